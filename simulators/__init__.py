@@ -1,0 +1,1 @@
+"""The world, impersonated. Imports nothing of the packages it tests."""
