@@ -1,1 +1,1 @@
-"""The inside: what a payment is worth, decided without any input or output. Standard library and attrs only."""
+"""The inside: what a payment is worth, decided without input or output, on attrs alone."""

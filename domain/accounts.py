@@ -1,0 +1,49 @@
+"""Accounts: one user's credits, keyed by the Supabase user id."""
+
+import uuid
+from typing import NewType
+
+import attrs
+
+UserId = NewType("UserId", str)
+"""A Supabase user id: a uuid in its canonical lower-case form, as :func:`parse_user_id` returns it."""
+
+
+@attrs.frozen
+class InvalidUserId(ValueError):
+    """A user id that is not a uuid."""
+
+    given: str
+
+    def __str__(self) -> str:
+        return "a user id must be a uuid such as 6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"
+
+
+def parse_user_id(text: str) -> UserId:
+    """The canonical form of a uuid in its hyphenated form, upper or lower case.
+
+    :raises InvalidUserId: if the text is anything else.
+    """
+    try:
+        parsed = str(uuid.UUID(text))
+    except ValueError:
+        raise InvalidUserId(text[:64]) from None
+    if parsed != text.lower():
+        raise InvalidUserId(text[:64])
+    return UserId(parsed)
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """One user's credits at one version; the version counts the account's ledger entries."""
+
+    user_id: UserId
+    email: str | None = None
+    balance: int = 0
+    held: int = 0
+    version: int = 0
+
+    @property
+    def available(self) -> int:
+        """Credits that may be spent now."""
+        return self.balance - self.held

@@ -1,0 +1,16 @@
+"""Idempotency keys: the name of one intent, which changes the ledger once whoever repeats it.
+
+A key names the state reached, never the step taken: two equal partial refunds reach two states and are two
+entries; the same refund told twice reaches one.
+"""
+
+from typing import NewType
+
+from domain.accounts import UserId
+
+IdempotencyKey = NewType("IdempotencyKey", str)
+
+
+def key_of_revision(purchase_id: str, revision: int, user_id: UserId) -> IdempotencyKey:
+    """The key of the entry that brings `user_id` in line with a purchase's state at `revision`."""
+    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}")

@@ -1,0 +1,110 @@
+"""The ledger: immutable signed entries, and the decision that turns a purchase into them.
+
+A purchase is never posted, only the difference between what it is worth and what stands posted for it; so
+whoever tells of it, and however often, the entries of a purchase sum to its entitlement.
+"""
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+
+import attrs
+
+from domain.accounts import Account, UserId
+from domain.idempotency import IdempotencyKey, key_of_revision
+from domain.purchases import Purchase, PurchaseId, entitlement
+
+
+class EntryKind(enum.StrEnum):
+    """Why a balance changed."""
+
+    OPENING = "opening"
+    PURCHASE = "purchase"
+    CLAWBACK = "clawback"
+    REINSTATEMENT = "reinstatement"
+
+
+@attrs.frozen(kw_only=True)
+class Posting:
+    """A signed change that is decided but not yet in the ledger."""
+
+    user_id: UserId
+    amount: int
+    kind: EntryKind
+    idempotency_key: IdempotencyKey
+    purchase_id: PurchaseId | None = None
+    stripe_session_id: str | None = None
+    stripe_event_id: str | None = None
+    description: str | None = None
+    event_at: datetime | None = None
+    """When it happened, by Stripe's clock; the ledger adds when it was written."""
+
+
+@attrs.frozen(kw_only=True)
+class LedgerEntry:
+    """One immutable signed change of one account's balance."""
+
+    posting: Posting
+    version: int
+    balance_before: int
+    balance_after: int
+    created_at: datetime
+
+
+@attrs.frozen
+class Posted:
+    """Credits posted for one purchase so far, by user; a user is present once an entry exists."""
+
+    by_user: Mapping[UserId, int] = attrs.field(factory=dict)
+
+
+def postings_due(
+    purchase_id: PurchaseId,
+    purchase: Purchase,
+    posted: Posted,
+    *,
+    revision: int,
+    stripe_session_id: str | None = None,
+    stripe_event_id: str | None = None,
+    event_at: datetime | None = None,
+) -> tuple[Posting, ...]:
+    """The entries that bring the ledger in line with the purchase at `revision`; none when it is in line.
+
+    Credits that stand with anyone but the purchase's owner are taken back from them.
+    """
+    due = dict.fromkeys(posted.by_user, 0)
+    if purchase.order is not None:
+        due[purchase.order.user_id] = entitlement(purchase)
+    return tuple(
+        Posting(
+            user_id=user_id,
+            amount=difference,
+            kind=_kind(difference, had_entries=user_id in posted.by_user),
+            idempotency_key=key_of_revision(purchase_id, revision, user_id),
+            purchase_id=purchase_id,
+            stripe_session_id=stripe_session_id,
+            stripe_event_id=stripe_event_id,
+            description=f"{purchase.order.plan_id} plan" if purchase.order else None,
+            event_at=event_at,
+        )
+        for user_id, worth in sorted(due.items())
+        if (difference := worth - posted.by_user.get(user_id, 0)) != 0
+    )
+
+
+def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account, LedgerEntry]:
+    """The account after the posting, and the entry that says so."""
+    entry = LedgerEntry(
+        posting=posting,
+        version=account.version + 1,
+        balance_before=account.balance,
+        balance_after=account.balance + posting.amount,
+        created_at=now,
+    )
+    return attrs.evolve(account, balance=entry.balance_after, version=entry.version), entry
+
+
+def _kind(difference: int, *, had_entries: bool) -> EntryKind:
+    if difference < 0:
+        return EntryKind.CLAWBACK
+    return EntryKind.REINSTATEMENT if had_entries else EntryKind.PURCHASE

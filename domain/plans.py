@@ -1,0 +1,61 @@
+"""What is for sale: plans, the terms they were sold on, and the catalogue that holds them."""
+
+import enum
+from collections.abc import Mapping
+from typing import NewType
+
+import attrs
+
+from domain.money import Money
+
+PlanId = NewType("PlanId", str)
+
+MAX_CREDITS = 10**12
+"""The most credits one sale may be worth."""
+
+
+class PlanMode(enum.StrEnum):
+    """How a plan is paid; the names are Stripe Checkout's modes."""
+
+    PAYMENT = "payment"
+    SUBSCRIPTION = "subscription"
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What was promised at a sale: so many credits for this price (before discounts and tax).
+
+    :raises ValueError: if the credits are not between 1 and :data:`MAX_CREDITS`.
+    """
+
+    credits: int
+    price: Money
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.credits, bool) or not 1 <= self.credits <= MAX_CREDITS:
+            raise ValueError(f"credits must be between 1 and {MAX_CREDITS}, not {self.credits}")
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """One thing that a customer can buy."""
+
+    id: PlanId
+    name: str
+    terms: Terms
+    mode: PlanMode = PlanMode.PAYMENT
+    interval: str | None = None
+    rollover: bool = False
+    expires_after_days: int = 0
+    """Days until bought credits expire; 0 means never."""
+
+
+@attrs.frozen
+class Catalogue:
+    """Every plan on sale now, in the order in which it is shown."""
+
+    plans: Mapping[PlanId, Plan]
+
+    def find(self, plan_id: str) -> Plan | None:
+        """The plan of that id, or None."""
+        return self.plans.get(PlanId(plan_id))

@@ -1,0 +1,1 @@
+"""What Credence does, one module for each: read, decide, commit once."""
