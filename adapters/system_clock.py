@@ -1,0 +1,11 @@
+"""The time, by the machine's clock."""
+
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Now, in UTC, aware."""
+        return datetime.now(UTC)

@@ -1,0 +1,66 @@
+"""The HTTP application: its routes, and the lifetime of what they need."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+
+from entrypoints import metrics
+from entrypoints.accounts import list_transactions, read_quota
+from entrypoints.callers import caller_of
+from entrypoints.checkouts import follow_checkout, start_checkout
+from entrypoints.health import is_alive, is_ready
+from entrypoints.pages import page_handlers
+from entrypoints.plans import list_plans
+from entrypoints.problems import problems_plugin, unexpected
+from entrypoints.services import Services
+from entrypoints.webhooks import receive_webhook
+from entrypoints.worker import run_forever
+
+MAX_BODY_BYTES = 64 * 1024
+"""No request but a webhook has a larger body."""
+
+
+def create_app(open_services: AbstractAsyncContextManager[Services], *, with_worker: bool = True) -> Litestar:
+    """The application; it opens its services when it starts and closes them when it stops."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
+        async with open_services as services:
+            app.state.services = services
+            worker = asyncio.create_task(run_forever(services.worker)) if with_worker else None
+            try:
+                yield
+            finally:
+                if worker is not None:
+                    worker.cancel()
+                    await asyncio.wait((worker,))
+
+    return Litestar(
+        route_handlers=[
+            receive_webhook,
+            start_checkout,
+            follow_checkout,
+            read_quota,
+            list_transactions,
+            list_plans,
+            is_alive,
+            is_ready,
+            metrics.MetricsController,
+            *page_handlers,
+        ],
+        dependencies={
+            "services": Provide(lambda state: state.services, sync_to_thread=False),
+            "caller": Provide(caller_of),
+        },
+        lifespan=[lifespan],
+        plugins=[problems_plugin()],
+        middleware=[metrics.http_metrics().middleware],
+        exception_handlers={Exception: unexpected},
+        openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema"),
+        request_max_body_size=MAX_BODY_BYTES,
+    )

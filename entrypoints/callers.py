@@ -1,0 +1,43 @@
+"""Who calls a route, and for whom."""
+
+from typing import Any
+
+from litestar import Request
+from litestar.params import SkipValidation
+
+from domain.accounts import UserId, parse_user_id
+from entrypoints.auth import Caller, Forbidden, SignedInUser, Unauthenticated
+from entrypoints.services import Services
+
+
+async def caller_of(request: Request[Any, Any, Any], services: SkipValidation[Services]) -> Caller:
+    """The caller, by the request's headers."""
+    headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
+    return await services.authenticator.authenticate(headers)
+
+
+def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
+    """Whose account a request is about: one's own, or for a service the one it names.
+
+    :raises Forbidden: if a user asks for another's.
+    :raises Unauthenticated: if a service names nobody.
+    :raises domain.accounts.InvalidUserId: if the name is no uuid.
+    """
+    named = parse_user_id(user_id) if user_id is not None else None
+    if isinstance(caller, SignedInUser):
+        if named is not None and named != caller.user_id:
+            raise Forbidden("This account is another user's.")
+        return caller.user_id
+    if named is None:
+        raise Unauthenticated("A service names the account: add ?user_id=<uuid>.")
+    return named
+
+
+def signed_in(caller: Caller) -> SignedInUser:
+    """The caller as the user that a checkout needs.
+
+    :raises Forbidden: if the caller is a service.
+    """
+    if not isinstance(caller, SignedInUser):
+        raise Forbidden("Only a signed-in user can do this.")
+    return caller

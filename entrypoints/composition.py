@@ -1,0 +1,128 @@
+"""The composition root: the one place where adapters meet the use cases."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import attrs
+
+from adapters.embedded_postgres import EmbeddedPostgres
+from adapters.embedded_redis import EmbeddedRedis
+from adapters.postgres_rpc import PostgresRpc
+from adapters.redis_client import connect, upstash_url
+from adapters.redis_quota_cache import RedisQuotaCache
+from adapters.redis_session_markers import RedisSessionMarkers
+from adapters.sql_ledger import SqlLedger
+from adapters.stripe_checkout import StripeCheckouts
+from adapters.stripe_webhooks import StripeWebhooks
+from adapters.supabase_rpc import SupabaseRpc
+from adapters.system_clock import SystemClock
+from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.read_account import AccountReader
+from domain.usecases.record_payment import PaymentRecorder
+from entrypoints.auth import Authenticator
+from entrypoints.catalogue import load_catalogue
+from entrypoints.services import Services
+from entrypoints.settings import Settings
+
+
+@attrs.frozen(kw_only=True)
+class Storage:
+    """Where the ledger and the cache are; an address is None where Supabase's API is used instead."""
+
+    postgres_url: str | None
+    redis_url: str
+    embedded_postgres: bool
+    embedded_redis: bool
+
+
+@contextlib.contextmanager
+def storage(settings: Settings) -> Iterator[Storage]:
+    """The storage that the settings name; what they leave out is started embedded, and stopped at the end.
+
+    :raises EmbeddedPostgresMissing: if the embedded Postgres is needed and not installed.
+    :raises EmbeddedRedisMissing: likewise for Redis.
+    """
+    with contextlib.ExitStack() as stack:
+        postgres_url, redis_url = settings.supabase_db_url, _redis_url(settings)
+        if settings.embedded_storage:
+            postgres = EmbeddedPostgres(Path(settings.data) / "postgres")
+            postgres_url = postgres.start()
+            stack.callback(postgres.stop)
+        if redis_url is None:
+            redis = EmbeddedRedis(Path(settings.data) / "redis")
+            redis_url = redis.start()
+            stack.callback(redis.stop)
+        yield Storage(
+            postgres_url=postgres_url,
+            redis_url=redis_url,
+            embedded_postgres=settings.embedded_storage,
+            embedded_redis=settings.embedded_cache,
+        )
+
+
+@contextlib.asynccontextmanager
+async def ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator[SqlLedger]:
+    """The ledger: over a direct connection where there is one, else through Supabase's API."""
+    if postgres_url is not None:
+        rpc: PostgresRpc | SupabaseRpc = PostgresRpc(postgres_url)
+    else:
+        rpc = SupabaseRpc(settings.supabase_url or "", settings.supabase_service_key or "")
+    async with contextlib.aclosing(rpc):
+        yield SqlLedger(rpc)
+
+
+@contextlib.asynccontextmanager
+async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
+    """Everything that one process needs to serve."""
+    clock = SystemClock()
+    catalogue = load_catalogue(settings.plans)
+    checkouts = StripeCheckouts(
+        api_key=settings.stripe_secret_key,
+        api_base=settings.stripe_api_base,
+        success_url=settings.success_url,
+        cancel_url=settings.cancel_url,
+    )
+    async with (
+        ledger(settings, storage.postgres_url) as sql_ledger,
+        contextlib.aclosing(connect(storage.redis_url)) as redis,
+        contextlib.aclosing(checkouts),
+    ):
+        cache = RedisQuotaCache(redis)
+        markers = RedisSessionMarkers(redis)
+        recorder = PaymentRecorder(
+            ledger=sql_ledger,
+            cache=cache,
+            markers=markers,
+            catalogue=catalogue,
+            livemode=settings.livemode,
+        )
+        yield Services(
+            authenticator=Authenticator.from_settings(settings),
+            deliveries=StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=clock),
+            recorder=recorder,
+            desk=CheckoutDesk(
+                checkouts=checkouts,
+                accounts=sql_ledger,
+                ledger=sql_ledger,
+                markers=markers,
+                catalogue=catalogue,
+                recorder=recorder,
+            ),
+            reader=AccountReader(accounts=sql_ledger, cache=cache),
+            worker=OutboxWorker(outbox=sql_ledger, accounts=sql_ledger, cache=cache),
+            ledger=sql_ledger,
+            audit=sql_ledger,
+            cache=cache,
+            clock=clock,
+            catalogue=catalogue,
+        )
+
+
+def _redis_url(settings: Settings) -> str | None:
+    if settings.redis_url is not None:
+        return settings.redis_url
+    if settings.upstash_redis_rest_url and settings.upstash_redis_rest_token:
+        return upstash_url(settings.upstash_redis_rest_url, settings.upstash_redis_rest_token)
+    return None

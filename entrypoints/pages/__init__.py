@@ -1,0 +1,50 @@
+"""The two pages that a newcomer sees: what is for sale, and what became of a purchase.
+
+They are static; their scripts call the same routes as anyone. A product replaces them by its own
+(`CREDENCE_SUCCESS_URL`, `CREDENCE_CANCEL_URL`).
+"""
+
+from pathlib import Path
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+_FOLDER = Path(__file__).parent
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def _file(name: str, media_type: str) -> Response[bytes]:
+    return Response((_FOLDER / name).read_bytes(), media_type=media_type, headers=_HEADERS)
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def pricing_page() -> Response[bytes]:
+    """The catalogue with buy buttons."""
+    return _file("pricing.html", "text/html; charset=utf-8")
+
+
+@get("/return", include_in_schema=False, sync_to_thread=False)
+def return_page() -> Response[bytes]:
+    """Where Stripe sends the customer after paying."""
+    return _file("return.html", "text/html; charset=utf-8")
+
+
+@get("/pages/{name:str}", include_in_schema=False, sync_to_thread=False)
+def page_asset(name: FromPath[str]) -> Response[bytes]:
+    """A page's style or script."""
+    match name:
+        case "pages.css":
+            return _file(name, "text/css; charset=utf-8")
+        case "pricing.js" | "return.js" | "session.js":
+            return _file(name, "text/javascript; charset=utf-8")
+        case _:
+            raise NotFoundException
+
+
+page_handlers = [pricing_page, return_page, page_asset]

@@ -1,0 +1,45 @@
+"""`GET /plans`: the catalogue, for anyone."""
+
+import attrs
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from entrypoints.services import Services
+
+
+@attrs.frozen(kw_only=True)
+class PlanOnSale:
+    """A plan; `price` is in minor units of `currency`."""
+
+    id: str
+    name: str
+    credits: int
+    price: int
+    currency: str
+    mode: str
+
+
+@attrs.frozen
+class PlansOnSale:
+    """Every plan on sale, in the catalogue's order."""
+
+    plans: tuple[PlanOnSale, ...]
+
+
+@get("/plans", tags=["Catalogue"])
+async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
+    """What is for sale."""
+    return PlansOnSale(
+        tuple(
+            PlanOnSale(
+                id=plan.id,
+                name=plan.name,
+                credits=plan.terms.credits,
+                price=plan.terms.price.amount,
+                currency=plan.terms.price.currency,
+                mode=plan.mode,
+            )
+            for plan in services.catalogue.plans.values()
+        )
+    )

@@ -1,0 +1,110 @@
+"""Which status each refusal has, and how it is told: `application/problem+json` (RFC 9457), nothing secret."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.plugins.problem_details import (
+    ProblemDetailsConfig,
+    ProblemDetailsException,
+    ProblemDetailsPlugin,
+)
+
+from domain.accounts import InvalidUserId
+from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
+from domain.usecases.check_out import UnknownPlan, UnknownSession
+from domain.usecases.read_account import UnknownUser
+from domain.usecases.record_payment import CommitRejected
+from entrypoints.auth import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
+
+RETRY_AFTER_SECONDS = "5"
+
+log = logging.getLogger("credence")
+
+
+def problem(status: HTTPStatus, kind: str, detail: str) -> ProblemDetailsException:
+    """A refusal as it is told; `kind` is the stable name that a program branches on."""
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": "Bearer"}
+    return ProblemDetailsException(
+        status_code=status, title=status.phrase, type_=f"urn:credence:{kind}", detail=detail, headers=headers
+    )
+
+
+def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911 - one line for each refusal
+    match error:
+        case InvalidSignature(reason):
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", f"The signature is refused: {reason}.")
+        case InvalidBody(reason):
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-body", f"The body is refused: {reason}.")
+        case InvalidUserId():
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-user-id", f"{error}.".capitalize())
+        case MalformedHeader(name):
+            return problem(HTTPStatus.BAD_REQUEST, "malformed-header", f"The header {name} can't be read.")
+        case Unauthenticated(reason):
+            return problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", reason)
+        case Forbidden(reason):
+            return problem(HTTPStatus.FORBIDDEN, "forbidden", reason)
+        case UnknownUser():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
+        case UnknownPlan():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is on sale; GET /plans lists them.")
+        case UnknownSession():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
+        case PaymentsUnavailable():
+            return problem(
+                HTTPStatus.BAD_GATEWAY, "payments-unavailable", "Stripe could not be asked; please try again."
+            )
+        case AuthUnavailable():
+            detail = "The keys that access tokens are checked with could not be fetched; please try again."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "auth-unavailable", detail)
+        case _:
+            detail = "The ledger could not be reached; nothing was lost, please try again."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail)
+
+
+_REFUSALS: tuple[type[Exception], ...] = (
+    InvalidSignature,
+    InvalidBody,
+    InvalidUserId,
+    MalformedHeader,
+    Unauthenticated,
+    Forbidden,
+    UnknownUser,
+    UnknownPlan,
+    UnknownSession,
+    PaymentsUnavailable,
+    AuthUnavailable,
+    LedgerUnavailable,
+    CommitRejected,
+)
+
+
+def problems_plugin() -> ProblemDetailsPlugin:
+    """Litestar's plugin, told of every refusal of ours and of Litestar's own."""
+    return ProblemDetailsPlugin(
+        ProblemDetailsConfig(
+            exception_to_problem_detail_map={
+                **dict.fromkeys(_REFUSALS, _told),
+                HTTPException: _of_framework,
+            },
+        )
+    )
+
+
+def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """A fault of ours: the traceback goes to the log, nothing of it to the caller."""
+    log.error("Unexpected error", exc_info=error, extra={"path": request.url.path, "method": request.method})
+    detail = "Something went wrong on our side; it is in the log."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", detail).to_response(request)
+
+
+def _of_framework(error: HTTPException) -> ProblemDetailsException:
+    status = HTTPStatus(error.status_code)
+    told = problem(status, status.phrase.lower().replace(" ", "-"), error.detail)
+    told.extra = error.extra
+    told.headers = {**(told.headers or {}), **(error.headers or {})} or None
+    return told

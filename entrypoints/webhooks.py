@@ -1,0 +1,69 @@
+"""`POST /webhooks/stripe`: 200 once the event is safely recorded, 400 for what Stripe did not send, 503 to retry."""
+
+import logging
+from typing import Annotated, Any
+
+from litestar import Request, post
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, SkipValidation
+
+from domain.commits import EventStatus
+from domain.events import Delivery, InboxEvent
+from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
+from domain.usecases.record_payment import CommitRejected, Recorded
+from entrypoints import metrics
+from entrypoints.services import Services
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Four times the largest event Stripe makes (256 KB)."""
+
+log = logging.getLogger("credence.webhooks")
+
+
+@post("/webhooks/stripe", status_code=200, request_max_body_size=MAX_BODY_BYTES, tags=["Stripe"])
+async def receive_webhook(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[SkipValidation[Services]],
+    signature: Annotated[str | None, HeaderParameter(name="Stripe-Signature")] = None,
+) -> dict[str, str]:
+    """Record one signed event of Stripe's."""
+    body = await request.body()
+    try:
+        delivery = services.deliveries.verify(body, signature)
+    except (InvalidSignature, InvalidBody) as refusal:
+        metrics.refused_delivery(type(refusal).__name__)
+        log.warning("Refused a webhook", extra={"reason": refusal.reason})
+        raise
+    recorded = await _recorded(services, delivery)
+    return {"status": recorded.status}
+
+
+async def _recorded(services: Services, delivery: Delivery) -> Recorded:
+    event = delivery.event
+    try:
+        recorded = await services.recorder.receive(delivery)
+    except (LedgerUnavailable, CommitRejected) as failure:
+        metrics.failed_delivery(event.type)
+        log.exception("Failed to handle %s", event.type, extra=_fields(event), exc_info=failure)
+        raise
+    metrics.recorded_delivery(event.type, recorded)
+    _tell(event, recorded)
+    return recorded
+
+
+def _tell(event: InboxEvent, recorded: Recorded) -> None:
+    fields = {**_fields(event), "status": recorded.status, "reason": recorded.reason}
+    match recorded.status:
+        case EventStatus.APPLIED:
+            session, user = recorded.session_id, recorded.user_id
+            log.info("Successfully processed session %s for user %s", session, user, extra=fields)
+        case EventStatus.NOTHING_NEW:
+            log.info("Session %s already processed, skipping", recorded.session_id, extra=fields)
+        case EventStatus.PARKED:
+            log.warning("Parked %s: %s", event.type, recorded.reason, extra=fields)
+        case _:
+            log.info("Ignored %s: %s", event.type, recorded.reason, extra=fields)
+
+
+def _fields(event: InboxEvent) -> dict[str, str | None]:
+    return {"event_id": event.id, "event_type": event.type, "session_id": event.session_id}

@@ -1,0 +1,27 @@
+Feature: Emptied cache
+  The cache may be lost at any moment, and nothing is lost with it.
+
+  Background:
+    Given Ada has signed up
+    And Ada has bought the "starter" plan for $5.00
+
+  Scenario: The cache is emptied
+    When the cache is emptied
+    Then Ada has 50 credits, by the ledger
+    And Ada has 50 credits, by the cache
+
+  Scenario: The cache is emptied between two purchases
+    Given the cache has been emptied
+    When Ada buys the "starter" plan for $5.00
+    Then Ada has 100 credits
+
+  Scenario: The cache is away while Ada buys
+    Given the cache is away
+    When Ada buys the "starter" plan for $5.00
+    Then Ada has 100 credits, by the ledger
+
+  Scenario: The cache comes back with an old balance
+    Given the cache went away with 50 credits for Ada
+    And Ada has bought the "starter" plan for $5.00
+    When the cache comes back
+    Then in the end Ada has 100 credits, by the cache

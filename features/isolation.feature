@@ -1,0 +1,29 @@
+Feature: Isolation between customers
+  A customer sees and moves only what is theirs.
+
+  Background:
+    Given Ada has signed up
+    And Bob has signed up
+    And Ada has bought the "starter" plan for $5.00
+
+  Scenario: Another's purchase
+    Then Bob has 0 credits
+
+  Scenario Outline: Reading what is another's
+    When Bob asks for <something of Ada's>
+    Then he is turned away
+
+    Examples:
+      | something of Ada's |
+      | Ada's quota        |
+      | Ada's statement    |
+      | Ada's checkout     |
+
+  Scenario: Pretending to be another
+    When Bob signs in as himself but says that he is Ada
+    Then he is turned away
+
+  Scenario: Giving oneself credits
+    When Bob writes a million credits to his own account
+    Then he is turned away
+    And Bob has 0 credits
