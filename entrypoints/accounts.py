@@ -125,8 +125,7 @@ def _as_csv(page: Transactions) -> str:
     writer.writerow(field.name for field in attrs.fields(Transaction))
     for transaction in page.transactions:
         writer.writerow(
-            value.isoformat() if isinstance(value, datetime) else value
-            for value in attrs.astuple(transaction)
+            value.isoformat() if isinstance(value, datetime) else value for value in attrs.astuple(transaction)
         )
     return text.getvalue()
 

@@ -21,7 +21,8 @@ from domain.ports import LedgerUnavailable
 from entrypoints import composition, service_log
 from entrypoints.app import create_app
 from entrypoints.catalogue import InvalidCatalogue, load_catalogue
-from entrypoints.settings import InvalidSettings, Settings
+from entrypoints.settings import Settings
+from entrypoints.settings_rules import InvalidSettings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -109,9 +110,7 @@ async def _migrate(database_url: str) -> tuple[str, ...]:
         await connection.close()
 
 
-async def _inconsistencies(
-    settings: Settings, storage: composition.Storage
-) -> tuple[Inconsistency, ...]:
+async def _inconsistencies(settings: Settings, storage: composition.Storage) -> tuple[Inconsistency, ...]:
     async with composition.ledger(settings, storage.postgres_url) as ledger:
         return await ledger.inconsistencies()
 

@@ -22,7 +22,7 @@ async def run_forever(worker: OutboxWorker) -> None:
         except LedgerUnavailable as unavailable:
             pause = min(max(pause, IDLE_SECONDS) * 2, MAX_BACKOFF_SECONDS)
             log.warning("The outbox waits: %s", unavailable.cause)
-        except Exception:  # noqa: BLE001 - the outermost edge: one bad message must not end all deliveries
+        except Exception:
             pause = MAX_BACKOFF_SECONDS
             log.exception("The outbox waits")
         await asyncio.sleep(pause)

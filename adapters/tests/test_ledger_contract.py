@@ -108,9 +108,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{uuid.uuid4().hex}"
 
 
-def event(
-    status: EventStatus = EventStatus.APPLIED, *, event_id: str | None = None, body: str = "{}"
-) -> EventDecision:
+def event(status: EventStatus = EventStatus.APPLIED, *, event_id: str | None = None, body: str = "{}") -> EventDecision:
     return EventDecision(
         event=InboxEvent(
             id=event_id or new_id("evt"),

@@ -72,9 +72,7 @@ class CheckoutDesk:
     catalogue: Catalogue
     recorder: PaymentRecorder
 
-    async def start(
-        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str
-    ) -> Checkout:
+    async def start(self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str) -> Checkout:
         """Open a checkout of the plan for the user.
 
         :raises UnknownPlan: if the plan is not on sale.
@@ -89,14 +87,10 @@ class CheckoutDesk:
         if account is None:
             raise UnknownUser(user_id)
         checkout = await self.checkouts.create(
-            CheckoutRequest(
-                user_id=user_id, email=account.email or email, plan=plan, idempotency_key=idempotency_key
-            )
+            CheckoutRequest(user_id=user_id, email=account.email or email, plan=plan, idempotency_key=idempotency_key)
         )
         with contextlib.suppress(CacheUnavailable):
-            await self.markers.remember_checkout(
-                checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id)
-            )
+            await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
 
     async def follow(self, user_id: UserId, session_id: str) -> CheckoutProgress:
@@ -118,9 +112,7 @@ class CheckoutDesk:
 
     async def _learn(self, user_id: UserId, checkout: Checkout) -> CheckoutProgress:
         plan_id = checkout.told.plan_id if isinstance(checkout.told, Sale) else None
-        waiting = CheckoutProgress(
-            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=plan_id, credits=0
-        )
+        waiting = CheckoutProgress(session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=plan_id, credits=0)
         if checkout.status == "expired":
             return attrs.evolve(waiting, stage=CheckoutStage.EXPIRED)
         if checkout.status != "complete":
@@ -137,9 +129,7 @@ class CheckoutDesk:
         return _progress(checkout.session_id, recorded, user_id)
 
     async def _recorded(self, session_id: str) -> RecordedPurchase | None:
-        snapshot = await self.ledger.read(
-            event_id=None, user_id=None, links=frozenset({Link(f"session:{session_id}")})
-        )
+        snapshot = await self.ledger.read(event_id=None, user_id=None, links=frozenset({Link(f"session:{session_id}")}))
         return snapshot.purchases[0] if snapshot.purchases else None
 
     async def _is_anothers(self, user_id: UserId, session_id: str) -> bool:

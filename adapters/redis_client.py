@@ -1,0 +1,44 @@
+"""Connections to Redis that fail fast: the cache must never hold up what the ledger can answer."""
+
+from urllib.parse import quote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+
+MAX_CONNECTIONS = 32
+TIMEOUT_SECONDS = 1.0
+"""For connecting, for each answer, and for a free connection of the pool."""
+
+
+def connect(url: str) -> Redis:
+    """A client of the Redis at a `redis://` or `rediss://` address; it connects at its first command.
+
+    :raises ValueError: if the address is of another kind.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        socket_timeout=TIMEOUT_SECONDS,
+        health_check_interval=30,
+        retry=Retry(ConstantBackoff(0.05), retries=1),
+        decode_responses=True,
+        encoding_errors="replace",  # bytes that are no text are a value that the reader refuses, not a failure
+    )
+    return Redis.from_pool(pool)
+
+
+def upstash_url(rest_url: str, rest_token: str) -> str:
+    """The `rediss://` address of the Upstash database with that REST address and token.
+
+    :raises ValueError: if the address names no host, or the token is empty.
+    """
+    host = urlsplit(rest_url.strip()).hostname
+    if not host:
+        raise ValueError("UPSTASH_REDIS_REST_URL must be an address such as https://name.upstash.io")
+    token = rest_token.strip()
+    if not token:
+        raise ValueError("UPSTASH_REDIS_REST_TOKEN must not be empty")
+    return f"rediss://default:{quote(token, safe='')}@{host}:6379"

@@ -1,0 +1,75 @@
+"""The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer versions."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from domain.accounts import Account, UserId
+from domain.ports import CacheUnavailable
+
+# Lua counts in doubles, so a version is compared only up to 15 digits. What `find` would not read is
+# overwritten: both must know the same fields as readable.
+_STORE = """
+local function is_number(text, signed, digits)
+  return type(text) == 'string' and #text <= digits and string.match(text, signed) ~= nil
+end
+local kept = redis.pcall('hmget', KEYS[1], 'balance', 'held', 'version')
+if is_number(kept[1], '^%-?%d+$', 19) and is_number(kept[2], '^%d+$', 19) and is_number(kept[3], '^%d+$', 15)
+    and tonumber(kept[3]) >= tonumber(ARGV[3]) then
+  return 0
+end
+redis.call('del', KEYS[1])
+redis.call('hset', KEYS[1], 'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3])
+return 1
+"""
+_BALANCE = re.compile(r"-[0-9]{1,18}|[0-9]{1,19}")
+_HELD = re.compile(r"[0-9]{1,19}")
+_VERSION = re.compile(r"[0-9]{1,15}")
+
+
+class RedisQuotaCache:
+    """Implements the port QuotaCache on a client that decodes its answers, as `connect` makes it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._store = redis.register_script(_STORE)
+
+    async def find(self, user_id: UserId) -> Account | None:
+        """The copy, or None where there is none that can be read.
+
+        :raises CacheUnavailable: if Redis did not answer.
+        """
+        with _translated():
+            try:
+                kept = await self._redis.hmget(_key(user_id), ["balance", "held", "version"])
+            except ResponseError as error:
+                if str(error).startswith("WRONGTYPE"):
+                    return None
+                raise
+        balance, held, version = (field or "" for field in kept)
+        if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and _VERSION.fullmatch(version)):
+            return None
+        return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version))
+
+    async def store(self, account: Account) -> None:
+        """Keep the account unless the version that is kept is as new.
+
+        :raises CacheUnavailable: if Redis did not answer.
+        """
+        with _translated():
+            await self._store(keys=[_key(account.user_id)], args=[account.balance, account.held, account.version])
+
+
+def _key(user_id: UserId) -> str:
+    return f"credits:{user_id}"
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
+        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error

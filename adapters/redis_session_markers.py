@@ -1,0 +1,89 @@
+"""Session markers in Redis: `processed:`, `processing:` and `checkout:`, each of which expires by itself."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from domain.accounts import InvalidUserId, parse_user_id
+from domain.ports import CacheUnavailable, CheckoutNote
+
+PROCESSED_SECONDS = 24 * 60 * 60
+PROCESSING_SECONDS = 60 * 60
+CHECKOUT_SECONDS = 60 * 60
+
+
+class RedisSessionMarkers:
+    """Implements the port SessionMarkers on a client that decodes its answers, as `connect` makes it.
+
+    Every method raises :class:`CacheUnavailable` if Redis did not answer.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
+        """Keep who started the session, for an hour."""
+        kept = json.dumps({"user_id": note.user_id, "plan_id": note.plan_id})
+        with _translated():
+            await self._redis.set(f"checkout:{session_id}", kept, ex=CHECKOUT_SECONDS)
+
+    async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
+        """Who started the session, or None where that is not known or can't be read."""
+        kept = await self._find(f"checkout:{session_id}")
+        return _note(kept) if kept is not None else None
+
+    async def begin(self, session_id: str) -> None:
+        """Mark, for an hour at most, that a delivery of the session is being handled."""
+        with _translated():
+            await self._redis.set(f"processing:{session_id}", "1", ex=PROCESSING_SECONDS)
+
+    async def finish(self, session_id: str, event_id: str | None) -> None:
+        """End that mark; with an event, keep for a day that its effect is committed. One round trip."""
+        # No transaction: in a cluster the two keys are on different nodes, and neither needs the other.
+        with _translated():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                if event_id is not None:
+                    pipeline.set(f"processed:{session_id}", event_id, ex=PROCESSED_SECONDS)
+                pipeline.delete(f"processing:{session_id}")
+                await pipeline.execute()
+
+    async def is_processed(self, session_id: str, event_id: str) -> bool:
+        """Whether this event is the one last known to be committed for the session."""
+        return await self._find(f"processed:{session_id}") == event_id
+
+    async def _find(self, key: str) -> str | None:
+        with _translated():
+            try:
+                found: str | None = await self._redis.get(key)
+            except ResponseError as error:
+                if str(error).startswith("WRONGTYPE"):
+                    return None
+                raise
+            return found
+
+
+def _note(kept: str) -> CheckoutNote | None:
+    try:
+        note = json.loads(kept)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(note, dict):
+        return None
+    user_id, plan_id = note.get("user_id"), note.get("plan_id")
+    if not isinstance(user_id, str) or not isinstance(plan_id, str):
+        return None
+    try:
+        return CheckoutNote(user_id=parse_user_id(user_id), plan_id=plan_id)
+    except InvalidUserId:
+        return None
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
+        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error

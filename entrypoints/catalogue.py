@@ -1,0 +1,104 @@
+"""The catalogue's file: plans in TOML, checked whole before anything is sold."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+
+PACKAGED = Path(__file__).parent / "plans.toml"
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_TYPES: Mapping[str, type] = {
+    "name": str,
+    "credits": int,
+    "price": int,
+    "currency": str,
+    "mode": str,
+    "expires_after_days": int,
+}
+_REQUIRED = ("name", "credits", "price", "currency")
+_MAX_NAME = 250
+
+
+@attrs.frozen
+class InvalidCatalogue(Exception):
+    """A catalogue that can't be sold from."""
+
+    path: str
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"The plans in {self.path} can't be sold:", *(f"- {problem}" for problem in self.problems)])
+
+
+def load_catalogue(path: Path | None) -> Catalogue:
+    """The plans of a TOML file, in its order; without a path, the packaged ones.
+
+    :raises InvalidCatalogue: with everything that is wrong in it.
+    """
+    source = path or PACKAGED
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidCatalogue(str(source), (f"the file can't be read: {error}",)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidCatalogue(str(source), (f"the file is no TOML: {error}",)) from error
+    problems: list[str] = []
+    tables = content.get("plans")
+    if set(content) != {"plans"} or not isinstance(tables, dict) or not tables:
+        raise InvalidCatalogue(str(source), ("the file must hold [plans.<id>] tables, at least one, and no more",))
+    plans: dict[PlanId, Plan] = {}
+    for plan_id, table in tables.items():
+        found = _problems(plan_id, table)
+        if found:
+            problems += [f"plan {plan_id}: {problem}" for problem in found]
+            continue
+        try:
+            plans[PlanId(plan_id)] = _plan(plan_id, table)
+        except ValueError as error:
+            problems.append(f"plan {plan_id}: {error}")
+    if problems:
+        raise InvalidCatalogue(str(source), tuple(problems))
+    return Catalogue(plans)
+
+
+def _problems(plan_id: str, table: object) -> list[str]:
+    if not isinstance(table, dict):
+        return ["it must be a table"]
+    problems = []
+    if not _ID.fullmatch(plan_id):
+        problems.append("its id may have lower-case letters, digits, - and _, up to 64 of them")
+    problems += [f"{key} is missing" for key in _REQUIRED if key not in table]
+    problems += [f"{key} is not known" for key in table if key not in _TYPES]
+    problems += [
+        f"{key} must be {'a whole number' if _TYPES[key] is int else 'text'}"
+        for key, value in table.items()
+        if key in _TYPES and type(value) is not _TYPES[key]
+    ]
+    mode = table.get("mode", "payment")
+    if mode == "subscription":
+        problems.append("this version sells one-time packs only: mode must be payment")
+    elif mode != "payment":
+        problems.append("mode must be payment")
+    if table.get("expires_after_days", 0) != 0:
+        problems.append("this version's credits do not expire: expires_after_days must be 0")
+    name = table.get("name")
+    if isinstance(name, str) and not 0 < len(name.strip()) <= _MAX_NAME:
+        problems.append(f"name must have between 1 and {_MAX_NAME} characters")
+    return problems
+
+
+def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
+    return Plan(
+        id=PlanId(plan_id),
+        name=table["name"],
+        terms=Terms(credits=table["credits"], price=Money(amount=table["price"], currency=table["currency"])),
+        mode=PlanMode(table.get("mode", "payment")),
+        expires_after_days=table.get("expires_after_days", 0),
+    )

@@ -1,0 +1,176 @@
+"""What makes settings wrong, in words that name the variable and say what to do. No secret is ever shown."""
+
+import base64
+import binascii
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import attrs
+
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
+
+MIN_SECRET = 20
+MIN_JWT_SECRET = 32
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_MAX_PORT = 65535
+
+
+@attrs.frozen
+class InvalidSettings(Exception):
+    """Settings that the service can't start with."""
+
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(["The settings are not right:", *(f"- {problem}" for problem in self.problems)])
+
+
+class Reader:
+    """Reads single variables, and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        """The value without surrounding blanks, None if it is not set."""
+        return self._environ.get(name, "").strip() or None
+
+    def list(self, name: str) -> tuple[str, ...]:
+        """The values between commas; an empty one among them stays, to be complained of."""
+        value = self.text(name)
+        return tuple(part.strip() for part in value.split(",")) if value else ()
+
+    def url(self, name: str, *, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
+        """An address of one of the schemes, without a trailing slash."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            is_good = parts.scheme in schemes and bool(parts.netloc or parts.scheme == "unix") and parts.port != 0
+        except ValueError:
+            is_good = False
+        if not is_good:
+            self.problems.append(f"{name} must be an address that starts with {' or '.join(schemes)}://")
+        return value.rstrip("/")
+
+    def port(self, name: str, default: int) -> int:
+        """A port number."""
+        value = self.text(name) or str(default)
+        if value.isascii() and value.isdecimal() and 0 < int(value[:6]) <= _MAX_PORT:
+            return int(value)
+        self.problems.append(f"{name} must be a number between 1 and {_MAX_PORT}")
+        return default
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Yes or no."""
+        value = (self.text(name) or str(default)).lower()
+        if value not in {"true", "false", "1", "0"}:
+            self.problems.append(f"{name} must be true or false")
+        return value in {"true", "1"}
+
+
+def unknown_names(environ: Mapping[str, str], known: frozenset[str]) -> Iterator[str]:
+    """Variables of our own prefix that nothing reads: typing errors, most likely."""
+    for name in sorted(environ):
+        if name.startswith("CREDENCE_") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            yield f"{name} is not known" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def problems_of(settings: "Settings") -> Iterator[str]:
+    """What is wrong with settings that could be read."""
+    yield from _stripe(settings)
+    yield from _supabase(settings)
+    yield from _own(settings)
+    if settings.livemode:
+        yield from _live(settings)
+
+
+def _stripe(settings: "Settings") -> Iterator[str]:
+    key = settings.stripe_secret_key
+    if not key:
+        yield "STRIPE_SECRET_KEY is missing; find it in Stripe's Dashboard under Developers, API keys"
+    elif key.startswith("pk_"):
+        yield "STRIPE_SECRET_KEY is a publishable key; the secret one starts with sk_test_ or sk_live_"
+    elif not key.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        yield "STRIPE_SECRET_KEY must start with sk_test_, sk_live_, rk_test_ or rk_live_"
+    if not settings.stripe_webhook_secrets:
+        yield "STRIPE_WEBHOOK_SECRET is missing; Stripe shows it when the webhook endpoint is made"
+    for secret in settings.stripe_webhook_secrets:
+        if not secret.startswith("whsec_") or not secret.removeprefix("whsec_").strip():
+            yield "STRIPE_WEBHOOK_SECRET must hold secrets that start with whsec_, separated by commas, none empty"
+            break
+
+
+def _supabase(settings: "Settings") -> Iterator[str]:
+    key = settings.supabase_service_key
+    if settings.supabase_url and not key and not settings.supabase_db_url:
+        yield "SUPABASE_SERVICE_ROLE_KEY is missing; SUPABASE_URL needs it (or SUPABASE_SECRET_KEY)"
+    if key and not settings.supabase_url:
+        yield "SUPABASE_URL is missing; SUPABASE_SERVICE_ROLE_KEY needs it"
+    if key and (key.startswith("sb_publishable_") or _role(key) not in {None, "service_role"}):
+        yield "SUPABASE_SERVICE_ROLE_KEY is a public key; the ledger needs the service_role or secret key"
+    if settings.supabase_jwt_secret and len(settings.supabase_jwt_secret) < MIN_JWT_SECRET:
+        yield f"SUPABASE_JWT_SECRET must have at least {MIN_JWT_SECRET} characters"
+    if bool(settings.upstash_redis_rest_url) != bool(settings.upstash_redis_rest_token):
+        yield "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together; one of them is missing"
+
+
+def _own(settings: "Settings") -> Iterator[str]:
+    keys = {
+        "CREDENCE_SERVICE_KEY": settings.service_key,
+        "CREDENCE_OPERATOR_KEY": settings.operator_key,
+        "CREDENCE_GATEWAY_SECRET": settings.gateway_secret,
+    }
+    for name, value in keys.items():
+        if value is not None and len(value) < MIN_SECRET:
+            yield f"{name} must have at least {MIN_SECRET} characters"
+    given = [value for value in keys.values() if value is not None]
+    if len(given) != len(set(given)):
+        yield f"{', '.join(keys)} must differ from each other"
+    if "{CHECKOUT_SESSION_ID}" not in settings.success_url:
+        yield "CREDENCE_SUCCESS_URL must contain {CHECKOUT_SESSION_ID}, which Stripe fills in"
+    if settings.trust_user_headers and not settings.livemode:
+        if not settings.embedded_storage:
+            yield "CREDENCE_TRUST_USER_HEADERS is for the embedded storage; set CREDENCE_GATEWAY_SECRET instead"
+        elif settings.host not in LOOPBACK:
+            yield "CREDENCE_TRUST_USER_HEADERS needs CREDENCE_HOST to be a loopback address"
+
+
+def _live(settings: "Settings") -> Iterator[str]:
+    if settings.embedded_storage:
+        yield "SUPABASE_URL is missing; a live STRIPE_SECRET_KEY refuses the embedded storage"
+    if settings.embedded_cache:
+        yield "REDIS_URL is missing (or Upstash's); a live STRIPE_SECRET_KEY refuses the embedded Redis"
+    if settings.stripe_api_base:
+        yield "STRIPE_API_BASE must not be set; a live STRIPE_SECRET_KEY speaks to Stripe alone"
+    if settings.trust_user_headers:
+        yield (
+            "CREDENCE_TRUST_USER_HEADERS must not be set; a live STRIPE_SECRET_KEY believes x-user-* headers "
+            "only with CREDENCE_GATEWAY_SECRET"
+        )
+    if settings.supabase_url and not _is_private(settings.supabase_url):
+        yield "SUPABASE_URL must start with https:// with a live STRIPE_SECRET_KEY"
+    if not _is_private(settings.public_url):
+        yield "CREDENCE_PUBLIC_URL must be set, and start with https://, with a live STRIPE_SECRET_KEY"
+
+
+def _is_private(url: str) -> bool:
+    return url.startswith("https://")
+
+
+def _role(key: str) -> str | None:
+    """The role that a key of the older kind, a JWT, names; None for a key of another kind."""
+    try:
+        payload = key.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, binascii.Error):
+        return None
+    role = claims.get("role") if isinstance(claims, dict) else None
+    return role if isinstance(role, str) else None

@@ -1,0 +1,26 @@
+"""The command line of the simulators: `python -m simulators COMMAND`."""
+
+import argparse
+import sys
+
+from simulators import demo, dev, stripe
+
+_COMMANDS = {
+    "demo": (demo, "play the main job on the embedded default, and show it"),
+    "dev": (dev, "leave the demo's stack running, with its pages"),
+    "stripe": (stripe, "run the Stripe stand-in alone"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m simulators", description="The world, impersonated.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (module, told) in _COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=told, description=module.__doc__))
+    parsed = parser.parse_args(arguments)
+    return int(_COMMANDS[parsed.command][0].run(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
