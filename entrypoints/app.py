@@ -11,7 +11,7 @@ from litestar.openapi import OpenAPIConfig
 
 from entrypoints import metrics
 from entrypoints.accounts import list_transactions, read_quota
-from entrypoints.callers import caller_of
+from entrypoints.callers import caller_of, services_of
 from entrypoints.checkouts import follow_checkout, start_checkout
 from entrypoints.health import is_alive, is_ready
 from entrypoints.pages import page_handlers
@@ -54,7 +54,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], *, with_wor
             *page_handlers,
         ],
         dependencies={
-            "services": Provide(lambda state: state.services, sync_to_thread=False),
+            "services": Provide(services_of, sync_to_thread=False),
             "caller": Provide(caller_of),
         },
         lifespan=[lifespan],
@@ -63,4 +63,5 @@ def create_app(open_services: AbstractAsyncContextManager[Services], *, with_wor
         exception_handlers={Exception: unexpected},
         openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema"),
         request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
     )

@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Request
+from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from domain.accounts import UserId, parse_user_id
@@ -10,7 +12,13 @@ from entrypoints.auth import Caller, Forbidden, SignedInUser, Unauthenticated
 from entrypoints.services import Services
 
 
-async def caller_of(request: Request[Any, Any, Any], services: SkipValidation[Services]) -> Caller:
+def services_of(state: State) -> Services:
+    """What the running application has opened."""
+    opened: Services = state.services
+    return opened
+
+
+async def caller_of(request: Request[Any, Any, Any], services: NamedDependency[SkipValidation[Services]]) -> Caller:
     """The caller, by the request's headers."""
     headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
     return await services.authenticator.authenticate(headers)

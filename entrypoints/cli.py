@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -58,6 +59,9 @@ def serve() -> None:
     settings = Settings.from_environment(os.environ)
     catalogue = load_catalogue(settings.plans)
     service_log.configure()
+    # uvicorn raises the signal that ended it once more; it must not end us before the embedded storage has stopped.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
     with composition.storage(settings) as storage:
         _say_where(settings, storage, plans=len(catalogue.plans))
         app = create_app(composition.services(settings, storage))
@@ -142,3 +146,4 @@ def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) 
         click.echo("Cache: the Redis that is configured.")
     if settings.trust_user_headers:
         click.echo("Users: the x-user-id header is believed as it comes. For development only.")
+    click.echo("Ready for requests in a moment; Ctrl-C ends it.")

@@ -18,7 +18,7 @@ class SupabaseGateway:
 
     def __init__(self, upstream: str, *, port: int = 0) -> None:
         self._upstream = urlsplit(upstream).netloc
-        self._local = threading.local()
+        self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._is_down = False
         self._answers_to_lose = 0
@@ -37,6 +37,8 @@ class SupabaseGateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.__exit__(kind, error, trace)
+        for connection in self._idle:
+            connection.close()
 
     def down(self) -> None:
         """Answer 503 from now on."""
@@ -76,22 +78,24 @@ class SupabaseGateway:
         headers = {name: value for name, value in request.headers.items() if name not in _HOP}
         headers.setdefault("authorization", f"Bearer {key}")
         target = request.target.removeprefix("/rest/v1")
+        connection = self._take()
         try:
-            connection = self._connection()
             connection.request(request.method, target, request.body, headers)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException):
-            self._connection().close()
+            connection.close()
             return _refusal(502, "An invalid response was received from the upstream server")
+        with self._lock:
+            self._idle.append(connection)
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
         return Response(status=answer.status, headers=kept, body=body)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection(self._upstream, timeout=UPSTREAM_SECONDS)
-        connection: http.client.HTTPConnection = self._local.connection
-        return connection
+    def _take(self) -> http.client.HTTPConnection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return http.client.HTTPConnection(self._upstream, timeout=UPSTREAM_SECONDS)
 
 
 def _refusal(status: int, message: str) -> Response:

@@ -26,13 +26,13 @@ def _file(name: str, media_type: str) -> Response[bytes]:
 @get("/", include_in_schema=False, sync_to_thread=False)
 def pricing_page() -> Response[bytes]:
     """The catalogue with buy buttons."""
-    return _file("pricing.html", "text/html; charset=utf-8")
+    return _file("pricing.html", "text/html")
 
 
 @get("/return", include_in_schema=False, sync_to_thread=False)
 def return_page() -> Response[bytes]:
     """Where Stripe sends the customer after paying."""
-    return _file("return.html", "text/html; charset=utf-8")
+    return _file("return.html", "text/html")
 
 
 @get("/pages/{name:str}", include_in_schema=False, sync_to_thread=False)
@@ -40,9 +40,9 @@ def page_asset(name: FromPath[str]) -> Response[bytes]:
     """A page's style or script."""
     match name:
         case "pages.css":
-            return _file(name, "text/css; charset=utf-8")
+            return _file(name, "text/css")
         case "pricing.js" | "return.js" | "session.js":
-            return _file(name, "text/javascript; charset=utf-8")
+            return _file(name, "text/javascript")
         case _:
             raise NotFoundException
 

