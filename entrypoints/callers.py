@@ -7,8 +7,8 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from domain.accounts import UserId, parse_user_id
-from entrypoints.auth import Caller, Forbidden, SignedInUser, Unauthenticated
+from domain.accounts import InvalidUserId, UserId, parse_user_id
+from entrypoints.auth import Caller, Forbidden, SignedInUser
 from entrypoints.services import Services
 
 
@@ -28,8 +28,7 @@ def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
     """Whose account a request is about: one's own, or for a service the one it names.
 
     :raises Forbidden: if a user asks for another's.
-    :raises Unauthenticated: if a service names nobody.
-    :raises domain.accounts.InvalidUserId: if the name is no uuid.
+    :raises InvalidUserId: if the name is no uuid, or a service names nobody.
     """
     named = parse_user_id(user_id) if user_id is not None else None
     if isinstance(caller, SignedInUser):
@@ -37,7 +36,7 @@ def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
             raise Forbidden("This account is another user's.")
         return caller.user_id
     if named is None:
-        raise Unauthenticated("A service names the account: add ?user_id=<uuid>.")
+        raise InvalidUserId("")
     return named
 
 

@@ -41,7 +41,11 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911 - one l
         case InvalidBody(reason):
             return problem(HTTPStatus.BAD_REQUEST, "invalid-body", f"The body is refused: {reason}.")
         case InvalidUserId():
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-user-id", f"{error}.".capitalize())
+            return problem(
+                HTTPStatus.BAD_REQUEST,
+                "invalid-user-id",
+                "Name the user by ?user_id=, a uuid such as 6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d.",
+            )
         case MalformedHeader(name):
             return problem(HTTPStatus.BAD_REQUEST, "malformed-header", f"The header {name} can't be read.")
         case Unauthenticated(reason):

@@ -16,6 +16,8 @@ from simulators.postgrest import Postgrest
 from simulators.signatures import mint_token
 from simulators.supabase import SupabaseGateway
 
+pytest_plugins = ("features.service", "features.steps.customers", "features.steps.stripe", "features.steps.operators")
+
 ROOT = Path(__file__).resolve().parent.parent
 JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"
 FAR_FUTURE = 4_102_444_800

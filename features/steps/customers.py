@@ -1,18 +1,23 @@
 """What customers do and see."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from features.conftest import Service
+from features.service import Service
 from features.steps.story import Customer, Story
 
 
 @pytest.fixture
-def story(service: Service) -> Story:
-    """This scenario's memory."""
-    return Story(service, log_start=len(service.log.read_text()))
+def story(service: Service) -> Iterator[Story]:
+    """This scenario's memory. At its end all parts work again, and the ledger's own check is empty."""
+    story = Story(service, log_start=len(service.log.read_text()))
+    yield story
+    service.supabase.gateway.up()
+    service.resume_cache()
+    assert [] == story.rows("select * from public.validate_credits_consistency()")
 
 
 @given(parsers.parse("{name} has signed up"))

@@ -1,12 +1,9 @@
 """What operators see, and what befalls the parts that they run."""
 
-from collections.abc import Iterator
-
-import pytest
 import redis
 from pytest_bdd import given, parsers, then, when
 
-from features.conftest import Service, eventually
+from features.service import eventually
 from features.steps.story import Story
 
 _TABLES = {
@@ -18,14 +15,6 @@ _TABLES = {
     "the balance": "public.users",
     "the outbox": "public.outbox",
 }
-
-
-@pytest.fixture(autouse=True)
-def parts_are_whole(service: Service) -> Iterator[None]:
-    """Every scenario ends with all parts working again."""
-    yield
-    service.supabase.gateway.up()
-    service.resume_cache()
 
 
 @given("the cache has been emptied")
@@ -121,10 +110,3 @@ def log_says(story: Story, times: int) -> None:
 def waits_because(story: Story, reason: str) -> None:
     waiting = story.rows("select status, reason from public.webhook_events where id = $1", story.events[0]["id"])
     assert [{"status": "parked", "reason": reason}] == waiting
-
-
-@pytest.fixture(autouse=True)
-def ledger_is_consistent(story: Story) -> Iterator[None]:
-    """After every scenario the ledger's own check is empty."""
-    yield
-    assert [] == story.rows("select * from public.validate_credits_consistency()")

@@ -17,8 +17,6 @@ from simulators.postgrest import free_port
 from simulators.stack import serving, wait_until_ready
 from simulators.stripe import StripeStandIn
 
-pytest_plugins = ["features.steps.customers", "features.steps.stripe", "features.steps.operators"]
-
 WEBHOOK_SECRET = "whsec_of_the_features"
 SERVICE_KEY = "service-key-of-the-features"
 

@@ -1,0 +1,150 @@
+"""What a purchase is worth, by example: 50 credits for $5.00."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.accounts import UserId
+from domain.ledger import EntryKind, Posted, postings_due
+from domain.plans import PlanId
+from domain.purchases import (
+    Dispute,
+    Disputed,
+    DisputeStatus,
+    Fact,
+    Order,
+    Ordered,
+    PaymentReported,
+    PaymentStatus,
+    Purchase,
+    PurchaseId,
+    Refund,
+    Refunded,
+    RefundStatus,
+    RefundTotalReported,
+    entitlement,
+    learn,
+)
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
+BOUGHT: tuple[Fact, ...] = (Ordered(ORDER), PaymentReported(PaymentStatus.PAID))
+
+
+def worth(*heard: Fact) -> int:
+    return entitlement(learn(Purchase(), heard))
+
+
+def refund(amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, of: str = "re_1") -> Refunded:
+    return Refunded(Refund(id=of, amount=amount, status=status))
+
+
+def dispute(amount: int, status: DisputeStatus, *, second: int = 0, of: str = "dp_1") -> Disputed:
+    when = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
+    return Disputed(Dispute(id=of, occurred_at=when, amount=amount, status=status))
+
+
+def test_a_paid_order_is_worth_its_credits() -> None:
+    """Paid is worth 50; ordered, unpaid or failed is worth nothing."""
+    assert 50 == worth(*BOUGHT)
+    assert 0 == worth(Ordered(ORDER))
+    assert 0 == worth(Ordered(ORDER), PaymentReported(PaymentStatus.FAILED))
+
+
+def test_a_failed_try_does_not_undo_a_success() -> None:
+    """Paid wins over failed and unpaid, whenever they come."""
+    assert 50 == worth(*BOUGHT, PaymentReported(PaymentStatus.FAILED), PaymentReported(PaymentStatus.UNPAID))
+
+
+def test_refunds_take_their_share() -> None:
+    """Half the money back is half the credits, two equal partial refunds both count, all back is nothing."""
+    assert 25 == worth(*BOUGHT, refund(250))
+    assert 10 == worth(*BOUGHT, refund(200), refund(200, of="re_2"))
+    assert 0 == worth(*BOUGHT, refund(500))
+    assert 0 == worth(*BOUGHT, refund(400), refund(400, of="re_2"))
+
+
+def test_a_fraction_of_a_credit_stays_with_the_merchant() -> None:
+    """One cent back takes a whole credit."""
+    assert 49 == worth(*BOUGHT, refund(1))
+
+
+def test_a_refund_may_come_first() -> None:
+    """A refund of a purchase nobody has heard of counts once the purchase is told."""
+    assert 25 == worth(refund(250), *BOUGHT)
+
+
+@pytest.mark.parametrize("dead", [RefundStatus.FAILED, RefundStatus.CANCELED])
+def test_a_refund_that_fails_gives_the_credits_back(dead: RefundStatus) -> None:
+    """A refund may fail after it had succeeded, and the order in which that is told does not show."""
+    assert 50 == worth(*BOUGHT, refund(250), refund(250, dead))
+    assert 50 == worth(*BOUGHT, refund(250, dead), refund(250))
+
+
+def test_a_pending_refund_counts() -> None:
+    """Money that is on its way back is not the merchant's any more."""
+    assert 25 == worth(*BOUGHT, refund(250, RefundStatus.PENDING))
+
+
+def test_a_total_counts_until_its_refunds_are_known() -> None:
+    """A charge's cumulative total and the refunds behind it are not added up."""
+    assert 20 == worth(*BOUGHT, RefundTotalReported(300))
+    assert 20 == worth(*BOUGHT, RefundTotalReported(300), refund(300))
+    assert 50 == worth(*BOUGHT, RefundTotalReported(300), refund(300, RefundStatus.FAILED))
+    assert 20 == worth(*BOUGHT, RefundTotalReported(100), RefundTotalReported(300))
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        (DisputeStatus.WARNING_NEEDS_RESPONSE, 50),
+        (DisputeStatus.WARNING_UNDER_REVIEW, 50),
+        (DisputeStatus.WARNING_CLOSED, 50),
+        (DisputeStatus.NEEDS_RESPONSE, 20),
+        (DisputeStatus.UNDER_REVIEW, 20),
+        (DisputeStatus.WITHDRAWN, 20),
+        (DisputeStatus.LOST, 20),
+        (DisputeStatus.WON, 50),
+        (DisputeStatus.PREVENTED, 50),
+        (DisputeStatus.CHARGE_REFUNDED, 50),
+        (DisputeStatus.REINSTATED, 50),
+    ],
+)
+def test_a_dispute_takes_what_is_away(status: DisputeStatus, left: int) -> None:
+    """Credits go with the money: inquiries take none, open and lost disputes do, and what returns gives back."""
+    assert left == worth(*BOUGHT, dispute(300, status))
+
+
+def test_a_newer_state_of_the_same_second_is_not_dropped() -> None:
+    """Stripe's times have whole seconds: within one, the later stage of a dispute decides."""
+    assert 50 == worth(*BOUGHT, dispute(300, DisputeStatus.WON), dispute(300, DisputeStatus.NEEDS_RESPONSE))
+
+
+def test_the_latest_state_of_a_dispute_decides() -> None:
+    """A dispute that was won and is lost later takes the credits again."""
+    won, lost = dispute(300, DisputeStatus.WON, second=1), dispute(300, DisputeStatus.LOST, second=2)
+    assert 20 == worth(*BOUGHT, lost, won)
+
+
+def test_refunds_and_disputes_take_no_more_than_was_paid() -> None:
+    """Two disputes and a refund of more than the whole leave nothing, not less."""
+    lost = dispute(300, DisputeStatus.LOST), dispute(300, DisputeStatus.LOST, of="dp_2")
+    assert 0 == worth(*BOUGHT, *lost, refund(100))
+
+
+def test_a_state_that_returns_is_posted_step_by_step() -> None:
+    """50, 20, 50 and 20 credits again are four entries of four keys, and a step repeated is the same key."""
+    heard, posted, steps = list(BOUGHT), Posted(), []
+    states = (DisputeStatus.WARNING_CLOSED, DisputeStatus.LOST, DisputeStatus.WON, DisputeStatus.LOST)
+    for revision, status in enumerate(states, start=1):
+        heard.append(dispute(300, status, second=revision))
+        purchase = learn(Purchase(), heard)
+        (posting,) = postings_due(PurchaseId("pi_1"), purchase, posted, revision=revision)
+        assert (posting,) == postings_due(PurchaseId("pi_1"), purchase, posted, revision=revision)
+        posted = Posted({ADA: posted.by_user.get(ADA, 0) + posting.amount})
+        assert () == postings_due(PurchaseId("pi_1"), purchase, posted, revision=revision + 1)
+        steps.append(posting)
+    kinds = [EntryKind.PURCHASE, EntryKind.CLAWBACK, EntryKind.REINSTATEMENT, EntryKind.CLAWBACK]
+    assert [50, -30, 30, -30] == [step.amount for step in steps]
+    assert kinds == [step.kind for step in steps]
+    assert 4 == len({step.idempotency_key for step in steps})

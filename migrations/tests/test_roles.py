@@ -1,0 +1,440 @@
+"""Who may do what, with the real roles: anon, authenticated, service_role, and the owner."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+TABLES = (
+    "users",
+    "credit_transactions",
+    "credit_grants",
+    "credit_holds",
+    "purchases",
+    "purchase_links",
+    "webhook_events",
+    "outbox",
+)
+Connection = asyncpg.Connection[Any] if hasattr(asyncpg.Connection, "__class_getitem__") else asyncpg.Connection
+
+
+def in_database(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
+    """Run a story on a connection of the owner's."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await story(connection)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+async def sign_up(connection: Any, email: str) -> uuid.UUID:
+    found: uuid.UUID = await connection.fetchval("insert into auth.users (email) values ($1) returning id", email)
+    return found
+
+
+async def buy(connection: Any, user_id: uuid.UUID, amount: int = 50) -> None:
+    """Post a purchase of a payment of its own."""
+    payment = f"pi_{uuid.uuid4().hex}"
+    await commit(connection, entry(user_id, amount, "purchase", payment))
+
+
+def entry(user_id: uuid.UUID, amount: int, kind: str, payment: str | None = None) -> dict[str, Any]:
+    return {
+        "user_id": str(user_id),
+        "amount": amount,
+        "kind": kind,
+        "idempotency_key": uuid.uuid4().hex,
+        "purchase_id": payment,
+        "stripe_session_id": f"cs_{payment}",
+    }
+
+
+async def commit(connection: Any, *entries: dict[str, Any]) -> str:
+    change = {"event": None, "purchase": None, "entries": list(entries), "outbox": []}
+    (answer,) = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps([change])))
+    return str(answer.get("reason", answer["status"]))
+
+
+async def act_as(connection: Any, role: str, user_id: uuid.UUID | None = None) -> None:
+    claims = json.dumps({"sub": str(user_id), "role": role} if user_id else {"role": role})
+    await connection.execute("select set_config('request.jwt.claims', $1, false)", claims)
+    await connection.execute(f"set role {role}")
+
+
+async def is_refused(connection: Any, statement: str, *arguments: object) -> bool:
+    """Whether the statement fails for want of rights, or touches no row."""
+    try:
+        touched = await connection.execute(statement, *arguments)
+    except asyncpg.InsufficientPrivilegeError:
+        return True
+    return str(touched).endswith(" 0")
+
+
+def test_a_user_reads_own_rows_alone(database_url: str) -> None:
+    """A signed-in user sees their account, entries and grants, and nobody else's."""
+
+    async def story(connection: Any) -> None:
+        ada, bob = await sign_up(connection, "ada@example.com"), await sign_up(connection, "bob@example.com")
+        await buy(connection, ada)
+        await buy(connection, bob, 70)
+        await act_as(connection, "authenticated", ada)
+        assert [(ada, 50)] == [
+            tuple(row) for row in await connection.fetch("select id, credits_balance from public.users")
+        ]
+        assert [50] == [
+            row["amount"] for row in await connection.fetch("select amount from public.credit_transactions")
+        ]
+        assert [50] == [
+            row["remaining"] for row in await connection.fetch("select remaining from public.credit_grants")
+        ]
+
+    in_database(database_url, story)
+
+
+@pytest.mark.parametrize("table", ["purchases", "purchase_links", "webhook_events", "outbox"])
+def test_a_user_does_not_read_the_machinery(database_url: str, table: str) -> None:
+    """Purchases, inbox and outbox are not for users at all."""
+
+    async def story(connection: Any) -> None:
+        await act_as(connection, "authenticated", await sign_up(connection, "ada@example.com"))
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch(f"select * from public.{table}")
+
+    in_database(database_url, story)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_anon_reads_nothing(database_url: str, table: str) -> None:
+    """Who has not signed in may not even ask."""
+
+    async def story(connection: Any) -> None:
+        await act_as(connection, "anon")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch(f"select * from public.{table}")
+
+    in_database(database_url, story)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize("table", TABLES)
+def test_users_write_nothing(database_url: str, role: str, table: str) -> None:
+    """Neither insert, update, delete nor truncate is granted to users, on no table and no column."""
+
+    async def story(connection: Any) -> None:
+        for right in ("insert", "update", "delete", "truncate", "references", "trigger"):
+            query = "select has_table_privilege($1, $2, $3)"
+            assert not await connection.fetchval(query, role, f"public.{table}", right), right
+        for right in ("insert", "update"):
+            query = "select has_any_column_privilege($1, $2, $3)"
+            assert not await connection.fetchval(query, role, f"public.{table}", right), right
+
+    in_database(database_url, story)
+
+
+def test_the_usual_policy_opens_nothing(database_url: str) -> None:
+    """Not even where a project lets its users update and insert their own row can they give themselves credits."""
+
+    async def story(connection: Any) -> None:
+        ada = await sign_up(connection, "ada@example.com")
+        await connection.execute("create policy own_update on public.users for update using (auth.uid() = id)")
+        await connection.execute("create policy own_insert on public.users for insert with check (auth.uid() = id)")
+        await act_as(connection, "authenticated", ada)
+        assert await is_refused(connection, "update public.users set credits_balance = 1000000 where id = $1", ada)
+        assert await is_refused(connection, "update public.users set email = 'x' where id = $1", ada)
+        await connection.execute("reset role")
+        # What many guides tell a project to do when it meets 'permission denied'.
+        await connection.execute("grant all on all tables in schema public to authenticated")
+        await act_as(connection, "authenticated", ada)
+        for column in ("credits_balance", "credits_held", "credits_version"):
+            assert await is_refused(connection, f"update public.users set {column} = 1000000 where id = $1", ada), (
+                column
+            )
+        insert = "insert into public.users (id, credits_balance) values ($1, 1000000)"
+        assert await is_refused(connection, "delete from public.users where id = $1", ada)
+        await connection.execute("reset role")
+        await connection.execute("delete from public.users where id = $1", ada)
+        await act_as(connection, "authenticated", ada)
+        assert await is_refused(connection, insert, ada)
+
+    in_database(database_url, story)
+
+
+@pytest.mark.parametrize("role", ["postgres", "service_role"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update public.credit_transactions set amount = amount",
+        "delete from public.credit_transactions",
+        "truncate public.credit_transactions",
+        "update public.credit_transactions set amount = 1 where false",
+    ],
+)
+def test_nobody_changes_the_audit_trail(database_url: str, role: str, statement: str) -> None:
+    """Neither the service nor the owner can update, delete or truncate entries."""
+
+    async def story(connection: Any) -> None:
+        await buy(connection, await sign_up(connection, "ada@example.com"))
+        await connection.execute(f"set role {role}")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+
+    in_database(database_url, story)
+
+
+def test_the_service_runs_every_function(database_url: str) -> None:
+    """service_role commits, reads, checks and repairs, as itself."""
+
+    async def story(connection: Any) -> None:
+        ada = await sign_up(connection, "ada@example.com")
+        await connection.execute("set role service_role")
+        await buy(connection, ada)
+        assert 50 == json.loads(await connection.fetchval("select public.account_read($1)", ada))["balance"]
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+        assert 1 == len(await connection.fetch("select * from public.sync_user_credits($1)", ada))
+        assert "[]" == await connection.fetchval("select public.outbox_claim(1, 1)::text")
+
+    in_database(database_url, story)
+
+
+OURS = """
+select p.oid::regprocedure::text as name, p.proconfig, p.oid, obj_description(p.oid, 'pg_proc') as told
+from pg_proc p where p.pronamespace = 'public'::regnamespace
+"""
+
+
+def test_functions_are_closed(database_url: str) -> None:
+    """Every function has an empty search_path and a comment, and is for neither anon, authenticated nor everyone."""
+
+    async def story(connection: Any) -> None:
+        functions = await connection.fetch(OURS)
+        assert len(functions) > 10
+        for function in functions:
+            assert ['search_path=""'] == function["proconfig"], function["name"]
+            assert function["told"], function["name"]
+            for role in ("anon", "authenticated"):
+                query = "select has_function_privilege($1, $2::oid, 'execute')"
+                assert not await connection.fetchval(query, role, function["oid"]), (role, function["name"])
+
+    in_database(database_url, story)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_guarded_and_described(database_url: str, table: str) -> None:
+    """Row level security is on, and a comment says what the table is for."""
+
+    async def story(connection: Any) -> None:
+        query = "select relrowsecurity, obj_description(oid) as told from pg_class where oid = $1::text::regclass"
+        row = await connection.fetchrow(query, f"public.{table}")
+        assert row["relrowsecurity"]
+        assert row["told"]
+
+    in_database(database_url, story)
+
+
+@pytest.mark.parametrize("column", ["user_id", "stripe_session_id", "created_at"])
+def test_the_indexes_are_used(database_url: str, column: str) -> None:
+    """With many rows a search by the column goes through its index."""
+
+    async def story(connection: Any) -> None:
+        await connection.execute(
+            "insert into public.credit_transactions (user_id, version, amount, balance_before, balance_after, kind,"
+            " idempotency_key, stripe_session_id, hash, created_at)"
+            " select gen_random_uuid(), 1, 1, 0, 1, 'grant', 'key' || n, 'cs_' || n, '', now() - n * interval '1 min'"
+            " from generate_series(1, 20000) n"
+        )
+        await connection.execute("analyze public.credit_transactions")
+        value = await connection.fetchval(f"select {column}::text from public.credit_transactions limit 1")
+        plan = await connection.fetch(f"explain select * from public.credit_transactions where {column} = '{value}'")
+        told = "\n".join(row[0] for row in plan)
+        assert "Seq Scan" not in told
+        assert "credit_transactions_" in told
+        indexes = await connection.fetch("select indexname from pg_indexes where tablename = 'credit_transactions'")
+        assert f"credit_transactions_{column}_idx" in {row[0] for row in indexes}
+
+    in_database(database_url, story)
+
+
+TAMPERINGS = {
+    "a changed amount": (
+        "update public.credit_transactions set amount = 51, balance_after = 51 where version = 1",
+        "entry_tampered",
+        1,
+    ),
+    "a changed description": (
+        "update public.credit_transactions set description = 'x' where version = 2",
+        "entry_tampered",
+        2,
+    ),
+    "changed metadata": (
+        """update public.credit_transactions set metadata = '{"a": 1}' where version = 3""",
+        "entry_tampered",
+        3,
+    ),
+    "a missing row": ("delete from public.credit_transactions where version = 2", "entry_missing", 3),
+    "a missing first row": ("delete from public.credit_transactions where version = 1", "entry_missing", 2),
+    "a missing last row": (
+        "delete from public.credit_transactions where version = 3",
+        "version_differs_from_ledger",
+        2,
+    ),
+    "a changed balance": ("update public.users set credits_balance = 999", "balance_differs_from_ledger", 3),
+    "a changed grant": (
+        "update public.credit_grants set remaining = 1 where id = (select min(id) from public.credit_grants)",
+        "grants_differ_from_balance",
+        3,
+    ),
+    "an entry rewritten with its hash": (
+        "update public.credit_transactions set amount = 51, balance_after = 51"
+        " where version = 1 and user_id = (select id from public.users where email = 'ada@example.com');"
+        " update public.credit_transactions t set hash = public.credence_entry_hash(t) where version = 1",
+        "balance_before_differs",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERINGS)
+def test_tampering_shows(database_url: str, tampering: str) -> None:
+    """Whatever is changed behind the ledger's back, the check names the account and the first bad entry."""
+    statement, problem, version = TAMPERINGS[tampering]
+
+    async def story(connection: Any) -> None:
+        ada, bob = await sign_up(connection, "ada@example.com"), await sign_up(connection, "bob@example.com")
+        for _ in range(3):
+            await buy(connection, ada)
+        await buy(connection, bob)
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+        await connection.execute("delete from public.outbox")
+        await connection.execute("set session_replication_role = replica")
+        for_ada = f" and user_id = '{ada}'" if "version" in statement else ""
+        if "public.users" in statement:
+            for_ada = f" where id = '{ada}'"
+        await connection.execute(statement + for_ada)
+        await connection.execute("reset session_replication_role")
+        (found,) = await connection.fetch("select * from public.validate_credits_consistency()")
+        assert (ada, problem, version) == (found["user_id"], found["problem"], found["version"])
+
+    in_database(database_url, story)
+
+
+def test_sync_repairs_a_balance_and_says_what_it_was(database_url: str) -> None:
+    """A balance that somebody changed is recomputed from the entries, and a second repair finds nothing to do."""
+
+    async def story(connection: Any) -> None:
+        ada = await sign_up(connection, "ada@example.com")
+        await buy(connection, ada)
+        await connection.execute("update public.users set credits_balance = 1000000, credits_version = 7")
+        row = await connection.fetchrow("select * from public.sync_user_credits($1)", ada)
+        assert (ada, 1000000, 50, 7, 1, True) == tuple(row)
+        assert 50 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
+        again = await connection.fetchrow("select * from public.sync_user_credits($1)", ada)
+        assert (50, 50, False) == (again["previous_balance"], again["balance"], again["repaired"])
+        with pytest.raises(asyncpg.NoDataFoundError):
+            await connection.fetch("select * from public.sync_user_credits($1)", uuid.uuid4())
+
+    in_database(database_url, story)
+
+
+def test_a_tampered_balance_does_not_poison_the_chain(database_url: str) -> None:
+    """The next entry builds on the last one, not on the balance that somebody wrote."""
+
+    async def story(connection: Any) -> None:
+        ada = await sign_up(connection, "ada@example.com")
+        await buy(connection, ada)
+        await connection.execute("update public.users set credits_balance = 1000000")
+        await buy(connection, ada)
+        assert 100 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+
+    in_database(database_url, story)
+
+
+def test_a_clawback_takes_its_own_grant_first_and_the_rest_is_debt(database_url: str) -> None:
+    """Spent credits that are taken back leave a debt, and the next grant pays it."""
+
+    async def story(connection: Any) -> None:
+        ada = await sign_up(connection, "ada@example.com")
+
+        async def remainders() -> list[int]:
+            rows = await connection.fetch("select remaining from public.credit_grants where credits > 0 order by id")
+            return [row["remaining"] for row in rows]
+
+        assert "committed" == await commit(connection, entry(ada, 50, "purchase", "pi_1"))
+        assert "committed" == await commit(connection, entry(ada, 30, "purchase", "pi_2"))
+        assert "committed" == await commit(connection, entry(ada, -10, "clawback", "pi_2"))
+        assert [50, 20] == await remainders()
+        assert "committed" == await commit(connection, entry(ada, -60, "spend"))
+        assert [0, 10] == await remainders()
+        assert "insufficient_credits" == await commit(connection, entry(ada, -11, "spend"))
+        assert "committed" == await commit(connection, entry(ada, -50, "clawback", "pi_1"))
+        assert [0, 0] == await remainders()
+        assert -40 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
+        assert "committed" == await commit(connection, entry(ada, 50, "purchase", "pi_3"))
+        assert [0, 0, 10] == await remainders()
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+
+    in_database(database_url, story)
+
+
+def test_a_second_grant_of_a_purchase_is_impossible(database_url: str) -> None:
+    """Even a caller that decides wrongly can't grant one purchase twice."""
+
+    async def story(connection: Any) -> None:
+        ada = await sign_up(connection, "ada@example.com")
+        assert "committed" == await commit(connection, entry(ada, 50, "purchase", "pi_1"))
+        assert "refused" == await commit(connection, entry(ada, 50, "purchase", "pi_1"))
+        assert 50 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
+
+    in_database(database_url, story)
+
+
+def test_opposite_batches_do_not_deadlock(database_url: str) -> None:
+    """Calls that touch the same accounts and purchases in opposite orders all end, and each purchase counts once."""
+
+    async def story(owner: Any) -> None:
+        users = [await sign_up(owner, f"user{number}@example.com") for number in range(8)]
+
+        def change(number: int, caller: int) -> dict[str, Any]:
+            payment = f"pi_{number}"
+            return {
+                "event": {
+                    "id": f"evt_{number}_{caller}",
+                    "type": "t",
+                    "livemode": False,
+                    "status": "applied",
+                    "body": "{}",
+                },
+                "purchase": {
+                    "id": payment,
+                    "expected_revision": 0,
+                    "user_id": str(users[number]),
+                    "payment_status": "paid",
+                    "facts": {},
+                    "links": [f"session:{number}"],
+                },
+                "entries": [entry(users[number], 50, "purchase", payment)],
+                "outbox": [],
+            }
+
+        async def call(caller: int) -> None:
+            order = range(8) if caller % 2 else reversed(range(8))
+            changes = [change(number, caller) for number in order]
+            connection = await asyncpg.connect(database_url)
+            try:
+                await connection.fetchval("select public.ledger_commit($1)", json.dumps(changes))
+            finally:
+                await connection.close()
+
+        await asyncio.gather(*(call(caller) for caller in range(12)))
+        rows = await owner.fetch("select credits_balance from public.users")
+        assert [50] * 8 == [row["credits_balance"] for row in rows]
+
+    in_database(database_url, story)
