@@ -1,17 +1,17 @@
 # Bootstraps uv into .venv from PyPI, then calls it. The same steps without make stand in the README.
 PYTHON ?= python3
 UV := .venv/bin/uv
-RUN := $(UV) run --frozen --all-extras
+RUN := $(UV) run --frozen --all-extras --quiet
 
-.PHONY: demo dev test check bench
+.PHONY: demo dev test check
 
 demo: $(UV)
-	$(RUN) python -m simulators demo
+	@$(RUN) python -m simulators demo
 
 dev: $(UV)
-	$(RUN) python -m simulators dev
+	@$(RUN) python -m simulators dev $(ARGS)
 
-test: $(UV) node_modules/.installed
+test: $(UV) node_modules/.package-lock.json
 	$(RUN) python -m pytest $(ARGS)
 
 check: $(UV)
@@ -20,8 +20,10 @@ check: $(UV)
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-$(UV): uv.lock
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	test -x $(UV) || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) sync --frozen --all-extras --inexact --quiet
-	touch $(UV)
+$(UV):
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -24,7 +24,7 @@ class MigrationFailed(Exception):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.name} could not be applied: {self.message}"
+        return f"Migrating failed at {self.name}: {self.message}"
 
 
 @attrs.frozen

@@ -1,10 +1,15 @@
 """Connections to Redis that fail fast: the cache must never hold up what the ledger can answer."""
 
+import contextlib
+from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
+from redis.exceptions import RedisError
+
+from domain.ports import CacheUnavailable
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
@@ -28,6 +33,18 @@ def connect(url: str) -> Redis:
         encoding_errors="replace",  # bytes that are no text are a value that the reader refuses, not a failure
     )
     return Redis.from_pool(pool)
+
+
+@contextlib.contextmanager
+def cache_errors() -> Iterator[None]:
+    """The client's errors inside the block, in the domain's words.
+
+    :raises CacheUnavailable: if Redis did not answer.
+    """
+    try:
+        yield
+    except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
+        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error
 
 
 def upstash_url(rest_url: str, rest_token: str) -> str:

@@ -1,14 +1,12 @@
 """The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer versions."""
 
-import contextlib
 import re
-from collections.abc import Iterator
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
+from adapters.redis_client import cache_errors
 from domain.accounts import Account, UserId
-from domain.ports import CacheUnavailable
 
 # Lua counts in doubles, so a version is compared only up to 15 digits. What `find` would not read is
 # overwritten: both must know the same fields as readable.
@@ -42,14 +40,14 @@ class RedisQuotaCache:
 
         :raises CacheUnavailable: if Redis did not answer.
         """
-        with _translated():
+        with cache_errors():
             try:
                 kept = await self._redis.hmget(_key(user_id), ["balance", "held", "version"])
             except ResponseError as error:
                 if str(error).startswith("WRONGTYPE"):
                     return None
                 raise
-        balance, held, version = (field or "" for field in kept)
+        balance, held, version = (str(field or "") for field in kept)
         if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and _VERSION.fullmatch(version)):
             return None
         return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version))
@@ -59,17 +57,9 @@ class RedisQuotaCache:
 
         :raises CacheUnavailable: if Redis did not answer.
         """
-        with _translated():
+        with cache_errors():
             await self._store(keys=[_key(account.user_id)], args=[account.balance, account.held, account.version])
 
 
 def _key(user_id: UserId) -> str:
     return f"credits:{user_id}"
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
-        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error

@@ -1,14 +1,13 @@
 """Session markers in Redis: `processed:`, `processing:` and `checkout:`, each of which expires by itself."""
 
-import contextlib
 import json
-from collections.abc import Iterator
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
+from adapters.redis_client import cache_errors
 from domain.accounts import InvalidUserId, parse_user_id
-from domain.ports import CacheUnavailable, CheckoutNote
+from domain.ports import CheckoutNote
 
 PROCESSED_SECONDS = 24 * 60 * 60
 PROCESSING_SECONDS = 60 * 60
@@ -27,7 +26,7 @@ class RedisSessionMarkers:
     async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
         """Keep who started the session, for an hour."""
         kept = json.dumps({"user_id": note.user_id, "plan_id": note.plan_id})
-        with _translated():
+        with cache_errors():
             await self._redis.set(f"checkout:{session_id}", kept, ex=CHECKOUT_SECONDS)
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
@@ -37,13 +36,13 @@ class RedisSessionMarkers:
 
     async def begin(self, session_id: str) -> None:
         """Mark, for an hour at most, that a delivery of the session is being handled."""
-        with _translated():
+        with cache_errors():
             await self._redis.set(f"processing:{session_id}", "1", ex=PROCESSING_SECONDS)
 
     async def finish(self, session_id: str, event_id: str | None) -> None:
         """End that mark; with an event, keep for a day that its effect is committed. One round trip."""
         # No transaction: in a cluster the two keys are on different nodes, and neither needs the other.
-        with _translated():
+        with cache_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 if event_id is not None:
                     pipeline.set(f"processed:{session_id}", event_id, ex=PROCESSED_SECONDS)
@@ -55,14 +54,14 @@ class RedisSessionMarkers:
         return await self._find(f"processed:{session_id}") == event_id
 
     async def _find(self, key: str) -> str | None:
-        with _translated():
+        with cache_errors():
             try:
-                found: str | None = await self._redis.get(key)
+                found = await self._redis.get(key)
             except ResponseError as error:
                 if str(error).startswith("WRONGTYPE"):
                     return None
                 raise
-            return found
+            return None if found is None else str(found)
 
 
 def _note(kept: str) -> CheckoutNote | None:
@@ -79,11 +78,3 @@ def _note(kept: str) -> CheckoutNote | None:
         return CheckoutNote(user_id=parse_user_id(user_id), plan_id=plan_id)
     except InvalidUserId:
         return None
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
-        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error

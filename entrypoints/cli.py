@@ -8,15 +8,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-import asyncpg
 import click
 import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from adapters import migrations
-from adapters.embedded_postgres import EmbeddedPostgresMissing
-from adapters.embedded_redis import EmbeddedRedisMissing
 from domain.commits import Inconsistency
 from domain.ports import LedgerUnavailable
 from entrypoints import composition, service_log
@@ -36,9 +32,7 @@ def _told_plainly(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (InvalidSettings, InvalidCatalogue, EmbeddedPostgresMissing, EmbeddedRedisMissing) as error:
-            raise click.ClickException(str(error)) from error
-        except migrations.MigrationFailed as error:
+        except (InvalidSettings, InvalidCatalogue, *composition.CANT_START) as error:
             raise click.ClickException(str(error)) from error
         except LedgerUnavailable as error:
             raise click.ClickException(f"The ledger can't be reached: {error.cause}") from error
@@ -83,7 +77,7 @@ def migrate(database_url: str | None) -> None:
         raise click.ClickException(
             "Which database? Give --database-url or set SUPABASE_DB_URL (Supabase: Project Settings, Database)."
         )
-    applied = asyncio.run(_migrate(database_url))
+    applied = asyncio.run(composition.migrate(database_url))
     for name in applied:
         click.echo(f"applied {name}")
     click.echo("The database is up to date.")
@@ -101,17 +95,6 @@ def check() -> None:
         return
     Console().print(_table_of(found))
     sys.exit(1)
-
-
-async def _migrate(database_url: str) -> tuple[str, ...]:
-    try:
-        connection = await asyncpg.connect(database_url, timeout=10)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise click.ClickException(f"Can't connect to the database: {type(error).__name__}: {error}") from error
-    try:
-        return await migrations.apply(connection)
-    finally:
-        await connection.close()
 
 
 async def _inconsistencies(settings: Settings, storage: composition.Storage) -> tuple[Inconsistency, ...]:

@@ -4,11 +4,13 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import attrs
 
-from adapters.embedded_postgres import EmbeddedPostgres
-from adapters.embedded_redis import EmbeddedRedis
-from adapters.postgres_rpc import PostgresRpc
+from adapters import migrations
+from adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresMissing
+from adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisMissing
+from adapters.postgres_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.redis_client import connect, upstash_url
 from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.redis_session_markers import RedisSessionMarkers
@@ -25,6 +27,9 @@ from entrypoints.auth import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.services import Services
 from entrypoints.settings import Settings
+
+CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, migrations.MigrationFailed)
+"""What a person has to mend before the service can start; each says how."""
 
 
 @attrs.frozen(kw_only=True)
@@ -118,6 +123,21 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             clock=clock,
             catalogue=catalogue,
         )
+
+
+async def migrate(database_url: str) -> tuple[str, ...]:
+    """Apply the migrations that the database lacks; returns their names.
+
+    :raises MigrationFailed: if it can't be reached, or one fails.
+    """
+    try:
+        connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise migrations.MigrationFailed("The database", f"can't connect ({type(error).__name__}: {error})") from error
+    try:
+        return await migrations.apply(connection)
+    finally:
+        await connection.close()
 
 
 def _redis_url(settings: Settings) -> str | None:

@@ -44,7 +44,7 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911 - one l
             return problem(
                 HTTPStatus.BAD_REQUEST,
                 "invalid-user-id",
-                "Name the user by ?user_id=, a uuid such as 6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d.",
+                "Name the user by ?user_id=<uuid>.",
             )
         case MalformedHeader(name):
             return problem(HTTPStatus.BAD_REQUEST, "malformed-header", f"The header {name} can't be read.")

@@ -78,23 +78,27 @@ class SupabaseGateway:
         headers = {name: value for name, value in request.headers.items() if name not in _HOP}
         headers.setdefault("authorization", f"Bearer {key}")
         target = request.target.removeprefix("/rest/v1")
-        connection = self._take()
-        try:
-            connection.request(request.method, target, request.body, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            return _refusal(502, "An invalid response was received from the upstream server")
-        with self._lock:
-            self._idle.append(connection)
-        kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
-        return Response(status=answer.status, headers=kept, body=body)
+        idle = self._take()
+        for connection in filter(None, (idle, self._fresh())):
+            try:
+                connection.request(request.method, target, request.body, headers)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException):
+                # An idle connection may have been closed meanwhile; a fresh one that fails means what it says.
+                connection.close()
+                continue
+            with self._lock:
+                self._idle.append(connection)
+            kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
+            return Response(status=answer.status, headers=kept, body=body)
+        return _refusal(502, "An invalid response was received from the upstream server")
 
-    def _take(self) -> http.client.HTTPConnection:
+    def _take(self) -> http.client.HTTPConnection | None:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            return self._idle.pop() if self._idle else None
+
+    def _fresh(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self._upstream, timeout=UPSTREAM_SECONDS)
 
 

@@ -286,8 +286,8 @@ def test_credence_migrate_complains_plainly() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "SUPABASE_DB_URL"}
     for arguments, told in (
         ([], "Which database?"),
-        (["--database-url", "postgresql://127.0.0.1:1/x"], "Can't connect"),
-        (["--database-url", "nonsense"], "Can't connect"),
+        (["--database-url", "postgresql://127.0.0.1:1/x"], "can't connect"),
+        (["--database-url", "nonsense"], "can't connect"),
     ):
         command = [sys.executable, "-m", "entrypoints", "migrate", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

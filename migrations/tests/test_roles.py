@@ -262,41 +262,45 @@ def test_the_indexes_are_used(database_url: str, column: str) -> None:
     in_database(database_url, story)
 
 
+ENTRIES = "public.credit_transactions"
 TAMPERINGS = {
     "a changed amount": (
-        "update public.credit_transactions set amount = 51, balance_after = 51 where version = 1",
+        f"update {ENTRIES} set amount = 51, balance_after = 51 where version = 1 and user_id = :ada",
         "entry_tampered",
         1,
     ),
     "a changed description": (
-        "update public.credit_transactions set description = 'x' where version = 2",
+        f"update {ENTRIES} set description = 'x' where version = 2 and user_id = :ada",
         "entry_tampered",
         2,
     ),
     "changed metadata": (
-        """update public.credit_transactions set metadata = '{"a": 1}' where version = 3""",
+        f"update {ENTRIES} set metadata = '{{\"a\": 1}}' where version = 3 and user_id = :ada",
         "entry_tampered",
         3,
     ),
-    "a missing row": ("delete from public.credit_transactions where version = 2", "entry_missing", 3),
-    "a missing first row": ("delete from public.credit_transactions where version = 1", "entry_missing", 2),
+    "a missing row": (f"delete from {ENTRIES} where version = 2 and user_id = :ada", "entry_missing", 3),
+    "a missing first row": (f"delete from {ENTRIES} where version = 1 and user_id = :ada", "entry_missing", 2),
     "a missing last row": (
-        "delete from public.credit_transactions where version = 3",
+        f"delete from {ENTRIES} where version = 3 and user_id = :ada",
         "version_differs_from_ledger",
         2,
     ),
-    "a changed balance": ("update public.users set credits_balance = 999", "balance_differs_from_ledger", 3),
-    "a changed grant": (
-        "update public.credit_grants set remaining = 1 where id = (select min(id) from public.credit_grants)",
-        "grants_differ_from_balance",
-        3,
-    ),
     "an entry rewritten with its hash": (
-        "update public.credit_transactions set amount = 51, balance_after = 51"
-        " where version = 1 and user_id = (select id from public.users where email = 'ada@example.com');"
-        " update public.credit_transactions t set hash = public.credence_entry_hash(t) where version = 1",
+        f"update {ENTRIES} set amount = 51, balance_after = 51 where version = 1 and user_id = :ada;"
+        f" update {ENTRIES} t set hash = public.credence_entry_hash(t) where version = 1 and user_id = :ada",
         "balance_before_differs",
         2,
+    ),
+    "a changed balance": (
+        "update public.users set credits_balance = 999 where id = :ada",
+        "balance_differs_from_ledger",
+        3,
+    ),
+    "a changed grant": (
+        "update public.credit_grants set remaining = 1 where user_id = :ada",
+        "grants_differ_from_balance",
+        3,
     ),
 }
 
@@ -314,10 +318,7 @@ def test_tampering_shows(database_url: str, tampering: str) -> None:
         assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
         await connection.execute("delete from public.outbox")
         await connection.execute("set session_replication_role = replica")
-        for_ada = f" and user_id = '{ada}'" if "version" in statement else ""
-        if "public.users" in statement:
-            for_ada = f" where id = '{ada}'"
-        await connection.execute(statement + for_ada)
+        await connection.execute(statement.replace(":ada", f"'{ada}'"))
         await connection.execute("reset session_replication_role")
         (found,) = await connection.fetch("select * from public.validate_credits_consistency()")
         assert (ada, problem, version) == (found["user_id"], found["problem"], found["version"])
