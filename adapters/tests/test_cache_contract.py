@@ -1,0 +1,229 @@
+"""One contract for every cache: memory, and a real Redis."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+from redis.asyncio import Redis
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.redis_client import connect, upstash_url
+from adapters.redis_quota_cache import RedisQuotaCache
+from adapters.redis_session_markers import RedisSessionMarkers
+from domain.accounts import Account, UserId
+from domain.ports import CacheUnavailable, CheckoutNote, QuotaCache, SessionMarkers
+
+
+@attrs.define
+class FrozenClock:
+    """A clock that moves when it is told to."""
+
+    time: datetime = datetime(2026, 5, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@attrs.frozen
+class World:
+    """A cache under test. `seconds_left` is asked of a real Redis alone; `clock` moves the memory's time."""
+
+    quotas: QuotaCache
+    markers: SessionMarkers
+    redis: "Redis | None"
+    clock: FrozenClock
+
+
+@contextlib.asynccontextmanager
+async def memory_world() -> AsyncIterator[World]:
+    clock = FrozenClock()
+    yield World(MemoryQuotaCache(), MemorySessionMarkers(clock), None, clock)
+
+
+@contextlib.asynccontextmanager
+async def redis_world(url: str) -> AsyncIterator[World]:
+    async with contextlib.aclosing(connect(url)) as redis:
+        yield World(RedisQuotaCache(redis), RedisSessionMarkers(redis), redis, FrozenClock())
+
+
+Opener = Callable[[], contextlib.AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def open_world(request: pytest.FixtureRequest) -> Opener:
+    if request.param == "memory":
+        return memory_world
+    url = request.getfixturevalue("redis_url")
+    return lambda: redis_world(url)
+
+
+def in_world(open_world: Opener, story: Callable[[World], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_world() as world:
+            await story(world)
+
+    asyncio.run(run())
+
+
+def account(version: int, balance: int = 50, user_id: str | None = None) -> Account:
+    return Account(user_id=UserId(user_id or str(uuid.uuid4())), balance=balance, held=7, version=version)
+
+
+def test_what_is_stored_is_found(open_world: Opener) -> None:
+    """Balance, held and version come back; nobody else's do, and no email is kept."""
+
+    async def story(world: World) -> None:
+        ada = attrs.evolve(account(3, balance=-20), email="ada@example.com")
+        await world.quotas.store(ada)
+        assert attrs.evolve(ada, email=None) == await world.quotas.find(ada.user_id)
+        assert await world.quotas.find(account(1).user_id) is None
+
+    in_world(open_world, story)
+
+
+def test_a_late_writer_brings_nothing_back(open_world: Opener) -> None:
+    """An older or equal version is not written over a newer one, however many digits they have."""
+
+    async def story(world: World) -> None:
+        new = account(10, balance=100)
+        await world.quotas.store(new)
+        for version in (9, 10, 2):
+            await world.quotas.store(account(version, balance=5, user_id=new.user_id))
+        assert new == await world.quotas.find(new.user_id)
+        newer = account(11, balance=60, user_id=new.user_id)
+        await world.quotas.store(newer)
+        assert newer == await world.quotas.find(new.user_id)
+
+    in_world(open_world, story)
+
+
+def test_writers_at_the_same_moment_leave_the_newest(open_world: Opener) -> None:
+    """Whatever the order in which they arrive, the newest version stays."""
+
+    async def story(world: World) -> None:
+        user = account(1).user_id
+        writers = [account(version, balance=version * 10, user_id=user) for version in (5, 1, 20, 7, 19, 3, 12)]
+        await asyncio.gather(*(world.quotas.store(writer) for writer in writers))
+        assert account(20, balance=200, user_id=user) == await world.quotas.find(user)
+
+    in_world(open_world, story)
+
+
+def test_a_processed_event_is_remembered_for_a_day(open_world: Opener) -> None:
+    """Only the event that was committed counts as processed, and only for 24 hours."""
+
+    async def story(world: World) -> None:
+        session = f"cs_{uuid.uuid4().hex}"
+        assert not await world.markers.is_processed(session, "evt_1")
+        await world.markers.begin(session)
+        await world.markers.finish(session, "evt_1")
+        assert await world.markers.is_processed(session, "evt_1")
+        assert not await world.markers.is_processed(session, "evt_2")
+        if world.redis is not None:
+            assert 24 * 3600 - 60 < await world.redis.ttl(f"processed:{session}") <= 24 * 3600
+            assert 0 == await world.redis.exists(f"processing:{session}")
+        else:
+            world.clock.time += timedelta(hours=24)
+            assert not await world.markers.is_processed(session, "evt_1")
+
+    in_world(open_world, story)
+
+
+def test_a_failed_delivery_leaves_no_mark(open_world: Opener) -> None:
+    """What was begun and not committed is neither processing nor processed."""
+
+    async def story(world: World) -> None:
+        session = f"cs_{uuid.uuid4().hex}"
+        await world.markers.begin(session)
+        if world.redis is not None:
+            assert 3600 - 60 < await world.redis.ttl(f"processing:{session}") <= 3600
+        await world.markers.finish(session, None)
+        assert not await world.markers.is_processed(session, "evt_1")
+        if world.redis is not None:
+            assert 0 == await world.redis.exists(f"processing:{session}", f"processed:{session}")
+
+    in_world(open_world, story)
+
+
+def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
+    """Who started it, for which plan."""
+
+    async def story(world: World) -> None:
+        session = f"cs_{uuid.uuid4().hex}"
+        note = CheckoutNote(user_id=account(1).user_id, plan_id="starter")
+        assert await world.markers.recall_checkout(session) is None
+        await world.markers.remember_checkout(session, note)
+        assert note == await world.markers.recall_checkout(session)
+        if world.redis is not None:
+            assert 3600 - 60 < await world.redis.ttl(f"checkout:{session}") <= 3600
+        else:
+            world.clock.time += timedelta(hours=1)
+            assert await world.markers.recall_checkout(session) is None
+
+    in_world(open_world, story)
+
+
+def test_a_balance_has_no_expiry(redis_url: str) -> None:
+    """`credits:{user_id}` is a hash of three fields that stays."""
+
+    async def story(world: World) -> None:
+        assert world.redis is not None
+        ada = account(3)
+        await world.quotas.store(ada)
+        key = f"credits:{ada.user_id}"
+        assert -1 == await world.redis.ttl(key)
+        assert {"balance": "50", "held": "7", "version": "3"} == await world.redis.hgetall(key)
+
+    in_world(lambda: redis_world(redis_url), story)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda redis, key: redis.set(key, "50"),
+        lambda redis, key: redis.rpush(key, "50"),
+        lambda redis, key: redis.hset(key, mapping={"balance": "many", "held": "0", "version": "9"}),
+        lambda redis, key: redis.hset(key, mapping={"balance": "50"}),
+        lambda redis, key: redis.hset(key, mapping={"balance": "50", "held": "0", "version": "nine"}),
+    ],
+)
+def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, spoil: Any) -> None:
+    """A value that somebody else left under the key is no balance, and does not stay."""
+
+    async def story(world: World) -> None:
+        ada = account(1)
+        await spoil(world.redis, f"credits:{ada.user_id}")
+        assert await world.quotas.find(ada.user_id) is None
+        await world.quotas.store(ada)
+        assert ada == await world.quotas.find(ada.user_id)
+
+    in_world(lambda: redis_world(redis_url), story)
+
+
+def test_a_redis_that_is_away_says_so() -> None:
+    """Every call raises the domain's error, and soon."""
+
+    async def story(world: World) -> None:
+        calls = [
+            world.quotas.find(account(1).user_id),
+            world.quotas.store(account(1)),
+            world.markers.begin("cs_1"),
+            world.markers.finish("cs_1", "evt_1"),
+            world.markers.is_processed("cs_1", "evt_1"),
+            world.markers.recall_checkout("cs_1"),
+        ]
+        for call in calls:
+            with pytest.raises(CacheUnavailable):
+                await call
+
+    in_world(lambda: redis_world("redis://127.0.0.1:1/0"), story)
+
+
+def test_upstash_addresses_are_derived() -> None:
+    """The REST address and token of the console make the Redis address."""
+    assert "rediss://default:to%2Fken@eu1.upstash.io:6379" == upstash_url("https://eu1.upstash.io", "to/ken")

@@ -1,0 +1,88 @@
+"""The embedded Postgres and Redis: real servers that survive restarts and killed owners."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis
+
+from adapters.embedded_postgres import EmbeddedPostgres
+from adapters.embedded_redis import EmbeddedRedis
+
+OWNER = """
+import pathlib, sys, time
+from adapters.{module} import {name}
+print({name}(pathlib.Path(sys.argv[1])).start(), flush=True)
+sys.stdin.read()
+"""
+
+
+def value(url: str, query: str) -> object:
+    async def fetch() -> object:
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetchval(query)
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+def start_and_kill(module: str, name: str, directory: Path) -> str:
+    """Start a part in another process, and kill that process; returns the part's address."""
+    command = [sys.executable, "-c", OWNER.format(module=module, name=name), str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        url = owner.stdout.readline().strip()
+        os.kill(owner.pid, signal.SIGKILL)
+    return url
+
+
+def test_postgres_keeps_its_data(tmp_path: Path) -> None:
+    """What was written is there after a stop and a start, and the schema is not applied twice."""
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    value(server.start(), "insert into auth.users (email) values ('ada@example.com') returning 1")
+    server.stop()
+    again = EmbeddedPostgres(tmp_path / "postgres")
+    assert 1 == value(again.start(), "select count(*) from public.users")
+    again.stop()
+
+
+def test_postgres_survives_a_killed_owner(tmp_path: Path) -> None:
+    """The next process joins the server that a killed one left, and stops it in the end."""
+    url = start_and_kill("embedded_postgres", "EmbeddedPostgres", tmp_path / "postgres")
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    assert url == server.start()
+    assert 0 == value(url, "select count(*) from public.users")
+    server.stop()
+    with pytest.raises(OSError, match=r"No such file|refused"):
+        value(url, "select 1")
+
+
+def test_redis_survives_a_killed_owner(tmp_path: Path) -> None:
+    """The next process joins the server that a killed one left, and stops it in the end."""
+    url = start_and_kill("embedded_redis", "EmbeddedRedis", tmp_path / "redis")
+    server = EmbeddedRedis(tmp_path / "redis")
+    assert url == server.start()
+    with redis.Redis.from_url(url) as client:
+        assert client.ping()
+    server.stop()
+    with redis.Redis.from_url(url) as client, pytest.raises(redis.ConnectionError):
+        client.ping()
+
+
+def test_redis_does_not_join_anothers_server(tmp_path: Path) -> None:
+    """An address that was left behind and is another's server now is not taken."""
+    other = EmbeddedRedis(tmp_path / "other")
+    url = other.start()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "address").write_text(f"{url} 1")
+    mine = EmbeddedRedis(tmp_path / "mine")
+    assert url != mine.start()
+    mine.stop()
+    other.stop()

@@ -1,0 +1,74 @@
+"""The catalogue is taken whole or refused whole, with every problem named."""
+
+from pathlib import Path
+
+import pytest
+
+from domain.money import Money
+from domain.plans import Terms
+from entrypoints.catalogue import InvalidCatalogue, load_catalogue
+
+GOOD = '[plans.one]\nname = "One"\ncredits = 10\nprice = 100\ncurrency = "usd"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "plans.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_packaged_catalogue_is_good() -> None:
+    """50 credits for $5.00 stand in it."""
+    starter = load_catalogue(None).find("starter")
+    assert starter is not None
+    assert Terms(credits=50, price=Money(amount=500, currency="usd")) == starter.terms
+
+
+def test_plans_keep_their_order(tmp_path: Path) -> None:
+    """The catalogue is shown in the file's order."""
+    catalogue = load_catalogue(write(tmp_path, GOOD.replace("one", "zebra") + GOOD.replace("one", "ant")))
+    assert ["zebra", "ant"] == list(catalogue.plans)
+    assert catalogue.find("one") is None
+
+
+BAD = {
+    "no file": None,
+    "no TOML": "plans = [",
+    "empty": "",
+    "no plans": "[plans]\n",
+    "another table": GOOD + "[other]\na = 1\n",
+    "missing price": GOOD.replace("price = 100\n", ""),
+    "unknown key": GOOD + "colour = 'red'\n",
+    "no credits": GOOD.replace("credits = 10", "credits = 0"),
+    "negative credits": GOOD.replace("credits = 10", "credits = -10"),
+    "true credits": GOOD.replace("credits = 10", "credits = true"),
+    "half a credit": GOOD.replace("credits = 10", "credits = 0.5"),
+    "text price": GOOD.replace("price = 100", 'price = "100"'),
+    "negative price": GOOD.replace("price = 100", "price = -1"),
+    "upper-case currency": GOOD.replace('"usd"', '"USD"'),
+    "no currency": GOOD.replace('"usd"', '"dollars"'),
+    "unknown mode": GOOD + 'mode = "gift"\n',
+    "subscription": GOOD + 'mode = "subscription"\n',
+    "expiry": GOOD + "expires_after_days = 30\n",
+    "blank name": GOOD.replace('"One"', '" "'),
+    "bad id": GOOD.replace("[plans.one]", '[plans."One Plan"]'),
+}
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_a_bad_catalogue_is_refused(how: str, tmp_path: Path) -> None:
+    """The message names the file."""
+    text = BAD[how]
+    path = tmp_path / "absent.toml" if text is None else write(tmp_path, text)
+    with pytest.raises(InvalidCatalogue) as raised:
+        load_catalogue(path)
+    assert str(path) in str(raised.value)
+    assert raised.value.problems
+
+
+def test_every_problem_is_named(tmp_path: Path) -> None:
+    """Two bad plans are two lines."""
+    bad = GOOD.replace("credits = 10", "credits = 0")
+    with pytest.raises(InvalidCatalogue) as raised:
+        load_catalogue(write(tmp_path, bad + bad.replace("one", "two")))
+    assert ["plan one", "plan two"] == [problem.partition(":")[0] for problem in raised.value.problems]

@@ -1,0 +1,151 @@
+"""Settings are taken whole or refused whole, with every problem named and no secret shown."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from entrypoints.settings import Settings
+from entrypoints.settings_rules import InvalidSettings
+from entrypoints.settings_table import settings_table
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+TEST = {"STRIPE_SECRET_KEY": "sk_test_51abc", "STRIPE_WEBHOOK_SECRET": "whsec_abc"}
+LIVE = {
+    "STRIPE_SECRET_KEY": "sk_live_51abc",
+    "STRIPE_WEBHOOK_SECRET": "whsec_abc",
+    "SUPABASE_URL": "https://project.supabase.co",
+    "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_abc",
+    "UPSTASH_REDIS_REST_URL": "https://eu1-name.upstash.io",
+    "UPSTASH_REDIS_REST_TOKEN": "token",
+    "CREDENCE_PUBLIC_URL": "https://credits.example.com",
+}
+
+
+def problems(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(InvalidSettings) as raised:
+        Settings.from_environment(environ)
+    return raised.value.problems
+
+
+def jwt_of(role: str) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps({"role": role}).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJIUzI1NiJ9.{payload}.signature"
+
+
+def test_two_variables_are_enough_to_begin() -> None:
+    """Without storage the embedded one is used, and x-user headers are believed on the loopback address."""
+    settings = Settings.from_environment(TEST)
+    assert (True, True, False) == (settings.embedded_storage, settings.embedded_cache, settings.livemode)
+    assert settings.trust_user_headers
+    assert "http://127.0.0.1:8000/return?session_id={CHECKOUT_SESSION_ID}" == settings.success_url
+
+
+def test_a_live_deployment_is_taken() -> None:
+    """What the README asks for in production is enough."""
+    settings = Settings.from_environment(LIVE)
+    assert (False, False, True) == (settings.embedded_storage, settings.embedded_cache, settings.livemode)
+    assert not settings.trust_user_headers
+
+
+def test_secrets_may_be_rotated() -> None:
+    """Several webhook secrets stand between commas."""
+    settings = Settings.from_environment({**TEST, "STRIPE_WEBHOOK_SECRET": "whsec_old, whsec_new"})
+    assert ("whsec_old", "whsec_new") == settings.stripe_webhook_secrets
+
+
+def test_everything_wrong_is_named_at_once() -> None:
+    """An empty environment is told of each variable that it lacks."""
+    found = problems({})
+    assert ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"] == [problem.split()[0] for problem in found]
+
+
+WRONG: dict[str, tuple[dict[str, str], str]] = {
+    "publishable Stripe key": ({"STRIPE_SECRET_KEY": "pk_test_51abc"}, "STRIPE_SECRET_KEY"),
+    "no Stripe key": ({"STRIPE_SECRET_KEY": "abc"}, "STRIPE_SECRET_KEY"),
+    "empty webhook secret": ({"STRIPE_WEBHOOK_SECRET": ""}, "STRIPE_WEBHOOK_SECRET"),
+    "blank webhook secret": ({"STRIPE_WEBHOOK_SECRET": "   "}, "STRIPE_WEBHOOK_SECRET"),
+    "bare prefix": ({"STRIPE_WEBHOOK_SECRET": "whsec_"}, "STRIPE_WEBHOOK_SECRET"),
+    "an empty one among secrets": ({"STRIPE_WEBHOOK_SECRET": "whsec_a,,whsec_b"}, "STRIPE_WEBHOOK_SECRET"),
+    "a trailing comma": ({"STRIPE_WEBHOOK_SECRET": "whsec_a,"}, "STRIPE_WEBHOOK_SECRET"),
+    "Supabase without key": ({"SUPABASE_URL": "https://x.supabase.co"}, "SUPABASE_SERVICE_ROLE_KEY"),
+    "key without Supabase": ({"SUPABASE_SERVICE_ROLE_KEY": "sb_secret_a"}, "SUPABASE_URL"),
+    "the anon key": (
+        {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": jwt_of("anon")},
+        "SUPABASE_SERVICE_ROLE_KEY",
+    ),
+    "the publishable key": (
+        {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SECRET_KEY": "sb_publishable_a"},
+        "SUPABASE_SERVICE_ROLE_KEY",
+    ),
+    "no address": ({"SUPABASE_URL": "project", "SUPABASE_SECRET_KEY": "sb_secret_a"}, "SUPABASE_URL"),
+    "a database address of another kind": ({"SUPABASE_DB_URL": "mysql://x/y"}, "SUPABASE_DB_URL"),
+    "a Redis address of another kind": ({"REDIS_URL": "https://x"}, "REDIS_URL"),
+    "half of Upstash": ({"UPSTASH_REDIS_REST_URL": "https://x.upstash.io"}, "UPSTASH_REDIS_REST_URL"),
+    "a short secret for tokens": ({"SUPABASE_JWT_SECRET": "short"}, "SUPABASE_JWT_SECRET"),
+    "a port that is none": ({"CREDENCE_PORT": "eighty"}, "CREDENCE_PORT"),
+    "a port too high": ({"CREDENCE_PORT": "70000"}, "CREDENCE_PORT"),
+    "a short key": ({"CREDENCE_SERVICE_KEY": "short"}, "CREDENCE_SERVICE_KEY"),
+    "equal keys": ({"CREDENCE_SERVICE_KEY": "k" * 20, "CREDENCE_OPERATOR_KEY": "k" * 20}, "CREDENCE_SERVICE_KEY,"),
+    "a success page without session": ({"CREDENCE_SUCCESS_URL": "https://x.test/ok"}, "CREDENCE_SUCCESS_URL"),
+    "maybe": ({"CREDENCE_TRUST_USER_HEADERS": "maybe"}, "CREDENCE_TRUST_USER_HEADERS"),
+    "trust beyond the loopback": (
+        {"CREDENCE_TRUST_USER_HEADERS": "true", "CREDENCE_HOST": "0.0.0.0"},
+        "CREDENCE_TRUST_USER_HEADERS",
+    ),
+    "trust with real storage": (
+        {"CREDENCE_TRUST_USER_HEADERS": "true", "SUPABASE_DB_URL": "postgresql://x/y"},
+        "CREDENCE_TRUST_USER_HEADERS",
+    ),
+    "a typing error": ({"CREDENCE_PLAN": "plans.toml"}, "CREDENCE_PLAN"),
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_wrong_variable_is_named(how: str) -> None:
+    """One problem, which begins with the variable's name."""
+    changes, name = WRONG[how]
+    (problem,) = problems({**TEST, **changes})
+    assert name == problem.split()[0]
+
+
+def test_a_typing_error_gets_a_hint() -> None:
+    """An unknown variable of ours is compared with the known ones."""
+    (problem,) = problems({**TEST, "CREDENCE_PLAN": "plans.toml"})
+    assert problem.endswith("did you mean CREDENCE_PLANS?")
+
+
+LIVE_REFUSES: dict[str, dict[str, str]] = {
+    "SUPABASE_URL": {"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""},
+    "REDIS_URL": {"UPSTASH_REDIS_REST_URL": "", "UPSTASH_REDIS_REST_TOKEN": ""},
+    "STRIPE_API_BASE": {"STRIPE_API_BASE": "http://127.0.0.1:12111"},
+    "CREDENCE_TRUST_USER_HEADERS": {"CREDENCE_TRUST_USER_HEADERS": "true"},
+    "CREDENCE_PUBLIC_URL": {"CREDENCE_PUBLIC_URL": "http://credits.example.com"},
+}
+
+
+@pytest.mark.parametrize("name", LIVE_REFUSES)
+def test_live_keys_refuse_what_is_for_development(name: str) -> None:
+    """Real money meets neither embedded storage, a stand-in, nor headers that anyone may send."""
+    (problem,) = problems({**LIVE, **LIVE_REFUSES[name]})
+    assert name == problem.split()[0]
+    assert "live" in problem
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither the settings' own text nor a refusal has a secret in it."""
+    given = {**LIVE, "CREDENCE_SERVICE_KEY": "service-key-of-twenty-chars", "REDIS_URL": "redis://:password@cache"}
+    shown = repr(Settings.from_environment(given))
+    refused = "\n".join(problems({**given, "STRIPE_WEBHOOK_SECRET": "whsec_abc,", "CREDENCE_PORT": "x"}))
+    for secret in ("sk_live_51abc", "whsec_abc", "sb_secret_abc", "token'", "service-key-of-twenty-chars", "password"):
+        assert secret not in shown
+        assert secret not in refused
+
+
+def test_the_readme_shows_every_setting() -> None:
+    """The README's table is the one that the settings make."""
+    text = README.read_text(encoding="utf-8")
+    shown = text.split("<!-- settings:start -->")[1].split("<!-- settings:end -->")[0]
+    assert settings_table() == shown.strip()
