@@ -1,0 +1,198 @@
+"""What is decided about a telling, before anything is written."""
+
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
+from domain.admission import ParkReason
+from domain.commits import EventStatus, RecordedPurchase, Snapshot
+from domain.events import InboxEvent, Irrelevant, Sale, Unreadable
+from domain.ledger import EntryKind, Posted
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.purchases import (
+    Dispute,
+    DisputeStatus,
+    Link,
+    PaymentReported,
+    PaymentStatus,
+    Purchase,
+    PurchaseId,
+    Refund,
+    RefundStatus,
+)
+from domain.recording import Decision, decide
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+ACCOUNT = Account(user_id=ADA, email="ada@example.com")
+FIVE_DOLLARS = Money(amount=500, currency="usd")
+STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE_DOLLARS))
+CATALOGUE = Catalogue({STARTER.id: STARTER})
+EVENT = InboxEvent(
+    id="evt_1", type="checkout.session.completed", body="{}", livemode=False, created=datetime(2026, 5, 1, tzinfo=UTC)
+)
+SALE = Sale(
+    purchase_id=PurchaseId("pi_1"),
+    session_id="cs_1",
+    links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
+    mode=PlanMode.PAYMENT,
+    facts=(PaymentReported(PaymentStatus.PAID),),
+    subtotal=FIVE_DOLLARS,
+    paid=FIVE_DOLLARS,
+    user_reference=ADA,
+    email="ADA@example.com",
+    plan_id="starter",
+    terms=None,
+    client_reference=None,
+)
+NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
+
+
+def decided(sale: Sale = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
+    return decide(event, sale, snapshot, CATALOGUE, livemode=False)
+
+
+def recorded(decision: Decision) -> Snapshot:
+    """What the ledger knows once the decision is committed."""
+    revision = decision.change.revision
+    assert revision is not None
+    known = RecordedPurchase(
+        id=revision.id,
+        revision=revision.expected_revision + 1,
+        purchase=revision.purchase,
+        posted=Posted({posting.user_id: posting.amount for posting in decision.change.postings}),
+    )
+    return attrs.evolve(NEW, purchases=(known,))
+
+
+def test_a_paid_sale_is_one_change() -> None:
+    """The event, the purchase, one entry and one message to the cache are decided together."""
+    decision = decided()
+    assert EventStatus.APPLIED == decision.status
+    (posting,) = decision.change.postings
+    assert (ADA, 50, EntryKind.PURCHASE) == (posting.user_id, posting.amount, posting.kind)
+    assert ("pi_1", "cs_1", "evt_1") == (posting.purchase_id, posting.stripe_session_id, posting.stripe_event_id)
+    assert EVENT.created == posting.event_at
+    assert decision.change.revision is not None
+    assert 0 == decision.change.revision.expected_revision
+    assert [{"user_id": ADA}] == [message.payload for message in decision.change.outbox]
+
+
+def test_a_repeated_telling_is_nothing_new() -> None:
+    """What the ledger knows already changes nothing, whichever event or caller brings it."""
+    snapshot = recorded(decided())
+    for event in (EVENT, attrs.evolve(EVENT, id="evt_2"), None):
+        again = decided(snapshot=snapshot, event=event)
+        assert EventStatus.NOTHING_NEW == again.status
+        assert (None, (), ()) == (again.change.revision, again.change.postings, again.change.outbox)
+
+
+def test_without_an_event_the_same_is_decided() -> None:
+    """The return page posts what the webhook would have posted, under the same key."""
+    by_page, by_webhook = decided(event=None).change, decided().change
+    assert by_page.event is None
+    assert [by_webhook.postings[0].idempotency_key] == [posting.idempotency_key for posting in by_page.postings]
+
+
+def test_the_terms_of_the_sale_win_over_the_catalogue() -> None:
+    """Who bought before the price changed gets what was promised."""
+    old = Terms(credits=70, price=Money(amount=900, currency="usd"))
+    sale = attrs.evolve(SALE, terms=old, subtotal=old.price, paid=old.price)
+    assert [70] == [posting.amount for posting in decided(sale).change.postings]
+
+
+def test_a_discount_is_not_a_wrong_price() -> None:
+    """The price is compared before discounts and tax; what was paid is what refunds are measured by."""
+    sale = attrs.evolve(SALE, paid=Money(amount=250, currency="usd"))
+    decision = decided(sale)
+    assert [50] == [posting.amount for posting in decision.change.postings]
+    assert decision.order is not None
+    assert 250 == decision.order.amount
+
+
+PARKED = {
+    ParkReason.NO_USER_NAMED: {"user_reference": None},
+    ParkReason.REFERENCE_UNCONFIRMED: {"user_reference": None, "client_reference": ADA},
+    ParkReason.USER_NOT_A_UUID: {"user_reference": "ada"},
+    ParkReason.UNKNOWN_USER: {"user_reference": ADA.replace("a", "b")},
+    ParkReason.EMAIL_DISAGREES: {"email": "eve@example.com"},
+    ParkReason.UNKNOWN_PLAN: {"plan_id": "gold"},
+    ParkReason.MODE_DISAGREES: {"mode": PlanMode.SUBSCRIPTION},
+    ParkReason.CURRENCY_DISAGREES: {"subtotal": Money(amount=500, currency="eur")},
+    ParkReason.PRICE_DISAGREES: {"subtotal": Money(amount=499, currency="usd")},
+}
+
+
+@pytest.mark.parametrize("reason", PARKED)
+def test_a_sale_that_fails_a_check_is_parked(reason: ParkReason) -> None:
+    """Its event is kept with the reason, and nothing else is written."""
+    decision = decided(attrs.evolve(SALE, **PARKED[reason]))
+    assert (EventStatus.PARKED, reason) == (decision.status, decision.reason)
+    assert (None, (), ()) == (decision.change.revision, decision.change.postings, decision.change.outbox)
+    assert decision.change.event is not None
+    assert reason == decision.change.event.reason
+
+
+def test_events_of_elsewhere_are_parked() -> None:
+    """Another mode's events and connected accounts' are not ours to apply."""
+    live, connected = attrs.evolve(EVENT, livemode=True), attrs.evolve(EVENT, account="acct_1")
+    assert ParkReason.LIVEMODE_DISAGREES == decided(event=live).reason
+    assert ParkReason.CONNECTED_ACCOUNT == decided(event=connected).reason
+
+
+def test_what_is_no_sale_is_only_kept() -> None:
+    """Irrelevant events are ignored, unreadable ones are parked."""
+    ignored = decide(EVENT, Irrelevant("no metadata of ours"), NEW, CATALOGUE, livemode=False)
+    unreadable = decide(EVENT, Unreadable("mode"), NEW, CATALOGUE, livemode=False)
+    assert (EventStatus.IGNORED, EventStatus.PARKED) == (ignored.status, unreadable.status)
+    assert "unreadable: mode" == unreadable.reason
+
+
+def test_a_sale_of_two_purchases_waits() -> None:
+    """A sale whose links lead to two purchases is not guessed at."""
+    known = recorded(decided()).purchases[0]
+    two = attrs.evolve(NEW, purchases=(known, attrs.evolve(known, id=PurchaseId("pi_2"))))
+    assert ParkReason.SEVERAL_PURCHASES == decided(snapshot=two).reason
+
+
+def test_what_was_told_before_the_sale_counts() -> None:
+    """A refund and a dispute that came first lower what the sale posts."""
+    early = RecordedPurchase(
+        id=PurchaseId("pi_1"),
+        revision=2,
+        purchase=Purchase(
+            refunds=(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED),),
+            disputes=(
+                Dispute(id="dp_1", occurred_at=datetime(2026, 5, 1, tzinfo=UTC), amount=50, status=DisputeStatus.LOST),
+            ),
+            links=frozenset({Link("payment_intent:pi_1")}),
+        ),
+    )
+    decision = decided(snapshot=attrs.evolve(NEW, purchases=(early,)))
+    assert [35] == [posting.amount for posting in decision.change.postings]
+    assert decision.change.revision is not None
+    assert 2 == decision.change.revision.expected_revision
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ada", f"{{{ADA}}}", f"urn:uuid:{ADA}", ADA.replace("-", ""), ADA + " ", ADA.replace("0", "\u0660"), ADA + "\n"],
+)
+def test_a_user_id_is_a_plain_uuid(text: str) -> None:
+    """Braces, prefixes, missing hyphens and other scripts' digits are refused."""
+    with pytest.raises(InvalidUserId):
+        parse_user_id(text)
+
+
+def test_a_user_id_has_one_spelling() -> None:
+    """Upper case is the same user."""
+    assert ADA == parse_user_id(ADA.upper())
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(-1, "usd"), (True, "usd"), (10**13, "usd"), (1, "USD"), (1, "us")])
+def test_money_is_a_whole_amount_of_a_currency(amount: int, currency: str) -> None:
+    """Negative, boolean and absurd amounts, and currencies that Stripe does not write so, are refused."""
+    with pytest.raises(ValueError, match=r"amount|currency"):
+        Money(amount=amount, currency=currency)

@@ -1,0 +1,110 @@
+"""`credence serve` as an operator meets it: what it says, what it refuses, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import adapters
+import domain
+import entrypoints
+import simulators
+from simulators.postgrest import free_port
+from simulators.stack import serving, wait_until_ready
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = {"STRIPE_SECRET_KEY": "sk_test_51abcdefghij", "STRIPE_WEBHOOK_SECRET": "whsec_abc"}
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **settings}
+
+
+@pytest.mark.parametrize("package", [adapters, domain, entrypoints, simulators], ids=lambda package: package.__name__)
+def test_the_packages_are_ours(package: object) -> None:
+    """No other distribution's module of the same name is imported instead."""
+    assert str(ROOT) == str(Path(package.__file__).parents[1])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_wrong_settings_stop_the_start(command: str) -> None:
+    """Every wrong variable is named, the exit code is not 0, and there is no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoints", command],
+        cwd=ROOT,
+        env=environment(STRIPE_SECRET_KEY="pk_test_abc", CREDENCE_PORT="x"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 1 == done.returncode
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "CREDENCE_PORT"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_catalogue_stops_the_start(tmp_path: Path) -> None:
+    """The plan and the file are named."""
+    plans = tmp_path / "plans.toml"
+    plans.write_text("[plans.one]\ncredits = 0\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoints", "serve"],
+        cwd=ROOT,
+        env=environment(**KEYS, CREDENCE_PLANS=str(plans)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (1, True) == (done.returncode, "plan one" in done.stderr and str(plans) in done.stderr)
+
+
+def test_the_embedded_storage_is_told_and_survives(tmp_path: Path) -> None:
+    """It says where the ledger and the cache are, ends cleanly, and finds its data when it is started again."""
+    port = free_port()
+    settings = environment(**KEYS, CREDENCE_DATA=str(tmp_path / "data"), CREDENCE_PORT=str(port))
+    log = tmp_path / "log"
+    for expected in (200, 200):
+        with serving(settings, log) as said:
+            wait_until_ready(f"http://127.0.0.1:{port}", log)
+            told = "\n".join(said)
+            assert "embedded Postgres" in told
+            assert "postgresql://" in told
+            assert "redis://" in told
+            assert expected == httpx.get(f"http://127.0.0.1:{port}/plans").status_code
+    assert (tmp_path / "data" / "postgres" / "PG_VERSION").exists()
+    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
+    checked = subprocess.run(
+        [sys.executable, "-m", "entrypoints", "check"],
+        cwd=ROOT,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "The ledger is consistent.\n") == (checked.returncode, checked.stdout)
+
+
+def test_a_killed_service_leaves_what_the_next_one_takes_over(tmp_path: Path) -> None:
+    """After SIGKILL the embedded servers run on; the next start joins them, and stops them in the end."""
+    port = free_port()
+    settings = environment(**KEYS, CREDENCE_DATA=str(tmp_path / "data"), CREDENCE_PORT=str(port))
+    command = [sys.executable, "-m", "entrypoints", "serve"]
+    log = tmp_path / "log"
+    with (
+        log.open("ab") as errors,
+        subprocess.Popen(
+            command, cwd=ROOT, env={**settings, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=errors
+        ) as killed,
+    ):
+        wait_until_ready(f"http://127.0.0.1:{port}", log)
+        killed.send_signal(signal.SIGKILL)
+    with serving(settings, log):
+        wait_until_ready(f"http://127.0.0.1:{port}", log)
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz").json()
+    assert {"status": "ready", "ledger": "ok", "cache": "ok"} == ready
+    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
+    assert not (tmp_path / "data" / "redis" / "address").exists()
