@@ -178,7 +178,16 @@ def test_what_was_told_before_the_sale_counts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ada", f"{{{ADA}}}", f"urn:uuid:{ADA}", ADA.replace("-", ""), ADA + " ", ADA.replace("0", "\u0660"), ADA + "\n"],
+    [
+        "",
+        "ada",
+        f"{{{ADA}}}",
+        f"urn:uuid:{ADA}",
+        ADA.replace("-", ""),
+        ADA + " ",
+        ADA.replace("0", "\u0660"),
+        ADA + "\n",
+    ],
 )
 def test_a_user_id_is_a_plain_uuid(text: str) -> None:
     """Braces, prefixes, missing hyphens and other scripts' digits are refused."""
