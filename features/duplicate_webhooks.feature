@@ -20,11 +20,13 @@ Feature: Duplicate webhooks
     Given Stripe has told of the payment
     When Stripe tells of the payment by another event
     Then Stripe hears each time that all is well
+    And each of the events is on record
     And Ada has 50 credits
 
   Scenario: Two events of the same payment at the same moment
     When Stripe tells of the payment by 5 different events at the same moment
     Then Stripe hears each time that all is well
+    And each of the events is on record
     And Ada has 50 credits
 
   Scenario: Stripe repeats itself after the cache was emptied

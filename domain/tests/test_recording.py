@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
+from domain.accounts import Account, UserId
 from domain.admission import ParkReason
 from domain.commits import EventStatus, RecordedPurchase, Snapshot
 from domain.events import InboxEvent, Irrelevant, Sale, Unreadable
@@ -174,34 +174,3 @@ def test_what_was_told_before_the_sale_counts() -> None:
     assert [35] == [posting.amount for posting in decision.change.postings]
     assert decision.change.revision is not None
     assert 2 == decision.change.revision.expected_revision
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "ada",
-        f"{{{ADA}}}",
-        f"urn:uuid:{ADA}",
-        ADA.replace("-", ""),
-        ADA + " ",
-        ADA.replace("0", "\u0660"),
-        ADA + "\n",
-    ],
-)
-def test_a_user_id_is_a_plain_uuid(text: str) -> None:
-    """Braces, prefixes, missing hyphens and other scripts' digits are refused."""
-    with pytest.raises(InvalidUserId):
-        parse_user_id(text)
-
-
-def test_a_user_id_has_one_spelling() -> None:
-    """Upper case is the same user."""
-    assert ADA == parse_user_id(ADA.upper())
-
-
-@pytest.mark.parametrize(("amount", "currency"), [(-1, "usd"), (True, "usd"), (10**13, "usd"), (1, "USD"), (1, "us")])
-def test_money_is_a_whole_amount_of_a_currency(amount: int, currency: str) -> None:
-    """Negative, boolean and absurd amounts, and currencies that Stripe does not write so, are refused."""
-    with pytest.raises(ValueError, match=r"amount|currency"):
-        Money(amount=amount, currency=currency)

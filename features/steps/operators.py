@@ -110,3 +110,10 @@ def log_says(story: Story, times: int) -> None:
 def waits_because(story: Story, reason: str) -> None:
     waiting = story.rows("select status, reason from public.webhook_events where id = $1", story.events[0]["id"])
     assert [{"status": "parked", "reason": reason}] == waiting
+
+
+@then("each of the events is on record")
+def is_on_record(story: Story) -> None:
+    told = {delivery.event_id for delivery in story.deliveries}
+    query = "select id from public.webhook_events where id = any($1) and status in ('applied', 'nothing_new')"
+    assert told == {row["id"] for row in story.rows(query, sorted(told))}

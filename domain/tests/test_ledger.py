@@ -1,0 +1,169 @@
+"""What is posted for a purchase, step by step: 50 credits for $5.00."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from domain.accounts import Account, UserId
+from domain.idempotency import key_of_revision
+from domain.ledger import EntryKind, LedgerEntry, Posted, Posting, post, postings_due
+from domain.plans import PlanId
+from domain.purchases import (
+    Dispute,
+    Disputed,
+    DisputeStatus,
+    Fact,
+    Order,
+    Ordered,
+    PaymentReported,
+    PaymentStatus,
+    Purchase,
+    PurchaseId,
+    Refund,
+    Refunded,
+    RefundStatus,
+    learn,
+)
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+BOB = UserId("00000000-0000-0000-0000-00000000000b")
+PAYMENT = PurchaseId("pi_1")
+ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
+PAID = PaymentReported(PaymentStatus.PAID)
+NOON, LATER = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def dispute(status: DisputeStatus, second: int) -> Disputed:
+    when = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
+    return Disputed(Dispute(id="dp_1", occurred_at=when, amount=300, status=status))
+
+
+def refund(status: RefundStatus) -> Refunded:
+    return Refunded(Refund(id="re_1", amount=500, status=status))
+
+
+def steps(facts: Iterable[Fact]) -> list[tuple[Posting, ...]]:
+    """What is posted after each fact, told one by one."""
+    purchase, posted, found = Purchase(), Posted(), []
+    for revision, fact in enumerate(facts, start=1):
+        purchase = learn(purchase, [fact])
+        due = postings_due(PAYMENT, purchase, posted, revision=revision)
+        sums = dict(posted.by_user)
+        for posting in due:
+            sums[posting.user_id] = sums.get(posting.user_id, 0) + posting.amount
+        posted = Posted(sums)
+        found.append(due)
+    return found
+
+
+REVISITED = (
+    Ordered(ORDER),
+    PAID,
+    dispute(DisputeStatus.NEEDS_RESPONSE, 1),
+    dispute(DisputeStatus.WON, 2),
+    dispute(DisputeStatus.LOST, 3),
+    dispute(DisputeStatus.REINSTATED, 4),
+)
+
+
+def test_a_state_that_returns_is_posted_each_time() -> None:
+    """50, 20, 50, 20 and 50 again are five entries, each of its own key."""
+    posted = [posting for due in steps(REVISITED) for posting in due]
+    assert [50, -30, 30, -30, 30] == [posting.amount for posting in posted]
+    assert 5 == len({posting.idempotency_key for posting in posted})
+
+
+def test_a_replay_gives_the_same_postings() -> None:
+    """The same facts told again from the start are the same entries, key by key."""
+    assert steps(REVISITED) == steps(REVISITED)
+
+
+def test_a_key_names_the_state_and_the_user() -> None:
+    """Another revision, purchase or user is another key; nothing else shows in it."""
+    assert "pi_1:revision=7:" + ADA == key_of_revision("pi_1", 7, ADA)
+    others = {key_of_revision("pi_1", 8, ADA), key_of_revision("pi_2", 7, ADA), key_of_revision("pi_1", 7, BOB)}
+    assert 3 == len(others - {key_of_revision("pi_1", 7, ADA)})
+
+
+def test_the_kind_says_why() -> None:
+    """The first credits are a purchase, less is a clawback, and more again a reinstatement."""
+    kinds = [posting.kind for due in steps(REVISITED) for posting in due]
+    clawback, reinstatement = EntryKind.CLAWBACK, EntryKind.REINSTATEMENT
+    assert [EntryKind.PURCHASE, clawback, reinstatement, clawback, reinstatement] == kinds
+
+
+def test_what_was_refunded_before_it_was_paid_is_not_posted() -> None:
+    """Neither a grant nor a clawback: there is nothing to tell the customer."""
+    assert [(), (), ()] == steps([refund(RefundStatus.SUCCEEDED), Ordered(ORDER), PAID])
+
+
+def test_the_first_credits_are_a_purchase_however_late() -> None:
+    """Where the refund that came first fails, the credits are granted for the first time."""
+    *before, last = steps([refund(RefundStatus.SUCCEEDED), Ordered(ORDER), PAID, refund(RefundStatus.FAILED)])
+    assert [(), (), ()] == before
+    assert [(50, EntryKind.PURCHASE)] == [(posting.amount, posting.kind) for posting in last]
+
+
+def test_credits_that_come_back_to_nothing_are_not_forgotten() -> None:
+    """After a clawback to nothing, a user who had entries gets a reinstatement."""
+    (posting,) = postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), Posted({ADA: 0}), revision=5)
+    assert (50, EntryKind.REINSTATEMENT) == (posting.amount, posting.kind)
+
+
+def test_credits_follow_the_owner() -> None:
+    """What stands with another than the owner is taken back, in the order of their ids."""
+    of_bob = learn(Purchase(), [Ordered(attrs.evolve(ORDER, user_id=BOB)), PAID])
+    taken, given = postings_due(PAYMENT, of_bob, Posted({ADA: 50}), revision=2)
+    assert (ADA, -50, EntryKind.CLAWBACK) == (taken.user_id, taken.amount, taken.kind)
+    assert (BOB, 50, EntryKind.PURCHASE) == (given.user_id, given.amount, given.kind)
+    assert taken.idempotency_key != given.idempotency_key
+
+
+def test_what_is_in_line_needs_no_entry() -> None:
+    """Nothing is posted for nothing known, nor twice for the same worth."""
+    assert () == postings_due(PAYMENT, Purchase(), Posted(), revision=1)
+    assert () == postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), Posted({ADA: 50}), revision=2)
+
+
+def test_what_stands_without_an_order_is_taken_back() -> None:
+    """A purchase that nobody ordered is worth nothing to anybody."""
+    (posting,) = postings_due(PAYMENT, Purchase(), Posted({ADA: 50}), revision=2)
+    assert (ADA, -50, None) == (posting.user_id, posting.amount, posting.description)
+
+
+def test_a_posting_carries_what_it_came_of() -> None:
+    """Session, event, plan and time stand on the entry, for whoever asks later."""
+    (posting,) = postings_due(
+        PAYMENT,
+        learn(Purchase(), [Ordered(ORDER), PAID]),
+        Posted(),
+        revision=3,
+        stripe_session_id="cs_1",
+        stripe_event_id="evt_1",
+        event_at=NOON,
+    )
+    expected = Posting(
+        user_id=ADA,
+        amount=50,
+        kind=EntryKind.PURCHASE,
+        idempotency_key=key_of_revision("pi_1", 3, ADA),
+        purchase_id=PAYMENT,
+        stripe_session_id="cs_1",
+        stripe_event_id="evt_1",
+        description="starter plan",
+        event_at=NOON,
+    )
+    assert expected == posting
+
+
+@pytest.mark.parametrize(("before", "amount", "after"), [(0, 50, 50), (50, -30, 20), (10, -30, -20), (-20, 50, 30)])
+def test_an_entry_says_the_balance_before_and_after(before: int, amount: int, after: int) -> None:
+    """A clawback may leave debt, the next credits pay it, and held credits and email stay as they are."""
+    account = Account(user_id=ADA, email="ada@example.com", balance=before, held=5, version=3)
+    posting = Posting(
+        user_id=ADA, amount=amount, kind=EntryKind.PURCHASE, idempotency_key=key_of_revision("pi_1", 1, ADA)
+    )
+    expected = LedgerEntry(posting=posting, version=4, balance_before=before, balance_after=after, created_at=LATER)
+    assert (attrs.evolve(account, balance=after, version=4), expected) == post(account, posting, now=LATER)
