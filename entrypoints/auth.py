@@ -6,6 +6,9 @@ from typing import Any, Self
 
 import attrs
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from domain.accounts import InvalidUserId, UserId, parse_user_id
 from entrypoints.jwks import AuthUnavailable, Jwks
@@ -13,7 +16,8 @@ from entrypoints.settings import Settings
 
 LEEWAY_SECONDS = 10
 AUDIENCE = ROLE = "authenticated"
-_ASYMMETRIC = ["ES256", "RS256", "EdDSA"]
+_PUBLISHED: Mapping[str, type] = {"ES256": EllipticCurvePublicKey, "RS256": RSAPublicKey, "EdDSA": Ed25519PublicKey}
+"""The algorithms of key pairs, each with the kind of key it may be checked with."""
 
 __all__ = [
     "AuthUnavailable",
@@ -105,10 +109,10 @@ class Authenticator:
         :raises MalformedHeader: if one of them can't be read.
         :raises AuthUnavailable: if the keys for tokens can't be fetched.
         """
-        claimed = _claimed(headers)
+        claimed_id, claimed_email = _claimed(headers)
         authorization = headers.get("authorization")
         if authorization is None:
-            return self._by_headers(headers, claimed)
+            return self._by_headers(headers, claimed_id, claimed_email)
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send the token as: Authorization: Bearer <token>.")
@@ -118,17 +122,17 @@ class Authenticator:
         if _is_same(token, self.service_key):
             return Service()
         user = await self._by_token(token)
-        if claimed is not None and claimed.user_id != user.user_id:
+        if claimed_id is not None and claimed_id != user.user_id:
             raise Forbidden("The x-user-id header names another user than the token does.")
-        if claimed is not None and claimed.email and user.email and claimed.email.lower() != user.email.lower():
+        if claimed_email and user.email and claimed_email.lower() != user.email.lower():
             raise Forbidden("The x-user-email header names another user than the token does.")
         return user
 
-    def _by_headers(self, headers: Mapping[str, str], claimed: SignedInUser | None) -> SignedInUser:
-        if claimed is None:
+    def _by_headers(self, headers: Mapping[str, str], user_id: UserId | None, email: str | None) -> SignedInUser:
+        if user_id is None:
             raise Unauthenticated("Sign in: send a Supabase access token as Authorization: Bearer <token>.")
         if self.trust_user_headers or _is_same(headers.get("x-gateway-secret", ""), self.gateway_secret):
-            return claimed
+            return SignedInUser(user_id, email)
         raise Unauthenticated("The x-user-id header alone is not believed: send an access token with it.")
 
     async def _by_token(self, token: str) -> SignedInUser:
@@ -136,8 +140,11 @@ class Authenticator:
             algorithm = jwt.get_unverified_header(token).get("alg")
             if algorithm == "HS256" and self.jwt_secret is not None:
                 claims = self._decode(token, self.jwt_secret, ["HS256"])
-            elif algorithm in _ASYMMETRIC and self.jwks is not None:
-                claims = self._decode(token, await self.jwks.key_for(token), [algorithm])
+            elif isinstance(algorithm, str) and algorithm in _PUBLISHED and self.jwks is not None:
+                key = await self.jwks.key_for(token)
+                if not isinstance(key, _PUBLISHED[algorithm]):
+                    raise jwt.InvalidKeyError("the key is of another algorithm")
+                claims = self._decode(token, key, [algorithm])
             else:
                 raise Unauthenticated("The access token is of a kind that is not accepted here.")
             if claims.get("role") != ROLE:
@@ -161,14 +168,12 @@ class Authenticator:
         )
 
 
-def _claimed(headers: Mapping[str, str]) -> SignedInUser | None:
+def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:
     user_id, email = headers.get("x-user-id"), headers.get("x-user-email", "").strip()
-    if user_id is None:
-        return None
     if len(email) > 320 or not email.isprintable():
         raise MalformedHeader("x-user-email")
     try:
-        return SignedInUser(parse_user_id(user_id.strip()), email or None)
+        return (parse_user_id(user_id.strip()) if user_id is not None else None), email or None
     except InvalidUserId:
         raise MalformedHeader("x-user-id") from None
 

@@ -29,3 +29,9 @@ Feature: Delayed payments
       Given Stripe has told that the transfer arrived
       When Stripe tells that the checkout is done but not paid
       Then Ada has 50 credits
+
+    Scenario: Both are told at the same moment
+      When Stripe tells of the checkout and of the arrival at the same moment
+      Then Stripe hears each time that all is well
+      And each of the events is on record
+      And Ada has 50 credits

@@ -1,6 +1,7 @@
 """Who is recognised, beyond what the features show over HTTP: asymmetric tokens, keys, headers."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import attrs
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from entrypoints.auth import (
     Authenticator,
@@ -26,6 +27,17 @@ ADA = "00000000-0000-0000-0000-00000000000a"
 ISSUER = "https://project.supabase.co/auth/v1"
 KEY = ec.generate_private_key(ec.SECP256R1())
 STRANGER = ec.generate_private_key(ec.SECP256R1())
+PAIRS: dict[str, tuple[Any, Any]] = {
+    "ES256": (KEY, jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)),
+    "RS256": (rsa.generate_private_key(65537, 2048), jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256)),
+    "EdDSA": (ed25519.Ed25519PrivateKey.generate(), jwt.algorithms.OKPAlgorithm()),
+}
+ALL_KINDS = {
+    "keys": [
+        {**json.loads(algorithm.to_jwk(pair.public_key())), "kid": name, "alg": name, "use": "sig"}
+        for name, (pair, algorithm) in PAIRS.items()
+    ]
+}
 CLAIMS = {"sub": ADA, "email": "ada@example.com", "aud": "authenticated", "role": "authenticated", "iss": ISSUER}
 
 
@@ -73,6 +85,56 @@ def caller(who: Authenticator, **headers: str) -> object:
 def test_an_asymmetric_token_is_a_user() -> None:
     """A token by one of the project's keys names its user."""
     assert SignedInUser(ADA, "ada@example.com") == caller(authenticator(), authorization=f"Bearer {token()}")
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_every_kind_of_key_pair_is_taken(algorithm: str) -> None:
+    """A project may sign with an elliptic curve, with RSA or with Ed25519."""
+    shown = jwt.encode(
+        {**CLAIMS, "exp": 4_102_444_800}, PAIRS[algorithm][0], algorithm=algorithm, headers={"kid": algorithm}
+    )
+    assert SignedInUser(ADA, "ada@example.com") == caller(
+        authenticator(KeyServer(ALL_KINDS)), authorization=f"Bearer {shown}"
+    )
+
+
+def forged(header: dict[str, Any]) -> str:
+    """A token that anyone can write, with a header of their choice."""
+    parts = (json.dumps(header).encode(), json.dumps({**CLAIMS, "exp": 4_102_444_800}).encode(), b"x" * 64)
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("algorithm", [*PAIRS, "HS256", "none", ["ES256"], {}, None])
+def test_a_key_checks_only_its_own_algorithm(algorithm: object, name: str) -> None:
+    """Whatever algorithm a stranger writes beside whichever of the project's keys, the token is refused as bad."""
+    with pytest.raises(Unauthenticated):
+        caller(
+            authenticator(KeyServer(ALL_KINDS)),
+            authorization=f"Bearer {forged({'alg': algorithm, 'kid': name, 'typ': 'JWT'})}",
+        )
+
+
+def test_a_shared_secret_and_key_pairs_stand_side_by_side() -> None:
+    """A project that moves from one to the other has both; a public key is never taken for the secret."""
+    secret = "s" * 40
+    who = authenticator(KeyServer(ALL_KINDS), jwt_secret=secret)
+    shared = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, secret, algorithm="HS256")
+    assert SignedInUser(ADA, "ada@example.com") == caller(who, authorization=f"Bearer {shared}")
+    for entry in ALL_KINDS["keys"]:
+        told = json.dumps(entry)
+        confused = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, told, algorithm="HS256", headers={"kid": entry["kid"]})
+        with pytest.raises(Unauthenticated):
+            caller(who, authorization=f"Bearer {confused}")
+
+
+@pytest.mark.parametrize("claim", ["exp", "sub", "aud", "role", "iss"])
+def test_a_token_without_a_claim_is_refused(claim: str) -> None:
+    """Every claim that is checked must be there."""
+    claims = {name: value for name, value in {**CLAIMS, "exp": 4_102_444_800}.items() if name != claim}
+    shown = jwt.encode(claims, KEY, algorithm="ES256", headers={"kid": "one"})
+    with pytest.raises(Unauthenticated):
+        caller(authenticator(), authorization=f"Bearer {shown}")
 
 
 def test_keys_are_their_owners() -> None:
@@ -151,6 +213,31 @@ def test_headers_must_agree_with_the_token() -> None:
         caller(who, authorization=shown, x_user_id=ADA.replace("a", "b"))
     with pytest.raises(Forbidden):
         caller(who, authorization=shown, x_user_id=ADA, x_user_email="eve@example.com")
+
+
+def test_an_email_header_alone_must_agree_with_the_token() -> None:
+    """A gateway that sends only the email is held to it as well; case does not matter."""
+    shown = f"Bearer {token()}"
+    assert SignedInUser(ADA, "ada@example.com") == caller(
+        authenticator(), authorization=shown, x_user_email="Ada@Example.com"
+    )
+    with pytest.raises(Forbidden):
+        caller(authenticator(), authorization=shown, x_user_email="eve@example.com")
+
+
+@pytest.mark.parametrize("email", ["e\x00ve@example.com", "e" * 321])
+@pytest.mark.parametrize("user_id", [{}, {"x_user_id": ADA}])
+def test_a_malformed_email_is_named(user_id: dict[str, str], email: str) -> None:
+    """An email that can't be one is told by the header's name, beside a user id or without."""
+    with pytest.raises(MalformedHeader) as raised:
+        caller(authenticator(trust_user_headers=True), **user_id, x_user_email=email)
+    assert "x-user-email" == raised.value.name
+
+
+def test_an_email_alone_is_nobody() -> None:
+    """Who is not named by an id is not signed in, trusted headers or not."""
+    with pytest.raises(Unauthenticated):
+        caller(authenticator(trust_user_headers=True), x_user_email="ada@example.com")
 
 
 @pytest.mark.parametrize("user_id", ["", "ada", f"{ADA}, {ADA}", f"{{{ADA}}}", ADA.replace("-", "")])

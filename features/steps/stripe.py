@@ -112,3 +112,9 @@ def tells_of_live_payment(story: Story) -> None:
     event["livemode"] = event["data"]["object"]["livemode"] = True
     story.events = [event]
     story.deliver(event)
+
+
+@when("Stripe tells of the checkout and of the arrival at the same moment")
+def tells_of_both(story: Story) -> None:
+    arrived = story.service.stripe.account.settle(story.customers["Ada"].sessions[-1])
+    story.deliver(*story.events, arrived, copies=5, simultaneously=True)
