@@ -224,8 +224,21 @@ def test_metadata_of_others_does_not_matter() -> None:
 
 @pytest.mark.parametrize(
     "terms",
-    ["50", "50/500", "50/500/usd/", "50/500/USD", "-50/500/usd", "50/5.00/usd", "0/500/usd", " 50/500/usd"]
-    + ["50/500/usd\n", "\u0665\u0660/500/usd", "9999999999999/500/usd", "50/9999999999999/usd", "50/" + "9" * 490],
+    [
+        "50",
+        "50/500",
+        "50/500/usd/",
+        "50/500/USD",
+        "-50/500/usd",
+        "50/5.00/usd",
+        "0/500/usd",
+        " 50/500/usd",
+        "50/500/usd\n",
+        "\u0665\u0660/500/usd",
+        "9999999999999/500/usd",
+        "50/9999999999999/usd",
+        "50/" + "9" * 490,
+    ],
 )
 def test_malformed_terms_are_not_replaced_by_the_catalogue_s(terms: str) -> None:
     """Terms that can't be read were promised all the same: a person must look."""

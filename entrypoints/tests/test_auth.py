@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from entrypoints.auth import (
     Authenticator,
@@ -98,10 +100,15 @@ def test_every_kind_of_key_pair_is_taken(algorithm: str) -> None:
     )
 
 
-def forged(header: dict[str, Any]) -> str:
-    """A token that anyone can write, with a header of their choice."""
-    parts = (json.dumps(header).encode(), json.dumps({**CLAIMS, "exp": 4_102_444_800}).encode(), b"x" * 64)
-    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+def forged(header: dict[str, Any], *, signed_with: bytes | None = None) -> str:
+    """A token that anyone can write, with a header of their choice, and a signature by what is public."""
+    content = ".".join(encoded(json.dumps(part).encode()) for part in (header, {**CLAIMS, "exp": 4_102_444_800}))
+    signature = b"x" * 64 if signed_with is None else hmac.digest(signed_with, content.encode(), "sha256")
+    return f"{content}.{encoded(signature)}"
+
+
+def encoded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -121,11 +128,13 @@ def test_a_shared_secret_and_key_pairs_stand_side_by_side() -> None:
     who = authenticator(KeyServer(ALL_KINDS), jwt_secret=secret)
     shared = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, secret, algorithm="HS256")
     assert SignedInUser(ADA, "ada@example.com") == caller(who, authorization=f"Bearer {shared}")
-    for entry in ALL_KINDS["keys"]:
-        told = json.dumps(entry)
-        confused = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, told, algorithm="HS256", headers={"kid": entry["kid"]})
+    for name, (pair, _) in PAIRS.items():
+        public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        confused = forged({"alg": "HS256", "kid": name, "typ": "JWT"}, signed_with=public)
         with pytest.raises(Unauthenticated):
             caller(who, authorization=f"Bearer {confused}")
+    by_hand = forged({"alg": "HS256", "typ": "JWT"}, signed_with=secret.encode())
+    assert SignedInUser(ADA, "ada@example.com") == caller(who, authorization=f"Bearer {by_hand}")
 
 
 @pytest.mark.parametrize("claim", ["exp", "sub", "aud", "role", "iss"])

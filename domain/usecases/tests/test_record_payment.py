@@ -1,0 +1,236 @@
+"""Recording a payment on the in-memory adapters, with rivals and failures at the worst moments."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import attrs
+import pytest
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_ledger import MemoryLedger
+from adapters.system_clock import SystemClock
+from domain.accounts import Account, UserId
+from domain.commits import Change, CommitResult, EventStatus
+from domain.events import Delivery, InboxEvent, Sale
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.ports import CacheUnavailable, LedgerUnavailable
+from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
+
+Result = TypeVar("Result")
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+PRICE = Money(amount=500, currency="usd")
+CATALOGUE = Catalogue(
+    {PlanId("starter"): Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))}
+)
+
+
+class TroubledLedger(MemoryLedger):
+    """The ledger in memory, with something that happens just before, or just after, a commit."""
+
+    before: Callable[[], object] | None = None
+    after: Callable[[], object] | None = None
+
+    async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+        happens, self.before = self.before, None
+        if happens is not None:
+            happens()
+        results = await super().commit(changes)
+        happens, self.after = self.after, None
+        if happens is not None:
+            happens()
+        return results
+
+
+class TroubledCache(MemoryQuotaCache):
+    """The cache in memory, which may be away."""
+
+    is_away = False
+
+    async def store(self, account: Account) -> None:
+        if self.is_away:
+            raise CacheUnavailable("away")
+        await super().store(account)
+
+
+@attrs.define
+class World:
+    ledger: TroubledLedger
+    cache: TroubledCache
+    markers: MemorySessionMarkers
+    recorder: PaymentRecorder
+
+    def tell(self, delivery: Delivery) -> Recorded:
+        return run_at_once(self.recorder.receive(delivery))
+
+    def balance(self) -> int:
+        found = run_at_once(self.ledger.account(ADA))
+        assert found is not None
+        return found.balance
+
+    def cached(self) -> int | None:
+        found = run_at_once(self.cache.find(ADA))
+        return found.balance if found else None
+
+
+def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a use case without an event loop: it awaits nothing but ports, and these wait for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    raise AssertionError("a use case waited for something that is no port")
+
+
+@pytest.fixture
+def world() -> World:
+    clock = SystemClock()
+    ledger, cache, markers = TroubledLedger(clock), TroubledCache(), MemorySessionMarkers(clock)
+    ledger.add_user(ADA, "ada@example.com")
+    recorder = PaymentRecorder(ledger=ledger, cache=cache, markers=markers, catalogue=CATALOGUE, livemode=False)
+    return World(ledger, cache, markers, recorder)
+
+
+def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Delivery:
+    event = InboxEvent(
+        id=event_id,
+        type="checkout.session.completed",
+        body="{}",
+        livemode=False,
+        created=datetime(2026, 5, 1, tzinfo=UTC),
+        session_id="cs_1",
+    )
+    sale = Sale(
+        purchase_id=PurchaseId("pi_1"),
+        session_id="cs_1",
+        links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
+        mode=PlanMode.PAYMENT,
+        facts=(PaymentReported(status),),
+        subtotal=PRICE,
+        paid=PRICE,
+        user_reference=ADA,
+        email=None,
+        plan_id="starter",
+        terms=None,
+        client_reference=None,
+    )
+    return Delivery(event, sale)
+
+
+def fail(error: Exception) -> Callable[[], object]:
+    def happens() -> object:
+        raise error
+
+    return happens
+
+
+def test_a_payment_is_credited_once(world: World) -> None:
+    """The same event, another event, and the same again: one credit, and the cache has it."""
+    told = [world.tell(delivery(event)).status for event in ("evt_1", "evt_1", "evt_2", "evt_1")]
+    assert [EventStatus.APPLIED, *[EventStatus.NOTHING_NEW] * 3] == told
+    assert (50, 50) == (world.balance(), world.cached())
+
+
+def test_a_rival_in_the_middle_is_merged(world: World) -> None:
+    """Another delivery that commits between our reading and our writing makes us decide again, on what it told."""
+    world.ledger.before = lambda: world.tell(delivery("evt_unpaid", PaymentStatus.UNPAID))
+    assert EventStatus.APPLIED == world.tell(delivery("evt_paid")).status
+    assert (50, 50) == (world.balance(), world.cached())
+    snapshot = run_at_once(world.ledger.read(event_id="evt_paid", user_id=None, links=frozenset()))
+    assert EventStatus.APPLIED == snapshot.event_status
+
+
+def test_a_rival_that_tells_the_same_leaves_nothing_to_do(world: World) -> None:
+    """Two events of one payment that race are one credit, and both are on record."""
+    world.ledger.before = lambda: world.tell(delivery("evt_1"))
+    assert EventStatus.NOTHING_NEW == world.tell(delivery("evt_2")).status
+    assert 50 == world.balance()
+    snapshot = run_at_once(world.ledger.read(event_id="evt_2", user_id=None, links=frozenset()))
+    assert EventStatus.NOTHING_NEW == snapshot.event_status
+
+
+def test_a_user_who_goes_in_the_middle_is_parked(world: World) -> None:
+    """An account that vanishes between reading and writing is decided again, as unknown."""
+    world.ledger.before = lambda: world.ledger._accounts.pop(ADA)
+    recorded = world.tell(delivery("evt_1"))
+    assert (EventStatus.PARKED, "unknown_user") == (recorded.status, recorded.reason)
+
+
+def test_rivals_without_end_are_bounded(world: World) -> None:
+    """A purchase that changes under every decision ends in 'come again', not in an endless loop."""
+    tries = []
+
+    class Restless(TroubledLedger):
+        async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+            tries.append(1)
+            (change,) = changes
+            assert change.revision is not None
+            stale = attrs.evolve(change.revision, expected_revision=change.revision.expected_revision + 7)
+            return await super().commit([attrs.evolve(change, revision=stale, postings=())])
+
+    restless = Restless(SystemClock())
+    restless.add_user(ADA)
+    with pytest.raises(LedgerUnavailable):
+        run_at_once(attrs.evolve(world.recorder, ledger=restless).receive(delivery("evt_1")))
+    assert MAX_ATTEMPTS == len(tries)
+
+
+def test_nothing_is_marked_before_the_ledger_has_it(world: World) -> None:
+    """A write that fails leaves no mark, so the next delivery does all of it."""
+    world.ledger.before = fail(LedgerUnavailable("away"))
+    with pytest.raises(LedgerUnavailable):
+        world.tell(delivery("evt_1"))
+    assert not run_at_once(world.markers.is_processed("cs_1", "evt_1"))
+    assert (0, None) == (world.balance(), world.cached())
+    assert EventStatus.APPLIED == world.tell(delivery("evt_1")).status
+    assert 50 == world.balance()
+
+
+def test_a_lost_answer_is_made_good_by_the_next_delivery(world: World) -> None:
+    """The write took effect but nobody learned of it: the repetition credits nothing, and fills the cache."""
+    world.ledger.after = fail(LedgerUnavailable("the answer was lost"))
+    with pytest.raises(LedgerUnavailable):
+        world.tell(delivery("evt_1"))
+    assert (50, None) == (world.balance(), world.cached())
+    recorded = world.tell(delivery("evt_1"))
+    assert (EventStatus.NOTHING_NEW, True) == (recorded.status, recorded.duplicate)
+    assert (50, 50) == (world.balance(), world.cached())
+
+
+def test_a_cache_that_is_away_learns_of_it_later(world: World) -> None:
+    """The payment is recorded all the same, and the outbox brings the cache the balance once it is back."""
+    worker = OutboxWorker(outbox=world.ledger, accounts=world.ledger, cache=world.cache)
+    world.cache.is_away = True
+    assert EventStatus.APPLIED == world.tell(delivery("evt_1")).status
+    assert 1 == run_at_once(worker.run_once())
+    world.cache.is_away = False
+    assert (50, None) == (world.balance(), world.cached())
+    world.ledger._outbox[0].due_at = 0
+    assert 1 == run_at_once(worker.run_once())
+    assert 50 == world.cached()
+    assert 0 == run_at_once(worker.run_once())
+
+
+def test_use_cases_wait_for_ports_alone() -> None:
+    """What runs here without an event loop runs the same with one."""
+
+    async def both() -> EventStatus:
+        clock = SystemClock()
+        ledger = MemoryLedger(clock)
+        ledger.add_user(ADA)
+        recorder = PaymentRecorder(
+            ledger=ledger,
+            cache=MemoryQuotaCache(),
+            markers=MemorySessionMarkers(clock),
+            catalogue=CATALOGUE,
+            livemode=False,
+        )
+        return (await recorder.receive(delivery("evt_1"))).status
+
+    assert EventStatus.APPLIED == asyncio.run(both())
