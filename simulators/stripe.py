@@ -14,7 +14,7 @@ from simulators.http import HttpServer, Request, Response
 from simulators.stripe_account import Refusal, StripeAccount
 from simulators.stripe_forms import decode
 from simulators.stripe_objects import Object, error
-from simulators.stripe_pages import checkout_page, closed_page, index_page
+from simulators.stripe_pages import awaiting_page, checkout_page, closed_page, index_page
 from simulators.stripe_webhooks import Delivery, RetryingDeliverer, at_once, deliver, signed_headers
 
 _MIN_KEY_LENGTH = 12
@@ -133,20 +133,31 @@ class StripeStandIn:
         session = self.account.session(session_id)
         if session is None:
             return _html(b"No such checkout.", 404)
+        method = parse_qs(request.body.decode(errors="replace")).get("method", [""])[0]
+        if self.account.is_awaited(session_id):
+            return self._transfer(session, method)
         if session["status"] != "open":
             return _html(closed_page(session))
         if request.method != "POST":
             return _html(checkout_page(session, self.account.product(session_id)))
-        method = parse_qs(request.body.decode(errors="replace")).get("method", [""])[0]
+        return self._pay(session, method)
+
+    def _pay(self, session: Object, method: str) -> Response:
         if method not in {"card", "delayed"}:
             told = "Your card was declined." if method == "decline" else "Choose how to pay."
-            return _html(checkout_page(session, self.account.product(session_id), error=told), 402)
-        event = self.account.pay(session_id, delayed=method == "delayed")
+            return _html(checkout_page(session, self.account.product(session["id"]), error=told), 402)
+        event = self.account.pay(session["id"], delayed=method == "delayed")
         if event is None:
             return _html(closed_page(session))
         self._told(event)
-        back = str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session_id)
-        return Response(status=303, headers={"Location": back})
+        return _back(session)
+
+    def _transfer(self, session: Object, method: str) -> Response:
+        if method not in {"settle", "fail"}:
+            return _html(awaiting_page(session))
+        end = self.account.settle if method == "settle" else self.account.fail
+        self._told(end(session["id"]))
+        return _back(session)
 
     def _told(self, event: Object) -> None:
         if self.auto_deliver and self.webhook_url is not None:
@@ -156,6 +167,11 @@ class StripeStandIn:
 def _json(body: Object, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:
     told = {"Content-Type": "application/json", "Request-Id": "req_simulated", **(headers or {})}
     return Response(status=status, headers=told, body=json.dumps(body, indent=2).encode())
+
+
+def _back(session: Object) -> Response:
+    address = str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])
+    return Response(status=303, headers={"Location": address})
 
 
 def _html(body: bytes, status: int = 200) -> Response:

@@ -53,6 +53,7 @@ class StripeAccount:
         self._sessions: dict[str, Object] = {}
         self._parameters: dict[str, Mapping[str, Any]] = {}
         self._intents: dict[str, Object] = {}
+        self._awaited: set[str] = set()
         self._replies: dict[str, tuple[bytes, Object]] = {}
         self.events: list[Object] = []
 
@@ -131,6 +132,8 @@ class StripeAccount:
                 metadata = data.get("metadata", {})
                 self._intents[intent_id] = payment_intent(intent_id, session, metadata=metadata, status=status)
                 session["payment_intent"] = intent_id
+            if delayed:
+                self._awaited.add(session_id)
             session["status"] = "complete"
             session["url"] = None
             paid = "paid" if session["amount_total"] else "no_payment_required"
@@ -141,13 +144,20 @@ class StripeAccount:
         """Let a delayed payment arrive; returns the event."""
         with self._lock:
             session = self._sessions[session_id]
+            self._awaited.discard(session_id)
             session["payment_status"] = "paid"
             return self._tell("checkout.session.async_payment_succeeded", session)
 
     def fail(self, session_id: str) -> Object:
         """Let a delayed payment fail; returns the event."""
         with self._lock:
+            self._awaited.discard(session_id)
             return self._tell("checkout.session.async_payment_failed", self._sessions[session_id])
+
+    def is_awaited(self, session_id: str) -> bool:
+        """Whether a delayed payment of the session is under way."""
+        with self._lock:
+            return session_id in self._awaited
 
     def expire(self, session_id: str) -> Object:
         """Let an open session expire; returns the event.

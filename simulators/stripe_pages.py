@@ -57,6 +57,17 @@ def closed_page(session: Object) -> bytes:
     return _page("Checkout (simulated)", f'<span class="tag">SIMULATED STRIPE CHECKOUT</span><h1>{told}</h1>')
 
 
+def awaiting_page(session: Object) -> bytes:
+    """A session whose bank transfer is under way, with what may become of it."""
+    return _page(
+        "Checkout (simulated)",
+        '<span class="tag">SIMULATED STRIPE CHECKOUT</span><h1>The bank transfer is under way.</h1>'
+        f'<p class="amount">{escape(money(session["amount_total"], session["currency"]))}</p><form method="post">'
+        '<button class="main" name="method" value="settle">Let the transfer arrive</button>'
+        '<button name="method" value="fail">Let the transfer fail</button></form>',
+    )
+
+
 def index_page(sessions: list[Object]) -> bytes:
     """Every session with its state."""
     rows = "".join(

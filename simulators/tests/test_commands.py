@@ -97,6 +97,21 @@ def test_a_declined_card_is_told(stack: str, page: Page) -> None:
     expect(page.get_by_role("heading", name="Buy credits")).to_be_visible()
 
 
+def test_a_bank_transfer_arrives_later(stack: str, page: Page) -> None:
+    """The return page says that the payment is under way, and shows the credits once the transfer arrived."""
+    page.goto(address(stack, "buy credits, as Ada"))
+    expect(page.locator("#account b")).to_be_visible()
+    before = int(page.locator("#account b").inner_text().split()[0])
+    page.get_by_role("button", name="Buy 50 credits").click()
+    checkout = page.wait_for_url(re.compile("/c/pay/")) or page.url
+    page.get_by_role("button", name="Pay by bank transfer").click()
+    expect(page.get_by_role("heading", name="Payment on its way")).to_be_visible()
+    page.goto(checkout)
+    page.get_by_role("button", name="Let the transfer arrive").click()
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    expect(page.locator("#balance")).to_have_text(str(before + 50))
+
+
 def test_the_printed_curl_lines_work(stack: str) -> None:
     """Each of them is answered with success."""
     lines = [line.strip() for line in stack.splitlines() if line.strip().startswith("curl ")]
