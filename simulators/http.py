@@ -2,16 +2,18 @@
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+CLOSING_SECONDS = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -50,11 +52,35 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: Handler) -> None:
         self.handler = handler
-        self.open: set[socket.socket] = set()
+        self._open: set[socket.socket] = set()
+        self._changed = threading.Condition()
         super().__init__(address, _Connection)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is its own affair."""
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection before its thread starts, so that closing misses none."""
+        with self._changed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection when its thread has closed it."""
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def hang_up(self) -> None:
+        """End every connection, idle ones too, and wait a while for their threads."""
+        with self._changed:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._open, CLOSING_SECONDS)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Show a handler's mistake; a client that goes away in the middle is its own affair."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -62,22 +88,12 @@ class _Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def setup(self) -> None:
-        super().setup()
-        self.server.open.add(self.connection)
-
-    def finish(self) -> None:
-        self.server.open.discard(self.connection)
-        super().finish()
-
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         """Say nothing."""
 
     def _serve(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > MAX_BODY_BYTES:
-            self.send_error(413)
-            self.close_connection = True
+        length = self._body_length()
+        if length is None:
             return
         split = urlsplit(self.path)
         request = Request(
@@ -92,8 +108,6 @@ class _Connection(BaseHTTPRequestHandler):
             response = self.server.handler(request)
         except HangUp:
             self.close_connection = True
-            with contextlib.suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.send_response(response.status)
         for name, value in response.headers.items():
@@ -103,7 +117,21 @@ class _Connection(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(response.body)
 
-    do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = _serve  # noqa: N815 - http.server's names
+    def _body_length(self) -> int | None:
+        told = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers:
+            self.send_error(411)
+        elif not (told.isascii() and told.isdecimal()):
+            self.send_error(400)
+        elif len(told) > 12 or int(told) > MAX_BODY_BYTES:
+            self.send_error(413)
+        else:
+            return int(told)
+        # The body is not read, so that what follows can't be told apart from it.
+        self.close_connection = True
+        return None
+
+    do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - http.server's names
 
 
 class HttpServer:
@@ -128,6 +156,4 @@ class HttpServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        for connection in tuple(self._server.open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._server.hang_up()

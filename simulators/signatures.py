@@ -7,10 +7,14 @@ import json
 from collections.abc import Mapping
 
 
-def sign_webhook(body: bytes, secret: str, timestamp: int) -> str:
-    """The `Stripe-Signature` header of a body; `timestamp` is in seconds since the epoch."""
-    signed = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
-    return f"t={timestamp},v1={signed.hexdigest()}"
+def sign_webhook(body: bytes, secret: str, timestamp: int, *more_secrets: str) -> str:
+    """The `Stripe-Signature` header of a body; `timestamp` is in seconds since the epoch.
+
+    While a secret is being rolled Stripe signs with the old and the new one: a signature for each is in the header.
+    """
+    signed = f"{timestamp}.".encode() + body
+    signatures = [hmac.new(key.encode(), signed, hashlib.sha256).hexdigest() for key in (secret, *more_secrets)]
+    return ",".join([f"t={timestamp}", *(f"v1={signature}" for signature in signatures)])
 
 
 def mint_token(secret: str, claims: Mapping[str, object]) -> str:

@@ -8,83 +8,125 @@ Object = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 
 
-def checkout_session(
-    session_id: str, *, created: int, url: str, parameters: Mapping[str, Any], subtotal: int, currency: str
-) -> Object:
-    """A fresh session; the payment intent is made when the customer pays."""
+def checkout_session(session_id: str, *, created: int, url: str, mode: str, **told: Any) -> Object:
+    """A fresh session, with what is told of it; the payment intent is made when the customer pays."""
     return {
         "id": session_id,
         "object": "checkout.session",
         "adaptive_pricing": {"enabled": False},
         "after_expiration": None,
         "allow_promotion_codes": None,
-        "amount_subtotal": subtotal,
-        "amount_total": subtotal,
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": None,
-        "cancel_url": parameters.get("cancel_url"),
-        "client_reference_id": parameters.get("client_reference_id"),
+        "cancel_url": None,
+        "client_reference_id": None,
         "client_secret": None,
+        "collected_information": None,
         "consent": None,
+        "consent_collection": None,
         "created": created,
-        "currency": currency,
         "currency_conversion": None,
         "custom_fields": [],
+        "custom_text": {
+            "after_submit": None,
+            "shipping_address": None,
+            "submit": None,
+            "terms_of_service_acceptance": None,
+        },
         "customer": None,
-        "customer_creation": "if_required",
+        "customer_account": None,
+        "customer_creation": "if_required" if mode == "payment" else None,
         "customer_details": None,
-        "customer_email": parameters.get("customer_email"),
+        "customer_email": None,
         "discounts": [],
         "expires_at": created + 24 * 3600,
+        "integration_identifier": None,
         "invoice": None,
-        "invoice_creation": {"enabled": parameters.get("invoice_creation", {}).get("enabled") == "true"},
+        "invoice_creation": None,
         "livemode": False,
         "locale": None,
-        "metadata": dict(parameters.get("metadata", {})),
-        "mode": parameters["mode"],
+        "managed_payments": {"enabled": False},
+        "metadata": {},
+        "mode": mode,
+        "origin_context": None,
         "payment_intent": None,
         "payment_link": None,
-        "payment_method_collection": "if_required",
+        "payment_method_collection": "if_required" if mode == "payment" else "always",
+        "payment_method_configuration_details": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"],
         "payment_status": "unpaid",
+        "permissions": None,
+        "phone_number_collection": {"enabled": False},
         "presentment_details": None,
         "recovered_from": None,
+        "saved_payment_method_options": None,
         "setup_intent": None,
+        "shipping_address_collection": None,
         "shipping_cost": None,
         "shipping_options": [],
         "status": "open",
         "submit_type": None,
         "subscription": None,
-        "success_url": parameters.get("success_url"),
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
         "url": url,
         "wallet_options": None,
+        **told,
     }
 
 
-def payment_intent(intent_id: str, session: Object, *, metadata: Mapping[str, str], status: str) -> Object:
-    """The payment of a session."""
+def customer_details(email: str | None) -> Object:
+    """What the customer said of themselves on the page."""
+    return {
+        "address": {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None},
+        "business_name": None,
+        "email": email,
+        "individual_name": None,
+        "name": None,
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+
+
+def payment_intent(
+    intent_id: str, session: Object, *, created: int, metadata: Mapping[str, str], charge_id: str | None
+) -> Object:
+    """The payment of a session: succeeded if it has a charge, else still on its way."""
     return {
         "id": intent_id,
         "object": "payment_intent",
         "amount": session["amount_total"],
-        "amount_received": session["amount_total"] if status == "succeeded" else 0,
-        "created": session["created"],
+        "amount_capturable": 0,
+        "amount_received": session["amount_total"] if charge_id else 0,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic_async",
+        "confirmation_method": "automatic",
+        "created": created,
         "currency": session["currency"],
         "customer": None,
+        "description": None,
+        "last_payment_error": None,
+        "latest_charge": charge_id,
         "livemode": False,
         "metadata": dict(metadata),
-        "status": status,
+        "next_action": None,
+        "payment_method": None,
+        "payment_method_types": list(session["payment_method_types"]),
+        "processing": None,
+        "receipt_email": session["customer_email"],
+        "status": "succeeded" if charge_id else "processing",
     }
 
 
-def event(event_id: str, kind: str, subject: Object, *, created: int) -> Object:
+def event(event_id: str, kind: str, subject: Object, *, created: int, api_version: str = API_VERSION) -> Object:
     """An event that tells of an object as it is now."""
     return {
         "id": event_id,
         "object": "event",
-        "api_version": API_VERSION,
+        "api_version": api_version,
         "created": created,
         "data": {"object": subject},
         "livemode": False,
@@ -92,9 +134,3 @@ def event(event_id: str, kind: str, subject: Object, *, created: int) -> Object:
         "request": {"id": None, "idempotency_key": None},
         "type": kind,
     }
-
-
-def error(kind: str, message: str, *, code: str | None = None, param: str | None = None) -> Object:
-    """An API error."""
-    told = {"type": kind, "message": message, "code": code, "param": param}
-    return {"error": {name: value for name, value in told.items() if value is not None}}

@@ -1,8 +1,13 @@
 """The hosted checkout page of the stand-in, as plain as it can be and still be pleasant."""
 
+from collections.abc import Callable
 from html import escape
+from urllib.parse import parse_qs, quote
 
+from simulators.http import Request, Response
+from simulators.stripe_account import StripeAccount
 from simulators.stripe_objects import Object
+from simulators.stripe_refusals import Refusal
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1a1f36;--soft:#697386;--line:#e3e8ee;--card:#fff;--ground:#f6f8fa}
@@ -17,6 +22,52 @@ font:inherit;font-weight:600;text-align:center;cursor:pointer;background:transpa
 button.main{background:#635bff;border-color:#635bff;color:#fff}
 table{width:100%;border-collapse:collapse}td,th{text-align:left;padding:.4rem;border-bottom:1px solid var(--line)}
 """
+_TAG = '<span class="tag">SIMULATED STRIPE CHECKOUT</span>'
+_UNTOUCHED = "%/:=&?~#+!$,;'@()*[]"
+
+
+class CheckoutPages:
+    """Answers `/c/pay/...`, where customers pay a merchant; `told` hears of new events."""
+
+    def __init__(self, account: StripeAccount, *, merchant: str, told: Callable[[Object], object]) -> None:
+        self._account = account
+        self._merchant = merchant
+        self._told = told
+
+    def answer(self, request: Request) -> Response:
+        """The page; or, where a button did its work, the way back to the merchant."""
+        session_id = request.path.removeprefix("/c/pay/")
+        if request.method not in ("GET", "HEAD", "POST"):
+            return Response(status=405, headers={"Allow": "GET, HEAD, POST"})
+        session = self._account.session(session_id)
+        if session is None:
+            return html_answer(_page("No such checkout", f"{_TAG}<h1>There is no such checkout.</h1>"), 404)
+        if request.method != "POST":
+            return html_answer(self._show(session))
+        method = parse_qs(request.body.decode(errors="replace")).get("method", [""])[0]
+        ends = {"settle": self._account.settle, "fail": self._account.fail}
+        try:
+            self._told(ends[method](session_id) if method in ends else self._account.pay(session_id, method))
+        except Refusal as refused:
+            return self._refused(self._account.session(session_id) or session, refused)
+        address = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
+        return Response(status=303, headers={"Location": quote(address, safe=_UNTOUCHED)})
+
+    def _refused(self, session: Object, refused: Refusal) -> Response:
+        if session["status"] != "open":
+            return html_answer(self._show(session))
+        told = refused.body["error"]["message"] if refused.status == 402 else "Choose how to pay."
+        return html_answer(self._show(session, error=told), 402)
+
+    def _show(self, session: Object, *, error: str = "") -> bytes:
+        if session["status"] == "open":
+            return checkout_page(session, self._account.product(session["id"]), self._merchant, error=error)
+        return awaiting_page(session) if self._account.is_awaited(session["id"]) else closed_page(session)
+
+
+def html_answer(body: bytes, status: int = 200) -> Response:
+    """An answer for a browser."""
+    return Response(status=status, headers={"Content-Type": "text/html; charset=utf-8"}, body=body)
 
 
 def _page(title: str, content: str) -> bytes:
@@ -29,18 +80,20 @@ def _page(title: str, content: str) -> bytes:
 
 def money(minor: int, currency: str) -> str:
     """An amount as people read it."""
-    digits = 0 if currency in {"jpy", "krw", "vnd", "clp"} else 2
-    return f"{minor / 10**digits:,.{digits}f} {currency.upper()}"
+    if currency in {"jpy", "krw", "vnd", "clp"}:
+        return f"{minor:,} {currency.upper()}"
+    whole, part = divmod(minor, 100)
+    return f"{whole:,}.{part:02} {currency.upper()}"
 
 
-def checkout_page(session: Object, product: str, *, error: str = "") -> bytes:
+def checkout_page(session: Object, product: str, merchant: str, *, error: str = "") -> bytes:
     """What the customer sees of an open session."""
     complaint = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
     cancel = session["cancel_url"]
     back = f'<a class="button" href="{escape(cancel)}">Cancel</a>' if cancel else ""
     return _page(
         "Checkout (simulated)",
-        f'<span class="tag">SIMULATED STRIPE CHECKOUT</span><h1>{escape(product)}</h1>'
+        f"{_TAG}<h1>{escape(merchant)}</h1><h1>{escape(product)}</h1>"
         f'<p class="amount">{escape(money(session["amount_total"], session["currency"]))}</p>'
         f'<p class="email">{escape(session["customer_email"] or "")}</p>{complaint}'
         '<form method="post">'
@@ -53,15 +106,18 @@ def checkout_page(session: Object, product: str, *, error: str = "") -> bytes:
 
 def closed_page(session: Object) -> bytes:
     """What the customer sees of a session that is over."""
-    told = "This checkout is already paid." if session["status"] == "complete" else "This checkout has expired."
-    return _page("Checkout (simulated)", f'<span class="tag">SIMULATED STRIPE CHECKOUT</span><h1>{told}</h1>')
+    told = "This checkout has expired."
+    if session["status"] == "complete":
+        failed = session["payment_status"] == "unpaid"
+        told = "The bank transfer of this checkout failed." if failed else "This checkout is already paid."
+    return _page("Checkout (simulated)", f"{_TAG}<h1>{told}</h1>")
 
 
 def awaiting_page(session: Object) -> bytes:
     """A session whose bank transfer is under way, with what may become of it."""
     return _page(
         "Checkout (simulated)",
-        '<span class="tag">SIMULATED STRIPE CHECKOUT</span><h1>The bank transfer is under way.</h1>'
+        f"{_TAG}<h1>The bank transfer is under way.</h1>"
         f'<p class="amount">{escape(money(session["amount_total"], session["currency"]))}</p><form method="post">'
         '<button class="main" name="method" value="settle">Let the transfer arrive</button>'
         '<button name="method" value="fail">Let the transfer fail</button></form>',
