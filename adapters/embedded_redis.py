@@ -1,6 +1,7 @@
 """A real Redis in a process of its own: the cache when no other is configured."""
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -48,6 +49,12 @@ class EmbeddedRedis:
         :raises EmbeddedRedisMissing: if there is no Redis to start.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / "lock").open("w") as lock:
+            # Processes that start at the same moment share one server.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._join_or_launch()
+
+    def _join_or_launch(self) -> str:
         with contextlib.suppress(OSError, ValueError):
             url, owner = self._address.read_text().split()
             if _keeps_its_place_in(url, self._directory):

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
 from domain.ports import CacheUnavailable
@@ -28,7 +29,9 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=TIMEOUT_SECONDS,
         socket_timeout=TIMEOUT_SECONDS,
         health_check_interval=30,
-        retry=Retry(ConstantBackoff(0.05), retries=1),
+        # For a connection that was dropped while idle. A Redis that was silent once is not asked again: each
+        # repetition would make the caller wait for as long as the first did.
+        retry=Retry(ConstantBackoff(0.05), retries=1, supported_errors=(ConnectionLost,)),
         decode_responses=True,
         encoding_errors="replace",  # bytes that are no text are a value that the reader refuses, not a failure
     )

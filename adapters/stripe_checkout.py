@@ -1,6 +1,7 @@
 """Stripe Checkout: hosted sessions that carry who buys what, so that their webhooks need no memory of ours."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import stripe
@@ -33,28 +34,26 @@ class StripeCheckouts:
 
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
         """
-        try:
-            session = await self._client.v1.checkout.sessions.create_async(
-                self._parameters(request),
-                {"idempotency_key": request.idempotency_key},
+        parameters = self._parameters(request)
+        with _translated():
+            answer = await self._client.v1.checkout.sessions.create_async(
+                parameters, {"idempotency_key": request.idempotency_key}
             )
-        except stripe.StripeError as error:
-            raise _unavailable(error) from error
-        return _checkout(session)
+        return _checkout(answer)
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         """The session, or None when there is none of that id.
 
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
         """
-        try:
-            return _checkout(await self._client.v1.checkout.sessions.retrieve_async(session_id))
-        except stripe.InvalidRequestError as error:
-            if error.http_status == 404:
-                return None
-            raise _unavailable(error) from error
-        except stripe.StripeError as error:
-            raise _unavailable(error) from error
+        with _translated():
+            try:
+                answer = await self._client.v1.checkout.sessions.retrieve_async(session_id)
+            except stripe.InvalidRequestError as error:
+                if error.code == "resource_missing":
+                    return None
+                raise
+        return _checkout(answer)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -89,17 +88,25 @@ class StripeCheckouts:
         return cast("SessionCreateParams", parameters)
 
 
-def _checkout(session: stripe.checkout.Session) -> Checkout:
-    shown: Mapping[str, Any] = session.to_dict()
-    return Checkout(
-        session_id=session.id,
-        url=session.url,
-        status=session.status or "",
-        told=told_by_session(shown),
-    )
+def _checkout(answer: object) -> Checkout:
+    # The library promises a session, and gives whatever JSON was answered.
+    session: Mapping[str, Any] = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
+    session_id, status, url = session.get("id"), session.get("status"), session.get("url")
+    if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
+        raise PaymentsUnavailable("the answer is no checkout session")
+    return Checkout(session_id=session_id, url=url, status=status, told=told_by_session(session))
 
 
-def _unavailable(error: stripe.StripeError) -> PaymentsUnavailable:
-    if isinstance(error, stripe.AuthenticationError):
-        return PaymentsUnavailable("Stripe refuses STRIPE_SECRET_KEY")
-    return PaymentsUnavailable(f"{type(error).__name__} ({error.http_status or 'no answer'})")
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except stripe.AuthenticationError as error:
+        raise PaymentsUnavailable("Stripe refuses STRIPE_SECRET_KEY") from error
+    except stripe.StripeError as error:
+        told = [text for text in (error.code, error.request_id) if text]
+        cause = f"{type(error).__name__} ({', '.join([str(error.http_status or 'no answer'), *told])})"
+        raise PaymentsUnavailable(cause) from error
+    except (AttributeError, UnicodeError) as error:
+        # The library trips over errors and bodies in a shape that is not Stripe's: something else answered.
+        raise PaymentsUnavailable("the answer is not Stripe's") from error

@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 import attrs
 import pytest
 
 from adapters.stripe_checkout import StripeCheckouts
-from adapters.stripe_webhooks import StripeWebhooks
 from domain.accounts import UserId
 from domain.events import Sale
 from domain.money import Money
-from domain.plans import Plan, PlanId, Terms
-from domain.ports import Checkout, CheckoutRequest, InvalidSignature, PaymentsUnavailable
+from domain.plans import Plan, PlanId, PlanMode, Terms
+from domain.ports import Checkout, CheckoutRequest, PaymentsUnavailable
 from domain.purchases import Link, PaymentReported, PaymentStatus
+from simulators.http import HttpServer, Request, Response
 from simulators.stripe import StripeStandIn
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
@@ -150,32 +150,102 @@ def test_an_invalid_request_is_told(stripe: StripeStandIn) -> None:
     with_checkouts(stripe.url, story)
 
 
-@attrs.frozen
-class Clock:
-    seconds: int
+def answering(status: int, body: bytes, asked: list[Request] | None = None) -> HttpServer:
+    """A server that gives one answer to everything, and keeps what it was asked."""
 
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
+    def answer(request: Request) -> Response:
+        if asked is not None:
+            asked.append(request)
+        return Response(status=status, headers={"Content-Type": "application/json"}, body=body)
 
-
-@pytest.mark.parametrize(("age", "is_good"), [(0, True), (300, True), (301, False), (-300, True), (-301, False)])
-def test_a_signature_is_good_for_five_minutes_either_way(age: int, is_good: bool) -> None:
-    """300 s in the past or the future are tolerated, one more is not, by the clock that is given."""
-    from simulators.signatures import sign_webhook
-
-    body = b'{"id":"evt_1","object":"event","type":"a.b","livemode":false,"data":{"object":{}}}'
-    now = 1_777_000_000
-    webhooks = StripeWebhooks(secrets=("whsec_old", "whsec_new"), clock=Clock(now))
-    header = sign_webhook(body, "whsec_new", now - age)
-    if is_good:
-        assert "evt_1" == webhooks.verify(body, header).event.id
-        return
-    with pytest.raises(InvalidSignature):
-        webhooks.verify(body, header)
+    return HttpServer(answer, port=0)
 
 
-@pytest.mark.parametrize("secrets", [(), ("",), ("whsec_a", ""), (" ",)])
-def test_an_endpoint_without_a_secret_is_refused(secrets: tuple[str, ...]) -> None:
-    """An empty secret would let anyone in."""
-    with pytest.raises(ValueError, match="secret"):
-        StripeWebhooks(secrets=secrets, clock=Clock(0))
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b'{"error": "Not found"}'),
+        (404, b'{"error": []}'),
+        (404, b'{"error": {"type": "invalid_request_error", "message": "Unrecognized request URL"}}'),
+        (404, b"<html>"),
+        (403, b'{"error": {"type": "invalid_request_error", "message": "rk_test_1 has no permission"}}'),
+        (401, b"{}"),
+        (200, b"<html>"),
+        (200, b"\xff"),
+        (200, b"null"),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b'{"object": "checkout.session", "id": "cs_1"}'),
+        (200, b'{"object": "checkout.session", "id": 7, "status": "open", "url": null}'),
+        (200, b'{"object": "checkout.session", "id": "cs_1", "status": "open", "url": 7}'),
+        (200, b'{"object": "list", "data": [], "has_more": false}'),
+    ],
+)
+def test_an_answer_that_is_no_session_is_no_answer(status: int, body: bytes) -> None:
+    """Something between us and Stripe answered, or another API: that is an outage, not a session that is missing."""
+
+    async def story(checkouts: StripeCheckouts) -> None:
+        for call in (lambda: checkouts.create(REQUEST), lambda: checkouts.retrieve("cs_1")):
+            with pytest.raises(PaymentsUnavailable) as raised:
+                await call()
+            assert "_test_" not in raised.value.cause
+
+    with answering(status, body) as server:
+        with_checkouts(server.url, story)
+
+
+def test_nobody_who_answers_is_told() -> None:
+    """A Stripe out of reach is the domain's error too."""
+
+    async def story(checkouts: StripeCheckouts) -> None:
+        with pytest.raises(PaymentsUnavailable) as raised:
+            await checkouts.retrieve("cs_1")
+        assert "no answer" in raised.value.cause
+
+    with_checkouts("http://127.0.0.1:1", story)
+
+
+OPENED = b'{"object": "checkout.session", "id": "cs_1", "status": "open", "url": null, "metadata": {}}'
+
+
+@pytest.mark.parametrize(
+    ("mode", "interval", "carrier", "others"),
+    [
+        (PlanMode.PAYMENT, None, "payment_intent_data", "subscription_data"),
+        (PlanMode.SUBSCRIPTION, "month", "subscription_data", "payment_intent_data"),
+    ],
+)
+def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carrier: str, others: str) -> None:
+    """The order is on the session and on what will be paid; only a single payment asks for an invoice."""
+    asked: list[Request] = []
+    plan = attrs.evolve(REQUEST.plan, mode=mode, interval=interval)
+
+    async def story(checkouts: StripeCheckouts) -> None:
+        await checkouts.create(attrs.evolve(REQUEST, plan=plan, email=None))
+
+    with answering(200, OPENED, asked) as server:
+        with_checkouts(server.url, story)
+    (request,) = asked
+    sent = dict(parse_qsl(request.body.decode()))
+    assert "key-1" == request.headers["idempotency-key"]
+    price = "line_items[0][price_data]"
+    expected = {
+        "mode": mode.value,
+        "line_items[0][quantity]": "1",
+        f"{price}[currency]": "usd",
+        f"{price}[unit_amount]": "500",
+        f"{price}[product_data][name]": "50 credits <b>",
+        "client_reference_id": ADA,
+        "success_url": "https://shop.test/ok?id={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://shop.test/",
+    }
+    metadata = {"userId": ADA, "plan": "starter", "credence_terms": "50/500/usd"}
+    for holder in ("metadata", f"{carrier}[metadata]"):
+        expected |= {f"{holder}[{key}]": value for key, value in metadata.items()}
+    if mode is PlanMode.PAYMENT:
+        expected["invoice_creation[enabled]"] = "true"
+        expected |= {f"invoice_creation[invoice_data][metadata][{key}]": value for key, value in metadata.items()}
+    else:
+        expected[f"{price}[recurring][interval]"] = "month"
+    assert expected == sent
+    assert not any(name.startswith((others, "payment_method_types")) for name in sent)
