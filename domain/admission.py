@@ -8,9 +8,10 @@ import enum
 import attrs
 
 from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
-from domain.events import InboxEvent, Sale
-from domain.plans import Catalogue, Plan, Terms
+from domain.events import InboxEvent, Naming, Sale, SubscriptionNews
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import Order
+from domain.subscriptions import Subscriber
 
 
 class ParkReason(enum.StrEnum):
@@ -21,13 +22,13 @@ class ParkReason(enum.StrEnum):
     NO_USER_NAMED = "no_user_named"
     USER_NOT_A_UUID = "user_not_a_uuid"
     UNKNOWN_USER = "unknown_user"
+    USER_DELETED = "user_deleted"
     EMAIL_DISAGREES = "email_disagrees"
     REFERENCE_UNCONFIRMED = "reference_unconfirmed"
     UNKNOWN_PLAN = "unknown_plan"
     MODE_DISAGREES = "mode_disagrees"
     CURRENCY_DISAGREES = "currency_disagrees"
     PRICE_DISAGREES = "price_disagrees"
-    SEVERAL_PURCHASES = "several_purchases"
     UNREADABLE = "unreadable"
 
 
@@ -36,6 +37,28 @@ class Refused:
     """A sale that may not become an order, for now."""
 
     reason: ParkReason
+
+
+@attrs.frozen(kw_only=True)
+class Confirmation:
+    """What an operator says of a parked event, having looked at it."""
+
+    user_id: UserId
+    plan_id: PlanId | None = None
+    accepts_price: bool = False
+
+    def of(self, naming: Naming) -> Naming:
+        """The naming, with what was confirmed in the place of what was told."""
+        return attrs.evolve(
+            naming,
+            user_reference=self.user_id,
+            email=None,
+            client_reference=None,
+            plan_id=self.plan_id or naming.plan_id,
+            terms=None if self.plan_id else naming.terms,
+            confirmed=True,
+            accepts_price=self.accepts_price,
+        )
 
 
 def foreign(event: InboxEvent, *, livemode: bool) -> ParkReason | None:
@@ -47,12 +70,12 @@ def foreign(event: InboxEvent, *, livemode: bool) -> ParkReason | None:
     return None
 
 
-def owner_named(sale: Sale) -> UserId | ParkReason:
-    """The user whom the sale's own metadata names, or why there is none."""
-    if sale.user_reference is None:
-        return ParkReason.NO_USER_NAMED if sale.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
+def owner_named(naming: Naming) -> UserId | ParkReason:
+    """The user whom our own metadata names, or why there is none."""
+    if naming.user_reference is None:
+        return ParkReason.NO_USER_NAMED if naming.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
     try:
-        return parse_user_id(sale.user_reference)
+        return parse_user_id(naming.user_reference)
     except InvalidUserId:
         return ParkReason.USER_NOT_A_UUID
 
@@ -62,34 +85,69 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
 
     Credits and price are those recorded when we created the session, else those of the catalogue.
     """
-    owner = owner_named(sale)
-    if isinstance(owner, ParkReason):
-        return Refused(owner)
-    if account is None or account.user_id != owner:
-        return Refused(ParkReason.UNKNOWN_USER)
-    if sale.email and account.email and sale.email.casefold() != account.email.casefold():
-        return Refused(ParkReason.EMAIL_DISAGREES)
-    plan = catalogue.find(sale.plan_id) if sale.plan_id is not None else None
-    if plan is None:
-        return Refused(ParkReason.UNKNOWN_PLAN)
-    terms = sale.terms or plan.terms
-    mismatch = _mismatch(sale, plan, terms)
-    if mismatch is not None:
-        return Refused(mismatch)
+    owner = _owner(sale.naming, account)
+    if isinstance(owner, Refused):
+        return owner
+    sold = _sold(sale, catalogue)
+    if isinstance(sold, Refused):
+        return sold
+    plan, terms = sold
     return Order(
         user_id=owner,
         plan_id=plan.id,
         credits=terms.credits,
         amount=sale.paid.amount,
         currency=sale.paid.currency,
+        expires_at=None if plan.rollover else sale.period_ends_at,
     )
 
 
-def _mismatch(sale: Sale, plan: Plan, terms: Terms) -> ParkReason | None:
+def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
+    """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing."""
+    owner = _owner(news.naming, account)
+    if isinstance(owner, Refused):
+        return owner
+    plan = catalogue.find(news.naming.plan_id) if news.naming.plan_id is not None else None
+    if plan is None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
+    if plan.mode is not PlanMode.SUBSCRIPTION:
+        return Refused(ParkReason.MODE_DISAGREES)
+    return Subscriber(
+        occurred_at=news.occurred_at,
+        user_id=owner,
+        plan_id=plan.id,
+        terms=news.naming.terms,
+        confirmed=news.naming.confirmed,
+    )
+
+
+def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
+    owner = owner_named(naming)
+    if isinstance(owner, ParkReason):
+        return Refused(owner)
+    if account is None or account.user_id != owner:
+        return Refused(ParkReason.UNKNOWN_USER)
+    if naming.email and account.email and naming.email.casefold() != account.email.casefold():
+        return Refused(ParkReason.EMAIL_DISAGREES)
+    return owner
+
+
+def _sold(sale: Sale, catalogue: Catalogue) -> tuple[Plan, Terms] | Refused:
+    naming = sale.naming
+    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
     if sale.mode is not plan.mode:
-        return ParkReason.MODE_DISAGREES
-    if sale.subtotal.currency != terms.price.currency:
-        return ParkReason.CURRENCY_DISAGREES
-    if sale.subtotal.amount != terms.price.amount:
-        return ParkReason.PRICE_DISAGREES
-    return None
+        return Refused(ParkReason.MODE_DISAGREES)
+    promised = naming.terms or plan.terms
+    if naming.accepts_price or promised.price == sale.subtotal:
+        return plan, promised
+    if sale.mode is PlanMode.SUBSCRIPTION:
+        # Terms are of the first period. Who changed plans pays a price of today's catalogue.
+        changed = [plan, *(other for other in catalogue.plans.values() if other.mode is PlanMode.SUBSCRIPTION)]
+        for other in changed:
+            if other.terms.price == sale.subtotal:
+                return other, other.terms
+    if promised.price.currency != sale.subtotal.currency:
+        return Refused(ParkReason.CURRENCY_DISAGREES)
+    return Refused(ParkReason.PRICE_DISAGREES)

@@ -2,13 +2,15 @@
 
 import enum
 from collections.abc import Mapping
+from datetime import datetime
 
 import attrs
 
-from domain.accounts import Account
+from domain.accounts import Account, UserId
 from domain.events import InboxEvent
 from domain.ledger import Posted, Posting
 from domain.purchases import Purchase, PurchaseId
+from domain.subscriptions import Subscription, SubscriptionId
 
 
 class EventStatus(enum.StrEnum):
@@ -35,6 +37,18 @@ class RecordedPurchase:
     revision: int
     purchase: Purchase
     posted: Posted = attrs.field(factory=Posted)
+    """What stands posted for it, and for those that were merged into it."""
+    absent_users: frozenset[UserId] = frozenset()
+    """Those of its users, by order or by entry, who have no account any more."""
+
+
+@attrs.frozen(kw_only=True)
+class RecordedSubscription:
+    """A subscription as the ledger has it, at a revision; revision 0 is one that is not recorded yet."""
+
+    id: SubscriptionId
+    revision: int
+    subscription: Subscription
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +58,9 @@ class Snapshot:
     event_status: EventStatus | None
     account: Account | None
     purchases: tuple[RecordedPurchase, ...]
+    subscription: RecordedSubscription | None = None
+    account_is_deleted: bool = False
+    """Whether the user who was asked for has entries, and no account any more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,15 +70,36 @@ class EventDecision:
     event: InboxEvent
     status: EventStatus
     reason: str | None = None
+    again: bool = False
+    """Whether it is decided again although it was final: by an operator's wish, with a newer translation."""
+
+
+@attrs.frozen(kw_only=True)
+class AbsorbedPurchase:
+    """A purchase that proved to be the same payment as another, good only at the expected revision."""
+
+    id: PurchaseId
+    expected_revision: int
 
 
 @attrs.frozen(kw_only=True)
 class PurchaseRevision:
-    """A purchase's next state, good only if the ledger still has the expected revision."""
+    """A purchase's next state, good only if the ledger still has the expected revisions."""
 
     id: PurchaseId
     expected_revision: int
     purchase: Purchase
+    absorbed: tuple[AbsorbedPurchase, ...] = ()
+    """Purchases that are merged into this one: their links lead here from now on."""
+
+
+@attrs.frozen(kw_only=True)
+class SubscriptionRevision:
+    """A subscription's next state, good only if the ledger still has the expected revision."""
+
+    id: SubscriptionId
+    expected_revision: int
+    subscription: Subscription
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +117,7 @@ class Change:
 
     event: EventDecision | None = None
     revision: PurchaseRevision | None = None
+    subscription: SubscriptionRevision | None = None
     postings: tuple[Posting, ...] = ()
     outbox: tuple[OutboxMessage, ...] = ()
 
@@ -126,11 +165,38 @@ class Message:
 
 @attrs.frozen(kw_only=True)
 class Settled:
-    """How a claimed message fared: delivered when there is no error, else due again later."""
+    """How a claimed message fared: delivered when there is no error, else due again later, or given up."""
 
     id: int
     error: str | None = None
     retry_in_seconds: int = 0
+    gives_up: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class KeptEvent:
+    """An event as it stands in the inbox."""
+
+    id: str
+    type: str
+    status: EventStatus
+    reason: str | None
+    attempts: int
+    received_at: datetime
+    session_id: str | None
+    object_id: str | None
+    purchase_id: str | None
+    body: str | None = None
+    """The exact text that was signed; None in lists."""
+
+
+@attrs.frozen(kw_only=True)
+class Backlog:
+    """What waits: events by status and reason, and messages of the outbox."""
+
+    events: Mapping[tuple[str, str], int]
+    messages_due: int
+    messages_failed: int
 
 
 @attrs.frozen(kw_only=True)

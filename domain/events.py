@@ -7,6 +7,7 @@ import attrs
 from domain.money import Money
 from domain.plans import PlanMode, Terms
 from domain.purchases import Fact, Link, PurchaseId
+from domain.subscriptions import SubscriptionId, SubscriptionState
 
 
 @attrs.frozen(kw_only=True)
@@ -23,14 +24,38 @@ class InboxEvent:
     created: datetime | None = None
     """When it happened, in whole seconds; it does not order events."""
     session_id: str | None = None
+    object_id: str | None = None
+    """The id of the object that it tells of."""
+
+
+@attrs.frozen(kw_only=True)
+class Naming:
+    """Who bought which plan, in the words of a Stripe object's metadata, before anything of it is believed."""
+
+    user_reference: str | None = None
+    email: str | None = None
+    plan_id: str | None = None
+    terms: Terms | None = None
+    """The terms recorded when we created the session; None when it was made elsewhere."""
+    client_reference: str | None = None
+    """A reference that the buyer can choose on a payment link, so it only proposes an owner."""
+    confirmed: bool = False
+    """Whether a person confirmed the owner, and the plan if they named one."""
+    accepts_price: bool = False
+    """Whether a person confirmed that what was asked for is the price."""
+
+    @property
+    def names_nobody(self) -> bool:
+        """Whether there is not even a proposal of an owner."""
+        return self.user_reference is None and self.client_reference is None
 
 
 @attrs.frozen(kw_only=True)
 class Sale:
-    """What a checkout tells of a sale, before anything of it is believed."""
+    """What a checkout, or a paid invoice of a subscription, tells of a sale."""
 
     purchase_id: PurchaseId
-    session_id: str
+    session_id: str | None = None
     links: frozenset[Link]
     mode: PlanMode
     facts: tuple[Fact, ...]
@@ -39,13 +64,34 @@ class Sale:
     """What the customer was asked for before discounts and tax, in the currency of the price."""
     paid: Money
     """What the customer pays in all, tax included."""
-    user_reference: str | None
-    email: str | None
-    plan_id: str | None
-    terms: Terms | None
-    """The terms recorded when we created the session; None when it was made elsewhere."""
-    client_reference: str | None
-    """A reference that the buyer can choose on a payment link, so it only proposes an owner."""
+    naming: Naming
+    subscription_id: SubscriptionId | None = None
+    """The subscription whose invoice this is; it names the owner where the invoice does not."""
+    period_ends_at: datetime | None = None
+    """When the period ends that was paid for."""
+
+
+@attrs.frozen(kw_only=True)
+class SubscriptionNews:
+    """What is told of a subscription: who subscribed to what, how it stands, or both."""
+
+    subscription_id: SubscriptionId
+    naming: Naming
+    state: SubscriptionState | None = None
+    session_id: str | None = None
+    occurred_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class PaymentNews:
+    """What is told of a payment apart from its sale: refunds, disputes, and what belongs together."""
+
+    purchase_id: PurchaseId
+    """Where the facts wait while nobody knows the purchase."""
+    links: frozenset[Link]
+    facts: tuple[Fact, ...] = ()
+    ours: bool | None = None
+    """Whether the payment is one of ours; None where the telling does not show it."""
 
 
 @attrs.frozen
@@ -62,7 +108,7 @@ class Unreadable:
     reason: str
 
 
-Told = Sale | Irrelevant | Unreadable
+Told = Sale | SubscriptionNews | PaymentNews | Irrelevant | Unreadable
 
 
 @attrs.frozen

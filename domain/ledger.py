@@ -38,6 +38,8 @@ class Posting:
     description: str | None = None
     event_at: datetime | None = None
     """When it happened, by Stripe's clock; the ledger adds when it was written."""
+    expires_at: datetime | None = None
+    """When what is left of granted credits expires; None means never, and nothing for what is taken."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +88,7 @@ def postings_due(
             stripe_event_id=stripe_event_id,
             description=f"{purchase.order.plan_id} plan" if purchase.order else None,
             event_at=event_at,
+            expires_at=purchase.order.expires_at if purchase.order and difference > 0 else None,
         )
         for user_id, worth in sorted(due.items())
         if (difference := worth - posted.by_user.get(user_id, 0)) != 0

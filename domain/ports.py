@@ -1,17 +1,29 @@
 """What the use cases need of the world: every port, and the errors that a port may raise."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.commits import Change, CommitResult, Inconsistency, Message, Settled, Snapshot
-from domain.events import Delivery, Told
+from domain.commits import (
+    Backlog,
+    Change,
+    CommitResult,
+    EventStatus,
+    Inconsistency,
+    KeptEvent,
+    Message,
+    Settled,
+    Snapshot,
+)
+from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
+from domain.explanations import AccountRecord
 from domain.ledger import LedgerEntry
 from domain.plans import Plan
 from domain.purchases import Link
+from domain.subscriptions import SubscriptionId
 
 
 @attrs.frozen
@@ -31,6 +43,13 @@ class CacheUnavailable(Exception):
 @attrs.frozen
 class PaymentsUnavailable(Exception):
     """The payment provider could not be reached, or refused what we sent."""
+
+    cause: str
+
+
+@attrs.frozen
+class PaymentsRefused(Exception):
+    """The payment provider refuses this request for good: repeating it changes nothing."""
 
     cause: str
 
@@ -63,8 +82,15 @@ class Ledger(Protocol):
     Every method raises :class:`LedgerUnavailable`.
     """
 
-    async def read(self, *, event_id: str | None, user_id: UserId | None, links: frozenset[Link]) -> Snapshot:
-        """What the ledger knows of an event, an account, and the purchases that any of the links reaches."""
+    async def read(
+        self,
+        *,
+        event_id: str | None,
+        user_id: UserId | None,
+        links: frozenset[Link],
+        subscription_id: SubscriptionId | None = None,
+    ) -> Snapshot:
+        """What the ledger knows of an event, an account, a subscription, and the purchases that the links reach."""
         ...
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
@@ -84,11 +110,64 @@ class Accounts(Protocol):
         ...
 
 
+class Inbox(Protocol):
+    """The events that were recorded, to look at and to decide again.
+
+    Every method raises :class:`LedgerUnavailable`.
+    """
+
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+        """Events that wait and are due for another try, with their bodies; no other claim gets them meanwhile."""
+        ...
+
+    async def find(self, event_id: str) -> KeptEvent | None:
+        """The event with its body, or None where it was never recorded."""
+        ...
+
+    async def list(
+        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
+    ) -> tuple[KeptEvent, ...]:
+        """At most `limit` events of these statuses without their bodies, newest first, those after `before`."""
+        ...
+
+    async def settled(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the events that are recorded and need no other decision."""
+        ...
+
+    async def mark_failed(self, event_id: str, reason: str) -> None:
+        """Note that deciding about a waiting event failed; it is tried again later."""
+        ...
+
+
 class Audit(Protocol):
-    """The ledger's check of itself. Every method raises :class:`LedgerUnavailable`."""
+    """The ledger's check of itself, and its repair. Every method raises :class:`LedgerUnavailable`."""
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
         """One per inconsistent account, naming its first bad entry; none when all agrees."""
+        ...
+
+    async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
+        """At most `limit` accounts in the order of their ids: those after one, or the first ones."""
+        ...
+
+    async def accounts_of(self, user_ids: Sequence[UserId]) -> tuple[Account, ...]:
+        """Those of the accounts that exist."""
+        ...
+
+    async def recompute(self, user_id: UserId) -> Account | None:
+        """Bring an account in line with its entries; None where there is no such user."""
+        ...
+
+    async def record_of(self, user_id: UserId) -> AccountRecord | None:
+        """All that the ledger has of an account; None where nothing is known of such a user."""
+        ...
+
+
+class Backlogs(Protocol):
+    """How much waits. Raises :class:`LedgerUnavailable`."""
+
+    async def backlog(self) -> Backlog:
+        """What waits now."""
         ...
 
 
@@ -113,6 +192,14 @@ class QuotaCache(Protocol):
 
     async def store(self, account: Account) -> None:
         """Keep the account unless a newer version is kept already."""
+        ...
+
+    async def forget(self, user_id: UserId) -> None:
+        """Keep nothing of the user, whatever its version."""
+        ...
+
+    def lines(self) -> AsyncIterator[tuple[Account, ...]]:
+        """Every copy that is kept, some at a time; one that moves meanwhile may come twice."""
         ...
 
 
@@ -169,6 +256,8 @@ class Checkout:
     url: str | None
     status: str
     told: Told
+    invoice_told: Told | None = None
+    """What the first invoice of a subscription tells, once there is one."""
 
 
 class Checkouts(Protocol):
@@ -183,6 +272,60 @@ class Checkouts(Protocol):
         ...
 
 
+class Payments(Protocol):
+    """What the provider knows of a payment, asked once where a telling does not say enough.
+
+    Every method raises :class:`PaymentsUnavailable`.
+    """
+
+    async def look_up(self, news: PaymentNews) -> PaymentNews:
+        """The news with every link that the provider knows, and whether the payment is ours.
+
+        Where the provider knows no such payment it stays as it is.
+        """
+        ...
+
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+        """The subscription as it is now, or None where there is none."""
+        ...
+
+
+class Invoices(Protocol):
+    """Invoices that customers get. Raises :class:`PaymentsUnavailable` and :class:`PaymentsRefused`."""
+
+    async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
+        """Send it by email; the same key sends it once."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """An object of the provider's, and what it tells; as an event that it might have made, to be kept if it waits."""
+
+    object_id: str
+    kind: str
+    delivery: Delivery
+
+
+class History(Protocol):
+    """What the provider remembers: its events, and the objects that they told of.
+
+    Every method raises :class:`PaymentsUnavailable`.
+    """
+
+    def events(self, since: datetime) -> AsyncIterator[Delivery]:
+        """Every event that concerns us and was made since then."""
+        ...
+
+    def objects(self, since: datetime) -> AsyncIterator[Found]:
+        """Every paid session, paid invoice, refund and dispute since then, as it is now."""
+        ...
+
+    async def event(self, event_id: str) -> Delivery | None:
+        """One event, or None where the provider has none of that id, or none any more."""
+        ...
+
+
 class Deliveries(Protocol):
     """Verification and translation of webhook deliveries."""
 
@@ -191,5 +334,12 @@ class Deliveries(Protocol):
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
         :raises InvalidBody: if what was signed is no snapshot event.
+        """
+        ...
+
+    def read(self, body: str) -> Delivery:
+        """The event of a body that was verified before.
+
+        :raises InvalidBody: if it is no snapshot event.
         """
         ...

@@ -16,7 +16,7 @@ from domain.accounts import UserId
 from domain.plans import PlanId
 
 PurchaseId = NewType("PurchaseId", str)
-"""The payment intent's id; the session's, where no money moved."""
+"""The payment intent's id; the session's, where no money moved; the invoice's, for a period of a subscription."""
 
 Link = NewType("Link", str)
 """`kind:id` of a Stripe object that belongs to the payment, such as `session:cs_1`."""
@@ -81,6 +81,8 @@ class Order:
     credits: int
     amount: int
     currency: str
+    expires_at: datetime | None = attrs.field(default=None, order=lambda moment: moment.timestamp() if moment else 0.0)
+    """When what is left of the credits expires; None means never."""
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +132,8 @@ class Purchase:
     """The largest cumulative total that a charge reported, in minor units."""
     disputes: tuple[Dispute, ...] = ()
     """One per dispute id, sorted by it."""
+    currencies: frozenset[str] = frozenset()
+    """The currencies in which refunds and disputes were told."""
     links: frozenset[Link] = frozenset()
 
 
@@ -169,13 +173,20 @@ class Disputed:
 
 
 @attrs.frozen
+class CurrencyTold:
+    """The currency of a refund or a dispute was told."""
+
+    currency: str
+
+
+@attrs.frozen
 class Linked:
     """Stripe objects were told to belong to the payment."""
 
     links: frozenset[Link]
 
 
-Fact = Ordered | PaymentReported | Refunded | RefundTotalReported | Disputed | Linked
+Fact = Ordered | PaymentReported | Refunded | RefundTotalReported | Disputed | CurrencyTold | Linked
 
 
 def purchase_of(fact: Fact) -> Purchase:
@@ -191,6 +202,8 @@ def purchase_of(fact: Fact) -> Purchase:
             return Purchase(refunded_total=amount)
         case Disputed(dispute):
             return Purchase(disputes=(dispute,))
+        case CurrencyTold(currency):
+            return Purchase(currencies=frozenset({currency}))
         case Linked(links):
             return Purchase(links=links)
 
@@ -203,6 +216,7 @@ def merge(one: Purchase, other: Purchase) -> Purchase:
         refunds=_latest_refunds((*one.refunds, *other.refunds)),
         refunded_total=max(one.refunded_total, other.refunded_total),
         disputes=_latest_disputes((*one.disputes, *other.disputes)),
+        currencies=one.currencies | other.currencies,
         links=one.links | other.links,
     )
 
@@ -222,6 +236,11 @@ def reversed_amount(purchase: Purchase) -> int:
     disputed = sum(dispute.amount for dispute in purchase.disputes if dispute.money_is_away)
     paid = purchase.order.amount if purchase.order is not None else 0
     return min(refunded + disputed, paid)
+
+
+def is_in_one_currency(purchase: Purchase) -> bool:
+    """Whether what went back can be measured by what was paid."""
+    return purchase.order is None or purchase.currencies <= {purchase.order.currency}
 
 
 def entitlement(purchase: Purchase) -> int:

@@ -1,25 +1,48 @@
 """The decision about one telling: what it changes in the ledger, and what it comes to."""
 
+from functools import reduce
+
 import attrs
 
 from domain.accounts import UserId
-from domain.admission import ParkReason, Refused, admit, foreign, owner_named
+from domain.admission import ParkReason, Refused, admit, admit_subscriber, foreign, owner_named
 from domain.commits import (
+    AbsorbedPurchase,
     Change,
     EventDecision,
     EventStatus,
     OutboxMessage,
     PurchaseRevision,
     RecordedPurchase,
+    RecordedSubscription,
     Snapshot,
+    SubscriptionRevision,
 )
-from domain.events import InboxEvent, Irrelevant, Sale, Told, Unreadable
-from domain.ledger import Posting, postings_due
+from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
+from domain.ledger import Posted, Posting, postings_due
 from domain.plans import Catalogue
-from domain.purchases import Linked, Order, Ordered, Purchase, learn
+from domain.purchases import (
+    Fact,
+    Link,
+    Linked,
+    Order,
+    Ordered,
+    Purchase,
+    PurchaseId,
+    entitlement,
+    is_in_one_currency,
+    learn,
+    merge,
+)
+from domain.subscriptions import Subscriber, Subscription, merge_subscriptions
 
 REFRESH_CACHE = "refresh_cache"
 """The outbox topic of a balance that the cache must learn of."""
+
+SEND_INVOICE = "send_invoice"
+"""The outbox topic of an invoice that the customer must get."""
+
+NOT_OURS = "no metadata of ours"
 
 
 @attrs.frozen(kw_only=True)
@@ -32,76 +55,197 @@ class Decision:
     order: Order | None = None
 
 
+def links_of(told: Told) -> frozenset[Link]:
+    """The links by which the ledger may know the purchase."""
+    return told.links if isinstance(told, Sale | PaymentNews) else frozenset()
+
+
 def user_told(told: Told) -> UserId | None:
     """The user whom a decision about the telling will have to know."""
-    if not isinstance(told, Sale):
+    if not isinstance(told, Sale | SubscriptionNews):
         return None
-    owner = owner_named(told)
+    owner = owner_named(told.naming)
     return None if isinstance(owner, ParkReason) else owner
 
 
+def named_by_subscription(sale: Sale, subscription: RecordedSubscription | None) -> Sale:
+    """The sale, with the subscription's own owner and plan where its invoice names nobody, or a person confirmed them."""
+    subscriber = subscription.subscription.subscriber if subscription else None
+    naming = sale.naming
+    if subscriber is None or naming.confirmed or not (naming.names_nobody or subscriber.confirmed):
+        return sale
+    named = Naming(
+        user_reference=subscriber.user_id,
+        plan_id=naming.plan_id or subscriber.plan_id,
+        terms=naming.terms or subscriber.terms,
+        confirmed=subscriber.confirmed,
+    )
+    return attrs.evolve(sale, naming=named)
+
+
 def decide(
-    event: InboxEvent | None, told: Told, snapshot: Snapshot, catalogue: Catalogue, *, livemode: bool
+    event: InboxEvent | None,
+    told: Told,
+    snapshot: Snapshot,
+    catalogue: Catalogue,
+    *,
+    livemode: bool,
+    again: bool = False,
 ) -> Decision:
     """What to do about a telling, given what the ledger knows.
 
-    The same decision serves every teller: a webhook brings its event, the return page brings none.
+    The same decision serves every teller: a webhook brings its event, the return page brings none. `again` decides
+    an event that is final already once more.
     """
+    kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
+    mismatch = foreign(event, livemode=livemode) if event is not None else None
+    if mismatch is not None and not isinstance(told, Irrelevant):
+        return _without_change(kept, EventStatus.PARKED, mismatch)
     match told:
         case Irrelevant(reason):
-            return _without_purchase(event, EventStatus.IGNORED, reason)
+            return _without_change(kept, EventStatus.IGNORED, reason)
         case Unreadable(reason):
-            return _without_purchase(event, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
+            return _without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
+        case SubscriptionNews():
+            return _subscribed(kept, told, snapshot, catalogue)
+        case PaymentNews():
+            if told.ours is False and not snapshot.purchases:
+                return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
+            return _learned(kept, told.purchase_id, (*told.facts, Linked(told.links)), snapshot)
         case Sale():
-            mismatch = foreign(event, livemode=livemode) if event is not None else None
-            admitted = Refused(mismatch) if mismatch else admit(told, catalogue, snapshot.account)
-            if isinstance(admitted, Refused):
-                return _without_purchase(event, EventStatus.PARKED, admitted.reason)
-            return _sold(event, told, admitted, snapshot)
+            return _sold(kept, told, snapshot, catalogue)
 
 
-def _sold(event: InboxEvent | None, sale: Sale, order: Order, snapshot: Snapshot) -> Decision:
-    if len(snapshot.purchases) > 1:
-        return _without_purchase(event, EventStatus.PARKED, ParkReason.SEVERAL_PURCHASES)
-    recorded = _recorded(sale, snapshot)
-    purchase = learn(recorded.purchase, (Ordered(order), *sale.facts, Linked(sale.links)))
-    revision = recorded.revision + 1
+def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
+    admitted = admit(sale, catalogue, snapshot.account)
+    facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
+    if isinstance(admitted, Order):
+        facts = (Ordered(admitted), *facts)
+    elif all(recorded.purchase.order is None for recorded in snapshot.purchases):
+        # An order that stands, by a person's claim, say, needs no second admission to be told that it is paid.
+        return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+    return _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
+
+
+def _subscribed(
+    kept: EventDecision | None, news: SubscriptionNews, snapshot: Snapshot, catalogue: Catalogue
+) -> Decision:
+    recorded = snapshot.subscription or RecordedSubscription(
+        id=news.subscription_id, revision=0, subscription=Subscription()
+    )
+    subscriber: Subscriber | None = None
+    if news.session_id is not None or not news.naming.names_nobody:
+        admitted = admit_subscriber(news, catalogue, snapshot.account)
+        if isinstance(admitted, Subscriber):
+            subscriber = admitted
+        elif recorded.subscription.subscriber is None:
+            return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+    elif recorded.revision == 0:
+        return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
+    known = merge_subscriptions(recorded.subscription, Subscription(subscriber=subscriber, state=news.state))
+    if known == recorded.subscription:
+        return _without_change(kept, EventStatus.NOTHING_NEW, None)
+    revision = SubscriptionRevision(id=recorded.id, expected_revision=recorded.revision, subscription=known)
+    change = Change(event=_settled(kept, EventStatus.APPLIED, None), subscription=revision)
+    return Decision(status=EventStatus.APPLIED, change=change)
+
+
+def _learned(
+    kept: EventDecision | None,
+    purchase_id: PurchaseId,
+    facts: tuple[Fact, ...],
+    snapshot: Snapshot,
+    *,
+    session_id: str | None = None,
+) -> Decision:
+    recorded, absorbed = _one_payment(purchase_id, snapshot)
+    before = reduce(merge, (other.purchase for other in absorbed), recorded.purchase)
+    purchase = learn(before, facts)
+    if not is_in_one_currency(purchase):
+        return _without_change(kept, EventStatus.PARKED, ParkReason.CURRENCY_DISAGREES)
     postings = postings_due(
         recorded.id,
         purchase,
-        recorded.posted,
-        revision=revision,
-        stripe_session_id=sale.session_id,
-        stripe_event_id=event.id if event else None,
-        event_at=event.created if event else None,
+        _posted((recorded, *absorbed)),
+        revision=recorded.revision + 1,
+        stripe_session_id=session_id or _session_of(purchase),
+        stripe_event_id=kept.event.id if kept else None,
+        event_at=kept.event.created if kept else None,
     )
-    if purchase == recorded.purchase and not postings:
-        decision = _without_purchase(event, EventStatus.NOTHING_NEW, None)
+    absent = frozenset().union(*(known.absent_users for known in snapshot.purchases))
+    if any(posting.user_id in absent for posting in postings):
+        return _without_change(kept, EventStatus.PARKED, ParkReason.USER_DELETED)
+    if purchase == recorded.purchase and not postings and not absorbed:
+        decision = _without_change(kept, EventStatus.NOTHING_NEW, None)
         return attrs.evolve(decision, order=purchase.order)
+    revision = PurchaseRevision(
+        id=recorded.id,
+        expected_revision=recorded.revision,
+        purchase=purchase,
+        absorbed=tuple(AbsorbedPurchase(id=other.id, expected_revision=other.revision) for other in absorbed),
+    )
     return Decision(
         status=EventStatus.APPLIED,
         order=purchase.order,
         change=Change(
-            event=_event_decision(event, EventStatus.APPLIED, None),
-            revision=PurchaseRevision(id=recorded.id, expected_revision=recorded.revision, purchase=purchase),
+            event=_settled(kept, EventStatus.APPLIED, None),
+            revision=revision,
             postings=postings,
-            outbox=tuple(_cache_refresh(posting) for posting in postings),
+            outbox=(*map(_cache_refresh, postings), *_invoices_due((recorded, *absorbed), purchase)),
         ),
     )
 
 
-def _recorded(sale: Sale, snapshot: Snapshot) -> RecordedPurchase:
-    if snapshot.purchases:
-        return snapshot.purchases[0]
-    return RecordedPurchase(id=sale.purchase_id, revision=0, purchase=Purchase())
+def _one_payment(
+    purchase_id: PurchaseId, snapshot: Snapshot
+) -> tuple[RecordedPurchase, tuple[RecordedPurchase, ...]]:
+    """The row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
+    if not snapshot.purchases:
+        return RecordedPurchase(id=purchase_id, revision=0, purchase=Purchase()), ()
+    first, *others = sorted(snapshot.purchases, key=lambda row: (row.purchase.order is None, row.id))
+    return first, tuple(others)
 
 
-def _without_purchase(event: InboxEvent | None, status: EventStatus, reason: str | None) -> Decision:
-    return Decision(status=status, reason=reason, change=Change(event=_event_decision(event, status, reason)))
+def _posted(rows: tuple[RecordedPurchase, ...]) -> Posted:
+    posted: dict[UserId, int] = {}
+    for row in rows:
+        for user_id, amount in row.posted.by_user.items():
+            posted[user_id] = posted.get(user_id, 0) + amount
+    return Posted(posted)
 
 
-def _event_decision(event: InboxEvent | None, status: EventStatus, reason: str | None) -> EventDecision | None:
-    return EventDecision(event=event, status=status, reason=reason) if event is not None else None
+def _session_of(purchase: Purchase) -> str | None:
+    sessions = sorted(link for link in purchase.links if link.startswith("session:"))
+    return sessions[0].partition(":")[2] if sessions else None
+
+
+def _invoices_due(before: tuple[RecordedPurchase, ...], purchase: Purchase) -> tuple[OutboxMessage, ...]:
+    sent = set().union(*(_invoices(row.purchase) for row in before))
+    return tuple(
+        OutboxMessage(topic=SEND_INVOICE, key=f"{SEND_INVOICE}:{invoice_id}", payload={"invoice_id": invoice_id})
+        for invoice_id in sorted(_invoices(purchase) - sent)
+    )
+
+
+def _invoices(purchase: Purchase) -> set[str]:
+    """The invoices of credits that are paid, and not for nothing."""
+    if purchase.order is None or entitlement(purchase) == 0:
+        return set()
+    return {link.partition(":")[2] for link in purchase.links if link.startswith("invoice:")}
+
+
+def _reason(refused: Refused, snapshot: Snapshot) -> ParkReason:
+    if refused.reason is ParkReason.UNKNOWN_USER and snapshot.account_is_deleted:
+        return ParkReason.USER_DELETED
+    return refused.reason
+
+
+def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:
+    return Decision(status=status, reason=reason, change=Change(event=_settled(kept, status, reason)))
+
+
+def _settled(kept: EventDecision | None, status: EventStatus, reason: str | None) -> EventDecision | None:
+    return attrs.evolve(kept, status=status, reason=reason) if kept is not None else None
 
 
 def _cache_refresh(posting: Posting) -> OutboxMessage:
