@@ -8,6 +8,7 @@ import msgspec
 
 from domain.accounts import Account, UserId
 from domain.commits import (
+    Backlog,
     Change,
     CommitResult,
     Committed,
@@ -15,16 +16,22 @@ from domain.commits import (
     Duplicate,
     EventDecision,
     EventStatus,
+    FailedMessage,
+    KeptEvent,
     Message,
     PurchaseRevision,
     RecordedPurchase,
+    RecordedSubscription,
     Rejected,
     Settled,
     Snapshot,
+    SubscriptionRevision,
 )
+from domain.explanations import AccountRecord, PurchaseRecord
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, LedgerEntry, Posted, Posting
 from domain.purchases import Purchase, PurchaseId
+from domain.subscriptions import Subscription, SubscriptionId
 
 Json = Mapping[str, Any]
 """A JSON object as the transport decoded it; its shape is the SQL functions' contract."""
@@ -35,6 +42,7 @@ def change_to_json(change: Change) -> dict[str, object]:
     return {
         "event": _event(change.event) if change.event else None,
         "purchase": _revision(change.revision) if change.revision else None,
+        "subscription": _subscription(change.subscription) if change.subscription else None,
         "entries": [_posting(posting) for posting in change.postings],
         "outbox": [
             {"topic": message.topic, "key": message.key, "payload": dict(message.payload)} for message in change.outbox
@@ -57,7 +65,7 @@ def result_from_json(result: Json) -> CommitResult:
 
 def snapshot_from_json(snapshot: Json) -> Snapshot:
     """The answer of `ledger_read`."""
-    event, account = snapshot["event"], snapshot["account"]
+    event, account, subscription = snapshot["event"], snapshot["account"], snapshot["subscription"]
     return Snapshot(
         event_status=EventStatus(event["status"]) if event else None,
         account=account_from_json(account) if account else None,
@@ -67,9 +75,18 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
                 revision=found["revision"],
                 purchase=msgspec.convert(found["facts"], Purchase),
                 posted=Posted({UserId(user): amount for user, amount in found["posted"].items()}),
+                absent_users=frozenset(map(UserId, found["absent_users"])),
             )
             for found in snapshot["purchases"]
         ),
+        subscription=RecordedSubscription(
+            id=SubscriptionId(subscription["id"]),
+            revision=subscription["revision"],
+            subscription=msgspec.convert(subscription["facts"], Subscription),
+        )
+        if subscription
+        else None,
+        account_is_deleted=snapshot["account_is_deleted"],
     )
 
 
@@ -112,7 +129,66 @@ def message_from_json(row: Json) -> Message:
 
 def settled_to_json(settled: Settled) -> dict[str, object]:
     """One outcome, as `outbox_settle` takes it."""
-    return {"id": settled.id, "error": settled.error, "retry_in_seconds": settled.retry_in_seconds}
+    return {
+        "id": settled.id,
+        "error": settled.error,
+        "retry_in_seconds": settled.retry_in_seconds,
+        "gives_up": settled.gives_up,
+    }
+
+
+def kept_event_from_json(row: Json) -> KeptEvent:
+    """An event of the inbox."""
+    return KeptEvent(
+        id=row["id"],
+        type=row["type"],
+        status=EventStatus(row["status"]),
+        reason=row["reason"],
+        attempts=row["attempts"],
+        received_at=datetime.fromisoformat(row["received_at"]),
+        session_id=row["session_id"],
+        object_id=row["object_id"],
+        purchase_id=row["purchase_id"],
+        body=row["body"],
+    )
+
+
+def failed_message_from_json(row: Json) -> FailedMessage:
+    """One message of `outbox_failures`."""
+    return FailedMessage(
+        id=row["id"],
+        topic=row["topic"],
+        payload=row["payload"],
+        attempts=row["attempts"],
+        error=row["last_error"] or "",
+        failed_at=datetime.fromisoformat(row["failed_at"]),
+    )
+
+
+def backlog_from_json(row: Json) -> Backlog:
+    """The answer of `credence_backlog`."""
+    return Backlog(
+        events={(waiting["status"], waiting["reason"]): waiting["count"] for waiting in row["events"]},
+        messages_due=row["messages_due"],
+        messages_failed=row["messages_failed"],
+    )
+
+
+def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
+    """The answer of `account_record`."""
+    return AccountRecord(
+        user_id=user_id,
+        account=account_from_json(row["account"]) if row["account"] else None,
+        purchases=tuple(
+            PurchaseRecord(
+                id=PurchaseId(found["id"]),
+                purchase=msgspec.convert(found["facts"], Purchase),
+                merged=tuple(map(PurchaseId, found["merged"])),
+            )
+            for found in row["purchases"]
+        ),
+        entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
+    )
 
 
 def _accounts(result: Json) -> tuple[Account, ...]:
@@ -129,8 +205,10 @@ def _event(decision: EventDecision) -> dict[str, object]:
         "account": event.account,
         "created": int(event.created.timestamp()) if event.created else None,
         "session_id": event.session_id,
+        "object_id": event.object_id,
         "status": decision.status,
         "reason": decision.reason,
+        "again": decision.again,
         "body": event.body,
     }
 
@@ -147,8 +225,27 @@ def _revision(revision: PurchaseRevision) -> dict[str, object]:
         "amount": order.amount if order else None,
         "currency": order.currency if order else None,
         "payment_status": purchase.payment,
-        "facts": {**msgspec.to_builtins(purchase), "links": sorted(purchase.links)},
+        "facts": {
+            **msgspec.to_builtins(purchase),
+            "links": sorted(purchase.links),
+            "currencies": sorted(purchase.currencies),
+        },
         "links": sorted(purchase.links),
+        "absorbed": [{"id": other.id, "expected_revision": other.expected_revision} for other in revision.absorbed],
+    }
+
+
+def _subscription(revision: SubscriptionRevision) -> dict[str, object]:
+    subscriber, state = revision.subscription.subscriber, revision.subscription.state
+    return {
+        "id": revision.id,
+        "expected_revision": revision.expected_revision,
+        "user_id": subscriber.user_id if subscriber else None,
+        "plan_id": subscriber.plan_id if subscriber else None,
+        "status": state.status if state else None,
+        "cancels_at_period_end": state.cancels_at_period_end if state else False,
+        "period_ends_at": state.period_ends_at.isoformat() if state and state.period_ends_at else None,
+        "facts": msgspec.to_builtins(revision.subscription),
     }
 
 
@@ -164,5 +261,5 @@ def _posting(posting: Posting) -> dict[str, object]:
         "description": posting.description,
         "metadata": {},
         "event_at": posting.event_at.isoformat() if posting.event_at else None,
-        "expires_at": None,
+        "expires_at": posting.expires_at.isoformat() if posting.expires_at else None,
     }

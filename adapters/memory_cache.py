@@ -3,6 +3,7 @@
 They await nothing inside, so each method is one indivisible step.
 """
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import attrs
@@ -30,6 +31,14 @@ class MemoryQuotaCache:
         kept = self._accounts.get(account.user_id)
         if kept is None or kept.version < account.version:
             self._accounts[account.user_id] = attrs.evolve(account, email=None)
+
+    async def forget(self, user_id: UserId) -> None:
+        """Keep nothing of the user."""
+        self._accounts.pop(user_id, None)
+
+    async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
+        """Every copy that is kept."""
+        yield tuple(self._accounts.values())
 
     def flush(self) -> None:
         """Lose everything, as a Redis may at any moment."""

@@ -1,12 +1,18 @@
 """The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer versions."""
 
 import re
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from adapters.redis_client import cache_errors
-from domain.accounts import Account, UserId
+from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
+
+SCANNED_KEYS = 500
+
+_PREFIX = "credits:"
+_FIELDS = ["balance", "held", "version"]
 
 # Lua counts in doubles, so a version is compared only up to 15 digits. What `find` would not read is
 # overwritten: both must know the same fields as readable.
@@ -42,15 +48,12 @@ class RedisQuotaCache:
         """
         with cache_errors():
             try:
-                kept = await self._redis.hmget(_key(user_id), ["balance", "held", "version"])
+                kept = await self._redis.hmget(_key(user_id), _FIELDS)
             except ResponseError as error:
                 if str(error).startswith("WRONGTYPE"):
                     return None
                 raise
-        balance, held, version = (str(field or "") for field in kept)
-        if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and _VERSION.fullmatch(version)):
-            return None
-        return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version))
+        return _account(user_id, kept)
 
     async def store(self, account: Account) -> None:
         """Keep the account unless the version that is kept is as new.
@@ -60,6 +63,51 @@ class RedisQuotaCache:
         with cache_errors():
             await self._store(keys=[_key(account.user_id)], args=[account.balance, account.held, account.version])
 
+    async def forget(self, user_id: UserId) -> None:
+        """Keep nothing of the user.
+
+        :raises CacheUnavailable: if Redis did not answer.
+        """
+        with cache_errors():
+            await self._redis.delete(_key(user_id))
+
+    async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
+        """Every copy that can be read, a batch of keys at a time.
+
+        :raises CacheUnavailable: if Redis did not answer.
+        """
+        cursor = 0
+        while True:
+            with cache_errors():
+                cursor, keys = await self._redis.scan(cursor, match=f"{_PREFIX}*", count=SCANNED_KEYS)
+                users = [*_users(keys)]
+                # No transaction: in a cluster the keys are on different nodes, and none needs the others.
+                async with self._redis.pipeline(transaction=False) as pipeline:
+                    for user_id in users:
+                        pipeline.hmget(_key(user_id), _FIELDS)
+                    kept = await pipeline.execute(raise_on_error=False)
+            found = [_account(user_id, fields) for user_id, fields in zip(users, kept, strict=True)]
+            yield tuple(account for account in found if account is not None)
+            if cursor == 0:
+                return
+
+
+def _account(user_id: UserId, kept: object) -> Account | None:
+    if not isinstance(kept, list):
+        return None
+    balance, held, version = (str(field or "") for field in kept)
+    if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and _VERSION.fullmatch(version)):
+        return None
+    return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version))
+
+
+def _users(keys: Iterable[str | bytes]) -> Iterator[UserId]:
+    for key in keys:
+        try:
+            yield parse_user_id(str(key).removeprefix(_PREFIX))
+        except InvalidUserId:
+            continue  # not a key of ours
+
 
 def _key(user_id: UserId) -> str:
-    return f"credits:{user_id}"
+    return f"{_PREFIX}{user_id}"

@@ -5,17 +5,34 @@ from typing import Any, Protocol
 
 from adapters.ledger_json import (
     account_from_json,
+    account_record_from_json,
+    backlog_from_json,
     change_to_json,
     entry_from_json,
+    failed_message_from_json,
+    kept_event_from_json,
     message_from_json,
     result_from_json,
     settled_to_json,
     snapshot_from_json,
 )
 from domain.accounts import Account, UserId
-from domain.commits import Change, CommitResult, Inconsistency, Message, Settled, Snapshot
+from domain.commits import (
+    Backlog,
+    Change,
+    CommitResult,
+    EventStatus,
+    FailedMessage,
+    Inconsistency,
+    KeptEvent,
+    Message,
+    Settled,
+    Snapshot,
+)
+from domain.explanations import AccountRecord
 from domain.ledger import LedgerEntry
 from domain.purchases import Link
+from domain.subscriptions import SubscriptionId
 
 
 class Rpc(Protocol):
@@ -34,14 +51,26 @@ class Rpc(Protocol):
 
 
 class SqlLedger:
-    """Implements the ports Ledger, Accounts, Audit and Outbox by calls of SQL functions."""
+    """Implements the ports Ledger, Accounts, Inbox, Outbox, Audit and Backlogs by calls of SQL functions."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
 
-    async def read(self, *, event_id: str | None, user_id: UserId | None, links: frozenset[Link]) -> Snapshot:
-        """What the ledger knows of an event, an account, and the purchases behind the links."""
-        query = {"event_id": event_id, "user_id": user_id, "links": sorted(links)}
+    async def read(
+        self,
+        *,
+        event_id: str | None,
+        user_id: UserId | None,
+        links: frozenset[Link],
+        subscription_id: SubscriptionId | None = None,
+    ) -> Snapshot:
+        """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
+        query = {
+            "event_id": event_id,
+            "user_id": user_id,
+            "links": sorted(links),
+            "subscription_id": subscription_id,
+        }
         return snapshot_from_json(await self._rpc.value("ledger_read", {"query": query}))
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
@@ -73,5 +102,77 @@ class SqlLedger:
         return tuple(message_from_json(row) for row in claimed)
 
     async def settle(self, settled: Sequence[Settled]) -> None:
-        """Mark messages as delivered, or due again later."""
+        """Mark messages as delivered, due again later, or given up."""
         await self._rpc.value("outbox_settle", {"settled": [settled_to_json(one) for one in settled]})
+
+    async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
+        """At most `limit` messages whose delivery was given up, newest first."""
+        return tuple(map(failed_message_from_json, await self._rpc.value("outbox_failures", {"page_size": limit})))
+
+    async def retry(self, message_id: int) -> bool:
+        """Let a message that was given up be delivered after all."""
+        return bool(await self._rpc.value("outbox_retry", {"message_id": message_id}))
+
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+        """Events that wait and are due; nobody else gets them until the lease has passed."""
+        rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
+        return tuple(map(kept_event_from_json, rows))
+
+    async def find(self, event_id: str) -> KeptEvent | None:
+        """The event with its body, or None."""
+        found = await self._rpc.value("inbox_event", {"event_id": event_id})
+        return kept_event_from_json(found) if found else None
+
+    async def page(
+        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
+    ) -> tuple[KeptEvent, ...]:
+        """At most `limit` events of these statuses, newest first, those after `before`."""
+        query = {
+            "statuses": sorted(statuses),
+            "before_id": before.id if before else None,
+            "before_received_at": before.received_at.isoformat() if before else None,
+            "limit": limit,
+        }
+        return tuple(map(kept_event_from_json, await self._rpc.value("inbox_list", {"query": query})))
+
+    async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the events that are recorded."""
+        return frozenset(await self._rpc.value("inbox_known", {"event_ids": [*event_ids]}))
+
+    async def waits_for(self, object_id: str) -> bool:
+        """Whether an event of the object waits."""
+        return bool(await self._rpc.value("inbox_waits_for", {"about": object_id}))
+
+    async def hasten(self) -> None:
+        """Let every event that waits be due now."""
+        await self._rpc.value("inbox_hasten", {})
+
+    async def mark_failed(self, event_id: str, reason: str) -> None:
+        """Note that deciding about a waiting event failed."""
+        await self._rpc.value("inbox_fail", {"event_id": event_id, "why": reason})
+
+    async def backlog(self) -> Backlog:
+        """What waits now."""
+        return backlog_from_json(await self._rpc.value("credence_backlog", {}))
+
+    async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
+        """At most `limit` accounts in the order of their ids."""
+        rows = await self._rpc.value("accounts_after", {"account_id": user_id, "page_size": limit})
+        return tuple(map(account_from_json, rows))
+
+    async def accounts_of(self, user_ids: Sequence[UserId]) -> tuple[Account, ...]:
+        """Those of the accounts that exist."""
+        return tuple(map(account_from_json, await self._rpc.value("accounts_of", {"account_ids": [*user_ids]})))
+
+    async def recompute(self, user_id: UserId) -> Account | None:
+        """Bring an account in line with its entries by `sync_user_credits()`; None where there is no such user."""
+        if await self.account(user_id) is None:
+            return None
+        await self._rpc.rows("sync_user_credits", {"account_id": user_id})
+        return await self.account(user_id)
+
+    async def record_of(self, user_id: UserId) -> AccountRecord | None:
+        """All that the ledger has of an account; None where nothing is known of such a user."""
+        found = await self._rpc.value("account_record", {"account_id": user_id})
+        record = account_record_from_json(user_id, found)
+        return record if record.account or record.entries or record.purchases else None

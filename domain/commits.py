@@ -174,6 +174,18 @@ class Settled:
 
 
 @attrs.frozen(kw_only=True)
+class FailedMessage:
+    """An outbox message whose delivery was given up, and why."""
+
+    id: int
+    topic: str
+    payload: Mapping[str, str]
+    attempts: int
+    error: str
+    failed_at: datetime
+
+
+@attrs.frozen(kw_only=True)
 class KeptEvent:
     """An event as it stands in the inbox."""
 

@@ -12,6 +12,7 @@ from domain.commits import (
     Change,
     CommitResult,
     EventStatus,
+    FailedMessage,
     Inconsistency,
     KeptEvent,
     Message,
@@ -124,14 +125,22 @@ class Inbox(Protocol):
         """The event with its body, or None where it was never recorded."""
         ...
 
-    async def list(
+    async def page(
         self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
     ) -> tuple[KeptEvent, ...]:
         """At most `limit` events of these statuses without their bodies, newest first, those after `before`."""
         ...
 
-    async def settled(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the events that are recorded and need no other decision."""
+    async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the events that are recorded, whatever became of them."""
+        ...
+
+    async def waits_for(self, object_id: str) -> bool:
+        """Whether an event that tells of the object waits."""
+        ...
+
+    async def hasten(self) -> None:
+        """Let every event that waits be due now."""
         ...
 
     async def mark_failed(self, event_id: str, reason: str) -> None:
@@ -179,7 +188,15 @@ class Outbox(Protocol):
         ...
 
     async def settle(self, settled: Sequence[Settled]) -> None:
-        """Mark messages as delivered, or due again later."""
+        """Mark messages as delivered, due again later, or given up."""
+        ...
+
+    async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
+        """At most `limit` messages whose delivery was given up, newest first."""
+        ...
+
+    async def retry(self, message_id: int) -> bool:
+        """Let a message that was given up be delivered after all; False where there is none of that id."""
         ...
 
 

@@ -189,7 +189,7 @@ class Linked:
 Fact = Ordered | PaymentReported | Refunded | RefundTotalReported | Disputed | CurrencyTold | Linked
 
 
-def purchase_of(fact: Fact) -> Purchase:
+def purchase_of(fact: Fact) -> Purchase:  # noqa: PLR0911 - one line for each kind of fact
     """The smallest purchase that knows the fact."""
     match fact:
         case Ordered(order):

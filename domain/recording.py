@@ -22,6 +22,7 @@ from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Sub
 from domain.ledger import Posted, Posting, postings_due
 from domain.plans import Catalogue
 from domain.purchases import (
+    Disputed,
     Fact,
     Link,
     Linked,
@@ -69,7 +70,7 @@ def user_told(told: Told) -> UserId | None:
 
 
 def named_by_subscription(sale: Sale, subscription: RecordedSubscription | None) -> Sale:
-    """The sale, with the subscription's own owner and plan where its invoice names nobody, or a person confirmed them."""
+    """The sale, with the subscription's owner and plan where its invoice names nobody, or a person confirmed them."""
     subscriber = subscription.subscription.subscriber if subscription else None
     naming = sale.naming
     if subscriber is None or naming.confirmed or not (naming.names_nobody or subscriber.confirmed):
@@ -109,9 +110,7 @@ def decide(
         case SubscriptionNews():
             return _subscribed(kept, told, snapshot, catalogue)
         case PaymentNews():
-            if told.ours is False and not snapshot.purchases:
-                return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
-            return _learned(kept, told.purchase_id, (*told.facts, Linked(told.links)), snapshot)
+            return _heard(kept, told, snapshot)
         case Sale():
             return _sold(kept, told, snapshot, catalogue)
 
@@ -125,6 +124,13 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
         # An order that stands, by a person's claim, say, needs no second admission to be told that it is paid.
         return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
     return _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
+
+
+def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) -> Decision:
+    if news.ours is False and not snapshot.purchases:
+        return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
+    facts = news.facts if kept is not None else _unless_known(news.facts, snapshot)
+    return _learned(kept, news.purchase_id, (*facts, Linked(news.links)), snapshot)
 
 
 def _subscribed(
@@ -196,9 +202,19 @@ def _learned(
     )
 
 
-def _one_payment(
-    purchase_id: PurchaseId, snapshot: Snapshot
-) -> tuple[RecordedPurchase, tuple[RecordedPurchase, ...]]:
+def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ...]:
+    # An object has the time at which it was asked for: without this it would be news each time.
+    known = {
+        (dispute.id, dispute.status, dispute.amount) for row in snapshot.purchases for dispute in row.purchase.disputes
+    }
+    return tuple(
+        fact
+        for fact in facts
+        if not (isinstance(fact, Disputed) and (fact.dispute.id, fact.dispute.status, fact.dispute.amount) in known)
+    )
+
+
+def _one_payment(purchase_id: PurchaseId, snapshot: Snapshot) -> tuple[RecordedPurchase, tuple[RecordedPurchase, ...]]:
     """The row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
     if not snapshot.purchases:
         return RecordedPurchase(id=purchase_id, revision=0, purchase=Purchase()), ()

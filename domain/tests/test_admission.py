@@ -7,7 +7,7 @@ import pytest
 
 from domain.accounts import Account, UserId
 from domain.admission import ParkReason, Refused, admit, foreign, owner_named
-from domain.events import InboxEvent, Sale
+from domain.events import InboxEvent, Naming, Sale
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import Link, Order, PaymentReported, PaymentStatus, PurchaseId
@@ -26,18 +26,18 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    user_reference=ADA,
-    email="ada@example.com",
-    plan_id="starter",
-    terms=None,
-    client_reference=None,
+    naming=Naming(user_reference=ADA, email="ada@example.com", plan_id="starter"),
 )
 ORDER = Order(user_id=ADA, plan_id=STARTER.id, credits=50, amount=500, currency="usd")
 EVENT = InboxEvent(id="evt_1", type="checkout.session.completed", body="{}", livemode=False)
 
 
 def sale(**changes: Any) -> Sale:
-    return attrs.evolve(SALE, **changes)
+    """The sale, told or named otherwise."""
+    names = {field.name for field in attrs.fields(Naming)}
+    naming = attrs.evolve(SALE.naming, **{name: value for name, value in changes.items() if name in names})
+    told = {name: value for name, value in changes.items() if name not in names}
+    return attrs.evolve(SALE, naming=naming, **told)
 
 
 def test_a_sale_that_agrees_with_everything_is_an_order() -> None:
@@ -134,10 +134,10 @@ def test_an_order_is_in_the_currency_that_was_paid() -> None:
 
 def test_the_owner_is_whom_our_metadata_names() -> None:
     """The named user, or the reason why there is none."""
-    assert ADA == owner_named(SALE)
-    assert ParkReason.NO_USER_NAMED is owner_named(sale(user_reference=None))
-    assert ParkReason.REFERENCE_UNCONFIRMED is owner_named(sale(user_reference=None, client_reference="ada"))
-    assert ParkReason.USER_NOT_A_UUID is owner_named(sale(user_reference="ada", client_reference=ADA))
+    assert ADA == owner_named(SALE.naming)
+    assert ParkReason.NO_USER_NAMED is owner_named(sale(user_reference=None).naming)
+    assert ParkReason.REFERENCE_UNCONFIRMED is owner_named(sale(user_reference=None, client_reference="ada").naming)
+    assert ParkReason.USER_NOT_A_UUID is owner_named(sale(user_reference="ada", client_reference=ADA).naming)
 
 
 @pytest.mark.parametrize("livemode", [True, False])

@@ -7,7 +7,7 @@ import attrs
 
 from domain.accounts import UserId
 from domain.commits import EventStatus, RecordedPurchase
-from domain.events import Sale
+from domain.events import Sale, SubscriptionNews, Told
 from domain.plans import Catalogue
 from domain.ports import (
     Accounts,
@@ -21,7 +21,7 @@ from domain.ports import (
     SessionMarkers,
 )
 from domain.purchases import Link, PaymentStatus
-from domain.recording import user_told
+from domain.recording import links_of, user_told
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 
@@ -100,7 +100,7 @@ class CheckoutDesk:
         :raises PaymentsUnavailable: if the provider had to be asked and could not be.
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
-        recorded = await self._recorded(session_id)
+        recorded = await self._recorded(frozenset({Link(f"session:{session_id}")}))
         if recorded is not None and _owner(recorded) == user_id and _is_settled(recorded):
             return _progress(session_id, recorded, user_id)
         if await self._is_anothers(user_id, session_id):
@@ -111,25 +111,27 @@ class CheckoutDesk:
         return await self._learn(user_id, checkout)
 
     async def _learn(self, user_id: UserId, checkout: Checkout) -> CheckoutProgress:
-        plan_id = checkout.told.plan_id if isinstance(checkout.told, Sale) else None
-        waiting = CheckoutProgress(session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=plan_id, credits=0)
+        told = [checkout.told] if checkout.invoice_told is None else [checkout.told, checkout.invoice_told]
+        waiting = CheckoutProgress(
+            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=_plan_told(checkout.told), credits=0
+        )
         if checkout.status == "expired":
             return attrs.evolve(waiting, stage=CheckoutStage.EXPIRED)
         if checkout.status != "complete":
             return waiting
         try:
-            outcome = await self.recorder.record(None, checkout.told)
+            outcomes = [await self.recorder.record(None, one) for one in told]
         except CommitRejected as rejected:
             raise LedgerUnavailable(rejected.reason) from rejected
-        if outcome.status is EventStatus.PARKED:
+        if any(outcome.status is EventStatus.PARKED for outcome in outcomes):
             return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW)
-        recorded = await self._recorded(checkout.session_id)
+        recorded = await self._recorded(frozenset().union(*map(links_of, told)))
         if recorded is None:
             return attrs.evolve(waiting, stage=CheckoutStage.PROCESSING)
         return _progress(checkout.session_id, recorded, user_id)
 
-    async def _recorded(self, session_id: str) -> RecordedPurchase | None:
-        snapshot = await self.ledger.read(event_id=None, user_id=None, links=frozenset({Link(f"session:{session_id}")}))
+    async def _recorded(self, links: frozenset[Link]) -> RecordedPurchase | None:
+        snapshot = await self.ledger.read(event_id=None, user_id=None, links=links)
         return snapshot.purchases[0] if snapshot.purchases else None
 
     async def _is_anothers(self, user_id: UserId, session_id: str) -> bool:
@@ -138,6 +140,10 @@ class CheckoutDesk:
         except CacheUnavailable:
             return False
         return note is not None and note.user_id != user_id
+
+
+def _plan_told(told: Told) -> str | None:
+    return told.naming.plan_id if isinstance(told, Sale | SubscriptionNews) else None
 
 
 def _owner(recorded: RecordedPurchase) -> UserId | None:

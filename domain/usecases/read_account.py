@@ -6,8 +6,9 @@ import enum
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.explanations import AccountExplanation, explain
 from domain.ledger import LedgerEntry
-from domain.ports import Accounts, CacheUnavailable, QuotaCache
+from domain.ports import Accounts, Audit, CacheUnavailable, QuotaCache
 
 MAX_PAGE = 200
 """The most entries one page may have."""
@@ -48,6 +49,7 @@ class AccountReader:
     """Reads accounts, from the cache where it can."""
 
     accounts: Accounts
+    audit: Audit
     cache: QuotaCache
 
     async def quota(self, user_id: UserId) -> Quota:
@@ -78,3 +80,14 @@ class AccountReader:
             raise UnknownUser(user_id)
         entries = found[:limit]
         return Page(entries=entries, next_before=entries[-1].version if len(found) > limit else None)
+
+    async def explanation(self, user_id: UserId) -> AccountExplanation:
+        """What became of every credit of the user, with the provider's objects.
+
+        :raises UnknownUser: if the ledger never knew such a user.
+        :raises LedgerUnavailable: if it could not be asked.
+        """
+        record = await self.audit.record_of(user_id)
+        if record is None:
+            raise UnknownUser(user_id)
+        return explain(record)

@@ -8,14 +8,23 @@ import contextlib
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.commits import Change, Committed, Conflict, Duplicate, EventStatus, Rejected
-from domain.events import Delivery, InboxEvent, Sale, Told
+from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
+from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
 from domain.plans import Catalogue
-from domain.ports import CacheUnavailable, Ledger, LedgerUnavailable, QuotaCache, SessionMarkers
-from domain.recording import decide, user_told
+from domain.ports import (
+    CacheUnavailable,
+    Ledger,
+    LedgerUnavailable,
+    Payments,
+    PaymentsUnavailable,
+    QuotaCache,
+    SessionMarkers,
+)
+from domain.recording import NOT_OURS, Decision, decide, links_of, named_by_subscription, user_told
+from domain.subscriptions import SubscriptionId
 
 MAX_ATTEMPTS = 20
-"""Decisions tried against a ledger that keeps moving on before the teller is asked to come again."""
+"""Decisions tried against a ledger that keeps moving on before the event is left to the worker."""
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +35,9 @@ class Recorded:
     reason: str | None = None
     user_id: UserId | None = None
     session_id: str | None = None
+    purchase_id: str | None = None
+    credits: int = 0
+    """By how much balances changed."""
     duplicate: bool = False
     """Whether this very event had been recorded before."""
 
@@ -39,11 +51,12 @@ class CommitRejected(Exception):
 
 @attrs.frozen(kw_only=True)
 class PaymentRecorder:
-    """Records tellings, whoever brings them: webhook or return page."""
+    """Records tellings, whoever brings them: webhook, return page, worker, reconciler or operator."""
 
     ledger: Ledger
     cache: QuotaCache
     markers: SessionMarkers
+    payments: Payments
     catalogue: Catalogue
     livemode: bool
 
@@ -76,24 +89,20 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, told: Told) -> Recorded:
+    async def record(self, event: InboxEvent | None, told: Told, *, again: bool = False) -> Recorded:
         """Record a telling; `event` is the inbox event behind it, if it came by one.
+
+        `again` decides an event once more that was final.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
         """
-        session_id = told.session_id if isinstance(told, Sale) else None
-        user_id = user_told(told)
         for _ in range(MAX_ATTEMPTS):
-            snapshot = await self.ledger.read(
-                event_id=event.id if event else None,
-                user_id=user_id,
-                links=told.links if isinstance(told, Sale) else frozenset(),
-            )
-            decision = decide(event, told, snapshot, self.catalogue, livemode=self.livemode)
-            owner = decision.order.user_id if decision.order else user_id
-            recorded = Recorded(status=decision.status, reason=decision.reason, user_id=owner, session_id=session_id)
-            if decision.change == Change():
+            told, snapshot, decision = await self._decide(event, told, again=again)
+            recorded = _recorded(told, decision)
+            was_final = snapshot.event_status is not None and snapshot.event_status.is_final
+            stands = again and was_final and decision.status is EventStatus.NOTHING_NEW
+            if decision.change == Change() or stands:
                 await self._refresh((snapshot.account,) if snapshot.account else ())
                 return recorded
             (result,) = await self.ledger.commit((decision.change,))
@@ -103,12 +112,73 @@ class PaymentRecorder:
                     return recorded
                 case Duplicate(accounts=accounts):
                     await self._refresh(accounts)
-                    return attrs.evolve(recorded, status=EventStatus.NOTHING_NEW, reason=None, duplicate=True)
+                    return attrs.evolve(
+                        recorded, status=EventStatus.NOTHING_NEW, reason=None, credits=0, duplicate=True
+                    )
                 case Conflict():
                     continue
                 case Rejected(reason):
                     raise CommitRejected(reason)
-        raise LedgerUnavailable(f"the purchase kept changing through {MAX_ATTEMPTS} decisions")
+        return await self._leave_to_worker(event)
+
+    async def assess(self, event: InboxEvent | None, told: Told) -> Recorded:
+        """What recording the telling would come to; nothing is written.
+
+        :raises LedgerUnavailable: if the ledger could not be read.
+        """
+        told, _, decision = await self._decide(event, told, again=False)
+        return _recorded(told, decision)
+
+    async def _decide(self, event: InboxEvent | None, told: Told, *, again: bool) -> tuple[Told, Snapshot, Decision]:
+        snapshot = await self._read(event, told)
+        is_settled = snapshot.event_status is not None and snapshot.event_status.is_final and not again
+        if not is_settled:
+            asked = await self._asked(told, snapshot)
+            if asked != told:
+                told, snapshot = asked, await self._read(event, asked)
+        named = named_by_subscription(told, snapshot.subscription) if isinstance(told, Sale) else told
+        if user_told(named) != user_told(told):
+            snapshot = await self._read(event, named)
+        decision = decide(event, named, snapshot, self.catalogue, livemode=self.livemode, again=again)
+        return told, snapshot, decision
+
+    async def _read(self, event: InboxEvent | None, told: Told) -> Snapshot:
+        return await self.ledger.read(
+            event_id=event.id if event else None,
+            user_id=user_told(told),
+            links=links_of(told),
+            subscription_id=_subscription_of(told),
+        )
+
+    async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
+        """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
+        try:
+            match told:
+                case PaymentNews(ours=None) if not snapshot.purchases:
+                    return await self.payments.look_up(told)
+                case Sale(naming=naming, subscription_id=str() as subscription_id) if naming.names_nobody and not (
+                    snapshot.subscription and snapshot.subscription.subscription.subscriber
+                ):
+                    found = await self.payments.subscription(SubscriptionId(subscription_id))
+                    if found is None:
+                        return told
+                    if found.naming.names_nobody:
+                        return Irrelevant(NOT_OURS)
+                    return attrs.evolve(told, naming=found.naming)
+                case _:
+                    return told
+        except PaymentsUnavailable:
+            # Then facts wait on a row of their own, and a sale without a name is parked.
+            return told
+
+    async def _leave_to_worker(self, event: InboxEvent | None) -> Recorded:
+        reason = f"the purchase kept changing through {MAX_ATTEMPTS} decisions"
+        if event is not None:
+            kept = EventDecision(event=event, status=EventStatus.RECEIVED, reason=reason)
+            (result,) = await self.ledger.commit((Change(event=kept),))
+            if isinstance(result, Committed):
+                return Recorded(status=EventStatus.RECEIVED, reason=reason, session_id=event.session_id)
+        raise LedgerUnavailable(reason)
 
     async def _refresh(self, accounts: tuple[Account, ...]) -> None:
         # The commit's outbox holds the same refresh, so a cache that is away now learns of it later.
@@ -121,3 +191,20 @@ class PaymentRecorder:
             return await self.markers.is_processed(session_id, event_id)
         except CacheUnavailable:
             return False
+
+
+def _subscription_of(told: Told) -> SubscriptionId | None:
+    return told.subscription_id if isinstance(told, Sale | SubscriptionNews) else None
+
+
+def _recorded(told: Told, decision: Decision) -> Recorded:
+    revision = decision.change.revision
+    postings = decision.change.postings
+    return Recorded(
+        status=decision.status,
+        reason=decision.reason,
+        user_id=decision.order.user_id if decision.order else user_told(told),
+        session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
+        purchase_id=revision.id if revision else None,
+        credits=sum(posting.amount for posting in postings),
+    )

@@ -1,0 +1,83 @@
+"""A payment provider in memory, to be asked about payments: what it knows is what it was taught."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+
+import attrs
+
+from domain.events import Delivery, PaymentNews, SubscriptionNews
+from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
+from domain.purchases import Link
+from domain.subscriptions import SubscriptionId
+
+
+class MemoryPayments:
+    """Implements the ports Payments, Invoices and History in memory; `is_away` makes it unavailable."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.sent: dict[str, str] = {}
+        """Invoices that were sent, by idempotency key."""
+        self._payments: list[tuple[frozenset[Link], bool]] = []
+        self._subscriptions: dict[SubscriptionId, SubscriptionNews] = {}
+        self._deliveries: list[Delivery] = []
+        self._objects: dict[str, Found] = {}
+
+    def teach(self, links: Iterable[Link], *, ours: bool = True) -> None:
+        """Let a payment be known by all of these links."""
+        self._payments.append((frozenset(links), ours))
+
+    def teach_subscription(self, news: SubscriptionNews) -> None:
+        """Let a subscription be known."""
+        self._subscriptions[news.subscription_id] = news
+
+    def remember(self, *deliveries: Delivery) -> None:
+        """Let events have been made."""
+        self._deliveries += deliveries
+
+    def have(self, found: Found) -> None:
+        """Let an object be as it is now."""
+        self._objects[found.object_id] = found
+
+    async def look_up(self, news: PaymentNews) -> PaymentNews:
+        """The news with every link that is known of the payment, and whether it is ours."""
+        self._answer()
+        for links, ours in self._payments:
+            if links & news.links:
+                return attrs.evolve(news, links=news.links | links, ours=ours)
+        return news
+
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+        """The subscription, or None where there is none."""
+        self._answer()
+        return self._subscriptions.get(subscription_id)
+
+    async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
+        """Send an invoice; the same key sends it once."""
+        self._answer()
+        if not invoice_id.startswith("in_"):
+            raise PaymentsRefused("no such invoice")
+        self.sent.setdefault(idempotency_key, invoice_id)
+
+    async def events(self, since: datetime) -> AsyncIterator[Delivery]:
+        """Every event since then."""
+        self._answer()
+        for delivery in self._deliveries:
+            if delivery.event.created is not None and delivery.event.created >= since:
+                yield delivery
+
+    async def objects(self, since: datetime) -> AsyncIterator[Found]:
+        """Every object since then."""
+        self._answer()
+        for found in self._objects.values():
+            if found.delivery.event.created is not None and found.delivery.event.created >= since:
+                yield found
+
+    async def event(self, event_id: str) -> Delivery | None:
+        """One event, or None."""
+        self._answer()
+        return next((told for told in self._deliveries if told.event.id == event_id), None)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise PaymentsUnavailable("away")

@@ -1,0 +1,78 @@
+"""The ledgers under contract: memory, a direct Postgres connection, and Supabase's API."""
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncpg
+import attrs
+import pytest
+
+from adapters.memory_inbox import MemoryInbox
+from adapters.memory_ledger import MemoryLedger
+from adapters.memory_outbox import MemoryOutbox
+from adapters.postgres_rpc import PostgresRpc
+from adapters.sql_ledger import SqlLedger
+from adapters.supabase_rpc import SupabaseRpc
+from adapters.system_clock import SystemClock
+from domain.accounts import UserId
+
+
+@attrs.frozen
+class World:
+    """A ledger under test, and the coming and going of users that is none of its business."""
+
+    ledger: MemoryLedger | SqlLedger
+    inbox: MemoryInbox | SqlLedger
+    outbox: MemoryOutbox | SqlLedger
+    sign_up: Callable[[str | None], Awaitable[UserId]]
+    leave: Callable[[UserId], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def memory_world() -> AsyncIterator[World]:
+    ledger = MemoryLedger(SystemClock())
+
+    async def sign_up(email: str | None) -> UserId:
+        user_id = UserId(str(uuid.uuid4()))
+        ledger.add_user(user_id, email)
+        return user_id
+
+    async def leave(user_id: UserId) -> None:
+        ledger.delete_user(user_id)
+
+    yield World(ledger, ledger.inbox, ledger.outbox, sign_up, leave)
+
+
+@contextlib.asynccontextmanager
+async def sql_world(rpc: PostgresRpc | SupabaseRpc, database_url: str) -> AsyncIterator[World]:
+    connection = await asyncpg.connect(database_url)
+
+    async def sign_up(email: str | None) -> UserId:
+        found = await connection.fetchval("insert into auth.users (email) values ($1) returning id", email)
+        return UserId(str(found))
+
+    async def leave(user_id: UserId) -> None:
+        await connection.execute("delete from auth.users where id = $1::uuid", user_id)
+
+    async with contextlib.aclosing(rpc):
+        ledger = SqlLedger(rpc)
+        yield World(ledger, ledger, ledger, sign_up, leave)
+    await connection.close()
+
+
+Opener = Callable[[], contextlib.AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture(params=["memory", "postgres", "supabase"])
+def open_world(request: pytest.FixtureRequest) -> Opener:
+    match request.param:
+        case "memory":
+            return memory_world
+        case "postgres":
+            url = request.getfixturevalue("database_url")
+            return lambda: sql_world(PostgresRpc(url), url)
+        case _:
+            supabase = request.getfixturevalue("supabase")
+            rpc = lambda: SupabaseRpc(supabase.url, supabase.service_key)  # noqa: E731 - made inside the loop
+            return lambda: sql_world(rpc(), supabase.database_url)

@@ -1,0 +1,103 @@
+"""Audit the cache: every copy held against its account, and repaired from it."""
+
+from collections.abc import Callable
+
+import attrs
+
+from domain.accounts import Account, UserId
+from domain.ports import Audit, QuotaCache
+
+BATCH = 500
+
+
+@attrs.frozen(kw_only=True)
+class Disagreement:
+    """A copy in the cache that is not its account; `account` is None where there is no such user."""
+
+    user_id: UserId
+    problem: str
+    account: Account | None
+    copy: Account
+
+
+@attrs.frozen(kw_only=True)
+class CacheAuditor:
+    """Holds the cache against the ledger, and the ledger's balances against its entries."""
+
+    audit: Audit
+    cache: QuotaCache
+
+    async def disagreements(self) -> tuple[Disagreement, ...]:
+        """Every copy that is not its account. What moved while it was looked at is looked at again.
+
+        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises CacheUnavailable: if the cache could not be asked.
+        """
+        found: dict[UserId, Disagreement] = {}
+        async for copies in self.cache.lines():
+            accounts = await self._accounts(copies)
+            for suspect in copies:
+                if _problem(accounts.get(suspect.user_id), suspect) is not None:
+                    found.update(await self._looked_at_again(suspect.user_id))
+        return tuple(found[user_id] for user_id in sorted(found))
+
+    async def sync(self, user_id: UserId) -> Account | None:
+        """Bring the account in line with its entries, and the copy in line with the account.
+
+        Gives the account, or None where there is no such user: then nothing is kept of them.
+
+        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises CacheUnavailable: if the cache could not be asked; the ledger is in line then.
+        """
+        account = await self.audit.recompute(user_id)
+        # A copy that claims to be newer would keep ours out, so it goes first.
+        await self.cache.forget(user_id)
+        if account is not None:
+            await self.cache.store(account)
+        return account
+
+    async def sync_all(self, watch: Callable[[int], None] = lambda _: None) -> int:
+        """Do so for every account and every copy; `watch` hears how many are done, which is the result too.
+
+        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises CacheUnavailable: if the cache could not be asked.
+        """
+        done = 0
+        last: UserId | None = None
+        while page := await self.audit.accounts_after(last, BATCH):
+            for account in page:
+                await self.sync(account.user_id)
+                done += 1
+                watch(done)
+            last = page[-1].user_id
+        async for copies in self.cache.lines():
+            accounts = await self._accounts(copies)
+            for copy in copies:
+                if copy.user_id not in accounts:
+                    await self.cache.forget(copy.user_id)
+        return done
+
+    async def _looked_at_again(self, user_id: UserId) -> dict[UserId, Disagreement]:
+        copy = await self.cache.find(user_id)
+        accounts = await self.audit.accounts_of([user_id])
+        account = accounts[0] if accounts else None
+        problem = _problem(account, copy) if copy is not None else None
+        if copy is None or problem is None:
+            return {}
+        return {user_id: Disagreement(user_id=user_id, problem=problem, account=account, copy=copy)}
+
+    async def _accounts(self, copies: tuple[Account, ...]) -> dict[UserId, Account]:
+        found = await self.audit.accounts_of([copy.user_id for copy in copies]) if copies else ()
+        return {account.user_id: account for account in found}
+
+
+def _problem(account: Account | None, copy: Account) -> str | None:
+    if account is None:
+        return "cache_has_no_account"
+    if copy.version > account.version:
+        return "cache_is_ahead"
+    if copy.version < account.version:
+        return "cache_is_behind"
+    if (copy.balance, copy.held) != (account.balance, account.held):
+        return "cache_differs"
+    return None

@@ -1,0 +1,108 @@
+"""Decide again about events of the inbox: those that wait, by themselves; any of them, by an operator's wish."""
+
+import attrs
+
+from domain.admission import Confirmation
+from domain.commits import EventStatus, KeptEvent
+from domain.events import Delivery, Sale, SubscriptionNews
+from domain.ports import Deliveries, History, Inbox, InvalidBody
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+
+BATCH = 50
+LEASE_SECONDS = 120
+
+WAITING = frozenset({EventStatus.RECEIVED, EventStatus.PARKED, EventStatus.FAILED})
+
+
+@attrs.frozen
+class UnknownEvent(Exception):
+    """Neither the inbox nor the provider has such an event."""
+
+    event_id: str
+
+
+@attrs.frozen
+class NotClaimable(Exception):
+    """The event has no owner to be named: it is decided already, or tells of no sale."""
+
+    event_id: str
+    status: EventStatus
+
+
+@attrs.frozen
+class Handled:
+    """An event that was decided again."""
+
+    event: KeptEvent
+    recorded: Recorded
+
+
+@attrs.frozen(kw_only=True)
+class InboxDesk:
+    """Works on what the inbox holds; any number may work at once."""
+
+    inbox: Inbox
+    deliveries: Deliveries
+    history: History
+    recorder: PaymentRecorder
+
+    async def run_once(self) -> tuple[Handled, ...]:
+        """Decide again about waiting events that are due, at most :data:`BATCH` of them.
+
+        :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
+        """
+        claimed = await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
+        return tuple([Handled(kept, await self._decide(kept)) for kept in claimed])
+
+    async def claim(self, event_id: str, confirmation: Confirmation) -> Recorded:
+        """Give a waiting event's payment to the user whom an operator confirms.
+
+        :raises UnknownEvent: if the inbox has no such event.
+        :raises NotClaimable: if it does not wait, or is about no sale.
+        :raises LedgerUnavailable: if it could not be stored.
+        :raises CommitRejected: if the ledger refuses it.
+        """
+        kept = await self.inbox.find(event_id)
+        if kept is None:
+            raise UnknownEvent(event_id)
+        delivery = self._read(kept)
+        told = delivery.told if delivery else None
+        if kept.status not in WAITING or delivery is None or not isinstance(told, Sale | SubscriptionNews):
+            raise NotClaimable(event_id, kept.status)
+        recorded = await self.recorder.record(delivery.event, attrs.evolve(told, naming=confirmation.of(told.naming)))
+        # What waits for the same reason, a renewal, say, may be good now.
+        await self.inbox.hasten()
+        return recorded
+
+    async def replay(self, event_id: str) -> Recorded:
+        """Decide about an event once more, whatever became of it; one that never arrived is asked of the provider.
+
+        :raises UnknownEvent: if nobody has such an event.
+        :raises PaymentsUnavailable: if the provider had to be asked and could not be.
+        :raises LedgerUnavailable: if it could not be stored.
+        :raises CommitRejected: if the ledger refuses it.
+        """
+        kept = await self.inbox.find(event_id)
+        delivery = self._read(kept) if kept is not None else await self.history.event(event_id)
+        if delivery is None:
+            raise UnknownEvent(event_id)
+        return await self.recorder.record(delivery.event, delivery.told, again=True)
+
+    async def _decide(self, kept: KeptEvent) -> Recorded:
+        delivery = self._read(kept)
+        if delivery is None:
+            return await self._failed(kept, "the body can't be read any more")
+        try:
+            return await self.recorder.record(delivery.event, delivery.told)
+        except CommitRejected as rejected:
+            return await self._failed(kept, f"the ledger refuses it: {rejected.reason}")
+
+    async def _failed(self, kept: KeptEvent, reason: str) -> Recorded:
+        await self.inbox.mark_failed(kept.id, reason)
+        return Recorded(status=EventStatus.FAILED, reason=reason, session_id=kept.session_id)
+
+    def _read(self, kept: KeptEvent) -> Delivery | None:
+        try:
+            return self.deliveries.read(kept.body or "")
+        except InvalidBody:
+            return None

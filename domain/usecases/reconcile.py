@@ -1,0 +1,157 @@
+"""Reconcile: hold what the provider remembers against the ledger, and apply what never arrived, by the same path."""
+
+import enum
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+import attrs
+
+from domain.accounts import UserId
+from domain.commits import EventStatus
+from domain.events import Delivery
+from domain.ports import Found, History, Inbox
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+
+BATCH = 100
+
+
+class Source(enum.StrEnum):
+    """Where something was found: in the provider's events, or, where it made none, among its objects."""
+
+    EVENT = "event"
+    OBJECT = "object"
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """Something that had not arrived, and what became of it."""
+
+    source: Source
+    id: str
+    """The event's id, or the object's."""
+    kind: str
+    status: EventStatus
+    reason: str | None
+    user_id: UserId | None
+    purchase_id: str | None
+    credits: int
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a reconciliation has come."""
+
+    source: Source
+    events: int = 0
+    objects: int = 0
+    found: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Reconciliation:
+    """What was compared, and what was found."""
+
+    since: datetime
+    dry_run: bool
+    events: int
+    objects: int
+    found: tuple[Finding, ...]
+
+
+Watcher = Callable[[Progress], None]
+
+
+@attrs.frozen(kw_only=True)
+class Reconciler:
+    """Finds what never arrived; may run at any time, and any number at once."""
+
+    history: History
+    inbox: Inbox
+    recorder: PaymentRecorder
+
+    async def run(self, since: datetime, *, dry_run: bool = False, watch: Watcher = lambda _: None) -> Reconciliation:
+        """Compare everything since then; with `dry_run` nothing is written.
+
+        :raises PaymentsUnavailable: if the provider could not be asked; what was found before is applied.
+        :raises LedgerUnavailable: if the ledger could not be asked; likewise.
+        """
+        found: list[Finding] = []
+        progress = Progress(source=Source.EVENT)
+        async for batch in _batches(self.history.events(since)):
+            known = await self.inbox.known([delivery.event.id for delivery in batch])
+            for delivery in batch:
+                if delivery.event.id not in known:
+                    found += await self._missing_event(delivery, dry_run=dry_run)
+            progress = attrs.evolve(progress, events=progress.events + len(batch), found=len(found))
+            watch(progress)
+        progress = attrs.evolve(progress, source=Source.OBJECT)
+        async for one in self.history.objects(since):
+            found += await self._object(one, dry_run=dry_run)
+            progress = attrs.evolve(progress, objects=progress.objects + 1, found=len(found))
+            watch(progress)
+        return Reconciliation(
+            since=since,
+            dry_run=dry_run,
+            events=progress.events,
+            objects=progress.objects,
+            found=tuple(found),
+        )
+
+    async def _missing_event(self, delivery: Delivery, *, dry_run: bool) -> list[Finding]:
+        event = delivery.event
+        try:
+            if dry_run:
+                recorded = await self.recorder.assess(event, delivery.told)
+            else:
+                recorded = await self.recorder.record(event, delivery.told)
+        except CommitRejected as rejected:
+            recorded = _refused(rejected)
+        if recorded.status in {EventStatus.IGNORED, EventStatus.NOTHING_NEW}:
+            return []
+        return [_finding(Source.EVENT, event.id, event.type, recorded)]
+
+    async def _object(self, found: Found, *, dry_run: bool) -> list[Finding]:
+        delivery = found.delivery
+        try:
+            recorded = await self.recorder.assess(None, delivery.told)
+            if recorded.status is EventStatus.PARKED:
+                if await self.inbox.waits_for(found.object_id):
+                    return []
+                # It must wait where an operator sees it; the object stands in for the event that was never made.
+                if not dry_run:
+                    recorded = await self.recorder.record(delivery.event, delivery.told)
+            elif recorded.status is EventStatus.APPLIED and not dry_run:
+                recorded = await self.recorder.record(None, delivery.told)
+        except CommitRejected as rejected:
+            recorded = _refused(rejected)
+        if recorded.status in {EventStatus.IGNORED, EventStatus.NOTHING_NEW}:
+            return []
+        return [_finding(Source.OBJECT, found.object_id, found.kind, recorded)]
+
+
+async def _batches(deliveries: AsyncIterator[Delivery]) -> AsyncIterator[tuple[Delivery, ...]]:
+    batch: list[Delivery] = []
+    async for delivery in deliveries:
+        batch.append(delivery)
+        if len(batch) == BATCH:
+            yield tuple(batch)
+            batch = []
+    if batch:
+        yield tuple(batch)
+
+
+def _refused(rejected: CommitRejected) -> Recorded:
+    return Recorded(status=EventStatus.FAILED, reason=rejected.reason)
+
+
+def _finding(source: Source, found_id: str, kind: str, recorded: Recorded) -> Finding:
+    return Finding(
+        source=source,
+        id=found_id,
+        kind=kind,
+        status=recorded.status,
+        reason=recorded.reason,
+        user_id=recorded.user_id,
+        purchase_id=recorded.purchase_id,
+        credits=recorded.credits,
+    )
