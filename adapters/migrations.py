@@ -45,6 +45,11 @@ def migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
     return tuple(found)
 
 
+def versions(directory: Path = DIRECTORY) -> tuple[str, ...]:
+    """The versions that a complete schema has."""
+    return tuple(migration.version for migration in migrations(directory))
+
+
 async def apply(connection: "asyncpg.Connection[asyncpg.Record]", directory: Path = DIRECTORY) -> tuple[str, ...]:
     """Apply what the database lacks, each migration in a transaction of its own; returns the names.
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from adapters.ledger_json import (
     account_from_json,
     account_record_from_json,
@@ -29,6 +31,7 @@ from domain.commits import (
     Settled,
     Snapshot,
 )
+from domain.deployment import SchemaFacts
 from domain.explanations import AccountRecord
 from domain.ledger import LedgerEntry
 from domain.purchases import Link
@@ -176,3 +179,8 @@ class SqlLedger:
         found = await self._rpc.value("account_record", {"account_id": user_id})
         record = account_record_from_json(user_id, found)
         return record if record.account or record.entries or record.purchases else None
+
+    async def schema(self) -> SchemaFacts:
+        """What `credence_diagnosis()` says."""
+        found = await self._rpc.value("credence_diagnosis", {})
+        return msgspec.convert(found, SchemaFacts)

@@ -1,31 +1,26 @@
 """Stripe Checkout: hosted sessions that carry who buys what, so that their webhooks need no memory of ours."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
+import attrs
 import stripe
 from stripe.params.checkout import SessionCreateParams
 
-from adapters.stripe_sales import TERMS_KEY, terms_text, told_by_session
+from adapters.stripe_client import StripeConnection, is_missing, plain, translated
+from adapters.stripe_events import told_by
+from adapters.stripe_fields import EMAIL_KEY, PLAN_KEY, TERMS_KEY, USER_ID_KEY, terms_text
+from domain.events import Sale, Told
 from domain.plans import PlanMode
 from domain.ports import Checkout, CheckoutRequest, PaymentsUnavailable
-
-ANSWER_SECONDS = 15
-RETRIES = 2
+from domain.purchases import Link
 
 
 class StripeCheckouts:
-    """Implements the port Checkouts; `api_base` is another address than Stripe's, for tests."""
+    """Implements the port Checkouts."""
 
-    def __init__(self, *, api_key: str, success_url: str, cancel_url: str, api_base: str | None = None) -> None:
-        self._http = stripe.HTTPXClient(timeout=ANSWER_SECONDS, allow_sync_methods=False)
-        self._client = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": api_base} if api_base else {},
-            http_client=self._http,
-            max_network_retries=RETRIES,
-        )
+    def __init__(self, connection: StripeConnection, *, success_url: str, cancel_url: str) -> None:
+        self._client = connection.client
         self._success_url = success_url
         self._cancel_url = cancel_url
 
@@ -35,7 +30,7 @@ class StripeCheckouts:
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
         """
         parameters = self._parameters(request)
-        with _translated():
+        with translated():
             answer = await self._client.v1.checkout.sessions.create_async(
                 parameters, {"idempotency_key": request.idempotency_key}
             )
@@ -46,24 +41,20 @@ class StripeCheckouts:
 
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
         """
-        with _translated():
+        with translated():
             try:
-                answer = await self._client.v1.checkout.sessions.retrieve_async(session_id)
+                answer = await self._client.v1.checkout.sessions.retrieve_async(session_id, {"expand": ["invoice"]})
             except stripe.InvalidRequestError as error:
-                if error.code == "resource_missing":
+                if is_missing(error):
                     return None
                 raise
         return _checkout(answer)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.close_async()  # type: ignore[no-untyped-call]  # stripe leaves it untyped
-
     def _parameters(self, request: CheckoutRequest) -> SessionCreateParams:
         plan = request.plan
-        metadata = {"userId": request.user_id, "plan": plan.id, TERMS_KEY: terms_text(plan.terms)}
+        metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
         if request.email:
-            metadata["userEmail"] = request.email
+            metadata[EMAIL_KEY] = request.email
         price: dict[str, Any] = {
             "currency": plan.terms.price.currency,
             "unit_amount": plan.terms.price.amount,
@@ -89,24 +80,23 @@ class StripeCheckouts:
 
 
 def _checkout(answer: object) -> Checkout:
-    # The library promises a session, and gives whatever JSON was answered.
-    session: Mapping[str, Any] = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
+    session = plain(answer)
     session_id, status, url = session.get("id"), session.get("status"), session.get("url")
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
         raise PaymentsUnavailable("the answer is no checkout session")
-    return Checkout(session_id=session_id, url=url, status=status, told=told_by_session(session))
+    now = datetime.now(UTC).replace(microsecond=0)
+    told = told_by("checkout.session.completed", session, now, retrieved=True)
+    return Checkout(
+        session_id=session_id, url=url, status=status, told=told, invoice_told=_invoice_told(session, session_id, now)
+    )
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except stripe.AuthenticationError as error:
-        raise PaymentsUnavailable("Stripe refuses STRIPE_SECRET_KEY") from error
-    except stripe.StripeError as error:
-        told = [text for text in (error.code, error.request_id) if text]
-        cause = f"{type(error).__name__} ({', '.join([str(error.http_status or 'no answer'), *told])})"
-        raise PaymentsUnavailable(cause) from error
-    except (AttributeError, UnicodeError) as error:
-        # The library trips over errors and bodies in a shape that is not Stripe's: something else answered.
-        raise PaymentsUnavailable("the answer is not Stripe's") from error
+def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> Told | None:
+    """What the first invoice of a subscription tells: the credits of its first period."""
+    invoice = session.get("invoice")
+    if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
+        return None
+    told = told_by("invoice.paid", invoice, now, retrieved=True)
+    if not isinstance(told, Sale):
+        return None
+    return attrs.evolve(told, session_id=session_id, links=told.links | {Link(f"session:{session_id}")})

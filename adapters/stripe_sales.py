@@ -1,21 +1,14 @@
-"""A Stripe Checkout session, in the shape of any API version since 2017, read as the sale it tells of."""
+"""A Stripe Checkout session, in the shape of any API version since 2017, read as what it tells of a sale."""
 
-import re
-from collections.abc import Mapping
+from datetime import datetime
 
-import attrs
-
-from domain.accounts import InvalidUserId, parse_user_id
-from domain.events import Irrelevant, Sale, Told, Unreadable
+from adapters import stripe_fields as fields
+from adapters.stripe_fields import Object, UnreadableField
+from domain.events import Irrelevant, Sale, SubscriptionNews, Told
 from domain.money import Money
-from domain.plans import PlanMode, Terms
+from domain.plans import PlanMode
 from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
-
-USER_ID_KEY = "userId"
-EMAIL_KEY = "userEmail"
-PLAN_KEY = "plan"
-TERMS_KEY = "credence_terms"
-"""`credits/price/currency`, such as `50/500/usd`: written only where we create the session ourselves."""
+from domain.subscriptions import SubscriptionId
 
 COMPLETED = "checkout.session.completed"
 _STATUS_BY_EVENT = {
@@ -26,74 +19,76 @@ _STATUS_BY_EVENT = {
 SALE_EVENTS = frozenset({COMPLETED, *_STATUS_BY_EVENT})
 """The event types whose object is a session that tells of a sale."""
 
+_SUBSCRIBING = frozenset({COMPLETED, "checkout.session.async_payment_succeeded", None})
 _PAID = frozenset({"paid", "no_payment_required"})
-_IDENTIFIER = re.compile(r"[!-~]{1,255}")
-# Postgres keeps no NUL and no lone surrogate; 500 characters is Stripe's own limit on a metadata value.
-_TEXT = re.compile(r"[^\x00\ud800-\udfff]{1,500}")
-_TERMS = re.compile(r"([0-9]{1,13})/([0-9]{1,13})/([a-z]{3})")
 
 
-@attrs.frozen
-class _UnreadableField(Exception):
-    reason: str
+def told_by_session(session: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+    """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
 
+    `occurred_at` is when the event was made, or the object retrieved.
 
-def told_by_session(session: Mapping[str, object], *, event_type: str | None = None) -> Told:
-    """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API."""
+    :raises UnreadableField: if it is in a shape that can't be read.
+    """
     if session.get("mode") == "setup":
         return Irrelevant("a setup session sells nothing")
-    try:
-        metadata = _metadata(session)
-        ours = any(_is_present(metadata.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
-        if not ours and _client_reference(session) is None:
-            return Irrelevant("no metadata of ours")
-        return _sale(session, metadata, event_type)
-    except _UnreadableField as unreadable:
-        return Unreadable(unreadable.reason)
-
-
-def terms_text(terms: Terms) -> str:
-    """The terms, as they are recorded in a session's metadata."""
-    return f"{terms.credits}/{terms.price.amount}/{terms.price.currency}"
-
-
-def identifier(value: object) -> str | None:
-    """The value if it can be an id or a type of Stripe's: 1 to 255 printable ASCII characters, no space."""
-    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
-
-
-def _sale(session: Mapping[str, object], metadata: Mapping[str, object], event_type: str | None) -> Sale:
-    session_id = identifier(session.get("id"))
-    if session_id is None:
-        raise _UnreadableField("id is missing or no id")
-    mode = _mode(session)
-    related = {key: _reference(session, key) for key in ("payment_intent", "subscription", "invoice")}
-    # A subscription's invoices are its payments; its session is only the order for them.
-    is_payment = mode is PlanMode.PAYMENT
+    metadata, reference = fields.metadata(session), fields.client_reference(session)
+    if not fields.is_ours(metadata) and reference is None:
+        return Irrelevant("no metadata of ours")
+    if _mode(session) is PlanMode.SUBSCRIPTION:
+        return _subscribed(session, occurred_at, event_type)
+    session_id = fields.own_id(session)
+    related = {key: fields.reference(session, key) for key in ("payment_intent", "invoice")}
     return Sale(
-        purchase_id=PurchaseId(related["payment_intent" if is_payment else "subscription"] or session_id),
+        purchase_id=PurchaseId(related["payment_intent"] or session_id),
         session_id=session_id,
         links=frozenset(Link(f"{kind}:{id_}") for kind, id_ in (("session", session_id), *related.items()) if id_),
-        mode=mode,
-        facts=(PaymentReported(_status(session, event_type)),) if is_payment else (),
+        mode=PlanMode.PAYMENT,
+        facts=(PaymentReported(_status(session, event_type)),),
         subtotal=_subtotal(session),
-        paid=_money(session, "amount_total", "currency"),
-        user_reference=_text(metadata, USER_ID_KEY),
-        email=_text(metadata, EMAIL_KEY),
-        plan_id=_text(metadata, PLAN_KEY),
-        terms=_terms(metadata),
-        client_reference=_client_reference(session),
+        paid=fields.money(session, "amount_total"),
+        naming=fields.naming(metadata, client_reference=reference),
     )
 
 
-def _mode(session: Mapping[str, object]) -> PlanMode:
+def _subscribed(session: Object, occurred_at: datetime | None, event_type: str | None) -> Told:
+    subscription_id = fields.reference(session, "subscription")
+    is_open = event_type is None and session.get("status") in ("open", "expired")
+    if event_type not in _SUBSCRIBING or is_open or subscription_id is None:
+        # Its naming is told all the same, so that the return page knows whose it is.
+        if event_type is None:
+            return SubscriptionNews(
+                subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
+                naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),
+                session_id=fields.own_id(session),
+                occurred_at=_known(occurred_at),
+            )
+        return Irrelevant("no subscription began")
+    return SubscriptionNews(
+        subscription_id=SubscriptionId(subscription_id),
+        naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),
+        session_id=fields.own_id(session),
+        occurred_at=_known(occurred_at),
+    )
+
+
+def _known(occurred_at: datetime | None) -> datetime:
+    if occurred_at is None:
+        raise UnreadableField("created is missing or no time")
+    return occurred_at
+
+
+def _mode(session: Object) -> PlanMode:
     for mode in PlanMode:
         if session.get("mode") == mode.value:
             return mode
-    raise _UnreadableField("mode is missing or unknown")
+    # Sessions before 2019-09 had no mode; a subscription named itself.
+    if session.get("mode") is None and "mode" not in session:
+        return PlanMode.SUBSCRIPTION if fields.reference(session, "subscription") else PlanMode.PAYMENT
+    raise UnreadableField("mode is unknown")
 
 
-def _status(session: Mapping[str, object], event_type: str | None) -> PaymentStatus:
+def _status(session: Object, event_type: str | None) -> PaymentStatus:
     if event_type in _STATUS_BY_EVENT:
         return _STATUS_BY_EVENT[event_type]
     status = session.get("payment_status")
@@ -101,84 +96,15 @@ def _status(session: Mapping[str, object], event_type: str | None) -> PaymentSta
         # A free order says `no_payment_required` even before, or without, the customer's confirming it.
         return PaymentStatus.UNPAID
     if event_type is not None and not isinstance(status, str):
-        raise _UnreadableField("payment_status is missing or no text")
+        raise UnreadableField("payment_status is missing or no text")
     return PaymentStatus.PAID if isinstance(status, str) and status in _PAID else PaymentStatus.UNPAID
 
 
-def _subtotal(session: Mapping[str, object]) -> Money:
+def _subtotal(session: Object) -> Money:
     # Adaptive Pricing before API 2025-03-31: the session is in the buyer's currency, the price in here.
     conversion = session.get("currency_conversion")
     if conversion is None:
-        return _money(session, "amount_subtotal", "currency")
-    if not isinstance(conversion, Mapping):
-        raise _UnreadableField("currency_conversion is no object")
-    return _money(conversion, "amount_subtotal", "source_currency", within="currency_conversion.")
-
-
-def _money(holder: Mapping[str, object], amount_key: str, currency_key: str, *, within: str = "") -> Money:
-    amount, currency = holder.get(amount_key), holder.get(currency_key)
-    if not isinstance(amount, int) or isinstance(amount, bool):
-        raise _UnreadableField(f"{within}{amount_key} is missing or no integer")
-    if not isinstance(currency, str):
-        raise _UnreadableField(f"{within}{currency_key} is missing or no text")
-    try:
-        return Money(amount=amount, currency=currency.lower())
-    except ValueError:
-        raise _UnreadableField(f"{within}{amount_key} in {currency_key} is no amount of money") from None
-
-
-def _terms(metadata: Mapping[str, object]) -> Terms | None:
-    text = _text(metadata, TERMS_KEY)
-    if text is None:
-        return None
-    matched = _TERMS.fullmatch(text)
-    if matched is None:
-        raise _UnreadableField(f"metadata.{TERMS_KEY} is malformed")
-    credits_, amount, currency = matched.groups()
-    try:
-        return Terms(credits=int(credits_), price=Money(amount=int(amount), currency=currency))
-    except ValueError:
-        raise _UnreadableField(f"metadata.{TERMS_KEY} is out of range") from None
-
-
-def _reference(session: Mapping[str, object], key: str) -> str | None:
-    value = session.get(key)
-    if not _is_present(value):
-        return None
-    found = identifier(value.get("id") if isinstance(value, Mapping) else value)
-    if found is None:
-        raise _UnreadableField(f"{key} is neither an id nor an object with one")
-    return found
-
-
-def _client_reference(session: Mapping[str, object]) -> str | None:
-    reference = session.get("client_reference_id")
-    if not isinstance(reference, str):
-        return None
-    try:
-        parse_user_id(reference)
-    except InvalidUserId:
-        return None
-    return reference
-
-
-def _metadata(session: Mapping[str, object]) -> Mapping[str, object]:
-    metadata = session.get("metadata")
-    if metadata is None or metadata == []:  # `[]` is how some languages write an empty object
-        return {}
-    if not isinstance(metadata, Mapping):
-        raise _UnreadableField("metadata is no object")
-    return metadata
-
-
-def _text(metadata: Mapping[str, object], key: str) -> str | None:
-    value = metadata.get(key)
-    if not _is_present(value):
-        return None
-    if not isinstance(value, str) or not _TEXT.fullmatch(value):
-        raise _UnreadableField(f"metadata.{key} is no text that can be kept")
-    return value
-
-
-def _is_present(value: object) -> bool:
-    return value is not None and not (isinstance(value, str) and not value.strip())
+        return fields.money(session, "amount_subtotal")
+    if not isinstance(conversion, dict):
+        raise UnreadableField("currency_conversion is no object")
+    return fields.money(conversion, "amount_subtotal", "source_currency", within="currency_conversion.")

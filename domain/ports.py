@@ -19,6 +19,7 @@ from domain.commits import (
     Settled,
     Snapshot,
 )
+from domain.deployment import SchemaFacts, WebhookEndpoint
 from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
 from domain.explanations import AccountRecord
 from domain.ledger import LedgerEntry
@@ -340,6 +341,26 @@ class History(Protocol):
 
     async def event(self, event_id: str) -> Delivery | None:
         """One event, or None where the provider has none of that id, or none any more."""
+        ...
+
+
+class Endpoints(Protocol):
+    """Where the provider delivers its events."""
+
+    async def endpoints(self) -> tuple[WebhookEndpoint, ...]:
+        """The addresses to which the provider delivers events.
+
+        :raises PaymentsUnavailable: if it could not be asked.
+        :raises PaymentsRefused: if the key may not ask.
+        """
+        ...
+
+
+class Schema(Protocol):
+    """How the ledger's schema is set up. Raises :class:`LedgerUnavailable`."""
+
+    async def schema(self) -> SchemaFacts:
+        """What the schema says of itself."""
         ...
 
 

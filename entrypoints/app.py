@@ -10,29 +10,32 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from entrypoints import metrics
-from entrypoints.accounts import list_transactions, read_quota
+from entrypoints.accounts import explain_account, list_transactions, read_quota
 from entrypoints.callers import caller_of, services_of
 from entrypoints.checkouts import follow_checkout, start_checkout
 from entrypoints.health import is_alive, is_ready
+from entrypoints.ops import ops_router
 from entrypoints.pages import page_handlers
 from entrypoints.plans import list_plans
 from entrypoints.problems import problems_plugin, unexpected
 from entrypoints.services import Services
+from entrypoints.settings import Settings
 from entrypoints.webhooks import receive_webhook
-from entrypoints.worker import run_forever
+from entrypoints.worker import run_worker
 
 MAX_BODY_BYTES = 64 * 1024
 """No request but a webhook has a larger body."""
 
 
-def create_app(open_services: AbstractAsyncContextManager[Services], *, with_worker: bool = True) -> Litestar:
+def create_app(open_services: AbstractAsyncContextManager[Services], settings: Settings) -> Litestar:
     """The application; it opens its services when it starts and closes them when it stops."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         async with open_services as services:
             app.state.services = services
-            worker = asyncio.create_task(run_forever(services.worker)) if with_worker else None
+            work = run_worker(services, reconcile_every=settings.reconcile_every) if settings.worker else None
+            worker = asyncio.create_task(work) if work is not None else None
             try:
                 yield
             finally:
@@ -47,6 +50,8 @@ def create_app(open_services: AbstractAsyncContextManager[Services], *, with_wor
             follow_checkout,
             read_quota,
             list_transactions,
+            explain_account,
+            ops_router,
             list_plans,
             is_alive,
             is_ready,

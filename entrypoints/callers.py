@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
@@ -18,7 +18,9 @@ def services_of(state: State) -> Services:
     return opened
 
 
-async def caller_of(request: Request[Any, Any, Any], services: NamedDependency[SkipValidation[Services]]) -> Caller:
+async def caller_of(
+    request: ASGIConnection[Any, Any, Any, Any], services: NamedDependency[SkipValidation[Services]]
+) -> Caller:
     """The caller, by the request's headers."""
     headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
     return await services.authenticator.authenticate(headers)

@@ -20,8 +20,12 @@ _TYPES: Mapping[str, type] = {
     "price": int,
     "currency": str,
     "mode": str,
+    "interval": str,
+    "rollover": bool,
     "expires_after_days": int,
 }
+_TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false"}
+_INTERVALS = ("day", "week", "month", "year")
 _REQUIRED = ("name", "credits", "price", "currency")
 _MAX_NAME = 250
 
@@ -77,15 +81,11 @@ def _problems(plan_id: str, table: object) -> list[str]:
     problems += [f"{key} is missing" for key in _REQUIRED if key not in table]
     problems += [f"{key} is not known" for key in table if key not in _TYPES]
     problems += [
-        f"{key} must be {'a whole number' if _TYPES[key] is int else 'text'}"
+        f"{key} must be {_TYPE_NAMES[_TYPES[key]]}"
         for key, value in table.items()
         if key in _TYPES and type(value) is not _TYPES[key]
     ]
-    mode = table.get("mode", "payment")
-    if mode == "subscription":
-        problems.append("this version sells one-time packs only: mode must be payment")
-    elif mode != "payment":
-        problems.append("mode must be payment")
+    problems += _mode_problems(table)
     if table.get("expires_after_days", 0) != 0:
         problems.append("this version's credits do not expire: expires_after_days must be 0")
     name = table.get("name")
@@ -94,11 +94,22 @@ def _problems(plan_id: str, table: object) -> list[str]:
     return problems
 
 
+def _mode_problems(table: Mapping[str, Any]) -> list[str]:
+    mode, interval = table.get("mode", "payment"), table.get("interval")
+    if mode == "subscription":
+        return [] if interval in _INTERVALS else [f"interval must be one of {', '.join(_INTERVALS)}"]
+    if mode != "payment":
+        return ["mode must be payment or subscription"]
+    return [f"{key} is for plans of mode subscription" for key in ("interval", "rollover") if key in table]
+
+
 def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
     return Plan(
         id=PlanId(plan_id),
         name=table["name"],
         terms=Terms(credits=table["credits"], price=Money(amount=table["price"], currency=table["currency"])),
         mode=PlanMode(table.get("mode", "payment")),
+        interval=table.get("interval"),
+        rollover=table.get("rollover", False),
         expires_after_days=table.get("expires_after_days", 0),
     )

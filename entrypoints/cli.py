@@ -1,43 +1,22 @@
-"""The command line: `credence serve`, `credence migrate`, `credence check`."""
+"""The command line: `credence serve`, `worker`, `migrate`, and the operator's commands."""
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import click
 import uvicorn
-from rich.console import Console
-from rich.table import Table
 
-from domain.commits import Inconsistency
-from domain.ports import LedgerUnavailable
 from entrypoints import composition, service_log
 from entrypoints.app import create_app
-from entrypoints.catalogue import InvalidCatalogue, load_catalogue
+from entrypoints.catalogue import load_catalogue
+from entrypoints.commands.audit import check, doctor, explain, sync
+from entrypoints.commands.inbox import claim, outbox, parked, replay
+from entrypoints.commands.reconcile import reconcile
+from entrypoints.commands.running import told_plainly
 from entrypoints.settings import Settings
-from entrypoints.settings_rules import InvalidSettings
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _told_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn what a person can mend into a message and exit code 1, never a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except (InvalidSettings, InvalidCatalogue, *composition.CANT_START) as error:
-            raise click.ClickException(str(error)) from error
-        except LedgerUnavailable as error:
-            raise click.ClickException(f"The ledger can't be reached: {error.cause}") from error
-
-    return run
+from entrypoints.worker import run_worker
 
 
 @click.group()
@@ -47,9 +26,9 @@ def main() -> None:
 
 
 @main.command()
-@_told_plainly
+@told_plainly
 def serve() -> None:
-    """Serve the HTTP API, and deliver the outbox beside it."""
+    """Serve the HTTP API, with the worker beside it unless CREDENCE_WORKER is false."""
     settings = Settings.from_environment(os.environ)
     catalogue = load_catalogue(settings.plans)
     service_log.configure()
@@ -58,7 +37,7 @@ def serve() -> None:
         signal.signal(number, lambda _number, _frame: sys.exit(0))
     with composition.storage(settings) as storage:
         _say_where(settings, storage, plans=len(catalogue.plans))
-        app = create_app(composition.services(settings, storage))
+        app = create_app(composition.services(settings, storage), settings)
         config = uvicorn.Config(
             app, host=settings.host, port=settings.port, log_config=None, access_log=False, lifespan="on"
         )
@@ -69,8 +48,27 @@ def serve() -> None:
 
 
 @main.command()
+@told_plainly
+def worker() -> None:
+    """Run the worker alone: outbox, parked events, reconciliation. Any number may run; Ctrl-C ends it."""
+    settings = Settings.from_environment(os.environ)
+    service_log.configure()
+
+    async def work(storage: composition.Storage) -> None:
+        async with composition.services(settings, storage) as services:
+            running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+            click.echo("The worker runs; Ctrl-C ends it.")
+            await asyncio.wait((running,))
+
+    with composition.storage(settings) as storage:
+        asyncio.run(work(storage))
+
+
+@main.command()
 @click.option("--database-url", envvar="SUPABASE_DB_URL", help="A Postgres address; default: SUPABASE_DB_URL.")
-@_told_plainly
+@told_plainly
 def migrate(database_url: str | None) -> None:
     """Apply the migrations that the database lacks; the Supabase CLI's `db push` does the same."""
     if not database_url:
@@ -83,36 +81,8 @@ def migrate(database_url: str | None) -> None:
     click.echo("The database is up to date.")
 
 
-@main.command()
-@_told_plainly
-def check() -> None:
-    """Check the ledger against itself; exits 1 and names accounts and entries when anything disagrees."""
-    settings = Settings.from_environment(os.environ)
-    with composition.storage(settings) as storage:
-        found = asyncio.run(_inconsistencies(settings, storage))
-    if not found:
-        click.echo("The ledger is consistent.")
-        return
-    Console().print(_table_of(found))
-    sys.exit(1)
-
-
-async def _inconsistencies(settings: Settings, storage: composition.Storage) -> tuple[Inconsistency, ...]:
-    async with composition.ledger(settings, storage.postgres_url) as ledger:
-        return await ledger.inconsistencies()
-
-
-def _table_of(found: tuple[Inconsistency, ...]) -> Table:
-    table = Table("account", "problem", "entry", "version", "expected", "actual", title="The ledger disagrees")
-    for row in found:
-        table.add_row(
-            row.user_id,
-            row.problem,
-            *("" if value is None else str(value) for value in (row.entry_id, row.version)),
-            row.expected or "",
-            row.actual or "",
-        )
-    return table
+for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain, doctor):
+    main.add_command(_command)
 
 
 def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) -> None:
@@ -129,4 +99,6 @@ def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) 
         click.echo("Cache: the Redis that is configured.")
     if settings.trust_user_headers:
         click.echo("Users: the x-user-id header is believed as it comes. For development only.")
+    if not settings.worker:
+        click.echo("Worker: not here; run `credence worker` beside it.")
     click.echo("Ready for requests in a moment; Ctrl-C ends it.")

@@ -16,15 +16,25 @@ from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.redis_session_markers import RedisSessionMarkers
 from adapters.sql_ledger import SqlLedger
 from adapters.stripe_checkout import StripeCheckouts
+from adapters.stripe_client import StripeConnection
+from adapters.stripe_deployment import StripeDeployment
+from adapters.stripe_events import CONCERNING
+from adapters.stripe_history import StripeHistory
+from adapters.stripe_invoice_sender import StripeInvoices
+from adapters.stripe_lookup import ANSWER_SECONDS, StripeLookup
 from adapters.stripe_webhooks import StripeWebhooks
 from adapters.supabase_rpc import SupabaseRpc
 from adapters.system_clock import SystemClock
+from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.decide_again import InboxDesk
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
+from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from entrypoints.auth import Authenticator
 from entrypoints.catalogue import load_catalogue
+from entrypoints.doctor import Doctor
 from entrypoints.services import Services
 from entrypoints.settings import Settings
 
@@ -83,41 +93,58 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
     """Everything that one process needs to serve."""
     clock = SystemClock()
     catalogue = load_catalogue(settings.plans)
-    checkouts = StripeCheckouts(
-        api_key=settings.stripe_secret_key,
-        api_base=settings.stripe_api_base,
-        success_url=settings.success_url,
-        cancel_url=settings.cancel_url,
-    )
+    key, base = settings.stripe_secret_key, settings.stripe_api_base
+    stripe = StripeConnection(api_key=key, api_base=base)
+    hasty_stripe = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
     async with (
         ledger(settings, storage.postgres_url) as sql_ledger,
         contextlib.aclosing(connect(storage.redis_url)) as redis,
-        contextlib.aclosing(checkouts),
+        contextlib.aclosing(stripe),
+        contextlib.aclosing(hasty_stripe),
     ):
         cache = RedisQuotaCache(redis)
         markers = RedisSessionMarkers(redis)
+        deliveries = StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=clock)
+        history = StripeHistory(stripe, livemode=settings.livemode)
+        auditor = CacheAuditor(audit=sql_ledger, cache=cache)
         recorder = PaymentRecorder(
             ledger=sql_ledger,
             cache=cache,
             markers=markers,
+            payments=StripeLookup(hasty_stripe),
             catalogue=catalogue,
             livemode=settings.livemode,
         )
         yield Services(
             authenticator=Authenticator.from_settings(settings),
-            deliveries=StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=clock),
+            deliveries=deliveries,
             recorder=recorder,
             desk=CheckoutDesk(
-                checkouts=checkouts,
+                checkouts=StripeCheckouts(stripe, success_url=settings.success_url, cancel_url=settings.cancel_url),
                 accounts=sql_ledger,
                 ledger=sql_ledger,
                 markers=markers,
                 catalogue=catalogue,
                 recorder=recorder,
             ),
-            reader=AccountReader(accounts=sql_ledger, cache=cache),
-            worker=OutboxWorker(outbox=sql_ledger, accounts=sql_ledger, cache=cache),
+            reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),
+            worker=OutboxWorker(outbox=sql_ledger, accounts=sql_ledger, cache=cache, invoices=StripeInvoices(stripe)),
+            inbox_desk=InboxDesk(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
+            reconciler=Reconciler(history=history, inbox=sql_ledger, recorder=recorder),
+            auditor=auditor,
+            doctor=Doctor(
+                settings=settings,
+                provider=StripeDeployment(stripe),
+                database=sql_ledger,
+                auditor=auditor,
+                backlogs=sql_ledger,
+                wanted_events=CONCERNING,
+                wanted_migrations=migrations.versions(),
+            ),
             ledger=sql_ledger,
+            inbox=sql_ledger,
+            outbox=sql_ledger,
+            backlogs=sql_ledger,
             audit=sql_ledger,
             cache=cache,
             clock=clock,

@@ -1,8 +1,9 @@
 """What is counted of deliveries, beside Litestar's own HTTP metrics, at `/metrics`."""
 
 from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
+from domain.commits import Backlog
 from domain.usecases.record_payment import Recorded
 
 _recorded = Counter(
@@ -19,6 +20,17 @@ _refused = Counter(
     "credence_webhook_refusals_total",
     "Webhook deliveries that were refused, answered 400.",
     ["kind"],
+)
+
+_waiting = Gauge(
+    "credence_waiting_events",
+    "Events of the inbox that wait now, by what became of them so far, and why; counted by the worker.",
+    ["status", "reason"],
+)
+_messages = Gauge(
+    "credence_outbox_messages",
+    "Messages of the outbox that are to be delivered, and those that were given up; counted by the worker.",
+    ["state"],
 )
 
 
@@ -41,6 +53,15 @@ def failed_delivery(event_type: str) -> None:
 def refused_delivery(kind: str) -> None:
     """Count a delivery that was refused."""
     _refused.labels(kind).inc()
+
+
+def show_backlog(backlog: Backlog) -> None:
+    """Show how much waits now."""
+    _waiting.clear()
+    for (status, reason), count in backlog.events.items():
+        _waiting.labels(status, reason).set(count)
+    _messages.labels("due").set(backlog.messages_due)
+    _messages.labels("failed").set(backlog.messages_failed)
 
 
 class MetricsController(PrometheusController):

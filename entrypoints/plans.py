@@ -10,7 +10,7 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class PlanOnSale:
-    """A plan; `price` is in minor units of `currency`."""
+    """A plan; `price` is in minor units of `currency`, paid once or each `interval`."""
 
     id: str
     name: str
@@ -18,6 +18,7 @@ class PlanOnSale:
     price: int
     currency: str
     mode: str
+    interval: str | None
 
 
 @attrs.frozen
@@ -39,6 +40,7 @@ async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> Pla
                 price=plan.terms.price.amount,
                 currency=plan.terms.price.currency,
                 mode=plan.mode,
+                interval=plan.interval,
             )
             for plan in services.catalogue.plans.values()
         )

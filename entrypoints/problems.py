@@ -13,8 +13,9 @@ from litestar.plugins.problem_details import (
 )
 
 from domain.accounts import InvalidUserId
-from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
+from domain.ports import CacheUnavailable, InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
 from domain.usecases.check_out import UnknownPlan, UnknownSession
+from domain.usecases.decide_again import NotClaimable, UnknownEvent
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from entrypoints.auth import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
@@ -34,7 +35,7 @@ def problem(status: HTTPStatus, kind: str, detail: str) -> ProblemDetailsExcepti
     )
 
 
-def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911 - one line for each refusal
+def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR0912 - one line for each refusal
     match error:
         case InvalidSignature(reason):
             return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", f"The signature is refused: {reason}.")
@@ -58,6 +59,14 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911 - one l
             return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is on sale; GET /plans lists them.")
         case UnknownSession():
             return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
+        case UnknownEvent():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event.")
+        case NotClaimable(_, status):
+            detail = f"The event is {status}, or about no sale; GET /ops/parked lists what can be claimed."
+            return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
+        case CacheUnavailable():
+            detail = "Redis could not be reached; the ledger is not concerned. Please try again."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "cache-unavailable", detail)
         case PaymentsUnavailable():
             return problem(
                 HTTPStatus.BAD_GATEWAY, "payments-unavailable", "Stripe could not be asked; please try again."
@@ -80,6 +89,9 @@ _REFUSALS: tuple[type[Exception], ...] = (
     UnknownUser,
     UnknownPlan,
     UnknownSession,
+    UnknownEvent,
+    NotClaimable,
+    CacheUnavailable,
     PaymentsUnavailable,
     AuthUnavailable,
     LedgerUnavailable,

@@ -3,12 +3,16 @@
 import attrs
 
 from domain.plans import Catalogue
-from domain.ports import Audit, Clock, Deliveries, Ledger, QuotaCache
+from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache
+from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.decide_again import InboxDesk
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
+from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from entrypoints.auth import Authenticator
+from entrypoints.doctor import Doctor
 
 
 @attrs.frozen(kw_only=True)
@@ -21,7 +25,14 @@ class Services:
     desk: CheckoutDesk
     reader: AccountReader
     worker: OutboxWorker
+    inbox_desk: InboxDesk
+    reconciler: Reconciler
+    auditor: CacheAuditor
+    doctor: Doctor
     ledger: Ledger
+    inbox: Inbox
+    outbox: Outbox
+    backlogs: Backlogs
     audit: Audit
     cache: QuotaCache
     clock: Clock

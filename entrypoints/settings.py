@@ -1,6 +1,7 @@
 """The settings: one frozen value from the environment, refused whole with everything that is wrong in it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,6 +95,17 @@ class Settings:
         default="true there, false elsewhere",
     )
 
+    worker: bool = _setting(
+        "CREDENCE_WORKER",
+        told="Run the worker inside `credence serve`; false where `credence worker` runs beside it.",
+        default="true",
+    )
+    reconcile_minutes: int = _setting(
+        "CREDENCE_RECONCILE_MINUTES",
+        told="Minutes between the worker's reconciliations of the last three days; 0: never.",
+        default="60",
+    )
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """The settings of an environment; an empty variable counts as one that is not set.
@@ -129,6 +141,8 @@ class Settings:
             operator_key=read.text("CREDENCE_OPERATOR_KEY"),
             gateway_secret=read.text("CREDENCE_GATEWAY_SECRET"),
             trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
+            worker=read.flag("CREDENCE_WORKER", True),
+            reconcile_minutes=read.minutes("CREDENCE_RECONCILE_MINUTES", 60),
         )
         problems = (*read.problems, *unknown_names(environ, names), *problems_of(settings))
         if problems:
@@ -139,6 +153,11 @@ class Settings:
     def livemode(self) -> bool:
         """Whether the key moves real money."""
         return self.stripe_secret_key.startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def reconcile_every(self) -> timedelta | None:
+        """The pause between reconciliations; None where there are none."""
+        return timedelta(minutes=self.reconcile_minutes) if self.reconcile_minutes else None
 
     @property
     def embedded_storage(self) -> bool:

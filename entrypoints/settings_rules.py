@@ -17,6 +17,7 @@ MIN_SECRET = 20
 MIN_JWT_SECRET = 32
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _MAX_PORT = 65535
+_WEEK_MINUTES = 7 * 24 * 60
 
 
 @attrs.frozen
@@ -65,6 +66,14 @@ class Reader:
         if value.isascii() and value.isdecimal() and 0 < int(value[:6]) <= _MAX_PORT:
             return int(value)
         self.problems.append(f"{name} must be a number between 1 and {_MAX_PORT}")
+        return default
+
+    def minutes(self, name: str, default: int) -> int:
+        """A number of minutes, a week's at most."""
+        value = self.text(name) or str(default)
+        if value.isascii() and value.isdecimal() and int(value[:6]) <= _WEEK_MINUTES:
+            return int(value)
+        self.problems.append(f"{name} must be a number of minutes between 0 and {_WEEK_MINUTES}")
         return default
 
     def flag(self, name: str, default: bool) -> bool:

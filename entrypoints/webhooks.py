@@ -53,16 +53,20 @@ async def _recorded(services: Services, delivery: Delivery) -> Recorded:
 
 def _tell(event: InboxEvent, recorded: Recorded) -> None:
     fields = {**_fields(event), "status": recorded.status, "reason": recorded.reason}
+    session, user = recorded.session_id or event.session_id, recorded.user_id
     match recorded.status:
-        case EventStatus.APPLIED:
-            session, user = recorded.session_id, recorded.user_id
+        case EventStatus.APPLIED if session is not None:
             log.info("Successfully processed session %s for user %s", session, user, extra=fields)
-        case EventStatus.NOTHING_NEW:
-            log.info("Session %s already processed, skipping", recorded.session_id, extra=fields)
+        case EventStatus.APPLIED:
+            log.info("Applied %s to %s for user %s", event.type, recorded.purchase_id, user, extra=fields)
+        case EventStatus.NOTHING_NEW if session is not None:
+            log.info("Session %s already processed, skipping", session, extra=fields)
         case EventStatus.PARKED:
             log.warning("Parked %s: %s", event.type, recorded.reason, extra=fields)
-        case _:
+        case EventStatus.IGNORED:
             log.info("Ignored %s: %s", event.type, recorded.reason, extra=fields)
+        case status:
+            log.info("Event %s of type %s: %s", event.id, event.type, status, extra=fields)
 
 
 def _fields(event: InboxEvent) -> dict[str, str | None]:

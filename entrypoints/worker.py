@@ -1,28 +1,95 @@
-"""The worker: delivers the outbox for as long as the service runs."""
+"""The worker: delivers the outbox, decides again about what waits, and reconciles, for as long as it runs.
+
+Any number may run: each piece of work is claimed by one, and may be done twice without harm.
+"""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
-from domain.ports import LedgerUnavailable
-from domain.usecases.deliver_messages import BATCH, OutboxWorker
+from domain.commits import EventStatus
+from domain.ports import LedgerUnavailable, PaymentsUnavailable
+from domain.usecases import decide_again, deliver_messages
+from domain.usecases.decide_again import Handled
+from domain.usecases.reconcile import Reconciliation
+from entrypoints import metrics
+from entrypoints.services import Services
 
 IDLE_SECONDS = 1.0
+WAITING_SECONDS = 5.0
+COUNTING_SECONDS = 15.0
 MAX_BACKOFF_SECONDS = 30.0
+OVERLAP = timedelta(days=3)
+"""How far back each reconciliation looks: as long as Stripe tries to deliver."""
 
 log = logging.getLogger("credence.worker")
 
+Work = Callable[[], Awaitable[bool]]
+"""Does a piece; True if there is more to do at once."""
 
-async def run_forever(worker: OutboxWorker) -> None:
-    """Deliver until cancelled; a ledger that is away is asked again, less and less often."""
-    pause = IDLE_SECONDS
+
+async def run_worker(services: Services, *, reconcile_every: timedelta | None) -> None:
+    """Work until cancelled; what is away is asked again, less and less often."""
+
+    async def deliver() -> bool:
+        return await services.worker.run_once() == deliver_messages.BATCH
+
+    async def decide() -> bool:
+        handled = await services.inbox_desk.run_once()
+        for one in handled:
+            _tell(one)
+        return len(handled) == decide_again.BATCH
+
+    async def count() -> bool:
+        metrics.show_backlog(await services.backlogs.backlog())
+        return False
+
+    async def reconcile() -> bool:
+        done = await services.reconciler.run(services.clock.now() - OVERLAP)
+        _tell_reconciled(done)
+        return False
+
+    loops = [
+        _repeat("outbox", deliver, IDLE_SECONDS),
+        _repeat("inbox", decide, WAITING_SECONDS),
+        _repeat("backlog", count, COUNTING_SECONDS),
+    ]
+    if reconcile_every is not None:
+        loops.append(_repeat("reconciliation", reconcile, reconcile_every.total_seconds(), at_once=False))
+    async with asyncio.TaskGroup() as group:
+        for loop in loops:
+            group.create_task(loop)
+
+
+async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -> None:
+    pause = idle
+    if not at_once:
+        await asyncio.sleep(pause)
     while True:
         try:
-            claimed = await worker.run_once()
-            pause = 0.0 if claimed == BATCH else IDLE_SECONDS
-        except LedgerUnavailable as unavailable:
-            pause = min(max(pause, IDLE_SECONDS) * 2, MAX_BACKOFF_SECONDS)
-            log.warning("The outbox waits: %s", unavailable.cause)
+            pause = 0.0 if await work() else idle
+        except (LedgerUnavailable, PaymentsUnavailable) as unavailable:
+            pause = max(idle, min(max(pause, IDLE_SECONDS) * 2, MAX_BACKOFF_SECONDS))
+            log.warning("The %s waits: %s", name, unavailable.cause)
         except Exception:
-            pause = MAX_BACKOFF_SECONDS
-            log.exception("The outbox waits")
+            pause = max(idle, MAX_BACKOFF_SECONDS)
+            log.exception("The %s waits", name)
         await asyncio.sleep(pause)
+
+
+def _tell(handled: Handled) -> None:
+    event, recorded = handled.event, handled.recorded
+    fields = {"event_id": event.id, "event_type": event.type, "status": recorded.status, "reason": recorded.reason}
+    if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:
+        log.info("Successfully processed session %s for user %s", recorded.session_id, recorded.user_id, extra=fields)
+    elif recorded.status.is_final:
+        log.info("Event %s is %s after all", event.id, recorded.status, extra=fields)
+    else:
+        log.info("Event %s still waits: %s", event.id, recorded.reason, extra=fields)
+
+
+def _tell_reconciled(done: Reconciliation) -> None:
+    log.info("Compared %s events and %s objects; %s were missing", done.events, done.objects, len(done.found))
+    for found in done.found:
+        log.warning("%s %s had not arrived: %s", found.kind, found.id, found.status, extra={"reason": found.reason})

@@ -1,0 +1,86 @@
+"""How we speak to Stripe's API: one client a purpose, its patience, and its errors as the domain's."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+import stripe
+
+from domain.ports import PaymentsRefused, PaymentsUnavailable
+
+ANSWER_SECONDS = 15
+RETRIES = 2
+PAGE = 100
+
+Lister = Callable[[Any], Coroutine[Any, Any, Any]]
+"""A `list_async` of the stripe package."""
+
+
+class StripeConnection:
+    """A client and its connections; `api_base` is another address than Stripe's, for tests."""
+
+    def __init__(
+        self, *, api_key: str, api_base: str | None = None, seconds: float = ANSWER_SECONDS, retries: int = RETRIES
+    ) -> None:
+        self._http = stripe.HTTPXClient(timeout=seconds, allow_sync_methods=False)
+        self.client = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": api_base} if api_base else {},
+            http_client=self._http,
+            max_network_retries=retries,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # stripe leaves it untyped
+
+
+async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """Every object of a list, page by page, newest first.
+
+    :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+    """
+    cursor: dict[str, str] = {}
+    while True:
+        with translated():
+            answer = await lister({"limit": PAGE, **parameters, **cursor})
+            found = [plain(item) for item in answer.data]
+        for item in found:
+            yield item
+        if not answer.has_more or not found:
+            return
+        cursor = {"starting_after": str(found[-1].get("id"))}
+
+
+def plain(answer: object) -> dict[str, Any]:
+    """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
+    return answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
+
+
+@contextlib.contextmanager
+def translated(*, refusals: bool = False) -> Iterator[None]:
+    """Turn the library's errors into :class:`PaymentsUnavailable`, or, for requests refused for good and where
+    `refusals` are wanted, into :class:`PaymentsRefused`."""
+    try:
+        yield
+    except stripe.AuthenticationError as error:
+        raise PaymentsUnavailable("Stripe refuses STRIPE_SECRET_KEY") from error
+    except (stripe.InvalidRequestError, stripe.PermissionError) as error:
+        if refusals:
+            raise PaymentsRefused(_cause(error)) from error
+        raise PaymentsUnavailable(_cause(error)) from error
+    except stripe.StripeError as error:
+        raise PaymentsUnavailable(_cause(error)) from error
+    except (AttributeError, UnicodeError) as error:
+        # The library trips over errors and bodies in a shape that is not Stripe's: something else answered.
+        raise PaymentsUnavailable("the answer is not Stripe's") from error
+
+
+def is_missing(error: stripe.InvalidRequestError) -> bool:
+    """Whether Stripe has no such object."""
+    return error.code == "resource_missing"
+
+
+def _cause(error: stripe.StripeError) -> str:
+    told = [text for text in (error.code, error.request_id) if text]
+    return f"{type(error).__name__} ({', '.join([str(error.http_status or 'no answer'), *told])})"

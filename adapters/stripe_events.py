@@ -1,0 +1,60 @@
+"""Which of Stripe's events concern credits, and what each tells."""
+
+from datetime import datetime
+
+from adapters.stripe_fields import Object, UnreadableField
+from adapters.stripe_invoices import INVOICE_EVENTS, told_by_invoice
+from adapters.stripe_payments import (
+    CHARGE_EVENTS,
+    DISPUTE_EVENTS,
+    INVOICE_PAYMENT_EVENTS,
+    REFUND_EVENTS,
+    told_by_charge,
+    told_by_dispute,
+    told_by_invoice_payment,
+    told_by_refund,
+)
+from adapters.stripe_sales import SALE_EVENTS, told_by_session
+from adapters.stripe_subscriptions import SUBSCRIPTION_EVENTS, told_by_subscription
+from domain.events import Irrelevant, Told, Unreadable
+
+CONCERNING = (
+    SALE_EVENTS
+    | INVOICE_EVENTS
+    | INVOICE_PAYMENT_EVENTS
+    | CHARGE_EVENTS
+    | REFUND_EVENTS
+    | DISPUTE_EVENTS
+    | SUBSCRIPTION_EVENTS
+)
+"""Every event type that is used; an endpoint should get them all."""
+
+
+def told_by(event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False) -> Told:
+    """What an event tells by its object; whatever the object's shape, nothing is raised.
+
+    `retrieved` is for an object that came by the API, in the place of an event that was never made.
+    """
+    try:
+        return _told(event_type, about, created, retrieved=retrieved)
+    except UnreadableField as unreadable:
+        return Unreadable(unreadable.reason)
+
+
+def _told(event_type: str, about: Object, created: datetime | None, *, retrieved: bool) -> Told:  # noqa: PLR0911 - one line for each kind of object
+    known_type = None if retrieved else event_type
+    if event_type in SALE_EVENTS:
+        return told_by_session(about, created, event_type=known_type)
+    if event_type in INVOICE_EVENTS:
+        return told_by_invoice(about)
+    if event_type in INVOICE_PAYMENT_EVENTS:
+        return told_by_invoice_payment(about)
+    if event_type in CHARGE_EVENTS:
+        return told_by_charge(about)
+    if event_type in REFUND_EVENTS:
+        return told_by_refund(about, event_type=known_type)
+    if event_type in DISPUTE_EVENTS:
+        return told_by_dispute(about, created, event_type=known_type)
+    if event_type in SUBSCRIPTION_EVENTS:
+        return told_by_subscription(about, created, event_type=known_type)
+    return Irrelevant(f"event type {event_type} is not used")

@@ -1,0 +1,104 @@
+"""What Stripe remembers: its events, and the objects that they told of."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stripe
+
+from adapters.stripe_client import StripeConnection, is_missing, pages, plain, translated
+from adapters.stripe_envelopes import RECONCILED, delivery_of
+from adapters.stripe_events import CONCERNING
+from domain.events import Delivery
+from domain.ports import Found, InvalidBody
+
+TYPES_AT_ONCE = 20
+
+LOOKBACK = {
+    "sessions": timedelta(days=7),
+    "invoices": timedelta(days=7),
+    "refunds": timedelta(days=30),
+    "disputes": timedelta(days=120),
+}
+"""Objects change long after they are made: a transfer arrives, a refund fails, a dispute is won."""
+
+
+class StripeHistory:
+    """Implements the port History."""
+
+    def __init__(self, connection: StripeConnection, *, livemode: bool) -> None:
+        self._v1 = connection.client.v1
+        self._livemode = livemode
+
+    async def events(self, since: datetime) -> AsyncIterator[Delivery]:
+        """Every event that concerns us and was made since then; Stripe keeps them for 30 days.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        for types in _chunks(sorted(CONCERNING)):
+            parameters = {"types": types, "created": {"gte": int(since.timestamp())}}
+            async for event in pages(self._v1.events.list_async, parameters):
+                delivery = _delivery(event)
+                if delivery is not None:
+                    yield delivery
+
+    async def objects(self, since: datetime) -> AsyncIterator[Found]:
+        """Every paid session, paid invoice, refund and dispute that may have changed since then, as it is now.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        v1 = self._v1
+        listed: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
+            ("sessions", "checkout.session.completed", v1.checkout.sessions.list_async, {"status": "complete"}),
+            ("invoices", "invoice.paid", v1.invoices.list_async, {"status": "paid"}),
+            ("refunds", "refund.updated", v1.refunds.list_async, {}),
+            ("disputes", "charge.dispute.updated", v1.disputes.list_async, {}),
+        )
+        for kind, event_type, lister, filters in listed:
+            # The state is at least as new as the moment before it is asked for.
+            asked_at = int(datetime.now(UTC).timestamp())
+            created = {"gte": int((since - LOOKBACK[kind]).timestamp())}
+            async for item in pages(lister, {**filters, "created": created}):
+                found = self._found(item, event_type, asked_at)
+                if found is not None:
+                    yield found
+
+    async def event(self, event_id: str) -> Delivery | None:
+        """One event, or None where Stripe has none of that id, or none any more.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        with translated():
+            try:
+                answer = await self._v1.events.retrieve_async(event_id)
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return None
+                raise
+        return _delivery(plain(answer))
+
+    def _found(self, item: dict[str, Any], event_type: str, asked_at: int) -> Found | None:
+        object_id = str(item.get("id"))
+        envelope = {
+            "id": f"reconciled_{object_id}",
+            "object": "event",
+            "type": event_type,
+            "created": asked_at,
+            "livemode": self._livemode,
+            "data": {"object": item},
+            RECONCILED: True,
+        }
+        delivery = _delivery(envelope)
+        return Found(object_id=object_id, kind=str(item.get("object")), delivery=delivery) if delivery else None
+
+
+def _chunks(types: list[str]) -> list[list[str]]:
+    return [types[start : start + TYPES_AT_ONCE] for start in range(0, len(types), TYPES_AT_ONCE)]
+
+
+def _delivery(event: dict[str, Any]) -> Delivery | None:
+    try:
+        return delivery_of(json.dumps(event, default=str))
+    except InvalidBody:
+        return None

@@ -1,0 +1,102 @@
+"""A paid Stripe invoice, in any API version since 2017: a period of a subscription, or the paper of a one-time sale."""
+
+from datetime import datetime
+
+from adapters import stripe_fields as fields
+from adapters.stripe_fields import Object, UnreadableField
+from adapters.stripe_payments import links_to, payment_of
+from domain.events import Irrelevant, Naming, PaymentNews, Sale, Told
+from domain.money import Money
+from domain.plans import PlanMode
+from domain.purchases import PaymentReported, PaymentStatus, PurchaseId
+from domain.subscriptions import SubscriptionId
+
+INVOICE_EVENTS = frozenset({"invoice.paid", "invoice.payment_succeeded"})
+
+_PERIODS = frozenset({"subscription", "subscription_create", "subscription_cycle", "subscription_update"})
+"""The reasons of invoices that may be for a period; `subscription` is older than the others."""
+
+
+def told_by_invoice(invoice: Object) -> Told:
+    """What an `invoice` object tells.
+
+    :raises UnreadableField: if it is in a shape that can't be read.
+    """
+    if invoice.get("status") != "paid" and invoice.get("paid") is not True:
+        return Irrelevant("the invoice is not paid")
+    reason, subscription_id = invoice.get("billing_reason"), _subscription(invoice)
+    if subscription_id is not None and (reason is None or reason in _PERIODS):
+        return _period(invoice, SubscriptionId(subscription_id))
+    related = _related(invoice)
+    if len(links_to(related)) == 1:
+        return Irrelevant("the invoice names no payment")
+    ours = fields.is_ours(fields.metadata(invoice)) or None
+    known = related["payment_intent"] or related["charge"] or fields.own_id(invoice)
+    return PaymentNews(purchase_id=PurchaseId(known), links=links_to(related), ours=ours)
+
+
+def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
+    total = fields.amount(invoice, "total", signed=True)
+    if total <= 0:
+        return Irrelevant("a zero invoice grants nothing")
+    lines = [line for line in fields.items(invoice, "lines") if _is_period(line)]
+    code = fields.currency(invoice)
+    asked = sum(fields.amount(line, "amount", signed=True) for line in lines)
+    if asked <= 0:
+        return Irrelevant("prorations and trials grant nothing")
+    # Nothing is paid by card where the customer's balance, or money outside of Stripe, covers it.
+    paid = invoice.get("amount_paid")
+    return Sale(
+        purchase_id=PurchaseId(fields.own_id(invoice)),
+        links=links_to(_related(invoice)),
+        mode=PlanMode.SUBSCRIPTION,
+        facts=(PaymentReported(PaymentStatus.PAID),),
+        subtotal=Money(amount=asked, currency=code),
+        paid=Money(amount=fields.amount(invoice, "amount_paid") if paid else total, currency=code),
+        naming=_naming(invoice, lines),
+        subscription_id=subscription_id,
+        period_ends_at=max((end for line in lines if (end := _end(line)) is not None), default=None),
+    )
+
+
+def _subscription(invoice: Object) -> str | None:
+    details = fields.expanded(fields.expanded(invoice, "parent"), "subscription_details")
+    return fields.reference(details, "subscription") or fields.reference(invoice, "subscription")
+
+
+def _related(invoice: Object) -> dict[str, str | None]:
+    related = {
+        "invoice": fields.own_id(invoice),
+        "payment_intent": fields.reference(invoice, "payment_intent"),
+        "charge": fields.reference(invoice, "charge"),
+    }
+    for payment in fields.items(invoice, "payments"):
+        if payment.get("status") in (None, "paid"):
+            related |= {kind: id_ for kind, id_ in payment_of(payment).items() if id_}
+    return related
+
+
+def _is_period(line: Object) -> bool:
+    item = fields.expanded(fields.expanded(line, "parent"), "subscription_item_details")
+    if item:
+        return item.get("proration") is not True
+    return line.get("type") == "subscription" and line.get("proration") is not True
+
+
+def _end(line: Object) -> datetime | None:
+    return fields.moment(fields.expanded(line, "period").get("end"))
+
+
+def _naming(invoice: Object, lines: list[Object]) -> Naming:
+    told = (
+        fields.metadata(fields.expanded(fields.expanded(invoice, "parent"), "subscription_details")),
+        fields.metadata(fields.expanded(invoice, "subscription_details")),
+        *(fields.metadata(line) for line in lines),
+        fields.metadata(fields.expanded(invoice, "subscription")),
+        fields.metadata(invoice),
+    )
+    ours = next((one for one in told if fields.is_ours(one)), None)
+    return fields.naming(ours) if ours is not None else Naming()
+
+
+__all__ = ["INVOICE_EVENTS", "UnreadableField", "told_by_invoice"]

@@ -1,0 +1,129 @@
+"""Stripe asked once about a payment or a subscription, where an event does not say enough."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import stripe
+
+from adapters import stripe_fields as fields
+from adapters.stripe_client import StripeConnection, is_missing, plain, translated
+from adapters.stripe_fields import UnreadableField
+from adapters.stripe_invoices import told_by_invoice
+from adapters.stripe_sales import told_by_session
+from adapters.stripe_subscriptions import told_by_subscription
+from domain.events import Irrelevant, PaymentNews, SubscriptionNews
+from domain.ports import PaymentsUnavailable
+from domain.purchases import Link
+from domain.subscriptions import SubscriptionId
+
+ANSWER_SECONDS = 5
+"""Stripe waits for our own answer meanwhile."""
+
+
+@attrs.define
+class _Known:
+    """What was found out so far."""
+
+    links: set[Link]
+    found: bool = False
+    ours: bool = False
+
+    def add(self, kind: str, id_: str | None) -> None:
+        if id_ is not None:
+            self.links.add(Link(f"{kind}:{id_}"))
+
+    def ids(self, kind: str) -> list[str]:
+        return sorted(link.partition(":")[2] for link in self.links if link.startswith(f"{kind}:"))
+
+
+class StripeLookup:
+    """Implements the port Payments."""
+
+    def __init__(self, connection: StripeConnection) -> None:
+        self._v1 = connection.client.v1
+
+    async def look_up(self, news: PaymentNews) -> PaymentNews:
+        """The news with every link that Stripe knows, and whether the payment is ours.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        known = _Known(set(news.links))
+        try:
+            for charge_id in known.ids("charge"):
+                self._charge(known, await self._retrieve(self._v1.charges.retrieve_async, charge_id))
+            for intent_id in known.ids("payment_intent"):
+                await self._intent(known, intent_id)
+            for invoice_id in known.ids("invoice"):
+                await self._invoice(known, invoice_id)
+        except UnreadableField as unreadable:
+            raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
+        if not known.found:
+            return news
+        return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
+
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+        """The subscription as it is now, or None where there is none.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        now = datetime.now(UTC).replace(microsecond=0)
+        found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
+        if not found:
+            return None
+        try:
+            told = told_by_subscription(found, now)
+        except UnreadableField as unreadable:
+            raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
+        return told if isinstance(told, SubscriptionNews) else None
+
+    def _charge(self, known: _Known, charge: Mapping[str, Any]) -> None:
+        known.found |= bool(charge)
+        known.ours |= fields.is_ours(fields.metadata(charge))
+        for kind in ("payment_intent", "invoice"):
+            known.add(kind, fields.reference(charge, kind))
+
+    async def _intent(self, known: _Known, intent_id: str) -> None:
+        intent = await self._retrieve(self._v1.payment_intents.retrieve_async, intent_id)
+        if not intent:
+            return
+        known.found = True
+        known.ours |= fields.is_ours(fields.metadata(intent))
+        known.add("charge", fields.reference(intent, "latest_charge"))
+        known.add("invoice", fields.reference(intent, "invoice"))
+        with translated():
+            sessions = await self._v1.checkout.sessions.list_async({"payment_intent": intent_id, "limit": 1})
+            payments = await self._v1.invoice_payments.list_async(
+                {"payment": {"type": "payment_intent", "payment_intent": intent_id}, "limit": 10}
+            )
+        for session in map(plain, sessions.data):
+            known.add("session", fields.reference(session, "id"))
+            known.add("invoice", fields.reference(session, "invoice"))
+            known.ours |= not isinstance(told_by_session(session, datetime.now(UTC)), Irrelevant)
+        for payment in map(plain, payments.data):
+            known.add("invoice", fields.reference(payment, "invoice"))
+
+    async def _invoice(self, known: _Known, invoice_id: str) -> None:
+        invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id)
+        if not invoice:
+            return
+        known.found = True
+        known.ours |= fields.is_ours(fields.metadata(invoice))
+        told = told_by_invoice(invoice)
+        naming = getattr(told, "naming", None)
+        subscription_id = getattr(told, "subscription_id", None)
+        known.ours |= naming is not None and not naming.names_nobody
+        if naming is not None and naming.names_nobody and subscription_id is not None:
+            subscription = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
+            known.ours |= fields.is_ours(fields.metadata(subscription))
+
+    async def _retrieve(self, retrieve: Any, id_: str) -> Mapping[str, Any]:
+        """The object, empty where Stripe has none of that id."""
+        with translated():
+            try:
+                return plain(await retrieve(id_))
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return {}
+                raise

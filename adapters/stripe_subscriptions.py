@@ -1,0 +1,47 @@
+"""How a Stripe subscription stands, in any API version since 2017."""
+
+from datetime import datetime
+
+from adapters import stripe_fields as fields
+from adapters.stripe_fields import Object, UnreadableField
+from domain.events import SubscriptionNews, Told
+from domain.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
+
+SUBSCRIPTION_EVENTS = frozenset(
+    f"customer.subscription.{what}" for what in ("created", "updated", "deleted", "paused", "resumed")
+)
+
+_STATUS = {status.value: status for status in SubscriptionStatus}
+
+
+def told_by_subscription(subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+    """What a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
+
+    :raises UnreadableField: if it is in a shape that can't be read.
+    """
+    if occurred_at is None:
+        raise UnreadableField("created is missing or no time")
+    told = subscription.get("status")
+    status = _STATUS.get(told) if isinstance(told, str) else None
+    if event_type == "customer.subscription.deleted":
+        status = SubscriptionStatus.CANCELED
+    if status is None:
+        raise UnreadableField("the subscription's status is unknown")
+    return SubscriptionNews(
+        subscription_id=SubscriptionId(fields.own_id(subscription)),
+        naming=fields.naming(fields.metadata(subscription)),
+        state=SubscriptionState(
+            occurred_at=occurred_at,
+            status=status,
+            cancels_at_period_end=subscription.get("cancel_at_period_end") is True
+            or fields.moment(subscription.get("cancel_at")) is not None,
+            period_ends_at=_period_end(subscription),
+        ),
+        occurred_at=occurred_at,
+    )
+
+
+def _period_end(subscription: Object) -> datetime | None:
+    ends = [fields.moment(subscription.get("current_period_end"))]
+    ends += [fields.moment(item.get("current_period_end")) for item in fields.items(subscription, "items")]
+    return max((end for end in ends if end is not None), default=None)

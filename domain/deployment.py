@@ -1,0 +1,127 @@
+"""A deployment, examined before money comes: what was found out about it, and what is wrong with that."""
+
+import enum
+
+import attrs
+
+
+class Verdict(enum.StrEnum):
+    """What an examination comes to."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+@attrs.frozen
+class Diagnosis:
+    """One thing that was looked at: what was seen, and what to do where it is not good."""
+
+    subject: str
+    verdict: Verdict
+    seen: str
+    remedy: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class WebhookEndpoint:
+    """An address to which the provider delivers events; `events` may be `*` alone."""
+
+    url: str
+    is_enabled: bool
+    events: frozenset[str]
+    api_version: str | None
+    livemode: bool
+
+
+@attrs.frozen(kw_only=True)
+class SchemaFacts:
+    """What the ledger's schema says of itself; each list names what should not be."""
+
+    role: str
+    migrations: tuple[str, ...]
+    unguarded_tables: tuple[str, ...]
+    writable_tables: tuple[str, ...]
+    writable_columns: tuple[str, ...]
+    readable_by_anon: tuple[str, ...]
+    callable_functions: tuple[str, ...]
+    trail_is_guarded: bool
+
+
+def diagnose_endpoints(
+    endpoints: tuple[WebhookEndpoint, ...], *, wanted_url: str, livemode: bool, wanted_events: frozenset[str]
+) -> tuple[Diagnosis, ...]:
+    """Whether the provider delivers what is needed, to where the service listens."""
+    subject = "webhook endpoint"
+    ours = [one for one in endpoints if one.url.rstrip("/") == wanted_url]
+    if not ours:
+        others = ", ".join(sorted(one.url for one in endpoints)) or "none at all"
+        seen = f"no endpoint delivers to {wanted_url}; there is {others}"
+        remedy = f"Add {wanted_url} under Developers, Webhooks, or set CREDENCE_PUBLIC_URL to the service's address."
+        return (Diagnosis(subject, Verdict.BAD, seen, remedy),)
+    found: list[Diagnosis] = []
+    for one in ours:
+        found.append(_diagnose_endpoint(one, livemode=livemode, wanted_events=wanted_events))
+        version = one.api_version or "the account's default"
+        found.append(Diagnosis("API version of its events", Verdict.GOOD, f"{version}; all since 2017 are read"))
+    if len(ours) > 1:
+        seen = f"{len(ours)} endpoints deliver to {wanted_url}: each event comes {len(ours)} times"
+        found.append(Diagnosis(subject, Verdict.DOUBTFUL, seen, "Nothing is credited twice; delete all but one."))
+    return tuple(found)
+
+
+def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -> tuple[Diagnosis, ...]:
+    """Whether the schema is complete, and closed to those who must not write it."""
+    missing = [version for version in wanted_migrations if version not in facts.migrations]
+    migrate = "Run `credence migrate` or `supabase db push`."
+    trail = None if facts.trail_is_guarded else "entries could be changed: the trigger is gone or disabled"
+    return (
+        _listed("migrations", missing, "all are applied", "not applied: ", migrate),
+        _listed("row level security", facts.unguarded_tables, "on for every table", "off for ", migrate),
+        _listed(
+            "privileges on tables",
+            (*facts.writable_tables, *(f"anon reads {name}" for name in facts.readable_by_anon)),
+            "users write nothing of the ledger, anon reads nothing",
+            "too many: ",
+            "Revoke them; the last statements of the migrations show how.",
+        ),
+        _listed(
+            "privileges on credits",
+            facts.writable_columns,
+            "only the ledger writes balances",
+            "users may write ",
+            "Revoke insert and update on these columns of public.users from anon and authenticated.",
+        ),
+        _listed(
+            "privileges on functions",
+            facts.callable_functions,
+            "only service_role calls them",
+            "callable by others: ",
+            "Revoke execute on them from public, anon and authenticated.",
+        ),
+        Diagnosis("audit trail", Verdict.BAD, trail, migrate)
+        if trail
+        else Diagnosis("audit trail", Verdict.GOOD, "nobody changes it"),
+    )
+
+
+def _diagnose_endpoint(one: WebhookEndpoint, *, livemode: bool, wanted_events: frozenset[str]) -> Diagnosis:
+    subject = "webhook endpoint"
+    if not one.is_enabled:
+        remedy = "Enable it under Developers, Webhooks; then `credence reconcile --since 3d`."
+        return Diagnosis(subject, Verdict.BAD, f"{one.url} is disabled: Stripe delivers nothing", remedy)
+    if one.livemode is not livemode:
+        mode, key = ("live", "test") if one.livemode else ("test", "live")
+        remedy = "Set STRIPE_SECRET_KEY and the endpoint's secret of one mode."
+        return Diagnosis(subject, Verdict.BAD, f"the endpoint is in {mode} mode, the key in {key} mode", remedy)
+    missing = sorted(wanted_events - one.events) if "*" not in one.events else []
+    if missing:
+        seen = f"{len(missing)} events are not delivered: {', '.join(missing)}"
+        return Diagnosis(subject, Verdict.BAD, seen, "Add them to the endpoint; until then only reconcile finds them.")
+    return Diagnosis(subject, Verdict.GOOD, f"{one.url} gets every event that is needed")
+
+
+def _listed(subject: str, wrong: tuple[str, ...] | list[str], good: str, bad: str, remedy: str) -> Diagnosis:
+    if not wrong:
+        return Diagnosis(subject, Verdict.GOOD, good)
+    return Diagnosis(subject, Verdict.BAD, bad + ", ".join(wrong), remedy)

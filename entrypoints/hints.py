@@ -1,0 +1,35 @@
+"""What an operator may do about an event that waits."""
+
+from collections.abc import Mapping
+
+from domain.admission import ParkReason
+from domain.commits import KeptEvent
+
+_CLAIM = "name its owner: credence claim {event} --user <id>"
+_USER = "follows by itself once the user exists; or name another owner: credence claim {event} --user <id>"
+_PLAN = "follows by itself once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
+_PRICE = "follows by itself once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
+_ELSEWHERE = "not of this account and mode: look at which endpoint sends it"
+_BY_ITSELF = "is tried again by itself"
+
+_HINTS: Mapping[str, str] = {
+    ParkReason.NO_USER_NAMED: _CLAIM,
+    ParkReason.USER_NOT_A_UUID: _CLAIM,
+    ParkReason.REFERENCE_UNCONFIRMED: _CLAIM,
+    ParkReason.EMAIL_DISAGREES: _CLAIM,
+    ParkReason.UNKNOWN_USER: _USER,
+    ParkReason.USER_DELETED: _USER,
+    ParkReason.UNKNOWN_PLAN: _PLAN,
+    ParkReason.MODE_DISAGREES: _PLAN,
+    ParkReason.PRICE_DISAGREES: _PRICE,
+    ParkReason.CURRENCY_DISAGREES: _PRICE,
+    ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
+    ParkReason.CONNECTED_ACCOUNT: _ELSEWHERE,
+    ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
+}
+
+
+def hint_for(event: KeptEvent) -> str:
+    """What helps, in a sentence."""
+    reason = (event.reason or "").partition(":")[0]
+    return _HINTS.get(reason, _BY_ITSELF).format(event=event.id)
