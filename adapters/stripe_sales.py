@@ -19,7 +19,7 @@ _STATUS_BY_EVENT = {
 SALE_EVENTS = frozenset({COMPLETED, *_STATUS_BY_EVENT})
 """The event types whose object is a session that tells of a sale."""
 
-_SUBSCRIBING = frozenset({COMPLETED, "checkout.session.async_payment_succeeded", None})
+_BEGINS = frozenset({COMPLETED, "checkout.session.async_payment_succeeded"})
 _PAID = frozenset({"paid", "no_payment_required"})
 
 
@@ -53,19 +53,11 @@ def told_by_session(session: Object, occurred_at: datetime | None, *, event_type
 
 def _subscribed(session: Object, occurred_at: datetime | None, event_type: str | None) -> Told:
     subscription_id = fields.reference(session, "subscription")
-    is_open = event_type is None and session.get("status") in ("open", "expired")
-    if event_type not in _SUBSCRIBING or is_open or subscription_id is None:
-        # Its naming is told all the same, so that the return page knows whose it is.
-        if event_type is None:
-            return SubscriptionNews(
-                subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
-                naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),
-                session_id=fields.own_id(session),
-                occurred_at=_known(occurred_at),
-            )
+    if event_type is not None and (event_type not in _BEGINS or subscription_id is None):
         return Irrelevant("no subscription began")
     return SubscriptionNews(
-        subscription_id=SubscriptionId(subscription_id),
+        # An open session has none yet, and is told all the same: whoever retrieved it asks whose it is.
+        subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
         naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),
         session_id=fields.own_id(session),
         occurred_at=_known(occurred_at),
@@ -82,10 +74,7 @@ def _mode(session: Object) -> PlanMode:
     for mode in PlanMode:
         if session.get("mode") == mode.value:
             return mode
-    # Sessions before 2019-09 had no mode; a subscription named itself.
-    if session.get("mode") is None and "mode" not in session:
-        return PlanMode.SUBSCRIPTION if fields.reference(session, "subscription") else PlanMode.PAYMENT
-    raise UnreadableField("mode is unknown")
+    raise UnreadableField("mode is missing or unknown")
 
 
 def _status(session: Object, event_type: str | None) -> PaymentStatus:

@@ -9,8 +9,9 @@ import attrs
 import pytest
 
 from adapters.stripe_checkout import StripeCheckouts
+from adapters.stripe_client import StripeConnection
 from domain.accounts import UserId
-from domain.events import Sale
+from domain.events import Naming, Sale
 from domain.money import Money
 from domain.plans import Plan, PlanId, PlanMode, Terms
 from domain.ports import Checkout, CheckoutRequest, PaymentsUnavailable
@@ -38,14 +39,10 @@ def with_checkouts(
     base: str, story: Callable[[StripeCheckouts], Awaitable[None]], *, key: str = "sk_test_123456789012"
 ) -> None:
     async def run() -> None:
-        checkouts = StripeCheckouts(
-            api_key=key,
-            api_base=base,
-            success_url="https://shop.test/ok?id={CHECKOUT_SESSION_ID}",
-            cancel_url="https://shop.test/",
-        )
-        async with contextlib.aclosing(checkouts):
-            await story(checkouts)
+        connection = StripeConnection(api_key=key, api_base=base)
+        async with contextlib.aclosing(connection):
+            success_url = "https://shop.test/ok?id={CHECKOUT_SESSION_ID}"
+            await story(StripeCheckouts(connection, success_url=success_url, cancel_url="https://shop.test/"))
 
     asyncio.run(run())
 
@@ -99,19 +96,24 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
         found = await checkouts.retrieve(opened.session_id)
         assert found is not None
         intent = event["data"]["object"]["payment_intent"]
+        links = {Link(f"session:{opened.session_id}"), Link(f"payment_intent:{intent}")}
+        if invoice := event["data"]["object"]["invoice"]:
+            links.add(Link(f"invoice:{invoice}"))
         expected = Sale(
             purchase_id=intent,
             session_id=opened.session_id,
-            links=frozenset({Link(f"session:{opened.session_id}"), Link(f"payment_intent:{intent}")}),
+            links=frozenset(links),
             mode=REQUEST.plan.mode,
             facts=(PaymentReported(PaymentStatus.PAID),),
             subtotal=TERMS.price,
             paid=TERMS.price,
-            user_reference=ADA,
-            email="ada@example.com",
-            plan_id="starter",
-            terms=TERMS,
-            client_reference=ADA,
+            naming=Naming(
+                user_reference=ADA,
+                email="ada@example.com",
+                plan_id="starter",
+                terms=TERMS,
+                client_reference=ADA,
+            ),
         )
         assert Checkout(session_id=opened.session_id, url=None, status="complete", told=expected) == found
 

@@ -1,5 +1,6 @@
 """Checkout sessions of every API version and shape, read as sales."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.stripe_sales import told_by_session
-from domain.events import Irrelevant, Sale, Unreadable
+from adapters.stripe_events import told_by
+from domain.events import Irrelevant, Naming, Sale, SubscriptionNews, Told, Unreadable
 from domain.money import MAX_AMOUNT, Money
 from domain.plans import PlanMode, Terms
 from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
@@ -20,6 +21,12 @@ FAILED = "checkout.session.async_payment_failed"
 EXPIRED = "checkout.session.expired"
 EVENTS = [None, COMPLETED, SUCCEEDED, FAILED, EXPIRED]
 PRICE = Money(amount=500, currency="usd")
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def told_by_session(told_of: dict[str, object], *, event_type: str | None = None) -> Told:
+    """What the session tells by an event, or, without one, as an answer of the API."""
+    return told_by(event_type or COMPLETED, told_of, NOON, retrieved=event_type is None)
 
 
 def metadata(**changes: object) -> dict[str, object]:
@@ -64,11 +71,13 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=PRICE,
     paid=Money(amount=595, currency="usd"),
-    user_reference=ADA,
-    email="ada@example.com",
-    plan_id="starter",
-    terms=Terms(credits=50, price=PRICE),
-    client_reference=ADA,
+    naming=Naming(
+        user_reference=ADA,
+        email="ada@example.com",
+        plan_id="starter",
+        terms=Terms(credits=50, price=PRICE),
+        client_reference=ADA,
+    ),
 )
 
 
@@ -113,11 +122,23 @@ def test_a_free_order_that_was_never_confirmed_is_not_paid(status: str) -> None:
     assert (PaymentReported(PaymentStatus.UNPAID),) == told.facts
 
 
-@pytest.mark.parametrize("event_type", EVENTS)
-def test_a_subscription_s_session_is_only_an_order(event_type: str | None) -> None:
-    """Its invoices are the payments, so nothing of the session may report one."""
-    told = sale(session(mode="subscription", payment_intent=None, subscription="sub_1"), event_type)
-    assert (PurchaseId("sub_1"), ()) == (told.purchase_id, told.facts)
+@pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
+@pytest.mark.parametrize("subscription", ["sub_1", {"id": "sub_1", "object": "subscription"}])
+def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, subscription: object) -> None:
+    """Its invoices are the payments, so nothing of the session reports one, nor leads to one."""
+    told = told_by_session(
+        session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
+        event_type=event_type,
+    )
+    expected = SubscriptionNews(subscription_id="sub_1", naming=SALE.naming, session_id="cs_1", occurred_at=NOON)
+    assert expected == told
+
+
+@pytest.mark.parametrize("event_type", [FAILED, EXPIRED])
+def test_a_subscription_that_did_not_begin_is_none(event_type: str) -> None:
+    """Nobody subscribed."""
+    told = told_by_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
+    assert isinstance(told, Irrelevant)
 
 
 @pytest.mark.parametrize(
@@ -128,19 +149,17 @@ def test_a_subscription_s_session_is_only_an_order(event_type: str | None) -> No
         ({"payment_intent": None}, "cs_1"),
         ({"payment_intent": ""}, "cs_1"),
         ({"payment_intent": "pi_2", "subscription": "sub_1"}, "pi_2"),
-        ({"mode": "subscription", "subscription": {"id": "sub_1", "object": "subscription"}}, "sub_1"),
-        ({"mode": "subscription", "subscription": None}, "cs_1"),
     ],
 )
 def test_a_purchase_is_named_by_what_is_paid(changes: dict[str, object], expected: str) -> None:
-    """The payment intent or the subscription, as an id or expanded; the session where there is neither."""
+    """The payment intent, as an id or expanded; the session where there is none."""
     assert expected == sale(session(**changes)).purchase_id
 
 
 def test_every_object_of_the_payment_is_linked() -> None:
     """What the session names of Stripe's objects leads to the purchase later."""
     told = sale(session(invoice={"id": "in_1", "object": "invoice"}, subscription="sub_1"))
-    expected = {"session:cs_1", "payment_intent:pi_1", "invoice:in_1", "subscription:sub_1"}
+    expected = {"session:cs_1", "payment_intent:pi_1", "invoice:in_1"}
     assert expected == set(told.links)
     assert {"session:cs_1"} == set(sale(without("payment_intent")).links)
 
@@ -177,7 +196,6 @@ NOT_CURRENCIES = [None, 840, "", "us", "usdt", "u d", "\u0440\u0443\u0431", ["us
         *(("mode", value) for value in [None, "", "donation", 7, ["payment"], {}]),
         *(("payment_status", value) for value in [None, 7, ["paid"], {}]),
         *(("payment_intent", value) for value in [7, [], {}, {"id": None}, {"id": 7}, "pi \u00e9", "pi_\ud800"]),
-        ("subscription", {"object": "subscription"}),
         ("invoice", "in_\x00"),
         *(("currency_conversion", value) for value in [7, "usd", [], True]),
         *(("metadata", value) for value in [7, "userId", ["userId"], True]),
@@ -250,14 +268,14 @@ def test_malformed_terms_are_not_replaced_by_the_catalogue_s(terms: str) -> None
 def test_blank_metadata_is_absent(blank: str | None) -> None:
     """A blank value is how some forms say that there is none."""
     blanks = metadata(userId=blank, userEmail=blank, credence_terms=blank)
-    expected = attrs.evolve(SALE, user_reference=None, email=None, terms=None)
-    assert expected == sale(session(metadata=blanks))
+    naming = attrs.evolve(SALE.naming, user_reference=None, email=None, terms=None)
+    assert attrs.evolve(SALE, naming=naming) == sale(session(metadata=blanks))
 
 
 @pytest.mark.parametrize("reference", ["cart-42", "", None, 7, ["x"], ADA.replace("-", ""), f"{{{ADA}}}", ADA + "\n"])
 def test_only_a_uuid_proposes_an_owner(reference: object) -> None:
     """Any other reference is another application's."""
-    assert sale(session(client_reference_id=reference)).client_reference is None
+    assert sale(session(client_reference_id=reference)).naming.client_reference is None
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"userEmail": "ada@example.com"}, {"plan": " "}, {"theirs": 7}])
@@ -277,7 +295,7 @@ def test_one_key_of_ours_makes_it_ours(ours: dict[str, str]) -> None:
 def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
     """It only proposes an owner: the metadata names none."""
     told = sale({**session(client_reference_id=ADA), "metadata": {}})
-    assert (None, ADA) == (told.user_reference, told.client_reference)
+    assert (None, ADA) == (told.naming.user_reference, told.naming.client_reference)
 
 
 @pytest.mark.parametrize("event_type", EVENTS)
@@ -308,7 +326,8 @@ def test_any_shape_is_told_as_something(
     match told:
         case Sale():
             texts = [told.session_id, told.purchase_id, *told.links]
-            texts += [text for text in (told.user_reference, told.email, told.plan_id) if text is not None]
+            named = (told.naming.user_reference, told.naming.email, told.naming.plan_id)
+            texts += [text for text in named if text is not None]
             assert all(text.strip() and "\x00" not in text and text.encode("utf-8") for text in texts)
         case Irrelevant(reason) | Unreadable(reason):
             assert reason.isprintable()

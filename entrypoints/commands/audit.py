@@ -29,7 +29,7 @@ def check(*, as_json: bool) -> None:
     if as_json:
         print_json({"consistent": not wrong and not stale, "ledger": wrong, "cache": stale})
     elif not wrong and not stale:
-        click.echo("The ledger is consistent, and Redis agrees with it.")
+        click.echo("The ledger is consistent.\nRedis agrees with it.")
     if not as_json and wrong:
         print_table(
             "The ledger disagrees with itself",
