@@ -6,10 +6,10 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from simulators.http import HttpServer, Request, Response
 from simulators.stripe_account import StripeAccount
@@ -19,6 +19,8 @@ from simulators.stripe_objects import Object
 from simulators.stripe_pages import CheckoutPages, html_answer, index_page
 from simulators.stripe_refusals import refusal
 from simulators.stripe_webhooks import PAUSES, Delivery, RetryingDeliverer, at_once, deliver, signed_headers
+
+Result = TypeVar("Result")
 
 MAX_DELIVERIES = 1000
 MAX_RECORDED = 10_000
@@ -41,15 +43,17 @@ class StripeStandIn:
         pauses: Sequence[float] = PAUSES,
         merchant: str = "A simulated shop",
         seed: int | None = None,
+        api_version: str | None = None,
     ) -> None:
-        self.account = StripeAccount(seed=seed)
+        self.account = StripeAccount(seed=seed, api_version=api_version)
         self.webhook_url = webhook_url
         self.webhook_secret = webhook_secret
         self.auto_deliver = auto_deliver
         self._deliverer = RetryingDeliverer(lambda event: self.deliver(event)[0], pauses=pauses)
         self._recorded: deque[Delivery] = deque(maxlen=MAX_RECORDED)
-        self._api = StripeApi(self.account, page=lambda: self.url, told=self._told)
-        self._pages = CheckoutPages(self.account, merchant=merchant, told=self._told)
+        self._is_paused = False
+        self._api = StripeApi(self.account, page=lambda: self.url, do=self.do)
+        self._pages = CheckoutPages(self.account, merchant=merchant, do=self.do)
         self._server = HttpServer(self._answer, port=port)
 
     @property
@@ -85,28 +89,51 @@ class StripeStandIn:
 
         :raises Refusal: if the session is not open, or the card is declined.
         """
-        return self._told(self.account.pay(session_id, method))
+        return self.do(lambda: self.account.pay(session_id, method))
 
     def settle(self, session_id: str) -> Object:
         """Let a delayed payment arrive; returns the event.
 
         :raises Refusal: if none is on its way.
         """
-        return self._told(self.account.settle(session_id))
+        return self.do(lambda: self.account.settle(session_id))
 
     def fail(self, session_id: str) -> Object:
         """Let a delayed payment fail; returns the event.
 
         :raises Refusal: if none is on its way.
         """
-        return self._told(self.account.fail(session_id))
+        return self.do(lambda: self.account.fail(session_id))
 
     def expire(self, session_id: str) -> Object:
         """Let an open session expire; returns the event.
 
         :raises Refusal: if it is not open.
         """
-        return self._told(self.account.expire(session_id))
+        return self.do(lambda: self.account.expire(session_id))
+
+    def do(self, change: Callable[[], Result]) -> Result:
+        """Change the account; with `auto_deliver` the events that it makes go to the webhook address."""
+        with self.account.lock:
+            before = len(self.account.events)
+            result = change()
+            made = self.account.events[before:]
+        if self.auto_deliver and self.webhook_url is not None and not self._is_paused:
+            for event in made:
+                self._deliverer.submit(event)
+        return result
+
+    def pause_webhooks(self) -> None:
+        """Let no new event be delivered by itself from now on, as in an outage; they are listed all the same."""
+        self._is_paused = True
+
+    def resume_webhooks(self) -> None:
+        """Deliver new events again; those of the outage are not made up for."""
+        self._is_paused = False
+
+    def fail_next(self, count: int = 1, *, status: int = 500) -> None:
+        """Let the API refuse its next requests with this status."""
+        self._api.fail_next(count, status=status)
 
     def twin(self, event: Object) -> Object:
         """Another event of the same content, to be delivered by `deliver`."""
@@ -160,11 +187,6 @@ class StripeStandIn:
             return html_answer(index_page(self.account.sessions()))
         return json_answer(refusal(404, f"Unrecognized request URL ({request.method}: {request.path}).").body, 404)
 
-    def _told(self, event: Object) -> Object:
-        if self.auto_deliver and self.webhook_url is not None:
-            self._deliverer.submit(event)
-        return event
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `python -m simulators stripe` takes."""
@@ -172,6 +194,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--webhook-url", help="where events are delivered (default: nowhere)")
     parser.add_argument("--webhook-secret", default="whsec_simulated", help="secret that deliveries are signed with")
     parser.add_argument("--seed", type=int, help="makes ids repeatable")
+    parser.add_argument("--api-version", help="the version of all events, such as 2020-08-27 (default: the newest)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -186,6 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
             webhook_secret=arguments.webhook_secret,
             auto_deliver=arguments.webhook_url is not None,
             seed=arguments.seed,
+            api_version=arguments.api_version,
         ) as stand_in:
             print(f"Stripe stand-in on {stand_in.url} (STRIPE_API_BASE); Ctrl-C ends it.", flush=True)
             print(f"Events go to {arguments.webhook_url or 'nobody: no --webhook-url is given'}.", flush=True)

@@ -1,16 +1,21 @@
-"""One simulated Stripe account: its checkout sessions, payments and events. No HTTP here."""
+"""One simulated Stripe account: its checkout sessions, payments, clock and events. No HTTP here."""
 
 import copy
 import random
 import string
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
+from simulators.stripe_billing import StripeBilling
 from simulators.stripe_objects import API_VERSION, Object, checkout_session, customer_details, event, payment_intent
 from simulators.stripe_orders import Order
 from simulators.stripe_refusals import declined, invalid, missing
+from simulators.stripe_reversals import StripeReversals
+from simulators.stripe_shapes import charge, shown
 
 METHODS = ("card", "delayed", "decline")
 
@@ -26,29 +31,110 @@ class _Checkout:
 class StripeAccount:
     """The state behind the stand-in's API and pages; every method is one indivisible step.
 
-    With a seed its ids are the same in every run. Sessions and intents that it returns are copies.
+    With a seed its ids are the same in every run. What it returns are copies, but for events. With an `api_version`
+    all its events are of that version, else those of a session are of the version that the session was made with.
     """
 
-    def __init__(self, *, seed: int | None = None) -> None:
+    def __init__(self, *, seed: int | None = None, api_version: str | None = None) -> None:
+        self.api_version = api_version
+        self.lock = threading.RLock()
+        self.reversals = StripeReversals(self)
+        self.billing = StripeBilling(self)
+        self.endpoints: list[Object] = []
         self._random = random.Random(seed)
-        self._lock = threading.RLock()
+        self._ahead = 0
         self._checkouts: dict[str, _Checkout] = {}
         self._by_intent: dict[str, _Checkout] = {}
+        self._kept: dict[str, dict[str, Object]] = {}
         self.events: list[Object] = []
+
+    def now(self) -> int:
+        """The account's own time, in seconds since 1970: the real one, and what was let pass."""
+        return int(time.time()) + self._ahead
+
+    def set_clock(self, moment: int) -> None:
+        """Let it be that moment now; time goes on from there."""
+        self._ahead = moment - int(time.time())
+
+    def keep(self, made: Object) -> None:
+        """Let an object exist."""
+        self._kept.setdefault(made["object"], {})[made["id"]] = made
+
+    def kept(self, kind: str, wanted: str) -> Object:
+        """An object as it is kept, to be changed under the lock.
+
+        :raises Refusal: if there is none of that id.
+        """
+        found = self._kept.get(kind, {}).get(wanted)
+        if found is None:
+            raise missing(kind, wanted)
+        return found
+
+    def all_kept(self, kind: str) -> list[Object]:
+        """Every object of a kind as it is kept, oldest first."""
+        return list(self._kept.get(kind, {}).values())
+
+    def shown(self, kept: Object, version: str | None = None) -> Object:
+        """A copy of an object in the shape of a version, the account's own if none is named."""
+        with self.lock:
+            return copy.deepcopy(shown(kept, version or self.api_version or API_VERSION))
+
+    def new_intent(self, amount: int, currency: str, *, metadata: dict[str, str]) -> Object:
+        """A payment that succeeds, without a checkout."""
+        session = {
+            "amount_total": amount,
+            "currency": currency,
+            "payment_method_types": ["card"],
+            "customer_email": None,
+        }
+        intent = payment_intent(
+            self.new_id("pi_"), session, created=self.now(), metadata=metadata, charge_id=self.new_id("ch_")
+        )
+        self.keep(intent)
+        return intent
+
+    def add_endpoint(self, parameters: Mapping[str, Any]) -> Object:
+        """A webhook endpoint as it is shown; nothing is delivered to it.
+
+        :raises Refusal: if it has no address or no events.
+        """
+        events = parameters.get("enabled_events") or {}
+        if not parameters.get("url") or not isinstance(events, Mapping) or not events:
+            raise invalid("Missing required param: url or enabled_events.", "url", code="parameter_missing")
+        made: Object = {
+            "id": self.new_id("we_"),
+            "object": "webhook_endpoint",
+            "api_version": parameters.get("api_version"),
+            "application": None,
+            "created": self.now(),
+            "description": None,
+            "enabled_events": sorted(str(event) for event in events.values()),
+            "livemode": False,
+            "metadata": {},
+            "status": "enabled",
+            "url": str(parameters["url"]),
+        }
+        self.endpoints.append(made)
+        return dict(made)
+
+    def tell(self, kind: str, subject: Object) -> Object:
+        """A new event about an object as it is now."""
+        version = self.api_version or API_VERSION
+        return self._tell(kind, self.shown(subject, version), version)
 
     def new_id(self, prefix: str) -> str:
         """An id of Stripe's kind."""
         letters = string.ascii_letters + string.digits
-        with self._lock:
+        with self.lock:
             return prefix + "".join(self._random.choice(letters) for _ in range(24))
 
     def create_session(self, order: Order, page: str, *, api_version: str = API_VERSION) -> Object:
         """A new session, paid on a page below the address `page`; its events will be of this API version."""
-        with self._lock:
+        with self.lock:
             session_id = self.new_id("cs_test_")
             session = checkout_session(
                 session_id,
-                created=int(time.time()),
+                created=self.now(),
                 url=f"{page}/c/pay/{session_id}",
                 mode=order.mode,
                 amount_subtotal=order.amount,
@@ -67,20 +153,20 @@ class StripeAccount:
 
     def session(self, session_id: str) -> Object | None:
         """A session as it is now."""
-        with self._lock:
+        with self.lock:
             found = self._checkouts.get(session_id)
             return copy.deepcopy(found.session) if found else None
 
     def sessions(self) -> list[Object]:
         """Every session, newest first."""
-        with self._lock:
+        with self.lock:
             return [copy.deepcopy(checkout.session) for checkout in reversed(self._checkouts.values())]
 
     def intent(self, intent_id: str) -> Object | None:
         """A payment intent as it is now."""
-        with self._lock:
+        with self.lock:
             found = self._by_intent.get(intent_id)
-            return copy.deepcopy(found.intent) if found else None
+            return self.shown(found.intent) if found and found.intent else None
 
     def event(self, event_id: str) -> Object | None:
         """An event as it was told."""
@@ -88,7 +174,7 @@ class StripeAccount:
 
     def product(self, session_id: str) -> str:
         """What the session sells."""
-        with self._lock:
+        with self.lock:
             return self._checkout(session_id).order.product
 
     def pay(self, session_id: str, method: str = "card") -> Object:
@@ -96,7 +182,7 @@ class StripeAccount:
 
         :raises Refusal: if it is not open, or the card is declined.
         """
-        with self._lock:
+        with self.lock:
             checkout = self._checkout(session_id)
             session = checkout.session
             if session["status"] != "open":
@@ -107,42 +193,42 @@ class StripeAccount:
                 raise declined()
             costs = session["amount_total"] > 0
             arrives_later = method == "delayed" and costs and session["mode"] == "payment"
-            if session["mode"] == "subscription":
-                session["subscription"], session["invoice"] = self.new_id("sub_"), self.new_id("in_")
-                session["customer"] = self.new_id("cus_")
-            elif costs:
-                self._start_payment(checkout, charge_id=None if arrives_later else self.new_id("ch_"))
-            paid = "paid" if costs else "no_payment_required"
-            session["payment_status"] = "unpaid" if arrives_later else paid
             session["customer_details"] = customer_details(session["customer_email"])
             session["status"], session["url"] = "complete", None
-            return self._tell("checkout.session.completed", session, checkout.api_version)
+            paid = "paid" if costs else "no_payment_required"
+            session["payment_status"] = "unpaid" if arrives_later else paid
+            if session["mode"] == "subscription":
+                self._begin_subscription(checkout)
+            elif costs:
+                self._start_payment(checkout, charge_id=None if arrives_later else self.new_id("ch_"))
+            return self._tell("checkout.session.completed", session, self._version(checkout))
 
     def settle(self, session_id: str) -> Object:
         """Let a delayed payment arrive; returns the event.
 
         :raises Refusal: if none is on its way.
         """
-        with self._lock:
+        with self.lock:
             checkout, intent = self._on_its_way(session_id)
             intent["status"], intent["amount_received"] = "succeeded", intent["amount"]
             intent["latest_charge"] = self.new_id("ch_")
             checkout.session["payment_status"] = "paid"
-            return self._tell("checkout.session.async_payment_succeeded", checkout.session, checkout.api_version)
+            self._collect(checkout, intent)
+            return self._tell("checkout.session.async_payment_succeeded", checkout.session, self._version(checkout))
 
     def fail(self, session_id: str) -> Object:
         """Let a delayed payment fail; returns the event.
 
         :raises Refusal: if none is on its way.
         """
-        with self._lock:
+        with self.lock:
             checkout, intent = self._on_its_way(session_id)
             intent["status"] = "requires_payment_method"
-            return self._tell("checkout.session.async_payment_failed", checkout.session, checkout.api_version)
+            return self._tell("checkout.session.async_payment_failed", checkout.session, self._version(checkout))
 
     def is_awaited(self, session_id: str) -> bool:
         """Whether a delayed payment of the session is under way."""
-        with self._lock:
+        with self.lock:
             intent = self._checkout(session_id).intent
             return intent is not None and intent["status"] == "processing"
 
@@ -151,12 +237,12 @@ class StripeAccount:
 
         :raises Refusal: if it is not open.
         """
-        with self._lock:
+        with self.lock:
             checkout = self._checkout(session_id)
             if checkout.session["status"] != "open":
                 raise invalid("Only open sessions can be expired.", "session")
             checkout.session["status"], checkout.session["url"] = "expired", None
-            return self._tell("checkout.session.expired", checkout.session, checkout.api_version)
+            return self._tell("checkout.session.expired", checkout.session, self._version(checkout))
 
     def twin(self, original: Object) -> Object:
         """Another event of the same content, as Stripe makes now and then."""
@@ -173,12 +259,35 @@ class StripeAccount:
         checkout.intent = payment_intent(
             intent_id,
             checkout.session,
-            created=int(time.time()),
+            created=self.now(),
             metadata=checkout.order.intent_metadata,
             charge_id=charge_id,
         )
         checkout.session["payment_intent"] = intent_id
+        self.keep(checkout.intent)
         self._by_intent[intent_id] = checkout
+        if charge_id is not None:
+            self._collect(checkout, checkout.intent)
+
+    def _collect(self, checkout: _Checkout, intent: Object) -> None:
+        """The money is there: a charge, and the invoice where one is wanted."""
+        if checkout.order.creates_invoice:
+            self.billing.bill_once(checkout.session, intent, checkout.order.invoice_metadata)
+            checkout.session["invoice"] = intent["_invoice"]
+            return
+        paid = charge(intent["latest_charge"], intent, created=self.now(), invoice=None)
+        self.keep(paid)
+
+    def _begin_subscription(self, checkout: _Checkout) -> None:
+        session, order = checkout.session, checkout.order
+        session["customer"] = self.new_id("cus_")
+        _, subscription, bill = self.billing.subscribe(
+            session, interval=order.interval, metadata=order.subscription_metadata, trial_days=order.trial_days
+        )
+        session["subscription"], session["invoice"] = subscription["id"], bill["id"]
+
+    def _version(self, checkout: _Checkout) -> str:
+        return self.api_version or checkout.api_version
 
     def _on_its_way(self, session_id: str) -> tuple[_Checkout, Object]:
         checkout = self._checkout(session_id)
@@ -187,8 +296,7 @@ class StripeAccount:
         return checkout, checkout.intent
 
     def _tell(self, kind: str, subject: Object, api_version: str) -> Object:
-        with self._lock:
-            now = int(time.time())
-            told = event(self.new_id("evt_"), kind, copy.deepcopy(subject), created=now, api_version=api_version)
+        with self.lock:
+            told = event(self.new_id("evt_"), kind, copy.deepcopy(subject), created=self.now(), api_version=api_version)
             self.events.append(told)
             return told

@@ -11,23 +11,19 @@ import attrs
 
 from simulators.http import Request, Response
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_changes import change
 from simulators.stripe_forms import decode
 from simulators.stripe_objects import API_VERSION, Object
 from simulators.stripe_orders import order
-from simulators.stripe_refusals import Refusal, error, invalid, missing, refusal
+from simulators.stripe_reading import StripeReading
+from simulators.stripe_refusals import Refusal, error, missing, refusal
 
 MIN_KEY_LENGTH = 12
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_REMEMBERED_ANSWERS = 10_000
-MAX_PAGE = 100
 
-_LIST_PARAMETERS = frozenset({"created", "expand", "limit", "starting_after", "type", "types"})
-_COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
-    "gt": int.__gt__,
-    "gte": int.__ge__,
-    "lt": int.__lt__,
-    "lte": int.__le__,
-}
+Do = Callable[[Callable[[], Object]], Object]
+"""Does something to the account, and lets the world know of the events that it made."""
 
 
 @attrs.frozen
@@ -38,12 +34,14 @@ class _Remembered:
 
 
 class StripeApi:
-    """Answers `/v1/...` from an account; `page` gives the address of its pages, and `told` hears of new events."""
+    """Answers `/v1/...` from an account; `page` gives the address of its pages, and `do` changes the account."""
 
-    def __init__(self, account: StripeAccount, *, page: Callable[[], str], told: Callable[[Object], object]) -> None:
+    def __init__(self, account: StripeAccount, *, page: Callable[[], str], do: Do) -> None:
         self._account = account
+        self._reading = StripeReading(account)
         self._page = page
-        self._told = told
+        self._do = do
+        self._faults: list[int] = []
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
@@ -51,8 +49,10 @@ class StripeApi:
         """Stripe's answer, refusals among them."""
         headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}"}
         try:
-            if request.method not in ("GET", "POST"):
-                headers["Allow"] = "GET, POST"
+            if self._faults:
+                raise _fault(self._faults.pop(0))
+            if request.method not in ("GET", "POST", "DELETE"):
+                headers["Allow"] = "GET, POST, DELETE"
                 raise refusal(405, f"Unrecognized request method ({request.method}: {request.path}).")
             _authenticate(request.headers.get("authorization", ""))
             if request.method == "GET":
@@ -61,18 +61,16 @@ class StripeApi:
         except Refusal as refused:
             return json_answer(refused.body, refused.status, headers=headers)
 
+    def fail_next(self, count: int = 1, *, status: int = 500) -> None:
+        """Refuse the next requests with this status, as Stripe does when it is not well."""
+        self._faults += [status] * count
+
     def _show(self, request: Request) -> Object:
-        match request.path.removeprefix("/v1/").split("/"):
-            case ["checkout", "sessions", session_id]:
-                return _found("checkout.session", session_id, self._account.session(session_id))
-            case ["payment_intents", intent_id]:
-                return _found("payment_intent", intent_id, self._account.intent(intent_id))
-            case ["events"]:
-                return self._list_events(_decoded(request.target.partition("?")[2].encode()))
-            case ["events", event_id]:
-                return _found("event", event_id, self._account.event(event_id))
-            case _:
-                raise _unrecognized(request)
+        parameters = _decoded(request.target.partition("?")[2].encode())
+        found = self._reading.show(_path(request), parameters, _version(request))
+        if found is None:
+            raise _unrecognized(request)
+        return found
 
     def _change_once(self, request: Request, headers: dict[str, str]) -> Response:
         parameters = _decoded(request.body)
@@ -81,7 +79,7 @@ class StripeApi:
             return json_answer(self._change(request, parameters), headers=headers)
         if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH:
             raise refusal(400, f"Idempotency keys have up to {MAX_IDEMPOTENCY_KEY_LENGTH} characters.")
-        asked = (request.path, parameters)
+        asked = (f"{request.method} {request.path}", parameters)
         with self._lock:
             first = self._remembered.get(key)
             if first is None:
@@ -100,37 +98,25 @@ class StripeApi:
         return json_answer(first.answer, headers=headers | repeated)
 
     def _change(self, request: Request, parameters: Mapping[str, Any]) -> Object:
-        match request.path.removeprefix("/v1/").split("/"):
-            case ["checkout", "sessions"]:
-                version = request.headers.get("stripe-version", API_VERSION)
-                return self._account.create_session(order(parameters), self._page(), api_version=version)
-            case ["checkout", "sessions", session_id, "expire"]:
-                self._told(self._account.expire(session_id))
-                return _found("checkout.session", session_id, self._account.session(session_id))
-            case _:
-                raise _unrecognized(request)
+        return self._do(lambda: self._changed(request, parameters))
 
-    def _list_events(self, parameters: Mapping[str, Any]) -> Object:
-        for name in parameters:
-            if name not in _LIST_PARAMETERS:
-                raise invalid(f"Received unknown parameter: {name}", name, code="parameter_unknown")
-        limit = _integer(parameters.get("limit", "10"), "limit")
-        if not 1 <= limit <= MAX_PAGE:
-            raise invalid(f"Invalid integer: must be from 1 to {MAX_PAGE}", "limit")
-        events = self._account.events[::-1]
-        if after := parameters.get("starting_after"):
-            places = [place for place, told in enumerate(events) if told["id"] == after]
-            if not places:
-                raise missing("event", str(after), param="starting_after", status=400)
-            events = events[places[0] + 1 :]
-        kinds = _kinds(parameters)
-        bounds = _bounds(parameters.get("created", {}))
-        chosen = [
-            told
-            for told in events
-            if (not kinds or told["type"] in kinds) and all(holds(told["created"], at) for holds, at in bounds)
-        ]
-        return {"object": "list", "url": "/v1/events", "has_more": len(chosen) > limit, "data": chosen[:limit]}
+    def _changed(self, request: Request, parameters: Mapping[str, Any]) -> Object:
+        account, version = self._account, _version(request)
+        match request.method, _path(request):
+            case "POST", ["checkout", "sessions"]:
+                return account.create_session(order(parameters), self._page(), api_version=version)
+            case "POST", ["checkout", "sessions", session_id, "expire"]:
+                account.expire(session_id)
+                return _found("checkout.session", session_id, account.session(session_id))
+            case "POST", ["invoices", invoice_id, "send"]:
+                return account.shown(account.billing.send(invoice_id, request.headers.get("idempotency-key")), version)
+            case "POST", ["webhook_endpoints"]:
+                return account.add_endpoint(parameters)
+            case method, path:
+                changed = change(account, method, path, parameters)
+                if changed is None:
+                    raise _unrecognized(request)
+                return account.shown(changed, version)
 
 
 def json_answer(body: Object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -147,6 +133,11 @@ def _authenticate(told: str) -> None:
         raise refusal(401, f"Invalid API Key provided: {key[:8]}****")
 
 
+def _fault(status: int) -> Refusal:
+    kind = "rate_limit_error" if status == 429 else "api_error"
+    return Refusal(status, error(kind, "Something is not well, because the simulation was asked for it."))
+
+
 def _decoded(form: bytes) -> dict[str, Any]:
     try:
         return decode(form)
@@ -160,29 +151,13 @@ def _found(kind: str, wanted: str, found: Object | None) -> Object:
     return found
 
 
+def _path(request: Request) -> list[str]:
+    return request.path.removeprefix("/v1/").split("/")
+
+
+def _version(request: Request) -> str:
+    return request.headers.get("stripe-version", API_VERSION)
+
+
 def _unrecognized(request: Request) -> Refusal:
     return refusal(404, f"Unrecognized request URL ({request.method}: {request.path}).")
-
-
-def _integer(told: object, param: str) -> int:
-    text = str(told)
-    if not (text.isascii() and text.isdecimal()) or len(text) > 12:
-        raise invalid(f"Invalid integer: {text[:40]}", param, code="parameter_invalid_integer")
-    return int(text)
-
-
-def _kinds(parameters: Mapping[str, Any]) -> set[str]:
-    several = parameters.get("types", {})
-    if not isinstance(several, Mapping):
-        raise invalid("Invalid array", "types")
-    return {str(kind) for kind in (parameters.get("type"), *several.values()) if kind}
-
-
-def _bounds(told: object) -> list[tuple[Callable[[int, int], bool], int]]:
-    if not isinstance(told, Mapping):
-        return [(int.__eq__, _integer(told, "created"))]
-    unknown = next((name for name in told if name not in _COMPARISONS), None)
-    if unknown is not None:
-        param = f"created[{unknown}]"
-        raise invalid(f"Received unknown parameter: {param}", param, code="parameter_unknown")
-    return [(_COMPARISONS[name], _integer(value, f"created[{name}]")) for name, value in told.items()]

@@ -1,20 +1,38 @@
 """What other processes may ask of the stand-in itself, below `/_stand_in/`: what only Stripe or a bank could do."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from simulators.http import Request, Response
+from simulators.stripe_account import StripeAccount
 from simulators.stripe_api import json_answer
 from simulators.stripe_forms import decode
+from simulators.stripe_lists import integer
 from simulators.stripe_objects import Object
 from simulators.stripe_refusals import Refusal, invalid, missing, refusal
 from simulators.stripe_webhooks import Delivery
+
+Result = TypeVar("Result")
 
 MAX_COPIES = 100
 
 
 class Controlled(Protocol):
     """What can be controlled: the stand-in."""
+
+    account: StripeAccount
+
+    def do(self, change: Callable[[], Result]) -> Result:
+        """Change the account, and let the world know."""
+
+    def fail_next(self, count: int = 1, *, status: int = 500) -> None:
+        """Let the API refuse its next requests."""
+
+    def pause_webhooks(self) -> None:
+        """Deliver no new events by themselves."""
+
+    def resume_webhooks(self) -> None:
+        """Deliver new events again."""
 
     def recorded(self) -> list[Delivery]:
         """Every attempt of a delivery, oldest first."""
@@ -38,7 +56,7 @@ class Controlled(Protocol):
         """Deliver events now."""
 
 
-def control(stand_in: Controlled, request: Request) -> Response:
+def control(stand_in: Controlled, request: Request) -> Response:  # noqa: PLR0911 - one for each route
     """Do what is asked; every answer is JSON."""
     changes: dict[str, Callable[[str], Object]] = {
         "settle": stand_in.settle,
@@ -53,17 +71,67 @@ def control(stand_in: Controlled, request: Request) -> Response:
                 return json_answer(changes[change](session_id))
             case "POST", ["events", event_id, "deliver"]:
                 return json_answer(_shown(_deliver(stand_in, event_id, request.body)))
+            case "POST", ["faults"]:
+                asked = _asked(request.body)
+                stand_in.fail_next(_number(asked, "count", 1), status=_number(asked, "status", 500))
+                return json_answer({})
+            case "POST", ["webhooks", "pause" | "resume" as wish]:
+                (stand_in.pause_webhooks if wish == "pause" else stand_in.resume_webhooks)()
+                return json_answer({})
+            case "POST", path:
+                return json_answer({"events": _lived(stand_in, path, _asked(request.body))})
             case _:
                 raise refusal(404, f"Unrecognized request URL ({request.method}: {request.path}).")
     except Refusal as refused:
         return json_answer(refused.body, refused.status)
 
 
-def _deliver(stand_in: Controlled, event_id: str, form: bytes) -> list[Delivery]:
+def _lived(stand_in: Controlled, path: list[str], asked: dict[str, Any]) -> list[Object]:
+    """What happens to a payment or a subscription later; the events that it made."""
+    account = stand_in.account
+    reversals, billing = account.reversals, account.billing
+    amount = _number(asked, "amount", None)
+    verbs: dict[tuple[str, str], Callable[[str], list[Object]]] = {
+        ("payments", "refund"): lambda id_: reversals.refund(id_, amount, status=str(asked.get("status", "succeeded"))),
+        ("payments", "dispute"): lambda id_: reversals.dispute(id_, amount, inquiry=_flag(asked, "inquiry")),
+        ("refunds", "settle"): reversals.settle_refund,
+        ("refunds", "fail"): reversals.fail_refund,
+        ("refunds", "cancel"): reversals.cancel_refund,
+        ("disputes", "respond"): reversals.respond,
+        ("disputes", "escalate"): reversals.escalate,
+        ("disputes", "reinstate"): reversals.reinstate,
+        ("disputes", "close"): lambda id_: reversals.close_dispute(id_, str(asked.get("status", "lost"))),
+        ("subscriptions", "cancel"): lambda id_: billing.cancel(id_, at_period_end=_flag(asked, "at_period_end")),
+        ("subscriptions", "change"): lambda id_: billing.change_plan(
+            id_,
+            amount or 0,
+            metadata=asked.get("metadata"),
+            invoice_now=_flag(asked, "invoice_now"),
+            new_period=_flag(asked, "new_period"),
+        ),
+    }
+    match path:
+        case ["clock", "advance"]:
+            return stand_in.do(lambda: billing.advance(_number(asked, "seconds", 0)))
+        case [kind, id_, what] if (kind, what) in verbs:
+            return stand_in.do(lambda: verbs[kind, what](id_))
+        case _:
+            raise refusal(404, f"Unrecognized request URL (POST: /_stand_in/{'/'.join(path)}).")
+
+
+def _asked(form: bytes) -> dict[str, Any]:
     try:
-        asked = decode(form)
+        return decode(form)
     except ValueError as problem:
         raise refusal(400, f"Invalid form: {problem}") from problem
+
+
+def _number(asked: dict[str, Any], name: str, default: Any) -> Any:
+    return integer(asked[name], name) if name in asked else default
+
+
+def _deliver(stand_in: Controlled, event_id: str, form: bytes) -> list[Delivery]:
+    asked = _asked(form)
     copies = str(asked.get("copies", "1"))
     if not (copies.isascii() and copies.isdecimal() and len(copies) <= 3 and 1 <= int(copies) <= MAX_COPIES):
         raise invalid(f"Invalid integer: must be from 1 to {MAX_COPIES}", "copies")

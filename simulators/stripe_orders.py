@@ -16,6 +16,7 @@ vnd zar
 CURRENCIES = frozenset(_CURRENCIES.split())
 MAX_AMOUNT = 99_999_999
 MAX_LINES = 100
+INTERVALS = ("day", "week", "month", "year")
 MAX_METADATA = {"keys": 50, "key": 40, "value": 500}
 
 _PARAMETERS = frozenset(
@@ -53,6 +54,10 @@ class Order:
     creates_invoice: bool
     metadata: dict[str, str]
     intent_metadata: dict[str, str]
+    invoice_metadata: dict[str, str] = attrs.field(factory=dict)
+    subscription_metadata: dict[str, str] = attrs.field(factory=dict)
+    interval: str = "month"
+    trial_days: int = 0
 
 
 def order(parameters: Mapping[str, Any]) -> Order:
@@ -72,6 +77,8 @@ def order(parameters: Mapping[str, Any]) -> Order:
         raise invalid("Invalid ui_mode: must be hosted_page", "ui_mode")
     amount, currency, product = _priced(_object(parameters, "line_items"))
     intent = _object(parameters, "payment_intent_data")
+    subscription = _object(parameters, "subscription_data")
+    invoice = _object(parameters, "invoice_creation")
     promotion = _boolean(parameters, "allow_promotion_codes")
     return Order(
         mode=parameters["mode"],
@@ -83,10 +90,25 @@ def order(parameters: Mapping[str, Any]) -> Order:
         customer_email=_text(parameters, "customer_email"),
         client_reference_id=_text(parameters, "client_reference_id"),
         allow_promotion_codes=promotion,
-        creates_invoice=_boolean(_object(parameters, "invoice_creation"), "enabled", "invoice_creation") or False,
+        creates_invoice=_boolean(invoice, "enabled", "invoice_creation") or False,
         metadata=_metadata(parameters, "metadata"),
         intent_metadata=_metadata(intent, "metadata", "payment_intent_data"),
+        invoice_metadata=_metadata(_object(invoice, "invoice_data", "invoice_creation"), "metadata", "invoice_data"),
+        subscription_metadata=_metadata(subscription, "metadata", "subscription_data"),
+        interval=_interval(parameters),
+        trial_days=_count(subscription.get("trial_period_days", "0"), "subscription_data[trial_period_days]"),
     )
+
+
+def _interval(parameters: Mapping[str, Any]) -> str:
+    if parameters["mode"] != "subscription":
+        return "month"
+    for line in _object(parameters, "line_items").values():
+        interval = _text(_object(_object(line, "price_data"), "recurring", "price_data"), "interval", "recurring")
+        if interval not in INTERVALS:
+            raise invalid("Invalid interval: must be one of day, week, month or year", "line_items")
+        return interval
+    return "month"
 
 
 def _priced(lines: Mapping[str, Any]) -> tuple[int, str, str]:

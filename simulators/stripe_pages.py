@@ -1,11 +1,11 @@
 """The hosted checkout page of the stand-in, as plain as it can be and still be pleasant."""
 
-from collections.abc import Callable
 from html import escape
 from urllib.parse import parse_qs, quote
 
 from simulators.http import Request, Response
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_api import Do
 from simulators.stripe_objects import Object
 from simulators.stripe_refusals import Refusal
 
@@ -27,12 +27,12 @@ _UNTOUCHED = "%/:=&?~#+!$,;'@()*[]"
 
 
 class CheckoutPages:
-    """Answers `/c/pay/...`, where customers pay a merchant; `told` hears of new events."""
+    """Answers `/c/pay/...`, where customers pay a merchant; `do` changes the account."""
 
-    def __init__(self, account: StripeAccount, *, merchant: str, told: Callable[[Object], object]) -> None:
+    def __init__(self, account: StripeAccount, *, merchant: str, do: Do) -> None:
         self._account = account
         self._merchant = merchant
-        self._told = told
+        self._do = do
 
     def answer(self, request: Request) -> Response:
         """The page; or, where a button did its work, the way back to the merchant."""
@@ -47,7 +47,7 @@ class CheckoutPages:
         method = parse_qs(request.body.decode(errors="replace")).get("method", [""])[0]
         ends = {"settle": self._account.settle, "fail": self._account.fail}
         try:
-            self._told(ends[method](session_id) if method in ends else self._account.pay(session_id, method))
+            self._do(lambda: ends[method](session_id) if method in ends else self._account.pay(session_id, method))
         except Refusal as refused:
             return self._refused(self._account.session(session_id) or session, refused)
         address = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
