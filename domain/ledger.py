@@ -22,6 +22,7 @@ class EntryKind(enum.StrEnum):
     PURCHASE = "purchase"
     CLAWBACK = "clawback"
     REINSTATEMENT = "reinstatement"
+    SPEND = "spend"
 
 
 @attrs.frozen(kw_only=True)

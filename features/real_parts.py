@@ -17,7 +17,13 @@ from simulators.postgrest import Postgrest
 from simulators.signatures import mint_token
 from simulators.supabase import SupabaseGateway
 
-pytest_plugins = ("features.service", "features.steps.customers", "features.steps.stripe", "features.steps.operators")
+pytest_plugins = (
+    "features.service",
+    "features.steps.customers",
+    "features.steps.stripe",
+    "features.steps.lives",
+    "features.steps.operators",
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from simulators.stripe import StripeStandIn
 
 WEBHOOK_SECRET = "whsec_of_the_features"
 SERVICE_KEY = "service-key-of-the-features"
+OPERATOR_KEY = "operator-key-of-the-features"
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +35,22 @@ class Service:
     redis_process: int
     log: Path
     http: httpx.Client
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What an operator's `credence ...` says, with the service's own settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "entrypoints", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def ops(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """What the service answers an operator."""
+        headers = {"Authorization": f"Bearer {OPERATOR_KEY}"}
+        return self.http.request(method, f"/ops{path}", json=body, headers=headers)
 
     def suspend_cache(self) -> None:
         """Let Redis answer nothing, as behind a broken network."""
@@ -63,6 +82,7 @@ def service(supabase: Supabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "REDIS_URL": redis_url,
             "CREDENCE_PORT": str(port),
             "CREDENCE_SERVICE_KEY": SERVICE_KEY,
+            "CREDENCE_OPERATOR_KEY": OPERATOR_KEY,
         }
         with serving(environment, log), httpx.Client(base_url=url, timeout=60) as http:
             wait_until_ready(url, log)
@@ -74,6 +94,7 @@ def service(supabase: Supabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 redis_process=process_of(redis_url),
                 log=log,
                 http=http,
+                environment=environment,
             )
     embedded.stop()
 

@@ -1,0 +1,25 @@
+Feature: Missed webhooks
+  What Stripe could not deliver, or never made an event of, is found by asking Stripe.
+
+  Background:
+    Given Ada has signed up
+    And Ada has bought the "starter" plan for $5.00
+
+  Rule: An outage is repaired by one command
+
+    Scenario: Two days without webhooks
+      Given webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded
+      When an operator reconciles the last three days
+      Then Ada has 275 credits
+      And reconciling again finds nothing
+
+    Scenario: An operator looks before doing anything
+      Given webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded
+      When an operator only asks what is missing
+      Then the missing payment and refund are named
+      And Ada has 50 credits
+
+    Scenario: Stripe never made an event
+      Given Ada has paid for the "pro" plan, and Stripe made no event of it
+      When an operator reconciles the last three days
+      Then Ada has 300 credits

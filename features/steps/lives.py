@@ -1,0 +1,391 @@
+"""What becomes of payments later: refunds, disputes, renewals, outages, and what operators do about them."""
+
+import copy
+import json
+import re
+import uuid
+from typing import Any
+
+import httpx
+import redis
+from pytest_bdd import given, parsers, then, when
+
+from features.service import eventually
+from features.steps.story import Story
+from simulators.stripe_objects import Object
+
+DAY = 24 * 60 * 60
+
+
+def account(story: Story) -> Any:
+    return story.service.stripe.account
+
+
+def cents(price: str) -> int:
+    return round(float(price.strip("$ ")) * 100)
+
+
+def intent_of(story: Story, session_id: str | None = None) -> str:
+    session = account(story).session(session_id or story.customers["Ada"].sessions[-1])
+    return str(session["payment_intent"])
+
+
+def told(story: Story, events: list[Object], **how: Any) -> None:
+    story.deliver(*events, **how)
+    assert {200} == {delivery.status for delivery in story.deliveries}, story.deliveries
+
+
+def object_of(event: Object) -> Any:
+    return event["data"]["object"]
+
+
+@given(parsers.parse("{amount} of Ada's payment has been refunded"))
+@when(parsers.parse("{amount} of Ada's payment is refunded"))
+def is_refunded(story: Story, amount: str) -> None:
+    story.events = account(story).reversals.refund(intent_of(story), cents(amount))
+    told(story, story.events)
+
+
+@when(parsers.parse("Ada's payment is refunded in parts of {parts}, all told at the same moment"))
+def refunded_in_parts(story: Story, parts: str) -> None:
+    events: list[Object] = []
+    for part in re.findall(r"\$[0-9.]+", parts):
+        events += account(story).reversals.refund(intent_of(story), cents(part))
+    told(story, [event for event in events if event["type"] == "refund.created"], simultaneously=True)
+    told(story, events[::-1])
+
+
+@given(parsers.parse("Stripe has told of a refund of {amount} before the payment"))
+def refunded_first(story: Story, amount: str) -> None:
+    payment = story.events
+    told(story, account(story).reversals.refund(intent_of(story), cents(amount)))
+    story.events = payment
+
+
+@when("the refund fails after all")
+def refund_fails(story: Story) -> None:
+    told(story, account(story).reversals.fail_refund(object_of(story.events[0])["id"]))
+
+
+@given("Ada's bank disputes the payment")
+@when("Ada's bank disputes the payment")
+def disputes(story: Story) -> None:
+    story.events = account(story).reversals.dispute(intent_of(story))
+    told(story, story.events)
+
+
+@when(parsers.parse("Ada's bank disputes {amount} of the payment"))
+def disputes_part(story: Story, amount: str) -> None:
+    told(story, account(story).reversals.dispute(intent_of(story), cents(amount)))
+
+
+@when("Ada's bank inquires about the payment")
+def inquires(story: Story) -> None:
+    told(story, account(story).reversals.dispute(intent_of(story), inquiry=True))
+
+
+@when(parsers.re("the dispute is (?P<decision>not decided|lost|won|prevented|reinstated)"))
+def dispute_is(story: Story, decision: str) -> None:
+    reversals, dispute_id = account(story).reversals, object_of(story.events[0])["id"]
+    told(story, reversals.respond(dispute_id))
+    if decision == "reinstated":
+        told(story, reversals.reinstate(dispute_id))
+    elif decision != "not decided":
+        told(story, reversals.close_dispute(dispute_id, decision))
+
+
+@given("Ada's bank disputes the payment and gives up, and Stripe tells of it backwards")
+def disputes_backwards(story: Story) -> None:
+    reversals = account(story).reversals
+    begun = reversals.dispute(intent_of(story))
+    ended = reversals.close_dispute(object_of(begun[0])["id"], "won")
+    told(story, [*begun, *ended][::-1])
+
+
+@given(parsers.parse("Ada has spent {credits:d} credits"))
+def has_spent(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
+    user_id = story.customers["Ada"].user_id
+    entry = {"user_id": user_id, "amount": -credits, "kind": "spend", "idempotency_key": f"spend:{uuid.uuid4()}"}
+    change = {"event": None, "purchase": None, "entries": [entry], "outbox": []}
+    (row,) = story.rows("select public.ledger_commit($1::jsonb) as answer", json.dumps([change]))
+    assert "committed" == json.loads(row["answer"])[0]["status"]
+
+
+@given(parsers.parse("Ada is {credits:d} credits in debt"))
+def is_in_debt(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
+    assert -credits == story.get("/quota", story.customers["Ada"]).json()["balance"]
+
+
+@given(parsers.parse('Ada has subscribed to the "{plan}" plan'))
+@when(parsers.parse('Ada subscribes to the "{plan}" plan'))
+def subscribes(story: Story, plan: str) -> None:
+    before = len(account(story).events)
+    session_id = story.open_checkout(story.customers["Ada"], plan)
+    assert 303 == story.pay(session_id)
+    told(story, account(story).events[before:])
+
+
+@when(parsers.parse('Ada subscribes to the "{plan}" plan and returns before Stripe has told us'))
+def subscribes_and_returns(story: Story, plan: str) -> None:
+    assert 303 == story.pay(story.open_checkout(story.customers["Ada"], plan))
+    story.follow(story.customers["Ada"])
+
+
+@then(parsers.parse("the return page says that {credits:d} credits are there"))
+def page_says(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
+    assert ("credited", credits, credits) == tuple(story.progress[key] for key in ("status", "credits", "balance"))
+
+
+def mine(story: Story, events: list[Object]) -> list[Object]:
+    """Those of the events that tell of Ada's own subscription: the stand-in has others, of other scenarios."""
+    subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
+    text = {event["id"]: json.dumps(event) for event in events}
+    bills = {object_of(event)["id"] for event in events if subscription in text[event["id"]]}
+    return [event for event in events if any(known in text[event["id"]] for known in bills)]
+
+
+@given("two months have passed")
+@when("two months pass")
+def two_months_pass(story: Story) -> None:
+    story.events = mine(story, account(story).billing.advance(60 * DAY))
+    if story.events:
+        told(story, story.events)
+
+
+@when("two months pass, and Stripe tells of them backwards and twice")
+def two_months_backwards(story: Story) -> None:
+    events = mine(story, account(story).billing.advance(60 * DAY))
+    told(story, events[::-1], copies=2)
+
+
+@when("Stripe tells of a renewal that names nobody")
+def renewal_without_name(story: Story) -> None:
+    events = mine(story, account(story).billing.advance(30 * DAY))
+    old = copy.deepcopy(next(event for event in events if event["type"] == "invoice.paid"))
+    bill = object_of(old)
+    bill["subscription"] = bill.pop("parent")["subscription_details"]["subscription"]
+    for line in bill["lines"]["data"]:
+        line.update(type="subscription", proration=False, metadata=[], parent=None)
+    told(story, [old])
+
+
+@when("Ada's subscription is prorated to another price")
+def is_prorated(story: Story) -> None:
+    subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
+    account(story).billing.advance(10 * DAY)
+    told(story, account(story).billing.change_plan(subscription, 5000, invoice_now=True))
+
+
+@given("Ada has canceled the subscription")
+def has_canceled(story: Story) -> None:
+    subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
+    told(story, account(story).billing.cancel(subscription))
+
+
+@when("the last period is refunded")
+def last_period_is_refunded(story: Story) -> None:
+    paid = [object_of(event) for event in story.events if event["type"] == "invoice_payment.paid"]
+    told(story, account(story).reversals.refund(paid[-1]["payment"]["payment_intent"]))
+
+
+@given('webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded')
+def webhooks_were_away(story: Story) -> None:
+    ada = story.customers["Ada"]
+    account(story).reversals.refund(intent_of(story, ada.sessions[0]), 250)
+    assert 303 == story.pay(story.open_checkout(ada, "pro"))
+    account(story).billing.advance(2 * DAY)
+
+
+@given('Ada has paid for the "pro" plan, and Stripe made no event of it')
+def no_event_was_made(story: Story) -> None:
+    before = len(account(story).events)
+    assert 303 == story.pay(story.open_checkout(story.customers["Ada"], "pro"))
+    del account(story).events[before:]
+
+
+def reconciled(story: Story, *options: str) -> Any:
+    done = story.service.command("reconcile", "--since", "3d", "--json", *options)
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+@when("an operator reconciles the last three days")
+def reconciles(story: Story) -> None:
+    story.progress = reconciled(story)
+
+
+@when("an operator only asks what is missing")
+def asks_what_is_missing(story: Story) -> None:
+    story.progress = reconciled(story, "--dry-run")
+
+
+@then("the missing payment and refund are named")
+def missing_is_named(story: Story) -> None:
+    ada = story.customers["Ada"].user_id
+    found = {(one["kind"], one["credits"]) for one in story.progress["found"] if one["user_id"] == ada}
+    assert {("checkout.session.completed", 250), ("refund.created", -25)} <= found
+
+
+@then("reconciling again finds nothing")
+def finds_nothing(story: Story) -> None:
+    ada = story.customers["Ada"].user_id
+    assert [] == [one for one in reconciled(story)["found"] if one["user_id"] == ada]
+
+
+@given("somebody has paid by a payment link that names Ada")
+def paid_by_link(story: Story) -> None:
+    paid_in_the_name_of(story, {"plan": "starter"}, story.customers["Ada"].user_id)
+
+
+@given("somebody has paid in the name of a user who does not exist yet")
+def paid_in_advance(story: Story) -> None:
+    story.progress = {"user_id": str(uuid.uuid4())}
+    paid_in_the_name_of(story, {"plan": "starter", "userId": story.progress["user_id"]}, None)
+
+
+def paid_in_the_name_of(story: Story, metadata: dict[str, str], reference: str | None) -> None:
+    session_id = story.open_checkout(story.customers["Ada"], "starter")
+    assert 303 == story.pay(session_id)
+    event = copy.deepcopy(story.event_of(session_id))
+    object_of(event).update(metadata=metadata, client_reference_id=reference)
+    story.events = [event]
+    told(story, story.events)
+    assert b"parked" in story.deliveries[0].body
+
+
+@given("an operator has given it to Ada")
+@when("an operator finds it among the parked payments and gives it to Ada")
+def operator_claims(story: Story) -> None:
+    event_id = story.events[0]["id"]
+    listed = json.loads(story.service.command("parked", "--json").stdout)["parked"]
+    (found,) = [one for one in listed if one["id"] == event_id]
+    assert "reference_unconfirmed" == found["reason"]
+    done = story.service.command("claim", event_id, "--user", story.customers["Ada"].user_id)
+    assert 0 == done.returncode, done.stderr
+
+
+@when("an operator claims it for Ada by the operator's route")
+def operator_claims_by_route(story: Story) -> None:
+    event_id = story.events[0]["id"]
+    listed = story.service.ops("GET", "/parked?limit=200").json()["events"]
+    assert event_id in {one["id"] for one in listed}
+    answer = story.service.ops("POST", f"/parked/{event_id}/claim", {"user_id": story.customers["Ada"].user_id})
+    assert ("applied", 50) == (answer.json()["status"], answer.json()["credits"]), answer.text
+    again = story.service.ops("POST", f"/parked/{event_id}/claim", {"user_id": story.customers["Ada"].user_id})
+    assert 409 == again.status_code
+
+
+@then("nothing of it is parked any more")
+def nothing_is_parked(story: Story) -> None:
+    listed = json.loads(story.service.command("parked", "--json").stdout)["parked"]
+    assert story.events[0]["id"] not in {one["id"] for one in listed}
+
+
+@when("it is refunded")
+def it_is_refunded(story: Story) -> None:
+    told(story, account(story).reversals.refund(object_of(story.events[0])["payment_intent"]))
+
+
+@when("that user signs up, and parked payments are tried again")
+def signs_up_late(story: Story) -> None:
+    user_id = story.progress["user_id"]
+    story.rows("insert into auth.users (id, email) values ($1::uuid, $2)", user_id, f"{user_id}@example.com")
+    assert 200 == story.service.ops("POST", "/parked/retry").status_code
+
+
+@then("the new user has 50 credits")
+def new_user_has_credits(story: Story) -> None:
+    query = "select credits_balance from public.users where id = $1::uuid"
+    expected = [{"credits_balance": 50}]
+    assert expected == eventually(lambda: story.rows(query, story.progress["user_id"]), expected)
+
+
+@when("Ada asks for the parked payments")
+def asks_for_parked(story: Story) -> None:
+    story.answer = story.service.http.get("/ops/parked", headers=story.customers["Ada"].headers)
+
+
+@then("she is turned away")
+def she_is_turned_away(story: Story) -> None:
+    assert isinstance(story.answer, httpx.Response)
+    assert 403 == story.answer.status_code
+
+
+@given("somebody has written 9999 credits for Ada into Redis")
+def written_into_redis(story: Story) -> None:
+    with redis.Redis.from_url(story.service.redis_url) as cache:
+        key = f"credits:{story.customers['Ada'].user_id}"
+        cache.hset(key, mapping={"balance": "9999", "held": "0", "version": "77"})
+
+
+@when("an operator checks everything")
+def checks_everything(story: Story) -> None:
+    done = story.service.command("check", "--json")
+    story.progress = {"exit": done.returncode, **json.loads(done.stdout)}
+
+
+@then("the check fails and names Ada's line in Redis")
+def check_names_line(story: Story) -> None:
+    ada = story.customers["Ada"].user_id
+    assert 1 == story.progress["exit"]
+    (found,) = [one for one in story.progress["cache"] if one["user_id"] == ada]
+    assert ("cache_is_ahead", 9999, 50) == (found["problem"], found["copy"]["balance"], found["account"]["balance"])
+
+
+@then("after a sync Ada has 50 credits, and the check is content about her")
+def sync_repairs(story: Story) -> None:
+    ada = story.customers["Ada"]
+    assert 0 == story.service.command("sync", ada.user_id).returncode
+    quota = story.get("/quota", ada).json()
+    assert (50, "cache") == (quota["balance"], quota["source"])
+    left = json.loads(story.service.command("check", "--json").stdout)
+    assert ada.user_id not in {one["user_id"] for one in left["cache"]}
+
+
+@when("an operator replays the payment's event")
+def replays(story: Story) -> None:
+    done = story.service.command("replay", story.events[0]["id"])
+    assert (0, True) == (done.returncode, "nothing_new" in done.stdout), done.stderr
+
+
+@when("an operator asks for an explanation of Ada's credits")
+def asks_for_explanation(story: Story) -> None:
+    story.progress = {"text": story.service.command("explain", story.customers["Ada"].user_id).stdout}
+
+
+@then("it names the purchase, the refund, and Stripe's objects")
+def explanation_names(story: Story) -> None:
+    ada = story.customers["Ada"]
+    refund, intent = object_of(story.events[0]), intent_of(story)
+    for expected in (intent, refund["id"], refund["charge"], ada.sessions[-1], "starter", "now worth 25", "clawback"):
+        assert expected in story.progress["text"]
+    answer = story.get(f"/accounts/{ada.user_id}/explanation", ada).json()
+    (purchase,) = answer["purchases"]
+    assert (intent, 25, [refund["id"]]) == (
+        purchase["id"],
+        purchase["worth"],
+        [one["id"] for one in purchase["refunds"]],
+    )
+
+
+@then("in the end Ada's invoice has been sent once")
+def invoice_is_sent(story: Story) -> None:
+    invoice = account(story).session(story.customers["Ada"].sessions[-1])["invoice"]
+    sent = lambda: [one for one, _ in account(story).billing.sent if one == invoice]  # noqa: E731 - asked again
+    assert [invoice] == eventually(sent, [invoice])
+
+
+@given("Ada's bank disputes a payment by its charge alone, while Stripe can't be asked")
+def disputed_by_charge(story: Story) -> None:
+    (event, *_) = account(story).reversals.dispute(intent_of(story))
+    alone = copy.deepcopy({**event, "id": account(story).new_id("evt_")})
+    object_of(alone)["payment_intent"] = None
+    story.service.stripe.fail_next(1, status=503)
+    told(story, [alone])
+    assert 50 == story.get("/quota", story.customers["Ada"]).json()["balance"]
+    story.events = [event]
+
+
+@when("Stripe tells to which payment the charge belongs")
+def charge_belongs(story: Story) -> None:
+    told(story, story.events)

@@ -1,0 +1,51 @@
+Feature: Subscriptions
+  Each period that is paid brings its credits, once. Nothing else does.
+
+  Background:
+    Given Ada has signed up
+
+  Rule: A paid period brings its credits
+
+    Scenario: The first period
+      When Ada subscribes to the "monthly" plan
+      Then Ada has 100 credits
+
+    Scenario: The first period, before Stripe has told us
+      When Ada subscribes to the "monthly" plan and returns before Stripe has told us
+      Then the return page says that 100 credits are there
+
+    Scenario: Renewal
+      Given Ada has subscribed to the "monthly" plan
+      When two months pass
+      Then Ada has 300 credits
+
+    Scenario: Everything about the renewals is told backwards, and twice
+      Given Ada has subscribed to the "monthly" plan
+      When two months pass, and Stripe tells of them backwards and twice
+      Then Ada has 300 credits
+
+    Scenario: Stripe's older events name the subscription alone
+      Given Ada has subscribed to the "monthly" plan
+      When Stripe tells of a renewal that names nobody
+      Then Ada has 200 credits
+
+  Rule: What is not paid for brings nothing
+
+    Scenario: A change of plan within a period
+      Given Ada has subscribed to the "monthly" plan
+      When Ada's subscription is prorated to another price
+      Then Ada has 100 credits
+
+    Scenario: After canceling
+      Given Ada has subscribed to the "monthly" plan
+      And Ada has canceled the subscription
+      When two months pass
+      Then Ada has 100 credits
+
+  Rule: A period can be refunded like any other purchase
+
+    Scenario: The last period is refunded
+      Given Ada has subscribed to the "monthly" plan
+      And two months have passed
+      When the last period is refunded
+      Then Ada has 200 credits
