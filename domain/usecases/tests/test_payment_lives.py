@@ -1,0 +1,478 @@
+"""The rest of a payment's life on the in-memory adapters: any order, any repetition, and what operators do."""
+
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_ledger import MemoryLedger
+from adapters.memory_payments import MemoryPayments
+from domain.accounts import Account, UserId
+from domain.admission import Confirmation
+from domain.commits import EventStatus
+from domain.events import Delivery, InboxEvent, Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told
+from domain.ledger import EntryKind, Posting
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.ports import Found, InvalidBody
+from domain.purchases import (
+    CurrencyTold,
+    Dispute,
+    Disputed,
+    DisputeStatus,
+    Link,
+    PaymentReported,
+    PaymentStatus,
+    PurchaseId,
+    Refund,
+    Refunded,
+    RefundStatus,
+)
+from domain.subscriptions import SubscriptionId
+from domain.usecases.audit_cache import CacheAuditor
+from domain.usecases.decide_again import InboxDesk, NotClaimable, UnknownEvent
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.reconcile import Reconciler
+from domain.usecases.record_payment import PaymentRecorder, Recorded
+
+Result = TypeVar("Result")
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+BOB = UserId("00000000-0000-0000-0000-00000000000b")
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+FIVE = Money(amount=500, currency="usd")
+STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE))
+MONTHLY = attrs.evolve(STARTER, id=PlanId("monthly"), mode=PlanMode.SUBSCRIPTION, interval="month")
+TEAM = attrs.evolve(MONTHLY, id=PlanId("team"), terms=Terms(credits=300, price=Money(amount=2000, currency="usd")))
+CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, MONTHLY, TEAM)})
+
+
+@attrs.define
+class SetClock:
+    moment: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@attrs.define
+class Kept:
+    """Reads bodies back, as a translation does: by the id that they hold."""
+
+    told: dict[str, Delivery] = attrs.field(factory=dict)
+
+    def verify(self, body: bytes, signature: str | None) -> Delivery:
+        return self.read(body.decode())
+
+    def read(self, body: str) -> Delivery:
+        if body not in self.told:
+            raise InvalidBody("not JSON")
+        return self.told[body]
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = SetClock()
+        self.ledger, self.cache = MemoryLedger(self.clock), MemoryQuotaCache()
+        self.payments, self.deliveries = MemoryPayments(), Kept()
+        self.ledger.add_user(ADA, "ada@example.com")
+        self.recorder = PaymentRecorder(
+            ledger=self.ledger,
+            cache=self.cache,
+            markers=MemorySessionMarkers(self.clock),
+            payments=self.payments,
+            catalogue=CATALOGUE,
+            livemode=False,
+        )
+        self.desk = InboxDesk(
+            inbox=self.ledger.inbox, deliveries=self.deliveries, history=self.payments, recorder=self.recorder
+        )
+        self.reconciler = Reconciler(history=self.payments, inbox=self.ledger.inbox, recorder=self.recorder)
+        self.auditor = CacheAuditor(audit=self.ledger, cache=self.cache)
+
+    def delivery(self, event_id: str, told: Told, at: datetime = NOON) -> Delivery:
+        event = InboxEvent(
+            id=event_id, type="a.type", body=event_id, livemode=False, created=at, object_id=f"object_of_{event_id}"
+        )
+        self.deliveries.told[event_id] = Delivery(event, told)
+        return self.deliveries.told[event_id]
+
+    def tell(self, event_id: str, told: Told) -> Recorded:
+        return run(self.recorder.receive(self.delivery(event_id, told)))
+
+    def balance(self, user: UserId = ADA) -> int:
+        found = run(self.ledger.account(user))
+        assert found is not None
+        return found.balance
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    raise AssertionError("a use case waited for something that is no port")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def linked(*names: str) -> frozenset[Link]:
+    return frozenset(map(Link, names))
+
+
+SALE = Sale(
+    purchase_id=PurchaseId("pi_1"),
+    session_id="cs_1",
+    links=linked("session:cs_1", "payment_intent:pi_1", "invoice:in_1"),
+    mode=PlanMode.PAYMENT,
+    facts=(PaymentReported(PaymentStatus.PAID),),
+    subtotal=FIVE,
+    paid=FIVE,
+    naming=Naming(user_reference=ADA, plan_id="starter"),
+)
+PERIOD = Sale(
+    purchase_id=PurchaseId("in_7"),
+    links=linked("invoice:in_7"),
+    mode=PlanMode.SUBSCRIPTION,
+    facts=(PaymentReported(PaymentStatus.PAID),),
+    subtotal=FIVE,
+    paid=FIVE,
+    naming=Naming(),
+    subscription_id=SubscriptionId("sub_1"),
+    period_ends_at=NOON + timedelta(days=30),
+)
+
+
+def refund(id_: str, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, by: str = "charge") -> PaymentNews:
+    names = {"charge": ("charge:ch_1",), "both": ("charge:ch_1", "payment_intent:pi_1")}[by]
+    return PaymentNews(
+        purchase_id=PurchaseId("ch_1" if by == "charge" else "pi_1"),
+        links=linked(*names),
+        facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyTold("usd")),
+    )
+
+
+def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int = 100) -> PaymentNews:
+    found = Dispute(id=of, occurred_at=NOON + timedelta(seconds=after), amount=amount, status=status)
+    return PaymentNews(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
+
+
+LIFE: tuple[Told, ...] = (
+    attrs.evolve(SALE, facts=(PaymentReported(PaymentStatus.UNPAID),)),
+    SALE,
+    refund("re_1", 100),
+    refund("re_2", 100),
+    refund("re_3", 50, by="both"),
+    refund("re_3", 50, RefundStatus.FAILED, by="both"),
+    dispute(DisputeStatus.NEEDS_RESPONSE, 1),
+    dispute(DisputeStatus.WITHDRAWN, 1),
+    dispute(DisputeStatus.WON, 9),
+    dispute(DisputeStatus.LOST, 9, of="dp_2", amount=50),
+    PaymentNews(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "charge:ch_1")),
+)
+WORTH = 50 * (500 - 200 - 50) // 500
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.permutations([*range(len(LIFE)), *range(len(LIFE))]), st.booleans())
+def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list[int], is_away: bool) -> None:
+    """Refunds by the charge alone, rows that prove to be one, disputes: what is left is what it is worth."""
+    world = World()
+    world.payments.is_away = is_away
+    for place, which in enumerate(order):
+        assert world.tell(f"evt_{place}", LIFE[which]).status.is_final
+        assert (run(world.cache.find(ADA)) or Account(user_id=ADA)).balance == world.balance()
+    assert WORTH == world.balance()
+    entries = run(world.ledger.entries(ADA, before_version=None, limit=100))
+    assert WORTH == sum(entry.posting.amount for entry in entries)
+    snapshot = run(world.ledger.read(event_id=None, user_id=None, links=SALE.links | linked("charge:ch_1")))
+    assert 1 == len(snapshot.purchases)
+    worker = OutboxWorker(
+        outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=MemoryPayments()
+    )
+    run(worker.run_once())
+    assert () == run(world.ledger.outbox.failures(10))
+
+
+def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
+    """What was given twice is taken back once they prove to be one; a refund then takes the rest."""
+    twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
+    world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
+    world.tell("evt_2", twin)
+    assert 100 == world.balance()
+    world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
+    assert 50 == world.balance()
+    world.tell("evt_4", refund("re_1", 500, by="both"))
+    assert 0 == world.balance()
+
+
+def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
+    """Whoever tells of the payment, and although the first try met trouble."""
+    worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
+    for number, told in enumerate(LIFE):
+        world.tell(f"evt_{number}", told)
+    world.payments.is_away = True
+    run(worker.run_once())
+    assert {} == world.payments.sent
+    world.payments.is_away = False
+    world.clock.moment += timedelta(hours=1)
+    run(worker.run_once())
+    assert ["in_1"] == list(world.payments.sent.values())
+
+
+def test_messages_are_given_up_in_the_end_and_told(world: World) -> None:
+    """Stripe refuses for good, or is away for too long: the failure stays visible."""
+    worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
+    world.tell("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))
+    run(worker.run_once())
+    (failure,) = run(world.ledger.outbox.failures(10))
+    assert ("send_invoice", "refused: no such invoice", 1) == (failure.topic, failure.error, failure.attempts)
+
+
+def test_a_payment_of_others_is_ignored_and_an_unknown_one_waits(world: World) -> None:
+    """Only an answer of Stripe's proves that a refund is another application's."""
+    world.payments.teach(linked("charge:ch_1"), ours=False)
+    recorded = world.tell("evt_1", refund("re_1", 100))
+    assert (EventStatus.IGNORED, "no metadata of ours") == (recorded.status, recorded.reason)
+    waiting = attrs.evolve(refund("re_2", 100, by="both"), links=linked("payment_intent:pi_1"))
+    assert EventStatus.APPLIED is world.tell("evt_2", waiting).status
+    world.tell("evt_3", SALE)
+    assert 40 == world.balance()
+
+
+def test_stripe_leads_from_a_charge_to_its_purchase(world: World) -> None:
+    """Asked once, it names the payment intent, and the refund is applied at once."""
+    world.tell("evt_1", SALE)
+    world.payments.teach(linked("charge:ch_1", "payment_intent:pi_1"))
+    world.tell("evt_2", refund("re_1", 250))
+    assert 25 == world.balance()
+
+
+def subscribed(occurred_at: datetime = NOON, **naming: Any) -> SubscriptionNews:
+    told = {"user_reference": ADA, "plan_id": "monthly", **naming}
+    return SubscriptionNews(
+        subscription_id=SubscriptionId("sub_1"), naming=Naming(**told), session_id="cs_7", occurred_at=occurred_at
+    )
+
+
+def test_a_period_that_names_nobody_has_its_subscription_s_owner(world: World) -> None:
+    """From the ledger if it knows the subscription, else from Stripe; else it waits, and follows by itself."""
+    world.payments.is_away = True
+    assert "no_user_named" == world.tell("evt_1", PERIOD).reason
+    world.tell("evt_2", subscribed())
+    run(world.ledger.inbox.hasten())
+    assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.desk.run_once())]
+    assert 50 == world.balance()
+
+
+def test_stripe_names_a_subscription_s_owner(world: World) -> None:
+    """Or says that it is none of ours."""
+    world.payments.teach_subscription(subscribed())
+    world.tell("evt_1", PERIOD)
+    assert 50 == world.balance()
+    other = SubscriptionId("sub_2")
+    world.payments.teach_subscription(attrs.evolve(subscribed(), subscription_id=other, naming=Naming()))
+    foreign = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"), subscription_id=other)
+    assert EventStatus.IGNORED is world.tell("evt_2", foreign).status
+
+
+@pytest.mark.parametrize(("asked", "credits_"), [(500, 50), (2000, 300)])
+def test_an_upgraded_period_brings_the_credits_of_its_price(world: World, asked: int, credits_: int) -> None:
+    """The terms of the first sale hold for its price; another price is another plan's of today."""
+    price = Money(amount=asked, currency="usd")
+    naming = Naming(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE))
+    world.tell("evt_1", attrs.evolve(PERIOD, naming=naming, subtotal=price, paid=price))
+    assert credits_ == world.balance()
+
+
+def test_a_period_of_no_plan_s_price_is_parked(world: World) -> None:
+    """Nobody guesses what it is worth."""
+    price = Money(amount=777, currency="usd")
+    naming = Naming(user_reference=ADA, plan_id="monthly")
+    assert "price_disagrees" == world.tell("evt_1", attrs.evolve(PERIOD, naming=naming, subtotal=price)).reason
+
+
+def test_a_refund_in_another_currency_is_parked(world: World) -> None:
+    """It can't be measured by what was paid, whichever of the two comes first."""
+    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyTold("eur"),))
+    world.tell("evt_1", SALE)
+    assert "currency_disagrees" == world.tell("evt_2", euros).reason
+    assert 50 == world.balance()
+    other = World()
+    other.tell("evt_1", euros)
+    assert "currency_disagrees" == other.tell("evt_2", SALE).reason
+
+
+def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
+    """A refund can't be posted to nobody, and waits; nothing loops."""
+    world.tell("evt_1", SALE)
+    world.ledger.delete_user(ADA)
+    assert "user_deleted" == world.tell("evt_2", refund("re_1", 500, by="both")).reason
+    assert (
+        "user_deleted"
+        == world.tell("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
+    )
+
+
+PROPOSED = attrs.evolve(SALE, naming=Naming(client_reference=ADA, plan_id="starter"))
+
+
+def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
+    """A later event of the session that still names nobody is applied to the claimed purchase."""
+    unpaid = attrs.evolve(PROPOSED, facts=(PaymentReported(PaymentStatus.UNPAID),))
+    assert "reference_unconfirmed" == world.tell("evt_1", unpaid).reason
+    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    assert 0 == world.balance()
+    assert EventStatus.APPLIED is world.tell("evt_2", PROPOSED).status
+    assert 50 == world.balance()
+    with pytest.raises(NotClaimable):
+        run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    with pytest.raises(UnknownEvent):
+        run(world.desk.claim("evt_9", Confirmation(user_id=ADA)))
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "confirmation"),
+    [
+        (attrs.evolve(SALE, naming=Naming(plan_id="starter")), "no_user_named", {}),
+        (attrs.evolve(SALE, naming=Naming(user_reference="ada", plan_id="starter")), "user_not_a_uuid", {}),
+        (attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")), "unknown_user", {}),
+        (attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, email="eve@example.com")), "email_disagrees", {}),
+        (attrs.evolve(SALE, naming=Naming(user_reference=ADA, plan_id="gold")), "unknown_plan", {"plan_id": "starter"}),
+        (attrs.evolve(SALE, subtotal=Money(amount=499, currency="usd")), "price_disagrees", {"accepts_price": True}),
+        (attrs.evolve(SALE, subtotal=Money(amount=500, currency="eur")), "currency_disagrees", {"accepts_price": True}),
+    ],
+)
+def test_every_doubt_about_a_sale_can_be_resolved(
+    world: World, told: Sale, reason: str, confirmation: dict[str, Any]
+) -> None:
+    """A person who looked may name the owner, the plan, or accept the price."""
+    assert reason == world.tell("evt_1", told).reason
+    assert EventStatus.APPLIED is run(world.desk.claim("evt_1", Confirmation(user_id=ADA, **confirmation))).status
+    assert 50 == world.balance()
+
+
+def test_a_claimed_subscription_keeps_its_owner(world: World) -> None:
+    """Later tellings of the subscription, and its invoices, don't name another."""
+    world.ledger.add_user(BOB)
+    proposal = subscribed(user_reference=None, client_reference=ADA)
+    assert "reference_unconfirmed" == world.tell("evt_1", proposal).reason
+    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    world.tell("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
+    world.tell("evt_3", attrs.evolve(PERIOD, naming=Naming(user_reference=BOB, plan_id="monthly")))
+    assert (50, 0) == (world.balance(), world.balance(BOB))
+
+
+def test_a_replay_decides_an_ignored_event_again(world: World) -> None:
+    """What an older version ignored is applied; what stands already changes nothing; one that never came is fetched."""
+    world.tell("evt_1", Irrelevant("not used yet"))
+    world.delivery("evt_1", SALE)
+    assert EventStatus.APPLIED is run(world.desk.replay("evt_1")).status
+    assert EventStatus.NOTHING_NEW is run(world.desk.replay("evt_1")).status
+    assert EventStatus.APPLIED is world.ledger.inbox.status("evt_1")
+    world.payments.remember(world.delivery("evt_2", refund("re_1", 500, by="both")))
+    assert EventStatus.APPLIED is run(world.desk.replay("evt_2")).status
+    assert 0 == world.balance()
+    with pytest.raises(UnknownEvent):
+        run(world.desk.replay("evt_3"))
+
+
+def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
+    """It stays in the inbox with its reason, and is tried again."""
+    world.tell("evt_1", attrs.evolve(SALE, naming=Naming(plan_id="starter")))
+    del world.deliveries.told["evt_1"]
+    run(world.ledger.inbox.hasten())
+    (handled,) = run(world.desk.run_once())
+    assert EventStatus.FAILED is handled.recorded.status
+    assert EventStatus.FAILED is world.ledger.inbox.status("evt_1")
+
+
+def test_reconciling_finds_what_never_arrived_and_nothing_twice(world: World) -> None:
+    """By events, then by objects; a dry run only says; again there is nothing left."""
+    world.payments.remember(world.delivery("evt_1", SALE))
+    later = dispute(DisputeStatus.LOST, 5)
+    world.payments.have(Found(object_id="dp_1", kind="dispute", delivery=world.delivery("reconciled_dp_1", later)))
+    parked = attrs.evolve(PROPOSED, purchase_id=PurchaseId("pi_5"), links=linked("payment_intent:pi_5"))
+    found = Found(
+        object_id="object_of_reconciled_cs_5", kind="session", delivery=world.delivery("reconciled_cs_5", parked)
+    )
+    world.payments.have(found)
+    since = NOON - timedelta(days=3)
+    said = run(world.reconciler.run(since, dry_run=True))
+    assert (["evt_1", "dp_1", "object_of_reconciled_cs_5"], 0) == ([one.id for one in said.found], world.balance())
+    assert world.ledger.inbox.status("evt_1") is None
+    done = run(world.reconciler.run(since))
+    assert [50, -10, 0] == [one.credits for one in done.found]
+    assert EventStatus.PARKED is world.ledger.inbox.status("reconciled_cs_5")
+    aged = attrs.evolve(later.facts[0].dispute, occurred_at=NOON + timedelta(hours=1))  # type: ignore[union-attr]
+    world.payments.have(
+        Found(
+            object_id="dp_1",
+            kind="dispute",
+            delivery=world.delivery("reconciled_dp_1", attrs.evolve(later, facts=(Disputed(aged),))),
+        )
+    )
+    assert () == run(world.reconciler.run(since)).found
+    assert 40 == world.balance()
+
+
+def test_the_auditor_names_every_copy_that_disagrees_and_repairs_it(world: World) -> None:
+    """Ahead, behind, different, or of nobody; an emptied cache disagrees with nothing."""
+    world.tell("evt_1", SALE)
+    world.ledger.add_user(BOB)
+    nobody = UserId("00000000-0000-0000-0000-00000000000c")
+    assert () == run(world.auditor.disagreements())
+    for copy, problem in (
+        (Account(user_id=ADA, balance=50, version=7), "cache_is_ahead"),
+        (Account(user_id=ADA, balance=0, version=0), "cache_is_behind"),
+        (Account(user_id=ADA, balance=51, version=1), "cache_differs"),
+        (Account(user_id=nobody, balance=1, version=1), "cache_has_no_account"),
+    ):
+        run(world.cache.forget(copy.user_id))
+        run(world.cache.store(copy))
+        assert [(copy.user_id, problem)] == [(one.user_id, one.problem) for one in run(world.auditor.disagreements())]
+        assert 2 == run(world.auditor.sync_all())
+        assert () == run(world.auditor.disagreements())
+    world.ledger.tamper(ADA, 1_000_000)
+    repaired = run(world.auditor.sync(ADA))
+    assert repaired is not None
+    assert 50 == repaired.balance == world.balance()
+    assert run(world.auditor.sync(nobody)) is None
+    run_cleared = world.cache
+    run_cleared.flush()
+    assert () == run(world.auditor.disagreements())
+
+
+def test_an_explanation_accounts_for_every_credit(world: World) -> None:
+    """Each entry stands at one place, under the purchase it belongs to, also when two rows became one."""
+    from domain.explanations import explain
+
+    twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
+    world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
+    world.tell("evt_2", twin)
+    world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
+    world.tell("evt_4", PERIOD)
+    world.tell("evt_5", attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly")))
+    spend = Posting(user_id=ADA, amount=-30, kind=EntryKind.SPEND, idempotency_key="spend-1")  # type: ignore[arg-type]
+    from domain.commits import Change
+
+    run(world.ledger.commit([Change(postings=(spend,))]))
+    record = run(world.ledger.record_of(ADA))
+    assert record is not None
+    explained = explain(record)
+    assert [50, 50] == [purchase.posted for purchase in explained.purchases]
+    assert [50, 50] == [purchase.worth for purchase in explained.purchases]
+    assert [-30] == [entry.posting.amount for entry in explained.others]
+    told = [entry.version for purchase in explained.purchases for entry in purchase.entries]
+    assert sorted([*told, *(entry.version for entry in explained.others)]) == [
+        entry.version for entry in record.entries
+    ]
