@@ -1,0 +1,208 @@
+"""What operators may ask for by HTTP and on the command line, and what they are told when it is wrong."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from features.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
+from features.steps.story import Story
+from simulators.stripe_webhooks import deliver, signed_headers
+
+
+@pytest.fixture
+def story(service: Service) -> Iterator[Story]:
+    story = Story(service)
+    story.sign_up("Ada")
+    yield story
+    assert [] == story.rows("select * from public.validate_credits_consistency()")
+
+
+def park(story: Story, **changes: Any) -> str:
+    """An event that waits: a payment that names nobody."""
+    id_ = uuid.uuid4().hex
+    session = {
+        "id": f"cs_test_{id_}",
+        "object": "checkout.session",
+        "mode": "payment",
+        "payment_status": "paid",
+        "payment_intent": f"pi_{id_}",
+        "amount_subtotal": 500,
+        "amount_total": 500,
+        "currency": "usd",
+        "metadata": {"plan": "starter"},
+        **changes,
+    }
+    event = {
+        "id": f"evt_{id_}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": int(time.time()),
+        "livemode": False,
+        "data": {"object": session},
+    }
+    body = json.dumps(event).encode()
+    headers = signed_headers(body, story.service.stripe.webhook_secret, int(time.time()))
+    assert 200 == deliver(str(story.service.stripe.webhook_url), str(event["id"]), body, headers).status
+    return str(event["id"])
+
+
+ROUTES = [
+    ("GET", "/ops/events"),
+    ("GET", "/ops/parked"),
+    ("GET", "/ops/events/evt_1"),
+    ("GET", "/ops/consistency"),
+    ("GET", "/ops/backlog"),
+    ("GET", "/ops/outbox/failures"),
+    ("POST", "/ops/parked/retry"),
+    ("POST", "/ops/events/evt_1/claim"),
+    ("POST", "/ops/events/evt_1/replay"),
+    ("POST", "/ops/outbox/1/retry"),
+    ("POST", f"/ops/accounts/{uuid.uuid4()}/sync"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_only_operators_reach_what_is_theirs(story: Story, method: str, path: str) -> None:
+    """Neither a stranger, nor a user, nor a service."""
+    http, ada = story.service.http, story.customers["Ada"]
+    for status, headers in (
+        (401, {}),
+        (401, {"Authorization": "Bearer guessed"}),
+        (403, ada.headers),
+        (403, {"Authorization": f"Bearer {SERVICE_KEY}"}),
+    ):
+        answer = http.request(method, path, headers=headers)
+        assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+        assert OPERATOR_KEY not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/events/evt_nobody", None, 404),
+        ("GET", "/events?cursor=evt_nobody", None, 404),
+        ("GET", "/events?limit=0", None, 400),
+        ("GET", "/events?status=lost", None, 400),
+        ("POST", "/events/evt_nobody/claim", {"user_id": str(uuid.uuid4())}, 404),
+        ("POST", "/events/evt_nobody/claim", {"user_id": "ada"}, 400),
+        ("POST", "/events/evt_nobody/claim", {}, 400),
+        ("POST", "/events/evt_nobody/claim", [], 400),
+        ("POST", "/events/evt_nobody/replay", None, 404),
+        ("POST", "/accounts/ada/sync", None, 400),
+        ("POST", f"/accounts/{uuid.uuid4()}/sync", None, 404),
+    ],
+)
+def test_a_wrong_wish_is_refused_with_what_is_wrong(
+    story: Story, method: str, path: str, body: object, status: int
+) -> None:
+    """As a problem, never a traceback."""
+    answer = story.service.ops(method, path, body)
+    assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"]), answer.text
+
+
+def test_a_message_that_was_not_given_up_is_not_retried(story: Story) -> None:
+    """Nor one of a number that no message has."""
+    for number in (0, 10**18, 10**30):
+        assert {"retried": False} == story.service.ops("POST", f"/outbox/{number}/retry").json()
+
+
+def test_the_inbox_is_shown_in_pages(story: Story) -> None:
+    """Each event once, newest first, with its reason and what helps; one event with its exact body."""
+    parked = [park(story) for _ in range(3)]
+    seen: list[dict[str, Any]] = []
+    cursor = ""
+    while len(seen) < 3:
+        page = story.service.ops("GET", f"/parked?limit=2{cursor}").json()
+        seen += page["events"]
+        cursor = f"&cursor={page['next_cursor']}"
+    assert parked[::-1] == [one["id"] for one in seen[:3]]
+    assert ("no_user_named", True) == (seen[0]["reason"], "credence claim" in seen[0]["hint"])
+    whole = story.service.ops("GET", f"/events/{parked[0]}").json()
+    assert parked[0] == json.loads(whole["body"])["id"]
+
+
+def test_what_waits_is_counted(story: Story) -> None:
+    """In the backlog at once, and in the metrics as the worker counts."""
+    park(story)
+    assert 1 <= story.service.ops("GET", "/backlog").json()["events"]["parked: no_user_named"]
+
+    def shown() -> bool:
+        wanted = 'credence_waiting_events{reason="no_user_named",status="parked"}'
+        return wanted in story.service.http.get("/metrics").text
+
+    assert eventually(shown, True) is True
+
+
+def test_a_claim_for_nobody_stays_parked(story: Story) -> None:
+    """The route and the command say why, and the command exits with 1."""
+    event_id, nobody = park(story), str(uuid.uuid4())
+    answer = story.service.ops("POST", f"/events/{event_id}/claim", {"user_id": nobody})
+    assert ("parked", "unknown_user") == (answer.json()["status"], answer.json()["reason"])
+    done = story.service.command("claim", event_id, "--user", nobody)
+    assert (1, True) == (done.returncode, "unknown_user" in done.stdout)
+
+
+def test_a_price_is_accepted_only_by_a_person(story: Story) -> None:
+    """The plan's credits for another price."""
+    ada = story.customers["Ada"]
+    event_id = park(story, amount_subtotal=400, amount_total=400, metadata={"plan": "starter", "userId": ada.user_id})
+    assert "price_disagrees" == story.service.ops("GET", f"/events/{event_id}").json()["reason"]
+    done = story.service.command("claim", event_id, "--user", ada.user_id, "--accept-price")
+    assert (0, True) == (done.returncode, "+50 credits" in done.stdout), done.stderr
+    assert 50 == story.get("/quota", ada).json()["balance"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("claim", "evt_nobody", "--user", "ada"),
+        ("claim", "evt_nobody"),
+        ("claim", "evt_nobody", "--user", str(uuid.uuid4())),
+        ("replay", "evt_nobody"),
+        ("explain", str(uuid.uuid4())),
+        ("sync",),
+        ("sync", str(uuid.uuid4())),
+        ("sync", str(uuid.uuid4()), "--all"),
+        ("reconcile",),
+        ("reconcile", "--since", "yesterday"),
+        ("reconcile", "--since", "2999-01-01"),
+        ("reconcile", "--since", "99999w"),
+        ("outbox", "--retry", "999999999"),
+    ],
+)
+def test_a_wrong_command_is_told_plainly(story: Story, arguments: tuple[str, ...]) -> None:
+    """A message, an exit code that is not 0, and no traceback."""
+    done = story.service.command(*arguments)
+    assert 0 != done.returncode
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_reconciliation_says_when_stripe_is_away(story: Story) -> None:
+    """It exits with 1; what was there is there."""
+    story.service.stripe.fail_next(3, status=503)
+    done = story.service.command("reconcile", "--since", "1h")
+    assert (1, True) == (done.returncode, "Stripe can't be asked" in done.stderr), done.stderr
+
+
+def test_the_doctor_sees_what_is_good_and_what_is_not(story: Story) -> None:
+    """The schema is closed over Supabase's API too; an endpoint is missing, then there, then lacks events."""
+    found = story.service.command("doctor", "--json")
+    diagnoses = json.loads(found.stdout)["diagnoses"]
+    verdicts = {one["subject"]: one["verdict"] for one in diagnoses}
+    closed = ("migrations", "row level security", "privileges on tables", "privileges on credits", "audit trail")
+    assert {"good"} == {verdicts[subject] for subject in (*closed, "privileges on functions")}, diagnoses
+    assert (1, "bad") == (found.returncode, verdicts["webhook endpoint"])
+    url = f"{story.service.url}/webhooks/stripe"
+    made = story.service.stripe.account.add_endpoint({"url": url, "enabled_events": {"0": "*"}})
+    again = json.loads(story.service.command("doctor", "--json").stdout)["diagnoses"]
+    assert "good" == {one["subject"]: one["verdict"] for one in again}["webhook endpoint"]
+    endpoints = story.service.stripe.account.endpoints
+    endpoints[:] = [{**one, "enabled_events": ["invoice.paid"]} for one in endpoints if one["id"] == made["id"]]
+    lacking = story.service.command("doctor")
+    assert (1, True) == (lacking.returncode, "charge.refunded" in lacking.stdout)
+    endpoints.clear()
