@@ -8,11 +8,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.commits import EventStatus
+from domain.commits import EventStatus, KeptEvent
 from domain.ports import LedgerUnavailable, PaymentsUnavailable
 from domain.usecases import decide_again, deliver_messages
 from domain.usecases.decide_again import Handled
 from domain.usecases.reconcile import Reconciliation
+from domain.usecases.record_payment import Recorded
 from entrypoints import metrics
 from entrypoints.services import Services
 
@@ -36,10 +37,10 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return await services.worker.run_once() == deliver_messages.BATCH
 
     async def decide() -> bool:
-        handled = await services.inbox_desk.run_once()
-        for one in handled:
-            _tell(one)
-        return len(handled) == decide_again.BATCH
+        due = await services.inbox_desk.due()
+        for kept in due:
+            _tell(Handled(kept, await _decided(services, kept)))
+        return len(due) == decide_again.BATCH
 
     async def count() -> bool:
         metrics.show_backlog(await services.backlogs.backlog())
@@ -76,6 +77,17 @@ async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -
             pause = max(idle, MAX_BACKOFF_SECONDS)
             log.exception("The %s waits", name)
         await asyncio.sleep(pause)
+
+
+async def _decided(services: Services, kept: KeptEvent) -> Recorded:
+    try:
+        return await services.inbox_desk.decide(kept)
+    except LedgerUnavailable:
+        raise
+    except Exception as error:
+        # One event that trips us up must not keep the others waiting.
+        log.exception("Failed to handle %s", kept.type, extra={"event_id": kept.id})
+        return await services.inbox_desk.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
 
 def _tell(handled: Handled) -> None:

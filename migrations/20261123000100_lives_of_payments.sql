@@ -69,8 +69,11 @@ as $$
                 from (
                     select t.user_id, sum(t.amount) as amount
                     from public.credit_transactions t
-                    where t.purchase_id = p.id
-                        or t.purchase_id in (select m.id from public.purchases m where m.merged_into = p.id)
+                    where t.purchase_id in (
+                        select p.id
+                        union all
+                        select m.id from public.purchases m where m.merged_into = p.id
+                    )
                     group by t.user_id
                 ) sums
             ) posted

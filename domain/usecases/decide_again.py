@@ -51,8 +51,35 @@ class InboxDesk:
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        claimed = await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
-        return tuple([Handled(kept, await self._decide(kept)) for kept in claimed])
+        return tuple([Handled(kept, await self.decide(kept)) for kept in await self.due()])
+
+    async def due(self) -> tuple[KeptEvent, ...]:
+        """Waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
+
+        :raises LedgerUnavailable: if the inbox could not be asked.
+        """
+        return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
+
+    async def decide(self, kept: KeptEvent) -> Recorded:
+        """Decide again about one event; what can't be decided is failed, with why.
+
+        :raises LedgerUnavailable: if it could not be stored.
+        """
+        delivery = self._read(kept)
+        if delivery is None:
+            return await self.fail(kept, "the body can't be read any more")
+        try:
+            return await self.recorder.record(delivery.event, delivery.told)
+        except CommitRejected as rejected:
+            return await self.fail(kept, f"the ledger refuses it: {rejected.reason}")
+
+    async def fail(self, kept: KeptEvent, reason: str) -> Recorded:
+        """Note that deciding about a waiting event failed; it is tried again later.
+
+        :raises LedgerUnavailable: if that could not be stored.
+        """
+        await self.inbox.mark_failed(kept.id, reason)
+        return Recorded(status=EventStatus.FAILED, reason=reason, session_id=kept.session_id)
 
     async def claim(self, event_id: str, confirmation: Confirmation) -> Recorded:
         """Give a waiting event's payment to the user whom an operator confirms.
@@ -87,19 +114,6 @@ class InboxDesk:
         if delivery is None:
             raise UnknownEvent(event_id)
         return await self.recorder.record(delivery.event, delivery.told, again=True)
-
-    async def _decide(self, kept: KeptEvent) -> Recorded:
-        delivery = self._read(kept)
-        if delivery is None:
-            return await self._failed(kept, "the body can't be read any more")
-        try:
-            return await self.recorder.record(delivery.event, delivery.told)
-        except CommitRejected as rejected:
-            return await self._failed(kept, f"the ledger refuses it: {rejected.reason}")
-
-    async def _failed(self, kept: KeptEvent, reason: str) -> Recorded:
-        await self.inbox.mark_failed(kept.id, reason)
-        return Recorded(status=EventStatus.FAILED, reason=reason, session_id=kept.session_id)
 
     def _read(self, kept: KeptEvent) -> Delivery | None:
         try:
