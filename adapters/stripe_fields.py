@@ -78,6 +78,16 @@ def items(holder: Object, key: str) -> Iterator[Object]:
         yield item
 
 
+def text(holder: Object, key: str) -> str | None:
+    """A word of Stripe's; None where there is none."""
+    value = holder.get(key)
+    if not is_present(value):
+        return None
+    if not isinstance(value, str):
+        raise UnreadableField(f"{key} is no text")
+    return value
+
+
 def has_more(holder: Object, key: str) -> bool:
     """Whether an API list is only the beginning of one."""
     value = holder.get(key)

@@ -6,9 +6,9 @@ from adapters import stripe_fields as fields
 from adapters.stripe_fields import Object, UnreadableField
 from adapters.stripe_payments import links_to, payment_of
 from domain.events import Irrelevant, Naming, PaymentNews, Sale, Told
-from domain.money import Money
+from domain.money import MAX_AMOUNT, Money
 from domain.plans import PlanMode
-from domain.purchases import PaymentReported, PaymentStatus, PurchaseId
+from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.subscriptions import SubscriptionId
 
 INVOICE_EVENTS = frozenset({"invoice.paid", "invoice.payment_succeeded"})
@@ -24,15 +24,17 @@ def told_by_invoice(invoice: Object) -> Told:
     """
     if invoice.get("status") != "paid" and invoice.get("paid") is not True:
         return Irrelevant("the invoice is not paid")
-    reason, subscription_id = invoice.get("billing_reason"), _subscription(invoice)
-    if subscription_id is not None and (reason is None or reason in _PERIODS):
+    reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
+    if reason in _PERIODS or (reason is None and subscription_id is not None):
+        if subscription_id is None:
+            raise UnreadableField("subscription is missing")
         return _period(invoice, SubscriptionId(subscription_id))
-    related = _related(invoice)
-    if len(links_to(related)) == 1:
+    links, payments = _links(invoice), _payments(invoice)
+    if len(links) == 1:
         return Irrelevant("the invoice names no payment")
     ours = fields.is_ours(fields.metadata(invoice)) or None
-    known = related["payment_intent"] or related["charge"] or fields.own_id(invoice)
-    return PaymentNews(purchase_id=PurchaseId(known), links=links_to(related), ours=ours)
+    known = payments[0].get("payment_intent") or payments[0].get("charge") or fields.own_id(invoice)
+    return PaymentNews(purchase_id=PurchaseId(known), links=links, ours=ours)
 
 
 def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
@@ -44,11 +46,13 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
     asked = sum(fields.amount(line, "amount", signed=True) for line in lines)
     if asked <= 0:
         return Irrelevant("prorations and trials grant nothing")
+    if asked > MAX_AMOUNT:
+        raise UnreadableField("lines come to no amount of money")
     # Nothing is paid by card where the customer's balance, or money outside of Stripe, covers it.
     paid = invoice.get("amount_paid")
     return Sale(
         purchase_id=PurchaseId(fields.own_id(invoice)),
-        links=links_to(_related(invoice)),
+        links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
         facts=(PaymentReported(PaymentStatus.PAID),),
         subtotal=Money(amount=asked, currency=code),
@@ -64,16 +68,16 @@ def _subscription(invoice: Object) -> str | None:
     return fields.reference(details, "subscription") or fields.reference(invoice, "subscription")
 
 
-def _related(invoice: Object) -> dict[str, str | None]:
-    related = {
-        "invoice": fields.own_id(invoice),
-        "payment_intent": fields.reference(invoice, "payment_intent"),
-        "charge": fields.reference(invoice, "charge"),
-    }
-    for payment in fields.items(invoice, "payments"):
-        if payment.get("status") in (None, "paid"):
-            related |= {kind: id_ for kind, id_ in payment_of(payment).items() if id_}
-    return related
+def _links(invoice: Object) -> frozenset[Link]:
+    return links_to({"invoice": fields.own_id(invoice)}).union(*map(links_to, _payments(invoice)))
+
+
+def _payments(invoice: Object) -> list[dict[str, str | None]]:
+    """What paid the invoice: by its own fields in old versions, in new ones by its list, where that is shown."""
+    own = {kind: fields.reference(invoice, kind) for kind in ("payment_intent", "charge")}
+    paid = [one for one in fields.items(invoice, "payments") if one.get("status") in (None, "paid")]
+    found = [own, *map(payment_of, paid)]
+    return [one for one in found if any(one.values())] or [own]
 
 
 def _is_period(line: Object) -> bool:
@@ -97,6 +101,3 @@ def _naming(invoice: Object, lines: list[Object]) -> Naming:
     )
     ours = next((one for one in told if fields.is_ours(one)), None)
     return fields.naming(ours) if ours is not None else Naming()
-
-
-__all__ = ["INVOICE_EVENTS", "UnreadableField", "told_by_invoice"]

@@ -44,6 +44,8 @@ def told_by_refund(refund: Object, *, event_type: str | None = None) -> Told:
     :raises UnreadableField: if it is in a shape that can't be read.
     """
     fact = Refunded(_refund(refund, failed=event_type == "refund.failed"))
+    if all(key in refund and refund[key] is None for key in ("charge", "payment_intent")):
+        return Irrelevant("a refund of the customer's balance, not of a payment")
     return _news(_related(refund), (fact, CurrencyTold(fields.currency(refund))), _ours(refund))
 
 
@@ -90,6 +92,8 @@ def told_by_invoice_payment(payment: Object) -> Told:
     if invoice_id is None:
         raise UnreadableField("invoice is missing")
     related = {"invoice": invoice_id, **payment_of(payment)}
+    if len(links_to(related)) == 1:
+        return Irrelevant("the invoice was paid outside of Stripe")
     return PaymentNews(purchase_id=PurchaseId(invoice_id), links=links_to(related), facts=())
 
 
@@ -107,7 +111,7 @@ def links_to(related: dict[str, str | None]) -> frozenset[Link]:
 def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | None) -> Told:
     known = [id_ for kind in _KINDS if (id_ := related.get(kind))]
     if not known:
-        return Irrelevant("neither a charge nor a payment intent is named")
+        raise UnreadableField("neither a charge nor a payment intent is named")
     return PaymentNews(purchase_id=PurchaseId(known[0]), links=links_to(related), facts=facts, ours=ours)
 
 
@@ -131,12 +135,11 @@ def _says_ours(holder: Object) -> bool | None:
 
 
 def _refund(refund: Object, *, failed: bool = False) -> Refund:
-    status = refund.get("status")
-    known = _REFUND_STATUS.get(status) if isinstance(status, str) else None
-    if not fields.is_present(status):
-        known = RefundStatus.SUCCEEDED  # refunds had no status before 2018, and were made at once
     if failed:
-        known = RefundStatus.CANCELED if known is RefundStatus.CANCELED else RefundStatus.FAILED
+        known: RefundStatus | None = RefundStatus.FAILED
+    else:
+        # Refunds had no status before 2018, and were made at once.
+        known = _REFUND_STATUS.get(fields.text(refund, "status") or "succeeded")
     if known is None:
         raise UnreadableField("the refund's status is unknown")
     return Refund(id=fields.own_id(refund), amount=fields.amount(refund, "amount"), status=known)
@@ -147,7 +150,7 @@ def _dispute_status(dispute: Object, event_type: str | None) -> DisputeStatus:
     status = _DISPUTE_STATUS.get(told) if isinstance(told, str) else None
     if status is None or status in {DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED}:
         raise UnreadableField("the dispute's status is unknown")
-    if event_type == "charge.dispute.funds_reinstated" and status is not DisputeStatus.LOST:
+    if event_type == "charge.dispute.funds_reinstated" and (status is not DisputeStatus.LOST or _came_back(dispute)):
         return DisputeStatus.REINSTATED
     if status in _OPEN_DISPUTE:
         if _came_back(dispute):

@@ -1,6 +1,9 @@
 """What operators may ask for by HTTP and on the command line, and what they are told when it is wrong."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -206,3 +209,18 @@ def test_the_doctor_sees_what_is_good_and_what_is_not(story: Story) -> None:
     lacking = story.service.command("doctor")
     assert (1, True) == (lacking.returncode, "charge.refunded" in lacking.stdout)
     endpoints.clear()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_worker_runs_alone_and_ends_when_it_is_asked(story: Story, number: signal.Signals) -> None:
+    """Beside the service's own; it says that it runs, ends cleanly, and logs no error."""
+    command = [sys.executable, "-m", "entrypoints", "worker"]
+    environment = {**story.service.environment, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "The worker runs" in process.stdout.readline()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (0, False) == (process.returncode, "Traceback" in errors), errors
