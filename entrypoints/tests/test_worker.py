@@ -1,0 +1,167 @@
+"""The worker on in-memory parts: what it does by itself, and what does not stop it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import attrs
+import pytest
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_ledger import MemoryLedger
+from adapters.memory_payments import MemoryPayments
+from domain.accounts import UserId
+from domain.commits import EventStatus
+from domain.events import Delivery, InboxEvent, Naming, Sale
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.ports import Clock
+from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.usecases.decide_again import InboxDesk
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.reconcile import Reconciler
+from domain.usecases.record_payment import PaymentRecorder
+from entrypoints.services import Services
+from entrypoints.worker import run_worker
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PRICE = Money(amount=500, currency="usd")
+CATALOGUE = Catalogue(
+    {PlanId("starter"): Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))}
+)
+
+
+@attrs.define
+class SetClock:
+    moment: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@attrs.define
+class Bodies:
+    """Translates by a table; a body that is not in it trips the translation up."""
+
+    told: dict[str, Delivery]
+
+    def verify(self, body: bytes, signature: str | None) -> Delivery:
+        return self.told[body.decode()]
+
+    def read(self, body: str) -> Delivery:
+        return self.told[body]
+
+
+@attrs.frozen(kw_only=True)
+class Needed:
+    """What the worker needs of the services."""
+
+    worker: OutboxWorker
+    inbox_desk: InboxDesk
+    reconciler: Reconciler
+    backlogs: MemoryLedger
+    clock: Clock
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock, self.payments, self.bodies = SetClock(), MemoryPayments(), Bodies({})
+        self.ledger, self.cache = MemoryLedger(self.clock), MemoryQuotaCache()
+        recorder = PaymentRecorder(
+            ledger=self.ledger,
+            cache=self.cache,
+            markers=MemorySessionMarkers(self.clock),
+            payments=self.payments,
+            catalogue=CATALOGUE,
+            livemode=False,
+        )
+        self.recorder = recorder
+        inbox = self.ledger.inbox
+        self.needed = Needed(
+            worker=OutboxWorker(
+                outbox=self.ledger.outbox, accounts=self.ledger, cache=self.cache, invoices=self.payments
+            ),
+            inbox_desk=InboxDesk(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
+            reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
+            backlogs=self.ledger,
+            clock=self.clock,
+        )
+
+    def delivery(self, event_id: str, payment: str) -> Delivery:
+        event = InboxEvent(id=event_id, type="a.type", body=event_id, livemode=False, created=NOON)
+        sale = Sale(
+            purchase_id=PurchaseId(payment),
+            links=frozenset({Link(f"payment_intent:{payment}")}),
+            mode=PlanMode.PAYMENT,
+            facts=(PaymentReported(PaymentStatus.PAID),),
+            subtotal=PRICE,
+            paid=PRICE,
+            naming=Naming(user_reference=ADA, plan_id="starter"),
+        )
+        self.bodies.told[event_id] = Delivery(event, sale)
+        return self.bodies.told[event_id]
+
+    async def work(self, until: Any, *, reconcile_every: timedelta | None = None) -> None:
+        """Let the worker run until something holds; bounded by the turns of the loop."""
+        running = asyncio.create_task(run_worker(cast("Services", self.needed), reconcile_every=reconcile_every))
+        for _ in range(1000):
+            if until():
+                break
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait((running,))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
+    """It is failed with its reason, and what waited behind it is applied once its cause is gone."""
+
+    async def story() -> None:
+        for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
+            await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
+        del world.bodies.told["evt_1"]
+        world.ledger.add_user(ADA)
+        await world.ledger.inbox.hasten()
+        await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
+
+    asyncio.run(story())
+    statuses = [world.ledger.inbox.status(event_id) for event_id in ("evt_1", "evt_2", "evt_3")]
+    assert [EventStatus.FAILED, EventStatus.APPLIED, EventStatus.APPLIED] == statuses
+    kept = asyncio.run(world.ledger.inbox.find("evt_1"))
+    assert kept is not None
+    assert "unexpected KeyError; see the log" == kept.reason
+
+
+def test_the_worker_reconciles_by_itself(world: World) -> None:
+    """What never arrived is applied on its schedule, also after Stripe was away."""
+
+    async def story() -> None:
+        world.ledger.add_user(ADA)
+        world.payments.remember(world.delivery("evt_1", "pi_1"))
+        arrived = lambda: world.ledger.inbox.status("evt_1") is EventStatus.APPLIED  # noqa: E731 - asked again
+        await world.work(arrived, reconcile_every=None)
+        assert not arrived()
+        await world.work(arrived, reconcile_every=timedelta(0))
+        assert arrived()
+
+    asyncio.run(story())
+
+
+def test_the_worker_delivers_the_outbox(world: World) -> None:
+    """A cache that lost everything has the balance again."""
+
+    async def story() -> None:
+        world.ledger.add_user(ADA)
+        await world.recorder.receive(world.delivery("evt_1", "pi_1"))
+        world.cache.flush()
+        await world.work(lambda: world.ledger.outbox.count(failed=False) == 0)
+        copy = await world.cache.find(ADA)
+        assert copy is not None
+        assert 50 == copy.balance
+
+    asyncio.run(story())
