@@ -81,9 +81,10 @@ def _payments(invoice: Object) -> list[dict[str, str | None]]:
 
 
 def _is_period(line: Object) -> bool:
-    item = fields.expanded(fields.expanded(line, "parent"), "subscription_item_details")
-    if item:
-        return item.get("proration") is not True
+    parent = fields.expanded(line, "parent")
+    if parent:
+        item = fields.expanded(parent, "subscription_item_details")
+        return parent.get("type") == "subscription_item_details" and item.get("proration") is not True
     return line.get("type") == "subscription" and line.get("proration") is not True
 
 

@@ -9,11 +9,10 @@ import stripe
 
 from adapters import stripe_fields as fields
 from adapters.stripe_client import StripeConnection, is_missing, plain, translated
+from adapters.stripe_events import told_by
 from adapters.stripe_fields import UnreadableField
-from adapters.stripe_invoices import told_by_invoice
-from adapters.stripe_sales import told_by_session
 from adapters.stripe_subscriptions import told_by_subscription
-from domain.events import Irrelevant, PaymentNews, SubscriptionNews
+from domain.events import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews
 from domain.ports import PaymentsUnavailable
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
@@ -76,7 +75,19 @@ class StripeLookup:
             told = told_by_subscription(found, now)
         except UnreadableField as unreadable:
             raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
-        return told if isinstance(told, SubscriptionNews) else None
+        if not isinstance(told, SubscriptionNews):
+            return None
+        return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
+
+    async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
+        """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
+        with translated():
+            sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
+        for session in map(plain, sessions.data):
+            told = told_by("checkout.session.completed", session, news.occurred_at, retrieved=True)
+            if isinstance(told, SubscriptionNews):
+                return told.naming
+        return news.naming
 
     def _charge(self, known: _Known, charge: Mapping[str, Any]) -> None:
         known.found |= bool(charge)
@@ -100,29 +111,31 @@ class StripeLookup:
         for session in map(plain, sessions.data):
             known.add("session", fields.reference(session, "id"))
             known.add("invoice", fields.reference(session, "invoice"))
-            known.ours |= not isinstance(told_by_session(session, datetime.now(UTC)), Irrelevant)
+            told = told_by("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
+            known.ours |= not isinstance(told, Irrelevant)
         for payment in map(plain, payments.data):
             known.add("invoice", fields.reference(payment, "invoice"))
 
     async def _invoice(self, known: _Known, invoice_id: str) -> None:
-        invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id)
+        invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return
         known.found = True
         known.ours |= fields.is_ours(fields.metadata(invoice))
-        told = told_by_invoice(invoice)
-        naming = getattr(told, "naming", None)
-        subscription_id = getattr(told, "subscription_id", None)
-        known.ours |= naming is not None and not naming.names_nobody
-        if naming is not None and naming.names_nobody and subscription_id is not None:
-            subscription = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
-            known.ours |= fields.is_ours(fields.metadata(subscription))
+        told = told_by("invoice.paid", invoice, None, retrieved=True)
+        if isinstance(told, PaymentNews | Sale):
+            known.links |= told.links
+        if isinstance(told, Sale) and not told.naming.names_nobody:
+            known.ours = True
+        elif isinstance(told, Sale) and told.subscription_id is not None:
+            subscription = await self.subscription(told.subscription_id)
+            known.ours |= subscription is not None and not subscription.naming.names_nobody
 
-    async def _retrieve(self, retrieve: Any, id_: str) -> Mapping[str, Any]:
+    async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
         """The object, empty where Stripe has none of that id."""
         with translated():
             try:
-                return plain(await retrieve(id_))
+                return plain(await retrieve(id_, parameters))
             except stripe.InvalidRequestError as error:
                 if is_missing(error):
                     return {}

@@ -7,9 +7,17 @@ from adapters.stripe_fields import Object, UnreadableField
 from domain.events import SubscriptionNews, Told
 from domain.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 
-SUBSCRIPTION_EVENTS = frozenset(
-    f"customer.subscription.{what}" for what in ("created", "updated", "deleted", "paused", "resumed")
+_TELLING = (
+    "created",
+    "updated",
+    "deleted",
+    "paused",
+    "resumed",
+    "pending_update_applied",
+    "pending_update_expired",
+    "trial_will_end",
 )
+SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _TELLING)
 
 _STATUS = {status.value: status for status in SubscriptionStatus}
 

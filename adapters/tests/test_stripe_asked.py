@@ -128,6 +128,38 @@ def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
     asking(stripe, story)
 
 
+def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> None:
+    """A session that was made elsewhere keeps its metadata to itself; its invoices are ours all the same."""
+
+    async def story(connection: StripeConnection) -> None:
+        session = await buy(stripe, connection, MONTHLY)
+        stripe.account.kept("subscription", session["subscription"])["metadata"] = {}
+        bill = stripe.account.kept("invoice", session["invoice"])
+        bill["_subscription_metadata"] = {}
+        lookup = StripeLookup(connection)
+        found = await lookup.subscription(session["subscription"])
+        assert found is not None
+        assert ADA == found.naming.user_reference
+        told = await lookup.look_up(news(f"charge:{bill['_charge']}"))
+        assert told.ours
+        by_invoice = await lookup.look_up(news(f"invoice:{session['invoice']}"))
+        assert (True, True) == (by_invoice.ours, f"payment_intent:{bill['_payment_intent']}" in by_invoice.links)
+
+    asking(stripe, story)
+
+
+def test_a_session_of_ours_that_can_not_be_read_is_ours(stripe: StripeStandIn) -> None:
+    """A refund of it must wait, not be passed over."""
+
+    async def story(connection: StripeConnection) -> None:
+        session = await buy(stripe, connection)
+        stripe.account._checkouts[session["id"]].session["metadata"]["credence_terms"] = "many"
+        stripe.account.kept("payment_intent", session["payment_intent"])["metadata"] = {}
+        assert (await StripeLookup(connection).look_up(news(f"payment_intent:{session['payment_intent']}"))).ours
+
+    asking(stripe, story)
+
+
 def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
     """Pages and types do not show; what came by an object tells what its event would have."""
 

@@ -84,6 +84,13 @@ def test_an_invoice_that_paid_for_no_period_grants_nothing(changes: dict[str, An
     assert isinstance(told_by("invoice.paid", invoice(**changes), NOON), Irrelevant)
 
 
+def test_a_line_is_what_its_parent_s_type_says() -> None:
+    """An invoice item may carry the details of a subscription's item too."""
+    both = item(700, kind="invoice_item_details")
+    both["parent"]["subscription_item_details"] = {"proration": False, "subscription": "sub_1"}
+    assert isinstance(told_by("invoice.paid", invoice(both), NOON), Irrelevant)
+
+
 @pytest.mark.parametrize("one", [line, item])
 def test_the_price_is_the_period_s_lines_alone(one: Any) -> None:
     """Prorations and single items beside them change what is paid, not what was sold."""
