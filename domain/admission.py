@@ -143,11 +143,21 @@ def _sold(sale: Sale, catalogue: Catalogue) -> tuple[Plan, Terms] | Refused:
     if naming.accepts_price or promised.price == sale.subtotal:
         return plan, promised
     if sale.mode is PlanMode.SUBSCRIPTION:
-        # Terms are of the first period. Who changed plans pays a price of today's catalogue.
-        changed = [plan, *(other for other in catalogue.plans.values() if other.mode is PlanMode.SUBSCRIPTION)]
-        for other in changed:
-            if other.terms.price == sale.subtotal:
-                return other, other.terms
+        changed = _plan_of_price(sale, plan, catalogue)
+        if changed is not None:
+            return changed, changed.terms
     if promised.price.currency != sale.subtotal.currency:
         return Refused(ParkReason.CURRENCY_DISAGREES)
     return Refused(ParkReason.PRICE_DISAGREES)
+
+
+def _plan_of_price(sale: Sale, named: Plan, catalogue: Catalogue) -> Plan | None:
+    """The plan that a period's price is of: terms are of the first period, and who changed plans pays another's.
+
+    The one that is named if it has the price, else the only one that has it.
+    """
+    if named.terms.price == sale.subtotal:
+        return named
+    subscriptions = [plan for plan in catalogue.plans.values() if plan.mode is PlanMode.SUBSCRIPTION]
+    of_price = [plan for plan in subscriptions if plan.terms.price == sale.subtotal]
+    return of_price[0] if len(of_price) == 1 else None

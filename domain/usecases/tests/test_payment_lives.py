@@ -294,6 +294,18 @@ def test_an_upgraded_period_brings_the_credits_of_its_price(world: World, asked:
     assert credits_ == world.balance()
 
 
+def test_a_price_of_two_plans_is_nobody_s_guess(world: World) -> None:
+    """Only the plan that is named may have it, or one alone."""
+    price = Money(amount=2000, currency="usd")
+    twin = attrs.evolve(TEAM, id=PlanId("twin"), terms=Terms(credits=9, price=price))
+    recorder = attrs.evolve(world.recorder, catalogue=Catalogue({**CATALOGUE.plans, twin.id: twin}))
+    asked = attrs.evolve(PERIOD, subtotal=price, paid=price)
+    by_monthly = attrs.evolve(asked, naming=Naming(user_reference=ADA, plan_id="monthly"))
+    assert "price_disagrees" == run(recorder.record(None, by_monthly)).reason
+    by_twin = attrs.evolve(asked, naming=Naming(user_reference=ADA, plan_id="twin"))
+    assert 9 == run(recorder.record(None, by_twin)).credits
+
+
 def test_a_period_of_no_plan_s_price_is_parked(world: World) -> None:
     """Nobody guesses what it is worth."""
     price = Money(amount=777, currency="usd")
