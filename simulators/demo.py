@@ -72,6 +72,8 @@ class Demonstration:
 
         self._say("5. What stands in the ledger, in Redis, and in the check of both")
         self._show(user, cache)
+
+        self._take_back(user, event["data"]["object"]["payment_intent"])
         cache.close()
 
     def _show(self, user: str, cache: "redis.Redis") -> None:
@@ -93,6 +95,32 @@ class Demonstration:
         service = self._call(f"/quota?user_id={user}", None)
         self._show_rows("GET /quota", [service])
         self._check("a backend with its key reads the same quota", 50, service["available"])
+
+    def _take_back(self, user: str, payment: str) -> None:
+        stripe = self._stack.stripe
+        self._say("6. Half of it is refunded, and Stripe tells so by three kinds of event, each twice")
+        refunded = stripe.account.reversals.refund(payment, 250)
+        told = stripe.deliver(*refunded, copies=2)
+        self._check("each delivery is answered 200", {200}, {delivery.status for delivery in told})
+        self._check("25 credits are left, in Redis too", (25, "cache"), self._left(user))
+        self._say("7. The customer's bank takes the rest, and gives it back when it is told what happened")
+        disputed = stripe.account.reversals.dispute(payment, 250)
+        stripe.deliver(*disputed)
+        self._check("nothing is left while the bank has the money", 0, self._quota(user)["balance"])
+        won = stripe.account.reversals.close_dispute(disputed[0]["data"]["object"]["id"], "won")
+        stripe.deliver(*won)
+        self._check("25 credits are back", 25, self._quota(user)["balance"])
+        entries = self._stack.rows(
+            "select version, kind, amount, balance_after, stripe_event_id from public.credit_transactions order by id"
+        )
+        self._show_rows("public.credit_transactions", entries)
+        self._check("each change is one entry", [50, -25, -25, 25], [entry["amount"] for entry in entries])
+        wrong = self._stack.rows("select * from public.validate_credits_consistency()")
+        self._check("the consistency check is still empty", [], wrong)
+
+    def _left(self, user: str) -> tuple[int, str]:
+        quota = self._quota(user)
+        return quota["balance"], quota["source"]
 
     def _show_rows(self, title: str, rows: list[dict[str, Any]], *, empty: str = "no rows") -> None:
         self._console.print(f"\n  [cyan]{title}[/cyan]")

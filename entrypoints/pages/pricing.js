@@ -34,10 +34,10 @@ function card(plan) {
   name.textContent = plan.name;
   const price = document.createElement("p");
   price.className = "price";
-  price.textContent = money(plan.price, plan.currency);
+  price.textContent = money(plan.price, plan.currency) + (plan.interval ? ` a ${plan.interval}` : "");
   const each = document.createElement("p");
   each.className = "each";
-  each.textContent = `${plan.credits.toLocaleString()} credits, spend them whenever you like`;
+  each.textContent = `${plan.credits.toLocaleString()} credits${plan.interval ? ` each ${plan.interval}` : ", spend them whenever you like"}`;
   const button = document.createElement("button");
   button.textContent = `Buy ${plan.name}`;
   button.dataset.plan = plan.id;
