@@ -1,6 +1,7 @@
 """What operators may ask for by HTTP and on the command line, and what they are told when it is wrong."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from features.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
 from features.steps.story import Story
@@ -224,3 +226,29 @@ def test_the_worker_runs_alone_and_ends_when_it_is_asked(story: Story, number: s
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert (0, False) == (process.returncode, "Traceback" in errors), errors
+
+
+def test_an_operator_gives_a_payment_to_its_owner_in_a_browser(story: Story) -> None:
+    """The page shows nothing without the key, then what waits, and afterwards that it does not wait any more."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise FileNotFoundError("chromium is missing: apt-get install chromium")
+    event_id, ada = park(story), story.customers["Ada"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{story.service.url}/ops")
+        page.get_by_label("Operator key").fill("guessed")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_role("status")).not_to_be_empty()
+        expect(page.get_by_role("heading", name="Payments that wait")).to_be_hidden()
+        page.get_by_label("Operator key").fill(OPERATOR_KEY)
+        page.get_by_role("button", name="Show").click()
+        waiting = page.get_by_role("row").filter(has_text=event_id)
+        expect(waiting).to_contain_text("no_user_named")
+        page.get_by_label(f"Owner of {event_id}").fill(ada.user_id)
+        waiting.get_by_role("button", name="Claim").click()
+        expect(waiting).to_have_count(0)
+        expect(page.get_by_role("status")).to_contain_text("50 credits")
+        browser.close()
+    assert 50 == story.get("/quota", ada).json()["balance"]

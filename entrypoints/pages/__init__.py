@@ -1,6 +1,6 @@
-"""The two pages that a newcomer sees: what is for sale, and what became of a purchase.
+"""The pages: what is for sale, what became of a purchase, and what waits for an operator.
 
-They are static; their scripts call the same routes as anyone. A product replaces them by its own
+They are static; their scripts call the same routes as anyone. A product replaces the first two by its own
 (`CREDENCE_SUCCESS_URL`, `CREDENCE_CANCEL_URL`).
 """
 
@@ -35,16 +35,22 @@ def return_page() -> Response[bytes]:
     return _file("return.html", "text/html")
 
 
+@get("/ops", include_in_schema=False, sync_to_thread=False)
+def operator_page() -> Response[bytes]:
+    """What waits, for whoever has the operator's key; the page itself tells nothing."""
+    return _file("ops.html", "text/html")
+
+
 @get("/pages/{name:str}", include_in_schema=False, sync_to_thread=False)
 def page_asset(name: FromPath[str]) -> Response[bytes]:
     """A page's style or script."""
     match name:
         case "pages.css":
             return _file(name, "text/css")
-        case "pricing.js" | "return.js" | "session.js":
+        case "ops.js" | "pricing.js" | "return.js" | "session.js":
             return _file(name, "text/javascript")
         case _:
             raise NotFoundException
 
 
-page_handlers = [pricing_page, return_page, page_asset]
+page_handlers = [pricing_page, return_page, operator_page, page_asset]
