@@ -37,11 +37,11 @@ class Service:
     http: httpx.Client
     environment: dict[str, str]
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What an operator's `credence ...` says, with the service's own settings."""
+    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """What an operator's `credence ...` says, with the service's own settings but for those that are given."""
         return subprocess.run(
             [sys.executable, "-m", "entrypoints", *arguments],
-            env=self.environment,
+            env=self.environment | settings,
             capture_output=True,
             text=True,
             check=False,

@@ -131,9 +131,9 @@ class StripeStandIn:
         """Deliver new events again; those of the outage are not made up for."""
         self._is_paused = False
 
-    def fail_next(self, count: int = 1, *, status: int = 500) -> None:
-        """Let the API refuse its next requests with this status."""
-        self._api.fail_next(count, status=status)
+    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/") -> None:
+        """Let the API refuse its next requests below a path with this status."""
+        self._api.fail_next(count, status=status, path=path)
 
     def twin(self, event: Object) -> Object:
         """Another event of the same content, to be delivered by `deliver`."""

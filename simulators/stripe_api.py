@@ -41,7 +41,7 @@ class StripeApi:
         self._reading = StripeReading(account)
         self._page = page
         self._do = do
-        self._faults: list[int] = []
+        self._faults: list[tuple[str, int]] = []
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
@@ -49,8 +49,7 @@ class StripeApi:
         """Stripe's answer, refusals among them."""
         headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}"}
         try:
-            if self._faults:
-                raise _fault(self._faults.pop(0))
+            self._fail_if_asked(request.path)
             if request.method not in ("GET", "POST", "DELETE"):
                 headers["Allow"] = "GET, POST, DELETE"
                 raise refusal(405, f"Unrecognized request method ({request.method}: {request.path}).")
@@ -61,9 +60,16 @@ class StripeApi:
         except Refusal as refused:
             return json_answer(refused.body, refused.status, headers=headers)
 
-    def fail_next(self, count: int = 1, *, status: int = 500) -> None:
-        """Refuse the next requests with this status, as Stripe does when it is not well."""
-        self._faults += [status] * count
+    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/") -> None:
+        """Refuse the next requests below a path with this status, as Stripe does when it is not well."""
+        self._faults += [(path, status)] * count
+
+    def _fail_if_asked(self, path: str) -> None:
+        with self._lock:
+            fault = next((fault for fault in self._faults if path.startswith(fault[0])), None)
+            if fault is not None:
+                self._faults.remove(fault)
+                raise _fault(fault[1])
 
     def _show(self, request: Request) -> Object:
         parameters = _decoded(request.target.partition("?")[2].encode())

@@ -25,8 +25,8 @@ class Controlled(Protocol):
     def do(self, change: Callable[[], Result]) -> Result:
         """Change the account, and let the world know."""
 
-    def fail_next(self, count: int = 1, *, status: int = 500) -> None:
-        """Let the API refuse its next requests."""
+    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/") -> None:
+        """Let the API refuse its next requests below a path."""
 
     def pause_webhooks(self) -> None:
         """Deliver no new events by themselves."""
@@ -73,7 +73,8 @@ def control(stand_in: Controlled, request: Request) -> Response:  # noqa: PLR091
                 return json_answer(_shown(_deliver(stand_in, event_id, request.body)))
             case "POST", ["faults"]:
                 asked = _asked(request.body)
-                stand_in.fail_next(_number(asked, "count", 1), status=_number(asked, "status", 500))
+                path = str(asked.get("path", "/v1/"))
+                stand_in.fail_next(_number(asked, "count", 1), status=_number(asked, "status", 500), path=path)
                 return json_answer({})
             case "POST", ["webhooks", "pause" | "resume" as wish]:
                 (stand_in.pause_webhooks if wish == "pause" else stand_in.resume_webhooks)()

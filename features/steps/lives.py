@@ -380,7 +380,8 @@ def disputed_by_charge(story: Story) -> None:
     (event, *_) = account(story).reversals.dispute(intent_of(story))
     alone = copy.deepcopy({**event, "id": account(story).new_id("evt_")})
     object_of(alone)["payment_intent"] = None
-    story.service.stripe.fail_next(1, status=503)
+    charge = object_of(alone)["charge"]
+    story.service.stripe.fail_next(1, status=503, path=f"/v1/charges/{charge}")
     told(story, [alone])
     assert 50 == story.get("/quota", story.customers["Ada"]).json()["balance"]
     story.events = [event]
