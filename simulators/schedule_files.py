@@ -171,7 +171,7 @@ def _plan(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _act(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
-    _expect(isinstance(told.get("kind"), str), f"{place}.kind", "must be a text")
+    _expect(isinstance(told.get("act"), str), f"{place}.act", "must be a text")
     return told
 
 

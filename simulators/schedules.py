@@ -213,7 +213,7 @@ class Schedule:
     events: tuple[Event, ...] = ()
     """All that Stripe tells. What no step delivers is delivered while the schedule settles."""
     acts: tuple[Mapping[str, Any], ...] = ()
-    """What the customers did, for the checkers: each has at least its `kind`."""
+    """What the customers did, for the checkers, each by its kind: `act`."""
     payments: tuple[Mapping[str, Any], ...] = ()
     """What Stripe's API would say of payments: `links` that belong together, and whether they are `ours`."""
     steps: tuple[Step, ...] = ()

@@ -41,7 +41,7 @@ EVERYTHING = Schedule(
     users=(User(id=ADA, email="ada@example.test", name="Ada", joins_later=True),),
     plans=({"id": "starter", "credits": 50, "price": 500, "currency": "usd", "mode": "payment"},),
     events=(Event(body=BODY),),
-    acts=({"kind": "refunded", "amount": 250},),
+    acts=({"act": "Refunded", "amount": 250},),
     payments=({"links": ["payment_intent:pi_1"], "ours": True},),
     steps=(
         SignUp(user=ADA),
@@ -108,7 +108,7 @@ def change(path: list[str | int], value: Any) -> Callable[[dict[str, Any]], None
         (change(["users", 0], "ada"), "users[0]: must be an object"),
         (change(["users", 0, "joins_later"], "yes"), "users[0].joins_later: must be true or false, not 'yes'"),
         (change(["plans", 0, "credits"], "50"), "plans[0].credits: must be a whole number"),
-        (change(["acts", 0], {}), "acts[0].kind: must be a text"),
+        (change(["acts", 0], {}), "acts[0].act: must be a text"),
         (change(["events", 0, "body"], "{"), "events[0].body: not JSON; it must be the exact text that Stripe sends"),
         (change(["events", 0, "body"], "{}"), "events[0].body: lacks the event's id"),
         (change(["steps", 0], {"do": "delver"}), "steps[0]: \"do\" is 'delver'; it must be one of deliver, work, "),
