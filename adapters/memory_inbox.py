@@ -59,6 +59,14 @@ class MemoryInbox:
                 counts[key] = counts.get(key, 0) + 1
         return counts
 
+    def give_up(self, users: Sequence[UserId], reason: str) -> None:
+        """Let no event wait that names one of the users."""
+        for kept in self._kept.values():
+            waits, body = not kept.decision.status.is_final, kept.decision.event.body
+            if waits and any(user in body for user in users):
+                kept.decision = attrs.evolve(kept.decision, status=EventStatus.IGNORED, reason=reason)
+                kept.retry_at = None
+
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
         """Events that wait and are due; nobody else gets them until the lease has passed."""
         now = self._clock.now()

@@ -55,6 +55,14 @@ class MemoryLedger:
         """Let a user leave; the entries stay."""
         del self._accounts[user_id]
 
+    def forget_traces(self, users: Sequence[UserId]) -> None:
+        """Let nothing wait for users who are removed: neither messages nor events."""
+        owned = ((row.purchase.order, row.purchase.links) for row in self._purchases.values())
+        links = {link for order, links in owned if order is not None and order.user_id in users for link in links}
+        invoices = {link.removeprefix("invoice:") for link in links if link.startswith("invoice:")}
+        self.outbox.withdraw(users=users, invoices=invoices)
+        self.inbox.give_up(users, "its synthetic user was removed")
+
     def tamper(self, user_id: UserId, balance: int) -> None:
         """Write a balance past the ledger, as a careless script would."""
         self._accounts[user_id] = attrs.evolve(self._accounts[user_id], balance=balance)

@@ -1,6 +1,6 @@
 """The outbox in memory: every rule of the real one, and nothing that survives the process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -35,6 +35,13 @@ class MemoryOutbox:
     def count(self, *, failed: bool) -> int:
         """How many messages were given up, or are still to be delivered."""
         return sum((stored.failed_at is not None) is failed for stored in self._messages if not stored.delivered)
+
+    def withdraw(self, *, users: Container[str], invoices: Container[str]) -> None:
+        """Let nothing be delivered any more that is for one of the users, or is one of the invoices."""
+        for stored in self._messages:
+            payload = stored.message.payload
+            if payload.get("user_id") in users or payload.get("invoice_id") in invoices:
+                stored.delivered, stored.failed_at = True, None
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
         """Messages that are due; nobody else gets them until the lease has passed."""

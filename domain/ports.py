@@ -26,6 +26,7 @@ from domain.ledger import LedgerEntry
 from domain.plans import Plan
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
+from domain.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
 
 
 @attrs.frozen
@@ -170,6 +171,32 @@ class Audit(Protocol):
 
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
         """All that the ledger has of an account; None where nothing is known of such a user."""
+        ...
+
+
+@attrs.frozen
+class SyntheticUsersRefused(Exception):
+    """The project's own constraints refuse users that nobody signed up."""
+
+    cause: str
+
+
+class SyntheticUsers(Protocol):
+    """The users of rehearsals. Every method raises :class:`LedgerUnavailable`."""
+
+    async def add(self, tag: Tag, count: int) -> tuple[SyntheticUser, ...]:
+        """Let the rehearsal have users numbered up to the count; gives all that it has.
+
+        :raises SyntheticUsersRefused: if one can't be made; then none is.
+        """
+        ...
+
+    async def rehearsals(self) -> tuple[Rehearsal, ...]:
+        """The rehearsals that have users now, oldest first."""
+        ...
+
+    async def remove(self, tag: Tag) -> Removal:
+        """Remove the rehearsal's users, and what waits for them; may be repeated."""
         ...
 
 

@@ -15,6 +15,7 @@ from adapters.redis_client import connect, upstash_url
 from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.redis_session_markers import RedisSessionMarkers
 from adapters.sql_ledger import SqlLedger
+from adapters.sql_synthetic_users import SqlSyntheticUsers
 from adapters.stripe_checkout import StripeCheckouts
 from adapters.stripe_client import StripeConnection
 from adapters.stripe_deployment import StripeDeployment
@@ -32,6 +33,7 @@ from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.rehearse import RehearsalDesk
 from entrypoints.auth import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
@@ -78,14 +80,14 @@ def storage(settings: Settings) -> Iterator[Storage]:
 
 
 @contextlib.asynccontextmanager
-async def ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator[SqlLedger]:
-    """The ledger: over a direct connection where there is one, else through Supabase's API."""
+async def ledger_calls(settings: Settings, postgres_url: str | None) -> AsyncIterator[PostgresRpc | SupabaseRpc]:
+    """The way to the ledger's functions: a direct connection where there is one, else Supabase's API."""
     if postgres_url is not None:
         rpc: PostgresRpc | SupabaseRpc = PostgresRpc(postgres_url)
     else:
         rpc = SupabaseRpc(settings.supabase_url or "", settings.supabase_service_key or "")
     async with contextlib.aclosing(rpc):
-        yield SqlLedger(rpc)
+        yield rpc
 
 
 @contextlib.asynccontextmanager
@@ -97,11 +99,12 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
     stripe = StripeConnection(api_key=key, api_base=base)
     hasty_stripe = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
     async with (
-        ledger(settings, storage.postgres_url) as sql_ledger,
+        ledger_calls(settings, storage.postgres_url) as rpc,
         contextlib.aclosing(connect(storage.redis_url)) as redis,
         contextlib.aclosing(stripe),
         contextlib.aclosing(hasty_stripe),
     ):
+        sql_ledger = SqlLedger(rpc)
         cache = RedisQuotaCache(redis)
         markers = RedisSessionMarkers(redis)
         deliveries = StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=clock)
@@ -132,6 +135,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             inbox_desk=InboxDesk(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
             reconciler=Reconciler(history=history, inbox=sql_ledger, recorder=recorder),
             auditor=auditor,
+            rehearsals=RehearsalDesk(users=SqlSyntheticUsers(rpc), cache=cache, livemode=settings.livemode),
             doctor=Doctor(
                 settings=settings,
                 provider=StripeDeployment(stripe),

@@ -22,6 +22,7 @@ from entrypoints.accounts import QuotaAnswer
 from entrypoints.auth import Forbidden, Operator
 from entrypoints.callers import caller_of, services_of
 from entrypoints.hints import hint_for
+from entrypoints.rehearsals import rehearsal_handlers
 from entrypoints.services import Services
 
 MAX_PAGE = 200
@@ -256,5 +257,6 @@ ops_router = Router(
         check_consistency,
         show_backlog,
         sync_account,
+        *rehearsal_handlers,
     ],
 )

@@ -13,11 +13,20 @@ from litestar.plugins.problem_details import (
 )
 
 from domain.accounts import InvalidUserId
-from domain.ports import CacheUnavailable, InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
+from domain.ports import (
+    CacheUnavailable,
+    InvalidBody,
+    InvalidSignature,
+    LedgerUnavailable,
+    PaymentsUnavailable,
+    SyntheticUsersRefused,
+)
+from domain.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import UnknownPlan, UnknownSession
 from domain.usecases.decide_again import NotClaimable, UnknownEvent
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
+from domain.usecases.rehearse import LiveDeployment
 from entrypoints.auth import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
 
 RETRY_AFTER_SECONDS = "5"
@@ -64,6 +73,18 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
         case NotClaimable(_, status):
             detail = f"The event is {status}, or about no sale; GET /ops/parked lists what can be claimed."
             return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
+        case InvalidTag():
+            detail = "A tag has 1 to 40 characters: lower-case letters, digits and hyphens, no hyphen first."
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-tag", detail)
+        case WrongNumberOfUsers():
+            detail = f"A rehearsal has between 1 and {MAX_USERS} users."
+            return problem(HTTPStatus.BAD_REQUEST, "wrong-number-of-users", detail)
+        case LiveDeployment():
+            detail = "This deployment moves real money: there are no synthetic users here. Rehearse at a staging one."
+            return problem(HTTPStatus.FORBIDDEN, "live-deployment", detail)
+        case SyntheticUsersRefused(cause):
+            detail = f"The database refuses synthetic users, and none was made: {cause}."
+            return problem(HTTPStatus.CONFLICT, "synthetic-users-refused", detail)
         case CacheUnavailable():
             detail = "Redis could not be reached; the ledger is not concerned. Please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "cache-unavailable", detail)
@@ -91,6 +112,10 @@ _REFUSALS: tuple[type[Exception], ...] = (
     UnknownSession,
     UnknownEvent,
     NotClaimable,
+    InvalidTag,
+    WrongNumberOfUsers,
+    LiveDeployment,
+    SyntheticUsersRefused,
     CacheUnavailable,
     PaymentsUnavailable,
     AuthUnavailable,

@@ -11,6 +11,7 @@ from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.rehearse import RehearsalDesk
 from entrypoints.auth import Authenticator
 from entrypoints.doctor import Doctor
 
@@ -28,6 +29,7 @@ class Services:
     inbox_desk: InboxDesk
     reconciler: Reconciler
     auditor: CacheAuditor
+    rehearsals: RehearsalDesk
     doctor: Doctor
     ledger: Ledger
     inbox: Inbox
