@@ -33,15 +33,17 @@ class StripeAccount:
 
     With a seed its ids are the same in every run. What it returns are copies, but for events. With an `api_version`
     all its events are of that version, else those of a session are of the version that the session was made with.
+    With a moment as `now` its time stands still, but for what is let pass.
     """
 
-    def __init__(self, *, seed: int | None = None, api_version: str | None = None) -> None:
+    def __init__(self, *, seed: int | None = None, api_version: str | None = None, now: int | None = None) -> None:
         self.api_version = api_version
         self.lock = threading.RLock()
         self.reversals = StripeReversals(self)
         self.billing = StripeBilling(self)
         self.endpoints: list[Object] = []
         self._random = random.Random(seed)
+        self._stands_at = now
         self._ahead = 0
         self._checkouts: dict[str, _Checkout] = {}
         self._by_intent: dict[str, _Checkout] = {}
@@ -50,11 +52,11 @@ class StripeAccount:
 
     def now(self) -> int:
         """The account's own time, in seconds since 1970: the real one, and what was let pass."""
-        return int(time.time()) + self._ahead
+        return self._began() + self._ahead
 
     def set_clock(self, moment: int) -> None:
         """Let it be that moment now; time goes on from there."""
-        self._ahead = moment - int(time.time())
+        self._ahead = moment - self._began()
 
     def keep(self, made: Object) -> None:
         """Let an object exist."""
@@ -285,6 +287,9 @@ class StripeAccount:
             session, interval=order.interval, metadata=order.subscription_metadata, trial_days=order.trial_days
         )
         session["subscription"], session["invoice"] = subscription["id"], bill["id"]
+
+    def _began(self) -> int:
+        return int(time.time()) if self._stands_at is None else self._stands_at
 
     def _version(self, checkout: _Checkout) -> str:
         return self.api_version or checkout.api_version
