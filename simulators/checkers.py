@@ -1,0 +1,209 @@
+"""The checkers: what must be true of balances, entries, copies and events, judged from what customers really did.
+
+They see only what anybody could see (:class:`Seen`), know nothing of how it came about, and say what is wrong.
+"""
+
+import enum
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import attrs
+
+from simulators.acts import Act, balances, most_ever
+from simulators.tellings import Telling, worth
+
+
+class Checker(enum.StrEnum):
+    """What was checked."""
+
+    BALANCE_IMPOSSIBLE = "balance is of no set of events that were told"
+    BALANCE_TOO_HIGH = "balance is more than was ever paid for"
+    BALANCE_WRONG = "balance is wrong once all is quiet"
+    ENTRIES = "entries do not add up to the balance"
+    VERSIONS = "versions have gaps"
+    KEY_TWICE = "an idempotency key stands twice"
+    GRANTED_TWICE = "a payment has two purchase entries"
+    COPY = "the cache has what the ledger never had"
+    COPY_STALE = "the cache disagrees once all is quiet"
+    READ = "a quota was read that the ledger never had"
+    EVENT_LOST = "an event was answered and did not end"
+    REFUSED = "a good delivery was refused"
+    MESSAGE_LOST = "a message of the outbox was not delivered"
+    CONSISTENCY = "the ledger's own check complains"
+
+
+@attrs.frozen
+class Complaint:
+    """Something that is wrong: by which checker, and what it saw."""
+
+    checker: Checker
+    told: str
+
+    def __str__(self) -> str:
+        return f"{self.checker}: {self.told}"
+
+
+@attrs.frozen(kw_only=True)
+class EntrySeen:
+    """One entry of an account; what the observer can't see is None."""
+
+    version: int
+    amount: int
+    kind: str
+    balance_after: int
+    balance_before: int | None = None
+    key: str | None = None
+    payment: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Copy:
+    """An account as a cache, or a reader, has it."""
+
+    balance: int
+    version: int
+    held: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class AccountSeen:
+    """An account as it stands: its balance, its entries oldest first, and the copy where there is one."""
+
+    customer: str
+    balance: int
+    version: int
+    held: int = 0
+    entries: tuple[EntrySeen, ...] = ()
+    copy: Copy | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Seen:
+    """A service as it stands. An event that is not in `ended` waits, or was never recorded."""
+
+    accounts: tuple[AccountSeen, ...]
+    ended: frozenset[str] = frozenset()
+    """Ids of the events that were recorded, and decided for good."""
+    messages_left: int = 0
+    inconsistencies: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Expectation:
+    """What the customers did comes to, once every event of it is known."""
+
+    balances: Mapping[str, int]
+    at_most: Mapping[str, int]
+
+    @classmethod
+    def of(cls, acts: Iterable[Act]) -> "Expectation":
+        """By the acts alone."""
+        acts = tuple(acts)
+        return cls(balances=balances(acts), at_most=most_ever(acts))
+
+
+def judge_account(account: AccountSeen) -> tuple[Complaint, ...]:
+    """What is wrong with an account by itself, at whatever moment it is looked at."""
+    entries, name = account.entries, account.customer
+    found: list[Complaint] = []
+    if [entry.version for entry in entries] != list(range(1, account.version + 1)):
+        found.append(Complaint(Checker.VERSIONS, f"{name}: {[entry.version for entry in entries]}"))
+    total = sum(entry.amount for entry in entries)
+    if total != account.balance:
+        found.append(Complaint(Checker.ENTRIES, f"{name}: they sum to {total}, the balance is {account.balance}"))
+    running = 0
+    for entry in entries:
+        before = running if entry.balance_before is None else entry.balance_before
+        if before != running or before + entry.amount != entry.balance_after:
+            found.append(Complaint(Checker.ENTRIES, f"{name}: entry {entry.version} does not follow the one before"))
+        running = entry.balance_after
+    found += _twice(Checker.KEY_TWICE, name, [entry.key for entry in entries])
+    found += _twice(
+        Checker.GRANTED_TWICE, name, [entry.payment if entry.kind == "purchase" else None for entry in entries]
+    )
+    return (*found, *judge_copy(account))
+
+
+def judge_copy(account: AccountSeen) -> tuple[Complaint, ...]:
+    """What is wrong with the copy: it may be behind, but must be what the ledger once had."""
+    if account.copy is None or _had(account, account.copy):
+        return ()
+    return (Complaint(Checker.COPY, f"{account.customer}: {account.copy}, the ledger {_standing(account)}"),)
+
+
+def judge_read(account: AccountSeen, read: Copy) -> tuple[Complaint, ...]:
+    """What is wrong with a quota that somebody read while the account stood so."""
+    if _had(account, read):
+        return ()
+    return (Complaint(Checker.READ, f"{account.customer}: {read}, the ledger {_standing(account)}"),)
+
+
+def judge_meanwhile(
+    seen: Seen, expected: Expectation, possible: Mapping[str, Collection[int]]
+) -> tuple[Complaint, ...]:
+    """What is wrong with balances while things are in flight; `possible` is what :func:`possible_balances` gives."""
+    found: list[Complaint] = []
+    for account in seen.accounts:
+        name, balance = account.customer, account.balance
+        if balance > expected.at_most.get(name, 0):
+            found.append(
+                Complaint(Checker.BALANCE_TOO_HIGH, f"{name}: {balance}, paid for {expected.at_most.get(name, 0)}")
+            )
+        if balance not in possible.get(name, (0,)):
+            found.append(
+                Complaint(Checker.BALANCE_IMPOSSIBLE, f"{name}: {balance}, possible {sorted(possible.get(name, (0,)))}")
+            )
+    return tuple(found)
+
+
+def judge_quiet(seen: Seen, expected: Expectation, events: Iterable[str]) -> tuple[Complaint, ...]:
+    """What is wrong once every event was delivered and answered, and nothing is left to do."""
+    found: list[Complaint] = []
+    for account in seen.accounts:
+        found += judge_account(account)
+        wanted = expected.balances.get(account.customer, 0)
+        if account.balance != wanted:
+            found.append(Complaint(Checker.BALANCE_WRONG, f"{account.customer}: {account.balance} instead of {wanted}"))
+        copy = account.copy
+        if copy is not None and copy != Copy(balance=account.balance, version=account.version, held=account.held):
+            found.append(Complaint(Checker.COPY_STALE, f"{account.customer}: {copy}, the ledger {_standing(account)}"))
+    lost = sorted(set(events) - seen.ended)
+    if lost:
+        found.append(Complaint(Checker.EVENT_LOST, ", ".join(lost)))
+    if seen.messages_left:
+        found.append(Complaint(Checker.MESSAGE_LOST, f"{seen.messages_left} left"))
+    found += [Complaint(Checker.CONSISTENCY, problem) for problem in seen.inconsistencies]
+    return tuple(found)
+
+
+def possible_balances(
+    known: Sequence[Telling], uncertain: Sequence[Telling], customers: Iterable[str]
+) -> dict[str, frozenset[int]]:
+    """Every balance that each customer may have when all of `known` counts, and any of `uncertain`.
+
+    What was answered is known. What is being handled, or was when a process died, is uncertain. The cost doubles with
+    each uncertain telling.
+    """
+    open_ = [telling for telling in dict.fromkeys(uncertain) if telling not in known]
+    found: dict[str, set[int]] = {customer: set() for customer in customers}
+    for size in range(len(open_) + 1):
+        for some in itertools.combinations(open_, size):
+            totals = worth([*known, *some])
+            for customer, balances_ in found.items():
+                balances_.add(totals.get(customer, 0))
+    return {customer: frozenset(balances_) for customer, balances_ in found.items()}
+
+
+def _had(account: AccountSeen, copy: Copy) -> bool:
+    if copy.version == 0:
+        return copy.balance == 0
+    return any(entry.version == copy.version and entry.balance_after == copy.balance for entry in account.entries)
+
+
+def _standing(account: AccountSeen) -> Copy:
+    return Copy(balance=account.balance, version=account.version, held=account.held)
+
+
+def _twice(checker: Checker, name: str, values: list[str | None]) -> list[Complaint]:
+    told = [value for value in values if value is not None]
+    return [Complaint(checker, f"{name}: {value}") for value in sorted({one for one in told if told.count(one) > 1})]
