@@ -40,6 +40,14 @@ class MemoryQuotaCache:
         """Every copy that is kept."""
         yield tuple(self._accounts.values())
 
+    def copies(self) -> dict[UserId, Account]:
+        """Every copy as it is now."""
+        return dict(self._accounts)
+
+    def restore(self, copies: dict[UserId, Account]) -> None:
+        """Have these copies and no other, as when a replica that was behind takes over."""
+        self._accounts = dict(copies)
+
     def flush(self) -> None:
         """Lose everything, as a Redis may at any moment."""
         self._accounts.clear()

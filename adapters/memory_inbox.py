@@ -46,6 +46,10 @@ class MemoryInbox:
         known = self._kept.get(event_id)
         return known.decision.status if known else None
 
+    def statuses(self) -> dict[str, EventStatus]:
+        """What became of each event, in the order in which they came."""
+        return {event_id: kept.decision.status for event_id, kept in self._kept.items()}
+
     def touched(self, event_id: str) -> tuple[UserId, ...]:
         """The accounts that an event changed."""
         return self._kept[event_id].touched

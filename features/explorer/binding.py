@@ -1,0 +1,274 @@
+"""The system under test: the real use cases and the real reading of webhooks, on adapters in memory.
+
+Every port that is awaited is stepped, so whoever drives decides what happens at each await. The use cases hold nothing
+but ports; what survives a process is the world's.
+"""
+
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import attrs
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_ledger import MemoryLedger
+from adapters.memory_payments import MemoryPayments
+from adapters.stripe_webhooks import StripeWebhooks
+from domain.accounts import Account, parse_user_id
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.ports import CacheUnavailable, InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
+from domain.purchases import Link
+from domain.usecases.decide_again import InboxDesk
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.read_account import AccountReader, UnknownUser
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from features.explorer.bugs import BUGS
+from features.explorer.parts import Parts
+from features.explorer.sight import seen_in, state_in
+from features.explorer.state import digest_of, forked
+from simulators.checkers import Copy, Seen
+from simulators.life import Customer
+from simulators.life import Plan as PlanOnSale
+from simulators.stepping import Call, Pause, SteppedPort, perform
+from simulators.system import Deliver, Job, ReadQuota, Work
+
+MAX_REMEMBERED_WRITES = 32
+
+_AWAY: Mapping[str, Callable[[str], Exception]] = {
+    "ledger": LedgerUnavailable,
+    "cache": CacheUnavailable,
+    "payments": PaymentsUnavailable,
+}
+_BEHIND = {"accounts": "ledger", "audit": "ledger", "inbox": "ledger", "outbox": "ledger", "markers": "cache"}
+_BEHIND |= {"invoices": "payments", "history": "payments"}
+
+
+@attrs.define
+class WorldClock:
+    """The time of one world; implements the port Clock."""
+
+    moment: datetime
+
+    def now(self) -> datetime:
+        """Now."""
+        return self.moment
+
+
+@attrs.frozen(kw_only=True)
+class UseCases:
+    """One process: the use cases, on stepped ports."""
+
+    deliveries: StripeWebhooks
+    recorder: PaymentRecorder
+    reader: AccountReader
+    outbox_worker: OutboxWorker
+    inbox_desk: InboxDesk
+
+    async def deliver(self, body: bytes, signature: str) -> int:
+        """Handle a delivery as the webhook route does; gives the answer's status."""
+        try:
+            await self.recorder.receive(self.deliveries.verify(body, signature))
+        except (InvalidSignature, InvalidBody):
+            return 400
+        except LedgerUnavailable:
+            return 503
+        except CommitRejected:
+            return 500
+        return 200
+
+    async def read(self, customer: str) -> Copy | None:
+        """Read a quota as its route does; None where there is no such user, or nobody can tell."""
+        try:
+            account = (await self.reader.quota(parse_user_id(customer))).account
+        except (UnknownUser, LedgerUnavailable):
+            return None
+        return Copy(balance=account.balance, version=account.version, held=account.held)
+
+    async def work(self, job: str) -> int:
+        """Do one round of a worker's job; gives how many pieces it took."""
+        match job:
+            case "outbox":
+                return await self.outbox_worker.run_once()
+            case "inbox":
+                return len(await self.inbox_desk.run_once())
+            case _:
+                raise ValueError(f"no worker does {job!r}")
+
+
+class MemoryWorld:
+    """A world in memory; implements :class:`simulators.system.World`."""
+
+    def __init__(self, parts: Parts, build: Callable[[WorldClock], UseCases]) -> None:
+        self._parts = parts
+        self._build = build
+        self._processes: dict[str, UseCases] = {}
+        self._writes: list[dict[Any, Account]] = []
+
+    def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, int | Copy | None]:
+        """The coroutine of a job."""
+        if process not in self._processes:
+            self._processes[process] = self._build(self._parts.clock)
+        cases = self._processes[process]
+        match job:
+            case Deliver(body, signature):
+                return cases.deliver(body, signature)
+            case ReadQuota(customer):
+                return cases.read(customer)
+            case Work(name):
+                return cases.work(name)
+
+    def perform(self, pause: Pause) -> Any:
+        """Do what a job awaits."""
+        if not isinstance(pause, Call):
+            return None
+        if pause.port == "cache" and pause.method in ("store", "forget"):
+            self._writes = [*self._writes, self._parts.cache.copies()][-MAX_REMEMBERED_WRITES:]
+        return perform(self._parts.ports, pause)
+
+    def fault(self, pause: Pause) -> Exception | None:
+        """The error by which that port tells that it is away."""
+        kind = _AWAY.get(_BEHIND.get(pause.port, pause.port))
+        return kind("away") if kind is not None else None
+
+    def restart(self, process: str) -> None:
+        """Start a process afresh."""
+        self._processes.pop(process, None)
+
+    def sign_up(self, customer: Customer) -> None:
+        """Let a user exist."""
+        self._parts.ledger.add_user(parse_user_id(customer.user_id), customer.email)
+
+    def flush_cache(self) -> None:
+        """Lose everything that the cache holds."""
+        self._parts.cache.flush()
+        self._parts.markers.flush()
+
+    def rewind_cache(self, writes: int) -> None:
+        """Lose the latest writes of balances."""
+        if self._writes:
+            writes = min(writes, len(self._writes))
+            self._parts.cache.restore(self._writes[-writes])
+            del self._writes[-writes:]
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self._parts.clock.moment.timestamp())
+
+    def let_pass(self, seconds: int) -> None:
+        """Let time pass."""
+        self._parts.clock.moment += timedelta(seconds=seconds)
+
+    def fork(self) -> Self:
+        """A world that begins as this one is; its processes are new ones."""
+        copy = type(self)(forked(self._parts, {}), self._build)
+        copy._writes = list(self._writes)
+        return copy
+
+    def state(self) -> Hashable:
+        """All that later behaviour can depend on."""
+        return state_in(self._parts)
+
+    def digest(self) -> str:
+        """A short name of the state."""
+        return digest_of(self.state())
+
+    def seen(self) -> Seen:
+        """What the checkers look at."""
+        return seen_in(self._parts)
+
+
+@attrs.frozen
+class MemorySystem:
+    """Builds worlds in memory; implements :class:`simulators.system.System`."""
+
+    bug: str | None = None
+
+    @property
+    def bugs(self) -> Mapping[str, str]:
+        """The bugs that can be planted."""
+        return {name: bug.told for name, bug in BUGS.items()}
+
+    def planted(self, bug: str) -> "MemorySystem":
+        """The same system with a bug in it.
+
+        :raises KeyError: if there is no such bug.
+        """
+        return MemorySystem(BUGS[bug].name)
+
+    def world(
+        self,
+        plans: Sequence[PlanOnSale],
+        customers: Sequence[Customer],
+        *,
+        now: int,
+        secret: str,
+        payments: Sequence[Mapping[str, Any]] = (),
+    ) -> MemoryWorld:
+        """A world with these plans on sale and these users signed up."""
+        clock = WorldClock(datetime.fromtimestamp(now, UTC))
+        asked = MemoryPayments()
+        for payment in payments:
+            asked.teach(map(Link, payment["links"]), ours=payment["ours"])
+        parts = Parts(
+            clock=clock,
+            ledger=MemoryLedger(clock),
+            cache=MemoryQuotaCache(),
+            markers=MemorySessionMarkers(clock),
+            payments=asked,
+        )
+        catalogue = _catalogue(plans)
+        bug = BUGS[self.bug] if self.bug is not None else None
+        if bug is not None:
+            parts = bug.parts(parts)
+
+        def build(clock: WorldClock) -> UseCases:
+            cases = _use_cases(clock, catalogue, secret)
+            return bug.use_cases(cases) if bug is not None else cases
+
+        world = MemoryWorld(parts, build)
+        for customer in customers:
+            world.sign_up(customer)
+        return world
+
+
+def _use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
+    ledger, cache, payments = SteppedPort("ledger"), SteppedPort("cache"), SteppedPort("payments")
+    deliveries = StripeWebhooks(secrets=(secret,), clock=clock)
+    recorder = PaymentRecorder(
+        ledger=ledger,
+        cache=cache,
+        markers=SteppedPort("markers"),
+        payments=payments,
+        catalogue=catalogue,
+        livemode=False,
+    )
+    return UseCases(
+        deliveries=deliveries,
+        recorder=recorder,
+        reader=AccountReader(accounts=ledger, audit=ledger, cache=cache),
+        outbox_worker=OutboxWorker(
+            outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
+        ),
+        inbox_desk=InboxDesk(
+            inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
+        ),
+    )
+
+
+def _catalogue(plans: Sequence[PlanOnSale]) -> Catalogue:
+    return Catalogue(
+        {
+            PlanId(plan.id): Plan(
+                id=PlanId(plan.id),
+                name=plan.id,
+                terms=Terms(credits=plan.credits, price=Money(amount=plan.price, currency=plan.currency)),
+                mode=PlanMode(plan.mode),
+                interval=plan.interval,
+            )
+            for plan in plans
+        }
+    )
+
+
+system = MemorySystem()
