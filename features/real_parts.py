@@ -23,6 +23,7 @@ pytest_plugins = (
     "features.steps.stripe",
     "features.steps.lives",
     "features.steps.operators",
+    "features.stripe_cli",
 )
 
 ROOT = Path(__file__).resolve().parent.parent

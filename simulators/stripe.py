@@ -44,8 +44,9 @@ class StripeStandIn:
         merchant: str = "A simulated shop",
         seed: int | None = None,
         api_version: str | None = None,
+        tells_steps: bool = False,
     ) -> None:
-        self.account = StripeAccount(seed=seed, api_version=api_version)
+        self.account = StripeAccount(seed=seed, api_version=api_version, tells_steps=tells_steps)
         self.webhook_url = webhook_url
         self.webhook_secret = webhook_secret
         self.auto_deliver = auto_deliver
@@ -114,14 +115,17 @@ class StripeStandIn:
 
     def do(self, change: Callable[[], Result]) -> Result:
         """Change the account; with `auto_deliver` the events that it makes go to the webhook address."""
-        with self.account.lock:
-            before = len(self.account.events)
-            result = change()
-            made = self.account.events[before:]
-        if self.auto_deliver and self.webhook_url is not None and not self._is_paused:
-            for event in made:
-                self._deliverer.submit(event)
-        return result
+        made: list[Object] = []
+        try:
+            with self.account.lock:
+                before = len(self.account.events)
+                try:
+                    return change()
+                finally:
+                    # A payment that a bank declines is refused, and told all the same.
+                    made = self.account.events[before:]
+        finally:
+            self._send(made)
 
     def pause_webhooks(self) -> None:
         """Let no new event be delivered by itself from now on, as in an outage; they are listed all the same."""
@@ -176,6 +180,11 @@ class StripeStandIn:
         """Every attempt of a delivery, oldest first."""
         return list(self._recorded)
 
+    def _send(self, made: list[Object]) -> None:
+        if self.auto_deliver and self.webhook_url is not None and not self._is_paused:
+            for event in made:
+                self._deliverer.submit(event)
+
     def _answer(self, request: Request) -> Response:
         if request.path.startswith("/v1/"):
             return self._api.answer(request)
@@ -210,6 +219,7 @@ def run(arguments: argparse.Namespace) -> int:
             auto_deliver=arguments.webhook_url is not None,
             seed=arguments.seed,
             api_version=arguments.api_version,
+            tells_steps=True,
         ) as stand_in:
             print(f"Stripe stand-in on {stand_in.url} (STRIPE_API_BASE); Ctrl-C ends it.", flush=True)
             print(f"Events go to {arguments.webhook_url or 'nobody: no --webhook-url is given'}.", flush=True)

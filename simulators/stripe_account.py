@@ -18,6 +18,7 @@ from simulators.stripe_reversals import StripeReversals
 from simulators.stripe_shapes import charge, shown
 
 METHODS = ("card", "delayed", "decline")
+_UNPAID = {"status": "requires_payment_method", "amount_received": 0, "latest_charge": None}
 
 
 @attrs.define(kw_only=True)
@@ -33,11 +34,20 @@ class StripeAccount:
 
     With a seed its ids are the same in every run. What it returns are copies, but for events. With an `api_version`
     all its events are of that version, else those of a session are of the version that the session was made with.
-    With a moment as `now` its time stands still, but for what is let pass.
+    With a moment as `now` its time stands still, but for what is let pass. With `tells_steps` a checkout and a renewal
+    also make the events that change no credits, as Stripe does.
     """
 
-    def __init__(self, *, seed: int | None = None, api_version: str | None = None, now: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        api_version: str | None = None,
+        now: int | None = None,
+        tells_steps: bool = False,
+    ) -> None:
         self.api_version = api_version
+        self.tells_steps = tells_steps
         self.lock = threading.RLock()
         self.reversals = StripeReversals(self)
         self.billing = StripeBilling(self)
@@ -61,6 +71,10 @@ class StripeAccount:
     def keep(self, made: Object) -> None:
         """Let an object exist."""
         self._kept.setdefault(made["object"], {})[made["id"]] = made
+
+    def forget(self, kind: str, gone: str) -> None:
+        """Let an object be no more."""
+        del self._kept[kind][gone]
 
     def kept(self, kind: str, wanted: str) -> Object:
         """An object as it is kept, to be changed under the lock.
@@ -93,6 +107,7 @@ class StripeAccount:
             self.new_id("pi_"), session, created=self.now(), metadata=metadata, charge_id=self.new_id("ch_")
         )
         self.keep(intent)
+        self.step("payment_intent.created", intent, **_UNPAID)
         return intent
 
     def add_endpoint(self, parameters: Mapping[str, Any]) -> Object:
@@ -124,6 +139,11 @@ class StripeAccount:
         version = self.api_version or API_VERSION
         return self._tell(kind, self.shown(subject, version), version)
 
+    def step(self, kind: str, subject: Object, **then: Any) -> None:
+        """An event of a step on the way, told only where every step is; `then` is what was still otherwise."""
+        if self.tells_steps:
+            self.tell(kind, subject | then)
+
     def new_id(self, prefix: str) -> str:
         """An id of Stripe's kind."""
         letters = string.ascii_letters + string.digits
@@ -149,6 +169,7 @@ class StripeAccount:
                 allow_promotion_codes=order.allow_promotion_codes,
                 invoice_creation={"enabled": order.creates_invoice} if order.mode == "payment" else None,
                 metadata=dict(order.metadata),
+                payment_method_types=list(order.method_types),
             )
             self._checkouts[session_id] = _Checkout(order=order, session=session, api_version=api_version)
             return copy.deepcopy(session)
@@ -179,8 +200,10 @@ class StripeAccount:
         with self.lock:
             return self._checkout(session_id).order.product
 
-    def pay(self, session_id: str, method: str = "card") -> Object:
+    def pay(self, session_id: str, method: str = "card", *, email: str | None = None) -> Object:
         """Complete an open session by one of METHODS; returns the event.
+
+        The customer may tell an email address of their own where the session has none.
 
         :raises Refusal: if it is not open, or the card is declined.
         """
@@ -195,7 +218,7 @@ class StripeAccount:
                 raise declined()
             costs = session["amount_total"] > 0
             arrives_later = method == "delayed" and costs and session["mode"] == "payment"
-            session["customer_details"] = customer_details(session["customer_email"])
+            session["customer_details"] = customer_details(session["customer_email"] or email)
             session["status"], session["url"] = "complete", None
             paid = "paid" if costs else "no_payment_required"
             session["payment_status"] = "unpaid" if arrives_later else paid
@@ -226,6 +249,7 @@ class StripeAccount:
         with self.lock:
             checkout, intent = self._on_its_way(session_id)
             intent["status"] = "requires_payment_method"
+            self.step("payment_intent.payment_failed", intent)
             return self._tell("checkout.session.async_payment_failed", checkout.session, self._version(checkout))
 
     def is_awaited(self, session_id: str) -> bool:
@@ -268,8 +292,11 @@ class StripeAccount:
         checkout.session["payment_intent"] = intent_id
         self.keep(checkout.intent)
         self._by_intent[intent_id] = checkout
+        self.step("payment_intent.created", checkout.intent, **_UNPAID)
         if charge_id is not None:
             self._collect(checkout, checkout.intent)
+        else:
+            self.step("payment_intent.processing", checkout.intent)
 
     def _collect(self, checkout: _Checkout, intent: Object) -> None:
         """The money is there: a charge, and the invoice where one is wanted."""
@@ -279,6 +306,8 @@ class StripeAccount:
             return
         paid = charge(intent["latest_charge"], intent, created=self.now(), invoice=None)
         self.keep(paid)
+        self.step("charge.succeeded", paid)
+        self.step("payment_intent.succeeded", intent)
 
     def _begin_subscription(self, checkout: _Checkout) -> None:
         session, order = checkout.session, checkout.order

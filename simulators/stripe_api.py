@@ -11,8 +11,10 @@ import attrs
 
 from simulators.http import Request, Response
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_catalogue import with_prices
 from simulators.stripe_changes import change
 from simulators.stripe_forms import decode
+from simulators.stripe_invoices import send
 from simulators.stripe_objects import API_VERSION, Object
 from simulators.stripe_orders import order
 from simulators.stripe_reading import StripeReading
@@ -73,7 +75,7 @@ class StripeApi:
 
     def _show(self, request: Request) -> Object:
         parameters = _decoded(request.target.partition("?")[2].encode())
-        found = self._reading.show(_path(request), parameters, _version(request))
+        found = self._reading.show(_path(request), parameters, self._version(request))
         if found is None:
             raise _unrecognized(request)
         return found
@@ -107,15 +109,16 @@ class StripeApi:
         return self._do(lambda: self._changed(request, parameters))
 
     def _changed(self, request: Request, parameters: Mapping[str, Any]) -> Object:
-        account, version = self._account, _version(request)
+        account, version = self._account, self._version(request)
         match request.method, _path(request):
             case "POST", ["checkout", "sessions"]:
-                return account.create_session(order(parameters), self._page(), api_version=version)
+                priced = with_prices(account, parameters)
+                return account.create_session(order(priced, api_version=version), self._page(), api_version=version)
             case "POST", ["checkout", "sessions", session_id, "expire"]:
                 account.expire(session_id)
                 return _found("checkout.session", session_id, account.session(session_id))
             case "POST", ["invoices", invoice_id, "send"]:
-                return account.shown(account.billing.send(invoice_id, request.headers.get("idempotency-key")), version)
+                return account.shown(send(account, invoice_id, request.headers.get("idempotency-key")), version)
             case "POST", ["webhook_endpoints"]:
                 return account.add_endpoint(parameters)
             case method, path:
@@ -123,6 +126,9 @@ class StripeApi:
                 if changed is None:
                     raise _unrecognized(request)
                 return account.shown(changed, version)
+
+    def _version(self, request: Request) -> str:
+        return request.headers.get("stripe-version") or self._account.api_version or API_VERSION
 
 
 def json_answer(body: Object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -159,10 +165,6 @@ def _found(kind: str, wanted: str, found: Object | None) -> Object:
 
 def _path(request: Request) -> list[str]:
     return request.path.removeprefix("/v1/").split("/")
-
-
-def _version(request: Request) -> str:
-    return request.headers.get("stripe-version", API_VERSION)
 
 
 def _unrecognized(request: Request) -> Refusal:

@@ -169,18 +169,29 @@ class StripeBilling:
             **told,
         )
         self._account.keep(bill)
+        fresh = {"amount_paid": 0, "amount_remaining": bill["amount_due"]}
+        self._account.step("invoice.created", bill, status="draft", number=None, **fresh)
+        self._account.step("invoice.finalized", bill, status="open", **fresh)
         return bill
 
     def _settle(self, bill: Object, intent: Object | None) -> list[Object]:
         account = self._account
-        told: list[Object] = []
         if intent is not None:
             if intent["latest_charge"] is None:
                 intent["latest_charge"] = account.new_id("ch_")
             intent["_invoice"] = bill["id"]
             paid = charge(intent["latest_charge"], intent, created=account.now(), invoice=bill["id"])
             account.keep(paid)
-            bill["_payment_intent"], bill["_charge"] = intent["id"], paid["id"]
+            account.step("charge.succeeded", paid)
+            account.step("payment_intent.succeeded", intent)
+        return self.tell_paid(bill, intent)
+
+    def tell_paid(self, bill: Object, intent: Object | None) -> list[Object]:
+        """Tell that an invoice is paid: by a payment that succeeded, or because nothing is due."""
+        account = self._account
+        told: list[Object] = []
+        if intent is not None:
+            bill["_payment_intent"], bill["_charge"] = intent["id"], intent["latest_charge"]
             payment = invoice_payment(account.new_id("inpay_"), bill, created=account.now())
             account.keep(payment)
             told.append(account.tell("invoice_payment.paid", payment))

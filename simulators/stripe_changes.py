@@ -1,17 +1,37 @@
-"""What Stripe's API changes of a payment's later life: refunds, disputes, subscriptions."""
+"""What Stripe's API changes, resource by resource: what is for sale, who pays and how, and a payment's later life."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from simulators import (
+    stripe_catalogue,
+    stripe_customers,
+    stripe_invoices,
+    stripe_payment_intents,
+    stripe_payment_methods,
+    stripe_payment_pages,
+    stripe_subscriptions,
+)
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_edits import edit, tell_change
 from simulators.stripe_lists import integer
 from simulators.stripe_objects import Object
+from simulators.stripe_parameters import boolean, merged_metadata
 from simulators.stripe_refusals import invalid
 
+_Resource = Callable[[StripeAccount, str, list[str], Mapping[str, Any]], Object | None]
+_RESOURCES: tuple[_Resource, ...] = (
+    stripe_catalogue.change,
+    stripe_customers.change,
+    stripe_invoices.change,
+    stripe_payment_intents.change,
+    stripe_payment_methods.change,
+    stripe_payment_pages.change,
+    stripe_subscriptions.change,
+)
 
-def change(  # noqa: PLR0911 - one for each route
-    account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]
-) -> Object | None:
+
+def change(account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
     """Do what a request below `/v1/` asks for; gives the object as it is kept, None where there is no such route.
 
     :raises Refusal: if Stripe would refuse it.
@@ -19,23 +39,21 @@ def change(  # noqa: PLR0911 - one for each route
     match method, path:
         case "POST", ["refunds"]:
             return _refund(account, parameters)
+        case "POST", ["refunds", refund_id]:
+            made = edit(account, "refund", refund_id, parameters)
+            account.tell("charge.refund.updated", made)
+            return made
         case "POST", ["refunds", refund_id, "cancel"]:
             account.reversals.cancel_refund(refund_id)
             return account.kept("refund", refund_id)
         case "POST", ["disputes", dispute_id]:
-            account.reversals.respond(dispute_id)
-            return account.kept("dispute", dispute_id)
+            return _respond(account, dispute_id, parameters)
         case "POST", ["disputes", dispute_id, "close"]:
             account.reversals.close_dispute(dispute_id, "lost")
             return account.kept("dispute", dispute_id)
-        case "POST", ["subscriptions", subscription_id] if parameters.get("cancel_at_period_end") == "true":
-            account.billing.cancel(subscription_id, at_period_end=True)
-            return account.kept("subscription", subscription_id)
-        case "DELETE", ["subscriptions", subscription_id]:
-            account.billing.cancel(subscription_id)
-            return account.kept("subscription", subscription_id)
         case _:
-            return None
+            answers = (resource(account, method, path, parameters) for resource in _RESOURCES)
+            return next((answer for answer in answers if answer is not None), None)
 
 
 def _refund(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
@@ -44,7 +62,22 @@ def _refund(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         raise invalid("Name one of charge and payment_intent.", "charge", code="parameter_missing")
     told = parameters.get("amount")
     metadata = parameters.get("metadata") or {}
+    payment, amount = str(parameters[named[0]]), None if told is None else integer(told, "amount")
+    becomes = account.reversals.fate(payment)
     events = account.reversals.refund(
-        str(parameters[named[0]]), None if told is None else integer(told, "amount"), metadata=metadata
+        payment, amount, status="pending" if becomes == "pending" else "succeeded", metadata=metadata
     )
-    return account.kept("refund", events[0]["data"]["object"]["id"])
+    made = account.kept("refund", events[0]["data"]["object"]["id"])
+    if becomes == "failed":
+        account.reversals.fail_refund(made["id"])
+    return made
+
+
+def _respond(account: StripeAccount, dispute_id: str, parameters: Mapping[str, Any]) -> Object:
+    found = account.kept("dispute", dispute_id)
+    if "metadata" in parameters:
+        after = {"metadata": merged_metadata(found["metadata"], parameters)}
+        tell_change(account, found, after, told_as="charge.dispute.updated")
+    if parameters.get("evidence") or boolean(parameters, "submit") or "metadata" not in parameters:
+        account.reversals.respond(dispute_id)
+    return found

@@ -6,15 +6,21 @@ from typing import Any
 from simulators.stripe_account import StripeAccount
 from simulators.stripe_lists import page
 from simulators.stripe_objects import Object
+from simulators.stripe_payment_pages import shown_page
 from simulators.stripe_refusals import invalid, missing
 from simulators.stripe_shapes import listed
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
+    "customers": ("customer", ("email",)),
     "disputes": ("dispute", ("charge", "payment_intent")),
     "invoice_payments": ("invoice_payment", ("invoice", "status")),
+    "invoiceitems": ("invoiceitem", ("customer", "invoice")),
     "invoices": ("invoice", ("customer", "status", "subscription")),
     "payment_intents": ("payment_intent", ("customer",)),
+    "payment_methods": ("payment_method", ("customer", "type")),
+    "prices": ("price", ("currency", "product", "type")),
+    "products": ("product", ()),
     "refunds": ("refund", ("charge", "payment_intent")),
     "subscriptions": ("subscription", ("customer", "status")),
 }
@@ -42,6 +48,8 @@ class StripeReading:
             case ["checkout", "sessions", session_id]:
                 session = self._account.session(session_id)
                 return self._expanded(_found("checkout.session", session_id, session), parameters, version)
+            case ["payment_pages", session_id]:
+                return shown_page(self._account, session_id)
             case ["events"]:
                 return self._events(parameters)
             case ["events", event_id]:

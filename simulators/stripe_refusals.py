@@ -4,6 +4,15 @@ import attrs
 
 from simulators.stripe_objects import Object
 
+_DECLINES = {
+    "authentication_required": "Your card was declined. This transaction requires authentication.",
+    "debit_not_authorized": "The customer's bank did not authorize the debit.",
+    "expired_card": "Your card has expired.",
+    "insufficient_funds": "Your card has insufficient funds.",
+    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
+}
+_OWN_CODES = ("authentication_required", "debit_not_authorized", "expired_card", "processing_error")
+
 
 @attrs.frozen
 class Refusal(Exception):
@@ -34,6 +43,13 @@ def missing(kind: str, wanted: str, *, param: str = "id", status: int = 404) -> 
     return refusal(status, f"No such {kind}: '{wanted}'", code="resource_missing", param=param)
 
 
-def declined() -> Refusal:
-    """A refusal by the customer's bank."""
-    return Refusal(402, error("card_error", "Your card was declined.", code="card_declined"))
+def declined(code: str = "card_declined", *, intent: Object | None = None) -> Refusal:
+    """A refusal by the customer's bank, of a payment where there is one."""
+    message = _DECLINES.get(code, "Your card was declined.")
+    # The other reasons of a plain decline are told beside its code.
+    plain = code not in _OWN_CODES
+    told = error("card_error", message, code="card_declined" if plain else code)
+    told["error"]["decline_code"] = "generic_decline" if code == "card_declined" else code
+    if intent is not None:
+        told["error"]["payment_intent"] = intent
+    return Refusal(402, told)

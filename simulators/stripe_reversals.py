@@ -65,6 +65,13 @@ class StripeReversals:
                 self._account.tell("charge.refund.updated", made),
             ]
 
+    def fate(self, payment: str) -> str:
+        """What becomes of a refund of this payment, by its test card: `succeeded`, `pending` or `failed`.
+
+        :raises Refusal: if there is no such payment.
+        """
+        return str(self._charge(payment).get("_refund_becomes", "succeeded"))
+
     def settle_refund(self, refund_id: str) -> list[Object]:
         """Let a pending refund succeed.
 
@@ -86,7 +93,9 @@ class StripeReversals:
         """
         return self._end_refund(refund_id, "canceled", among=("pending",))
 
-    def dispute(self, payment: str, amount: int | None = None, *, inquiry: bool = False) -> list[Object]:
+    def dispute(
+        self, payment: str, amount: int | None = None, *, inquiry: bool = False, reason: str = "fraudulent"
+    ) -> list[Object]:
         """Let the customer's bank dispute a payment, or only inquire; a dispute takes the money away at once.
 
         :raises Refusal: if there is no such payment, or the amount is more than was paid.
@@ -102,6 +111,7 @@ class StripeReversals:
                 created=self._account.now(),
                 amount=amount,
                 status="warning_needs_response" if inquiry else "needs_response",
+                reason=reason,
             )
             self._account.keep(made)
             charge["disputed"] = True
@@ -181,7 +191,11 @@ class StripeReversals:
     def _charge(self, payment: str) -> Object:
         if payment.startswith("ch_"):
             return self._account.kept("charge", payment)
-        charges = [one for one in self._account.all_kept("charge") if one["payment_intent"] == payment]
+        charges = [
+            one
+            for one in self._account.all_kept("charge")
+            if one["payment_intent"] == payment and one["status"] == "succeeded"
+        ]
         if not charges:
             raise missing("payment_intent", payment, param="payment_intent")
         return charges[-1]

@@ -14,6 +14,8 @@ INVOICES_LEAVE_PAYMENTS = "2025-03-31"
 
 def shown(kept: Object, version: str) -> Object:
     """The object as a version of the API shows it."""
+    if kept.get("deleted"):
+        return dict(kept)
     date = version[:10]
     told = {name: value for name, value in kept.items() if not name.startswith("_")}
     match kept["object"]:
@@ -82,7 +84,9 @@ def refund(
     }
 
 
-def dispute(dispute_id: str, of: Object, *, created: int, amount: int, status: str) -> Object:
+def dispute(
+    dispute_id: str, of: Object, *, created: int, amount: int, status: str, reason: str = "fraudulent"
+) -> Object:
     """A dispute of a charge; its money moves are added as they happen."""
     return {
         "id": dispute_id,
@@ -103,7 +107,7 @@ def dispute(dispute_id: str, of: Object, *, created: int, amount: int, status: s
         "livemode": False,
         "metadata": {},
         "payment_intent": of["payment_intent"],
-        "reason": "fraudulent",
+        "reason": reason,
         "status": status,
     }
 

@@ -1,0 +1,129 @@
+"""What is for sale at a simulated Stripe account: products and their prices."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simulators.stripe_account import StripeAccount
+from simulators.stripe_edits import edit, remove
+from simulators.stripe_objects import Object
+from simulators.stripe_orders import INTERVALS
+from simulators.stripe_parameters import count, currency, mapping, metadata, refuse_unknown, require, text
+from simulators.stripe_refusals import invalid
+
+_PRODUCT = ("active", "description", "metadata", "name", "url")
+_PRICE = ("active", "currency", "metadata", "nickname", "product", "product_data", "recurring", "unit_amount")
+
+
+def change(account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
+    """Make, change or remove a product or a price; None where there is no such route.
+
+    :raises Refusal: if Stripe would refuse it.
+    """
+    match method, path:
+        case "POST", ["products"]:
+            refuse_unknown(parameters, _PRODUCT)
+            return _product(account, parameters)
+        case "POST", ["products", wanted]:
+            return edit(account, "product", wanted, parameters, texts=("description", "name", "url"))
+        case "DELETE", ["products", wanted]:
+            return remove(account, "product", wanted)
+        case "POST", ["prices"]:
+            return _price(account, parameters)
+        case "POST", ["prices", wanted]:
+            return edit(account, "price", wanted, parameters, texts=("nickname",))
+        case _:
+            return None
+
+
+def with_prices(account: StripeAccount, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of a checkout session, with each price that is only named by its id written out.
+
+    :raises Refusal: if there is no such price.
+    """
+    lines = mapping(parameters, "line_items")
+    return {
+        **parameters,
+        "line_items": {index: _written_out(account, mapping(lines, index, "line_items")) for index in lines},
+    }
+
+
+def _written_out(account: StripeAccount, line: Mapping[str, Any]) -> Mapping[str, Any]:
+    price_id = text(line, "price")
+    if price_id is None:
+        return line
+    price = account.kept("price", price_id)
+    told = {
+        "currency": price["currency"],
+        "unit_amount": str(price["unit_amount"]),
+        "product_data": {"name": account.kept("product", price["product"])["name"]},
+    }
+    if price["recurring"]:
+        told["recurring"] = price["recurring"]
+    return {**line, "price_data": told}
+
+
+def _product(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
+    require(parameters, "name")
+    made: Object = {
+        "id": account.new_id("prod_"),
+        "object": "product",
+        "active": True,
+        "created": account.now(),
+        "default_price": None,
+        "description": text(parameters, "description"),
+        "images": [],
+        "livemode": False,
+        "metadata": metadata(parameters),
+        "name": text(parameters, "name"),
+        "tax_code": None,
+        "type": "service",
+        "updated": account.now(),
+        "url": text(parameters, "url"),
+    }
+    account.keep(made)
+    account.tell("product.created", made)
+    return made
+
+
+def _price(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
+    refuse_unknown(parameters, _PRICE)
+    require(parameters, "currency", "unit_amount")
+    in_currency, amount = currency(parameters), count(parameters["unit_amount"], "unit_amount")
+    recurring = _recurring(parameters)
+    product_id = text(parameters, "product")
+    if product_id is None:
+        require(parameters, "product_data")
+        product_id = _product(account, mapping(parameters, "product_data"))["id"]
+    made: Object = {
+        "id": account.new_id("price_"),
+        "object": "price",
+        "active": True,
+        "billing_scheme": "per_unit",
+        "created": account.now(),
+        "currency": in_currency,
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": metadata(parameters),
+        "nickname": text(parameters, "nickname"),
+        "product": account.kept("product", product_id)["id"],
+        "recurring": recurring,
+        "tax_behavior": "unspecified",
+        "type": "recurring" if recurring else "one_time",
+        "unit_amount": amount,
+        "unit_amount_decimal": str(amount),
+    }
+    account.keep(made)
+    account.tell("price.created", made)
+    return made
+
+
+def _recurring(parameters: Mapping[str, Any]) -> Object | None:
+    told = mapping(parameters, "recurring")
+    if not told:
+        return None
+    interval = text(told, "interval", "recurring")
+    if interval not in INTERVALS:
+        raise invalid("Invalid interval: must be one of day, week, month or year", "recurring[interval]")
+    if text(told, "interval_count", "recurring") not in (None, "1"):
+        raise invalid("A simulated period is one interval long", "recurring[interval_count]")
+    return {"interval": interval, "interval_count": 1, "meter": None, "usage_type": "licensed"}

@@ -1,0 +1,209 @@
+"""Invoices that are made by Stripe's API: items, drafts, and every way in which an invoice ends."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simulators.stripe_account import StripeAccount
+from simulators.stripe_edits import edit, remove
+from simulators.stripe_objects import Object
+from simulators.stripe_parameters import count, currency, metadata, refuse_unknown, require, text
+from simulators.stripe_payment_intents import confirm, new_intent
+from simulators.stripe_payment_methods import found_method
+from simulators.stripe_refusals import Refusal, declined, invalid
+from simulators.stripe_shapes import invoice, line
+
+_ITEM = ("amount", "currency", "customer", "description", "invoice", "metadata")
+_INVOICE = (
+    "auto_advance",
+    "collection_method",
+    "currency",
+    "customer",
+    "days_until_due",
+    "description",
+    "metadata",
+    "pending_invoice_items_behavior",
+)
+# What an invoice becomes, out of which statuses, and the event.
+_ENDS = {
+    "void": ("void", ("open", "uncollectible"), "invoice.voided"),
+    "mark_uncollectible": ("uncollectible", ("open",), "invoice.marked_uncollectible"),
+}
+
+
+def change(  # noqa: PLR0911 - one for each route
+    account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]
+) -> Object | None:
+    """Make, change, finalize, pay or end an invoice, or an item of one; None where there is no such route.
+
+    :raises Refusal: if Stripe, or the customer's bank, would refuse it.
+    """
+    match method, path:
+        case "POST", ["invoiceitems"]:
+            return _item(account, parameters)
+        case "DELETE", ["invoiceitems", wanted]:
+            if account.kept("invoiceitem", wanted)["invoice"] is not None:
+                raise invalid("An item of an invoice that is finalized can't be removed.", "invoiceitem")
+            return remove(account, "invoiceitem", wanted)
+        case "POST", ["invoices"]:
+            return _draft(account, parameters)
+        case "POST", ["invoices", wanted]:
+            return edit(account, "invoice", wanted, parameters, texts=("description",))
+        case "DELETE", ["invoices", wanted]:
+            _refuse_unless(account.kept("invoice", wanted), "deleted", "draft")
+            return remove(account, "invoice", wanted)
+        case "POST", ["invoices", wanted, "finalize"]:
+            refuse_unknown(parameters, ("auto_advance",))
+            bill = account.kept("invoice", wanted)
+            _refuse_unless(bill, "finalized", "draft")
+            return _finalize(account, bill)
+        case "POST", ["invoices", wanted, "pay"]:
+            refuse_unknown(parameters, ("payment_method",))
+            return _pay(account, account.kept("invoice", wanted), text(parameters, "payment_method"))
+        case "POST", ["invoices", wanted, "void" | "mark_uncollectible" as verb]:
+            bill = account.kept("invoice", wanted)
+            status, among, told_as = _ENDS[verb]
+            _refuse_unless(bill, verb, *among)
+            bill["status"] = status
+            account.tell(told_as, bill)
+            return bill
+        case _:
+            return None
+
+
+def send(account: StripeAccount, invoice_id: str, idempotency_key: str | None) -> Object:
+    """Send an invoice to the customer; a draft is finalized.
+
+    :raises Refusal: if there is none of that id.
+    """
+    bill = account.kept("invoice", invoice_id)
+    is_new = bill["status"] in ("draft", "open")
+    if bill["status"] == "draft":
+        _finalize(account, bill)
+    account.billing.send(invoice_id, idempotency_key)
+    if is_new:
+        account.tell("invoice.sent", bill)
+    return bill
+
+
+def _item(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
+    refuse_unknown(parameters, _ITEM)
+    require(parameters, "customer", "amount")
+    customer = account.kept("customer", str(parameters["customer"]))
+    amount = count(parameters["amount"], "amount")
+    made: Object = {
+        "id": account.new_id("ii_"),
+        "object": "invoiceitem",
+        "amount": amount,
+        "currency": currency(parameters),
+        "customer": customer["id"],
+        "date": account.now(),
+        "created": account.now(),
+        "description": text(parameters, "description"),
+        "discountable": True,
+        "discounts": [],
+        "invoice": None,
+        "livemode": False,
+        "metadata": metadata(parameters),
+        "parent": None,
+        "period": {"start": account.now(), "end": account.now()},
+        "proration": False,
+        "quantity": 1,
+    }
+    account.keep(made)
+    account.tell("invoiceitem.created", made)
+    return made
+
+
+def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
+    refuse_unknown(parameters, _INVOICE)
+    require(parameters, "customer")
+    customer = account.kept("customer", str(parameters["customer"]))
+    takes_pending = text(parameters, "pending_invoice_items_behavior") == "include"
+    items = [
+        one
+        for one in account.all_kept("invoiceitem")
+        if takes_pending and one["customer"] == customer["id"] and one["invoice"] is None
+    ]
+    currencies = {one["currency"] for one in items} or {currency(parameters) if "currency" in parameters else "usd"}
+    if len(currencies) > 1:
+        raise invalid("The items of an invoice must have the same currency.", "pending_invoice_items_behavior")
+    now, (in_currency,) = account.now(), currencies
+    lines = [
+        line(account.new_id("il_"), one["amount"], start=now, end=now, subscription=None)
+        | {"currency": in_currency, "description": one["description"], "metadata": dict(one["metadata"])}
+        for one in items
+    ]
+    due = sum(one["amount"] for one in items)
+    bill = invoice(
+        account.new_id("in_"),
+        created=now,
+        reason="manual",
+        lines=lines,
+        amount_paid=0,
+        amount_remaining=due,
+        attempt_count=0,
+        collection_method=text(parameters, "collection_method") or "charge_automatically",
+        currency=in_currency,
+        customer=customer["id"],
+        customer_email=customer["email"],
+        description=text(parameters, "description"),
+        metadata=metadata(parameters),
+        number=None,
+        status="draft",
+    )
+    for one in items:
+        one["invoice"] = bill["id"]
+    account.keep(bill)
+    account.tell("invoice.created", bill)
+    return bill
+
+
+def _finalize(account: StripeAccount, bill: Object) -> Object:
+    bill |= {"status": "open", "number": f"SIM-{bill['id'][-6:]}"}
+    account.tell("invoice.finalized", bill)
+    if bill["amount_due"] == 0:
+        bill["status"] = "paid"
+        account.billing.tell_paid(bill, None)
+    return bill
+
+
+def _pay(account: StripeAccount, bill: Object, wanted: str | None) -> Object:
+    _refuse_unless(bill, "paid", "draft", "open", "uncollectible")
+    if bill["status"] == "draft":
+        _finalize(account, bill)
+        if bill["status"] == "paid":
+            return bill
+    default = account.kept("customer", bill["customer"])["invoice_settings"]["default_payment_method"]
+    method_id = wanted or default
+    if method_id is None:
+        message = "There is no `default_payment_method` set on this Customer or Invoice."
+        raise invalid(message, "payment_method", code="invoice_no_payment_method_types")
+    method = found_method(account, method_id)
+    bill["attempt_count"] += 1
+    intent = new_intent(
+        account,
+        bill["amount_due"],
+        bill["currency"],
+        customer=bill["customer"],
+        payment_method=method["id"],
+        payment_method_types=[method["type"]],
+        _invoice=bill["id"],
+    )
+    try:
+        confirm(account, intent)
+    except Refusal:
+        account.tell("invoice.payment_failed", bill)
+        raise
+    if intent["status"] == "requires_action":
+        account.tell("invoice.payment_action_required", bill)
+        raise declined("authentication_required", intent=account.shown(intent))
+    if intent["status"] == "succeeded":
+        bill |= {"status": "paid", "amount_paid": bill["amount_due"], "amount_remaining": 0}
+        account.billing.tell_paid(bill, intent)
+    return bill
+
+
+def _refuse_unless(bill: Object, verb: str, *statuses: str) -> None:
+    if bill["status"] not in statuses:
+        message = f"This invoice can't be {verb.replace('mark_', 'marked ')}: it is {bill['status']}."
+        raise invalid(message, "invoice", code="invoice_not_editable")
