@@ -27,9 +27,9 @@ class MemoryQuotaCache:
         return self._accounts.get(user_id)
 
     async def store(self, account: Account) -> None:
-        """Keep the account unless the version that is kept is as new."""
+        """Keep the account unless the revision that is kept is as new."""
         kept = self._accounts.get(account.user_id)
-        if kept is None or kept.version < account.version:
+        if kept is None or kept.revision < account.revision:
             self._accounts[account.user_id] = attrs.evolve(account, email=None)
 
     async def forget(self, user_id: UserId) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from adapters.memory_grants import MemoryGrants
 from adapters.memory_inbox import MemoryInbox
 from adapters.memory_outbox import MemoryOutbox
 from domain.accounts import Account, UserId
@@ -18,7 +19,10 @@ from domain.commits import (
     Conflict,
     Duplicate,
     EventStatus,
+    Holdings,
     Inconsistency,
+    KeptRequest,
+    OutboxMessage,
     PurchaseRevision,
     RecordedPurchase,
     RecordedSubscription,
@@ -26,25 +30,32 @@ from domain.commits import (
     Snapshot,
 )
 from domain.explanations import AccountRecord, PurchaseRecord
-from domain.ledger import LedgerEntry, Posted, Posting, post
+from domain.holds import Hold, HoldId
+from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting, post
 from domain.ports import Clock
 from domain.purchases import Link, PurchaseId
 from domain.subscriptions import SubscriptionId
+from domain.wallets import Wallet
+
+LOW_BALANCE = "low_balance"
 
 
 class MemoryLedger:
-    """Implements the ports Ledger, Accounts, Audit and Backlogs in memory; its inbox and outbox stand beside it."""
+    """Implements the ports Ledger, Wallets, Accounts, Audit and Backlogs in memory, beside its inbox and outbox."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.inbox = MemoryInbox(clock)
         self.outbox = MemoryOutbox(clock)
+        self.grants = MemoryGrants()
         self._accounts: dict[UserId, Account] = {}
         self._entries: dict[UserId, list[LedgerEntry]] = {}
         self._purchases: dict[PurchaseId, RecordedPurchase] = {}
         self._merged: dict[PurchaseId, PurchaseId] = {}
         self._owners: dict[Link, PurchaseId] = {}
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
+        self._requests: dict[str, KeptRequest] = {}
+        self._keys: dict[str, Posting] = {}
 
     def add_user(self, user_id: UserId, email: str | None = None) -> None:
         """Let a user sign up."""
@@ -91,6 +102,23 @@ class MemoryLedger:
         """Write each change whole or not at all."""
         return tuple(self._commit(change) for change in changes)
 
+    async def holdings(
+        self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
+    ) -> Holdings:
+        """The wallets of users and of holds' owners, the requests under keys, and the holds."""
+        holds = {hold_id: hold for hold_id in hold_ids if (hold := self.grants.hold(hold_id)) is not None}
+        asked = user_ids | {hold.user_id for hold in holds.values()}
+        return Holdings(
+            wallets={user: self._wallet(user) for user in sorted(asked) if user in self._accounts},
+            requests={key: self._requests[key] for key in sorted(keys) if key in self._requests},
+            holds=holds,
+        )
+
+    async def due(self, limit: int) -> tuple[UserId, ...]:
+        """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
+        over = [user for _, user in self.grants.due(self._clock.now()) if user in self._accounts]
+        return tuple(dict.fromkeys(over))[:limit]
+
     async def account(self, user_id: UserId) -> Account | None:
         """The account, or None when there is no such user."""
         return self._accounts.get(user_id)
@@ -133,8 +161,11 @@ class MemoryLedger:
         account = self._accounts.get(user_id)
         if account is None:
             return None
-        version = len(self._entries[user_id])
-        self._accounts[user_id] = attrs.evolve(account, balance=self._sum(user_id), version=version)
+        held = sum(hold.credits for hold in self.grants.open_holds(user_id))
+        due = attrs.evolve(account, balance=self._sum(user_id), held=held, version=len(self._entries[user_id]))
+        if due != account:
+            # A copy of what was wrong is older than what is right.
+            self._accounts[user_id] = attrs.evolve(due, revision=max(account.revision, due.version) + 1)
         return self._accounts[user_id]
 
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
@@ -178,15 +209,17 @@ class MemoryLedger:
         known = self.inbox.status(event.event.id) if event is not None else None
         if event is not None and known is not None and known.is_final and not event.again:
             return Duplicate(accounts=self._now(self.inbox.touched(event.event.id)))
+        if change.request is not None and change.request.key in self._requests:
+            kept = self._requests[change.request.key]
+            return Duplicate(accounts=self._now((kept.user_id,)), request=kept)
         return self._repeated(change) or self._refusal(change) or self._apply(change)
 
     def _repeated(self, change: Change) -> Duplicate | Conflict | None:
         if change.revision is not None:
             # A purchase is guarded by its revision: two facts may be decided to the same entry.
             return None
-        posted = {entry.posting.idempotency_key: entry.posting for entry in self._all_entries()}
         for posting in change.postings:
-            standing = posted.get(posting.idempotency_key)
+            standing = self._keys.get(posting.idempotency_key)
             if standing is None:
                 continue
             if (standing.user_id, standing.amount) != (posting.user_id, posting.amount):
@@ -210,10 +243,32 @@ class MemoryLedger:
             known = self._subscriptions.get(subscription.id)
             if (known.revision if known else 0) != subscription.expected_revision:
                 return Conflict("revision")
-        if any(posting.user_id not in self._accounts for posting in change.postings):
+        if any(user not in self._accounts for user in _users(change)):
             return Conflict("unknown_user")
         if any(posting.amount == 0 for posting in change.postings):
             return Rejected("an entry must change the balance")
+        return self._overdraft(change)
+
+    def _overdraft(self, change: Change) -> Conflict | None:
+        guard = change.account
+        if guard is not None and self._accounts[guard.user_id].revision != guard.expected_revision:
+            return Conflict("account")
+        known = [(hold, self.grants.hold(hold.id)) for hold in change.holds]
+        if any(before is not None and (hold.is_open or not before.is_open) for hold, before in known):
+            return Conflict("hold")
+        for user in _users(change):
+            postings = [posting for posting in change.postings if posting.user_id == user]
+            if not self.grants.can_draw(user, postings):
+                return Conflict("grants")
+            captured = sum(hold.captured for hold, _ in known if hold.user_id == user)
+            if captured != -sum(posting.amount for posting in postings if posting.kind is EntryKind.CAPTURE):
+                return Conflict("hold")
+            held = sum(
+                hold.credits * (hold.is_open - (before is not None)) for hold, before in known if hold.user_id == user
+            )
+            left = self._accounts[user].available + sum(posting.amount for posting in postings) - held
+            if left < 0 and _needs_cover(change, user):
+                return Conflict("insufficient_credits")
         return None
 
     def _apply(self, change: Change) -> Committed:
@@ -224,10 +279,16 @@ class MemoryLedger:
             self._subscriptions[told.id] = RecordedSubscription(
                 id=told.id, revision=told.expected_revision + 1, subscription=told.subscription
             )
+        touched = _users(change)
+        before = {user: self._accounts[user] for user in touched}
+        for hold in change.holds:
+            self._keep_hold(hold)
         for posting in change.postings:
             self._post(posting)
+        if change.request is not None:
+            self._requests[change.request.key] = change.request
         self.outbox.put(change.outbox)
-        touched = tuple(sorted({posting.user_id for posting in change.postings}))
+        self.outbox.put(self._warnings(before, change.notify_below))
         if change.event is not None:
             self.inbox.keep(change.event, touched, change.revision.id if change.revision else None)
         return Committed(accounts=self._now(touched))
@@ -254,9 +315,44 @@ class MemoryLedger:
         # The last entry is the truth; the account is a projection of it that may have been tampered with.
         balance = entries[-1].balance_after if entries else 0
         true_account = attrs.evolve(account, balance=balance, version=len(entries))
-        account, entry = post(true_account, posting, now=self._clock.now())
+        now = self._clock.now()
+        account, entry = post(true_account, posting, now=now)
+        purchase_id = posting.purchase_id
+        merged = {other for other, into in self._merged.items() if into == purchase_id}
+        purchase_ids = frozenset(merged if purchase_id is None else {purchase_id, *merged})
+        self.grants.post(posting, balance=balance, version=account.version, now=now, purchase_ids=purchase_ids)
         self._accounts[posting.user_id] = account
+        self._keys[posting.idempotency_key] = posting
         entries.append(entry)
+
+    def _keep_hold(self, hold: Hold) -> None:
+        account = self._accounts[hold.user_id]
+        held = account.held + self.grants.keep(hold)
+        self._accounts[hold.user_id] = attrs.evolve(account, held=held, revision=account.revision + 1)
+
+    def _warnings(self, before: dict[UserId, Account], notify_below: int | None) -> list[OutboxMessage]:
+        warnings = []
+        for user, was in before.items():
+            account = self._accounts[user]
+            threshold = account.notify_below if account.notify_below is not None else notify_below
+            if threshold is not None and account.available < threshold <= was.available:
+                told = {
+                    "user_id": user,
+                    "balance": str(account.balance),
+                    "held": str(account.held),
+                    "available": str(account.available),
+                    "threshold": str(threshold),
+                }
+                key = f"{LOW_BALANCE}:{user}:{account.revision}"
+                warnings.append(OutboxMessage(topic=LOW_BALANCE, key=key, payload=told))
+        return warnings
+
+    def _wallet(self, user_id: UserId) -> Wallet:
+        return Wallet(
+            account=self._accounts[user_id],
+            grants=self.grants.live(user_id),
+            holds=self.grants.open_holds(user_id),
+        )
 
     def _now(self, users: tuple[UserId, ...]) -> tuple[Account, ...]:
         return tuple(self._accounts[user] for user in users if user in self._accounts)
@@ -276,10 +372,29 @@ class MemoryLedger:
 
     def _with_posted(self, recorded: RecordedPurchase) -> RecordedPurchase:
         posted: dict[UserId, int] = {}
+        lapsed: dict[UserId, Lapse] = {}
         for entry in self._all_entries():
-            purchase_id = entry.posting.purchase_id
-            if purchase_id is not None and self._goes_on(purchase_id) == recorded.id:
-                posted[entry.posting.user_id] = posted.get(entry.posting.user_id, 0) + entry.posting.amount
+            posting, purchase_id = entry.posting, entry.posting.purchase_id
+            if purchase_id is None or self._goes_on(purchase_id) != recorded.id:
+                continue
+            stands = posted.setdefault(posting.user_id, 0)
+            if posting.kind is EntryKind.EXPIRY:
+                gone = lapsed[posting.user_id].credits if posting.user_id in lapsed else 0
+                lapsed[posting.user_id] = Lapse(credits=gone - posting.amount, stood=stands)
+            else:
+                posted[posting.user_id] = stands + posting.amount
         named = {*posted, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
         absent = frozenset(user for user in named if user not in self._accounts)
-        return attrs.evolve(recorded, posted=Posted(posted), absent_users=absent)
+        return attrs.evolve(recorded, posted=Posted(posted, lapsed), absent_users=absent)
+
+
+def _users(change: Change) -> tuple[UserId, ...]:
+    return tuple(sorted({posting.user_id for posting in change.postings} | {hold.user_id for hold in change.holds}))
+
+
+def _needs_cover(change: Change, user_id: UserId) -> bool:
+    """Whether nothing of the change may take what is not available: a capture may, of what was held."""
+    kinds = {posting.kind for posting in change.postings if posting.user_id == user_id and posting.amount < 0}
+    holds_more = any(hold.is_open for hold in change.holds if hold.user_id == user_id)
+    guarded = bool(kinds & {EntryKind.SPEND, EntryKind.EXPIRY, EntryKind.ADJUSTMENT}) or holds_more
+    return guarded and EntryKind.CAPTURE not in kinds

@@ -1,4 +1,4 @@
-"""The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer versions."""
+"""The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer revisions."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -12,26 +12,26 @@ from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
 SCANNED_KEYS = 500
 
 _PREFIX = "credits:"
-_FIELDS = ["balance", "held", "version"]
+_FIELDS = ["balance", "held", "version", "revision"]
 
-# Lua counts in doubles, so a version is compared only up to 15 digits. What `find` would not read is
+# Lua counts in doubles, so a revision is compared only up to 15 digits. What `find` would not read is
 # overwritten: both must know the same fields as readable.
 _STORE = """
 local function is_number(text, signed, digits)
   return type(text) == 'string' and #text <= digits and string.match(text, signed) ~= nil
 end
-local kept = redis.pcall('hmget', KEYS[1], 'balance', 'held', 'version')
+local kept = redis.pcall('hmget', KEYS[1], 'balance', 'held', 'version', 'revision')
 if is_number(kept[1], '^%-?%d+$', 19) and is_number(kept[2], '^%d+$', 19) and is_number(kept[3], '^%d+$', 15)
-    and tonumber(kept[3]) >= tonumber(ARGV[3]) then
+    and is_number(kept[4], '^%d+$', 15) and tonumber(kept[4]) >= tonumber(ARGV[4]) then
   return 0
 end
 redis.call('del', KEYS[1])
-redis.call('hset', KEYS[1], 'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3])
+redis.call('hset', KEYS[1], 'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3], 'revision', ARGV[4])
 return 1
 """
 _BALANCE = re.compile(r"-[0-9]{1,18}|[0-9]{1,19}")
 _HELD = re.compile(r"[0-9]{1,19}")
-_VERSION = re.compile(r"[0-9]{1,15}")
+_COUNT = re.compile(r"[0-9]{1,15}")
 
 
 class RedisQuotaCache:
@@ -56,12 +56,13 @@ class RedisQuotaCache:
         return _account(user_id, kept)
 
     async def store(self, account: Account) -> None:
-        """Keep the account unless the version that is kept is as new.
+        """Keep the account unless the revision that is kept is as new.
 
         :raises CacheUnavailable: if Redis did not answer.
         """
         with cache_errors():
-            await self._store(keys=[_key(account.user_id)], args=[account.balance, account.held, account.version])
+            numbers = [account.balance, account.held, account.version, account.revision]
+            await self._store(keys=[_key(account.user_id)], args=numbers)
 
     async def forget(self, user_id: UserId) -> None:
         """Keep nothing of the user.
@@ -95,10 +96,11 @@ class RedisQuotaCache:
 def _account(user_id: UserId, kept: object) -> Account | None:
     if not isinstance(kept, list):
         return None
-    balance, held, version = (str(field or "") for field in kept)
-    if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and _VERSION.fullmatch(version)):
+    balance, held, version, revision = (str(field or "") for field in kept)
+    counts = _COUNT.fullmatch(version) and _COUNT.fullmatch(revision)
+    if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and counts):
         return None
-    return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version))
+    return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version), revision=int(revision))
 
 
 def _users(keys: Iterable[str | bytes]) -> Iterator[UserId]:

@@ -35,13 +35,18 @@ def parse_user_id(text: str) -> UserId:
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """One user's credits at one version; the version counts the account's ledger entries."""
+    """One user's credits at one revision."""
 
     user_id: UserId
     email: str | None = None
     balance: int = 0
     held: int = 0
     version: int = 0
+    """Counts the account's ledger entries."""
+    revision: int = attrs.field(default=attrs.Factory(lambda self: self.version, takes_self=True))
+    """Counts every change: entries, and holds that moved `held`. It tells an older copy from a newer one."""
+    notify_below: int | None = None
+    """The account's own threshold of a low balance; None leaves it to the deployment's."""
 
     @property
     def available(self) -> int:

@@ -8,9 +8,11 @@ import attrs
 
 from domain.accounts import Account, UserId
 from domain.events import InboxEvent
+from domain.holds import Hold, HoldId
 from domain.ledger import Posted, Posting
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
+from domain.wallets import Wallet
 
 
 class EventStatus(enum.StrEnum):
@@ -111,6 +113,40 @@ class OutboxMessage:
     payload: Mapping[str, str]
 
 
+Flat = Mapping[str, str | int | None]
+"""A JSON object without depth, as it is kept beside an idempotency key."""
+
+
+@attrs.frozen(kw_only=True)
+class KeptRequest:
+    """A caller's intent under its idempotency key: what was asked, and the answer that every repetition gets."""
+
+    key: str
+    user_id: UserId
+    content: Flat
+    answer: Flat
+
+
+@attrs.frozen(kw_only=True)
+class Holdings:
+    """What was asked for of wallets, at one moment."""
+
+    wallets: Mapping[UserId, Wallet]
+    """Of the users that exist, and of the owners of the holds."""
+    requests: Mapping[str, KeptRequest]
+    """The requests that stand under the keys."""
+    holds: Mapping[HoldId, Hold]
+    """The holds that exist, settled or not."""
+
+
+@attrs.frozen(kw_only=True)
+class AccountGuard:
+    """The account that a decision is about, good only at the expected revision."""
+
+    user_id: UserId
+    expected_revision: int
+
+
 @attrs.frozen(kw_only=True)
 class Change:
     """All that one decision writes: whole, or not at all."""
@@ -118,8 +154,14 @@ class Change:
     event: EventDecision | None = None
     revision: PurchaseRevision | None = None
     subscription: SubscriptionRevision | None = None
+    account: AccountGuard | None = None
     postings: tuple[Posting, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    """Holds as they are from now on: new ones, and open ones that are settled."""
     outbox: tuple[OutboxMessage, ...] = ()
+    request: KeptRequest | None = None
+    notify_below: int | None = None
+    """The deployment's threshold of a low balance; falling below it makes a message."""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,6 +176,8 @@ class Duplicate:
     """The change had been written before; the accounts are those it touched, as they are now."""
 
     accounts: tuple[Account, ...]
+    request: KeptRequest | None = None
+    """The request that stands under the key, whatever it asked."""
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ entries; the same refund told twice reaches one.
 from typing import NewType
 
 from domain.accounts import UserId
+from domain.grants import GrantId
 
 IdempotencyKey = NewType("IdempotencyKey", str)
 
@@ -14,3 +15,13 @@ IdempotencyKey = NewType("IdempotencyKey", str)
 def key_of_revision(purchase_id: str, revision: int, user_id: UserId) -> IdempotencyKey:
     """The key of the entry that brings `user_id` in line with a purchase's state at `revision`."""
     return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}")
+
+
+def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:
+    """The key of the entry that takes what is free of an expired grant, of an account at `revision`."""
+    return IdempotencyKey(f"grant:{grant_id}:expiry:{revision}")
+
+
+def key_of_request(key: str) -> IdempotencyKey:
+    """The key of the entry that a caller asked for under a key of theirs."""
+    return IdempotencyKey(f"request:{key}")

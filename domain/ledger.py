@@ -11,6 +11,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.grants import Draw
 from domain.idempotency import IdempotencyKey, key_of_revision
 from domain.purchases import Purchase, PurchaseId, entitlement
 
@@ -23,6 +24,11 @@ class EntryKind(enum.StrEnum):
     CLAWBACK = "clawback"
     REINSTATEMENT = "reinstatement"
     SPEND = "spend"
+    CAPTURE = "capture"
+    EXPIRY = "expiry"
+    PROMOTION = "promotion"
+    GOODWILL = "goodwill"
+    ADJUSTMENT = "adjustment"
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +47,11 @@ class Posting:
     """When it happened, by Stripe's clock; the ledger adds when it was written."""
     expires_at: datetime | None = None
     """When what is left of granted credits expires; None means never, and nothing for what is taken."""
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    draws: tuple[Draw, ...] | None = None
+    """What it takes from which grant, as was decided; None leaves that to the ledger's rule for purchases."""
+    priority: int | None = None
+    """The priority of the grant that it makes; None means that of what is sold."""
 
 
 @attrs.frozen(kw_only=True)
@@ -54,11 +65,23 @@ class LedgerEntry:
     created_at: datetime
 
 
+@attrs.frozen(kw_only=True)
+class Lapse:
+    """What expired of one purchase's credits, and what stood posted for it when that last happened."""
+
+    credits: int
+    stood: int
+
+
 @attrs.frozen
 class Posted:
-    """Credits posted for one purchase so far, by user; a user is present once an entry exists."""
+    """Credits posted for one purchase so far, by user; a user is present once an entry exists.
+
+    What expired is not counted against them: it stands apart.
+    """
 
     by_user: Mapping[UserId, int] = attrs.field(factory=dict)
+    lapsed: Mapping[UserId, Lapse] = attrs.field(factory=dict)
 
 
 def postings_due(
@@ -73,11 +96,13 @@ def postings_due(
 ) -> tuple[Posting, ...]:
     """The entries that bring the ledger in line with the purchase at `revision`; none when it is in line.
 
-    Credits that stand with anyone but the purchase's owner are taken back from them.
+    Credits that stand with anyone but the purchase's owner are taken back from them. What expired is gone already,
+    so it counts first towards what a refund takes back.
     """
-    due = dict.fromkeys(posted.by_user, 0)
+    worths = dict.fromkeys(posted.by_user, 0)
     if purchase.order is not None:
-        due[purchase.order.user_id] = entitlement(purchase)
+        worths[purchase.order.user_id] = entitlement(purchase)
+    due = {user_id: _unlapsed(worth, posted.lapsed.get(user_id)) for user_id, worth in worths.items()}
     return tuple(
         Posting(
             user_id=user_id,
@@ -91,8 +116,8 @@ def postings_due(
             event_at=event_at,
             expires_at=purchase.order.expires_at if purchase.order and difference > 0 else None,
         )
-        for user_id, worth in sorted(due.items())
-        if (difference := worth - posted.by_user.get(user_id, 0)) != 0
+        for user_id, standing in sorted(due.items())
+        if (difference := standing - posted.by_user.get(user_id, 0)) != 0
     )
 
 
@@ -105,7 +130,13 @@ def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account,
         balance_after=account.balance + posting.amount,
         created_at=now,
     )
-    return attrs.evolve(account, balance=entry.balance_after, version=entry.version), entry
+    revised = attrs.evolve(account, balance=entry.balance_after, version=entry.version, revision=account.revision + 1)
+    return revised, entry
+
+
+def _unlapsed(worth: int, lapse: Lapse | None) -> int:
+    """What must stand posted, expiries apart, for credits of that worth on the account."""
+    return worth if lapse is None else min(worth + lapse.credits, max(lapse.stood, worth))
 
 
 def _kind(difference: int, *, had_entries: bool) -> EntryKind:

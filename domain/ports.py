@@ -13,6 +13,7 @@ from domain.commits import (
     CommitResult,
     EventStatus,
     FailedMessage,
+    Holdings,
     Inconsistency,
     KeptEvent,
     Message,
@@ -22,6 +23,7 @@ from domain.commits import (
 from domain.deployment import SchemaFacts, WebhookEndpoint
 from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
 from domain.explanations import AccountRecord
+from domain.holds import HoldId
 from domain.ledger import LedgerEntry
 from domain.plans import Plan
 from domain.purchases import Link
@@ -98,6 +100,20 @@ class Ledger(Protocol):
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         """Write each change whole or not at all; one result per change, in their order."""
+        ...
+
+
+class Wallets(Protocol):
+    """The authority's accounts with their grants and holds. Every method raises :class:`LedgerUnavailable`."""
+
+    async def holdings(
+        self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
+    ) -> Holdings:
+        """The wallets of users and of holds' owners, the requests under keys, and the holds."""
+        ...
+
+    async def due(self, limit: int) -> tuple[UserId, ...]:
+        """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         ...
 
 

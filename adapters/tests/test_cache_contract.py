@@ -177,7 +177,7 @@ def test_a_balance_has_no_expiry(redis_url: str) -> None:
         await world.quotas.store(ada)
         key = f"credits:{ada.user_id}"
         assert -1 == await world.redis.ttl(key)
-        assert {"balance": "50", "held": "7", "version": "3"} == await world.redis.hgetall(key)
+        assert {"balance": "50", "held": "7", "version": "3", "revision": "3"} == await world.redis.hgetall(key)
 
     in_world(lambda: redis_world(redis_url), story)
 
@@ -187,9 +187,9 @@ def test_a_balance_has_no_expiry(redis_url: str) -> None:
     [
         lambda redis, key: redis.set(key, "50"),
         lambda redis, key: redis.rpush(key, "50"),
-        lambda redis, key: redis.hset(key, mapping={"balance": "many", "held": "0", "version": "9"}),
+        lambda redis, key: redis.hset(key, mapping={"balance": "many", "held": "0", "version": "9", "revision": "9"}),
         lambda redis, key: redis.hset(key, mapping={"balance": "50"}),
-        lambda redis, key: redis.hset(key, mapping={"balance": "50", "held": "0", "version": "nine"}),
+        lambda redis, key: redis.hset(key, mapping={"balance": "50", "held": "0", "version": "nine", "revision": "9"}),
     ],
 )
 def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, spoil: Any) -> None:

@@ -125,7 +125,7 @@ def test_a_redis_that_forgot_our_script_is_taught_it_again(redis_url: str) -> No
         quotas, ada = RedisQuotaCache(redis), account()
         await quotas.store(ada)
         await redis.script_flush()
-        newer = attrs.evolve(ada, version=2, balance=7)
+        newer = attrs.evolve(ada, version=2, revision=2, balance=7)
         await quotas.store(newer)
         assert newer == await quotas.find(ada.user_id)
 
@@ -157,12 +157,12 @@ def test_callers_share_a_bounded_number_of_connections(own_redis: str) -> None:
     with_redis(own_redis, story)
 
 
-@pytest.mark.parametrize("field", ["balance", "held", "version"])
+@pytest.mark.parametrize("field", ["balance", "held", "version", "revision"])
 def test_bytes_that_are_no_text_are_a_miss_and_are_replaced(redis_url: str, field: str) -> None:
     """A garbled value breaks neither the reading nor the connection."""
     ada = account()
     with blocking_redis.Redis.from_url(redis_url) as stranger:
-        kept = {"balance": b"50", "held": b"0", "version": b"9", field: b"\xff\xfe9"}
+        kept = {"balance": b"50", "held": b"0", "version": b"9", "revision": b"9", field: b"\xff\xfe9"}
         stranger.hset(f"credits:{ada.user_id}", mapping=kept)
 
     async def story(redis: Redis) -> None:
@@ -174,13 +174,14 @@ def test_bytes_that_are_no_text_are_a_miss_and_are_replaced(redis_url: str, fiel
     with_redis(redis_url, story)
 
 
-@pytest.mark.parametrize("version", ["9" * 16, "1e300", "0x7fffffff", "nan", "inf", "-1", " 9", "9 "])
-def test_an_absurd_version_does_not_shut_out_true_ones(redis_url: str, version: str) -> None:
-    """What is no version of ours is not newer than any."""
+@pytest.mark.parametrize("revision", ["9" * 16, "1e300", "0x7fffffff", "nan", "inf", "-1", " 9", "9 "])
+def test_an_absurd_revision_does_not_shut_out_true_ones(redis_url: str, revision: str) -> None:
+    """What is no revision of ours is not newer than any."""
     ada = account()
 
     async def story(redis: Redis) -> None:
-        await redis.hset(f"credits:{ada.user_id}", mapping={"balance": "5", "held": "0", "version": version})
+        told = {"balance": "5", "held": "0", "version": "9", "revision": revision}
+        await redis.hset(f"credits:{ada.user_id}", mapping=told)
         quotas = RedisQuotaCache(redis)
         assert await quotas.find(ada.user_id) is None
         await quotas.store(ada)

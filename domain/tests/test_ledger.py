@@ -8,7 +8,7 @@ import pytest
 
 from domain.accounts import Account, UserId
 from domain.idempotency import key_of_revision
-from domain.ledger import EntryKind, LedgerEntry, Posted, Posting, post, postings_due
+from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting, post, postings_due
 from domain.plans import PlanId
 from domain.purchases import (
     Dispute,
@@ -166,4 +166,32 @@ def test_an_entry_says_the_balance_before_and_after(before: int, amount: int, af
         user_id=ADA, amount=amount, kind=EntryKind.PURCHASE, idempotency_key=key_of_revision("pi_1", 1, ADA)
     )
     expected = LedgerEntry(posting=posting, version=4, balance_before=before, balance_after=after, created_at=LATER)
-    assert (attrs.evolve(account, balance=after, version=4), expected) == post(account, posting, now=LATER)
+    assert (attrs.evolve(account, balance=after, version=4, revision=4), expected) == post(account, posting, now=LATER)
+
+
+@pytest.mark.parametrize(
+    ("refunded", "spent", "expired", "expected"),
+    [
+        (500, 0, 50, 0),  # nothing was used, and all of it is gone already
+        (500, 30, 20, -30),  # what was used is owed
+        (250, 30, 20, -5),  # half is 25, of which 20 had expired
+        (200, 30, 20, 0),
+        (0, 30, 20, 0),
+    ],
+)
+def test_a_refund_after_the_expiry_takes_back_only_what_was_used(
+    refunded: int, spent: int, expired: int, expected: int
+) -> None:
+    """What expired is not owed a second time."""
+    assert ORDER.credits == spent + expired
+    returned = Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED))
+    purchase = learn(Purchase(), [Ordered(ORDER), PAID, returned])
+    posted = Posted({ADA: 50}, {ADA: Lapse(credits=expired, stood=50)})
+    assert expected == sum(posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=3))
+
+
+def test_a_refund_that_fails_after_the_expiry_gives_back_what_it_took() -> None:
+    """30 of 50 were used and are owed; when the refund fails they are not."""
+    purchase = learn(Purchase(), [Ordered(ORDER), PAID, refund(RefundStatus.SUCCEEDED), refund(RefundStatus.FAILED)])
+    posted = Posted({ADA: 20}, {ADA: Lapse(credits=20, stood=50)})
+    assert [30] == [posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=4)]

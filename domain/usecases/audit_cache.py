@@ -94,9 +94,9 @@ class CacheAuditor:
 def _problem(account: Account | None, copy: Account) -> str | None:
     if account is None:
         return "cache_has_no_account"
-    if copy.version > account.version:
+    if copy.revision > account.revision:
         return "cache_is_ahead"
-    if copy.version < account.version:
+    if copy.revision < account.revision:
         return "cache_is_behind"
     if (copy.balance, copy.held) != (account.balance, account.held):
         return "cache_differs"

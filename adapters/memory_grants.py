@@ -1,0 +1,143 @@
+"""Grants, draws and holds in memory: what the ledger's own rules do to them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import attrs
+
+from domain.accounts import UserId
+from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
+from domain.holds import Hold, HoldId
+from domain.ledger import EntryKind, Posting
+from domain.purchases import PurchaseId
+
+
+@attrs.frozen(kw_only=True)
+class RecordedDraw:
+    """What the entry of a version took from a grant."""
+
+    version: int
+    draw: Draw
+
+
+class MemoryGrants:
+    """The grants and holds of every account; each method is one indivisible step."""
+
+    def __init__(self) -> None:
+        self._grants: dict[UserId, dict[GrantId, Grant]] = {}
+        self._draws: dict[UserId, list[RecordedDraw]] = {}
+        self._holds: dict[HoldId, Hold] = {}
+        self._count = 0
+
+    def of(self, user_id: UserId) -> tuple[Grant, ...]:
+        """Every grant of the account, oldest first."""
+        return tuple(self._grants.get(user_id, {}).values())
+
+    def live(self, user_id: UserId) -> tuple[Grant, ...]:
+        """The grants that remain or are held, oldest first."""
+        return tuple(grant for grant in self.of(user_id) if grant.remaining > 0 or grant.held > 0)
+
+    def draws(self, user_id: UserId) -> tuple[RecordedDraw, ...]:
+        """What entries took from the account's grants, in the order in which they did."""
+        return tuple(self._draws.get(user_id, ()))
+
+    def hold(self, hold_id: HoldId) -> Hold | None:
+        """The hold, settled or not."""
+        return self._holds.get(hold_id)
+
+    def holds(self, user_id: UserId) -> tuple[Hold, ...]:
+        """Every hold of the account, oldest first."""
+        return tuple(hold for hold in self._holds.values() if hold.user_id == user_id)
+
+    def open_holds(self, user_id: UserId) -> tuple[Hold, ...]:
+        """The holds that set the account's credits aside."""
+        return tuple(hold for hold in self.holds(user_id) if hold.is_open)
+
+    def due(self, now: datetime) -> list[tuple[datetime, UserId]]:
+        """Accounts with something whose time is over, and since when."""
+        over = [(hold.expires_at, hold.user_id) for hold in self._holds.values() if hold.is_open]
+        over += [
+            (grant.expires_at, user_id)
+            for user_id, grants in self._grants.items()
+            for grant in grants.values()
+            if grant.expires_at is not None and grant.free > 0
+        ]
+        return sorted(due for due in over if due[0] <= now)
+
+    def can_draw(self, user_id: UserId, postings: Iterable[Posting]) -> bool:
+        """Whether the grants have what the decided entries of one change take from them."""
+        left = {grant.id: grant.remaining for grant in self.of(user_id)}
+        for posting in postings:
+            for draw in posting.draws or ():
+                left[draw.grant_id] = left.get(draw.grant_id, 0) - draw.credits
+            if sum(draw.credits for draw in posting.draws or ()) > max(0, -posting.amount):
+                return False
+        return all(remaining >= 0 for remaining in left.values())
+
+    def post(
+        self,
+        posting: Posting,
+        *,
+        balance: int,
+        version: int,
+        now: datetime,
+        purchase_ids: frozenset[PurchaseId],
+    ) -> None:
+        """Do to the grants what an entry of that version does, on an account that had that balance."""
+        if posting.amount > 0:
+            grant = self._put(posting, now)
+            pays_debt = min(posting.amount, max(0, -balance))
+            self._draw(posting.user_id, version, (Draw(grant_id=grant.id, credits=pays_debt),) if pays_debt else ())
+        elif posting.draws is None:
+            draws = draws_of_clawback(self.live(posting.user_id), -posting.amount, purchase_ids)
+            self._draw(posting.user_id, version, draws)
+        else:
+            self._draw(posting.user_id, version, posting.draws)
+
+    def keep(self, hold: Hold) -> int:
+        """Keep a hold as it is from now on; returns by how much the account's held credits change."""
+        known = self._holds.get(hold.id)
+        self._holds[hold.id] = hold
+        before = self._reserve(known, -1) if known is not None and known.is_open else 0
+        return before + (self._reserve(hold, 1) if hold.is_open else 0)
+
+    def _put(self, posting: Posting, now: datetime) -> Grant:
+        grants = self._grants.setdefault(posting.user_id, {})
+        known = next((grant for grant in grants.values() if _is_of(grant, posting.purchase_id)), None)
+        gives_back_late = posting.kind is EntryKind.REINSTATEMENT and known is not None and known.has_expired(now)
+        if known is not None and not gives_back_late:
+            put = posting.amount
+            grant = attrs.evolve(known, credits=known.credits + put, remaining=known.remaining + put)
+        else:
+            self._count += 1
+            grant = Grant(
+                id=GrantId(self._count),
+                kind=posting.kind,
+                priority=SOLD_PRIORITY if posting.priority is None else posting.priority,
+                credits=posting.amount,
+                remaining=posting.amount,
+                # What is given back after its grant's end was taken from other credits, or was owed: it stays.
+                expires_at=None if gives_back_late else posting.expires_at,
+                purchase_id=posting.purchase_id,
+                created_at=now,
+            )
+        grants[grant.id] = grant
+        return grant
+
+    def _draw(self, user_id: UserId, version: int, draws: Sequence[Draw]) -> None:
+        grants = self._grants.get(user_id, {})
+        for draw in draws:
+            grant = grants[draw.grant_id]
+            grants[draw.grant_id] = attrs.evolve(grant, remaining=grant.remaining - draw.credits)
+            self._draws.setdefault(user_id, []).append(RecordedDraw(version=version, draw=draw))
+
+    def _reserve(self, hold: Hold, sign: int) -> int:
+        grants = self._grants[hold.user_id]
+        for draw in hold.draws:
+            grant = grants[draw.grant_id]
+            grants[draw.grant_id] = attrs.evolve(grant, held=grant.held + sign * draw.credits)
+        return sign * hold.credits
+
+
+def _is_of(grant: Grant, purchase_id: PurchaseId | None) -> bool:
+    return purchase_id is not None and grant.purchase_id == purchase_id and grant.kind != EntryKind.REINSTATEMENT

@@ -1,0 +1,162 @@
+"""Many intents decided together: those of one account one after the other, each on what the one before leaves."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import attrs
+
+from domain.accounts import UserId
+from domain.commits import CommitResult, Committed, Duplicate, Holdings, KeptRequest, Rejected
+from domain.holds import Hold, HoldStatus
+from domain.intents import (
+    Answer,
+    CaptureHold,
+    Intent,
+    VoidHold,
+    answer_of,
+    content_of,
+    differing_fields,
+    key_of,
+)
+from domain.spending import AlreadySettled, Decided, Refusal, cache_refresh, decide_intent
+from domain.wallets import Wallet
+
+
+@attrs.frozen(kw_only=True)
+class Done:
+    """The intent is done; `repeated` tells that it had been done before, and this is its first answer."""
+
+    answer: Answer | None
+    repeated: bool = False
+
+
+@attrs.frozen
+class KeyReused:
+    """The key names another intent, which differs in these fields."""
+
+    fields: tuple[str, ...]
+
+
+@attrs.frozen
+class NoSuchUser:
+    """There is no such user."""
+
+    user_id: UserId
+
+
+@attrs.frozen
+class NoSuchHold:
+    """There is no such hold."""
+
+    hold_id: str
+
+
+@attrs.frozen
+class Unsettled:
+    """The intent could not be committed; asking again under its key is harmless."""
+
+    cause: str
+
+
+Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """What came of a round: what is to be committed, by place, and what needs no commit.
+
+    A place that is in neither waits for the next round, with newer holdings.
+    """
+
+    decided: Mapping[int, Decided]
+    outcomes: Mapping[int, Outcome]
+
+
+def decide_batch(
+    intents: Mapping[int, Intent], found: Holdings, now: datetime, *, notify_below: int | None = None
+) -> Batch:
+    """Decide the intents in the order of their places, given what was read for all of them.
+
+    A refusal is given only on what the ledger has, never on what others of the batch hope to have done.
+    """
+    wallets: dict[UserId, Wallet | None] = dict(found.wallets)
+    decided: dict[int, Decided] = {}
+    outcomes: dict[int, Outcome] = {}
+    keys: set[str | None] = set()
+    for place, intent in intents.items():
+        known = _known(intent, found)
+        if known is not None:
+            outcomes[place] = known
+            continue
+        hold = _hold_of(intent, found)
+        user_id = hold.user_id if hold is not None else _user_of(intent)
+        wallet, is_as_read = wallets[user_id], wallets[user_id] is found.wallets[user_id]
+        if wallet is None or key_of(intent) in keys:
+            continue
+        made = decide_intent(intent, wallet, now, hold=hold, notify_below=notify_below)
+        if not isinstance(made, Decided):
+            if is_as_read:
+                outcomes[place] = made
+            continue
+        if not made.change.postings and not made.change.holds:
+            outcomes[place] = Done(answer=made.answer)
+            continue
+        # One message is enough for a batch, which is one transaction; without the first nothing of the rest is good.
+        outbox = (cache_refresh(wallet.account),) if is_as_read else ()
+        decided[place] = attrs.evolve(made, change=attrs.evolve(made.change, outbox=outbox))
+        wallets[user_id] = made.wallet
+        keys |= {key_of(intent)} - {None}
+    return Batch(decided=decided, outcomes=outcomes)
+
+
+def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:
+    """What a commit's result means for the intent; None where it must be decided again."""
+    match result:
+        case Committed():
+            return Done(answer=decided.answer)
+        case Duplicate(request=KeptRequest() as kept) if not isinstance(intent, CaptureHold | VoidHold):
+            return _repeated(intent, kept)
+        case Rejected(reason):
+            return Unsettled(f"the ledger refuses it: {reason}")
+        case _:
+            return None
+
+
+def _known(intent: Intent, found: Holdings) -> Outcome | None:
+    """The outcome that needs no decision: of what is done already, or can't be."""
+    kept = found.requests.get(key_of(intent) or "")
+    if isinstance(intent, CaptureHold | VoidHold):
+        hold = found.holds.get(intent.hold_id)
+        if hold is None:
+            return NoSuchHold(intent.hold_id)
+        if hold.user_id not in found.wallets:
+            return NoSuchUser(hold.user_id)
+        return None if hold.is_open else _settled_before(intent, hold, kept)
+    if kept is not None:
+        return _repeated(intent, kept)
+    return None if intent.user_id in found.wallets else NoSuchUser(intent.user_id)
+
+
+def _settled_before(intent: CaptureHold | VoidHold, hold: Hold, kept: KeptRequest | None) -> Outcome:
+    if isinstance(intent, VoidHold):
+        is_same = hold.status is HoldStatus.VOIDED
+    else:
+        wanted = hold.credits if intent.credits is None else intent.credits
+        is_same = hold.status is HoldStatus.CAPTURED and hold.captured == wanted
+    if is_same and kept is not None:
+        return Done(answer=answer_of(kept), repeated=True)
+    return AlreadySettled(status=hold.status, captured=hold.captured)
+
+
+def _repeated(intent: Intent, kept: KeptRequest) -> Done | KeyReused:
+    fields = differing_fields(kept.content, content_of(intent))
+    return KeyReused(fields) if fields else Done(answer=answer_of(kept), repeated=True)
+
+
+def _hold_of(intent: Intent, found: Holdings) -> Hold | None:
+    return found.holds[intent.hold_id] if isinstance(intent, CaptureHold | VoidHold) else None
+
+
+def _user_of(intent: Intent) -> UserId:
+    assert not isinstance(intent, CaptureHold | VoidHold)  # noqa: S101 - for the type checker: those have a hold
+    return intent.user_id

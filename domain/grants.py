@@ -1,0 +1,80 @@
+"""Grants: credits put on an account, with what remains of them, and the order in which they burn."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NewType
+
+import attrs
+
+from domain.purchases import PurchaseId
+
+GrantId = NewType("GrantId", int)
+
+PROMOTION_PRIORITY = 10
+GOODWILL_PRIORITY = 20
+SOLD_PRIORITY = 50
+"""What was paid for burns after what was given; within one priority the soonest expiry burns first."""
+
+
+@attrs.frozen(kw_only=True)
+class Draw:
+    """Credits that an entry takes from a grant, or that a hold reserves of it."""
+
+    grant_id: GrantId
+    credits: int
+
+
+@attrs.frozen(kw_only=True)
+class Grant:
+    """Credits put on an account at one time, for one reason."""
+
+    id: GrantId
+    kind: str
+    """The kind of the entry that made it."""
+    priority: int = SOLD_PRIORITY
+    """The lowest burns first."""
+    credits: int
+    """All that was ever put into it; what is no more was drawn by entries."""
+    remaining: int
+    held: int = 0
+    """Credits that open holds reserve of it; more than remain, after a clawback."""
+    expires_at: datetime | None = None
+    purchase_id: PurchaseId | None = None
+    created_at: datetime
+
+    @property
+    def free(self) -> int:
+        """Credits of it that no hold reserves."""
+        return max(0, self.remaining - self.held)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over: it is good before its expiry, not at it."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+def burn_order(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """The grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
+    return tuple(sorted(grants, key=lambda grant: (grant.priority, grant.expires_at is None, _until(grant), grant.id)))
+
+
+def draws_of_clawback(grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId]) -> tuple[Draw, ...]:
+    """What a clawback takes: of its own grants all that remains, then of others what is free, then what holds are on.
+
+    `purchase_ids` are the purchase's own and those of purchases that were merged into it. What is not there is debt.
+    """
+    ordered = burn_order(grants)
+    own = [grant for grant in ordered if grant.purchase_id in purchase_ids]
+    others = [grant for grant in ordered if grant.purchase_id not in purchase_ids]
+    taken: dict[GrantId, int] = {}
+    steps = [(grant, grant.remaining) for grant in own]
+    steps += [(grant, grant.free) for grant in others]
+    steps += [(grant, grant.remaining - grant.free) for grant in others]
+    for grant, there in steps:
+        part = min(there, amount)
+        amount -= part
+        taken[grant.id] = taken.get(grant.id, 0) + part
+    return tuple(Draw(grant_id=grant_id, credits=part) for grant_id, part in taken.items() if part > 0)
+
+
+def _until(grant: Grant) -> float:
+    return grant.expires_at.timestamp() if grant.expires_at is not None else 0.0

@@ -1,0 +1,178 @@
+"""Intents: what callers ask of an account's credits, under which key, and the answers they get.
+
+An intent under an idempotency key is done once. Its first answer is kept beside the key and given to every repetition.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import attrs
+
+from domain.accounts import UserId
+from domain.commits import Flat, KeptRequest
+from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
+from domain.holds import HoldId
+from domain.ledger import EntryKind
+
+MAX_HOLD = timedelta(days=7)
+"""The longest that credits may be set aside."""
+
+GIVEN = {
+    EntryKind.PROMOTION: PROMOTION_PRIORITY,
+    EntryKind.GOODWILL: GOODWILL_PRIORITY,
+}
+"""The grants that an operator gives, with the priorities at which they burn."""
+
+
+@attrs.frozen(kw_only=True)
+class Spend:
+    """Take credits for usage."""
+
+    user_id: UserId
+    credits: int
+    key: str
+    description: str | None = None
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class PlaceHold:
+    """Set credits aside until they are captured, voided, or the time is over."""
+
+    hold_id: HoldId
+    """A new one, which a repetition does not use."""
+    user_id: UserId
+    credits: int
+    key: str
+    lasts: timedelta
+    description: str | None = None
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class CaptureHold:
+    """Take what a hold set aside, or a part of it; the rest is free again."""
+
+    hold_id: HoldId
+    credits: int | None = None
+    """None for all of it."""
+
+
+@attrs.frozen(kw_only=True)
+class VoidHold:
+    """Free what a hold set aside."""
+
+    hold_id: HoldId
+
+
+@attrs.frozen(kw_only=True)
+class GiveCredits:
+    """Put credits on an account that nobody paid for, by an operator's wish."""
+
+    user_id: UserId
+    credits: int
+    kind: EntryKind
+    """One of :data:`GIVEN`."""
+    key: str
+    reason: str
+    operator: str
+    expires_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AdjustCredits:
+    """Correct an account by a signed amount, by an operator's wish; it takes no more than is available."""
+
+    user_id: UserId
+    credits: int
+    key: str
+    reason: str
+    operator: str
+
+
+@attrs.frozen(kw_only=True)
+class SettleDues:
+    """Let holds and grants expire whose time is over."""
+
+    user_id: UserId
+
+
+Intent = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
+
+
+@attrs.frozen(kw_only=True)
+class EntryAnswer:
+    """What an entry made of an account; `credits` is signed as the entry is."""
+
+    user_id: str
+    kind: str
+    credits: int
+    version: int
+    balance: int
+    held: int
+    available: int
+    created_at: str
+    expires_at: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class HoldAnswer:
+    """A hold, and what it made of an account."""
+
+    id: str
+    user_id: str
+    status: str
+    credits: int
+    captured: int
+    expires_at: str
+    balance: int
+    held: int
+    available: int
+
+
+Answer = EntryAnswer | HoldAnswer
+
+
+def key_of(intent: Intent) -> str | None:
+    """The key under which the intent's first answer is kept; a hold is settled under its own name."""
+    match intent:
+        case CaptureHold(hold_id=hold_id) | VoidHold(hold_id=hold_id):
+            return f"hold:{hold_id}:settled"
+        case SettleDues():
+            return None
+        case _:
+            return f"key:{intent.key}"
+
+
+def content_of(intent: Intent) -> Flat:
+    """What the intent asks, to be compared with a repetition's; a hold's own id is not asked for."""
+    kinds = {Spend: "spend", PlaceHold: "hold", CaptureHold: "capture", VoidHold: "void", AdjustCredits: "adjustment"}
+    content: dict[str, str | int | None] = {"operation": kinds.get(type(intent), "")}
+    asked = attrs.asdict(intent, recurse=False)
+    for name, value in asked.items():
+        match value:
+            case Mapping():
+                content |= {f"metadata.{inner}": text for inner, text in sorted(value.items())}
+            case timedelta():
+                content["expires_in"] = int(value.total_seconds())
+            case datetime():
+                content[name] = value.isoformat()
+            case EntryKind():
+                content["operation"] = value.value
+            case _:
+                content[name] = value
+    content.pop("key", None)
+    if isinstance(intent, PlaceHold):
+        del content["hold_id"]
+    return content
+
+
+def differing_fields(kept: Flat, asked: Flat) -> tuple[str, ...]:
+    """The names of what differs between two requests under one key; none for a repetition."""
+    return tuple(sorted(name for name in {*kept, *asked} if kept.get(name) != asked.get(name)))
+
+
+def answer_of(kept: KeptRequest) -> Answer:
+    """The first answer, as it was given."""
+    kind = HoldAnswer if "captured" in kept.answer else EntryAnswer
+    return kind(**kept.answer)  # type: ignore[arg-type]  # it was made of that class, by attrs.asdict

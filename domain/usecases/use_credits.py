@@ -1,0 +1,87 @@
+"""Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit once.
+
+A busy account costs one read and one commit for all that is asked of it at the same moment.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import attrs
+
+from domain.batches import Outcome, Unsettled, decide_batch, outcome_of
+from domain.commits import CommitResult, Committed, Duplicate, Holdings
+from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
+from domain.ports import CacheUnavailable, Ledger, QuotaCache, Wallets
+
+MAX_ROUNDS = 20
+"""Decisions tried against accounts that keep moving on."""
+
+DUE_BATCH = 100
+
+
+@attrs.frozen(kw_only=True)
+class CreditDesk:
+    """Does what callers ask of credits; any number may work at once."""
+
+    ledger: Ledger
+    wallets: Wallets
+    cache: QuotaCache
+    notify_below: int | None = None
+    """The threshold of a low balance, for accounts that have none of their own."""
+
+    async def settle(self, intents: Sequence[Intent], now: datetime) -> tuple[Outcome, ...]:
+        """Do each intent once, as if one after the other; one outcome for each, in their order.
+
+        :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
+        """
+        outcomes: dict[int, Outcome] = {}
+        for _ in range(MAX_ROUNDS):
+            waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
+            if not waiting:
+                break
+            outcomes |= await self._round(waiting, now)
+        tired = Unsettled(f"the account kept changing through {MAX_ROUNDS} decisions")
+        return tuple(outcomes.get(place, tired) for place in range(len(intents)))
+
+    async def settle_due(self, now: datetime) -> int:
+        """Let expire what is over, of at most :data:`DUE_BATCH` accounts; returns how many those were.
+
+        :raises LedgerUnavailable: if the ledger gave no answer.
+        """
+        due = await self.wallets.due(DUE_BATCH)
+        await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
+        return len(due)
+
+    async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
+        """The outcomes of those intents that need no further round."""
+        batch = decide_batch(waiting, await self._read([*waiting.values()]), now, notify_below=self.notify_below)
+        outcomes = dict(batch.outcomes)
+        if not batch.decided:
+            return outcomes
+        results = await self.ledger.commit([decided.change for decided in batch.decided.values()])
+        for (place, decided), result in zip(batch.decided.items(), results, strict=True):
+            outcome = outcome_of(waiting[place], decided, result)
+            if outcome is not None:
+                outcomes[place] = outcome
+        await self._refresh(results)
+        return outcomes
+
+    async def _read(self, intents: Sequence[Intent]) -> Holdings:
+        return await self.wallets.holdings(
+            user_ids=frozenset(intent.user_id for intent in intents if not isinstance(intent, CaptureHold | VoidHold)),
+            keys=frozenset(key for intent in intents if (key := key_of(intent)) is not None),
+            hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
+        )
+
+    async def _refresh(self, results: Sequence[CommitResult]) -> None:
+        # The commit's outbox holds the same refresh, so a cache that is away now learns of it later.
+        newest = {
+            account.user_id: account
+            for result in results
+            if isinstance(result, Committed | Duplicate)
+            for account in result.accounts
+        }
+        with contextlib.suppress(CacheUnavailable):
+            for account in newest.values():
+                await self.cache.store(account)

@@ -1,0 +1,229 @@
+"""Wallets: what an account has to spend, and the decisions about it. Each gives the wallet after, and what to write.
+
+Everything that decides what a spend, a hold, a capture or an expiry takes from which grant must live here. What a
+clawback takes is the ledger's rule: it takes what a refund demands, whatever else happened meanwhile.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import reduce
+
+import attrs
+
+from domain.accounts import Account, UserId
+from domain.grants import Draw, Grant, GrantId, burn_order
+from domain.holds import Hold, HoldId, HoldStatus
+from domain.idempotency import IdempotencyKey, key_of_expiry
+from domain.ledger import EntryKind, Posting
+
+
+@attrs.frozen(kw_only=True)
+class Wallet:
+    """An account with its live grants, which remain or are held, and its open holds."""
+
+    account: Account
+    grants: tuple[Grant, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Move:
+    """What decisions do to one account: the wallet after, the entries, and the holds as they are from now on."""
+
+    wallet: Wallet
+    postings: tuple[Posting, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+@attrs.frozen
+class Insufficient:
+    """There are not enough credits; so many are available."""
+
+    available: int
+
+
+@attrs.frozen(kw_only=True)
+class Debit:
+    """What an entry that takes credits says of itself."""
+
+    kind: EntryKind
+    credits: int
+    key: IdempotencyKey
+    description: str | None = None
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def settle_dues(wallet: Wallet, now: datetime) -> Move:
+    """Free the holds whose time is over, then take what is unspent of grants whose time is over.
+
+    Credits that a hold reserves stay until it is settled. A hold can be on credits that a refund has taken since;
+    then what else is there stands in for them, and does not expire meanwhile.
+    """
+    move = Move(wallet=wallet)
+    for hold in wallet.holds:
+        if hold.expires_at <= now:
+            move = _released(move, attrs.evolve(hold, status=HoldStatus.EXPIRED))
+    return _lapsed(move, now)
+
+
+def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient:
+    """Take credits, after what is due: from usable grants in the order in which they burn."""
+    move = settle_dues(wallet, now)
+    available = move.wallet.account.available
+    if debit.credits > available:
+        return Insufficient(max(0, available))
+    draws = _drawn(burn_order(_usable(move.wallet, now)), debit.credits, of=lambda grant: grant.free)
+    return _posted(move, _debit(wallet.account.user_id, debit, draws, now))
+
+
+def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient:
+    """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
+    move = settle_dues(wallet, now)
+    available = move.wallet.account.available
+    if hold.credits > available:
+        return Insufficient(max(0, available))
+    draws = _drawn(burn_order(_usable(move.wallet, now)), hold.credits, of=lambda grant: grant.free)
+    held = attrs.evolve(hold, draws=draws)
+    return _revised(move, held, _reserving(move.wallet.grants, draws, 1), held.credits)
+
+
+def capture(wallet: Wallet, hold_id: HoldId, debit: Debit, now: datetime) -> Move:
+    """Take so many of the credits that the open hold set aside, and free the rest.
+
+    They are good whatever happened meanwhile: from its own grants, also from expired ones; where a refund took those,
+    from what else there is; where nothing is, they become debt.
+    """
+    hold = _open_hold(wallet, hold_id)
+    move = _released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.CAPTURED, captured=debit.credits))
+    draws = _captured(hold, move.wallet.grants, debit.credits)
+    if debit.credits > 0:
+        move = _posted(move, _debit(hold.user_id, debit, draws, now))
+    return _then_dues(move, now)
+
+
+def void(wallet: Wallet, hold_id: HoldId, now: datetime) -> Move:
+    """Free what the open hold set aside; what it frees of an expired grant expires."""
+    hold = _open_hold(wallet, hold_id)
+    return _then_dues(_released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
+
+
+def _open_hold(wallet: Wallet, hold_id: HoldId) -> Hold:
+    return next(hold for hold in wallet.holds if hold.id == hold_id)
+
+
+def _captured(hold: Hold, grants: tuple[Grant, ...], wanted: int) -> tuple[Draw, ...]:
+    reserved = {draw.grant_id: draw.credits for draw in hold.draws}
+    draws: tuple[Draw, ...] = ()
+    for of in (
+        lambda grant: min(reserved.get(grant.id, 0), grant.remaining),
+        lambda grant: grant.free,
+        # No balance is in debt while anything remains, so what other holds are on comes last.
+        lambda grant: grant.remaining,
+    ):
+        missing = wanted - sum(draw.credits for draw in draws)
+        draws = (*draws, *_drawn(burn_order(_less(grants, draws)), missing, of=of))
+    return _summed(draws)
+
+
+def _then_dues(move: Move, now: datetime) -> Move:
+    dues = settle_dues(move.wallet, now)
+    return Move(wallet=dues.wallet, postings=(*move.postings, *dues.postings), holds=(*move.holds, *dues.holds))
+
+
+def _lapsed(move: Move, now: datetime) -> Move:
+    return reduce(_grant_lapsed, (grant for grant in move.wallet.grants if grant.has_expired(now)), move)
+
+
+def _grant_lapsed(move: Move, grant: Grant) -> Move:
+    account = move.wallet.account
+    unspent = min(grant.free, account.available)
+    if unspent <= 0:
+        return move
+    posting = Posting(
+        user_id=account.user_id,
+        amount=-unspent,
+        kind=EntryKind.EXPIRY,
+        idempotency_key=key_of_expiry(grant.id, account.revision),
+        purchase_id=grant.purchase_id,
+        description="expired",
+        event_at=grant.expires_at,
+        draws=(Draw(grant_id=grant.id, credits=unspent),),
+    )
+    return _posted(move, posting)
+
+
+def _released(move: Move, settled: Hold) -> Move:
+    return _revised(move, settled, _reserving(move.wallet.grants, settled.draws, -1), -settled.credits)
+
+
+def _revised(move: Move, hold: Hold, grants: tuple[Grant, ...], held: int) -> Move:
+    account = move.wallet.account
+    others = tuple(other for other in move.wallet.holds if other.id != hold.id)
+    return Move(
+        wallet=Wallet(
+            account=attrs.evolve(account, held=account.held + held, revision=account.revision + 1),
+            grants=grants,
+            holds=(*others, hold) if hold.is_open else others,
+        ),
+        postings=move.postings,
+        holds=(*move.holds, hold),
+    )
+
+
+def _posted(move: Move, posting: Posting) -> Move:
+    account = move.wallet.account
+    after = attrs.evolve(
+        account,
+        balance=account.balance + posting.amount,
+        version=account.version + 1,
+        revision=account.revision + 1,
+    )
+    wallet = attrs.evolve(move.wallet, account=after, grants=_less(move.wallet.grants, posting.draws or ()))
+    return attrs.evolve(move, wallet=wallet, postings=(*move.postings, posting))
+
+
+def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime) -> Posting:
+    return Posting(
+        user_id=user_id,
+        amount=-debit.credits,
+        kind=debit.kind,
+        idempotency_key=debit.key,
+        description=debit.description,
+        metadata=debit.metadata,
+        event_at=now,
+        draws=draws,
+    )
+
+
+def _usable(wallet: Wallet, now: datetime) -> Iterable[Grant]:
+    return (grant for grant in wallet.grants if not grant.has_expired(now))
+
+
+def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:
+    """At most so many credits from the grants in their order, as far as `of` says that each can give."""
+    draws = []
+    for grant in grants:
+        taken = min(of(grant), wanted)
+        if taken > 0:
+            draws.append(Draw(grant_id=grant.id, credits=taken))
+            wanted -= taken
+    return tuple(draws)
+
+
+def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
+    sums: dict[GrantId, int] = {}
+    for draw in draws:
+        sums[draw.grant_id] = sums.get(draw.grant_id, 0) + draw.credits
+    return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in sums.items())
+
+
+def _less(grants: tuple[Grant, ...], draws: Iterable[Draw]) -> tuple[Grant, ...]:
+    taken = {draw.grant_id: draw.credits for draw in _summed(draws)}
+    after = (attrs.evolve(grant, remaining=grant.remaining - taken.get(grant.id, 0)) for grant in grants)
+    return tuple(grant for grant in after if grant.remaining > 0 or grant.held > 0)
+
+
+def _reserving(grants: tuple[Grant, ...], draws: Iterable[Draw], sign: int) -> tuple[Grant, ...]:
+    reserved = {draw.grant_id: draw.credits * sign for draw in draws}
+    after = (attrs.evolve(grant, held=grant.held + reserved.get(grant.id, 0)) for grant in grants)
+    return tuple(grant for grant in after if grant.remaining > 0 or grant.held > 0)
