@@ -1,0 +1,312 @@
+"""Spends, holds and what operators give, over the ledger in memory: done once, and answered the same for ever."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+
+from adapters.memory_cache import MemoryQuotaCache
+from adapters.memory_ledger import MemoryLedger
+from domain.accounts import UserId
+from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.commits import Change, CommitResult, Conflict
+from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
+from domain.holds import HoldId, HoldStatus
+from domain.intents import (
+    AdjustCredits,
+    CaptureHold,
+    EntryAnswer,
+    GiveCredits,
+    HoldAnswer,
+    Intent,
+    PlaceHold,
+    Spend,
+    VoidHold,
+)
+from domain.ledger import EntryKind
+from domain.spending import AlreadySettled, TooMuch
+from domain.usecases.use_credits import MAX_ROUNDS, CreditDesk
+from domain.wallets import Insufficient
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+BOB = UserId("00000000-0000-0000-0000-00000000000b")
+NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+HOLD = HoldId(str(uuid.UUID(int=1)))
+
+
+class StoppedClock:
+    """A clock that stands."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+class CountingLedger(MemoryLedger):
+    """The ledger in memory, with the sizes of what was committed, and conflicts made by rivals."""
+
+    def __init__(self) -> None:
+        super().__init__(StoppedClock())
+        self.batches: list[int] = []
+        self.conflicts = 0
+
+    async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+        self.batches.append(len(changes))
+        if self.conflicts:
+            self.conflicts -= 1
+            return tuple(Conflict("account") for _ in changes)
+        return await super().commit(changes)
+
+
+class Shop:
+    """A desk with Ada, who was given 100 credits, and Bob, who has none."""
+
+    def __init__(self) -> None:
+        self.ledger = CountingLedger()
+        self.cache = MemoryQuotaCache()
+        self.ledger.add_user(ADA)
+        self.ledger.add_user(BOB)
+        self.desk = CreditDesk(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20)
+        self.ask(give(100, key="welcome"))
+        self.ledger.batches.clear()
+
+    def ask(self, *intents: Intent, now: datetime = NOW) -> tuple[Outcome, ...]:
+        return asyncio.run(self.desk.settle(intents, now))
+
+    def balance(self, user: UserId = ADA) -> tuple[int, int]:
+        account = asyncio.run(self.ledger.account(user))
+        assert account is not None
+        return account.balance, account.held
+
+
+def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GiveCredits:  # noqa: A002 - the word for it
+    return GiveCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
+
+
+def spend(credits: int, key: str, user: UserId = ADA, **more: object) -> Spend:  # noqa: A002 - the word for it
+    return Spend(user_id=user, credits=credits, key=key, **more)
+
+
+def hold(credits: int, key: str = "h") -> PlaceHold:  # noqa: A002 - the word for it
+    return PlaceHold(hold_id=HOLD, user_id=ADA, credits=credits, key=key, lasts=timedelta(hours=1))
+
+
+def test_a_repetition_gets_the_first_answer_for_ever() -> None:
+    """Also when the balance is another by then, and when there would not be enough any more."""
+    shop = Shop()
+    (first,) = shop.ask(spend(60, "a"))
+    assert isinstance(first, Done)
+    assert (
+        EntryAnswer(
+            user_id=ADA,
+            kind="spend",
+            credits=-60,
+            version=2,
+            balance=40,
+            held=0,
+            available=40,
+            created_at=NOW.isoformat(),
+        )
+        == first.answer
+    )
+    (again,) = shop.ask(spend(60, "a"), now=NOW + timedelta(days=400))
+    assert attrs.evolve(first, repeated=True) == again
+    assert (40, 0) == shop.balance()
+
+
+@pytest.mark.parametrize(
+    ("other", "fields"),
+    [
+        (spend(61, "a", metadata={"job": "7"}), ("credits",)),
+        (spend(60, "a", user=BOB, metadata={"job": "7"}), ("user_id",)),
+        (spend(60, "a", metadata={"job": "8", "more": "x"}), ("metadata.job", "metadata.more")),
+        (spend(60, "a", description="images"), ("description", "metadata.job")),
+    ],
+)
+def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
+    """Another intent under it is told what differs, and does nothing."""
+    shop = Shop()
+    shop.ask(spend(60, "a", metadata={"job": "7"}))
+    assert (KeyReused(fields),) == shop.ask(other)
+    assert (40, 0) == shop.balance()
+
+
+def test_a_key_is_of_one_kind_of_intent() -> None:
+    """A hold under a spend's key is another intent."""
+    shop = Shop()
+    shop.ask(spend(60, "a"))
+    (outcome,) = shop.ask(hold(60, "a"))
+    assert isinstance(outcome, KeyReused)
+    assert "operation" in outcome.fields
+
+
+def test_a_refusal_is_not_kept() -> None:
+    """What was refused for want of credits is done once there are enough."""
+    shop = Shop()
+    assert (Insufficient(100),) == shop.ask(spend(150, "a"))
+    shop.ask(give(100, key="more"))
+    (outcome,) = shop.ask(spend(150, "a"))
+    assert isinstance(outcome, Done)
+
+
+def test_a_busy_account_costs_one_commit() -> None:
+    """40 spends at the same moment are decided together, and never take more than there is."""
+    shop = Shop()
+    outcomes = shop.ask(*(spend(3, f"k{number}") for number in range(40)))
+    assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes)
+    assert 7 == outcomes.count(Insufficient(1))
+    assert [33] == shop.ledger.batches
+    assert (1, 0) == shop.balance()
+
+
+def test_the_same_key_twice_at_once_is_one_spend() -> None:
+    """The second gets the first one's answer."""
+    shop = Shop()
+    first, second, other = shop.ask(spend(60, "a"), spend(60, "a"), spend(50, "a"))
+    assert isinstance(first, Done)
+    assert attrs.evolve(first, repeated=True) == second
+    assert KeyReused(("credits",)) == other
+    assert (40, 0) == shop.balance()
+
+
+def test_one_intent_harms_no_other() -> None:
+    """Each gets an outcome of its own."""
+    shop = Shop()
+    outcomes = shop.ask(
+        spend(10, "a"),
+        spend(10, "b", user=NOBODY),
+        spend(10, "c", user=BOB),
+        CaptureHold(hold_id=HOLD),
+        spend(10, "d"),
+    )
+    assert [Done, NoSuchUser, Insufficient, NoSuchHold, Done] == [type(outcome) for outcome in outcomes]
+    assert (80, 0) == shop.balance()
+
+
+def test_a_hold_is_settled_once() -> None:
+    """A repetition gets the first answer; another settlement is refused."""
+    shop = Shop()
+    (placed,) = shop.ask(hold(60))
+    assert isinstance(placed, Done)
+    assert isinstance(placed.answer, HoldAnswer)
+    assert ("open", 60, 40) == (placed.answer.status, placed.answer.held, placed.answer.available)
+    assert (TooMuch(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
+    captured, voided, again, other = shop.ask(
+        CaptureHold(hold_id=HOLD, credits=25),
+        VoidHold(hold_id=HOLD),
+        CaptureHold(hold_id=HOLD, credits=25),
+        CaptureHold(hold_id=HOLD),
+    )
+    assert isinstance(captured, Done)
+    assert attrs.evolve(captured, repeated=True) == again
+    assert AlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
+    assert (75, 0) == shop.balance()
+
+
+def test_all_of_a_hold_is_captured_by_default_and_named_the_same() -> None:
+    """To capture all of it, named or not, is one intent."""
+    shop = Shop()
+    shop.ask(hold(60))
+    (captured,) = shop.ask(CaptureHold(hold_id=HOLD))
+    assert isinstance(captured, Done)
+    assert (attrs.evolve(captured, repeated=True),) == shop.ask(CaptureHold(hold_id=HOLD, credits=60))
+
+
+def test_a_forgotten_hold_can_not_be_captured() -> None:
+    """At its end it is free, whether or not anybody has looked."""
+    shop = Shop()
+    shop.ask(hold(60))
+    late = NOW + timedelta(hours=1)
+    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=late)
+    (spent,) = shop.ask(spend(100, "a"), now=late)
+    assert isinstance(spent, Done)
+    assert (expired,) == shop.ask(VoidHold(hold_id=HOLD), now=late)
+    assert (0, 0) == shop.balance()
+
+
+def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
+    """Although no entry is made."""
+    shop = Shop()
+    shop.ask(hold(60))
+    copy = asyncio.run(shop.cache.find(ADA))
+    assert copy is not None
+    assert (100, 60, 1, 2) == (copy.balance, copy.held, copy.version, copy.revision)
+
+
+@pytest.mark.parametrize(
+    ("kind", "priority"), [(EntryKind.PROMOTION, PROMOTION_PRIORITY), (EntryKind.GOODWILL, GOODWILL_PRIORITY)]
+)
+def test_what_an_operator_gives_is_a_grant(kind: EntryKind, priority: int) -> None:
+    """With its reason, the operator's name, and the priority of its kind."""
+    shop = Shop()
+    (given,) = shop.ask(give(40, key="g", kind=kind, user=BOB))
+    assert isinstance(given, Done)
+    (grant,) = shop.ledger.grants.of(BOB)
+    assert (kind.value, priority, 40) == (grant.kind, grant.priority, grant.remaining)
+    (entry,) = asyncio.run(shop.ledger.entries(BOB, before_version=None, limit=9))
+    assert ("thanks", {"operator": "Grace"}) == (entry.posting.description, entry.posting.metadata)
+
+
+def test_an_adjustment_takes_no_more_than_is_available() -> None:
+    """Nor what a hold sets aside."""
+    shop = Shop()
+    shop.ask(hold(60))
+    adjustment = AdjustCredits(user_id=ADA, credits=-41, key="j", reason="recount", operator="Grace")
+    assert (Insufficient(40),) == shop.ask(adjustment)
+    (done,) = shop.ask(attrs.evolve(adjustment, credits=-40))
+    assert isinstance(done, Done)
+    assert (60, 60) == shop.balance()
+
+
+def test_what_was_given_can_be_spent_in_the_same_moment() -> None:
+    """The ledger names a new grant, so what needs it is decided after."""
+    shop = Shop()
+    outcomes = shop.ask(give(40, key="g", user=BOB), spend(40, "a", user=BOB))
+    assert [Done, Done] == [type(outcome) for outcome in outcomes]
+    assert (0, 0) == shop.balance(BOB)
+
+
+def test_a_rival_makes_us_decide_again() -> None:
+    """A conflict is no failure, while they do not go on for ever."""
+    shop = Shop()
+    shop.ledger.conflicts = MAX_ROUNDS - 1
+    (outcome,) = shop.ask(spend(60, "a"))
+    assert isinstance(outcome, Done)
+    shop.ledger.conflicts = MAX_ROUNDS
+    (tired,) = shop.ask(spend(10, "b"))
+    assert isinstance(tired, Unsettled)
+    assert (40, 0) == shop.balance()
+
+
+def test_falling_below_the_threshold_makes_one_message() -> None:
+    """Hovering below makes no second; rising and falling again does."""
+    shop = Shop()
+
+    def messages() -> list[str]:
+        claimed = asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1000))
+        return [message.payload["available"] for message in claimed if message.topic == "low_balance"]
+
+    shop.ask(spend(80, "a"))
+    assert [] == messages()
+    shop.ask(spend(1, "b"), spend(1, "c"))
+    assert ["19"] == messages()
+    shop.ask(spend(1, "d"))
+    shop.ask(give(10, key="g"))
+    assert [] == messages()
+    shop.ask(hold(20))
+    assert ["7"] == messages()
+
+
+def test_what_is_over_is_swept() -> None:
+    """By itself, an account at a time; what is not over stays."""
+    shop = Shop()
+    shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
+    shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW))
+    assert 1 == asyncio.run(shop.desk.settle_due(NOW))
+    assert (30, 0) == shop.balance(BOB)
+    assert 0 == asyncio.run(shop.desk.settle_due(NOW))
+    assert (100, 0) == shop.balance()
