@@ -31,11 +31,12 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class Response:
-    """A response."""
+    """A response; `take_over` is given the connection after it, and has it until it returns."""
 
     status: int = 200
     headers: Mapping[str, str] = attrs.field(factory=dict)
     body: bytes = b""
+    take_over: Callable[[socket.socket], None] | None = None
 
 
 class HangUp(Exception):
@@ -112,6 +113,11 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
+        if response.take_over is not None:
+            self.end_headers()
+            self.close_connection = True
+            response.take_over(self.connection)
+            return
         self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -15,6 +15,7 @@ from simulators.http import HttpServer, Request, Response
 from simulators.stripe_account import StripeAccount
 from simulators.stripe_api import StripeApi, json_answer
 from simulators.stripe_control import control
+from simulators.stripe_listening import LISTEN_PATH, StripeListening
 from simulators.stripe_objects import Object
 from simulators.stripe_pages import CheckoutPages, html_answer, index_page
 from simulators.stripe_refusals import refusal
@@ -31,6 +32,7 @@ class StripeStandIn:
 
     With `auto_deliver` every event goes to the webhook address by itself, retried after each of the `pauses` until it
     is answered with 2xx; without, nothing is sent until `deliver`. What `account` does is never delivered by itself.
+    A `stripe listen` that is connected gets every event in either case.
     """
 
     def __init__(
@@ -53,7 +55,10 @@ class StripeStandIn:
         self._deliverer = RetryingDeliverer(lambda event: self.deliver(event)[0], pauses=pauses)
         self._recorded: deque[Delivery] = deque(maxlen=MAX_RECORDED)
         self._is_paused = False
-        self._api = StripeApi(self.account, page=lambda: self.url, do=self.do)
+        self._listening = StripeListening(
+            self.account, page=lambda: self.url, secret=lambda: self.webhook_secret, record=self._recorded.append
+        )
+        self._api = StripeApi(self.account, page=lambda: self.url, do=self.do, listening=self._listening)
         self._pages = CheckoutPages(self.account, merchant=merchant, do=self.do)
         self._server = HttpServer(self._answer, port=port)
 
@@ -181,6 +186,8 @@ class StripeStandIn:
         return list(self._recorded)
 
     def _send(self, made: list[Object]) -> None:
+        for event in made:
+            self._listening.send(event)
         if self.auto_deliver and self.webhook_url is not None and not self._is_paused:
             for event in made:
                 self._deliverer.submit(event)
@@ -190,6 +197,8 @@ class StripeStandIn:
             return self._api.answer(request)
         if request.path.startswith("/c/pay/"):
             return self._pages.answer(request)
+        if request.path == LISTEN_PATH:
+            return self._listening.connect(request)
         if request.path.startswith("/_stand_in/"):
             return control(self, request)
         if request.path == "/" and request.method in ("GET", "HEAD"):

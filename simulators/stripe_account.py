@@ -58,6 +58,7 @@ class StripeAccount:
         self._checkouts: dict[str, _Checkout] = {}
         self._by_intent: dict[str, _Checkout] = {}
         self._kept: dict[str, dict[str, Object]] = {}
+        self._newest: dict[str, Object] = {}
         self.events: list[Object] = []
 
     def now(self) -> int:
@@ -137,7 +138,15 @@ class StripeAccount:
     def tell(self, kind: str, subject: Object) -> Object:
         """A new event about an object as it is now."""
         version = self.api_version or API_VERSION
-        return self._tell(kind, self.shown(subject, version), version)
+        told = self._tell(kind, self.shown(subject, version), version)
+        if version != API_VERSION:
+            self._newest[told["id"]] = self.shown(subject, API_VERSION)
+        return told
+
+    def newest(self, told: Object) -> Object:
+        """An event as the newest version of the API tells it."""
+        subject = self._newest.get(told["id"], told["data"]["object"])
+        return told | {"api_version": API_VERSION, "data": told["data"] | {"object": subject}}
 
     def step(self, kind: str, subject: Object, **then: Any) -> None:
         """An event of a step on the way, told only where every step is; `then` is what was still otherwise."""

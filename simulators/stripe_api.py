@@ -15,6 +15,7 @@ from simulators.stripe_catalogue import with_prices
 from simulators.stripe_changes import change
 from simulators.stripe_forms import decode
 from simulators.stripe_invoices import send
+from simulators.stripe_listening import StripeListening
 from simulators.stripe_objects import API_VERSION, Object
 from simulators.stripe_orders import order
 from simulators.stripe_reading import StripeReading
@@ -38,8 +39,9 @@ class _Remembered:
 class StripeApi:
     """Answers `/v1/...` from an account; `page` gives the address of its pages, and `do` changes the account."""
 
-    def __init__(self, account: StripeAccount, *, page: Callable[[], str], do: Do) -> None:
+    def __init__(self, account: StripeAccount, *, page: Callable[[], str], do: Do, listening: StripeListening) -> None:
         self._account = account
+        self._listening = listening
         self._reading = StripeReading(account)
         self._page = page
         self._do = do
@@ -106,7 +108,13 @@ class StripeApi:
         return json_answer(first.answer, headers=headers | repeated)
 
     def _change(self, request: Request, parameters: Mapping[str, Any]) -> Object:
-        return self._do(lambda: self._changed(request, parameters))
+        match request.method, _path(request):
+            case "POST", ["stripecli", "sessions"]:
+                return self._listening.open_session(parameters)
+            case "POST", ["events", event_id, "retry"]:
+                return self._listening.resend(event_id, parameters)
+            case _:
+                return self._do(lambda: self._changed(request, parameters))
 
     def _changed(self, request: Request, parameters: Mapping[str, Any]) -> Object:
         account, version = self._account, self._version(request)
