@@ -50,7 +50,8 @@ class PostgresRpc:
                 answer = await connection.fetchval(query, *values)
         except asyncpg.PostgresError as error:
             raise LedgerUnavailable(f"Postgres: {type(error).__name__} ({error.sqlstate})") from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # The last is what asyncpg says when a connection dies between an answer and its return to the pool.
             raise LedgerUnavailable(f"Postgres: {type(error).__name__}") from error
         return None if answer is None else json.loads(answer)
 
