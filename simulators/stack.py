@@ -88,32 +88,38 @@ def running(
     port = free_port() if port is None else port
     url = f"http://127.0.0.1:{port}"
     log = data / "service.log"
-    with StripeStandIn(
-        port=stripe_port,
-        webhook_url=f"{url}/webhooks/stripe",
-        webhook_secret=WEBHOOK_SECRET,
-        auto_deliver=auto_deliver,
-    ) as stripe:
-        outside = {name: value for name, value in os.environ.items() if not _is_ours(name)}
-        environment = {
-            **outside,
-            "STRIPE_SECRET_KEY": STRIPE_KEY,
-            "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "STRIPE_API_BASE": stripe.url,
-            "CREDENCE_DATA": str(data),
-            "CREDENCE_PORT": str(port),
-            "CREDENCE_SERVICE_KEY": SERVICE_KEY,
-            **(settings or {}),
-        }
-        with serving(environment, log) as said:
-            wait_until_ready(url, log)
-            yield Stack(
-                url=url,
-                stripe=stripe,
-                postgres_url=_address(said, "postgresql"),
-                redis_url=_address(said, "redis"),
-                log=log,
-            )
+    with (
+        StripeStandIn(
+            port=stripe_port,
+            webhook_url=f"{url}/webhooks/stripe",
+            webhook_secret=WEBHOOK_SECRET,
+            auto_deliver=auto_deliver,
+        ) as stripe,
+        serving(environment_of(data, port=port, stripe_url=stripe.url, settings=settings), log) as said,
+    ):
+        wait_until_ready(url, log)
+        yield Stack(
+            url=url,
+            stripe=stripe,
+            postgres_url=address_said(said, "postgresql"),
+            redis_url=address_said(said, "redis"),
+            log=log,
+        )
+
+
+def environment_of(data: Path, *, port: int, stripe_url: str, settings: dict[str, str] | None = None) -> dict[str, str]:
+    """The variables of a service on the embedded storage in `data`; what is set outside for another is left out."""
+    outside = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+    return {
+        **outside,
+        "STRIPE_SECRET_KEY": STRIPE_KEY,
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_API_BASE": stripe_url,
+        "CREDENCE_DATA": str(data),
+        "CREDENCE_PORT": str(port),
+        "CREDENCE_SERVICE_KEY": SERVICE_KEY,
+        **(settings or {}),
+    }
 
 
 @contextlib.contextmanager
@@ -157,16 +163,24 @@ def wait_until_ready(url: str, log: Path) -> None:
     """
     pause = threading.Event()
     for _ in range(READY_SECONDS * 20):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310 - our own
+        if is_ready(url):
             return
         pause.wait(0.05)
     raise StackFailed(log.read_text()[-2000:])
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith(("STRIPE_", "SUPABASE_", "UPSTASH_", "REDIS_", "CREDENCE_"))
+def is_ready(url: str) -> bool:
+    """Whether the service can work now."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310 - our own
+        return True
+    return False
 
 
-def _address(said: list[str], scheme: str) -> str:
+def address_said(said: list[str], scheme: str) -> str:
+    """The first address of a scheme among the lines; none is an empty one."""
     found = re.search(rf"{scheme}://\S+", "\n".join(said))
     return found.group() if found else ""
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(("STRIPE_", "SUPABASE_", "UPSTASH_", "REDIS_", "CREDENCE_"))

@@ -1,0 +1,108 @@
+"""A whole stack whose parts are killed while it is fired at: the service, its Postgres, its Redis."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+
+from simulators.postgrest import free_port
+from simulators.schedules import Break, Crash, Flush, Mend, Step
+from simulators.stack import WEBHOOK_SECRET, StackFailed, address_said, environment_of, is_ready
+from simulators.stack_parts import Part, PartFailed, PostgresPart, RedisPart, ServicePart
+from simulators.stripe import StripeStandIn
+
+OPERATOR_KEY = "operator-key-of-the-simulated-operator"
+
+KILLABLE = ("service", "redis", "postgres")
+"""What may be killed, as a person names it."""
+
+
+@attrs.define(kw_only=True)
+class Parts:
+    """What can be done to a stack, step by step, as schedules tell it.
+
+    A port of a schedule is a part here; what has none (the payments' port) can't be broken.
+    """
+
+    service: Part
+    cache: RedisPart
+    ports: Mapping[str, Part]
+    _broken: list[str] = attrs.field(factory=list)
+
+    def strike(self, step: Step) -> None:
+        """Do what a step says.
+
+        :raises PartFailed: if a part does not end, or does not come back.
+        """
+        match step:
+            case Crash():
+                self.service.kill()
+                # A service looks for its storage when it starts, so that must be there.
+                self.mend_all()
+                self.service.start()
+            case Break(port=port) if port in self.ports and port not in self._broken:
+                self._broken.append(port)
+                self.ports[port].kill()
+            case Mend(port=port) if port in self._broken:
+                self._broken.remove(port)
+                self.ports[port].start()
+            case Flush() if "cache" not in self._broken:
+                self.cache.flush()
+
+    def mend_all(self) -> None:
+        """Start again whatever was killed."""
+        for port in tuple(self._broken):
+            self.strike(Mend(port=port))
+
+
+@attrs.frozen(kw_only=True)
+class KillableStack:
+    """A running stack; what is needed to fire at it, and to kill its parts."""
+
+    url: str
+    secret: str
+    operator_key: str
+    postgres_url: str
+    parts: Parts
+    log: Path
+
+
+@contextlib.contextmanager
+def killable(data: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[KillableStack]:
+    """The stack on the embedded storage in `data`, until the end of the block.
+
+    :raises StackFailed: if it does not start.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = data / "service.log"
+    log.touch()
+    with StripeStandIn(webhook_url=None, webhook_secret=WEBHOOK_SECRET) as stripe, contextlib.ExitStack() as ends:
+        environment = environment_of(
+            data, port=port, stripe_url=stripe.url, settings={"CREDENCE_OPERATOR_KEY": OPERATOR_KEY, **(settings or {})}
+        )
+        command = [sys.executable, "-m", "entrypoints", "serve"]
+        service = ServicePart(command, environment, log, lambda: is_ready(url))
+        postgres = PostgresPart(data / "postgres")
+        # The service may not know a Postgres that was started again as its own.
+        ends.callback(postgres.stop)
+        ends.callback(service.stop)
+        try:
+            service.start()
+        except PartFailed as problem:
+            raise StackFailed(str(problem)) from problem
+        said = service.said.read_text().splitlines()
+        cache = RedisPart(address_said(said, "redis"))
+        ends.callback(cache.stop)
+        parts = Parts(service=service, cache=cache, ports={"ledger": postgres, "cache": cache})
+        yield KillableStack(
+            url=url,
+            secret=WEBHOOK_SECRET,
+            operator_key=OPERATOR_KEY,
+            postgres_url=address_said(said, "postgresql"),
+            parts=parts,
+            log=log,
+        )
