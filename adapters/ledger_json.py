@@ -25,6 +25,7 @@ from domain.commits import (
     Rejected,
     Settled,
     Snapshot,
+    SnapshotQuery,
     SubscriptionRevision,
 )
 from domain.explanations import AccountRecord, PurchaseRecord
@@ -61,6 +62,16 @@ def result_from_json(result: Json) -> CommitResult:
             return Conflict(str(result["reason"]))
         case _:
             return Rejected(f"{result['sqlstate']}: {result['message']}")
+
+
+def snapshot_query_to_json(query: SnapshotQuery) -> dict[str, object]:
+    """A query, as `ledger_read` takes it."""
+    return {
+        "event_id": query.event_id,
+        "user_id": query.user_id,
+        "links": sorted(query.links),
+        "subscription_id": query.subscription_id,
+    }
 
 
 def snapshot_from_json(snapshot: Json) -> Snapshot:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from adapters.sql_errors import told
 from domain.ports import LedgerUnavailable
 
 CONNECT_SECONDS = 5
@@ -49,7 +50,7 @@ class PostgresRpc:
             async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 answer = await connection.fetchval(query, *values)
         except asyncpg.PostgresError as error:
-            raise LedgerUnavailable(f"Postgres: {type(error).__name__} ({error.sqlstate})") from error
+            raise told(f"Postgres: {type(error).__name__} ({error.sqlstate})", error.sqlstate) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # The last is what asyncpg says when a connection dies between an answer and its return to the pool.
             raise LedgerUnavailable(f"Postgres: {type(error).__name__}") from error

@@ -17,6 +17,7 @@ from adapters.ledger_json import (
     result_from_json,
     settled_to_json,
     snapshot_from_json,
+    snapshot_query_to_json,
 )
 from domain.accounts import Account, UserId
 from domain.commits import (
@@ -30,6 +31,7 @@ from domain.commits import (
     Message,
     Settled,
     Snapshot,
+    SnapshotQuery,
 )
 from domain.deployment import SchemaFacts
 from domain.explanations import AccountRecord
@@ -68,13 +70,13 @@ class SqlLedger:
         subscription_id: SubscriptionId | None = None,
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
-        query = {
-            "event_id": event_id,
-            "user_id": user_id,
-            "links": sorted(links),
-            "subscription_id": subscription_id,
-        }
-        return snapshot_from_json(await self._rpc.value("ledger_read", {"query": query}))
+        query = SnapshotQuery(event_id=event_id, user_id=user_id, links=links, subscription_id=subscription_id)
+        return snapshot_from_json(await self._rpc.value("ledger_read", {"query": snapshot_query_to_json(query)}))
+
+    async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
+        """What the ledger knows for each query, at one moment."""
+        sent = [snapshot_query_to_json(query) for query in queries]
+        return tuple(map(snapshot_from_json, await self._rpc.value("ledger_read_all", {"queries": sent})))
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         """Write each change whole or not at all, all of them in one transaction."""

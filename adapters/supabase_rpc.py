@@ -8,6 +8,7 @@ import httpx
 import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from adapters.sql_errors import told
 from domain.ports import LedgerUnavailable
 
 ANSWER_SECONDS = 10
@@ -30,7 +31,7 @@ class SupabaseRpc:
             client = await self._open()
             answer = await client.rpc(function, dict(arguments)).execute()
         except postgrest.APIError as error:
-            raise LedgerUnavailable(f"Supabase: {error.code}") from error
+            raise told(f"Supabase: {error.code}", error.code) from error
         except httpx.HTTPError as error:
             raise LedgerUnavailable(f"Supabase: {type(error).__name__}") from error
         return answer.data

@@ -10,7 +10,7 @@ from domain.accounts import Account, UserId
 from domain.events import InboxEvent
 from domain.holds import Hold, HoldId
 from domain.ledger import Posted, Posting
-from domain.purchases import Purchase, PurchaseId
+from domain.purchases import Link, Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 from domain.wallets import Wallet
 
@@ -51,6 +51,16 @@ class RecordedSubscription:
     id: SubscriptionId
     revision: int
     subscription: Subscription
+
+
+@attrs.frozen(kw_only=True)
+class SnapshotQuery:
+    """What is to be read at one moment."""
+
+    event_id: str | None
+    user_id: UserId | None
+    links: frozenset[Link]
+    subscription_id: SubscriptionId | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -39,6 +39,21 @@ class LedgerUnavailable(Exception):
 
 
 @attrs.frozen
+class LedgerRefused(LedgerUnavailable):
+    """The ledger answered with an error: nothing of what was sent together took effect."""
+
+    is_final: bool
+    """Whether it would answer the same again."""
+
+
+@attrs.frozen
+class LedgerBusy(LedgerUnavailable):
+    """More is asked of the ledger than it keeps up with; nothing of this took effect."""
+
+    retry_after_seconds: int
+
+
+@attrs.frozen
 class CacheUnavailable(Exception):
     """The cache could not be reached, or did not answer."""
 

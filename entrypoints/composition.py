@@ -10,6 +10,7 @@ import attrs
 from adapters import migrations
 from adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresMissing
 from adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisMissing
+from adapters.group_commit import GroupCommit
 from adapters.postgres_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.redis_client import connect, upstash_url
 from adapters.redis_quota_cache import RedisQuotaCache
@@ -100,6 +101,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
     hasty_stripe = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
     async with (
         ledger_calls(settings, storage.postgres_url) as rpc,
+        contextlib.aclosing(GroupCommit(SqlLedger(rpc))) as group_commit,
         contextlib.aclosing(connect(storage.redis_url)) as redis,
         contextlib.aclosing(stripe),
         contextlib.aclosing(hasty_stripe),
@@ -111,7 +113,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
         history = StripeHistory(stripe, livemode=settings.livemode)
         auditor = CacheAuditor(audit=sql_ledger, cache=cache)
         recorder = PaymentRecorder(
-            ledger=sql_ledger,
+            ledger=group_commit,
             cache=cache,
             markers=markers,
             payments=StripeLookup(hasty_stripe),
@@ -125,7 +127,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             desk=CheckoutDesk(
                 checkouts=StripeCheckouts(stripe, success_url=settings.success_url, cancel_url=settings.cancel_url),
                 accounts=sql_ledger,
-                ledger=sql_ledger,
+                ledger=group_commit,
                 markers=markers,
                 catalogue=catalogue,
                 recorder=recorder,
@@ -145,7 +147,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 wanted_events=CONCERNING,
                 wanted_migrations=migrations.versions(),
             ),
-            ledger=sql_ledger,
+            ledger=group_commit,
             inbox=sql_ledger,
             outbox=sql_ledger,
             backlogs=sql_ledger,

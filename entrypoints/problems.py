@@ -17,6 +17,7 @@ from domain.ports import (
     CacheUnavailable,
     InvalidBody,
     InvalidSignature,
+    LedgerBusy,
     LedgerUnavailable,
     PaymentsUnavailable,
     SyntheticUsersRefused,
@@ -34,9 +35,11 @@ RETRY_AFTER_SECONDS = "5"
 log = logging.getLogger("credence")
 
 
-def problem(status: HTTPStatus, kind: str, detail: str) -> ProblemDetailsException:
+def problem(
+    status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RETRY_AFTER_SECONDS
+) -> ProblemDetailsException:
     """A refusal as it is told; `kind` is the stable name that a program branches on."""
-    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": retry_after} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     if status is HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
     return ProblemDetailsException(
@@ -95,6 +98,9 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
         case AuthUnavailable():
             detail = "The keys that access tokens are checked with could not be fetched; please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "auth-unavailable", detail)
+        case LedgerBusy(retry_after_seconds=seconds):
+            detail = "More is asked of the ledger than it keeps up with; nothing of this was done, please try again."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-busy", detail, retry_after=str(seconds))
         case _:
             detail = "The ledger could not be reached; nothing was lost, please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail)
@@ -120,6 +126,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
     PaymentsUnavailable,
     AuthUnavailable,
     LedgerUnavailable,
+    LedgerBusy,
     CommitRejected,
 )
 

@@ -9,7 +9,7 @@ from litestar.params import HeaderParameter, SkipValidation
 
 from domain.commits import EventStatus
 from domain.events import Delivery, InboxEvent
-from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
+from domain.ports import InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavailable
 from domain.usecases.record_payment import CommitRejected, Recorded
 from entrypoints import metrics
 from entrypoints.services import Services
@@ -44,7 +44,9 @@ async def _recorded(services: Services, delivery: Delivery) -> Recorded:
         recorded = await services.recorder.receive(delivery)
     except (LedgerUnavailable, CommitRejected) as failure:
         metrics.failed_delivery(event.type)
-        log.exception("Failed to handle %s", event.type, extra=_fields(event), exc_info=failure)
+        # A traceback says nothing of a ledger that is busy, and there may be many.
+        traced = None if isinstance(failure, LedgerBusy) else failure
+        log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
         raise
     metrics.recorded_delivery(event.type, recorded)
     _tell(event, recorded)

@@ -8,6 +8,7 @@ import asyncpg
 import attrs
 import pytest
 
+from adapters.group_commit import GroupCommit
 from adapters.memory_inbox import MemoryInbox
 from adapters.memory_ledger import MemoryLedger
 from adapters.memory_outbox import MemoryOutbox
@@ -44,8 +45,19 @@ async def memory_world() -> AsyncIterator[World]:
     yield World(ledger, ledger.inbox, ledger.outbox, sign_up, leave)
 
 
+class GroupedLedger(SqlLedger):
+    """A ledger that is written and read by group commit."""
+
+    def __init__(self, rpc: PostgresRpc | SupabaseRpc) -> None:
+        super().__init__(rpc)
+        group = GroupCommit(SqlLedger(rpc))
+        self.read, self.commit = group.read, group.commit  # type: ignore[method-assign]
+
+
 @contextlib.asynccontextmanager
-async def sql_world(rpc: PostgresRpc | SupabaseRpc, database_url: str) -> AsyncIterator[World]:
+async def sql_world(
+    rpc: PostgresRpc | SupabaseRpc, database_url: str, kind: type[SqlLedger] = SqlLedger
+) -> AsyncIterator[World]:
     connection = await asyncpg.connect(database_url)
 
     async def sign_up(email: str | None) -> UserId:
@@ -56,7 +68,7 @@ async def sql_world(rpc: PostgresRpc | SupabaseRpc, database_url: str) -> AsyncI
         await connection.execute("delete from auth.users where id = $1::uuid", user_id)
 
     async with contextlib.aclosing(rpc):
-        ledger = SqlLedger(rpc)
+        ledger = kind(rpc)
         yield World(ledger, ledger, ledger, sign_up, leave)
     await connection.close()
 
@@ -64,14 +76,15 @@ async def sql_world(rpc: PostgresRpc | SupabaseRpc, database_url: str) -> AsyncI
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[World]]
 
 
-@pytest.fixture(params=["memory", "postgres", "supabase"])
+@pytest.fixture(params=["memory", "postgres", "supabase", "postgres in groups"])
 def open_world(request: pytest.FixtureRequest) -> Opener:
+    kind = GroupedLedger if request.param.endswith("in groups") else SqlLedger
     match request.param:
         case "memory":
             return memory_world
-        case "postgres":
+        case "postgres" | "postgres in groups":
             url = request.getfixturevalue("database_url")
-            return lambda: sql_world(PostgresRpc(url), url)
+            return lambda: sql_world(PostgresRpc(url), url, kind)
         case _:
             supabase = request.getfixturevalue("supabase")
             rpc = lambda: SupabaseRpc(supabase.url, supabase.service_key)  # noqa: E731 - made inside the loop

@@ -1,0 +1,270 @@
+"""Requests that arrive while calls are in flight go out together in the next one.
+
+Nothing waits for company: a request that finds a call free goes out at once, alone if it is alone. No timer is used.
+
+What holds, whatever fails:
+
+* Each request is in one call at a time, and gets exactly one answer or one error.
+* Two requests of one key are never in two calls at the same time, and go out in the order in which they came.
+* A caller that goes away takes only its own request along, and only one that was not sent.
+* No more waits than the limits allow; what is more is refused at once.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import attrs
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+PARTS = 8
+"""Into how many a call that failed as a whole is split: three rounds find one bad request among five hundred."""
+
+
+@attrs.frozen
+class QueueFull(Exception):
+    """As much waits as may; nothing of the request was sent."""
+
+
+@attrs.frozen
+class Closed(Exception):
+    """No more is sent; nothing of the request was."""
+
+
+@attrs.frozen
+class Interrupted(Exception):
+    """The call was given up in mid-flight: whether it took effect is unknown."""
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What may be in flight, and what may wait. Weights are in the unit of the requests' weight."""
+
+    calls: int = 2
+    """Calls in flight."""
+    requests: int = 100
+    """Requests in one call."""
+    weight: int = 1_000_000
+    """The weight of one call, unless it is of one request."""
+    waiting: int = 2_000
+    """Requests that wait to be sent."""
+    waiting_weight: int = 64_000_000
+    """The weight of what waits."""
+    repeats: int = 64
+    """Calls made to find what is bad in one that failed as a whole."""
+    closing_seconds: float = 15.0
+    """How long :meth:`Gatherer.aclose` lets calls finish."""
+
+
+@attrs.define(eq=False)
+class _Asked(Generic[Request, Answer]):
+    request: Request
+    keys: Collection[Hashable]
+    weight: int
+    answer: asyncio.Future[Answer]
+
+
+class Gatherer(Generic[Request, Answer]):
+    """Makes one call of many requests."""
+
+    def __init__(
+        self,
+        call: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
+        *,
+        limits: Limits,
+        keys: Callable[[Request], Collection[Hashable]] = lambda _: (),
+        weight: Callable[[Request], int] = lambda _: 1,
+        divisible: Callable[[Exception], bool] = lambda _: False,
+    ) -> None:
+        """`call` gives one answer per request, in their order.
+
+        `divisible` says of a call's error that nothing took effect, and that it may be one request's fault: then the
+        call is repeated in parts, and only those fail that fail alone.
+        """
+        self._call = call
+        self._limits = limits
+        self._keys = keys
+        self._weight = weight
+        self._divisible = divisible
+        self._waiting: dict[int, _Asked[Request, Answer]] = {}
+        self._waiting_weight = 0
+        self._claims: Counter[Hashable] = Counter()
+        """How often each key waits or is in flight."""
+        self._busy: set[Hashable] = set()
+        """The keys in flight."""
+        self._runners: set[asyncio.Task[None]] = set()
+        self._is_starting = False
+        self._is_closed = False
+
+    async def ask(self, request: Request) -> Answer:
+        """The answer to one request.
+
+        :raises QueueFull: if too much waits.
+        :raises Closed: if no more is sent.
+        :raises Interrupted: if it was in flight when the gatherer had to stop.
+        """
+        (asked,) = self._accept((request,))
+        try:
+            return await asked.answer
+        finally:
+            self._withdraw(asked)
+
+    async def ask_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
+        """The answers to several requests, in their order: all of them are accepted, or none.
+
+        They need not go out in one call. If some fail, the first one's error is raised once all are settled.
+
+        :raises QueueFull: if too much waits.
+        :raises Closed: if no more is sent.
+        :raises Interrupted: if one was in flight when the gatherer had to stop.
+        """
+        asked = self._accept(requests)
+        try:
+            await asyncio.gather(*(one.answer for one in asked), return_exceptions=True)
+            return tuple([one.answer.result() for one in asked])
+        finally:
+            for one in asked:
+                self._withdraw(one)
+
+    async def aclose(self) -> None:
+        """Accept nothing more, and finish what was accepted; what takes too long is given up, and told so."""
+        self._is_closed = True
+        try:
+            async with asyncio.timeout(self._limits.closing_seconds):
+                while self._runners:
+                    await asyncio.wait(self._runners)
+        except TimeoutError:
+            pass
+        finally:
+            for asked in [*self._waiting.values()]:
+                _fail(asked, Closed())
+                self._withdraw(asked)
+            given_up = {*self._runners}
+            for runner in given_up:
+                runner.cancel()
+        if given_up:
+            await asyncio.wait(given_up)
+
+    def _accept(self, requests: Sequence[Request]) -> list[_Asked[Request, Answer]]:
+        if self._is_closed:
+            raise Closed
+        loop = asyncio.get_running_loop()
+        accepted = [
+            _Asked(request, self._keys(request), self._weight(request), loop.create_future()) for request in requests
+        ]
+        weight = self._waiting_weight + sum(asked.weight for asked in accepted)
+        count = len(self._waiting) + len(accepted)
+        if self._waiting and (count > self._limits.waiting or weight > self._limits.waiting_weight):
+            raise QueueFull
+        self._waiting_weight = weight
+        is_free = False
+        for asked in accepted:
+            # Of what waits while a call is free, each needs a key that is in flight. What claims the same key goes
+            # after it; only what claims none of them is worth a look.
+            is_free = is_free or not any(self._claims[key] for key in asked.keys)
+            self._claims.update(asked.keys)
+            self._waiting[id(asked)] = asked
+        if is_free:
+            self._start_runner()
+        return accepted
+
+    def _withdraw(self, asked: _Asked[Request, Answer]) -> None:
+        if self._waiting.pop(id(asked), None) is not None:
+            self._waiting_weight -= asked.weight
+            self._release(asked.keys)
+            if asked.keys and self._waiting:
+                self._start_runner()  # for what waited behind it
+
+    def _start_runner(self) -> None:
+        # One at a time: what is asked for before it takes its first step goes with it.
+        if not self._is_starting and len(self._runners) < self._limits.calls:
+            self._is_starting = True
+            runner = asyncio.get_running_loop().create_task(self._run())
+            self._runners.add(runner)
+            runner.add_done_callback(self._end_runner)
+
+    def _end_runner(self, runner: asyncio.Task[None]) -> None:
+        self._runners.discard(runner)
+        if self._waiting:
+            # What came since the runner's last look; or its call was cancelled from inside.
+            self._start_runner()
+
+    async def _run(self) -> None:
+        self._is_starting = False
+        while batch := self._take():
+            try:
+                await self._settle(batch)
+            finally:
+                for asked in batch:
+                    _fail(asked, Interrupted())
+                    self._busy.difference_update(asked.keys)
+                    self._release(asked.keys)
+
+    def _take(self) -> list[_Asked[Request, Answer]]:
+        """What can go out together now, oldest first."""
+        batch: list[_Asked[Request, Answer]] = []
+        weight, blocked, leaves_some = 0, {*self._busy}, False
+        for asked in self._waiting.values():
+            if not blocked.isdisjoint(asked.keys):
+                blocked.update(asked.keys)
+                continue
+            weight += asked.weight
+            if len(batch) == self._limits.requests or (batch and weight > self._limits.weight):
+                leaves_some = True
+                break
+            batch.append(asked)
+        for asked in batch:
+            del self._waiting[id(asked)]
+            self._waiting_weight -= asked.weight
+            self._busy.update(asked.keys)
+        if leaves_some:
+            self._start_runner()
+        return batch
+
+    async def _settle(self, batch: list[_Asked[Request, Answer]]) -> None:
+        """Call; where that fails as a whole and may be one request's fault, call again in parts."""
+        repeats = self._limits.repeats
+        parts = deque([batch])
+        while parts:
+            # Who has gone away before its request is sent again does not need it.
+            part = [asked for asked in parts.popleft() if not asked.answer.done()]
+            error = await self._attempt(part) if part else None
+            if error is None:
+                continue
+            pieces = _pieces(part)
+            if len(part) > 1 and len(pieces) <= repeats and self._divisible(error):
+                repeats -= len(pieces)
+                parts.extendleft(reversed(pieces))
+                continue
+            for asked in part:
+                _fail(asked, error)
+
+    async def _attempt(self, part: list[_Asked[Request, Answer]]) -> Exception | None:
+        try:
+            answers = await self._call([asked.request for asked in part])
+            for asked, answer in zip(part, answers, strict=True):
+                if not asked.answer.done():
+                    asked.answer.set_result(answer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
+            return error
+        return None
+
+    def _release(self, keys: Iterable[Hashable]) -> None:
+        for key in keys:
+            self._claims[key] -= 1
+            if not self._claims[key]:
+                del self._claims[key]
+
+
+def _fail(asked: _Asked[Request, Answer], error: Exception) -> None:
+    if not asked.answer.done():
+        asked.answer.set_exception(error)
+        asked.answer.exception()  # that nobody waits for it any more is no news
+
+
+def _pieces(part: list[_Asked[Request, Answer]]) -> list[list[_Asked[Request, Answer]]]:
+    size = -(-len(part) // PARTS)
+    return [part[start : start + size] for start in range(0, len(part), size)]

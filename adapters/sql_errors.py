@@ -1,0 +1,21 @@
+"""What an SQLSTATE says of a call: that nothing was written, and whether it would fail again.
+
+The classes are those of Postgres' appendix "PostgreSQL Error Codes".
+"""
+
+from domain.ports import LedgerRefused, LedgerUnavailable
+
+_FAULTS = ("21", "22", "23", "54", "P0")
+"""The content is at fault: cardinality, data, constraints, sizes, and what functions raise."""
+_MISHAPS = ("40", "55", "57014")
+"""The moment is at fault: deadlocks, locks that others hold, statements that were cancelled."""
+
+
+def told(cause: str, sqlstate: str | None) -> LedgerUnavailable:
+    """An error of the database in the domain's words.
+
+    What is the server's or the schema's fault (connections, resources, privileges) says nothing of the call.
+    """
+    if sqlstate is not None and sqlstate.startswith(_FAULTS + _MISHAPS) and len(sqlstate) == 5:
+        return LedgerRefused(cause, is_final=sqlstate.startswith(_FAULTS))
+    return LedgerUnavailable(cause)

@@ -1,0 +1,243 @@
+"""Group commit on real ledgers: what is slow, broken, cut off or stopped harms nobody else, and loses nothing."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from adapters.gathering import Limits
+from adapters.group_commit import GroupCommit
+from adapters.postgres_rpc import PostgresRpc
+from adapters.sql_ledger import SqlLedger
+from adapters.supabase_rpc import SupabaseRpc
+from domain.accounts import UserId
+from domain.commits import Change, Committed, Duplicate, EventDecision, EventStatus, Rejected
+from domain.events import InboxEvent
+from domain.idempotency import IdempotencyKey
+from domain.ledger import EntryKind, Posting
+from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
+
+Story = Callable[[SqlLedger, Any], Awaitable[None]]
+LOCK = "select from public.users where id = $1 for update"
+
+
+def change(user_id: UserId, *, description: str = "50 credits") -> Change:
+    """A purchase's worth of credits, told by an event of its own."""
+    name = uuid.uuid4().hex
+    event = InboxEvent(id=f"evt_{name}", type="checkout.session.completed", body="{}", livemode=False)
+    posting = Posting(
+        user_id=user_id,
+        amount=50,
+        kind=EntryKind.PURCHASE,
+        idempotency_key=IdempotencyKey(name),
+        description=description,
+    )
+    return Change(event=EventDecision(event=event, status=EventStatus.APPLIED), postings=(posting,))
+
+
+async def sign_up(connection: Any) -> UserId:
+    return UserId(str(await connection.fetchval("insert into auth.users default values returning id")))
+
+
+async def balance(connection: Any, user_id: UserId) -> int:
+    found: int = await connection.fetchval("select credits_balance from public.users where id = $1", user_id)
+    return found
+
+
+async def waits_for_a_lock(connection: Any) -> int:
+    """The process of a call that waits for a lock, once one does."""
+    query = (
+        "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        " and query like '%ledger_commit%'"
+    )
+    for _ in range(5_000):
+        await connection.execute("select pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
+        found: int | None = await connection.fetchval(query)
+        if found is not None:
+            return found
+    raise AssertionError("no call waits for a lock")
+
+
+@pytest.fixture(params=["postgres", "supabase"])
+def on_ledger(request: pytest.FixtureRequest) -> Callable[[Story], None]:
+    """Runs a story with a ledger, and with a connection of the owner's beside it."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("database_url")
+        opened: Callable[[], PostgresRpc | SupabaseRpc] = lambda: PostgresRpc(url)  # noqa: E731 - made inside the loop
+    else:
+        supabase = request.getfixturevalue("supabase")
+        url = supabase.database_url
+        opened = lambda: SupabaseRpc(supabase.url, supabase.service_key)  # noqa: E731 - likewise
+
+    def run(story: Story) -> None:
+        async def opening() -> None:
+            async with contextlib.aclosing(opened()) as rpc, connected(url) as connection:
+                await story(SqlLedger(rpc), connection)
+
+        asyncio.run(opening())
+
+    return run
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[Story], None]) -> None:
+    """No database takes a NUL in a text: the call that carries it fails whole, and only that change is refused."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        user = await sign_up(connection)
+        group = GroupCommit(ledger, commits=Limits(calls=1, requests=100))
+        changes = [change(user) for _ in range(40)]
+        bad = change(user, description="\0")
+        with pytest.raises(LedgerRefused):
+            await ledger.commit([*changes, bad])
+        results = await asyncio.gather(*(group.commit([one]) for one in [*changes[:20], bad, *changes[20:]]))
+        kinds = [type(result) for (result,) in results]
+        assert [Committed] * 20 + [Rejected] + [Committed] * 20 == kinds
+        assert 40 * 50 == await balance(connection, user)
+        await group.aclose()
+
+    on_ledger(story)
+
+
+def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story], None]) -> None:
+    """While somebody holds an account's lock, others are written; then the account's are, in their order."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        locked, other = await sign_up(connection), await sign_up(connection)
+        group = GroupCommit(ledger)
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(LOCK, locked)
+        stuck = [change(locked) for _ in range(5)]
+        waiting = [asyncio.ensure_future(group.commit([one])) for one in stuck[:1]]
+        await waits_for_a_lock(connection)
+        waiting += [asyncio.ensure_future(group.commit([one])) for one in stuck[1:]]
+        results = await asyncio.gather(*(group.commit([change(other)]) for _ in range(30)))
+        assert {Committed} == {type(result) for (result,) in results}
+        assert not any(one.done() for one in waiting)
+        await transaction.rollback()
+        assert {Committed} == {type(result) for (result,) in await asyncio.gather(*waiting)}
+        keys = "select idempotency_key from public.credit_transactions where user_id = $1 order by version"
+        written = [row["idempotency_key"] for row in await connection.fetch(keys, locked)]
+        assert [one.postings[0].idempotency_key for one in stuck] == written
+        await group.aclose()
+
+    on_ledger(story)
+
+
+def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Callable[[Story], None]) -> None:
+    """What is in flight is written for all, also for the one who does not wait any more; what was not sent is not."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        user = await sign_up(connection)
+        group = GroupCommit(ledger)
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(LOCK, user)
+        calls = [asyncio.ensure_future(group.commit([change(user)])) for _ in range(10)]
+        await waits_for_a_lock(connection)
+        unsent = asyncio.ensure_future(group.commit([change(user)]))
+        await asyncio.wait([unsent], timeout=0)
+        calls[3].cancel()
+        unsent.cancel()
+        await transaction.rollback()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(results.pop(3), asyncio.CancelledError)
+        assert {Committed} == {type(result) for (result,) in results}  # type: ignore[misc]
+        await group.aclose()
+        assert 10 * 50 == await balance(connection, user)
+
+    on_ledger(story)
+
+
+def test_what_was_accepted_is_written_before_the_end(on_ledger: Callable[[Story], None]) -> None:
+    """Closing waits for what was accepted, and refuses what comes after."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        user = await sign_up(connection)
+        group = GroupCommit(ledger, commits=Limits(calls=1, requests=3))
+        calls = [asyncio.ensure_future(group.commit([change(user)])) for _ in range(10)]
+        await asyncio.wait(calls, timeout=0)
+        await group.aclose()
+        assert {Committed} == {type(result) for (result,) in await asyncio.gather(*calls)}
+        with pytest.raises(LedgerBusy):
+            await group.commit([change(user)])
+        assert 10 * 50 == await balance(connection, user)
+
+    on_ledger(story)
+
+
+def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_url: str) -> None:
+    """All that were in it are told that the outcome is unknown; told again, each counts once."""
+
+    async def story() -> None:
+        async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
+            user = await sign_up(connection)
+            group = GroupCommit(SqlLedger(rpc))
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute(LOCK, user)
+            changes = [change(user) for _ in range(10)]
+            calls = [asyncio.ensure_future(group.commit([one])) for one in changes]
+            await connection.execute("select pg_terminate_backend($1)", await waits_for_a_lock(connection))
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
+            await transaction.rollback()
+            again = await asyncio.gather(*(group.commit([one]) for one in changes))
+            assert {Committed} == {type(result) for (result,) in again}
+            assert 10 * 50 == await balance(connection, user)
+            await group.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_lost_answer_leaves_all_of_a_call_in_doubt(supabase: Any) -> None:
+    """The call was written and nobody heard of it: told again, every change is known to be written already."""
+
+    async def story() -> None:
+        async with (
+            contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc,
+            connected(supabase.database_url) as connection,
+        ):
+            user = await sign_up(connection)
+            group = GroupCommit(SqlLedger(rpc))
+            changes = [change(user) for _ in range(10)]
+            supabase.gateway.lose_answers(1)
+            calls = [group.commit([one]) for one in changes]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
+            again = await asyncio.gather(*(group.commit([one]) for one in changes))
+            assert {Duplicate} == {type(result) for (result,) in again}
+            assert 10 * 50 == await balance(connection, user)
+            await group.aclose()
+
+    asyncio.run(story())
+
+
+def test_readers_share_a_call(database_url: str) -> None:
+    """Each of many readers of one moment gets its own answer."""
+
+    async def story() -> None:
+        async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
+            users = [await sign_up(connection) for _ in range(20)]
+            group = GroupCommit(SqlLedger(rpc))
+            await group.commit([change(user) for user in users])
+            reads = (group.read(event_id=None, user_id=user, links=frozenset()) for user in users)
+            found = await asyncio.gather(*reads)
+            assert users == [snapshot.account.user_id for snapshot in found if snapshot.account]
+            assert {50} == {snapshot.account.balance for snapshot in found if snapshot.account}
+            await group.aclose()
+
+    asyncio.run(story())

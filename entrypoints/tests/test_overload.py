@@ -1,0 +1,116 @@
+"""More webhooks than the ledger keeps up with: 503 with `Retry-After` for what is too much, and nothing lost."""
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import attrs
+import httpx
+
+from adapters.gathering import Limits
+from adapters.group_commit import GroupCommit
+from adapters.postgres_rpc import PostgresRpc
+from adapters.sql_ledger import SqlLedger
+from entrypoints import composition
+from entrypoints.app import create_app
+from entrypoints.services import Services
+from entrypoints.settings import Settings
+from simulators.signatures import sign_webhook
+
+SECRET = "whsec_of_the_overload"
+ENVIRONMENT = {
+    "STRIPE_SECRET_KEY": "sk_test_of_the_overload",
+    "STRIPE_WEBHOOK_SECRET": SECRET,
+    "CREDENCE_WORKER": "false",
+}
+
+
+@contextlib.asynccontextmanager
+async def few_may_wait(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Services]:
+    """The services, but for a group commit that has one call in flight of one change, and lets two wait."""
+    storage = composition.Storage(
+        postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
+    )
+    async with (
+        composition.services(settings, storage) as services,
+        contextlib.aclosing(PostgresRpc(database_url)) as rpc,
+        contextlib.aclosing(GroupCommit(SqlLedger(rpc), commits=Limits(calls=1, requests=1, waiting=2))) as group,
+    ):
+        yield attrs.evolve(services, ledger=group, recorder=attrs.evolve(services.recorder, ledger=group))
+
+
+def delivery(event_id: str) -> tuple[bytes, dict[str, str]]:
+    """An event of no concern to us, which is kept all the same, as Stripe delivers it."""
+    created = int(datetime.now(UTC).timestamp())
+    event = {
+        "id": event_id,
+        "object": "event",
+        "type": "customer.created",
+        "api_version": "2026-10-28.dahlia",
+        "livemode": False,
+        "created": created,
+        "data": {"object": {"id": "cus_1", "object": "customer"}},
+    }
+    body = json.dumps(event).encode()
+    return body, {"Stripe-Signature": sign_webhook(body, SECRET, created), "Content-Type": "application/json"}
+
+
+async def until_a_call_waits(owner: Any) -> None:
+    """Until the ledger's own write waits for the lock."""
+    query = (
+        "select exists (select from pg_stat_activity where wait_event_type = 'Lock'"
+        " and datname = current_database() and query like '%ledger_commit%')"
+    )
+    for _ in range(5_000):
+        await owner.execute("select pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
+        if await owner.fetchval(query):
+            return
+    raise AssertionError("no call waits")
+
+
+def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str) -> None:
+    """While the ledger stalls, what finds no place in the queue is answered 503 at once; told again, it is kept."""
+
+    async def story() -> None:
+        settings = Settings.from_environment(ENVIRONMENT)
+        app = create_app(few_may_wait(settings, database_url, redis_url), settings)
+        owner = await asyncpg.connect(database_url)
+        events = [f"evt_{uuid.uuid4().hex}" for _ in range(8)]
+        async with (
+            app.lifespan(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as http,
+        ):
+
+            async def deliver(event_id: str) -> httpx.Response:
+                body, headers = delivery(event_id)
+                return await http.post("/webhooks/stripe", content=body, headers=headers)
+
+            async with owner.transaction():
+                await owner.execute("lock table public.webhook_events in exclusive mode")  # may be read, not written
+                told = [asyncio.ensure_future(deliver(events[0]))]
+                await until_a_call_waits(owner)
+                told += [asyncio.ensure_future(deliver(event_id)) for event_id in events[1:]]
+                refused = []
+                for answered in asyncio.as_completed(told):
+                    refused.append(await answered)
+                    if len(refused) == 5:
+                        break
+                assert 5 == sum(answer.done() for answer in told)
+            answers = await asyncio.gather(*told)
+            assert [200] * 3 + [503] * 5 == sorted(answer.status_code for answer in answers)
+            for answer in refused:
+                assert "2" == answer.headers["Retry-After"]
+                assert "application/problem+json" == answer.headers["Content-Type"]
+                assert "urn:credence:ledger-busy" == answer.json()["type"]
+            again = [await deliver(event_id) for event_id in events]
+            assert {200} == {answer.status_code for answer in again}
+        kept = await owner.fetch("select id from public.webhook_events")
+        assert sorted(events) == sorted(row["id"] for row in kept)
+        await owner.close()
+
+    asyncio.run(story())
