@@ -23,7 +23,7 @@ from rich.console import Console
 from simulators.fire_options import MAX_CUSTOMERS, MAX_SECONDS, Options, add_arguments, options_of
 from simulators.fire_progress import Watcher
 from simulators.fire_report import Report, dumped
-from simulators.firing import Pace, Tally
+from simulators.firing import PAUSES, Pace, Tally
 from simulators.killable_stack import KillableStack, killable
 from simulators.preflight import check_plans, check_secret, refuse_live_keys, safe_address
 from simulators.rehearsals import STRIKES, Course, Stage, clean_up, new_tag, rehearse, shots_of
@@ -132,6 +132,7 @@ async def _fire(aimed: _Aimed, progress: Console) -> Report | None:
                 concurrency=options.concurrency,
                 seed=options.seed,
                 patience=options.patience,
+                pauses=PAUSES[: options.attempts - 1],
                 stopping=stopping,
                 say=watcher.say,
                 watch=watcher.watch,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from simulators.firing import PAUSES
 from simulators.killable_stack import KILLABLE
 from simulators.seeds import seed_of
 from simulators.stories import STORIES, Story
@@ -17,6 +18,7 @@ MAX_CUSTOMERS = 500
 MAX_SECONDS = 3600
 MAX_CONCURRENCY = 64
 MAX_PATIENCE = 600
+MAX_ATTEMPTS = len(PAUSES) + 1
 
 EXAMPLES = """\
 examples:
@@ -46,6 +48,7 @@ class Options:
     customers: int
     rate: float
     concurrency: int
+    attempts: int
     duration: float
     patience: float
     kills: tuple[str, ...]
@@ -81,6 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=16,
         help=f"how many at once, {MAX_CONCURRENCY} at most (default: 16)",
+    )
+    what.add_argument(
+        "--attempts",
+        type=int,
+        default=MAX_ATTEMPTS,
+        help=f"how often a delivery is made until it is accepted, {MAX_ATTEMPTS} at most, within half a minute",
     )
     what.add_argument(
         "--duration",
@@ -121,7 +130,7 @@ def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Opt
     _expect(not (arguments.replay and kills), "--replay has its kills in the schedule: leave --kill out.")
     for name, most in (("rate", MAX_RATE), ("patience", MAX_PATIENCE)):
         _expect(0 < getattr(arguments, name) <= most, f"--{name} must be above 0, and {most} at most.")
-    for name, most in (("customers", MAX_CUSTOMERS), ("concurrency", MAX_CONCURRENCY)):
+    for name, most in (("customers", MAX_CUSTOMERS), ("concurrency", MAX_CONCURRENCY), ("attempts", MAX_ATTEMPTS)):
         _expect(1 <= getattr(arguments, name) <= most, f"--{name} must be between 1 and {most}.")
     _expect(0 <= arguments.duration <= MAX_SECONDS, f"--duration must be between 0 and {MAX_SECONDS} seconds.")
     try:
@@ -145,6 +154,7 @@ def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Opt
         customers=arguments.customers,
         rate=arguments.rate,
         concurrency=arguments.concurrency,
+        attempts=arguments.attempts,
         duration=arguments.duration,
         patience=arguments.patience,
         kills=kills,

@@ -1,7 +1,6 @@
 """What is seen while it fires: a bar in a terminal, plain lines elsewhere; always on standard error."""
 
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -62,6 +61,3 @@ class Watcher:
 def _told(tally: Tally) -> str:
     refused = sum(count for (is_good, _), count in tally.statuses.items() if not is_good)
     return f"{tally.requests} requests, {tally.repeated} repeated, {refused} forgeries"
-
-
-Say = Callable[[str], None]

@@ -100,6 +100,8 @@ class Gun:
     tally: Tally
     stopping: asyncio.Event
     watch: Callable[[], None] = lambda: None
+    pauses: Sequence[float] = PAUSES
+    """Seconds before each repetition; after the last one a delivery is given up."""
     strike: Strike | None = None
     """None where nothing but deliveries can be done to the target."""
 
@@ -146,7 +148,7 @@ class Gun:
             group.create_task(self._again(shot, places))
 
     async def _again(self, shot: Shot, places: asyncio.Semaphore) -> None:
-        for pause in PAUSES:
+        for pause in self.pauses:
             if await self._is_stopped_within(pause * self.chance.uniform(0.5, 1.0)):
                 break
             async with places:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from simulators.acts import Act, act_of_json
-from simulators.firing import Gun, Pace, Shot, Strike, Tally
+from simulators.firing import PAUSES, Gun, Pace, Shot, Strike, Tally
 from simulators.recasting import recast
 from simulators.schedules import Break, Crash, Deliver, Flush, Mend, Schedule, Step, User
 from simulators.seeds import fork
@@ -57,6 +57,7 @@ class Stage:
     concurrency: int
     seed: int
     patience: float
+    pauses: Sequence[float] = PAUSES
     stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
     say: Callable[[str], None] = _silent
     watch: Callable[[], None] = _silent
@@ -73,6 +74,7 @@ class Stage:
             tally=tally,
             stopping=self.stopping,
             watch=self.watch,
+            pauses=self.pauses,
             strike=self.strike,
         )
 

@@ -186,8 +186,6 @@ class Target:
     async def _ask(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> httpx.Response:
         try:
             answer = await self._api.request(method, path, headers=headers, **more)
-        except httpx.TooManyRedirects as error:  # pragma: no cover - redirects are not followed
-            raise NoAnswer(str(error)) from error
         except httpx.HTTPError as error:
             raise NoAnswer(
                 f"{self.url} can't be reached ({_named(error)}). Is it up, and is --target right?"
