@@ -288,6 +288,20 @@ def test_a_schedule_of_another_catalogue_is_told(stack: KillableStack, tmp_path:
     assert (2, True) == (done.returncode, "Replay it where the catalogue is the same" in done.stderr)
 
 
+def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp_path: Path) -> None:
+    """Where no subscription is for sale, all the others are told; one that is asked for by name is missed."""
+    plans = tmp_path / "plans.toml"
+    plans.write_text('[plans.solo]\nname = "Solo"\ncredits = 7\nprice = 333\ncurrency = "eur"\n')
+    url = deployment(
+        STRIPE_SECRET_KEY="sk_test_of_nobody", CREDENCE_PLANS=str(plans), STRIPE_API_BASE="http://127.0.0.1:9"
+    )
+    done = fire(url, *QUICKLY, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
+    assert "left out, for want of a plan: renewal, renewal refunded" in done.stderr
+    assert "renewal" not in told(done)["stories"]
+    named = fire(url, "--story", "renewal", secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
+    assert (2, True) == (named.returncode, "sells no plan for: renewal" in named.stderr)
+
+
 def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
     """For as long as it is told; each round has users of its own, and all are removed."""
     report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", "1"))

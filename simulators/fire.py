@@ -14,7 +14,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -32,8 +32,9 @@ from simulators.schedules import Deliver, Schedule, Step
 from simulators.seeds import shown
 from simulators.stack import StackFailed
 from simulators.stack_parts import PartFailed
+from simulators.stories import Story
 from simulators.target import NoAnswer, Target, TargetUnfit
-from simulators.volleys import volley
+from simulators.volleys import tellable, volley
 
 GOOD, BAD, CANT_RUN, INTERRUPTED = 0, 1, 2, 130
 
@@ -150,6 +151,11 @@ async def _rounds(aimed: _Aimed, stage: Stage, tally: Tally) -> Report | None:
         if problems:
             raise TargetUnfit("; ".join(problems))
         return None
+    stories = tellable(options.stories, plans)
+    if len(stories) < len(options.stories) and (options.names_stories or not stories):
+        raise TargetUnfit(f"{target.url} sells no plan for: {_names(set(options.stories) - set(stories))}.")
+    if len(stories) < len(options.stories):
+        stage.say(f"left out, for want of a plan: {_names(set(options.stories) - set(stories))}")
     await check_secret(stage.gun(Tally()))
     courses: list[Course] = []
     until = time.monotonic() + options.duration
@@ -160,7 +166,7 @@ async def _rounds(aimed: _Aimed, stage: Stage, tally: Tally) -> Report | None:
             check_plans(schedule, plans, url=target.url)
         else:
             seed = options.seed + len(courses)
-            schedule = volley(options.stories, plans, count=options.customers, seed=seed, kills=options.kills)
+            schedule = volley(stories, plans, count=options.customers, seed=seed, kills=options.kills)
         if options.save is not None:
             save(schedule, options.save)
         left_out += _left_out(schedule, has_stack=aimed.stack is not None)
@@ -171,12 +177,16 @@ async def _rounds(aimed: _Aimed, stage: Stage, tally: Tally) -> Report | None:
         target=target.url,
         seed=schedule.seed if options.replay else shown(options.seed),
         schedule=str(options.replay) if options.replay else None,
-        stories=() if options.replay else tuple(story.name for story in options.stories),
+        stories=() if options.replay else tuple(story.name for story in stories),
         tally=tally,
         courses=tuple(courses),
         interrupted=stage.stopping.is_set(),
         left_out=left_out,
     )
+
+
+def _names(stories: Iterable[Story]) -> str:
+    return ", ".join(sorted(story.name for story in stories))
 
 
 def _values_at_hand(arguments: argparse.Namespace) -> dict[str, str | None]:

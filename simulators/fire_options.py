@@ -44,6 +44,8 @@ class Options:
     operator_key: str = attrs.field(repr=False)
     service_key: str | None = attrs.field(repr=False)
     stories: tuple[Story, ...]
+    names_stories: bool
+    """Whether somebody asked for these and no others."""
     seed: int
     customers: int
     rate: float
@@ -150,6 +152,7 @@ def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Opt
         if arguments.target is not None
         else None,
         stories=_stories(arguments.story or ["all"]),
+        names_stories="all" not in (arguments.story or ["all"]),
         seed=seed,
         customers=arguments.customers,
         rate=arguments.rate,

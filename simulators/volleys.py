@@ -4,6 +4,7 @@ A seed, the stories, the number of customers and the plans decide it, to the byt
 out of order and between other customers' events; some answers are lost; and some deliveries are not Stripe's at all.
 """
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +12,7 @@ from simulators.acts import act_as_json
 from simulators.life import Plan, customers
 from simulators.schedules import GOOD_SIGNATURES, SIGNATURES, Break, Crash, Deliver, Mend, Schedule, Step, User
 from simulators.seeds import fork, shown
-from simulators.stories import Lived, Story, live
+from simulators.stories import Lived, Story, live, plan_for
 from simulators.stripe_objects import API_VERSION
 
 BEGINNING = 1_767_225_600
@@ -43,7 +44,7 @@ def volley(
         live(
             stories[(first + place) % len(stories)],
             customer,
-            plans,
+            _shuffled(plans, chance),
             seed=chance.getrandbits(64),
             now=BEGINNING,
             api_version=chance.choice(VERSIONS),
@@ -67,6 +68,16 @@ def volley(
     )
 
 
+def tellable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ...]:
+    """Those of the stories for which there is a plan."""
+    found = []
+    for story in stories:
+        with contextlib.suppress(LookupError):
+            plan_for(story, plans)
+            found.append(story)
+    return tuple(found)
+
+
 def _deliveries(lived: Sequence[Lived], chance: random.Random) -> Iterator[tuple[float, str, str, str]]:
     """Each with its place in time, its event, its signature, and what becomes of its answer."""
     bad = [signature for signature in SIGNATURES if signature not in GOOD_SIGNATURES]
@@ -79,6 +90,11 @@ def _deliveries(lived: Sequence[Lived], chance: random.Random) -> Iterator[tuple
                 yield begins + chance.gauss(place, DISORDER), event.id, signature, "lost" if lost else "heard"
             if chance.random() < FORGED_PART:
                 yield begins + chance.gauss(place, DISORDER), event.id, chance.choice(bad), "heard"
+
+
+def _shuffled(plans: Sequence[Plan], chance: random.Random) -> list[Plan]:
+    """The plans in another order: a story is told with the first that fits."""
+    return chance.sample(list(plans), len(plans))
 
 
 def _with_kills(deliveries: Sequence[Step], kills: Sequence[str]) -> tuple[Step, ...]:
