@@ -28,12 +28,24 @@ class StripeBilling:
         now = self._account.now()
         lines = [line(self._account.new_id("il_"), session["amount_total"], start=now, end=now, subscription=None)]
         bill = self._bill("manual", lines, session["currency"], metadata=dict(metadata))
+        self._tell_new(bill)
         return self._settle(bill, intent)
 
     def subscribe(
         self, session: Object, *, interval: str, metadata: Mapping[str, str], trial_days: int
     ) -> tuple[list[Object], Object, Object]:
-        """A subscription with its first invoice; returns the events, the subscription and the invoice."""
+        """A subscription with its first invoice, paid; returns the events, the subscription and the invoice."""
+        account = self._account
+        subscription = self.new_subscription(session, interval=interval, metadata=metadata, trial_days=trial_days)
+        told = [account.tell("customer.subscription.created", subscription)]
+        amount = 0 if trial_days else session["amount_total"]
+        made, bill = self._charge_period(subscription, "subscription_create", amount)
+        return [*told, *made], subscription, bill
+
+    def new_subscription(
+        self, session: Object, *, interval: str, metadata: Mapping[str, str], trial_days: int
+    ) -> Object:
+        """A subscription that nobody was told of, nor charged for."""
         account, now = self._account, self._account.now()
         subscription = {
             "id": account.new_id("sub_"),
@@ -55,10 +67,7 @@ class StripeBilling:
             "_extra_lines": [],
         }
         account.keep(subscription)
-        told = [account.tell("customer.subscription.created", subscription)]
-        amount = 0 if trial_days else session["amount_total"]
-        made, bill = self._charge_period(subscription, "subscription_create", amount)
-        return [*told, *made], subscription, bill
+        return subscription
 
     def advance(self, seconds: int) -> list[Object]:
         """Let time pass; every subscription whose period ends meanwhile renews, or ends."""
@@ -124,7 +133,7 @@ class StripeBilling:
         return found
 
     def _due(self, until: int) -> Object | None:
-        alive = [one for one in self._account.all_kept("subscription") if one["status"] != "canceled"]
+        alive = [one for one in self._account.all_kept("subscription") if one["status"] in ("active", "trialing")]
         due = [one for one in alive if one["_period"][1] <= until]
         return min(due, key=lambda one: int(one["_period"][1]), default=None)
 
@@ -141,6 +150,16 @@ class StripeBilling:
         return [self._account.tell("customer.subscription.deleted", found)]
 
     def _charge_period(self, found: Object, reason: str, amount: int | None) -> tuple[list[Object], Object]:
+        bill = self.bill_period(found, reason, amount)
+        self._tell_new(bill)
+        if bill["total"] <= 0:
+            return self._settle(bill, None), bill
+        # A subscription's payments carry no metadata of their own.
+        intent = self._account.new_intent(bill["total"], found["currency"], metadata={})
+        return self._settle(bill, intent), bill
+
+    def bill_period(self, found: Object, reason: str, amount: int | None, **told: object) -> Object:
+        """The invoice of a period, and of what is still to be prorated; paid, unless it is told otherwise."""
         lines, found["_extra_lines"] = found["_extra_lines"], []
         if amount is not None:
             lines = [*lines, self._line(found, amount)]
@@ -151,13 +170,10 @@ class StripeBilling:
             customer=found["customer"],
             _subscription=found["id"],
             _subscription_metadata=dict(found["metadata"]),
+            **told,
         )
         found["latest_invoice"] = bill["id"]
-        if bill["total"] <= 0:
-            return self._settle(bill, None), bill
-        # A subscription's payments carry no metadata of their own.
-        intent = self._account.new_intent(bill["total"], found["currency"], metadata={})
-        return self._settle(bill, intent), bill
+        return bill
 
     def _bill(self, reason: str, lines: list[Object], currency: str, **told: object) -> Object:
         bill = invoice(
@@ -169,10 +185,12 @@ class StripeBilling:
             **told,
         )
         self._account.keep(bill)
+        return bill
+
+    def _tell_new(self, bill: Object) -> None:
         fresh = {"amount_paid": 0, "amount_remaining": bill["amount_due"]}
         self._account.step("invoice.created", bill, status="draft", number=None, **fresh)
         self._account.step("invoice.finalized", bill, status="open", **fresh)
-        return bill
 
     def _settle(self, bill: Object, intent: Object | None) -> list[Object]:
         account = self._account

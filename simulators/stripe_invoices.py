@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.stripe_account import StripeAccount
-from simulators.stripe_edits import edit, remove
+from simulators.stripe_edits import edit, remove, tell_change
 from simulators.stripe_objects import Object
 from simulators.stripe_parameters import count, currency, metadata, refuse_unknown, require, text
 from simulators.stripe_payment_intents import confirm, new_intent
@@ -58,7 +58,7 @@ def change(  # noqa: PLR0911 - one for each route
             return _finalize(account, bill)
         case "POST", ["invoices", wanted, "pay"]:
             refuse_unknown(parameters, ("payment_method",))
-            return _pay(account, account.kept("invoice", wanted), text(parameters, "payment_method"))
+            return pay(account, account.kept("invoice", wanted), text(parameters, "payment_method"))
         case "POST", ["invoices", wanted, "void" | "mark_uncollectible" as verb]:
             bill = account.kept("invoice", wanted)
             status, among, told_as = _ENDS[verb]
@@ -167,7 +167,11 @@ def _finalize(account: StripeAccount, bill: Object) -> Object:
     return bill
 
 
-def _pay(account: StripeAccount, bill: Object, wanted: str | None) -> Object:
+def pay(account: StripeAccount, bill: Object, wanted: str | None = None) -> Object:
+    """Pay an invoice by the method that is named, or the customer's own; a draft is finalized.
+
+    :raises Refusal: if it is over, there is no method, or the bank declines.
+    """
     _refuse_unless(bill, "paid", "draft", "open", "uncollectible")
     if bill["status"] == "draft":
         _finalize(account, bill)
@@ -200,7 +204,15 @@ def _pay(account: StripeAccount, bill: Object, wanted: str | None) -> Object:
     if intent["status"] == "succeeded":
         bill |= {"status": "paid", "amount_paid": bill["amount_due"], "amount_remaining": 0}
         account.billing.tell_paid(bill, intent)
+        _activate(account, bill["_subscription"])
     return bill
+
+
+def _activate(account: StripeAccount, subscription_id: str | None) -> None:
+    if subscription_id is not None:
+        subscription = account.kept("subscription", subscription_id)
+        if subscription["status"] == "incomplete":
+            tell_change(account, subscription, {"status": "active"}, told_as="customer.subscription.updated")
 
 
 def _refuse_unless(bill: Object, verb: str, *statuses: str) -> None:

@@ -19,7 +19,7 @@ from simulators.stripe_parameters import (
 )
 from simulators.stripe_payment_methods import Outcome, found_method, outcome_of
 from simulators.stripe_refusals import declined, invalid
-from simulators.stripe_shapes import charge
+from simulators.stripe_shapes import balance, charge
 
 _CONFIRMATION = ("mandate_data", "off_session", "payment_method", "payment_method_options", "return_url")
 _PARAMETERS = (
@@ -118,6 +118,8 @@ def confirm(account: StripeAccount, intent: Object) -> Object:
 def follow_up(account: StripeAccount, intent: Object, outcome: Outcome) -> None:
     """Let happen to a payment what its test card says of the time after."""
     account.kept("charge", intent["latest_charge"])["_refund_becomes"] = outcome.refund
+    if outcome.is_available:
+        account.tell("balance.available", balance())
     if outcome.dispute is not None:
         account.reversals.dispute(intent["id"], inquiry=outcome.is_inquiry, reason=outcome.dispute)
 

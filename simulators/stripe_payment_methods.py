@@ -27,13 +27,16 @@ class Outcome:
     is_inquiry: bool = False
     refund: str = "succeeded"
     """What becomes of a refund."""
+    is_available: bool = False
+    """Whether the money is on the balance at once."""
 
 
 PAID = Outcome()
-_BRANDS = {"visa": "4242", "mastercard": "4444", "amex": "8431", "discover": "9424", "bypassPending": "0077"}
+_BRANDS = {"visa": "4242", "mastercard": "4444", "amex": "8431", "discover": "9424"}
 # Of docs.stripe.com/testing: the name, the number's last four digits, and what comes of it.
 _CARDS: Mapping[str, tuple[str, Outcome]] = {
     **{name: (digits, PAID) for name, digits in _BRANDS.items()},
+    "bypassPending": ("0077", Outcome(is_available=True)),
     "chargeDeclined": ("0002", Outcome(decline="card_declined")),
     "chargeDeclinedInsufficientFunds": ("9995", Outcome(decline="insufficient_funds")),
     "chargeDeclinedLostCard": ("9987", Outcome(decline="lost_card")),

@@ -8,7 +8,7 @@ from simulators.stripe_lists import page
 from simulators.stripe_objects import Object
 from simulators.stripe_payment_pages import shown_page
 from simulators.stripe_refusals import invalid, missing
-from simulators.stripe_shapes import listed
+from simulators.stripe_shapes import balance, listed
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
@@ -57,7 +57,7 @@ class StripeReading:
             case ["account"]:
                 return {"id": "acct_simulated", "object": "account", "livemode": False}
             case ["balance"]:
-                return {"object": "balance", "available": [], "livemode": False, "pending": []}
+                return balance()
             case ["webhook_endpoints"]:
                 return page(self._account.endpoints, "/v1/webhook_endpoints", parameters)
             case ["invoice_payments"]:

@@ -37,6 +37,11 @@ def listed(data: list[Object], url: str, *, has_more: bool = False) -> Object:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
+def balance() -> Object:
+    """The account's balance, whose amounts are not simulated."""
+    return {"object": "balance", "available": [], "livemode": False, "pending": []}
+
+
 def charge(charge_id: str, intent: Object, *, created: int, invoice: str | None) -> Object:
     """The charge of a payment that succeeded."""
     return {

@@ -5,12 +5,15 @@ from typing import Any
 
 from simulators.stripe_account import StripeAccount
 from simulators.stripe_edits import edit
+from simulators.stripe_invoices import pay
 from simulators.stripe_objects import Object
 from simulators.stripe_parameters import count, mapping, metadata, refuse_unknown, require, text
-from simulators.stripe_payment_methods import found_method, outcome_of
-from simulators.stripe_refusals import declined, invalid
+from simulators.stripe_payment_methods import found_method
+from simulators.stripe_refusals import Refusal, invalid
 
 _PARAMETERS = ("customer", "default_payment_method", "items", "metadata", "trial_period_days")
+TRIAL_WARNING_DAYS = 3
+"""Days before a trial's end at which it is told; at once, where the trial is shorter."""
 
 
 def change(account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
@@ -46,29 +49,51 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     if price is None:
         raise invalid("Missing required param: items.", "items", code="parameter_missing")
     trial_days = count(parameters.get("trial_period_days", "0"), "trial_period_days")
-    if amount and not trial_days:
-        _check_method(account, customer, text(parameters, "default_payment_method"))
     told = {
         "amount_subtotal": amount,
         "amount_total": amount,
         "currency": price["currency"],
         "customer": customer["id"],
     }
-    _, subscription, _ = account.billing.subscribe(
-        told,
-        interval=price["recurring"]["interval"],
-        metadata=metadata(parameters),
-        trial_days=trial_days,
-    )
+    about: Object = {
+        "interval": price["recurring"]["interval"],
+        "metadata": metadata(parameters),
+        "trial_days": trial_days,
+    }
+    if amount and not trial_days:
+        return _charged(account, told, about, _method_of(account, customer, text(parameters, "default_payment_method")))
+    _, subscription, _ = account.billing.subscribe(told, **about)
+    if 0 < trial_days <= TRIAL_WARNING_DAYS:
+        account.tell("customer.subscription.trial_will_end", subscription)
     return subscription
 
 
-def _check_method(account: StripeAccount, customer: Object, wanted: str | None) -> None:
+def _charged(account: StripeAccount, told: Object, about: Object, method_id: str) -> Object:
+    """A subscription whose first invoice is paid by a method; where the bank declines, it stands incomplete."""
+    subscription = account.billing.new_subscription(told, **about)
+    due = told["amount_total"]
+    bill = account.billing.bill_period(
+        subscription,
+        "subscription_create",
+        due,
+        amount_paid=0,
+        amount_remaining=due,
+        attempt_count=0,
+        number=None,
+        status="draft",
+    )
+    account.tell("invoice.created", bill)
+    try:
+        pay(account, bill, method_id)
+    except Refusal:
+        subscription["status"] = "incomplete"
+    account.tell("customer.subscription.created", subscription)
+    return subscription
+
+
+def _method_of(account: StripeAccount, customer: Object, wanted: str | None) -> str:
     method_id = wanted or customer["invoice_settings"]["default_payment_method"]
     if method_id is None:
         message = "This customer has no attached payment source or default payment method."
         raise invalid(message, "customer", code="resource_missing")
-    outcome = outcome_of(found_method(account, method_id))
-    # As with `payment_behavior=error_if_incomplete`: incomplete subscriptions are not simulated.
-    if outcome.decline is not None or outcome.needs_action:
-        raise declined(outcome.decline or "authentication_required")
+    return str(found_method(account, method_id)["id"])

@@ -18,13 +18,13 @@ SUBSCRIBED = [
     "payment_method.attached",
     "customer.created",
     *SALE,
-    "customer.subscription.created",
     "invoice.created",
     "invoice.finalized",
     *PAID,
     "invoice_payment.paid",
     "invoice.paid",
     "invoice.payment_succeeded",
+    "customer.subscription.created",
 ]
 REFUNDED = [*PAID, "refund.created", "charge.refunded", "charge.refund.updated"]
 
@@ -100,6 +100,43 @@ def test_a_trigger_makes_every_event_on_its_way(
     """In the order in which things happen, and the event that was asked for among them."""
     triggered(cli, event)
     assert expected == kinds(stand_in)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "balance.available",
+        "customer.created",
+        "customer.subscription.trial_will_end",
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.payment_succeeded",
+        "invoice.updated",
+        "invoiceitem.created",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.created",
+        "payment_intent.payment_failed",
+        "payment_intent.processing",
+        "payment_method.attached",
+        "price.created",
+        "product.created",
+        "product.updated",
+    ],
+)
+def test_other_triggers_make_their_event(stand_in: StripeStandIn, cli: StripeCli, event: str) -> None:
+    """Last, or with others after it."""
+    triggered(cli, event)
+    assert event in kinds(stand_in)
+
+
+@pytest.mark.parametrize(("event", "expected"), [("succeeded", "invoice.paid"), ("failed", "invoice.payment_failed")])
+def test_a_subscription_is_paid_or_not(stand_in: StripeStandIn, cli: StripeCli, event: str, expected: str) -> None:
+    """The CLI's own names for the first payment of a subscription."""
+    triggered(cli, f"subscription.payment_{event}")
+    assert expected in kinds(stand_in)
+    assert ("active" if event == "succeeded" else "incomplete") == last(stand_in, "customer.subscription.created")[
+        "status"
+    ]
 
 
 @pytest.mark.parametrize("event", ["checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed"])

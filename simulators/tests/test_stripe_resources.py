@@ -169,14 +169,29 @@ def test_a_subscription_needs_a_price_and_a_way_to_pay(stand_in: StripeStandIn, 
             v1.subscriptions.create({"customer": customer.id, "items": [{"price": wrong.id}]})
     told = {"customer": customer.id, "items": [{"price": monthly.id, "quantity": 2}], "metadata": {"plan": "monthly"}}
     assert "trialing" == v1.subscriptions.create({**told, "trial_period_days": 7}).status
-    with pytest.raises(stripe.CardError):
-        v1.subscriptions.create({**told, "default_payment_method": "pm_card_chargeCustomerFail"})
     method = v1.payment_methods.attach("pm_card_mastercard", {"customer": customer.id})
     v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method.id}})
     made = v1.subscriptions.create(told)
     bill = v1.invoices.retrieve(made.latest_invoice)
     assert ("active", 1800, "subscription_create") == (made.status, bill.total, bill.billing_reason)
     assert {"plan": "monthly"} == bill.parent.subscription_details.metadata.to_dict()
+
+
+def test_a_subscription_that_the_bank_declines_is_incomplete(stand_in: StripeStandIn, v1: Any) -> None:
+    """It begins when its invoice is paid after all, and renews only then."""
+    price = {"product_data": {"name": "100 credits"}, "unit_amount": 900, "currency": "usd"}
+    monthly = v1.prices.create({**price, "recurring": {"interval": "month"}})
+    customer = v1.customers.create({})
+    method = v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
+    told = {"customer": customer.id, "items": [{"price": monthly.id}], "default_payment_method": method.id}
+    made = v1.subscriptions.create(told)
+    assert ("incomplete", "open") == (made.status, v1.invoices.retrieve(made.latest_invoice).status)
+    assert ["invoice.payment_failed", "customer.subscription.created"] == kinds(stand_in)[-2:]
+    assert [] == stand_in.account.billing.advance(40 * 24 * 3600)
+    v1.invoices.pay(made.latest_invoice, {"payment_method": "pm_card_visa"})
+    assert "active" == v1.subscriptions.retrieve(made.id).status
+    assert {"status": "incomplete"} == stand_in.events[-1]["data"]["previous_attributes"]
+    assert "invoice.paid" in [event["type"] for event in stand_in.account.billing.advance(0)]
 
 
 def test_a_change_tells_what_was_before(stand_in: StripeStandIn, v1: Any) -> None:
