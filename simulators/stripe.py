@@ -208,6 +208,11 @@ class StripeStandIn:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `python -m simulators stripe` takes."""
+    parser.epilog = (
+        "Driven by the Stripe CLI: stripe --api-base http://127.0.0.1:12111 --api-key sk_test_simulated_account"
+        " trigger checkout.session.completed. Events reach a service by --webhook-url, or by: stripe --api-base …"
+        " listen --all-snapshot --forward-to 127.0.0.1:8000/webhooks/stripe. Both sign with the same secret."
+    )
     parser.add_argument("--port", type=int, default=12111, help="port to listen on (default: 12111)")
     parser.add_argument("--webhook-url", help="where events are delivered (default: nowhere)")
     parser.add_argument("--webhook-secret", default="whsec_simulated", help="secret that deliveries are signed with")
@@ -231,7 +236,8 @@ def run(arguments: argparse.Namespace) -> int:
             tells_steps=True,
         ) as stand_in:
             print(f"Stripe stand-in on {stand_in.url} (STRIPE_API_BASE); Ctrl-C ends it.", flush=True)
-            print(f"Events go to {arguments.webhook_url or 'nobody: no --webhook-url is given'}.", flush=True)
+            whither = arguments.webhook_url or "nobody but stripe listen: no --webhook-url is given"
+            print(f"Events go to {whither}.", flush=True)
             signal.sigwait(ends)
     except (OSError, OverflowError) as problem:
         print(f"Can't listen on port {arguments.port}: {problem}", file=sys.stderr)
