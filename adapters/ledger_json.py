@@ -135,7 +135,14 @@ def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:
 
 def message_from_json(row: Json) -> Message:
     """One message of `outbox_claim`."""
-    return Message(id=row["id"], topic=row["topic"], payload=row["payload"], attempts=row["attempts"])
+    return Message(
+        id=row["id"],
+        key=row["key"],
+        topic=row["topic"],
+        payload=row["payload"],
+        attempts=row["attempts"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )
 
 
 def settled_to_json(settled: Settled) -> dict[str, object]:

@@ -22,7 +22,6 @@ from domain.commits import (
     Holdings,
     Inconsistency,
     KeptRequest,
-    OutboxMessage,
     PurchaseRevision,
     RecordedPurchase,
     RecordedSubscription,
@@ -32,12 +31,11 @@ from domain.commits import (
 from domain.explanations import AccountRecord, PurchaseRecord
 from domain.holds import Hold, HoldId
 from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting, post
+from domain.notices import low_balance_due
 from domain.ports import Clock
 from domain.purchases import Link, PurchaseId
 from domain.subscriptions import SubscriptionId
 from domain.wallets import Wallet
-
-LOW_BALANCE = "low_balance"
 
 
 class MemoryLedger:
@@ -288,7 +286,8 @@ class MemoryLedger:
         if change.request is not None:
             self._requests[change.request.key] = change.request
         self.outbox.put(change.outbox)
-        self.outbox.put(self._warnings(before, change.notify_below))
+        warnings = (low_balance_due(was, self._accounts[user], change.notify_below) for user, was in before.items())
+        self.outbox.put(warning for warning in warnings if warning is not None)
         if change.event is not None:
             self.inbox.keep(change.event, touched, change.revision.id if change.revision else None)
         return Committed(accounts=self._now(touched))
@@ -329,23 +328,6 @@ class MemoryLedger:
         account = self._accounts[hold.user_id]
         held = account.held + self.grants.keep(hold)
         self._accounts[hold.user_id] = attrs.evolve(account, held=held, revision=account.revision + 1)
-
-    def _warnings(self, before: dict[UserId, Account], notify_below: int | None) -> list[OutboxMessage]:
-        warnings = []
-        for user, was in before.items():
-            account = self._accounts[user]
-            threshold = account.notify_below if account.notify_below is not None else notify_below
-            if threshold is not None and account.available < threshold <= was.available:
-                told = {
-                    "user_id": user,
-                    "balance": str(account.balance),
-                    "held": str(account.held),
-                    "available": str(account.available),
-                    "threshold": str(threshold),
-                }
-                key = f"{LOW_BALANCE}:{user}:{account.revision}"
-                warnings.append(OutboxMessage(topic=LOW_BALANCE, key=key, payload=told))
-        return warnings
 
     def _wallet(self, user_id: UserId) -> Wallet:
         return Wallet(

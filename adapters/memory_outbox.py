@@ -12,6 +12,7 @@ from domain.ports import Clock
 @attrs.define
 class _Stored:
     message: OutboxMessage
+    created_at: datetime
     due_at: float
     attempts: int = 0
     delivered: bool = False
@@ -29,8 +30,8 @@ class MemoryOutbox:
     def put(self, messages: Iterable[OutboxMessage]) -> None:
         """Queue messages, each key once."""
         queued = {stored.message.key for stored in self._messages}
-        now = self._clock.now().timestamp()
-        self._messages += [_Stored(message, now) for message in messages if message.key not in queued]
+        now = self._clock.now()
+        self._messages += [_Stored(message, now, now.timestamp()) for message in messages if message.key not in queued]
 
     def count(self, *, failed: bool) -> int:
         """How many messages were given up, or are still to be delivered."""
@@ -55,7 +56,16 @@ class MemoryOutbox:
             stored.attempts += 1
             stored.due_at = now + lease_seconds
             message = stored.message
-            claimed.append(Message(id=key, topic=message.topic, payload=message.payload, attempts=stored.attempts))
+            claimed.append(
+                Message(
+                    id=key,
+                    key=message.key,
+                    topic=message.topic,
+                    payload=message.payload,
+                    attempts=stored.attempts,
+                    created_at=stored.created_at,
+                )
+            )
         return tuple(claimed)
 
     async def settle(self, settled: Sequence[Settled]) -> None:

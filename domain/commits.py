@@ -212,9 +212,11 @@ class Message:
     """An outbox message under a claim."""
 
     id: int
+    key: str
     topic: str
     payload: Mapping[str, str]
     attempts: int
+    created_at: datetime
 
 
 @attrs.frozen(kw_only=True)

@@ -25,6 +25,7 @@ from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
 from domain.explanations import AccountRecord
 from domain.holds import HoldId
 from domain.ledger import LedgerEntry
+from domain.notices import Notice, Undelivered
 from domain.plans import Plan
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
@@ -371,6 +372,14 @@ class Invoices(Protocol):
 
     async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
         """Send it by email; the same key sends it once."""
+        ...
+
+
+class Notifications(Protocol):
+    """The way to the operator's own system. It raises nothing: what is not taken is told again later."""
+
+    async def send(self, notices: Sequence[Notice]) -> tuple[Undelivered | None, ...]:
+        """Tell all of them, within a bounded time; for each, in their order, None where it was taken."""
         ...
 
 

@@ -17,6 +17,7 @@ from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.redis_session_markers import RedisSessionMarkers
 from adapters.sql_ledger import SqlLedger
 from adapters.sql_synthetic_users import SqlSyntheticUsers
+from adapters.standard_webhooks_notifications import StandardWebhooksNotifications
 from adapters.stripe_checkout import StripeCheckouts
 from adapters.stripe_client import StripeConnection
 from adapters.stripe_deployment import StripeDeployment
@@ -105,6 +106,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
         contextlib.aclosing(connect(storage.redis_url)) as redis,
         contextlib.aclosing(stripe),
         contextlib.aclosing(hasty_stripe),
+        _notifications(settings, clock) as notifications,
     ):
         sql_ledger = SqlLedger(rpc)
         cache = RedisQuotaCache(redis)
@@ -119,6 +121,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             payments=StripeLookup(hasty_stripe),
             catalogue=catalogue,
             livemode=settings.livemode,
+            notify_below=settings.low_balance,
         )
         yield Services(
             authenticator=Authenticator.from_settings(settings),
@@ -133,7 +136,13 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 recorder=recorder,
             ),
             reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),
-            worker=OutboxWorker(outbox=sql_ledger, accounts=sql_ledger, cache=cache, invoices=StripeInvoices(stripe)),
+            worker=OutboxWorker(
+                outbox=sql_ledger,
+                accounts=sql_ledger,
+                cache=cache,
+                invoices=StripeInvoices(stripe),
+                notifications=notifications,
+            ),
             inbox_desk=InboxDesk(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
             reconciler=Reconciler(history=history, inbox=sql_ledger, recorder=recorder),
             auditor=auditor,
@@ -171,6 +180,16 @@ async def migrate(database_url: str) -> tuple[str, ...]:
         return await migrations.apply(connection)
     finally:
         await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def _notifications(settings: Settings, clock: SystemClock) -> AsyncIterator[StandardWebhooksNotifications | None]:
+    if settings.notify_url is None:
+        yield None
+        return
+    sender = StandardWebhooksNotifications(settings.notify_url, settings.notify_secrets, clock)
+    async with contextlib.aclosing(sender):
+        yield sender
 
 
 def _redis_url(settings: Settings) -> str | None:

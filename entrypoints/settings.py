@@ -100,6 +100,24 @@ class Settings:
         told="Run the worker inside `credence serve`; false where `credence worker` runs beside it.",
         default="true",
     )
+    low_balance: int | None = _setting(
+        "CREDENCE_LOW_BALANCE",
+        told="The available credits below which an account's balance is low, where it has no threshold of its own; "
+        "needs CREDENCE_NOTIFY_URL.",
+        default="none",
+    )
+    notify_url: str | None = _setting(
+        "CREDENCE_NOTIFY_URL",
+        told="Where notices of low balances are posted: an https address, or http on the loopback.",
+        secret=True,
+    )
+    notify_secrets: tuple[str, ...] = _setting(
+        "CREDENCE_NOTIFY_SECRET",
+        told="What notices are signed with, by the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in "
+        "base64; several, separated by blanks or commas, while it is rotated.",
+        default="required with CREDENCE_NOTIFY_URL",
+        secret=True,
+    )
     reconcile_minutes: int = _setting(
         "CREDENCE_RECONCILE_MINUTES",
         told="Minutes between the worker's reconciliations of the last three days; 0: never.",
@@ -142,6 +160,9 @@ class Settings:
             gateway_secret=read.text("CREDENCE_GATEWAY_SECRET"),
             trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
             worker=read.flag("CREDENCE_WORKER", True),
+            low_balance=read.count("CREDENCE_LOW_BALANCE"),
+            notify_url=read.text("CREDENCE_NOTIFY_URL"),
+            notify_secrets=read.words("CREDENCE_NOTIFY_SECRET"),
             reconcile_minutes=read.minutes("CREDENCE_RECONCILE_MINUTES", 60),
         )
         problems = (*read.problems, *unknown_names(environ, names), *problems_of(settings))

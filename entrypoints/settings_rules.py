@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from domain.plans import MAX_CREDITS
+
 if TYPE_CHECKING:
     from entrypoints.settings import Settings
 
 MIN_SECRET = 20
 MIN_JWT_SECRET = 32
+MIN_SIGNING_BYTES, MAX_SIGNING_BYTES = 24, 64
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _MAX_PORT = 65535
 _WEEK_MINUTES = 7 * 24 * 60
@@ -68,6 +71,18 @@ class Reader:
         self.problems.append(f"{name} must be a number between 1 and {_MAX_PORT}")
         return default
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """The values between blanks or commas."""
+        return tuple((self.text(name) or "").replace(",", " ").split())
+
+    def count(self, name: str) -> int | None:
+        """A number of credits, None if it is not set."""
+        value = self.text(name)
+        if value is None or (value.isascii() and value.isdecimal() and int(value[:19]) <= MAX_CREDITS):
+            return None if value is None else int(value)
+        self.problems.append(f"{name} must be a number of credits between 0 and {MAX_CREDITS}")
+        return None
+
     def minutes(self, name: str, default: int) -> int:
         """A number of minutes, a week's at most."""
         value = self.text(name) or str(default)
@@ -97,6 +112,7 @@ def problems_of(settings: "Settings") -> Iterator[str]:
     yield from _stripe(settings)
     yield from _supabase(settings)
     yield from _own(settings)
+    yield from _notices(settings)
     if settings.livemode:
         yield from _live(settings)
 
@@ -150,6 +166,41 @@ def _own(settings: "Settings") -> Iterator[str]:
             yield "CREDENCE_TRUST_USER_HEADERS is for the embedded storage; set CREDENCE_GATEWAY_SECRET instead"
         elif settings.host not in LOOPBACK:
             yield "CREDENCE_TRUST_USER_HEADERS needs CREDENCE_HOST to be a loopback address"
+
+
+def _notices(settings: "Settings") -> Iterator[str]:
+    if settings.notify_url and not settings.notify_secrets:
+        yield "CREDENCE_NOTIFY_SECRET is missing; CREDENCE_NOTIFY_URL needs it, so that its receiver can trust notices"
+    if settings.notify_secrets and not settings.notify_url:
+        yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_NOTIFY_SECRET is for nothing else"
+    if settings.low_balance is not None and not settings.notify_url:
+        yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_LOW_BALANCE needs it, for somebody must be told"
+    if settings.notify_url and not _can_be_notified(settings.notify_url):
+        yield "CREDENCE_NOTIFY_URL must be an address that starts with https://; http:// is for the loopback alone"
+    if not all(map(_signs, settings.notify_secrets)):
+        yield (
+            f"CREDENCE_NOTIFY_SECRET must hold secrets of whsec_ and {MIN_SIGNING_BYTES} to {MAX_SIGNING_BYTES} bytes "
+            "in base64; `openssl rand -base64 32` makes some"
+        )
+
+
+def _can_be_notified(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and (
+            (parts.scheme == "https" and bool(parts.hostname))
+            or (parts.scheme == "http" and (parts.hostname or "") in LOOPBACK)
+        )
+    except ValueError:
+        return False
+
+
+def _signs(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return False
+    return secret.startswith("whsec_") and MIN_SIGNING_BYTES <= len(key) <= MAX_SIGNING_BYTES
 
 
 def _live(settings: "Settings") -> Iterator[str]:

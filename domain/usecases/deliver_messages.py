@@ -1,13 +1,17 @@
 """Deliver the outbox: what must follow a commit, at least once, with backoff and an end."""
 
+from collections.abc import Sequence
+
 import attrs
 
 from domain.accounts import UserId
 from domain.commits import Message, Settled
+from domain.notices import LOW_BALANCE, Undelivered, low_balance_notice
 from domain.ports import (
     Accounts,
     CacheUnavailable,
     Invoices,
+    Notifications,
     Outbox,
     PaymentsRefused,
     PaymentsUnavailable,
@@ -17,9 +21,12 @@ from domain.recording import REFRESH_CACHE, SEND_INVOICE
 
 BATCH = 100
 LEASE_SECONDS = 60
-MAX_BACKOFF_SECONDS = 300
-MAX_ATTEMPTS = {REFRESH_CACHE: 1000, SEND_INVOICE: 100}
-"""At five minutes each that is three days without a cache, and eight hours without Stripe."""
+MAX_BACKOFF_SECONDS = {REFRESH_CACHE: 300, SEND_INVOICE: 300, LOW_BALANCE: 6 * 3600}
+MAX_ATTEMPTS = {REFRESH_CACHE: 1000, SEND_INVOICE: 100, LOW_BALANCE: 26}
+"""That is three days without a cache, eight hours without Stripe, and three days without the operator's system."""
+
+MAX_PAUSE_SECONDS = 24 * 3600
+"""The longest that a receiver may ask not to be told again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +37,8 @@ class OutboxWorker:
     accounts: Accounts
     cache: QuotaCache
     invoices: Invoices
+    notifications: Notifications | None = None
+    """None where the operator has no system to be told: then there is nothing to do."""
 
     async def run_once(self) -> int:
         """Deliver what is due, at most :data:`BATCH` messages; returns how many were claimed.
@@ -37,9 +46,13 @@ class OutboxWorker:
         :raises LedgerUnavailable: if the outbox or an account could not be read; claims lapse by themselves.
         """
         messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
-        settled = [await self._deliver(message) for message in messages]
+        notices = [message for message in messages if message.topic == LOW_BALANCE]
+        settled = [await self._deliver(message) for message in messages if message.topic != LOW_BALANCE]
         if settled:
             await self.outbox.settle(settled)
+        # Last and apart: whoever is slow to take a notice must not keep the cache waiting.
+        if notices:
+            await self.outbox.settle(await self._notify(notices))
         return len(messages)
 
     async def _deliver(self, message: Message) -> Settled:
@@ -59,6 +72,12 @@ class OutboxWorker:
             return _later(message, f"payments unavailable: {unavailable.cause}")
         return Settled(id=message.id)
 
+    async def _notify(self, messages: Sequence[Message]) -> list[Settled]:
+        if self.notifications is None:
+            return [Settled(id=message.id) for message in messages]
+        outcomes = await self.notifications.send([low_balance_notice(message) for message in messages])
+        return [_told(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
+
     async def _refresh(self, user_id: UserId) -> None:
         account = await self.accounts.account(user_id)
         if account is not None:
@@ -68,11 +87,19 @@ class OutboxWorker:
         await self.invoices.send(invoice_id, idempotency_key=f"credence-send-invoice-{invoice_id}")
 
 
-def _later(message: Message, error: str) -> Settled:
+def _told(message: Message, outcome: Undelivered | None) -> Settled:
+    if outcome is None:
+        return Settled(id=message.id)
+    if outcome.is_final:
+        return _given_up(message, outcome.cause)
+    return _later(message, outcome.cause, at_least=min(outcome.wants_pause_seconds, MAX_PAUSE_SECONDS))
+
+
+def _later(message: Message, error: str, *, at_least: int = 0) -> Settled:
     if message.attempts >= MAX_ATTEMPTS[message.topic]:
         return _given_up(message, error)
-    pause = min(2 ** min(message.attempts, 20), MAX_BACKOFF_SECONDS)
-    return Settled(id=message.id, error=error, retry_in_seconds=pause)
+    pause = min(2 ** min(message.attempts, 20), MAX_BACKOFF_SECONDS[message.topic])
+    return Settled(id=message.id, error=error, retry_in_seconds=max(pause, at_least))
 
 
 def _given_up(message: Message, error: str) -> Settled:

@@ -59,6 +59,8 @@ class PaymentRecorder:
     payments: Payments
     catalogue: Catalogue
     livemode: bool
+    notify_below: int | None = None
+    """The threshold of a low balance, for accounts that have none of their own."""
 
     async def receive(self, delivery: Delivery) -> Recorded:
         """Record one webhook delivery.
@@ -105,7 +107,8 @@ class PaymentRecorder:
             if decision.change == Change() or stands:
                 await self._refresh((snapshot.account,) if snapshot.account else ())
                 return recorded
-            (result,) = await self.ledger.commit((decision.change,))
+            change = attrs.evolve(decision.change, notify_below=self.notify_below)
+            (result,) = await self.ledger.commit((change,))
             match result:
                 case Committed(accounts=accounts):
                     await self._refresh(accounts or ((snapshot.account,) if snapshot.account else ()))

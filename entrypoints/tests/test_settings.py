@@ -62,6 +62,23 @@ def test_everything_wrong_is_named_at_once() -> None:
     assert ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"] == [problem.split()[0] for problem in found]
 
 
+def whsec(size: int) -> str:
+    return "whsec_" + base64.b64encode(b"k" * size).decode()
+
+
+NOTIFY = {"CREDENCE_NOTIFY_URL": "https://x.test/hooks/", "CREDENCE_NOTIFY_SECRET": whsec(24)}
+
+
+def test_notices_may_be_rotated_and_go_to_the_loopback() -> None:
+    """Their secrets stand between blanks or commas, and the address is kept to the letter."""
+    given = {"CREDENCE_LOW_BALANCE": "0", "CREDENCE_NOTIFY_URL": "http://127.0.0.1:9/hooks/"}
+    settings = Settings.from_environment({**TEST, **given, "CREDENCE_NOTIFY_SECRET": f"{whsec(24)} {whsec(64)}, "})
+    assert (0, "http://127.0.0.1:9/hooks/") == (settings.low_balance, settings.notify_url)
+    assert (whsec(24), whsec(64)) == settings.notify_secrets
+    assert None is Settings.from_environment(TEST).low_balance
+    assert whsec(24) not in repr(settings)
+
+
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "publishable Stripe key": ({"STRIPE_SECRET_KEY": "pk_test_51abc"}, "STRIPE_SECRET_KEY"),
     "no Stripe key": ({"STRIPE_SECRET_KEY": "abc"}, "STRIPE_SECRET_KEY"),
@@ -98,6 +115,22 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "trust with real storage": (
         {"CREDENCE_TRUST_USER_HEADERS": "true", "SUPABASE_DB_URL": "postgresql://x/y"},
         "CREDENCE_TRUST_USER_HEADERS",
+    ),
+    "a negative threshold": ({"CREDENCE_LOW_BALANCE": "-1", **NOTIFY}, "CREDENCE_LOW_BALANCE"),
+    "half a credit": ({"CREDENCE_LOW_BALANCE": "0.5", **NOTIFY}, "CREDENCE_LOW_BALANCE"),
+    "a threshold of too many digits": ({"CREDENCE_LOW_BALANCE": "9" * 5000, **NOTIFY}, "CREDENCE_LOW_BALANCE"),
+    "a threshold that nobody hears of": ({"CREDENCE_LOW_BALANCE": "10"}, "CREDENCE_NOTIFY_URL"),
+    "notices unsigned": ({"CREDENCE_NOTIFY_URL": "https://x.test"}, "CREDENCE_NOTIFY_SECRET"),
+    "a signature of nothing": ({"CREDENCE_NOTIFY_SECRET": NOTIFY["CREDENCE_NOTIFY_SECRET"]}, "CREDENCE_NOTIFY_URL"),
+    "notices in the open": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "http://x.test/"}, "CREDENCE_NOTIFY_URL"),
+    "notices nowhere": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "https:///x"}, "CREDENCE_NOTIFY_URL"),
+    "notices to a broken address": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "https://[x"}, "CREDENCE_NOTIFY_URL"),
+    "a short signing secret": ({**NOTIFY, "CREDENCE_NOTIFY_SECRET": whsec(23)}, "CREDENCE_NOTIFY_SECRET"),
+    "a long signing secret": ({**NOTIFY, "CREDENCE_NOTIFY_SECRET": whsec(65)}, "CREDENCE_NOTIFY_SECRET"),
+    "a signing secret without prefix": ({**NOTIFY, "CREDENCE_NOTIFY_SECRET": whsec(32)[6:]}, "CREDENCE_NOTIFY_SECRET"),
+    "a signing secret that is no base64": (
+        {**NOTIFY, "CREDENCE_NOTIFY_SECRET": f"{whsec(32)}, whsec_{'*' * 40}"},
+        "CREDENCE_NOTIFY_SECRET",
     ),
     "a typing error": ({"CREDENCE_PLAN": "plans.toml"}, "CREDENCE_PLAN"),
 }

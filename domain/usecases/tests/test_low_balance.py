@@ -1,0 +1,260 @@
+"""A balance that runs low is told once, whatever lowered it, and until somebody takes the notice."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_ledger import MemoryLedger
+from adapters.memory_notifications import MemoryNotifications
+from adapters.memory_payments import MemoryPayments
+from domain.accounts import UserId
+from domain.events import Naming, PaymentNews, Sale, Told
+from domain.holds import HoldId
+from domain.intents import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, SettleDues, Spend, VoidHold
+from domain.ledger import EntryKind
+from domain.money import Money
+from domain.notices import LOW_BALANCE, Undelivered
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
+from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.use_credits import CreditDesk
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PRICE = Money(amount=500, currency="usd")
+STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))
+LINKS = frozenset({Link("payment_intent:pi_1")})
+SALE = Sale(
+    purchase_id=PurchaseId("pi_1"),
+    session_id="cs_1",
+    links=LINKS,
+    mode=PlanMode.PAYMENT,
+    facts=(PaymentReported(PaymentStatus.PAID),),
+    subtotal=PRICE,
+    paid=PRICE,
+    naming=Naming(user_reference=ADA, plan_id="starter"),
+)
+
+
+@attrs.define
+class SetClock:
+    """A clock that is set."""
+
+    moment: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+def refund(refund_id: str, amount: int) -> PaymentNews:
+    fact = Refunded(Refund(id=refund_id, amount=amount, status=RefundStatus.SUCCEEDED))
+    return PaymentNews(purchase_id=PurchaseId(refund_id), links=LINKS, facts=(fact,))
+
+
+class Shop:
+    """Ada's account at a service that warns below so many credits."""
+
+    def __init__(self, threshold: int | None = 20) -> None:
+        self.clock, self.cache = SetClock(), MemoryQuotaCache()
+        self.ledger = MemoryLedger(self.clock)
+        self.ledger.add_user(ADA)
+        self.notifications = MemoryNotifications()
+        self.desk = CreditDesk(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=threshold)
+        self.recorder = PaymentRecorder(
+            ledger=self.ledger,
+            cache=self.cache,
+            markers=MemorySessionMarkers(self.clock),
+            payments=MemoryPayments(),
+            catalogue=Catalogue({STARTER.id: STARTER}),
+            livemode=False,
+            notify_below=threshold,
+        )
+        self.worker = OutboxWorker(
+            outbox=self.ledger.outbox,
+            accounts=self.ledger,
+            cache=self.cache,
+            invoices=MemoryPayments(),
+            notifications=self.notifications,
+        )
+
+    def ask(self, *intents: Intent) -> None:
+        asyncio.run(self.desk.settle(intents, self.clock.now()))
+
+    def tell(self, told: Told) -> None:
+        asyncio.run(self.recorder.record(None, told))
+
+    def deliver(self) -> None:
+        asyncio.run(self.worker.run_once())
+
+    def available(self) -> int:
+        account = asyncio.run(self.ledger.account(ADA))
+        assert account is not None
+        return account.available
+
+    def told(self) -> list[object]:
+        return [notice.content["available"] for notice in self.notifications.taken]
+
+
+HOLDS = tuple(HoldId(str(uuid.UUID(int=number))) for number in range(2))
+amounts = st.sampled_from([5, 10, 15, 30])
+keys = st.integers(0, 20).map(str)
+acts = st.one_of(
+    st.just(timedelta(hours=3)),
+    st.just(SALE),
+    st.builds(refund, st.sampled_from(["re_1", "re_2"]), st.sampled_from([100, 250])),
+    st.builds(Spend, user_id=st.just(ADA), credits=amounts, key=keys),
+    st.builds(
+        PlaceHold,
+        hold_id=st.sampled_from(HOLDS),
+        user_id=st.just(ADA),
+        credits=amounts,
+        key=keys,
+        lasts=st.just(timedelta(hours=5)),
+    ),
+    st.builds(CaptureHold, hold_id=st.sampled_from(HOLDS), credits=st.sampled_from([None, 5])),
+    st.builds(VoidHold, hold_id=st.sampled_from(HOLDS)),
+    st.builds(
+        GiveCredits,
+        user_id=st.just(ADA),
+        credits=amounts,
+        kind=st.just(EntryKind.PROMOTION),
+        key=keys,
+        reason=st.just("thanks"),
+        operator=st.just("Grace"),
+        expires_at=st.sampled_from([None, NOON + timedelta(hours=6)]),
+    ),
+    st.builds(
+        AdjustCredits,
+        user_id=st.just(ADA),
+        credits=st.sampled_from([-10, 20]),
+        key=keys,
+        reason=st.just("recount"),
+        operator=st.just("Grace"),
+    ),
+    st.builds(SettleDues, user_id=st.just(ADA)),
+)
+
+
+@given(st.lists(acts, max_size=25), st.sampled_from([None, 0, 1, 20, 40]))
+def test_each_fall_below_the_threshold_is_told_once(history: list[object], threshold: int | None) -> None:
+    """Whatever happens: as many notices as falls below it, each with what was available then; none while it is low."""
+    shop, falls = Shop(threshold), []
+    for act in history:
+        before = shop.available()
+        match act:
+            case timedelta():
+                shop.clock.moment += act
+            case Sale() | PaymentNews():
+                shop.tell(act)
+            case _:
+                shop.ask(act)  # type: ignore[arg-type]
+        if threshold is not None and shop.available() < threshold <= before:
+            falls.append(shop.available())
+    shop.deliver()
+    assert falls == shop.told()
+    assert len(falls) == len({notice.id for notice in shop.notifications.taken})
+
+
+def test_a_refund_warns_as_a_spend_does() -> None:
+    """What Stripe tells lowers balances too."""
+    shop = Shop()
+    shop.tell(SALE)
+    shop.tell(refund("re_1", 400))
+    shop.deliver()
+    assert [10] == shop.told()
+    assert NOON == shop.notifications.taken[0].occurred_at
+
+
+def test_a_notice_is_told_again_until_it_is_taken() -> None:
+    """Less and less often, under the same name, and with what was so when it happened."""
+    shop = Shop()
+    shop.tell(SALE)
+    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    shop.notifications.refusal = Undelivered(cause="answered 500")
+    shop.deliver()
+    shop.deliver()
+    assert 1 == len(shop.notifications.tried)
+    shop.clock.moment += timedelta(seconds=2)
+    shop.deliver()
+    shop.ask(Spend(user_id=ADA, credits=5, key="b"))
+    shop.notifications.refusal = None
+    shop.clock.moment += timedelta(seconds=4)
+    shop.deliver()
+    assert [10] == shop.told()
+    assert 3 == len(shop.notifications.tried)
+    assert 1 == len({notice.id for notice in shop.notifications.tried})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "tries"),
+    [
+        (Undelivered(cause="410: the receiver wants no more notices", is_final=True), "410", 1),
+        (Undelivered(cause="answered 500"), "answered 500", MAX_ATTEMPTS[LOW_BALANCE]),
+    ],
+)
+def test_in_the_end_a_notice_is_given_up_where_operators_see_it(refusal: Undelivered, error: str, tries: int) -> None:
+    """At once where the receiver wants no more, else after days; it can be asked for again."""
+    shop = Shop()
+    shop.tell(SALE)
+    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    shop.notifications.refusal = refusal
+    began = shop.clock.moment
+    while not asyncio.run(shop.ledger.outbox.failures(1)):
+        shop.deliver()
+        shop.clock.moment += timedelta(minutes=5)
+    (failure,) = asyncio.run(shop.ledger.outbox.failures(10))
+    assert (LOW_BALANCE, tries, error) == (failure.topic, failure.attempts, failure.error[: len(error)])
+    assert (tries == 1) == (shop.clock.moment - began < timedelta(days=3))
+    shop.notifications.refusal = None
+    assert asyncio.run(shop.ledger.outbox.retry(failure.id))
+    shop.deliver()
+    assert [10] == shop.told()
+
+
+def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
+    """For a day at most: a notice that is older tells nobody anything."""
+    shop = Shop()
+    shop.tell(SALE)
+    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    shop.notifications.refusal = Undelivered(cause="answered 503", wants_pause_seconds=10**9)
+    shop.deliver()
+    shop.clock.moment += timedelta(hours=23)
+    shop.deliver()
+    assert 1 == len(shop.notifications.tried)
+    shop.clock.moment += timedelta(hours=1)
+    shop.deliver()
+    assert 2 == len(shop.notifications.tried)
+
+
+def test_the_cache_does_not_wait_for_a_receiver() -> None:
+    """When notices are sent, the cache lines of the same round are written already."""
+    shop = Shop()
+    shop.tell(SALE)
+    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    shop.cache.flush()
+
+    class Watching(MemoryNotifications):
+        async def send(self, notices):  # type: ignore[no-untyped-def]
+            assert ADA in shop.cache.copies()
+            return await super().send(notices)
+
+    watching = Watching()
+    asyncio.run(attrs.evolve(shop.worker, notifications=watching).run_once())
+    assert 1 == len(watching.taken)
+
+
+def test_where_nobody_is_to_be_told_there_is_nothing_to_do() -> None:
+    """The message is done with, and is no failure."""
+    shop = Shop()
+    shop.tell(SALE)
+    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    asyncio.run(attrs.evolve(shop.worker, notifications=None).run_once())
+    assert () == asyncio.run(shop.ledger.outbox.failures(10))
+    assert 0 == shop.ledger.outbox.count(failed=False)
