@@ -315,7 +315,7 @@ def she_is_turned_away(story: Story) -> None:
 def written_into_redis(story: Story) -> None:
     with redis.Redis.from_url(story.service.redis_url) as cache:
         key = f"credits:{story.customers['Ada'].user_id}"
-        cache.hset(key, mapping={"balance": "9999", "held": "0", "version": "77"})
+        cache.hset(key, mapping={"balance": "9999", "held": "0", "version": "77", "revision": "77"})
 
 
 @when("an operator checks everything")
