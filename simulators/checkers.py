@@ -79,11 +79,13 @@ class AccountSeen:
 
 @attrs.frozen(kw_only=True)
 class Seen:
-    """A service as it stands. An event that is not in `ended` waits, or was never recorded."""
+    """A service as it stands."""
 
     accounts: tuple[AccountSeen, ...]
     ended: frozenset[str] = frozenset()
     """Ids of the events that were recorded, and decided for good."""
+    waiting: frozenset[str] = frozenset()
+    """Ids of those that were recorded, and can't be decided yet."""
     messages_left: int = 0
     inconsistencies: tuple[str, ...] = ()
 
@@ -136,6 +138,13 @@ def judge_read(account: AccountSeen, read: Copy) -> tuple[Complaint, ...]:
     if _had(account, read):
         return ()
     return (Complaint(Checker.READ, f"{account.customer}: {read}, the ledger {_standing(account)}"),)
+
+
+def judge_answered(seen: Seen, event: str) -> tuple[Complaint, ...]:
+    """What is wrong once an event was answered with 200: it must be recorded by then."""
+    if event in seen.ended or event in seen.waiting:
+        return ()
+    return (Complaint(Checker.EVENT_LOST, f"{event}: answered, and not recorded"),)
 
 
 def judge_meanwhile(

@@ -156,6 +156,10 @@ def _renewal(life: Life, customer: Customer, plan: Plan) -> None:
     life.wait(_a_period(plan))
 
 
+def _period_refunded(life: Life, customer: Customer, plan: Plan) -> None:
+    life.refund(life.period(life.subscribe(customer, plan)))
+
+
 def _renewal_refunded(life: Life, customer: Customer, plan: Plan) -> None:
     subscription = life.subscribe(customer, plan)
     life.wait(_a_period(plan))
@@ -208,6 +212,7 @@ STORIES = _catalogue(
     ("long dispute", "payment", "inquires, disputes, and loses against the merchant", _long_dispute),
     ("inquiry", "payment", "has the bank inquire, which takes nothing", _inquiry),
     ("renewal", "subscription", "subscribes, and pays for a second period", _renewal),
+    ("period refunded", "subscription", "subscribes, and is refunded at once", _period_refunded),
     ("renewal refunded", "subscription", "is refunded the second period", _renewal_refunded),
     ("subscription canceled", "subscription", "subscribes, and cancels at the period's end", _canceled),
     ("refund and dispute", "payment", "is refunded a half, disputes the rest, and loses", _refund_and_dispute),

@@ -58,6 +58,13 @@ class World(Protocol):
         """The error by which that port tells that it is away; None where it can't be."""
         ...
 
+    def commutes(self, pause: Pause, *, is_read: bool) -> bool:
+        """Whether this call commutes with every call of every job, in effect and answer.
+
+        `is_read` is whether a quota may be read meanwhile. To say no is always right, and costs time.
+        """
+        ...
+
     def restart(self, process: str) -> None:
         """Start a process afresh: whatever it kept in its memory is gone."""
         ...

@@ -26,10 +26,10 @@ from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from features.explorer.bugs import BUGS
 from features.explorer.parts import Parts
 from features.explorer.sight import seen_in, state_in
-from features.explorer.state import digest_of, forked
 from simulators.checkers import Copy, Seen
 from simulators.life import Customer
 from simulators.life import Plan as PlanOnSale
+from simulators.states import digest_of, forked
 from simulators.stepping import Call, Pause, SteppedPort, perform
 from simulators.system import Deliver, Job, ReadQuota, Work
 
@@ -130,6 +130,16 @@ class MemoryWorld:
         """The error by which that port tells that it is away."""
         kind = _AWAY.get(_BEHIND.get(pause.port, pause.port))
         return kind("away") if kind is not None else None
+
+    def commutes(self, pause: Pause, *, is_read: bool) -> bool:
+        """Whether this call may come before or after any other, to the same effect.
+
+        Nothing reads the mark that a session is being handled. Copies are kept by version, so the newest stays, in
+        whatever order they are stored; a reader in between sees the order.
+        """
+        if pause.name == "cache.store":
+            return not is_read and self._parts.keeps_newest_copy
+        return pause.name == "markers.begin"
 
     def restart(self, process: str) -> None:
         """Start a process afresh."""

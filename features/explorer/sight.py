@@ -12,8 +12,8 @@ import attrs
 
 from domain.ledger import LedgerEntry
 from features.explorer.parts import Parts
-from features.explorer.state import state_of
 from simulators.checkers import AccountSeen, Copy, EntrySeen, Seen
+from simulators.states import state_of
 from simulators.stepping import Call, perform
 
 ALL_ENTRIES = 1_000_000
@@ -21,7 +21,7 @@ ALL_ENTRIES = 1_000_000
 
 def seen_in(parts: Parts) -> Seen:
     """What the checkers look at."""
-    ledger, inbox = parts.ledger, parts.ledger.inbox
+    ledger, statuses = parts.ledger, parts.ledger.inbox.statuses()
     copies = {copy.user_id: copy for copy in parts.cache.copies().values()}
     accounts = []
     for account in _answer(parts, "ledger", "accounts_after", None, ALL_ENTRIES):
@@ -40,7 +40,8 @@ def seen_in(parts: Parts) -> Seen:
     found = _answer(parts, "ledger", "inconsistencies")
     return Seen(
         accounts=tuple(accounts),
-        ended=frozenset(event_id for event_id, status in inbox.statuses().items() if status.is_final),
+        ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
+        waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
         messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
         inconsistencies=tuple(f"{one.user_id}: {one.problem}" for one in found),
     )
@@ -81,4 +82,9 @@ def _entry_state(entry: LedgerEntry) -> Hashable:
     return entry.version, posting.amount, entry.balance_after, posting.idempotency_key, posting.purchase_id
 
 
-_VIEWS = {"_Kept": _kept_event, "LedgerEntry": _entry_state}
+def _markers_state(markers: Any) -> Hashable:
+    # No port tells whether a session is being handled.
+    return state_of((markers._checkouts, markers._processed), {})
+
+
+_VIEWS = {"_Kept": _kept_event, "LedgerEntry": _entry_state, "MemorySessionMarkers": _markers_state}

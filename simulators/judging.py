@@ -1,0 +1,81 @@
+"""Judging a world wherever it comes up: once, for what is found out of it holds everywhere."""
+
+from typing import Any
+
+from simulators.cases import PLANS, Setting
+from simulators.checkers import (
+    Checker,
+    Complaint,
+    Copy,
+    Expectation,
+    Seen,
+    judge_account,
+    judge_meanwhile,
+    judge_quiet,
+    judge_read,
+    possible_balances,
+)
+from simulators.settling import do, settle
+from simulators.system import ReadQuota
+from simulators.tellings import telling_of
+from simulators.transitions import Transitions
+
+
+class Wrong(Exception):
+    """A checker complains; `choice` is what led there, where that was not yet taken."""
+
+    def __init__(self, complaints: tuple[Complaint, ...], choice: Any = None) -> None:
+        super().__init__(complaints)
+        self.complaints = complaints
+        self.choice = choice
+
+
+def insist(complaints: tuple[Complaint, ...], choice: Any = None) -> None:
+    """Go on if there is nothing to complain of.
+
+    :raises Wrong: if there is.
+    """
+    if complaints:
+        raise Wrong(complaints, choice)
+
+
+class Judge:
+    """The checkers, for the worlds of one case."""
+
+    def __init__(self, case: Setting, known: Transitions) -> None:
+        credits_by_plan = {plan.id: plan.credits for plan in PLANS}
+        self._case = case
+        self._known = known
+        self._expected = Expectation.of(case.acts)
+        self._tellings = {event.id: telling_of(event.body, credits_by_plan) for event in case.events}
+        self._looked: dict[int, Seen] = {}
+        self._settled: set[int] = set()
+
+    def look(self, number: int) -> Seen:
+        """Judge a world by itself, whatever is in flight: what was decided counts, wholly, and nothing else does.
+
+        :raises Wrong: if a checker complains.
+        """
+        if number not in self._looked:
+            world = self._known.worlds[number]
+            seen = world.seen()
+            told = [telling for event, telling in self._tellings.items() if event in seen.ended]
+            insist(judge_meanwhile(seen, self._expected, possible_balances(told, [], [self._case.customer.user_id])))
+            for account in seen.accounts:
+                insist(judge_account(account))
+                read = do(world.fork(), ReadQuota(account.customer))
+                nothing = (Complaint(Checker.READ, f"{account.customer}: no answer"),)
+                insist(judge_read(account, read) if isinstance(read, Copy) else nothing)
+            self._looked[number] = seen
+        return self._looked[number]
+
+    def settle(self, number: int) -> None:
+        """Let a world in which nothing is to come any more come to rest, and judge what it comes to.
+
+        :raises Wrong: if a checker complains.
+        """
+        if number not in self._settled:
+            fork = self._known.worlds[number].fork()
+            settle(fork)
+            insist(judge_quiet(fork.seen(), self._expected, [event.id for event in self._case.events]))
+            self._settled.add(number)
