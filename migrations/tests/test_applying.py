@@ -204,7 +204,7 @@ def test_an_adopted_project_keeps_its_own_rights(project: str) -> None:
     as_rich = "select set_config('request.jwt.claims', '{\"sub\": \"00000000-0000-0000-0000-000000000001\"}', false)"
     asyncio.run(execute(project, as_rich, "set role authenticated", "update public.users set full_name = 'Ada'"))
     assert [("Ada",)] == rows(project, "select full_name from public.users where credits_balance = 70")
-    for column in ("credits_balance", "credits_held", "credits_version"):
+    for column in ("credits_balance", "credits_held", "credits_version", "credits_revision", "credits_notify_below"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             asyncio.run(execute(project, as_rich, "set role authenticated", f"update public.users set {column} = 9"))
 

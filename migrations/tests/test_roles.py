@@ -13,12 +13,16 @@ TABLES = (
     "users",
     "credit_transactions",
     "credit_grants",
+    "credit_draws",
     "credit_holds",
+    "credit_requests",
     "purchases",
     "purchase_links",
+    "subscriptions",
     "webhook_events",
     "outbox",
 )
+COLUMNS = ("credits_balance", "credits_held", "credits_version", "credits_revision", "credits_notify_below")
 Connection = asyncpg.Connection[Any] if hasattr(asyncpg.Connection, "__class_getitem__") else asyncpg.Connection
 
 
@@ -99,7 +103,7 @@ def test_a_user_reads_own_rows_alone(database_url: str) -> None:
     in_database(database_url, story)
 
 
-@pytest.mark.parametrize("table", ["purchases", "purchase_links", "webhook_events", "outbox"])
+@pytest.mark.parametrize("table", ["credit_requests", "purchases", "purchase_links", "webhook_events", "outbox"])
 def test_a_user_does_not_read_the_machinery(database_url: str, table: str) -> None:
     """Purchases, inbox and outbox are not for users at all."""
 
@@ -153,7 +157,7 @@ def test_the_usual_policy_opens_nothing(database_url: str) -> None:
         # What many guides tell a project to do when it meets 'permission denied'.
         await connection.execute("grant all on all tables in schema public to authenticated")
         await act_as(connection, "authenticated", ada)
-        for column in ("credits_balance", "credits_held", "credits_version"):
+        for column in COLUMNS:
             assert await is_refused(connection, f"update public.users set {column} = 1000000 where id = $1", ada), (
                 column
             )
@@ -175,6 +179,12 @@ def test_the_usual_policy_opens_nothing(database_url: str) -> None:
         "delete from public.credit_transactions",
         "truncate public.credit_transactions",
         "update public.credit_transactions set amount = 1 where false",
+        "update public.credit_draws set credits = credits",
+        "delete from public.credit_draws",
+        "truncate public.credit_draws",
+        "update public.credit_requests set answer = answer",
+        "delete from public.credit_requests",
+        "truncate public.credit_requests",
     ],
 )
 def test_nobody_changes_the_audit_trail(database_url: str, role: str, statement: str) -> None:
