@@ -1,14 +1,19 @@
 """The JSON that the ledger's SQL functions speak, to and from the domain's values."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from adapters.wallet_json import (
+    Json,
+    account_from_json,
+    draw_to_json,
+    hold_to_json,
+    request_from_json,
+    request_to_json,
+)
 from domain.accounts import Account, UserId
 from domain.commits import (
-    Backlog,
     Change,
     CommitResult,
     Committed,
@@ -16,26 +21,19 @@ from domain.commits import (
     Duplicate,
     EventDecision,
     EventStatus,
-    FailedMessage,
-    KeptEvent,
-    Message,
     PurchaseRevision,
     RecordedPurchase,
     RecordedSubscription,
     Rejected,
-    Settled,
     Snapshot,
     SnapshotQuery,
     SubscriptionRevision,
 )
 from domain.explanations import AccountRecord, PurchaseRecord
 from domain.idempotency import IdempotencyKey
-from domain.ledger import EntryKind, LedgerEntry, Posted, Posting
+from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
-
-Json = Mapping[str, Any]
-"""A JSON object as the transport decoded it; its shape is the SQL functions' contract."""
 
 
 def change_to_json(change: Change) -> dict[str, object]:
@@ -44,7 +42,13 @@ def change_to_json(change: Change) -> dict[str, object]:
         "event": _event(change.event) if change.event else None,
         "purchase": _revision(change.revision) if change.revision else None,
         "subscription": _subscription(change.subscription) if change.subscription else None,
+        "account": {"user_id": change.account.user_id, "expected_revision": change.account.expected_revision}
+        if change.account
+        else None,
         "entries": [_posting(posting) for posting in change.postings],
+        "holds": [hold_to_json(hold) for hold in change.holds],
+        "request": request_to_json(change.request) if change.request else None,
+        "notify_below": change.notify_below,
         "outbox": [
             {"topic": message.topic, "key": message.key, "payload": dict(message.payload)} for message in change.outbox
         ],
@@ -57,7 +61,8 @@ def result_from_json(result: Json) -> CommitResult:
         case "committed":
             return Committed(accounts=_accounts(result))
         case "duplicate":
-            return Duplicate(accounts=_accounts(result))
+            kept = result["request"]
+            return Duplicate(accounts=_accounts(result), request=request_from_json(kept) if kept else None)
         case "conflict":
             return Conflict(str(result["reason"]))
         case _:
@@ -85,7 +90,7 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
                 id=PurchaseId(found["id"]),
                 revision=found["revision"],
                 purchase=msgspec.convert(found["facts"], Purchase),
-                posted=Posted({UserId(user): amount for user, amount in found["posted"].items()}),
+                posted=_posted(found),
                 absent_users=frozenset(map(UserId, found["absent_users"])),
             )
             for found in snapshot["purchases"]
@@ -101,17 +106,6 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
     )
 
 
-def account_from_json(account: Json) -> Account:
-    """An account as any of the functions gives it."""
-    return Account(
-        user_id=UserId(account["user_id"]),
-        email=account.get("email"),
-        balance=account["balance"],
-        held=account["held"],
-        version=account["version"],
-    )
-
-
 def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:
     """One of the rows of `account_transactions`."""
     return LedgerEntry(
@@ -124,71 +118,13 @@ def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:
             stripe_session_id=row["stripe_session_id"],
             stripe_event_id=row["stripe_event_id"],
             description=row["description"],
+            metadata=row["metadata"],
             event_at=datetime.fromisoformat(row["event_at"]) if row["event_at"] else None,
         ),
         version=row["version"],
         balance_before=row["balance_before"],
         balance_after=row["balance_after"],
         created_at=datetime.fromisoformat(row["created_at"]),
-    )
-
-
-def message_from_json(row: Json) -> Message:
-    """One message of `outbox_claim`."""
-    return Message(
-        id=row["id"],
-        key=row["key"],
-        topic=row["topic"],
-        payload=row["payload"],
-        attempts=row["attempts"],
-        created_at=datetime.fromisoformat(row["created_at"]),
-    )
-
-
-def settled_to_json(settled: Settled) -> dict[str, object]:
-    """One outcome, as `outbox_settle` takes it."""
-    return {
-        "id": settled.id,
-        "error": settled.error,
-        "retry_in_seconds": settled.retry_in_seconds,
-        "gives_up": settled.gives_up,
-    }
-
-
-def kept_event_from_json(row: Json) -> KeptEvent:
-    """An event of the inbox."""
-    return KeptEvent(
-        id=row["id"],
-        type=row["type"],
-        status=EventStatus(row["status"]),
-        reason=row["reason"],
-        attempts=row["attempts"],
-        received_at=datetime.fromisoformat(row["received_at"]),
-        session_id=row["session_id"],
-        object_id=row["object_id"],
-        purchase_id=row["purchase_id"],
-        body=row["body"],
-    )
-
-
-def failed_message_from_json(row: Json) -> FailedMessage:
-    """One message of `outbox_failures`."""
-    return FailedMessage(
-        id=row["id"],
-        topic=row["topic"],
-        payload=row["payload"],
-        attempts=row["attempts"],
-        error=row["last_error"] or "",
-        failed_at=datetime.fromisoformat(row["failed_at"]),
-    )
-
-
-def backlog_from_json(row: Json) -> Backlog:
-    """The answer of `credence_backlog`."""
-    return Backlog(
-        events={(waiting["status"], waiting["reason"]): waiting["count"] for waiting in row["events"]},
-        messages_due=row["messages_due"],
-        messages_failed=row["messages_failed"],
     )
 
 
@@ -206,6 +142,16 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
             for found in row["purchases"]
         ),
         entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
+    )
+
+
+def _posted(found: Json) -> Posted:
+    return Posted(
+        {UserId(user): amount for user, amount in found["posted"].items()},
+        {
+            UserId(user): Lapse(credits=lapse["credits"], stood=lapse["stood"])
+            for user, lapse in found["lapsed"].items()
+        },
     )
 
 
@@ -277,7 +223,9 @@ def _posting(posting: Posting) -> dict[str, object]:
         "stripe_session_id": posting.stripe_session_id,
         "stripe_event_id": posting.stripe_event_id,
         "description": posting.description,
-        "metadata": {},
+        "metadata": dict(posting.metadata),
         "event_at": posting.event_at.isoformat() if posting.event_at else None,
         "expires_at": posting.expires_at.isoformat() if posting.expires_at else None,
+        "draws": None if posting.draws is None else [draw_to_json(draw) for draw in posting.draws],
+        "priority": posting.priority,
     }

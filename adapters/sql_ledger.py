@@ -6,19 +6,21 @@ from typing import Any, Protocol
 import msgspec
 
 from adapters.ledger_json import (
-    account_from_json,
     account_record_from_json,
-    backlog_from_json,
     change_to_json,
     entry_from_json,
-    failed_message_from_json,
-    kept_event_from_json,
-    message_from_json,
     result_from_json,
-    settled_to_json,
     snapshot_from_json,
     snapshot_query_to_json,
 )
+from adapters.waiting_json import (
+    backlog_from_json,
+    failed_message_from_json,
+    kept_event_from_json,
+    message_from_json,
+    settled_to_json,
+)
+from adapters.wallet_json import account_from_json, holdings_from_json
 from domain.accounts import Account, UserId
 from domain.commits import (
     Backlog,
@@ -26,6 +28,7 @@ from domain.commits import (
     CommitResult,
     EventStatus,
     FailedMessage,
+    Holdings,
     Inconsistency,
     KeptEvent,
     Message,
@@ -35,6 +38,7 @@ from domain.commits import (
 )
 from domain.deployment import SchemaFacts
 from domain.explanations import AccountRecord
+from domain.holds import HoldId
 from domain.ledger import LedgerEntry
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
@@ -56,7 +60,7 @@ class Rpc(Protocol):
 
 
 class SqlLedger:
-    """Implements the ports Ledger, Accounts, Inbox, Outbox, Audit and Backlogs by calls of SQL functions."""
+    """Implements the ports Ledger, Wallets, Accounts, Inbox, Outbox, Audit and Backlogs by calls of SQL functions."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -83,6 +87,17 @@ class SqlLedger:
         sent = [change_to_json(change) for change in changes]
         results = await self._rpc.value("ledger_commit", {"changes": sent})
         return tuple(result_from_json(result) for result in results)
+
+    async def holdings(
+        self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
+    ) -> Holdings:
+        """The wallets of users and of holds' owners, the requests under keys, and the holds."""
+        query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
+        return holdings_from_json(await self._rpc.value("wallets_read", {"query": query}))
+
+    async def due(self, limit: int) -> tuple[UserId, ...]:
+        """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
+        return tuple(map(UserId, await self._rpc.value("accounts_due", {"page_size": limit})))
 
     async def account(self, user_id: UserId) -> Account | None:
         """The account, or None when there is no such user."""

@@ -205,6 +205,7 @@ as $$
                 select g.user_id, g.expires_at
                 from public.credit_grants g
                 where g.live and g.expires_at <= now() and g.remaining > g.held
+                    and exists (select from public.users u where u.id = g.user_id)
                 order by g.expires_at
                 limit least(greatest(page_size, 1), 1000)
             )
@@ -213,6 +214,7 @@ as $$
                 select h.user_id, h.expires_at
                 from public.credit_holds h
                 where h.status = 'open' and h.expires_at <= now()
+                    and exists (select from public.users u where u.id = h.user_id)
                 order by h.expires_at
                 limit least(greatest(page_size, 1), 1000)
             )

@@ -55,34 +55,25 @@ as $$
 declare
     -- What pays a debt does not remain.
     paid bigint := entry.amount - (greatest(entry.balance_after, 0) - greatest(entry.balance_before, 0));
+    own public.credit_grants;
     target bigint;
+    gives_back_late boolean;
 begin
-    if entry.purchase_id is not null then
+    select g.* into own
+    from public.credit_grants g
+    where g.user_id = entry.user_id and g.purchase_id = entry.purchase_id and g.kind <> 'reinstatement';
+    -- What is given back after its grant's end was taken from other credits, or was owed: it stays.
+    gives_back_late := entry.kind = 'reinstatement' and coalesce(own.expires_at <= entry.created_at, false);
+    if own.id is not null and not gives_back_late then
+        target := own.id;
         update public.credit_grants g
         set credits = g.credits + entry.amount, remaining = g.remaining + entry.amount
-        where g.id = (
-            select own.id
-            from public.credit_grants own
-            where own.user_id = entry.user_id and own.purchase_id = entry.purchase_id
-                -- Into a grant that has expired nothing is reinstated: it would be lost again.
-                and not (entry.kind = 'reinstatement' and coalesce(own.expires_at <= entry.created_at, false))
-            order by own.kind = 'reinstatement', own.id
-            limit 1
-        )
-        returning g.id into target;
-    end if;
-    if target is null then
+        where g.id = target;
+    else
         insert into public.credit_grants (user_id, kind, purchase_id, credits, remaining, priority, expires_at)
         values (
             entry.user_id, entry.kind, entry.purchase_id, entry.amount, entry.amount,
-            coalesce(priority, case entry.kind when 'promotion' then 10 when 'goodwill' then 20 else 50 end),
-            case
-                when entry.kind <> 'reinstatement' then expires
-                when expires > entry.created_at and not exists (
-                    select from public.credit_grants own
-                    where own.user_id = entry.user_id and own.purchase_id = entry.purchase_id
-                ) then expires
-            end
+            coalesce(priority, 50), case when not gives_back_late then expires end
         )
         returning id into target;
     end if;
@@ -227,7 +218,8 @@ declare
     is_open boolean := hold ->> 'status' = 'open';
 begin
     select h.* into standing from public.credit_holds h where h.id = wanted.id;
-    if standing.id is null and not is_open
+    -- A new one is open; one that is open is settled.
+    if is_open <> (standing.id is null)
         or standing.status <> 'open'
         or (standing.user_id, standing.credits, standing.idempotency_key)
             <> (wanted.user_id, wanted.credits, wanted.idempotency_key)
@@ -249,7 +241,8 @@ begin
     ) values (
         wanted.id, wanted.user_id, wanted.credits, coalesce(wanted.captured, 0), wanted.status, wanted.idempotency_key,
         wanted.expires_at, coalesce(wanted.draws, '[]'), wanted.description, coalesce(wanted.metadata, '{}'),
-        coalesce(wanted.created_at, clock_timestamp()), wanted.settled_at
+        coalesce(wanted.created_at, clock_timestamp()),
+        coalesce(wanted.settled_at, case when not is_open then clock_timestamp() end)
     )
     on conflict (id) do update
         set captured = excluded.captured,
@@ -448,7 +441,7 @@ declare
     threshold bigint := (change ->> 'notify_below')::bigint;
     touched uuid[];
     available_before jsonb;
-    new_holds jsonb;
+    captured bigint;
     conflict text;
     account record;
     answer jsonb := public.credence_repeated(change);
@@ -463,9 +456,6 @@ begin
     touched := public.credence_touched(change);
     select coalesce(jsonb_object_agg(s.user_id, s.balance - s.held), '{}') into available_before
     from public.credence_standing(touched) s;
-    select coalesce(jsonb_agg(hold), '[]') into new_holds
-    from jsonb_array_elements(holds) hold
-    where not exists (select from public.credit_holds h where h.id = (hold ->> 'id')::uuid);
 
     if change -> 'purchase' <> 'null' then
         perform public.credence_keep_purchase(change -> 'purchase');
@@ -482,26 +472,32 @@ begin
             coalesce(s.notify_below, threshold) as notify
         from public.credence_standing(touched) s
     loop
-        if account.available < 0 and (
-            exists (
-                select from jsonb_array_elements(entries) e
-                where (e ->> 'user_id')::uuid = account.user_id and (
-                    e ->> 'kind' in ('spend', 'expiry') or e ->> 'kind' = 'adjustment' and (e ->> 'amount')::bigint < 0
-                )
-            )
-            or exists (select from jsonb_array_elements(new_holds) h where (h ->> 'user_id')::uuid = account.user_id)
-        ) then
-            perform public.credence_refuse('insufficient_credits');
-        end if;
-        if -coalesce((
+        captured := -coalesce((
             select sum((e ->> 'amount')::bigint) from jsonb_array_elements(entries) e
             where (e ->> 'user_id')::uuid = account.user_id and e ->> 'kind' = 'capture'
-        ), 0) <> coalesce((
+        ), 0);
+        if captured <> coalesce((
             select sum((h ->> 'captured')::bigint) from jsonb_array_elements(holds) h
             where (h ->> 'user_id')::uuid = account.user_id
         ), 0) then
             -- Captured credits are those of a hold that the same change settles, and no others.
             perform public.credence_refuse('hold');
+        end if;
+        -- A capture may leave less than nothing available, where credits were taken back that were held.
+        if account.available < 0 and (
+            exists (
+                select from jsonb_array_elements(entries) e
+                where (e ->> 'user_id')::uuid = account.user_id and (
+                    e ->> 'kind' = 'spend' or e ->> 'kind' = 'expiry' and captured = 0
+                    or e ->> 'kind' = 'adjustment' and (e ->> 'amount')::bigint < 0
+                )
+            )
+            or exists (
+                select from jsonb_array_elements(holds) h
+                where (h ->> 'user_id')::uuid = account.user_id and h ->> 'status' = 'open'
+            )
+        ) then
+            perform public.credence_refuse('insufficient_credits');
         end if;
         if account.before >= account.notify and account.available < account.notify then
             insert into public.outbox (topic, key, payload)
