@@ -48,6 +48,7 @@ def told_by_session(session: Object, occurred_at: datetime | None, *, event_type
         subtotal=_subtotal(session),
         paid=fields.money(session, "amount_total"),
         naming=fields.naming(metadata, client_reference=reference),
+        sold_at=fields.moment(session.get("created")),
     )
 
 

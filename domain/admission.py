@@ -4,6 +4,7 @@ A sale that fails a check is parked with its reason, never dropped: money may st
 """
 
 import enum
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -29,6 +30,7 @@ class ParkReason(enum.StrEnum):
     MODE_DISAGREES = "mode_disagrees"
     CURRENCY_DISAGREES = "currency_disagrees"
     PRICE_DISAGREES = "price_disagrees"
+    SALE_WITHOUT_DATE = "sale_without_date"
     UNREADABLE = "unreadable"
 
 
@@ -92,14 +94,24 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
     if isinstance(sold, Refused):
         return sold
     plan, terms = sold
+    if plan.expires_after_days and sale.sold_at is None:
+        # The time at which somebody tells of it would be another for each who does.
+        return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(
         user_id=owner,
         plan_id=plan.id,
         credits=terms.credits,
         amount=sale.paid.amount,
         currency=sale.paid.currency,
-        expires_at=None if plan.rollover else sale.period_ends_at,
+        expires_at=_ends_at(sale, plan),
     )
+
+
+def as_sold(admitted: Order, standing: Order | None) -> Order:
+    """The order, with the end of its credits as it was when it was first admitted: a catalogue is for later sales."""
+    if standing is not None and attrs.evolve(admitted, expires_at=standing.expires_at) == standing:
+        return standing
+    return admitted
 
 
 def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
@@ -119,6 +131,14 @@ def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Acco
         terms=news.naming.terms,
         confirmed=news.naming.confirmed,
     )
+
+
+def _ends_at(sale: Sale, plan: Plan) -> datetime | None:
+    if sale.mode is PlanMode.SUBSCRIPTION:
+        return None if plan.rollover else sale.period_ends_at
+    if plan.expires_after_days == 0 or sale.sold_at is None:
+        return None
+    return sale.sold_at + timedelta(days=plan.expires_after_days)
 
 
 def _owner(naming: Naming, account: Account | None) -> UserId | Refused:

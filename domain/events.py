@@ -67,6 +67,8 @@ class Sale:
     naming: Naming
     subscription_id: SubscriptionId | None = None
     """The subscription whose invoice this is; it names the owner where the invoice does not."""
+    sold_at: datetime | None = None
+    """When the checkout began, which every telling of it says alike; None for an invoice."""
     period_ends_at: datetime | None = None
     """When the period ends that was paid for."""
 

@@ -5,7 +5,7 @@ from functools import reduce
 import attrs
 
 from domain.accounts import UserId
-from domain.admission import ParkReason, Refused, admit, admit_subscriber, foreign, owner_named
+from domain.admission import ParkReason, Refused, admit, admit_subscriber, as_sold, foreign, owner_named
 from domain.commits import (
     AbsorbedPurchase,
     Change,
@@ -119,7 +119,8 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
     admitted = admit(sale, catalogue, snapshot.account)
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
     if isinstance(admitted, Order):
-        facts = (Ordered(admitted), *facts)
+        standing = max((row.purchase.order for row in snapshot.purchases if row.purchase.order), default=None)
+        facts = (Ordered(as_sold(admitted, standing)), *facts)
     elif all(recorded.purchase.order is None for recorded in snapshot.purchases):
         # An order that stands, by a person's claim, say, needs no second admission to be told that it is paid.
         return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))

@@ -28,6 +28,7 @@ _TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false"}
 _INTERVALS = ("day", "week", "month", "year")
 _REQUIRED = ("name", "credits", "price", "currency")
 _MAX_NAME = 250
+_MAX_DAYS = 36_500
 
 
 @attrs.frozen
@@ -86,8 +87,9 @@ def _problems(plan_id: str, table: object) -> list[str]:
         if key in _TYPES and type(value) is not _TYPES[key]
     ]
     problems += _mode_problems(table)
-    if table.get("expires_after_days", 0) != 0:
-        problems.append("this version's credits do not expire: expires_after_days must be 0")
+    days = table.get("expires_after_days", 0)
+    if type(days) is int and not 0 <= days <= _MAX_DAYS:
+        problems.append(f"expires_after_days must be between 0, for never, and {_MAX_DAYS}")
     name = table.get("name")
     if isinstance(name, str) and not 0 < len(name.strip()) <= _MAX_NAME:
         problems.append(f"name must have between 1 and {_MAX_NAME} characters")
@@ -97,7 +99,12 @@ def _problems(plan_id: str, table: object) -> list[str]:
 def _mode_problems(table: Mapping[str, Any]) -> list[str]:
     mode, interval = table.get("mode", "payment"), table.get("interval")
     if mode == "subscription":
-        return [] if interval in _INTERVALS else [f"interval must be one of {', '.join(_INTERVALS)}"]
+        problems = [] if interval in _INTERVALS else [f"interval must be one of {', '.join(_INTERVALS)}"]
+        if table.get("expires_after_days", 0) != 0:
+            problems.append(
+                "expires_after_days is for plans of mode payment; a subscription's credits end with its period"
+            )
+        return problems
     if mode != "payment":
         return ["mode must be payment or subscription"]
     return [f"{key} is for plans of mode subscription" for key in ("interval", "rollover") if key in table]

@@ -25,6 +25,7 @@ _HINTS: Mapping[str, str] = {
     ParkReason.CURRENCY_DISAGREES: _PRICE,
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ELSEWHERE,
+    ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
 }
 

@@ -10,7 +10,10 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class PlanOnSale:
-    """A plan; `price` is in minor units of `currency`, paid once or each `interval`."""
+    """A plan; `price` is in minor units of `currency`, paid once or each `interval`.
+
+    `expires_after_days` is for plans paid once; 0 means that their credits stay.
+    """
 
     id: str
     name: str
@@ -19,6 +22,7 @@ class PlanOnSale:
     currency: str
     mode: str
     interval: str | None
+    expires_after_days: int
 
 
 @attrs.frozen
@@ -41,6 +45,7 @@ async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> Pla
                 currency=plan.terms.price.currency,
                 mode=plan.mode,
                 interval=plan.interval,
+                expires_after_days=plan.expires_after_days,
             )
             for plan in services.catalogue.plans.values()
         )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 import attrs
@@ -114,6 +115,7 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
                 terms=TERMS,
                 client_reference=ADA,
             ),
+            sold_at=datetime.fromtimestamp(event["data"]["object"]["created"], UTC),
         )
         assert Checkout(session_id=opened.session_id, url=None, status="complete", told=expected) == found
 

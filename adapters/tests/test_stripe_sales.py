@@ -331,3 +331,16 @@ def test_any_shape_is_told_as_something(
             assert all(text.strip() and "\x00" not in text and text.encode("utf-8") for text in texts)
         case Irrelevant(reason) | Unreadable(reason):
             assert reason.isprintable()
+
+
+@pytest.mark.parametrize("event_type", [*EVENTS])
+def test_a_session_says_when_it_was_sold(event_type: str | None) -> None:
+    """The same moment by whatever event, and when it is asked for; never the time of the telling."""
+    began = datetime(2026, 4, 30, 23, 59, 59, tzinfo=UTC)
+    assert began == sale(session(created=int(began.timestamp())), event_type).sold_at
+
+
+@pytest.mark.parametrize("created", [None, "1777593599", -1, True, 1777593599.5])
+def test_a_session_without_a_readable_date_has_none(created: object) -> None:
+    """The sale is told all the same; only credits that expire have to know."""
+    assert sale(session(created=created)).sold_at is None

@@ -1,12 +1,13 @@
 """Which sales become orders, and why the others are kept waiting."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
 import pytest
 
 from domain.accounts import Account, UserId
-from domain.admission import ParkReason, Refused, admit, foreign, owner_named
+from domain.admission import ParkReason, Refused, admit, as_sold, foreign, owner_named
 from domain.events import InboxEvent, Naming, Sale
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -154,3 +155,29 @@ def test_an_event_of_a_connected_account_is_foreign(account: str) -> None:
     event = attrs.evolve(EVENT, account=account)
     assert ParkReason.CONNECTED_ACCOUNT is foreign(event, livemode=False)
     assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True)
+
+
+LASTING = attrs.evolve(STARTER, expires_after_days=30)
+MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def test_credits_of_a_pack_end_so_many_days_after_its_sale() -> None:
+    """By the time of the checkout itself, which all tell alike."""
+    catalogue = Catalogue({LASTING.id: LASTING})
+    assert attrs.evolve(ORDER, expires_at=MAY + timedelta(days=30)) == admit(sale(sold_at=MAY), catalogue, ACCOUNT)
+    assert ORDER == admit(sale(sold_at=MAY), CATALOGUE, ACCOUNT)
+
+
+def test_a_sale_of_which_nobody_says_when_it_was_waits() -> None:
+    """Only where that matters: any guess would give the credits another end for each who tells."""
+    assert Refused(ParkReason.SALE_WITHOUT_DATE) == admit(SALE, Catalogue({LASTING.id: LASTING}), ACCOUNT)
+    assert ORDER == admit(SALE, CATALOGUE, ACCOUNT)
+
+
+def test_what_was_sold_ends_as_it_was_sold() -> None:
+    """A catalogue that changed meanwhile changes no order that stands; another order it is none of."""
+    ended, forever = attrs.evolve(ORDER, expires_at=MAY), attrs.evolve(ORDER, expires_at=None)
+    assert forever == as_sold(ended, forever)
+    assert ended == as_sold(forever, ended)
+    assert ended == as_sold(ended, None)
+    assert ended == as_sold(ended, attrs.evolve(ORDER, credits=60))

@@ -49,7 +49,10 @@ BAD = {
     "no currency": GOOD.replace('"usd"', '"dollars"'),
     "unknown mode": GOOD + 'mode = "gift"\n',
     "subscription": GOOD + 'mode = "subscription"\n',
-    "expiry": GOOD + "expires_after_days = 30\n",
+    "negative expiry": GOOD + "expires_after_days = -1\n",
+    "expiry after all days": GOOD + "expires_after_days = 3000000\n",
+    "expiry of no number": GOOD + "expires_after_days = true\n",
+    "expiry apart from the period": GOOD + 'mode = "subscription"\ninterval = "month"\nexpires_after_days = 30\n',
     "blank name": GOOD.replace('"One"', '" "'),
     "bad id": GOOD.replace("[plans.one]", '[plans."One Plan"]'),
 }
@@ -72,3 +75,9 @@ def test_every_problem_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidCatalogue) as raised:
         load_catalogue(write(tmp_path, bad + bad.replace("one", "two")))
     assert ["plan one", "plan two"] == [problem.partition(":")[0] for problem in raised.value.problems]
+
+
+def test_bought_credits_may_expire(tmp_path: Path) -> None:
+    """So many days after they were sold; without a word of it, never."""
+    catalogue = load_catalogue(write(tmp_path, GOOD + GOOD.replace("one", "two") + "expires_after_days = 30\n"))
+    assert [0, 30] == [plan.expires_after_days for plan in catalogue.plans.values()]

@@ -49,7 +49,8 @@ FIVE = Money(amount=500, currency="usd")
 STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE))
 MONTHLY = attrs.evolve(STARTER, id=PlanId("monthly"), mode=PlanMode.SUBSCRIPTION, interval="month")
 TEAM = attrs.evolve(MONTHLY, id=PlanId("team"), terms=Terms(credits=300, price=Money(amount=2000, currency="usd")))
-CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, MONTHLY, TEAM)})
+LASTING = attrs.evolve(STARTER, id=PlanId("lasting"), expires_after_days=30)
+CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, MONTHLY, TEAM, LASTING)})
 
 
 @attrs.define
@@ -201,6 +202,36 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     )
     run(worker.run_once())
     assert () == run(world.ledger.outbox.failures(10))
+
+
+PACK = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, plan_id="lasting"), sold_at=NOON - timedelta(hours=1))
+PACK_LIFE: tuple[Told, ...] = (
+    attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.UNPAID),)),
+    attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.FAILED),)),
+    PACK,
+    attrs.evolve(PACK, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1")),
+    refund("re_1", 100),
+    refund("re_1", 100, RefundStatus.FAILED),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.permutations([*range(len(PACK_LIFE)), *range(len(PACK_LIFE))]), st.integers(1, 6))
+def test_credits_end_at_one_time_whoever_tells_of_their_sale(order: list[int], changes_after: int) -> None:
+    """Webhook, return page and reconciler, hours apart; and although the catalogue was changed meanwhile."""
+    world = World()
+    for place, which in enumerate(order):
+        event = world.delivery(f"evt_{place}", PACK_LIFE[which]).event if place % 3 else None
+        if place == len(order) - changes_after:
+            longer = Catalogue({**CATALOGUE.plans, LASTING.id: attrs.evolve(LASTING, expires_after_days=90)})
+            world.recorder = attrs.evolve(world.recorder, catalogue=longer)
+        run(world.recorder.record(event, PACK_LIFE[which]))
+        world.clock.moment += timedelta(hours=5)
+    snapshot = run(world.ledger.read(event_id=None, user_id=None, links=PACK.links))
+    (order_of_pack,) = {known.purchase.order for known in snapshot.purchases}
+    assert order_of_pack is not None
+    ends = {grant.expires_at for grant in world.ledger.grants.of(ADA)}
+    assert {NOON + timedelta(days=30, hours=-1)} == ends == {order_of_pack.expires_at}
 
 
 def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
