@@ -24,11 +24,13 @@ class Checker(enum.StrEnum):
     KEY_TWICE = "an idempotency key stands twice"
     GRANTED_TWICE = "a payment has two purchase entries"
     COPY = "the cache has what the ledger never had"
+    COPY_BACK = "the cache went back to an older state"
     COPY_STALE = "the cache disagrees once all is quiet"
     READ = "a quota was read that the ledger never had"
     EVENT_LOST = "an event was answered and did not end"
     REFUSED = "a good delivery was refused"
     MESSAGE_LOST = "a message of the outbox was not delivered"
+    INVOICE = "an invoice was not sent"
     CONSISTENCY = "the ledger's own check complains"
 
 
@@ -87,6 +89,7 @@ class Seen:
     waiting: frozenset[str] = frozenset()
     """Ids of those that were recorded, and can't be decided yet."""
     messages_left: int = 0
+    invoices_sent: frozenset[str] = frozenset()
     inconsistencies: tuple[str, ...] = ()
 
 
@@ -138,6 +141,27 @@ def judge_read(account: AccountSeen, read: Copy) -> tuple[Complaint, ...]:
     if _had(account, read):
         return ()
     return (Complaint(Checker.READ, f"{account.customer}: {read}, the ledger {_standing(account)}"),)
+
+
+def judge_move(before: Seen, after: Seen) -> tuple[Complaint, ...]:
+    """What is wrong with one step: entries stay as they are, and a copy goes forward, or is gone."""
+    known = {account.customer: account for account in before.accounts}
+    found: list[Complaint] = []
+    for account in after.accounts:
+        earlier = known.get(account.customer)
+        if earlier is None:
+            continue
+        if account.entries[: len(earlier.entries)] != earlier.entries:
+            found.append(Complaint(Checker.ENTRIES, f"{account.customer}: an entry was changed or removed"))
+        if account.copy is not None and earlier.copy is not None and account.copy.version < earlier.copy.version:
+            found.append(Complaint(Checker.COPY_BACK, f"{account.customer}: {account.copy}, before {earlier.copy}"))
+    return tuple(found)
+
+
+def judge_invoices(seen: Seen, due: Iterable[str]) -> tuple[Complaint, ...]:
+    """What is wrong with what customers got: each invoice of paid credits is sent once all is quiet."""
+    missing = sorted(set(due) - seen.invoices_sent)
+    return (Complaint(Checker.INVOICE, ", ".join(missing)),) if missing else ()
 
 
 def judge_answered(seen: Seen, event: str) -> tuple[Complaint, ...]:

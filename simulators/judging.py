@@ -10,14 +10,16 @@ from simulators.checkers import (
     Expectation,
     Seen,
     judge_account,
+    judge_invoices,
     judge_meanwhile,
+    judge_move,
     judge_quiet,
     judge_read,
     possible_balances,
 )
 from simulators.settling import do, settle
 from simulators.system import ReadQuota
-from simulators.tellings import telling_of
+from simulators.tellings import invoices_due, telling_of
 from simulators.transitions import Transitions
 
 
@@ -48,6 +50,8 @@ class Judge:
         self._known = known
         self._expected = Expectation.of(case.acts)
         self._tellings = {event.id: telling_of(event.body, credits_by_plan) for event in case.events}
+        self._invoices = invoices_due(self._tellings.values())
+        self._moved: set[tuple[int, int]] = set()
         self._looked: dict[int, Seen] = {}
         self._settled: set[int] = set()
 
@@ -69,6 +73,15 @@ class Judge:
             self._looked[number] = seen
         return self._looked[number]
 
+    def move(self, before: int, after: int, choice: Any) -> None:
+        """Judge one step, from one world to another.
+
+        :raises Wrong: if a checker complains.
+        """
+        if before != after and (before, after) not in self._moved:
+            insist(judge_move(self.look(before), self._known.worlds[after].seen()), choice)
+            self._moved.add((before, after))
+
     def settle(self, number: int) -> None:
         """Let a world in which nothing is to come any more come to rest, and judge what it comes to.
 
@@ -77,5 +90,7 @@ class Judge:
         if number not in self._settled:
             fork = self._known.worlds[number].fork()
             settle(fork)
-            insist(judge_quiet(fork.seen(), self._expected, [event.id for event in self._case.events]))
+            seen = fork.seen()
+            insist(judge_quiet(seen, self._expected, [event.id for event in self._case.events]))
+            insist(judge_invoices(seen, self._invoices))
             self._settled.add(number)

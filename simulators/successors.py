@@ -94,6 +94,7 @@ class Successors:
         going = known.advance(task, answer)
         is_last = known.standings[going].awaits is None
         choice = Choice("go", job, begins, task, None if is_last else going)
+        self.judge.move(node.world, world, choice)
         found.append((choice, self._after(choice, node, world, going)))
         if node.faulted:
             return

@@ -104,8 +104,25 @@ def worth(tellings: Iterable[Telling]) -> dict[str, int]:
     return totals
 
 
+def invoices_due(tellings: Iterable[Telling]) -> frozenset[str]:
+    """The invoices of payments that are worth credits once all of this is known."""
+    tellings = tuple(tellings)
+    return frozenset(
+        handle
+        for handles, claims in _grouped(tellings)
+        if any(worth([Telling(frozenset({"it"}), tuple(claims))]).values())
+        for handle in handles
+        if handle.startswith("in_")
+    )
+
+
 def _payments(tellings: Iterable[Telling]) -> list[list[Claim]]:
-    """The claims about each payment: whatever shares a handle is about one."""
+    """The claims about each payment."""
+    return [claims for _, claims in _grouped(tellings)]
+
+
+def _grouped(tellings: Iterable[Telling]) -> list[tuple[set[str], list[Claim]]]:
+    """Handles and claims of each payment: whatever shares a handle is about one."""
     groups: list[tuple[set[str], list[Claim]]] = []
     for telling in tellings:
         handles, claims = set(telling.handles), list(telling.claims)
@@ -117,7 +134,7 @@ def _payments(tellings: Iterable[Telling]) -> list[list[Claim]]:
             else:
                 apart.append(known)
         groups = [*apart, (handles, claims)]
-    return [claims for _, claims in groups]
+    return groups
 
 
 def _refunds(claims: list[Claim]) -> int:

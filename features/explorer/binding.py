@@ -25,6 +25,7 @@ from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from features.explorer.bugs import BUGS
 from features.explorer.parts import Parts
+from features.explorer.planting import Patch, PlantedCoroutine, planted
 from features.explorer.sight import seen_in, state_in
 from simulators.checkers import Copy, Seen
 from simulators.life import Customer
@@ -99,9 +100,13 @@ class UseCases:
 class MemoryWorld:
     """A world in memory; implements :class:`simulators.system.World`."""
 
-    def __init__(self, parts: Parts, build: Callable[[WorldClock], UseCases]) -> None:
+    def __init__(
+        self, parts: Parts, build: Callable[[WorldClock], UseCases], patches: tuple[Patch, ...] = (), *, is_sound: bool
+    ) -> None:
         self._parts = parts
         self._build = build
+        self._patches = patches
+        self._is_sound = is_sound
         self._processes: dict[str, UseCases] = {}
         self._writes: list[dict[Any, Account]] = []
 
@@ -110,13 +115,10 @@ class MemoryWorld:
         if process not in self._processes:
             self._processes[process] = self._build(self._parts.clock)
         cases = self._processes[process]
-        match job:
-            case Deliver(body, signature):
-                return cases.deliver(body, signature)
-            case ReadQuota(customer):
-                return cases.read(customer)
-            case Work(name):
-                return cases.work(name)
+        if self._patches:
+            planted_: Any = PlantedCoroutine(lambda: _begun(cases, job), self._patches)
+            return planted_
+        return _begun(cases, job)
 
     def perform(self, pause: Pause) -> Any:
         """Do what a job awaits."""
@@ -124,7 +126,8 @@ class MemoryWorld:
             return None
         if pause.port == "cache" and pause.method in ("store", "forget"):
             self._writes = [*self._writes, self._parts.cache.copies()][-MAX_REMEMBERED_WRITES:]
-        return perform(self._parts.ports, pause)
+        with planted(self._patches):
+            return perform(self._parts.ports, pause)
 
     def fault(self, pause: Pause) -> Exception | None:
         """The error by which that port tells that it is away."""
@@ -138,8 +141,8 @@ class MemoryWorld:
         whatever order they are stored; a reader in between sees the order.
         """
         if pause.name == "cache.store":
-            return not is_read and self._parts.keeps_newest_copy
-        return pause.name == "markers.begin"
+            return self._is_sound and not is_read
+        return self._is_sound and pause.name == "markers.begin"
 
     def restart(self, process: str) -> None:
         """Start a process afresh."""
@@ -171,7 +174,7 @@ class MemoryWorld:
 
     def fork(self) -> Self:
         """A world that begins as this one is; its processes are new ones."""
-        copy = type(self)(forked(self._parts, {}), self._build)
+        copy = type(self)(forked(self._parts, {}), self._build, self._patches, is_sound=self._is_sound)
         copy._writes = list(self._writes)
         return copy
 
@@ -229,17 +232,25 @@ class MemorySystem:
         )
         catalogue = _catalogue(plans)
         bug = BUGS[self.bug] if self.bug is not None else None
-        if bug is not None:
-            parts = bug.parts(parts)
 
         def build(clock: WorldClock) -> UseCases:
             cases = _use_cases(clock, catalogue, secret)
             return bug.use_cases(cases) if bug is not None else cases
 
-        world = MemoryWorld(parts, build)
+        world = MemoryWorld(parts, build, bug.patches if bug is not None else (), is_sound=bug is None)
         for customer in customers:
             world.sign_up(customer)
         return world
+
+
+def _begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, int | Copy | None]:
+    match job:
+        case Deliver(body, signature):
+            return cases.deliver(body, signature)
+        case ReadQuota(customer):
+            return cases.read(customer)
+        case Work(name):
+            return cases.work(name)
 
 
 def _use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:

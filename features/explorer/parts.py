@@ -21,11 +21,6 @@ class Parts:
     payments: MemoryPayments
 
     @property
-    def keeps_newest_copy(self) -> bool:
-        """Whether the cache is the one that keeps the newest of two copies, whichever comes first."""
-        return type(self.cache) is MemoryQuotaCache
-
-    @property
     def ports(self) -> Mapping[str, Any]:
         """What answers a call, by the port's name."""
         return {

@@ -43,6 +43,7 @@ def seen_in(parts: Parts) -> Seen:
         ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
         waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
         messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
+        invoices_sent=frozenset(parts.payments.sent.values()),
         inconsistencies=tuple(f"{one.user_id}: {one.problem}" for one in found),
     )
 

@@ -14,7 +14,10 @@ from simulators.checkers import (
     Expectation,
     Seen,
     judge_account,
+    judge_answered,
+    judge_invoices,
     judge_meanwhile,
+    judge_move,
     judge_quiet,
     judge_read,
     possible_balances,
@@ -114,3 +117,27 @@ def test_balances_are_judged_while_things_are_in_flight(balance: int, checkers: 
     possible = possible_balances([SALE, REFUND], [], [ADA])
     told = judge_meanwhile(seen, Expectation.of(ACTS), possible)
     assert checkers == {complaint.checker for complaint in told}
+
+
+@pytest.mark.parametrize(
+    ("after", "checkers"),
+    [
+        (GOOD, []),
+        (attrs.evolve(GOOD, copy=None), []),
+        (attrs.evolve(GOOD, copy=Copy(balance=50, version=1)), [Checker.COPY_BACK]),
+        (with_entry(0, kind="spend"), [Checker.ENTRIES]),
+        (attrs.evolve(GOOD, entries=ENTRIES[:1]), [Checker.ENTRIES]),
+    ],
+)
+def test_one_step_takes_nothing_back(after: AccountSeen, checkers: list[Checker]) -> None:
+    """Entries stay as they are, and a copy goes forward or is gone."""
+    told = judge_move(Seen(accounts=(GOOD,)), Seen(accounts=(after,)))
+    assert checkers == [complaint.checker for complaint in told]
+
+
+def test_an_answer_without_a_record_and_an_invoice_that_was_not_sent() -> None:
+    """An event that waits is recorded; an invoice may be sent early."""
+    seen = Seen(accounts=(), ended=frozenset({"e1"}), waiting=frozenset({"e2"}), invoices_sent=frozenset({"in_1"}))
+    assert [(), (), 1] == [judge_answered(seen, "e1"), judge_answered(seen, "e2"), len(judge_answered(seen, "e3"))]
+    assert [Checker.INVOICE] == [complaint.checker for complaint in judge_invoices(seen, ["in_1", "in_2"])]
+    assert () == judge_invoices(seen, [])

@@ -1,23 +1,9 @@
 """Bugs to be planted, each of one line, to see that the explorers would find them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-import attrs
+from features.explorer.bugs import of_purchases, of_recording
+from features.explorer.bugs.bug import Bug
 
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@attrs.frozen(kw_only=True)
-class Bug:
-    """One bug: how the use cases, or what survives them, differ."""
-
-    name: str
-    told: str
-    use_cases: Callable[[Any], Any] = _same
-    parts: Callable[[Any], Any] = _same
-
-
-BUGS: Mapping[str, Bug] = {}
+BUGS: Mapping[str, Bug] = {bug.name: bug for bug in (*of_purchases.BUGS, *of_recording.BUGS)}
+"""Every bug by its name."""

@@ -1,0 +1,42 @@
+"""Bugs of one line, planted one at a time: the explorer finds each, by the checker that is there for it."""
+
+import pytest
+
+from features.explorer.binding import system
+from features.explorer.bugs import BUGS
+from simulators.cases import settings
+from simulators.checkers import Checker
+from simulators.choices import schedule_of
+from simulators.exhaustive import Exploration, Failure
+from simulators.schedule_files import dumped, parsed
+from simulators.schedules import Advance
+
+
+def found(name: str) -> Failure:
+    bug = BUGS[name]
+    failure = Exploration(system.planted(name), settings(bug.case)).run().failure
+    assert failure is not None, f"nobody noticed that: {bug.told}"
+    return failure
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_every_bug_is_caught(name: str) -> None:
+    """Within one case, which no schedule of the unchanged system fails; what led there can be kept in a file."""
+    failure = found(name)
+    assert BUGS[name].checker in {complaint.checker for complaint in failure.complaints}
+    schedule = schedule_of(failure, bug=name)
+    assert schedule == parsed(dumped(schedule))
+    assert any(isinstance(step, Advance) for step in schedule.steps)
+
+
+def test_there_are_bugs_enough() -> None:
+    """At least twenty, for most of the checkers."""
+    assert len(BUGS) >= 20
+    told = {bug.checker for bug in BUGS.values()}
+    assert {Checker.BALANCE_IMPOSSIBLE, Checker.EVENT_LOST, Checker.COPY_BACK, Checker.INVOICE} <= told
+
+
+def test_a_bug_is_in_force_only_where_it_was_planted() -> None:
+    """The unchanged system next to it stays unchanged."""
+    found("a failed refund counts")
+    assert Exploration(system, settings("refund that fails")).run().failure is None
