@@ -20,6 +20,7 @@ from entrypoints.plans import list_plans
 from entrypoints.problems import problems_plugin, unexpected
 from entrypoints.services import Services
 from entrypoints.settings import Settings
+from entrypoints.spending import spending_handlers
 from entrypoints.webhooks import receive_webhook
 from entrypoints.worker import run_worker
 
@@ -52,6 +53,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             list_transactions,
             explain_account,
             ops_router,
+            *spending_handlers,
             list_plans,
             is_alive,
             is_ready,

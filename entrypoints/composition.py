@@ -10,6 +10,7 @@ import attrs
 from adapters import migrations
 from adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresMissing
 from adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisMissing
+from adapters.gathered_credits import GatheredCredits
 from adapters.group_commit import GroupCommit
 from adapters.postgres_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.redis_client import connect, upstash_url
@@ -36,6 +37,7 @@ from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.rehearse import RehearsalDesk
+from domain.usecases.use_credits import CreditDesk
 from entrypoints.auth import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
@@ -107,6 +109,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
         contextlib.aclosing(stripe),
         contextlib.aclosing(hasty_stripe),
         _notifications(settings, clock) as notifications,
+        contextlib.AsyncExitStack() as stack,
     ):
         sql_ledger = SqlLedger(rpc)
         cache = RedisQuotaCache(redis)
@@ -123,6 +126,8 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             livemode=settings.livemode,
             notify_below=settings.low_balance,
         )
+        desk = CreditDesk(ledger=sql_ledger, wallets=sql_ledger, cache=cache, notify_below=settings.low_balance)
+        gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))
         yield Services(
             authenticator=Authenticator.from_settings(settings),
             deliveries=deliveries,
@@ -135,6 +140,8 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 catalogue=catalogue,
                 recorder=recorder,
             ),
+            credits=gathered,
+            wallets=sql_ledger,
             reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),
             worker=OutboxWorker(
                 outbox=sql_ledger,

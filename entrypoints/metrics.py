@@ -22,6 +22,12 @@ _refused = Counter(
     ["kind"],
 )
 
+_settled = Counter(
+    "credence_intents_total",
+    "Spends, holds, captures, voids, grants and adjustments that were asked for, by what came of them.",
+    ["intent", "outcome"],
+)
+
 _waiting = Gauge(
     "credence_waiting_events",
     "Events of the inbox that wait now, by what became of them so far, and why; counted by the worker.",
@@ -53,6 +59,11 @@ def failed_delivery(event_type: str) -> None:
 def refused_delivery(kind: str) -> None:
     """Count a delivery that was refused."""
     _refused.labels(kind).inc()
+
+
+def settled_intent(intent: str, outcome: str) -> None:
+    """Count something that was asked of credits, by the names of its kind and of its outcome."""
+    _settled.labels(intent, outcome).inc()
 
 
 def show_backlog(backlog: Backlog) -> None:

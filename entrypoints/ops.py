@@ -21,6 +21,7 @@ from domain.usecases.record_payment import Recorded
 from entrypoints.accounts import QuotaAnswer
 from entrypoints.auth import Forbidden, Operator
 from entrypoints.callers import caller_of, services_of
+from entrypoints.gifts import gift_handlers
 from entrypoints.hints import hint_for
 from entrypoints.rehearsals import rehearsal_handlers
 from entrypoints.services import Services
@@ -257,6 +258,7 @@ ops_router = Router(
         check_consistency,
         show_backlog,
         sync_account,
+        *gift_handlers,
         *rehearsal_handlers,
     ],
 )

@@ -57,7 +57,7 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             return problem(
                 HTTPStatus.BAD_REQUEST,
                 "invalid-user-id",
-                "Name the user by ?user_id=<uuid>.",
+                "Name the user by their uuid: ?user_id=<uuid>, or user_id in the body.",
             )
         case MalformedHeader(name):
             return problem(HTTPStatus.BAD_REQUEST, "malformed-header", f"The header {name} can't be read.")

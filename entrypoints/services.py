@@ -1,9 +1,13 @@
 """What the routes need: use cases and ports, wired by the composition root."""
 
+from typing import Protocol
+
 import attrs
 
+from domain.batches import Outcome
+from domain.intents import Intent
 from domain.plans import Catalogue
-from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache
+from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache, Wallets
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
 from domain.usecases.decide_again import InboxDesk
@@ -16,6 +20,18 @@ from entrypoints.auth import Authenticator
 from entrypoints.doctor import Doctor
 
 
+class Credits(Protocol):
+    """Does what callers ask of credits. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+
+    async def settle(self, intent: Intent) -> Outcome:
+        """Do the intent once."""
+        ...
+
+    async def settle_due(self) -> int:
+        """Let expire what is over, of a batch of accounts; returns how many those were."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class Services:
     """The inside of one running process."""
@@ -25,6 +41,8 @@ class Services:
     recorder: PaymentRecorder
     desk: CheckoutDesk
     reader: AccountReader
+    credits: Credits
+    wallets: Wallets
     worker: OutboxWorker
     inbox_desk: InboxDesk
     reconciler: Reconciler

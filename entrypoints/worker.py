@@ -1,4 +1,4 @@
-"""The worker: delivers the outbox, decides again about what waits, and reconciles, for as long as it runs.
+"""The worker: delivers the outbox, decides again about what waits, lets expire what is over, and reconciles.
 
 Any number may run: each piece of work is claimed by one, and may be done twice without harm.
 """
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from domain.commits import EventStatus, KeptEvent
 from domain.ports import LedgerUnavailable, PaymentsUnavailable
-from domain.usecases import decide_again, deliver_messages
+from domain.usecases import decide_again, deliver_messages, use_credits
 from domain.usecases.decide_again import Handled
 from domain.usecases.reconcile import Reconciliation
 from domain.usecases.record_payment import Recorded
@@ -20,6 +20,7 @@ from entrypoints.services import Services
 IDLE_SECONDS = 1.0
 WAITING_SECONDS = 5.0
 COUNTING_SECONDS = 15.0
+EXPIRY_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 30.0
 OVERLAP = timedelta(days=3)
 """How far back each reconciliation looks: as long as Stripe tries to deliver."""
@@ -42,6 +43,9 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
             _tell(Handled(kept, await _decided(services, kept)))
         return len(due) == decide_again.BATCH
 
+    async def expire() -> bool:
+        return await services.credits.settle_due() == use_credits.DUE_BATCH
+
     async def count() -> bool:
         metrics.show_backlog(await services.backlogs.backlog())
         return False
@@ -54,6 +58,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
     loops = [
         _repeat("outbox", deliver, IDLE_SECONDS),
         _repeat("inbox", decide, WAITING_SECONDS),
+        _repeat("expiries", expire, EXPIRY_SECONDS),
         _repeat("backlog", count, COUNTING_SECONDS),
     ]
     if reconcile_every is not None:

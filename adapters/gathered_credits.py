@@ -1,0 +1,52 @@
+"""Intents of many callers of one process, done in few calls: those that arrive while one is in flight go together.
+
+Two intents of one account are never in two calls at once, so those of a busy account are decided together.
+"""
+
+from collections.abc import Sequence
+
+from adapters.gathering import Gatherer, Limits
+from adapters.group_commit import ledger_errors
+from domain.batches import Outcome
+from domain.intents import CaptureHold, Intent, VoidHold
+from domain.ports import Clock
+from domain.usecases.use_credits import CreditDesk
+
+INTENTS = Limits(calls=2, requests=128)
+
+
+class GatheredCredits:
+    """Does what callers ask of credits, by a desk."""
+
+    def __init__(self, desk: CreditDesk, clock: Clock, *, limits: Limits = INTENTS) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._gatherer = Gatherer(self._settle, limits=limits, keys=_accounts)
+
+    async def settle(self, intent: Intent) -> Outcome:
+        """Do the intent once.
+
+        :raises LedgerUnavailable: if the ledger gave no answer; asking again under its key is harmless.
+        :raises LedgerBusy: if too much waits, and the intent is not done.
+        """
+        with ledger_errors():
+            return await self._gatherer.ask(intent)
+
+    async def settle_due(self) -> int:
+        """Let expire what is over, of a batch of accounts; returns how many those were.
+
+        :raises LedgerUnavailable: if the ledger gave no answer.
+        """
+        return await self._desk.settle_due(self._clock.now())
+
+    async def aclose(self) -> None:
+        """Do what was accepted; what is too late is told so."""
+        await self._gatherer.aclose()
+
+    async def _settle(self, intents: Sequence[Intent]) -> tuple[Outcome, ...]:
+        return await self._desk.settle(intents, self._clock.now())
+
+
+def _accounts(intent: Intent) -> tuple[str, ...]:
+    # Whose a hold is, only the ledger knows: two settlements of one account may meet, and are decided again.
+    return (intent.hold_id,) if isinstance(intent, CaptureHold | VoidHold) else (intent.user_id,)

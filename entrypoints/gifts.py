@@ -1,0 +1,95 @@
+"""`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator gives, takes or corrects, with a reason."""
+
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import attrs
+import msgspec
+from litestar import Response, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, SkipValidation
+
+from domain.intents import AdjustCredits, GiveCredits
+from domain.ledger import EntryKind
+from domain.plans import MAX_CREDITS
+from entrypoints.intents import Credits, IdempotencyKey, named_user, settled
+from entrypoints.problems import problem
+from entrypoints.services import Services
+
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*\Z")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*\S[^\x00]*\Z")]
+
+
+class GiftKind(StrEnum):
+    """Why credits are given that nobody paid for; a promotion burns first, then goodwill, then what was bought."""
+
+    PROMOTION = "promotion"
+    GOODWILL = "goodwill"
+
+
+@attrs.frozen(kw_only=True)
+class Gift:
+    """Credits to give; they never expire unless it is said when."""
+
+    kind: GiftKind
+    credits: Credits
+    reason: Reason
+    operator: Name
+    expires_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Adjustment:
+    """A signed correction; it takes no more than is available."""
+
+    credits: Annotated[int, msgspec.Meta(ge=-MAX_CREDITS, le=MAX_CREDITS)]
+    reason: Reason
+    operator: Name
+
+
+@post("/accounts/{user_id:str}/grants", tags=["Operators"])
+async def give_credits(
+    user_id: FromPath[str],
+    data: JSONBody[Gift],
+    idempotency_key: IdempotencyKey,
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[Any]:
+    """Give credits: a promotion or goodwill. The same key gives once."""
+    if data.expires_at is not None and (data.expires_at.tzinfo is None or data.expires_at <= services.clock.now()):
+        detail = "expires_at must be a time to come, with its offset from UTC, such as 2030-01-31T00:00:00Z."
+        raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
+    intent = GiveCredits(
+        user_id=named_user(user_id),
+        credits=data.credits,
+        kind=EntryKind(data.kind.value),
+        key=idempotency_key,
+        reason=data.reason,
+        operator=data.operator,
+        expires_at=data.expires_at,
+    )
+    return await settled(services, intent, status=HTTPStatus.CREATED)
+
+
+@post("/accounts/{user_id:str}/adjustments", tags=["Operators"])
+async def adjust_credits(
+    user_id: FromPath[str],
+    data: JSONBody[Adjustment],
+    idempotency_key: IdempotencyKey,
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[Any]:
+    """Correct an account by a signed amount. 402 if more is to be taken than is available."""
+    if data.credits == 0:
+        raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")
+    intent = AdjustCredits(
+        user_id=named_user(user_id),
+        credits=data.credits,
+        key=idempotency_key,
+        reason=data.reason,
+        operator=data.operator,
+    )
+    return await settled(services, intent, status=HTTPStatus.CREATED)
+
+
+gift_handlers = (give_credits, adjust_credits)

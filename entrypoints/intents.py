@@ -1,0 +1,98 @@
+"""What callers ask of credits, by HTTP: the parts that all such routes share, and how each outcome is told."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response
+from litestar.params import HeaderParameter
+from litestar.plugins.problem_details import ProblemDetailsException
+
+from domain.accounts import UserId, parse_user_id
+from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.intents import Intent
+from domain.plans import MAX_CREDITS
+from domain.spending import AlreadySettled, TooMuch
+from domain.wallets import Insufficient
+from entrypoints import metrics
+from entrypoints.auth import Caller, Forbidden, Service
+from entrypoints.problems import problem
+from entrypoints.services import Services
+
+Credits = Annotated[int, msgspec.Meta(ge=1, le=MAX_CREDITS, description=f"From 1 to {MAX_CREDITS:,}.")]
+Text = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
+Metadata = Annotated[
+    dict[Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[^\x00]*\Z")], Text],
+    msgspec.Meta(max_length=20),
+]
+IdempotencyKey = Annotated[
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}\Z",
+        description="Your name for this one intent, 1 to 255 visible characters; a repetition gets the first answer.",
+    ),
+]
+
+REPLAYED = "Idempotent-Replayed"
+"""The header by which a repetition is told; the body is the first answer's."""
+
+
+def named_user(text: str) -> UserId:
+    """The user that a body names.
+
+    :raises InvalidUserId: if it is no uuid.
+    """
+    return parse_user_id(text)
+
+
+def services_only(caller: Caller) -> None:
+    """Let nobody but a service spend.
+
+    :raises Forbidden: if the caller is somebody else.
+    """
+    if not isinstance(caller, Service):
+        raise Forbidden("Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.")
+
+
+async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
+    """Do the intent, and tell its first answer; raises the problem that says why it is not done."""
+    outcome = await services.credits.settle(intent)
+    metrics.settled_intent(type(intent).__name__, type(outcome).__name__)
+    match outcome:
+        case Done(answer=answer, repeated=repeated):
+            headers = {REPLAYED: "true"} if repeated else {}
+            return Response(answer, status_code=status, headers=headers)
+        case _:
+            raise _refusal(outcome)
+
+
+def _refusal(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - one for each outcome
+    match outcome:
+        case Insufficient(available):
+            detail = f"Only {available} credits are available."
+            return _with(HTTPStatus.PAYMENT_REQUIRED, "not-enough-credits", detail, {"available": available})
+        case KeyReused(fields):
+            detail = f"The Idempotency-Key names another intent, which differs in: {', '.join(fields)}."
+            return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail, {"fields": fields})
+        case TooMuch(held=held):
+            detail = f"The hold set {held} credits aside; no more can be captured."
+            return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "more-than-held", detail, {"held": held})
+        case AlreadySettled(status=hold_status, captured=captured):
+            detail = f"The hold is {hold_status} already, with {captured} credits captured; a hold is settled once."
+            told = {"hold_status": hold_status.value, "captured": captured}
+            return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
+        case NoSuchHold():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
+        case NoSuchUser():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
+        case Unsettled() | Done():
+            detail = "The account is too busy; nothing is done, please try again with the same key."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
+
+
+def _with(status: HTTPStatus, kind: str, detail: str, members: Mapping[str, Any]) -> ProblemDetailsException:
+    told = problem(status, kind, detail)
+    told.extra = dict(members)
+    return told
