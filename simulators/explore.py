@@ -1,0 +1,34 @@
+"""Explore what could go wrong: the real use cases, stepped one await at a time, on worlds in memory.
+
+Small stories are explored exhaustively: every order of their deliveries, each event once more, two workers that
+interleave at every await, and at every await a crash, a part that is away, or an answer that is lost. The checkers hold
+ledger and cache against what the customers really did. A failure is saved as a schedule. Exits 0 if every check held, 1
+if one failed, 2 if nothing could be explored.
+
+    python -m simulators explore --list
+    python -m simulators explore --story "dispute won"
+    python -m simulators explore --bug "the last refund wins"
+"""
+
+import argparse
+from pathlib import Path
+
+from simulators import explore_stories
+from simulators.system import DEFAULT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    parser.add_argument("--system", default=DEFAULT, metavar="MODULE", help="what is under test (default: %(default)s)")
+    parser.add_argument("--bug", metavar="NAME", help="plant a known bug, to see it found; `--bug list` lists them")
+    parser.add_argument(
+        "--save", type=Path, default=Path("failures"), metavar="DIR", help="where a failure's schedule is saved"
+    )
+    explore_stories.add_arguments(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Explore; returns the exit code."""
+    return explore_stories.run(parsed)
