@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
@@ -17,9 +18,14 @@ from features.real_parts import ROOT, execute
 from features.service import OPERATOR_KEY, SERVICE_KEY, WEBHOOK_SECRET, Service
 from simulators.firing import OTHER_SECRET
 from simulators.killable_stack import KillableStack, killable
+from simulators.life import Plan
 from simulators.postgrest import free_port
 from simulators.preflight import PROBE
+from simulators.schedule_files import save
+from simulators.schedules import Advance, Wait, Work
 from simulators.stack import run_apart, serving, wait_until_ready
+from simulators.stories import STORIES
+from simulators.volleys import volley
 
 QUICKLY = ("--rate", "200", "--json")
 
@@ -334,3 +340,24 @@ def test_a_stack_of_its_own_is_killed_and_judged() -> None:
     for word in ("crash", "break cache", "mend cache", "break ledger", "mend ledger"):
         assert word in done.stderr
     assert report["deliveries"]["repeated"] > 0
+
+
+def test_a_schedule_brings_its_catalogue_to_a_stack_of_its_own(tmp_path: Path) -> None:
+    """Odd prices too; what can't be done from outside is left out, and the report says so."""
+    odd = Plan(id="odd", credits=7, price=333, currency="eur")
+    schedule = volley((STORIES["refund in parts"], STORIES["dispute won"]), (odd,), count=6, seed=5, kills=("service",))
+    inside = (Work(task="w1", on="a", job="outbox"), Advance(task="w1"), Wait(seconds=3600))
+    file = tmp_path / "schedule.json"
+    save(attrs.evolve(schedule, steps=(*schedule.steps, *inside)), file)
+    done = subprocess.run(
+        command("--stack", "--replay", str(file), *QUICKLY),
+        cwd=ROOT,
+        env=environment("", ""),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    report = told(done)
+    assert ("good", 3, 6) == (report["verdict"], report["left_out"], report["accounts"]["checked"])
+    assert "crash" in done.stderr

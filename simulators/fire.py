@@ -89,7 +89,10 @@ def _aimed(options: Options, progress: Console) -> Iterator[_Aimed]:
         yield _Aimed(options=options, url=url, secret=secret, operator_key=key, schedule=schedule)
         return
     progress.print("Starting Postgres, Redis, the Stripe stand-in and the service …")
-    with tempfile.TemporaryDirectory(prefix="credence-fire-") as data, killable(Path(data)) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="credence-fire-") as data,
+        killable(Path(data), plans=schedule.plans if schedule is not None else ()) as stack,
+    ):
         secret, key = stack.secret, stack.operator_key
         yield _Aimed(options=options, url=stack.url, secret=secret, operator_key=key, schedule=schedule, stack=stack)
 

@@ -113,7 +113,10 @@ class Gun:
         :raises TargetUnfit: if the target sends us elsewhere.
         """
         self.tally.planned += sum(isinstance(shot, Shot) for shot in shots)
-        places = asyncio.Semaphore(self.concurrency)
+        places, strikes = asyncio.Semaphore(self.concurrency), [shot for shot in shots if not isinstance(shot, Shot)]
+        settling = asyncio.Event()
+        if self.strike is None or not strikes:
+            settling.set()
         started = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
@@ -123,9 +126,11 @@ class Gun:
                     if isinstance(shot, Shot):
                         await places.acquire()
                         await self.pace.turn()
-                        group.create_task(self._first(shot, places, group))
+                        group.create_task(self._first(shot, places, settling, group))
                     elif self.strike is not None:
                         await self.strike(shot)
+                        if shot is strikes[-1]:
+                            settling.set()
         except ExceptionGroup as several:
             raise several.exceptions[0] from several
         finally:
@@ -135,7 +140,9 @@ class Gun:
         """Fire a single shot once; None where there is no answer."""
         return await self._sent(shot)
 
-    async def _first(self, shot: Shot, places: asyncio.Semaphore, group: asyncio.TaskGroup) -> None:
+    async def _first(
+        self, shot: Shot, places: asyncio.Semaphore, settling: asyncio.Event, group: asyncio.TaskGroup
+    ) -> None:
         if shot.is_good:
             self.tally.begun.add(shot.event)
         try:
@@ -145,10 +152,15 @@ class Gun:
         if done:
             self._finished()
         else:
-            group.create_task(self._again(shot, places))
+            group.create_task(self._again(shot, places, settling))
 
-    async def _again(self, shot: Shot, places: asyncio.Semaphore) -> None:
-        for pause in self.pauses:
+    async def _again(self, shot: Shot, places: asyncio.Semaphore, settling: asyncio.Event) -> None:
+        # Stripe goes on for days, which outlasts what is done to a stack here: only then is it counted how often.
+        attempts = counted = 0
+        while counted < len(self.pauses):
+            pause = self.pauses[min(attempts, len(self.pauses) - 1)]
+            attempts += 1
+            counted += settling.is_set()
             if await self._is_stopped_within(pause * self.chance.uniform(0.5, 1.0)):
                 break
             async with places:

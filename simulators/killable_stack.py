@@ -1,9 +1,11 @@
 """A whole stack whose parts are killed while it is fired at: the service, its Postgres, its Redis."""
 
 import contextlib
+import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -70,8 +72,10 @@ class KillableStack:
 
 
 @contextlib.contextmanager
-def killable(data: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[KillableStack]:
-    """The stack on the embedded storage in `data`, until the end of the block.
+def killable(
+    data: Path, *, settings: Mapping[str, str] | None = None, plans: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[KillableStack]:
+    """The stack on the embedded storage in `data`, until the end of the block; it sells these plans, or its own.
 
     :raises StackFailed: if it does not start.
     """
@@ -81,9 +85,12 @@ def killable(data: Path, *, settings: Mapping[str, str] | None = None) -> Iterat
     log = data / "service.log"
     log.touch()
     with StripeStandIn(webhook_url=None, webhook_secret=WEBHOOK_SECRET) as stripe, contextlib.ExitStack() as ends:
-        environment = environment_of(
-            data, port=port, stripe_url=stripe.url, settings={"CREDENCE_OPERATOR_KEY": OPERATOR_KEY, **(settings or {})}
-        )
+        wanted = {"CREDENCE_OPERATOR_KEY": OPERATOR_KEY, **(settings or {})}
+        if plans:
+            catalogue = data / "plans.toml"
+            catalogue.write_text("\n".join(map(_table, plans)), encoding="utf-8")
+            wanted["CREDENCE_PLANS"] = str(catalogue)
+        environment = environment_of(data, port=port, stripe_url=stripe.url, settings=wanted)
         command = [sys.executable, "-m", "entrypoints", "serve"]
         service = ServicePart(command, environment, log, lambda: is_ready(url))
         postgres = PostgresPart(data / "postgres")
@@ -106,3 +113,10 @@ def killable(data: Path, *, settings: Mapping[str, str] | None = None) -> Iterat
             parts=parts,
             log=log,
         )
+
+
+def _table(plan: Mapping[str, Any]) -> str:
+    """A plan as a table of TOML; a JSON text is a text of TOML too."""
+    told = {"name": f"Plan {plan['id']}", **{name: value for name, value in plan.items() if name != "id"}}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items() if value is not None]
+    return "\n".join([f"[plans.{json.dumps(plan['id'])}]", *lines, ""])
