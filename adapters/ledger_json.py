@@ -8,6 +8,8 @@ from adapters.wallet_json import (
     Json,
     account_from_json,
     draw_to_json,
+    grant_from_json,
+    hold_from_json,
     hold_to_json,
     request_from_json,
     request_to_json,
@@ -29,7 +31,7 @@ from domain.commits import (
     SnapshotQuery,
     SubscriptionRevision,
 )
-from domain.explanations import AccountRecord, PurchaseRecord
+from domain.explanations import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting
 from domain.purchases import Purchase, PurchaseId
@@ -142,6 +144,14 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
             for found in row["purchases"]
         ),
         entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
+        grants=tuple(
+            GrantRecord(
+                grant=grant_from_json(found),
+                draws=tuple(RecordedDraw(version=one["version"], credits=one["credits"]) for one in found["draws"]),
+            )
+            for found in row["grants"]
+        ),
+        holds=tuple(map(hold_from_json, row["holds"])),
     )
 
 

@@ -6,18 +6,11 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
+from domain.explanations import GrantRecord, RecordedDraw
 from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
 from domain.holds import Hold, HoldId
 from domain.ledger import EntryKind, Posting
 from domain.purchases import PurchaseId
-
-
-@attrs.frozen(kw_only=True)
-class RecordedDraw:
-    """What the entry of a version took from a grant."""
-
-    version: int
-    draw: Draw
 
 
 class MemoryGrants:
@@ -25,7 +18,7 @@ class MemoryGrants:
 
     def __init__(self) -> None:
         self._grants: dict[UserId, dict[GrantId, Grant]] = {}
-        self._draws: dict[UserId, list[RecordedDraw]] = {}
+        self._draws: dict[GrantId, list[RecordedDraw]] = {}
         self._holds: dict[HoldId, Hold] = {}
         self._count = 0
 
@@ -37,9 +30,9 @@ class MemoryGrants:
         """The grants that remain or are held, oldest first."""
         return tuple(grant for grant in self.of(user_id) if grant.remaining > 0 or grant.held > 0)
 
-    def draws(self, user_id: UserId) -> tuple[RecordedDraw, ...]:
-        """What entries took from the account's grants, in the order in which they did."""
-        return tuple(self._draws.get(user_id, ()))
+    def records(self, user_id: UserId) -> tuple[GrantRecord, ...]:
+        """Every grant of the account with what entries took from it, in the order in which they did."""
+        return tuple(GrantRecord(grant=grant, draws=tuple(self._draws.get(grant.id, ()))) for grant in self.of(user_id))
 
     def hold(self, hold_id: HoldId) -> Hold | None:
         """The hold, settled or not."""
@@ -129,7 +122,7 @@ class MemoryGrants:
         for draw in draws:
             grant = grants[draw.grant_id]
             grants[draw.grant_id] = attrs.evolve(grant, remaining=grant.remaining - draw.credits)
-            self._draws.setdefault(user_id, []).append(RecordedDraw(version=version, draw=draw))
+            self._draws.setdefault(draw.grant_id, []).append(RecordedDraw(version=version, credits=draw.credits))
 
     def _reserve(self, hold: Hold, sign: int) -> int:
         grants = self._grants[hold.user_id]
