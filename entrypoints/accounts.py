@@ -1,4 +1,4 @@
-"""`GET /quota`, `/transactions`, `/accounts/{id}/explanation`: what a user may spend, and how it came about."""
+"""`GET /quota`, `GET /transactions`: what a user may spend, and how it came about."""
 
 import csv
 import io
@@ -9,11 +9,9 @@ from urllib.parse import urlencode
 import attrs
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter, SkipValidation
+from litestar.params import QueryParameter, SkipValidation
 
-from domain.explanations import PurchaseExplanation
 from domain.ledger import LedgerEntry
-from domain.purchases import Dispute, PaymentStatus, Refund
 from domain.usecases.read_account import MAX_PAGE, Page
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for
@@ -98,82 +96,15 @@ async def list_transactions(
     return Response(presented)
 
 
-@attrs.frozen(kw_only=True)
-class ExplainedPurchase:
-    """What one purchase gave, and what of it was taken back; amounts are in minor units of `currency`."""
-
-    id: str
-    plan: str | None
-    status: PaymentStatus
-    ordered_credits: int
-    amount: int
-    currency: str | None
-    worth: int
-    posted: int
-    expires_at: datetime | None
-    refunds: tuple[Refund, ...]
-    refunded_total: int
-    disputes: tuple[Dispute, ...]
-    stripe: tuple[str, ...]
-    transactions: tuple[Transaction, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Explanation:
-    """An account, purchase by purchase, and the entries that no purchase is behind, oldest first."""
-
-    user_id: str
-    balance: int | None
-    held: int | None
-    purchases: tuple[ExplainedPurchase, ...]
-    other_transactions: tuple[Transaction, ...]
-
-
-@get("/accounts/{user_id:str}/explanation", tags=["Account"])
-async def explain_account(
-    user_id: FromPath[str],
-    services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
-) -> Explanation:
-    """Where every credit came from, what was taken back, and Stripe's objects behind it."""
-    explained = await services.reader.explanation(account_asked_for(caller, user_id))
-    account = explained.account
-    return Explanation(
-        user_id=explained.user_id,
-        balance=account.balance if account else None,
-        held=account.held if account else None,
-        purchases=tuple(map(_explained, explained.purchases)),
-        other_transactions=tuple(map(_transaction, explained.others)),
-    )
-
-
-def _explained(purchase: PurchaseExplanation) -> ExplainedPurchase:
-    return ExplainedPurchase(
-        id=purchase.id,
-        plan=purchase.plan_id,
-        status=purchase.status,
-        ordered_credits=purchase.ordered_credits,
-        amount=purchase.amount,
-        currency=purchase.currency,
-        worth=purchase.worth,
-        posted=purchase.posted,
-        expires_at=purchase.expires_at,
-        refunds=purchase.refunds,
-        refunded_total=purchase.refunded_total,
-        disputes=purchase.disputes,
-        stripe=tuple(purchase.links),
-        transactions=tuple(map(_transaction, purchase.entries)),
-    )
-
-
 def _presented(page: Page) -> Transactions:
     return Transactions(
-        transactions=tuple(_transaction(entry) for entry in page.entries),
+        transactions=tuple(transaction_of(entry) for entry in page.entries),
         next_cursor=str(page.next_before) if page.next_before is not None else None,
     )
 
 
-def _transaction(entry: LedgerEntry) -> Transaction:
+def transaction_of(entry: LedgerEntry) -> Transaction:
+    """The entry, as it is shown."""
     posting = entry.posting
     return Transaction(
         version=entry.version,
