@@ -267,8 +267,16 @@ class QuotaCache(Protocol):
         """The copy, or None where there is none. It has no email."""
         ...
 
+    async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
+        """The copy of each, or None where there is none."""
+        ...
+
     async def store(self, account: Account) -> None:
         """Keep the account unless a newer version is kept already."""
+        ...
+
+    async def store_many(self, accounts: Sequence[Account]) -> None:
+        """Keep each account unless a newer one is kept already."""
         ...
 
     async def forget(self, user_id: UserId) -> None:
