@@ -110,6 +110,10 @@ class MemoryLedger:
             holds=holds,
         )
 
+    def requests(self) -> dict[str, KeptRequest]:
+        """The first answer under each key."""
+        return dict(self._requests)
+
     async def due(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         over = [user for _, user in self.grants.due(self._clock.now()) if user in self._accounts]
