@@ -33,7 +33,7 @@ from domain.commits import (
 )
 from domain.explanations import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.idempotency import IdempotencyKey
-from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting
+from domain.ledger import EntryFilter, EntryKind, Lapse, LedgerEntry, Posted, Posting
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 
@@ -106,6 +106,16 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
         else None,
         account_is_deleted=snapshot["account_is_deleted"],
     )
+
+
+def entry_filter_to_json(wanted: EntryFilter) -> dict[str, object]:
+    """Which entries are wanted, as `account_transactions` takes it."""
+    return {
+        "kinds": sorted(wanted.kinds) or None,
+        "since": wanted.since.isoformat() if wanted.since else None,
+        "until": wanted.until.isoformat() if wanted.until else None,
+        "purchase_id": wanted.purchase_id,
+    }
 
 
 def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:

@@ -20,6 +20,8 @@ class MemoryGrants:
         self._grants: dict[UserId, dict[GrantId, Grant]] = {}
         self._draws: dict[GrantId, list[RecordedDraw]] = {}
         self._holds: dict[HoldId, Hold] = {}
+        self._placed: dict[HoldId, datetime] = {}
+        self._settled: dict[HoldId, datetime] = {}
         self._count = 0
 
     def of(self, user_id: UserId) -> tuple[Grant, ...]:
@@ -45,6 +47,14 @@ class MemoryGrants:
     def open_holds(self, user_id: UserId) -> tuple[Hold, ...]:
         """The holds that set the account's credits aside."""
         return tuple(hold for hold in self.holds(user_id) if hold.is_open)
+
+    def held_at(self, user_id: UserId, moment: datetime) -> int:
+        """The credits that the account's holds set aside at the moment."""
+        return sum(
+            hold.credits
+            for hold in self.holds(user_id)
+            if self._placed[hold.id] <= moment and (hold.id not in self._settled or moment < self._settled[hold.id])
+        )
 
     def due(self, now: datetime) -> list[tuple[datetime, UserId]]:
         """Accounts with something whose time is over, and since when."""
@@ -87,8 +97,11 @@ class MemoryGrants:
         else:
             self._draw(posting.user_id, version, posting.draws)
 
-    def keep(self, hold: Hold) -> int:
+    def keep(self, hold: Hold, now: datetime) -> int:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""
+        self._placed.setdefault(hold.id, now)
+        if not hold.is_open:
+            self._settled[hold.id] = now
         known = self._holds.get(hold.id)
         self._holds[hold.id] = hold
         before = self._reserve(known, -1) if known is not None and known.is_open else 0

@@ -4,6 +4,7 @@ It awaits nothing inside, so each method is one indivisible step, as a transacti
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import chain
 
 import attrs
@@ -13,7 +14,7 @@ from adapters.memory_grants import MemoryGrants
 from adapters.memory_inbox import MemoryInbox
 from adapters.memory_outbox import MemoryOutbox
 from adapters.memory_purchases import MemoryPurchases
-from domain.accounts import Account, UserId
+from domain.accounts import Account, BalanceThen, UserId
 from domain.commits import (
     Backlog,
     Change,
@@ -32,7 +33,7 @@ from domain.commits import (
 )
 from domain.explanations import AccountRecord
 from domain.holds import Hold, HoldId
-from domain.ledger import EntryKind, LedgerEntry, Posting, post
+from domain.ledger import EVERY_ENTRY, EntryFilter, EntryKind, LedgerEntry, Posting, post
 from domain.notices import low_balance_due
 from domain.ports import Clock
 from domain.purchases import Link
@@ -123,14 +124,23 @@ class MemoryLedger:
         """The account, or None when there is no such user."""
         return self._accounts.get(user_id)
 
-    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
-        """At most `limit` entries older than `before_version`, newest first."""
+    async def entries(
+        self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
+    ) -> tuple[LedgerEntry, ...]:
+        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         older = [
             entry
             for entry in reversed(self._entries.get(user_id, []))
-            if before_version is None or entry.version < before_version
+            if (before_version is None or entry.version < before_version) and wanted.admits(entry)
         ]
         return tuple(older[:limit])
+
+    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+        """What the account had at the moment."""
+        entries = [entry for entry in self._entries.get(user_id, []) if entry.created_at <= moment]
+        return BalanceThen(
+            balance=entries[-1].balance_after if entries else 0, held=self.grants.held_at(user_id, moment)
+        )
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
         """One per account that disagrees with its entries, grants and holds, in the order of their ids."""
@@ -290,7 +300,7 @@ class MemoryLedger:
 
     def _keep_hold(self, hold: Hold) -> None:
         account = self._accounts[hold.user_id]
-        held = account.held + self.grants.keep(hold)
+        held = account.held + self.grants.keep(hold, self._clock.now())
         self._accounts[hold.user_id] = attrs.evolve(account, held=held, revision=account.revision + 1)
 
     def _wallet(self, user_id: UserId) -> Wallet:
