@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from adapters.gathering import Gatherer, Limits
 from adapters.group_commit import ledger_errors
-from domain.batches import Outcome
+from domain.batches import Outcome, Unsettled
 from domain.intents import CaptureHold, Intent, VoidHold
-from domain.ports import Clock
+from domain.ports import Clock, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 
 INTENTS = Limits(calls=2, requests=128)
@@ -21,7 +21,11 @@ class GatheredCredits:
     def __init__(self, desk: CreditDesk, clock: Clock, *, limits: Limits = INTENTS) -> None:
         self._desk = desk
         self._clock = clock
-        self._gatherer = Gatherer(self._settle, limits=limits, keys=_accounts)
+        # To do an intent again is harmless: it is known by its key, or by its hold. So a batch that the ledger refused
+        # as a whole is done again in parts, whatever was done of it.
+        self._gatherer: Gatherer[Intent, Outcome] = Gatherer(
+            self._settle, limits=limits, keys=_accounts, divisible=lambda error: isinstance(error, LedgerRefused)
+        )
 
     async def settle(self, intent: Intent) -> Outcome:
         """Do the intent once.
@@ -44,7 +48,12 @@ class GatheredCredits:
         await self._gatherer.aclose()
 
     async def _settle(self, intents: Sequence[Intent]) -> tuple[Outcome, ...]:
-        return await self._desk.settle(intents, self._clock.now())
+        try:
+            return await self._desk.settle(intents, self._clock.now())
+        except LedgerRefused as refused:
+            if refused.is_final and len(intents) == 1:
+                return (Unsettled(f"the ledger refuses it: {refused.cause}"),)
+            raise
 
 
 def _accounts(intent: Intent) -> tuple[str, ...]:

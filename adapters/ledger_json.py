@@ -8,6 +8,8 @@ from adapters.wallet_json import (
     Json,
     account_from_json,
     draw_to_json,
+    grant_from_json,
+    hold_from_json,
     hold_to_json,
     request_from_json,
     request_to_json,
@@ -29,9 +31,9 @@ from domain.commits import (
     SnapshotQuery,
     SubscriptionRevision,
 )
-from domain.explanations import AccountRecord, PurchaseRecord
+from domain.explanations import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.idempotency import IdempotencyKey
-from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting
+from domain.ledger import EntryFilter, EntryKind, Lapse, LedgerEntry, Posted, Posting
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 
@@ -106,6 +108,16 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
     )
 
 
+def entry_filter_to_json(wanted: EntryFilter) -> dict[str, object]:
+    """Which entries are wanted, as `account_transactions` takes it."""
+    return {
+        "kinds": sorted(wanted.kinds) or None,
+        "since": wanted.since.isoformat() if wanted.since else None,
+        "until": wanted.until.isoformat() if wanted.until else None,
+        "purchase_id": wanted.purchase_id,
+    }
+
+
 def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:
     """One of the rows of `account_transactions`."""
     return LedgerEntry(
@@ -142,6 +154,14 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
             for found in row["purchases"]
         ),
         entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
+        grants=tuple(
+            GrantRecord(
+                grant=grant_from_json(found),
+                draws=tuple(RecordedDraw(version=one["version"], credits=one["credits"]) for one in found["draws"]),
+            )
+            for found in row["grants"]
+        ),
+        holds=tuple(map(hold_from_json, row["holds"])),
     )
 
 

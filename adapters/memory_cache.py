@@ -3,7 +3,7 @@
 They await nothing inside, so each method is one indivisible step.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 import attrs
@@ -26,11 +26,20 @@ class MemoryQuotaCache:
         """The copy, or None where there is none. It has no email."""
         return self._accounts.get(user_id)
 
+    async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
+        """The copy of each, or None where there is none."""
+        return tuple(map(self._accounts.get, user_ids))
+
     async def store(self, account: Account) -> None:
         """Keep the account unless the revision that is kept is as new."""
         kept = self._accounts.get(account.user_id)
         if kept is None or kept.revision < account.revision:
             self._accounts[account.user_id] = attrs.evolve(account, email=None)
+
+    async def store_many(self, accounts: Sequence[Account]) -> None:
+        """Keep each account unless the revision that is kept is as new."""
+        for account in accounts:
+            await self.store(account)
 
     async def forget(self, user_id: UserId) -> None:
         """Keep nothing of the user."""

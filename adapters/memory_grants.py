@@ -6,18 +6,11 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
+from domain.explanations import GrantRecord, RecordedDraw
 from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
 from domain.holds import Hold, HoldId
 from domain.ledger import EntryKind, Posting
 from domain.purchases import PurchaseId
-
-
-@attrs.frozen(kw_only=True)
-class RecordedDraw:
-    """What the entry of a version took from a grant."""
-
-    version: int
-    draw: Draw
 
 
 class MemoryGrants:
@@ -25,8 +18,10 @@ class MemoryGrants:
 
     def __init__(self) -> None:
         self._grants: dict[UserId, dict[GrantId, Grant]] = {}
-        self._draws: dict[UserId, list[RecordedDraw]] = {}
+        self._draws: dict[GrantId, list[RecordedDraw]] = {}
         self._holds: dict[HoldId, Hold] = {}
+        self._placed: dict[HoldId, datetime] = {}
+        self._settled: dict[HoldId, datetime] = {}
         self._count = 0
 
     def of(self, user_id: UserId) -> tuple[Grant, ...]:
@@ -37,9 +32,9 @@ class MemoryGrants:
         """The grants that remain or are held, oldest first."""
         return tuple(grant for grant in self.of(user_id) if grant.remaining > 0 or grant.held > 0)
 
-    def draws(self, user_id: UserId) -> tuple[RecordedDraw, ...]:
-        """What entries took from the account's grants, in the order in which they did."""
-        return tuple(self._draws.get(user_id, ()))
+    def records(self, user_id: UserId) -> tuple[GrantRecord, ...]:
+        """Every grant of the account with what entries took from it, in the order in which they did."""
+        return tuple(GrantRecord(grant=grant, draws=tuple(self._draws.get(grant.id, ()))) for grant in self.of(user_id))
 
     def hold(self, hold_id: HoldId) -> Hold | None:
         """The hold, settled or not."""
@@ -52,6 +47,14 @@ class MemoryGrants:
     def open_holds(self, user_id: UserId) -> tuple[Hold, ...]:
         """The holds that set the account's credits aside."""
         return tuple(hold for hold in self.holds(user_id) if hold.is_open)
+
+    def held_at(self, user_id: UserId, moment: datetime) -> int:
+        """The credits that the account's holds set aside at the moment."""
+        return sum(
+            hold.credits
+            for hold in self.holds(user_id)
+            if self._placed[hold.id] <= moment and (hold.id not in self._settled or moment < self._settled[hold.id])
+        )
 
     def due(self, now: datetime) -> list[tuple[datetime, UserId]]:
         """Accounts with something whose time is over, and since when."""
@@ -94,8 +97,11 @@ class MemoryGrants:
         else:
             self._draw(posting.user_id, version, posting.draws)
 
-    def keep(self, hold: Hold) -> int:
+    def keep(self, hold: Hold, now: datetime) -> int:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""
+        self._placed.setdefault(hold.id, now)
+        if not hold.is_open:
+            self._settled[hold.id] = now
         known = self._holds.get(hold.id)
         self._holds[hold.id] = hold
         before = self._reserve(known, -1) if known is not None and known.is_open else 0
@@ -129,7 +135,7 @@ class MemoryGrants:
         for draw in draws:
             grant = grants[draw.grant_id]
             grants[draw.grant_id] = attrs.evolve(grant, remaining=grant.remaining - draw.credits)
-            self._draws.setdefault(user_id, []).append(RecordedDraw(version=version, draw=draw))
+            self._draws.setdefault(draw.grant_id, []).append(RecordedDraw(version=version, credits=draw.credits))
 
     def _reserve(self, hold: Hold, sign: int) -> int:
         grants = self._grants[hold.user_id]

@@ -4,13 +4,17 @@ It awaits nothing inside, so each method is one indivisible step, as a transacti
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from itertools import chain
 
 import attrs
 
+from adapters.memory_audit import first_inconsistency
 from adapters.memory_grants import MemoryGrants
 from adapters.memory_inbox import MemoryInbox
 from adapters.memory_outbox import MemoryOutbox
-from domain.accounts import Account, UserId
+from adapters.memory_purchases import MemoryPurchases
+from domain.accounts import Account, BalanceThen, UserId
 from domain.commits import (
     Backlog,
     Change,
@@ -22,18 +26,17 @@ from domain.commits import (
     Holdings,
     Inconsistency,
     KeptRequest,
-    PurchaseRevision,
     RecordedPurchase,
     RecordedSubscription,
     Rejected,
     Snapshot,
 )
-from domain.explanations import AccountRecord, PurchaseRecord
+from domain.explanations import AccountRecord
 from domain.holds import Hold, HoldId
-from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting, post
+from domain.ledger import EVERY_ENTRY, EntryFilter, EntryKind, LedgerEntry, Posting, post
 from domain.notices import low_balance_due
 from domain.ports import Clock
-from domain.purchases import Link, PurchaseId
+from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
 from domain.wallets import Wallet
 
@@ -48,9 +51,7 @@ class MemoryLedger:
         self.grants = MemoryGrants()
         self._accounts: dict[UserId, Account] = {}
         self._entries: dict[UserId, list[LedgerEntry]] = {}
-        self._purchases: dict[PurchaseId, RecordedPurchase] = {}
-        self._merged: dict[PurchaseId, PurchaseId] = {}
-        self._owners: dict[Link, PurchaseId] = {}
+        self._purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
         self._requests: dict[str, KeptRequest] = {}
         self._keys: dict[str, Posting] = {}
@@ -66,8 +67,7 @@ class MemoryLedger:
 
     def forget_traces(self, users: Sequence[UserId]) -> None:
         """Let nothing wait for users who are removed: neither messages nor events."""
-        owned = ((row.purchase.order, row.purchase.links) for row in self._purchases.values())
-        links = {link for order, links in owned if order is not None and order.user_id in users for link in links}
+        links = self._purchases.links_of(users)
         invoices = {link.removeprefix("invoice:") for link in links if link.startswith("invoice:")}
         self.outbox.withdraw(users=users, invoices=invoices)
         self.inbox.give_up(users, "its synthetic user was removed")
@@ -85,11 +85,10 @@ class MemoryLedger:
         subscription_id: SubscriptionId | None = None,
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
-        reached = sorted({self._owners[link] for link in links if link in self._owners})
         return Snapshot(
             event_status=self.inbox.status(event_id) if event_id is not None else None,
             account=self._accounts.get(user_id) if user_id is not None else None,
-            purchases=tuple(self._with_posted(self._purchases[key]) for key in reached),
+            purchases=tuple(map(self._with_posted, self._purchases.reached(links))),
             subscription=self._subscriptions.get(subscription_id) if subscription_id is not None else None,
             account_is_deleted=user_id is not None
             and user_id not in self._accounts
@@ -112,6 +111,10 @@ class MemoryLedger:
             holds=holds,
         )
 
+    def requests(self) -> dict[str, KeptRequest]:
+        """The first answer under each key."""
+        return dict(self._requests)
+
     async def due(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         over = [user for _, user in self.grants.due(self._clock.now()) if user in self._accounts]
@@ -121,29 +124,31 @@ class MemoryLedger:
         """The account, or None when there is no such user."""
         return self._accounts.get(user_id)
 
-    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
-        """At most `limit` entries older than `before_version`, newest first."""
+    async def entries(
+        self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
+    ) -> tuple[LedgerEntry, ...]:
+        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         older = [
             entry
             for entry in reversed(self._entries.get(user_id, []))
-            if before_version is None or entry.version < before_version
+            if (before_version is None or entry.version < before_version) and wanted.admits(entry)
         ]
         return tuple(older[:limit])
 
-    async def inconsistencies(self) -> tuple[Inconsistency, ...]:
-        """Accounts whose balance is not the sum of their entries."""
-        return tuple(
-            Inconsistency(
-                user_id=user,
-                problem="balance_differs_from_ledger",
-                entry_id=None,
-                version=account.version,
-                expected=str(self._sum(user)),
-                actual=str(account.balance),
-            )
-            for user, account in sorted(self._accounts.items())
-            if account.balance != self._sum(user)
+    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+        """What the account had at the moment."""
+        entries = [entry for entry in self._entries.get(user_id, []) if entry.created_at <= moment]
+        return BalanceThen(
+            balance=entries[-1].balance_after if entries else 0, held=self.grants.held_at(user_id, moment)
         )
+
+    async def inconsistencies(self) -> tuple[Inconsistency, ...]:
+        """One per account that disagrees with its entries, grants and holds, in the order of their ids."""
+        found = (
+            first_inconsistency(account, self._entries[user], self.grants.records(user), self.grants.holds(user))
+            for user, account in sorted(self._accounts.items())
+        )
+        return tuple(one for one in found if one is not None)
 
     async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
         """At most `limit` accounts in the order of their ids."""
@@ -169,29 +174,16 @@ class MemoryLedger:
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
         """All that the ledger has of an account; None where nothing is known of such a user."""
         entries = tuple(self._entries.get(user_id, ()))
-        behind = {
-            self._goes_on(entry.posting.purchase_id) for entry in entries if entry.posting.purchase_id is not None
-        }
-        behind |= {
-            self._goes_on(known.id)
-            for known in self._purchases.values()
-            if known.purchase.order is not None and known.purchase.order.user_id == user_id
-        }
-        if user_id not in self._accounts and not entries and not behind:
+        purchases = tuple(self._purchases.records(user_id, entries))
+        if user_id not in self._accounts and not entries and not purchases:
             return None
         return AccountRecord(
             user_id=user_id,
             account=self._accounts.get(user_id),
-            purchases=tuple(
-                PurchaseRecord(
-                    id=known,
-                    purchase=self._purchases[known].purchase,
-                    merged=tuple(sorted(other for other, into in self._merged.items() if into == known)),
-                )
-                for known in self._purchases
-                if known in behind
-            ),
+            purchases=purchases,
             entries=entries,
+            grants=self.grants.records(user_id),
+            holds=self.grants.holds(user_id),
         )
 
     async def backlog(self) -> Backlog:
@@ -233,9 +225,9 @@ class MemoryLedger:
         if revision is not None:
             expected = {other.id: other.expected_revision for other in revision.absorbed}
             expected[revision.id] = revision.expected_revision
-            if any(self._revision(known) != wanted for known, wanted in expected.items()):
+            if any(self._purchases.revision(known) != wanted for known, wanted in expected.items()):
                 return Conflict("revision")
-            if any(self._owners.get(link, revision.id) not in expected for link in revision.purchase.links):
+            if self._purchases.leads_elsewhere(revision):
                 return Conflict("link")
         if subscription is not None:
             known = self._subscriptions.get(subscription.id)
@@ -271,7 +263,7 @@ class MemoryLedger:
 
     def _apply(self, change: Change) -> Committed:
         if change.revision is not None:
-            self._keep_purchase(change.revision)
+            self._purchases.keep(change.revision)
         if change.subscription is not None:
             told = change.subscription
             self._subscriptions[told.id] = RecordedSubscription(
@@ -292,22 +284,6 @@ class MemoryLedger:
             self.inbox.keep(change.event, touched, change.revision.id if change.revision else None)
         return Committed(accounts=self._now(touched))
 
-    def _keep_purchase(self, revision: PurchaseRevision) -> None:
-        self._purchases[revision.id] = RecordedPurchase(
-            id=revision.id, revision=revision.expected_revision + 1, purchase=revision.purchase
-        )
-        absorbed = {other.id for other in revision.absorbed}
-        for other in absorbed:
-            row = self._purchases[other]
-            self._purchases[other] = attrs.evolve(row, revision=row.revision + 1)
-        for other, into in [*self._merged.items(), *((other, other) for other in absorbed)]:
-            if into in absorbed:
-                self._merged[other] = revision.id
-        for link, owner in self._owners.items():
-            if owner in absorbed:
-                self._owners[link] = revision.id
-        self._owners.update(dict.fromkeys(revision.purchase.links, revision.id))
-
     def _post(self, posting: Posting) -> None:
         account = self._accounts[posting.user_id]
         entries = self._entries[posting.user_id]
@@ -316,9 +292,7 @@ class MemoryLedger:
         true_account = attrs.evolve(account, balance=balance, version=len(entries))
         now = self._clock.now()
         account, entry = post(true_account, posting, now=now)
-        purchase_id = posting.purchase_id
-        merged = {other for other, into in self._merged.items() if into == purchase_id}
-        purchase_ids = frozenset(merged if purchase_id is None else {purchase_id, *merged})
+        purchase_ids = self._purchases.one_payment(posting.purchase_id)
         self.grants.post(posting, balance=balance, version=account.version, now=now, purchase_ids=purchase_ids)
         self._accounts[posting.user_id] = account
         self._keys[posting.idempotency_key] = posting
@@ -326,7 +300,7 @@ class MemoryLedger:
 
     def _keep_hold(self, hold: Hold) -> None:
         account = self._accounts[hold.user_id]
-        held = account.held + self.grants.keep(hold)
+        held = account.held + self.grants.keep(hold, self._clock.now())
         self._accounts[hold.user_id] = attrs.evolve(account, held=held, revision=account.revision + 1)
 
     def _wallet(self, user_id: UserId) -> Wallet:
@@ -339,35 +313,14 @@ class MemoryLedger:
     def _now(self, users: tuple[UserId, ...]) -> tuple[Account, ...]:
         return tuple(self._accounts[user] for user in users if user in self._accounts)
 
-    def _revision(self, purchase_id: PurchaseId) -> int:
-        known = self._purchases.get(purchase_id)
-        return known.revision if known else 0
-
     def _sum(self, user_id: UserId) -> int:
         return sum(entry.posting.amount for entry in self._entries.get(user_id, []))
 
-    def _all_entries(self) -> list[LedgerEntry]:
-        return [entry for entries in self._entries.values() for entry in entries]
-
-    def _goes_on(self, purchase_id: PurchaseId) -> PurchaseId:
-        return self._merged.get(purchase_id, purchase_id)
-
     def _with_posted(self, recorded: RecordedPurchase) -> RecordedPurchase:
-        posted: dict[UserId, int] = {}
-        lapsed: dict[UserId, Lapse] = {}
-        for entry in self._all_entries():
-            posting, purchase_id = entry.posting, entry.posting.purchase_id
-            if purchase_id is None or self._goes_on(purchase_id) != recorded.id:
-                continue
-            stands = posted.setdefault(posting.user_id, 0)
-            if posting.kind is EntryKind.EXPIRY:
-                gone = lapsed[posting.user_id].credits if posting.user_id in lapsed else 0
-                lapsed[posting.user_id] = Lapse(credits=gone - posting.amount, stood=stands)
-            else:
-                posted[posting.user_id] = stands + posting.amount
-        named = {*posted, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
+        posted = self._purchases.posted(recorded.id, chain.from_iterable(self._entries.values()))
+        named = {*posted.by_user, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
         absent = frozenset(user for user in named if user not in self._accounts)
-        return attrs.evolve(recorded, posted=Posted(posted, lapsed), absent_users=absent)
+        return attrs.evolve(recorded, posted=posted, absent_users=absent)
 
 
 def _users(change: Change) -> tuple[UserId, ...]:

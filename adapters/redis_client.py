@@ -1,7 +1,11 @@
-"""Connections to Redis that fail fast: the cache must never hold up what the ledger can answer."""
+"""Connections to Redis that fail fast: the cache must never hold up what the ledger can answer.
+
+Commands of many callers share round trips: those that arrive while one is on its way go together in the next.
+"""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -10,11 +14,53 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
+from adapters.gathering import Closed, Gatherer, Interrupted, Limits, QueueFull
 from domain.ports import CacheUnavailable
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
 """For connecting, for each answer, and for a free connection of the pool."""
+
+COMMANDS = Limits(calls=2, requests=128, waiting=5_000, closing_seconds=2 * TIMEOUT_SECONDS)
+
+
+class SharedRedis(Redis):
+    """A client whose commands travel together; each gets its own answer, or its own error."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._commands: Gatherer[tuple[Any, ...], Any] = Gatherer(self._send, limits=COMMANDS)
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """The answer to one command.
+
+        :raises redis.exceptions.RedisError: if there is none, or it is an error.
+        """
+        options.pop("keys", None)  # for caches on the client's side, which we have none of
+        if options:
+            # A command with wishes of its own goes alone.
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        try:
+            answer = await self._commands.ask(args)
+        except (QueueFull, Closed, Interrupted) as error:
+            raise ConnectionLost(f"not sent to Redis: {type(error).__name__}") from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Finish what was asked, and close the connections."""
+        await self._commands.aclose()
+        await super().aclose(close_connection_pool)
+
+    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        if len(commands) == 1:
+            return [await super().execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+        # No transaction: each command stands for itself, and in a cluster their keys are on different nodes.
+        async with self.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
 
 
 def connect(url: str) -> Redis:
@@ -35,7 +81,9 @@ def connect(url: str) -> Redis:
         decode_responses=True,
         encoding_errors="replace",  # bytes that are no text are a value that the reader refuses, not a failure
     )
-    return Redis.from_pool(pool)
+    client = SharedRedis(connection_pool=pool)
+    client.auto_close_connection_pool = True
+    return client
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer revisions."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -55,6 +56,14 @@ class RedisQuotaCache:
                 raise
         return _account(user_id, kept)
 
+    async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
+        """The copy of each, or None where there is none that can be read.
+
+        :raises CacheUnavailable: if Redis did not answer.
+        """
+        with cache_errors():
+            return tuple(await self._kept(user_ids))
+
     async def store(self, account: Account) -> None:
         """Keep the account unless the revision that is kept is as new.
 
@@ -63,6 +72,13 @@ class RedisQuotaCache:
         with cache_errors():
             numbers = [account.balance, account.held, account.version, account.revision]
             await self._store(keys=[_key(account.user_id)], args=numbers)
+
+    async def store_many(self, accounts: Sequence[Account]) -> None:
+        """Keep each account unless the revision that is kept is as new.
+
+        :raises CacheUnavailable: if Redis did not answer for one of them.
+        """
+        await asyncio.gather(*map(self.store, accounts))  # the client sends them together
 
     async def forget(self, user_id: UserId) -> None:
         """Keep nothing of the user.
@@ -81,16 +97,21 @@ class RedisQuotaCache:
         while True:
             with cache_errors():
                 cursor, keys = await self._redis.scan(cursor, match=f"{_PREFIX}*", count=SCANNED_KEYS)
-                users = [*_users(keys)]
-                # No transaction: in a cluster the keys are on different nodes, and none needs the others.
-                async with self._redis.pipeline(transaction=False) as pipeline:
-                    for user_id in users:
-                        pipeline.hmget(_key(user_id), _FIELDS)
-                    kept = await pipeline.execute(raise_on_error=False)
-            found = [_account(user_id, fields) for user_id, fields in zip(users, kept, strict=True)]
+                found = await self._kept([*_users(keys)])
             yield tuple(account for account in found if account is not None)
             if cursor == 0:
                 return
+
+    async def _kept(self, user_ids: Sequence[UserId]) -> list[Account | None]:
+        # No transaction: in a cluster the keys are on different nodes, and none needs the others.
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for user_id in user_ids:
+                pipeline.hmget(_key(user_id), _FIELDS)
+            kept = await pipeline.execute(raise_on_error=False)
+        for answer in kept:
+            if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+                raise answer
+        return [_account(user_id, fields) for user_id, fields in zip(user_ids, kept, strict=True)]
 
 
 def _account(user_id: UserId, kept: object) -> Account | None:

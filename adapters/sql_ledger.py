@@ -1,6 +1,7 @@
 """The ledger behind its SQL functions, over whichever transport calls them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from adapters.ledger_json import (
     account_record_from_json,
     change_to_json,
+    entry_filter_to_json,
     entry_from_json,
     result_from_json,
     snapshot_from_json,
@@ -21,7 +23,7 @@ from adapters.waiting_json import (
     settled_to_json,
 )
 from adapters.wallet_json import account_from_json, holdings_from_json
-from domain.accounts import Account, UserId
+from domain.accounts import Account, BalanceThen, UserId
 from domain.commits import (
     Backlog,
     Change,
@@ -39,7 +41,7 @@ from domain.commits import (
 from domain.deployment import SchemaFacts
 from domain.explanations import AccountRecord
 from domain.holds import HoldId
-from domain.ledger import LedgerEntry
+from domain.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
 
@@ -104,13 +106,23 @@ class SqlLedger:
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
 
-    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
-        """At most `limit` entries older than `before_version`, newest first."""
-        rows = await self._rpc.value(
-            "account_transactions",
-            {"account_id": user_id, "before_version": before_version, "page_size": limit},
-        )
+    async def entries(
+        self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
+    ) -> tuple[LedgerEntry, ...]:
+        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
+        query = {
+            "account_id": user_id,
+            "before_version": before_version,
+            "page_size": limit,
+            "filters": entry_filter_to_json(wanted),
+        }
+        rows = await self._rpc.value("account_transactions", query)
         return tuple(entry_from_json(user_id, row) for row in rows)
+
+    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+        """What the account had at the moment."""
+        asked = {"account_id": user_id, "moment": moment.isoformat()}
+        return BalanceThen(**await self._rpc.value("balance_at", asked))
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
         """What `validate_credits_consistency()` says."""

@@ -52,3 +52,16 @@ class Account:
     def available(self) -> int:
         """Credits that may be spent now."""
         return self.balance - self.held
+
+
+@attrs.frozen(kw_only=True)
+class BalanceThen:
+    """What an account had at a moment that is over."""
+
+    balance: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        """Credits that could be spent then."""
+        return self.balance - self.held

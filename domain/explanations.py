@@ -1,11 +1,14 @@
 """Explanations: what became of every credit of an account, and which of Stripe's objects it came from."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.ledger import LedgerEntry
+from domain.grants import Grant
+from domain.holds import Hold
+from domain.ledger import EntryKind, LedgerEntry
 from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, entitlement
 
 
@@ -19,14 +22,32 @@ class PurchaseRecord:
 
 
 @attrs.frozen(kw_only=True)
+class RecordedDraw:
+    """Credits that the entry of a version took; version 0 stands for entries of before draws were recorded."""
+
+    version: int
+    credits: int
+
+
+@attrs.frozen(kw_only=True)
+class GrantRecord:
+    """A grant as it is kept, with all that was drawn from it, in the order in which it was."""
+
+    grant: Grant
+    draws: tuple[RecordedDraw, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class AccountRecord:
-    """All that the ledger has of an account: its entries oldest first, and every purchase behind them."""
+    """All that the ledger has of an account: entries, grants and holds oldest first, and the purchases behind them."""
 
     user_id: UserId
     account: Account | None
     """None where the user was deleted."""
     purchases: tuple[PurchaseRecord, ...]
     entries: tuple[LedgerEntry, ...]
+    grants: tuple[GrantRecord, ...] = ()
+    holds: tuple[Hold, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -53,13 +74,48 @@ class PurchaseExplanation:
 
 
 @attrs.frozen(kw_only=True)
+class DrawExplanation:
+    """Credits that were taken from a grant, and by which entry; None where that is no longer known."""
+
+    credits: int
+    entry: LedgerEntry | None
+
+    @property
+    def pays_debt(self) -> bool:
+        """Whether they paid what the account owed when they came."""
+        return self.entry is not None and self.entry.posting.amount > 0
+
+
+@attrs.frozen(kw_only=True)
+class GrantExplanation:
+    """The life of one grant: its credits are those that were put into it, and what remains with what was drawn."""
+
+    grant: Grant
+    plan_id: str | None
+    """What was bought, where it was."""
+    reason: str | None
+    """Why it was given, in the operator's words, where nobody paid for it."""
+    operator: str | None
+    puts: tuple[LedgerEntry, ...]
+    """The entries that put credits into it."""
+    draws: tuple[DrawExplanation, ...]
+
+    @property
+    def drawn(self) -> int:
+        """All that was taken from it."""
+        return sum(draw.credits for draw in self.draws)
+
+
+@attrs.frozen(kw_only=True)
 class AccountExplanation:
-    """An account, purchase by purchase, and the entries that no purchase is behind."""
+    """An account: purchase by purchase with the entries that none is behind, and grant by grant with its holds."""
 
     user_id: UserId
     account: Account | None
     purchases: tuple[PurchaseExplanation, ...]
     others: tuple[LedgerEntry, ...]
+    grants: tuple[GrantExplanation, ...]
+    holds: tuple[Hold, ...]
 
 
 def explain(record: AccountRecord) -> AccountExplanation:
@@ -76,7 +132,51 @@ def explain(record: AccountRecord) -> AccountExplanation:
         account=record.account,
         purchases=tuple(explained),
         others=tuple(entry for entry in record.entries if entry.version not in told),
+        grants=tuple(_grants(record)),
+        holds=record.holds,
     )
+
+
+def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
+    entries = {entry.version: entry for entry in record.entries}
+    plans = {
+        id_: known.purchase.order.plan_id
+        for known in record.purchases
+        if known.purchase.order is not None
+        for id_ in (known.id, *known.merged)
+    }
+    for known, puts in zip(record.grants, _puts(record), strict=True):
+        grant = known.grant
+        was_given = grant.purchase_id is None and bool(puts)
+        yield GrantExplanation(
+            grant=grant,
+            plan_id=plans.get(grant.purchase_id) if grant.purchase_id is not None else None,
+            reason=puts[0].posting.description if was_given else None,
+            operator=puts[0].posting.metadata.get("operator") if was_given else None,
+            puts=puts,
+            draws=tuple(DrawExplanation(credits=draw.credits, entry=entries.get(draw.version)) for draw in known.draws),
+        )
+
+
+def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
+    """For each grant the entries that put credits into it.
+
+    Those of a purchase share one, but for what is reinstated after its end; any other entry makes one of its own.
+    """
+    positive = [entry for entry in record.entries if entry.posting.amount > 0]
+    single = iter([entry for entry in positive if entry.posting.purchase_id is None])
+    for known in record.grants:
+        grant = known.grant
+        if grant.purchase_id is None:
+            yield tuple(entry for entry in (next(single, None),) if entry is not None)
+            continue
+        of_purchase = [entry for entry in positive if entry.posting.purchase_id == grant.purchase_id]
+        first = next(other.grant for other in record.grants if other.grant.purchase_id == grant.purchase_id)
+        yield tuple(entry for entry in of_purchase if _came_late(entry, first) is (grant.id != first.id))
+
+
+def _came_late(entry: LedgerEntry, first: Grant) -> bool:
+    return entry.posting.kind is EntryKind.REINSTATEMENT and first.has_expired(entry.created_at)
 
 
 def _purchase(user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry, ...]) -> PurchaseExplanation:

@@ -66,6 +66,31 @@ class LedgerEntry:
 
 
 @attrs.frozen(kw_only=True)
+class EntryFilter:
+    """Which entries are asked for; the default is all of them."""
+
+    kinds: frozenset[EntryKind] = frozenset()
+    """Any kind, where none is named."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Written at `since` or later, and before `until`."""
+    purchase_id: PurchaseId | None = None
+
+    def admits(self, entry: LedgerEntry) -> bool:
+        """Whether the entry is asked for."""
+        posting, written = entry.posting, entry.created_at
+        return (
+            (not self.kinds or posting.kind in self.kinds)
+            and (self.since is None or self.since <= written)
+            and (self.until is None or written < self.until)
+            and (self.purchase_id is None or posting.purchase_id == self.purchase_id)
+        )
+
+
+EVERY_ENTRY = EntryFilter()
+
+
+@attrs.frozen(kw_only=True)
 class Lapse:
     """What expired of one purchase's credits, and what stood posted for it when that last happened."""
 

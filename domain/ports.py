@@ -6,7 +6,7 @@ from typing import Protocol
 
 import attrs
 
-from domain.accounts import Account, UserId
+from domain.accounts import Account, BalanceThen, UserId
 from domain.commits import (
     Backlog,
     Change,
@@ -24,7 +24,7 @@ from domain.deployment import SchemaFacts, WebhookEndpoint
 from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
 from domain.explanations import AccountRecord
 from domain.holds import HoldId
-from domain.ledger import LedgerEntry
+from domain.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.notices import Notice, Undelivered
 from domain.plans import Plan
 from domain.purchases import Link
@@ -140,8 +140,14 @@ class Accounts(Protocol):
         """The account, or None when there is no such user."""
         ...
 
-    async def entries(self, user_id: UserId, *, before_version: int | None, limit: int) -> tuple[LedgerEntry, ...]:
-        """At most `limit` entries older than `before_version`, newest first."""
+    async def entries(
+        self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
+    ) -> tuple[LedgerEntry, ...]:
+        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
+        ...
+
+    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+        """What the account had at the moment; nothing, where it had no entry by then."""
         ...
 
 
@@ -267,8 +273,16 @@ class QuotaCache(Protocol):
         """The copy, or None where there is none. It has no email."""
         ...
 
+    async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
+        """The copy of each, or None where there is none."""
+        ...
+
     async def store(self, account: Account) -> None:
         """Keep the account unless a newer version is kept already."""
+        ...
+
+    async def store_many(self, accounts: Sequence[Account]) -> None:
+        """Keep each account unless a newer one is kept already."""
         ...
 
     async def forget(self, user_id: UserId) -> None:

@@ -1,27 +1,39 @@
-"""`GET /quota`, `/transactions`, `/accounts/{id}/explanation`: what a user may spend, and how it came about."""
+"""`GET /quota`, `GET /transactions`: what a user may spend, and how it came about."""
 
 import csv
 import io
+import json
+from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import attrs
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter, SkipValidation
+from litestar.params import QueryParameter, SkipValidation
 
-from domain.explanations import PurchaseExplanation
-from domain.ledger import LedgerEntry
-from domain.purchases import Dispute, PaymentStatus, Refund
-from domain.usecases.read_account import MAX_PAGE, Page
+from domain.ledger import EntryFilter, EntryKind, LedgerEntry
+from domain.purchases import PurchaseId
+from domain.usecases.read_account import MAX_PAGE, Page, Quota
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for
+from entrypoints.problems import problem
 from entrypoints.services import Services
 
 CSV = "text/csv"
 
+MAX_QUOTAS = 100
+"""The most accounts that one request may ask for."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 UserAskedFor = Annotated[str | None, QueryParameter(name="user_id", description="For services: whose account.")]
+UsersAskedFor = Annotated[
+    list[str] | None,
+    QueryParameter(name="user_id", description=f"For services: whose account; up to {MAX_QUOTAS} of them."),
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +46,25 @@ class QuotaAnswer:
     available: int
     version: int
     source: str
+
+
+@attrs.frozen(kw_only=True)
+class QuotaThen:
+    """A user's credits at a moment that is over."""
+
+    user_id: str
+    balance: int
+    held: int
+    available: int
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Quotas:
+    """Several users' credits, in the order in which they were asked for, and those whom nobody knows."""
+
+    quotas: tuple[QuotaAnswer, ...]
+    unknown: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +81,7 @@ class Transaction:
     stripe_session_id: str | None
     event_at: datetime | None
     created_at: datetime
+    metadata: Mapping[str, str]
 
 
 @attrs.frozen(kw_only=True)
@@ -64,19 +96,17 @@ class Transactions:
 async def read_quota(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
-    user_id: UserAskedFor = None,
-) -> QuotaAnswer:
-    """What the user may spend now."""
-    quota = await services.reader.quota(account_asked_for(caller, user_id))
-    account = quota.account
-    return QuotaAnswer(
-        user_id=account.user_id,
-        balance=account.balance,
-        held=account.held,
-        available=account.available,
-        version=account.version,
-        source=quota.source,
-    )
+    user_id: UsersAskedFor = None,
+    at: Annotated[datetime | None, QueryParameter(description="A moment that is over, by RFC 3339.")] = None,
+) -> QuotaAnswer | QuotaThen | Quotas:
+    """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
+    if user_id is not None and len(user_id) > 1:
+        return await _quotas(services, caller, user_id, at)
+    named = account_asked_for(caller, user_id[0] if user_id else None)
+    if at is None:
+        return _quota(await services.reader.quota(named))
+    then = await services.reader.quota_at(named, _over(services, at))
+    return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=at)
 
 
 @get("/transactions", tags=["Account"])
@@ -85,12 +115,25 @@ async def list_transactions(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
     user_id: UserAskedFor = None,
+    kind: Annotated[list[EntryKind] | None, QueryParameter(description="Once or several times.")] = None,
+    since: Annotated[datetime | None, QueryParameter(description="Written then or later, by RFC 3339.")] = None,
+    until: Annotated[datetime | None, QueryParameter(description="Written before, by RFC 3339.")] = None,
+    purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*$")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response[Any]:
-    """The user's ledger entries, newest first; as CSV for `Accept: text/csv`."""
+    """The user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
+    wanted = EntryFilter(
+        kinds=frozenset(kind or ()),
+        since=_with_offset(since),
+        until=_with_offset(until),
+        purchase_id=PurchaseId(purchase_id) if purchase_id else None,
+    )
     page = await services.reader.transactions(
-        account_asked_for(caller, user_id), before_version=int(cursor) if cursor else None, limit=limit
+        account_asked_for(caller, user_id),
+        before_version=int(cursor) if cursor else None,
+        limit=limit,
+        wanted=wanted,
     )
     presented = _presented(page)
     if request.accept.best_match([MediaType.JSON, CSV]) == CSV:
@@ -98,82 +141,15 @@ async def list_transactions(
     return Response(presented)
 
 
-@attrs.frozen(kw_only=True)
-class ExplainedPurchase:
-    """What one purchase gave, and what of it was taken back; amounts are in minor units of `currency`."""
-
-    id: str
-    plan: str | None
-    status: PaymentStatus
-    ordered_credits: int
-    amount: int
-    currency: str | None
-    worth: int
-    posted: int
-    expires_at: datetime | None
-    refunds: tuple[Refund, ...]
-    refunded_total: int
-    disputes: tuple[Dispute, ...]
-    stripe: tuple[str, ...]
-    transactions: tuple[Transaction, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Explanation:
-    """An account, purchase by purchase, and the entries that no purchase is behind, oldest first."""
-
-    user_id: str
-    balance: int | None
-    held: int | None
-    purchases: tuple[ExplainedPurchase, ...]
-    other_transactions: tuple[Transaction, ...]
-
-
-@get("/accounts/{user_id:str}/explanation", tags=["Account"])
-async def explain_account(
-    user_id: FromPath[str],
-    services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
-) -> Explanation:
-    """Where every credit came from, what was taken back, and Stripe's objects behind it."""
-    explained = await services.reader.explanation(account_asked_for(caller, user_id))
-    account = explained.account
-    return Explanation(
-        user_id=explained.user_id,
-        balance=account.balance if account else None,
-        held=account.held if account else None,
-        purchases=tuple(map(_explained, explained.purchases)),
-        other_transactions=tuple(map(_transaction, explained.others)),
-    )
-
-
-def _explained(purchase: PurchaseExplanation) -> ExplainedPurchase:
-    return ExplainedPurchase(
-        id=purchase.id,
-        plan=purchase.plan_id,
-        status=purchase.status,
-        ordered_credits=purchase.ordered_credits,
-        amount=purchase.amount,
-        currency=purchase.currency,
-        worth=purchase.worth,
-        posted=purchase.posted,
-        expires_at=purchase.expires_at,
-        refunds=purchase.refunds,
-        refunded_total=purchase.refunded_total,
-        disputes=purchase.disputes,
-        stripe=tuple(purchase.links),
-        transactions=tuple(map(_transaction, purchase.entries)),
-    )
-
-
 def _presented(page: Page) -> Transactions:
     return Transactions(
-        transactions=tuple(_transaction(entry) for entry in page.entries),
+        transactions=tuple(transaction_of(entry) for entry in page.entries),
         next_cursor=str(page.next_before) if page.next_before is not None else None,
     )
 
 
-def _transaction(entry: LedgerEntry) -> Transaction:
+def transaction_of(entry: LedgerEntry) -> Transaction:
+    """The entry, as it is shown."""
     posting = entry.posting
     return Transaction(
         version=entry.version,
@@ -186,6 +162,7 @@ def _transaction(entry: LedgerEntry) -> Transaction:
         stripe_session_id=posting.stripe_session_id,
         event_at=posting.event_at,
         created_at=entry.created_at,
+        metadata=posting.metadata,
     )
 
 
@@ -194,14 +171,67 @@ def _as_csv(page: Transactions) -> str:
     writer = csv.writer(text)
     writer.writerow(field.name for field in attrs.fields(Transaction))
     for transaction in page.transactions:
-        writer.writerow(
-            value.isoformat() if isinstance(value, datetime) else value for value in attrs.astuple(transaction)
-        )
+        writer.writerow(map(_cell, attrs.astuple(transaction, recurse=False)))
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return json.dumps(dict(value), ensure_ascii=False, sort_keys=True) if value else ""
+        case str() if value.startswith(_FORMULA):
+            # A spreadsheet would run it; the apostrophe lets it stay text.
+            return f"'{value}"
+        case _:
+            return value
 
 
 def _link_to_next(request: Request[Any, Any, Any], page: Transactions) -> dict[str, str]:
     if page.next_cursor is None:
         return {}
-    asked = {name: value for name, value in request.query_params.items() if name != "cursor"}
-    return {"Link": f'<?{urlencode({**asked, "cursor": page.next_cursor})}>; rel="next"'}
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return {"Link": f'<?{urlencode([*asked, ("cursor", page.next_cursor)])}>; rel="next"'}
+
+
+async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: datetime | None) -> Quotas:
+    if at is not None:
+        detail = "Ask for one user's balance at a moment; several are told as they are now."
+        raise problem(HTTPStatus.BAD_REQUEST, "one-user-at-a-moment", detail)
+    if len(user_ids) > MAX_QUOTAS:
+        detail = f"At most {MAX_QUOTAS} users can be asked for at once."
+        raise problem(HTTPStatus.BAD_REQUEST, "too-many-users", detail)
+    named = [account_asked_for(caller, user_id) for user_id in user_ids]
+    found = await services.reader.quotas(named)
+    return Quotas(
+        quotas=tuple(_quota(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),
+        unknown=tuple(user_id for user_id in dict.fromkeys(named) if user_id not in found),
+    )
+
+
+def _quota(quota: Quota) -> QuotaAnswer:
+    account = quota.account
+    return QuotaAnswer(
+        user_id=account.user_id,
+        balance=account.balance,
+        held=account.held,
+        available=account.available,
+        version=account.version,
+        source=quota.source,
+    )
+
+
+def _with_offset(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        detail = "Say the time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B in an address)."
+        raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
+    return moment
+
+
+def _over(services: Services, moment: datetime) -> datetime:
+    if _with_offset(moment) is None or moment > services.clock.now():
+        raise problem(
+            HTTPStatus.BAD_REQUEST, "invalid-time", "What will be then, nobody knows: name a moment that is over."
+        )
+    return moment

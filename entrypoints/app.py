@@ -10,9 +10,10 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from entrypoints import metrics
-from entrypoints.accounts import explain_account, list_transactions, read_quota
+from entrypoints.accounts import list_transactions, read_quota
 from entrypoints.callers import caller_of, services_of
 from entrypoints.checkouts import follow_checkout, start_checkout
+from entrypoints.explanations import explain_account
 from entrypoints.health import is_alive, is_ready
 from entrypoints.ops import ops_router
 from entrypoints.pages import page_handlers

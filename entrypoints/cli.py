@@ -11,7 +11,8 @@ import uvicorn
 from entrypoints import composition, service_log
 from entrypoints.app import create_app
 from entrypoints.catalogue import load_catalogue
-from entrypoints.commands.audit import check, doctor, explain, sync
+from entrypoints.commands.audit import check, doctor, sync
+from entrypoints.commands.explain import explain
 from entrypoints.commands.inbox import claim, outbox, parked, replay
 from entrypoints.commands.reconcile import reconcile
 from entrypoints.commands.running import told_plainly

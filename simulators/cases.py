@@ -13,7 +13,8 @@ from simulators.life import Customer, Plan, customers
 from simulators.schedules import Event
 from simulators.signatures import sign_webhook
 from simulators.stories import STORIES, live
-from simulators.system import Deliver, Job, ReadQuota, Work
+from simulators.system import Ask, Deliver, Job, ReadQuota, Work
+from simulators.uses import Use
 
 STARTS_AT = 1_790_000_000
 SECRET = "whsec_explored"  # noqa: S105 - it signs what no real endpoint would take
@@ -36,6 +37,8 @@ class Case:
     invoices: bool = False
     joins_later: bool = False
     """Whether the customer signs up at some moment of the schedule, instead of before it."""
+    uses: tuple[Use, ...] = ()
+    """What services ask of the customer's credits meanwhile."""
     is_large: bool = False
     """Whether it takes minutes."""
 
@@ -44,7 +47,8 @@ class Case:
 class Setting:
     """A case with one thing more: all that is to happen, in whatever order.
 
-    The jobs are those of the case: its deliveries in the order of its events, then a reader, a worker and the sign-up.
+    The jobs are those of the case: its deliveries in the order of its events, then a reader, a worker, what services
+    ask, and the sign-up.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Setting:
     times: tuple[int, ...]
     """How often each job is to be done."""
     joins_later: bool
+    uses: tuple[Use, ...]
 
     @property
     def now(self) -> int:
@@ -67,7 +72,7 @@ class Setting:
         """What may be done, but for the sign-up."""
         bodies = [event.body.encode() for event in self.events]
         deliveries = [Deliver(body, sign_webhook(body, SECRET, self.now)) for body in bodies]
-        return (*deliveries, ReadQuota(self.customer.user_id), Work("outbox"))
+        return (*deliveries, ReadQuota(self.customer.user_id), Work("outbox"), *map(Ask, self.uses))
 
     @property
     def reader(self) -> int:
@@ -81,13 +86,22 @@ class Setting:
 
     def told(self, job: int) -> str:
         """A job, in a word."""
-        return (*(event.type for event in self.events), "the reader", "the worker", "the sign-up")[job]
+        uses = [f"{use.act} {use.key}" for use in self.uses]
+        return (*(event.type for event in self.events), "the reader", "the worker", *uses, "the sign-up")[job]
 
 
 _SALE = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded"})
 _DISPUTE = frozenset({"charge.dispute.created", "charge.dispute.closed"})
 _REINSTATED = frozenset({"charge.dispute.created", "charge.dispute.funds_reinstated"})
 _PERIOD = frozenset({"invoice.paid", "invoice_payment.paid"})
+
+
+_ADA = customers(1)[0].user_id
+_HOLD = "5b0c7b8e-4c55-4d0f-9a3e-3c1f0e6c9d11"
+
+
+def _use(act: str, key: str, credits: int, *, hold: str | None = None) -> Use:  # noqa: A002 - the field's word
+    return Use(act=act, customer=_ADA, key=key, credits=credits, hold=hold)
 
 
 def _cases(*cases: Case) -> Mapping[str, Case]:
@@ -119,6 +133,20 @@ CASES = _cases(
     Case(story="period refunded", kinds=_PERIOD | {"refund.created"}),
     Case(story="refund and dispute", kinds=_SALE | _DISPUTE | {"refund.created"}),
     Case(story="two purchases", kinds=_SALE | {"refund.created"}),
+    Case(story="purchase", name="spend", uses=(_use("spend", "a", 30), _use("spend", "b", 30))),
+    Case(
+        story="full refund", name="spend and refund", kinds=_SALE | {"refund.created"}, uses=(_use("spend", "a", 30),)
+    ),
+    Case(
+        story="purchase",
+        name="hold and capture",
+        uses=(_use("hold", "h", 40, hold=_HOLD), _use("capture", _HOLD, 25, hold=_HOLD)),
+    ),
+    Case(
+        story="purchase",
+        name="hold and spend",
+        uses=(_use("hold", "h", 40, hold=_HOLD), _use("spend", "a", 30), _use("void", _HOLD, 0, hold=_HOLD)),
+    ),
     Case(
         story="refund in parts",
         name="refund in parts, all told",
@@ -165,10 +193,11 @@ def settings(name: str, plans: Sequence[Plan] = PLANS) -> Iterator[Setting]:
         customer=customer,
         events=events,
         acts=lived.acts,
-        times=(*(1 for _ in events), 0, 0, int(case.joins_later)),
+        times=(*(1 for _ in events), 0, 0, *(1 for _ in case.uses), int(case.joins_later)),
         joins_later=case.joins_later,
+        uses=case.uses,
     )
     for job in range(plain.join):
-        more = f"{plain.told(job)} once more" if job < len(events) else plain.told(job)
+        more = f"{plain.told(job)} once more" if plain.times[job] else plain.told(job)
         times = (*plain.times[:job], plain.times[job] + 1, *plain.times[job + 1 :])
         yield attrs.evolve(plain, more=more, times=times)

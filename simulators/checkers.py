@@ -31,6 +31,10 @@ class Checker(enum.StrEnum):
     REFUSED = "a good delivery was refused"
     FORGED = "a delivery that Stripe did not sign was accepted"
     MESSAGE_LOST = "a message of the outbox was not delivered"
+    USED = "credits were used otherwise than asked, or twice"
+    HELD = "credits are held otherwise than asked"
+    OVERDRAWN = "more was taken than was available"
+    ANSWER = "an answer is not the first one under its key"
     INVOICE = "an invoice was not sent"
     CONSISTENCY = "the ledger's own check complains"
 
@@ -91,6 +95,8 @@ class Seen:
     """Ids of those that were recorded, and can't be decided yet."""
     messages_left: int = 0
     invoices_sent: frozenset[str] = frozenset()
+    answers: Mapping[str, str] = attrs.field(factory=dict)
+    """The first answer to each intent, by its key."""
     inconsistencies: tuple[str, ...] = ()
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import attrs
+
 from simulators.cases import PLANS, Setting
 from simulators.checkers import (
     Checker,
@@ -21,6 +23,7 @@ from simulators.settling import do, settle
 from simulators.system import ReadQuota
 from simulators.tellings import invoices_due, telling_of
 from simulators.transitions import Transitions
+from simulators.uses import judge_taking, judge_uses, taken
 
 
 class Wrong(Exception):
@@ -63,8 +66,10 @@ class Judge:
         if number not in self._looked:
             world = self._known.worlds[number]
             seen = world.seen()
+            insist(judge_uses(seen, self._case.uses))
             told = [telling for event, telling in self._tellings.items() if event in seen.ended]
-            insist(judge_meanwhile(seen, self._expected, possible_balances(told, [], [self._case.customer.user_id])))
+            possible = possible_balances(told, [], [self._case.customer.user_id])
+            insist(judge_meanwhile(_before_use(seen), self._expected, possible))
             for account in seen.accounts:
                 insist(judge_account(account))
                 read = do(world.fork(), ReadQuota(account.customer))
@@ -79,7 +84,9 @@ class Judge:
         :raises Wrong: if a checker complains.
         """
         if before != after and (before, after) not in self._moved:
-            insist(judge_move(self.look(before), self._known.worlds[after].seen()), choice)
+            then = self._known.worlds[after].seen()
+            insist(judge_move(self.look(before), then), choice)
+            insist(judge_taking(self.look(before), then), choice)
             self._moved.add((before, after))
 
     def settle(self, number: int) -> None:
@@ -91,6 +98,18 @@ class Judge:
             fork = self._known.worlds[number].fork()
             settle(fork)
             seen = fork.seen()
-            insist(judge_quiet(seen, self._expected, [event.id for event in self._case.events]))
+            insist(judge_quiet(seen, self._less(seen), [event.id for event in self._case.events]))
             insist(judge_invoices(seen, self._invoices))
             self._settled.add(number)
+
+    def _less(self, seen: Seen) -> Expectation:
+        """What balances must be, less what was used; how much that may be is judged apart."""
+        used = {account.customer: taken(account) for account in seen.accounts}
+        left = {name: worth - used.get(name, 0) for name, worth in self._expected.balances.items()}
+        return attrs.evolve(self._expected, balances=left)
+
+
+def _before_use(seen: Seen) -> Seen:
+    """The balances as they would be had nobody used any credits."""
+    accounts = [attrs.evolve(account, balance=account.balance + taken(account)) for account in seen.accounts]
+    return attrs.evolve(seen, accounts=tuple(accounts))

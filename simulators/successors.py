@@ -18,8 +18,9 @@ from simulators.cases import Setting
 from simulators.checkers import Checker, Complaint, Copy, judge_answered, judge_read
 from simulators.judging import Judge, insist
 from simulators.stepping import Returned
-from simulators.system import Deliver, ReadQuota, Work
+from simulators.system import Ask, Deliver, ReadQuota, Work
 from simulators.transitions import Transitions
+from simulators.uses import Answered, judge_answer
 
 IN_FLIGHT = 2
 """Tasks at the same moment: two workers."""
@@ -133,6 +134,11 @@ class Successors:
                     insist(judge_read(account, value), choice)
                 return ended
             case ReadQuota() if standing.is_disturbed or (isinstance(outcome, Returned) and self.case.joins_later):
+                return ended
+            case Ask(use) if isinstance(value, Answered):
+                insist(() if standing.is_disturbed else judge_answer(self.judge.look(world), use, value), choice)
+                return ended
+            case Ask() if standing.is_disturbed:
                 return ended
             case Work() if standing.is_disturbed or isinstance(outcome, Returned):
                 return ended

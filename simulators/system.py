@@ -12,6 +12,7 @@ import attrs
 from simulators.checkers import Copy, Seen
 from simulators.life import Customer, Plan
 from simulators.stepping import Pause
+from simulators.uses import Answered, Use
 
 DEFAULT = "features.explorer.binding"
 
@@ -38,13 +39,21 @@ class Work:
     job: str
 
 
-Job = Deliver | ReadQuota | Work
+@attrs.frozen
+class Ask:
+    """A service asks something of credits. Gives what came of it."""
+
+    use: Use
+
+
+Job = Deliver | ReadQuota | Work | Ask
+Result = int | Copy | Answered | None
 
 
 class World(Protocol):
     """One state of a system. Jobs are begun in a process, and awaited call by call."""
 
-    def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, int | Copy | None]:
+    def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, Result]:
         """The coroutine of a job; its pauses are those of :mod:`simulators.stepping`. What it awaits belongs to no
         world: whoever drives performs it on this world, or on a fork of it.
         """

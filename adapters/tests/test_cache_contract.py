@@ -74,6 +74,22 @@ def account(version: int, balance: int = 50, user_id: str | None = None) -> Acco
     return Account(user_id=UserId(user_id or str(uuid.uuid4())), balance=balance, held=7, version=version)
 
 
+def test_many_are_stored_and_found_at_once(open_world: Opener) -> None:
+    """Each gets its own copy, in the order of asking, whoever else asks at the same moment; who has none gets None."""
+
+    async def story(world: World) -> None:
+        accounts = [account(version=1, balance=number) for number in range(300)]
+        await world.quotas.store_many(accounts)
+        nobody = account(version=1).user_id
+        asked = [accounts[1].user_id, nobody, accounts[0].user_id]
+        assert (accounts[1], None, accounts[0]) == await world.quotas.find_many(asked)
+        assert () == await world.quotas.find_many([])
+        found = await asyncio.gather(*(world.quotas.find(one.user_id) for one in accounts))
+        assert accounts == found
+
+    in_world(open_world, story)
+
+
 def test_what_is_stored_is_found(open_world: Opener) -> None:
     """Balance, held and version come back; nobody else's do, and no email is kept."""
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import enum
+from collections.abc import Sequence
+from datetime import datetime
 
 import attrs
 
-from domain.accounts import Account, UserId
+from domain.accounts import Account, BalanceThen, UserId
 from domain.explanations import AccountExplanation, explain
-from domain.ledger import LedgerEntry
+from domain.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.ports import Accounts, Audit, CacheUnavailable, QuotaCache
 
 MAX_PAGE = 200
@@ -69,13 +71,42 @@ class AccountReader:
             await self.cache.store(account)
         return Quota(account, QuotaSource.LEDGER)
 
-    async def transactions(self, user_id: UserId, *, before_version: int | None, limit: int) -> Page:
-        """One page of the user's entries; `limit` is between 1 and :data:`MAX_PAGE`.
+    async def quotas(self, user_ids: Sequence[UserId]) -> dict[UserId, Quota]:
+        """The quotas of those of the users whom the ledger knows: from the cache, and from the ledger for the rest.
+
+        :raises LedgerUnavailable: if it had to be asked and could not be.
+        """
+        found: dict[UserId, Quota] = {}
+        with contextlib.suppress(CacheUnavailable):
+            copies = await self.cache.find_many(user_ids)
+            found = {copy.user_id: Quota(copy, QuotaSource.CACHE) for copy in copies if copy is not None}
+        missing = [user_id for user_id in user_ids if user_id not in found]
+        accounts = await self.audit.accounts_of(missing) if missing else ()
+        for account in accounts:
+            found[account.user_id] = Quota(account, QuotaSource.LEDGER)
+        with contextlib.suppress(CacheUnavailable):
+            await self.cache.store_many(accounts)
+        return found
+
+    async def quota_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+        """What the user had at a moment that is over.
 
         :raises UnknownUser: if the ledger knows no such user.
         :raises LedgerUnavailable: if it could not be asked.
         """
-        found = await self.accounts.entries(user_id, before_version=before_version, limit=limit + 1)
+        if await self.accounts.account(user_id) is None:
+            raise UnknownUser(user_id)
+        return await self.accounts.balance_at(user_id, moment)
+
+    async def transactions(
+        self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
+    ) -> Page:
+        """One page of the user's entries that are wanted; `limit` is between 1 and :data:`MAX_PAGE`.
+
+        :raises UnknownUser: if the ledger knows no such user.
+        :raises LedgerUnavailable: if it could not be asked.
+        """
+        found = await self.accounts.entries(user_id, before_version=before_version, limit=limit + 1, wanted=wanted)
         if not found and await self.accounts.account(user_id) is None:
             raise UnknownUser(user_id)
         entries = found[:limit]

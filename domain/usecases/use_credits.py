@@ -83,5 +83,4 @@ class CreditDesk:
             for account in result.accounts
         }
         with contextlib.suppress(CacheUnavailable):
-            for account in newest.values():
-                await self.cache.store(account)
+            await self.cache.store_many([*newest.values()])

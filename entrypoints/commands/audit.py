@@ -1,4 +1,4 @@
-"""`credence check`, `sync`, `explain`, `doctor`: whether all agrees, why it is so, and what brings it in line."""
+"""`credence check`, `sync`, `doctor`: whether all agrees, and what brings it in line."""
 
 import sys
 
@@ -8,8 +8,6 @@ from rich.progress import Progress
 from domain.accounts import Account, UserId
 from domain.commits import Inconsistency
 from domain.deployment import Verdict
-from domain.explanations import AccountExplanation, PurchaseExplanation
-from domain.ledger import LedgerEntry
 from domain.usecases.audit_cache import Disagreement
 from entrypoints.commands.running import UserIdParameter, run_with_services, told_plainly
 from entrypoints.commands.tables import print_json, print_table
@@ -74,25 +72,6 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
 
 
 @click.command()
-@click.argument("user", type=UserIdParameter())
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
-def explain(user: UserId, *, as_json: bool) -> None:
-    """Tell where every credit of a USER came from, and what was taken back, with Stripe's ids."""
-    explanation = run_with_services(lambda services: services.reader.explanation(user))
-    if as_json:
-        print_json(explanation)
-        return
-    account = explanation.account
-    stands = f"balance {account.balance}, held {account.held}" if account else "the user was deleted"
-    click.echo(f"Account {explanation.user_id}: {stands}.")
-    for purchase in explanation.purchases:
-        _print_purchase(purchase)
-    _print_entries("Entries without a purchase", explanation.others)
-    click.echo(_sum_up(explanation))
-
-
-@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def doctor(*, as_json: bool) -> None:
@@ -112,44 +91,3 @@ def _short(account: Account | None) -> str:
     if account is None:
         return "no such user"
     return f"balance {account.balance}, held {account.held}, version {account.version}"
-
-
-def _print_purchase(purchase: PurchaseExplanation) -> None:
-    paid = f"{purchase.amount / 100:.2f} {(purchase.currency or '').upper()}"
-    if purchase.currency in {"jpy", "krw", "vnd", "clp"}:
-        paid = f"{purchase.amount} {purchase.currency.upper()}"
-    click.echo()
-    click.echo(f"{purchase.id}: {purchase.plan_id or 'order not known yet'}, {purchase.status}, {paid}")
-    click.echo(f"  bought {purchase.ordered_credits} credits, now worth {purchase.worth}, posted {purchase.posted}")
-    if purchase.expires_at:
-        click.echo(f"  the period ends at {purchase.expires_at.isoformat()}")
-    for refund in purchase.refunds:
-        click.echo(f"  refund {refund.id}: {refund.amount} minor units, {refund.status}")
-    if purchase.refunded_total:
-        click.echo(f"  refunded in all, as the charge told: {purchase.refunded_total} minor units")
-    for dispute in purchase.disputes:
-        click.echo(f"  dispute {dispute.id}: {dispute.amount} minor units, {dispute.status}")
-    click.echo(f"  Stripe: {', '.join(purchase.links)}")
-    _print_entries("Its entries", purchase.entries)
-
-
-def _print_entries(title: str, entries: tuple[LedgerEntry, ...]) -> None:
-    rows = [
-        (
-            entry.version,
-            entry.posting.kind,
-            f"{entry.posting.amount:+}",
-            entry.balance_after,
-            entry.posting.stripe_event_id,
-            entry.created_at.isoformat(timespec="seconds"),
-        )
-        for entry in entries
-    ]
-    if rows:
-        print_table(title, ("version", "kind", "credits", "balance", "event", "written"), rows)
-
-
-def _sum_up(explanation: AccountExplanation) -> str:
-    bought = sum(purchase.posted for purchase in explanation.purchases)
-    others = sum(entry.posting.amount for entry in explanation.others)
-    return f"\n{bought} credits by purchases, {others} by other entries: {bought + others} in all."

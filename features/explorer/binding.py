@@ -15,6 +15,9 @@ from adapters.memory_ledger import MemoryLedger
 from adapters.memory_payments import MemoryPayments
 from adapters.stripe_webhooks import StripeWebhooks
 from domain.accounts import Account, parse_user_id
+from domain.batches import Done, Unsettled
+from domain.holds import HoldId
+from domain.intents import CaptureHold, Intent, PlaceHold, Spend, VoidHold
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.ports import CacheUnavailable, InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
@@ -23,6 +26,7 @@ from domain.usecases.decide_again import InboxDesk
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.use_credits import CreditDesk
 from features.explorer.bugs import BUGS
 from features.explorer.parts import Parts
 from features.explorer.planting import Patch, PlantedCoroutine, planted
@@ -32,16 +36,25 @@ from simulators.life import Customer
 from simulators.life import Plan as PlanOnSale
 from simulators.states import digest_of, forked
 from simulators.stepping import Call, Pause, SteppedPort, perform
-from simulators.system import Deliver, Job, ReadQuota, Work
+from simulators.system import Ask, Deliver, Job, ReadQuota, Result, Work
+from simulators.uses import Answered, Use
 
 MAX_REMEMBERED_WRITES = 32
+HELD_FOR = timedelta(days=1)
 
 _AWAY: Mapping[str, Callable[[str], Exception]] = {
     "ledger": LedgerUnavailable,
     "cache": CacheUnavailable,
     "payments": PaymentsUnavailable,
 }
-_BEHIND = {"accounts": "ledger", "audit": "ledger", "inbox": "ledger", "outbox": "ledger", "markers": "cache"}
+_BEHIND = {
+    "wallets": "ledger",
+    "accounts": "ledger",
+    "audit": "ledger",
+    "inbox": "ledger",
+    "outbox": "ledger",
+    "markers": "cache",
+}
 _BEHIND |= {"invoices": "payments", "history": "payments"}
 
 
@@ -65,6 +78,7 @@ class UseCases:
     reader: AccountReader
     outbox_worker: OutboxWorker
     inbox_desk: InboxDesk
+    credit_desk: CreditDesk
 
     async def deliver(self, body: bytes, signature: str) -> int:
         """Handle a delivery as the webhook route does; gives the answer's status."""
@@ -85,6 +99,17 @@ class UseCases:
         except (UnknownUser, LedgerUnavailable):
             return None
         return Copy(balance=account.balance, version=account.version, held=account.held)
+
+    async def ask(self, use: Use) -> Answered:
+        """Do what a service asks as its route does."""
+        (outcome,) = await self.credit_desk.settle([_intent(use)], self.deliveries.clock.now())
+        match outcome:
+            case Done(answer=answer):
+                return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
+            case Unsettled(cause):
+                return Answered(verdict="unsettled", answer=cause)
+            case refusal:
+                return Answered(verdict="refused", answer=repr(refusal))
 
     async def work(self, job: str) -> int:
         """Do one round of a worker's job; gives how many pieces it took."""
@@ -110,7 +135,7 @@ class MemoryWorld:
         self._processes: dict[str, UseCases] = {}
         self._writes: list[dict[Any, Account]] = []
 
-    def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, int | Copy | None]:
+    def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, Result]:
         """The coroutine of a job."""
         if process not in self._processes:
             self._processes[process] = self._build(self._parts.clock)
@@ -243,7 +268,7 @@ class MemorySystem:
         return world
 
 
-def _begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, int | Copy | None]:
+def _begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, Result]:
     match job:
         case Deliver(body, signature):
             return cases.deliver(body, signature)
@@ -251,6 +276,8 @@ def _begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, int | Copy | None]:
             return cases.read(customer)
         case Work(name):
             return cases.work(name)
+        case Ask(use):
+            return cases.ask(use)
 
 
 def _use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
@@ -271,10 +298,24 @@ def _use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases
         outbox_worker=OutboxWorker(
             outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
         ),
+        credit_desk=CreditDesk(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
         inbox_desk=InboxDesk(
             inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
         ),
     )
+
+
+def _intent(use: Use) -> Intent:
+    user_id, hold_id = parse_user_id(use.customer), HoldId(use.hold or "")
+    match use.act:
+        case "spend":
+            return Spend(user_id=user_id, credits=use.credits, key=use.key)
+        case "hold":
+            return PlaceHold(hold_id=hold_id, user_id=user_id, credits=use.credits, key=use.key, lasts=HELD_FOR)
+        case "capture":
+            return CaptureHold(hold_id=hold_id, credits=use.credits)
+        case _:
+            return VoidHold(hold_id=hold_id)
 
 
 def _catalogue(plans: Sequence[PlanOnSale]) -> Catalogue:

@@ -25,6 +25,7 @@ class Parts:
         """What answers a call, by the port's name."""
         return {
             "ledger": self.ledger,
+            "wallets": self.ledger,
             "inbox": self.ledger.inbox,
             "outbox": self.ledger.outbox,
             "cache": self.cache,

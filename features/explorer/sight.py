@@ -43,6 +43,7 @@ def seen_in(parts: Parts) -> Seen:
         ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
         waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
         messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
+        answers={_asked(key): repr(kept.answer) for key, kept in ledger.requests().items()},
         invoices_sent=frozenset(parts.payments.sent.values()),
         inconsistencies=tuple(f"{one.user_id}: {one.problem}" for one in found),
     )
@@ -56,6 +57,11 @@ def state_in(parts: Parts) -> Hashable:
 
 def _answer(parts: Parts, port: str, method: str, *arguments: Any, **keywords: Any) -> Any:
     return perform(parts.ports, Call(port, method, arguments, tuple(keywords.items())))
+
+
+def _asked(key: str) -> str:
+    """The caller's key, or the hold that was settled."""
+    return key.removeprefix("key:").removeprefix("hold:").removesuffix(":settled")
 
 
 def _entry(entry: LedgerEntry) -> EntrySeen:

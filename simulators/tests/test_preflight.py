@@ -1,5 +1,6 @@
 """What keeps `fire` from firing: live keys, unsafe addresses, targets that are not what they should be."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from simulators.fire_options import add_arguments, options_of
 from simulators.http import HttpServer, Request, Response
 from simulators.preflight import refuse_live_keys, safe_address
 from simulators.target import TargetUnfit
@@ -174,3 +176,11 @@ def test_the_help_teaches() -> None:
     assert 0 == done.returncode
     for word in ("examples:", "refund in parts", "500 at most", "--kill service,redis,postgres", "Exit code"):
         assert word in done.stdout
+
+
+def test_the_parts_to_kill_are_named_in_their_order() -> None:
+    """Blanks between them are nothing."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    told = options_of(parser.parse_args(["--stack", "--kill", "redis, service,,postgres"]), {})
+    assert ("redis", "service", "postgres") == told.kills

@@ -13,6 +13,7 @@ from adapters.memory_ledger import MemoryLedger
 from domain.accounts import UserId
 from domain.batches import Done, Unsettled
 from domain.commits import Change, Committed, PurchaseRevision
+from domain.explanations import explain
 from domain.holds import HoldId
 from domain.intents import (
     AdjustCredits,
@@ -188,14 +189,22 @@ class World:
     async def check(self) -> None:
         account = await self.ledger.account(ADA)
         entries = await self.entries()
-        grants, draws, holds = self.ledger.grants.of(ADA), self.ledger.grants.draws(ADA), self.ledger.grants.holds(ADA)
+        assert () == await self.ledger.inconsistencies()
+        record = await self.ledger.record_of(ADA)
+        explained = explain(record)
+        grants, holds = tuple(known.grant for known in record.grants), record.holds
+        draws = [(known.grant.id, draw) for known in record.grants for draw in known.draws]
+        for told in explained.grants:
+            assert told.grant.credits == told.grant.remaining + told.drawn, "a person can add it up"
+            assert told.grant.credits == sum(entry.posting.amount for entry in told.puts)
+            assert all(draw.entry is not None for draw in told.draws)
         assert account.balance == sum(entry.posting.amount for entry in entries)
         assert [*range(1, len(entries) + 1)] == [entry.version for entry in entries]
         assert len(entries) == len({entry.posting.idempotency_key for entry in entries})
         assert max(account.balance, 0) == sum(grant.remaining for grant in grants)
         assert account.held == sum(hold.credits for hold in holds if hold.is_open)
         for grant in grants:
-            drawn = sum(draw.draw.credits for draw in draws if draw.draw.grant_id == grant.id)
+            drawn = sum(draw.credits for grant_id, draw in draws if grant_id == grant.id)
             assert grant.credits == grant.remaining + drawn
             assert grant.held == sum(
                 draw.credits for hold in holds if hold.is_open for draw in hold.draws if draw.grant_id == grant.id
@@ -208,7 +217,7 @@ class World:
             if posting.kind in {EntryKind.SPEND, EntryKind.EXPIRY}:
                 assert entry.balance_after >= 0
             if posting.kind is EntryKind.SPEND:
-                assert -posting.amount == sum(draw.draw.credits for draw in draws if draw.version == entry.version)
+                assert -posting.amount == sum(draw.credits for _, draw in draws if draw.version == entry.version)
 
 
 def _name(intent: Intent, outcome: Done) -> object:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from features.explorer.bugs import of_purchases, of_recording
+from features.explorer.bugs import of_purchases, of_recording, of_spending
 from features.explorer.bugs.bug import Bug
 
-BUGS: Mapping[str, Bug] = {bug.name: bug for bug in (*of_purchases.BUGS, *of_recording.BUGS)}
+BUGS: Mapping[str, Bug] = {bug.name: bug for bug in (*of_purchases.BUGS, *of_recording.BUGS, *of_spending.BUGS)}
 """Every bug by its name."""

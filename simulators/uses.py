@@ -1,0 +1,88 @@
+"""What services ask of credits: spends, and holds that are captured or voided; and what that may come to."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from simulators.checkers import AccountSeen, Checker, Complaint, Seen
+
+TAKING = ("spend", "capture")
+
+
+@attrs.frozen(kw_only=True)
+class Use:
+    """One intent, the same one however often it is asked: `spend`, `hold`, `capture` or `void`.
+
+    A capture or void names its hold by id; a hold is given that id.
+    """
+
+    act: str
+    customer: str
+    key: str
+    credits: int
+    hold: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Answered:
+    """What came of it: `done` with its answer in full, or `refused` or `unsettled` with why."""
+
+    verdict: str
+    answer: str
+
+
+def taken(account: AccountSeen) -> int:
+    """The credits that entries say were used."""
+    return -sum(entry.amount for entry in account.entries if entry.kind in TAKING)
+
+
+def judge_uses(seen: Seen, uses: Sequence[Use]) -> tuple[Complaint, ...]:
+    """What is wrong with what was used: each intent at most once, for exactly what was asked."""
+    found: list[Complaint] = []
+    for account in seen.accounts:
+        for entry in account.entries:
+            if entry.kind not in TAKING:
+                continue
+            asked = [use for use in uses if use.act == entry.kind and (entry.key or "").endswith(use.key)]
+            if [-entry.amount] != [use.credits for use in asked]:
+                found.append(Complaint(Checker.USED, f"{entry.kind} of {-entry.amount} under {entry.key}"))
+        found += _twice(account)
+        holds = {use.hold: use.credits for use in uses if use.act == "hold"}
+        captured = any(entry.kind == "capture" for entry in account.entries)
+        if account.held not in {0, sum(holds.values()) if not captured else 0}:
+            found.append(Complaint(Checker.HELD, f"{account.customer}: {account.held} are held"))
+    return tuple(found)
+
+
+def judge_taking(before: Seen, after: Seen) -> tuple[Complaint, ...]:
+    """What is wrong with one step: a spend or a hold never takes what is not available."""
+    known = {account.customer: account for account in before.accounts}
+    found: list[Complaint] = []
+    for account in after.accounts:
+        earlier = known.get(account.customer)
+        if earlier is None:
+            continue
+        spends = any(entry.kind == "spend" for entry in account.entries[len(earlier.entries) :])
+        if (spends or account.held > earlier.held) and account.balance - account.held < 0:
+            left = account.balance - account.held
+            found.append(Complaint(Checker.OVERDRAWN, f"{account.customer}: {left} are available after it"))
+    first = {key: answer for key, answer in before.answers.items() if after.answers.get(key) != answer}
+    found += [Complaint(Checker.ANSWER, f"the first answer to {key} was changed") for key in sorted(first)]
+    return tuple(found)
+
+
+def judge_answer(seen: Seen, use: Use, answered: Answered) -> tuple[Complaint, ...]:
+    """What is wrong with an answer: what is done stands under its key, with this very answer."""
+    if answered.verdict == "unsettled":
+        return (Complaint(Checker.REFUSED, f"{use.act} {use.key}: {answered.answer}"),)
+    if answered.verdict == "done" and seen.answers.get(use.key) != answered.answer:
+        return (Complaint(Checker.ANSWER, f"{use.act} {use.key}: {answered.answer}, kept {seen.answers.get(use.key)}"),)
+    return ()
+
+
+def _twice(account: AccountSeen) -> list[Complaint]:
+    keys = [entry.key for entry in account.entries if entry.kind in TAKING]
+    return [
+        Complaint(Checker.USED, f"{key} was taken twice")
+        for key in sorted({k or "" for k in keys if keys.count(k) > 1})
+    ]
