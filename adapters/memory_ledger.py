@@ -42,7 +42,7 @@ from domain.wallets import Wallet
 
 
 class MemoryLedger:
-    """Implements the ports Ledger, Wallets, Accounts, Audit and Backlogs in memory, beside its inbox and outbox."""
+    """Implements Ledger, Wallets, Accounts, Thresholds, Audit and Backlogs in memory, beside its inbox and outbox."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -122,6 +122,12 @@ class MemoryLedger:
 
     async def account(self, user_id: UserId) -> Account | None:
         """The account, or None when there is no such user."""
+        return self._accounts.get(user_id)
+
+    async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
+        """Set an account's own threshold of a low balance, or take it away."""
+        if user_id in self._accounts:
+            self._accounts[user_id] = attrs.evolve(self._accounts[user_id], notify_below=threshold)
         return self._accounts.get(user_id)
 
     async def entries(

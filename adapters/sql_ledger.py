@@ -62,7 +62,7 @@ class Rpc(Protocol):
 
 
 class SqlLedger:
-    """Implements the ports Ledger, Wallets, Accounts, Inbox, Outbox, Audit and Backlogs by calls of SQL functions."""
+    """Implements Ledger, Wallets, Accounts, Thresholds, Inbox, Outbox, Audit and Backlogs by SQL functions."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -104,6 +104,11 @@ class SqlLedger:
     async def account(self, user_id: UserId) -> Account | None:
         """The account, or None when there is no such user."""
         found = await self._rpc.value("account_read", {"account_id": user_id})
+        return account_from_json(found) if found else None
+
+    async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
+        """Set an account's own threshold of a low balance, or take it away."""
+        found = await self._rpc.value("account_notify_below", {"account_id": user_id, "threshold": threshold})
         return account_from_json(found) if found else None
 
     async def entries(

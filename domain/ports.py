@@ -151,6 +151,14 @@ class Accounts(Protocol):
         ...
 
 
+class Thresholds(Protocol):
+    """The accounts' own thresholds of a low balance. Raises :class:`LedgerUnavailable`."""
+
+    async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
+        """Set one, or take it away; gives the account, None where there is no such user."""
+        ...
+
+
 class Inbox(Protocol):
     """The events that were recorded, to look at and to decide again.
 

@@ -22,6 +22,7 @@ from entrypoints.problems import problems_plugin, unexpected
 from entrypoints.services import Services
 from entrypoints.settings import Settings
 from entrypoints.spending import spending_handlers
+from entrypoints.thresholds import set_low_balance
 from entrypoints.webhooks import receive_webhook
 from entrypoints.worker import run_worker
 
@@ -53,6 +54,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             read_quota,
             list_transactions,
             explain_account,
+            set_low_balance,
             ops_router,
             *spending_handlers,
             list_plans,

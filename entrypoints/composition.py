@@ -38,6 +38,7 @@ from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.rehearse import RehearsalDesk
 from domain.usecases.use_credits import CreditDesk
+from domain.usecases.watch_balances import BalanceWatch
 from entrypoints.auth import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
@@ -141,6 +142,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 recorder=recorder,
             ),
             credits=gathered,
+            watch=BalanceWatch(thresholds=sql_ledger, default=settings.low_balance),
             wallets=sql_ledger,
             reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),
             worker=OutboxWorker(

@@ -16,6 +16,7 @@ from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.rehearse import RehearsalDesk
+from domain.usecases.watch_balances import BalanceWatch
 from entrypoints.auth import Authenticator
 from entrypoints.doctor import Doctor
 
@@ -42,6 +43,7 @@ class Services:
     desk: CheckoutDesk
     reader: AccountReader
     credits: Credits
+    watch: BalanceWatch
     wallets: Wallets
     worker: OutboxWorker
     inbox_desk: InboxDesk

@@ -1,0 +1,231 @@
+"""What every ledger tells of credits: which grants they were of, and when they run low."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from adapters.memory_cache import MemoryQuotaCache
+from domain.accounts import UserId
+from domain.batches import Done
+from domain.commits import Change, Committed, Message, PurchaseRevision, RecordedPurchase
+from domain.explanations import AccountExplanation, explain
+from domain.holds import HoldId
+from domain.intents import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.ledger import EntryKind, postings_due
+from domain.notices import LOW_BALANCE, low_balance_notice
+from domain.plans import PlanId
+from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from domain.usecases.read_account import UnknownUser
+from domain.usecases.use_credits import CreditDesk
+from domain.usecases.watch_balances import BalanceWatch, Watch
+
+
+@attrs.define
+class Story:
+    """One user of a ledger, who buys, is given and spends."""
+
+    world: Any
+    user_id: UserId
+    threshold: int | None = None
+    purchase_id: PurchaseId = attrs.field(factory=lambda: PurchaseId(f"pi_{uuid.uuid4().hex}"))
+
+    def key(self, name: str) -> str:
+        return f"{name} of {self.user_id}"
+
+    async def ask(self, *intents: Intent) -> None:
+        desk = CreditDesk(
+            ledger=self.world.ledger,
+            wallets=self.world.ledger,
+            cache=MemoryQuotaCache(),
+            notify_below=self.threshold,
+        )
+        for outcome in await desk.settle(intents, datetime.now(UTC)):
+            assert isinstance(outcome, Done), outcome
+
+    async def give(self, credits: int, name: str, kind: EntryKind = EntryKind.PROMOTION) -> None:  # noqa: A002 - the word for it
+        await self.ask(
+            GiveCredits(
+                user_id=self.user_id,
+                credits=credits,
+                kind=kind,
+                key=self.key(name),
+                reason=f"because of {name}",
+                operator="Grace",
+            )
+        )
+
+    async def spend(self, credits: int, name: str) -> None:  # noqa: A002 - the word for it
+        await self.ask(Spend(user_id=self.user_id, credits=credits, key=self.key(name), description=name))
+
+    async def buy(self, refunded: int = 0, expires_at: datetime | None = None) -> None:
+        """Buy 50 credits for $5.00, of which so much is refunded."""
+        link = Link(f"payment_intent:{self.purchase_id}")
+        found = await self.world.ledger.read(event_id=None, user_id=None, links=frozenset({link}))
+        known = (*found.purchases, RecordedPurchase(id=self.purchase_id, revision=0, purchase=Purchase()))[0]
+        refund = Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED)
+        order = Order(
+            user_id=self.user_id,
+            plan_id=PlanId("starter"),
+            credits=50,
+            amount=500,
+            currency="usd",
+            expires_at=expires_at,
+        )
+        purchase = Purchase(
+            order=order,
+            payment=PaymentStatus.PAID,
+            refunds=(refund,) if refunded else (),
+            links=frozenset({link}),
+        )
+        change = Change(
+            revision=PurchaseRevision(id=known.id, expected_revision=known.revision, purchase=purchase),
+            postings=postings_due(known.id, purchase, known.posted, revision=known.revision + 1),
+            notify_below=self.threshold,
+        )
+        (result,) = await self.world.ledger.commit([change])
+        assert isinstance(result, Committed), result
+
+    async def explained(self) -> AccountExplanation:
+        record = await self.world.ledger.record_of(self.user_id)
+        assert record is not None
+        return explain(record)
+
+    async def warnings(self) -> list[Message]:
+        claimed = await self.world.outbox.claim(1000, lease_seconds=600)
+        return [one for one in claimed if one.topic == LOW_BALANCE and one.payload["user_id"] == self.user_id]
+
+
+def tell(open_world: Any, story: Callable[[Story], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_world() as world:
+            user_id = await world.sign_up(f"{uuid.uuid4().hex}@example.com")
+            await story(Story(world, user_id))
+            assert user_id not in {found.user_id for found in await world.ledger.inconsistencies()}
+
+    asyncio.run(run())
+
+
+def test_every_credit_s_life_is_told(open_world: Any) -> None:
+    """What was given, bought, spent, held, captured and taken back: each grant adds up, and says why it is there."""
+
+    async def story(told: Story) -> None:
+        hold_id, other = (HoldId(str(uuid.uuid4())) for _ in range(2))
+        await told.buy(expires_at=datetime.now(UTC) + timedelta(days=30))
+        await told.give(20, "launch")
+        await told.spend(25, "a poem")
+        for name, hold in (("h1", hold_id), ("h2", other)):
+            await told.ask(
+                PlaceHold(
+                    hold_id=hold,
+                    user_id=told.user_id,
+                    credits=10,
+                    key=told.key(name),
+                    lasts=timedelta(hours=1),
+                    description=name,
+                )
+            )
+        await told.ask(CaptureHold(hold_id=hold_id, credits=4), VoidHold(hold_id=other))
+        await told.buy(refunded=500)
+        await told.give(15, "sorry", EntryKind.GOODWILL)
+        await told.ask(
+            AdjustCredits(user_id=told.user_id, credits=3, key=told.key("a"), reason="recount", operator="Joan")
+        )
+        explained = await told.explained()
+        bought, launch, sorry, recount = explained.grants
+        assert ("starter", told.purchase_id, None, None) == (
+            bought.plan_id,
+            bought.grant.purchase_id,
+            bought.reason,
+            bought.operator,
+        )
+        whys = [(one.grant.kind, one.reason, one.operator) for one in (launch, sorry, recount)]
+        assert [
+            ("promotion", "because of launch", "Grace"),
+            ("goodwill", "because of sorry", "Grace"),
+            ("adjustment", "recount", "Joan"),
+        ] == whys
+        draws = [
+            [(draw.credits, draw.entry.posting.kind, draw.pays_debt) for draw in one.draws if draw.entry]
+            for one in explained.grants
+        ]
+        # 50 refunded, 41 were there: the other 9 are owed until goodwill pays them.
+        assert [
+            [(5, "spend", False), (4, "capture", False), (41, "clawback", False)],
+            [(20, "spend", False)],
+            [(9, "goodwill", True)],
+            [],
+        ] == draws
+        for one in explained.grants:
+            assert one.grant.credits == one.grant.remaining + one.drawn
+            assert one.grant.credits == sum(entry.posting.amount for entry in one.puts)
+        assert [50, 20, 15, 3] == [one.grant.credits for one in explained.grants]
+        assert [0, 0, 6, 3] == [one.grant.remaining for one in explained.grants]
+        assert [("captured", 4), ("voided", 0)] == [(hold.status, hold.captured) for hold in explained.holds]
+        assert [bought.grant.id] * 2 == [draw.grant_id for hold in explained.holds for draw in hold.draws]
+
+    tell(open_world, story)
+
+
+def test_falling_below_the_threshold_is_told_once(open_world: Any) -> None:
+    """By spends, holds and refunds; what hovers below it is told no more until it has been above."""
+
+    async def story(told: Story) -> None:
+        told.threshold = 20
+        await told.buy()
+        await told.spend(30, "at it")
+        assert [] == await told.warnings()
+        await told.spend(5, "below")
+        (first,) = await told.warnings()
+        assert {"user_id": told.user_id, "balance": 15, "held": 0, "available": 15, "threshold": 20} == dict(
+            low_balance_notice(first).content
+        )
+        assert f"low_balance:{told.user_id}:" == first.key[: first.key.rindex(":") + 1]
+        await told.spend(5, "lower")
+        await told.give(9, "nearly")
+        await told.spend(5, "hovering")
+        assert [] == await told.warnings()
+        await told.give(50, "above")
+        hold_id = HoldId(str(uuid.uuid4()))
+        await told.ask(
+            PlaceHold(hold_id=hold_id, user_id=told.user_id, credits=45, key=told.key("h"), lasts=timedelta(hours=1))
+        )
+        (held,) = await told.warnings()
+        assert ("64", "45", "19") == tuple(held.payload[name] for name in ("balance", "held", "available"))
+        await told.ask(VoidHold(hold_id=hold_id))
+        assert [] == await told.warnings()
+        await told.buy(refunded=500)
+        (refund,) = await told.warnings()
+        assert ("14", "0") == tuple(refund.payload[name] for name in ("balance", "held"))
+        assert 3 == len({first.key, held.key, refund.key})
+
+    tell(open_world, story)
+
+
+def test_an_account_may_have_a_threshold_of_its_own(open_world: Any) -> None:
+    """It goes before the default, which is back when it is taken away; setting it is no fall."""
+
+    async def story(told: Story) -> None:
+        watch = BalanceWatch(thresholds=told.world.ledger, default=20)
+        told.threshold = 20
+        await told.buy()
+        before = await told.world.ledger.account(told.user_id)
+        assert Watch(user_id=told.user_id, own=10, in_force=10) == await watch.set_threshold(told.user_id, 10)
+        assert attrs.evolve(before, notify_below=10) == await told.world.ledger.account(told.user_id)
+        await told.spend(35, "below the default")
+        assert [] == await told.warnings()
+        await told.spend(6, "below its own")
+        (warning,) = await told.warnings()
+        assert "10" == warning.payload["threshold"]
+        assert Watch(user_id=told.user_id, own=None, in_force=20) == await watch.set_threshold(told.user_id, None)
+        assert Watch(user_id=told.user_id, own=0, in_force=0) == await watch.set_threshold(told.user_id, 0)
+        await told.spend(9, "all of it")
+        assert [] == await told.warnings()
+        with pytest.raises(UnknownUser):
+            await watch.set_threshold(UserId(str(uuid.uuid4())), 10)
+
+    tell(open_world, story)
