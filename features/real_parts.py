@@ -20,6 +20,7 @@ from simulators.supabase import SupabaseGateway
 pytest_plugins = (
     "features.service",
     "features.steps.customers",
+    "features.steps.spending",
     "features.steps.stripe",
     "features.steps.lives",
     "features.steps.operators",

@@ -11,6 +11,7 @@ import redis
 from pytest_bdd import given, parsers, then, when
 
 from features.service import eventually
+from features.steps.spending import has_charged
 from features.steps.story import Story
 from simulators.stripe_objects import Object
 
@@ -104,11 +105,7 @@ def disputes_backwards(story: Story) -> None:
 
 @given(parsers.parse("Ada has spent {credits:d} credits"))
 def has_spent(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
-    user_id = story.customers["Ada"].user_id
-    entry = {"user_id": user_id, "amount": -credits, "kind": "spend", "idempotency_key": f"spend:{uuid.uuid4()}"}
-    change = {"event": None, "purchase": None, "entries": [entry], "outbox": []}
-    (row,) = story.rows("select public.ledger_commit($1::jsonb) as answer", json.dumps([change]))
-    assert "committed" == json.loads(row["answer"])[0]["status"]
+    has_charged(story, credits, "something")
 
 
 @given(parsers.parse("Ada is {credits:d} credits in debt"))

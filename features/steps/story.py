@@ -37,6 +37,8 @@ class Story:
     events: list[Object] = attrs.field(factory=list)
     deliveries: list[Delivery] = attrs.field(factory=list)
     answer: httpx.Response | None = None
+    answers: list[httpx.Response] = attrs.field(factory=list)
+    remembered: dict[str, Any] = attrs.field(factory=dict)
     progress: dict[str, Any] = attrs.field(factory=dict)
     log_start: int = 0
 
