@@ -3,7 +3,7 @@
 from simulators.stepping import Raised, Task
 from simulators.system import Job, Work, World
 
-JOBS = ("inbox", "outbox")
+JOBS = ("inbox", "outbox", "expire")
 PAUSE_SECONDS = 3600
 """Longer than any lease or backoff of the service."""
 MAX_ROUNDS = 12

@@ -13,34 +13,24 @@ import attrs
 from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory_ledger import MemoryLedger
 from adapters.memory_payments import MemoryPayments
-from adapters.stripe_webhooks import StripeWebhooks
 from domain.accounts import Account, parse_user_id
-from domain.batches import Done, Unsettled
-from domain.holds import HoldId
-from domain.intents import CaptureHold, Intent, PlaceHold, Spend, VoidHold
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.ports import CacheUnavailable, InvalidBody, InvalidSignature, LedgerUnavailable, PaymentsUnavailable
+from domain.ports import CacheUnavailable, LedgerUnavailable, PaymentsUnavailable
 from domain.purchases import Link
-from domain.usecases.decide_again import InboxDesk
-from domain.usecases.deliver_messages import OutboxWorker
-from domain.usecases.read_account import AccountReader, UnknownUser
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder
-from domain.usecases.use_credits import CreditDesk
 from features.explorer.bugs import BUGS
 from features.explorer.parts import Parts
 from features.explorer.planting import Patch, PlantedCoroutine, planted
+from features.explorer.processes import UseCases, WorldClock, begun, use_cases
 from features.explorer.sight import seen_in, state_in
-from simulators.checkers import Copy, Seen
+from simulators.checkers import Seen
 from simulators.life import Customer
 from simulators.life import Plan as PlanOnSale
 from simulators.states import digest_of, forked
-from simulators.stepping import Call, Pause, SteppedPort, perform
-from simulators.system import Ask, Deliver, Job, ReadQuota, Result, Work
-from simulators.uses import Answered, Use
+from simulators.stepping import Call, Pause, perform
+from simulators.system import Job, Result
 
 MAX_REMEMBERED_WRITES = 32
-HELD_FOR = timedelta(days=1)
 
 _AWAY: Mapping[str, Callable[[str], Exception]] = {
     "ledger": LedgerUnavailable,
@@ -56,70 +46,6 @@ _BEHIND = {
     "markers": "cache",
 }
 _BEHIND |= {"invoices": "payments", "history": "payments"}
-
-
-@attrs.define
-class WorldClock:
-    """The time of one world; implements the port Clock."""
-
-    moment: datetime
-
-    def now(self) -> datetime:
-        """Now."""
-        return self.moment
-
-
-@attrs.frozen(kw_only=True)
-class UseCases:
-    """One process: the use cases, on stepped ports."""
-
-    deliveries: StripeWebhooks
-    recorder: PaymentRecorder
-    reader: AccountReader
-    outbox_worker: OutboxWorker
-    inbox_desk: InboxDesk
-    credit_desk: CreditDesk
-
-    async def deliver(self, body: bytes, signature: str) -> int:
-        """Handle a delivery as the webhook route does; gives the answer's status."""
-        try:
-            await self.recorder.receive(self.deliveries.verify(body, signature))
-        except (InvalidSignature, InvalidBody):
-            return 400
-        except LedgerUnavailable:
-            return 503
-        except CommitRejected:
-            return 500
-        return 200
-
-    async def read(self, customer: str) -> Copy | None:
-        """Read a quota as its route does; None where there is no such user, or nobody can tell."""
-        try:
-            account = (await self.reader.quota(parse_user_id(customer))).account
-        except (UnknownUser, LedgerUnavailable):
-            return None
-        return Copy(balance=account.balance, version=account.version, held=account.held)
-
-    async def ask(self, use: Use) -> Answered:
-        """Do what a service asks as its route does."""
-        (outcome,) = await self.credit_desk.settle([_intent(use)], self.deliveries.clock.now())
-        match outcome:
-            case Done(answer=answer):
-                return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
-            case Unsettled(cause):
-                return Answered(verdict="unsettled", answer=cause)
-            case refusal:
-                return Answered(verdict="refused", answer=repr(refusal))
-
-    async def work(self, job: str) -> int:
-        """Do one round of a worker's job; gives how many pieces it took."""
-        match job:
-            case "outbox":
-                return await self.outbox_worker.run_once()
-            case "inbox":
-                return len(await self.inbox_desk.run_once())
-            case _:
-                raise ValueError(f"no worker does {job!r}")
 
 
 class MemoryWorld:
@@ -141,9 +67,9 @@ class MemoryWorld:
             self._processes[process] = self._build(self._parts.clock)
         cases = self._processes[process]
         if self._patches:
-            planted_: Any = PlantedCoroutine(lambda: _begun(cases, job), self._patches)
+            planted_: Any = PlantedCoroutine(lambda: begun(cases, job), self._patches)
             return planted_
-        return _begun(cases, job)
+        return begun(cases, job)
 
     def perform(self, pause: Pause) -> Any:
         """Do what a job awaits."""
@@ -259,63 +185,13 @@ class MemorySystem:
         bug = BUGS[self.bug] if self.bug is not None else None
 
         def build(clock: WorldClock) -> UseCases:
-            cases = _use_cases(clock, catalogue, secret)
+            cases = use_cases(clock, catalogue, secret)
             return bug.use_cases(cases) if bug is not None else cases
 
         world = MemoryWorld(parts, build, bug.patches if bug is not None else (), is_sound=bug is None)
         for customer in customers:
             world.sign_up(customer)
         return world
-
-
-def _begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, Result]:
-    match job:
-        case Deliver(body, signature):
-            return cases.deliver(body, signature)
-        case ReadQuota(customer):
-            return cases.read(customer)
-        case Work(name):
-            return cases.work(name)
-        case Ask(use):
-            return cases.ask(use)
-
-
-def _use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
-    ledger, cache, payments = SteppedPort("ledger"), SteppedPort("cache"), SteppedPort("payments")
-    deliveries = StripeWebhooks(secrets=(secret,), clock=clock)
-    recorder = PaymentRecorder(
-        ledger=ledger,
-        cache=cache,
-        markers=SteppedPort("markers"),
-        payments=payments,
-        catalogue=catalogue,
-        livemode=False,
-    )
-    return UseCases(
-        deliveries=deliveries,
-        recorder=recorder,
-        reader=AccountReader(accounts=ledger, audit=ledger, cache=cache),
-        outbox_worker=OutboxWorker(
-            outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
-        ),
-        credit_desk=CreditDesk(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
-        inbox_desk=InboxDesk(
-            inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
-        ),
-    )
-
-
-def _intent(use: Use) -> Intent:
-    user_id, hold_id = parse_user_id(use.customer), HoldId(use.hold or "")
-    match use.act:
-        case "spend":
-            return Spend(user_id=user_id, credits=use.credits, key=use.key)
-        case "hold":
-            return PlaceHold(hold_id=hold_id, user_id=user_id, credits=use.credits, key=use.key, lasts=HELD_FOR)
-        case "capture":
-            return CaptureHold(hold_id=hold_id, credits=use.credits)
-        case _:
-            return VoidHold(hold_id=hold_id)
 
 
 def _catalogue(plans: Sequence[PlanOnSale]) -> Catalogue:

@@ -15,8 +15,9 @@ from simulators.schedules import Event
 from simulators.signatures import sign_webhook
 from simulators.stepping import Returned, Task
 from simulators.stories import STORIES, Lived, live
-from simulators.system import Deliver, Job, ReadQuota, Work
+from simulators.system import Ask, Deliver, Job, ReadQuota, Work
 from simulators.tellings import telling_of
+from simulators.uses import Answered, Use
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "whsec_explored"
@@ -162,3 +163,22 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
         for seed in ("0", "1", "2")
     }
     assert 1 == len(told)
+
+
+def test_what_is_over_expires_by_the_worker() -> None:
+    """A hold that nobody settled frees its credits a day later, and a worker that comes again finds nothing due."""
+    story = lived("purchase")
+    world = world_after(story)
+    for event in story.events:
+        deliver(world, event)
+    hold = Use(act="hold", customer=ADA.user_id, key="h", credits=40, hold="5b0c7b8e-4c55-4d0f-9a3e-3c1f0e6c9d11")
+    asked = do(world, Ask(hold))
+    assert isinstance(asked, Answered)
+    assert "done" == asked.verdict
+    assert 40 == world.seen().accounts[0].held
+    assert 0 == do(world, Work("expire"))
+    world.let_pass(24 * 3600)
+    assert [1, 0] == [do(world, Work("expire")), do(world, Work("expire"))]
+    assert (50, 0) == (world.seen().accounts[0].balance, world.seen().accounts[0].held)
+    do(world, Work("outbox"))
+    assert Copy(balance=50, version=1) == world.seen().accounts[0].copy
