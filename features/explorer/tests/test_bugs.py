@@ -3,11 +3,12 @@
 import pytest
 
 from features.explorer.binding import system
-from features.explorer.bugs import BUGS
+from features.explorer.bugs import BUGS, of_purchases
 from simulators.cases import settings
 from simulators.checkers import Checker
 from simulators.choices import schedule_of
 from simulators.exhaustive import Exploration, Failure
+from simulators.playing import Player
 from simulators.schedule_files import dumped, parsed
 from simulators.schedules import Advance
 
@@ -27,6 +28,14 @@ def test_every_bug_is_caught(name: str) -> None:
     schedule = schedule_of(failure, bug=name)
     assert schedule == parsed(dumped(schedule))
     assert any(isinstance(step, Advance) for step in schedule.steps)
+
+
+@pytest.mark.parametrize("name", [bug.name for bug in of_purchases.BUGS])
+def test_what_led_there_is_replayed_to_the_same_end(name: str) -> None:
+    """The schedule alone, played by the other explorer's player, brings a complaint of the same kind."""
+    failure = found(name)
+    complaints = Player(schedule_of(failure, bug=name), system.planted(name)).play()
+    assert {one.checker for one in failure.complaints} & {one.checker for one in complaints}
 
 
 def test_there_are_bugs_enough() -> None:
