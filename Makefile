@@ -17,9 +17,10 @@ dev: $(UV)
 test: $(UV) $(BINARIES)
 	$(RUN) python -m pytest $(ARGS)
 
-# Random worlds for so many minutes, on all cores; fails if something rare was never visited.
+# Every small story, then random worlds for so many minutes; fails, too, if something rare was never visited.
 MINUTES ?= 5
 prove: $(UV)
+	@$(RUN) python -m simulators explore
 	@$(RUN) python -m simulators explore --minutes $(MINUTES) --require long --table $(ARGS)
 
 check: $(UV)

@@ -250,7 +250,8 @@ class Player:
             self._look()
         if pause.name == "cache.store" and outcome is not Outcome.BAD:
             self._complain(*self.accounting.judge_copies(self.world.seen()))
-        self._end_if_over(running)
+        if not self.has_failed:
+            self._end_if_over(running)
 
     def _perform(self, running: Running, pause: Any, failure: Exception | None) -> tuple[Outcome, str]:
         try:

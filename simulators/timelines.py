@@ -11,7 +11,10 @@ from simulators.traces import Kind, Moment, Outcome, clock
 MAX_MOMENTS = 240
 """Of a longer trace the first and the last are shown."""
 
+WIDE = 132
+
 _TIME = 12
+_ACROSS = (Kind.WAIT, Kind.SETTLE)
 _SIGNS = {
     Kind.BEGIN: "▶",
     Kind.CALL: "◆",
@@ -40,8 +43,10 @@ def draw(console: Console, title: str, moments: Sequence[Moment]) -> None:
     console.print()
     console.print(Text(title, "bold"))
     console.print()
-    for line in lines(moments, console.width):
-        console.print(line, no_wrap=True, overflow="crop")
+    # Who pipes it into a file has no width; eighty columns are too few for five lanes.
+    width = console.width if console.is_terminal else max(console.width, WIDE)
+    for line in lines(moments, width):
+        console.print(line, soft_wrap=True)
 
 
 def lines(moments: Sequence[Moment], width: int) -> Iterator[Text]:
@@ -61,14 +66,15 @@ def lines(moments: Sequence[Moment], width: int) -> Iterator[Text]:
         if left_out > 0 and place == MAX_MOMENTS // 3:
             yield _across(f"{left_out:,} more moments", width, "dim")
         yield from _line(moment, lanes, column, width, time="" if moment.at == before else clock(moment.at))
-        before = moment.at
+        # What goes across has no place for the time: the line after it shows it.
+        before = before if moment.kind in _ACROSS else moment.at
 
 
 def _line(moment: Moment, lanes: tuple[str, ...], column: int, width: int, *, time: str) -> Iterator[Text]:
     if moment.kind is Kind.COMPLAINT:
         yield from Text(f"✗ {moment.text}", "bold red").wrap(Console(width=width), width)
         return
-    if moment.kind in (Kind.WAIT, Kind.SETTLE):
+    if moment.kind in _ACROSS:
         yield _across(moment.text, width, "cyan" if moment.kind is Kind.SETTLE else "dim")
         return
     line = Text(f"{time:>{_TIME - 2}}  ", "dim")
