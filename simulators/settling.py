@@ -3,7 +3,9 @@
 from simulators.stepping import Raised, Task
 from simulators.system import Job, Work, World
 
-JOBS = ("inbox", "outbox", "expire")
+JOBS = ("inbox", "outbox")
+"""Not `expire`: what a period's end takes is no part of what the customers' acts are worth."""
+
 PAUSE_SECONDS = 3600
 """Longer than any lease or backoff of the service."""
 MAX_ROUNDS = 12
