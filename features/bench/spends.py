@@ -1,0 +1,67 @@
+"""One hot account: spends of many callers by group commit, against the usual guarded update of one row."""
+
+import contextlib
+import itertools
+import uuid
+from collections.abc import Callable
+
+import uvloop
+
+from adapters.gathered_credits import GatheredCredits
+from adapters.postgres_rpc import PostgresRpc
+from adapters.redis_client import connect
+from adapters.redis_quota_cache import RedisQuotaCache
+from adapters.sql_ledger import SqlLedger
+from adapters.supabase_rpc import SupabaseRpc
+from adapters.system_clock import SystemClock
+from domain.accounts import UserId
+from domain.batches import Done
+from domain.intents import Spend
+from domain.usecases.use_credits import CreditDesk
+from features.bench import pgbench
+from features.bench.accounts import user_id
+from features.bench.callers import keep_asking
+from features.bench.changes import pgbench_hot_row
+from features.bench.commits import transports
+from features.bench.figures import Figure, Measured
+from features.bench.servers import Servers
+
+CALLERS = 256
+GOAL = 3.0
+
+
+def measure(servers: Servers, *, seconds: float) -> list[Figure]:
+    """The figures of spends."""
+    limit = pgbench.run(servers.postgres_url, pgbench_hot_row(), seconds=seconds)
+    figures = []
+    for place, (name, make) in enumerate(transports(servers).items()):
+        measured = uvloop.run(_spending(make, servers.redis_url, UserId(user_id(place)), seconds=seconds))
+        figures.append(
+            Figure(
+                name=f"spends of one account over {name}, {CALLERS} callers",
+                figure=measured.rate,
+                unit="spends/s",
+                limit=limit.rate,
+                limit_name="update … where balance >= n of one row, pgbench, 16 connections",
+                goal=GOAL,
+                latency=measured.latency,
+            )
+        )
+    return figures
+
+
+async def _spending(
+    make: Callable[[], PostgresRpc | SupabaseRpc], redis_url: str, user: UserId, *, seconds: float
+) -> Measured:
+    numbers, run = itertools.count(), uuid.uuid4().hex
+    async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
+        ledger = SqlLedger(rpc)
+        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=RedisQuotaCache(redis))
+        async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
+
+            async def spend() -> None:
+                outcome = await gathered.settle(Spend(user_id=user, credits=1, key=f"{run} {next(numbers)}"))
+                if not isinstance(outcome, Done):
+                    raise AssertionError(outcome)
+
+            return await keep_asking(spend, callers=CALLERS, seconds=seconds)
