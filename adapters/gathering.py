@@ -13,7 +13,7 @@ What holds, whatever fails:
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import attrs
 
@@ -188,20 +188,23 @@ class Gatherer(Generic[Request, Answer]):
 
     def _end_runner(self, runner: asyncio.Task[None]) -> None:
         self._runners.discard(runner)
-        if self._waiting:
-            # What came since the runner's last look; or its call was cancelled from inside.
-            self._start_runner()
+        if runner.cancelled() and self._waiting:
+            self._start_runner()  # a call that was cancelled from inside is no reason to keep others waiting
 
     async def _run(self) -> None:
         self._is_starting = False
-        while batch := self._take():
-            try:
-                await self._settle(batch)
-            finally:
-                for asked in batch:
-                    _fail(asked, Interrupted())
-                    self._busy.difference_update(asked.keys)
-                    self._release(asked.keys)
+        try:
+            while batch := self._take():
+                try:
+                    await self._settle(batch)
+                finally:
+                    for asked in batch:
+                        _fail(asked, Interrupted())
+                        self._busy.difference_update(asked.keys)
+                        self._release(asked.keys)
+        finally:
+            # At once, not when the task is over: what is asked for in between must find that a call is free.
+            self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _take(self) -> list[_Asked[Request, Answer]]:
         """What can go out together now, oldest first."""
