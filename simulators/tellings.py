@@ -53,7 +53,7 @@ class DisputeTold:
 
     dispute: str
     amount: int
-    moment: tuple[int, int]
+    moment: tuple[int, int, bool]
     is_away: bool
 
 
@@ -210,6 +210,7 @@ def _dispute(event: Object) -> DisputeTold:
     return DisputeTold(
         dispute=dispute["id"],
         amount=dispute["amount"],
-        moment=(event["created"], _DISPUTE_RANK.index(what)),
+        # An inquiry may become a dispute, never the other way round: that tells the order within one second.
+        moment=(event["created"], _DISPUTE_RANK.index(what), not dispute["status"].startswith("warning_")),
         is_away=dispute["status"] in ("needs_response", "under_review", "lost") and not came_back,
     )

@@ -22,6 +22,14 @@ def test_what_is_told_is_worth_what_was_done() -> None:
         }
 
 
+def test_the_order_of_telling_does_not_show() -> None:
+    """Nor does it where two things were told in one second."""
+    chance = random.Random(0)
+    for life in LIVES:
+        told = [telling_of(event.body, CREDITS) for event in life.events]
+        assert worth(told) == worth(chance.sample(told, len(told))) == worth(reversed(told))
+
+
 def test_lives_tell_of_everything() -> None:
     """Every type of event that matters is made, in the shapes of every version."""
     made = {(event.type, event.api_version) for life in LIVES for event in life.events}
@@ -38,6 +46,6 @@ def test_an_empty_run_has_visited_nothing() -> None:
     """Every entry of the catalogue is missing, each said in words."""
     missing = coverage.gaps(coverage.Coverage(), VERSIONS, is_long=True)
     assert set(coverage.SOMETIMES) == set(missing.sometimes)
-    assert len(missing.cells) > 500
+    assert len(missing.cells) > 250
     assert "never: a dispute, at once, conflict" in str(missing).splitlines()
     assert "never: invoice.paid in the shape of 2019-12-03" in str(missing).splitlines()
