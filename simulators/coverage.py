@@ -36,7 +36,7 @@ DISPUTES = tuple(
     f"charge.dispute.{what}" for what in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
 )
 PAYMENTS = ("invoice_payment.paid",)
-FAMILIES = {"a sale": SALES, "a refund": REFUNDS, "a dispute": DISPUTES}
+FAMILIES = {"a sale": SALES, "what is taken back": (*REFUNDS, *DISPUTES)}
 """What moves credits, and so must meet each fault in each order."""
 
 TYPES = (*SALES, *UNPAID, *SUBSCRIPTIONS, *PAYMENTS, *REFUNDS, *DISPUTES)
@@ -217,7 +217,7 @@ def views(cell: tuple[str, str, str], *, is_long: bool) -> tuple[tuple[str, str,
     """The entries of the catalogue that a cell fills.
 
     Each type must come in each order, and each fault must befall some; in a long run each fault must befall sales,
-    refunds and disputes in each order.
+    and what is taken back, in each order.
     """
     kind, order, fault = cell
     if not is_long:
