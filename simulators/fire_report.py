@@ -113,7 +113,7 @@ class Report:
             )
             for told in finding.complaints:
                 console.print(f"      {told}", style="red", markup=False)
-        problems = [*self.complaints, *self.left_behind]
+        problems = [*self.left_behind, *self.complaints]
         for problem in problems[:SHOWN]:
             console.print(f"  ✗ {problem}", style="red", markup=False)
         rest = max(len(wrong) - SHOWN, 0) + max(len(problems) - SHOWN, 0)
