@@ -1,6 +1,7 @@
 """The random side of `explore`: so many seeded worlds, a verdict in one line, and what to do about a failure."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -68,7 +69,7 @@ def run(parsed: argparse.Namespace) -> int:
         return 2
     started, totals = time.monotonic(), Totals()
     failed = None
-    with _watched(parsed) as watch:
+    with contextlib.suppress(KeyboardInterrupt), _watched(parsed) as watch:
         for lived in live_all(_seeds(parsed), parsed.system, parsed.bug, jobs=parsed.jobs, goes_on=_until(parsed)):
             totals.add(lived)
             watch(totals)

@@ -4,6 +4,7 @@ Results are taken in the order of the seeds, so that the first failure is the sa
 """
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -84,11 +85,15 @@ def live_all(
     if jobs == 1:
         yield from _until_failure(live(seed, name, bug) for seed in seeds if goes_on())
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_interrupts_to_the_parent) as pool:
         try:
             yield from _until_failure(_in_order(pool, seeds, name, bug, jobs=jobs, goes_on=goes_on))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _in_order(

@@ -4,7 +4,7 @@ import random
 
 from simulators import coverage
 from simulators.acts import balances
-from simulators.life import customers
+from simulators.life import Life, customers
 from simulators.random_lives import VERSIONS, lead
 from simulators.random_worlds import EPOCH, PLANS
 from simulators.tellings import telling_of, worth
@@ -28,6 +28,18 @@ def test_the_order_of_telling_does_not_show() -> None:
     for life in LIVES:
         told = [telling_of(event.body, CREDITS) for event in life.events]
         assert worth(told) == worth(chance.sample(told, len(told))) == worth(reversed(told))
+
+
+def test_an_inquiry_does_not_follow_its_dispute() -> None:
+    """Of two updates in one second, the one that tells of the dispute is the later, whichever is told first."""
+    ada, life = customers(1)[0], Life(PLANS, seed=1, now=EPOCH)
+    payment = life.buy(ada, PLANS[0])
+    dispute = life.inquire(payment)
+    life.respond(dispute)
+    life.escalate(payment, dispute)
+    # The move of the money would tell it, too.
+    told = [telling_of(event.body, CREDITS) for event in life.events if "funds" not in event.type]
+    assert {ada.user_id: 0} == worth(told) == worth(reversed(told))
 
 
 def test_lives_tell_of_everything() -> None:
