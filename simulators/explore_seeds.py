@@ -137,7 +137,8 @@ def _print(
 ) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if parsed.table:
-        table(console, totals.coverage)
+        # In a file there is room for the names of types and orders.
+        table(console if console.is_terminal else Console(width=180, highlight=False), totals.coverage)
     if missing:
         console.print(str(missing), style="red", markup=False)
     figures = (
