@@ -1,0 +1,83 @@
+"""One contract for spending on every ledger: the same story ends in the same books, and the check is content."""
+
+import asyncio
+import uuid
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory_ledger import MemoryLedger
+from adapters.system_clock import SystemClock
+from domain.batches import Done
+from domain.ledger import EntryKind
+from features.credit_stories import ADA, Life, acts
+
+
+async def books(life: Life) -> Any:
+    """All that the ledger has of the account, but for ids, times, and the tag."""
+    record = await life.ledger.record_of(life.user_id)
+    account = record.account
+    entries = [
+        (
+            entry.posting.kind,
+            entry.posting.amount,
+            entry.balance_after,
+            entry.posting.description,
+            # Of an expiry the key has the grant's id.
+            None
+            if entry.posting.kind is EntryKind.EXPIRY
+            else entry.posting.idempotency_key.replace(life.tag, "").replace(life.user_id, ""),
+        )
+        for entry in record.entries
+    ]
+    places = {known.grant.id: place for place, known in enumerate(record.grants)}
+    grants = [
+        (
+            known.grant.kind,
+            known.grant.priority,
+            known.grant.credits,
+            known.grant.remaining,
+            known.grant.held,
+            known.grant.expires_at,
+            [(draw.version, draw.credits) for draw in known.draws],
+        )
+        for known in record.grants
+    ]
+    holds = [
+        (hold.status, hold.credits, hold.captured, [(places[draw.grant_id], draw.credits) for draw in hold.draws])
+        for hold in sorted(record.holds, key=lambda hold: hold.idempotency_key)
+    ]
+    outcomes = [
+        (type(outcome).__name__, getattr(outcome.answer, "available", None), outcome.repeated)
+        if isinstance(outcome, Done)
+        else outcome
+        for outcome in life.outcomes
+    ]
+    figures = (account.balance, account.held, account.version, account.revision)
+    return {"figures": figures, "entries": entries, "grants": grants, "holds": holds, "outcomes": outcomes}
+
+
+def ours(outcomes: Any, user_id: str) -> Any:
+    """What is wrong with one account, of all that the check says."""
+    return [row for row in outcomes if row.user_id == user_id]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(story=st.lists(acts, min_size=5, max_size=20))
+def test_the_same_story_ends_in_the_same_books(open_world: Any, story: list[Any]) -> None:
+    """Entry by entry, grant by grant and draw by draw, whichever ledger keeps them."""
+
+    async def run() -> None:
+        memory, tag = MemoryLedger(SystemClock()), uuid.uuid4().hex
+        memory.add_user(ADA)
+        expected = Life(memory, ADA, tag=tag)
+        async with open_world() as world:
+            life = Life(world.ledger, await world.sign_up(None), tag=tag)
+            for act in story:
+                await expected.live(act)
+                await life.live(act)
+            assert await books(expected) == await books(life)
+            assert [] == ours(await world.ledger.inconsistencies(), life.user_id)
+
+    asyncio.run(run())
