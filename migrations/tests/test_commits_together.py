@@ -253,6 +253,45 @@ def test_together_is_one_by_one(new_database: Callable[[], str], seed: int) -> N
     asyncio.run(run())
 
 
+def test_what_is_freed_later_can_not_be_set_aside_before(database_url: str) -> None:
+    """A hold on credits that another hold still has is refused, although the same call frees those after it."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            ada = USERS[0]
+            await connection.execute("insert into auth.users (id) values ($1::text::uuid)", ada)
+
+            async def commit(*changes: dict[str, Any]) -> list[str]:
+                answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(changes)))
+                return [answer.get("reason", answer["status"]) for answer in answers]
+
+            caller = Caller(0)
+            given = [caller._entry(ada, 10, "promotion"), caller._entry(ada, 10, "promotion")]
+            assert ["committed"] == await commit({"entries": given})
+            (first, _) = (await grants_of(connection))[ada]
+
+            def hold(number: int) -> dict[str, Any]:
+                return {
+                    "id": str(uuid.UUID(int=number)),
+                    "user_id": ada,
+                    "credits": 10,
+                    "status": "open",
+                    "idempotency_key": f"hold {number}",
+                    "expires_at": "2100-01-01T00:00:00Z",
+                    "draws": [{"grant": first, "credits": 10}],
+                }
+
+            assert ["committed"] == await commit({"holds": [hold(1)]})
+            freed = {**hold(1), "status": "voided"}
+            assert ["grants", "committed"] == await commit({"holds": [hold(2)]}, {"holds": [freed]})
+            assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
 def test_good_changes_need_no_judge(database_url: str) -> None:
     """Purchases, spends, holds and captures are written together, whatever many of them are on one account."""
 
