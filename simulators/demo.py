@@ -74,6 +74,7 @@ class Demonstration:
         self._show(user, cache)
 
         self._take_back(user, event["data"]["object"]["payment_intent"])
+        self._use(user)
         cache.close()
 
     def _show(self, user: str, cache: "redis.Redis") -> None:
@@ -118,6 +119,27 @@ class Demonstration:
         wrong = self._stack.rows("select * from public.validate_credits_consistency()")
         self._check("the consistency check is still empty", [], wrong)
 
+    def _use(self, user: str) -> None:
+        self._say("8. The app charges Ada 10 credits, does not hear the answer, and asks again")
+        wish = {"user_id": user, "credits": 10, "description": "a portrait"}
+        first, again = (self._spend("/usage", wish, key="portrait-1") for _ in range(2))
+        self._check("the second answer is the first one", first, again)
+        self._check("10 credits are spent, once", (15, "cache"), self._left(user))
+        self._say("9. It sets 10 aside before a job whose cost nobody knows yet, and needs 4 of them")
+        held = self._spend("/holds", {"user_id": user, "credits": 10}, key="film-1")
+        self._check("5 are left to spend meanwhile", 5, self._quota(user)["available"])
+        captured = self._spend(f"/holds/{held['id']}/capture", {"credits": 4})
+        shown = ("status", "credits", "captured", "balance", "held", "available")
+        self._show_rows("The capture's answer", [{name: captured[name] for name in shown}])
+        self._check("what it did not need is free again", 11, self._quota(user)["available"])
+        draws = self._stack.rows(
+            "select t.version, t.kind, t.amount, d.grant_id, d.credits as drawn, t.description"
+            " from public.credit_transactions t left join public.credit_draws d using (user_id, version) order by t.id"
+        )
+        self._show_rows("public.credit_transactions, and what each took from which grant", draws)
+        wrong = self._stack.rows("select * from public.validate_credits_consistency()")
+        self._check("the consistency check is empty to the end", [], wrong)
+
     def _left(self, user: str) -> tuple[int, str]:
         quota = self._quota(user)
         return quota["balance"], quota["source"]
@@ -148,8 +170,13 @@ class Demonstration:
     def _quota(self, user: str) -> dict[str, Any]:
         return self._call("/quota", user)
 
-    def _call(self, path: str, user: str | None, body: dict[str, str] | None = None) -> dict[str, Any]:
-        headers = {"x-user-id": user} if user else {"Authorization": f"Bearer {SERVICE_KEY}"}
+    def _spend(self, path: str, body: dict[str, Any], *, key: str = "") -> dict[str, Any]:
+        return self._call(path, None, body, {"Idempotency-Key": key} if key else {})
+
+    def _call(
+        self, path: str, user: str | None, body: dict[str, Any] | None = None, more: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        headers = {**(more or {}), **({"x-user-id": user} if user else {"Authorization": f"Bearer {SERVICE_KEY}"})}
         content = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(  # noqa: S310 - our own service
             f"{self._stack.url}{path}", content, {**headers, "Content-Type": "application/json"}
@@ -198,5 +225,7 @@ def run(arguments: argparse.Namespace) -> int:
     if demonstration.failures:
         console.print(f"\n[bold red]{len(demonstration.failures)} checks failed.[/bold red]")
         return 1
-    console.print("\n[bold green]All checks held: paid once, told three times, credited once.[/bold green]")
+    console.print(
+        "\n[bold green]All checks held: paid once, told three times, credited once; charged twice, spent once.[/bold green]"
+    )
     return 0
