@@ -225,7 +225,6 @@ def run(arguments: argparse.Namespace) -> int:
     if demonstration.failures:
         console.print(f"\n[bold red]{len(demonstration.failures)} checks failed.[/bold red]")
         return 1
-    console.print(
-        "\n[bold green]All checks held: paid once, told three times, credited once; charged twice, spent once.[/bold green]"
-    )
+    good = "All checks held: paid once, told three times, credited once; charged twice, spent once."
+    console.print(f"\n[bold green]{good}[/bold green]")
     return 0
