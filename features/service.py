@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from adapters.embedded_redis import EmbeddedRedis
+from features.product import NOTIFY_SECRET, Product
 from features.real_parts import JWT_SECRET, Supabase
 from simulators.postgrest import free_port
 from simulators.stack import serving, wait_until_ready
@@ -35,6 +36,7 @@ class Service:
     redis_process: int
     log: Path
     http: httpx.Client
+    product: Product
     environment: dict[str, str]
 
     def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +71,10 @@ def service(supabase: Supabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
     redis_url = embedded.start()
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "service.log"
-    with StripeStandIn(webhook_url=f"{url}/webhooks/stripe", webhook_secret=WEBHOOK_SECRET) as stripe:
+    with (
+        Product() as product,
+        StripeStandIn(webhook_url=f"{url}/webhooks/stripe", webhook_secret=WEBHOOK_SECRET) as stripe,
+    ):
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -83,6 +88,9 @@ def service(supabase: Supabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "CREDENCE_PORT": str(port),
             "CREDENCE_SERVICE_KEY": SERVICE_KEY,
             "CREDENCE_OPERATOR_KEY": OPERATOR_KEY,
+            "CREDENCE_LOW_BALANCE": "20",
+            "CREDENCE_NOTIFY_URL": product.url,
+            "CREDENCE_NOTIFY_SECRET": NOTIFY_SECRET,
         }
         with serving(environment, log), httpx.Client(base_url=url, timeout=60) as http:
             wait_until_ready(url, log)
@@ -94,6 +102,7 @@ def service(supabase: Supabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 redis_process=process_of(redis_url),
                 log=log,
                 http=http,
+                product=product,
                 environment=environment,
             )
     embedded.stop()

@@ -1,0 +1,48 @@
+Feature: Low balances
+  A product hears when a customer is about to run out, in time to offer more, and is not told twice of the same.
+  Here a balance is low below 20 credits.
+
+  Background:
+    Given Ada has signed up
+    And Ada has bought the "starter" plan for $5.00
+
+  Rule: Whatever lowers a balance, the product is told when it becomes low
+
+    Scenario: Credits are spent
+      When the product takes 35 of Ada's credits for "a long poem"
+      Then the product is told that Ada has 15 credits left
+
+    Scenario: Credits are set aside
+      When the product sets 40 of Ada's credits aside for "a film"
+      Then the product is told that Ada has 10 credits left
+
+    Scenario: A payment is refunded
+      When $4.00 of Ada's payment is refunded
+      Then the product is told that Ada has 10 credits left
+
+  Rule: It is told once for each fall
+
+    Scenario: The balance goes on falling
+      Given the product has taken 35 of Ada's credits for "a long poem"
+      When the product takes 5 of Ada's credits for "a haiku"
+      Then the product is told that Ada has 15 credits left
+
+    Scenario: The balance was mended meanwhile
+      Given the product has taken 35 of Ada's credits for "a long poem"
+      And Ada has bought the "starter" plan for $5.00
+      When the product takes 50 of Ada's credits for "an epic"
+      Then the product is told that Ada has 15 credits left, and then that she has 15
+
+  Rule: A product that does not listen is told again
+
+    Scenario: The product was away
+      Given the product does not listen for a moment
+      When the product takes 35 of Ada's credits for "a long poem"
+      Then the product is told that Ada has 15 credits left
+
+  Rule: Each customer can have a threshold of their own
+
+    Scenario: A careful customer
+      Given the product wants to hear of Ada below 45 credits
+      When the product takes 6 of Ada's credits for "a sonnet"
+      Then the product is told that Ada has 44 credits left
