@@ -19,6 +19,7 @@ from entrypoints.ops import ops_router
 from entrypoints.pages import page_handlers
 from entrypoints.plans import list_plans
 from entrypoints.problems import problems_plugin, unexpected
+from entrypoints.reading import JsonRequest
 from entrypoints.services import Services
 from entrypoints.settings import Settings
 from entrypoints.spending import spending_handlers
@@ -67,6 +68,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             "services": Provide(services_of, sync_to_thread=False),
             "caller": Provide(caller_of),
         },
+        request_class=JsonRequest,
         lifespan=[lifespan],
         plugins=[problems_plugin()],
         middleware=[metrics.http_metrics().middleware],

@@ -1,6 +1,7 @@
 """`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator gives, takes or corrects, with a reason."""
 
-from datetime import datetime
+import contextlib
+from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,10 +17,11 @@ from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from entrypoints.intents import Credits, IdempotencyKey, named_user, settled
 from entrypoints.problems import problem
+from entrypoints.reading import one_key
 from entrypoints.services import Services
 
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*\Z")]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*\S[^\x00]*\Z")]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z")]
 
 
 class GiftKind(StrEnum):
@@ -49,7 +51,7 @@ class Adjustment:
     operator: Name
 
 
-@post("/accounts/{user_id:str}/grants", tags=["Operators"])
+@post("/accounts/{user_id:str}/grants", guards=[one_key], tags=["Operators"])
 async def give_credits(
     user_id: FromPath[str],
     data: JSONBody[Gift],
@@ -57,9 +59,6 @@ async def give_credits(
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[Any]:
     """Give credits: a promotion or goodwill. The same key gives once."""
-    if data.expires_at is not None and (data.expires_at.tzinfo is None or data.expires_at <= services.clock.now()):
-        detail = "expires_at must be a time to come, with its offset from UTC, such as 2030-01-31T00:00:00Z."
-        raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
     intent = GiveCredits(
         user_id=named_user(user_id),
         credits=data.credits,
@@ -67,12 +66,12 @@ async def give_credits(
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
-        expires_at=data.expires_at,
+        expires_at=_time_to_come(data.expires_at, services.clock.now()),
     )
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
 
-@post("/accounts/{user_id:str}/adjustments", tags=["Operators"])
+@post("/accounts/{user_id:str}/adjustments", guards=[one_key], tags=["Operators"])
 async def adjust_credits(
     user_id: FromPath[str],
     data: JSONBody[Adjustment],
@@ -90,6 +89,17 @@ async def adjust_credits(
         operator=data.operator,
     )
     return await settled(services, intent, status=HTTPStatus.CREATED)
+
+
+def _time_to_come(wanted: datetime | None, now: datetime) -> datetime | None:
+    """The end of a gift, in UTC: one that no ledger could read back is refused like one that has passed."""
+    if wanted is None:
+        return None
+    if wanted.tzinfo is not None and wanted > now:
+        with contextlib.suppress(OverflowError):
+            return wanted.astimezone(UTC)
+    detail = "expires_at must be a time to come, with its offset from UTC, such as 2030-01-31T00:00:00Z."
+    raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
 
 
 gift_handlers = (give_credits, adjust_credits)

@@ -29,6 +29,7 @@ from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.rehearse import LiveDeployment
 from entrypoints.auth import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
+from entrypoints.wording import in_words
 
 RETRY_AFTER_SECONDS = "5"
 
@@ -152,7 +153,23 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[di
 
 def _of_framework(error: HTTPException) -> ProblemDetailsException:
     status = HTTPStatus(error.status_code)
-    told = problem(status, status.phrase.lower().replace(" ", "-"), error.detail)
-    told.extra = error.extra
+    wrong = _in_words(error.extra)
+    told = problem(status, status.phrase.lower().replace(" ", "-"), _summed_up(wrong) or error.detail)
+    told.extra = wrong
     told.headers = {**(told.headers or {}), **(error.headers or {})} or None
     return told
+
+
+def _in_words(extra: Any) -> Any:
+    """What Litestar adds, which for a bad request is a list of what is wrong with which field."""
+    if not isinstance(extra, list):
+        return extra
+    return [{**one, "message": in_words(one["message"])} if "message" in one else one for one in extra]
+
+
+def _summed_up(wrong: Any) -> str:
+    """All that is wrong, in one line; nothing where it is no such list."""
+    if not isinstance(wrong, list):
+        return ""
+    told = [" ".join(filter(None, (one.get("key"), one["message"]))) for one in wrong if "message" in one]
+    return "".join(f"{one}. " for one in told).rstrip()

@@ -17,6 +17,7 @@ from domain.plans import MAX_CREDITS
 from entrypoints.auth import Caller
 from entrypoints.intents import Credits, IdempotencyKey, Metadata, Text, named_user, services_only, settled
 from entrypoints.problems import problem
+from entrypoints.reading import one_key
 from entrypoints.services import Services
 
 DEFAULT_HOLD_SECONDS = 900
@@ -64,7 +65,7 @@ class HoldShown:
     description: str | None
 
 
-@post("/usage", status_code=200, tags=["Spending"])
+@post("/usage", status_code=200, guards=[one_key], tags=["Spending"])
 async def spend_credits(
     data: JSONBody[Usage],
     idempotency_key: IdempotencyKey,
@@ -83,7 +84,7 @@ async def spend_credits(
     return await settled(services, intent)
 
 
-@post("/holds", tags=["Spending"])
+@post("/holds", guards=[one_key], tags=["Spending"])
 async def place_hold(
     data: JSONBody[HoldWanted],
     idempotency_key: IdempotencyKey,

@@ -1,0 +1,42 @@
+"""What is wrong with a field of a request, in words for people: what msgspec says, without its notation."""
+
+import re
+from collections.abc import Callable
+
+_NOUNS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+    "datetime": "a time such as 2030-01-31T00:00:00Z",
+}
+_RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (
+        re.compile(r"Expected `([^`]+)`, got `([^`]+)`"),
+        lambda found: f"must be {_named(found[1])}, not {_named(found[2])}",
+    ),
+    (re.compile(r"Expected `[^`]+` >= (-?\d+)"), lambda found: f"must be {int(found[1]):,} or more"),
+    (re.compile(r"Expected `[^`]+` <= (-?\d+)"), lambda found: f"must be {int(found[1]):,} or less"),
+    (re.compile(r"Expected `str[^`]*` of length >= 1\b"), lambda _: "must not be empty"),
+    (re.compile(r"Expected `str[^`]*` of length <= (\d+)"), lambda found: f"must have {found[1]} characters at most"),
+    (re.compile(r"Expected `[^`]+` of length <= (\d+)"), lambda found: f"must have {found[1]} members at most"),
+    (re.compile(r"Expected `str[^`]*` matching regex .*\\s"), lambda _: "must say something, without a NUL character"),
+    (re.compile(r"Expected `str[^`]*` matching regex"), lambda _: "has a character that can't be there, such as NUL"),
+    (re.compile(r"Object missing required field `([^`]+)`"), lambda found: f"{found[1]} is missing"),
+)
+
+
+def in_words(message: str) -> str:
+    """The message without notation; as it is where it has none that is known."""
+    for pattern, words in _RULES:
+        found = pattern.match(message)
+        if found is not None:
+            return words(found)
+    return message
+
+
+def _named(types: str) -> str:
+    return " or ".join(_NOUNS.get(name, name) for name in types.split(" | "))
