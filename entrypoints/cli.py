@@ -13,6 +13,7 @@ from entrypoints.app import create_app
 from entrypoints.catalogue import load_catalogue
 from entrypoints.commands.audit import check, doctor, sync
 from entrypoints.commands.explain import explain
+from entrypoints.commands.gifts import adjust, grant
 from entrypoints.commands.inbox import claim, outbox, parked, replay
 from entrypoints.commands.reconcile import reconcile
 from entrypoints.commands.running import told_plainly
@@ -82,7 +83,7 @@ def migrate(database_url: str | None) -> None:
     click.echo("The database is up to date.")
 
 
-for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain, doctor):
+for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain, grant, adjust, doctor):
     main.add_command(_command)
 
 

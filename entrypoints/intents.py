@@ -26,11 +26,12 @@ Metadata = Annotated[
     dict[Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[^\x00]*\Z")], Text],
     msgspec.Meta(max_length=20),
 ]
+KEY_PATTERN = r"^[\x21-\x7e]{1,255}\Z"
 IdempotencyKey = Annotated[
     str,
     HeaderParameter(
         name="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]{1,255}\Z",
+        pattern=KEY_PATTERN,
         description="Your name for this one intent, 1 to 255 visible characters; a repetition gets the first answer.",
     ),
 ]
@@ -65,10 +66,11 @@ async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HT
             headers = {REPLAYED: "true"} if repeated else {}
             return Response(answer, status_code=status, headers=headers)
         case _:
-            raise _refusal(outcome)
+            raise refusal_of(outcome)
 
 
-def _refusal(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - one for each outcome
+def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - one for each outcome
+    """How an outcome is told that is not what was asked for."""
     match outcome:
         case Insufficient(available):
             detail = f"Only {available} credits are available."
