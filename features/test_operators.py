@@ -253,3 +253,36 @@ def test_an_operator_gives_a_payment_to_its_owner_in_a_browser(story: Story) -> 
         expect(page.get_by_role("status")).to_contain_text("50 credits")
         browser.close()
     assert 50 == story.get("/quota", ada).json()["balance"]
+
+
+def test_credits_are_given_on_the_operators_page(story: Story) -> None:
+    """A gift, and a correction of which the first answer was lost: pressed again, it is written once."""
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is missing: apt-get install chromium"
+    ada = story.customers["Ada"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{story.service.url}/ops")
+        page.get_by_label("Operator key").fill(OPERATOR_KEY)
+        page.get_by_role("button", name="Show").click()
+        page.get_by_label("User id").fill(ada.user_id)
+        page.get_by_role("combobox", name="As").select_option("goodwill")
+        page.get_by_label("Credits").fill("30")
+        page.get_by_label("Reason").fill("an outage")
+        page.get_by_label("Your name").fill("Grace")
+        write = page.get_by_role("button", name="Write it to the ledger")
+        write.click()
+        expect(page.get_by_role("status")).to_contain_text("goodwill of 30 credits: 30 are available now")
+        # The service does what is asked, and the answer gets lost.
+        page.route("**/adjustments", lambda route: (route.fetch(), route.abort()), times=1)
+        page.get_by_role("combobox", name="As").select_option("adjustment")
+        page.get_by_label("Credits").fill("-12")
+        write.click()
+        expect(page.get_by_role("status")).to_contain_text("fetch")
+        write.click()
+        expect(page.get_by_role("status")).to_contain_text("adjustment of -12 credits: 18 are available now")
+        browser.close()
+    told = story.get("/transactions", ada).json()["transactions"]
+    assert [("adjustment", -12), ("goodwill", 30)] == [(entry["kind"], entry["amount"]) for entry in told]
+    assert {"Grace"} == {entry["metadata"]["operator"] for entry in told}

@@ -1,12 +1,13 @@
 const place = (id) => document.getElementById(id);
 
-async function call(path, body) {
+async function call(path, body, headers = {}) {
   const answer = await fetch(`/ops${path}`, {
     method: body === undefined ? "GET" : "POST",
     headers: {
       Accept: "application/json",
       "Content-Type": "application/json",
       Authorization: `Bearer ${sessionStorage.getItem("operator")}`,
+      ...headers,
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
@@ -85,6 +86,35 @@ async function show() {
   place("work").hidden = false;
 }
 
+// What was asked for and not yet answered keeps its key, so that pressing the button again gives nothing twice.
+const intent = { content: "", key: "" };
+
+async function give() {
+  const kind = place("kind").value;
+  const asked = {
+    credits: Number(place("credits").value),
+    reason: place("reason").value,
+    operator: place("operator").value,
+    ...(kind === "adjustment" ? {} : { kind }),
+  };
+  const user = encodeURIComponent(place("gifted").value.trim());
+  const path = `/accounts/${user}/${kind === "adjustment" ? "adjustments" : "grants"}`;
+  const content = JSON.stringify([path, asked]);
+  if (intent.content !== content) {
+    const chance = crypto.getRandomValues(new Uint8Array(16));
+    intent.content = content;
+    intent.key = `ops-${Array.from(chance, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  }
+  const done = await call(path, asked, { "Idempotency-Key": intent.key });
+  intent.content = "";
+  place("credits").value = "";
+  say(`${done.kind} of ${done.credits} credits: ${done.available} are available now.`, "good");
+}
+
+place("gift").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(event.submitter, give);
+});
 place("entrance").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("operator", place("key").value);
