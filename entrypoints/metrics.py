@@ -1,10 +1,15 @@
 """What is counted of deliveries, beside Litestar's own HTTP metrics, at `/metrics`."""
 
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
-from prometheus_client import Counter, Gauge
+import time
+
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController, PrometheusMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Gauge, Histogram
 
 from domain.commits import Backlog
 from domain.usecases.record_payment import Recorded
+
+_APP = "credence"
 
 _recorded = Counter(
     "credence_webhook_events_total",
@@ -42,7 +47,57 @@ _messages = Gauge(
 
 def http_metrics() -> PrometheusConfig:
     """Litestar's request metrics, by route and not by path, so that ids make no series."""
-    return PrometheusConfig(app_name="credence", prefix="credence", group_path=True)
+    return PrometheusConfig(app_name=_APP, prefix="credence", group_path=True, middleware_class=_RouteMetrics)
+
+
+class _RouteMetrics(PrometheusMiddleware):
+    """Litestar's middleware, with the series of a route looked up once: it took a quarter of a quota read's time."""
+
+    def __init__(self, app: ASGIApp, config: PrometheusConfig) -> None:
+        super().__init__(app, config)
+        self._begun: dict[tuple[str, str], Gauge] = {}
+        self._ended: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count one request, and how long it took."""
+        route = (str(scope.get("method", scope["type"])), str(scope["path_template"]))
+        in_progress = self._begun.get(route) or self._series_begun(*route)
+        begun, status, took = time.perf_counter(), 200, 0.0
+
+        async def noted(message: Message) -> None:
+            nonlocal status, took
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                took = time.perf_counter() - begun
+            await send(message)
+
+        in_progress.inc()
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            in_progress.dec()
+            count, duration = self._ended.get((*route, status)) or self._series_ended(*route, status)
+            count.inc()
+            duration.observe(took)
+            if status >= 500:
+                labels = _labels(*route, status)
+                self.requests_error_count(labels).labels(*labels.values()).inc()
+
+    def _series_begun(self, method: str, path: str) -> Gauge:
+        labels = _labels(method, path, 200)
+        series = self._begun[method, path] = self.requests_in_progress(labels).labels(*labels.values())
+        return series
+
+    def _series_ended(self, method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+        labels = _labels(method, path, status)
+        count = self.request_count(labels).labels(*labels.values())
+        series = self._ended[method, path, status] = count, self.request_time(labels).labels(*labels.values())
+        return series
+
+
+def _labels(method: str, path: str, status: int) -> dict[str, str | int | float]:
+    return {"method": method, "path": path, "status_code": status, "app_name": _APP}
 
 
 def recorded_delivery(event_type: str, recorded: Recorded) -> None:
