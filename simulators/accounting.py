@@ -17,6 +17,7 @@ from simulators.checkers import (
 from simulators.life import Plan
 from simulators.schedules import Schedule
 from simulators.tellings import Sold, Telling, telling_of, worth
+from simulators.uses import Answered, Use, judge_answer, judge_taking, judge_uses, taken
 
 
 class Accounting:
@@ -32,24 +33,30 @@ class Accounting:
         self._by_acts = Expectation.of(acts) if acts else None
         self._told: dict[str, list[Telling]] = {}
         self._worth: dict[str, int] = {}
+        self.uses = tuple(Use(**use) for use in schedule.uses)
+        self._last: Seen | None = None
         self.ended: frozenset[str] = frozenset()
         """The events that were recorded and decided for good, as far as was looked."""
         self._judged: dict[str, AccountSeen] = {}
         self._copies: dict[str, int] = {}
 
     def judge_meanwhile(self, seen: Seen) -> tuple[Complaint, ...]:
-        """What is wrong while things are in flight: each balance is what the events that were recorded are worth.
+        """What is wrong while things are in flight: each balance is what the events that were recorded are worth, less
+        what was used, and nothing was used that was not there.
 
         An event is recorded together with what it changes, or not at all; so there is no moment at which a balance
         may be anything else.
         """
         self._learn(seen.ended)
-        found: list[Complaint] = []
+        found = [*judge_uses(seen, self.uses)]
+        if self._last is not None:
+            found += judge_taking(self._last, seen)
+        self._last = seen
         for account in seen.accounts:
             name = account.customer
-            wanted = self._worth.get(name, 0)
+            wanted = self._worth.get(name, 0) - taken(account)
             if account.balance != wanted:
-                told = f"{name}: {account.balance} credits, and what was recorded so far is worth {wanted}"
+                told = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
                 found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, told))
             if self._judged.get(name) != account:
                 found += judge_account(account)
@@ -80,16 +87,20 @@ class Accounting:
             return (Complaint(Checker.READ, f"{customer}: {read}, and there is no such account"),)
         return judge_read(account, read)
 
+    def judge_answer(self, seen: Seen, use: int, answered: Answered) -> tuple[Complaint, ...]:
+        """What is wrong with what a service was answered."""
+        return judge_answer(seen, self.uses[use], answered)
+
     def is_quiet(self, seen: Seen) -> bool:
         """Whether every event is decided, and no message is left."""
         return self.tellings.keys() <= seen.ended and not seen.messages_left
 
     def judge_quiet(self, seen: Seen) -> tuple[Complaint, ...]:
         """What is wrong once all is at rest, by what the events tell, and by what the customers did."""
-        told = Expectation(balances=self.balances, at_most={})
-        found = judge_quiet(seen, told, self.tellings)
+        found = judge_quiet(seen, _less_use(self.balances, seen), self.tellings)
         if self._by_acts is not None:
-            found += tuple(one for one in judge_quiet(seen, self._by_acts, self.tellings) if one not in found)
+            by_acts = judge_quiet(seen, _less_use(self._by_acts.balances, seen), self.tellings)
+            found += tuple(one for one in by_acts if one not in found)
         return found
 
     def sales_of(self, event: str) -> frozenset[str]:
@@ -115,6 +126,12 @@ class Accounting:
         self.ended = ended
         for customer in concerned:
             self._worth[customer] = worth(self._told[customer]).get(customer, 0)
+
+
+def _less_use(balances: Mapping[str, int], seen: Seen) -> Expectation:
+    used = {account.customer: taken(account) for account in seen.accounts}
+    names = {*balances, *used}
+    return Expectation(balances={name: balances.get(name, 0) - used.get(name, 0) for name in names}, at_most={})
 
 
 def _payments(tellings: Mapping[str, Telling]) -> dict[str, frozenset[str]]:

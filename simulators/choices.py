@@ -42,7 +42,8 @@ def schedule_of(failure: Failure, *, bug: str | None = None) -> Schedule:
         users=(customer,),
         plans=tuple(attrs.asdict(plan) for plan in PLANS),
         events=setting.events,
-        acts=(*map(act_as_json, setting.acts), *map(attrs.asdict, setting.uses)),
+        acts=tuple(map(act_as_json, setting.acts)),
+        uses=tuple(map(attrs.asdict, setting.uses)),
         steps=tuple(_steps(failure, failure.choices)),
         complaints=tuple(map(str, failure.complaints)),
     )
@@ -87,5 +88,5 @@ def _begun(failure: Failure, job: int, name: str, process: str) -> Step:
         return schedules.Read(task=name, on=process, user=setting.customer.user_id)
     asked = job - setting.reader - 2
     if asked >= 0:
-        return schedules.Act(task=name, on=process, act=len(setting.acts) + asked)
+        return schedules.Ask(task=name, on=process, use=asked)
     return schedules.Work(task=name, on=process, job="outbox")

@@ -143,7 +143,7 @@ def _print(
         console.print(str(missing), style="red", markup=False)
     figures = (
         f"{totals.seeds:,} random worlds: {totals.events:,} events in {totals.deliveries:,} deliveries, "
-        f"{totals.faults:,} faults, {totals.reads:,} reads; "
+        f"{totals.faults:,} faults, {totals.reads:,} reads, {totals.uses:,} spends and holds; "
         f"{len(totals.coverage.cells.keys() & set(coverage.ALL)):,} of {len(coverage.ALL):,} cells visited; "
         f"{seconds:.0f} s"
     )
@@ -218,6 +218,7 @@ def _as_json(totals: Totals, failed: Lived | None, missing: coverage.Gaps | None
         "deliveries": totals.deliveries,
         "faults": totals.faults,
         "reads": totals.reads,
+        "uses": totals.uses,
         "seconds": round(seconds, 1),
         "failed_seed": shown(failed.seed) if failed else None,
         "complaints": list(failed.complaints) if failed else [],

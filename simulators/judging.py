@@ -23,7 +23,7 @@ from simulators.settling import do, settle
 from simulators.system import ReadQuota
 from simulators.tellings import invoices_due, telling_of
 from simulators.transitions import Transitions
-from simulators.uses import judge_taking, judge_uses, taken
+from simulators.uses import before_use, judge_taking, judge_uses, taken
 
 
 class Wrong(Exception):
@@ -69,7 +69,7 @@ class Judge:
             insist(judge_uses(seen, self._case.uses))
             told = [telling for event, telling in self._tellings.items() if event in seen.ended]
             possible = possible_balances(told, [], [self._case.customer.user_id])
-            insist(judge_meanwhile(_before_use(seen), self._expected, possible))
+            insist(judge_meanwhile(before_use(seen), self._expected, possible))
             for account in seen.accounts:
                 insist(judge_account(account))
                 read = do(world.fork(), ReadQuota(account.customer))
@@ -107,9 +107,3 @@ class Judge:
         used = {account.customer: taken(account) for account in seen.accounts}
         left = {name: worth - used.get(name, 0) for name, worth in self._expected.balances.items()}
         return attrs.evolve(self._expected, balances=left)
-
-
-def _before_use(seen: Seen) -> Seen:
-    """The balances as they would be had nobody used any credits."""
-    accounts = [attrs.evolve(account, balance=account.balance + taken(account)) for account in seen.accounts]
-    return attrs.evolve(seen, accounts=tuple(accounts))

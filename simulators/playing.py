@@ -17,6 +17,7 @@ from simulators.schedules import Schedule, Step
 from simulators.signatures import sign_webhook
 from simulators.stepping import Returned, Task
 from simulators.traces import Kind, Moment, Outcome
+from simulators.uses import Answered
 
 PARTS: Mapping[str, str] = {
     "ledger": traces.LEDGER,
@@ -89,7 +90,9 @@ class Player:
         self.acknowledged: set[str] = set()
         self.moments: list[Moment] = []
         self.complaints: tuple[Complaint, ...] = ()
-        self.deliveries = self.faults = self.reads = 0
+        self.deliveries = self.faults = self.reads = self.uses = 0
+        self.asked: set[int] = set()
+        """The places of the uses that were asked, whether or not anybody heard an answer."""
         self._absent = {user.id for user in schedule.users if user.joins_later}
         self._seen_balances: dict[str, int] = {}
 
@@ -118,7 +121,7 @@ class Player:
     def do(self, step: Step) -> None:
         """Do one step. What names a task that is over, or a user who is there, does nothing."""
         match step:
-            case schedules.Deliver() | schedules.Work() | schedules.Read() | schedules.Act():
+            case schedules.Deliver() | schedules.Work() | schedules.Read() | schedules.Ask():
                 self._begin(step)
             case schedules.Advance(task=name, error=error):
                 if name in self.running:
@@ -169,6 +172,8 @@ class Player:
             for event in self.schedule.events:
                 if event.id not in self.acknowledged:
                     self._do_whole(schedules.Deliver(task=f"s{number}.{event.id[-4:]}", on=process, event=event.id))
+            for place in sorted(self.asked) if number == 0 else ():
+                self._do_whole(schedules.Ask(task=f"s{number}.use{place}", on=process, use=place))
             for job in ("inbox", "outbox"):
                 self._do_whole(schedules.Work(task=f"s{number}.{job}", on=process, job=job))
             if self.has_failed:
@@ -213,8 +218,12 @@ class Player:
             case schedules.Read():
                 self.reads += 1
                 return system.ReadQuota(step.user), traces.CUSTOMERS, f"{self.names[step.user]} asks for the balance"
-            case _:
-                raise ValueError(f"the system has no such job: {step}")
+            case schedules.Ask(use=place):
+                use = self.accounting.uses[place]
+                self.uses += 1
+                self.asked.add(place)
+                said = f"{use.act} {use.credits} of {self.names[use.customer]}'s, {use.key}"
+                return system.Ask(use), traces.CUSTOMERS, said
 
     def _signed(self, body: bytes, signature: str) -> str:
         secret, now = self.schedule.secret, self.world.now()
@@ -291,6 +300,13 @@ class Player:
                 said = f"{copy.balance} credits" if copy else "no such user"
                 self._tell(Kind.END, running.process, said, to=traces.CUSTOMERS, task=running.name)
                 self._complain(*self.accounting.judge_read(self.world.seen(), user, copy))
+            case schedules.Ask(use=place) if isinstance(outcome, Returned) and isinstance(outcome.value, Answered):
+                answered = outcome.value
+                how = Outcome.GOOD if answered.verdict == "done" else Outcome.BAD
+                self._tell(
+                    Kind.END, running.process, answered.verdict, to=traces.CUSTOMERS, task=running.name, outcome=how
+                )
+                self._complain(*self.accounting.judge_answer(self.world.seen(), place, answered))
             case _:
                 said = "done" if isinstance(outcome, Returned) else type(outcome.error).__name__
                 how = Outcome.GOOD if isinstance(outcome, Returned) else Outcome.BAD

@@ -17,6 +17,7 @@ from simulators.life import DAY, Plan, customers
 from simulators.playing import PARTS, Player, Watcher
 from simulators.random_lives import LifeLed, lead
 from simulators.random_rates import Rates, draw
+from simulators.random_uses import asked, wished
 from simulators.schedules import Schedule, Step, User
 from simulators.seeds import fork, shown
 from simulators.system import System
@@ -44,6 +45,9 @@ COPY = 0
 
 MOST_STEPS = 40_000
 
+ASKED = 0.15
+"""The chance that a service asks something of credits; of each step, while it has wishes left."""
+
 
 @attrs.frozen(kw_only=True)
 class Explored:
@@ -55,6 +59,7 @@ class Explored:
     deliveries: int
     faults: int
     reads: int
+    uses: int
 
 
 def explore(seed: int, under_test: System, *, bug: str | None = None, watcher: Watcher | None = None) -> Explored:
@@ -74,6 +79,8 @@ class _RandomWorld:
         self.numbered = 0
         self.healing: dict[str, int] = {}
         """When each port that is away will be back."""
+        self.wishing = fork(seed, "asks")
+        self.asking = asked(self.wishing, self.player.accounting.uses)
         self.joining = {user.id for user in self.schedule.users if user.joins_later}
         for event in self.schedule.events:
             self._plan_delivery(event.id, event.created + self._delay())
@@ -94,12 +101,16 @@ class _RandomWorld:
             deliveries=player.deliveries,
             faults=player.faults,
             reads=player.reads,
+            uses=player.uses,
         )
 
     def _next(self) -> None:
         """Choose what happens next, and let it happen."""
         rates, running = self.rates, self.player.running
         if self._chaos():
+            return
+        if self.asking and len(running) < rates.at_once and self.wishing.random() < ASKED:
+            self._begin(schedules.Ask(task=self._task("u"), on=self._process(), use=self.asking.pop()))
             return
         is_due = bool(self.due) and self.due[0][0] <= self.player.world.now()
         if is_due and len(running) < rates.at_once and (not running or self._chances(0.5)):
@@ -225,6 +236,7 @@ def _populated(seed: int, rates: Rates, bug: str | None) -> Schedule:
         plans=tuple(attrs.asdict(plan) for plan in PLANS),
         events=tuple(events),
         acts=tuple(act_as_json(act) for life in lives for act in life.acts),
+        uses=tuple(map(attrs.asdict, wished(fork(seed, "uses"), lives))),
     )
 
 

@@ -44,6 +44,7 @@ def recast(schedule: Schedule, users: Sequence[User], *, word: str, now: int) ->
             Event(body=json.dumps(casting.value(json.loads(event.body)), indent=2)) for event in schedule.events
         ),
         acts=tuple(casting.value(act) for act in schedule.acts),
+        uses=tuple(casting.value(use) for use in schedule.uses),
         payments=tuple(casting.value(payment) for payment in schedule.payments),
         steps=steps,
     )

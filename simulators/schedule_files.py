@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from simulators.schedules import FORMAT, NAMES, STEPS, Act, Event, Schedule, Step, User
+from simulators.schedules import FORMAT, NAMES, STEPS, Ask, Event, Schedule, Step, User
+from simulators.uses import Use
 
 Made = TypeVar("Made")
 
@@ -104,6 +105,7 @@ def parsed(text: str) -> Schedule:
         plans=tuple(_plan(place, one) for place, one in _objects(told, "plans")),
         events=tuple(_event(place, one) for place, one in _objects(told, "events")),
         acts=tuple(_act(place, one) for place, one in _objects(told, "acts")),
+        uses=tuple(_use(place, one) for place, one in _objects(told, "uses")),
         payments=tuple(one for _, one in _objects(told, "payments")),
         steps=tuple(_step(place, one) for place, one in _objects(told, "steps")),
         complaints=tuple(_texts(told, "complaints")),
@@ -139,8 +141,8 @@ def check(schedule: Schedule) -> None:
                 _expect(told not in ids, at, f"begins task {told!r} a second time")
                 ids.add(told)
             _expect(told in ids, at, f"{name} is {told!r}, and there is no such {wanted[name]}")
-        if isinstance(step, Act):
-            _expect(0 <= step.act < len(schedule.acts), at, f"act is {step.act}, and there is no such act")
+        if isinstance(step, Ask):
+            _expect(0 <= step.use < len(schedule.uses), at, f"use is {step.use}, and there is no such use")
 
 
 def _expect_single(kind: str, ids: Sequence[str]) -> None:
@@ -173,6 +175,10 @@ def _plan(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
 def _act(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
     _expect(isinstance(told.get("act"), str), f"{place}.act", "must be a text")
     return told
+
+
+def _use(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return attrs.asdict(_made(Use, place, told))
 
 
 def _step(place: str, told: Mapping[str, Any]) -> Step:

@@ -99,15 +99,15 @@ class Read:
 
 
 @attrs.frozen(kw_only=True)
-class Act:
-    """A customer does something at our own service that Stripe has no part in: a task begins.
+class Ask:
+    """A service asks something of a customer's credits, which Stripe has no part in: a task begins.
 
-    `act` is the place of the act in the schedule's list.
+    `use` is its place in the schedule's list of uses.
     """
 
     task: str
     on: str
-    act: int
+    use: int
 
 
 @attrs.frozen(kw_only=True)
@@ -172,14 +172,14 @@ class SignUp:
     user: str
 
 
-Begin = Deliver | Work | Read | Act
-Step = Deliver | Work | Read | Act | Advance | Finish | Crash | Break | Mend | Flush | Rewind | Wait | SignUp
+Begin = Deliver | Work | Read | Ask
+Step = Deliver | Work | Read | Ask | Advance | Finish | Crash | Break | Mend | Flush | Rewind | Wait | SignUp
 
 STEPS: Mapping[str, type[Step]] = {
     "deliver": Deliver,
     "work": Work,
     "read": Read,
-    "act": Act,
+    "ask": Ask,
     "advance": Advance,
     "finish": Finish,
     "crash": Crash,
@@ -214,6 +214,8 @@ class Schedule:
     """All that Stripe tells. What no step delivers is delivered while the schedule settles."""
     acts: tuple[Mapping[str, Any], ...] = ()
     """What the customers did, for the checkers, each by its kind: `act`."""
+    uses: tuple[Mapping[str, Any], ...] = ()
+    """What services ask of the customers' credits: spends, holds, captures and voids, each by its kind: `act`."""
     payments: tuple[Mapping[str, Any], ...] = ()
     """What Stripe's API would say of payments: `links` that belong together, and whether they are `ours`."""
     steps: tuple[Step, ...] = ()

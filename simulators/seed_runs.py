@@ -28,6 +28,7 @@ class Lived:
     deliveries: int
     faults: int
     reads: int
+    uses: int
     complaints: tuple[str, ...]
     coverage: Coverage
 
@@ -41,6 +42,7 @@ class Totals:
     deliveries: int = 0
     faults: int = 0
     reads: int = 0
+    uses: int = 0
     coverage: Coverage = attrs.field(factory=Coverage)
 
     def add(self, lived: Lived) -> None:
@@ -50,6 +52,7 @@ class Totals:
         self.deliveries += lived.deliveries
         self.faults += lived.faults
         self.reads += lived.reads
+        self.uses += lived.uses
         self.coverage.add(lived.coverage)
 
 
@@ -73,6 +76,7 @@ def live(seed: int, name: str, bug: str | None) -> Lived:
         deliveries=explored.deliveries,
         faults=explored.faults,
         reads=explored.reads,
+        uses=explored.uses,
         complaints=tuple(map(str, explored.complaints)),
         coverage=coverage.counted(),
     )

@@ -111,6 +111,7 @@ class _Search:
         bodies = " ".join(event.body for event in self.smallest.events)
         plans = tuple(plan for plan in schedule.plans if f'"{plan["id"]}"' in bodies)
         self._try(attrs.evolve(self.smallest, plans=plans or schedule.plans), is_smaller=True)
+        self._try(_without_unasked(self.smallest), is_smaller=True)
 
     def _try(self, candidate: Schedule, *, is_smaller: bool = False) -> bool:
         """Whether a candidate fails in the same way; if it does, it is the smallest from now on."""
@@ -139,9 +140,26 @@ def _restricted(
     steps = [
         step
         for step in schedule.steps
-        if getattr(step, "event", None) in {None, *kept} and getattr(step, "user", None) not in gone
+        if getattr(step, "event", None) in {None, *kept} and _whom(schedule, step) not in gone
     ]
     return attrs.evolve(schedule, events=tuple(events), steps=_whole(steps))
+
+
+def _without_unasked(schedule: Schedule) -> Schedule:
+    """The schedule without the uses that no step asks for."""
+    asked = sorted({step.use for step in schedule.steps if isinstance(step, schedules.Ask)})
+    steps = [
+        attrs.evolve(step, use=asked.index(step.use)) if isinstance(step, schedules.Ask) else step
+        for step in schedule.steps
+    ]
+    return attrs.evolve(schedule, uses=tuple(schedule.uses[place] for place in asked), steps=tuple(steps))
+
+
+def _whom(schedule: Schedule, step: Step) -> str | None:
+    """The customer whom a step is about, where it names one."""
+    if isinstance(step, schedules.Ask):
+        return str(schedule.uses[step.use]["customer"])
+    return getattr(step, "user", None)
 
 
 def _whole(steps: Sequence[Step]) -> tuple[Step, ...]:

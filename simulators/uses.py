@@ -36,20 +36,30 @@ def taken(account: AccountSeen) -> int:
     return -sum(entry.amount for entry in account.entries if entry.kind in TAKING)
 
 
+def before_use(seen: Seen) -> Seen:
+    """The balances as they would be had nobody used any credits."""
+    accounts = [attrs.evolve(account, balance=account.balance + taken(account)) for account in seen.accounts]
+    return attrs.evolve(seen, accounts=tuple(accounts))
+
+
 def judge_uses(seen: Seen, uses: Sequence[Use]) -> tuple[Complaint, ...]:
     """What is wrong with what was used: each intent at most once, for exactly what was asked."""
     found: list[Complaint] = []
     for account in seen.accounts:
+        own = [use for use in uses if use.customer == account.customer]
         for entry in account.entries:
             if entry.kind not in TAKING:
                 continue
-            asked = [use for use in uses if use.act == entry.kind and (entry.key or "").endswith(use.key)]
+            asked = [use for use in own if use.act == entry.kind and (entry.key or "").endswith(use.key)]
             if [-entry.amount] != [use.credits for use in asked]:
                 found.append(Complaint(Checker.USED, f"{entry.kind} of {-entry.amount} under {entry.key}"))
         found += _twice(account)
-        holds = {use.hold: use.credits for use in uses if use.act == "hold"}
-        captured = any(entry.kind == "capture" for entry in account.entries)
-        if account.held not in {0, sum(holds.values()) if not captured else 0}:
+        captured = [entry.key or "" for entry in account.entries if entry.kind == "capture"]
+        may_be_held = {0}
+        for use in own:
+            if use.act == "hold" and not any(key.endswith(str(use.hold)) for key in captured):
+                may_be_held |= {held + use.credits for held in may_be_held}
+        if account.held not in may_be_held:
             found.append(Complaint(Checker.HELD, f"{account.customer}: {account.held} are held"))
     return tuple(found)
 

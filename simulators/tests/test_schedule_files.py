@@ -11,8 +11,8 @@ import pytest
 from simulators.schedule_files import UnreadableSchedule, dumped, load, parsed, save
 from simulators.schedules import (
     STEPS,
-    Act,
     Advance,
+    Ask,
     Break,
     Crash,
     Deliver,
@@ -42,13 +42,14 @@ EVERYTHING = Schedule(
     plans=({"id": "starter", "credits": 50, "price": 500, "currency": "usd", "mode": "payment"},),
     events=(Event(body=BODY),),
     acts=({"act": "Refunded", "amount": 250},),
+    uses=({"act": "spend", "customer": ADA, "key": "a portrait", "credits": 30, "hold": None},),
     payments=({"links": ["payment_intent:pi_1"], "ours": True},),
     steps=(
         SignUp(user=ADA),
         Deliver(task="d1", on="a", event="evt_1", signature="forged", answer="lost"),
         Work(task="w1", on="b", job="outbox"),
         Read(task="r1", on="a", user=ADA),
-        Act(task="u1", on="b", act=0),
+        Ask(task="u1", on="b", use=0),
         Advance(task="d1"),
         Advance(task="d1", error="after"),
         Break(port="cache"),
@@ -121,7 +122,7 @@ def change(path: list[str | int], value: Any) -> Callable[[dict[str, Any]], None
         (change(["steps", 1, "event"], "evt_2"), "steps[1] (deliver): event is 'evt_2', and there is no such event"),
         (change(["steps", 1, "on"], "c"), "steps[1] (deliver): on is 'c', and there is no such process"),
         (change(["steps", 2, "task"], "d1"), "steps[2] (work): begins task 'd1' a second time"),
-        (change(["steps", 4, "act"], 1), "steps[4] (act): act is 1, and there is no such act"),
+        (change(["steps", 4, "use"], 1), "steps[4] (ask): use is 1, and there is no such use"),
         (
             change(["steps", 5, "task"], "d9"),
             "steps[5] (advance): task is 'd9', and there is no such task that an earlier step began",

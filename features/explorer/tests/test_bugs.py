@@ -3,7 +3,7 @@
 import pytest
 
 from features.explorer.binding import system
-from features.explorer.bugs import BUGS, of_purchases
+from features.explorer.bugs import BUGS, of_purchases, of_spending
 from simulators.cases import settings
 from simulators.checkers import Checker
 from simulators.choices import schedule_of
@@ -30,7 +30,7 @@ def test_every_bug_is_caught(name: str) -> None:
     assert any(isinstance(step, Advance) for step in schedule.steps)
 
 
-@pytest.mark.parametrize("name", [bug.name for bug in of_purchases.BUGS])
+@pytest.mark.parametrize("name", [bug.name for bug in (*of_purchases.BUGS, *of_spending.BUGS)])
 def test_what_led_there_is_replayed_to_the_same_end(name: str) -> None:
     """The schedule alone, played by the other explorer's player, brings a complaint of the same kind."""
     failure = found(name)
