@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from features.bench import commits, end_to_end, growth, spends
+from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA
 from features.bench.figures import Figure, plot, print_table
@@ -45,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
         "http": lambda servers: end_to_end.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "growth": lambda servers: growth.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
+        ),
+        "simulators": lambda _: simulations.measure(
+            customers=10 if asked.quick else 60, seeds=5 if asked.quick else 60
         ),
     }
     figures: list[Figure] = []
