@@ -37,6 +37,9 @@ from domain.ledger import EntryFilter, EntryKind, Lapse, LedgerEntry, Posted, Po
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 
+_PASSING = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available: it was another's turn, and the next try is as good as any."""
+
 
 def change_to_json(change: Change) -> dict[str, object]:
     """A change, as `ledger_commit` takes it."""
@@ -67,6 +70,8 @@ def result_from_json(result: Json) -> CommitResult:
             return Duplicate(accounts=_accounts(result), request=request_from_json(kept) if kept else None)
         case "conflict":
             return Conflict(str(result["reason"]))
+        case _ if result["sqlstate"] in _PASSING:
+            return Conflict(f"sqlstate {result['sqlstate']}")
         case _:
             return Rejected(f"{result['sqlstate']}: {result['message']}")
 

@@ -1,6 +1,6 @@
 """Grants, draws and holds in memory: what the ledger's own rules do to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -56,14 +56,17 @@ class MemoryGrants:
             if self._placed[hold.id] <= moment and (hold.id not in self._settled or moment < self._settled[hold.id])
         )
 
-    def due(self, now: datetime) -> list[tuple[datetime, UserId]]:
-        """Accounts with something whose time is over, and since when."""
+    def due(self, now: datetime, has_available: Callable[[UserId], bool]) -> list[tuple[datetime, UserId]]:
+        """Accounts with something whose time is over, and since when.
+
+        Where nothing is available, what is left of an expired grant stands in for what is held, and is not due.
+        """
         over = [(hold.expires_at, hold.user_id) for hold in self._holds.values() if hold.is_open]
         over += [
             (grant.expires_at, user_id)
             for user_id, grants in self._grants.items()
             for grant in grants.values()
-            if grant.expires_at is not None and grant.free > 0
+            if grant.expires_at is not None and grant.free > 0 and has_available(user_id)
         ]
         return sorted(due for due in over if due[0] <= now)
 

@@ -117,8 +117,10 @@ class MemoryLedger:
 
     async def due(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
-        over = [user for _, user in self.grants.due(self._clock.now()) if user in self._accounts]
-        return tuple(dict.fromkeys(over))[:limit]
+        due = self.grants.due(
+            self._clock.now(), lambda user: user in self._accounts and self._accounts[user].available > 0
+        )
+        return tuple(dict.fromkeys(user for _, user in due if user in self._accounts))[:limit]
 
     async def account(self, user_id: UserId) -> Account | None:
         """The account, or None when there is no such user."""

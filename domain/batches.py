@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
-from domain.commits import CommitResult, Committed, Duplicate, Holdings, KeptRequest, Rejected
+from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
 from domain.holds import Hold, HoldStatus
 from domain.intents import (
     Answer,
@@ -118,6 +118,8 @@ def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcom
             return _repeated(intent, kept)
         case Rejected(reason):
             return Unsettled(f"the ledger refuses it: {reason}")
+        case Conflict("idempotency_key"):
+            return Unsettled("an entry of the same key is another's")
         case _:
             return None
 
@@ -129,9 +131,9 @@ def _known(intent: Intent, found: Holdings) -> Outcome | None:
         hold = found.holds.get(intent.hold_id)
         if hold is None:
             return NoSuchHold(intent.hold_id)
-        if hold.user_id not in found.wallets:
-            return NoSuchUser(hold.user_id)
-        return None if hold.is_open else _settled_before(intent, hold, kept)
+        if not hold.is_open:
+            return _settled_before(intent, hold, kept)
+        return None if hold.user_id in found.wallets else NoSuchUser(hold.user_id)
     if kept is not None:
         return _repeated(intent, kept)
     return None if intent.user_id in found.wallets else NoSuchUser(intent.user_id)

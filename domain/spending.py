@@ -7,7 +7,7 @@ import attrs
 from domain.accounts import Account
 from domain.commits import AccountGuard, Change, KeptRequest, OutboxMessage
 from domain.holds import Hold, HoldStatus
-from domain.idempotency import IdempotencyKey, key_of_request
+from domain.idempotency import IdempotencyKey, key_of_capture, key_of_request
 from domain.intents import (
     GIVEN,
     AdjustCredits,
@@ -44,7 +44,14 @@ class AlreadySettled:
     captured: int
 
 
-Refusal = Insufficient | TooMuch | AlreadySettled
+@attrs.frozen(kw_only=True)
+class EndIsOver:
+    """What would be given ends in the past."""
+
+    expires_at: datetime
+
+
+Refusal = Insufficient | TooMuch | AlreadySettled | EndIsOver
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +76,8 @@ def decide_intent(
             moved = spend(wallet, _debit(intent), now)
         case AdjustCredits() if intent.credits < 0:
             moved = spend(wallet, _correction(intent), now)
+        case GiveCredits(expires_at=datetime() as ends) if ends <= now:
+            return EndIsOver(expires_at=ends)
         case GiveCredits() | AdjustCredits():
             moved = _given(intent, wallet, now)
         case PlaceHold():
@@ -116,7 +125,7 @@ def _settled(
     debit = Debit(
         kind=EntryKind.CAPTURE,
         credits=wanted,
-        key=key_of_request(f"hold:{hold.id}"),
+        key=key_of_capture(hold.id),
         description=hold.description,
         metadata={**hold.metadata, "hold_id": hold.id},
     )

@@ -15,7 +15,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 from domain.intents import AdjustCredits, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
-from entrypoints.intents import Credits, IdempotencyKey, named_user, settled
+from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, named_user, settled
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -66,7 +66,7 @@ async def give_credits(
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
-        expires_at=_time_to_come(data.expires_at, services.clock.now()),
+        expires_at=_in_utc(data.expires_at),
     )
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
@@ -91,15 +91,16 @@ async def adjust_credits(
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
 
-def _time_to_come(wanted: datetime | None, now: datetime) -> datetime | None:
-    """The end of a gift, in UTC: one that no ledger could read back is refused like one that has passed."""
+def _in_utc(wanted: datetime | None) -> datetime | None:
+    """The end of a gift, in UTC; one that no ledger could read back is refused. Whether it is over is decided later,
+    since a repetition gets the first answer whenever it comes.
+    """
     if wanted is None:
         return None
-    if wanted.tzinfo is not None and wanted > now:
+    if wanted.tzinfo is not None:
         with contextlib.suppress(OverflowError):
             return wanted.astimezone(UTC)
-    detail = "expires_at must be a time to come, with its offset from UTC, such as 2030-01-31T00:00:00Z."
-    raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
+    raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", END_WANTED)
 
 
 gift_handlers = (give_credits, adjust_credits)

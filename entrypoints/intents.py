@@ -13,7 +13,7 @@ from domain.accounts import UserId, parse_user_id
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.intents import Intent
 from domain.plans import MAX_CREDITS
-from domain.spending import AlreadySettled, TooMuch
+from domain.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.wallets import Insufficient
 from entrypoints import metrics
 from entrypoints.auth import Caller, Forbidden, Service
@@ -35,6 +35,8 @@ IdempotencyKey = Annotated[
         description="Your name for this one intent, 1 to 255 visible characters; a repetition gets the first answer.",
     ),
 ]
+
+END_WANTED = "expires_at must be a time to come, with its offset from UTC, such as 2030-01-31T00:00:00Z."
 
 REPLAYED = "Idempotent-Replayed"
 """The header by which a repetition is told; the body is the first answer's."""
@@ -85,6 +87,8 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             detail = f"The hold is {hold_status} already, with {captured} credits captured; a hold is settled once."
             told = {"hold_status": hold_status.value, "captured": captured}
             return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
+        case EndIsOver():
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-time", END_WANTED)
         case NoSuchHold():
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():

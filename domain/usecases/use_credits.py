@@ -15,7 +15,7 @@ from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.ports import CacheUnavailable, Ledger, QuotaCache, Wallets
 
 MAX_ROUNDS = 20
-"""Decisions tried against accounts that keep moving on."""
+"""Rounds in which nothing was done, against accounts that keep moving on."""
 
 DUE_BATCH = 100
 
@@ -36,11 +36,14 @@ class CreditDesk:
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
         outcomes: dict[int, Outcome] = {}
-        for _ in range(MAX_ROUNDS):
+        fruitless = 0
+        while fruitless < MAX_ROUNDS:
             waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
             if not waiting:
                 break
-            outcomes |= await self._round(waiting, now)
+            settled = await self._round(waiting, now)
+            outcomes |= settled
+            fruitless = 0 if settled else fruitless + 1
         tired = Unsettled(f"the account kept changing through {MAX_ROUNDS} decisions")
         return tuple(outcomes.get(place, tired) for place in range(len(intents)))
 

@@ -12,6 +12,7 @@ from domain.intents import AdjustCredits, EntryAnswer, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from domain.ports import LedgerUnavailable
+from domain.spending import EndIsOver
 from entrypoints.commands.running import UserIdParameter, run_with_services, told_plainly
 from entrypoints.gifts import GiftKind
 from entrypoints.intents import KEY_PATTERN, refusal_of
@@ -125,9 +126,6 @@ def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | No
 
 def _do(intent: GiveCredits | AdjustCredits) -> None:
     async def work(services: Services) -> Done:
-        until = intent.expires_at if isinstance(intent, GiveCredits) else None
-        if until is not None and until <= services.clock.now():
-            raise click.UsageError("What expires in the past is not given: name a time to come.")
         try:
             outcome = await services.credits.settle(intent)
         except LedgerUnavailable as away:
@@ -135,6 +133,8 @@ def _do(intent: GiveCredits | AdjustCredits) -> None:
                 f"The ledger gave no answer: {away.cause}. Whether it is done is unknown; "
                 f"repeat the command with --key {intent.key}, and it is done once."
             ) from away
+        if isinstance(outcome, EndIsOver):
+            raise click.UsageError("What expires in the past is not given: name a time to come.")
         if not isinstance(outcome, Done):
             raise click.ClickException(str(refusal_of(outcome).detail))
         return outcome

@@ -12,7 +12,7 @@ from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
 from domain.accounts import UserId
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
-from domain.commits import Change, CommitResult, Conflict
+from domain.commits import Change, CommitResult, Conflict, KeptRequest
 from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.holds import HoldId, HoldStatus
 from domain.intents import (
@@ -25,9 +25,10 @@ from domain.intents import (
     PlaceHold,
     Spend,
     VoidHold,
+    answer_of,
 )
 from domain.ledger import EntryKind
-from domain.spending import AlreadySettled, TooMuch
+from domain.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.usecases.use_credits import MAX_ROUNDS, CreditDesk
 from domain.wallets import Insufficient
 
@@ -305,8 +306,79 @@ def test_what_is_over_is_swept() -> None:
     """By itself, an account at a time; what is not over stays."""
     shop = Shop()
     shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
-    shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW))
+    shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
     assert 1 == asyncio.run(shop.desk.settle_due(NOW))
     assert (30, 0) == shop.balance(BOB)
     assert 0 == asyncio.run(shop.desk.settle_due(NOW))
     assert (100, 0) == shop.balance()
+
+
+def test_a_key_that_looks_like_a_holds_harms_no_hold() -> None:
+    """Whatever a caller names an intent, a hold is settled under a name of its own."""
+    shop = Shop()
+    shop.ask(hold(50))
+    for key in (f"hold:{HOLD}", f"capture:{HOLD}", f"hold:{HOLD}:settled"):
+        (spent,) = shop.ask(spend(10, key))
+        assert isinstance(spent, Done)
+    (captured,) = shop.ask(CaptureHold(hold_id=HOLD, credits=10))
+    assert isinstance(captured, Done)
+    assert (60, 0) == shop.balance()
+
+
+def test_more_gifts_than_rounds_are_all_given() -> None:
+    """Each needs a round of its own, and each round does something."""
+    shop = Shop()
+    outcomes = shop.ask(*(give(1, key=f"gift {number}") for number in range(MAX_ROUNDS + 5)), spend(120, "a"))
+    assert {Done} == {type(outcome) for outcome in outcomes}
+    assert (100 + MAX_ROUNDS + 5 - 120, 0) == shop.balance()
+
+
+def test_first_answers_outlive_the_user() -> None:
+    """Who asks again after the user has left is told what was done."""
+    shop = Shop()
+    shop.ask(hold(50))
+    asked = (CaptureHold(hold_id=HOLD, credits=20), spend(10, "a"))
+    first = [shop.ask(one)[0] for one in asked]
+    shop.ledger.delete_user(ADA)
+    again = [shop.ask(one)[0] for one in asked]
+    assert [attrs.evolve(one, repeated=True) for one in first if isinstance(one, Done)] == again
+
+
+def test_a_gift_is_repeated_after_its_end() -> None:
+    """The first answer stands; a new one that ends in the past is refused."""
+    shop = Shop()
+    ends = NOW + timedelta(hours=1)
+    gift = attrs.evolve(give(5, key="g"), expires_at=ends)
+    (first,) = shop.ask(gift)
+    assert isinstance(first, Done)
+    assert (attrs.evolve(first, repeated=True),) == shop.ask(gift, now=ends)
+    assert (EndIsOver(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
+
+
+def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
+    """These are answers as the ledger has them; to change what can be read here would change old answers."""
+    entry = {
+        "kind": "spend", "held": 0, "balance": 70, "credits": -30, "user_id": ADA, "version": 2, "available": 70,
+        "created_at": "2026-11-24T21:27:55.316687+00:00", "expires_at": None,
+    }  # fmt: skip
+    held = {
+        "id": HOLD, "held": 50, "status": "open", "balance": 70, "credits": 50, "user_id": ADA, "captured": 0,
+        "available": 20, "expires_at": "2026-11-24T21:42:55.336300+00:00",
+    }  # fmt: skip
+    for kept in (entry, held):
+        answer = answer_of(KeptRequest(key="key:k", user_id=ADA, content={}, answer=kept))
+        assert kept == attrs.asdict(answer)
+        assert sorted(kept) == sorted(field.name for field in attrs.fields(type(answer)))
+
+
+def test_what_stands_in_for_held_credits_is_not_due() -> None:
+    """Otherwise it would come first, again and again, and keep others waiting."""
+    shop = Shop()
+    shop.ask(attrs.evolve(give(30, key="e", user=BOB), expires_at=NOW + timedelta(seconds=1)))
+    shop.ask(PlaceHold(hold_id=HOLD, user_id=BOB, credits=30, key="h", lasts=timedelta(days=1)))
+    grants = shop.ledger.grants
+    # As after a refund of what is held, with other credits in its place.
+    (grant,) = grants.of(BOB)
+    grants._grants[BOB][grant.id] = attrs.evolve(grant, held=0)
+    assert [] == grants.due(NOW + timedelta(hours=1), lambda _: False)
+    assert [BOB] == [user for _, user in grants.due(NOW + timedelta(hours=1), lambda _: True)]
