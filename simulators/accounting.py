@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import attrs
+
 from simulators.acts import act_of_json
 from simulators.checkers import (
     AccountSeen,
@@ -11,12 +13,15 @@ from simulators.checkers import (
     Expectation,
     Seen,
     judge_account,
+    judge_answered,
+    judge_invoices,
+    judge_move,
     judge_quiet,
     judge_read,
 )
 from simulators.life import Plan
 from simulators.schedules import Schedule
-from simulators.tellings import Sold, Telling, telling_of, worth
+from simulators.tellings import Sold, Telling, invoices_due, telling_of, worth
 from simulators.uses import Answered, Use, judge_answer, judge_taking, judge_uses, taken
 
 
@@ -29,6 +34,7 @@ class Accounting:
         self.payments = _payments(self.tellings)
         self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
         self.balances = worth(self.tellings.values())
+        self._invoices = invoices_due(self.tellings.values())
         acts = [act_of_json(dict(act)) for act in schedule.acts]
         self._by_acts = Expectation.of(acts) if acts else None
         self._told: dict[str, list[Telling]] = {}
@@ -50,8 +56,8 @@ class Accounting:
         self._learn(seen.ended)
         found = [*judge_uses(seen, self.uses)]
         if self._last is not None:
-            found += judge_taking(self._last, seen)
-        self._last = seen
+            found += (*judge_move(self._last, seen), *judge_taking(self._last, seen))
+        self._last = _without_copies(seen)
         for account in seen.accounts:
             name = account.customer
             wanted = self._worth.get(name, 0) - taken(account)
@@ -70,7 +76,7 @@ class Accounting:
             version = account.copy.version if account.copy else 0
             if version < self._copies.get(account.customer, 0):
                 told = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
-                found.append(Complaint(Checker.COPY, told))
+                found.append(Complaint(Checker.COPY_BACK, told))
             self._copies[account.customer] = version
         return tuple(found)
 
@@ -87,6 +93,10 @@ class Accounting:
             return (Complaint(Checker.READ, f"{customer}: {read}, and there is no such account"),)
         return judge_read(account, read)
 
+    def judge_answered(self, seen: Seen, event: str) -> tuple[Complaint, ...]:
+        """What is wrong with a delivery that was answered with success."""
+        return judge_answered(seen, event)
+
     def judge_answer(self, seen: Seen, use: int, answered: Answered) -> tuple[Complaint, ...]:
         """What is wrong with what a service was answered."""
         return judge_answer(seen, self.uses[use], answered)
@@ -101,7 +111,7 @@ class Accounting:
         if self._by_acts is not None:
             by_acts = judge_quiet(seen, _less_use(self._by_acts.balances, seen), self.tellings)
             found += tuple(one for one in by_acts if one not in found)
-        return found
+        return (*found, *judge_invoices(seen, self._invoices))
 
     def sales_of(self, event: str) -> frozenset[str]:
         """The events that tell of the sale of an event's payment."""
@@ -126,6 +136,11 @@ class Accounting:
         self.ended = ended
         for customer in concerned:
             self._worth[customer] = worth(self._told[customer]).get(customer, 0)
+
+
+def _without_copies(seen: Seen) -> Seen:
+    """What was seen of the ledger alone: a cache that lost something may rightly go back."""
+    return attrs.evolve(seen, accounts=tuple(attrs.evolve(account, copy=None) for account in seen.accounts))
 
 
 def _less_use(balances: Mapping[str, int], seen: Seen) -> Expectation:

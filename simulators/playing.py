@@ -326,8 +326,10 @@ class Player:
             self._complain(Complaint(Checker.FORGED, f"{step.event}, {step.signature}, was answered {status}"))
         if not is_accepted and is_good and not (status >= 500 and "ledger" in " ".join(running.befell)):
             self._complain(Complaint(Checker.REFUSED, f"{step.event} was answered {status}, and nothing was away"))
-        if is_accepted and is_good and step.answer == "heard":
-            self.acknowledged.add(step.event)
+        if is_accepted and is_good:
+            self._complain(*self.accounting.judge_answered(self.world.seen(), step.event))
+            if step.answer == "heard":
+                self.acknowledged.add(step.event)
 
     def _crash(self, process: str) -> None:
         dying = [running for running in self.running.values() if running.process == process]

@@ -1,16 +1,23 @@
 """Bugs of one line, planted one at a time: the explorer finds each, by the checker that is there for it."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from features.explorer.binding import system
-from features.explorer.bugs import BUGS, of_purchases, of_spending
+from features.explorer.bugs import BUGS, of_spending
 from simulators.cases import settings
 from simulators.checkers import Checker
 from simulators.choices import schedule_of
 from simulators.exhaustive import Exploration, Failure
 from simulators.playing import Player
-from simulators.schedule_files import dumped, parsed
+from simulators.schedule_files import dumped, parsed, save
 from simulators.schedules import Advance
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def found(name: str) -> Failure:
@@ -30,12 +37,27 @@ def test_every_bug_is_caught(name: str) -> None:
     assert any(isinstance(step, Advance) for step in schedule.steps)
 
 
-@pytest.mark.parametrize("name", [bug.name for bug in (*of_purchases.BUGS, *of_spending.BUGS)])
+@pytest.mark.parametrize("name", BUGS)
 def test_what_led_there_is_replayed_to_the_same_end(name: str) -> None:
     """The schedule alone, played by the other explorer's player, brings a complaint of the same kind."""
     failure = found(name)
     complaints = Player(schedule_of(failure, bug=name), system.planted(name)).play()
     assert {one.checker for one in failure.complaints} & {one.checker for one in complaints}
+
+
+@pytest.mark.parametrize("name", [bug.name for bug in of_spending.BUGS])
+def test_what_led_there_is_replayed_by_whoever_has_the_file(name: str, tmp_path: Path) -> None:
+    """A fresh process that is given the file alone complains alike, and not where the bug is absent."""
+    path = tmp_path / "saved.json"
+    save(schedule_of(found(name), bug=name), path)
+    command = [sys.executable, "-m", "simulators", "replay", str(path)]
+    done = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert 1 == done.returncode, done.stderr
+    assert BUGS[name].checker.name in {one["checker"] for one in json.loads(done.stdout)["complaints"]}
+    sound = subprocess.run(
+        [*command, "--quiet", "--without-bug"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert 0 == sound.returncode, sound.stdout
 
 
 def test_there_are_bugs_enough() -> None:

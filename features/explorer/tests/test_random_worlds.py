@@ -120,7 +120,7 @@ def test_exploring_a_failure_says_how_to_see_it_again(tmp_path: Path) -> None:
     assert "It fails after" in again.stdout
     drawn = picture.read_text()
     assert "<svg" in drawn
-    assert "the cache has what the ledger never had" in drawn
+    assert "the cache went back to an older state" in drawn
 
 
 @pytest.mark.parametrize(
