@@ -26,7 +26,7 @@ from domain.intents import (
 )
 from domain.ledger import EntryKind, Posting
 from domain.recording import REFRESH_CACHE
-from domain.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, settle_dues, spend, void
+from domain.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, posted, settle_dues, spend, void
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +135,6 @@ def _settled(
 def _given(intent: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -> Move:
     kind = intent.kind if isinstance(intent, GiveCredits) else EntryKind.ADJUSTMENT
     dues = settle_dues(wallet, now)
-    account = dues.wallet.account
     posting = Posting(
         user_id=intent.user_id,
         amount=intent.credits,
@@ -147,13 +146,7 @@ def _given(intent: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -
         expires_at=intent.expires_at if isinstance(intent, GiveCredits) else None,
         priority=GIVEN.get(kind),
     )
-    after = attrs.evolve(
-        account,
-        balance=account.balance + posting.amount,
-        version=account.version + 1,
-        revision=account.revision + 1,
-    )
-    return attrs.evolve(dues, wallet=attrs.evolve(dues.wallet, account=after), postings=(*dues.postings, posting))
+    return posted(dues, posting)
 
 
 def _debit(intent: Spend) -> Debit:

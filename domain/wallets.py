@@ -73,7 +73,7 @@ def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient:
     if debit.credits > available:
         return Insufficient(max(0, available))
     draws = _drawn(burn_order(_usable(move.wallet, now)), debit.credits, of=lambda grant: grant.free)
-    return _posted(move, _debit(wallet.account.user_id, debit, draws, now))
+    return posted(move, _debit(wallet.account.user_id, debit, draws, now))
 
 
 def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient:
@@ -97,7 +97,7 @@ def capture(wallet: Wallet, hold_id: HoldId, debit: Debit, now: datetime) -> Mov
     move = _released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.CAPTURED, captured=debit.credits))
     draws = _captured(hold, move.wallet.grants, debit.credits)
     if debit.credits > 0:
-        move = _posted(move, _debit(hold.user_id, debit, draws, now))
+        move = posted(move, _debit(hold.user_id, debit, draws, now))
     return _then_dues(move, now)
 
 
@@ -149,7 +149,7 @@ def _grant_lapsed(move: Move, grant: Grant) -> Move:
         event_at=grant.expires_at,
         draws=(Draw(grant_id=grant.id, credits=unspent),),
     )
-    return _posted(move, posting)
+    return posted(move, posting)
 
 
 def _released(move: Move, settled: Hold) -> Move:
@@ -170,7 +170,8 @@ def _revised(move: Move, hold: Hold, grants: tuple[Grant, ...], held: int) -> Mo
     )
 
 
-def _posted(move: Move, posting: Posting) -> Move:
+def posted(move: Move, posting: Posting) -> Move:
+    """The move, with one more entry; what the entry puts into a grant only the ledger knows."""
     account = move.wallet.account
     after = attrs.evolve(
         account,

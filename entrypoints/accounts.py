@@ -14,9 +14,10 @@ from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
+from domain.accounts import Account
 from domain.ledger import EntryFilter, EntryKind, LedgerEntry
 from domain.purchases import PurchaseId
-from domain.usecases.read_account import MAX_PAGE, Page, Quota
+from domain.usecases.read_account import MAX_PAGE, Page, Quota, QuotaSource
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for
 from entrypoints.problems import problem
@@ -210,16 +211,20 @@ async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: d
     )
 
 
-def _quota(quota: Quota) -> QuotaAnswer:
-    account = quota.account
+def quota_answer(account: Account, source: QuotaSource) -> QuotaAnswer:
+    """An account, as its quota is told."""
     return QuotaAnswer(
         user_id=account.user_id,
         balance=account.balance,
         held=account.held,
         available=account.available,
         version=account.version,
-        source=quota.source,
+        source=source,
     )
+
+
+def _quota(quota: Quota) -> QuotaAnswer:
+    return quota_answer(quota.account, quota.source)
 
 
 def _with_offset(moment: datetime | None) -> datetime | None:

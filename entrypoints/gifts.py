@@ -12,10 +12,11 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
+from domain.accounts import parse_user_id
 from domain.intents import AdjustCredits, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
-from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, named_user, settled
+from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, settled
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -60,7 +61,7 @@ async def give_credits(
 ) -> Response[Any]:
     """Give credits: a promotion or goodwill. The same key gives once."""
     intent = GiveCredits(
-        user_id=named_user(user_id),
+        user_id=parse_user_id(user_id),
         credits=data.credits,
         kind=EntryKind(data.kind.value),
         key=idempotency_key,
@@ -82,7 +83,7 @@ async def adjust_credits(
     if data.credits == 0:
         raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")
     intent = AdjustCredits(
-        user_id=named_user(user_id),
+        user_id=parse_user_id(user_id),
         credits=data.credits,
         key=idempotency_key,
         reason=data.reason,

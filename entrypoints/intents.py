@@ -9,7 +9,6 @@ from litestar import Response
 from litestar.params import HeaderParameter
 from litestar.plugins.problem_details import ProblemDetailsException
 
-from domain.accounts import UserId, parse_user_id
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.intents import Intent
 from domain.plans import MAX_CREDITS
@@ -40,14 +39,6 @@ END_WANTED = "expires_at must be a time to come, with its offset from UTC, such 
 
 REPLAYED = "Idempotent-Replayed"
 """The header by which a repetition is told; the body is the first answer's."""
-
-
-def named_user(text: str) -> UserId:
-    """The user that a body names.
-
-    :raises InvalidUserId: if it is no uuid.
-    """
-    return parse_user_id(text)
 
 
 def services_only(caller: Caller) -> None:

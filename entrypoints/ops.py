@@ -16,9 +16,9 @@ from domain.commits import EventStatus, FailedMessage, Inconsistency, KeptEvent
 from domain.plans import PlanId
 from domain.usecases.audit_cache import Disagreement
 from domain.usecases.decide_again import WAITING, UnknownEvent
-from domain.usecases.read_account import UnknownUser
+from domain.usecases.read_account import QuotaSource, UnknownUser
 from domain.usecases.record_payment import Recorded
-from entrypoints.accounts import QuotaAnswer
+from entrypoints.accounts import QuotaAnswer, quota_answer
 from entrypoints.auth import Forbidden, Operator
 from entrypoints.callers import caller_of, services_of
 from entrypoints.gifts import gift_handlers
@@ -188,14 +188,7 @@ async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipVal
     account = await services.auditor.sync(named)
     if account is None:
         raise UnknownUser(named)
-    return QuotaAnswer(
-        user_id=account.user_id,
-        balance=account.balance,
-        held=account.held,
-        available=account.available,
-        version=account.version,
-        source="ledger",
-    )
+    return quota_answer(account, QuotaSource.LEDGER)
 
 
 async def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

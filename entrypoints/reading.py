@@ -8,9 +8,8 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from entrypoints.intents import KEY_PATTERN
 from entrypoints.problems import problem
-
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -28,7 +27,7 @@ class JsonRequest(Request[Any, Any, Any]):
 def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let nothing pass that is not named by exactly one Idempotency-Key: two would leave open which of them counts."""
     keys = connection.headers.getall("Idempotency-Key", [])
-    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+    if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
         detail = (
             "Send one Idempotency-Key: your name for this one intent, 1 to 255 visible ASCII characters without blanks."
             " A repetition under the same key gets the first answer, and changes nothing."

@@ -11,11 +11,12 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
+from domain.accounts import parse_user_id
 from domain.holds import Hold, HoldId
 from domain.intents import MAX_HOLD, CaptureHold, PlaceHold, Spend, VoidHold
 from domain.plans import MAX_CREDITS
 from entrypoints.auth import Caller
-from entrypoints.intents import Credits, IdempotencyKey, Metadata, Text, named_user, services_only, settled
+from entrypoints.intents import Credits, IdempotencyKey, Metadata, Text, services_only, settled
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -75,7 +76,7 @@ async def spend_credits(
     """Take credits. 402 if there are not enough; 422 if the key names another intent."""
     services_only(caller)
     intent = Spend(
-        user_id=named_user(data.user_id),
+        user_id=parse_user_id(data.user_id),
         credits=data.credits,
         key=idempotency_key,
         description=data.description,
@@ -95,7 +96,7 @@ async def place_hold(
     services_only(caller)
     intent = PlaceHold(
         hold_id=HoldId(str(uuid.uuid4())),
-        user_id=named_user(data.user_id),
+        user_id=parse_user_id(data.user_id),
         credits=data.credits,
         key=idempotency_key,
         lasts=timedelta(seconds=data.expires_in),

@@ -8,9 +8,9 @@ from litestar import put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
+from domain.accounts import parse_user_id
 from domain.plans import MAX_CREDITS
 from entrypoints.auth import Caller, Forbidden, Operator, Service
-from entrypoints.intents import named_user
 from entrypoints.services import Services
 
 
@@ -40,5 +40,5 @@ async def set_low_balance(
     """Set the available credits below which a notice goes out; it does when they fall below it, not before."""
     if not isinstance(caller, Service | Operator):
         raise Forbidden("Only a service or an operator can do this.")
-    watch = await services.watch.set_threshold(named_user(user_id), data.threshold)
+    watch = await services.watch.set_threshold(parse_user_id(user_id), data.threshold)
     return ThresholdShown(user_id=watch.user_id, threshold=watch.own, in_force=watch.in_force)
