@@ -161,7 +161,8 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
 def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
     """For each grant the entries that put credits into it.
 
-    Those of a purchase share one, but for what is reinstated after its end; any other entry makes one of its own.
+    Those of a purchase share one, but for what is reinstated after its end, each time; any other entry makes one of
+    its own.
     """
     positive = [entry for entry in record.entries if entry.posting.amount > 0]
     single = iter([entry for entry in positive if entry.posting.purchase_id is None])
@@ -171,8 +172,10 @@ def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
             yield tuple(entry for entry in (next(single, None),) if entry is not None)
             continue
         of_purchase = [entry for entry in positive if entry.posting.purchase_id == grant.purchase_id]
-        first = next(other.grant for other in record.grants if other.grant.purchase_id == grant.purchase_id)
-        yield tuple(entry for entry in of_purchase if _came_late(entry, first) is (grant.id != first.id))
+        siblings = [other.grant for other in record.grants if other.grant.purchase_id == grant.purchase_id]
+        late = [entry for entry in of_purchase if _came_late(entry, siblings[0])]
+        place = siblings.index(grant)
+        yield tuple(late[place - 1 : place] if place else (entry for entry in of_purchase if entry not in late))
 
 
 def _came_late(entry: LedgerEntry, first: Grant) -> bool:
