@@ -99,7 +99,8 @@ def decide_batch(
                 outcomes[place] = made
             continue
         if not made.change.postings and not made.change.holds:
-            outcomes[place] = Done(answer=made.answer)
+            if not made.comes_first:
+                outcomes[place] = Done(answer=made.answer)
             continue
         # One message is enough for a batch, which is one transaction; without the first nothing of the rest is good.
         outbox = (cache_refresh(wallet.account),) if is_as_read else ()
@@ -112,7 +113,7 @@ def decide_batch(
 def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:
     """What a commit's result means for the intent; None where it must be decided again."""
     match result:
-        case Committed():
+        case Committed() if not decided.comes_first:
             return Done(answer=decided.answer)
         case Duplicate(request=KeptRequest() as kept) if not isinstance(intent, CaptureHold | VoidHold):
             return _repeated(intent, kept)

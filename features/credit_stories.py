@@ -16,6 +16,7 @@ from domain.intents import (
     AdjustCredits,
     CaptureHold,
     GiveCredits,
+    HoldAnswer,
     Intent,
     PlaceHold,
     SettleDues,
@@ -25,6 +26,7 @@ from domain.intents import (
 from domain.ledger import EntryKind, LedgerEntry, Posted, postings_due
 from domain.plans import PlanId
 from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from domain.spending import AlreadySettled
 from domain.usecases.use_credits import CreditDesk
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
@@ -34,7 +36,7 @@ HOLDS = tuple(HoldId(str(uuid.UUID(int=number))) for number in range(3))
 
 @attrs.frozen
 class Wait:
-    """Time goes by."""
+    """Time goes by; or back, where the next process that is asked has a slower clock."""
 
     hours: int
 
@@ -59,7 +61,7 @@ class GiveBack:
 amounts = st.sampled_from([10, 30, 60, 100])
 keys = st.sampled_from(["a", "b", "c", "d"])
 acts: st.SearchStrategy[Any] = st.one_of(
-    st.builds(Wait, hours=st.sampled_from([6, 20])),
+    st.builds(Wait, hours=st.sampled_from([6, 20, -4])),
     st.builds(Sell, st.integers(0, 2), amounts, st.sampled_from([None, 10])),
     st.builds(GiveBack, st.integers(0, 2), st.sampled_from([0, 50, 100])),
     st.lists(
@@ -114,6 +116,7 @@ class Life:
         self.desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         self.sold: dict[int, tuple[Order, int]] = {}
         self.first: dict[object, Done] = {}
+        self.settled: dict[HoldId, AlreadySettled] = {}
         self.outcomes: list[Outcome] = []
 
     async def live(self, act: object) -> None:
@@ -171,10 +174,21 @@ class Life:
         self.outcomes += outcomes
         for intent, outcome in zip(own, outcomes, strict=True):
             assert not isinstance(outcome, Unsettled), "what is decided is never refused by the ledger's guards"
+            if isinstance(intent, CaptureHold | VoidHold):
+                self._is_settled_once(intent.hold_id, outcome)
             if not isinstance(outcome, Done) or isinstance(intent, SettleDues):
                 continue
             known = self.first.setdefault(_name(intent), outcome)
             assert known.answer == outcome.answer, "a repetition gets the first answer"
+
+    def _is_settled_once(self, hold_id: HoldId, outcome: Outcome) -> None:
+        match outcome:
+            case AlreadySettled():
+                known = self.settled.setdefault(hold_id, outcome)
+                assert known == outcome, "what became of a hold is told once and for all"
+            case Done(answer=HoldAnswer(status=status, captured=captured)) if hold_id in self.settled:
+                told = self.settled[hold_id]
+                assert (told.status, told.captured) == (status, captured), "what was settled is not settled again"
 
     def _own(self, intent: Intent) -> Intent:
         changes: dict[str, Any] = {}

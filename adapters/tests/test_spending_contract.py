@@ -2,15 +2,21 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
 from adapters.system_clock import SystemClock
 from domain.batches import Done
+from domain.holds import HoldId, HoldStatus
+from domain.intents import CaptureHold, GiveCredits, PlaceHold, VoidHold
 from domain.ledger import EntryKind
+from domain.spending import AlreadySettled
+from domain.usecases.use_credits import CreditDesk
 from features.credit_stories import ADA, Life, acts
 
 
@@ -79,5 +85,29 @@ def test_the_same_story_ends_in_the_same_books(open_world: Any, story: list[Any]
                 await life.live(act)
             assert await books(expected) == await books(life)
             assert [] == ours(await world.ledger.inconsistencies(), life.user_id)
+
+    asyncio.run(run())
+
+
+def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
+    """The process that tells of the end has written it; what expired is freed once, and captured by nobody."""
+
+    async def run() -> None:
+        async with open_world() as world:
+            user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
+            desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+            gift = GiveCredits(
+                user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
+            )
+            held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
+            await desk.settle([gift, held], now)
+            fast, slow = now + timedelta(hours=1), now
+            expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+            for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
+                assert (expired,) == await desk.settle([settlement], moment)
+            record = await world.ledger.record_of(user)
+            assert (50, 0) == (record.account.balance, record.account.held)
+            assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
+            assert [] == ours(await world.ledger.inconsistencies(), user)
 
     asyncio.run(run())

@@ -229,6 +229,43 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
     assert (0, 0) == shop.balance()
 
 
+@pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
+def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Intent) -> None:
+    """It is written before it is told, once, with whatever else of the account is over."""
+    shop = Shop()
+    shop.ask(hold(60))
+    shop.ledger.batches.clear()
+    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    assert (expired, expired) == shop.ask(settlement, settlement, now=NOW + timedelta(hours=1))
+    assert [1] == shop.ledger.batches
+    assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
+    assert (100, 0) == shop.balance()
+    assert {} == {key: kept for key, kept in shop.ledger.requests().items() if HOLD in key}, "no answer is kept of it"
+
+
+def test_an_end_that_could_not_be_written_is_not_told() -> None:
+    """What the ledger does not have, another process may not see."""
+    shop = Shop()
+    shop.ask(hold(60))
+    shop.ledger.conflicts = MAX_ROUNDS
+    (tired,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
+    assert isinstance(tired, Unsettled)
+    (captured,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
+    assert isinstance(captured, Done)
+
+
+def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
+    """Whatever frees it first."""
+    shop = Shop()
+    shop.ask(hold(60))
+    late = NOW + timedelta(hours=1)
+    spent, voided, captured = shop.ask(
+        spend(100, "a"), VoidHold(hold_id=HOLD), CaptureHold(hold_id=HOLD, credits=1), now=late
+    )
+    assert isinstance(spent, Done)
+    assert AlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
+
+
 def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
     """Although no entry is made."""
     shop = Shop()
