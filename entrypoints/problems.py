@@ -164,7 +164,13 @@ def _in_words(extra: Any) -> Any:
     """What Litestar adds, which for a bad request is a list of what is wrong with which field."""
     if not isinstance(extra, list):
         return extra
-    return [{**one, "message": in_words(one["message"])} if "message" in one else one for one in extra]
+    return [_of_field(one) if "message" in one else one for one in extra]
+
+
+def _of_field(wrong: dict[str, Any]) -> dict[str, Any]:
+    # To Litestar a body is the parameter `data`, which callers don't know of.
+    told = {**wrong, "message": in_words(wrong["message"])}
+    return {**told, "key": "body"} if wrong.get("key") == "data" else told
 
 
 def _summed_up(wrong: Any) -> str:

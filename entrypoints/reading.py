@@ -4,24 +4,46 @@ import re
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.exceptions import ValidationException
 from litestar.handlers import BaseRouteHandler
 
 from entrypoints.intents import KEY_PATTERN
 from entrypoints.problems import problem
+
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
 
 
 class JsonRequest(Request[Any, Any, Any]):
     """A request whose body may be deeper, or of other bytes, than a JSON parser stands."""
 
     async def json(self) -> Any:
-        """The body, read as JSON; 400 where that can't be."""
+        """The body as what its route asks for; 400 where it can't be read, or is not that.
+
+        A number is a number here. Litestar takes "5", 5.0 and 5 for one, as it must where all is text: in an address.
+        """
+        wanted = self.route_handler.parsed_data_field
+        body = await self._parsed()
+        try:
+            return body if wanted is None else msgspec.convert(body, wanted.annotation, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise ValidationException(extra=[_wrong(str(error))]) from error
+
+    async def _parsed(self) -> Any:
         try:
             return await super().json()
         except (UnicodeDecodeError, RecursionError) as error:
             detail = "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for."
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
+
+
+def _wrong(message: str) -> dict[str, str]:
+    """What is wrong with which field, as Litestar tells it of other parameters."""
+    named = _MISSING.match(message) or _PLACE.search(message)
+    return {"message": message.split(" - ", 1)[0], "key": named[1] if named else "body", "source": "body"}
 
 
 def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

@@ -13,10 +13,11 @@ _NOUNS = {
     "null": "null",
     "datetime": "a time such as 2030-01-31T00:00:00Z",
 }
+_GOT = {"float": "a decimal number"}
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (
         re.compile(r"Expected `([^`]+)`, got `([^`]+)`"),
-        lambda found: f"must be {_named(found[1])}, not {_named(found[2])}",
+        lambda found: f"must be {_named(found[1])}, not {_GOT.get(found[2]) or _named(found[2])}",
     ),
     (re.compile(r"Expected `[^`]+` >= (-?\d+)"), lambda found: f"must be {int(found[1]):,} or more"),
     (re.compile(r"Expected `[^`]+` <= (-?\d+)"), lambda found: f"must be {int(found[1]):,} or less"),
@@ -25,7 +26,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"Expected `[^`]+` of length <= (\d+)"), lambda found: f"must have {found[1]} members at most"),
     (re.compile(r"Expected `str[^`]*` matching regex .*\\s"), lambda _: "must say something, without a NUL character"),
     (re.compile(r"Expected `str[^`]*` matching regex"), lambda _: "has a character that can't be there, such as NUL"),
-    (re.compile(r"Object missing required field `([^`]+)`"), lambda found: f"{found[1]} is missing"),
+    (re.compile(r"Object missing required field|'data'\Z"), lambda _: "is missing"),
 )
 
 

@@ -94,7 +94,7 @@ def good(story: Story, route: str) -> dict[str, Any]:
     return bodies[route]
 
 
-NO_AMOUNTS = [0, -1, 0.5, True, False, "", "one", [], {}, 10**12 + 1, 2**63, 2**64, 10**30, -(2**63)]
+NO_AMOUNTS = [0, -1, 0.5, 1.0, True, False, "", "one", "1", [], {}, 10**12 + 1, 2**63, 2**64, 10**30, -(2**63)]
 
 
 @pytest.mark.parametrize("amount", NO_AMOUNTS, ids=repr)
@@ -107,6 +107,16 @@ def test_what_is_no_number_of_credits_is_refused(story: Story, route: str, amoun
         amount = -41
     body = {**good(story, route), "credits": amount}
     is_refused(ask(story, path_of(story, route), body, token=KEYED.get(route, SERVICE_KEY)), 400, 402, 422)
+
+
+@pytest.mark.parametrize("value", ["5", "5.0", 5.0, 1e3, True], ids=repr)
+@pytest.mark.parametrize("route", [*KEYED, CAPTURE])
+def test_a_number_is_no_text_fraction_or_truth(story: Story, route: str, value: object) -> None:
+    """Nobody's money hangs on a guess: the problem names the field, and what is wanted of it."""
+    body = {**good(story, route), "credits": value}
+    answer = ask(story, path_of(story, route), body, token=KEYED.get(route, SERVICE_KEY))
+    is_refused(answer, 400)
+    assert "credits must be a whole number" in answer.json()["detail"]
 
 
 FIELDS: list[tuple[str, str, object]] = [
@@ -142,7 +152,10 @@ FIELDS: list[tuple[str, str, object]] = [
             ("metadata", {str(number): "job" for number in range(21)}),
         ]
     ],
-    *[("/holds", "expires_in", value) for value in (0, -1, 0.5, True, "soon", None, 604_801, 2**63, 10**30)],
+    *[
+        ("/holds", "expires_in", value)
+        for value in (0, -1, 0.5, 60.0, True, "soon", "60", None, 604_801, 2**63, 10**30)
+    ],
     *[
         (GIFTS, name, value)
         for name, value in [

@@ -31,7 +31,7 @@ def test_a_user_sets_no_threshold(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"threshold": -1}, {"threshold": 1.5}, {"threshold": "five"}, {"threshold": 10**13}]
+    "body", [{}, *({"threshold": value} for value in (-1, 1.5, 5.0, True, "five", "5", 10**13))], ids=repr
 )
 def test_what_is_no_threshold_is_refused(story: Story, body: object) -> None:
     """As a problem, and nothing is set."""
