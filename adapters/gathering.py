@@ -164,8 +164,11 @@ class Gatherer(Generic[Request, Answer]):
         for asked in accepted:
             # Of what waits while a call is free, each needs a key that is in flight. What claims the same key goes
             # after it; only what claims none of them is worth a look.
-            is_free = is_free or not any(self._claims[key] for key in asked.keys)
-            self._claims.update(asked.keys)
+            if asked.keys:
+                is_free = is_free or not any(self._claims[key] for key in asked.keys)
+                self._claims.update(asked.keys)
+            else:
+                is_free = True
             self._waiting[id(asked)] = asked
         if is_free:
             self._start_runner()
@@ -200,8 +203,9 @@ class Gatherer(Generic[Request, Answer]):
                 finally:
                     for asked in batch:
                         _fail(asked, Interrupted())
-                        self._busy.difference_update(asked.keys)
-                        self._release(asked.keys)
+                        if asked.keys:
+                            self._busy.difference_update(asked.keys)
+                            self._release(asked.keys)
         finally:
             # At once, not when the task is over: what is asked for in between must find that a call is free.
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -211,7 +215,7 @@ class Gatherer(Generic[Request, Answer]):
         batch: list[_Asked[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         for asked in self._waiting.values():
-            if not blocked.isdisjoint(asked.keys):
+            if asked.keys and not blocked.isdisjoint(asked.keys):
                 blocked.update(asked.keys)
                 continue
             weight += asked.weight

@@ -1,12 +1,12 @@
 """Calls of the ledger's SQL functions over a direct Postgres connection."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import msgspec
 
 from adapters.sql_errors import told
 from domain.ports import LedgerUnavailable
@@ -54,7 +54,7 @@ class PostgresRpc:
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # The last is what asyncpg says when a connection dies between an answer and its return to the pool.
             raise LedgerUnavailable(f"Postgres: {type(error).__name__}") from error
-        return None if answer is None else json.loads(answer)
+        return None if answer is None else msgspec.json.decode(answer)
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
@@ -67,8 +67,13 @@ class PostgresRpc:
                     timeout=CONNECT_SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     statement_cache_size=0 if pooled else 100,
+                    reset=_leave_as_it_is,
                 )
             return self._pool
+
+
+async def _leave_as_it_is(_: object) -> None:
+    """Each call is one statement, which leaves nothing behind that the next should not find."""
 
 
 def _call(function: str, arguments: Mapping[str, object]) -> str:
@@ -77,4 +82,4 @@ def _call(function: str, arguments: Mapping[str, object]) -> str:
 
 
 def _value(argument: object) -> object:
-    return json.dumps(argument) if isinstance(argument, dict | list) else argument
+    return msgspec.json.encode(argument).decode() if isinstance(argument, dict | list) else argument

@@ -21,6 +21,9 @@ MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
 """For connecting, for each answer, and for a free connection of the pool."""
 
+CACHE_ERRORS = (RedisError, OSError)
+"""What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
+
 COMMANDS = Limits(calls=2, requests=128, waiting=5_000, closing_seconds=2 * TIMEOUT_SECONDS)
 
 
@@ -48,6 +51,16 @@ class SharedRedis(Redis):
             raise answer
         return answer
 
+    async def together(self, commands: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """The answers to several commands; an error that is Redis' answer to one stands in its place.
+
+        :raises redis.exceptions.RedisError: if there is no answer.
+        """
+        try:
+            return await self._commands.ask_all(commands)
+        except (QueueFull, Closed, Interrupted) as error:
+            raise ConnectionLost(f"not sent to Redis: {type(error).__name__}") from error
+
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Finish what was asked, and close the connections."""
         await self._commands.aclose()
@@ -63,7 +76,7 @@ class SharedRedis(Redis):
             return await pipeline.execute(raise_on_error=False)
 
 
-def connect(url: str) -> Redis:
+def connect(url: str) -> SharedRedis:
     """A client of the Redis at a `redis://` or `rediss://` address; it connects at its first command.
 
     :raises ValueError: if the address is of another kind.
@@ -94,8 +107,13 @@ def cache_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
-        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error
+    except CACHE_ERRORS as error:
+        raise cache_unavailable(error) from error
+
+
+def cache_unavailable(error: Exception) -> CacheUnavailable:
+    """One of the client's errors, in the domain's words."""
+    return CacheUnavailable(f"{type(error).__name__}: {error}")
 
 
 def upstash_url(rest_url: str, rest_token: str) -> str:

@@ -4,10 +4,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from adapters.redis_client import cache_errors
+from adapters.redis_client import CACHE_ERRORS, SharedRedis, cache_errors, cache_unavailable
 from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
 
 SCANNED_KEYS = 500
@@ -30,15 +29,14 @@ redis.call('del', KEYS[1])
 redis.call('hset', KEYS[1], 'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3], 'revision', ARGV[4])
 return 1
 """
-_BALANCE = re.compile(r"-[0-9]{1,18}|[0-9]{1,19}")
-_HELD = re.compile(r"[0-9]{1,19}")
-_COUNT = re.compile(r"[0-9]{1,15}")
+_LINE = re.compile(r"(-[0-9]{1,18}|[0-9]{1,19})/([0-9]{1,19})/([0-9]{1,15})/([0-9]{1,15})")
+"""The fields, one after the other."""
 
 
 class RedisQuotaCache:
     """Implements the port QuotaCache on a client that decodes its answers, as `connect` makes it."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: SharedRedis) -> None:
         self._redis = redis
         self._store = redis.register_script(_STORE)
 
@@ -47,13 +45,14 @@ class RedisQuotaCache:
 
         :raises CacheUnavailable: if Redis did not answer.
         """
-        with cache_errors():
-            try:
-                kept = await self._redis.hmget(_key(user_id), _FIELDS)
-            except ResponseError as error:
-                if str(error).startswith("WRONGTYPE"):
-                    return None
-                raise
+        try:
+            kept = await self._redis.execute_command("HMGET", _key(user_id), *_FIELDS)
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                return None
+            raise cache_unavailable(error) from error
+        except CACHE_ERRORS as error:
+            raise cache_unavailable(error) from error
         return _account(user_id, kept)
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
@@ -103,11 +102,7 @@ class RedisQuotaCache:
                 return
 
     async def _kept(self, user_ids: Sequence[UserId]) -> list[Account | None]:
-        # No transaction: in a cluster the keys are on different nodes, and none needs the others.
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for user_id in user_ids:
-                pipeline.hmget(_key(user_id), _FIELDS)
-            kept = await pipeline.execute(raise_on_error=False)
+        kept = await self._redis.together([("HMGET", _key(user_id), *_FIELDS) for user_id in user_ids])
         for answer in kept:
             if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
                 raise answer
@@ -117,11 +112,11 @@ class RedisQuotaCache:
 def _account(user_id: UserId, kept: object) -> Account | None:
     if not isinstance(kept, list):
         return None
-    balance, held, version, revision = (str(field or "") for field in kept)
-    counts = _COUNT.fullmatch(version) and _COUNT.fullmatch(revision)
-    if not (_BALANCE.fullmatch(balance) and _HELD.fullmatch(held) and counts):
+    line = _LINE.fullmatch("/".join([str(field) for field in kept]))
+    if line is None:
         return None
-    return Account(user_id=user_id, balance=int(balance), held=int(held), version=int(version), revision=int(revision))
+    balance, held, version, revision = map(int, line.groups())
+    return Account(user_id=user_id, balance=balance, held=held, version=version, revision=revision)
 
 
 def _users(keys: Iterable[str | bytes]) -> Iterator[UserId]:

@@ -2,10 +2,9 @@
 
 import json
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from adapters.redis_client import cache_errors
+from adapters.redis_client import SharedRedis, cache_errors
 from domain.accounts import InvalidUserId, parse_user_id
 from domain.ports import CheckoutNote
 
@@ -20,7 +19,7 @@ class RedisSessionMarkers:
     Every method raises :class:`CacheUnavailable` if Redis did not answer.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: SharedRedis) -> None:
         self._redis = redis
 
     async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
@@ -37,17 +36,18 @@ class RedisSessionMarkers:
     async def begin(self, session_id: str) -> None:
         """Mark, for an hour at most, that a delivery of the session is being handled."""
         with cache_errors():
-            await self._redis.set(f"processing:{session_id}", "1", ex=PROCESSING_SECONDS)
+            await self._redis.execute_command("SET", f"processing:{session_id}", "1", "EX", PROCESSING_SECONDS)
 
     async def finish(self, session_id: str, event_id: str | None) -> None:
         """End that mark; with an event, keep for a day that its effect is committed. One round trip."""
         # No transaction: in a cluster the two keys are on different nodes, and neither needs the other.
+        commands: list[tuple[object, ...]] = [("DEL", f"processing:{session_id}")]
+        if event_id is not None:
+            commands.append(("SET", f"processed:{session_id}", event_id, "EX", PROCESSED_SECONDS))
         with cache_errors():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                if event_id is not None:
-                    pipeline.set(f"processed:{session_id}", event_id, ex=PROCESSED_SECONDS)
-                pipeline.delete(f"processing:{session_id}")
-                await pipeline.execute()
+            for answer in await self._redis.together(commands):
+                if isinstance(answer, Exception):
+                    raise answer
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
         """Whether this event is the one last known to be committed for the session."""
@@ -56,7 +56,7 @@ class RedisSessionMarkers:
     async def _find(self, key: str) -> str | None:
         with cache_errors():
             try:
-                found = await self._redis.get(key)
+                found = await self._redis.execute_command("GET", key)
             except ResponseError as error:
                 if str(error).startswith("WRONGTYPE"):
                     return None

@@ -22,7 +22,10 @@ async def caller_of(
     request: ASGIConnection[Any, Any, Any, Any], services: NamedDependency[SkipValidation[Services]]
 ) -> Caller:
     """The caller, by the request's headers."""
-    headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return await services.authenticator.authenticate(headers)
 
 

@@ -139,7 +139,7 @@ def test_a_dropped_connection_is_no_outage(own_redis: str) -> None:
         answers = {type(None), bool, CheckoutNote}
         assert set() == await outcomes(redis) - answers
         with blocking_redis.Redis.from_url(own_redis) as operator:
-            assert operator.client_kill_filter(_type="normal", skipme=True) > 1
+            assert operator.client_kill_filter(_type="normal", skipme=True) > 0
         assert set() == await outcomes(redis) - answers
 
     with_redis(own_redis, story)
