@@ -17,6 +17,12 @@ from domain.ledger import EntryKind
 MAX_HOLD = timedelta(days=7)
 """The longest that credits may be set aside."""
 
+MAX_REASON = 500
+"""Characters of why an operator gives or corrects."""
+
+MAX_OPERATOR_NAME = 100
+"""Characters of who does so."""
+
 GIVEN = {
     EntryKind.PROMOTION: PROMOTION_PRIORITY,
     EntryKind.GOODWILL: GOODWILL_PRIORITY,

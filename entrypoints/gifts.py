@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.accounts import parse_user_id
-from domain.intents import AdjustCredits, GiveCredits
+from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, settled
@@ -21,8 +21,9 @@ from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
 
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z")]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z")]
+_SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*\Z"
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON, pattern=_SAYS_SOMETHING)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OPERATOR_NAME, pattern=_SAYS_SOMETHING)]
 
 
 class GiftKind(StrEnum):

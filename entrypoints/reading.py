@@ -1,9 +1,11 @@
 """Requests as they come in: what no parser takes, and keys that are none, are the caller's mistake, never ours."""
 
 import re
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
+import attrs
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -27,10 +29,12 @@ class JsonRequest(Request[Any, Any, Any]):
         """
         wanted = self.route_handler.parsed_data_field
         body = await self._parsed()
+        if wanted is None:
+            return body
         try:
-            return body if wanted is None else msgspec.convert(body, wanted.annotation, str_keys=True)
+            return msgspec.convert(body, wanted.annotation, str_keys=True)
         except msgspec.ValidationError as error:
-            raise ValidationException(extra=[_wrong(str(error))]) from error
+            raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
 
     async def _parsed(self) -> Any:
         try:
@@ -38,12 +42,6 @@ class JsonRequest(Request[Any, Any, Any]):
         except (UnicodeDecodeError, RecursionError) as error:
             detail = "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for."
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
-
-
-def _wrong(message: str) -> dict[str, str]:
-    """What is wrong with which field, as Litestar tells it of other parameters."""
-    named = _MISSING.match(message) or _PLACE.search(message)
-    return {"message": message.split(" - ", 1)[0], "key": named[1] if named else "body", "source": "body"}
 
 
 def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -55,3 +53,19 @@ def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler)
             " A repetition under the same key gets the first answer, and changes nothing."
         )
         raise problem(HTTPStatus.BAD_REQUEST, "invalid-idempotency-key", detail)
+
+
+def _wrong(message: str, wanted: Any) -> dict[str, str]:
+    """What is wrong with which field, as Litestar tells it of other parameters."""
+    missing, place = _MISSING.match(message), _PLACE.search(message)
+    if missing is not None:
+        return {"message": message, "key": missing[1], "source": "body"}
+    key = place[1] if place is not None else "body"
+    return {"message": _accepted(wanted, key) or message.split(" - ", 1)[0], "key": key, "source": "body"}
+
+
+def _accepted(wanted: Any, name: str) -> str | None:
+    """What may stand in a field, in words, where that is one of a few names."""
+    field = attrs.fields_dict(wanted).get(name) if attrs.has(wanted) else None
+    names = field.type if field is not None else None
+    return f"must be {' or '.join(names)}" if isinstance(names, type) and issubclass(names, StrEnum) else None

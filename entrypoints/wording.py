@@ -26,6 +26,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"Expected `[^`]+` of length <= (\d+)"), lambda found: f"must have {found[1]} members at most"),
     (re.compile(r"Expected `str[^`]*` matching regex .*\\s"), lambda _: "must say something, without a NUL character"),
     (re.compile(r"Expected `str[^`]*` matching regex"), lambda _: "has a character that can't be there, such as NUL"),
+    (re.compile(r"Invalid enum value"), lambda _: "must be one of the names that /schema lists for it"),
     (re.compile(r"Object missing required field|'data'\Z"), lambda _: "is missing"),
 )
 

@@ -14,7 +14,7 @@ from features.service import OPERATOR_KEY, SERVICE_KEY, Service
 from features.steps.story import Story
 
 PROBLEM = "application/problem+json"
-JARGON = ("matching regex", "msgspec", "Traceback", "$.", "Expected `")
+JARGON = ("enum value", "matching regex", "msgspec", "Traceback", "$.", "Expected `")
 
 
 @pytest.fixture
@@ -188,6 +188,14 @@ def test_a_field_that_can_not_be_is_refused(story: Story, route: str, name: str,
     body = {**good(story, route), name: value}
     answer = ask(story, path_of(story, route), body, token=KEYED[route])
     is_refused(answer, 400)
+
+
+@pytest.mark.parametrize("kind", ["purchase", "", 7, None, ["goodwill"]], ids=repr)
+def test_what_may_be_given_is_listed(story: Story, kind: object) -> None:
+    """For a kind that is none."""
+    answer = ask(story, path_of(story, GIFTS), gift(kind=kind), token=OPERATOR_KEY)
+    is_refused(answer, 400)
+    assert "kind must be promotion or goodwill." == answer.json()["detail"]
 
 
 @pytest.mark.parametrize("route", [*KEYED])

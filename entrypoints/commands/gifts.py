@@ -8,7 +8,7 @@ import click
 
 from domain.accounts import UserId
 from domain.batches import Done
-from domain.intents import AdjustCredits, EntryAnswer, GiveCredits
+from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from domain.ports import LedgerUnavailable
@@ -17,9 +17,6 @@ from entrypoints.commands.running import UserIdParameter, run_with_services, tol
 from entrypoints.gifts import GiftKind
 from entrypoints.intents import KEY_PATTERN, refusal_of
 from entrypoints.services import Services
-
-MAX_REASON = 500
-MAX_NAME = 100
 
 
 class TextParameter(click.ParamType[str]):
@@ -70,7 +67,7 @@ class MomentParameter(click.ParamType[datetime]):
 _reason = click.option(
     "--reason", required=True, type=TextParameter(MAX_REASON), help="Why, as the statement shows it."
 )
-_operator = click.option("--operator", required=True, type=TextParameter(MAX_NAME), help="Who you are.")
+_operator = click.option("--operator", required=True, type=TextParameter(MAX_OPERATOR_NAME), help="Who you are.")
 _key = click.option("--key", type=KeyParameter(), help="Your name for this one act: repeated, it is done once.")
 
 

@@ -36,9 +36,13 @@ async def wish(data: JSONBody[Wish], limit: Annotated[int, QueryParameter(ge=1)]
 
 
 @get("/page")
-async def page(limit: Annotated[int, QueryParameter(ge=1)], deep: Annotated[bool, QueryParameter()]) -> list[Any]:
+async def page(
+    limit: Annotated[int, QueryParameter(ge=1)],
+    deep: Annotated[bool, QueryParameter()] = False,
+    kind: Annotated[GiftKind, QueryParameter()] = GiftKind.GOODWILL,
+) -> list[Any]:
     """Tells what was understood."""
-    return [limit, deep]
+    return [limit, deep, kind]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +66,10 @@ def test_what_is_good_is_read(client: TestClient[Litestar]) -> None:
 
 def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
     """They are numbers all the same, and what is none is refused."""
-    assert [7, True] == client.get("/page?limit=7&deep=true").json()
-    answer = client.get("/page?limit=seven&deep=true")
-    assert (400, "limit must be a whole number, not text.") == (answer.status_code, answer.json()["detail"])
+    assert [7, True, "goodwill"] == client.get("/page?limit=7&deep=true").json()
+    answer = client.get("/page?limit=seven&kind=purchase")
+    told = "limit must be a whole number, not text. kind must be one of the names that /schema lists for it."
+    assert (400, told) == (answer.status_code, answer.json()["detail"])
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,8 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
         ('{"credits": 5, "accept": "true"}', "accept", "accept must be true or false, not text."),
         ('{"credits": 5, "metadata": {"job": 7}}', "metadata[...]", "metadata[...] must be text, not a whole number."),
         ('{"credits": 5, "metadata": {"": "7"}}', "metadata", "metadata must not be empty."),
+        ('{"credits": 5, "kind": "purchase"}', "kind", "kind must be promotion or goodwill."),
+        ('{"credits": 5, "kind": 7}', "kind", "kind must be promotion or goodwill."),
         ("{}", "credits", "credits is missing."),
         ("[]", "body", "body must be an object, not a list."),
         ("null", "body", "body must be an object, not null."),
