@@ -48,7 +48,9 @@ async def page(
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient[Litestar]]:
     """An application that reads as ours does."""
-    app = Litestar([wish, page], request_class=JsonRequest, plugins=[problems_plugin()], openapi_config=None)
+    app = Litestar(
+        [wish, page], request_class=JsonRequest, plugins=[problems_plugin()], openapi_config=None, logging_config=None
+    )
     with TestClient(app) as client:
         yield client
 
