@@ -97,6 +97,14 @@ class Clock(Protocol):
         ...
 
 
+class Pauses(Protocol):
+    """Waits of a random length, so that those who were in each other's way come back one after the other."""
+
+    async def pause(self, *, at_most_milliseconds: int) -> None:
+        """Wait a moment."""
+        ...
+
+
 class Ledger(Protocol):
     """The authority over purchases and what was posted for them.
 

@@ -29,6 +29,7 @@ from adapters.stripe_lookup import ANSWER_SECONDS, StripeLookup
 from adapters.stripe_webhooks import StripeWebhooks
 from adapters.supabase_rpc import SupabaseRpc
 from adapters.system_clock import SystemClock
+from adapters.system_pauses import SystemPauses
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
 from domain.usecases.decide_again import InboxDesk
@@ -127,7 +128,13 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             livemode=settings.livemode,
             notify_below=settings.low_balance,
         )
-        desk = CreditDesk(ledger=sql_ledger, wallets=sql_ledger, cache=cache, notify_below=settings.low_balance)
+        desk = CreditDesk(
+            ledger=sql_ledger,
+            wallets=sql_ledger,
+            cache=cache,
+            notify_below=settings.low_balance,
+            pauses=SystemPauses(),
+        )
         gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))
         yield Services(
             authenticator=Authenticator.from_settings(settings),

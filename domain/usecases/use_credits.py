@@ -12,10 +12,13 @@ import attrs
 from domain.batches import Outcome, Unsettled, decide_batch, outcome_of
 from domain.commits import CommitResult, Committed, Duplicate, Holdings
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
-from domain.ports import CacheUnavailable, Ledger, QuotaCache, Wallets
+from domain.ports import CacheUnavailable, Ledger, Pauses, QuotaCache, Wallets
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
+
+LONGEST_PAUSE_MILLISECONDS = 50
+"""Pauses before further rounds grow up to this one; all of them are below a second."""
 
 DUE_BATCH = 100
 
@@ -29,6 +32,8 @@ class CreditDesk:
     cache: QuotaCache
     notify_below: int | None = None
     """The threshold of a low balance, for accounts that have none of their own."""
+    pauses: Pauses | None = None
+    """Between rounds in which nothing was done; None where nobody else works."""
 
     async def settle(self, intents: Sequence[Intent], now: datetime) -> tuple[Outcome, ...]:
         """Do each intent once, as if one after the other; one outcome for each, in their order.
@@ -41,6 +46,7 @@ class CreditDesk:
             waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
             if not waiting:
                 break
+            await self._let_others_go_first(fruitless)
             settled = await self._round(waiting, now)
             outcomes |= settled
             fruitless = 0 if settled else fruitless + 1
@@ -55,6 +61,11 @@ class CreditDesk:
         due = await self.wallets.due(DUE_BATCH)
         await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
         return len(due)
+
+    async def _let_others_go_first(self, fruitless: int) -> None:
+        # The first conflict may be the only one, and a hold's end is written in a round that has no outcome.
+        if self.pauses is not None and fruitless > 1:
+            await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
     async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
         """The outcomes of those intents that need no further round."""
