@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import attrgetter
 from typing import NewType
 
 import attrs
@@ -41,6 +42,13 @@ class Grant:
     expires_at: datetime | None = None
     purchase_id: PurchaseId | None = None
     created_at: datetime
+    place: tuple[int, bool, float, GrantId] = attrs.field(init=False, repr=False, eq=False)
+    """Where it stands among others: made once, for it is asked for at each spend."""
+
+    @place.default
+    def _place(self) -> tuple[int, bool, float, GrantId]:
+        never = self.expires_at is None
+        return self.priority, never, 0.0 if self.expires_at is None else self.expires_at.timestamp(), self.id
 
     @property
     def free(self) -> int:
@@ -54,7 +62,7 @@ class Grant:
 
 def burn_order(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """The grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
-    return tuple(sorted(grants, key=lambda grant: (grant.priority, grant.expires_at is None, _until(grant), grant.id)))
+    return tuple(sorted(grants, key=attrgetter("place")))
 
 
 def draws_of_clawback(grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId]) -> tuple[Draw, ...]:
@@ -74,7 +82,3 @@ def draws_of_clawback(grants: Iterable[Grant], amount: int, purchase_ids: frozen
         amount -= part
         taken[grant.id] = taken.get(grant.id, 0) + part
     return tuple(Draw(grant_id=grant_id, credits=part) for grant_id, part in taken.items() if part > 0)
-
-
-def _until(grant: Grant) -> float:
-    return grant.expires_at.timestamp() if grant.expires_at is not None else 0.0

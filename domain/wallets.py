@@ -131,7 +131,9 @@ def _then_dues(move: Move, now: datetime) -> Move:
 
 
 def _lapsed(move: Move, now: datetime) -> Move:
-    return reduce(_grant_lapsed, (grant for grant in move.wallet.grants if grant.has_expired(now)), move)
+    return reduce(
+        _grant_lapsed, [grant for grant in move.wallet.grants if grant.expires_at and grant.has_expired(now)], move
+    )
 
 
 def _grant_lapsed(move: Move, grant: Grant) -> Move:
@@ -179,8 +181,8 @@ def posted(move: Move, posting: Posting) -> Move:
         version=account.version + 1,
         revision=account.revision + 1,
     )
-    wallet = attrs.evolve(move.wallet, account=after, grants=_less(move.wallet.grants, posting.draws or ()))
-    return attrs.evolve(move, wallet=wallet, postings=(*move.postings, posting))
+    wallet = Wallet(account=after, grants=_less(move.wallet.grants, posting.draws or ()), holds=move.wallet.holds)
+    return Move(wallet=wallet, postings=(*move.postings, posting), holds=move.holds)
 
 
 def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime) -> Posting:
@@ -197,13 +199,15 @@ def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime
 
 
 def _usable(wallet: Wallet, now: datetime) -> Iterable[Grant]:
-    return (grant for grant in wallet.grants if not grant.has_expired(now))
+    return [grant for grant in wallet.grants if not (grant.expires_at and grant.has_expired(now))]
 
 
 def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:
     """At most so many credits from the grants in their order, as far as `of` says that each can give."""
     draws = []
     for grant in grants:
+        if wanted <= 0:
+            break
         taken = min(of(grant), wanted)
         if taken > 0:
             draws.append(Draw(grant_id=grant.id, credits=taken))
@@ -220,11 +224,23 @@ def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
 
 def _less(grants: tuple[Grant, ...], draws: Iterable[Draw]) -> tuple[Grant, ...]:
     taken = {draw.grant_id: draw.credits for draw in _summed(draws)}
-    after = (attrs.evolve(grant, remaining=grant.remaining - taken.get(grant.id, 0)) for grant in grants)
-    return tuple(grant for grant in after if grant.remaining > 0 or grant.held > 0)
+    return _live(
+        [
+            attrs.evolve(grant, remaining=grant.remaining - taken[grant.id]) if grant.id in taken else grant
+            for grant in grants
+        ]
+    )
 
 
 def _reserving(grants: tuple[Grant, ...], draws: Iterable[Draw], sign: int) -> tuple[Grant, ...]:
     reserved = {draw.grant_id: draw.credits * sign for draw in draws}
-    after = (attrs.evolve(grant, held=grant.held + reserved.get(grant.id, 0)) for grant in grants)
-    return tuple(grant for grant in after if grant.remaining > 0 or grant.held > 0)
+    return _live(
+        [
+            attrs.evolve(grant, held=grant.held + reserved[grant.id]) if grant.id in reserved else grant
+            for grant in grants
+        ]
+    )
+
+
+def _live(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    return tuple([grant for grant in grants if grant.remaining > 0 or grant.held > 0])
