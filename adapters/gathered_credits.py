@@ -12,7 +12,7 @@ from domain.intents import CaptureHold, Intent, VoidHold
 from domain.ports import Clock, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 
-INTENTS = Limits(calls=2, requests=128)
+INTENTS = Limits(calls=2, requests=256)
 
 
 class GatheredCredits:

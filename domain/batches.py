@@ -103,8 +103,9 @@ def decide_batch(
                 outcomes[place] = Done(answer=made.answer)
             continue
         # One message is enough for a batch, which is one transaction; without the first nothing of the rest is good.
-        outbox = (cache_refresh(wallet.account),) if is_as_read else ()
-        decided[place] = attrs.evolve(made, change=attrs.evolve(made.change, outbox=outbox))
+        if is_as_read:
+            made = attrs.evolve(made, change=attrs.evolve(made.change, outbox=(cache_refresh(wallet.account),)))
+        decided[place] = made
         wallets[user_id] = made.wallet
         keys |= {key_of(intent)} - {None}
     return Batch(decided=decided, outcomes=outcomes)

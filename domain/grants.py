@@ -55,14 +55,25 @@ class Grant:
         """Credits of it that no hold reserves."""
         return max(0, self.remaining - self.held)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether there is anything of it, to be spent or held."""
+        return self.remaining > 0 or self.held > 0
+
     def has_expired(self, now: datetime) -> bool:
         """Whether its time is over: it is good before its expiry, not at it."""
         return self.expires_at is not None and self.expires_at <= now
 
 
-def burn_order(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+class BurnOrder(tuple[Grant, ...]):
+    """Grants in the order in which they burn, as :func:`burn_order` makes it."""
+
+    __slots__ = ()
+
+
+def burn_order(grants: Iterable[Grant]) -> BurnOrder:
     """The grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
-    return tuple(sorted(grants, key=attrgetter("place")))
+    return grants if isinstance(grants, BurnOrder) else BurnOrder(sorted(grants, key=attrgetter("place")))
 
 
 def draws_of_clawback(grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId]) -> tuple[Draw, ...]:

@@ -11,7 +11,7 @@ from functools import reduce
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.grants import Draw, Grant, GrantId, burn_order
+from domain.grants import BurnOrder, Draw, Grant, GrantId, burn_order
 from domain.holds import Hold, HoldId, HoldStatus
 from domain.idempotency import IdempotencyKey, key_of_expiry
 from domain.ledger import EntryKind, Posting
@@ -22,7 +22,7 @@ class Wallet:
     """An account with its live grants, which remain or are held, and its open holds."""
 
     account: Account
-    grants: tuple[Grant, ...] = ()
+    grants: BurnOrder = attrs.field(factory=BurnOrder, converter=burn_order)
     holds: tuple[Hold, ...] = ()
 
 
@@ -72,7 +72,7 @@ def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient:
     available = move.wallet.account.available
     if debit.credits > available:
         return Insufficient(max(0, available))
-    draws = _drawn(burn_order(_usable(move.wallet, now)), debit.credits, of=lambda grant: grant.free)
+    draws = _drawn_at(now, move.wallet.grants, debit.credits)
     return posted(move, _debit(wallet.account.user_id, debit, draws, now))
 
 
@@ -82,7 +82,7 @@ def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient
     available = move.wallet.account.available
     if hold.credits > available:
         return Insufficient(max(0, available))
-    draws = _drawn(burn_order(_usable(move.wallet, now)), hold.credits, of=lambda grant: grant.free)
+    draws = _drawn_at(now, move.wallet.grants, hold.credits)
     held = attrs.evolve(hold, draws=draws)
     return _revised(move, held, _reserving(move.wallet.grants, draws, 1), held.credits)
 
@@ -111,7 +111,7 @@ def _open_hold(wallet: Wallet, hold_id: HoldId) -> Hold:
     return next(hold for hold in wallet.holds if hold.id == hold_id)
 
 
-def _captured(hold: Hold, grants: tuple[Grant, ...], wanted: int) -> tuple[Draw, ...]:
+def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
     reserved = {draw.grant_id: draw.credits for draw in hold.draws}
     draws: tuple[Draw, ...] = ()
     for of in (
@@ -121,7 +121,7 @@ def _captured(hold: Hold, grants: tuple[Grant, ...], wanted: int) -> tuple[Draw,
         lambda grant: grant.remaining,
     ):
         missing = wanted - sum(draw.credits for draw in draws)
-        draws = (*draws, *_drawn(burn_order(_less(grants, draws)), missing, of=of))
+        draws = (*draws, *_drawn(_less(grants, draws), missing, of=of))
     return _summed(draws)
 
 
@@ -158,7 +158,7 @@ def _released(move: Move, settled: Hold) -> Move:
     return _revised(move, settled, _reserving(move.wallet.grants, settled.draws, -1), -settled.credits)
 
 
-def _revised(move: Move, hold: Hold, grants: tuple[Grant, ...], held: int) -> Move:
+def _revised(move: Move, hold: Hold, grants: BurnOrder, held: int) -> Move:
     account = move.wallet.account
     others = tuple(other for other in move.wallet.holds if other.id != hold.id)
     return Move(
@@ -198,8 +198,9 @@ def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime
     )
 
 
-def _usable(wallet: Wallet, now: datetime) -> Iterable[Grant]:
-    return [grant for grant in wallet.grants if not (grant.expires_at and grant.has_expired(now))]
+def _drawn_at(now: datetime, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
+    """So many credits of what is free in grants that are still good."""
+    return _drawn(grants, wanted, of=lambda grant: 0 if grant.has_expired(now) else grant.free)
 
 
 def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:
@@ -222,25 +223,24 @@ def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
     return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in sums.items())
 
 
-def _less(grants: tuple[Grant, ...], draws: Iterable[Draw]) -> tuple[Grant, ...]:
+def _less(grants: BurnOrder, draws: Iterable[Draw]) -> BurnOrder:
     taken = {draw.grant_id: draw.credits for draw in _summed(draws)}
-    return _live(
-        [
-            attrs.evolve(grant, remaining=grant.remaining - taken[grant.id]) if grant.id in taken else grant
-            for grant in grants
-        ]
-    )
+    return _changed(grants, taken, lambda grant, credits_: attrs.evolve(grant, remaining=grant.remaining - credits_))
 
 
-def _reserving(grants: tuple[Grant, ...], draws: Iterable[Draw], sign: int) -> tuple[Grant, ...]:
+def _reserving(grants: BurnOrder, draws: Iterable[Draw], sign: int) -> BurnOrder:
     reserved = {draw.grant_id: draw.credits * sign for draw in draws}
-    return _live(
-        [
-            attrs.evolve(grant, held=grant.held + reserved[grant.id]) if grant.id in reserved else grant
-            for grant in grants
-        ]
-    )
+    return _changed(grants, reserved, lambda grant, credits_: attrs.evolve(grant, held=grant.held + credits_))
 
 
-def _live(grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    return tuple([grant for grant in grants if grant.remaining > 0 or grant.held > 0])
+def _changed(grants: BurnOrder, by: Mapping[GrantId, int], change: Callable[[Grant, int], Grant]) -> BurnOrder:
+    """The grants that live on, with those changed that are named; their places stay."""
+    after, missing, ends = [*grants], len(by), False
+    for index, grant in enumerate(grants):
+        if missing == 0:
+            break
+        if grant.id in by:
+            after[index] = change(grant, by[grant.id])
+            missing -= 1
+            ends = ends or not after[index].is_live
+    return BurnOrder(grant for grant in after if grant.is_live) if ends else BurnOrder(after)
