@@ -34,7 +34,10 @@ async def headers() -> Response[dict[str, int]]:
 @pytest.mark.parametrize("path", ["/value", "/nothing", "/text", "/headers", "/missing"])
 def test_an_answer_is_what_litestar_would_have_sent(path: str) -> None:
     handlers = [value, nothing, text, headers]
-    with create_test_client(handlers) as usual, create_test_client(handlers, response_class=Answer) as ours:
+    with (
+        create_test_client(handlers, logging_config=None) as usual,
+        create_test_client(handlers, logging_config=None, response_class=Answer) as ours,
+    ):
         expected, sent = usual.get(path), ours.get(path)
     assert (sent.status_code, sent.content, dict(sent.headers)) == (
         expected.status_code,
