@@ -67,10 +67,13 @@ async def sql_world(
     async def leave(user_id: UserId) -> None:
         await connection.execute("delete from auth.users where id = $1::uuid", user_id)
 
-    async with contextlib.aclosing(rpc):
-        ledger = kind(rpc)
-        yield World(ledger, ledger, ledger, sign_up, leave)
-    await connection.close()
+    try:
+        async with contextlib.aclosing(rpc):
+            ledger = kind(rpc)
+            yield World(ledger, ledger, ledger, sign_up, leave)
+    finally:
+        # One that is left open fails whichever test runs when it is collected.
+        await connection.close()
 
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[World]]

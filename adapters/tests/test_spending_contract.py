@@ -1,10 +1,12 @@
 """One contract for spending on every ledger: the same story ends in the same books, and the check is content."""
 
 import asyncio
+import gc
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -111,3 +113,16 @@ def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) ->
             assert [] == ours(await world.ledger.inconsistencies(), user)
 
     asyncio.run(run())
+
+
+def test_a_story_that_fails_fails_no_other_test(open_world: Any) -> None:
+    """What it opened is closed; a connection that is left open would fail whichever test runs when it is collected."""
+
+    async def run() -> None:
+        async with open_world() as world:
+            await world.sign_up(None)
+            raise LookupError("of this story alone")
+
+    with pytest.raises(LookupError):
+        asyncio.run(run())
+    gc.collect()
