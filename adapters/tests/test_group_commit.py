@@ -15,7 +15,7 @@ from adapters.postgres_rpc import PostgresRpc
 from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
 from domain.accounts import UserId
-from domain.commits import Change, Committed, Duplicate, EventDecision, EventStatus, Rejected
+from domain.commits import LOCKED, Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected
 from domain.events import InboxEvent
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, Posting
@@ -133,6 +133,50 @@ def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story]
         written = [row["idempotency_key"] for row in await connection.fetch(keys, locked)]
         assert [one.postings[0].idempotency_key for one in stuck] == written
         await group.aclose()
+
+    on_ledger(story)
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_a_locked_account_is_told_of_and_those_of_its_call_are_written(
+    on_ledger: Callable[[Story], None], others: int
+) -> None:
+    """Nobody lets go: the call does not wait for it for long, and writes what needs no such lock."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        locked, other = await sign_up(connection), await sign_up(connection)
+        users = [*[other] * others, locked, *[other] * others]
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(LOCK, locked)
+        results = await ledger.commit([change(user) for user in users])
+        expected = [Conflict(LOCKED) if user == locked else Committed for user in users]
+        assert expected == [type(one) if isinstance(one, Committed) else one for one in results]
+        await transaction.rollback()
+        assert {Committed} == {type(result) for result in await ledger.commit([change(user) for user in users])}
+
+    on_ledger(story)
+
+
+def test_an_event_that_somebody_writes_holds_up_no_other(on_ledger: Callable[[Story], None]) -> None:
+    """Whether the same event will be there, only the other transaction's end tells; the rest of the call is written."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        user = await sign_up(connection)
+        changes = [change(user) for _ in range(20)]
+        told = changes[7].event
+        assert told is not None
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(
+            "insert into public.webhook_events (id, type, livemode, status, body)"
+            " values ($1, 'x', false, 'ignored', '')",
+            told.event.id,
+        )
+        results = await ledger.commit(changes)
+        assert Conflict(LOCKED) == results[7]
+        assert {Committed} == {type(result) for result in [*results[:7], *results[8:]]}
+        await transaction.rollback()
 
     on_ledger(story)
 

@@ -114,3 +114,74 @@ def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str
         await owner.close()
 
     asyncio.run(story())
+
+
+def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
+    """A session that a user paid, as Stripe delivers it."""
+    created, name = int(datetime.now(UTC).timestamp()), uuid.uuid4().hex
+    session = {
+        "id": f"cs_test_{name}",
+        "object": "checkout.session",
+        "mode": "payment",
+        "status": "complete",
+        "payment_status": "paid",
+        "payment_intent": f"pi_{name}",
+        "amount_subtotal": 500,
+        "amount_total": 500,
+        "currency": "usd",
+        "metadata": {"userId": user_id, "plan": "starter"},
+    }
+    event = {
+        "id": f"evt_{name}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "livemode": False,
+        "created": created,
+        "data": {"object": session},
+    }
+    body = json.dumps(event).encode()
+    return body, {"Stripe-Signature": sign_webhook(body, SECRET, created), "Content-Type": "application/json"}
+
+
+def test_what_another_transaction_holds_is_told_to_come_back(database_url: str, redis_url: str) -> None:
+    """Somebody keeps an account's row locked: a sale and a spend are answered 503, and done once when told again."""
+
+    async def story() -> None:
+        settings = Settings.from_environment({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
+        storage = composition.Storage(
+            postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
+        )
+        app = create_app(composition.services(settings, storage), settings)
+        owner = await asyncpg.connect(database_url)
+        user_id = str(await owner.fetchval("insert into auth.users default values returning id"))
+        async with (
+            app.lifespan(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as http,
+        ):
+            headers = {"Authorization": "Bearer a-service-key-of-the-overload"}
+
+            async def spend(key: str) -> httpx.Response:
+                asked = {"user_id": user_id, "credits": 1}
+                return await http.post("/usage", json=asked, headers={**headers, "Idempotency-Key": key})
+
+            async def deliver(sale: tuple[bytes, dict[str, str]]) -> httpx.Response:
+                return await http.post("/webhooks/stripe", content=sale[0], headers=sale[1])
+
+            assert 200 == (await deliver(paid_session(user_id))).status_code
+            sale = paid_session(user_id)
+            async with owner.transaction():
+                await owner.execute("select from public.users where id = $1 for update", uuid.UUID(user_id))
+                refused = await asyncio.gather(deliver(sale), spend("a"))
+            assert [503, 503] == [answer.status_code for answer in refused]
+            assert ["urn:credence:ledger-busy", "urn:credence:account-busy"] == [
+                answer.json()["type"] for answer in refused
+            ]
+            assert all(answer.headers["Retry-After"] for answer in refused)
+            again = await asyncio.gather(deliver(sale), deliver(sale), spend("a"), spend("a"))
+            assert {200, 201} >= {answer.status_code for answer in again}
+            assert again[2].content == again[3].content
+            quota = await http.get("/quota", params={"user_id": user_id}, headers=headers)
+            assert 99 == quota.json()["available"]
+        await owner.close()
+
+    asyncio.run(story())
