@@ -10,9 +10,10 @@ from pathlib import Path
 
 import asyncpg
 
+from entrypoints.garbage import settle_memory
 from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
-from features.bench.changes import MINIMAL_SCHEMA
+from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.figures import Figure, plot, print_table
 from features.bench.servers import Servers, running
 
@@ -26,6 +27,7 @@ async def _prepare(url: str) -> None:
     try:
         await add_accounts(connection, 0, ACCOUNTS)
         await connection.execute(MINIMAL_SCHEMA)
+        await connection.execute(ROWS_SCHEMA)
         await connection.execute("vacuum analyze")
     finally:
         await connection.close()
@@ -51,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         ),
     }
     figures: list[Figure] = []
+    settle_memory()  # as the service does, whose part this process takes
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as servers:
         asyncio.run(_prepare(servers.postgres_url))
         for name, measure in parts.items():

@@ -97,6 +97,66 @@ MINIMAL_SCHEMA = """
 """The least that a ledger could do: insert an entry, update a balance."""
 
 
+ROWS_SCHEMA = """
+    create or replace function bench.write_rows(account uuid, name text, body text)
+    returns void
+    language plpgsql
+    set plan_cache_mode = force_generic_plan
+    as $$
+    declare
+        had record;
+        moment timestamptz := clock_timestamp();
+        entry_hash bytea;
+    begin
+        perform from public.users u where u.id = account for no key update;
+        select u.credits_balance as balance, u.credits_version as version, u.credits_revision as revision, l.hash
+        into had
+        from public.users u
+        left join lateral (
+            select t.hash from public.credit_transactions t where t.user_id = u.id order by t.version desc limit 1
+        ) l on true
+        where u.id = account;
+        entry_hash := sha256(coalesce(had.hash, '') || convert_to(jsonb_build_array(
+            account, had.version + 1, 50, had.balance, had.balance + 50, 'purchase', 'purchase:' || name, 'pi_' || name,
+            'cs_' || name, 'evt_' || name, 'starter plan', '{}'::jsonb,
+            extract(epoch from moment), extract(epoch from moment)
+        )::text, 'UTF8'));
+        insert into public.purchases (
+            id, user_id, plan_id, credits, amount, currency, payment_status, facts, revision
+        ) values ('pi_' || name, account, 'starter', 50, 500, 'usd', 'paid', '{"payment": "paid"}', 1);
+        insert into public.purchase_links (link, purchase_id)
+        values ('payment_intent:pi_' || name, 'pi_' || name), ('session:cs_' || name, 'pi_' || name);
+        insert into public.credit_transactions (
+            user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id,
+            stripe_session_id, stripe_event_id, description, event_at, created_at, previous_hash, hash
+        ) values (
+            account, had.version + 1, 50, had.balance, had.balance + 50, 'purchase', 'purchase:' || name, 'pi_' || name,
+            'cs_' || name, 'evt_' || name, 'starter plan', moment, moment, had.hash, entry_hash
+        );
+        update public.users
+        set credits_balance = had.balance + 50, credits_version = had.version + 1, credits_revision = had.revision + 1
+        where id = account;
+        insert into public.credit_grants (user_id, kind, purchase_id, credits, remaining)
+        values (account, 'purchase', 'pi_' || name, 50, 50);
+        insert into public.outbox (topic, key, payload)
+        values ('refresh_cache', 'refresh:' || name, jsonb_build_object('user_id', account));
+        insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, touched)
+        values (
+            'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body,
+            array[account]
+        );
+    end
+    $$;
+"""
+"""The rows of one purchase, by as many statements, and nothing else: no JSON is read, no key looked up, nothing checked."""
+
+
+def pgbench_rows(accounts: int) -> str:
+    """These rows, as a script of pgbench's."""
+    body = "x" * 1560
+    return f"{_variables(accounts)}select bench.write_rows('{ID_HEAD}:user', ':client_id:name', '{body}');\n"
+
+
 def pgbench_minimal(accounts: int) -> str:
     """The minimal function, as a script of pgbench's."""
     return f"{_variables(accounts)}select bench.credit('{ID_HEAD}:user', 50);\n"

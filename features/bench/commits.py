@@ -12,7 +12,7 @@ from adapters.supabase_rpc import SupabaseRpc
 from domain.commits import Committed
 from features.bench import pgbench
 from features.bench.callers import Call, alternating, keep_asking
-from features.bench.changes import next_purchase, pgbench_minimal, pgbench_purchase
+from features.bench.changes import next_purchase, pgbench_minimal, pgbench_purchase, pgbench_rows
 from features.bench.figures import Figure, Measured
 from features.bench.servers import Servers
 
@@ -49,8 +49,17 @@ async def by_group_commit(
 def measure(servers: Servers, *, accounts: int, seconds: float) -> list[Figure]:
     """The figures of commits; the limit is the same write function, one change a call, by pgbench."""
     minimal = pgbench.run(servers.postgres_url, pgbench_minimal(accounts), seconds=seconds)
+    rows = pgbench.run(servers.postgres_url, pgbench_rows(accounts), seconds=seconds)
     limit = pgbench.run(servers.postgres_url, pgbench_purchase(accounts), seconds=seconds)
     figures = [
+        Figure(
+            name="its rows alone, nothing checked, pgbench",
+            figure=rows.rate,
+            unit="commits/s",
+            limit=minimal.rate,
+            limit_name="insert entry + update balance, pgbench, 16 connections",
+            latency=rows.latency,
+        ),
         Figure(
             name="ledger_commit of one change, pgbench",
             figure=limit.rate,
@@ -59,7 +68,7 @@ def measure(servers: Servers, *, accounts: int, seconds: float) -> list[Figure]:
             limit_name="insert entry + update balance, pgbench, 16 connections",
             goal=0.4,
             latency=limit.latency,
-        )
+        ),
     ]
     for name, make in transports(servers).items():
         for callers, goal in GOALS[name].items():
