@@ -148,7 +148,7 @@ ROWS_SCHEMA = """
     end
     $$;
 """
-"""The rows of one purchase, by as many statements, and nothing else: no JSON is read, no key looked up, nothing checked."""
+"""The rows of one purchase, by as many statements: no JSON is read, no key looked up, nothing checked."""
 
 
 def pgbench_rows(accounts: int) -> str:
