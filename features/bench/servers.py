@@ -21,6 +21,9 @@ JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"
 SHARED_BUFFERS = "2GB"
 """What a managed database of 8 GB has: a quarter, as Postgres' manual advises for servers of their own."""
 
+LOG_MEGABYTES = 1024
+"""Postgres' own `max_wal_size`."""
+
 FAR_FUTURE = 4_102_444_800
 
 
@@ -39,13 +42,15 @@ class Servers:
 def running(folder: Path) -> Iterator[Servers]:
     """All of them on fresh data in a folder, until the end of the block.
 
-    Postgres keeps its durable defaults, but has more buffers than the 128 MB that it takes by itself.
+    Postgres keeps its durable defaults, but has more buffers than the 128 MB that it takes by itself, and the files of
+    its log are there already, as on a server that has run for some hours.
     """
     with contextlib.ExitStack() as stack:
         postgres, redis = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
-        asyncio.run(_give_buffers(postgres.start()))
+        asyncio.run(_configure(postgres.start()))
         postgres.stop()
         postgres_url = postgres.start()
+        asyncio.run(_fill_log(postgres_url))
         stack.callback(postgres.stop)
         redis_url = redis.start()
         stack.callback(redis.stop)
@@ -72,10 +77,24 @@ def apart(module: str, *arguments: str) -> Iterator[str]:
             process.terminate()
 
 
-async def _give_buffers(url: str) -> None:
+async def _configure(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(f"alter system set shared_buffers = '{SHARED_BUFFERS}'")
+        await connection.execute(f"alter system set min_wal_size = '{LOG_MEGABYTES}MB'")
+    finally:
+        await connection.close()
+
+
+async def _fill_log(url: str) -> None:
+    """Write the log as far as it grows between checkpoints: from then on its files are used again."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "select pg_logical_emit_message(false, 'fill', repeat('x', 1048576))"
+            f" from generate_series(1, {LOG_MEGABYTES})"
+        )
+        await connection.execute("checkpoint")
     finally:
         await connection.close()
 
