@@ -106,7 +106,8 @@ class Gatherer(Generic[Request, Answer]):
         :raises Closed: if no more is sent.
         :raises Interrupted: if it was in flight when the gatherer had to stop.
         """
-        (asked,) = self._accept((request,))
+        asked = self._asked(request)
+        self._accept((asked,), asked.weight)
         try:
             return await asked.answer
         finally:
@@ -121,7 +122,8 @@ class Gatherer(Generic[Request, Answer]):
         :raises Closed: if no more is sent.
         :raises Interrupted: if one was in flight when the gatherer had to stop.
         """
-        asked = self._accept(requests)
+        asked = [self._asked(request) for request in requests]
+        self._accept(asked, sum(one.weight for one in asked))
         try:
             await asyncio.gather(*(one.answer for one in asked), return_exceptions=True)
             return tuple([one.answer.result() for one in asked])
@@ -148,14 +150,14 @@ class Gatherer(Generic[Request, Answer]):
         if given_up:
             await asyncio.wait(given_up)
 
-    def _accept(self, requests: Sequence[Request]) -> list[_Asked[Request, Answer]]:
+    def _asked(self, request: Request) -> _Asked[Request, Answer]:
+        answer = asyncio.get_running_loop().create_future()
+        return _Asked(request, self._keys(request), self._weight(request), answer)
+
+    def _accept(self, accepted: Sequence[_Asked[Request, Answer]], weight: int) -> None:
         if self._is_closed:
             raise Closed
-        loop = asyncio.get_running_loop()
-        accepted = [
-            _Asked(request, self._keys(request), self._weight(request), loop.create_future()) for request in requests
-        ]
-        weight = self._waiting_weight + sum(asked.weight for asked in accepted)
+        weight += self._waiting_weight
         count = len(self._waiting) + len(accepted)
         if self._waiting and (count > self._limits.waiting or weight > self._limits.waiting_weight):
             raise QueueFull
@@ -172,7 +174,6 @@ class Gatherer(Generic[Request, Answer]):
             self._waiting[id(asked)] = asked
         if is_free:
             self._start_runner()
-        return accepted
 
     def _withdraw(self, asked: _Asked[Request, Answer]) -> None:
         if self._waiting.pop(id(asked), None) is not None:

@@ -3,6 +3,7 @@
 Commands of many callers share round trips: those that arrive while one is on its way go together in the next.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from domain.ports import CacheUnavailable
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
-"""For connecting, for each answer, and for a free connection of the pool."""
+"""For all the answers to one round of commands, a free connection and connecting included."""
 
 CACHE_ERRORS = (RedisError, OSError)
 """What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
@@ -42,7 +43,8 @@ class SharedRedis(Redis):
         options.pop("keys", None)  # for caches on the client's side, which we have none of
         if options:
             # A command with wishes of its own goes alone.
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         try:
             answer = await self._commands.ask(args)
         except (QueueFull, Closed, Interrupted) as error:
@@ -67,13 +69,15 @@ class SharedRedis(Redis):
         await super().aclose(close_connection_pool)
 
     async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        if len(commands) == 1:
-            return [await super().execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-        # No transaction: each command stands for itself, and in a cluster their keys are on different nodes.
-        async with self.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute(raise_on_error=False)
+        # One limit for the round: the client's own is set and taken back for each answer, and makes a task to send.
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            if len(commands) == 1:
+                return [await super().execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+            # No transaction: each command stands for itself, and in a cluster their keys are on different nodes.
+            async with self.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return await pipeline.execute(raise_on_error=False)
 
 
 def connect(url: str) -> SharedRedis:
@@ -86,7 +90,7 @@ def connect(url: str) -> SharedRedis:
         max_connections=MAX_CONNECTIONS,
         timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
+        socket_timeout=None,
         health_check_interval=30,
         # For a connection that was dropped while idle. A Redis that was silent once is not asked again: each
         # repetition would make the caller wait for as long as the first did.

@@ -75,7 +75,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         response_class=Answer,
         lifespan=[lifespan],
         plugins=[problems_plugin()],
-        middleware=[metrics.http_metrics().middleware],
+        middleware=[metrics.RouteMetrics],
         exception_handlers={Exception: unexpected},
         openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema"),
         request_max_body_size=MAX_BODY_BYTES,
