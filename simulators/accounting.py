@@ -21,8 +21,8 @@ from simulators.checkers import (
 )
 from simulators.life import Plan
 from simulators.schedules import Schedule
-from simulators.tellings import Sold, Telling, invoices_due, telling_of, worth
-from simulators.uses import Answered, Use, judge_answer, judge_taking, judge_uses, taken
+from simulators.tellings import Sold, Telling, ends_of, invoices_due, telling_of, worth
+from simulators.uses import Answered, Use, judge_answer, judge_expiries, judge_taking, judge_uses, taken
 
 
 class Accounting:
@@ -37,6 +37,7 @@ class Accounting:
         self._invoices = invoices_due(self.tellings.values())
         acts = [act_of_json(dict(act)) for act in schedule.acts]
         self._by_acts = Expectation.of(acts) if acts else None
+        self._ends = ends_of(event.body for event in schedule.events)
         self._told: dict[str, list[Telling]] = {}
         self._worth: dict[str, int] = {}
         self.uses = tuple(Use(**use) for use in schedule.uses)
@@ -46,15 +47,15 @@ class Accounting:
         self._judged: dict[str, AccountSeen] = {}
         self._copies: dict[str, int] = {}
 
-    def judge_meanwhile(self, seen: Seen) -> tuple[Complaint, ...]:
+    def judge_meanwhile(self, seen: Seen, now: int) -> tuple[Complaint, ...]:
         """What is wrong while things are in flight: each balance is what the events that were recorded are worth, less
-        what was used, and nothing was used that was not there.
+        what was used or has expired, and nothing was used that was not there.
 
         An event is recorded together with what it changes, or not at all; so there is no moment at which a balance
         may be anything else.
         """
         self._learn(seen.ended)
-        found = [*judge_uses(seen, self.uses)]
+        found = [*judge_uses(seen, self.uses), *judge_expiries(seen, self._ends, now)]
         if self._last is not None:
             found += (*judge_move(self._last, seen), *judge_taking(self._last, seen))
         self._last = _without_copies(seen)

@@ -14,7 +14,7 @@ from simulators.schedules import Event
 from simulators.signatures import sign_webhook
 from simulators.stories import STORIES, live
 from simulators.system import Ask, Deliver, Job, ReadQuota, Work
-from simulators.uses import Use
+from simulators.uses import DAY, Use
 
 STARTS_AT = 1_790_000_000
 SECRET = "whsec_explored"  # noqa: S105 - it signs what no real endpoint would take
@@ -39,6 +39,8 @@ class Case:
     """Whether the customer signs up at some moment of the schedule, instead of before it."""
     uses: tuple[Use, ...] = ()
     """What services ask of the customer's credits meanwhile."""
+    expires: bool = False
+    """Whether a worker lets expire what is over."""
     is_large: bool = False
     """Whether it takes minutes."""
 
@@ -48,7 +50,7 @@ class Setting:
     """A case with one thing more: all that is to happen, in whatever order.
 
     The jobs are those of the case: its deliveries in the order of its events, then a reader, a worker, what services
-    ask, and the sign-up.
+    ask, who lets expire what is over, and the sign-up.
     """
 
     name: str
@@ -72,7 +74,7 @@ class Setting:
         """What may be done, but for the sign-up."""
         bodies = [event.body.encode() for event in self.events]
         deliveries = [Deliver(body, sign_webhook(body, SECRET, self.now)) for body in bodies]
-        return (*deliveries, ReadQuota(self.customer.user_id), Work("outbox"), *map(Ask, self.uses))
+        return (*deliveries, ReadQuota(self.customer.user_id), Work("outbox"), *map(Ask, self.uses), Work("expire"))
 
     @property
     def reader(self) -> int:
@@ -87,7 +89,8 @@ class Setting:
     def told(self, job: int) -> str:
         """A job, in a word."""
         uses = [f"{use.act} {use.key}" for use in self.uses]
-        return (*(event.type for event in self.events), "the reader", "the worker", *uses, "the sign-up")[job]
+        workers = "the reader", "the worker", *uses, "the expiry", "the sign-up"
+        return (*(event.type for event in self.events), *workers)[job]
 
 
 _SALE = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded"})
@@ -100,8 +103,8 @@ _ADA = customers(1)[0].user_id
 _HOLD = "5b0c7b8e-4c55-4d0f-9a3e-3c1f0e6c9d11"
 
 
-def _use(act: str, key: str, credits: int, *, hold: str | None = None) -> Use:  # noqa: A002 - the field's word
-    return Use(act=act, customer=_ADA, key=key, credits=credits, hold=hold)
+def _use(act: str, key: str, credits: int, *, hold: str | None = None, lasts: int = DAY) -> Use:  # noqa: A002 - the field's word
+    return Use(act=act, customer=_ADA, key=key, credits=credits, hold=hold, lasts=lasts)
 
 
 def _cases(*cases: Case) -> Mapping[str, Case]:
@@ -146,6 +149,25 @@ CASES = _cases(
         story="purchase",
         name="hold and spend",
         uses=(_use("hold", "h", 40, hold=_HOLD), _use("spend", "a", 30), _use("void", _HOLD, 0, hold=_HOLD)),
+    ),
+    Case(
+        story="purchase",
+        name="hold forgotten",
+        uses=(_use("hold", "h", 40, hold=_HOLD, lasts=0), _use("spend", "a", 30)),
+        expires=True,
+    ),
+    Case(
+        story="purchase",
+        name="hold captured too late",
+        uses=(_use("hold", "h", 40, hold=_HOLD, lasts=0), _use("capture", _HOLD, 25, hold=_HOLD)),
+        expires=True,
+    ),
+    Case(
+        story="renewal",
+        name="period over",
+        kinds=frozenset({"invoice.paid"}),
+        uses=(_use("spend", "a", 30),),
+        expires=True,
     ),
     Case(
         story="refund in parts",
@@ -193,11 +215,11 @@ def settings(name: str, plans: Sequence[Plan] = PLANS) -> Iterator[Setting]:
         customer=customer,
         events=events,
         acts=lived.acts,
-        times=(*(1 for _ in events), 0, 0, *(1 for _ in case.uses), int(case.joins_later)),
+        times=(*(1 for _ in events), 0, 0, *(1 for _ in case.uses), int(case.expires), int(case.joins_later)),
         joins_later=case.joins_later,
         uses=case.uses,
     )
-    for job in range(plain.join):
+    for job in range(plain.join if case.expires else plain.join - 1):
         more = f"{plain.told(job)} once more" if plain.times[job] else plain.told(job)
         times = (*plain.times[:job], plain.times[job] + 1, *plain.times[job + 1 :])
         yield attrs.evolve(plain, more=more, times=times)

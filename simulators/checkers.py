@@ -33,6 +33,7 @@ class Checker(enum.StrEnum):
     MESSAGE_LOST = "a message of the outbox was not delivered"
     USED = "credits were used otherwise than asked, or twice"
     HELD = "credits are held otherwise than asked"
+    EXPIRED = "credits expired that were not over"
     OVERDRAWN = "more was taken than was available"
     ANSWER = "an answer is not the first one under its key"
     INVOICE = "an invoice was not sent"

@@ -87,6 +87,6 @@ def _begun(failure: Failure, job: int, name: str, process: str) -> Step:
     if job == setting.reader:
         return schedules.Read(task=name, on=process, user=setting.customer.user_id)
     asked = job - setting.reader - 2
-    if asked >= 0:
+    if 0 <= asked < len(setting.uses):
         return schedules.Ask(task=name, on=process, use=asked)
-    return schedules.Work(task=name, on=process, job="outbox")
+    return schedules.Work(task=name, on=process, job="outbox" if asked < 0 else "expire")

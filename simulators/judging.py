@@ -21,9 +21,9 @@ from simulators.checkers import (
 )
 from simulators.settling import do, settle
 from simulators.system import ReadQuota
-from simulators.tellings import invoices_due, telling_of
+from simulators.tellings import ends_of, invoices_due, telling_of
 from simulators.transitions import Transitions
-from simulators.uses import before_use, judge_taking, judge_uses, taken
+from simulators.uses import before_use, judge_expiries, judge_taking, judge_uses, taken
 
 
 class Wrong(Exception):
@@ -54,6 +54,7 @@ class Judge:
         self._expected = Expectation.of(case.acts)
         self._tellings = {event.id: telling_of(event.body, credits_by_plan) for event in case.events}
         self._invoices = invoices_due(self._tellings.values())
+        self._ends = ends_of(event.body for event in case.events)
         self._moved: set[tuple[int, int]] = set()
         self._looked: dict[int, Seen] = {}
         self._settled: set[int] = set()
@@ -67,6 +68,7 @@ class Judge:
             world = self._known.worlds[number]
             seen = world.seen()
             insist(judge_uses(seen, self._case.uses))
+            insist(judge_expiries(seen, self._ends, self._case.now))
             told = [telling for event, telling in self._tellings.items() if event in seen.ended]
             possible = possible_balances(told, [], [self._case.customer.user_id])
             insist(judge_meanwhile(before_use(seen), self._expected, possible))

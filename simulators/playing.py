@@ -361,7 +361,7 @@ class Player:
                 text = f"{self.names[account.customer]} {before} → {account.balance}"
                 self._tell(Kind.BALANCE, traces.LEDGER, text)
         news = seen.ended - self.accounting.ended
-        self._complain(*self.accounting.judge_meanwhile(seen))
+        self._complain(*self.accounting.judge_meanwhile(seen, self.world.now()))
         self.watcher.recorded(news, self)
 
     def _complain(self, *complaints: Complaint) -> None:

@@ -116,6 +116,16 @@ def invoices_due(tellings: Iterable[Telling]) -> frozenset[str]:
     )
 
 
+def ends_of(bodies: Iterable[str]) -> dict[str, int]:
+    """When each period of a subscription that is told of ends, in seconds since 1970, by its invoice."""
+    ends: dict[str, int] = {}
+    for body in bodies:
+        subject: Object = json.loads(body)["data"]["object"]
+        if subject["object"] == "invoice" and subject["billing_reason"].startswith("subscription"):
+            ends[subject["id"]] = max(line["period"]["end"] for line in subject["lines"]["data"])
+    return ends
+
+
 def _payments(tellings: Iterable[Telling]) -> list[list[Claim]]:
     """The claims about each payment."""
     return [claims for _, claims in _grouped(tellings)]

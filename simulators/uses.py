@@ -1,12 +1,16 @@
-"""What services ask of credits: spends, and holds that are captured or voided; and what that may come to."""
+"""What becomes of credits: what services ask of them, spends, and holds that are captured, voided or forgotten, and
+what expires; and what that may come to.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from simulators.checkers import AccountSeen, Checker, Complaint, Seen
 
 TAKING = ("spend", "capture")
+EXPIRING = "expiry"
+DAY = 24 * 3600
 
 
 @attrs.frozen(kw_only=True)
@@ -21,6 +25,8 @@ class Use:
     key: str
     credits: int
     hold: str | None = None
+    lasts: int = DAY
+    """How many seconds a hold lasts; one of none is over at once, and frees itself."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,12 +38,12 @@ class Answered:
 
 
 def taken(account: AccountSeen) -> int:
-    """The credits that entries say were used."""
-    return -sum(entry.amount for entry in account.entries if entry.kind in TAKING)
+    """The credits that entries say were used, or expired."""
+    return -sum(entry.amount for entry in account.entries if entry.kind in (*TAKING, EXPIRING))
 
 
 def before_use(seen: Seen) -> Seen:
-    """The balances as they would be had nobody used any credits."""
+    """The balances as they would be had nobody used any credits, and none expired."""
     accounts = [attrs.evolve(account, balance=account.balance + taken(account)) for account in seen.accounts]
     return attrs.evolve(seen, accounts=tuple(accounts))
 
@@ -54,6 +60,13 @@ def judge_uses(seen: Seen, uses: Sequence[Use]) -> tuple[Complaint, ...]:
             if [-entry.amount] != [use.credits for use in asked]:
                 found.append(Complaint(Checker.USED, f"{entry.kind} of {-entry.amount} under {entry.key}"))
         found += _twice(account)
+        over = {use.hold for use in own if use.act == "hold" and use.lasts == 0}
+        late = [use.key for use in own if use.act == "capture" and use.hold in over]
+        found += [
+            Complaint(Checker.USED, f"{entry.key}: the hold was over")
+            for entry in account.entries
+            if entry.kind == "capture" and any((entry.key or "").endswith(key) for key in late)
+        ]
         captured = [entry.key or "" for entry in account.entries if entry.kind == "capture"]
         may_be_held = {0}
         for use in own:
@@ -61,6 +74,24 @@ def judge_uses(seen: Seen, uses: Sequence[Use]) -> tuple[Complaint, ...]:
                 may_be_held |= {held + use.credits for held in may_be_held}
         if account.held not in may_be_held:
             found.append(Complaint(Checker.HELD, f"{account.customer}: {account.held} are held"))
+    return tuple(found)
+
+
+def judge_expiries(seen: Seen, ends: Mapping[str, int], now: int) -> tuple[Complaint, ...]:
+    """What is wrong with what expired: only what was given for a time that is over, and no more of it than was given.
+
+    `ends` has when each period of a subscription ends, by its invoice, in seconds since 1970; nothing else ends.
+    """
+    found: list[Complaint] = []
+    for account in seen.accounts:
+        for payment in sorted({entry.payment or "" for entry in account.entries if entry.kind == EXPIRING}):
+            own = [entry for entry in account.entries if entry.payment == payment]
+            expired = -sum(entry.amount for entry in own if entry.kind == EXPIRING)
+            given = sum(entry.amount for entry in own if entry.amount > 0)
+            if expired > given:
+                found.append(Complaint(Checker.EXPIRED, f"{expired} of {payment or 'nothing'}, which gave {given}"))
+            if not ends.get(payment, now + 1) <= now:
+                found.append(Complaint(Checker.EXPIRED, f"{payment or 'nothing'} is not over"))
     return tuple(found)
 
 

@@ -23,8 +23,6 @@ from simulators.stepping import SteppedPort
 from simulators.system import Ask, Deliver, Job, ReadQuota, Result, Work
 from simulators.uses import Answered, Use
 
-HELD_FOR = timedelta(days=1)
-
 
 @attrs.define
 class WorldClock:
@@ -137,7 +135,8 @@ def _intent(use: Use) -> Intent:
         case "spend":
             return Spend(user_id=user_id, credits=use.credits, key=use.key)
         case "hold":
-            return PlaceHold(hold_id=hold_id, user_id=user_id, credits=use.credits, key=use.key, lasts=HELD_FOR)
+            lasts = timedelta(seconds=use.lasts)
+            return PlaceHold(hold_id=hold_id, user_id=user_id, credits=use.credits, key=use.key, lasts=lasts)
         case "capture":
             return CaptureHold(hold_id=hold_id, credits=use.credits)
         case _:

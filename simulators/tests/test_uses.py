@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from simulators.checkers import AccountSeen, Checker, EntrySeen, Seen
-from simulators.uses import Answered, Use, judge_answer, judge_taking, judge_uses, taken
+from simulators.uses import Answered, Use, judge_answer, judge_expiries, judge_taking, judge_uses, taken
 
 ADA = "ada"
 SPEND = Use(act="spend", customer=ADA, key="a", credits=30)
@@ -40,6 +40,41 @@ def test_what_was_asked_was_taken() -> None:
 def test_what_was_not_asked(account: AccountSeen, checker: Checker) -> None:
     """Another amount, twice, under no key of anybody's, or held."""
     assert checker in {complaint.checker for complaint in judge_uses(seen(account), (SPEND, HOLD))}
+
+
+PERIOD = EntrySeen(version=1, amount=50, kind="grant", balance_after=50, payment="in_1")
+EXPIRED = EntrySeen(version=2, amount=-50, kind="expiry", balance_after=0, payment="in_1")
+
+
+def test_what_is_over_may_expire() -> None:
+    """Then it counts as gone, as what was used does."""
+    account = AccountSeen(customer=ADA, balance=0, version=2, entries=(PERIOD, EXPIRED))
+    assert () == judge_expiries(seen(account), {"in_1": 100}, 100)
+    assert 50 == taken(account)
+
+
+@pytest.mark.parametrize(
+    ("expired", "ends"),
+    [
+        (EXPIRED, {"in_1": 101}),
+        (EXPIRED, {}),
+        (attrs.evolve(EXPIRED, payment=None), {"in_1": 100}),
+        (attrs.evolve(EXPIRED, amount=-51), {"in_1": 100}),
+    ],
+)
+def test_nothing_else_expires(expired: EntrySeen, ends: dict[str, int]) -> None:
+    """What is not over, never ends, or was never given."""
+    account = AccountSeen(customer=ADA, balance=0, version=2, entries=(PERIOD, expired))
+    assert {Checker.EXPIRED} == {complaint.checker for complaint in judge_expiries(seen(account), ends, 100)}
+
+
+def test_a_capture_after_the_end() -> None:
+    """A hold of no time is over at once."""
+    late = Use(act="capture", customer=ADA, key="h1", credits=20, hold="h1")
+    captured = EntrySeen(version=2, amount=-20, kind="capture", balance_after=30, key="hold:h1")
+    account = AccountSeen(customer=ADA, balance=30, version=2, entries=(BOUGHT, captured))
+    assert () == judge_uses(seen(account), (HOLD, late))
+    assert {Checker.USED} == {one.checker for one in judge_uses(seen(account), (attrs.evolve(HOLD, lasts=0), late))}
 
 
 def test_more_than_is_available() -> None:

@@ -1,9 +1,13 @@
 """Bugs in what is used of credits."""
 
+from datetime import timedelta
+
 import attrs
 
-from domain import spending
+from domain import batches, spending
 from domain.accounts import Account
+from domain.grants import Grant
+from domain.intents import CaptureHold
 from features.explorer.bugs.bug import Bug
 from features.explorer.planting import Patch
 from simulators.checkers import Checker
@@ -39,6 +43,30 @@ BUGS = (
                 ),
             ),
         ),
+    ),
+    Bug(
+        name="the end of a hold is not looked at",
+        told="A hold that nobody freed yet can be captured after its end.",
+        case="hold captured too late",
+        checker=Checker.USED,
+        patches=(
+            Patch(
+                batches,
+                "decide_intent",
+                lambda decide: (
+                    lambda intent, wallet, now, **told: decide(
+                        intent, wallet, now - timedelta(days=isinstance(intent, CaptureHold)), **told
+                    )
+                ),
+            ),
+        ),
+    ),
+    Bug(
+        name="what will end has ended",
+        told="Credits of a period that is not over expire.",
+        case="period over",
+        checker=Checker.EXPIRED,
+        patches=(Patch(Grant, "has_expired", lambda _: lambda grant, _now: grant.expires_at is not None),),
     ),
 )
 """Each of one line."""
