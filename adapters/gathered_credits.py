@@ -14,6 +14,13 @@ from domain.usecases.use_credits import CreditDesk
 
 INTENTS = Limits(calls=2, requests=256)
 
+PATIENCE = 3
+"""Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
+for what another's account waits for.
+"""
+TRIES = 7
+"""Batches that an intent is in, at most."""
+
 
 class GatheredCredits:
     """Does what callers ask of credits, by a desk."""
@@ -34,6 +41,10 @@ class GatheredCredits:
         :raises LedgerBusy: if too much waits, and the intent is not done.
         """
         with ledger_errors():
+            for _ in range(TRIES - 1):
+                outcome = await self._gatherer.ask(intent)
+                if not (isinstance(outcome, Unsettled) and outcome.is_contended):
+                    return outcome
             return await self._gatherer.ask(intent)
 
     async def settle_due(self) -> int:
@@ -49,7 +60,7 @@ class GatheredCredits:
 
     async def _settle(self, intents: Sequence[Intent]) -> tuple[Outcome, ...]:
         try:
-            return await self._desk.settle(intents, self._clock.now())
+            return await self._desk.settle(intents, self._clock.now(), patience=PATIENCE)
         except LedgerRefused as refused:
             if refused.is_final and len(intents) == 1:
                 return (Unsettled(f"the ledger refuses it: {refused.cause}"),)

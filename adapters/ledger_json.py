@@ -16,7 +16,6 @@ from adapters.wallet_json import (
 )
 from domain.accounts import Account, UserId
 from domain.commits import (
-    LOCKED,
     Change,
     CommitResult,
     Committed,
@@ -38,10 +37,8 @@ from domain.ledger import EntryFilter, EntryKind, Lapse, LedgerEntry, Posted, Po
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 
-_PASSING = frozenset({"40001", "40P01"})
-"""Serialization failure, deadlock: it was another's turn, and the next try is as good as any."""
-
-_LOCK_NOT_AVAILABLE = "55P03"
+_PASSING = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available: it was another's turn, and the next try is as good as any."""
 
 
 def change_to_json(change: Change) -> dict[str, object]:
@@ -73,8 +70,6 @@ def result_from_json(result: Json) -> CommitResult:
             return Duplicate(accounts=_accounts(result), request=request_from_json(kept) if kept else None)
         case "conflict":
             return Conflict(str(result["reason"]))
-        case _ if result["sqlstate"] == _LOCK_NOT_AVAILABLE:
-            return Conflict(LOCKED)
         case _ if result["sqlstate"] in _PASSING:
             return Conflict(f"sqlstate {result['sqlstate']}")
         case _:

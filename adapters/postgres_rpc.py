@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from adapters.sql_errors import told
-from domain.ports import LedgerUnavailable
+from domain.ports import LedgerRefused, LedgerUnavailable
 
 CONNECT_SECONDS = 5
 COMMAND_SECONDS = 10
@@ -44,11 +44,13 @@ class PostgresRpc:
             await self._pool.close()
 
     async def _fetch(self, query: str, arguments: Mapping[str, object]) -> Any:
-        values = [_value(argument) for argument in arguments.values()]
         try:
+            values = [_value(argument) for argument in arguments.values()]
             pool = await self._open()
             async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 answer = await connection.fetchval(query, *values)
+        except UnicodeEncodeError as error:
+            raise LedgerRefused("half of a character is no text", is_final=True) from error
         except asyncpg.PostgresError as error:
             raise told(f"Postgres: {type(error).__name__} ({error.sqlstate})", error.sqlstate) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:

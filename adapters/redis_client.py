@@ -20,7 +20,10 @@ from domain.ports import CacheUnavailable
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
-"""For all the answers to one round of commands, a free connection and connecting included."""
+"""For all the answers to one round of commands; for a free connection; and for a server to take the connection."""
+
+CONNECTING_SECONDS = 5.0
+"""For a connection to be made: to a distant Redis that takes several round trips, TLS and AUTH included."""
 
 CACHE_ERRORS = (RedisError, OSError)
 """What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
@@ -33,6 +36,11 @@ class SharedRedis(Redis):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._connecting: asyncio.Task[None] | None = None
+        self._connected = 0
+        """How many connections were made since a round failed."""
+        self._rounds = 0
+        """How many are in flight, each on a connection of its own."""
         self._commands: Gatherer[tuple[Any, ...], Any] = Gatherer(self._send, limits=COMMANDS)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -43,6 +51,7 @@ class SharedRedis(Redis):
         options.pop("keys", None)  # for caches on the client's side, which we have none of
         if options:
             # A command with wishes of its own goes alone.
+            await self._be_connected()
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         try:
@@ -66,18 +75,55 @@ class SharedRedis(Redis):
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Finish what was asked, and close the connections."""
         await self._commands.aclose()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait((self._connecting,))
         await super().aclose(close_connection_pool)
 
-    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        # One limit for the round: the client's own is set and taken back for each answer, and makes a task to send.
+    async def _be_connected(self) -> None:
+        """Have a free connection, which the commands that follow find.
+
+        Who asks waits no longer than for an answer; a connection that takes longer is there for those who ask later.
+        """
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add_done_callback(_forget_error)
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            if len(commands) == 1:
-                return [await super().execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-            # No transaction: each command stands for itself, and in a cluster their keys are on different nodes.
-            async with self.pipeline(transaction=False) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return await pipeline.execute(raise_on_error=False)
+            await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(CONNECTING_SECONDS):
+            connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+            await self.connection_pool.release(connection)
+        self._connected += 1
+
+    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        if self._rounds >= self._connected:
+            await self._be_connected()
+        self._rounds += 1
+        try:
+            # One limit for the round: the client's own is set and taken back for each answer, and makes a task to send.
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await self._answers(commands)
+        except BaseException:
+            self._connected = 0
+            raise
+        finally:
+            self._rounds -= 1
+
+    async def _answers(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        if len(commands) == 1:
+            return [await super().execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+        # No transaction: each command stands for itself, and in a cluster their keys are on different nodes.
+        async with self.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
+
+
+def _forget_error(connecting: asyncio.Task[None]) -> None:
+    if not connecting.cancelled():
+        connecting.exception()  # whoever still waits is told; that nobody does is no news
 
 
 def connect(url: str) -> SharedRedis:

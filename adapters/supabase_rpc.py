@@ -9,7 +9,7 @@ import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from adapters.sql_errors import told
-from domain.ports import LedgerUnavailable
+from domain.ports import LedgerRefused, LedgerUnavailable
 
 ANSWER_SECONDS = 10
 MAX_CONNECTIONS = 20
@@ -30,6 +30,8 @@ class SupabaseRpc:
         try:
             client = await self._open()
             answer = await client.rpc(function, dict(arguments)).execute()
+        except UnicodeEncodeError as error:
+            raise LedgerRefused("half of a character is no text", is_final=True) from error
         except postgrest.APIError as error:
             raise told(f"Supabase: {error.code}", error.code) from error
         except httpx.HTTPError as error:

@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
-from domain.commits import LOCKED, CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
+from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
 from domain.holds import Hold, HoldStatus
 from domain.intents import (
     Answer,
@@ -56,6 +56,8 @@ class Unsettled:
     """The intent could not be committed; asking again under its key is harmless."""
 
     cause: str
+    is_contended: bool = False
+    """Whether others came first each time, so that it may still be done."""
 
 
 Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
@@ -120,8 +122,6 @@ def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcom
             return _repeated(intent, kept)
         case Rejected(reason):
             return Unsettled(f"the ledger refuses it: {reason}")
-        case Conflict(reason) if reason == LOCKED:
-            return Unsettled("another transaction holds the account")
         case Conflict("idempotency_key"):
             return Unsettled("an entry of the same key is another's")
         case _:

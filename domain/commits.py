@@ -190,13 +190,9 @@ class Duplicate:
     """The request that stands under the key, whatever it asked."""
 
 
-LOCKED = "locked"
-"""The reason of a conflict with a transaction that takes long; to decide again at once would be as vain."""
-
-
 @attrs.frozen
 class Conflict:
-    """Nothing is written: the ledger has moved on since it was read. Read and decide again, unless :data:`LOCKED`."""
+    """Nothing is written: the ledger has moved on since it was read. Read again, decide again."""
 
     reason: str
 

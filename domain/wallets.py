@@ -131,9 +131,7 @@ def _then_dues(move: Move, now: datetime) -> Move:
 
 
 def _lapsed(move: Move, now: datetime) -> Move:
-    return reduce(
-        _grant_lapsed, [grant for grant in move.wallet.grants if grant.expires_at and grant.has_expired(now)], move
-    )
+    return reduce(_grant_lapsed, [grant for grant in move.wallet.grants if grant.has_expired(now)], move)
 
 
 def _grant_lapsed(move: Move, grant: Grant) -> Move:

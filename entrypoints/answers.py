@@ -1,4 +1,4 @@
-"""How most answers leave: as JSON of a known length, without what Litestar prepares for every other kind."""
+"""How what a handler gives back leaves: as JSON of a known length, without what Litestar prepares for other kinds."""
 
 from collections.abc import Iterable
 from typing import Any

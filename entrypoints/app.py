@@ -15,7 +15,6 @@ from entrypoints.answers import Answer
 from entrypoints.callers import caller_of, services_of
 from entrypoints.checkouts import follow_checkout, start_checkout
 from entrypoints.explanations import explain_account
-from entrypoints.garbage import settle_memory
 from entrypoints.health import is_alive, is_ready
 from entrypoints.ops import ops_router
 from entrypoints.pages import page_handlers
@@ -40,7 +39,6 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         async with open_services as services:
             app.state.services = services
-            settle_memory()
             work = run_worker(services, reconcile_every=settings.reconcile_every) if settings.worker else None
             worker = asyncio.create_task(work) if work is not None else None
             try:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 
 import click
@@ -17,6 +18,7 @@ from entrypoints.commands.gifts import adjust, grant
 from entrypoints.commands.inbox import claim, outbox, parked, replay
 from entrypoints.commands.reconcile import reconcile
 from entrypoints.commands.running import told_plainly
+from entrypoints.garbage import settle_memory
 from entrypoints.settings import Settings
 from entrypoints.worker import run_worker
 
@@ -43,7 +45,7 @@ def serve() -> None:
         config = uvicorn.Config(
             app, host=settings.host, port=settings.port, log_config=None, access_log=False, lifespan="on"
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
         server.run()
         if not server.started:
             raise click.ClickException(f"Could not listen on {settings.host}:{settings.port}.")
@@ -58,6 +60,7 @@ def worker() -> None:
 
     async def work(storage: composition.Storage) -> None:
         async with composition.services(settings, storage) as services:
+            settle_memory()
             running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -85,6 +88,12 @@ def migrate(database_url: str | None) -> None:
 
 for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain, grant, adjust, doctor):
     main.add_command(_command)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        settle_memory()
 
 
 def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) -> None:

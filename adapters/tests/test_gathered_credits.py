@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import attrs
 import pytest
@@ -53,12 +54,12 @@ class CountingDesk(CreditDesk):
     batches: list[int]
     refuses: str
 
-    async def settle(self, intents: Sequence[Intent], now: datetime) -> tuple[Outcome, ...]:
+    async def settle(self, intents: Sequence[Intent], now: datetime, **told: Any) -> tuple[Outcome, ...]:
         self.batches.append(len(intents))
         await asyncio.sleep(0)
         if any(isinstance(intent, Spend) and intent.description == self.refuses for intent in intents):
             raise LedgerRefused("22P05", is_final=True)
-        return await CreditDesk.settle(self, intents, now)
+        return await CreditDesk.settle(self, intents, now, **told)
 
 
 def spend(user: UserId, number: int, description: str | None = None) -> Spend:

@@ -15,7 +15,7 @@ from adapters.postgres_rpc import PostgresRpc
 from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
 from domain.accounts import UserId
-from domain.commits import LOCKED, Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected
+from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected
 from domain.events import InboxEvent
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, Posting
@@ -92,14 +92,15 @@ async def connected(url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[Story], None]) -> None:
-    """No database takes a NUL in a text: the call that carries it fails whole, and only that change is refused."""
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[Story], None], text: str) -> None:
+    """No database takes a NUL, or half a character: such a call fails whole, and only that change is refused."""
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
         user = await sign_up(connection)
         group = GroupCommit(ledger, commits=Limits(calls=1, requests=100))
         changes = [change(user) for _ in range(40)]
-        bad = change(user, description="\0")
+        bad = change(user, description=text)
         with pytest.raises(LedgerRefused):
             await ledger.commit([*changes, bad])
         results = await asyncio.gather(*(group.commit([one]) for one in [*changes[:20], bad, *changes[20:]]))
@@ -137,46 +138,52 @@ def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story]
     on_ledger(story)
 
 
-@pytest.mark.parametrize("others", [0, 30])
-def test_a_locked_account_is_told_of_and_those_of_its_call_are_written(
-    on_ledger: Callable[[Story], None], others: int
+@pytest.mark.parametrize(("held", "others"), [(1, 0), (1, 60), (8, 60)])
+def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
+    on_ledger: Callable[[Story], None], held: int, others: int
 ) -> None:
-    """Nobody lets go: the call does not wait for it for long, and writes what needs no such lock."""
+    """Nobody lets go: the call does not wait for it, and writes what needs no such lock."""
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
-        locked, other = await sign_up(connection), await sign_up(connection)
-        users = [*[other] * others, locked, *[other] * others]
+        locked, free = [await sign_up(connection) for _ in range(held)], await sign_up(connection)
+        users = [*[free] * others, *locked, *[free] * others]
         transaction = connection.transaction()
         await transaction.start()
-        await connection.execute(LOCK, locked)
+        for user in locked:
+            await connection.execute(LOCK, user)
         results = await ledger.commit([change(user) for user in users])
-        expected = [Conflict(LOCKED) if user == locked else Committed for user in users]
+        expected = [Conflict("locked") if user in locked else Committed for user in users]
         assert expected == [type(one) if isinstance(one, Committed) else one for one in results]
         await transaction.rollback()
         assert {Committed} == {type(result) for result in await ledger.commit([change(user) for user in users])}
+        assert others * 2 * 50 * 2 == await balance(connection, free)
 
     on_ledger(story)
 
 
-def test_an_event_that_somebody_writes_holds_up_no_other(on_ledger: Callable[[Story], None]) -> None:
-    """Whether the same event will be there, only the other transaction's end tells; the rest of the call is written."""
+@pytest.mark.parametrize("held", [1, 16])
+def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Callable[[Story], None], held: int) -> None:
+    """Whether the same events will be there, only the other transaction's end tells; no other change waits for it."""
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
         user = await sign_up(connection)
-        changes = [change(user) for _ in range(20)]
-        told = changes[7].event
-        assert told is not None
+        changes = [change(user) for _ in range(64)]
         transaction = connection.transaction()
         await transaction.start()
-        await connection.execute(
-            "insert into public.webhook_events (id, type, livemode, status, body)"
-            " values ($1, 'x', false, 'ignored', '')",
-            told.event.id,
-        )
+        for one in changes[:: 64 // held]:
+            await connection.execute(
+                "insert into public.webhook_events (id, type, livemode, status, body)"
+                " values ($1, 'x', false, 'ignored', '')",
+                one.event.event.id if one.event else None,
+            )
         results = await ledger.commit(changes)
-        assert Conflict(LOCKED) == results[7]
-        assert {Committed} == {type(result) for result in [*results[:7], *results[8:]]}
+        told = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
+        assert {*range(0, 64, 64 // held)} <= {*told}
+        assert all(isinstance(results[place], Conflict) for place in told)
+        assert held > 1 or [0] == told
         await transaction.rollback()
+        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in told])}
+        assert 64 * 50 == await balance(connection, user)
 
     on_ledger(story)
 

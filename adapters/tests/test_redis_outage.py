@@ -5,8 +5,9 @@ import contextlib
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -257,3 +258,41 @@ def test_any_token_survives_in_an_address() -> None:
     pool = connect(upstash_url("https://eu1.upstash.io", token)).connection_pool
     told = (pool.connection_kwargs["username"], pool.connection_kwargs["password"], pool.connection_kwargs["host"])
     assert ("default", token, "eu1.upstash.io") == told
+
+
+@contextlib.asynccontextmanager
+async def far_away(url: str, *, seconds: float) -> AsyncIterator[str]:
+    """The Redis as if each byte travelled for so long, each way."""
+    there = urlsplit(url)
+    loop = asyncio.get_running_loop()
+
+    writers: list[asyncio.StreamWriter] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while chunk := await reader.read(65536):
+            loop.call_later(seconds, writer.write, chunk)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_redis = await asyncio.open_connection(there.hostname, there.port)
+        await asyncio.gather(carry(reader, to_redis[1]), carry(to_redis[0], writer))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers))
+
+
+def test_a_distant_redis_is_reached(own_redis: str) -> None:
+    """Connecting takes several round trips, longer than an answer may: it goes on while the first are told to go on."""
+
+    async def story() -> None:
+        async with far_away(own_redis, seconds=0.15) as url, contextlib.aclosing(connect(url)) as redis:
+            quotas, ada = RedisQuotaCache(redis), account()
+            with pytest.raises(CacheUnavailable):
+                await quotas.store(ada)
+            await quotas.store(ada)
+            assert ada == await quotas.find(ada.user_id)
+
+    asyncio.run(story())

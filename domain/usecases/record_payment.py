@@ -8,23 +8,12 @@ import contextlib
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.commits import (
-    LOCKED,
-    Change,
-    Committed,
-    Conflict,
-    Duplicate,
-    EventDecision,
-    EventStatus,
-    Rejected,
-    Snapshot,
-)
+from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
 from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
 from domain.plans import Catalogue
 from domain.ports import (
     CacheUnavailable,
     Ledger,
-    LedgerBusy,
     LedgerUnavailable,
     Payments,
     PaymentsUnavailable,
@@ -36,9 +25,6 @@ from domain.subscriptions import SubscriptionId
 
 MAX_ATTEMPTS = 20
 """Decisions tried against a ledger that keeps moving on before the event is left to the worker."""
-
-LOCKED_SECONDS = 5
-"""After how long to try again, where another transaction holds what is to be written."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +96,7 @@ class PaymentRecorder:
 
         `again` decides an event once more that was final.
 
-        :raises LedgerUnavailable: if it could not be stored; LedgerBusy if another transaction holds the account.
+        :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
         """
         for _ in range(MAX_ATTEMPTS):
@@ -132,8 +118,6 @@ class PaymentRecorder:
                     return attrs.evolve(
                         recorded, status=EventStatus.NOTHING_NEW, reason=None, credits=0, duplicate=True
                     )
-                case Conflict(reason) if reason == LOCKED:
-                    raise LedgerBusy("another transaction holds the account or the purchase", LOCKED_SECONDS)
                 case Conflict():
                     continue
                 case Rejected(reason):

@@ -35,14 +35,18 @@ class CreditDesk:
     pauses: Pauses | None = None
     """Between rounds in which nothing was done; None where nobody else works."""
 
-    async def settle(self, intents: Sequence[Intent], now: datetime) -> tuple[Outcome, ...]:
+    async def settle(
+        self, intents: Sequence[Intent], now: datetime, *, patience: int = MAX_ROUNDS
+    ) -> tuple[Outcome, ...]:
         """Do each intent once, as if one after the other; one outcome for each, in their order.
+
+        What is not settled after so many fruitless rounds is contended, and may be asked for again.
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
         outcomes: dict[int, Outcome] = {}
         fruitless = 0
-        while fruitless < MAX_ROUNDS:
+        while fruitless < patience:
             waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
             if not waiting:
                 break
@@ -50,7 +54,7 @@ class CreditDesk:
             settled = await self._round(waiting, now)
             outcomes |= settled
             fruitless = 0 if settled else fruitless + 1
-        tired = Unsettled(f"the account kept changing through {MAX_ROUNDS} decisions")
+        tired = Unsettled(f"the account kept changing through {patience} decisions", is_contended=True)
         return tuple(outcomes.get(place, tired) for place in range(len(intents)))
 
     async def settle_due(self, now: datetime) -> int:
