@@ -18,7 +18,7 @@ PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
 for what another's account waits for.
 """
-TRIES = 7
+TRIES = 12
 """Batches that an intent is in, at most."""
 
 

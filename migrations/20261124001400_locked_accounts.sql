@@ -1,5 +1,5 @@
 -- Who holds an account's row, or a key that is not committed yet, holds up nobody else's change for long: a call waits a
--- tenth of a second for its locks, then far less for each, tells of the changes that lack one that they conflict, and
+-- twentieth of a second for its locks, then far less for each, tells of the changes that lack one that they conflict, and
 -- writes the others. A second after the first wait it tries nothing more.
 
 create or replace function public.ledger_commit(changes jsonb)
@@ -8,7 +8,7 @@ language plpgsql
 set search_path = ''
 set plan_cache_mode = force_generic_plan
 set jit = off
-set lock_timeout = '100ms'
+set lock_timeout = '50ms'
 as $$
 declare
     parts jsonb[] := array(select jsonb_array_elements(changes));
@@ -42,7 +42,7 @@ begin
             ends_at := clock_timestamp() + interval '1 s';
             users := array(select u.id from public.users u where u.id = any (users) order by u.id);
             -- Who is only in the middle of a commit of his own is soon done.
-            perform set_config('lock_timeout', '20ms', true);
+            perform set_config('lock_timeout', '10ms', true);
             for place in 1 .. cardinality(users) loop
                 begin
                     if clock_timestamp() > ends_at then
@@ -53,7 +53,6 @@ begin
                     busy := busy || users[place]::text;
                 end;
             end loop;
-            perform set_config('lock_timeout', '10ms', true);
         end;
     end if;
     if busy <> '{}' then
