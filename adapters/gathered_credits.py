@@ -41,11 +41,11 @@ class GatheredCredits:
         :raises LedgerBusy: if too much waits, and the intent is not done.
         """
         with ledger_errors():
-            for _ in range(TRIES - 1):
+            for _ in range(TRIES):
                 outcome = await self._gatherer.ask(intent)
                 if not (isinstance(outcome, Unsettled) and outcome.is_contended):
-                    return outcome
-            return await self._gatherer.ask(intent)
+                    break
+            return outcome
 
     async def settle_due(self) -> int:
         """Let expire what is over, of a batch of accounts; returns how many those were.

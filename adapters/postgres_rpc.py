@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 
-from adapters.sql_errors import told
-from domain.ports import LedgerRefused, LedgerUnavailable
+from adapters.sql_errors import no_text, told
+from domain.ports import LedgerUnavailable
 
 CONNECT_SECONDS = 5
 COMMAND_SECONDS = 10
@@ -50,7 +50,7 @@ class PostgresRpc:
             async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 answer = await connection.fetchval(query, *values)
         except UnicodeEncodeError as error:
-            raise LedgerRefused("half of a character is no text", is_final=True) from error
+            raise no_text() from error
         except asyncpg.PostgresError as error:
             raise told(f"Postgres: {type(error).__name__} ({error.sqlstate})", error.sqlstate) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:

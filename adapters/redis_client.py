@@ -5,18 +5,20 @@ Commands of many callers share round trips: those that arrive while one is on it
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from adapters.gathering import Closed, Gatherer, Interrupted, Limits, QueueFull
 from domain.ports import CacheUnavailable
+
+Told = TypeVar("Told")
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
@@ -27,6 +29,8 @@ CONNECTING_SECONDS = 5.0
 
 CACHE_ERRORS = (RedisError, OSError)
 """What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
+
+_NOT_SENT = (QueueFull, Closed, Interrupted)
 
 COMMANDS = Limits(calls=2, requests=128, waiting=5_000, closing_seconds=2 * TIMEOUT_SECONDS)
 
@@ -51,13 +55,11 @@ class SharedRedis(Redis):
         options.pop("keys", None)  # for caches on the client's side, which we have none of
         if options:
             # A command with wishes of its own goes alone.
-            await self._be_connected()
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            return await self._within_limits(lambda: Redis.execute_command(self, *args, **options))  # type: ignore[no-untyped-call]
         try:
             answer = await self._commands.ask(args)
-        except (QueueFull, Closed, Interrupted) as error:
-            raise ConnectionLost(f"not sent to Redis: {type(error).__name__}") from error
+        except _NOT_SENT as error:
+            raise _not_sent(error) from error
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -69,8 +71,8 @@ class SharedRedis(Redis):
         """
         try:
             return await self._commands.ask_all(commands)
-        except (QueueFull, Closed, Interrupted) as error:
-            raise ConnectionLost(f"not sent to Redis: {type(error).__name__}") from error
+        except _NOT_SENT as error:
+            raise _not_sent(error) from error
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Finish what was asked, and close the connections."""
@@ -98,13 +100,16 @@ class SharedRedis(Redis):
         self._connected += 1
 
     async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        return await self._within_limits(lambda: self._answers(commands))
+
+    async def _within_limits(self, ask: Callable[[], Awaitable[Told]]) -> Told:
         if self._rounds >= self._connected:
             await self._be_connected()
         self._rounds += 1
         try:
             # One limit for the round: the client's own is set and taken back for each answer, and makes a task to send.
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await self._answers(commands)
+                return await ask()
         except BaseException:
             self._connected = 0
             raise
@@ -119,6 +124,10 @@ class SharedRedis(Redis):
             for command in commands:
                 pipeline.execute_command(*command)
             return await pipeline.execute(raise_on_error=False)
+
+
+def _not_sent(error: Exception) -> ConnectionLost:
+    return ConnectionLost(f"not sent to Redis: {type(error).__name__}")
 
 
 def _forget_error(connecting: asyncio.Task[None]) -> None:
@@ -159,6 +168,11 @@ def cache_errors() -> Iterator[None]:
         yield
     except CACHE_ERRORS as error:
         raise cache_unavailable(error) from error
+
+
+def is_of_another_type(error: object) -> bool:
+    """Whether Redis says that a key holds something else than ours: for a reader, nothing that can be read."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
 def cache_unavailable(error: Exception) -> CacheUnavailable:

@@ -4,9 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
-from redis.exceptions import ResponseError
-
-from adapters.redis_client import CACHE_ERRORS, SharedRedis, cache_errors, cache_unavailable
+from adapters.redis_client import CACHE_ERRORS, SharedRedis, cache_errors, cache_unavailable, is_of_another_type
 from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
 
 SCANNED_KEYS = 500
@@ -47,11 +45,9 @@ class RedisQuotaCache:
         """
         try:
             kept = await self._redis.execute_command("HMGET", _key(user_id), *_FIELDS)
-        except ResponseError as error:
-            if str(error).startswith("WRONGTYPE"):
-                return None
-            raise cache_unavailable(error) from error
         except CACHE_ERRORS as error:
+            if is_of_another_type(error):
+                return None
             raise cache_unavailable(error) from error
         return _account(user_id, kept)
 
@@ -104,7 +100,7 @@ class RedisQuotaCache:
     async def _kept(self, user_ids: Sequence[UserId]) -> list[Account | None]:
         kept = await self._redis.together([("HMGET", _key(user_id), *_FIELDS) for user_id in user_ids])
         for answer in kept:
-            if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            if isinstance(answer, Exception) and not is_of_another_type(answer):
                 raise answer
         return [_account(user_id, fields) for user_id, fields in zip(user_ids, kept, strict=True)]
 

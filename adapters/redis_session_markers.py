@@ -4,7 +4,7 @@ import json
 
 from redis.exceptions import ResponseError
 
-from adapters.redis_client import SharedRedis, cache_errors
+from adapters.redis_client import SharedRedis, cache_errors, is_of_another_type
 from domain.accounts import InvalidUserId, parse_user_id
 from domain.ports import CheckoutNote
 
@@ -58,7 +58,7 @@ class RedisSessionMarkers:
             try:
                 found = await self._redis.execute_command("GET", key)
             except ResponseError as error:
-                if str(error).startswith("WRONGTYPE"):
+                if is_of_another_type(error):
                     return None
                 raise
             return None if found is None else str(found)

@@ -19,3 +19,8 @@ def told(cause: str, sqlstate: str | None) -> LedgerUnavailable:
     if sqlstate is not None and sqlstate.startswith(_FAULTS + _MISHAPS) and len(sqlstate) == 5:
         return LedgerRefused(cause, is_final=sqlstate.startswith(_FAULTS))
     return LedgerUnavailable(cause)
+
+
+def no_text() -> LedgerRefused:
+    """Half of a character, which no JSON can carry, in the domain's words: as final as what the database would say."""
+    return LedgerRefused("half of a character is no text", is_final=True)

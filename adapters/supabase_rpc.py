@@ -8,8 +8,8 @@ import httpx
 import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from adapters.sql_errors import told
-from domain.ports import LedgerRefused, LedgerUnavailable
+from adapters.sql_errors import no_text, told
+from domain.ports import LedgerUnavailable
 
 ANSWER_SECONDS = 10
 MAX_CONNECTIONS = 20
@@ -31,7 +31,7 @@ class SupabaseRpc:
             client = await self._open()
             answer = await client.rpc(function, dict(arguments)).execute()
         except UnicodeEncodeError as error:
-            raise LedgerRefused("half of a character is no text", is_final=True) from error
+            raise no_text() from error
         except postgrest.APIError as error:
             raise told(f"Supabase: {error.code}", error.code) from error
         except httpx.HTTPError as error:

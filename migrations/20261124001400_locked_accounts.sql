@@ -16,6 +16,7 @@ declare
     answered jsonb[];
     users uuid[];
     busy text[] := '{}';
+    locked constant jsonb := '{"status": "conflict", "reason": "locked"}';
     -- When nothing more is tried; null while nothing was waited for in vain.
     ends_at timestamptz;
     -- What is still to be written, the next part last: from one place to another.
@@ -61,7 +62,7 @@ begin
             if exists (
                 select from jsonb_path_query(parts[place], 'lax $.*[*].user_id') v where lower(v #>> '{}') = any (busy)
             ) then
-                answers[place] := '{"status": "conflict", "reason": "locked"}';
+                answers[place] := locked;
             elsif left_over > 0 and starts[left_over] = place + 1 then
                 starts[left_over] := place;
             else
@@ -77,7 +78,7 @@ begin
         last := ends[left_over];
         left_over := left_over - 1;
         if clock_timestamp() > ends_at then
-            answers[first:last] := array_fill('{"status": "conflict", "reason": "locked"}'::jsonb, array[last - first + 1]);
+            answers[first:last] := array_fill(locked, array[last - first + 1]);
             continue;
         end if;
         begin

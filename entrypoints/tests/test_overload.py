@@ -46,15 +46,20 @@ async def few_may_wait(settings: Settings, database_url: str, redis_url: str) ->
 
 def delivery(event_id: str) -> tuple[bytes, dict[str, str]]:
     """An event of no concern to us, which is kept all the same, as Stripe delivers it."""
+    return signed(event_id, "customer.created", {"id": "cus_1", "object": "customer"})
+
+
+def signed(event_id: str, event_type: str, about: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """An event of that type about an object, signed now."""
     created = int(datetime.now(UTC).timestamp())
     event = {
         "id": event_id,
         "object": "event",
-        "type": "customer.created",
+        "type": event_type,
         "api_version": "2026-10-28.dahlia",
         "livemode": False,
         "created": created,
-        "data": {"object": {"id": "cus_1", "object": "customer"}},
+        "data": {"object": about},
     }
     body = json.dumps(event).encode()
     return body, {"Stripe-Signature": sign_webhook(body, SECRET, created), "Content-Type": "application/json"}
@@ -118,7 +123,7 @@ def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str
 
 def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
     """A session that a user paid, as Stripe delivers it."""
-    created, name = int(datetime.now(UTC).timestamp()), uuid.uuid4().hex
+    name = uuid.uuid4().hex
     session = {
         "id": f"cs_test_{name}",
         "object": "checkout.session",
@@ -131,16 +136,7 @@ def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
         "currency": "usd",
         "metadata": {"userId": user_id, "plan": "starter"},
     }
-    event = {
-        "id": f"evt_{name}",
-        "object": "event",
-        "type": "checkout.session.completed",
-        "livemode": False,
-        "created": created,
-        "data": {"object": session},
-    }
-    body = json.dumps(event).encode()
-    return body, {"Stripe-Signature": sign_webhook(body, SECRET, created), "Content-Type": "application/json"}
+    return signed(f"evt_{name}", "checkout.session.completed", session)
 
 
 def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:

@@ -24,6 +24,15 @@ SHARED_BUFFERS = "2GB"
 LOG_MEGABYTES = 1024
 """Postgres' own `max_wal_size`."""
 
+CONFIGURING = (
+    f"alter system set shared_buffers = '{SHARED_BUFFERS}'",
+    f"alter system set min_wal_size = '{LOG_MEGABYTES}MB'",
+)
+FILLING_LOG = f"""
+    select pg_logical_emit_message(false, 'fill', repeat('x', 1048576)) from generate_series(1, {LOG_MEGABYTES})
+"""
+"""As far as the log grows between checkpoints: from then on its files are used again."""
+
 FAR_FUTURE = 4_102_444_800
 
 
@@ -47,10 +56,10 @@ def running(folder: Path) -> Iterator[Servers]:
     """
     with contextlib.ExitStack() as stack:
         postgres, redis = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
-        asyncio.run(_configure(postgres.start()))
+        asyncio.run(_execute(postgres.start(), *CONFIGURING))
         postgres.stop()
         postgres_url = postgres.start()
-        asyncio.run(_fill_log(postgres_url))
+        asyncio.run(_execute(postgres_url, FILLING_LOG, "checkpoint"))
         stack.callback(postgres.stop)
         redis_url = redis.start()
         stack.callback(redis.stop)
@@ -77,24 +86,11 @@ def apart(module: str, *arguments: str) -> Iterator[str]:
             process.terminate()
 
 
-async def _configure(url: str) -> None:
+async def _execute(url: str, *statements: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"alter system set shared_buffers = '{SHARED_BUFFERS}'")
-        await connection.execute(f"alter system set min_wal_size = '{LOG_MEGABYTES}MB'")
-    finally:
-        await connection.close()
-
-
-async def _fill_log(url: str) -> None:
-    """Write the log as far as it grows between checkpoints: from then on its files are used again."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(
-            "select pg_logical_emit_message(false, 'fill', repeat('x', 1048576))"
-            f" from generate_series(1, {LOG_MEGABYTES})"
-        )
-        await connection.execute("checkpoint")
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()
 
