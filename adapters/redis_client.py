@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from hiredis import pack_command
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
@@ -116,14 +117,37 @@ class SharedRedis(Redis):
         finally:
             self._rounds -= 1
 
-    async def _answers(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        if len(commands) == 1:
-            return [await super().execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-        # No transaction: each command stands for itself, and in a cluster their keys are on different nodes.
-        async with self.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute(raise_on_error=False)
+    async def _answers(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What Redis answers each command, its errors among them, by one write and on one connection.
+
+        No transaction: each command stands for itself, and in a cluster their keys are on different nodes. The client's
+        own pipeline does as much and takes twice the time: it packs in Python, and looks after what is not used here.
+        """
+        packed = b"".join([pack_command((*str(name).split(), *arguments)) for name, *arguments in commands])
+        connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            answers = await connection.retry.call_with_retry(
+                lambda: _exchange(connection, packed, len(commands)), lambda _: connection.disconnect()
+            )
+        finally:
+            await self.connection_pool.release(connection)
+        return [self._as_documented(name, answer) for (name, *_), answer in zip(commands, answers, strict=True)]
+
+    def _as_documented(self, name: str, answer: Any) -> Any:
+        """An answer in the form that the client documents for the command."""
+        form = self.response_callbacks.get(name)
+        return answer if form is None or isinstance(answer, ResponseError) else form(answer)
+
+
+async def _exchange(connection: Any, packed: bytes, answers: int) -> list[Any]:
+    await connection.send_packed_command(packed)
+    received: list[Any] = []
+    for _ in range(answers):
+        try:
+            received.append(await connection.read_response())
+        except ResponseError as error:
+            received.append(error)
+    return received
 
 
 def _not_sent(error: Exception) -> ConnectionLost:

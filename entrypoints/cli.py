@@ -43,7 +43,13 @@ def serve() -> None:
         _say_where(settings, storage, plans=len(catalogue.plans))
         app = create_app(composition.services(settings, storage), settings)
         config = uvicorn.Config(
-            app, host=settings.host, port=settings.port, log_config=None, access_log=False, lifespan="on"
+            app,
+            host=settings.host,
+            port=settings.port,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
         )
         server = _Server(config)
         server.run()
