@@ -42,22 +42,22 @@ _PASSING = frozenset({"40001", "40P01", "55P03"})
 
 
 def change_to_json(change: Change) -> dict[str, object]:
-    """A change, as `ledger_commit` takes it."""
-    return {
-        "event": _event(change.event) if change.event else None,
-        "purchase": _revision(change.revision) if change.revision else None,
-        "subscription": _subscription(change.subscription) if change.subscription else None,
-        "account": {"user_id": change.account.user_id, "expected_revision": change.account.expected_revision}
-        if change.account
-        else None,
-        "entries": [_posting(posting) for posting in change.postings],
-        "holds": [hold_to_json(hold) for hold in change.holds],
-        "request": request_to_json(change.request) if change.request else None,
-        "notify_below": change.notify_below,
-        "outbox": [
+    """A change, as `ledger_commit` takes it; what is null or empty is left out, and is read as such."""
+    guard, request = change.account, change.request
+    return _present(
+        event=_event(change.event) if change.event else None,
+        purchase=_revision(change.revision) if change.revision else None,
+        subscription=_subscription(change.subscription) if change.subscription else None,
+        account={"user_id": guard.user_id, "expected_revision": guard.expected_revision} if guard else None,
+        entries=[_posting(posting) for posting in change.postings] or None,
+        holds=[hold_to_json(hold) for hold in change.holds] or None,
+        request=request_to_json(request) if request else None,
+        notify_below=change.notify_below,
+        outbox=[
             {"topic": message.topic, "key": message.key, "payload": dict(message.payload)} for message in change.outbox
-        ],
-    }
+        ]
+        or None,
+    )
 
 
 def result_from_json(result: Json) -> CommitResult:
@@ -239,18 +239,23 @@ def _subscription(revision: SubscriptionRevision) -> dict[str, object]:
 
 
 def _posting(posting: Posting) -> dict[str, object]:
-    return {
-        "user_id": posting.user_id,
-        "amount": posting.amount,
-        "kind": posting.kind,
-        "idempotency_key": posting.idempotency_key,
-        "purchase_id": posting.purchase_id,
-        "stripe_session_id": posting.stripe_session_id,
-        "stripe_event_id": posting.stripe_event_id,
-        "description": posting.description,
-        "metadata": dict(posting.metadata),
-        "event_at": posting.event_at.isoformat() if posting.event_at else None,
-        "expires_at": posting.expires_at.isoformat() if posting.expires_at else None,
-        "draws": None if posting.draws is None else [draw_to_json(draw) for draw in posting.draws],
-        "priority": posting.priority,
-    }
+    return _present(
+        user_id=posting.user_id,
+        amount=posting.amount,
+        kind=posting.kind,
+        idempotency_key=posting.idempotency_key,
+        purchase_id=posting.purchase_id,
+        stripe_session_id=posting.stripe_session_id,
+        stripe_event_id=posting.stripe_event_id,
+        description=posting.description,
+        metadata=dict(posting.metadata) or None,
+        event_at=posting.event_at.isoformat() if posting.event_at else None,
+        expires_at=posting.expires_at.isoformat() if posting.expires_at else None,
+        draws=None if posting.draws is None else [draw_to_json(draw) for draw in posting.draws],
+        priority=posting.priority,
+    )
+
+
+def _present(**members: object) -> dict[str, object]:
+    """The members that there are: the ledger's functions need not read that the others are null."""
+    return {name: member for name, member in members.items() if member is not None}

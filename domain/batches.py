@@ -1,6 +1,6 @@
 """Many intents decided together: those of one account one after the other, each on what the one before leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import attrs
@@ -20,6 +20,9 @@ from domain.intents import (
 )
 from domain.spending import AlreadySettled, Decided, Refusal, cache_refresh, decide_intent
 from domain.wallets import Wallet
+
+BATCH = 16
+"""So many intents are decided at a time, while those before them are being written."""
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +68,7 @@ Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """What came of a round: what is to be committed, by place, and what needs no commit.
+    """What came of some intents of a round: what is to be committed, by place, and what needs no commit.
 
     A place that is in neither waits for the next round, with newer holdings.
     """
@@ -74,43 +77,59 @@ class Batch:
     outcomes: Mapping[int, Outcome]
 
 
-def decide_batch(
+def decide_in_batches(
     intents: Mapping[int, Intent], found: Holdings, now: datetime, *, notify_below: int | None = None
-) -> Batch:
-    """Decide the intents in the order of their places, given what was read for all of them.
+) -> Iterator[Batch]:
+    """Decide the intents in the order of their places, some at each step, given what was read for all of them.
 
-    A refusal is given only on what the ledger has, never on what others of the batch hope to have done.
+    A refusal is given only on what the ledger has, never on what others of the round hope to have done.
     """
-    wallets: dict[UserId, Wallet | None] = dict(found.wallets)
-    decided: dict[int, Decided] = {}
-    outcomes: dict[int, Outcome] = {}
-    keys: set[str | None] = set()
-    for place, intent in intents.items():
-        known = _known(intent, found)
-        if known is not None:
-            outcomes[place] = known
-            continue
-        hold = _hold_of(intent, found)
-        user_id = hold.user_id if hold is not None else _user_of(intent)
-        wallet, is_as_read = wallets[user_id], wallets[user_id] is found.wallets[user_id]
-        if wallet is None or key_of(intent) in keys:
-            continue
-        made = decide_intent(intent, wallet, now, hold=hold, notify_below=notify_below)
-        if not isinstance(made, Decided):
-            if is_as_read:
-                outcomes[place] = made
-            continue
-        if not made.change.postings and not made.change.holds:
-            if not made.comes_first:
-                outcomes[place] = Done(answer=made.answer)
-            continue
-        # One message is enough for a batch, which is one transaction; without the first nothing of the rest is good.
-        if is_as_read:
-            made = attrs.evolve(made, change=attrs.evolve(made.change, outbox=(cache_refresh(wallet.account),)))
-        decided[place] = made
-        wallets[user_id] = made.wallet
-        keys |= {key_of(intent)} - {None}
-    return Batch(decided=decided, outcomes=outcomes)
+    hopes = _Hopes(found)
+    places = [*intents]
+    for begin in range(0, len(places), BATCH):
+        batch = {place: intents[place] for place in places[begin : begin + BATCH]}
+        yield hopes.decide(batch, now, notify_below=notify_below)
+
+
+class _Hopes:
+    """The accounts as they will be if everything that was decided is committed."""
+
+    def __init__(self, found: Holdings) -> None:
+        self._found = found
+        self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
+        self._keys: set[str | None] = set()
+
+    def decide(self, intents: Mapping[int, Intent], now: datetime, *, notify_below: int | None) -> Batch:
+        decided: dict[int, Decided] = {}
+        outcomes: dict[int, Outcome] = {}
+        refreshed: set[UserId] = set()
+        for place, intent in intents.items():
+            known = _known(intent, self._found)
+            if known is not None:
+                outcomes[place] = known
+                continue
+            hold = _hold_of(intent, self._found)
+            user_id = hold.user_id if hold is not None else _user_of(intent)
+            wallet = self._wallets[user_id]
+            if wallet is None or key_of(intent) in self._keys:
+                continue
+            made = decide_intent(intent, wallet, now, hold=hold, notify_below=notify_below)
+            if not isinstance(made, Decided):
+                if wallet is self._found.wallets[user_id]:
+                    outcomes[place] = made
+                continue
+            if not made.change.postings and not made.change.holds:
+                if not made.comes_first:
+                    outcomes[place] = Done(answer=made.answer)
+                continue
+            # A batch is in one transaction, so one message does for it: without the first nothing of the rest is good.
+            if user_id not in refreshed:
+                made = attrs.evolve(made, change=attrs.evolve(made.change, outbox=(cache_refresh(wallet.account),)))
+                refreshed.add(user_id)
+            decided[place] = made
+            self._wallets[user_id] = made.wallet
+            self._keys |= {key_of(intent)} - {None}
+        return Batch(decided=decided, outcomes=outcomes)
 
 
 def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:

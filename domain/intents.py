@@ -105,6 +105,9 @@ class SettleDues:
 
 Intent = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
 
+_OPERATIONS = {Spend: "spend", PlaceHold: "hold", CaptureHold: "capture", VoidHold: "void", AdjustCredits: "adjustment"}
+"""What tells kinds of requests apart; a gift's is its own kind."""
+
 
 @attrs.frozen(kw_only=True)
 class EntryAnswer:
@@ -152,21 +155,20 @@ def key_of(intent: Intent) -> str | None:
 
 def content_of(intent: Intent) -> Flat:
     """What the intent asks, to be compared with a repetition's; a hold's own id is not asked for."""
-    kinds = {Spend: "spend", PlaceHold: "hold", CaptureHold: "capture", VoidHold: "void", AdjustCredits: "adjustment"}
-    content: dict[str, str | int | None] = {"operation": kinds.get(type(intent), "")}
+    content: dict[str, str | int | None] = {"operation": _OPERATIONS.get(type(intent), "")}
     asked = attrs.asdict(intent, recurse=False)
     for name, value in asked.items():
         match value:
-            case Mapping():
-                content |= {f"metadata.{inner}": text for inner, text in sorted(value.items())}
+            case EntryKind():
+                content["operation"] = value.value
+            case str() | int() | None:
+                content[name] = value
             case timedelta():
                 content["expires_in"] = int(value.total_seconds())
             case datetime():
                 content[name] = value.isoformat()
-            case EntryKind():
-                content["operation"] = value.value
-            case _:
-                content[name] = value
+            case Mapping():
+                content |= {f"metadata.{inner}": text for inner, text in sorted(value.items())}
     content.pop("key", None)
     if isinstance(intent, PlaceHold):
         del content["hold_id"]

@@ -1,6 +1,6 @@
 """What the use cases need of the world: every port, and the errors that a port may raise."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -102,6 +102,21 @@ class Pauses(Protocol):
 
     async def pause(self, *, at_most_milliseconds: int) -> None:
         """Wait a moment."""
+        ...
+
+
+class Overlap(Protocol):
+    """Decides while it writes."""
+
+    async def write(
+        self,
+        commit: Callable[[Sequence[Change]], Awaitable[Sequence[CommitResult]]],
+        decided: Iterable[Sequence[Change]],
+    ) -> Sequence[CommitResult]:
+        """Commit what is decided, in its order, never two parts at once; one result per change.
+
+        The next is taken from `decided` while a part is being written, and what was taken by then goes together.
+        """
         ...
 
 

@@ -194,7 +194,9 @@ def _kept(intent: Intent, account: Account, answer: Answer | None) -> KeptReques
     key = key_of(intent)
     if key is None or answer is None:
         return None
-    return KeptRequest(key=key, user_id=account.user_id, content=content_of(intent), answer=attrs.asdict(answer))
+    return KeptRequest(
+        key=key, user_id=account.user_id, content=content_of(intent), answer=attrs.asdict(answer, recurse=False)
+    )
 
 
 def _answer(intent: Intent, moved: Move, now: datetime) -> Answer | None:

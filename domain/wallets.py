@@ -215,15 +215,20 @@ def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) 
 
 
 def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
+    return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in _sums(draws).items())
+
+
+def _sums(draws: Iterable[Draw]) -> dict[GrantId, int]:
     sums: dict[GrantId, int] = {}
     for draw in draws:
         sums[draw.grant_id] = sums.get(draw.grant_id, 0) + draw.credits
-    return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in sums.items())
+    return sums
 
 
 def _less(grants: BurnOrder, draws: Iterable[Draw]) -> BurnOrder:
-    taken = {draw.grant_id: draw.credits for draw in _summed(draws)}
-    return _changed(grants, taken, lambda grant, credits_: attrs.evolve(grant, remaining=grant.remaining - credits_))
+    return _changed(
+        grants, _sums(draws), lambda grant, credits_: attrs.evolve(grant, remaining=grant.remaining - credits_)
+    )
 
 
 def _reserving(grants: BurnOrder, draws: Iterable[Draw], sign: int) -> BurnOrder:

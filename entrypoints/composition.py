@@ -29,6 +29,7 @@ from adapters.stripe_lookup import ANSWER_SECONDS, StripeLookup
 from adapters.stripe_webhooks import StripeWebhooks
 from adapters.supabase_rpc import SupabaseRpc
 from adapters.system_clock import SystemClock
+from adapters.system_overlap import SystemOverlap
 from adapters.system_pauses import SystemPauses
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
@@ -134,6 +135,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             cache=cache,
             notify_below=settings.low_balance,
             pauses=SystemPauses(),
+            overlap=SystemOverlap(),
         )
         gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))
         yield Services(

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.gathered_credits import GatheredCredits
 from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
 from adapters.system_clock import SystemClock
+from adapters.system_overlap import SystemOverlap
+from adapters.system_pauses import SystemPauses
 from domain.batches import Done
 from domain.holds import HoldId, HoldStatus
-from domain.intents import CaptureHold, GiveCredits, PlaceHold, VoidHold
+from domain.intents import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.ledger import EntryKind
 from domain.spending import AlreadySettled
 from domain.usecases.use_credits import CreditDesk
@@ -111,6 +115,41 @@ def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) ->
             assert (50, 0) == (record.account.balance, record.account.held)
             assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
             assert [] == ours(await world.ledger.inconsistencies(), user)
+
+    asyncio.run(run())
+
+
+def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
+    """Two processes' crowds at once on one account, each written in parts: each credit is spent once, none is left."""
+
+    async def run() -> None:
+        async with open_world() as world:
+            user, tag = await world.sign_up(None), uuid.uuid4().hex
+            desk = CreditDesk(
+                ledger=world.ledger,
+                wallets=world.ledger,
+                cache=MemoryQuotaCache(),
+                pauses=SystemPauses(),
+                overlap=SystemOverlap(),
+            )
+            gift = GiveCredits(
+                user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
+            )
+            await desk.settle([gift], datetime.now(UTC))
+            processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
+            told = await asyncio.gather(
+                *(
+                    process.settle(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
+                    for n in range(100)
+                    for number, process in enumerate(processes)
+                )
+            )
+            assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
+            versions = [outcome.answer.version for outcome in told if isinstance(outcome, Done)]
+            assert [*range(2, 152)] == sorted(versions)
+            assert [] == ours(await world.ledger.inconsistencies(), user)
+            for process in processes:
+                await process.aclose()
 
     asyncio.run(run())
 

@@ -1,18 +1,19 @@
-"""Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit once.
+"""Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit together.
 
-A busy account costs one read and one commit for all that is asked of it at the same moment.
+A busy account costs one read and few commits for all that is asked of it at the same moment.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
-from domain.batches import Outcome, Unsettled, decide_batch, outcome_of
-from domain.commits import CommitResult, Committed, Duplicate, Holdings
+from domain.batches import BATCH, Batch, Outcome, Unsettled, decide_in_batches, outcome_of
+from domain.commits import Change, CommitResult, Committed, Duplicate, Holdings
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
-from domain.ports import CacheUnavailable, Ledger, Pauses, QuotaCache, Wallets
+from domain.ports import CacheUnavailable, Ledger, Overlap, Pauses, QuotaCache, Wallets
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
@@ -34,6 +35,8 @@ class CreditDesk:
     """The threshold of a low balance, for accounts that have none of their own."""
     pauses: Pauses | None = None
     """Between rounds in which nothing was done; None where nobody else works."""
+    overlap: Overlap | None = None
+    """How some are decided while others are written; None to decide all and then write them."""
 
     async def settle(
         self, intents: Sequence[Intent], now: datetime, *, patience: int = MAX_ROUNDS
@@ -73,17 +76,30 @@ class CreditDesk:
 
     async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
         """The outcomes of those intents that need no further round."""
-        batch = decide_batch(waiting, await self._read([*waiting.values()]), now, notify_below=self.notify_below)
-        outcomes = dict(batch.outcomes)
-        if not batch.decided:
-            return outcomes
-        results = await self.ledger.commit([decided.change for decided in batch.decided.values()])
-        for (place, decided), result in zip(batch.decided.items(), results, strict=True):
+        found = await self._read([*waiting.values()])
+        batches: list[Batch] = []
+
+        def changes() -> Iterator[Sequence[Change]]:
+            for batch in decide_in_batches(waiting, found, now, notify_below=self.notify_below):
+                batches.append(batch)
+                if batch.decided:
+                    yield [decided.change for decided in batch.decided.values()]
+
+        results = await self._write(changes(), are_many=len(waiting) > BATCH)
+        outcomes = {place: outcome for batch in batches for place, outcome in batch.outcomes.items()}
+        written = [item for batch in batches for item in batch.decided.items()]
+        for (place, decided), result in zip(written, results, strict=True):
             outcome = outcome_of(waiting[place], decided, result)
             if outcome is not None:
                 outcomes[place] = outcome
         await self._refresh(results)
         return outcomes
+
+    async def _write(self, changes: Iterator[Sequence[Change]], *, are_many: bool) -> Sequence[CommitResult]:
+        if are_many and self.overlap is not None:
+            return await self.overlap.write(self.ledger.commit, changes)
+        together = [*itertools.chain.from_iterable(changes)]
+        return await self.ledger.commit(together) if together else ()
 
     async def _read(self, intents: Sequence[Intent]) -> Holdings:
         return await self.wallets.holdings(

@@ -14,6 +14,7 @@ from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
 from adapters.system_clock import SystemClock
+from adapters.system_overlap import SystemOverlap
 from domain.accounts import UserId
 from domain.batches import Done
 from domain.intents import Spend
@@ -56,7 +57,7 @@ async def _spending(
     numbers, run = itertools.count(), uuid.uuid4().hex
     async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
         ledger = SqlLedger(rpc)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=RedisQuotaCache(redis))
+        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=RedisQuotaCache(redis), overlap=SystemOverlap())
         async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
 
             async def spend() -> None:

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
+from adapters.system_overlap import SystemOverlap
 from domain.accounts import UserId
-from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.batches import BATCH, Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.commits import Change, CommitResult, Conflict, KeptRequest
 from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.holds import HoldId, HoldStatus
@@ -174,6 +177,55 @@ def test_a_busy_account_costs_one_commit() -> None:
     assert 7 == outcomes.count(Insufficient(1))
     assert [33] == shop.ledger.batches
     assert (1, 0) == shop.balance()
+
+
+def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
+    """The cache is told of each transaction: the process may end after any of them."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert (100 - 3 * BATCH, 0) == shop.balance()
+    assert len(shop.ledger.batches) > 1
+    assert all(BATCH <= size for size in shop.ledger.batches[:-1])
+    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*told}
+
+
+@pytest.mark.parametrize("conflicts", [1, 2])
+def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
+    """And so is what was decided on top of it: each is done once."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.ledger.conflicts = conflicts
+    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
+    versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
+    assert [*range(2, 2 + 3 * BATCH)] == sorted(versions)
+    assert (100 - 3 * BATCH, 0) == shop.balance()
+
+
+@given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=BATCH, max_size=8 * BATCH))
+def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
+    """Written in parts: nothing is spent twice, and nobody is refused what is there in the end."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
+    done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
+    left, _ = shop.balance()
+    assert 100 - sum(done.values()) == left >= 0
+    for (wish, key), outcome in zip(wishes, outcomes, strict=True):
+        match outcome:
+            case Done():
+                assert done[key] == wish
+            case Insufficient():
+                assert wish > left
+                assert key not in done
+            case KeyReused(fields):
+                assert ("credits",) == fields
+                assert done[key] != wish
+            case _:
+                raise AssertionError(outcome)
+    assert () == asyncio.run(shop.ledger.inconsistencies())
 
 
 def test_the_same_key_twice_at_once_is_one_spend() -> None:
