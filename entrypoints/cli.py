@@ -20,6 +20,7 @@ from entrypoints.commands.reconcile import reconcile
 from entrypoints.commands.running import told_plainly
 from entrypoints.garbage import settle_memory
 from entrypoints.settings import Settings
+from entrypoints.whole_answers import WholeAnswers
 from entrypoints.worker import run_worker
 
 
@@ -46,6 +47,7 @@ def serve() -> None:
             app,
             host=settings.host,
             port=settings.port,
+            http=WholeAnswers,
             lifespan="on",
             log_config=None,
             access_log=False,
