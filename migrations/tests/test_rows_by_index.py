@@ -1,8 +1,10 @@
-"""What a call does is bounded by what it is about, not by how much there is: spending reads no table whole."""
+"""What a call does is bounded by what it is about, not by how much there is: none reads a table whole."""
 
 import asyncio
+import contextlib
 import json
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -19,90 +21,169 @@ BULK = f"""
         select 'key:' || n || ' ' || part, id, '{{}}', '{{}}' from ({MADE}) made, generate_series(1, 4) part;
     insert into public.credit_holds (id, user_id, credits, status, idempotency_key, expires_at, draws)
         select id, id, 1, 'voided', n::text, now(), '[]' from ({MADE}) made;
+    insert into public.purchases (id, user_id, credits, amount, currency, payment_status, facts, revision)
+        select 'p' || n || ' ' || part, id, 50, 500, 'usd', 'paid', '{{}}', 1 from ({MADE}) made, generate_series(1, 4) part;
+    insert into public.purchase_links (link, purchase_id)
+        select 'of ' || id, id from public.purchases;
+    insert into public.webhook_events (id, type, livemode, status, body)
+        select 'e' || id, 't', false, 'applied', '{{}}' from public.purchases;
     set local session_replication_role = origin;
 """
-TABLES = ("users", "credit_grants", "credit_requests", "credit_holds")
+TABLES = (
+    "users",
+    "credit_grants",
+    "credit_requests",
+    "credit_holds",
+    "purchases",
+    "purchase_links",
+    "webhook_events",
+)
 
 
+class Database:
+    """One that has thousands of rows, until the end of its transaction."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.users: list[str] = []
+
+    async def call(self, function: str, argument: Any) -> Any:
+        return json.loads(await self.connection.fetchval(f"select public.{function}($1)", json.dumps(argument)))
+
+    async def select(self, function: str, *arguments: Any) -> None:
+        places = ", ".join(f"${place}" for place in range(1, len(arguments) + 1))
+        prepared = await self.connection.prepare(f"select public.{function}({places})")
+        found = await prepared.fetchval(*arguments)
+        assert found
+
+    async def commit(self, changes: list[dict[str, Any]]) -> None:
+        assert ["committed"] * len(changes) == [one["status"] for one in await self.call("ledger_commit", changes)]
+
+    async def read_whole(self) -> dict[str, int]:
+        """How often each table was read from its beginning to its end."""
+        rows = await self.connection.fetch("select relname, seq_scan from pg_stat_xact_user_tables")
+        return {row["relname"]: row["seq_scan"] for row in rows if row["relname"] in TABLES}
+
+
+@contextlib.asynccontextmanager
+async def much_there(url: str, several: int) -> AsyncIterator[Database]:
+    """A database with some users who have 50 credits, among many others."""
+    connection = await asyncpg.connect(url)
+    transaction = connection.transaction()
+    await transaction.start()
+    database = Database(connection)
+    try:
+        for _ in range(several):
+            database.users.append(str(await connection.fetchval("insert into auth.users default values returning id")))
+        await database.commit([{"entries": [entry(user, 50, "goodwill")]} for user in database.users])
+        await connection.execute(BULK)
+        for table in TABLES:
+            await connection.execute(f"analyze public.{table}")
+        yield database
+    finally:
+        await transaction.rollback()
+        await connection.close()
+
+
+def entry(user: str, amount: int, kind: str, **more: Any) -> dict[str, Any]:
+    return {"user_id": user, "amount": amount, "kind": kind, "idempotency_key": f"{kind} {user}", **more}
+
+
+async def spend_and_hold(database: Database) -> None:
+    """Read accounts, spend, set aside, capture."""
+    users = database.users
+    query = {"user_ids": users, "keys": [f"key:{user}" for user in users], "hold_ids": users}
+    wallets = (await database.call("wallets_read", query))["wallets"]
+    draws = {found["account"]["user_id"]: [{"grant": found["grants"][0]["id"], "credits": 5}] for found in wallets}
+    await database.commit(
+        [
+            {
+                "entries": [entry(user, -5, "spend", draws=draws[user])],
+                "request": {"key": f"key:{user}", "user_id": user, "content": {}, "answer": {}},
+            }
+            for user in users
+        ]
+    )
+    holds = [
+        {
+            "id": str(uuid.uuid4()),
+            "user_id": user,
+            "credits": 5,
+            "status": "open",
+            "draws": draws[user],
+            "idempotency_key": f"h {user}",
+            "expires_at": "2100-01-01T00:00:00Z",
+        }
+        for user in users
+    ]
+    await database.commit([{"holds": [hold]} for hold in holds])
+    await database.commit(
+        [
+            {
+                "holds": [{**hold, "status": "captured", "captured": 5}],
+                "entries": [entry(str(hold["user_id"]), -5, "capture", draws=hold["draws"])],
+            }
+            for hold in holds
+        ]
+    )
+
+
+async def sell_and_learn_more(database: Database) -> None:
+    """Record purchases, then a further fact and a further link of each."""
+    for revision in range(2):
+        queries = [
+            {"event_id": f"e{revision} {user}", "user_id": user, "links": [f"s {user}"]} for user in database.users
+        ]
+        found = await database.call("ledger_read_all", queries)
+        assert [revision] * len(found) == [len(one["purchases"]) for one in found]
+        await database.commit(
+            [
+                {
+                    "event": {
+                        "id": f"e{revision} {user}",
+                        "type": "t",
+                        "livemode": False,
+                        "status": "applied",
+                        "body": "{}",
+                    },
+                    "purchase": {
+                        "id": f"new {user}",
+                        "expected_revision": revision,
+                        "user_id": user,
+                        "payment_status": "paid",
+                        "facts": {},
+                        "links": [f"s {user}", f"p{revision} {user}"],
+                    },
+                    "entries": [] if revision else [entry(user, 50, "purchase", purchase_id=f"new {user}")],
+                }
+                for user in database.users
+            ]
+        )
+
+
+async def take_back_and_look(database: Database) -> None:
+    """Claw back what was sold, credit a debt, and read what pages and operators read."""
+    await sell_and_learn_more(database)
+    for user in database.users:
+        bought = {"purchase_id": f"new {user}"}
+        await database.commit([{"entries": [entry(user, -50, "clawback", **bought)]}])
+        await database.commit([{"entries": [entry(user, 50, "reinstatement", **bought)]}])
+        await database.select("account_record", user)
+        await database.select("account_transactions", user, None, 50, "{}")
+        await database.select("balance_at", user, "now")
+    await database.call("accounts_of", database.users)
+    await database.call("inbox_known", [f"e0 {user}" for user in database.users])
+
+
+@pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more, take_back_and_look])
 @pytest.mark.parametrize("several", [1, 3], ids=["one", "three"])
-def test_spending_reads_no_table_whole(database_url: str, several: int) -> None:
-    """Reading an account, a spend, a hold and its capture go by indexes where a table has some thousands of rows."""
+def test_no_table_is_read_whole(database_url: str, several: int, act: Callable[[Database], Awaitable[None]]) -> None:
+    """All goes by indexes, also where a table has but some thousands of rows."""
 
     async def story() -> None:
-        connection = await asyncpg.connect(database_url)
-        transaction = connection.transaction()
-        await transaction.start()
-
-        async def call(function: str, argument: Any) -> Any:
-            return json.loads(await connection.fetchval(f"select public.{function}($1)", json.dumps(argument)))
-
-        async def scanned() -> dict[str, int]:
-            rows = await connection.fetch("select relname, seq_scan from pg_stat_xact_user_tables")
-            return {row["relname"]: row["seq_scan"] for row in rows if row["relname"] in TABLES}
-
-        async def commit(changes: list[dict[str, Any]]) -> None:
-            assert ["committed"] * several == [one["status"] for one in await call("ledger_commit", changes)]
-
-        try:
-            users = [
-                str(await connection.fetchval("insert into auth.users default values returning id"))
-                for _ in range(several)
-            ]
-            await commit(
-                [
-                    {
-                        "entries": [
-                            {"user_id": user, "amount": 50, "kind": "goodwill", "idempotency_key": f"give {user}"}
-                        ]
-                    }
-                    for user in users
-                ]
-            )
-            await connection.execute(BULK)
-            for table in TABLES:
-                await connection.execute(f"analyze public.{table}")
-            before = await scanned()
-            wallets = (await call("wallets_read", {"user_ids": users, "keys": [f"key:{users[0]}"], "hold_ids": users}))[
-                "wallets"
-            ]
-            draws = {
-                wallet["account"]["user_id"]: [{"grant": wallet["grants"][0]["id"], "credits": 5}] for wallet in wallets
-            }
-            spends, holds = [], []
-            for user in users:
-                entry = {
-                    "user_id": user,
-                    "amount": -5,
-                    "kind": "spend",
-                    "idempotency_key": f"s {user}",
-                    "draws": draws[user],
-                }
-                request = {"key": f"key:{user}", "user_id": user, "content": {}, "answer": {}}
-                spends.append({"entries": [entry], "request": request})
-                hold = {"id": str(uuid.uuid4()), "user_id": user, "credits": 5, "status": "open", "draws": draws[user]}
-                holds.append({**hold, "idempotency_key": f"h {user}", "expires_at": "2100-01-01T00:00:00Z"})
-            await commit(spends)
-            await commit([{"holds": [hold]} for hold in holds])
-            await commit(
-                [
-                    {
-                        "holds": [{**hold, "status": "captured", "captured": 5}],
-                        "entries": [
-                            {
-                                "user_id": hold["user_id"],
-                                "amount": -5,
-                                "kind": "capture",
-                                "idempotency_key": f"c {hold['id']}",
-                                "draws": draws[hold["user_id"]],
-                            }
-                        ],
-                    }
-                    for hold in holds
-                ]
-            )
-            assert before == await scanned()
-        finally:
-            await transaction.rollback()
-            await connection.close()
+        async with much_there(database_url, several) as database:
+            before = await database.read_whole()
+            await act(database)
+            assert before == await database.read_whole()
 
     asyncio.run(story())
