@@ -47,6 +47,10 @@ class Limits:
     """Calls in flight."""
     requests: int = 100
     """Requests in one call."""
+    worth_a_call: int | None = None
+    """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
+    smaller. None where a call does better for being given all.
+    """
     weight: int = 1_000_000
     """The weight of one call, unless it is of one request."""
     waiting: int = 2_000
@@ -215,12 +219,13 @@ class Gatherer(Generic[Request, Answer]):
         """What can go out together now, oldest first."""
         batch: list[_Asked[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
+        most = self._share()
         for asked in self._waiting.values():
             if asked.keys and not blocked.isdisjoint(asked.keys):
                 blocked.update(asked.keys)
                 continue
             weight += asked.weight
-            if len(batch) == self._limits.requests or (batch and weight > self._limits.weight):
+            if len(batch) == most or (batch and weight > self._limits.weight):
                 leaves_some = True
                 break
             batch.append(asked)
@@ -231,6 +236,15 @@ class Gatherer(Generic[Request, Answer]):
         if leaves_some:
             self._start_runner()
         return batch
+
+    def _share(self) -> int:
+        """The most requests for the next call."""
+        waiting, least = len(self._waiting), self._limits.worth_a_call
+        if least is None:
+            return self._limits.requests
+        free = 1 + self._limits.calls - len(self._runners)  # with the one that asks
+        calls = max(1, min(free, waiting // least))
+        return min(self._limits.requests, -(-waiting // calls))
 
     async def _settle(self, batch: list[_Asked[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""

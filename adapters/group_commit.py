@@ -16,8 +16,9 @@ from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
 
-COMMITS = Limits(calls=2, requests=128)
-READS = Limits(calls=2, requests=128)
+COMMITS = READS = Limits(calls=2, requests=128, worth_a_call=16)
+"""Two calls are two processes of Postgres at work."""
+
 RETRY_AFTER_SECONDS = 2
 
 

@@ -127,6 +127,26 @@ def test_what_arrives_meanwhile_goes_together() -> None:
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("waiting", "calls"), [(1, [1]), (15, [15]), (16, [8, 8]), (23, [12, 11]), (90, [30, 30, 30]), (200, [50, 50, 50])]
+)
+def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) -> None:
+    """In parts that are worth a call: more of the server's processes work at the same time."""
+
+    async def story() -> None:
+        server = Server()
+        gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
+        asked = [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(waiting)]
+        await quiet()
+        assert calls == [len(call.requests) for call in server.in_flight]
+        while server.in_flight:
+            server.in_flight[0].end.set_result(None)
+            await quiet()
+        assert [2 * number for number in range(waiting)] == await asyncio.gather(*asked)
+
+    run(story)
+
+
 def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
     """Requests of a key wait for its call and then share one; another key's goes out meanwhile."""
 
@@ -356,6 +376,7 @@ LIMITS = st.builds(
     Limits,
     calls=st.integers(1, 3),
     requests=st.integers(1, 5),
+    worth_a_call=st.none() | st.integers(1, 4),
     waiting=st.integers(1, 12),
     repeats=st.integers(0, 20),
     closing_seconds=st.sampled_from([0.0, 60.0]),

@@ -22,7 +22,8 @@ BULK = f"""
     insert into public.credit_holds (id, user_id, credits, status, idempotency_key, expires_at, draws)
         select id, id, 1, 'voided', n::text, now(), '[]' from ({MADE}) made;
     insert into public.purchases (id, user_id, credits, amount, currency, payment_status, facts, revision)
-        select 'p' || n || ' ' || part, id, 50, 500, 'usd', 'paid', '{{}}', 1 from ({MADE}) made, generate_series(1, 4) part;
+        select 'p' || n || ' ' || part, id, 50, 500, 'usd', 'paid', '{{}}', 1
+        from ({MADE}) made, generate_series(1, 4) part;
     insert into public.purchase_links (link, purchase_id)
         select 'of ' || id, id from public.purchases;
     insert into public.webhook_events (id, type, livemode, status, body)
