@@ -1,6 +1,7 @@
-"""What grows with the number of accounts, and what must not: commits and reads stay, the check is linear."""
+"""What grows with the number of accounts, and what must not: commits, spends and reads stay, the check is linear."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,11 +14,13 @@ from adapters.postgres_rpc import PostgresRpc
 from adapters.redis_client import connect
 from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.sql_ledger import SqlLedger
-from features.bench.accounts import ENTRIES, add_accounts
+from domain.accounts import UserId
+from features.bench.accounts import ENTRIES, add_accounts, user_id
 from features.bench.commits import by_group_commit
 from features.bench.end_to_end import quota_rate, service
 from features.bench.figures import Figure, Measured
 from features.bench.servers import Servers
+from features.bench.spends import spending
 
 KEEPS = 1 / 1.3
 """What is left of a rate when it may be 1.3 times slower."""
@@ -30,7 +33,6 @@ WARMED = 500
 class Size:
     """What was measured at one number of accounts."""
 
-    accounts: int
     commits: Measured
     reads: Measured
     check_seconds_per_million: float
@@ -39,16 +41,22 @@ class Size:
 
 
 def measure(servers: Servers, *, sizes: tuple[int, int, int], seconds: float) -> list[Figure]:
-    """The figures at the first size and the last; the check also between, where it is long enough to be timed."""
+    """The figures at the first size and the last; the check also between, where it is long enough to be timed.
+
+    Spends are compared from there on, too: they are of accounts that are new, as all before have had purchases since.
+    """
     small, medium, large = sizes
     first = _at(servers, small, seconds)
     per_million_before = _grown(servers, small, medium)
     checked = _checked(servers)
+    spends_before = _spends(servers, range(small, medium), seconds)
     per_million = _grown(servers, medium, large)
+    spends = _spends(servers, range(medium, large), seconds)
     last = _at(servers, large, seconds)
     return [
-        _kept(f"commits at {large:,} accounts", "commits/s", first, last.commits, first.commits),
-        _kept(f"quota reads at {large:,} accounts", "reads/s", first, last.reads, first.reads),
+        _kept(f"commits at {large:,} accounts", "commits/s", small, last.commits, first.commits),
+        _kept(f"spends at {large:,} accounts", "spends/s", medium, spends, spends_before),
+        _kept(f"quota reads at {large:,} accounts", "reads/s", small, last.reads, first.reads),
         Figure(
             name=f"consistency check at {large:,} accounts",
             figure=last.check_seconds_per_million,
@@ -82,15 +90,27 @@ def measure(servers: Servers, *, sizes: tuple[int, int, int], seconds: float) ->
     ]
 
 
-def _kept(name: str, unit: str, first: Size, at_last: Measured, at_first: Measured) -> Figure:
+def _kept(name: str, unit: str, accounts: int, now: Measured, before: Measured) -> Figure:
     return Figure(
         name=name,
-        figure=at_last.rate,
+        figure=now.rate,
         unit=unit,
-        limit=at_first.rate,
-        limit_name=f"the same at {first.accounts:,} accounts",
+        limit=before.rate,
+        limit_name=f"the same at {accounts:,} accounts",
         goal=round(KEEPS, 2),
-        latency=at_last.latency,
+        latency=now.latency,
+    )
+
+
+def _spends(servers: Servers, accounts: range, seconds: float) -> Measured:
+    return uvloop.run(
+        spending(
+            lambda: PostgresRpc(servers.postgres_url),
+            servers.redis_url,
+            lambda: UserId(user_id(random.choice(accounts))),
+            callers=CALLERS,
+            seconds=seconds,
+        )
     )
 
 
@@ -103,7 +123,6 @@ def _at(servers: Servers, accounts: int, seconds: float) -> Size:
         reads = quota_rate(running.url, accounts, seconds)
         memory = running.megabytes
     return Size(
-        accounts=accounts,
         commits=commits,
         reads=reads,
         check_seconds_per_million=_checked(servers),

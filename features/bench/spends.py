@@ -36,7 +36,10 @@ def measure(servers: Servers, *, seconds: float) -> list[Figure]:
     limit = pgbench.run(servers.postgres_url, pgbench_hot_row(), seconds=seconds)
     figures = []
     for place, (name, make) in enumerate(transports(servers).items()):
-        measured = uvloop.run(_spending(make, servers.redis_url, UserId(user_id(place)), seconds=seconds))
+        user = UserId(user_id(place))
+        measured = uvloop.run(
+            spending(make, servers.redis_url, lambda user=user: user, callers=CALLERS, seconds=seconds)
+        )
         figures.append(
             Figure(
                 name=f"spends of one account over {name}, {CALLERS} callers",
@@ -51,9 +54,15 @@ def measure(servers: Servers, *, seconds: float) -> list[Figure]:
     return figures
 
 
-async def _spending(
-    make: Callable[[], PostgresRpc | SupabaseRpc], redis_url: str, user: UserId, *, seconds: float
+async def spending(
+    make: Callable[[], PostgresRpc | SupabaseRpc],
+    redis_url: str,
+    next_user: Callable[[], UserId],
+    *,
+    callers: int,
+    seconds: float,
 ) -> Measured:
+    """The rate of spends of one credit that so many callers of one process make, each of the next user."""
     numbers, run = itertools.count(), uuid.uuid4().hex
     async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
         ledger = SqlLedger(rpc)
@@ -61,8 +70,8 @@ async def _spending(
         async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
 
             async def spend() -> None:
-                outcome = await gathered.settle(Spend(user_id=user, credits=1, key=f"{run} {next(numbers)}"))
+                outcome = await gathered.settle(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
                 if not isinstance(outcome, Done):
                     raise AssertionError(outcome)
 
-            return await keep_asking(spend, callers=CALLERS, seconds=seconds)
+            return await keep_asking(spend, callers=callers, seconds=seconds)
