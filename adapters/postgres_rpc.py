@@ -29,7 +29,7 @@ class PostgresRpc:
 
     async def value(self, function: str, arguments: Mapping[str, object]) -> Any:
         """The one JSON value that the function returns."""
-        return await self._fetch(f"select to_jsonb({_call(function, arguments)})", arguments)
+        return await self._fetch(f"select to_json({_call(function, arguments)})", arguments)
 
     async def rows(self, function: str, arguments: Mapping[str, object]) -> list[dict[str, Any]]:
         """The rows that the function returns."""
