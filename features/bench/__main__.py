@@ -15,7 +15,7 @@ from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.figures import Figure, plot, print_table
-from features.bench.servers import Servers, running
+from features.bench.servers import Servers, execute, running
 
 ACCOUNTS = 1_000
 SIZES = (200_000, 1_000_000)
@@ -28,16 +28,6 @@ async def _prepare(url: str) -> None:
         await add_accounts(connection, 0, ACCOUNTS)
         await connection.execute(MINIMAL_SCHEMA)
         await connection.execute(ROWS_SCHEMA)
-    finally:
-        await connection.close()
-
-
-async def _settle(url: str) -> None:
-    """Have done what the part before left to be done behind the next one's back."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("vacuum analyze")
-        await connection.execute("checkpoint")
     finally:
         await connection.close()
 
@@ -68,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name, measure in parts.items():
             if asked.only and name not in asked.only:
                 continue
-            asyncio.run(_settle(servers.postgres_url))
+            asyncio.run(execute(servers.postgres_url, "vacuum analyze"))  # else it goes on behind the part's back
             begun = time.monotonic()
             found = measure(servers)
             print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)

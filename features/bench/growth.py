@@ -19,7 +19,7 @@ from features.bench.accounts import ENTRIES, add_accounts, user_id
 from features.bench.commits import by_group_commit
 from features.bench.end_to_end import quota_rate, service
 from features.bench.figures import Figure, Measured
-from features.bench.servers import Servers
+from features.bench.servers import Servers, execute
 from features.bench.spends import spending
 
 KEEPS = 1 / 1.3
@@ -119,6 +119,7 @@ def _at(servers: Servers, accounts: int, seconds: float) -> Size:
         by_group_commit(lambda: PostgresRpc(servers.postgres_url), accounts=accounts, callers=CALLERS, seconds=seconds)
     )
     warmed = uvloop.run(_warm(servers, accounts))
+    uvloop.run(execute(servers.postgres_url, "checkpoint"))  # nothing is written behind the reads' back
     with service(servers, "Postgres", servers.folder / "growth.log") as running:
         reads = quota_rate(running.url, accounts, seconds)
         memory = running.megabytes

@@ -56,10 +56,10 @@ def running(folder: Path) -> Iterator[Servers]:
     """
     with contextlib.ExitStack() as stack:
         postgres, redis = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
-        asyncio.run(_execute(postgres.start(), *CONFIGURING))
+        asyncio.run(execute(postgres.start(), *CONFIGURING))
         postgres.stop()
         postgres_url = postgres.start()
-        asyncio.run(_execute(postgres_url, FILLING_LOG, "checkpoint"))
+        asyncio.run(execute(postgres_url, FILLING_LOG, "checkpoint"))
         stack.callback(postgres.stop)
         redis_url = redis.start()
         stack.callback(redis.stop)
@@ -86,7 +86,8 @@ def apart(module: str, *arguments: str) -> Iterator[str]:
             process.terminate()
 
 
-async def _execute(url: str, *statements: str) -> None:
+async def execute(url: str, *statements: str) -> None:
+    """Run statements, one after the other."""
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:
