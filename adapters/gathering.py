@@ -243,7 +243,8 @@ class Gatherer(Generic[Request, Answer]):
         if least is None:
             return self._limits.requests
         free = 1 + self._limits.calls - len(self._runners)  # with the one that asks
-        calls = max(1, min(free, waiting // least))
+        # Those of one key go one after the other, and are best in one call.
+        calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
         return min(self._limits.requests, -(-waiting // calls))
 
     async def _settle(self, batch: list[_Asked[Request, Answer]]) -> None:

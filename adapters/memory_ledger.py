@@ -96,8 +96,16 @@ class MemoryLedger:
         )
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        """Write each change whole or not at all."""
-        return tuple(self._commit(change) for change in changes)
+        """Write each change whole or not at all; none that was decided on top of one that is not committed."""
+        results: list[CommitResult] = []
+        broken: set[UserId] = set()
+        for change in changes:
+            user_id = change.account.user_id if change.account is not None else None
+            result = Conflict("account") if user_id in broken else self._commit(change)
+            if user_id is not None and not isinstance(result, Committed):
+                broken.add(user_id)
+            results.append(result)
+        return tuple(results)
 
     async def holdings(
         self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]

@@ -14,7 +14,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import DataError, RedisError, ResponseError
 
 from adapters.gathering import Closed, Gatherer, Interrupted, Limits, QueueFull
 from domain.ports import CacheUnavailable
@@ -31,6 +31,9 @@ CONNECTING_SECONDS = 5.0
 CACHE_ERRORS = (RedisError, OSError)
 """What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
 
+_Packed = tuple[str, bytes]
+"""A command's name, and all of it as it is sent."""
+
 _NOT_SENT = (QueueFull, Closed, Interrupted)
 
 COMMANDS = Limits(calls=2, requests=128, waiting=5_000, closing_seconds=2 * TIMEOUT_SECONDS)
@@ -46,7 +49,7 @@ class SharedRedis(Redis):
         """How many connections were made since a round failed."""
         self._rounds = 0
         """How many are in flight, each on a connection of its own."""
-        self._commands: Gatherer[tuple[Any, ...], Any] = Gatherer(self._send, limits=COMMANDS)
+        self._commands: Gatherer[_Packed, Any] = Gatherer(self._send, limits=COMMANDS)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to one command.
@@ -57,8 +60,9 @@ class SharedRedis(Redis):
         if options:
             # A command with wishes of its own goes alone.
             return await self._within_limits(lambda: Redis.execute_command(self, *args, **options))  # type: ignore[no-untyped-call]
+        packed = _packed(args)
         try:
-            answer = await self._commands.ask(args)
+            answer = await self._commands.ask(packed)
         except _NOT_SENT as error:
             raise _not_sent(error) from error
         if isinstance(answer, Exception):
@@ -70,8 +74,9 @@ class SharedRedis(Redis):
 
         :raises redis.exceptions.RedisError: if there is no answer.
         """
+        packed = [_packed(command) for command in commands]
         try:
-            return await self._commands.ask_all(commands)
+            return await self._commands.ask_all(packed)
         except _NOT_SENT as error:
             raise _not_sent(error) from error
 
@@ -100,7 +105,7 @@ class SharedRedis(Redis):
             await self.connection_pool.release(connection)
         self._connected += 1
 
-    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+    async def _send(self, commands: Sequence[_Packed]) -> Sequence[Any]:
         return await self._within_limits(lambda: self._answers(commands))
 
     async def _within_limits(self, ask: Callable[[], Awaitable[Told]]) -> Told:
@@ -117,13 +122,13 @@ class SharedRedis(Redis):
         finally:
             self._rounds -= 1
 
-    async def _answers(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _answers(self, commands: Sequence[_Packed]) -> list[Any]:
         """What Redis answers each command, its errors among them, by one write and on one connection.
 
         No transaction: each command stands for itself, and in a cluster their keys are on different nodes. The client's
-        own pipeline does as much and takes twice the time: it packs in Python, and looks after what is not used here.
+        own pipeline takes twice the time: it packs in Python, and looks after what is not used here.
         """
-        packed = b"".join([pack_command((*str(name).split(), *arguments)) for name, *arguments in commands])
+        packed = b"".join([command for _, command in commands])
         connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             answers = await connection.retry.call_with_retry(
@@ -131,12 +136,21 @@ class SharedRedis(Redis):
             )
         finally:
             await self.connection_pool.release(connection)
-        return [self._as_documented(name, answer) for (name, *_), answer in zip(commands, answers, strict=True)]
+        return [self._as_documented(name, answer) for (name, _), answer in zip(commands, answers, strict=True)]
 
     def _as_documented(self, name: str, answer: Any) -> Any:
         """An answer in the form that the client documents for the command."""
         form = self.response_callbacks.get(name)
         return answer if form is None or isinstance(answer, ResponseError) else form(answer)
+
+
+def _packed(command: Sequence[Any]) -> _Packed:
+    """A command as it is sent; its own error, where it can't be, is nobody else's."""
+    name, *arguments = command
+    try:
+        return name, pack_command((*name.split(), *arguments))
+    except (TypeError, UnicodeEncodeError) as error:
+        raise DataError(f"can't be sent to Redis: {type(error).__name__}") from error
 
 
 async def _exchange(connection: Any, packed: bytes, answers: int) -> list[Any]:

@@ -44,7 +44,7 @@ class SystemOverlap:
             if waiting:
                 await write_down(waiting)
         finally:
-            if writing is not None and not writing.done():
+            if writing is not None:
                 writing.cancel()
-                await asyncio.wait((writing,))
+                await asyncio.gather(writing, return_exceptions=True)
         return results

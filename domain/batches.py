@@ -122,7 +122,8 @@ class _Hopes:
                 if not made.comes_first:
                     outcomes[place] = Done(answer=made.answer)
                 continue
-            # A batch is in one transaction, so one message does for it: without the first nothing of the rest is good.
+            # One message does for a batch, which is written in one transaction: where the first of an account is not
+            # committed, none of those after it is.
             if user_id not in refreshed:
                 made = attrs.evolve(made, change=attrs.evolve(made.change, outbox=(cache_refresh(wallet.account),)))
                 refreshed.add(user_id)

@@ -151,7 +151,10 @@ class Holdings:
 
 @attrs.frozen(kw_only=True)
 class AccountGuard:
-    """The account that a decision is about, good only at the expected revision."""
+    """The account that a decision is about, good only at the expected revision.
+
+    Of decisions about one account in one commit each rests on those before it: after one that is not committed none is.
+    """
 
     user_id: UserId
     expected_revision: int

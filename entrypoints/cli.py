@@ -48,6 +48,7 @@ def serve() -> None:
             host=settings.host,
             port=settings.port,
             http=WholeAnswers,
+            ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -7,18 +7,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class JoiningTransport:
-    """What uvicorn's protocol uses of a transport once it is connected.
+    """What uvicorn's protocol uses of a transport once it is connected, where it knows no WebSockets.
 
     What is written waits for what is written next, but no longer than until the event loop's next turn.
     """
 
-    __slots__ = ("_call_soon", "_to", "_waiting", "is_closing", "set_protocol")
+    __slots__ = ("_call_soon", "_to", "_waiting", "is_closing")
 
     def __init__(self, to: asyncio.Transport, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._to = to
         self._call_soon = call_soon
         self._waiting = b""
-        self.is_closing, self.set_protocol = to.is_closing, to.set_protocol
+        self.is_closing = to.is_closing
 
     def write(self, data: bytes) -> None:
         """Send the bytes, with those that wait before them, or soon."""

@@ -147,6 +147,21 @@ def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) ->
     run(story)
 
 
+def test_what_waits_for_one_key_is_not_spread() -> None:
+    """Its parts could only go one after the other."""
+
+    async def story() -> None:
+        server = Server()
+        gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
+        asked = [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(40)]
+        await quiet()
+        assert [40] == [len(call.requests) for call in server.in_flight]
+        server.in_flight[0].end.set_result(None)
+        await asyncio.gather(*asked)
+
+    run(story)
+
+
 def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
     """Requests of a key wait for its call and then share one; another key's goes out meanwhile."""
 

@@ -17,7 +17,7 @@ from adapters.memory_ledger import MemoryLedger
 from adapters.system_clock import SystemClock
 from adapters.system_overlap import SystemOverlap
 from adapters.system_pauses import SystemPauses
-from domain.batches import Done
+from domain.batches import Done, decide_in_batches
 from domain.holds import HoldId, HoldStatus
 from domain.intents import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.ledger import EntryKind
@@ -150,6 +150,39 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             assert [] == ours(await world.ledger.inconsistencies(), user)
             for process in processes:
                 await process.aclose()
+
+    asyncio.run(run())
+
+
+def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_world: Any) -> None:
+    """Though the account is at the revision that it expects: a rival brought it there. Another account's change is."""
+
+    async def run() -> None:
+        async with open_world() as world:
+            now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
+            ada, bob = await world.sign_up(None), await world.sign_up(None)
+            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+            gifts = [
+                GiveCredits(
+                    user_id=user,
+                    credits=50,
+                    kind=EntryKind.GOODWILL,
+                    key=f"{user} {tag}",
+                    reason="hello",
+                    operator="Grace",
+                )
+                for user in (ada, bob)
+            ]
+            await desk.settle(gifts, now)
+            found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
+            users = {0: ada, 1: bob, 2: ada, 3: ada}
+            spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
+            (batch,) = decide_in_batches(spends, found, now)
+            await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
+            results = await ledger.commit([decided.change for decided in batch.decided.values()])
+            assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
+            accounts = {user: await ledger.account(user) for user in (ada, bob)}
+            assert {ada: 47, bob: 48} == {user: account.balance for user, account in accounts.items()}
 
     asyncio.run(run())
 

@@ -10,8 +10,9 @@ from datetime import datetime
 
 import attrs
 
+from domain.accounts import UserId
 from domain.batches import BATCH, Batch, Outcome, Unsettled, decide_in_batches, outcome_of
-from domain.commits import Change, CommitResult, Committed, Duplicate, Holdings
+from domain.commits import Change, CommitResult, Committed, Conflict, Duplicate, Holdings
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.ports import CacheUnavailable, Ledger, Overlap, Pauses, QuotaCache, Wallets
 
@@ -97,7 +98,7 @@ class CreditDesk:
 
     async def _write(self, changes: Iterator[Sequence[Change]], *, are_many: bool) -> Sequence[CommitResult]:
         if are_many and self.overlap is not None:
-            return await self.overlap.write(self.ledger.commit, changes)
+            return await self.overlap.write(_Chain(self.ledger).commit, changes)
         together = [*itertools.chain.from_iterable(changes)]
         return await self.ledger.commit(together) if together else ()
 
@@ -108,6 +109,7 @@ class CreditDesk:
             hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
         )
 
+    # If a later part fails, this is left to the messages of those before it.
     async def _refresh(self, results: Sequence[CommitResult]) -> None:
         # The commit's outbox holds the same refresh, so a cache that is away now learns of it later.
         newest = {
@@ -118,3 +120,27 @@ class CreditDesk:
         }
         with contextlib.suppress(CacheUnavailable):
             await self.cache.store_many([*newest.values()])
+
+
+class _Chain:
+    """A round's parts, each resting on those before: what a part did not commit, no later part is decided on top of.
+
+    A rival may have brought the account to the revision that a later part expects, but not to what it was decided on.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._broken: set[UserId] = set()
+
+    async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+        users = [change.account.user_id if change.account is not None else None for change in changes]
+        are_good = [user not in self._broken for user in users]
+        good = [change for change, is_good in zip(changes, are_good, strict=True) if is_good]
+        results = iter(await self._ledger.commit(good) if good else ())
+        answers = tuple([next(results) if is_good else Conflict("account") for is_good in are_good])
+        self._broken.update(
+            user
+            for user, answer in zip(users, answers, strict=True)
+            if user is not None and not isinstance(answer, Committed)
+        )
+        return answers

@@ -30,9 +30,6 @@ class Connection(asyncio.Transport):
     def close(self) -> None:
         self.told.append("closed")
 
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        raise NotImplementedError
-
 
 class Server(uvicorn.Server):
     """A server that says when it is up."""
@@ -110,7 +107,7 @@ def test_a_server_answers_as_uvicorn_does() -> None:
         return None
 
     app = Litestar([plain, stream, none], openapi_config=None, logging_config=None)
-    server = Server(uvicorn.Config(app, port=0, http=WholeAnswers, log_config=None))
+    server = Server(uvicorn.Config(app, port=0, http=WholeAnswers, ws="none", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -126,6 +123,14 @@ def test_a_server_answers_as_uvicorn_does() -> None:
             connection.request(method, path)
             answer = connection.getresponse()
             assert (200, body) == (answer.status, answer.read())
+        asked = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "a",
+        }
+        connection.request("GET", "/plain", headers=asked)
+        assert b"hello" == connection.getresponse().read()
         connection.request("GET", "/plain", headers={"Connection": "close"})
         assert b"hello" == connection.getresponse().read()
     finally:

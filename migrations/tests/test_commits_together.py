@@ -217,7 +217,10 @@ async def wallets_of(connection: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_together_is_one_by_one(new_database: Callable[[], str], seed: int) -> None:
-    """A batch in one call answers and leaves what its changes do, each by the ledger's own rules alone."""
+    """A batch in one call answers and leaves what its changes do, each by the ledger's own rules alone.
+
+    Of an account that changes are guarded by none is written after one that is not.
+    """
 
     urls = new_database(), new_database()
 
@@ -233,12 +236,17 @@ def test_together_is_one_by_one(new_database: Callable[[], str], seed: int) -> N
                 sent = json.dumps(named(batch, await grants_of(together)))
                 answers = json.loads(await together.fetchval("select public.ledger_commit($1)", sent))
                 grants = await grants_of(alone)
-                wanted = [
-                    json.loads(
-                        await alone.fetchval("select public.credence_judge($1)", json.dumps(named(change, grants)))
-                    )
-                    for change in batch
-                ]
+                wanted: list[dict[str, Any]] = []
+                broken: set[str] = set()
+                for change in batch:
+                    user = (change.get("account") or {}).get("user_id")
+                    if user in broken:  # it was decided on top of what is not committed
+                        wanted.append({"status": "conflict", "reason": "account"})
+                        continue
+                    sent_alone = json.dumps(named(change, grants))
+                    wanted.append(json.loads(await alone.fetchval("select public.credence_judge($1)", sent_alone)))
+                    if user is not None and wanted[-1]["status"] != "committed":
+                        broken.add(user)
                 assert wanted == answers, sent
                 statuses |= {answer["status"] for answer in answers}
                 for name, query in STATES.items():
@@ -286,6 +294,34 @@ def test_what_is_freed_later_can_not_be_set_aside_before(database_url: str) -> N
             freed = {**hold(1), "status": "voided"}
             assert ["grants", "committed"] == await commit({"holds": [hold(2)]}, {"holds": [freed]})
             assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+def test_two_purchases_of_one_call_do_not_share_a_link(database_url: str) -> None:
+    """The second is told that the link is another's, as in a call of its own."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            sales = [
+                {
+                    "purchase": {
+                        "id": f"sale {n}",
+                        "expected_revision": 0,
+                        "payment_status": "paid",
+                        "facts": {},
+                        "links": ["charge:1", f"session:{n}"],
+                    }
+                }
+                for n in range(2)
+            ]
+            answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(sales)))
+            assert ["committed", "link"] == [answer.get("reason", answer["status"]) for answer in answers]
+            links = await connection.fetch("select link, purchase_id from public.purchase_links order by link")
+            assert [("charge:1", "sale 0"), ("session:0", "sale 0")] == [tuple(row) for row in links]
         finally:
             await connection.close()
 

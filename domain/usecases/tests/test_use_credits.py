@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -56,9 +56,14 @@ class CountingLedger(MemoryLedger):
         super().__init__(StoppedClock())
         self.batches: list[int] = []
         self.conflicts = 0
+        self.rival: Callable[[], Awaitable[object]] | None = None
+        """What another process does before the next commit."""
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         self.batches.append(len(changes))
+        if self.rival is not None:
+            rival, self.rival = self.rival, None
+            await rival()
         if self.conflicts:
             self.conflicts -= 1
             return tuple(Conflict("account") for _ in changes)
@@ -202,6 +207,26 @@ def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
     assert [*range(2, 2 + 3 * BATCH)] == sorted(versions)
     assert (100 - 3 * BATCH, 0) == shop.balance()
+
+
+@pytest.mark.parametrize("moves", [1, 2, BATCH, 2 * BATCH])
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, overlaps: bool) -> None:
+    """He made as many changes as ours, of other amounts: each answer is of the entry that it names."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap() if overlaps else None)
+    rivals = [spend(3, f"rival {n}") for n in range(moves)]
+    shop.ask(give(300, key="more"))
+    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
+    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
+    balances = {entry.version: entry.balance_after for entry in entries}
+    assert 3 * BATCH == sum(isinstance(outcome, Done) for outcome in outcomes)
+    assert all(outcome.answer.balance == balances[outcome.answer.version] for outcome in outcomes)
+    assert 400 - 3 * moves - 2 * 3 * BATCH == shop.balance()[0]
+    kept = shop.ledger.requests().values()
+    assert all(answer_of(one).balance == balances[answer_of(one).version] for one in kept)
 
 
 @given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=BATCH, max_size=8 * BATCH))
