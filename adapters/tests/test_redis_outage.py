@@ -13,6 +13,7 @@ import attrs
 import pytest
 import redis as blocking_redis
 from redis.asyncio import Redis, SSLConnection
+from redis.exceptions import DataError
 
 from adapters.embedded_redis import EmbeddedRedis
 from adapters.redis_client import MAX_CONNECTIONS, connect, upstash_url
@@ -296,3 +297,16 @@ def test_a_distant_redis_is_reached(own_redis: str) -> None:
             assert ada == await quotas.find(ada.user_id)
 
     asyncio.run(story())
+
+
+def test_a_command_that_can_not_be_sent_fails_alone(redis_url: str) -> None:
+    """Those that travel with it are answered; its error is the client's, as any other's."""
+
+    async def story(redis: Redis) -> None:
+        key = f"test:{uuid.uuid4()}"
+        commands = [("SET", key, "1"), ("GET", "\ud800"), ("GET", None), ("GET", key)]
+        told = await asyncio.gather(*(redis.execute_command(*one) for one in commands), return_exceptions=True)
+        assert [True, DataError, DataError, "1"] == [type(one) if isinstance(one, Exception) else one for one in told]
+        await redis.delete(key)
+
+    with_redis(redis_url, story)
