@@ -723,8 +723,10 @@ begin
             continue;
         end if;
         begin
-            if exists (select from unnest(parts[first:last]) c where c #>> '{account,user_id}' = any (broken)) then
-                perform public.credence_refuse('alone');
+            if broken <> '{}' then
+                if exists (select from unnest(parts[first:last]) c where c #>> '{account,user_id}' = any (broken)) then
+                    perform public.credence_refuse('alone');
+                end if;
             end if;
             answered := public.credence_write_together(parts[first:last], users);
             answers[first:last] := answered;

@@ -109,9 +109,9 @@ class CreditDesk:
             hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
         )
 
-    # If a later part fails, this is left to the messages of those before it.
     async def _refresh(self, results: Sequence[CommitResult]) -> None:
-        # The commit's outbox holds the same refresh, so a cache that is away now learns of it later.
+        # The commits' outbox holds the same refresh: a cache that is away now learns of it later, and so it does of
+        # parts that were written before one that failed.
         newest = {
             account.user_id: account
             for result in results
