@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from operator import attrgetter
 from typing import NewType
 
 import attrs
@@ -42,13 +41,6 @@ class Grant:
     expires_at: datetime | None = None
     purchase_id: PurchaseId | None = None
     created_at: datetime
-    place: tuple[int, bool, float, GrantId] = attrs.field(init=False, repr=False, eq=False)
-    """Where it stands among others: made once, for it is asked for at each spend."""
-
-    @place.default
-    def _place(self) -> tuple[int, bool, float, GrantId]:
-        never = self.expires_at is None
-        return self.priority, never, 0.0 if self.expires_at is None else self.expires_at.timestamp(), self.id
 
     @property
     def free(self) -> int:
@@ -73,7 +65,12 @@ class BurnOrder(tuple[Grant, ...]):
 
 def burn_order(grants: Iterable[Grant]) -> BurnOrder:
     """The grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
-    return grants if isinstance(grants, BurnOrder) else BurnOrder(sorted(grants, key=attrgetter("place")))
+    return grants if isinstance(grants, BurnOrder) else BurnOrder(sorted(grants, key=_place))
+
+
+def _place(grant: Grant) -> tuple[int, bool, float, GrantId]:
+    ends = grant.expires_at
+    return grant.priority, ends is None, 0.0 if ends is None else ends.timestamp(), grant.id
 
 
 def draws_of_clawback(grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId]) -> tuple[Draw, ...]:

@@ -105,9 +105,6 @@ class SettleDues:
 
 Intent = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
 
-_OPERATIONS = {Spend: "spend", PlaceHold: "hold", CaptureHold: "capture", VoidHold: "void", AdjustCredits: "adjustment"}
-"""What tells kinds of requests apart; a gift's is its own kind."""
-
 
 @attrs.frozen(kw_only=True)
 class EntryAnswer:
@@ -154,24 +151,30 @@ def key_of(intent: Intent) -> str | None:
 
 
 def content_of(intent: Intent) -> Flat:
-    """What the intent asks, to be compared with a repetition's; a hold's own id is not asked for."""
-    content: dict[str, str | int | None] = {"operation": _OPERATIONS.get(type(intent), "")}
-    asked = attrs.asdict(intent, recurse=False)
-    for name, value in asked.items():
-        match value:
-            case EntryKind():
-                content["operation"] = value.value
-            case str() | int() | None:
-                content[name] = value
-            case timedelta():
-                content["expires_in"] = int(value.total_seconds())
-            case datetime():
-                content[name] = value.isoformat()
-            case Mapping():
-                content |= {f"metadata.{inner}": text for inner, text in sorted(value.items())}
-    content.pop("key", None)
-    if isinstance(intent, PlaceHold):
-        del content["hold_id"]
+    """What the intent asks, to be compared with a repetition's; a new hold's own id is not asked for."""
+    content: dict[str, str | int | None]
+    match intent:
+        case Spend():
+            content = {"operation": "spend", "user_id": intent.user_id, "credits": intent.credits}
+        case PlaceHold():
+            content = {"operation": "hold", "user_id": intent.user_id, "credits": intent.credits}
+            content["expires_in"] = int(intent.lasts.total_seconds())
+        case CaptureHold():
+            return {"operation": "capture", "hold_id": intent.hold_id, "credits": intent.credits}
+        case VoidHold():
+            return {"operation": "void", "hold_id": intent.hold_id}
+        case SettleDues():
+            return {}
+        case GiveCredits() | AdjustCredits():
+            content = {"user_id": intent.user_id, "credits": intent.credits}
+            content |= {"reason": intent.reason, "operator": intent.operator}
+            if isinstance(intent, AdjustCredits):
+                return {"operation": "adjustment", **content}
+            ends = intent.expires_at
+            return {"operation": intent.kind.value, **content, "expires_at": ends.isoformat() if ends else None}
+    content["description"] = intent.description
+    for name, text in intent.metadata.items():
+        content[f"metadata.{name}"] = text
     return content
 
 

@@ -172,14 +172,11 @@ def _revised(move: Move, hold: Hold, grants: BurnOrder, held: int) -> Move:
 
 def posted(move: Move, posting: Posting) -> Move:
     """The move, with one more entry; what the entry puts into a grant only the ledger knows."""
-    account = move.wallet.account
-    after = attrs.evolve(
-        account,
-        balance=account.balance + posting.amount,
-        version=account.version + 1,
-        revision=account.revision + 1,
+    wallet = Wallet(
+        account=move.wallet.account.posted(posting.amount),
+        grants=_less(move.wallet.grants, posting.draws or ()),
+        holds=move.wallet.holds,
     )
-    wallet = Wallet(account=after, grants=_less(move.wallet.grants, posting.draws or ()), holds=move.wallet.holds)
     return Move(wallet=wallet, postings=(*move.postings, posting), holds=move.holds)
 
 
