@@ -4,15 +4,18 @@ Two intents of one account are never in two calls at once, so those of a busy ac
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from adapters.gathering import Gatherer, Limits
+import attrs
+
+from adapters.gathering import Crowd, Gatherer, Limits
 from adapters.group_commit import ledger_errors
 from domain.batches import Outcome, Unsettled
 from domain.intents import CaptureHold, Intent, VoidHold
 from domain.ports import Clock, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 
-INTENTS = Limits(calls=2, requests=256)
+INTENTS = Limits(calls=2, requests=256, joining=1024)
 
 PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
@@ -58,13 +61,28 @@ class GatheredCredits:
         """Do what was accepted; what is too late is told so."""
         await self._gatherer.aclose()
 
-    async def _settle(self, intents: Sequence[Intent]) -> tuple[Outcome, ...]:
+    async def _settle(self, crowd: Crowd[Intent, Outcome]) -> tuple[Outcome, ...]:
         try:
-            return await self._desk.settle(intents, self._clock.now(), patience=PATIENCE)
+            callers = _Callers(crowd, self._clock)
+            return await self._desk.settle([*crowd], self._clock.now(), patience=PATIENCE, callers=callers)
         except LedgerRefused as refused:
-            if refused.is_final and len(intents) == 1:
+            if refused.is_final and len(crowd) == 1:
                 return (Unsettled(f"the ledger refuses it: {refused.cause}"),)
             raise
+
+
+@attrs.frozen
+class _Callers:
+    """Implements Callers."""
+
+    _crowd: Crowd[Intent, Outcome]
+    _clock: Clock
+
+    def join(self) -> tuple[Sequence[Intent], datetime]:
+        return self._crowd.join(), self._clock.now()
+
+    def tell(self, place: int, outcome: Outcome) -> None:
+        self._crowd.answer(place, outcome)
 
 
 def _accounts(intent: Intent) -> tuple[str, ...]:

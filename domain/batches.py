@@ -1,12 +1,12 @@
-"""Many intents decided together: those of one account one after the other, each on what the one before leaves."""
+"""Many intents decided together, and what came of each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
 from domain.accounts import UserId
-from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
+from domain.commits import Change, CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
 from domain.holds import Hold, HoldStatus
 from domain.intents import (
     Answer,
@@ -20,9 +20,6 @@ from domain.intents import (
 )
 from domain.spending import AlreadySettled, Decided, Refusal, cache_refresh, decide_intent
 from domain.wallets import Wallet
-
-BATCH = 16
-"""So many intents are decided at a time, while those before them are being written."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,69 +65,89 @@ Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """What came of some intents of a round: what is to be committed, by place, and what needs no commit.
+    """What came of some intents: what is to be committed, by place, and what needs no commit.
 
-    A place that is in neither waits for the next round, with newer holdings.
+    A place that is in neither is decided again, with newer holdings.
     """
 
     decided: Mapping[int, Decided]
     outcomes: Mapping[int, Outcome]
 
 
-def decide_in_batches(
-    intents: Mapping[int, Intent], found: Holdings, now: datetime, *, notify_below: int | None = None
-) -> Iterator[Batch]:
-    """Decide the intents in the order of their places, some at each step, given what was read for all of them.
+class Hopes:
+    """The accounts as they will be once all that was decided is committed.
 
-    A refusal is given only on what the ledger has, never on what others of the round hope to have done.
+    Intents of one account are decided one after the other, each on what the one before leaves.
     """
-    hopes = _Hopes(found)
-    places = [*intents]
-    for begin in range(0, len(places), BATCH):
-        batch = {place: intents[place] for place in places[begin : begin + BATCH]}
-        yield hopes.decide(batch, now, notify_below=notify_below)
 
-
-class _Hopes:
-    """The accounts as they will be if everything that was decided is committed."""
-
-    def __init__(self, found: Holdings) -> None:
+    def __init__(self, found: Holdings, *, notify_below: int | None = None) -> None:
+        """`found` is what was read for the intents; `notify_below` is the threshold of accounts that have none."""
         self._found = found
+        self._notify_below = notify_below
         self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
         self._keys: set[str | None] = set()
 
-    def decide(self, intents: Mapping[int, Intent], now: datetime, *, notify_below: int | None) -> Batch:
-        decided: dict[int, Decided] = {}
+    def decide(self, intents: Mapping[int, Intent], now: datetime) -> Batch:
+        """Decide intents that were asked for before all was read."""
         outcomes: dict[int, Outcome] = {}
-        refreshed: set[UserId] = set()
+        new: dict[int, Intent] = {}
         for place, intent in intents.items():
             known = _known(intent, self._found)
-            if known is not None:
+            if known is None:
+                new[place] = intent
+            else:
                 outcomes[place] = known
-                continue
+        return self._decide(new, now, outcomes)
+
+    def decide_later(self, intents: Mapping[int, Intent], now: datetime) -> Batch:
+        """Decide intents that were asked for since: others may have moved their accounts before they were.
+
+        The ledger guards what is committed. What needs no commit, a refusal say, takes a newer look.
+        """
+        known = {
+            place: intent
+            for place, intent in intents.items()
+            if not isinstance(intent, CaptureHold | VoidHold) and intent.user_id in self._found.wallets
+        }
+        return attrs.evolve(self._decide(known, now, {}), outcomes={})
+
+    def _decide(self, intents: Mapping[int, Intent], now: datetime, outcomes: dict[int, Outcome]) -> Batch:
+        decided: dict[int, Decided] = {}
+        for place, intent in intents.items():
             hold = _hold_of(intent, self._found)
             user_id = hold.user_id if hold is not None else _user_of(intent)
-            wallet = self._wallets[user_id]
-            if wallet is None or key_of(intent) in self._keys:
+            wallet, key = self._wallets[user_id], key_of(intent)
+            if wallet is None or key in self._keys:
                 continue
-            made = decide_intent(intent, wallet, now, hold=hold, notify_below=notify_below)
+            made = decide_intent(intent, wallet, now, hold=hold, notify_below=self._notify_below)
             if not isinstance(made, Decided):
+                # Never on what others only hope to have done.
                 if wallet is self._found.wallets[user_id]:
                     outcomes[place] = made
-                continue
-            if not made.change.postings and not made.change.holds:
-                if not made.comes_first:
-                    outcomes[place] = Done(answer=made.answer)
-                continue
-            # One message does for a batch, which is written in one transaction: where the first of an account is not
-            # committed, none of those after it is.
-            if user_id not in refreshed:
-                made = attrs.evolve(made, change=attrs.evolve(made.change, outbox=(cache_refresh(wallet.account),)))
-                refreshed.add(user_id)
-            decided[place] = made
-            self._wallets[user_id] = made.wallet
-            self._keys |= {key_of(intent)} - {None}
+            elif made.change.postings or made.change.holds:
+                decided[place] = made
+                self._wallets[user_id] = made.wallet
+                if key is not None:
+                    self._keys.add(key)
+            elif not made.comes_first:
+                outcomes[place] = Done(answer=made.answer)
         return Batch(decided=decided, outcomes=outcomes)
+
+
+def with_cache_refresh(changes: Sequence[Change]) -> list[Change]:
+    """The changes of one transaction, with one message for each account whose copies are older then.
+
+    Where the first change of an account is not committed, none of those after it is: its message does for all.
+    """
+    seen: set[UserId] = set()
+    told = []
+    for change in changes:
+        guard = change.account
+        if guard is not None and guard.user_id not in seen:
+            seen.add(guard.user_id)
+            change = attrs.evolve(change, outbox=(*change.outbox, cache_refresh(guard)))  # noqa: PLW2901 - in its place
+        told.append(change)
+    return told
 
 
 def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:

@@ -1,12 +1,13 @@
 """What the use cases need of the world: every port, and the errors that a port may raise."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 
 from domain.accounts import Account, BalanceThen, UserId
+from domain.batches import Outcome
 from domain.commits import (
     Backlog,
     Change,
@@ -24,12 +25,15 @@ from domain.deployment import SchemaFacts, WebhookEndpoint
 from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
 from domain.explanations import AccountRecord
 from domain.holds import HoldId
+from domain.intents import Intent
 from domain.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.notices import Notice, Undelivered
 from domain.plans import Plan
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
 from domain.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+
+Item = TypeVar("Item")
 
 
 @attrs.frozen
@@ -109,14 +113,24 @@ class Overlap(Protocol):
     """Decides while it writes."""
 
     async def write(
-        self,
-        commit: Callable[[Sequence[Change]], Awaitable[Sequence[CommitResult]]],
-        decided: Iterable[Sequence[Change]],
-    ) -> Sequence[CommitResult]:
-        """Commit what is decided, in its order, never two parts at once; one result per change.
+        self, write: Callable[[Sequence[Item]], Awaitable[None]], decide: Callable[[], Sequence[Item]]
+    ) -> None:
+        """Write what is decided, in its order, never two parts at once, until nothing more is decided.
 
-        The next is taken from `decided` while a part is being written, and what was taken by then goes together.
+        `decide` is asked for more while a part is being written; what it gave by then goes together.
         """
+        ...
+
+
+class Callers(Protocol):
+    """Those who asked for intents that are being settled, and who ask for more of the same accounts meanwhile."""
+
+    def join(self) -> tuple[Sequence[Intent], datetime]:
+        """What was asked for since, and the time."""
+        ...
+
+    def tell(self, place: int, outcome: Outcome) -> None:
+        """Tell the outcome of an intent: of those that were there at first and those that joined, in their order."""
         ...
 
 

@@ -107,12 +107,12 @@ def decide_intent(
     return Decided(change=change, answer=answer, wallet=None if makes_grant else moved.wallet)
 
 
-def cache_refresh(account: Account) -> OutboxMessage:
+def cache_refresh(guard: AccountGuard) -> OutboxMessage:
     """The message that lets the cache learn of what was decided about the account as it was."""
     return OutboxMessage(
         topic=REFRESH_CACHE,
-        key=f"{REFRESH_CACHE}:{account.user_id}:revision={account.revision}",
-        payload={"user_id": account.user_id},
+        key=f"{REFRESH_CACHE}:{guard.user_id}:revision={guard.expected_revision}",
+        payload={"user_id": guard.user_id},
     )
 
 

@@ -17,7 +17,7 @@ from adapters.memory_ledger import MemoryLedger
 from adapters.system_clock import SystemClock
 from adapters.system_overlap import SystemOverlap
 from adapters.system_pauses import SystemPauses
-from domain.batches import Done, decide_in_batches
+from domain.batches import Done, Hopes
 from domain.holds import HoldId, HoldStatus
 from domain.intents import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.ledger import EntryKind
@@ -177,7 +177,7 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = {0: ada, 1: bob, 2: ada, 3: ada}
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
-            (batch,) = decide_in_batches(spends, found, now)
+            batch = Hopes(found).decide(spends, now)
             await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
             results = await ledger.commit([decided.change for decided in batch.decided.values()])
             assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]

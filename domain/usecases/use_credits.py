@@ -5,16 +5,21 @@ A busy account costs one read and few commits for all that is asked of it at the
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
 from domain.accounts import UserId
-from domain.batches import BATCH, Batch, Outcome, Unsettled, decide_in_batches, outcome_of
-from domain.commits import Change, CommitResult, Committed, Conflict, Duplicate, Holdings
+from domain.batches import Hopes, Outcome, Unsettled, outcome_of, with_cache_refresh
+from domain.commits import CommitResult, Committed, Duplicate, Holdings
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
-from domain.ports import CacheUnavailable, Ledger, Overlap, Pauses, QuotaCache, Wallets
+from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Wallets
+from domain.spending import Decided
+
+BATCH = 16
+"""So many intents are decided at a time, while those before them are being written."""
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
@@ -40,26 +45,30 @@ class CreditDesk:
     """How some are decided while others are written; None to decide all and then write them."""
 
     async def settle(
-        self, intents: Sequence[Intent], now: datetime, *, patience: int = MAX_ROUNDS
+        self,
+        intents: Sequence[Intent],
+        now: datetime,
+        *,
+        patience: int = MAX_ROUNDS,
+        callers: Callers | None = None,
     ) -> tuple[Outcome, ...]:
         """Do each intent once, as if one after the other; one outcome for each, in their order.
 
-        What is not settled after so many fruitless rounds is contended, and may be asked for again.
+        What is not settled after so many fruitless rounds is contended, and may be asked for again. Callers hear of
+        each outcome as soon as it is so; what they ask for meanwhile is done too, and has its outcomes last.
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
-        outcomes: dict[int, Outcome] = {}
+        asked = _Asked(intents, now, callers)
         fruitless = 0
         while fruitless < patience:
-            waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
+            waiting = asked.waiting()
             if not waiting:
                 break
             await self._let_others_go_first(fruitless)
-            settled = await self._round(waiting, now)
-            outcomes |= settled
-            fruitless = 0 if settled else fruitless + 1
-        tired = Unsettled(f"the account kept changing through {patience} decisions", is_contended=True)
-        return tuple(outcomes.get(place, tired) for place in range(len(intents)))
+            await self._round(waiting, asked)
+            fruitless = 0 if waiting.keys() - asked.waiting().keys() else fruitless + 1
+        return asked.outcomes(Unsettled(f"the account kept changing through {patience} decisions", is_contended=True))
 
     async def settle_due(self, now: datetime) -> int:
         """Let expire what is over, of at most :data:`DUE_BATCH` accounts; returns how many those were.
@@ -75,32 +84,15 @@ class CreditDesk:
         if self.pauses is not None and fruitless > 1:
             await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
-    async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
-        """The outcomes of those intents that need no further round."""
-        found = await self._read([*waiting.values()])
-        batches: list[Batch] = []
-
-        def changes() -> Iterator[Sequence[Change]]:
-            for batch in decide_in_batches(waiting, found, now, notify_below=self.notify_below):
-                batches.append(batch)
-                if batch.decided:
-                    yield [decided.change for decided in batch.decided.values()]
-
-        results = await self._write(changes(), are_many=len(waiting) > BATCH)
-        outcomes = {place: outcome for batch in batches for place, outcome in batch.outcomes.items()}
-        written = [item for batch in batches for item in batch.decided.items()]
-        for (place, decided), result in zip(written, results, strict=True):
-            outcome = outcome_of(waiting[place], decided, result)
-            if outcome is not None:
-                outcomes[place] = outcome
-        await self._refresh(results)
-        return outcomes
-
-    async def _write(self, changes: Iterator[Sequence[Change]], *, are_many: bool) -> Sequence[CommitResult]:
-        if are_many and self.overlap is not None:
-            return await self.overlap.write(_Chain(self.ledger).commit, changes)
-        together = [*itertools.chain.from_iterable(changes)]
-        return await self.ledger.commit(together) if together else ()
+    async def _round(self, waiting: Mapping[int, Intent], asked: "_Asked") -> None:
+        """Read once, then decide and write."""
+        hopes = Hopes(await self._read([*waiting.values()]), notify_below=self.notify_below)
+        overlaps = self.overlap is not None and len(waiting) > BATCH
+        chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps)
+        if self.overlap is not None and overlaps:
+            await self.overlap.write(chain.write, chain.decide)
+        elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
+            await chain.write(together)
 
     async def _read(self, intents: Sequence[Intent]) -> Holdings:
         return await self.wallets.holdings(
@@ -109,9 +101,9 @@ class CreditDesk:
             hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
         )
 
-    async def _refresh(self, results: Sequence[CommitResult]) -> None:
-        # The commits' outbox holds the same refresh: a cache that is away now learns of it later, and so it does of
-        # parts that were written before one that failed.
+    async def refresh(self, results: Sequence[CommitResult]) -> None:
+        """Let the cache learn of what was committed, if it can be reached."""
+        # The commits' outbox holds the same refresh: a cache that is away now learns of it later.
         newest = {
             account.user_id: account
             for result in results
@@ -122,25 +114,98 @@ class CreditDesk:
             await self.cache.store_many([*newest.values()])
 
 
-class _Chain:
-    """A round's parts, each resting on those before: what a part did not commit, no later part is decided on top of.
+class _Asked:
+    """What is asked for, each at its place, and the outcomes so far."""
 
-    A rival may have brought the account to the revision that a later part expects, but not to what it was decided on.
+    def __init__(self, intents: Sequence[Intent], now: datetime, callers: Callers | None) -> None:
+        self.now = now
+        self._intents = [*intents]
+        self._outcomes: dict[int, Outcome] = {}
+        self._callers = callers
+
+    def waiting(self) -> dict[int, Intent]:
+        return {place: intent for place, intent in enumerate(self._intents) if place not in self._outcomes}
+
+    def joined(self) -> dict[int, Intent]:
+        if self._callers is None:
+            return {}
+        first = len(self._intents)
+        joined, self.now = self._callers.join()
+        self._intents += joined
+        return dict(enumerate(joined, start=first))
+
+    def tell(self, place: int, outcome: Outcome) -> None:
+        self._outcomes[place] = outcome
+        if self._callers is not None:
+            self._callers.tell(place, outcome)
+
+    def outcomes(self, otherwise: Outcome) -> tuple[Outcome, ...]:
+        return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._intents))])
+
+
+@attrs.frozen
+class _Link:
+    """What was decided about the intent at a place."""
+
+    place: int
+    intent: Intent
+    decided: Decided
+
+
+class _Chain:
+    """What is decided and written in a round, a part at a time, each resting on those before.
+
+    What was not committed breaks the chain of its account: a rival may have brought it to the revision that a later
+    change expects, but not to what that was decided on.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, desk: CreditDesk, hopes: Hopes, asked: _Asked, waiting: Mapping[int, Intent], *, may_grow: bool
+    ) -> None:
+        self._desk = desk
+        self._hopes = hopes
+        self._asked = asked
+        self._waiting = deque(waiting.items())
+        self._may_grow = may_grow
+        """Whether more may join: not while somebody waits for a newer look."""
+        self._are_later = False
         self._broken: set[UserId] = set()
 
-    async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        users = [change.account.user_id if change.account is not None else None for change in changes]
-        are_good = [user not in self._broken for user in users]
-        good = [change for change, is_good in zip(changes, are_good, strict=True) if is_good]
-        results = iter(await self._ledger.commit(good) if good else ())
-        answers = tuple([next(results) if is_good else Conflict("account") for is_good in are_good])
-        self._broken.update(
-            user
-            for user, answer in zip(users, answers, strict=True)
-            if user is not None and not isinstance(answer, Committed)
-        )
-        return answers
+    def decide(self) -> list[_Link]:
+        """What is to be written next; nothing if nothing can be decided now."""
+        while batch := self._batch():
+            decide = self._hopes.decide_later if self._are_later else self._hopes.decide
+            made = decide(batch, self._asked.now)
+            for place, outcome in made.outcomes.items():
+                self._asked.tell(place, outcome)
+            self._may_grow = self._may_grow and len(made.decided) + len(made.outcomes) == len(batch)
+            if made.decided:
+                return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
+        return []
+
+    async def write(self, links: Sequence[_Link]) -> None:
+        """Commit what is not broken, and tell the outcomes."""
+        good = [link for link in links if _user_of(link) not in self._broken]
+        if not good:
+            return
+        results = await self._desk.ledger.commit(with_cache_refresh([link.decided.change for link in good]))
+        await self._desk.refresh(results)
+        for link, result in zip(good, results, strict=True):
+            if not isinstance(result, Committed):
+                self._broken.add(_user_of(link))
+                self._may_grow = False
+            outcome = outcome_of(link.intent, link.decided, result)
+            if outcome is not None:
+                self._asked.tell(link.place, outcome)
+
+    def _batch(self) -> dict[int, Intent]:
+        if self._may_grow and not self._waiting:
+            self._are_later = True
+            self._waiting.extend(self._asked.joined().items())
+        return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+
+
+def _user_of(link: _Link) -> UserId:
+    guard = link.decided.change.account
+    assert guard is not None  # noqa: S101 - for the type checker: what is decided about an account is guarded
+    return guard.user_id

@@ -14,7 +14,7 @@ from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
 from adapters.system_overlap import SystemOverlap
 from domain.accounts import UserId
-from domain.batches import BATCH, Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.commits import Change, CommitResult, Conflict, KeptRequest
 from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.holds import HoldId, HoldStatus
@@ -32,7 +32,7 @@ from domain.intents import (
 )
 from domain.ledger import EntryKind
 from domain.spending import AlreadySettled, EndIsOver, TooMuch
-from domain.usecases.use_credits import MAX_ROUNDS, CreditDesk
+from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
 from domain.wallets import Insufficient
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
@@ -227,6 +227,146 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
     assert 400 - 3 * moves - 2 * 3 * BATCH == shop.balance()[0]
     kept = shop.ledger.requests().values()
     assert all(answer_of(one).balance == balances[answer_of(one).version] for one in kept)
+
+
+class Latecomers:
+    """Callers who ask for more each time that they may, and what each was told, in the order of telling."""
+
+    def __init__(self, *crowds: Sequence[Intent]) -> None:
+        self.crowds = [*crowds]
+        self.told: dict[int, Outcome] = {}
+        self.told_at_joins: list[int] = []
+
+    def join(self) -> tuple[Sequence[Intent], datetime]:
+        self.told_at_joins.append(len(self.told))
+        return self.crowds.pop(0) if self.crowds else (), NOW
+
+    def tell(self, place: int, outcome: Outcome) -> None:
+        assert place not in self.told
+        self.told[place] = outcome
+
+
+def settle_with(shop: Shop, first: Sequence[Intent], callers: Latecomers) -> tuple[Outcome, ...]:
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    outcomes = asyncio.run(shop.desk.settle(first, NOW, callers=callers))
+    told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
+    assert told == callers.told, "what was told is what came of it"
+    return outcomes
+
+
+def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
+    """The account is read once; the first are told before the last ask."""
+    shop = Shop()
+    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
+    reads, holdings = [], shop.ledger.holdings
+
+    async def counted(**asked: frozenset[str]) -> object:
+        reads.append(asked)
+        return await holdings(**asked)
+
+    shop.ledger.holdings = counted
+    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], callers)
+    assert 2 * BATCH + 5 == sum(isinstance(outcome, Done) for outcome in outcomes)
+    assert (100 - 2 * BATCH - 5, 0) == shop.balance()
+    assert 1 == len(reads)
+    assert 0 < callers.told_at_joins[1] < len(outcomes)
+    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in told) - 1, (
+        "one each, and the gift"
+    )
+
+
+def test_who_comes_later_is_refused_only_after_a_newer_look() -> None:
+    """What others gave or took meanwhile may have made it enough; and who signed up meanwhile is known."""
+    shop = Shop()
+    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    cara = UserId("00000000-0000-0000-0000-00000000000c")
+
+    async def meanwhile() -> None:
+        shop.ledger.add_user(cara)
+        await other.settle([give(50, key="to Bob", user=BOB)], NOW)
+
+    shop.ledger.rival = meanwhile
+    late = [spend(50, "of Bob", user=BOB), spend(1, "of Cara", user=cara)]
+    first = [spend(1, f"k{n}") for n in range(2 * BATCH - 1)] + [spend(10, "too early", user=BOB)]
+    outcomes = settle_with(shop, first, Latecomers(late))
+    assert Insufficient(0) == outcomes[2 * BATCH - 1]
+    assert isinstance(outcomes[-2], Done)
+    assert Insufficient(0) == outcomes[-1]
+    assert ((100 - 2 * BATCH + 1, 0), (0, 0)) == (shop.balance(), shop.balance(BOB))
+
+
+def test_a_late_repetition_gets_the_first_answer() -> None:
+    """Of what was done before, and of what this crowd does; what comes after it is done all the same."""
+    shop = Shop()
+    (old,) = shop.ask(spend(2, "old"))
+    late = [spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")]
+    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    first = outcomes[0]
+    assert isinstance(old, Done)
+    assert isinstance(first, Done)
+    assert [attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)] == [*outcomes[-4:-2]]
+    assert KeyReused(("credits",)) == outcomes[-2]
+    assert isinstance(outcomes[-1], Done)
+    assert (100 - 2 - 2 * BATCH - 1, 0) == shop.balance()
+
+
+def test_nobody_joins_while_somebody_waits_for_a_newer_look() -> None:
+    """Else who can't be served now would wait for ever behind those who can."""
+    shop = Shop()
+    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = settle_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], callers)
+    assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes[: 3 * BATCH])
+    assert 3 * BATCH - 33 == outcomes.count(Insufficient(1))
+    assert 3 * BATCH == len(outcomes)
+
+
+def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
+    """What rests on it is decided again before more is begun."""
+    shop = Shop()
+    shop.ledger.conflicts = 1
+    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
+
+
+@given(
+    first=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=BATCH + 1, max_size=4 * BATCH),
+    later=st.lists(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), max_size=12), max_size=6),
+    rival=st.integers(0, 60),
+)
+def test_whoever_joins_when_the_books_are_right(
+    first: list[tuple[int, int]], later: list[list[tuple[int, int]]], rival: int
+) -> None:
+    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say."""
+    shop = Shop()
+    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    if rival:
+        shop.ledger.rival = lambda: other.settle([spend(rival, "rival")], NOW)
+    crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
+    callers = Latecomers(*crowds[1:])
+    outcomes = settle_with(shop, crowds[0], callers)
+    asked = [one for crowd in crowds for one in crowd][: len(outcomes)]
+    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
+    balances = {entry.version: entry.balance_after for entry in entries}
+    done, reused = {}, set()
+    for intent, outcome in zip(asked, outcomes, strict=True):
+        match outcome:
+            case Done(answer=EntryAnswer() as answer):
+                assert balances[answer.version] == answer.balance
+                assert done.setdefault(intent.key, answer) == answer
+                assert intent.credits == -answer.credits
+            case KeyReused():
+                reused.add(intent.key)
+            case Insufficient(available):
+                assert intent.credits > available
+            case _:
+                raise AssertionError(outcome)
+    assert reused <= done.keys()
+    spent = sum(-answer.credits for answer in done.values())
+    assert 100 - rival - spent == shop.balance()[0] >= 0
+    assert () == asyncio.run(shop.ledger.inconsistencies())
 
 
 @given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=BATCH, max_size=8 * BATCH))
