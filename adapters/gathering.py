@@ -87,7 +87,8 @@ class Crowd(list[Request], Generic[Request, Answer]):
     def join(self) -> list[Request]:
         """What was asked for since under this call's keys alone, oldest first: it has the last places from now on.
 
-        Nothing joins while others wait for a call that is free, or when as many have joined as may.
+        Nothing joins while others wait for a call or are in one, for they may need the same; nor when as many have
+        joined as may.
         """
         asked = self._join()
         self._asked += asked
@@ -318,16 +319,17 @@ class Gatherer(Generic[Request, Answer]):
         return None
 
     def _join(self, keys: Collection[Hashable], most: int) -> list[_Asked[Request, Answer]]:
-        """What waits for these keys alone, which are in flight; nothing if others wait for a call that is free."""
+        """What waits for these keys alone, which are in flight; nothing if others wait for a call, or are in one."""
         joining: list[_Asked[Request, Answer]] = []
+        if len(self._runners) > 1:
+            return joining
         others: set[Hashable] = set()
-        all_are_taken = len(self._runners) == self._limits.calls and not self._is_starting
         for asked in self._waiting.values():
             if len(joining) == most:
                 break
             if asked.keys and others.isdisjoint(asked.keys) and all(key in keys for key in asked.keys):
                 joining.append(asked)
-            elif all_are_taken and self._busy.isdisjoint(asked.keys) and others.isdisjoint(asked.keys):
+            elif self._busy.isdisjoint(asked.keys) and others.isdisjoint(asked.keys):
                 return []
             else:
                 others.update(asked.keys)

@@ -290,6 +290,27 @@ def test_nothing_joins_while_others_wait_for_a_call() -> None:
     run(story)
 
 
+def test_nothing_joins_while_others_are_in_a_call() -> None:
+    """What they need may be what this call keeps moving, under another name: they would come too late for ever."""
+
+    async def story() -> None:
+        server = Server()
+        gatherer = new_gatherer(server, Limits(calls=2, requests=3, joining=5))
+        asked = []
+        for n, key in enumerate("aba"):
+            asked.append(asyncio.ensure_future(gatherer.ask(Ask(n, key))))
+            await quiet()
+        of_a, of_b = server.in_flight
+        assert [] == of_a.crowd.join()
+        of_b.end.set_result(None)
+        await quiet()
+        assert [Ask(2, "a")] == of_a.crowd.join()
+        of_a.end.set_result(None)
+        assert [0, 2, 4] == await asyncio.gather(*asked)
+
+    run(story)
+
+
 def test_what_comes_in_a_runners_last_moment_goes_out() -> None:
     """A request that arrives between the end of the last call and the end of its task is not forgotten."""
 

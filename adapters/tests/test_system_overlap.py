@@ -2,45 +2,35 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.system_overlap import MOST, SystemOverlap
-from domain.accounts import UserId
-from domain.commits import AccountGuard, Change, CommitResult, Conflict
 from domain.ports import LedgerUnavailable
-
-
-def change(number: int) -> Change:
-    return Change(account=AccountGuard(user_id=UserId("ada"), expected_revision=number))
-
-
-def number_of(change: Change) -> int:
-    assert change.account is not None
-    return change.account.expected_revision
 
 
 class Ledger:
     """Takes some turns of the event loop for each part, and notes how far the decisions had come when it was done."""
 
-    def __init__(self, *, turns: int = 0, fails_at: int | None = None) -> None:
+    def __init__(self, sizes: Sequence[int], *, turns: int = 0, fails_at: int | None = None) -> None:
+        self.sizes = [*sizes]
         self.turns = turns
         self.fails_at = fails_at
         self.parts: list[list[int]] = []
+        self.numbers = itertools.count()
         self.decided = 0
         self.decided_meanwhile: list[int] = []
         self.are_writing = 0
         self.is_asked = asyncio.Event()
 
-    async def commit(self, changes: Sequence[Change]) -> Sequence[CommitResult]:
+    async def write(self, numbers: Sequence[int]) -> None:
         self.are_writing += 1
         self.is_asked.set()
         assert 1 == self.are_writing
-        numbers = [number_of(one) for one in changes]
-        self.parts.append(numbers)
+        self.parts.append([*numbers])
         before = self.decided
         try:
             for _ in range(self.turns):
@@ -50,52 +40,59 @@ class Ledger:
         self.decided_meanwhile.append(self.decided - before)
         if self.fails_at is not None and self.fails_at in numbers:
             raise LedgerUnavailable("away")
-        return [Conflict(str(number)) for number in numbers]
 
-    def decisions(self, sizes: Sequence[int]) -> Iterator[Sequence[Change]]:
-        numbers = itertools.count()
-        for size in sizes:
-            self.decided += size
-            yield [change(next(numbers)) for _ in range(size)]
+    def decide(self) -> list[int]:
+        """So many new numbers as the next size says; none when there is no size any more."""
+        size = self.sizes.pop(0) if self.sizes else 0
+        self.decided += size
+        return [*itertools.islice(self.numbers, size)]
 
 
 @given(sizes=st.lists(st.integers(1, 40), max_size=30), turns=st.integers(0, 60))
 def test_all_is_written_once_in_its_order(sizes: list[int], turns: int) -> None:
-    """Whatever the ledger's speed; each change has its own result."""
-    ledger = Ledger(turns=turns)
-    results = asyncio.run(SystemOverlap().write(ledger.commit, ledger.decisions(sizes)))
+    """Whatever the ledger's speed."""
+    ledger = Ledger(sizes, turns=turns)
+    asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
     assert [*range(sum(sizes))] == [*itertools.chain.from_iterable(ledger.parts)]
-    assert [Conflict(str(number)) for number in range(sum(sizes))] == results
     assert all(len(part) < MOST + max(sizes) for part in ledger.parts)
 
 
 def test_more_is_decided_while_a_part_is_written() -> None:
     """A slow ledger gets few parts; what was decided meanwhile is in the next."""
-    ledger = Ledger(turns=30)
-    asyncio.run(SystemOverlap().write(ledger.commit, ledger.decisions([16] * 16)))
+    ledger = Ledger([16] * 16, turns=30)
+    asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
     assert 16 == len(ledger.parts[0])
     assert min(ledger.decided_meanwhile[:-1]) > 0
     assert len(ledger.parts) <= 6
 
 
+def test_what_comes_once_a_part_is_written_is_written_too() -> None:
+    """Nothing more is there to decide, until those who were told of the part ask again."""
+    ledger = Ledger([16, 0, 16, 0, 0, 16], turns=30)
+    asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
+    assert [16, 16] == [len(part) for part in ledger.parts], "twice nothing, and nothing in flight, is the end"
+    assert [16] == ledger.sizes
+
+
 def test_what_fails_ends_it() -> None:
     """Nothing is written after a part that failed: it rests on that one."""
-    ledger = Ledger(turns=5, fails_at=20)
+    ledger = Ledger([16] * 16, turns=5, fails_at=20)
     with pytest.raises(LedgerUnavailable):
-        asyncio.run(SystemOverlap().write(ledger.commit, ledger.decisions([16] * 16)))
+        asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
     assert 20 in ledger.parts[-1]
 
 
 def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
     """The part that is being written is given up before the error is told."""
-    ledger = Ledger(turns=10_000)
+    ledger = Ledger([1], turns=10_000)
 
-    def decisions() -> Iterator[Sequence[Change]]:
-        yield [change(0)]
-        raise ZeroDivisionError
+    def decide() -> list[int]:
+        if not ledger.sizes:
+            raise ZeroDivisionError
+        return ledger.decide()
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(SystemOverlap().write(ledger.commit, decisions()))
+        asyncio.run(SystemOverlap().write(ledger.write, decide))
     assert (0, []) == (ledger.are_writing, ledger.decided_meanwhile)
 
 
@@ -103,8 +100,8 @@ def test_who_goes_away_leaves_nothing_in_flight() -> None:
     """The same for a caller who is cancelled."""
 
     async def story() -> None:
-        ledger = Ledger(turns=10_000)
-        writing = asyncio.ensure_future(SystemOverlap().write(ledger.commit, ledger.decisions([1])))
+        ledger = Ledger([1], turns=10_000)
+        writing = asyncio.ensure_future(SystemOverlap().write(ledger.write, ledger.decide))
         await ledger.is_asked.wait()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
