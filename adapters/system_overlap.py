@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Written = TypeVar("Written")
 
 MOST = 128
 """Items written at once."""
@@ -19,21 +20,33 @@ class SystemOverlap:
     """Implements Overlap."""
 
     async def write(
-        self, write: Callable[[Sequence[Item]], Awaitable[None]], decide: Callable[[], Sequence[Item]]
+        self,
+        decide: Callable[[], Sequence[Item]],
+        write: Callable[[Sequence[Item]], Awaitable[Written]],
+        tell: Callable[[Written], Awaitable[None]],
     ) -> None:
         """Write what is decided, in its order, never two parts at once, until nothing more is decided."""
         waiting: list[Item] = []
         writing: asyncio.Future[None] | None = None
+        telling: list[asyncio.Future[None]] = []
+
+        async def write_down(items: Sequence[Item]) -> None:
+            # The next part does not wait until this one is told: a rival would be there before it.
+            telling.append(asyncio.ensure_future(tell(await write(items))))
+
         try:
             while True:
                 decided = decide()
                 waiting += decided
                 if writing is None and not waiting:
-                    return
-                if writing is None or writing.done() or len(waiting) >= MOST or not decided:
+                    if not telling:
+                        return
+                    await asyncio.gather(*telling)
+                    telling.clear()
+                elif writing is None or writing.done() or len(waiting) >= MOST or not decided:
                     if writing is not None:
                         await writing
-                    writing = asyncio.ensure_future(write(waiting)) if waiting else None
+                    writing = asyncio.ensure_future(write_down(waiting)) if waiting else None
                     waiting = []
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
@@ -41,3 +54,5 @@ class SystemOverlap:
             if writing is not None:
                 writing.cancel()
                 await asyncio.gather(writing, return_exceptions=True)
+            # What is written is told, whatever else failed.
+            await asyncio.gather(*telling, return_exceptions=True)

@@ -34,6 +34,7 @@ from domain.subscriptions import SubscriptionId
 from domain.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
 
 Item = TypeVar("Item")
+Written = TypeVar("Written")
 
 
 @attrs.frozen
@@ -110,14 +111,18 @@ class Pauses(Protocol):
 
 
 class Overlap(Protocol):
-    """Decides while it writes."""
+    """Decides, and tells of what is written, while it writes."""
 
     async def write(
-        self, write: Callable[[Sequence[Item]], Awaitable[None]], decide: Callable[[], Sequence[Item]]
+        self,
+        decide: Callable[[], Sequence[Item]],
+        write: Callable[[Sequence[Item]], Awaitable[Written]],
+        tell: Callable[[Written], Awaitable[None]],
     ) -> None:
         """Write what is decided, in its order, never two parts at once, until nothing more is decided.
 
-        `decide` is asked for more while a part is being written; what it gave by then goes together.
+        `decide` is asked for more while a part is being written; what it gave by then goes together, as soon as may
+        be. `tell` is given each part once it is written, while the next one is.
         """
         ...
 

@@ -15,8 +15,12 @@ from domain.ports import LedgerUnavailable
 class Ledger:
     """Takes some turns of the event loop for each part, and notes how far the decisions had come when it was done."""
 
-    def __init__(self, sizes: Sequence[int], *, turns: int = 0, fails_at: int | None = None) -> None:
+    def __init__(
+        self, sizes: Sequence[int], *, turns: int = 0, fails_at: int | None = None, more: Sequence[int] = ()
+    ) -> None:
         self.sizes = [*sizes]
+        self.more = [*more]
+        """How much is asked for by those who are told, each time."""
         self.turns = turns
         self.fails_at = fails_at
         self.parts: list[list[int]] = []
@@ -25,8 +29,11 @@ class Ledger:
         self.decided_meanwhile: list[int] = []
         self.are_writing = 0
         self.is_asked = asyncio.Event()
+        self.told: list[int] = []
+        self.written_when_told: list[int] = []
+        """How many parts were begun when each had been told."""
 
-    async def write(self, numbers: Sequence[int]) -> None:
+    async def write(self, numbers: Sequence[int]) -> Sequence[int]:
         self.are_writing += 1
         self.is_asked.set()
         assert 1 == self.are_writing
@@ -40,6 +47,16 @@ class Ledger:
         self.decided_meanwhile.append(self.decided - before)
         if self.fails_at is not None and self.fails_at in numbers:
             raise LedgerUnavailable("away")
+        return numbers
+
+    async def tell(self, numbers: Sequence[int]) -> None:
+        """Takes as long as writing does."""
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
+        self.told += numbers
+        self.sizes += self.more[:1]
+        del self.more[:1]
+        self.written_when_told.append(len(self.parts))
 
     def decide(self) -> list[int]:
         """So many new numbers as the next size says; none when there is no size any more."""
@@ -52,34 +69,42 @@ class Ledger:
 def test_all_is_written_once_in_its_order(sizes: list[int], turns: int) -> None:
     """Whatever the ledger's speed."""
     ledger = Ledger(sizes, turns=turns)
-    asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
+    asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
     assert [*range(sum(sizes))] == [*itertools.chain.from_iterable(ledger.parts)]
+    assert [*range(sum(sizes))] == ledger.told
     assert all(len(part) < MOST + max(sizes) for part in ledger.parts)
 
 
 def test_more_is_decided_while_a_part_is_written() -> None:
     """A slow ledger gets few parts; what was decided meanwhile is in the next."""
     ledger = Ledger([16] * 16, turns=30)
-    asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
+    asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
     assert 16 == len(ledger.parts[0])
     assert min(ledger.decided_meanwhile[:-1]) > 0
     assert len(ledger.parts) <= 6
 
 
-def test_what_comes_once_a_part_is_written_is_written_too() -> None:
-    """Nothing more is there to decide, until those who were told of the part ask again."""
-    ledger = Ledger([16, 0, 16, 0, 0, 16], turns=30)
-    asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
-    assert [16, 16] == [len(part) for part in ledger.parts], "twice nothing, and nothing in flight, is the end"
-    assert [16] == ledger.sizes
+def test_the_next_part_does_not_wait_until_the_last_is_told() -> None:
+    """A rival for the account would be there before it."""
+    ledger = Ledger([16] * 16, turns=30)
+    asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
+    assert [*range(2, len(ledger.parts) + 1)] == ledger.written_when_told[:-1]
+
+
+def test_who_is_told_may_ask_again() -> None:
+    """Nothing was there to decide meanwhile, and nothing is in flight: what comes then is written too."""
+    ledger = Ledger([16], turns=30, more=[8, 4])
+    asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
+    assert [16, 8, 4] == [len(part) for part in ledger.parts]
 
 
 def test_what_fails_ends_it() -> None:
     """Nothing is written after a part that failed: it rests on that one."""
     ledger = Ledger([16] * 16, turns=5, fails_at=20)
     with pytest.raises(LedgerUnavailable):
-        asyncio.run(SystemOverlap().write(ledger.write, ledger.decide))
+        asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
     assert 20 in ledger.parts[-1]
+    assert [*range(16)] == ledger.told[:16], "what was written before is told"
 
 
 def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
@@ -92,7 +117,7 @@ def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
         return ledger.decide()
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(SystemOverlap().write(ledger.write, decide))
+        asyncio.run(SystemOverlap().write(decide, ledger.write, ledger.tell))
     assert (0, []) == (ledger.are_writing, ledger.decided_meanwhile)
 
 
@@ -101,7 +126,7 @@ def test_who_goes_away_leaves_nothing_in_flight() -> None:
 
     async def story() -> None:
         ledger = Ledger([1], turns=10_000)
-        writing = asyncio.ensure_future(SystemOverlap().write(ledger.write, ledger.decide))
+        writing = asyncio.ensure_future(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
         await ledger.is_asked.wait()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -90,9 +90,9 @@ class CreditDesk:
         overlaps = self.overlap is not None and len(waiting) > BATCH
         chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps)
         if self.overlap is not None and overlaps:
-            await self.overlap.write(chain.write, chain.decide)
+            await self.overlap.write(chain.decide, chain.write, chain.tell)
         elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
-            await chain.write(together)
+            await chain.tell(await chain.write(together))
 
     async def _read(self, intents: Sequence[Intent]) -> Holdings:
         return await self.wallets.holdings(
@@ -183,17 +183,22 @@ class _Chain:
                 return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
         return []
 
-    async def write(self, links: Sequence[_Link]) -> None:
-        """Commit what is not broken, and tell the outcomes."""
+    async def write(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
+        """Commit what is not broken."""
         good = [link for link in links if _user_of(link) not in self._broken]
         if not good:
-            return
+            return []
         results = await self._desk.ledger.commit(with_cache_refresh([link.decided.change for link in good]))
-        await self._desk.refresh(results)
-        for link, result in zip(good, results, strict=True):
-            if not isinstance(result, Committed):
-                self._broken.add(_user_of(link))
-                self._may_grow = False
+        written = [*zip(good, results, strict=True)]
+        missed = {_user_of(link) for link, result in written if not isinstance(result, Committed)}
+        self._broken |= missed
+        self._may_grow = self._may_grow and not missed
+        return written
+
+    async def tell(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+        """Tell what came of it, once the cache knows."""
+        await self._desk.refresh([result for _, result in written])
+        for link, result in written:
             outcome = outcome_of(link.intent, link.decided, result)
             if outcome is not None:
                 self._asked.tell(link.place, outcome)
