@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,12 +18,12 @@ from adapters.memory_ledger import MemoryLedger
 from adapters.system_clock import SystemClock
 from adapters.system_overlap import SystemOverlap
 from adapters.system_pauses import SystemPauses
-from domain.batches import Done, Hopes
+from domain.batches import Done, Hopes, KeyReused, Outcome
 from domain.holds import HoldId, HoldStatus
-from domain.intents import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
+from domain.intents import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
 from domain.ledger import EntryKind
 from domain.spending import AlreadySettled
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import BATCH, CreditDesk
 from features.credit_stories import ADA, Life, acts
 
 
@@ -150,6 +151,55 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             assert [] == ours(await world.ledger.inconsistencies(), user)
             for process in processes:
                 await process.aclose()
+
+    asyncio.run(run())
+
+
+class Latecomers:
+    """Callers who ask once while others' intents are being written."""
+
+    def __init__(self, intents: list[Intent]) -> None:
+        self.intents = intents
+        self.told: dict[int, Outcome] = {}
+
+    def join(self) -> tuple[list[Intent], datetime]:
+        joining, self.intents = self.intents, []
+        return joining, datetime.now(UTC)
+
+    def tell(self, place: int, outcome: Outcome) -> None:
+        assert place not in self.told
+        self.told[place] = outcome
+
+
+def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) -> None:
+    """Nobody looked their keys up, but the ledger knows them; what was decided after them is done all the same."""
+
+    async def run() -> None:
+        async with open_world() as world:
+            now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
+            user = await world.sign_up(None)
+            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), overlap=SystemOverlap())
+
+            def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
+                return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
+
+            gift = GiveCredits(
+                user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
+            )
+            await desk.settle([gift], now)
+            (old,) = await desk.settle([spend(2, "old")], now)
+            callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
+            outcomes = await desk.settle([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
+            assert dict(enumerate(outcomes)) == callers.told
+            first = outcomes[0]
+            assert isinstance(old, Done)
+            assert isinstance(first, Done)
+            assert (attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)) == outcomes[-4:-2]
+            assert KeyReused(("credits",)) == outcomes[-2]
+            assert isinstance(outcomes[-1], Done)
+            account = await ledger.account(user)
+            assert 100 - 2 - 2 * BATCH - 1 == account.balance
+            assert [] == ours(await ledger.inconsistencies(), user)
 
     asyncio.run(run())
 
