@@ -16,6 +16,7 @@ from adapters.wallet_json import (
 )
 from domain.accounts import Account, UserId
 from domain.commits import (
+    AccountGuard,
     Change,
     CommitResult,
     Committed,
@@ -48,7 +49,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         event=_event(change.event) if change.event else None,
         purchase=_revision(change.revision) if change.revision else None,
         subscription=_subscription(change.subscription) if change.subscription else None,
-        account={"user_id": guard.user_id, "expected_revision": guard.expected_revision} if guard else None,
+        account=_guard(guard) if guard else None,
         entries=[_posting(posting) for posting in change.postings] or None,
         holds=[hold_to_json(hold) for hold in change.holds] or None,
         request=request_to_json(request) if request else None,
@@ -182,6 +183,14 @@ def _posted(found: Json) -> Posted:
 
 def _accounts(result: Json) -> tuple[Account, ...]:
     return tuple(account_from_json(account) for account in result["accounts"])
+
+
+def _guard(guard: AccountGuard) -> dict[str, object]:
+    told: dict[str, object] = {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
+    account = guard.rests_on
+    if account is not None:
+        told["rests_on"] = {"version": account.version, "balance": account.balance, "held": account.held}
+    return told
 
 
 def _event(decision: EventDecision) -> dict[str, object]:

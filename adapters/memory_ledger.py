@@ -16,6 +16,7 @@ from adapters.memory_outbox import MemoryOutbox
 from adapters.memory_purchases import MemoryPurchases
 from domain.accounts import Account, BalanceThen, UserId
 from domain.commits import (
+    AccountGuard,
     Backlog,
     Change,
     CommitResult,
@@ -101,6 +102,8 @@ class MemoryLedger:
         broken: set[UserId] = set()
         for change in changes:
             user_id = change.account.user_id if change.account is not None else None
+            if change.account is not None and self._is_astray(change.account):
+                broken.add(change.account.user_id)
             result = Conflict("account") if user_id in broken else self._commit(change)
             if user_id is not None and not isinstance(result, Committed):
                 broken.add(user_id)
@@ -219,6 +222,17 @@ class MemoryLedger:
             kept = self._requests[change.request.key]
             return Duplicate(accounts=self._now((kept.user_id,)), request=kept)
         return self._repeated(change) or self._refusal(change) or self._apply(change)
+
+    def _is_astray(self, guard: AccountGuard) -> bool:
+        """Whether the account does not stand as was hoped."""
+        hoped, account = guard.rests_on, self._accounts.get(guard.user_id)
+        if hoped is None:
+            return False
+        return account is None or (account.version, account.balance, account.held) != (
+            hoped.version,
+            hoped.balance,
+            hoped.held,
+        )
 
     def _repeated(self, change: Change) -> Duplicate | Conflict | None:
         if change.revision is not None:

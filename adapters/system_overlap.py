@@ -1,13 +1,17 @@
 """Deciding while writing, on the event loop."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Written = TypeVar("Written")
 
-MOST = 128
+PARTS = 2
+"""Parts on their way: while one is being written, the client and the network have done with the next."""
+
+MOST = 64
 """Items written at once."""
 
 TURNS = 6
@@ -25,9 +29,9 @@ class SystemOverlap:
         write: Callable[[Sequence[Item]], Awaitable[Written]],
         tell: Callable[[Written], Awaitable[None]],
     ) -> None:
-        """Write what is decided, in its order, never two parts at once, until nothing more is decided."""
+        """Write what is decided, in its order, a few parts at once, until nothing more is decided."""
         waiting: list[Item] = []
-        writing: asyncio.Future[None] | None = None
+        writing: deque[asyncio.Future[None]] = deque()
         telling: list[asyncio.Future[None]] = []
 
         async def write_down(items: Sequence[Item]) -> None:
@@ -38,21 +42,25 @@ class SystemOverlap:
             while True:
                 decided = decide()
                 waiting += decided
-                if writing is None and not waiting:
+                while writing and writing[0].done():
+                    await writing.popleft()
+                if waiting and (not writing or len(waiting) >= MOST or not decided):
+                    if len(writing) == PARTS:
+                        await writing.popleft()
+                    writing.append(asyncio.ensure_future(write_down(waiting)))
+                    waiting = []
+                elif writing and not decided:
+                    await writing.popleft()
+                elif not writing and not waiting:
                     if not telling:
                         return
                     await asyncio.gather(*telling)
                     telling.clear()
-                elif writing is None or writing.done() or len(waiting) >= MOST or not decided:
-                    if writing is not None:
-                        await writing
-                    writing = asyncio.ensure_future(write_down(waiting)) if waiting else None
-                    waiting = []
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
         finally:
-            if writing is not None:
-                writing.cancel()
-                await asyncio.gather(writing, return_exceptions=True)
+            for part in writing:
+                part.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
             # What is written is told, whatever else failed.
             await asyncio.gather(*telling, return_exceptions=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import UserId
+from domain.accounts import Account, UserId
 from domain.commits import Change, CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
 from domain.holds import Hold, HoldStatus
 from domain.intents import (
@@ -134,20 +134,23 @@ class Hopes:
         return Batch(decided=decided, outcomes=outcomes)
 
 
-def with_cache_refresh(changes: Sequence[Change]) -> list[Change]:
-    """The changes of one transaction, with one message for each account whose copies are older then.
+def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Account]) -> list[Change]:
+    """What is to be committed together, with one message for each account whose copies are older then.
 
-    Where the first change of an account is not committed, none of those after it is: its message does for all.
+    `hoped` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
+    account is not committed, none of those after it is: its message and its guard do for all.
     """
     seen: set[UserId] = set()
-    told = []
-    for change in changes:
-        guard = change.account
-        if guard is not None and guard.user_id not in seen:
+    changes = []
+    for one in decided:
+        change, guard = one.change, one.guard
+        if guard.user_id not in seen:
             seen.add(guard.user_id)
-            change = attrs.evolve(change, outbox=(*change.outbox, cache_refresh(guard)))  # noqa: PLW2901 - in its place
-        told.append(change)
-    return told
+            outbox = (*change.outbox, cache_refresh(guard))
+            guard = attrs.evolve(guard, rests_on=hoped.get(guard.user_id))
+            change = attrs.evolve(change, account=guard, outbox=outbox)
+        changes.append(change)
+    return changes
 
 
 def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:

@@ -158,6 +158,10 @@ class AccountGuard:
 
     user_id: UserId
     expected_revision: int
+    rests_on: Account | None = None
+    """How the account must stand before, where the decision rests on another commit that may come to nothing: a rival
+    may have brought it to the revision in another way. For the first decision about an account in a commit.
+    """
 
 
 @attrs.frozen(kw_only=True)

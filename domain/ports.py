@@ -119,10 +119,11 @@ class Overlap(Protocol):
         write: Callable[[Sequence[Item]], Awaitable[Written]],
         tell: Callable[[Written], Awaitable[None]],
     ) -> None:
-        """Write what is decided, in its order, never two parts at once, until nothing more is decided.
+        """Write what is decided, in its order, until nothing more is decided.
 
-        `decide` is asked for more while a part is being written; what it gave by then goes together, as soon as may
-        be. `tell` is given each part once it is written, while the next one is.
+        `decide` is asked for more while parts are being written; what it gave by then goes together, as soon as may be.
+        A part may be on its way while the one before it is being written. `tell` is given each part once it is written,
+        while the next one is.
         """
         ...
 

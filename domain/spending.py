@@ -67,6 +67,12 @@ class Decided:
     comes_first: bool = False
     """Whether this only writes what the intent's answer rests on: it is decided again, on what the ledger then says."""
 
+    @property
+    def guard(self) -> AccountGuard:
+        """The account that it is about."""
+        assert self.change.account is not None  # noqa: S101 - for the type checker: what is decided here is guarded
+        return self.change.account
+
 
 def decide_intent(
     intent: Intent, wallet: Wallet, now: datetime, *, hold: Hold | None = None, notify_below: int | None = None

@@ -11,8 +11,8 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import UserId
-from domain.batches import Hopes, Outcome, Unsettled, outcome_of, with_cache_refresh
+from domain.accounts import Account, UserId
+from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, outcome_of
 from domain.commits import CommitResult, Committed, Duplicate, Holdings
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Wallets
@@ -155,8 +155,8 @@ class _Link:
 class _Chain:
     """What is decided and written in a round, a part at a time, each resting on those before.
 
-    What was not committed breaks the chain of its account: a rival may have brought it to the revision that a later
-    change expects, but not to what that was decided on.
+    What was not committed breaks the chain of its account: what was decided on top of it is not sent any more. What is
+    on its way by then names how the account must stand, and comes to nothing where it does not.
     """
 
     def __init__(
@@ -170,6 +170,8 @@ class _Chain:
         """Whether more may join: not while somebody waits for a newer look."""
         self._are_later = False
         self._broken: set[UserId] = set()
+        self._hoped: dict[UserId, Account] = {}
+        """As what was sent leaves them."""
 
     def decide(self) -> list[_Link]:
         """What is to be written next; nothing if nothing can be decided now."""
@@ -184,13 +186,17 @@ class _Chain:
         return []
 
     async def write(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
-        """Commit what is not broken."""
-        good = [link for link in links if _user_of(link) not in self._broken]
+        """Commit what is not broken. More may be written before this is."""
+        good = [link for link in links if link.decided.guard.user_id not in self._broken]
         if not good:
             return []
-        results = await self._desk.ledger.commit(with_cache_refresh([link.decided.change for link in good]))
+        changes = for_one_commit([link.decided for link in good], self._hoped)
+        for link in good:
+            if link.decided.wallet is not None:
+                self._hoped[link.decided.guard.user_id] = link.decided.wallet.account
+        results = await self._desk.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
-        missed = {_user_of(link) for link, result in written if not isinstance(result, Committed)}
+        missed = {link.decided.guard.user_id for link, result in written if not isinstance(result, Committed)}
         self._broken |= missed
         self._may_grow = self._may_grow and not missed
         return written
@@ -208,9 +214,3 @@ class _Chain:
             self._are_later = True
             self._waiting.extend(self._asked.joined().items())
         return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
-
-
-def _user_of(link: _Link) -> UserId:
-    guard = link.decided.change.account
-    assert guard is not None  # noqa: S101 - for the type checker: what is decided about an account is guarded
-    return guard.user_id

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
-from adapters.system_overlap import SystemOverlap
+from adapters.system_overlap import MOST, SystemOverlap
 from domain.accounts import UserId
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.commits import Change, CommitResult, Conflict, KeptRequest
@@ -31,6 +31,7 @@ from domain.intents import (
     answer_of,
 )
 from domain.ledger import EntryKind
+from domain.ports import LedgerUnavailable
 from domain.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
 from domain.wallets import Insufficient
@@ -58,8 +59,14 @@ class CountingLedger(MemoryLedger):
         self.conflicts = 0
         self.rival: Callable[[], Awaitable[object]] | None = None
         """What another process does before the next commit."""
+        self.delays: list[int] = []
+        """Turns of the event loop that the next calls are on their way: one that was sent later may arrive sooner."""
+        self.breaks = 0
+        """Calls that get no answer, though they are done."""
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+        for _ in range(self.delays.pop(0) if self.delays else 0):
+            await asyncio.sleep(0)
         self.batches.append(len(changes))
         if self.rival is not None:
             rival, self.rival = self.rival, None
@@ -67,7 +74,11 @@ class CountingLedger(MemoryLedger):
         if self.conflicts:
             self.conflicts -= 1
             return tuple(Conflict("account") for _ in changes)
-        return await super().commit(changes)
+        results = await super().commit(changes)
+        if self.breaks:
+            self.breaks -= 1
+            raise LedgerUnavailable("silent")
+        return results
 
 
 class CountedPauses:
@@ -229,6 +240,53 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
     assert all(answer_of(one).balance == balances[answer_of(one).version] for one in kept)
 
 
+def test_what_rests_on_a_lost_part_is_not_sent() -> None:
+    """But what was on its way by then."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.ask(give(900, key="more"))
+    shop.ledger.batches.clear()
+    shop.ledger.conflicts = 1
+    shop.ask(*(spend(1, f"k{n}") for n in range(20 * BATCH)))
+    assert sum(shop.ledger.batches) <= 20 * BATCH + BATCH + MOST
+
+
+@pytest.mark.parametrize("delays", [[60, 80], [60, 0]])
+@pytest.mark.parametrize("moves", [BATCH, 5 * BATCH])
+def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays: list[int]) -> None:
+    """The first part loses to a rival, who brings the account to the revision that the second or the third expects."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.ask(give(900, key="more"))
+    rivals = [spend(3, f"rival {n}") for n in range(moves)]
+    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    shop.ledger.delays = delays
+    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
+    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
+    balances = {entry.version: entry.balance_after for entry in entries}
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert all(outcome.answer.balance == balances[outcome.answer.version] for outcome in outcomes)
+    assert 1000 - 3 * moves - 2 * 10 * BATCH == shop.balance()[0]
+
+
+@pytest.mark.parametrize("delays", [[0, 40], [40, 0], [0, 0]])
+def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int]) -> None:
+    """Who asks again gets the answer that stands, or is done then: each once."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.ledger.delays = [*delays]
+    shop.ledger.breaks = 1
+    crowd = [spend(1, f"k{n}") for n in range(6 * BATCH)]
+    with pytest.raises(LedgerUnavailable):
+        shop.ask(*crowd)
+    outcomes = shop.ask(*crowd)
+    versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
+    assert [*range(2, 2 + 6 * BATCH)] == sorted(versions)
+    assert (100 - 6 * BATCH, 0) == shop.balance()
+    assert any(outcome.repeated for outcome in outcomes)
+
+
 class Latecomers:
     """Callers who ask for more each time that they may, and what each was told, in the order of telling."""
 
@@ -335,12 +393,17 @@ def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
     first=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=BATCH + 1, max_size=4 * BATCH),
     later=st.lists(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), max_size=12), max_size=6),
     rival=st.integers(0, 60),
+    delays=st.lists(st.integers(0, 40), max_size=12),
 )
 def test_whoever_joins_when_the_books_are_right(
-    first: list[tuple[int, int]], later: list[list[tuple[int, int]]], rival: int
+    first: list[tuple[int, int]], later: list[list[tuple[int, int]]], rival: int, delays: list[int]
 ) -> None:
-    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say."""
+    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say.
+
+    So it is when calls overtake each other on their way.
+    """
     shop = Shop()
+    shop.ledger.delays = delays
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     if rival:
         shop.ledger.rival = lambda: other.settle([spend(rival, "rival")], NOW)
