@@ -80,6 +80,7 @@ class Crowd(list[Request], Generic[Request, Answer]):
     def __init__(
         self, asked: list[_Asked[Request, Answer]], join: Callable[[], Sequence[_Asked[Request, Answer]]]
     ) -> None:
+        """`asked` grows by what `join` gives."""
         super().__init__([one.request for one in asked])
         self._asked = asked
         self._join = join
@@ -90,9 +91,7 @@ class Crowd(list[Request], Generic[Request, Answer]):
         Nothing joins while others wait for a call or are in one, for they may need the same; nor when as many have
         joined as may.
         """
-        asked = self._join()
-        self._asked += asked
-        joined = [one.request for one in asked]
+        joined = [one.request for one in self._join()]
         self += joined
         return joined
 
@@ -306,6 +305,7 @@ class Gatherer(Generic[Request, Answer]):
 
         def join() -> list[_Asked[Request, Answer]]:
             joining = self._join(keys, most - len(part) + size)
+            part.extend(joining)
             batch.extend(joining)
             return joining
 
@@ -327,6 +327,8 @@ class Gatherer(Generic[Request, Answer]):
         for asked in self._waiting.values():
             if len(joining) == most:
                 break
+            if asked.answer.done():
+                continue  # who has gone away is about to withdraw it
             if asked.keys and others.isdisjoint(asked.keys) and all(key in keys for key in asked.keys):
                 joining.append(asked)
             elif self._busy.isdisjoint(asked.keys) and others.isdisjoint(asked.keys):

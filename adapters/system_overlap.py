@@ -54,13 +54,17 @@ class SystemOverlap:
                 elif not writing and not waiting:
                     if not telling:
                         return
-                    await asyncio.gather(*telling)
-                    telling.clear()
+                    await asyncio.wait(telling)  # unlike gather, it does not cancel them where it is cancelled
+                    told, telling = telling, []
+                    for one in told:
+                        one.result()
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
-        finally:
+        except asyncio.CancelledError:
             for part in writing:
                 part.cancel()
+            raise
+        finally:
+            # What was sent may be done: it is waited for, and what is written is told, whatever else failed.
             await asyncio.gather(*writing, return_exceptions=True)
-            # What is written is told, whatever else failed.
             await asyncio.gather(*telling, return_exceptions=True)

@@ -247,6 +247,24 @@ def test_what_comes_for_a_call_in_flight_may_join_it() -> None:
     run(story)
 
 
+def test_who_has_gone_away_does_not_join() -> None:
+    """Not even in the moment before the gatherer learns of it."""
+
+    async def story() -> None:
+        server = Server()
+        gatherer = new_gatherer(server, Limits(calls=1, requests=1, joining=5))
+        asked = [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in range(3)]
+        await quiet()
+        (call,) = server.in_flight
+        asked[1].cancel()
+        assert [Ask(2, "a")] == call.crowd.join()
+        call.end.set_result(None)
+        assert [0, 4] == [await asked[0], await asked[2]]
+        assert asked[1].cancelled()
+
+    run(story)
+
+
 def test_nobody_overtakes_by_joining() -> None:
     """Who waits for a key of the call's and for another goes before those who came later for that key."""
 

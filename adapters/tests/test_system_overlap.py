@@ -30,6 +30,7 @@ class Ledger:
         self.are_writing = 0
         self.most_at_once = 0
         self.is_asked = asyncio.Event()
+        self.is_telling = asyncio.Event()
         self.told: list[int] = []
         self.written_when_told: list[int] = []
         """How many parts were begun when each had been told."""
@@ -52,6 +53,7 @@ class Ledger:
 
     async def tell(self, numbers: Sequence[int]) -> None:
         """Takes as long as writing does."""
+        self.is_telling.set()
         for _ in range(self.turns):
             await asyncio.sleep(0)
         self.told += numbers
@@ -111,9 +113,18 @@ def test_what_fails_ends_it() -> None:
     assert [*range(16)] == ledger.told[:16], "what was written before is told"
 
 
+def test_what_is_on_its_way_beside_a_failure_is_told() -> None:
+    """It may be written, and who asked for it hears so; then the failure is told."""
+    ledger = Ledger([16] * 16, turns=30, fails_at=0)
+    with pytest.raises(LedgerUnavailable):
+        asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
+    assert 2 == len(ledger.parts)
+    assert ledger.told == ledger.parts[1]
+
+
 def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
-    """The part that is being written is given up before the error is told."""
-    ledger = Ledger([1], turns=10_000)
+    """The part that is being written is told before the error is."""
+    ledger = Ledger([1], turns=100)
 
     def decide() -> list[int]:
         if not ledger.sizes:
@@ -122,7 +133,7 @@ def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(SystemOverlap().write(decide, ledger.write, ledger.tell))
-    assert (0, []) == (ledger.are_writing, ledger.decided_meanwhile)
+    assert (0, [0]) == (ledger.are_writing, ledger.told)
 
 
 def test_who_goes_away_leaves_nothing_in_flight() -> None:
@@ -136,5 +147,23 @@ def test_who_goes_away_leaves_nothing_in_flight() -> None:
         with pytest.raises(asyncio.CancelledError):
             await writing
         assert (0, []) == (ledger.are_writing, ledger.decided_meanwhile)
+
+    asyncio.run(story())
+
+
+def test_who_goes_away_while_all_is_told_leaves_it_told() -> None:
+    """What is written is told to those who wait for it."""
+
+    async def story() -> None:
+        ledger = Ledger([1], turns=50)
+        writing = asyncio.ensure_future(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
+        await ledger.is_telling.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)  # until nothing is left but to wait for it
+        assert [] == ledger.told
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert [0] == ledger.told
 
     asyncio.run(story())
