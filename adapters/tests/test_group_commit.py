@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
+import attrs
 import pytest
 
 from adapters.gathering import Limits
@@ -14,8 +15,8 @@ from adapters.group_commit import GroupCommit
 from adapters.postgres_rpc import PostgresRpc
 from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
-from domain.accounts import UserId
-from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected
+from domain.accounts import Account, UserId
+from domain.commits import AccountGuard, Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected
 from domain.events import InboxEvent
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, Posting
@@ -157,6 +158,26 @@ def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
         await transaction.rollback()
         assert {Committed} == {type(result) for result in await ledger.commit([change(user) for user in users])}
         assert others * 2 * 50 * 2 == await balance(connection, free)
+
+    on_ledger(story)
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[[Story], None], rests: bool) -> None:
+    """However slow the disk is today; for whoever else holds the lock, nobody waits so long."""
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        user = await sign_up(connection)
+        guard = AccountGuard(user_id=user, expected_revision=0, rests_on=Account(user_id=user) if rests else None)
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(LOCK, user)
+        waiting = asyncio.ensure_future(ledger.commit([attrs.evolve(change(user), account=guard)]))
+        await waits_for_a_lock(connection)
+        await connection.execute("select pg_sleep(0.15)")
+        await transaction.rollback()
+        (result,) = await waiting
+        assert ("Committed" if rests else "Conflict") == type(result).__name__, result
 
     on_ledger(story)
 
