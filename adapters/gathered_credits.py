@@ -1,6 +1,6 @@
 """Intents of many callers of one process, done in few calls: those that arrive while one is in flight go together.
 
-Two intents of one account are never in two calls at once, so those of a busy account are decided together.
+Intents that name one account are never in two batches at once, so those of a busy account are decided together.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
 for what another's account waits for.
 """
-TRIES = 12
+TRIES = 40
 """Batches that an intent is in, at most."""
 
 

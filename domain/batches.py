@@ -114,11 +114,12 @@ class Hopes:
     def _decide(self, intents: Mapping[int, Intent], now: datetime, outcomes: dict[int, Outcome]) -> Batch:
         decided: dict[int, Decided] = {}
         for place, intent in intents.items():
-            hold = _hold_of(intent, self._found)
-            user_id = hold.user_id if hold is not None else _user_of(intent)
-            wallet, key = self._wallets[user_id], key_of(intent)
+            user_id, key = owner_of(intent, self._found), key_of(intent)
+            assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
+            wallet = self._wallets[user_id]
             if wallet is None or key in self._keys:
                 continue
+            hold = _hold_of(intent, self._found)
             made = decide_intent(intent, wallet, now, hold=hold, notify_below=self._notify_below)
             if not isinstance(made, Decided):
                 # Never on what others only hope to have done.
@@ -132,6 +133,14 @@ class Hopes:
             elif not made.comes_first:
                 outcomes[place] = Done(answer=made.answer)
         return Batch(decided=decided, outcomes=outcomes)
+
+
+def owner_of(intent: Intent, found: Holdings) -> UserId | None:
+    """Whose account the intent is about; None where its hold is not known."""
+    if isinstance(intent, CaptureHold | VoidHold):
+        hold = found.holds.get(intent.hold_id)
+        return hold.user_id if hold is not None else None
+    return intent.user_id
 
 
 def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Account]) -> list[Change]:
@@ -201,8 +210,3 @@ def _repeated(intent: Intent, kept: KeptRequest) -> Done | KeyReused:
 
 def _hold_of(intent: Intent, found: Holdings) -> Hold | None:
     return found.holds[intent.hold_id] if isinstance(intent, CaptureHold | VoidHold) else None
-
-
-def _user_of(intent: Intent) -> UserId:
-    assert not isinstance(intent, CaptureHold | VoidHold)  # noqa: S101 - for the type checker: those have a hold
-    return intent.user_id

@@ -1,6 +1,7 @@
 """What the use cases need of the world: every port, and the errors that a port may raise."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -107,6 +108,29 @@ class Pauses(Protocol):
 
     async def pause(self, *, at_most_milliseconds: int) -> None:
         """Wait a moment."""
+        ...
+
+
+class Turns(Protocol):
+    """Turns at accounts that several processes want at once, so that they are not in each other's way.
+
+    No account is less safe without them. No method fails: where nobody can tell whose turn it is, each goes ahead.
+    """
+
+    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+        """Those of the accounts where others were met of late."""
+        ...
+
+    def met(self, user_ids: Collection[UserId]) -> None:
+        """Others came first at these accounts."""
+        ...
+
+    def look(self, user_ids: Collection[UserId]) -> None:
+        """Begin to look whether others have a turn at these accounts: then they are met."""
+        ...
+
+    def at(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
+        """A turn at all of these accounts, or as much of it as is to be had in a moment."""
         ...
 
 

@@ -16,6 +16,7 @@ from adapters.postgres_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.redis_client import connect, upstash_url
 from adapters.redis_quota_cache import RedisQuotaCache
 from adapters.redis_session_markers import RedisSessionMarkers
+from adapters.redis_turns import RedisTurns
 from adapters.sql_ledger import SqlLedger
 from adapters.sql_synthetic_users import SqlSyntheticUsers
 from adapters.standard_webhooks_notifications import StandardWebhooksNotifications
@@ -135,6 +136,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             cache=cache,
             notify_below=settings.low_balance,
             pauses=SystemPauses(),
+            turns=RedisTurns(redis),
             overlap=SystemOverlap(),
         )
         gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))

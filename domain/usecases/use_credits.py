@@ -12,10 +12,10 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, outcome_of
-from domain.commits import CommitResult, Committed, Duplicate, Holdings
+from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, outcome_of, owner_of
+from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
-from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Wallets
+from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
 from domain.spending import Decided
 
 BATCH = 16
@@ -41,6 +41,8 @@ class CreditDesk:
     """The threshold of a low balance, for accounts that have none of their own."""
     pauses: Pauses | None = None
     """Between rounds in which nothing was done; None where nobody else works."""
+    turns: Turns | None = None
+    """At accounts that other processes want as well; None where nobody else works."""
     overlap: Overlap | None = None
     """How some are decided while others are written; None to decide all and then write them."""
 
@@ -85,10 +87,21 @@ class CreditDesk:
             await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
     async def _round(self, waiting: Mapping[int, Intent], asked: "_Asked") -> None:
-        """Read once, then decide and write."""
-        hopes = Hopes(await self._read([*waiting.values()]), notify_below=self.notify_below)
+        """Read once, then decide and write; what others want as well comes after that, in its turn."""
+        found = await self._read([*waiting.values()])
+        shared = self.turns.shared(found.wallets.keys()) if self.turns is not None else frozenset()
+        apart = {place: intent for place, intent in waiting.items() if owner_of(intent, found) not in shared}
+        if apart:
+            await self._work(apart, found, asked, may_grow=not shared)
+        if self.turns is not None and len(apart) < len(waiting):
+            in_turn = {place: intent for place, intent in waiting.items() if place not in apart}
+            async with self.turns.at(shared):
+                await self._work(in_turn, await self._read([*in_turn.values()]), asked, may_grow=False)
+
+    async def _work(self, waiting: Mapping[int, Intent], found: Holdings, asked: "_Asked", *, may_grow: bool) -> None:
+        hopes = Hopes(found, notify_below=self.notify_below)
         overlaps = self.overlap is not None and len(waiting) > BATCH
-        chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps)
+        chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps and may_grow)
         if self.overlap is not None and overlaps:
             await self.overlap.write(chain.decide, chain.write, chain.tell)
         elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
@@ -101,8 +114,8 @@ class CreditDesk:
             hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
         )
 
-    async def refresh(self, results: Sequence[CommitResult]) -> None:
-        """Let the cache learn of what was committed, if it can be reached."""
+    async def refresh(self, results: Sequence[CommitResult]) -> frozenset[UserId]:
+        """Let the cache learn of what was committed, if it can be reached; returns those that others want as well."""
         # The commits' outbox holds the same refresh: a cache that is away now learns of it later.
         newest = {
             account.user_id: account
@@ -110,8 +123,11 @@ class CreditDesk:
             if isinstance(result, Committed | Duplicate)
             for account in result.accounts
         }
+        if self.turns is not None:
+            self.turns.look(newest.keys())
         with contextlib.suppress(CacheUnavailable):
             await self.cache.store_many([*newest.values()])
+        return self.turns.shared(newest.keys()) if self.turns is not None else frozenset()
 
 
 class _Asked:
@@ -196,18 +212,34 @@ class _Chain:
                 self._hoped[link.decided.guard.user_id] = link.decided.wallet.account
         results = await self._desk.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
-        missed = {link.decided.guard.user_id for link, result in written if not isinstance(result, Committed)}
-        self._broken |= missed
-        self._may_grow = self._may_grow and not missed
+        self._learn(written)
         return written
 
     async def tell(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
         """Tell what came of it, once the cache knows."""
-        await self._desk.refresh([result for _, result in written])
+        try:
+            shared = await self._desk.refresh([result for _, result in written])
+            self._may_grow = self._may_grow and not shared
+        finally:
+            # Whoever gives up waiting for the cache must not take along what is known.
+            for link, result in written:
+                outcome = outcome_of(link.intent, link.decided, result)
+                if outcome is not None:
+                    self._asked.tell(link.place, outcome)
+
+    def _learn(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+        """Whose chains are broken, and by whom: what rested on a broken one says nothing of others."""
+        met: set[UserId] = set()
         for link, result in written:
-            outcome = outcome_of(link.intent, link.decided, result)
-            if outcome is not None:
-                self._asked.tell(link.place, outcome)
+            user_id = link.decided.guard.user_id
+            if isinstance(result, Committed) or user_id in self._broken:
+                continue
+            self._broken.add(user_id)
+            self._may_grow = False
+            if isinstance(result, Conflict):
+                met.add(user_id)
+        if met and self._desk.turns is not None:
+            self._desk.turns.met(met)
 
     def _batch(self) -> dict[int, Intent]:
         if self._may_grow and not self._waiting:

@@ -11,10 +11,12 @@ from adapters.gathered_credits import GatheredCredits
 from adapters.postgres_rpc import PostgresRpc
 from adapters.redis_client import connect
 from adapters.redis_quota_cache import RedisQuotaCache
+from adapters.redis_turns import RedisTurns
 from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
 from adapters.system_clock import SystemClock
 from adapters.system_overlap import SystemOverlap
+from adapters.system_pauses import SystemPauses
 from domain.accounts import UserId
 from domain.batches import Done
 from domain.intents import Spend
@@ -66,7 +68,14 @@ async def spending(
     numbers, run = itertools.count(), uuid.uuid4().hex
     async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
         ledger = SqlLedger(rpc)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=RedisQuotaCache(redis), overlap=SystemOverlap())
+        desk = CreditDesk(
+            ledger=ledger,
+            wallets=ledger,
+            cache=RedisQuotaCache(redis),
+            pauses=SystemPauses(),
+            turns=RedisTurns(redis),
+            overlap=SystemOverlap(),
+        )
         async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
 
             async def spend() -> None:

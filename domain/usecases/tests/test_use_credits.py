@@ -1,8 +1,10 @@
 """Spends, holds and what operators give, over the ledger in memory: done once, and answered the same for ever."""
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from adapters.memory_cache import MemoryQuotaCache
 from adapters.memory_ledger import MemoryLedger
 from adapters.system_overlap import MOST, SystemOverlap
-from domain.accounts import UserId
+from domain.accounts import Account, UserId
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.commits import Change, CommitResult, Conflict, KeptRequest
 from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
@@ -387,6 +389,151 @@ def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
     outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
+
+
+class SlowCache(MemoryQuotaCache):
+    """A cache that answers when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Semaphore(0)
+        self.may_answer = asyncio.Event()
+
+    async def store_many(self, accounts: Sequence[Account]) -> None:
+        self.is_asked.release()
+        await self.may_answer.wait()
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int) -> None:
+    """As when the process ends: a caller must not hear that the outcome is unknown."""
+
+    async def story() -> Latecomers:
+        shop_ledger, callers, cache = CountingLedger(), Latecomers(), SlowCache()
+        shop_ledger.add_user(ADA)
+        desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
+        await desk.settle([give(100, key="welcome")], NOW)
+        desk = attrs.evolve(desk, cache=cache, overlap=SystemOverlap())
+        intents = [spend(1, f"k{n}") for n in range(BATCH * parts)]
+        settling = asyncio.ensure_future(desk.settle(intents, NOW, callers=callers))
+        for _ in range(parts):
+            await cache.is_asked.acquire()
+        settling.cancel()
+        asyncio.get_running_loop().call_soon(cache.may_answer.set)
+        with pytest.raises(asyncio.CancelledError):
+            await settling
+        return callers
+
+    told = asyncio.run(story()).told
+    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in told.values())
+
+
+class KeptTurns:
+    """Turns of a test: which accounts are shared, and what was done in a turn."""
+
+    def __init__(self, *shared: UserId) -> None:
+        self.are_shared = {*shared}
+        self.taken: list[list[UserId]] = []
+        self.looked_at: set[UserId] = set()
+        self.others: set[UserId] = set()
+        """Where others are found by the next look."""
+
+    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+        return frozenset(self.are_shared & {*user_ids})
+
+    def met(self, user_ids: Collection[UserId]) -> None:
+        self.are_shared |= {*user_ids}
+
+    def look(self, user_ids: Collection[UserId]) -> None:
+        self.looked_at |= {*user_ids}
+        self.are_shared |= self.others & {*user_ids}
+
+    @contextlib.asynccontextmanager
+    async def at(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
+        self.taken.append(sorted(user_ids))
+        yield
+
+
+def shop_with(turns: KeptTurns) -> Shop:
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, turns=turns)
+    return shop
+
+
+def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
+    """A lone process waits for nobody; it looks whether there is somebody once it has written."""
+    turns = KeptTurns()
+    shop = shop_with(turns)
+    shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
+    assert ([], {ADA}) == (turns.taken, turns.looked_at)
+
+
+def test_who_met_another_takes_turns_with_him() -> None:
+    """From the next round on, and at that account alone."""
+    turns = KeptTurns()
+    shop = shop_with(turns)
+    shop.ledger.conflicts = 1
+    (outcome,) = shop.ask(spend(1, "a"))
+    assert isinstance(outcome, Done)
+    assert [[ADA]] == turns.taken
+    shop.ask(give(5, key="to Bob", user=BOB))
+    assert [[ADA]] == turns.taken
+
+
+def test_what_others_do_not_want_is_not_kept_waiting() -> None:
+    """It is done before the turn at what they do want; a hold is of its owner's account."""
+    turns = KeptTurns(ADA)
+    shop = shop_with(turns)
+    shop.ask(give(10, key="to Bob", user=BOB), hold(5))
+    turns.taken.clear()
+    done_before: list[int] = []
+    at = turns.at
+
+    def noted(user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
+        done_before.append(len(shop.ledger.batches))
+        return at(user_ids)
+
+    turns.at = noted
+    shop.ledger.batches.clear()
+    outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert ([[ADA]], [1], [1, 2]) == (turns.taken, done_before, shop.ledger.batches)
+
+
+def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
+    """A repetition breaks its account's chain, and what rests on it; nobody else was there."""
+    turns = KeptTurns()
+    shop = shop_with(turns)
+    shop.ask(spend(2, "old"))
+    late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
+    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert frozenset() == turns.shared([ADA])
+
+
+@pytest.mark.parametrize(
+    ("shared", "found", "grows"), [((), (), True), ((ADA,), (), False), ((), (ADA,), False), ((BOB,), (BOB,), True)]
+)
+def test_nobody_joins_what_others_want_as_well(
+    shared: tuple[UserId, ...], found: tuple[UserId, ...], grows: bool
+) -> None:
+    """Neither in a turn, nor once a look has found them: the turn of others is near."""
+    turns = KeptTurns(*shared)
+    turns.others = {*found}
+    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = settle_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert grows == any(callers.told_at_joins), "whether any join once something was told"
+    assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
+
+
+def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
+    """Else they would wait for it for ever."""
+    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
+    outcomes = settle_with(shop_with(KeptTurns(BOB)), first, callers)
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert [] == callers.told_at_joins
 
 
 @given(

@@ -1,0 +1,105 @@
+"""Two processes that want one account for as long as both like: neither keeps the other from it."""
+
+import asyncio
+import contextlib
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from adapters.gathered_credits import GatheredCredits
+from adapters.memory_cache import MemoryQuotaCache
+from adapters.redis_client import connect
+from adapters.redis_quota_cache import RedisQuotaCache
+from adapters.redis_turns import RedisTurns
+from adapters.system_clock import SystemClock
+from adapters.system_overlap import SystemOverlap
+from adapters.system_pauses import SystemPauses
+from adapters.tests.conftest import Opener, World
+from domain.accounts import UserId
+from domain.batches import Done
+from domain.holds import HoldId
+from domain.intents import CaptureHold, EntryAnswer, GiveCredits, HoldAnswer, Intent, PlaceHold, Spend
+from domain.ledger import EntryKind
+from domain.usecases.use_credits import CreditDesk
+
+CALLERS = 64
+LAPS = 12
+
+
+class Process:
+    """What one process has of its own."""
+
+    def __init__(self, world: World, redis_url: str) -> None:
+        self._redis = connect(redis_url)
+        self._credits = GatheredCredits(
+            CreditDesk(
+                ledger=world.ledger,
+                wallets=world.ledger,
+                cache=RedisQuotaCache(self._redis),
+                pauses=SystemPauses(),
+                turns=RedisTurns(self._redis),
+                overlap=SystemOverlap(),
+            ),
+            SystemClock(),
+        )
+
+    async def do(self, intent: Intent) -> EntryAnswer | HoldAnswer:
+        outcome = await self._credits.settle(intent)
+        assert isinstance(outcome, Done), outcome
+        return outcome.answer
+
+    async def aclose(self) -> None:
+        await self._credits.aclose()
+        await self._redis.aclose()
+
+
+async def sign_up(world: World, credits: int) -> UserId:  # noqa: A002 - the word for it
+    user = await world.sign_up(None)
+    gift = GiveCredits(
+        user_id=user, credits=credits, kind=EntryKind.GOODWILL, key=f"g {user}", reason="hello", operator="Grace"
+    )
+    await CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).settle(
+        [gift], datetime.now(UTC)
+    )
+    return user
+
+
+def test_a_crowd_that_never_ends_keeps_nobody_from_the_account(open_world: Opener, redis_url: str) -> None:
+    """A lone caller of another process spends, holds and captures beside it; no caller of either is sent away."""
+
+    async def run() -> None:
+        async with (
+            open_world() as world,
+            contextlib.aclosing(Process(world, redis_url)) as crowded,
+            contextlib.aclosing(Process(world, redis_url)) as lone,
+        ):
+            user = await sign_up(world, 1_000_000)
+            has_done = asyncio.Event()
+            spent = 0
+
+            async def keep_spending() -> None:
+                nonlocal spent
+                while not has_done.is_set():
+                    await crowded.do(Spend(user_id=user, credits=1, key=uuid.uuid4().hex))
+                    spent += 1
+
+            async def go_between() -> None:
+                nonlocal spent
+                try:
+                    for _ in range(LAPS):
+                        await lone.do(Spend(user_id=user, credits=1, key=uuid.uuid4().hex))
+                        hold = HoldId(str(uuid.uuid4()))
+                        lasts = timedelta(hours=1)
+                        await lone.do(PlaceHold(hold_id=hold, user_id=user, credits=2, key=str(hold), lasts=lasts))
+                        await lone.do(CaptureHold(hold_id=hold))
+                        spent += 3
+                finally:
+                    has_done.set()
+
+            await asyncio.gather(go_between(), *(keep_spending() for _ in range(CALLERS)))
+            assert spent > 3 * LAPS + CALLERS, "the crowd went on all the while"
+            account = await world.ledger.account(user)
+            assert account is not None
+            assert (1_000_000 - spent, 0) == (account.balance, account.held)
+            assert [] == [one for one in await world.ledger.inconsistencies() if one.user_id == user]
+
+    asyncio.run(run())
