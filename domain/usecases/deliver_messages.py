@@ -38,7 +38,7 @@ class OutboxWorker:
     cache: QuotaCache
     invoices: Invoices
     notifications: Notifications | None = None
-    """None where the operator has no system to be told: then there is nothing to do."""
+    """None where it is not known who is to be told: then notices wait, and are given up like others."""
 
     async def run_once(self) -> int:
         """Deliver what is due, at most :data:`BATCH` messages; returns how many were claimed.
@@ -74,7 +74,8 @@ class OutboxWorker:
 
     async def _notify(self, messages: Sequence[Message]) -> list[Settled]:
         if self.notifications is None:
-            return [Settled(id=message.id) for message in messages]
+            # Another worker may know the address, or this one may be told of it tomorrow.
+            return [_later(message, "CREDENCE_NOTIFY_URL is not set") for message in messages]
         outcomes = await self.notifications.send([low_balance_notice(message) for message in messages])
         return [_told(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
 

@@ -250,11 +250,15 @@ def test_the_cache_does_not_wait_for_a_receiver() -> None:
     assert 1 == len(watching.taken)
 
 
-def test_where_nobody_is_to_be_told_there_is_nothing_to_do() -> None:
-    """The message is done with, and is no failure."""
+def test_a_worker_that_does_not_know_the_address_leaves_the_notice_to_others() -> None:
+    """As while a deployment is being given one: it is not lost, and where nobody ever knows, it is given up visibly."""
     shop = Shop()
     shop.tell(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
-    asyncio.run(attrs.evolve(shop.worker, notifications=None).run_once())
-    assert () == asyncio.run(shop.ledger.outbox.failures(10))
+    ignorant, knowing = attrs.evolve(shop.worker, notifications=None), MemoryNotifications()
+    asyncio.run(ignorant.run_once())
+    assert 1 == shop.ledger.outbox.count(failed=False)
+    shop.clock.moment += timedelta(minutes=1)
+    asyncio.run(attrs.evolve(shop.worker, notifications=knowing).run_once())
+    assert 1 == len(knowing.taken)
     assert 0 == shop.ledger.outbox.count(failed=False)
