@@ -20,6 +20,7 @@ from domain.purchases import PurchaseId
 from domain.usecases.read_account import MAX_PAGE, Page, Quota, QuotaSource
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for, caller_of, services_of
+from entrypoints.moments import moment, no_moment
 from entrypoints.problems import problem
 from entrypoints.services import Services
 
@@ -28,7 +29,7 @@ CSV = "text/csv"
 MAX_QUOTAS = 100
 """The most accounts that one request may ask for."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as wide as the letters of East Asia
 
 UserAskedFor = Annotated[str | None, QueryParameter(name="user_id", description="For services: whose account.")]
 UsersAskedFor = Annotated[
@@ -97,7 +98,7 @@ class Transactions:
 async def read_quota(
     request: Request[Any, Any, Any],
     user_id: UsersAskedFor = None,
-    at: Annotated[datetime | None, QueryParameter(description="A moment that is over, by RFC 3339.")] = None,
+    at: Annotated[str | None, QueryParameter(format="date-time", description="A moment that is over.")] = None,
 ) -> QuotaAnswer | QuotaThen | Quotas:
     """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
     # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
@@ -106,10 +107,13 @@ async def read_quota(
     if user_id is not None and len(user_id) > 1:
         return await _quotas(services, caller, user_id, at)
     named = account_asked_for(caller, user_id[0] if user_id else None)
-    if at is None:
+    wanted = moment("at", at)
+    if wanted is None:
         return _quota(await services.reader.quota(named))
-    then = await services.reader.quota_at(named, _over(services, at))
-    return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=at)
+    if wanted > services.clock.now():
+        raise no_moment("What will be then, nobody knows: name a moment that is over.")
+    then = await services.reader.quota_at(named, wanted)
+    return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=wanted)
 
 
 @get("/transactions", tags=["Account"])
@@ -119,17 +123,17 @@ async def list_transactions(
     caller: NamedDependency[SkipValidation[Caller]],
     user_id: UserAskedFor = None,
     kind: Annotated[list[EntryKind] | None, QueryParameter(description="Once or several times.")] = None,
-    since: Annotated[datetime | None, QueryParameter(description="Written then or later, by RFC 3339.")] = None,
-    until: Annotated[datetime | None, QueryParameter(description="Written before, by RFC 3339.")] = None,
-    purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*$")] = None,
+    since: Annotated[str | None, QueryParameter(format="date-time", description="Written then or later.")] = None,
+    until: Annotated[str | None, QueryParameter(format="date-time", description="Written before.")] = None,
+    purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*\Z")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
-    cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}$")] = None,
+    cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}\Z")] = None,
 ) -> Response[Any]:
     """The user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
-        since=_with_offset(since),
-        until=_with_offset(until),
+        since=moment("since", since),
+        until=moment("until", until),
         purchase_id=PurchaseId(purchase_id) if purchase_id else None,
     )
     page = await services.reader.transactions(
@@ -184,8 +188,8 @@ def _cell(value: object) -> object:
             return value.isoformat()
         case Mapping():
             return json.dumps(dict(value), ensure_ascii=False, sort_keys=True) if value else ""
-        case str() if value.startswith(_FORMULA):
-            # A spreadsheet would run it; the apostrophe lets it stay text.
+        case str() if value.lstrip().startswith(_FORMULA) or value[:1] in {"\t", "\r", "\n"}:
+            # A spreadsheet would run it, some after blanks too; the apostrophe lets it stay text.
             return f"'{value}"
         case _:
             return value
@@ -198,7 +202,7 @@ def _link_to_next(request: Request[Any, Any, Any], page: Transactions) -> dict[s
     return {"Link": f'<?{urlencode([*asked, ("cursor", page.next_cursor)])}>; rel="next"'}
 
 
-async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: datetime | None) -> Quotas:
+async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: str | None) -> Quotas:
     if at is not None:
         detail = "Ask for one user's balance at a moment; several are told as they are now."
         raise problem(HTTPStatus.BAD_REQUEST, "one-user-at-a-moment", detail)
@@ -227,18 +231,3 @@ def quota_answer(account: Account, source: QuotaSource) -> QuotaAnswer:
 
 def _quota(quota: Quota) -> QuotaAnswer:
     return quota_answer(quota.account, quota.source)
-
-
-def _with_offset(moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        detail = "Say the time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B in an address)."
-        raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
-    return moment
-
-
-def _over(services: Services, moment: datetime) -> datetime:
-    if _with_offset(moment) is None or moment > services.clock.now():
-        raise problem(
-            HTTPStatus.BAD_REQUEST, "invalid-time", "What will be then, nobody knows: name a moment that is over."
-        )
-    return moment

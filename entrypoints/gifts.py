@@ -17,6 +17,7 @@ from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCre
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, settled
+from entrypoints.moments import no_moment
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -102,7 +103,7 @@ def _in_utc(wanted: datetime | None) -> datetime | None:
     if wanted.tzinfo is not None:
         with contextlib.suppress(OverflowError):
             return wanted.astimezone(UTC)
-    raise problem(HTTPStatus.BAD_REQUEST, "invalid-time", END_WANTED)
+    raise no_moment(END_WANTED)
 
 
 gift_handlers = (give_credits, adjust_credits)

@@ -16,6 +16,7 @@ from domain.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.wallets import Insufficient
 from entrypoints import metrics
 from entrypoints.auth import Caller, Forbidden, Service
+from entrypoints.moments import no_moment
 from entrypoints.problems import problem
 from entrypoints.services import Services
 
@@ -79,7 +80,7 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             told = {"hold_status": hold_status.value, "captured": captured}
             return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
         case EndIsOver():
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-time", END_WANTED)
+            return no_moment(END_WANTED)
         case NoSuchHold():
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():

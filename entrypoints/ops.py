@@ -125,7 +125,7 @@ async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> t
 @get("/events/{event_id:str}", tags=["Operators"])
 async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
     """One event, with the exact body that was signed."""
-    found = await services.inbox.find(event_id)
+    found = await services.inbox.find(_that_may_be(event_id))
     if found is None:
         raise UnknownEvent(event_id[:255])
     return found
@@ -141,13 +141,13 @@ async def claim_event(
         plan_id=PlanId(data.plan) if data.plan else None,
         accepts_price=data.accept_price,
     )
-    return _outcome(event_id, await services.inbox_desk.claim(event_id, confirmation))
+    return _outcome(event_id, await services.inbox_desk.claim(_that_may_be(event_id), confirmation))
 
 
 @post("/events/{event_id:str}/replay", status_code=200, tags=["Operators"])
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
     """Decide about an event once more; one that never arrived is fetched from Stripe."""
-    return _outcome(event_id, await services.inbox_desk.replay(event_id))
+    return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
 
 
 @get("/outbox/failures", tags=["Operators"])
@@ -202,12 +202,22 @@ async def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: Base
 
 
 async def _page(services: Services, statuses: frozenset[EventStatus], limit: int, cursor: str | None) -> InboxPage:
-    before = await services.inbox.find(cursor) if cursor else None
+    before = await services.inbox.find(_that_may_be(cursor)) if cursor else None
     if cursor and before is None:
         raise UnknownEvent(cursor)
     found = await services.inbox.page(statuses=statuses, before=before, limit=limit + 1)
     rows = tuple(map(_row, found[:limit]))
     return InboxPage(rows, rows[-1].id if len(found) > limit else None)
+
+
+def _that_may_be(event_id: str) -> str:
+    """The event's id; no database has one with a NUL.
+
+    :raises UnknownEvent: if it has one.
+    """
+    if "\0" in event_id:
+        raise UnknownEvent(event_id[:255])
+    return event_id
 
 
 def _row(event: KeptEvent) -> InboxRow:

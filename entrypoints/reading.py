@@ -9,13 +9,13 @@ import attrs
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.exceptions import ValidationException
+from litestar.exceptions import SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
 
 from entrypoints.intents import KEY_PATTERN
 from entrypoints.problems import problem
 
-_MISSING = re.compile(r"Object missing required field `(.+)`")
+_OF_OBJECT = re.compile(r"Object (?:missing required|contains unknown) field `(.+)`")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
 
 
@@ -39,8 +39,11 @@ class JsonRequest(Request[Any, Any, Any]):
     async def _parsed(self) -> Any:
         try:
             return await super().json()
-        except (UnicodeDecodeError, RecursionError) as error:
-            detail = "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for."
+        except (SerializationException, UnicodeDecodeError, RecursionError) as error:
+            detail = (
+                "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for, without"
+                " numbers that are out of all range or halves of characters."
+            )
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
 
 
@@ -57,9 +60,9 @@ def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler)
 
 def _wrong(message: str, wanted: Any) -> dict[str, str]:
     """What is wrong with which field, as Litestar tells it of other parameters."""
-    missing, place = _MISSING.match(message), _PLACE.search(message)
-    if missing is not None:
-        return {"message": message, "key": missing[1], "source": "body"}
+    of_object, place = _OF_OBJECT.match(message), _PLACE.search(message)
+    if of_object is not None:
+        return {"message": message, "key": of_object[1], "source": "body"}
     key = place[1] if place is not None else "body"
     return {"message": _accepted(wanted, key) or message.split(" - ", 1)[0], "key": key, "source": "body"}
 

@@ -46,9 +46,8 @@ class HoldWanted:
     metadata: Metadata = attrs.field(factory=dict)
 
 
-@attrs.frozen(kw_only=True)
-class Capture:
-    """How much of the hold is taken; all of it unless it is said."""
+class Capture(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How much of the hold is taken; all of it unless it is said: so what is misspelt is refused."""
 
     credits: Annotated[int, msgspec.Meta(ge=0, le=MAX_CREDITS)] | None = None
 

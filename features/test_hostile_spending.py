@@ -190,6 +190,33 @@ def test_a_field_that_can_not_be_is_refused(story: Story, route: str, name: str,
     is_refused(answer, 400)
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 5000])
+@pytest.mark.parametrize("route", [*KEYED, CAPTURE])
+def test_a_number_beyond_all_range_is_refused_in_words(story: Story, route: str, number: str) -> None:
+    """As is half a character, in a name or a text."""
+    body = json.dumps({**good(story, route), "credits": 1}).replace(": 1", f": {number}").encode()
+    assert number.encode() in body
+    answer = ask(story, path_of(story, route), body, token=KEYED.get(route, SERVICE_KEY))
+    is_refused(answer, 400)
+    assert "[...]" not in answer.text
+
+
+def test_a_misspelt_capture_takes_nothing(story: Story) -> None:
+    """It would be all of the hold, for good."""
+    answer = ask(story, path_of(story, CAPTURE), {"credit": 1})
+    is_refused(answer, 400)
+    assert "credit is not known here." == answer.json()["detail"]
+
+
+@pytest.mark.parametrize("route", ["/ops/events/%00", "/ops/events/evt_1%00/replay", "/ops/events?cursor=%00"])
+def test_an_event_that_no_ledger_can_know_is_unknown(story: Story, route: str) -> None:
+    """It is not for asking again."""
+    asked = story.service.http.post if route.endswith("replay") else story.service.http.get
+    answer = asked(route, headers={"Authorization": f"Bearer {OPERATOR_KEY}"})
+    is_refused(answer, 404)
+    assert "urn:credence:unknown-event" == answer.json()["type"]
+
+
 @pytest.mark.parametrize("kind", ["purchase", "", 7, None, ["goodwill"]], ids=repr)
 def test_what_may_be_given_is_listed(story: Story, kind: object) -> None:
     """For a kind that is none."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import uuid
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -41,6 +42,11 @@ def transactions(story: Story, query: str = "") -> list[dict[str, Any]]:
     assert 200 == answer.status_code, answer.text
     found: list[dict[str, Any]] = answer.json()["transactions"]
     return found
+
+
+def in_offset(moment: str, *, hours: float) -> str:
+    """The same moment, as a clock with that offset from UTC tells it."""
+    return datetime.fromisoformat(moment).astimezone(timezone(timedelta(hours=hours))).isoformat()
 
 
 def test_many_quotas_come_in_one_answer(story: Story) -> None:
@@ -96,12 +102,34 @@ def test_a_balance_of_a_moment_is_what_it_was(story: Story) -> None:
     assert (100, 0, 100) == then(given["created_at"])
     assert (70, 0, 70) == then(spent["created_at"])
     assert (0, 0, 0) == then("2020-01-31T00:00:00Z")
+    assert (70, 0, 70) == then(in_offset(spent["created_at"], hours=23.75).replace("+", "%2B"))
+    assert (70, 0, 70) == then(in_offset(spent["created_at"], hours=-16))
+    told = story.get(f"/quota?at={in_offset(spent['created_at'], hours=-16)}", ada).json()["at"]
+    assert datetime.fromisoformat(spent["created_at"]) == datetime.fromisoformat(told)
     (held,) = story.rows("select created_at from public.credit_holds where user_id = $1::uuid", ada.user_id)
     assert (70, 20, 50) == then(held["created_at"].isoformat().replace("+00:00", "Z"))
 
 
 @pytest.mark.parametrize(
-    "moment", ["2999-01-01T00:00:00Z", "yesterday", "2020-01-31T00:00:00", "2020-13-01T00:00:00Z", ""]
+    "moment",
+    [
+        "2999-01-01T00:00:00Z",
+        "yesterday",
+        "2020-01-31T00:00:00",
+        "2020-01-31T00:00:00+01:00",
+        "2020-13-01T00:00:00Z",
+        "2020-01-31T00:00:00%2B24:00",
+        "0001-01-01T00:00:00%2B01:00",
+        "9999-12-31T23:59:59-01:00",
+        "2020-01-31",
+        "20200131",
+        "2026",
+        "-1",
+        "253402300800",
+        "2020-01-31T00:00:00Z%0A",
+        "٢٠٢٠-01-31T00:00:00Z",
+        "",
+    ],
 )
 def test_a_moment_that_is_none_or_not_over_is_refused(story: Story, moment: str) -> None:
     """Clearly, and by nobody's fault but the caller's."""
@@ -109,6 +137,7 @@ def test_a_moment_that_is_none_or_not_over_is_refused(story: Story, moment: str)
     answer = story.get(f"/quota?at={moment}", ada)
     assert 400 == answer.status_code
     assert "application/problem+json" == answer.headers["content-type"]
+    assert "urn:credence:invalid-time" == answer.json()["type"]
 
 
 def test_entries_are_filtered(story: Story) -> None:
@@ -118,6 +147,8 @@ def test_entries_are_filtered(story: Story) -> None:
     assert [spent] == transactions(story, f"&since={spent['created_at']}")
     assert [given] == transactions(story, f"&until={spent['created_at']}")
     assert [] == transactions(story, f"&since={given['created_at']}&until={given['created_at']}")
+    far_east = in_offset(spent["created_at"], hours=23.75).replace("+", "%2B")
+    assert [[spent], [given]] == [transactions(story, f"&{name}={far_east}") for name in ("since", "until")]
     assert [] == transactions(story, "&purchase_id=pi_of_nobody")
     assert ({"job": "7"}, {"operator": "Grace"}) == (spent["metadata"], given["metadata"])
 
@@ -144,7 +175,32 @@ def test_a_description_is_no_formula_in_a_spreadsheet(story: Story) -> None:
     assert ("'=1+1", '{"operator": "Grace"}', "100") == (row["description"], row["metadata"], row["amount"])
 
 
-@pytest.mark.parametrize("query", ["kind=gift", "since=now", "until=2020-01-01T00:00:00", "purchase_id=%00", "limit=0"])
+@pytest.mark.parametrize("text", ["\n=1", " =1", "＝1", "\t1", "\u00a0@1", "-1"])  # noqa: RUF001 - as wide as letters
+def test_nor_is_one_behind_blanks_or_in_wide_letters(story: Story, text: str) -> None:
+    """Some spreadsheets run those too."""
+    ada = story.customers["Ada"].user_id
+    post(story, "/usage", {"user_id": ada, "credits": 1, "description": text})
+    answer = ask(story, f"/transactions?user_id={ada}&kind=spend&limit=1", Accept="text/csv")
+    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert f"'{text}" == row["description"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "kind=gift",
+        "since=now",
+        "since=2026",
+        "until=2020-01-01T00:00:00",
+        "until=253402300800",
+        "purchase_id=%00",
+        "purchase_id=pi_1%0A%00",
+        "limit=0",
+        "cursor=",
+        "cursor=5%0A",
+        "cursor=1234567890123456789",
+    ],
+)
 def test_a_filter_that_is_none_is_refused(story: Story, query: str) -> None:
     """With a 400 that says which."""
     answer = ask(story, f"/transactions?user_id={story.customers['Ada'].user_id}&{query}")

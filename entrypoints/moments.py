@@ -1,0 +1,29 @@
+"""Moments that a request's address names, by RFC 3339: one way to write them, and no number is one."""
+
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from litestar.plugins.problem_details import ProblemDetailsException
+
+from entrypoints.problems import problem
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+def moment(name: str, text: str | None) -> datetime | None:
+    """The moment that the parameter of that name says, in UTC; None where it is not given. 400 if it says none."""
+    if text is None:
+        return None
+    try:
+        if _RFC_3339.fullmatch(text):
+            # Whatever its offset: Postgres takes none of sixteen hours or more.
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise no_moment(f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here).")
+
+
+def no_moment(detail: str) -> ProblemDetailsException:
+    """The problem that something is no time that can be worked with."""
+    return problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)
