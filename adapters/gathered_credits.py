@@ -21,7 +21,7 @@ PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
 for what another's account waits for.
 """
-TRIES = 40
+TRIES = 20
 """Batches that an intent is in, at most."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simulators.stack import SERVICE_KEY, WEBHOOK_SECRET, Stack, StackFailed, running
+from simulators.stack import OPERATOR_KEY, SERVICE_KEY, WEBHOOK_SECRET, Stack, StackFailed, running
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +59,12 @@ def _show(stack: Stack, console: Console) -> None:
         f'  curl {ada} {json} -d \'{{"plan": "starter"}}\' {stack.url}/checkout/sessions',
         f"  curl {ada} {stack.url}/transactions",
         f"  curl -H 'Authorization: Bearer {SERVICE_KEY}' '{stack.url}/quota?user_id={user}'",
+        "",
+        "To spend, as docs/spending.md shows",
+        f"  export URL={stack.url} ADA={user}",
+        f"  export S='Authorization: Bearer {SERVICE_KEY}' O='Authorization: Bearer {OPERATOR_KEY}'",
+        "",
+        "Storage",
         f"  psql '{stack.postgres_url}' -c 'table public.credit_transactions'",
         f"  redis-cli -u {stack.redis_url} hgetall credits:{user}",
         "",

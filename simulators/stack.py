@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 WEBHOOK_SECRET = "whsec_simulated_endpoint"  # noqa: S105 - a secret of a simulation
 STRIPE_KEY = "sk_test_simulated_account"
 SERVICE_KEY = "service-key-of-the-simulated-backend"
+OPERATOR_KEY = "operator-key-of-the-simulated-backend"
 READY_SECONDS = 60
 
 
@@ -118,6 +119,7 @@ def environment_of(data: Path, *, port: int, stripe_url: str, settings: dict[str
         "CREDENCE_DATA": str(data),
         "CREDENCE_PORT": str(port),
         "CREDENCE_SERVICE_KEY": SERVICE_KEY,
+        "CREDENCE_OPERATOR_KEY": OPERATOR_KEY,
         **(settings or {}),
     }
 
