@@ -552,8 +552,13 @@ def test_whoever_joins_when_the_books_are_right(
     shop = Shop()
     shop.ledger.delays = delays
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    taken: list[Outcome] = []
+
+    async def take() -> None:
+        taken.extend(await other.settle([spend(rival, "rival")], NOW))
+
     if rival:
-        shop.ledger.rival = lambda: other.settle([spend(rival, "rival")], NOW)
+        shop.ledger.rival = take
     crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
     callers = Latecomers(*crowds[1:])
     outcomes = settle_with(shop, crowds[0], callers)
@@ -575,7 +580,9 @@ def test_whoever_joins_when_the_books_are_right(
                 raise AssertionError(outcome)
     assert reused <= done.keys()
     spent = sum(-answer.credits for answer in done.values())
-    assert 100 - rival - spent == shop.balance()[0] >= 0
+    # A call that overtook the rival's may leave him too little.
+    has_taken = rival if any(isinstance(outcome, Done) for outcome in taken) else 0
+    assert 100 - has_taken - spent == shop.balance()[0] >= 0
     assert () == asyncio.run(shop.ledger.inconsistencies())
 
 
