@@ -22,7 +22,7 @@ from domain.ledger import EntryKind
 from domain.usecases.use_credits import CreditDesk
 
 CALLERS = 64
-LAPS = 12
+LAPS = 6
 
 
 class Process:
