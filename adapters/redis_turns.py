@@ -29,6 +29,9 @@ LOOK_SECONDS = 0.002
 MINDFUL_SECONDS = 2.0
 """Turns are taken at an account for so long after others were met there."""
 
+BLIND_SECONDS = 10.0
+"""So long nothing is asked of a Redis that did not answer: each time would take as long again."""
+
 
 @attrs.define
 class _Shared:
@@ -46,6 +49,7 @@ class RedisTurns:
         self._redis = redis
         self._clock = clock
         self._shared: dict[UserId, _Shared] = {}
+        self._blind_until = -1.0
         self._name = uuid.uuid4().hex
         self._turns = itertools.count()
         self._looking: set[asyncio.Task[None]] = set()
@@ -60,21 +64,34 @@ class RedisTurns:
 
     def met(self, user_ids: Collection[UserId]) -> None:
         """Others came first at these accounts: from now on turns are taken at them, for some seconds."""
-        until = self._clock() + MINDFUL_SECONDS
+        now = self._clock()
+        if now < self._blind_until:
+            return
+        until = now + MINDFUL_SECONDS
         for user_id in user_ids:
             self._shared.setdefault(user_id, _Shared(until)).until = until
 
     def look(self, user_ids: Collection[UserId]) -> None:
         """Begin to look whether others have a turn at these accounts: then they are met."""
+        if self._clock() < self._blind_until:
+            return
         looking = asyncio.get_running_loop().create_task(self._look([*user_ids]))
         self._looking.add(looking)
         looking.add_done_callback(self._looking.discard)
 
     async def _look(self, user_ids: Sequence[UserId]) -> None:
-        with contextlib.suppress(*CACHE_ERRORS):
+        try:
             owners = await self._redis.together([("GET", _key(user_id)) for user_id in user_ids])
-            pairs = zip(user_ids, owners, strict=True)
-            self.met([user_id for user_id, owner in pairs if isinstance(owner, str) and not self._is_mine(owner)])
+        except CACHE_ERRORS:
+            self._go_ahead()
+            return
+        pairs = zip(user_ids, owners, strict=True)
+        self.met([user_id for user_id, owner in pairs if isinstance(owner, str) and not self._is_mine(owner)])
+
+    def _go_ahead(self) -> None:
+        """Do without turns for a while."""
+        self._shared.clear()
+        self._blind_until = self._clock() + BLIND_SECONDS
 
     def _is_mine(self, token: str) -> bool:
         return token.startswith(self._name)
@@ -114,7 +131,7 @@ class RedisTurns:
             self.met((user_id,))
             return bool(await lock.acquire(blocking_timeout=max(0.0, ends - self._clock()), token=token))
         except CACHE_ERRORS:
-            self._shared.pop(user_id, None)  # nobody waits for Redis again until others are met again
+            self._go_ahead()
             return False
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.embedded_redis import EmbeddedRedis
 from adapters.redis_client import connect
-from adapters.redis_turns import MINDFUL_SECONDS, TURN_SECONDS, RedisTurns
+from adapters.redis_turns import BLIND_SECONDS, MINDFUL_SECONDS, TURN_SECONDS, RedisTurns
 from domain.accounts import UserId
 
 
@@ -88,8 +88,10 @@ def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after_a_whi
 
 
 async def look(turns: RedisTurns, users: set[UserId]) -> None:
+    """Look, and wait until it has."""
+    before = asyncio.all_tasks()
     turns.look(users)
-    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+    await asyncio.gather(*(asyncio.all_tasks() - before))
 
 
 def test_a_process_that_died_in_its_turn_keeps_nobody_waiting_for_long(redis_url: str) -> None:
@@ -138,7 +140,7 @@ def useless_redis(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: str) -> None:
-    """And waits for it no second time, until others are met again."""
+    """And asks for none for some seconds, whomever it meets: each time would take as long again."""
 
     async def story() -> None:
         ada = new_user()
@@ -148,12 +150,37 @@ def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: str) -> None:
             if useless_redis.endswith("#"):
                 await redis.hset(f"turn:{ada}", "a", "hash")
                 await redis.pexpire(f"turn:{ada}", 500)
-            turns = RedisTurns(redis)
-            await look(turns, {ada})
+            clock = HandClock()
+            turns = RedisTurns(redis, clock=clock)
             turns.met([ada])
             log: list[str] = []
             await in_turn(turns, {ada}, log, "mine")
             assert ["mine begins", "mine ends"] == log
-            assert useless_redis.endswith("#") == bool(turns.shared([ada]))
+            turns.met([ada])
+            is_answered = useless_redis.endswith("#")  # with what is no turn, until that is gone
+            assert is_answered == bool(turns.shared([ada]))
+            clock.now += BLIND_SECONDS
+            turns.met([ada])
+            assert {ada} == turns.shared([ada])
+
+    asyncio.run(story())
+
+
+def test_a_look_at_a_redis_that_does_not_answer_is_the_last_for_a_while() -> None:
+    """Nothing of it is left running, and nobody is met."""
+
+    async def story() -> None:
+        ada, clock = new_user(), HandClock()
+        async with contextlib.aclosing(connect("redis://127.0.0.1:1/0")) as redis:
+            turns = RedisTurns(redis, clock=clock)
+            turns.met([ada])
+            await look(turns, {ada})
+            assert frozenset() == turns.shared([ada])
+            turns.look([ada])
+            assert 1 == len(asyncio.all_tasks()), "this one"
+            clock.now += BLIND_SECONDS
+            turns.look([ada])
+            assert 2 == len(asyncio.all_tasks())
+            await look(turns, {ada})
 
     asyncio.run(story())
