@@ -2,8 +2,10 @@
 
 import contextlib
 import itertools
+import multiprocessing
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 import uvloop
 
@@ -21,6 +23,7 @@ from domain.accounts import UserId
 from domain.batches import Done
 from domain.intents import Spend
 from domain.usecases.use_credits import CreditDesk
+from entrypoints.garbage import settle_memory
 from features.bench import pgbench
 from features.bench.accounts import user_id
 from features.bench.callers import keep_asking
@@ -30,6 +33,7 @@ from features.bench.figures import Figure, Measured
 from features.bench.servers import Servers
 
 CALLERS = 256
+PROCESSES = 2
 GOAL = 3.0
 
 
@@ -53,7 +57,32 @@ def measure(servers: Servers, *, seconds: float) -> list[Figure]:
                 latency=measured.latency,
             )
         )
+        rivals = _by_processes(name, servers, place, seconds)
+        figures.append(
+            Figure(
+                name=f"the same by {PROCESSES} processes, {CALLERS // PROCESSES} callers each, over {name}",
+                figure=sum(one.rate for one in rivals),
+                unit="spends/s",
+                limit=measured.rate,
+                limit_name=f"by one process, {CALLERS} callers",
+                latency=max((one.latency for one in rivals), key=lambda latency: latency.p99),
+            )
+        )
     return figures
+
+
+def _by_processes(name: str, servers: Servers, place: int, seconds: float) -> list[Measured]:
+    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as processes:
+        asked = [processes.submit(_in_process, name, servers, place, seconds) for _ in range(PROCESSES)]
+        return [one.result() for one in asked]
+
+
+def _in_process(name: str, servers: Servers, place: int, seconds: float) -> Measured:
+    """As a service's process does it, beside others."""
+    settle_memory()
+    user, callers = UserId(user_id(place)), CALLERS // PROCESSES
+    make = transports(servers)[name]
+    return uvloop.run(spending(make, servers.redis_url, lambda: user, callers=callers, seconds=seconds))
 
 
 async def spending(
