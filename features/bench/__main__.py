@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios into an SVG")
     parser.add_argument("--only", action="append", metavar="PART", help="one of the parts; may be repeated")
     asked = parser.parse_args(arguments)
-    seconds = 1.0 if asked.quick else 5.0
+    seconds = 1.0 if asked.quick else 4.0
     parts: dict[str, Callable[[Servers], list[Figure]]] = {
         "commits": lambda servers: commits.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "spends": lambda servers: spends.measure(servers, seconds=seconds),
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
         "simulators": lambda _: simulations.measure(
-            customers=10 if asked.quick else 60, seeds=5 if asked.quick else 60
+            customers=10 if asked.quick else 40, seeds=5 if asked.quick else 40
         ),
     }
     figures: list[Figure] = []
