@@ -19,7 +19,7 @@ from features.bench.servers import Servers, execute, running
 
 ACCOUNTS = 1_000
 SIZES = (200_000, 1_000_000)
-QUICK_SIZES = (4_000, 20_000)
+QUICK_SIZES = (2_000, 10_000)
 
 
 async def _prepare(url: str) -> None:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios into an SVG")
     parser.add_argument("--only", action="append", metavar="PART", help="one of the parts; may be repeated")
     asked = parser.parse_args(arguments)
-    seconds = 1.0 if asked.quick else 4.0
+    seconds = 0.5 if asked.quick else 4.0
     parts: dict[str, Callable[[Servers], list[Figure]]] = {
         "commits": lambda servers: commits.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "spends": lambda servers: spends.measure(servers, seconds=seconds),
@@ -47,9 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         "growth": lambda servers: growth.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
-        "simulators": lambda _: simulations.measure(
-            customers=10 if asked.quick else 40, seeds=5 if asked.quick else 40
-        ),
+        "simulators": lambda _: simulations.measure(customers=4 if asked.quick else 40, seeds=2 if asked.quick else 40),
     }
     figures: list[Figure] = []
     settle_memory()  # as the service does, whose part this process takes
