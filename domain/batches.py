@@ -137,10 +137,10 @@ class Hopes:
 
 def owner_of(intent: Intent, found: Holdings) -> UserId | None:
     """Whose account the intent is about; None where its hold is not known."""
-    if isinstance(intent, CaptureHold | VoidHold):
-        hold = found.holds.get(intent.hold_id)
-        return hold.user_id if hold is not None else None
-    return intent.user_id
+    if not isinstance(intent, CaptureHold | VoidHold):
+        return intent.user_id
+    hold = _hold_of(intent, found)
+    return hold.user_id if hold is not None else None
 
 
 def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Account]) -> list[Change]:
@@ -181,7 +181,7 @@ def _known(intent: Intent, found: Holdings) -> Outcome | None:
     """The outcome that needs no decision: of what is done already, or can't be."""
     kept = found.requests.get(key_of(intent) or "")
     if isinstance(intent, CaptureHold | VoidHold):
-        hold = found.holds.get(intent.hold_id)
+        hold = _hold_of(intent, found)
         if hold is None:
             return NoSuchHold(intent.hold_id)
         if not hold.is_open:
@@ -209,4 +209,4 @@ def _repeated(intent: Intent, kept: KeptRequest) -> Done | KeyReused:
 
 
 def _hold_of(intent: Intent, found: Holdings) -> Hold | None:
-    return found.holds[intent.hold_id] if isinstance(intent, CaptureHold | VoidHold) else None
+    return found.holds.get(intent.hold_id) if isinstance(intent, CaptureHold | VoidHold) else None

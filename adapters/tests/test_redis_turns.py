@@ -124,30 +124,33 @@ def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str) -> N
 
 
 @pytest.fixture(params=["refused", "silent", "full", "foreign"])
-def useless_redis(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis that gives no turns."""
+def useless_redis(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """A Redis that gives no turns: why, and its address."""
+    why: str = request.param
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        if request.param == "silent":
-            yield address
-            return
-    if request.param == "refused":
-        yield address
-        return
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
-    yield server.start() + ("?" if request.param == "full" else "#")
-    server.stop()
+        if why == "silent":
+            yield why, address
+    if why == "refused":
+        yield why, address
+    if why in {"full", "foreign"}:
+        server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+        yield why, server.start()
+        server.stop()
 
 
-def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: str) -> None:
+def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: tuple[str, str]) -> None:
     """And asks for none for some seconds, whomever it meets: each time would take as long again."""
 
     async def story() -> None:
         ada = new_user()
-        async with contextlib.aclosing(connect(useless_redis.rstrip("?#"))) as redis:
-            if useless_redis.endswith("?"):
+        why, address = useless_redis
+        async with contextlib.aclosing(connect(address)) as redis:
+            if why == "full":
                 await redis.config_set("maxmemory", "1")
-            if useless_redis.endswith("#"):
+            if why == "foreign":
                 await redis.hset(f"turn:{ada}", "a", "hash")
                 await redis.pexpire(f"turn:{ada}", 500)
             clock = HandClock()
@@ -157,7 +160,7 @@ def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: str) -> None:
             await in_turn(turns, {ada}, log, "mine")
             assert ["mine begins", "mine ends"] == log
             turns.met([ada])
-            is_answered = useless_redis.endswith("#")  # with what is no turn, until that is gone
+            is_answered = why == "foreign"  # with what is no turn, until that is gone
             assert is_answered == bool(turns.shared([ada]))
             clock.now += BLIND_SECONDS
             turns.met([ada])
