@@ -193,7 +193,7 @@ def test_a_field_that_can_not_be_is_refused(story: Story, route: str, name: str,
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 5000])
 @pytest.mark.parametrize("route", [*KEYED, CAPTURE])
 def test_a_number_beyond_all_range_is_refused_in_words(story: Story, route: str, number: str) -> None:
-    """As is half a character, in a name or a text."""
+    """Without the notation of whoever read the body."""
     body = json.dumps({**good(story, route), "credits": 1}).replace(": 1", f": {number}").encode()
     assert number.encode() in body
     answer = ask(story, path_of(story, route), body, token=KEYED.get(route, SERVICE_KEY))
