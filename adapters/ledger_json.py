@@ -187,9 +187,10 @@ def _accounts(result: Json) -> tuple[Account, ...]:
 
 def _guard(guard: AccountGuard) -> dict[str, object]:
     told: dict[str, object] = {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
-    account = guard.rests_on
-    if account is not None:
-        told["rests_on"] = {"version": account.version, "balance": account.balance, "held": account.held}
+    if guard.rests_on is not None:
+        hoped = guard.rests_on.account
+        told["rests_on"] = {"version": hoped.version, "balance": hoped.balance, "held": hoped.held}
+        told["comes_after"] = guard.rests_on.found_at
     return told
 
 

@@ -225,9 +225,9 @@ class MemoryLedger:
 
     def _is_astray(self, guard: AccountGuard) -> bool:
         """Whether the account does not stand as was hoped."""
-        hoped, account = guard.rests_on, self._accounts.get(guard.user_id)
-        if hoped is None:
+        if guard.rests_on is None:
             return False
+        hoped, account = guard.rests_on.account, self._accounts.get(guard.user_id)
         return account is None or (account.version, account.balance, account.held) != (
             hoped.version,
             hoped.balance,

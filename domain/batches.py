@@ -5,8 +5,8 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import Account, UserId
-from domain.commits import Change, CommitResult, Committed, Conflict, Duplicate, Holdings, KeptRequest, Rejected
+from domain.accounts import UserId
+from domain.commits import Change, CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped, KeptRequest, Rejected
 from domain.holds import Hold, HoldStatus
 from domain.intents import (
     Answer,
@@ -143,7 +143,7 @@ def owner_of(intent: Intent, found: Holdings) -> UserId | None:
     return hold.user_id if hold is not None else None
 
 
-def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Account]) -> list[Change]:
+def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) -> list[Change]:
     """What is to be committed together, with one message for each account whose copies are older then.
 
     `hoped` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an

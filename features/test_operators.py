@@ -18,6 +18,8 @@ from features.steps.story import Story
 from simulators.postgrest import free_port
 from simulators.stripe_webhooks import deliver, signed_headers
 
+NOBODY = "5d2f7a34-0c1e-4a6b-9f0d-1b2c3d4e5f60"
+
 
 @pytest.fixture
 def story(service: Service) -> Iterator[Story]:
@@ -67,7 +69,7 @@ ROUTES = [
     ("POST", "/ops/events/evt_1/claim"),
     ("POST", "/ops/events/evt_1/replay"),
     ("POST", "/ops/outbox/1/retry"),
-    ("POST", f"/ops/accounts/{uuid.uuid4()}/sync"),
+    ("POST", f"/ops/accounts/{NOBODY}/sync"),
 ]
 
 
@@ -99,7 +101,7 @@ def test_only_operators_reach_what_is_theirs(story: Story, method: str, path: st
         ("POST", "/events/evt_nobody/claim", [], 400),
         ("POST", "/events/evt_nobody/replay", None, 404),
         ("POST", "/accounts/ada/sync", None, 400),
-        ("POST", f"/accounts/{uuid.uuid4()}/sync", None, 404),
+        ("POST", f"/accounts/{NOBODY}/sync", None, 404),
     ],
 )
 def test_a_wrong_wish_is_refused_with_what_is_wrong(

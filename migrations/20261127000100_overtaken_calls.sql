@@ -60,8 +60,7 @@ begin
                     select
                     from unnest(parts) c
                     join public.users u on u.id = any (users) and u.id::text = c #>> '{account,user_id}'
-                    where c #> '{account,rests_on}' is not null
-                        and to_jsonb(u.credits_revision) < c #> '{account,expected_revision}'
+                    where to_jsonb(u.credits_revision) = c #> '{account,comes_after}'
                 ) then
                     perform public.credence_refuse('early');
                 end if;
@@ -167,4 +166,5 @@ comment on function public.ledger_commit(jsonb) is
     'duplicate with the accounts as they are now, conflict with its reason (revision, link, unknown_user, account, hold, '
     'grants, idempotency_key, insufficient_credits, locked), or refused with the error. A duplicate of a request has its '
     'first answer. An account names the revision at which its change is good, and may name how it must stand '
-    '(rests_on: version, balance, held), where another call is expected to bring it there; that is waited for, for a moment.';
+    '(rests_on: version, balance, held), where another call is expected to bring it there; at the revision where that one '
+    'finds it (comes_after), it is waited for, for a moment.';

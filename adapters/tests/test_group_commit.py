@@ -16,7 +16,17 @@ from adapters.postgres_rpc import PostgresRpc
 from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
 from domain.accounts import Account, UserId
-from domain.commits import AccountGuard, Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected
+from domain.commits import (
+    AccountGuard,
+    Change,
+    Committed,
+    Conflict,
+    Duplicate,
+    EventDecision,
+    EventStatus,
+    Hoped,
+    Rejected,
+)
 from domain.events import InboxEvent
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, Posting
@@ -173,7 +183,8 @@ def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
         user = await sign_up(connection)
-        guard = AccountGuard(user_id=user, expected_revision=0, rests_on=Account(user_id=user) if rests else None)
+        hoped = Hoped(account=Account(user_id=user), found_at=-1)
+        guard = AccountGuard(user_id=user, expected_revision=0, rests_on=hoped if rests else None)
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute(LOCK, user)
@@ -192,15 +203,9 @@ def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], Non
 
     async def overtaking(ledger: SqlLedger, connection: Any) -> bool:
         user = await sign_up(connection)
-        first, second = (
-            attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0)),
-            attrs.evolve(
-                change(user),
-                account=AccountGuard(
-                    user_id=user, expected_revision=1, rests_on=Account(user_id=user, version=1, balance=50)
-                ),
-            ),
-        )
+        hoped = Hoped(account=Account(user_id=user, version=1, balance=50), found_at=0)
+        first = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0))
+        second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, rests_on=hoped))
         early = asyncio.ensure_future(ledger.commit([second]))
         has_waited = False
         while not has_waited and not early.done():

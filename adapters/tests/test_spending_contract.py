@@ -19,6 +19,7 @@ from adapters.system_clock import SystemClock
 from adapters.system_overlap import SystemOverlap
 from adapters.system_pauses import SystemPauses
 from domain.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
+from domain.commits import Hoped
 from domain.holds import HoldId, HoldStatus
 from domain.intents import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
 from domain.ledger import EntryKind
@@ -273,7 +274,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             users = [ada, ada, bob, ada, ada]
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
             decided = [*Hopes(found).decide(spends, now).decided.values()]
-            hoped = {ada: decided[1].wallet.account}
+            hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
             calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
             for n, wish in enumerate(rivals):
                 await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)

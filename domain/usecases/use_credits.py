@@ -11,9 +11,9 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import Account, UserId
+from domain.accounts import UserId
 from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, outcome_of, owner_of
-from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings
+from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
 from domain.spending import Decided
@@ -186,7 +186,7 @@ class _Chain:
         """Whether more may join: not while somebody waits for a newer look."""
         self._are_later = False
         self._broken: set[UserId] = set()
-        self._hoped: dict[UserId, Account] = {}
+        self._hoped: dict[UserId, Hoped] = {}
         """As what was sent leaves them."""
 
     def decide(self) -> list[_Link]:
@@ -207,9 +207,7 @@ class _Chain:
         if not good:
             return []
         changes = for_one_commit([link.decided for link in good], self._hoped)
-        for link in good:
-            if link.decided.wallet is not None:
-                self._hoped[link.decided.guard.user_id] = link.decided.wallet.account
+        self._hoped.update(_hoped([link.decided for link in good]))
         results = await self._desk.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
         self._learn(written)
@@ -246,3 +244,15 @@ class _Chain:
             self._are_later = True
             self._waiting.extend(self._asked.joined().items())
         return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+
+
+def _hoped(sent: Sequence[Decided]) -> dict[UserId, Hoped]:
+    """The accounts as one commit leaves them."""
+    found_at: dict[UserId, int] = {}
+    hoped = {}
+    for decided in sent:
+        user_id = decided.guard.user_id
+        first = found_at.setdefault(user_id, decided.guard.expected_revision)
+        if decided.wallet is not None:
+            hoped[user_id] = Hoped(account=decided.wallet.account, found_at=first)
+    return hoped
