@@ -14,8 +14,9 @@ demo: $(UV)
 dev: $(UV)
 	@$(RUN) python -m simulators dev $(ARGS)
 
+# By several processes, each with servers of its own.
 test: $(UV) $(BINARIES)
-	$(RUN) python -m pytest $(ARGS)
+	$(RUN) python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Every small story, then random worlds for so many minutes; fails, too, if something rare was never visited.
 MINUTES ?= 5
