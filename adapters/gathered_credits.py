@@ -15,7 +15,7 @@ from domain.intents import CaptureHold, Intent, VoidHold
 from domain.ports import Clock, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 
-INTENTS = Limits(calls=2, requests=256, joining=1024)
+INTENTS = Limits(calls=2, requests=256, joining=4096)
 
 PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
