@@ -1,5 +1,7 @@
 -- A call that rests on another may overtake it on the way here. It lets go of the account for a moment then, so that the
--- other can come; refused, it would bring down all that was decided after it.
+-- other can come; refused, it would bring down all that was decided after it. Whether the other has been refused already
+-- can't be known here: so it is waited for as long as two connections may differ, and no longer. A call that waits for the
+-- lock of a further account meanwhile keeps those that it has: the one that it rests on may come too late then.
 
 create or replace function public.ledger_commit(changes jsonb)
 returns jsonb
@@ -60,7 +62,8 @@ begin
                     select
                     from unnest(parts) c
                     join public.users u on u.id = any (users) and u.id::text = c #>> '{account,user_id}'
-                    where to_jsonb(u.credits_revision) = c #> '{account,comes_after}'
+                    where c #> '{account,comes_after}' is not null
+                        and to_jsonb(u.credits_revision) = c #> '{account,comes_after}'
                 ) then
                     perform public.credence_refuse('early');
                 end if;

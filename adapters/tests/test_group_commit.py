@@ -199,23 +199,49 @@ def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[
 
 
 def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], None]) -> None:
-    """It lets the other go first. A machine may be too slow for it to wait, but not each time."""
+    """It lets the other go first, and holds up no account. A machine may be too slow for it, but not each time."""
 
     async def overtaking(ledger: SqlLedger, connection: Any) -> bool:
-        user = await sign_up(connection)
+        user, bystander = await sign_up(connection), await sign_up(connection)
         hoped = Hoped(account=Account(user_id=user, version=1, balance=50), found_at=0)
         first = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0))
         second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, rests_on=hoped))
-        early = asyncio.ensure_future(ledger.commit([second]))
+        early = asyncio.ensure_future(ledger.commit([change(bystander), second]))
         has_waited = False
         while not has_waited and not early.done():
             has_waited = await process_that_waits(connection, "Timeout") is not None
-        results = [*await ledger.commit([first]), *await early]
-        assert isinstance(results[0], Committed)
-        return has_waited and isinstance(results[1], Committed)
+        (theirs,) = await ledger.commit([first])
+        others, ours = await early
+        assert (Committed, Committed) == (type(theirs), type(others))
+        return has_waited and isinstance(ours, Committed)
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
-        assert any([await overtaking(ledger, connection) for _ in range(20)])
+        for _ in range(20):
+            if await overtaking(ledger, connection):
+                return
+        raise AssertionError("what came too early was refused each time")
+
+    on_ledger(story)
+
+
+@pytest.mark.parametrize("found_at", [0, 1, 2])
+def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story], None], found_at: int) -> None:
+    """Neither where it is there already, nor where a rival was sooner: each look takes a number of Postgres' own."""
+
+    async def numbers_taken(ledger: SqlLedger, connection: Any, hoped: Hoped | None) -> int:
+        user = await sign_up(connection)
+        await ledger.commit([change(user)])
+        guard = AccountGuard(user_id=user, expected_revision=1, rests_on=hoped)
+        number = "select pg_current_xact_id()::text::bigint"
+        before = await connection.fetchval(number)
+        await ledger.commit([attrs.evolve(change(user), account=guard)])
+        taken: int = await connection.fetchval(number) - before
+        return taken
+
+    async def story(ledger: SqlLedger, connection: Any) -> None:
+        hoped = Hoped(account=Account(user_id=UserId("anybody's"), version=1, balance=50), found_at=found_at)
+        resting, free = [await numbers_taken(ledger, connection, rests) for rests in (hoped, None)]
+        assert (resting > free) == (found_at == 1)
 
     on_ledger(story)
 

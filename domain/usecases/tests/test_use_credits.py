@@ -17,7 +17,7 @@ from adapters.memory_ledger import MemoryLedger
 from adapters.system_overlap import MOST, SystemOverlap
 from domain.accounts import Account, UserId
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
-from domain.commits import Change, CommitResult, Conflict, KeptRequest
+from domain.commits import AccountGuard, Change, CommitResult, Conflict, KeptRequest
 from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.holds import HoldId, HoldStatus
 from domain.intents import (
@@ -58,6 +58,7 @@ class CountingLedger(MemoryLedger):
     def __init__(self) -> None:
         super().__init__(StoppedClock())
         self.batches: list[int] = []
+        self.sent: list[Sequence[Change]] = []
         self.conflicts = 0
         self.rival: Callable[[], Awaitable[object]] | None = None
         """What another process does before the next commit."""
@@ -70,6 +71,7 @@ class CountingLedger(MemoryLedger):
         for _ in range(self.delays.pop(0) if self.delays else 0):
             await asyncio.sleep(0)
         self.batches.append(len(changes))
+        self.sent.append(changes)
         if self.rival is not None:
             rival, self.rival = self.rival, None
             await rival()
@@ -240,6 +242,28 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
     assert 400 - 3 * moves - 2 * 3 * BATCH == shop.balance()[0]
     kept = shop.ledger.requests().values()
     assert all(answer_of(one).balance == balances[answer_of(one).version] for one in kept)
+
+
+def test_a_part_tells_where_the_one_before_it_begins() -> None:
+    """Only while the account is there may that one be yet to come: for each account its own place."""
+    shop = Shop()
+    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.ledger.add_user(BOB, None)
+    shop.ask(give(900, key="more"), attrs.evolve(give(900, key="his"), user_id=BOB))
+    shop.ledger.sent.clear()
+    shop.ask(*(attrs.evolve(spend(1, f"k{n}"), user_id=BOB if n % 3 else ADA) for n in range(10 * BATCH)))
+    begins: dict[UserId, int] = {}
+    rested = 0
+    for changes in shop.ledger.sent:
+        firsts: dict[UserId, AccountGuard] = {}
+        for change in changes:
+            assert change.account is not None
+            firsts.setdefault(change.account.user_id, change.account)
+        for user_id, guard in firsts.items():
+            assert begins.get(user_id) == (guard.rests_on.found_at if guard.rests_on else None)
+            rested += guard.rests_on is not None
+            begins[user_id] = guard.expected_revision
+    assert rested >= 4
 
 
 def test_what_rests_on_a_lost_part_is_not_sent() -> None:
