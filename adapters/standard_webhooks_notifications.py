@@ -58,7 +58,7 @@ class StandardWebhooksNotifications:
                 return _outcome(answer)
         except TimeoutError:
             return Undelivered(cause=f"no answer within {self._seconds:g} seconds")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             return Undelivered(cause=f"no answer: {type(error).__name__}")
 
     def _headers(self, notice_id: str, body: str) -> dict[str, str]:

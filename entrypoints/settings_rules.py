@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import attrs
+import httpx
 
 from domain.plans import MAX_CREDITS
 
@@ -186,12 +187,13 @@ def _notices(settings: "Settings") -> Iterator[str]:
 
 def _can_be_notified(url: str) -> bool:
     try:
+        httpx.Request("POST", url)  # as the client will; it takes less than urlsplit
         parts = urlsplit(url)
         return parts.port != 0 and (
             (parts.scheme == "https" and bool(parts.hostname))
             or (parts.scheme == "http" and (parts.hostname or "") in LOOPBACK)
         )
-    except ValueError:
+    except (ValueError, httpx.InvalidURL):
         return False
 
 

@@ -192,6 +192,14 @@ def test_nobody_there_is_no_answer() -> None:
     assert (Undelivered(cause="no answer: ConnectError"),) == send(f"http://127.0.0.1:{port}/secret-path")
 
 
+@pytest.mark.parametrize("url", ["https://exämple..com/", "https://xn--.com/", "https://x.test/\x7f"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    """Else the worker would stumble over the same notices for ever."""
+    (outcome,) = send(url)
+    assert outcome is not None
+    assert outcome.cause.startswith("no answer: ")
+
+
 def test_nothing_secret_is_logged(receiver: tuple[Receiver, str], caplog: pytest.LogCaptureFixture) -> None:
     """Neither the secret nor the address, which may have a secret in it, at the levels that the service logs."""
     caplog.set_level(logging.WARNING)

@@ -125,6 +125,8 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "notices in the open": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "http://x.test/"}, "CREDENCE_NOTIFY_URL"),
     "notices nowhere": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "https:///x"}, "CREDENCE_NOTIFY_URL"),
     "notices to a broken address": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "https://[x"}, "CREDENCE_NOTIFY_URL"),
+    "notices to an empty label": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "https://exämple..com/"}, "CREDENCE_NOTIFY_URL"),
+    "notices to no punycode": ({**NOTIFY, "CREDENCE_NOTIFY_URL": "https://xn--.com/"}, "CREDENCE_NOTIFY_URL"),
     "a short signing secret": ({**NOTIFY, "CREDENCE_NOTIFY_SECRET": whsec(23)}, "CREDENCE_NOTIFY_SECRET"),
     "a long signing secret": ({**NOTIFY, "CREDENCE_NOTIFY_SECRET": whsec(65)}, "CREDENCE_NOTIFY_SECRET"),
     "a signing secret without prefix": ({**NOTIFY, "CREDENCE_NOTIFY_SECRET": whsec(32)[6:]}, "CREDENCE_NOTIFY_SECRET"),
