@@ -23,6 +23,9 @@ MAX_REASON = 500
 MAX_OPERATOR_NAME = 100
 """Characters of who does so."""
 
+RESERVED_NAME = "hold_id"
+"""The name in an entry's metadata by which a capture tells its hold; a hold has no metadata of that name."""
+
 GIVEN = {
     EntryKind.PROMOTION: PROMOTION_PRIORITY,
     EntryKind.GOODWILL: GOODWILL_PRIORITY,

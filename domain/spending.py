@@ -10,6 +10,7 @@ from domain.holds import Hold, HoldStatus
 from domain.idempotency import IdempotencyKey, key_of_capture, key_of_request
 from domain.intents import (
     GIVEN,
+    RESERVED_NAME,
     AdjustCredits,
     Answer,
     CaptureHold,
@@ -137,7 +138,7 @@ def _settled(
         credits=wanted,
         key=key_of_capture(hold.id),
         description=hold.description,
-        metadata={**hold.metadata, "hold_id": hold.id},
+        metadata={**hold.metadata, RESERVED_NAME: hold.id},
     )
     return capture(wallet, hold.id, debit, now)
 

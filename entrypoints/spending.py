@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.accounts import parse_user_id
 from domain.holds import Hold, HoldId
-from domain.intents import MAX_HOLD, CaptureHold, PlaceHold, Spend, VoidHold
+from domain.intents import MAX_HOLD, RESERVED_NAME, CaptureHold, PlaceHold, Spend, VoidHold
 from domain.plans import MAX_CREDITS
 from entrypoints.auth import Caller
 from entrypoints.intents import Credits, IdempotencyKey, Metadata, Text, services_only, settled
@@ -93,6 +93,9 @@ async def place_hold(
 ) -> Response[Any]:
     """Set credits aside until they are captured, voided, or the time is over. 402 if there are not enough."""
     services_only(caller)
+    if RESERVED_NAME in data.metadata:
+        detail = f"metadata may not have {RESERVED_NAME}: under this name the entry of a capture tells its hold."
+        raise problem(HTTPStatus.BAD_REQUEST, "reserved-name", detail)
     intent = PlaceHold(
         hold_id=HoldId(str(uuid.uuid4())),
         user_id=parse_user_id(data.user_id),
