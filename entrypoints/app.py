@@ -28,8 +28,10 @@ from entrypoints.thresholds import set_low_balance
 from entrypoints.webhooks import receive_webhook
 from entrypoints.worker import run_worker
 
-MAX_BODY_BYTES = 64 * 1024
-"""No request but a webhook has a larger body."""
+MAX_BODY_BYTES = 160 * 1024
+"""No request but a webhook has a larger body: texts and metadata may have 11,300 characters, and JSON may write each as
+two escapes of six bytes.
+"""
 
 
 def create_app(open_services: AbstractAsyncContextManager[Services], settings: Settings) -> Litestar:

@@ -1,7 +1,6 @@
 """`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator gives, takes or corrects, with a reason."""
 
-import contextlib
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCre
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, settled
-from entrypoints.moments import no_moment
+from entrypoints.moments import no_moment, read_moment
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -42,7 +41,7 @@ class Gift:
     credits: Credits
     reason: Reason
     operator: Name
-    expires_at: datetime | None = None
+    expires_at: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +68,7 @@ async def give_credits(
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
-        expires_at=_in_utc(data.expires_at),
+        expires_at=_end(data.expires_at),
     )
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
@@ -94,16 +93,14 @@ async def adjust_credits(
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
 
-def _in_utc(wanted: datetime | None) -> datetime | None:
-    """The end of a gift, in UTC; one that no ledger could read back is refused. Whether it is over is decided later,
-    since a repetition gets the first answer whenever it comes.
-    """
-    if wanted is None:
+def _end(text: str | None) -> datetime | None:
+    """The end of a gift. Whether it is over is decided later: a repetition gets the first answer whenever it comes."""
+    if text is None:
         return None
-    if wanted.tzinfo is not None:
-        with contextlib.suppress(OverflowError):
-            return wanted.astimezone(UTC)
-    raise no_moment(END_WANTED)
+    told = read_moment(text)
+    if told is None:
+        raise no_moment(END_WANTED)
+    return told
 
 
 gift_handlers = (give_credits, adjust_credits)

@@ -1,4 +1,4 @@
-"""Moments that a request's address names, by RFC 3339: one way to write them, and no number is one."""
+"""Moments that a request names, by RFC 3339: one way to write them, and no number is one."""
 
 import re
 from datetime import UTC, datetime
@@ -15,13 +15,22 @@ def moment(name: str, text: str | None) -> datetime | None:
     """The moment that the parameter of that name says, in UTC; None where it is not given. 400 if it says none."""
     if text is None:
         return None
+    told = read_moment(text)
+    if told is None:
+        detail = f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here)."
+        raise no_moment(detail)
+    return told
+
+
+def read_moment(text: str) -> datetime | None:
+    """The moment that the text says, in UTC; None if it says none."""
     try:
         if _RFC_3339.fullmatch(text):
             # Whatever its offset: Postgres takes none of sixteen hours or more.
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise no_moment(f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here).")
+    return None
 
 
 def no_moment(detail: str) -> ProblemDetailsException:

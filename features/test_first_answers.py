@@ -1,6 +1,7 @@
 """The first answer, byte for byte: after other spends, after the process that gave it is gone, and by the other way."""
 
 import contextlib
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,3 +67,22 @@ def test_a_repetition_is_the_first_answer_whatever_came_between(
     amounts = story.rows("select amount from public.credit_transactions where user_id = $1::uuid order by version", ada)
     assert [100, -7, -20, -1, -1, -1] == [row["amount"] for row in amounts]
     assert [] == story.rows("select * from public.validate_credits_consistency() where user_id = $1::uuid", ada)
+
+
+def test_the_longest_texts_are_taken_however_they_are_written(service: Service) -> None:
+    """As UTF-8, or each character as two escapes: it is the same request."""
+    story = Story(service)
+    ada, key = story.sign_up("Ada").user_id, uuid.uuid4().hex
+    gift = {"kind": "goodwill", "credits": 5, "reason": "sorry", "operator": "Grace"}
+    assert 201 == ask(service.http, (f"/ops/accounts/{ada}/grants", gift, f"{key}:gift")).status_code
+    metadata = {f"{n:02}" + "😀" * 38: "😀" * 500 for n in range(20)}
+    body = {"user_id": ada, "credits": 2, "description": "😀" * 500, "metadata": metadata}
+    headers = {"Authorization": f"Bearer {SERVICE_KEY}", "Idempotency-Key": key, "Content-Type": "application/json"}
+    first, second = (
+        service.http.post("/usage", content=json.dumps(body, ensure_ascii=escaped).encode(), headers=headers)
+        for escaped in (False, True)
+    )
+    assert (200, 200) == (first.status_code, second.status_code), first.text + second.text
+    assert first.content == second.content
+    assert "true" == second.headers["Idempotent-Replayed"]
+    assert 3 == story.rows("select credits_balance from public.users where id = $1::uuid", ada)[0]["credits_balance"]

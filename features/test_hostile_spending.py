@@ -156,6 +156,7 @@ FIELDS: list[tuple[str, str, object]] = [
         ("/holds", "expires_in", value)
         for value in (0, -1, 0.5, 60.0, True, "soon", "60", None, 604_801, 2**63, 10**30)
     ],
+    ("/holds", "metadata", {"hold_id": "mine"}),
     *[
         (GIFTS, name, value)
         for name, value in [
@@ -170,6 +171,10 @@ FIELDS: list[tuple[str, str, object]] = [
             ("expires_at", "9999-12-31T23:59:59-14:00"),
             ("expires_at", "0001-01-01T00:00:00+14:00"),
             ("expires_at", "2999-01-01"),
+            ("expires_at", "2999-01-01 00:00:00Z"),
+            ("expires_at", "2999-01-01T24:00:00Z"),
+            ("expires_at", ""),
+            ("expires_at", 32_503_680_000),
             ("expires_at", True),
         ]
     ],
@@ -287,8 +292,8 @@ def test_a_body_that_is_no_wish_is_refused(story: Story, route: str, how: str) -
 
 
 def test_a_huge_body_is_refused(story: Story) -> None:
-    """More than 64 KiB is not read."""
-    body = {**good(story, "/usage"), "description": "x" * 70_000}
+    """More than the longest texts need, however they are written, is not read."""
+    body = {**good(story, "/usage"), "description": "x" * 170_000}
     is_refused(ask(story, "/usage", body), 413)
 
 
