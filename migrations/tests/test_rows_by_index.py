@@ -41,6 +41,10 @@ TABLES = (
 )
 
 
+PLANS = 10
+"""Postgres keeps a plan after five of its kind."""
+
+
 class Database:
     """One that has thousands of rows, until the end of its transaction."""
 
@@ -67,8 +71,8 @@ class Database:
 
 
 @contextlib.asynccontextmanager
-async def much_there(url: str, several: int) -> AsyncIterator[Database]:
-    """A database with some users who have 50 credits, among many others."""
+async def much_there(url: str, several: int, *, suddenly: bool = False) -> AsyncIterator[Database]:
+    """A database with some users who have 50 credits, among many others; suddenly, they came after plans were made."""
     connection = await asyncpg.connect(url)
     transaction = connection.transaction()
     await transaction.start()
@@ -77,13 +81,42 @@ async def much_there(url: str, several: int) -> AsyncIterator[Database]:
         for _ in range(several):
             database.users.append(str(await connection.fetchval("insert into auth.users default values returning id")))
         await database.commit([{"entries": [entry(user, 50, "goodwill")]} for user in database.users])
-        await connection.execute(BULK)
-        for table in TABLES:
-            await connection.execute(f"analyze public.{table}")
+        if suddenly:
+            await analyze(connection)
+            for _ in range(PLANS):
+                await read(database)
+            await elsewhere(url, BULK)  # what it sets makes a connection forget its plans
+        else:
+            await connection.execute(BULK)
+            await analyze(connection)
         yield database
     finally:
         await transaction.rollback()
         await connection.close()
+
+
+async def elsewhere(url: str, statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
+
+
+async def analyze(connection: Any) -> None:
+    for table in TABLES:
+        await connection.execute(f"analyze public.{table}")
+
+
+async def read(database: Database) -> None:
+    """What comes before each decision."""
+    users = database.users
+    await database.call(
+        "wallets_read", {"user_ids": users, "keys": [f"key:{user}" for user in users], "hold_ids": users}
+    )
+    await database.call(
+        "ledger_read_all", [{"event_id": f"e {user}", "user_id": user, "links": [f"s {user}"]} for user in users]
+    )
 
 
 def entry(user: str, amount: int, kind: str, **more: Any) -> dict[str, Any]:
@@ -183,6 +216,22 @@ def test_no_table_is_read_whole(database_url: str, several: int, act: Callable[[
 
     async def story() -> None:
         async with much_there(database_url, several) as database:
+            before = await database.read_whole()
+            await act(database)
+            assert before == await database.read_whole()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more])
+@pytest.mark.parametrize("several", [1, 3], ids=["one", "three"])
+def test_no_table_is_read_whole_that_has_grown(
+    database_url: str, several: int, act: Callable[[Database], Awaitable[None]]
+) -> None:
+    """Nor by plans that were made while it had a row or two."""
+
+    async def story() -> None:
+        async with much_there(database_url, several, suddenly=True) as database:
             before = await database.read_whole()
             await act(database)
             assert before == await database.read_whole()
