@@ -162,6 +162,17 @@ def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) ->
     return changes
 
 
+def hoped_of(sent: Sequence[Decided]) -> dict[UserId, Hoped]:
+    """The accounts as a commit leaves them, for :func:`for_one_commit` of what rests on it."""
+    found_at: dict[UserId, int] = {}
+    hoped = {}
+    for one in sent:
+        first = found_at.setdefault(one.guard.user_id, one.guard.expected_revision)
+        if one.wallet is not None:
+            hoped[one.guard.user_id] = Hoped(account=one.wallet.account, found_at=first)
+    return hoped
+
+
 def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:
     """What a commit's result means for the intent; None where it must be decided again."""
     match result:

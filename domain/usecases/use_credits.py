@@ -12,7 +12,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
-from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, outcome_of, owner_of
+from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
 from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
 from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
@@ -206,8 +206,9 @@ class _Chain:
         good = [link for link in links if link.decided.guard.user_id not in self._broken]
         if not good:
             return []
-        changes = for_one_commit([link.decided for link in good], self._hoped)
-        self._hoped.update(_hoped([link.decided for link in good]))
+        decided = [link.decided for link in good]
+        changes = for_one_commit(decided, self._hoped)
+        self._hoped.update(hoped_of(decided))
         results = await self._desk.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
         self._learn(written)
@@ -244,15 +245,3 @@ class _Chain:
             self._are_later = True
             self._waiting.extend(self._asked.joined().items())
         return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
-
-
-def _hoped(sent: Sequence[Decided]) -> dict[UserId, Hoped]:
-    """The accounts as one commit leaves them."""
-    found_at: dict[UserId, int] = {}
-    hoped = {}
-    for decided in sent:
-        user_id = decided.guard.user_id
-        first = found_at.setdefault(user_id, decided.guard.expected_revision)
-        if decided.wallet is not None:
-            hoped[user_id] = Hoped(account=decided.wallet.account, found_at=first)
-    return hoped
