@@ -1,6 +1,5 @@
 """`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator gives, takes or corrects, with a reason."""
 
-from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCre
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, settled
-from entrypoints.moments import no_moment, read_moment
+from entrypoints.moments import moment
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -68,7 +67,8 @@ async def give_credits(
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
-        expires_at=_end(data.expires_at),
+        # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
+        expires_at=moment("expires_at", data.expires_at, wanted=END_WANTED),
     )
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
@@ -91,16 +91,6 @@ async def adjust_credits(
         operator=data.operator,
     )
     return await settled(services, intent, status=HTTPStatus.CREATED)
-
-
-def _end(text: str | None) -> datetime | None:
-    """The end of a gift. Whether it is over is decided later: a repetition gets the first answer whenever it comes."""
-    if text is None:
-        return None
-    told = read_moment(text)
-    if told is None:
-        raise no_moment(END_WANTED)
-    return told
 
 
 gift_handlers = (give_credits, adjust_credits)

@@ -11,26 +11,21 @@ from entrypoints.problems import problem
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
-def moment(name: str, text: str | None) -> datetime | None:
-    """The moment that the parameter of that name says, in UTC; None where it is not given. 400 if it says none."""
+def moment(name: str, text: str | None, *, wanted: str | None = None) -> datetime | None:
+    """The moment that the parameter of that name says, in UTC; None where it is not given.
+
+    400 if it says none, with what is `wanted`.
+    """
     if text is None:
         return None
-    told = read_moment(text)
-    if told is None:
-        detail = f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here)."
-        raise no_moment(detail)
-    return told
-
-
-def read_moment(text: str) -> datetime | None:
-    """The moment that the text says, in UTC; None if it says none."""
     try:
         if _RFC_3339.fullmatch(text):
             # Whatever its offset: Postgres takes none of sixteen hours or more.
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    return None
+    usual = f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here)."
+    raise no_moment(wanted or usual)
 
 
 def no_moment(detail: str) -> ProblemDetailsException:
