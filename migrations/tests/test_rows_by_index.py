@@ -10,6 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from features.real_parts import execute
+
 ACCOUNTS = 5_000
 MADE = f"select ('00000000-0000-4000-8000-' || (100000000000 + n))::uuid as id, n from generate_series(1, {ACCOUNTS}) n"
 BULK = f"""
@@ -85,21 +87,13 @@ async def much_there(url: str, several: int, *, suddenly: bool = False) -> Async
             await analyze(connection)
             for _ in range(PLANS):
                 await read(database)
-            await elsewhere(url, BULK)  # what it sets makes a connection forget its plans
+            await execute(url, BULK)  # what it sets makes a connection forget its plans
         else:
             await connection.execute(BULK)
             await analyze(connection)
         yield database
     finally:
         await transaction.rollback()
-        await connection.close()
-
-
-async def elsewhere(url: str, statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statements)
-    finally:
         await connection.close()
 
 
