@@ -1,6 +1,7 @@
 """The real parts that tests run on, as pytest fixtures: Postgres, PostgREST, Redis. A missing one is an error."""
 
 import asyncio
+import contextlib
 import platform
 import uuid
 from collections.abc import Callable, Iterator
@@ -112,20 +113,28 @@ def database_url(new_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
-    """A Supabase project, shared by the tests: each makes users of its own."""
-    url = new_database()
-    as_authenticator = url.replace("postgres:@", "authenticator:@")
-    with (
-        Postgrest(postgrest_binary(), as_authenticator, JWT_SECRET) as postgrest,
-        SupabaseGateway(postgrest.url) as gateway,
-    ):
-        yield Supabase(
-            gateway=gateway,
-            database_url=url,
-            service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
-            anon_key=mint_token(JWT_SECRET, {"role": "anon", "exp": FAR_FUTURE}),
-        )
+def new_supabase(new_database: Callable[[], str]) -> Iterator[Callable[[], Supabase]]:
+    """Starts Supabase projects: who runs a service on one has its own, for a worker takes whatever lies there."""
+    with contextlib.ExitStack() as running:
+
+        def start() -> Supabase:
+            url = new_database()
+            as_authenticator = url.replace("postgres:@", "authenticator:@")
+            postgrest = running.enter_context(Postgrest(postgrest_binary(), as_authenticator, JWT_SECRET))
+            return Supabase(
+                gateway=running.enter_context(SupabaseGateway(postgrest.url)),
+                database_url=url,
+                service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
+                anon_key=mint_token(JWT_SECRET, {"role": "anon", "exp": FAR_FUTURE}),
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def supabase(new_supabase: Callable[[], Supabase]) -> Supabase:
+    """A Supabase project on which nothing runs, shared by the tests: each makes users of its own."""
+    return new_supabase()
 
 
 @pytest.fixture(scope="session")

@@ -64,8 +64,9 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def service(supabase: Supabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(new_supabase: Callable[[], Supabase], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all features: every scenario has customers of its own."""
+    supabase = new_supabase()
     folder = tmp_path_factory.mktemp("service")
     embedded = EmbeddedRedis(folder / "redis")
     redis_url = embedded.start()
