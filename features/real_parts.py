@@ -112,29 +112,27 @@ def database_url(new_database: Callable[[], str]) -> str:
     return new_database()
 
 
-@pytest.fixture(scope="session")
-def new_supabase(new_database: Callable[[], str]) -> Iterator[Callable[[], Supabase]]:
-    """Starts Supabase projects: who runs a service on one has its own, for a worker takes whatever lies there."""
-    with contextlib.ExitStack() as running:
-
-        def start() -> Supabase:
-            url = new_database()
-            as_authenticator = url.replace("postgres:@", "authenticator:@")
-            postgrest = running.enter_context(Postgrest(postgrest_binary(), as_authenticator, JWT_SECRET))
-            return Supabase(
-                gateway=running.enter_context(SupabaseGateway(postgrest.url)),
-                database_url=url,
-                service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
-                anon_key=mint_token(JWT_SECRET, {"role": "anon", "exp": FAR_FUTURE}),
-            )
-
-        yield start
+@contextlib.contextmanager
+def running_supabase(database_url: str) -> Iterator[Supabase]:
+    """A Supabase project over a database. Where a service runs no tests do: its worker takes whatever lies there."""
+    as_authenticator = database_url.replace("postgres:@", "authenticator:@")
+    with (
+        Postgrest(postgrest_binary(), as_authenticator, JWT_SECRET) as postgrest,
+        SupabaseGateway(postgrest.url) as gateway,
+    ):
+        yield Supabase(
+            gateway=gateway,
+            database_url=database_url,
+            service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
+            anon_key=mint_token(JWT_SECRET, {"role": "anon", "exp": FAR_FUTURE}),
+        )
 
 
-@pytest.fixture(scope="session")
-def supabase(new_supabase: Callable[[], Supabase]) -> Supabase:
-    """A Supabase project on which nothing runs, shared by the tests: each makes users of its own."""
-    return new_supabase()
+@pytest.fixture(scope="module")
+def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
+    """A Supabase project, shared by the tests of a file: each makes users of its own."""
+    with running_supabase(new_database()) as project:
+        yield project
 
 
 @pytest.fixture(scope="session")

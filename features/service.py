@@ -15,7 +15,7 @@ import redis
 
 from adapters.embedded_redis import EmbeddedRedis
 from features.product import NOTIFY_SECRET, Product
-from features.real_parts import JWT_SECRET, Supabase
+from features.real_parts import JWT_SECRET, Supabase, running_supabase
 from simulators.postgrest import free_port
 from simulators.stack import serving, wait_until_ready
 from simulators.stripe import StripeStandIn
@@ -64,15 +64,15 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def service(new_supabase: Callable[[], Supabase], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all features: every scenario has customers of its own."""
-    supabase = new_supabase()
     folder = tmp_path_factory.mktemp("service")
     embedded = EmbeddedRedis(folder / "redis")
     redis_url = embedded.start()
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "service.log"
     with (
+        running_supabase(new_database()) as supabase,
         Product() as product,
         StripeStandIn(webhook_url=f"{url}/webhooks/stripe", webhook_secret=WEBHOOK_SECRET) as stripe,
     ):
