@@ -14,6 +14,7 @@ from domain.accounts import UserId
 from domain.usecases.check_out import UnknownSession
 from entrypoints.auth import Caller
 from entrypoints.callers import signed_in
+from entrypoints.reading import ALSO_OTHERS
 from entrypoints.services import Services
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
@@ -45,7 +46,7 @@ class FollowedCheckout:
     balance: int
 
 
-@post("/checkout/sessions", tags=["Checkout"])
+@post("/checkout/sessions", tags=["Checkout"], opt={ALSO_OTHERS: True})
 async def start_checkout(
     data: JSONBody[CheckoutWish],
     services: NamedDependency[SkipValidation[Services]],

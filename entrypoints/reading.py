@@ -15,7 +15,10 @@ from litestar.handlers import BaseRouteHandler
 from entrypoints.intents import KEY_PATTERN
 from entrypoints.problems import problem
 
-_OF_OBJECT = re.compile(r"Object (?:missing required|contains unknown) field `(.+)`")
+ALSO_OTHERS = "may_have_also_other_fields"
+"""The `opt` of a route whose body may have fields that it does not read."""
+
+_MISSING = re.compile(r"Object missing required field `(.+)`")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
 
 
@@ -26,15 +29,20 @@ class JsonRequest(Request[Any, Any, Any]):
         """The body as what its route asks for; 400 where it can't be read, or is not that.
 
         A number is a number here. Litestar takes "5", 5.0 and 5 for one, as it must where all is text: in an address.
+        What is not known is refused: a field that is misspelt would be one that was not sent, an end of credits, say.
         """
         wanted = self.route_handler.parsed_data_field
         body = await self._parsed()
         if wanted is None:
             return body
         try:
-            return msgspec.convert(body, wanted.annotation, str_keys=True)
+            understood = msgspec.convert(body, wanted.annotation, str_keys=True)
         except msgspec.ValidationError as error:
             raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
+        unknown = [] if self.route_handler.opt.get(ALSO_OTHERS) else body.keys() - attrs.fields_dict(wanted.annotation)
+        if unknown:
+            raise ValidationException(extra=[_field(name[:64], "is not known here") for name in sorted(unknown)[:5]])
+        return understood
 
     async def _parsed(self) -> Any:
         try:
@@ -60,11 +68,15 @@ def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler)
 
 def _wrong(message: str, wanted: Any) -> dict[str, str]:
     """What is wrong with which field, as Litestar tells it of other parameters."""
-    of_object, place = _OF_OBJECT.match(message), _PLACE.search(message)
-    if of_object is not None:
-        return {"message": message, "key": of_object[1], "source": "body"}
+    missing, place = _MISSING.match(message), _PLACE.search(message)
+    if missing is not None:
+        return _field(missing[1], message)
     key = place[1] if place is not None else "body"
-    return {"message": _accepted(wanted, key) or message.split(" - ", 1)[0], "key": key, "source": "body"}
+    return _field(key, _accepted(wanted, key) or message.split(" - ", 1)[0])
+
+
+def _field(name: str, message: str) -> dict[str, str]:
+    return {"message": message, "key": name, "source": "body"}
 
 
 def _accepted(wanted: Any, name: str) -> str | None:

@@ -46,8 +46,9 @@ class HoldWanted:
     metadata: Metadata = attrs.field(factory=dict)
 
 
-class Capture(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """How much of the hold is taken; all of it unless it is said: so what is misspelt is refused."""
+@attrs.frozen(kw_only=True)
+class Capture:
+    """How much of the hold is taken; all of it unless it is said."""
 
     credits: Annotated[int, msgspec.Meta(ge=0, le=MAX_CREDITS)] | None = None
 

@@ -28,7 +28,6 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"Expected `str[^`]*` matching regex .*\\s"), lambda _: "must say something, without a NUL character"),
     (re.compile(r"Expected `str[^`]*` matching regex"), lambda _: "has a character that can't be there, such as NUL"),
     (re.compile(r"Invalid enum value"), lambda _: "must be one of the names that /schema lists for it"),
-    (re.compile(r"Object contains unknown field"), lambda _: "is not known here"),
     (re.compile(r"Object missing required field|'data'\Z"), lambda _: "is missing"),
 )
 

@@ -206,9 +206,10 @@ def test_a_number_beyond_all_range_is_refused_in_words(story: Story, route: str,
     assert "[...]" not in answer.text
 
 
-def test_a_misspelt_capture_takes_nothing(story: Story) -> None:
-    """It would be all of the hold, for good."""
-    answer = ask(story, path_of(story, CAPTURE), {"credit": 1})
+@pytest.mark.parametrize("route", [*KEYED, CAPTURE])
+def test_a_misspelt_field_is_refused(story: Story, route: str) -> None:
+    """A capture would take all of the hold, a promotion would never end, a spend would say nothing of itself."""
+    answer = ask(story, path_of(story, route), {**good(story, route), "credit": 1}, token=KEYED.get(route, SERVICE_KEY))
     is_refused(answer, 400)
     assert "credit is not known here." == answer.json()["detail"]
 

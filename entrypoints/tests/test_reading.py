@@ -14,7 +14,7 @@ from litestar.testing import TestClient
 from entrypoints.gifts import GiftKind
 from entrypoints.intents import Credits, Metadata
 from entrypoints.problems import problems_plugin
-from entrypoints.reading import JsonRequest
+from entrypoints.reading import ALSO_OTHERS, JsonRequest
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +35,19 @@ async def wish(data: JSONBody[Wish], limit: Annotated[int, QueryParameter(ge=1)]
     return {**attrs.asdict(data), "limit": limit}
 
 
+@attrs.frozen
+class Choice:
+    """A body that may have more than is asked for."""
+
+    plan: str
+
+
+@post("/choices", opt={ALSO_OTHERS: True})
+async def choose(data: JSONBody[Choice]) -> dict[str, Any]:
+    """Tells what was understood."""
+    return attrs.asdict(data)
+
+
 @get("/page")
 async def page(
     limit: Annotated[int, QueryParameter(ge=1)],
@@ -49,7 +62,11 @@ async def page(
 def client() -> Iterator[TestClient[Litestar]]:
     """An application that reads as ours does."""
     app = Litestar(
-        [wish, page], request_class=JsonRequest, plugins=[problems_plugin()], openapi_config=None, logging_config=None
+        [wish, choose, page],
+        request_class=JsonRequest,
+        plugins=[problems_plugin()],
+        openapi_config=None,
+        logging_config=None,
     )
     with TestClient(app) as client:
         yield client
@@ -64,6 +81,20 @@ def test_what_is_good_is_read(client: TestClient[Litestar]) -> None:
     answer = client.post("/wishes?limit=3", json=asked)
     told = {**answer.json(), "ends": datetime.fromisoformat(answer.json()["ends"])}
     assert {**asked, "ends": datetime(2030, 1, 31, tzinfo=UTC), "limit": 3} == told
+
+
+def test_many_unknown_fields_are_told_briefly(client: TestClient[Litestar]) -> None:
+    """The answer does not grow with what is sent."""
+    answer = client.post("/wishes", json={"credits": 5, **{f"{number:02}{'x' * 999}": 1 for number in range(30)}})
+    assert (400, [f"{number:02}{'x' * 62}" for number in range(5)]) == (
+        answer.status_code,
+        [one["key"] for one in answer.json()["extra"]],
+    )
+
+
+def test_a_route_may_take_other_fields_too(client: TestClient[Litestar]) -> None:
+    """A pricing page may send more than the plan."""
+    assert {"plan": "starter"} == client.post("/choices", json={"plan": "starter", "quantity": 3}).json()
 
 
 def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
@@ -90,6 +121,7 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
         ('{"credits": 5, "metadata": {"": "7"}}', "metadata", "metadata must not be empty."),
         ('{"credits": 5, "kind": "purchase"}', "kind", "kind must be promotion or goodwill."),
         ('{"credits": 5, "kind": 7}', "kind", "kind must be promotion or goodwill."),
+        ('{"credits": 5, "thresold": 7}', "thresold", "thresold is not known here."),
         ("{}", "credits", "credits is missing."),
         ("[]", "body", "body must be an object, not a list."),
         ("null", "body", "body must be an object, not null."),
