@@ -181,6 +181,8 @@ class PaymentRecorder:
             (result,) = await self.ledger.commit((Change(event=kept),))
             if isinstance(result, Committed):
                 return Recorded(status=EventStatus.RECEIVED, reason=reason, session_id=event.session_id)
+            if isinstance(result, Duplicate):  # another copy of it has come through meanwhile
+                return Recorded(status=EventStatus.NOTHING_NEW, session_id=event.session_id, duplicate=True)
         raise LedgerUnavailable(reason)
 
     async def _refresh(self, accounts: tuple[Account, ...]) -> None:

@@ -184,6 +184,27 @@ def test_rivals_without_end_are_bounded(world: World) -> None:
         run_at_once(recorder.record(None, delivery("evt_1").told))
 
 
+def test_a_copy_that_came_through_meanwhile_answers_for_the_others(world: World) -> None:
+    """Who gave up over its rivals finds the event applied by one of them, and the ledger not away."""
+    rival = world.recorder
+
+    class Beaten(TroubledLedger):
+        async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+            (change,) = changes
+            if change.revision is None:
+                assert EventStatus.APPLIED == (await rival.record(*told)).status
+                return await world.ledger.commit(changes)
+            stale = attrs.evolve(change.revision, expected_revision=7)
+            return await world.ledger.commit([attrs.evolve(change, revision=stale, postings=())])
+
+    told = (delivery("evt_1").event, delivery("evt_1").told)
+    beaten = Beaten(SystemClock())
+    beaten.add_user(ADA)
+    recorded = run_at_once(attrs.evolve(rival, ledger=beaten).record(*told))
+    assert (EventStatus.NOTHING_NEW, True) == (recorded.status, recorded.duplicate)
+    assert 50 == world.balance()
+
+
 def test_nothing_is_marked_before_the_ledger_has_it(world: World) -> None:
     """A write that fails leaves no mark, so the next delivery does all of it."""
     world.ledger.before = fail(LedgerUnavailable("away"))
