@@ -107,13 +107,6 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
     )
 
 
-def as_sold(admitted: Order, standing: Order | None) -> Order:
-    """The order, with the end of its credits as it was when it was first admitted: a catalogue is for later sales."""
-    if standing is not None and attrs.evolve(admitted, expires_at=standing.expires_at) == standing:
-        return standing
-    return admitted
-
-
 def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
     """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing."""
     owner = _owner(news.naming, account)

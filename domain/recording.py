@@ -5,7 +5,7 @@ from functools import reduce
 import attrs
 
 from domain.accounts import UserId
-from domain.admission import ParkReason, Refused, admit, admit_subscriber, as_sold, foreign, owner_named
+from domain.admission import ParkReason, Refused, admit, admit_subscriber, foreign, owner_named
 from domain.commits import (
     AbsorbedPurchase,
     Change,
@@ -19,7 +19,7 @@ from domain.commits import (
     SubscriptionRevision,
 )
 from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
-from domain.ledger import Posted, Posting, postings_due
+from domain.ledger import Lapse, Posted, Posting, postings_due
 from domain.plans import Catalogue
 from domain.purchases import (
     Disputed,
@@ -116,14 +116,13 @@ def decide(
 
 
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
-    admitted = admit(sale, catalogue, snapshot.account)
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
-    if isinstance(admitted, Order):
-        standing = max((row.purchase.order for row in snapshot.purchases if row.purchase.order), default=None)
-        facts = (Ordered(as_sold(admitted, standing)), *facts)
-    elif all(recorded.purchase.order is None for recorded in snapshot.purchases):
-        # An order that stands, by a person's claim, say, needs no second admission to be told that it is paid.
-        return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+    # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
+    if all(recorded.purchase.order is None for recorded in snapshot.purchases):
+        admitted = admit(sale, catalogue, snapshot.account)
+        if isinstance(admitted, Refused):
+            return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+        facts = (Ordered(admitted), *facts)
     return _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
 
 
@@ -225,10 +224,14 @@ def _one_payment(purchase_id: PurchaseId, snapshot: Snapshot) -> tuple[RecordedP
 
 def _posted(rows: tuple[RecordedPurchase, ...]) -> Posted:
     posted: dict[UserId, int] = {}
+    lapsed: dict[UserId, Lapse] = {}
     for row in rows:
         for user_id, amount in row.posted.by_user.items():
             posted[user_id] = posted.get(user_id, 0) + amount
-    return Posted(posted)
+        for user_id, lapse in row.posted.lapsed.items():
+            known = lapsed.get(user_id, Lapse(credits=0, stood=0))
+            lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
+    return Posted(posted, lapsed)
 
 
 def _session_of(purchase: Purchase) -> str | None:

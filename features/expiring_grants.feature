@@ -36,3 +36,13 @@ Feature: Expiring grants
       Given Ada has subscribed to the "monthly" plan
       When the month's time is over
       Then in the end Ada has 70 credits to spend
+
+  Rule: What expired is not owed again
+
+    Scenario: A month is refunded after it is over
+      Given Ada has subscribed to the "monthly" plan
+      And the app has charged Ada 30 credits for "a sketch"
+      And the month's time is over
+      And Ada's statement shows that 90 credits expired
+      When the last period is refunded
+      Then in the end Ada has 40 credits to spend

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from domain.accounts import Account, UserId
-from domain.admission import ParkReason, Refused, admit, as_sold, foreign, owner_named
+from domain.admission import ParkReason, Refused, admit, foreign, owner_named
 from domain.events import InboxEvent, Naming, Sale
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -172,12 +172,3 @@ def test_a_sale_of_which_nobody_says_when_it_was_waits() -> None:
     """Only where that matters: any guess would give the credits another end for each who tells."""
     assert Refused(ParkReason.SALE_WITHOUT_DATE) == admit(SALE, Catalogue({LASTING.id: LASTING}), ACCOUNT)
     assert ORDER == admit(SALE, CATALOGUE, ACCOUNT)
-
-
-def test_what_was_sold_ends_as_it_was_sold() -> None:
-    """A catalogue that changed meanwhile changes no order that stands; another order it is none of."""
-    ended, forever = attrs.evolve(ORDER, expires_at=MAY), attrs.evolve(ORDER, expires_at=None)
-    assert forever == as_sold(ended, forever)
-    assert ended == as_sold(forever, ended)
-    assert ended == as_sold(ended, None)
-    assert ended == as_sold(ended, attrs.evolve(ORDER, credits=60))

@@ -9,8 +9,8 @@ import pytest
 from domain.accounts import Account, UserId
 from domain.admission import ParkReason
 from domain.commits import EventStatus, RecordedPurchase, Snapshot
-from domain.events import InboxEvent, Irrelevant, Naming, Sale, Unreadable
-from domain.ledger import EntryKind, Posted
+from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
+from domain.ledger import EntryKind, Lapse, Posted
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import (
@@ -22,6 +22,7 @@ from domain.purchases import (
     Purchase,
     PurchaseId,
     Refund,
+    Refunded,
     RefundStatus,
 )
 from domain.recording import Decision, decide
@@ -171,3 +172,18 @@ def test_what_was_told_before_the_sale_counts() -> None:
     assert [35] == [posting.amount for posting in decision.change.postings]
     assert decision.change.revision is not None
     assert 2 == decision.change.revision.expected_revision
+
+
+@pytest.mark.parametrize(("expired", "taken"), [(0, 50), (20, 30), (50, 0)])
+def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
+    """A refund after the end of the credits takes what was used of them, not what is gone already."""
+    (known,) = recorded(decided()).purchases
+    lapsed = {ADA: Lapse(credits=expired, stood=50)} if expired else {}
+    snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted=Posted({ADA: 50}, lapsed)),))
+    news = PaymentNews(
+        purchase_id=known.id,
+        links=frozenset({Link("payment_intent:pi_1")}),
+        facts=(Refunded(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED)),),
+    )
+    decision = decide(EVENT, news, snapshot, CATALOGUE, livemode=False)
+    assert [-taken] * bool(taken) == [posting.amount for posting in decision.change.postings]

@@ -119,7 +119,8 @@ def subscribes(story: Story, plan: str) -> None:
     before = len(account(story).events)
     session_id = story.open_checkout(story.customers["Ada"], plan)
     assert 303 == story.pay(session_id)
-    told(story, account(story).events[before:])
+    story.events = account(story).events[before:]
+    told(story, story.events)
 
 
 @when(parsers.parse('Ada subscribes to the "{plan}" plan and returns before Stripe has told us'))

@@ -135,6 +135,7 @@ def promotion_is_over(story: Story) -> None:
     _let_end(story, "credit_grants", "kind = 'promotion'")
 
 
+@given("the month's time is over")
 @when("the month's time is over")
 def month_is_over(story: Story) -> None:
     _let_end(story, "credit_grants", "kind = 'purchase' and expires_at is not null")
@@ -172,6 +173,7 @@ def statement_shows_spend(story: Story, credits: int, job: str) -> None:  # noqa
     ]
 
 
+@given(parsers.parse("Ada's statement shows that {credits:d} credits expired"))
 @then(parsers.parse("Ada's statement shows that {credits:d} credits expired"))
 def statement_shows_expiry(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
     def seen() -> object:

@@ -223,8 +223,8 @@ def test_credits_end_at_one_time_whoever_tells_of_their_sale(order: list[int], c
     for place, which in enumerate(order):
         event = world.delivery(f"evt_{place}", PACK_LIFE[which]).event if place % 3 else None
         if place == len(order) - changes_after:
-            longer = Catalogue({**CATALOGUE.plans, LASTING.id: attrs.evolve(LASTING, expires_after_days=90)})
-            world.recorder = attrs.evolve(world.recorder, catalogue=longer)
+            changed = attrs.evolve(LASTING, expires_after_days=90, terms=Terms(credits=60, price=FIVE))
+            world.recorder = attrs.evolve(world.recorder, catalogue=Catalogue({**CATALOGUE.plans, LASTING.id: changed}))
         run(world.recorder.record(event, PACK_LIFE[which]))
         world.clock.moment += timedelta(hours=5)
     snapshot = run(world.ledger.read(event_id=None, user_id=None, links=PACK.links))
@@ -232,6 +232,29 @@ def test_credits_end_at_one_time_whoever_tells_of_their_sale(order: list[int], c
     assert order_of_pack is not None
     ends = {grant.expires_at for grant in world.ledger.grants.of(ADA)}
     assert {NOON + timedelta(days=30, hours=-1)} == ends == {order_of_pack.expires_at}
+    assert (50, 50) == (order_of_pack.credits, world.balance())
+
+
+@pytest.mark.parametrize("given_to", [ADA, BOB])
+def test_whom_an_operator_gave_a_payment_keeps_it(world: World, given_to: UserId) -> None:
+    """Whoever is named by a later telling that would have been believed, and whichever id is larger."""
+    named = BOB if given_to == ADA else ADA
+    world.ledger.add_user(BOB, "bob@example.com")
+    told = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, user_reference=named, email="eve@example.com"))
+    assert "email_disagrees" == world.tell("evt_1", told).reason
+    run(world.desk.claim("evt_1", Confirmation(user_id=given_to)))
+    right = attrs.evolve(told, naming=attrs.evolve(told.naming, email=None))
+    assert EventStatus.NOTHING_NEW == world.tell("evt_2", right).status
+    assert (50, 0) == (world.balance(given_to), world.balance(named))
+
+
+def test_a_plan_that_is_sold_no_longer_keeps_what_it_sold(world: World) -> None:
+    """What is told of an old sale needs no plan any more."""
+    world.tell("evt_1", SALE)
+    world.recorder = attrs.evolve(world.recorder, catalogue=Catalogue({}))
+    world.tell("evt_2", refund("re_1", 250, by="both"))
+    assert EventStatus.NOTHING_NEW == world.tell("evt_3", SALE).status
+    assert 25 == world.balance()
 
 
 def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
