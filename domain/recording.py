@@ -70,11 +70,17 @@ def user_told(told: Told) -> UserId | None:
 
 
 def named_by_subscription(sale: Sale, subscription: RecordedSubscription | None) -> Sale:
-    """The sale, with the subscription's owner and plan where its invoice names nobody, or a person confirmed them."""
+    """The sale, with the subscription's owner and plan where its invoice names nobody, or a person confirmed them.
+
+    Of the owner that stands no address is wanted: an invoice has the one of the day on which the subscription began.
+    """
     subscriber = subscription.subscription.subscriber if subscription else None
     naming = sale.naming
-    if subscriber is None or naming.confirmed or not (naming.names_nobody or subscriber.confirmed):
+    if subscriber is None or naming.confirmed:
         return sale
+    if not (naming.names_nobody or subscriber.confirmed):
+        stands = owner_named(naming) == subscriber.user_id
+        return attrs.evolve(sale, naming=attrs.evolve(naming, email=None)) if stands else sale
     named = Naming(
         user_reference=subscriber.user_id,
         plan_id=naming.plan_id or subscriber.plan_id,

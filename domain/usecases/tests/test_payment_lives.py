@@ -257,6 +257,20 @@ def test_a_plan_that_is_sold_no_longer_keeps_what_it_sold(world: World) -> None:
     assert 25 == world.balance()
 
 
+def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) -> None:
+    """An invoice has the address of the day on which the subscription began; nobody else's credits come by it."""
+    named = Naming(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
+    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    world.tell("evt_1", began)
+    world.ledger.add_user(ADA, "ada@elsewhere.example")
+    world.tell("evt_2", attrs.evolve(PERIOD, naming=named))
+    assert 50 == world.balance()
+    world.ledger.add_user(BOB, "bob@example.com")
+    other = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"))
+    told = world.tell("evt_3", attrs.evolve(other, naming=attrs.evolve(named, user_reference=BOB)))
+    assert (EventStatus.PARKED, "email_disagrees") == (told.status, told.reason)
+
+
 def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
     """What was given twice is taken back once they prove to be one; a refund then takes the rest."""
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
