@@ -5,9 +5,9 @@ from datetime import datetime
 
 import attrs
 
-from domain.events import Delivery, PaymentNews, SubscriptionNews
+from domain.events import Delivery, PaymentNews, Sale, SubscriptionNews, Told
 from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
-from domain.purchases import Link
+from domain.purchases import Link, PurchaseId
 from domain.subscriptions import SubscriptionId
 
 
@@ -20,6 +20,7 @@ class MemoryPayments:
         """Invoices that were sent, by idempotency key."""
         self._payments: list[tuple[frozenset[Link], bool]] = []
         self._subscriptions: dict[SubscriptionId, SubscriptionNews] = {}
+        self._sales: dict[PurchaseId, Told] = {}
         self._deliveries: list[Delivery] = []
         self._objects: dict[str, Found] = {}
 
@@ -30,6 +31,10 @@ class MemoryPayments:
     def teach_subscription(self, news: SubscriptionNews) -> None:
         """Let a subscription be known."""
         self._subscriptions[news.subscription_id] = news
+
+    def teach_whole(self, sale: Sale) -> None:
+        """Let all of a sale be known."""
+        self._sales[sale.purchase_id] = sale
 
     def remember(self, *deliveries: Delivery) -> None:
         """Let events have been made."""
@@ -51,6 +56,11 @@ class MemoryPayments:
         """The subscription, or None where there is none."""
         self._answer()
         return self._subscriptions.get(subscription_id)
+
+    async def whole(self, sale: Sale) -> Told:
+        """All of the sale, or what was told where it is not known."""
+        self._answer()
+        return self._sales.get(sale.purchase_id, sale)
 
     async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
         """Send an invoice; the same key sends it once."""

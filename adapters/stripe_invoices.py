@@ -16,6 +16,9 @@ INVOICE_EVENTS = frozenset({"invoice.paid", "invoice.payment_succeeded"})
 _PERIODS = frozenset({"subscription", "subscription_create", "subscription_cycle", "subscription_update"})
 """The reasons of invoices that may be for a period; `subscription` is older than the others."""
 
+_PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
+"""Reasons of those that are for a period where there is a subscription: a quote may be for either."""
+
 
 def told_by_invoice(invoice: Object) -> Told:
     """What an `invoice` object tells.
@@ -25,7 +28,7 @@ def told_by_invoice(invoice: Object) -> Told:
     if invoice.get("status") != "paid" and invoice.get("paid") is not True:
         return Irrelevant("the invoice is not paid")
     reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
-    if reason in _PERIODS or (reason is None and subscription_id is not None):
+    if reason in _PERIODS or (reason in _PERIODS_IF_SUBSCRIBED and subscription_id is not None):
         if subscription_id is None:
             raise UnreadableField("subscription is missing")
         return _period(invoice, SubscriptionId(subscription_id))
@@ -44,7 +47,8 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
     lines = [line for line in fields.items(invoice, "lines") if _is_period(line)]
     code = fields.currency(invoice)
     asked = sum(fields.amount(line, "amount", signed=True) for line in lines)
-    if asked <= 0:
+    is_whole = fields.expanded(invoice, "lines").get("has_more") is not True
+    if asked <= 0 and is_whole:
         return Irrelevant("prorations and trials grant nothing")
     if asked > MAX_AMOUNT:
         raise UnreadableField("lines come to no amount of money")
@@ -55,11 +59,12 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
         facts=(PaymentReported(PaymentStatus.PAID),),
-        subtotal=Money(amount=asked, currency=code),
+        subtotal=Money(amount=max(asked, 0), currency=code),
         paid=Money(amount=fields.amount(invoice, "amount_paid") if paid else total, currency=code),
         naming=_naming(invoice, lines),
         subscription_id=subscription_id,
-        period_ends_at=max((end for line in lines if (end := _end(line)) is not None), default=None),
+        period_ends_at=max((end for line in lines if _is_paid(line) and (end := _end(line)) is not None), default=None),
+        is_whole=is_whole,
     )
 
 
@@ -86,6 +91,11 @@ def _is_period(line: Object) -> bool:
         item = fields.expanded(parent, "subscription_item_details")
         return parent.get("type") == "subscription_item_details" and item.get("proration") is not True
     return line.get("type") == "subscription" and line.get("proration") is not True
+
+
+def _is_paid(line: Object) -> bool:
+    """Whether the line costs something: what is free beside it, for a year, say, makes no credits last longer."""
+    return fields.amount(line, "amount", signed=True) > 0
 
 
 def _end(line: Object) -> datetime | None:

@@ -12,7 +12,7 @@ from adapters.stripe_client import StripeConnection, is_missing, plain, translat
 from adapters.stripe_events import told_by
 from adapters.stripe_fields import UnreadableField
 from adapters.stripe_subscriptions import told_by_subscription
-from domain.events import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews
+from domain.events import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told
 from domain.ports import PaymentsUnavailable
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
@@ -78,6 +78,19 @@ class StripeLookup:
         if not isinstance(told, SubscriptionNews):
             return None
         return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
+
+    async def whole(self, sale: Sale) -> Told:
+        """A period's sale by all lines of its invoice, of which the invoice itself shows only the first few.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        invoice = await self._retrieve(self._v1.invoices.retrieve_async, sale.purchase_id, {"expand": ["payments"]})
+        if not invoice:
+            return sale
+        with translated():
+            pages = await self._v1.invoices.line_items.list_async(sale.purchase_id, {"limit": 100})
+            lines = [plain(line) async for line in pages.auto_paging_iter()]
+        return told_by("invoice.paid", {**invoice, "lines": {"data": lines}}, None)
 
     async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
         """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""

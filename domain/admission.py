@@ -31,6 +31,7 @@ class ParkReason(enum.StrEnum):
     CURRENCY_DISAGREES = "currency_disagrees"
     PRICE_DISAGREES = "price_disagrees"
     SALE_WITHOUT_DATE = "sale_without_date"
+    TOLD_IN_PART = "told_in_part"
     UNREADABLE = "unreadable"
 
 

@@ -23,7 +23,7 @@ from domain.commits import (
     Snapshot,
 )
 from domain.deployment import SchemaFacts, WebhookEndpoint
-from domain.events import Delivery, PaymentNews, SubscriptionNews, Told
+from domain.events import Delivery, PaymentNews, Sale, SubscriptionNews, Told
 from domain.explanations import AccountRecord
 from domain.holds import HoldId
 from domain.intents import Intent
@@ -453,6 +453,10 @@ class Payments(Protocol):
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
         """The subscription as it is now, or None where there is none."""
+        ...
+
+    async def whole(self, sale: Sale) -> Told:
+        """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 
 

@@ -125,6 +125,8 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
     if all(recorded.purchase.order is None for recorded in snapshot.purchases):
+        if not sale.is_whole:
+            return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
         admitted = admit(sale, catalogue, snapshot.account)
         if isinstance(admitted, Refused):
             return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))

@@ -26,6 +26,7 @@ _HINTS: Mapping[str, str] = {
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ELSEWHERE,
     ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
+    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of the invoice's lines",
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
 }
 

@@ -8,7 +8,7 @@ from simulators.stripe_lists import page
 from simulators.stripe_objects import Object
 from simulators.stripe_payment_pages import shown_page
 from simulators.stripe_refusals import invalid, missing
-from simulators.stripe_shapes import balance, listed
+from simulators.stripe_shapes import balance, lines_of, listed
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
@@ -33,7 +33,7 @@ class StripeReading:
     def __init__(self, account: StripeAccount) -> None:
         self._account = account
 
-    def show(  # noqa: PLR0911 - one for each route
+    def show(  # noqa: PLR0911, PLR0912 - one for each route
         self, path: list[str], parameters: Mapping[str, Any], version: str
     ) -> Object | None:
         """What stands at a path below `/v1/`; None where there is no such route.
@@ -62,6 +62,9 @@ class StripeReading:
                 return page(self._account.endpoints, "/v1/webhook_endpoints", parameters)
             case ["invoice_payments"]:
                 return self._invoice_payments(parameters, version)
+            case ["invoices", wanted, "lines"]:
+                lines = lines_of(self._account.kept("invoice", wanted), version)
+                return page(lines[::-1], f"/v1/invoices/{wanted}/lines", parameters)
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
                 found = page(self._account.all_kept(name), f"/v1/{kind}", parameters, filters=filters)

@@ -12,6 +12,10 @@ REFUNDS_LEAVE_CHARGES = "2022-11-15"
 INVOICES_LEAVE_PAYMENTS = "2025-03-31"
 
 
+LINES_SHOWN = 10
+"""How many of its lines an invoice has in itself."""
+
+
 def shown(kept: Object, version: str) -> Object:
     """The object as a version of the API shows it."""
     if kept.get("deleted"):
@@ -200,9 +204,15 @@ def invoice_payment(payment_id: str, paid: Object, *, created: int) -> Object:
     }
 
 
+def lines_of(kept: Object, version: str) -> list[Object]:
+    """All lines of an invoice, of which it shows the first few itself."""
+    return [_line_of(one, kept, version[:10]) for one in kept["_lines"]]
+
+
 def _invoice_of(kept: Object, date: str) -> Object:
-    lines = [_line_of(one, kept, date) for one in kept["_lines"]]
-    told: Object = {"lines": listed(lines, f"/v1/invoices/{kept['id']}/lines")}
+    lines = lines_of(kept, date)
+    first = listed(lines[:LINES_SHOWN], f"/v1/invoices/{kept['id']}/lines", has_more=len(lines) > LINES_SHOWN)
+    told: Object = {"lines": first | {"total_count": len(lines)}}
     subscription, metadata = kept["_subscription"], kept["_subscription_metadata"]
     if date >= INVOICES_LEAVE_PAYMENTS:
         details = {"metadata": metadata, "subscription": subscription}

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import ANY
 
 import attrs
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from adapters.stripe_checkout import StripeCheckouts
 from adapters.stripe_client import StripeConnection
 from adapters.stripe_deployment import StripeDeployment
+from adapters.stripe_events import told_by
 from adapters.stripe_history import StripeHistory
 from adapters.stripe_invoice_sender import StripeInvoices
 from adapters.stripe_lookup import StripeLookup
@@ -76,6 +78,27 @@ def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -
         for asked in (f"charge:{charge}", f"payment_intent:{session['payment_intent']}"):
             found = await StripeLookup(connection).look_up(news(asked))
             assert (every, True) == (set(found.links), found.ours)
+
+    asking(stripe, story)
+
+
+def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe: StripeStandIn) -> None:
+    """Six changes of plan within a month make twelve prorations before the line of the next one."""
+
+    async def story(connection: StripeConnection) -> None:
+        session = await buy(stripe, connection, MONTHLY)
+        for price in (900, 500, 900, 500, 900, 500):
+            stripe.account.billing.change_plan(session["subscription"], price)
+        stripe.account.billing.advance(31 * 24 * 3600)
+        told = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
+        assert (10, 13, True) == (len(told["lines"]["data"]), told["lines"]["total_count"], told["lines"]["has_more"])
+        part = told_by("invoice.paid", told, datetime.now(UTC))
+        assert isinstance(part, Sale)
+        assert not part.is_whole
+        whole = await StripeLookup(connection).whole(part)
+        assert attrs.evolve(part, is_whole=True, subtotal=STARTER.terms.price, period_ends_at=ANY, links=ANY) == whole
+        unknown = attrs.evolve(part, purchase_id=PurchaseId("in_unknown"))
+        assert unknown == await StripeLookup(connection).whole(unknown)
 
     asking(stripe, story)
 

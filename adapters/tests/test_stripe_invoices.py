@@ -99,6 +99,28 @@ def test_the_price_is_the_period_s_lines_alone(one: Any) -> None:
     assert (Money(amount=2500, currency="usd"), Money(amount=2800, currency="usd")) == (told.subtotal, told.paid)
 
 
+def test_an_invoice_of_more_lines_than_it_shows_is_told_in_part() -> None:
+    """Prorations come first: the period's own line may be one that is not shown."""
+    shown = [line(10, proration=True)] * 10
+    told = sale(invoice(lines={"data": shown, "has_more": True}))
+    assert (False, Money(amount=0, currency="usd")) == (told.is_whole, told.subtotal)
+    assert not sale(invoice(lines={"data": [line(1500), *shown], "has_more": True})).is_whole
+    assert sale(invoice(lines={"data": [line(1500)], "has_more": False})).is_whole
+
+
+def test_a_quote_may_be_for_a_period() -> None:
+    """Where a subscription came of it."""
+    assert isinstance(told_by("invoice.paid", invoice(billing_reason="quote_accept"), NOON), Sale)
+    once = invoice(billing_reason="quote_accept", subscription=None, charge="ch_1")
+    assert isinstance(told_by("invoice.paid", once, NOON), PaymentNews)
+
+
+def test_what_is_free_beside_a_period_does_not_lengthen_it() -> None:
+    """A free item for a year is none of what the credits were sold for."""
+    lines = (line(period={"end": SOON}), line(0, period={"end": LATER}))
+    assert datetime.fromtimestamp(SOON, UTC) == sale(invoice(*lines)).period_ends_at
+
+
 def test_the_period_ends_with_the_last_of_its_lines() -> None:
     """A proration's period is none of the sale's."""
     lines = (line(period={"end": SOON}), line(period={"end": LATER}), line(proration=True, period={"end": LATER + 9}))

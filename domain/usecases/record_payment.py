@@ -156,6 +156,7 @@ class PaymentRecorder:
     async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
         try:
+            told = await self._in_whole(told, snapshot)
             match told:
                 case PaymentNews(ours=None) if not snapshot.purchases:
                     return await self.payments.look_up(told)
@@ -171,8 +172,18 @@ class PaymentRecorder:
                 case _:
                     return told
         except PaymentsUnavailable:
-            # Then facts wait on a row of their own, and a sale without a name is parked.
+            # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
             return told
+
+    async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
+        """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
+        is_known = any(row.purchase.order for row in snapshot.purchases)
+        if not isinstance(told, Sale) or told.is_whole or is_known:
+            return told
+        whole = await self.payments.whole(told)
+        if isinstance(whole, Sale) and told.naming.confirmed:
+            return attrs.evolve(whole, naming=told.naming)
+        return whole
 
     async def _leave_to_worker(self, event: InboxEvent | None) -> Recorded:
         reason = f"the purchase kept changing through {MAX_ATTEMPTS} decisions"
