@@ -126,8 +126,9 @@ class StripeLookup:
             known.add("invoice", fields.reference(session, "invoice"))
             told = told_by("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
             known.ours |= not isinstance(told, Irrelevant)
-        for payment in map(plain, payments.data):
-            known.add("invoice", fields.reference(payment, "invoice"))
+        invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
+        if len(invoices) == 1:  # one of several would have the others' payment for its own
+            known.add("invoice", invoices.pop())
 
     async def _invoice(self, known: _Known, invoice_id: str) -> None:
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})

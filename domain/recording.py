@@ -105,6 +105,7 @@ def decide(
     an event that is final already once more.
     """
     kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
+    told, snapshot = _of_one_invoice(told, snapshot)
     mismatch = foreign(event, livemode=livemode) if event is not None else None
     if mismatch is not None and not isinstance(told, Irrelevant):
         return _without_change(kept, EventStatus.PARKED, mismatch)
@@ -119,6 +120,24 @@ def decide(
             return _heard(kept, told, snapshot)
         case Sale():
             return _sold(kept, told, snapshot, catalogue)
+
+
+def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
+    """What is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
+
+    The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.
+    """
+    if not isinstance(told, Sale | PaymentNews):
+        return told, snapshot
+    rows = sorted(snapshot.purchases, key=_precedence)
+    named = (_invoice_links(links) for links in (told.links, *(row.purchase.links for row in rows)))
+    invoices = next(filter(None, named), frozenset())
+    apart = [row for row in rows if (own := _invoice_links(row.purchase.links)) and own.isdisjoint(invoices)]
+    if not apart:
+        return told, snapshot
+    theirs = frozenset().union(*(row.purchase.links for row in apart))
+    rest = tuple(row for row in snapshot.purchases if row not in apart)
+    return attrs.evolve(told, links=told.links - theirs), attrs.evolve(snapshot, purchases=rest)
 
 
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
@@ -226,8 +245,12 @@ def _one_payment(purchase_id: PurchaseId, snapshot: Snapshot) -> tuple[RecordedP
     """The row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
     if not snapshot.purchases:
         return RecordedPurchase(id=purchase_id, revision=0, purchase=Purchase()), ()
-    first, *others = sorted(snapshot.purchases, key=lambda row: (row.purchase.order is None, row.id))
+    first, *others = sorted(snapshot.purchases, key=_precedence)
     return first, tuple(others)
+
+
+def _precedence(row: RecordedPurchase) -> tuple[bool, PurchaseId]:
+    return row.purchase.order is None, row.id
 
 
 def _posted(rows: tuple[RecordedPurchase, ...]) -> Posted:
@@ -259,7 +282,11 @@ def _invoices(purchase: Purchase) -> set[str]:
     """The invoices of credits that are paid, and not for nothing."""
     if purchase.order is None or entitlement(purchase) == 0:
         return set()
-    return {link.partition(":")[2] for link in purchase.links if link.startswith("invoice:")}
+    return {link.partition(":")[2] for link in _invoice_links(purchase.links)}
+
+
+def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
+    return frozenset(link for link in links if link.startswith("invoice:"))
 
 
 def _reason(refused: Refused, snapshot: Snapshot) -> ParkReason:

@@ -177,8 +177,9 @@ class PaymentRecorder:
 
     async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
-        is_known = any(row.purchase.order for row in snapshot.purchases)
-        if not isinstance(told, Sale) or told.is_whole or is_known:
+        if not isinstance(told, Sale) or told.is_whole:
+            return told
+        if any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id):
             return told
         whole = await self.payments.whole(told)
         if isinstance(whole, Sale) and told.naming.confirmed:

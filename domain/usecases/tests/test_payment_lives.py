@@ -302,6 +302,48 @@ def test_a_sale_of_which_nobody_knows_the_rest_waits(world: World) -> None:
     assert "told_in_part" == world.tell("evt_1", part).reason
 
 
+def period_of(invoice: str, *links: str, user: UserId = ADA) -> Sale:
+    naming = Naming(user_reference=user, plan_id="monthly")
+    return attrs.evolve(
+        PERIOD, purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", *links), naming=naming
+    )
+
+
+def paid_by_one(invoice: str) -> PaymentNews:
+    return PaymentNews(purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", "payment_intent:pi_9"))
+
+
+TWO_INVOICES: tuple[Told, ...] = (
+    period_of("in_7"),
+    period_of("in_8", user=BOB),
+    period_of("in_7", "payment_intent:pi_9"),
+    period_of("in_8", "payment_intent:pi_9", "charge:ch_9", user=BOB),
+    paid_by_one("in_7"),
+    paid_by_one("in_8"),
+    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.permutations([*range(len(TWO_INVOICES)), *range(len(TWO_INVOICES))]))
+def test_a_payment_of_two_invoices_is_two_purchases(order: list[int]) -> None:
+    """Each brings its own credits to its own user, whoever tells first that one payment paid them both."""
+    world = World()
+    world.ledger.add_user(BOB, "bob@example.com")
+    for place, which in enumerate(order):
+        assert world.tell(f"evt_{place}", TWO_INVOICES[which]).status.is_final
+    assert (50, 50) == (world.balance(), world.balance(BOB))
+
+
+def test_a_refund_of_a_payment_of_two_invoices_takes_from_one(world: World) -> None:
+    """From the one that had the payment first, and no more than that one brought."""
+    for told in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
+        world.tell(f"evt_{told.links}", told)
+    back = Refunded(Refund(id="re_9", amount=1000, status=RefundStatus.SUCCEEDED))
+    world.tell("evt_9", PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,)))
+    assert 50 == world.balance()
+
+
 def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
     """What was given twice is taken back once they prove to be one; a refund then takes the rest."""
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
