@@ -48,13 +48,20 @@ class Plan:
     rollover: bool = False
     expires_after_days: int = 0
     """Days until bought credits expire; 0 means never."""
+    retired: bool = False
+    """Whether it is sold no longer; what was sold of it goes on, renewals and late payments among it."""
 
 
 @attrs.frozen
 class Catalogue:
-    """Every plan on sale now, in the order in which it is shown."""
+    """Every plan, in the order in which it is shown."""
 
     plans: Mapping[PlanId, Plan]
+
+    @property
+    def on_sale(self) -> tuple[Plan, ...]:
+        """The plans that can be bought now."""
+        return tuple(plan for plan in self.plans.values() if not plan.retired)
 
     def find(self, plan_id: str) -> Plan | None:
         """The plan of that id, or None."""

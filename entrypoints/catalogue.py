@@ -23,6 +23,7 @@ _TYPES: Mapping[str, type] = {
     "interval": str,
     "rollover": bool,
     "expires_after_days": int,
+    "retired": bool,
 }
 _TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false"}
 _INTERVALS = ("day", "week", "month", "year")
@@ -119,4 +120,5 @@ def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
         interval=table.get("interval"),
         rollover=table.get("rollover", False),
         expires_after_days=table.get("expires_after_days", 0),
+        retired=table.get("retired", False),
     )

@@ -41,7 +41,7 @@ def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: sys.exit(0))
     with composition.storage(settings) as storage:
-        _say_where(settings, storage, plans=len(catalogue.plans))
+        _say_where(settings, storage, plans=len(catalogue.on_sale))
         app = create_app(composition.services(settings, storage), settings)
         config = uvicorn.Config(
             app,

@@ -47,6 +47,6 @@ async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> Pla
                 interval=plan.interval,
                 expires_after_days=plan.expires_after_days,
             )
-            for plan in services.catalogue.plans.values()
+            for plan in services.catalogue.on_sale
         )
     )

@@ -81,7 +81,7 @@ class CheckoutDesk:
         :raises LedgerUnavailable: if the user could not be looked up.
         """
         plan = self.catalogue.find(plan_id)
-        if plan is None:
+        if plan is None or plan.retired:
             raise UnknownPlan(plan_id)
         account = await self.accounts.account(user_id)
         if account is None:

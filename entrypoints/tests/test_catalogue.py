@@ -1,12 +1,17 @@
 """The catalogue is taken whole or refused whole, with every problem named."""
 
+import uuid
 from pathlib import Path
 
 import pytest
+from litestar.testing import TestClient
 
 from domain.money import Money
 from domain.plans import Terms
+from entrypoints.app import create_app
 from entrypoints.catalogue import InvalidCatalogue, load_catalogue
+from entrypoints.composition import Storage, services
+from entrypoints.settings import Settings
 
 GOOD = '[plans.one]\nname = "One"\ncredits = 10\nprice = 100\ncurrency = "usd"\n'
 
@@ -31,6 +36,21 @@ def test_plans_keep_their_order(tmp_path: Path) -> None:
     assert catalogue.find("one") is None
 
 
+def test_a_retired_plan_can_not_be_bought(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    """It is found by what was sold of it, and neither shown nor sold any more."""
+    path = write(tmp_path, GOOD + GOOD.replace("one", "old") + "retired = true\n")
+    catalogue = load_catalogue(path)
+    assert [["one"], ["one", "old"]] == [[plan.id for plan in catalogue.on_sale], list(catalogue.plans)]
+    settings = Settings.from_environment(
+        {"STRIPE_SECRET_KEY": "sk_test_retired", "STRIPE_WEBHOOK_SECRET": "whsec_1", "CREDENCE_PLANS": str(path)}
+    )
+    storage = Storage(postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False)
+    with TestClient(create_app(services(settings, storage), settings)) as client:
+        assert ["one"] == [plan["id"] for plan in client.get("/plans").json()["plans"]]
+        answer = client.post("/checkout/sessions", json={"plan": "old"}, headers={"x-user-id": str(uuid.uuid4())})
+    assert (404, "urn:credence:unknown-plan") == (answer.status_code, answer.json()["type"])
+
+
 BAD = {
     "no file": None,
     "no TOML": "plans = [",
@@ -53,6 +73,7 @@ BAD = {
     "expiry after all days": GOOD + "expires_after_days = 3000000\n",
     "expiry of no number": GOOD + "expires_after_days = true\n",
     "expiry apart from the period": GOOD + 'mode = "subscription"\ninterval = "month"\nexpires_after_days = 30\n',
+    "retired of no truth": GOOD + "retired = 1\n",
     "blank name": GOOD.replace('"One"', '" "'),
     "bad id": GOOD.replace("[plans.one]", '[plans."One Plan"]'),
 }
