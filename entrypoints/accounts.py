@@ -20,11 +20,10 @@ from domain.purchases import PurchaseId
 from domain.usecases.read_account import MAX_PAGE, Page, Quota, QuotaSource
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for, caller_of, services_of
+from entrypoints.described import CSV, OPERATORS, SERVICES, USERS, AlsoAsCsv, refusals
 from entrypoints.moments import moment, no_moment
 from entrypoints.problems import problem
 from entrypoints.services import Services
-
-CSV = "text/csv"
 
 MAX_QUOTAS = 100
 """The most accounts that one request may ask for."""
@@ -40,14 +39,14 @@ UsersAskedFor = Annotated[
 
 @attrs.frozen(kw_only=True)
 class QuotaAnswer:
-    """A user's credits; `source` is `cache` or `ledger`."""
+    """A user's credits, and who said so."""
 
     user_id: str
     balance: int
     held: int
     available: int
     version: int
-    source: str
+    source: QuotaSource
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +73,7 @@ class Transaction:
     """One ledger entry."""
 
     version: int
-    kind: str
+    kind: EntryKind
     amount: int
     balance_before: int
     balance_after: int
@@ -94,7 +93,12 @@ class Transactions:
     next_cursor: str | None
 
 
-@get("/quota", tags=["Account"])
+@get(
+    "/quota",
+    tags=["Account"],
+    security=[*USERS, *SERVICES, *OPERATORS],
+    responses=refusals(400, 401, 403, 404, 503),
+)
 async def read_quota(
     request: Request[Any, Any, Any],
     user_id: UsersAskedFor = None,
@@ -116,7 +120,13 @@ async def read_quota(
     return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=wanted)
 
 
-@get("/transactions", tags=["Account"])
+@get(
+    "/transactions",
+    tags=["Account"],
+    security=[*USERS, *SERVICES, *OPERATORS],
+    responses=refusals(400, 401, 403, 404, 503),
+    operation_class=AlsoAsCsv,
+)
 async def list_transactions(
     request: Request[Any, Any, Any],
     services: NamedDependency[SkipValidation[Services]],
@@ -128,7 +138,7 @@ async def list_transactions(
     purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*\Z")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}\Z")] = None,
-) -> Response[Any]:
+) -> Response[Transactions]:
     """The user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
@@ -144,7 +154,7 @@ async def list_transactions(
     )
     presented = _presented(page)
     if request.accept.best_match([MediaType.JSON, CSV]) == CSV:
-        return Response(_as_csv(presented), media_type=CSV, headers=_link_to_next(request, presented))
+        return _in_csv(request, presented)
     return Response(presented)
 
 
@@ -171,6 +181,10 @@ def transaction_of(entry: LedgerEntry) -> Transaction:
         created_at=entry.created_at,
         metadata=posting.metadata,
     )
+
+
+def _in_csv(request: Request[Any, Any, Any], page: Transactions) -> Response[Any]:
+    return Response(_as_csv(page), media_type=CSV, headers=_link_to_next(request, page))
 
 
 def _as_csv(page: Transactions) -> str:

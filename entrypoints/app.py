@@ -14,6 +14,7 @@ from entrypoints.accounts import list_transactions, read_quota
 from entrypoints.answers import Answer
 from entrypoints.callers import caller_of, services_of
 from entrypoints.checkouts import follow_checkout, start_checkout
+from entrypoints.described import WAYS_TO_SHOW_WHO_CALLS
 from entrypoints.explanations import explain_account
 from entrypoints.health import is_alive, is_ready
 from entrypoints.ops import ops_router
@@ -77,7 +78,9 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         plugins=[problems_plugin()],
         middleware=[metrics.RouteMetrics],
         exception_handlers={Exception: unexpected},
-        openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema"),
+        openapi_config=OpenAPIConfig(
+            title="Credence", version="0.1.0", path="/schema", components=WAYS_TO_SHOW_WHO_CALLS
+        ),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

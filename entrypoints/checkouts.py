@@ -11,9 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 
 from domain.accounts import UserId
-from domain.usecases.check_out import UnknownSession
+from domain.usecases.check_out import CheckoutStage, UnknownSession
 from entrypoints.auth import Caller
 from entrypoints.callers import signed_in
+from entrypoints.described import USERS, refusals
 from entrypoints.reading import ALSO_OTHERS
 from entrypoints.services import Services
 
@@ -40,13 +41,19 @@ class FollowedCheckout:
     """Where the checkout stands: `credits` of it are on the account, which now has `balance`."""
 
     id: str
-    status: str
+    status: CheckoutStage
     plan: str | None
     credits: int
     balance: int
 
 
-@post("/checkout/sessions", tags=["Checkout"], opt={ALSO_OTHERS: True})
+@post(
+    "/checkout/sessions",
+    tags=["Checkout"],
+    opt={ALSO_OTHERS: True},
+    security=USERS,
+    responses=refusals(400, 401, 403, 404, 413, 502, 503),
+)
 async def start_checkout(
     data: JSONBody[CheckoutWish],
     services: NamedDependency[SkipValidation[Services]],
@@ -64,7 +71,12 @@ async def start_checkout(
     return StartedCheckout(id=checkout.session_id, url=checkout.url)
 
 
-@get("/checkout/sessions/{session_id:str}", tags=["Checkout"])
+@get(
+    "/checkout/sessions/{session_id:str}",
+    tags=["Checkout"],
+    security=USERS,
+    responses=refusals(400, 401, 403, 404, 502, 503),
+)
 async def follow_checkout(
     session_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],

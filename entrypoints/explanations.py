@@ -8,11 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 
 from domain.explanations import DrawExplanation, GrantExplanation, PurchaseExplanation
-from domain.holds import Hold
+from domain.holds import Hold, HoldStatus
+from domain.ledger import EntryKind
 from domain.purchases import Dispute, PaymentStatus, Refund
 from entrypoints.accounts import Transaction, transaction_of
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for
+from entrypoints.described import OPERATORS, SERVICES, USERS, refusals
 from entrypoints.services import Services
 
 
@@ -42,7 +44,7 @@ class ExplainedDraw:
 
     credits: int
     version: int | None
-    kind: str | None
+    kind: EntryKind | None
     description: str | None
     pays_debt: bool
     created_at: datetime | None
@@ -82,7 +84,7 @@ class ExplainedHold:
     """Credits that were set aside, and what became of them."""
 
     id: str
-    status: str
+    status: HoldStatus
     credits: int
     captured: int
     description: str | None
@@ -103,7 +105,12 @@ class Explanation:
     holds: tuple[ExplainedHold, ...]
 
 
-@get("/accounts/{user_id:str}/explanation", tags=["Account"])
+@get(
+    "/accounts/{user_id:str}/explanation",
+    tags=["Account"],
+    security=[*USERS, *SERVICES, *OPERATORS],
+    responses=refusals(400, 401, 403, 404, 503),
+)
 async def explain_account(
     user_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import attrs
 import msgspec
@@ -14,7 +14,8 @@ from domain.accounts import parse_user_id
 from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
-from entrypoints.intents import END_WANTED, Credits, IdempotencyKey, settled
+from entrypoints.described import refusals
+from entrypoints.intents import END_WANTED, Credits, EntryMade, IdempotencyKey, settled
 from entrypoints.moments import moment
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
@@ -52,13 +53,18 @@ class Adjustment:
     operator: Name
 
 
-@post("/accounts/{user_id:str}/grants", guards=[one_key], tags=["Operators"])
+@post(
+    "/accounts/{user_id:str}/grants",
+    guards=[one_key],
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 413, 422, 503),
+)
 async def give_credits(
     user_id: FromPath[str],
     data: JSONBody[Gift],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
-) -> Response[Any]:
+) -> Response[EntryMade]:
     """Give credits: a promotion or goodwill. The same key gives once."""
     intent = GiveCredits(
         user_id=parse_user_id(user_id),
@@ -73,13 +79,18 @@ async def give_credits(
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
 
-@post("/accounts/{user_id:str}/adjustments", guards=[one_key], tags=["Operators"])
+@post(
+    "/accounts/{user_id:str}/adjustments",
+    guards=[one_key],
+    tags=["Operators"],
+    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+)
 async def adjust_credits(
     user_id: FromPath[str],
     data: JSONBody[Adjustment],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
-) -> Response[Any]:
+) -> Response[EntryMade]:
     """Correct an account by a signed amount. 402 if more is to be taken than is available."""
     if data.credits == 0:
         raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")

@@ -1,16 +1,20 @@
 """What callers ask of credits, by HTTP: the parts that all such routes share, and how each outcome is told."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import attrs
 import msgspec
 from litestar import Response
 from litestar.params import HeaderParameter
 from litestar.plugins.problem_details import ProblemDetailsException
 
 from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.holds import HoldStatus
 from domain.intents import Intent
+from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from domain.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.wallets import Insufficient
@@ -40,6 +44,36 @@ END_WANTED = "expires_at must be a time to come, with its offset from UTC, such 
 
 REPLAYED = "Idempotent-Replayed"
 """The header by which a repetition is told; the body is the first answer's."""
+
+
+@attrs.frozen(kw_only=True)
+class EntryMade:
+    """How :class:`domain.intents.EntryAnswer` reads, which leaves as it was kept; `credits` is signed."""
+
+    user_id: str
+    kind: EntryKind
+    credits: int
+    version: int
+    balance: int
+    held: int
+    available: int
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class HoldMade:
+    """How :class:`domain.intents.HoldAnswer` reads, which leaves as it was kept."""
+
+    id: str
+    user_id: str
+    status: HoldStatus
+    credits: int
+    captured: int
+    expires_at: datetime
+    balance: int
+    held: int
+    available: int
 
 
 def services_only(caller: Caller) -> None:

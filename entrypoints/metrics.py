@@ -133,3 +133,4 @@ class MetricsController(PrometheusController):
     """`GET /metrics`, in the format of Prometheus."""
 
     path = "/metrics"
+    include_in_schema = False  # no client is generated for that format

@@ -21,6 +21,7 @@ from domain.usecases.record_payment import Recorded
 from entrypoints.accounts import QuotaAnswer, quota_answer
 from entrypoints.auth import Forbidden, Operator
 from entrypoints.callers import caller_of, services_of
+from entrypoints.described import OPERATORS, refusals
 from entrypoints.gifts import gift_handlers
 from entrypoints.hints import hint_for
 from entrypoints.rehearsals import rehearsal_handlers
@@ -94,7 +95,7 @@ class Backlogged:
     messages_failed: int
 
 
-@get("/events", tags=["Operators"])
+@get("/events", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def list_events(
     services: NamedDependency[SkipValidation[Services]],
     status: Annotated[list[EventStatus] | None, QueryParameter()] = None,
@@ -105,7 +106,7 @@ async def list_events(
     return await _page(services, frozenset(status or EventStatus), limit, cursor)
 
 
-@get("/parked", tags=["Operators"])
+@get("/parked", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def list_parked(
     services: NamedDependency[SkipValidation[Services]],
     limit: Limit = 50,
@@ -115,14 +116,14 @@ async def list_parked(
     return await _page(services, WAITING, limit, cursor)
 
 
-@post("/parked/retry", status_code=200, tags=["Operators"])
+@post("/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
     """Decide again about the events that wait, a batch of them; call again while there are results."""
     await services.inbox.hasten()
     return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.run_once())
 
 
-@get("/events/{event_id:str}", tags=["Operators"])
+@get("/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
     """One event, with the exact body that was signed."""
     found = await services.inbox.find(_that_may_be(event_id))
@@ -131,7 +132,12 @@ async def show_event(event_id: FromPath[str], services: NamedDependency[SkipVali
     return found
 
 
-@post(["/events/{event_id:str}/claim", "/parked/{event_id:str}/claim"], status_code=200, tags=["Operators"])
+@post(
+    ["/events/{event_id:str}/claim", "/parked/{event_id:str}/claim"],
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 409, 413, 503),
+)
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
 ) -> Outcome:
@@ -144,13 +150,18 @@ async def claim_event(
     return _outcome(event_id, await services.inbox_desk.claim(_that_may_be(event_id), confirmation))
 
 
-@post("/events/{event_id:str}/replay", status_code=200, tags=["Operators"])
+@post(
+    "/events/{event_id:str}/replay",
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 502, 503),
+)
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
     """Decide about an event once more; one that never arrived is fetched from Stripe."""
     return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
 
 
-@get("/outbox/failures", tags=["Operators"])
+@get("/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def list_failures(
     services: NamedDependency[SkipValidation[Services]], limit: Limit = 50
 ) -> tuple[FailedMessage, ...]:
@@ -158,7 +169,7 @@ async def list_failures(
     return await services.outbox.failures(limit)
 
 
-@post("/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"])
+@post("/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_message(
     message_id: FromPath[int], services: NamedDependency[SkipValidation[Services]]
 ) -> dict[str, bool]:
@@ -166,14 +177,14 @@ async def retry_message(
     return {"retried": 0 < message_id < 2**63 and await services.outbox.retry(message_id)}
 
 
-@get("/consistency", tags=["Operators"])
+@get("/consistency", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
     """The ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
     wrong, stale = await services.audit.inconsistencies(), await services.auditor.disagreements()
     return Consistency(consistent=not wrong and not stale, ledger=wrong, cache=stale)
 
 
-@get("/backlog", tags=["Operators"])
+@get("/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
     """How much waits."""
     backlog = await services.backlogs.backlog()
@@ -181,7 +192,12 @@ async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> B
     return Backlogged(events, backlog.messages_due, backlog.messages_failed)
 
 
-@post("/accounts/{user_id:str}/sync", status_code=200, tags=["Operators"])
+@post(
+    "/accounts/{user_id:str}/sync",
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 503),
+)
 async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> QuotaAnswer:
     """Recompute the balance from the ledger's entries, and write it to Redis."""
     named = parse_user_id(user_id)
@@ -249,6 +265,7 @@ def _outcome(event_id: str, recorded: Recorded) -> Outcome:
 ops_router = Router(
     path="/ops",
     guards=[operators_only],
+    security=OPERATORS,
     route_handlers=[
         list_events,
         list_parked,

@@ -5,6 +5,8 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from domain.plans import PlanMode
+from entrypoints.described import refusals
 from entrypoints.services import Services
 
 
@@ -20,7 +22,7 @@ class PlanOnSale:
     credits: int
     price: int
     currency: str
-    mode: str
+    mode: PlanMode
     interval: str | None
     expires_after_days: int
 
@@ -32,7 +34,7 @@ class PlansOnSale:
     plans: tuple[PlanOnSale, ...]
 
 
-@get("/plans", tags=["Catalogue"])
+@get("/plans", tags=["Catalogue"], responses=refusals())
 async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
     """What is for sale."""
     return PlansOnSale(

@@ -7,6 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.synthetic_users import Rehearsal, Stuck, SyntheticUser
+from entrypoints.described import refusals
 from entrypoints.services import Services
 
 
@@ -43,7 +44,7 @@ class Rehearsals:
     rehearsals: tuple[Rehearsal, ...]
 
 
-@post("/synthetic-users", tags=["Operators"])
+@post("/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 409, 413, 503))
 async def begin_rehearsal(
     data: JSONBody[RehearsalWanted], services: NamedDependency[SkipValidation[Services]]
 ) -> RehearsalUsers:
@@ -52,13 +53,18 @@ async def begin_rehearsal(
     return RehearsalUsers(tag=data.tag, users=users)
 
 
-@get("/synthetic-users", tags=["Operators"])
+@get("/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def list_rehearsals(services: NamedDependency[SkipValidation[Services]]) -> Rehearsals:
     """The rehearsals that have users now. 403 where real money moves."""
     return Rehearsals(mode="test", rehearsals=await services.rehearsals.standing())
 
 
-@delete("/synthetic-users/{tag:str}", status_code=200, tags=["Operators"])
+@delete(
+    "/synthetic-users/{tag:str}",
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 503),
+)
 async def end_rehearsal(tag: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> RehearsalEnded:
     """Remove the rehearsal's users and what waits for them; their ledger entries stay. May be repeated."""
     removal = await services.rehearsals.end(tag)

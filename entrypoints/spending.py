@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import attrs
 import msgspec
@@ -12,11 +12,21 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.accounts import parse_user_id
-from domain.holds import Hold, HoldId
+from domain.holds import Hold, HoldId, HoldStatus
 from domain.intents import MAX_HOLD, RESERVED_NAME, CaptureHold, PlaceHold, Spend, VoidHold
 from domain.plans import MAX_CREDITS
 from entrypoints.auth import Caller
-from entrypoints.intents import Credits, IdempotencyKey, Metadata, Text, services_only, settled
+from entrypoints.described import SERVICES, refusals
+from entrypoints.intents import (
+    Credits,
+    EntryMade,
+    HoldMade,
+    IdempotencyKey,
+    Metadata,
+    Text,
+    services_only,
+    settled,
+)
 from entrypoints.problems import problem
 from entrypoints.reading import one_key
 from entrypoints.services import Services
@@ -59,20 +69,27 @@ class HoldShown:
 
     id: str
     user_id: str
-    status: str
+    status: HoldStatus
     credits: int
     captured: int
     expires_at: datetime
     description: str | None
 
 
-@post("/usage", status_code=200, guards=[one_key], tags=["Spending"])
+@post(
+    "/usage",
+    status_code=200,
+    guards=[one_key],
+    tags=["Spending"],
+    security=SERVICES,
+    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+)
 async def spend_credits(
     data: JSONBody[Usage],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
-) -> Response[Any]:
+) -> Response[EntryMade]:
     """Take credits. 402 if there are not enough; 422 if the key names another intent."""
     services_only(caller)
     intent = Spend(
@@ -85,13 +102,19 @@ async def spend_credits(
     return await settled(services, intent)
 
 
-@post("/holds", guards=[one_key], tags=["Spending"])
+@post(
+    "/holds",
+    guards=[one_key],
+    tags=["Spending"],
+    security=SERVICES,
+    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+)
 async def place_hold(
     data: JSONBody[HoldWanted],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
-) -> Response[Any]:
+) -> Response[HoldMade]:
     """Set credits aside until they are captured, voided, or the time is over. 402 if there are not enough."""
     services_only(caller)
     if RESERVED_NAME in data.metadata:
@@ -109,30 +132,42 @@ async def place_hold(
     return await settled(services, intent, status=HTTPStatus.CREATED)
 
 
-@post("/holds/{hold_id:str}/capture", status_code=200, tags=["Spending"])
+@post(
+    "/holds/{hold_id:str}/capture",
+    status_code=200,
+    tags=["Spending"],
+    security=SERVICES,
+    responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
+)
 async def capture_hold(
     hold_id: FromPath[str],
     data: JSONBody[Capture],
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
-) -> Response[Any]:
+) -> Response[HoldMade]:
     """Take what was set aside, or a part of it; the rest is free again. 409 if the hold is settled otherwise."""
     services_only(caller)
     return await settled(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
 
 
-@post("/holds/{hold_id:str}/void", status_code=200, tags=["Spending"])
+@post(
+    "/holds/{hold_id:str}/void",
+    status_code=200,
+    tags=["Spending"],
+    security=SERVICES,
+    responses=refusals(400, 401, 403, 404, 409, 503),
+)
 async def void_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
-) -> Response[Any]:
+) -> Response[HoldMade]:
     """Free what was set aside. 409 if the hold is settled otherwise."""
     services_only(caller)
     return await settled(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
-@get("/holds/{hold_id:str}", tags=["Spending"])
+@get("/holds/{hold_id:str}", tags=["Spending"], security=SERVICES, responses=refusals(400, 401, 403, 404, 503))
 async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
@@ -159,7 +194,7 @@ def _shown(hold: Hold) -> HoldShown:
     return HoldShown(
         id=hold.id,
         user_id=hold.user_id,
-        status=hold.status.value,
+        status=hold.status,
         credits=hold.credits,
         captured=hold.captured,
         expires_at=hold.expires_at,

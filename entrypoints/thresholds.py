@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 from domain.accounts import parse_user_id
 from domain.plans import MAX_CREDITS
 from entrypoints.auth import Caller, Forbidden, Operator, Service
+from entrypoints.described import OPERATORS, SERVICES, refusals
 from entrypoints.services import Services
 
 
@@ -30,7 +31,12 @@ class ThresholdShown:
     in_force: int | None
 
 
-@put("/accounts/{user_id:str}/low-balance", tags=["Account"])
+@put(
+    "/accounts/{user_id:str}/low-balance",
+    tags=["Account"],
+    security=[*SERVICES, *OPERATORS],
+    responses=refusals(400, 401, 403, 404, 413, 503),
+)
 async def set_low_balance(
     user_id: FromPath[str],
     data: JSONBody[ThresholdWanted],

@@ -12,6 +12,7 @@ from domain.ports import InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavai
 from domain.usecases.record_payment import CommitRejected, Recorded
 from entrypoints import metrics
 from entrypoints.callers import services_of
+from entrypoints.described import refusals
 from entrypoints.services import Services
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -20,7 +21,13 @@ MAX_BODY_BYTES = 1024 * 1024
 log = logging.getLogger("credence.webhooks")
 
 
-@post("/webhooks/stripe", status_code=200, request_max_body_size=MAX_BODY_BYTES, tags=["Stripe"])
+@post(
+    "/webhooks/stripe",
+    status_code=200,
+    request_max_body_size=MAX_BODY_BYTES,
+    tags=["Stripe"],
+    responses=refusals(400, 413, 503),
+)
 async def receive_webhook(
     request: Request[Any, Any, Any],
     signature: Annotated[str | None, HeaderParameter(name="Stripe-Signature")] = None,
