@@ -82,5 +82,4 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
                 migration.sql,
             )
     except asyncpg.PostgresError as error:
-        told = f"{error} {getattr(error, 'hint', None) or ''}".strip()
-        raise MigrationFailed(f"{migration.version}_{migration.name}", told) from error
+        raise MigrationFailed(f"{migration.version}_{migration.name}", str(error)) from error

@@ -42,6 +42,10 @@ begin
             alter table public.users alter column credits_balance type bigint using credits_balance::bigint;
         exception when feature_not_supported or dependent_objects_still_exist then
             -- A view or a policy reads the column, so its type stays; whole numbers fit in it as they did.
+            if balance_type ~ ',[1-9]' then
+                raise exception 'public.users.credits_balance is %, but credits are whole numbers', balance_type
+                    using hint = 'Drop the views and policies that read it, apply the migrations, and create them again.';
+            end if;
             raise notice 'public.users.credits_balance stays %, because other objects depend on it', balance_type;
         end;
     end if;

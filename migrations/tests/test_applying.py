@@ -158,6 +158,17 @@ def test_standing_balances_are_adopted(project: str, kind: str) -> None:
     )
 
 
+def test_a_balance_with_decimals_that_others_read_is_not_adopted(project: str) -> None:
+    """Its type can't be changed, and what is read from it would be no whole number."""
+    view = "create view public.balances as select id, credits_balance from public.users"
+    asyncio.run(execute(project, ADOPTED.format(type="numeric(12,2) default 0"), view))
+    with pytest.raises(migrations.MigrationFailed, match=r"credits are whole numbers\nHINT:  Drop the views"):
+        migrate(project)
+    asyncio.run(execute(project, "drop view public.balances"))
+    migrate(project)
+    assert [] == rows(project, "select * from public.validate_credits_consistency()")
+
+
 def test_a_balance_that_others_read_keeps_its_type(project: str) -> None:
     """A view or policy on the column does not stop the adoption."""
     asyncio.run(
