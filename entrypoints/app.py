@@ -27,7 +27,7 @@ from entrypoints.settings import Settings
 from entrypoints.spending import spending_handlers
 from entrypoints.thresholds import set_low_balance
 from entrypoints.webhooks import receive_webhook
-from entrypoints.worker import run_worker
+from entrypoints.worker import run_worker, watch_backlog
 
 MAX_BODY_BYTES = 160 * 1024
 """No request but a webhook has a larger body: texts and metadata may have 11,300 characters, and JSON may write each as
@@ -42,14 +42,16 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         async with open_services as services:
             app.state.services = services
-            work = run_worker(services, reconcile_every=settings.reconcile_every) if settings.worker else None
-            worker = asyncio.create_task(work) if work is not None else None
+            # Who asks for the metrics asks here, wherever the worker runs.
+            tasks = [asyncio.create_task(watch_backlog(services))]
+            if settings.worker:
+                tasks.append(asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every)))
             try:
                 yield
             finally:
-                if worker is not None:
-                    worker.cancel()
-                    await asyncio.wait((worker,))
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
     return Litestar(
         route_handlers=[

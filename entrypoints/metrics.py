@@ -35,12 +35,12 @@ _settled = Counter(
 
 _waiting = Gauge(
     "credence_waiting_events",
-    "Events of the inbox that wait now, by what became of them so far, and why; counted by the worker.",
+    "Events of the inbox that wait now, by what became of them so far, and why; counted every 15 seconds.",
     ["status", "reason"],
 )
 _messages = Gauge(
     "credence_outbox_messages",
-    "Messages of the outbox that are to be delivered, and those that were given up; counted by the worker.",
+    "Messages of the outbox that are to be delivered, and those that were given up; counted every 15 seconds.",
     ["state"],
 )
 

@@ -46,10 +46,6 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
     async def expire() -> bool:
         return await services.credits.settle_due() == use_credits.DUE_BATCH
 
-    async def count() -> bool:
-        metrics.show_backlog(await services.backlogs.backlog())
-        return False
-
     async def reconcile() -> bool:
         done = await services.reconciler.run(services.clock.now() - OVERLAP)
         _tell_reconciled(done)
@@ -59,13 +55,22 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         _repeat("outbox", deliver, IDLE_SECONDS),
         _repeat("inbox", decide, WAITING_SECONDS),
         _repeat("expiries", expire, EXPIRY_SECONDS),
-        _repeat("backlog", count, COUNTING_SECONDS),
     ]
     if reconcile_every is not None:
         loops.append(_repeat("reconciliation", reconcile, reconcile_every.total_seconds(), at_once=False))
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop)
+
+
+async def watch_backlog(services: Services) -> None:
+    """Count what waits, for the metrics of this process, until cancelled; it only reads."""
+
+    async def count() -> bool:
+        metrics.show_backlog(await services.backlogs.backlog())
+        return False
+
+    await _repeat("backlog", count, COUNTING_SECONDS)
 
 
 async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -> None:

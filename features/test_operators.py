@@ -134,7 +134,7 @@ def test_the_inbox_is_shown_in_pages(story: Story) -> None:
 
 
 def test_what_waits_is_counted(story: Story) -> None:
-    """In the backlog at once, and in the metrics as the worker counts."""
+    """In the backlog at once, and in the metrics as the service counts."""
     park(story)
     assert 1 <= story.service.ops("GET", "/backlog").json()["events"]["parked: no_user_named"]
 

@@ -13,6 +13,7 @@ import adapters
 import domain
 import entrypoints
 import simulators
+from features.service import eventually
 from simulators.postgrest import free_port
 from simulators.stack import serving, wait_until_ready
 
@@ -86,6 +87,22 @@ def test_the_embedded_storage_is_told_and_survives(tmp_path: Path) -> None:
         check=False,
     )
     assert (0, "The ledger is consistent.\nRedis agrees with it.\n") == (checked.returncode, checked.stdout)
+
+
+def test_what_waits_is_counted_without_the_worker(tmp_path: Path) -> None:
+    """Where the worker runs apart, which serves no HTTP, the metrics of the service still tell of the backlog."""
+    port = free_port()
+    settings = environment(
+        **KEYS, CREDENCE_DATA=str(tmp_path / "data"), CREDENCE_PORT=str(port), CREDENCE_WORKER="false"
+    )
+    log = tmp_path / "log"
+
+    def is_shown() -> bool:
+        return 'credence_outbox_messages{state="failed"} 0.0' in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+
+    with serving(settings, log):
+        wait_until_ready(f"http://127.0.0.1:{port}", log)
+        assert eventually(is_shown, True) is True
 
 
 def test_a_killed_service_leaves_what_the_next_one_takes_over(tmp_path: Path) -> None:
