@@ -1,4 +1,4 @@
-"""What an SQLSTATE says of a call: that nothing was written, and whether it would fail again.
+"""What an SQLSTATE says of a call: that nothing was written, whether it would fail again, and what helps.
 
 The classes are those of Postgres' appendix "PostgreSQL Error Codes".
 """
@@ -9,6 +9,8 @@ _FAULTS = ("21", "22", "23", "54", "P0")
 """The content is at fault: cardinality, data, constraints, sizes, and what functions raise."""
 _MISHAPS = ("40", "55", "57014")
 """The moment is at fault: deadlocks, locks that others hold, statements that were cancelled."""
+_LACKING = frozenset({"3F000", "42883", "42P01", "PGRST202"})
+"""The schema is at fault: a schema, a function or a table is not there; PostgREST has a word of its own for that."""
 
 
 def told(cause: str, sqlstate: str | None) -> LedgerUnavailable:
@@ -18,7 +20,7 @@ def told(cause: str, sqlstate: str | None) -> LedgerUnavailable:
     """
     if sqlstate is not None and sqlstate.startswith(_FAULTS + _MISHAPS) and len(sqlstate) == 5:
         return LedgerRefused(cause, is_final=sqlstate.startswith(_FAULTS))
-    return LedgerUnavailable(cause)
+    return LedgerUnavailable(f"{cause}; run `credence migrate`" if sqlstate in _LACKING else cause)
 
 
 def no_text() -> LedgerRefused:
