@@ -104,8 +104,10 @@ def unknown_names(environ: Mapping[str, str], known: frozenset[str]) -> Iterator
     """Variables of our own prefix that nothing reads: typing errors, most likely."""
     for name in sorted(environ):
         if name.startswith("CREDENCE_") and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            yield f"{name} is not known" + (f"; did you mean {close[0]}?" if close else "")
+            # The prefix that all of them share makes none of them alike.
+            bare = {one.removeprefix("CREDENCE_"): one for one in known}
+            close = difflib.get_close_matches(name.removeprefix("CREDENCE_"), bare, n=1)
+            yield f"{name} is not known" + (f"; did you mean {bare[close[0]]}?" if close else "")
 
 
 def problems_of(settings: "Settings") -> Iterator[str]:

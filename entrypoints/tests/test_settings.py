@@ -146,10 +146,25 @@ def test_a_wrong_variable_is_named(how: str) -> None:
     assert name == problem.split()[0]
 
 
-def test_a_typing_error_gets_a_hint() -> None:
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("CREDENCE_PLAN", "CREDENCE_PLANS"),
+        ("CREDENCE_WORKERS", "CREDENCE_WORKER"),
+        ("CREDENCE_TRUST_HEADERS", "CREDENCE_TRUST_USER_HEADERS"),
+        ("CREDENCE_REDIS_URL", "REDIS_URL"),
+    ],
+)
+def test_a_typing_error_gets_a_hint(typed: str, meant: str) -> None:
     """An unknown variable of ours is compared with the known ones."""
-    (problem,) = problems({**TEST, "CREDENCE_PLAN": "plans.toml"})
-    assert problem.endswith("did you mean CREDENCE_PLANS?")
+    (problem,) = problems({**TEST, typed: "x"})
+    assert f"{typed} is not known; did you mean {meant}?" == problem
+
+
+@pytest.mark.parametrize("typed", ["CREDENCE_FOO", "CREDENCE_HOME", "CREDENCE_RELEASE", "CREDENCE_"])
+def test_a_name_like_no_other_gets_no_hint(typed: str) -> None:
+    """That all begin alike makes no two of them alike."""
+    assert (f"{typed} is not known",) == problems({**TEST, typed: "x"})
 
 
 LIVE_REFUSES: dict[str, dict[str, str]] = {
