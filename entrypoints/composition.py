@@ -47,6 +47,7 @@ from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
 from entrypoints.settings import Settings
+from entrypoints.settings_rules import FILL_IN, PLACEHOLDER
 
 CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, migrations.MigrationFailed)
 """What a person has to mend before the service can start; each says how."""
@@ -192,6 +193,8 @@ async def migrate(database_url: str) -> tuple[str, ...]:
 
     :raises MigrationFailed: if it can't be reached, or one fails.
     """
+    if PLACEHOLDER in database_url:
+        raise migrations.MigrationFailed("The database", f"the address still has {PLACEHOLDER} in it; {FILL_IN}")
     try:
         connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -20,6 +20,9 @@ MIN_SECRET = 20
 MIN_JWT_SECRET = 32
 MIN_SIGNING_BYTES, MAX_SIGNING_BYTES = 24, 64
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PLACEHOLDER = "[YOUR-PASSWORD]"
+"""What Supabase's dashboard shows in an address where the password belongs."""
+FILL_IN = "put the database's password in its place (an @, : or / in it as %40, %3A or %2F)"
 _MAX_PORT = 65535
 _WEEK_MINUTES = 7 * 24 * 60
 
@@ -60,7 +63,9 @@ class Reader:
             is_good = parts.scheme in schemes and bool(parts.netloc or parts.scheme == "unix") and parts.port != 0
         except ValueError:
             is_good = False
-        if not is_good:
+        if PLACEHOLDER in value:
+            self.problems.append(f"{name} still has {PLACEHOLDER} in it; {FILL_IN}")
+        elif not is_good:
             self.problems.append(f"{name} must be an address that starts with {' or '.join(schemes)}://")
         return value.rstrip("/")
 

@@ -167,6 +167,13 @@ def test_a_name_like_no_other_gets_no_hint(typed: str) -> None:
     assert (f"{typed} is not known",) == problems({**TEST, typed: "x"})
 
 
+def test_a_password_that_was_not_filled_in_is_told() -> None:
+    """An address as Supabase shows it is not called an address of another kind."""
+    address = "postgresql://postgres:[YOUR-PASSWORD]@db.project.supabase.co:5432/postgres"
+    (problem,) = problems({**TEST, "SUPABASE_DB_URL": address})
+    assert problem.startswith("SUPABASE_DB_URL still has [YOUR-PASSWORD] in it")
+
+
 LIVE_REFUSES: dict[str, dict[str, str]] = {
     "SUPABASE_URL": {"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""},
     "REDIS_URL": {"UPSTASH_REDIS_REST_URL": "", "UPSTASH_REDIS_REST_TOKEN": ""},

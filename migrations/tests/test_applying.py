@@ -292,6 +292,14 @@ def test_credence_migrate_says_what_it_did(project: str) -> None:
     assert "The database is up to date.\n" == second.stdout
 
 
+def test_a_database_that_is_not_supabase_s_is_told(server: str) -> None:
+    """A bare Postgres lacks what Supabase brings; the message says more than the database does."""
+    name = f"bare_{uuid.uuid4().hex}"
+    asyncio.run(execute(server, f"create database {name}"))
+    with pytest.raises(migrations.MigrationFailed, match='"auth" does not exist; this is no Supabase database'):
+        migrate(database(server, name))
+
+
 def test_credence_migrate_complains_plainly() -> None:
     """Without a database, or with one that is away, there is a message and no traceback."""
     environment = {name: value for name, value in os.environ.items() if name != "SUPABASE_DB_URL"}
@@ -299,6 +307,7 @@ def test_credence_migrate_complains_plainly() -> None:
         ([], "Which database?"),
         (["--database-url", "postgresql://127.0.0.1:1/x"], "can't connect"),
         (["--database-url", "nonsense"], "can't connect"),
+        (["--database-url", "postgresql://postgres:[YOUR-PASSWORD]@db.x.test/postgres"], "still has [YOUR-PASSWORD]"),
     ):
         command = [sys.executable, "-m", "entrypoints", "migrate", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
