@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from domain.admission import ParkReason
-from domain.commits import KeptEvent
 
 _CLAIM = "name its owner: credence claim {event} --user <id>"
 _USER = "follows by itself once the user exists; or name another owner: credence claim {event} --user <id>"
@@ -31,7 +30,6 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def hint_for(event: KeptEvent) -> str:
-    """What helps, in a sentence."""
-    reason = (event.reason or "").partition(":")[0]
-    return _HINTS.get(reason, _BY_ITSELF).format(event=event.id)
+def hint_for(event: str, reason: str | None) -> str:
+    """What helps an event that waits for this reason, in a sentence."""
+    return _HINTS.get((reason or "").partition(":")[0], _BY_ITSELF).format(event=event)

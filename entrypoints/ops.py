@@ -247,7 +247,7 @@ def _row(event: KeptEvent) -> InboxRow:
         session_id=event.session_id,
         object_id=event.object_id,
         purchase_id=event.purchase_id,
-        hint=hint_for(event) if event.status in WAITING else None,
+        hint=hint_for(event.id, event.reason) if event.status in WAITING else None,
     )
 
 

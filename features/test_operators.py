@@ -151,14 +151,18 @@ def test_a_claim_for_nobody_stays_parked(story: Story) -> None:
     answer = story.service.ops("POST", f"/events/{event_id}/claim", {"user_id": nobody})
     assert ("parked", "unknown_user") == (answer.json()["status"], answer.json()["reason"])
     done = story.service.command("claim", event_id, "--user", nobody)
-    assert (1, True) == (done.returncode, "unknown_user" in done.stdout)
+    helps = "unknown_user" in done.stdout and "once the user exists" in done.stdout
+    assert (1, True) == (done.returncode, helps), done.stdout
 
 
 def test_a_price_is_accepted_only_by_a_person(story: Story) -> None:
-    """The plan's credits for another price."""
+    """The plan's credits for another price; a claim that does not say so is told how."""
     ada = story.customers["Ada"]
     event_id = park(story, amount_subtotal=400, amount_total=400, metadata={"plan": "starter", "userId": ada.user_id})
     assert "price_disagrees" == story.service.ops("GET", f"/events/{event_id}").json()["reason"]
+    refused = story.service.command("claim", event_id, "--user", ada.user_id)
+    helps = f"credence claim {event_id} --user <id> --accept-price"
+    assert (1, True) == (refused.returncode, helps in refused.stdout), refused.stderr
     done = story.service.command("claim", event_id, "--user", ada.user_id, "--accept-price")
     assert (0, True) == (done.returncode, "+50 credits" in done.stdout), done.stderr
     assert 50 == story.get("/quota", ada).json()["balance"]

@@ -36,7 +36,7 @@ def parked(*, as_json: bool, retry: bool) -> None:
 
     handled, events = run_with_services(work)
     if as_json:
-        shown = [{**plain(event), "hint": hint_for(event)} for event in events]
+        shown = [{**plain(event), "hint": hint_for(event.id, event.reason)} for event in events]
         for event in shown:
             del event["body"]
         print_json({"parked": shown, "retried": len(handled)})
@@ -48,8 +48,8 @@ def parked(*, as_json: bool, retry: bool) -> None:
         click.echo("Nothing waits.")
         return
     rows = [
-        (event.id, event.type, event.status, event.reason, event.attempts, event.received_at, hint_for(event))
-        for event in events
+        (one.id, one.type, one.status, one.reason, one.attempts, one.received_at, hint_for(one.id, one.reason))
+        for one in events
     ]
     print_table(
         f"{len(events)} events wait", ("event", "type", "status", "reason", "tries", "received", "what helps"), rows
@@ -104,6 +104,7 @@ def _say(event: str, recorded: Recorded) -> None:
     why = f" ({recorded.reason})" if recorded.reason else ""
     click.echo(f"{event}: {recorded.status}{why}{credits_}")
     if recorded.status in {EventStatus.PARKED, EventStatus.FAILED}:
+        click.echo(f"What helps: {hint_for(event, recorded.reason)}")
         sys.exit(1)
 
 
