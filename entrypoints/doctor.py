@@ -101,10 +101,10 @@ def _keys(settings: Settings) -> tuple[Diagnosis, ...]:
         seen = f"the service is at {settings.public_url}"
         remedy = "Stripe delivers live events to https:// alone; set CREDENCE_PUBLIC_URL."
         found.append(Diagnosis("public address", Verdict.DOUBTFUL, seen, remedy))
-    if settings.operator_key is None:
+    if not settings.operator_keys:
         remedy = "Set CREDENCE_OPERATOR_KEY to reach /ops."
         found.append(Diagnosis("operator key", Verdict.DOUBTFUL, "not set: /ops is closed", remedy))
-    if settings.service_key is None:
+    if not settings.service_keys:
         remedy = "Set CREDENCE_SERVICE_KEY for your backend."
         found.append(Diagnosis("service key", Verdict.DOUBTFUL, "not set: no backend can ask for quotas", remedy))
     if settings.embedded_storage or settings.embedded_cache:

@@ -77,16 +77,22 @@ class Settings:
         "CREDENCE_CANCEL_URL", told="Where Stripe sends a customer who left.", default="PUBLIC_URL/"
     )
     plans: Path | None = _setting("CREDENCE_PLANS", told="The catalogue, a TOML file.", default="a packaged example")
-    service_key: str | None = _setting(
-        "CREDENCE_SERVICE_KEY", told="What your backend shows as a Bearer token; 20 characters at least.", secret=True
+    service_keys: tuple[str, ...] = _setting(
+        "CREDENCE_SERVICE_KEY",
+        told="What your backend shows as a Bearer token, 20 characters at least; several, separated by commas, while "
+        "it is rotated.",
+        secret=True,
     )
-    operator_key: str | None = _setting(
-        "CREDENCE_OPERATOR_KEY", told="What an operator shows as a Bearer token; 20 characters at least.", secret=True
+    operator_keys: tuple[str, ...] = _setting(
+        "CREDENCE_OPERATOR_KEY",
+        told="What an operator shows as a Bearer token, 20 characters at least; several, separated by commas, while it "
+        "is rotated.",
+        secret=True,
     )
-    gateway_secret: str | None = _setting(
+    gateway_secrets: tuple[str, ...] = _setting(
         "CREDENCE_GATEWAY_SECRET",
-        told="What your gateway sends as `x-gateway-secret`, so that its `x-user-*` headers are believed; "
-        "20 characters at least.",
+        told="What your gateway sends as `x-gateway-secret`, so that its `x-user-*` headers are believed, 20 "
+        "characters at least; several, separated by commas, while it is rotated.",
         secret=True,
     )
     trust_user_headers: bool = _setting(
@@ -155,9 +161,9 @@ class Settings:
             success_url=read.url("CREDENCE_SUCCESS_URL") or f"{public}/return?session_id={{CHECKOUT_SESSION_ID}}",
             cancel_url=read.url("CREDENCE_CANCEL_URL") or f"{public}/",
             plans=Path(plans) if plans else None,
-            service_key=read.text("CREDENCE_SERVICE_KEY"),
-            operator_key=read.text("CREDENCE_OPERATOR_KEY"),
-            gateway_secret=read.text("CREDENCE_GATEWAY_SECRET"),
+            service_keys=read.list("CREDENCE_SERVICE_KEY"),
+            operator_keys=read.list("CREDENCE_OPERATOR_KEY"),
+            gateway_secrets=read.list("CREDENCE_GATEWAY_SECRET"),
             trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
             worker=read.flag("CREDENCE_WORKER", True),
             low_balance=read.count("CREDENCE_LOW_BALANCE"),

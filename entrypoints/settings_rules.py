@@ -157,14 +157,15 @@ def _supabase(settings: "Settings") -> Iterator[str]:
 
 def _own(settings: "Settings") -> Iterator[str]:
     keys = {
-        "CREDENCE_SERVICE_KEY": settings.service_key,
-        "CREDENCE_OPERATOR_KEY": settings.operator_key,
-        "CREDENCE_GATEWAY_SECRET": settings.gateway_secret,
+        "CREDENCE_SERVICE_KEY": settings.service_keys,
+        "CREDENCE_OPERATOR_KEY": settings.operator_keys,
+        "CREDENCE_GATEWAY_SECRET": settings.gateway_secrets,
     }
-    for name, value in keys.items():
-        if value is not None and len(value) < MIN_SECRET:
-            yield f"{name} must have at least {MIN_SECRET} characters"
-    given = [value for value in keys.values() if value is not None]
+    for name, values in keys.items():
+        if any(len(value) < MIN_SECRET for value in values):
+            each = ", each of those that commas separate" if len(values) > 1 else ""
+            yield f"{name} must have at least {MIN_SECRET} characters{each}"
+    given = [value for values in keys.values() for value in values]
     if len(given) != len(set(given)):
         yield f"{', '.join(keys)} must differ from each other"
     if "{CHECKOUT_SESSION_ID}" not in settings.success_url:

@@ -139,8 +139,8 @@ def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Opt
         seed = seed_of(arguments.seed)
     except ValueError as error:
         raise TargetUnfit(f"--seed: {error}.") from None
-    secret = arguments.secret or environ.get("STRIPE_WEBHOOK_SECRET", "").partition(",")[0].strip()
-    operator_key = arguments.operator_key or environ.get("CREDENCE_OPERATOR_KEY", "").strip()
+    secret = arguments.secret or _first(environ, "STRIPE_WEBHOOK_SECRET")
+    operator_key = arguments.operator_key or _first(environ, "CREDENCE_OPERATOR_KEY")
     if arguments.target is not None:
         _expect(bool(secret) or bool(arguments.clean_up), "--secret is missing: the target's STRIPE_WEBHOOK_SECRET.")
         _expect(bool(operator_key), "--operator-key is missing: the target's CREDENCE_OPERATOR_KEY.")
@@ -148,7 +148,7 @@ def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Opt
         target=arguments.target,
         secret=secret,
         operator_key=operator_key,
-        service_key=(arguments.service_key or environ.get("CREDENCE_SERVICE_KEY", "").strip() or None)
+        service_key=(arguments.service_key or _first(environ, "CREDENCE_SERVICE_KEY") or None)
         if arguments.target is not None
         else None,
         stories=_stories(arguments.story or ["all"]),
@@ -177,6 +177,11 @@ def _stories(names: list[str]) -> tuple[Story, ...]:
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(STORIES)}."
             raise TargetUnfit(f"--story: there is no story {name!r}; {hint}")
     return tuple(STORIES[name] for name in names)
+
+
+def _first(environ: Mapping[str, str], name: str) -> str:
+    """The first of those that stand between commas while they are rotated; empty if there is none."""
+    return environ.get(name, "").partition(",")[0].strip()
 
 
 def _expect(holds: bool, problem: str) -> None:

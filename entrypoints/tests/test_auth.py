@@ -64,9 +64,9 @@ class KeyServer:
 def authenticator(server: KeyServer | None = None, **changes: Any) -> Authenticator:
     server = server or KeyServer(published(one=KEY))
     given = {
-        "service_key": "service-key-of-twenty-chars",
-        "operator_key": "operator-key-of-twenty-chars",
-        "gateway_secret": None,
+        "service_keys": ("service-key-of-twenty-chars",),
+        "operator_keys": ("operator-key-of-twenty-chars",),
+        "gateway_secrets": (),
         "trust_user_headers": False,
         "jwt_secret": None,
         "jwks": Jwks("https://project.supabase.co/jwks", transport=httpx.MockTransport(server)),
@@ -203,7 +203,7 @@ def test_keys_are_fetched_once() -> None:
 
 def test_headers_need_the_gateways_secret() -> None:
     """With the secret the headers name a user, without it nobody."""
-    who = authenticator(gateway_secret="secret-of-the-gateway")
+    who = authenticator(gateway_secrets=("secret-of-the-gateway",))
     named = {"x_user_id": ADA.upper(), "x_user_email": "ada@example.com"}
     assert SignedInUser(ADA, "ada@example.com") == caller(who, **named, x_gateway_secret="secret-of-the-gateway")
     for secret in ("", "secret-of-the-gatewa", "secret-of-the-gateway2"):
@@ -211,6 +211,26 @@ def test_headers_need_the_gateways_secret() -> None:
             caller(who, **named, x_gateway_secret=secret)
     with pytest.raises(Unauthenticated):
         caller(authenticator(), **named, x_gateway_secret="")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_keys_may_be_rotated(place: int) -> None:
+    """While there are two of a kind each is good, and neither both at once nor an empty one is."""
+    kinds = {
+        kind: (f"{kind}-of-last-month", f"{kind}-of-this-month")
+        for kind in ("service_keys", "operator_keys", "gateway_secrets")
+    }
+    who = authenticator(**kinds)
+    shown = {kind: keys[place] for kind, keys in kinds.items()}
+    assert Service() == caller(who, authorization=f"Bearer {shown['service_keys']}")
+    assert Operator() == caller(who, authorization=f"Bearer {shown['operator_keys']}")
+    assert SignedInUser(ADA, None) == caller(who, x_user_id=ADA, x_gateway_secret=shown["gateway_secrets"])
+    for keys in kinds.values():
+        with pytest.raises(Unauthenticated):
+            caller(who, authorization=f"Bearer {','.join(keys)}")
+    for secret in ("", ",".join(kinds["gateway_secrets"])):
+        with pytest.raises(Unauthenticated):
+            caller(who, x_user_id=ADA, x_gateway_secret=secret)
 
 
 def test_headers_must_agree_with_the_token() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,25 @@ def test_secrets_may_be_rotated() -> None:
     assert ("whsec_old", "whsec_new") == settings.stripe_webhook_secrets
 
 
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("CREDENCE_SERVICE_KEY", lambda settings: settings.service_keys),
+        ("CREDENCE_OPERATOR_KEY", lambda settings: settings.operator_keys),
+        ("CREDENCE_GATEWAY_SECRET", lambda settings: settings.gateway_secrets),
+    ],
+)
+def test_keys_of_our_own_may_be_rotated(name: str, read: Callable[[Settings], tuple[str, ...]]) -> None:
+    """Several stand between commas, each long enough; none is no key at all."""
+    old, new = "o" * 20, "n" * 20
+    assert (old, new) == read(Settings.from_environment({**TEST, name: f"{old}, {new}"}))
+    assert () == read(Settings.from_environment({**TEST, name: " "}))
+    for wrong in (f"{old},", f"{old},short", f"{old},,{new}"):
+        assert (f"{name} must have at least 20 characters, each of those that commas separate",) == problems(
+            {**TEST, name: wrong}
+        )
+
+
 def test_everything_wrong_is_named_at_once() -> None:
     """An empty environment is told of each variable that it lacks."""
     found = problems({})
@@ -106,6 +126,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "a port too high": ({"CREDENCE_PORT": "70000"}, "CREDENCE_PORT"),
     "a short key": ({"CREDENCE_SERVICE_KEY": "short"}, "CREDENCE_SERVICE_KEY"),
     "equal keys": ({"CREDENCE_SERVICE_KEY": "k" * 20, "CREDENCE_OPERATOR_KEY": "k" * 20}, "CREDENCE_SERVICE_KEY,"),
+    "a key of two kinds": (
+        {"CREDENCE_SERVICE_KEY": f"{'j' * 20},{'k' * 20}", "CREDENCE_OPERATOR_KEY": "k" * 20},
+        "CREDENCE_SERVICE_KEY,",
+    ),
     "a success page without session": ({"CREDENCE_SUCCESS_URL": "https://x.test/ok"}, "CREDENCE_SUCCESS_URL"),
     "maybe": ({"CREDENCE_TRUST_USER_HEADERS": "maybe"}, "CREDENCE_TRUST_USER_HEADERS"),
     "trust beyond the loopback": (

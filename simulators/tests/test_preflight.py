@@ -184,3 +184,13 @@ def test_the_parts_to_kill_are_named_in_their_order() -> None:
     add_arguments(parser)
     told = options_of(parser.parse_args(["--stack", "--kill", "redis, service,,postgres"]), {})
     assert ("redis", "service", "postgres") == told.kills
+
+
+def test_of_keys_that_are_rotated_the_first_is_shown() -> None:
+    """The environment may be the service's own: what it takes while it rotates stands between commas there."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    names = ("STRIPE_WEBHOOK_SECRET", "CREDENCE_OPERATOR_KEY", "CREDENCE_SERVICE_KEY")
+    environ = {name: f"old-{name}, new-{name}" for name in names}
+    told = options_of(parser.parse_args(["--target", "http://127.0.0.1:9"]), environ)
+    assert tuple(f"old-{name}" for name in names) == (told.secret, told.operator_key, told.service_key)
