@@ -1,6 +1,7 @@
 """Who is calling: a signed-in user by a Supabase access token, a service or an operator by a key of their own."""
 
 import hmac
+import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ LEEWAY_SECONDS = 10
 AUDIENCE = ROLE = "authenticated"
 _PUBLISHED: Mapping[str, type] = {"ES256": EllipticCurvePublicKey, "RS256": RSAPublicKey, "EdDSA": Ed25519PublicKey}
 """The algorithms of key pairs, each with the kind of key it may be checked with."""
+
+log = logging.getLogger("credence.auth")
 
 __all__ = [
     "AuthUnavailable",
@@ -146,6 +149,7 @@ class Authenticator:
                     raise jwt.InvalidKeyError("the key is of another algorithm")
                 claims = self._decode(token, key, [algorithm])
             else:
+                _tell_what_is_missing(algorithm)
                 raise Unauthenticated("The access token is of a kind that is not accepted here.")
             if claims.get("role") != ROLE:
                 raise Unauthenticated("The access token is not a signed-in user's.")
@@ -166,6 +170,17 @@ class Authenticator:
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "sub", "aud"], "verify_iss": self.issuer is not None},
         )
+
+
+def _tell_what_is_missing(algorithm: object) -> None:
+    """Who configured nothing for a kind of tokens that Supabase does sign would else see nothing but refusals."""
+    if algorithm == "HS256":
+        missing = "SUPABASE_JWT_SECRET is not set"
+    elif isinstance(algorithm, str) and algorithm in _PUBLISHED:
+        missing = "neither SUPABASE_JWKS_URL nor SUPABASE_URL is set"
+    else:
+        return
+    log.warning("An access token signed by %s was refused: %s", algorithm, missing, extra={"algorithm": algorithm})
 
 
 def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:

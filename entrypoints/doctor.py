@@ -33,7 +33,7 @@ class Doctor:
     async def examine(self) -> tuple[Diagnosis, ...]:
         """Everything that was looked at, the good and the bad."""
         return (
-            *_keys(self.settings),
+            *diagnose_settings(self.settings),
             *await self._stripe(),
             *await self._ledger(),
             *await self._cache(),
@@ -94,7 +94,8 @@ class Doctor:
         return reachable, Diagnosis("Redis and ledger", verdict, f"{seen}: {named}", "Run `credence sync --all`.")
 
 
-def _keys(settings: Settings) -> tuple[Diagnosis, ...]:
+def diagnose_settings(settings: Settings) -> tuple[Diagnosis, ...]:
+    """What the settings alone tell."""
     mode = "live" if settings.livemode else "test"
     found = [Diagnosis("Stripe key", Verdict.GOOD, f"{mode} mode")]
     if not settings.public_url.startswith("https://"):
@@ -107,6 +108,13 @@ def _keys(settings: Settings) -> tuple[Diagnosis, ...]:
     if not settings.service_keys:
         remedy = "Set CREDENCE_SERVICE_KEY for your backend."
         found.append(Diagnosis("service key", Verdict.DOUBTFUL, "not set: no backend can ask for quotas", remedy))
+    if not settings.can_sign_users_in:
+        remedy = (
+            "Set SUPABASE_URL or SUPABASE_JWKS_URL, SUPABASE_JWT_SECRET where the project signs with a shared secret, "
+            "or CREDENCE_GATEWAY_SECRET for a gateway of your own."
+        )
+        verdict = Verdict.BAD if settings.livemode else Verdict.DOUBTFUL
+        found.append(Diagnosis("signing in", verdict, "nobody can sign in, so nobody can buy", remedy))
     if settings.embedded_storage or settings.embedded_cache:
         seen = "embedded, for development"
         found.append(Diagnosis("storage", Verdict.DOUBTFUL, seen, "Set SUPABASE_URL and REDIS_URL in production."))

@@ -187,6 +187,12 @@ class Settings:
         return timedelta(minutes=self.reconcile_minutes) if self.reconcile_minutes else None
 
     @property
+    def can_sign_users_in(self) -> bool:
+        """Whether anything is there to recognise users by: access tokens, or headers that are believed."""
+        by_token = self.supabase_url or self.supabase_jwks_url or self.supabase_jwt_secret
+        return bool(by_token or self.gateway_secrets or self.trust_user_headers)
+
+    @property
     def embedded_storage(self) -> bool:
         """Whether the ledger is the embedded Postgres."""
         return self.supabase_url is None and self.supabase_db_url is None

@@ -146,6 +146,22 @@ def test_a_token_without_a_claim_is_refused(claim: str) -> None:
         caller(authenticator(), authorization=f"Bearer {shown}")
 
 
+def test_a_kind_of_tokens_that_nothing_is_set_for_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The algorithm and what is missing, never the token; of what Supabase signs nothing with there is no word."""
+    bare = authenticator(jwks=None)
+    shared = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, "s" * 40, algorithm="HS256")
+    for who, shown in ((authenticator(), shared), (bare, shared), (bare, token()), (bare, forged({"alg": "none"}))):
+        with pytest.raises(Unauthenticated):
+            caller(who, authorization=f"Bearer {shown}")
+    refused = "An access token signed by {} was refused: {}"
+    assert [
+        refused.format("HS256", "SUPABASE_JWT_SECRET is not set"),
+        refused.format("HS256", "SUPABASE_JWT_SECRET is not set"),
+        refused.format("ES256", "neither SUPABASE_JWKS_URL nor SUPABASE_URL is set"),
+    ] == caplog.messages
+    assert {"WARNING"} == {record.levelname for record in caplog.records}
+
+
 def test_keys_are_their_owners() -> None:
     """The two keys are a service and an operator, and nothing near them is."""
     assert Service() == caller(authenticator(), authorization="Bearer service-key-of-twenty-chars")

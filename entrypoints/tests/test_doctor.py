@@ -1,0 +1,44 @@
+"""What the doctor reads from the settings alone, before anything is asked."""
+
+import pytest
+
+from domain.deployment import Verdict
+from entrypoints.doctor import diagnose_settings
+from entrypoints.settings import Settings
+
+TEST = {
+    "STRIPE_SECRET_KEY": "sk_test_51abc",
+    "STRIPE_WEBHOOK_SECRET": "whsec_abc",
+    "SUPABASE_DB_URL": "postgresql://db.test/postgres",
+}
+LIVE = {
+    **TEST,
+    "STRIPE_SECRET_KEY": "sk_live_51abc",
+    "REDIS_URL": "redis://cache.test",
+    "CREDENCE_PUBLIC_URL": "https://credits.example.com",
+}
+
+
+def verdicts(environ: dict[str, str]) -> dict[str, Verdict]:
+    return {one.subject: one.verdict for one in diagnose_settings(Settings.from_environment(environ))}
+
+
+def test_a_deployment_that_nobody_can_sign_in_to_is_told() -> None:
+    """A direct address of the database alone says nothing of tokens; with a live key that is bad."""
+    assert Verdict.DOUBTFUL == verdicts(TEST)["signing in"]
+    assert Verdict.BAD == verdicts(LIVE)["signing in"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"SUPABASE_URL": "https://project.supabase.co"},
+        {"SUPABASE_JWKS_URL": "https://auth.test/jwks.json"},
+        {"SUPABASE_JWT_SECRET": "s" * 40},
+        {"CREDENCE_GATEWAY_SECRET": "g" * 20},
+        {"SUPABASE_DB_URL": "", "CREDENCE_TRUST_USER_HEADERS": "true"},
+    ],
+)
+def test_each_way_to_sign_in_is_enough(setting: dict[str, str]) -> None:
+    """Access tokens of either kind, a gateway, or headers that are believed."""
+    assert "signing in" not in verdicts({**TEST, **setting})
