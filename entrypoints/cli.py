@@ -1,6 +1,7 @@
 """The command line: `credence serve`, `worker`, `migrate`, and the operator's commands."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ from entrypoints.garbage import settle_memory
 from entrypoints.settings import Settings
 from entrypoints.whole_answers import WholeAnswers
 from entrypoints.worker import run_worker
+
+log = logging.getLogger("credence")
 
 
 @click.group()
@@ -121,4 +124,8 @@ def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) 
         click.echo("Users: the x-user-id header is believed as it comes. For development only.")
     if not settings.worker:
         click.echo("Worker: not here; run `credence worker` beside it.")
+    if settings.livemode and settings.plans is None:
+        told = "Plans: the packaged example is for sale, for real money; set CREDENCE_PLANS to a catalogue of your own."
+        click.echo(told)
+        log.warning(told)
     click.echo("Ready for requests in a moment; Ctrl-C ends it.")

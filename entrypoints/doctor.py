@@ -108,6 +108,10 @@ def diagnose_settings(settings: Settings) -> tuple[Diagnosis, ...]:
     if not settings.service_keys:
         remedy = "Set CREDENCE_SERVICE_KEY for your backend."
         found.append(Diagnosis("service key", Verdict.DOUBTFUL, "not set: no backend can ask for quotas", remedy))
+    if settings.plans is None:
+        verdict = Verdict.BAD if settings.livemode else Verdict.DOUBTFUL
+        seen = "the packaged example is for sale"
+        found.append(Diagnosis("catalogue", verdict, seen, "Set CREDENCE_PLANS to a catalogue of your own."))
     if not settings.can_sign_users_in:
         remedy = (
             "Set SUPABASE_URL or SUPABASE_JWKS_URL, SUPABASE_JWT_SECRET where the project signs with a shared secret, "

@@ -1,5 +1,7 @@
 """What the doctor reads from the settings alone, before anything is asked."""
 
+from pathlib import Path
+
 import pytest
 
 from domain.deployment import Verdict
@@ -21,6 +23,13 @@ LIVE = {
 
 def verdicts(environ: dict[str, str]) -> dict[str, Verdict]:
     return {one.subject: one.verdict for one in diagnose_settings(Settings.from_environment(environ))}
+
+
+def test_an_example_that_is_for_sale_is_told(tmp_path: Path) -> None:
+    """Where no catalogue is configured the packaged one is sold; with a live key that is bad."""
+    assert Verdict.DOUBTFUL == verdicts(TEST)["catalogue"]
+    assert Verdict.BAD == verdicts(LIVE)["catalogue"]
+    assert "catalogue" not in verdicts({**LIVE, "CREDENCE_PLANS": str(tmp_path / "plans.toml")})
 
 
 def test_a_deployment_that_nobody_can_sign_in_to_is_told() -> None:

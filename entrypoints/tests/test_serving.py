@@ -13,6 +13,7 @@ import adapters
 import domain
 import entrypoints
 import simulators
+from entrypoints.catalogue import PACKAGED
 from features.service import eventually
 from simulators.postgrest import free_port
 from simulators.stack import serving, wait_until_ready
@@ -103,6 +104,24 @@ def test_what_waits_is_counted_without_the_worker(tmp_path: Path) -> None:
     with serving(settings, log):
         wait_until_ready(f"http://127.0.0.1:{port}", log)
         assert eventually(is_shown, True) is True
+
+
+def test_an_example_for_sale_for_real_money_is_told(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    """A live key without a catalogue says so as it starts, and in the log; with one there is no word of it."""
+    settings = environment(
+        STRIPE_SECRET_KEY="sk_live_51abcdefghij",
+        STRIPE_WEBHOOK_SECRET="whsec_abc",
+        SUPABASE_DB_URL=database_url,
+        REDIS_URL=redis_url,
+        CREDENCE_PUBLIC_URL="https://credits.example.com",
+        CREDENCE_PORT=str(free_port()),
+        CREDENCE_WORKER="false",
+    )
+    for plans, is_told in (({}, True), ({"CREDENCE_PLANS": str(PACKAGED)}, False)):
+        log = tmp_path / f"log of {len(plans)}"
+        with serving({**settings, **plans}, log) as said:
+            assert is_told is any("packaged example is for sale" in line for line in said)
+        assert is_told is ("packaged example is for sale" in log.read_text())
 
 
 def test_a_killed_service_leaves_what_the_next_one_takes_over(tmp_path: Path) -> None:
