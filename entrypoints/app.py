@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
@@ -77,6 +78,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         request_class=JsonRequest,
         response_class=Answer,
         lifespan=[lifespan],
+        cors_config=_cors(settings.allowed_origins),
         plugins=[problems_plugin()],
         middleware=[metrics.RouteMetrics],
         exception_handlers={Exception: unexpected},
@@ -85,4 +87,16 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         ),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+    )
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    """What a page of another origin may do in a browser: what signed-in users do, by their access tokens alone."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-User-Id", "X-User-Email"],
+        expose_headers=["Link", "Retry-After"],
     )

@@ -100,6 +100,12 @@ class Settings:
         told="Believe `x-user-*` headers from anyone: only with the embedded storage, test keys and a loopback host.",
         default="true there, false elsewhere",
     )
+    allowed_origins: tuple[str, ...] = _setting(
+        "CREDENCE_ALLOWED_ORIGINS",
+        told="The origins whose pages may call the service in a browser, like `https://app.example.com`: https, or "
+        "http on the loopback; several, separated by commas; each exactly, without wildcards.",
+        default="none",
+    )
 
     worker: bool = _setting(
         "CREDENCE_WORKER",
@@ -165,6 +171,7 @@ class Settings:
             operator_keys=read.list("CREDENCE_OPERATOR_KEY"),
             gateway_secrets=read.list("CREDENCE_GATEWAY_SECRET"),
             trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
+            allowed_origins=read.list("CREDENCE_ALLOWED_ORIGINS"),
             worker=read.flag("CREDENCE_WORKER", True),
             low_balance=read.count("CREDENCE_LOW_BALANCE"),
             notify_url=read.text("CREDENCE_NOTIFY_URL"),

@@ -4,6 +4,7 @@ import base64
 import binascii
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MIN_SECRET = 20
 MIN_JWT_SECRET = 32
 MIN_SIGNING_BYTES, MAX_SIGNING_BYTES = 24, 64
+_HOST = re.compile(r"[a-z0-9._:-]+")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PLACEHOLDER = "[YOUR-PASSWORD]"
 """What Supabase's dashboard shows in an address where the password belongs."""
@@ -170,6 +172,11 @@ def _own(settings: "Settings") -> Iterator[str]:
         yield f"{', '.join(keys)} must differ from each other"
     if "{CHECKOUT_SESSION_ID}" not in settings.success_url:
         yield "CREDENCE_SUCCESS_URL must contain {CHECKOUT_SESSION_ID}, which Stripe fills in"
+    if not all(map(_is_origin, settings.allowed_origins)):
+        yield (
+            "CREDENCE_ALLOWED_ORIGINS must hold origins as browsers send them, like https://app.example.com, separated "
+            "by commas: https:// (http:// on the loopback alone), no path, no slash at the end, no wildcard"
+        )
     if settings.trust_user_headers and not settings.livemode:
         if not settings.embedded_storage:
             yield "CREDENCE_TRUST_USER_HEADERS is for the embedded storage; set CREDENCE_GATEWAY_SECRET instead"
@@ -203,6 +210,19 @@ def _can_be_notified(url: str) -> bool:
         )
     except (ValueError, httpx.InvalidURL):
         return False
+
+
+def _is_origin(value: str) -> bool:
+    """Whether it is, to the letter, what a browser sends: lower case, no usual port, nothing behind the host."""
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    usual = 443 if parts.scheme == "https" else 80
+    shown = (f"[{host}]" if ":" in host else host) + (f":{port}" if port not in {None, usual} else "")
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    return is_safe and value == f"{parts.scheme}://{shown}" and _HOST.fullmatch(host) is not None
 
 
 def _signs(secret: str) -> bool:

@@ -140,6 +140,29 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"CREDENCE_TRUST_USER_HEADERS": "true", "SUPABASE_DB_URL": "postgresql://x/y"},
         "CREDENCE_TRUST_USER_HEADERS",
     ),
+    **{
+        f"an origin that is {what}": ({"CREDENCE_ALLOWED_ORIGINS": origin}, "CREDENCE_ALLOWED_ORIGINS")
+        for what, origin in {
+            "any": "*",
+            "a wildcard": "https://*.example.com",
+            "in the open": "http://app.example.com",
+            "none": "app.example.com",
+            "of another scheme": "ftp://app.example.com",
+            "a file": "null",
+            "an address with a slash": "https://app.example.com/",
+            "a page": "https://app.example.com/account",
+            "a question": "https://app.example.com?a=b",
+            "in capitals": "https://App.example.com",
+            "with the usual port": "https://app.example.com:443",
+            "with the usual port of the loopback": "http://localhost:80",
+            "with a port of letters": "https://app.example.com:web",
+            "with a name and a password": "https://ada:word@app.example.com",
+            "in letters that no browser sends": "https://äpp.example.com",
+            "without a host": "https://",
+            "followed by nothing": "https://app.example.com,",
+            "one of two by blanks": "https://app.example.com https://www.example.com",
+        }.items()
+    },
     "a negative threshold": ({"CREDENCE_LOW_BALANCE": "-1", **NOTIFY}, "CREDENCE_LOW_BALANCE"),
     "half a credit": ({"CREDENCE_LOW_BALANCE": "0.5", **NOTIFY}, "CREDENCE_LOW_BALANCE"),
     "a threshold of too many digits": ({"CREDENCE_LOW_BALANCE": "9" * 5000, **NOTIFY}, "CREDENCE_LOW_BALANCE"),
@@ -160,6 +183,14 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a typing error": ({"CREDENCE_PLAN": "plans.toml"}, "CREDENCE_PLAN"),
 }
+
+
+def test_origins_stand_between_commas() -> None:
+    """None by default; ports, and http on the loopback, are good."""
+    given = ("https://app.example.com", "https://app.example.com:80", "http://127.0.0.1:3000", "http://[::1]:3000")
+    settings = Settings.from_environment({**TEST, "CREDENCE_ALLOWED_ORIGINS": ", ".join(given)})
+    assert given == settings.allowed_origins
+    assert () == Settings.from_environment(TEST).allowed_origins
 
 
 @pytest.mark.parametrize("how", WRONG)
