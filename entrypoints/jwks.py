@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ KEEP_SECONDS = 600
 """How long fetched keys are used; Supabase serves them with the same lifetime."""
 
 RETRY_SECONDS = 30
-"""How soon they are fetched again for a key that is not among them."""
+"""How soon they are fetched again for a key that is not among them, and where they could not be fetched."""
 
 ANSWER_SECONDS = 5
 
@@ -27,11 +28,19 @@ class AuthUnavailable(Exception):
 class Jwks:
     """A JSON Web Key Set behind an address."""
 
-    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`seconds` tells how much time goes by, from any beginning."""
         self._url = url
         self._transport = transport
+        self._seconds = seconds
         self._keys: dict[str | None, Any] = {}
-        self._fetched_at = float("-inf")
+        self._fetched_at = self._tried_at = float("-inf")
         self._fetching = asyncio.Lock()
 
     async def key_for(self, token: str) -> Any:
@@ -41,16 +50,22 @@ class Jwks:
         :raises jwt.PyJWTError: if there is no such key.
         """
         name = jwt.get_unverified_header(token).get("kid")
-        age = time.monotonic() - self._fetched_at
-        if age > KEEP_SECONDS or (name not in self._keys and age > RETRY_SECONDS):
+        if self._wants_fetching(name):
             async with self._fetching:
-                if time.monotonic() - self._fetched_at > RETRY_SECONDS:
+                if self._wants_fetching(name):
                     await self._fetch()
         if name not in self._keys:
             raise jwt.InvalidKeyError("no such key")
         return self._keys[name]
 
+    def _wants_fetching(self, name: str | None) -> bool:
+        now = self._seconds()
+        is_wanted = now - self._fetched_at > (KEEP_SECONDS if name in self._keys else RETRY_SECONDS)
+        # Keys that are known do while new ones can't be had; whoever asks for them meanwhile is not kept waiting.
+        return is_wanted and (not self._keys or now - self._tried_at > RETRY_SECONDS)
+
     async def _fetch(self) -> None:
+        self._tried_at = self._seconds()
         try:
             async with httpx.AsyncClient(transport=self._transport, timeout=ANSWER_SECONDS) as client:
                 answer = await client.get(self._url)
@@ -65,4 +80,4 @@ class Jwks:
             raise AuthUnavailable(type(error).__name__) from error
         else:
             self._keys = {key.key_id: key.key for key in found.keys}
-        self._fetched_at = time.monotonic()
+        self._fetched_at = self._seconds()
