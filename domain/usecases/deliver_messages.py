@@ -22,8 +22,12 @@ from domain.recording import REFRESH_CACHE, SEND_INVOICE
 BATCH = 100
 LEASE_SECONDS = 60
 MAX_BACKOFF_SECONDS = {REFRESH_CACHE: 300, SEND_INVOICE: 300, LOW_BALANCE: 6 * 3600}
-MAX_ATTEMPTS = {REFRESH_CACHE: 1000, SEND_INVOICE: 100, LOW_BALANCE: 26}
-"""That is three days without a cache, eight hours without Stripe, and three days without the operator's system."""
+MAX_ATTEMPTS = {REFRESH_CACHE: 1000, SEND_INVOICE: 1000, LOW_BALANCE: 26}
+"""That is some three days without a cache, without Stripe, or without the operator's system.
+
+Stripe gives back what it answered first under an idempotency key, an error of its own too, for a day or more
+(https://docs.stripe.com/api/idempotent_requests): an invoice must be tried for longer.
+"""
 
 MAX_PAUSE_SECONDS = 24 * 3600
 """The longest that a receiver may ask not to be told again."""

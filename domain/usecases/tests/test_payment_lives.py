@@ -19,7 +19,7 @@ from domain.events import Delivery, InboxEvent, Irrelevant, Naming, PaymentNews,
 from domain.ledger import EntryKind, Posting
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.ports import Found, InvalidBody
+from domain.ports import Found, InvalidBody, PaymentsUnavailable
 from domain.purchases import (
     CurrencyTold,
     Dispute,
@@ -377,6 +377,33 @@ def test_messages_are_given_up_in_the_end_and_told(world: World) -> None:
     run(worker.run_once())
     (failure,) = run(world.ledger.outbox.failures(10))
     assert ("send_invoice", "refused: no such invoice", 1) == (failure.topic, failure.error, failure.attempts)
+
+
+@attrs.define
+class RememberedFailure:
+    """Fails once, and gives the same answer to the same key for a day, as Stripe does."""
+
+    clock: SetClock
+    failed_at: dict[str, datetime] = attrs.field(factory=dict)
+    sent: list[str] = attrs.field(factory=list)
+
+    async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
+        failed_at = self.failed_at.setdefault(idempotency_key, self.clock.now())
+        if self.clock.now() < failed_at + timedelta(days=1):
+            raise PaymentsUnavailable("APIError (500)")
+        self.sent.append(invoice_id)
+
+
+def test_an_invoice_is_sent_although_stripe_remembers_a_failure_for_a_day(world: World) -> None:
+    """Tries that are answered from Stripe's memory don't use up those that follow."""
+    invoices = RememberedFailure(world.clock)
+    worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=invoices)
+    world.tell("evt_1", SALE)
+    while world.ledger.outbox.count(failed=False):
+        run(worker.run_once())
+        world.clock.moment += timedelta(minutes=5)
+    assert ["in_1"] == invoices.sent
+    assert () == run(world.ledger.outbox.failures(10))
 
 
 def test_a_payment_of_others_is_ignored_and_an_unknown_one_waits(world: World) -> None:
