@@ -50,13 +50,12 @@ class OutboxWorker:
         :raises LedgerUnavailable: if the outbox or an account could not be read; claims lapse by themselves.
         """
         messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
-        notices = [message for message in messages if message.topic == LOW_BALANCE]
-        settled = [await self._deliver(message) for message in messages if message.topic != LOW_BALANCE]
-        if settled:
-            await self.outbox.settle(settled)
-        # Last and apart: whoever is slow to take a notice must not keep the cache waiting.
-        if notices:
+        # Each part is settled before the next begins: whoever is slow must not keep the cache waiting.
+        if at_once := [message for message in messages if message.topic not in {SEND_INVOICE, LOW_BALANCE}]:
+            await self.outbox.settle([await self._deliver(message) for message in at_once])
+        if notices := [message for message in messages if message.topic == LOW_BALANCE]:
             await self.outbox.settle(await self._notify(notices))
+        await self._send_all(_in_turn([message for message in messages if message.topic == SEND_INVOICE]))
         return len(messages)
 
     async def _deliver(self, message: Message) -> Settled:
@@ -72,9 +71,19 @@ class OutboxWorker:
             return _given_up(message, f"refused: {refused.cause}")
         except CacheUnavailable as unavailable:
             return _later(message, f"cache unavailable: {unavailable.cause}")
-        except PaymentsUnavailable as unavailable:
-            return _later(message, f"payments unavailable: {unavailable.cause}")
         return Settled(id=message.id)
+
+    async def _send_all(self, messages: Sequence[Message]) -> None:
+        """Send invoices, each settled at once; where the provider can't be asked, the rest waits without a try."""
+        for place, message in enumerate(messages):
+            try:
+                settled = [await self._deliver(message)]
+            except PaymentsUnavailable as unavailable:
+                error = f"payments unavailable: {unavailable.cause}"
+                untried = [_due_again(other, error) for other in messages[place + 1 :]]
+                await self.outbox.settle([_later(message, error), *untried])
+                return
+            await self.outbox.settle(settled)
 
     async def _notify(self, messages: Sequence[Message]) -> list[Settled]:
         if self.notifications is None:
@@ -92,6 +101,12 @@ class OutboxWorker:
         await self.invoices.send(invoice_id, idempotency_key=f"credence-send-invoice-{invoice_id}")
 
 
+def _in_turn(messages: Sequence[Message]) -> list[Message]:
+    """The messages, from another one on each time: one that fails for itself does not keep the same ones waiting."""
+    first = messages[0].attempts % len(messages) if messages else 0
+    return [*messages[first:], *messages[:first]]
+
+
 def _told(message: Message, outcome: Undelivered | None) -> Settled:
     if outcome is None:
         return Settled(id=message.id)
@@ -103,6 +118,10 @@ def _told(message: Message, outcome: Undelivered | None) -> Settled:
 def _later(message: Message, error: str, *, at_least: int = 0) -> Settled:
     if message.attempts >= MAX_ATTEMPTS[message.topic]:
         return _given_up(message, error)
+    return _due_again(message, error, at_least=at_least)
+
+
+def _due_again(message: Message, error: str, *, at_least: int = 0) -> Settled:
     pause = min(2 ** min(message.attempts, 20), MAX_BACKOFF_SECONDS[message.topic])
     return Settled(id=message.id, error=error, retry_in_seconds=max(pause, at_least))
 

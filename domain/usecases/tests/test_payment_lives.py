@@ -1,6 +1,6 @@
 """The rest of a payment's life on the in-memory adapters: any order, any repetition, and what operators do."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -404,6 +404,74 @@ def test_an_invoice_is_sent_although_stripe_remembers_a_failure_for_a_day(world:
         world.clock.moment += timedelta(minutes=5)
     assert ["in_1"] == invoices.sent
     assert () == run(world.ledger.outbox.failures(10))
+
+
+@attrs.define
+class WatchedInvoices:
+    """Takes none of some invoices, as if it could not be asked, and notes what of the world it found each time."""
+
+    world: World
+    refused: frozenset[str] = frozenset()
+    asked: list[str] = attrs.field(factory=list)
+    found: list[tuple[int | None, int]] = attrs.field(factory=list)
+    """Ada's balance in the cache, and how many messages were not settled."""
+
+    async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
+        copy = await self.world.cache.find(ADA)
+        self.asked.append(invoice_id)
+        self.found.append((copy and copy.balance, self.world.ledger.outbox.count(failed=False)))
+        if invoice_id in self.refused:
+            raise PaymentsUnavailable("no answer")
+
+
+INVOICES = ("in_1", "in_2", "in_3", "in_4")
+
+
+def with_invoices_to_send(world: World, refused: Iterable[str] = ()) -> tuple[WatchedInvoices, OutboxWorker]:
+    """As many sales as invoices, and nothing in the cache."""
+    for invoice in INVOICES:
+        sale = attrs.evolve(SALE, purchase_id=PurchaseId(f"pi_{invoice}"), session_id=f"cs_{invoice}")
+        links = linked(f"payment_intent:pi_{invoice}", f"session:cs_{invoice}", f"invoice:{invoice}")
+        world.tell(f"evt_{invoice}", attrs.evolve(sale, links=links))
+    world.cache.flush()
+    invoices = WatchedInvoices(world, frozenset(refused))
+    return invoices, OutboxWorker(
+        outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=invoices
+    )
+
+
+def test_the_cache_does_not_wait_for_stripe(world: World) -> None:
+    """When invoices are sent the cache lines are written and settled, and so is each invoice before the next."""
+    invoices, worker = with_invoices_to_send(world)
+    run(worker.run_once())
+    assert [(200, 4), (200, 3), (200, 2), (200, 1)] == invoices.found
+    assert {*INVOICES} == {*invoices.asked}
+
+
+def test_while_stripe_is_away_one_invoice_of_a_round_is_tried(world: World) -> None:
+    """What waits for each try does not add up, and no invoice is given up without having been tried at last."""
+    invoices, worker = with_invoices_to_send(world, INVOICES)
+    run(worker.run_once())
+    assert (1, 4) == (len(invoices.asked), world.ledger.outbox.count(failed=False))
+    while world.ledger.outbox.count(failed=False):
+        tried = len(invoices.asked)
+        run(worker.run_once())
+        assert len(invoices.asked) - tried <= 1
+        world.clock.moment += timedelta(minutes=5)
+    assert {*INVOICES} == {failure.payload["invoice_id"] for failure in run(world.ledger.outbox.failures(10))}
+    assert {*INVOICES} == {*invoices.asked[-len(INVOICES) :]}
+    assert world.clock.moment - NOON > timedelta(days=3)
+
+
+@pytest.mark.parametrize("refused", INVOICES)
+def test_one_invoice_that_stripe_does_not_take_does_not_stop_the_others(world: World, refused: str) -> None:
+    """Although they are due with it each time."""
+    invoices, worker = with_invoices_to_send(world, [refused])
+    for _ in INVOICES:
+        run(worker.run_once())
+        world.clock.moment += timedelta(minutes=5)
+    assert {*INVOICES} == {*invoices.asked}
+    assert 1 == world.ledger.outbox.count(failed=False)
 
 
 def test_a_payment_of_others_is_ignored_and_an_unknown_one_waits(world: World) -> None:
