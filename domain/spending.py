@@ -27,7 +27,19 @@ from domain.intents import (
 )
 from domain.ledger import EntryKind, Posting
 from domain.recording import REFRESH_CACHE
-from domain.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, posted, settle_dues, spend, void
+from domain.wallets import (
+    Debit,
+    Insufficient,
+    Move,
+    Unfounded,
+    Wallet,
+    capture,
+    place_hold,
+    posted,
+    settle_dues,
+    spend,
+    void,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +64,7 @@ class EndIsOver:
     expires_at: datetime
 
 
-Refusal = Insufficient | TooMuch | AlreadySettled | EndIsOver
+Refusal = Insufficient | Unfounded | TooMuch | AlreadySettled | EndIsOver
 
 
 @attrs.frozen(kw_only=True)

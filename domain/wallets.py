@@ -42,6 +42,13 @@ class Insufficient:
     available: int
 
 
+@attrs.frozen
+class Unfounded:
+    """By its balance the account has enough, by its grants only so much: others than the ledger wrote its balance."""
+
+    granted: int
+
+
 @attrs.frozen(kw_only=True)
 class Debit:
     """What an entry that takes credits says of itself."""
@@ -66,23 +73,27 @@ def settle_dues(wallet: Wallet, now: datetime) -> Move:
     return _lapsed(move, now)
 
 
-def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient:
+def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | Unfounded:
     """Take credits, after what is due: from usable grants in the order in which they burn."""
     move = settle_dues(wallet, now)
     available = move.wallet.account.available
     if debit.credits > available:
         return Insufficient(max(0, available))
     draws = _drawn_at(now, move.wallet.grants, debit.credits)
+    if (granted := _total(draws)) < debit.credits:
+        return Unfounded(granted)
     return posted(move, _debit(wallet.account.user_id, debit, draws, now))
 
 
-def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient:
+def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | Unfounded:
     """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
     move = settle_dues(wallet, now)
     available = move.wallet.account.available
     if hold.credits > available:
         return Insufficient(max(0, available))
     draws = _drawn_at(now, move.wallet.grants, hold.credits)
+    if (granted := _total(draws)) < hold.credits:
+        return Unfounded(granted)
     held = attrs.evolve(hold, draws=draws)
     return _revised(move, held, _reserving(move.wallet.grants, draws, 1), held.credits)
 
@@ -120,7 +131,7 @@ def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
         # No balance is in debt while anything remains, so what other holds are on comes last.
         lambda grant: grant.remaining,
     ):
-        missing = wanted - sum(draw.credits for draw in draws)
+        missing = wanted - _total(draws)
         draws = (*draws, *_drawn(_less(grants, draws), missing, of=of))
     return _summed(draws)
 
@@ -209,6 +220,10 @@ def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) 
             draws.append(Draw(grant_id=grant.id, credits=taken))
             wanted -= taken
     return tuple(draws)
+
+
+def _total(draws: Iterable[Draw]) -> int:
+    return sum(draw.credits for draw in draws)
 
 
 def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:

@@ -1,5 +1,6 @@
 """What callers ask of credits, by HTTP: the parts that all such routes share, and how each outcome is told."""
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from domain.intents import Intent
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
 from domain.spending import AlreadySettled, EndIsOver, TooMuch
-from domain.wallets import Insufficient
+from domain.wallets import Insufficient, Unfounded
 from entrypoints import metrics
 from entrypoints.auth import Caller, Forbidden, Service
 from entrypoints.moments import no_moment
@@ -44,6 +45,8 @@ END_WANTED = "expires_at must be a time to come, with its offset from UTC, such 
 
 REPLAYED = "Idempotent-Replayed"
 """The header by which a repetition is told; the body is the first answer's."""
+
+log = logging.getLogger("credence")
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +97,7 @@ async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HT
             headers = {REPLAYED: "true"} if repeated else {}
             return Response(answer, status_code=status, headers=headers)
         case _:
+            _note(intent, outcome)
             raise refusal_of(outcome)
 
 
@@ -119,9 +123,30 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():
             return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
+        case Unfounded(granted):
+            detail = (
+                f"The balance differs from the ledger's entries, by which only {granted} credits are left. `credence "
+                "check` shows it and `credence sync USER` mends it; then ask again with the same key."
+            )
+            return _with(HTTPStatus.SERVICE_UNAVAILABLE, "balance-differs", detail, {"granted": granted})
+        case Unsettled(is_contended=False):
+            detail = "The database refused the change, and nothing is done; why is in the service's log."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
         case Unsettled() | Done():
             detail = "The account is too busy; nothing is done, please try again with the same key."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
+
+
+def _note(intent: Intent, outcome: Outcome) -> None:
+    """Tell the log what callers can do nothing about."""
+    fields = {"intent": type(intent).__name__, "user_id": getattr(intent, "user_id", None)}
+    match outcome:
+        case Unsettled(cause=cause, is_contended=False):
+            log.error("The database refused a change: %s", cause, extra=fields)
+        case Unfounded():
+            log.error("A balance differs from the ledger's entries", extra=fields)
+        case _:
+            pass
 
 
 def _with(status: HTTPStatus, kind: str, detail: str, members: Mapping[str, Any]) -> ProblemDetailsException:

@@ -11,7 +11,7 @@ from domain.holds import Hold, HoldId, HoldStatus
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind
 from domain.purchases import PurchaseId
-from domain.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, settle_dues, spend, void
+from domain.wallets import Debit, Insufficient, Move, Unfounded, Wallet, capture, place_hold, settle_dues, spend, void
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -65,6 +65,17 @@ def test_more_than_is_available_is_refused(credits: int) -> None:  # noqa: A002 
 def test_an_account_in_debt_has_nothing() -> None:
     """Less than nothing is told as nothing."""
     assert Insufficient(0) == spend(wallet(balance=-20), debit(1), NOW)
+
+
+@pytest.mark.parametrize("grants", [(), (grant(1, 20),)])
+def test_a_balance_that_no_grants_are_behind_is_told_apart(grants: tuple[Grant, ...]) -> None:
+    """Nothing can be spent or held of what somebody else than the ledger wrote into a balance; the rest can."""
+    granted = sum(one.remaining for one in grants)
+    drifted = wallet(*grants, balance=granted + 25)
+    assert Unfounded(granted) == spend(drifted, debit(granted + 1), NOW)
+    assert Unfounded(granted) == place_hold(drifted, hold(granted + 1), NOW)
+    assert Insufficient(granted + 25) == spend(drifted, debit(granted + 26), NOW)
+    assert not grants or isinstance(spend(drifted, debit(granted), NOW), Move)
 
 
 def test_an_expired_grant_is_not_spent() -> None:

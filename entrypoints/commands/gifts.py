@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from domain.accounts import UserId
-from domain.batches import Done
+from domain.batches import Done, Unsettled
 from domain.intents import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
 from domain.ledger import EntryKind
 from domain.plans import MAX_CREDITS
@@ -132,6 +132,8 @@ def _do(intent: GiveCredits | AdjustCredits) -> None:
             ) from away
         if isinstance(outcome, EndIsOver):
             raise click.UsageError("What expires in the past is not given: name a time to come.")
+        if isinstance(outcome, Unsettled) and not outcome.is_contended:
+            raise click.ClickException(f"Nothing is done: {outcome.cause}.")
         if not isinstance(outcome, Done):
             raise click.ClickException(str(refusal_of(outcome).detail))
         return outcome

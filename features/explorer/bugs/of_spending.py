@@ -22,10 +22,13 @@ BUGS = (
     ),
     Bug(
         name="what is held may be spent",
-        told="A spend looks at the balance, not at what is available of it.",
+        told="A spend looks at the balance and at what remains of grants, not at what is available of them.",
         case="hold and spend",
         checker=Checker.OVERDRAWN,
-        patches=(Patch(Account, "available", lambda _: property(lambda account: account.balance)),),
+        patches=(
+            Patch(Account, "available", lambda _: property(lambda account: account.balance)),
+            Patch(Grant, "free", lambda _: property(lambda grant: grant.remaining)),
+        ),
     ),
     Bug(
         name="a capture takes all that was held",
