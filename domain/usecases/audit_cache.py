@@ -49,9 +49,12 @@ class CacheAuditor:
         :raises LedgerUnavailable: if the ledger could not be asked.
         :raises CacheUnavailable: if the cache could not be asked; the ledger is in line then.
         """
-        account = await self.audit.recompute(user_id)
-        # A copy that claims to be newer would keep ours out, so it goes first.
-        await self.cache.forget(user_id)
+        try:
+            # A copy that claims to be newer would keep ours out, so it goes first: before the account is read, as one
+            # that comes after that is newer indeed, and stays.
+            await self.cache.forget(user_id)
+        finally:
+            account = await self.audit.recompute(user_id)
         if account is not None:
             await self.cache.store(account)
         return account

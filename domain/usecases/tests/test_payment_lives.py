@@ -1,6 +1,6 @@
 """The rest of a payment's life on the in-memory adapters: any order, any repetition, and what operators do."""
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from domain.events import Delivery, InboxEvent, Irrelevant, Naming, PaymentNews,
 from domain.ledger import EntryKind, Posting
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.ports import Found, InvalidBody, PaymentsUnavailable
+from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
 from domain.purchases import (
     CurrencyTold,
     Dispute,
@@ -724,3 +724,47 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     assert sorted([*told, *(entry.version for entry in explained.others)]) == [
         entry.version for entry in record.entries
     ]
+
+
+class Overtaken:
+    """A port after one of whose calls others are at work."""
+
+    def __init__(self, port: object, call: str, others: Callable[[], Awaitable[object]]) -> None:
+        self.port, self.call, self.others = port, call, others
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def called(*given: object) -> object:
+            answer = await getattr(self.port, name)(*given)
+            if name == self.call:
+                await self.others()
+            return answer
+
+        return called
+
+
+@pytest.mark.parametrize("call", ["forget", "recompute", "store"])
+def test_a_repair_does_not_bring_back_an_older_balance(world: World, call: str) -> None:
+    """Whenever others commit while it is at work, what they told the cache stays."""
+    world.tell("evt_1", SALE)
+    refunded = world.delivery("evt_2", refund("re_1", 100, by="both"))
+    others = lambda: world.recorder.receive(refunded)  # noqa: E731 - called once
+    audit: Any = Overtaken(world.ledger, call, others)
+    cache: Any = Overtaken(world.cache, call, others)
+    run(CacheAuditor(audit=audit, cache=cache).sync(ADA))
+    copy = run(world.cache.find(ADA))
+    assert copy is not None
+    assert 40 == copy.balance == world.balance()
+
+
+def test_a_repair_mends_the_ledger_although_the_cache_is_away(world: World) -> None:
+    """The cache's absence is told once that is done."""
+
+    class AwayCache(MemoryQuotaCache):
+        async def forget(self, user_id: UserId) -> None:
+            raise CacheUnavailable("no answer")
+
+    world.tell("evt_1", SALE)
+    world.ledger.tamper(ADA, 1_000_000)
+    with pytest.raises(CacheUnavailable):
+        run(CacheAuditor(audit=world.ledger, cache=AwayCache()).sync(ADA))
+    assert 50 == world.balance()
