@@ -1,6 +1,8 @@
 """Stripe asked once about a payment or a subscription, where an event does not say enough."""
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +20,7 @@ from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
 
 ANSWER_SECONDS = 5
-"""Stripe waits for our own answer meanwhile."""
+"""How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""
 
 
 @attrs.define
@@ -40,8 +42,9 @@ class _Known:
 class StripeLookup:
     """Implements the port Payments."""
 
-    def __init__(self, connection: StripeConnection) -> None:
+    def __init__(self, connection: StripeConnection, *, seconds: float = ANSWER_SECONDS) -> None:
         self._v1 = connection.client.v1
+        self._seconds = seconds
 
     async def look_up(self, news: PaymentNews) -> PaymentNews:
         """The news with every link that Stripe knows, and whether the payment is ours.
@@ -49,15 +52,13 @@ class StripeLookup:
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
         known = _Known(set(news.links))
-        try:
+        async with self._answered():
             for charge_id in known.ids("charge"):
                 self._charge(known, await self._retrieve(self._v1.charges.retrieve_async, charge_id))
             for intent_id in known.ids("payment_intent"):
                 await self._intent(known, intent_id)
             for invoice_id in known.ids("invoice"):
                 await self._invoice(known, invoice_id)
-        except UnreadableField as unreadable:
-            raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
         if not known.found:
             return news
         return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
@@ -67,14 +68,24 @@ class StripeLookup:
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
-        now = datetime.now(UTC).replace(microsecond=0)
-        found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
-        if not found:
-            return None
+        async with self._answered():
+            return await self._subscription(subscription_id)
+
+    @contextlib.asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        """All that is asked within: in time, and answered so that it can be read."""
         try:
-            told = told_by_subscription(found, now)
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError as late:
+            raise PaymentsUnavailable(f"no answer within {self._seconds:g} seconds") from late
         except UnreadableField as unreadable:
             raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
+
+    async def _subscription(self, subscription_id: str) -> SubscriptionNews | None:
+        now = datetime.now(UTC).replace(microsecond=0)
+        found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
+        told = told_by_subscription(found, now) if found else None
         if not isinstance(told, SubscriptionNews):
             return None
         return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
@@ -142,7 +153,7 @@ class StripeLookup:
         if isinstance(told, Sale) and not told.naming.names_nobody:
             known.ours = True
         elif isinstance(told, Sale) and told.subscription_id is not None:
-            subscription = await self.subscription(told.subscription_id)
+            subscription = await self._subscription(told.subscription_id)
             known.ours |= subscription is not None and not subscription.naming.names_nobody
 
     async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from domain.money import Money
 from domain.plans import Plan, PlanId, PlanMode, Terms
 from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.purchases import Link, PurchaseId
-from domain.subscriptions import SubscriptionStatus
+from domain.subscriptions import SubscriptionId, SubscriptionStatus
 from simulators.stripe import StripeStandIn
 
 ADA = UserId("6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d")
@@ -245,6 +246,43 @@ def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeS
         assert PurchaseId(session["invoice"]) == found.invoice_told.purchase_id
 
     asking(stripe, story)
+
+
+@pytest.mark.parametrize("answers", [0, 1, 3])
+def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int) -> None:
+    """However many requests it takes, and whichever of them hangs: to the caller Stripe is away."""
+    told = [
+        {"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "metadata": {}},
+        {"id": "pi_1", "object": "payment_intent", "latest_charge": "ch_1", "metadata": {}},
+        {"object": "list", "data": [], "has_more": False},
+    ][:answers]
+
+    async def run() -> None:
+        done = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                while await reader.readuntil(b"\r\n\r\n"):
+                    if not told:
+                        break
+                    body = json.dumps(told.pop(0)).encode()
+                    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                    writer.write(head.encode() + body)
+                await done.wait()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        connection = StripeConnection(api_key="sk_test_123456789012", api_base=url, seconds=60, retries=0)
+        async with server, contextlib.aclosing(connection):
+            lookup = StripeLookup(connection, seconds=0.5)
+            for ask in (lookup.look_up(news("charge:ch_1")), lookup.subscription(SubscriptionId("sub_1"))):
+                with pytest.raises(PaymentsUnavailable) as raised:
+                    await ask
+                assert "no answer within 0.5 seconds" == raised.value.cause
+            done.set()
+
+    asyncio.run(run())
 
 
 def test_an_invoice_is_sent_once_and_refusals_are_for_good(stripe: StripeStandIn) -> None:
