@@ -12,7 +12,7 @@ from adapters.stripe_events import told_by
 from adapters.stripe_fields import EMAIL_KEY, PLAN_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.events import Sale, Told
 from domain.plans import PlanMode
-from domain.ports import Checkout, CheckoutRequest, PaymentsUnavailable
+from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.purchases import Link
 
 
@@ -28,12 +28,16 @@ class StripeCheckouts:
         """Open a session; the same idempotency key gives the same session.
 
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+        :raises CheckoutDiffers: if the key was used with other content, such as another email.
         """
         parameters = self._parameters(request)
         with translated():
-            answer = await self._client.v1.checkout.sessions.create_async(
-                parameters, {"idempotency_key": request.idempotency_key}
-            )
+            try:
+                answer = await self._client.v1.checkout.sessions.create_async(
+                    parameters, {"idempotency_key": request.idempotency_key}
+                )
+            except stripe.IdempotencyError as error:
+                raise CheckoutDiffers from error
         return _checkout(answer)
 
     async def retrieve(self, session_id: str) -> Checkout | None:

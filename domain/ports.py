@@ -82,6 +82,11 @@ class PaymentsRefused(Exception):
 
 
 @attrs.frozen
+class CheckoutDiffers(Exception):
+    """The idempotency key opened a session before, for a request of other content."""
+
+
+@attrs.frozen
 class InvalidSignature(Exception):
     """A delivery whose signature is missing, wrong, or outside the tolerated time."""
 
@@ -430,7 +435,10 @@ class Checkouts(Protocol):
     """Hosted checkout sessions. Every method raises :class:`PaymentsUnavailable`."""
 
     async def create(self, request: CheckoutRequest) -> Checkout:
-        """Open a session; the same idempotency key gives the same session."""
+        """Open a session; the same idempotency key gives the same session.
+
+        :raises CheckoutDiffers: if the key was used with other content, such as another email.
+        """
         ...
 
     async def retrieve(self, session_id: str) -> Checkout | None:

@@ -15,6 +15,7 @@ from litestar.plugins.problem_details import (
 from domain.accounts import InvalidUserId
 from domain.ports import (
     CacheUnavailable,
+    CheckoutDiffers,
     InvalidBody,
     InvalidSignature,
     LedgerBusy,
@@ -96,6 +97,12 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             return problem(
                 HTTPStatus.BAD_GATEWAY, "payments-unavailable", "Stripe could not be asked; please try again."
             )
+        case CheckoutDiffers():
+            detail = (
+                "The Idempotency-Key opened a checkout that differs from this one, "
+                "in the customer's email or the plan's price, say. Take a new key."
+            )
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail)
         case AuthUnavailable():
             detail = "The keys that access tokens are checked with could not be fetched; please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "auth-unavailable", detail)
@@ -125,6 +132,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
     SyntheticUsersRefused,
     CacheUnavailable,
     PaymentsUnavailable,
+    CheckoutDiffers,
     AuthUnavailable,
     LedgerUnavailable,
     LedgerBusy,

@@ -446,6 +446,23 @@ def test_the_same_idempotency_key_opens_the_same_checkout(story: Story) -> None:
     assert opened[0]["id"] != opened[2]["id"]
 
 
+def test_a_key_that_opened_another_checkout_is_told_so(story: Story) -> None:
+    """Somebody whose email changed meanwhile hears to take a new key, and is served with one."""
+    ada, http = story.sign_up("Ada"), story.service.http
+
+    def opened(key: str) -> httpx.Response:
+        headers = {**ada.headers, "Idempotency-Key": key}
+        answer: httpx.Response = http.post("/checkout/sessions", json={"plan": "starter"}, headers=headers)
+        return answer
+
+    assert 201 == opened("click").status_code
+    story.rows("update public.users set email = 'new-' || email where id = $1", uuid.UUID(ada.user_id))
+    refused = opened("click")
+    assert (422, "urn:credence:key-reused") == (refused.status_code, refused.json()["type"]), refused.text
+    assert "Take a new key." in refused.json()["detail"]
+    assert 201 == opened("another click").status_code
+
+
 def test_a_service_asks_for_anyone(story: Story) -> None:
     """With its key a backend reads any account, names it, and can't buy."""
     ada, http = story.sign_up("Ada"), story.service.http

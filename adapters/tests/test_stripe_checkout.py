@@ -15,7 +15,7 @@ from domain.accounts import UserId
 from domain.events import Naming, Sale
 from domain.money import Money
 from domain.plans import Plan, PlanId, PlanMode, Terms
-from domain.ports import Checkout, CheckoutRequest, PaymentsUnavailable
+from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.purchases import Link, PaymentReported, PaymentStatus
 from simulators.http import HttpServer, Request, Response
 from simulators.stripe import StripeStandIn
@@ -85,6 +85,30 @@ def test_the_same_key_opens_one_session(stripe: StripeStandIn) -> None:
         assert 2 == len(stripe.account.sessions())
 
     with_checkouts(stripe.url, story)
+
+
+def test_a_key_that_opened_another_session_is_told_apart(stripe: StripeStandIn) -> None:
+    """To try again changes nothing then, which is no matter of Stripe's being away."""
+
+    async def story(checkouts: StripeCheckouts) -> None:
+        await checkouts.create(REQUEST)
+        with pytest.raises(CheckoutDiffers):
+            await checkouts.create(attrs.evolve(REQUEST, email="ada@new.example.com"))
+        assert 1 == len(stripe.account.sessions())
+
+    with_checkouts(stripe.url, story)
+
+
+def test_a_key_that_is_in_use_may_be_tried_again() -> None:
+    """While the first request under it is at work nobody knows whether they differ."""
+
+    async def story(checkouts: StripeCheckouts) -> None:
+        with pytest.raises(PaymentsUnavailable):
+            await checkouts.create(REQUEST)
+
+    body = b'{"error": {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "in use"}}'
+    with answering(409, body) as server:
+        with_checkouts(server.url, story)
 
 
 def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:

@@ -78,6 +78,7 @@ class CheckoutDesk:
         :raises UnknownPlan: if the plan is not on sale.
         :raises UnknownUser: if the ledger knows no such user: nobody shall pay for credits without an owner.
         :raises PaymentsUnavailable: if no session could be opened.
+        :raises CheckoutDiffers: if the key opened a session with other content, such as another email.
         :raises LedgerUnavailable: if the user could not be looked up.
         """
         plan = self.catalogue.find(plan_id)
