@@ -95,13 +95,15 @@ class StripeLookup:
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
-        invoice = await self._retrieve(self._v1.invoices.retrieve_async, sale.purchase_id, {"expand": ["payments"]})
-        if not invoice:
-            return sale
-        with translated():
-            pages = await self._v1.invoices.line_items.list_async(sale.purchase_id, {"limit": 100})
-            lines = [plain(line) async for line in pages.auto_paging_iter()]
-        return told_by("invoice.paid", {**invoice, "lines": {"data": lines}}, None)
+        async with self._answered():
+            shown = {"expand": ["payments"]}
+            invoice = await self._retrieve(self._v1.invoices.retrieve_async, sale.purchase_id, shown)
+            if not invoice:
+                return sale
+            with translated():
+                pages = await self._v1.invoices.line_items.list_async(sale.purchase_id, {"limit": 100})
+                lines = [plain(line) async for line in pages.auto_paging_iter()]
+            return told_by("invoice.paid", {**invoice, "lines": {"data": lines}}, None)
 
     async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
         """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""

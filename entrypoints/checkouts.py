@@ -52,7 +52,7 @@ class FollowedCheckout:
     tags=["Checkout"],
     opt={ALSO_OTHERS: True},
     security=USERS,
-    responses=refusals(400, 401, 403, 404, 413, 502, 503),
+    responses=refusals(400, 401, 403, 404, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],

@@ -72,6 +72,7 @@ class Problem:
     detail: str
     extra: tuple[WrongField, ...] | None = None
     available: int | None = None
+    granted: int | None = None
     fields: tuple[str, ...] | None = None
     held: int | None = None
     hold_status: HoldStatus | None = None
