@@ -24,7 +24,7 @@ _IDENTIFIER = re.compile(r"[!-~]{1,255}")
 _TEXT = re.compile(r"[^\x00\ud800-\udfff]{1,500}")
 _TERMS = re.compile(r"([0-9]{1,13})/([0-9]{1,13})/([a-z]{3})")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-_YEAR_9000 = 221_845_392_000
+_YEAR_10000 = 253_402_300_800
 
 
 @attrs.frozen
@@ -122,8 +122,8 @@ def money(holder: Object, amount_key: str, currency_key: str = "currency", *, wi
 
 
 def moment(seconds: object) -> datetime | None:
-    """A time that Stripe counts in seconds since 1970; None where it is none, or leaves no room for credits' ends."""
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds < _YEAR_9000:
+    """A time that Stripe counts in seconds since 1970; None where it is none."""
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds < _YEAR_10000:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 

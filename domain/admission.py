@@ -4,7 +4,7 @@ A sale that fails a check is parked with its reason, never dropped: money may st
 """
 
 import enum
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
@@ -13,6 +13,10 @@ from domain.events import InboxEvent, Naming, Sale, SubscriptionNews
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import Order
 from domain.subscriptions import Subscriber
+
+
+LAST_SALE = datetime(9000, 1, 1, tzinfo=UTC)
+"""What is sold later is not believed: the calendar would have no room for the end of its credits."""
 
 
 class ParkReason(enum.StrEnum):
@@ -95,7 +99,7 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
     if isinstance(sold, Refused):
         return sold
     plan, terms = sold
-    if plan.expires_after_days and sale.sold_at is None:
+    if plan.expires_after_days and (sale.sold_at is None or sale.sold_at > LAST_SALE):
         # The time at which somebody tells of it would be another for each who does.
         return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(

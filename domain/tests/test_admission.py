@@ -170,5 +170,8 @@ def test_credits_of_a_pack_end_so_many_days_after_its_sale() -> None:
 
 def test_a_sale_of_which_nobody_says_when_it_was_waits() -> None:
     """Only where that matters: any guess would give the credits another end for each who tells."""
-    assert Refused(ParkReason.SALE_WITHOUT_DATE) == admit(SALE, Catalogue({LASTING.id: LASTING}), ACCOUNT)
+    catalogue = Catalogue({LASTING.id: LASTING})
+    assert Refused(ParkReason.SALE_WITHOUT_DATE) == admit(SALE, catalogue, ACCOUNT)
+    last = sale(sold_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert Refused(ParkReason.SALE_WITHOUT_DATE) == admit(last, catalogue, ACCOUNT)
     assert ORDER == admit(SALE, CATALOGUE, ACCOUNT)
