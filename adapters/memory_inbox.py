@@ -74,10 +74,11 @@ class MemoryInbox:
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
         """Events that wait and are due; nobody else gets them until the lease has passed."""
         now = self._clock.now()
-        due = [kept for kept in self._kept.values() if kept.retry_at is not None and kept.retry_at <= now][:limit]
-        for kept in due:
+        due = [(kept.retry_at, kept) for kept in self._kept.values() if kept.retry_at and kept.retry_at <= now]
+        claimed = [kept for _, kept in sorted(due, key=lambda one: one[0])[:limit]]
+        for kept in claimed:
             kept.retry_at = now + timedelta(seconds=lease_seconds)
-        return tuple(_shown(kept, with_body=True) for kept in due)
+        return tuple(_shown(kept, with_body=True) for kept in claimed)
 
     async def find(self, event_id: str) -> KeptEvent | None:
         """The event with its body, or None."""
@@ -106,9 +107,10 @@ class MemoryInbox:
         )
 
     async def hasten(self) -> None:
-        """Let every event that waits be due now."""
+        """Let every event that waits be due now; what is due already stays before it."""
+        now = self._clock.now()
         for kept in self._kept.values():
-            kept.retry_at = None if kept.retry_at is None else self._clock.now()
+            kept.retry_at = None if kept.retry_at is None else min(kept.retry_at, now)
 
     async def mark_failed(self, event_id: str, reason: str) -> None:
         """Note that deciding about a waiting event failed."""

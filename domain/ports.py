@@ -238,7 +238,7 @@ class Inbox(Protocol):
     """
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
-        """Events that wait and are due for another try, with their bodies; no other claim gets them meanwhile."""
+        """Events that wait and are due for another try, longest due first, with their bodies; each for one claim."""
         ...
 
     async def find(self, event_id: str) -> KeptEvent | None:
@@ -260,7 +260,7 @@ class Inbox(Protocol):
         ...
 
     async def hasten(self) -> None:
-        """Let every event that waits be due now."""
+        """Let every event that waits be due now; what is due already stays before it."""
         ...
 
     async def mark_failed(self, event_id: str, reason: str) -> None:

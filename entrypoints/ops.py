@@ -118,9 +118,8 @@ async def list_parked(
 
 @post("/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
-    """Decide again about the events that wait, a batch of them; call again while there are results."""
-    await services.inbox.hasten()
-    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.run_once())
+    """Decide again about a batch of the events that wait; each call goes on with those that were not tried of late."""
+    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.retry())
 
 
 @get("/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))

@@ -292,6 +292,23 @@ def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> None:
     in_world(open_world, story)
 
 
+def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_world: Any) -> None:
+    """So whoever hastens before each claim goes through all that waits, and begins anew only then."""
+
+    async def story(world: Any) -> None:
+        for _ in range(3):
+            await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=new_id("evt")))])
+        await world.inbox.hasten()
+        waiting = {kept.id for kept in await world.inbox.claim_waiting(1000, lease_seconds=600)}
+        claimed: list[str] = []
+        for _ in waiting:
+            await world.inbox.hasten()
+            claimed += [kept.id for kept in await world.inbox.claim_waiting(1, lease_seconds=600)]
+        assert sorted(waiting) == sorted(claimed)
+
+    in_world(open_world, story)
+
+
 def test_events_are_listed_newest_first_in_pages(open_world: Any) -> None:
     """Each event of the wanted statuses comes once, without its body."""
 

@@ -53,6 +53,30 @@ class InboxDesk:
         """
         return tuple([Handled(kept, await self.decide(kept)) for kept in await self.due()])
 
+    async def retry(self) -> tuple[Handled, ...]:
+        """Decide again about at most :data:`BATCH` events that wait, due or not: first about those not tried of late.
+
+        :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
+        """
+        await self.inbox.hasten()
+        return await self.run_once()
+
+    async def retry_all(self) -> tuple[Handled, ...]:
+        """Decide again about all events that wait, due or not; gives the last try of each.
+
+        :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
+        """
+        tried: dict[str, Handled] = {}
+        batch = await self.retry()
+        while batch:
+            before = len(tried)
+            tried.update({one.event.id: one for one in batch})
+            if len(tried) < before + len(batch):
+                # What was tried is due again already: then nothing is left that was not.
+                break
+            batch = await self.run_once()
+        return tuple(tried.values())
+
     async def due(self) -> tuple[KeptEvent, ...]:
         """Waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
 

@@ -26,12 +26,8 @@ MAX_LISTED = 1000
 def parked(*, as_json: bool, retry: bool) -> None:
     """List the events that wait, newest first, and why."""
 
-    async def work(services: Services) -> tuple[list[Handled], tuple[KeptEvent, ...]]:
-        handled: list[Handled] = []
-        if retry:
-            await services.inbox.hasten()
-            while batch := await services.inbox_desk.run_once():
-                handled += batch
+    async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[KeptEvent, ...]]:
+        handled = await services.inbox_desk.retry_all() if retry else ()
         return handled, await services.inbox.page(statuses=WAITING, before=None, limit=MAX_LISTED)
 
     handled, events = run_with_services(work)

@@ -35,7 +35,7 @@ from domain.purchases import (
 )
 from domain.subscriptions import SubscriptionId
 from domain.usecases.audit_cache import CacheAuditor
-from domain.usecases.decide_again import InboxDesk, NotClaimable, UnknownEvent
+from domain.usecases.decide_again import BATCH, InboxDesk, NotClaimable, UnknownEvent
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder, Recorded
@@ -569,6 +569,36 @@ def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
         "user_deleted"
         == world.tell("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
     )
+
+
+@pytest.mark.parametrize("seconds", [0, 3 * 3600])
+def test_all_that_waits_is_tried_again_and_then_it_ends(world: World, seconds: int) -> None:
+    """Also where trying takes so long that what was tried first is due again by then."""
+    ids = {f"evt_{number}" for number in range(2 * BATCH + 10)}
+    for id_ in ids:
+        world.tell(id_, attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")))
+
+    class Slow(Kept):
+        def read(self, body: str) -> Delivery:
+            world.clock.moment += timedelta(seconds=seconds)
+            return super().read(body)
+
+    desk = attrs.evolve(world.desk, deliveries=Slow(world.deliveries.told))
+    handled = run(desk.retry_all())
+    assert sorted(ids) == sorted(one.event.id for one in handled)
+    assert {EventStatus.PARKED} == {one.recorded.status for one in handled}
+
+
+def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world: World) -> None:
+    """What was tried of late comes after what was not, until nothing else is left."""
+    ids = {f"evt_{number}" for number in range(2 * BATCH)}
+    for id_ in ids:
+        world.tell(id_, attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")))
+    tried: list[str] = []
+    for _ in range(2):
+        tried += [one.event.id for one in run(world.desk.retry())]
+        world.clock.moment += timedelta(seconds=1)
+    assert sorted(ids) == sorted(tried)
 
 
 PROPOSED = attrs.evolve(SALE, naming=Naming(client_reference=ADA, plan_id="starter"))
