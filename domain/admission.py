@@ -14,7 +14,6 @@ from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import Order
 from domain.subscriptions import Subscriber
 
-
 LAST_SALE = datetime(9000, 1, 1, tzinfo=UTC)
 """What is sold later is not believed: the calendar would have no room for the end of its credits."""
 
