@@ -27,6 +27,7 @@ from domain.commits import (
     Holdings,
     Inconsistency,
     KeptRequest,
+    OutboxMessage,
     RecordedPurchase,
     RecordedSubscription,
     Rejected,
@@ -38,6 +39,7 @@ from domain.ledger import EVERY_ENTRY, EntryFilter, EntryKind, LedgerEntry, Post
 from domain.notices import low_balance_due
 from domain.ports import Clock
 from domain.purchases import Link
+from domain.recording import REFRESH_CACHE
 from domain.subscriptions import SubscriptionId
 from domain.wallets import Wallet
 
@@ -63,8 +65,10 @@ class MemoryLedger:
         self._entries.setdefault(user_id, [])
 
     def delete_user(self, user_id: UserId) -> None:
-        """Let a user leave; the entries stay."""
+        """Let a user leave; the entries stay, and the cache is to forget the balance."""
         del self._accounts[user_id]
+        key = f"{REFRESH_CACHE}:gone:{user_id}:{self._clock.now().isoformat()}"
+        self.outbox.put([OutboxMessage(topic=REFRESH_CACHE, key=key, payload={"user_id": user_id})])
 
     def forget_traces(self, users: Sequence[UserId]) -> None:
         """Let nothing wait for users who are removed: neither messages nor events."""

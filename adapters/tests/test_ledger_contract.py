@@ -401,6 +401,19 @@ def test_a_claimed_message_is_nobody_elses(open_world: Any) -> None:
     in_world(open_world, story)
 
 
+def test_a_user_who_leaves_is_to_be_forgotten_by_the_cache(open_world: Any) -> None:
+    """Each time, should the same user come back and leave once more."""
+
+    async def story(world: Any) -> None:
+        user = await world.sign_up(None)
+        await world.leave(user)
+        found = await world.outbox.claim(500, lease_seconds=600)
+        assert ["refresh_cache"] == [message.topic for message in found if message.payload.get("user_id") == user]
+        assert await world.ledger.account(user) is None
+
+    in_world(open_world, story)
+
+
 def test_an_honest_ledger_is_consistent(open_world: Any) -> None:
     """After commits the audit has nothing to say of the account."""
 

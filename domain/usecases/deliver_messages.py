@@ -96,6 +96,8 @@ class OutboxWorker:
         account = await self.accounts.account(user_id)
         if account is not None:
             await self.cache.store(account)
+        else:
+            await self.cache.forget(user_id)
 
     async def _send(self, invoice_id: str) -> None:
         await self.invoices.send(invoice_id, idempotency_key=f"credence-send-invoice-{invoice_id}")

@@ -356,6 +356,16 @@ def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
     assert 0 == world.balance()
 
 
+def test_the_cache_forgets_who_has_left(world: World) -> None:
+    """A quota is told of nobody."""
+    world.tell("evt_1", SALE)
+    worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
+    world.ledger.delete_user(ADA)
+    assert run(world.cache.find(ADA)) is not None
+    run(worker.run_once())
+    assert run(world.cache.find(ADA)) is None
+
+
 def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
     """Whoever tells of the payment, and although the first try met trouble."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
