@@ -16,6 +16,7 @@ _STATUS_BY_EVENT = {
     "checkout.session.async_payment_failed": PaymentStatus.FAILED,
     "checkout.session.expired": PaymentStatus.UNPAID,
 }
+_OVER = frozenset({"checkout.session.async_payment_failed", "checkout.session.expired"})
 SALE_EVENTS = frozenset({COMPLETED, *_STATUS_BY_EVENT})
 """The event types whose object is a session that tells of a sale."""
 
@@ -49,6 +50,7 @@ def told_by_session(session: Object, occurred_at: datetime | None, *, event_type
         paid=fields.money(session, "amount_total"),
         naming=fields.naming(metadata, client_reference=reference),
         sold_at=fields.moment(session.get("created")),
+        is_over=event_type in _OVER,
     )
 
 

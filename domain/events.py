@@ -71,6 +71,8 @@ class Sale:
     """When the checkout began, which every telling of it says alike; None for an invoice."""
     period_ends_at: datetime | None = None
     """When the period ends that was paid for."""
+    is_over: bool = False
+    """Whether no money will come of it any more: it expired, or its payment failed."""
     is_whole: bool = True
     """Whether all of what was sold is told; an invoice shows its first lines only."""
 

@@ -148,7 +148,9 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
             return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
         admitted = admit(sale, catalogue, snapshot.account)
         if isinstance(admitted, Refused):
-            return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+            # Where no money comes of it, nobody need wait for its owner, or its price.
+            status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
+            return _without_change(kept, status, _reason(admitted, snapshot))
         facts = (Ordered(admitted), *facts)
     return _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
 

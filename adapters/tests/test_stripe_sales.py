@@ -113,6 +113,7 @@ def test_the_event_says_how_far_the_payment_is(
     """What happened outranks the status that the session had at that moment."""
     told = sale(session(payment_status=payment_status), event_type)
     assert (PaymentReported(expected),) == told.facts
+    assert (event_type in {EXPIRED, FAILED}) is told.is_over
 
 
 @pytest.mark.parametrize("status", ["open", "expired"])

@@ -141,6 +141,14 @@ def test_a_sale_that_fails_a_check_is_parked(reason: ParkReason) -> None:
     assert reason == decision.change.event.reason
 
 
+def test_a_sale_of_which_no_money_comes_waits_for_nobody() -> None:
+    """It is told, whoever its owner was to be; one that is good is known all the same."""
+    over = attrs.evolve(SALE, is_over=True, facts=(PaymentReported(PaymentStatus.UNPAID),))
+    decision = decided(attrs.evolve(over, naming=named(user_reference="ada").naming))
+    assert (EventStatus.IGNORED, ParkReason.USER_NOT_A_UUID) == (decision.status, decision.reason)
+    assert EventStatus.APPLIED == decided(over).status
+
+
 def test_events_of_elsewhere_are_parked() -> None:
     """Another mode's events and connected accounts' are not ours to apply."""
     live, connected = attrs.evolve(EVENT, livemode=True), attrs.evolve(EVENT, account="acct_1")
