@@ -109,6 +109,9 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
         case LedgerBusy(retry_after_seconds=seconds):
             detail = "More is asked of the ledger than it keeps up with; nothing of this was done, please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-busy", detail, retry_after=str(seconds))
+        case CommitRejected():
+            detail = "The database refused the change, and nothing is done; why is in the service's log."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
         case _:
             detail = "The ledger could not be reached; nothing was lost, please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail)

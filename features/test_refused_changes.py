@@ -75,6 +75,22 @@ def test_a_refusal_by_the_database_is_no_busy_account(story: Story) -> None:
     assert 200 == spend(story, key).status_code
 
 
+@pytest.mark.usefixtures("refusing")
+def test_a_sale_that_the_database_refuses_is_told_once_more(story: Story) -> None:
+    """Stripe hears that it is not stored, and why is in the log; the next copy brings the credits."""
+    session_id = story.open_checkout(story.customers["Ada"], "starter")
+    assert 303 == story.pay(session_id)
+    event = story.event_of(session_id)
+    story.deliver(event)
+    (refused,) = story.deliveries
+    assert (503, "urn:credence:ledger-refused") == (refused.status, json.loads(refused.body)["type"])
+    assert "the project says no" in story.service.log.read_text()[story.log_start :]
+    story.rows("drop trigger project_rule on public.users")
+    story.deliver(event)
+    assert [200] == [delivery.status for delivery in story.deliveries]
+    assert 60 == story.get("/quota", story.customers["Ada"]).json()["available"]
+
+
 def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) -> None:
     """By the caller's answer, in the log and by `credence check`; after `credence sync` the account is as any other."""
     story.rows("update public.users set credits_balance = 25 where id = $1", uuid.UUID(ada(story)))
