@@ -137,7 +137,10 @@ def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
         return told, snapshot
     theirs = frozenset().union(*(row.purchase.links for row in apart))
     rest = tuple(row for row in snapshot.purchases if row not in apart)
-    return attrs.evolve(told, links=told.links - theirs), attrs.evolve(snapshot, purchases=rest)
+    # The payment's own name is for one of them: what begins now has its invoice's.
+    own = _invoice_links(told.links)
+    id_ = PurchaseId(min(own).partition(":")[2]) if own else told.purchase_id
+    return attrs.evolve(told, links=told.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
 
 
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:

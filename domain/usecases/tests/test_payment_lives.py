@@ -321,6 +321,9 @@ TWO_INVOICES: tuple[Told, ...] = (
     paid_by_one("in_7"),
     paid_by_one("in_8"),
     PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
+    # Of what is no period the payment is told, by invoices of their own.
+    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_5", "payment_intent:pi_9"), ours=True),
+    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_6", "payment_intent:pi_9"), ours=True),
 )
 
 
