@@ -46,6 +46,9 @@ begin
         perform public.sync_user_credits(new.id);
         return null;
     end if;
+    if new.credits_balance = 0 then
+        return null;
+    end if;
     opening.user_id := new.id;
     opening.version := 1;
     opening.amount := new.credits_balance;
@@ -73,12 +76,13 @@ end
 $$;
 
 comment on function public.credence_open_account() is
-    'Gives an account that is made with a balance an opening entry of it, and a grant that can be spent.';
+    'Gives an account that is made with a balance an opening entry of it, and a grant that can be spent; and one that was '
+    'there before what its entries say.';
 
 create trigger zz_credence_open_account
     after insert on public.users
     for each row
-    when (new.credits_balance <> 0 and new.credits_version = 0)
+    when (new.credits_version = 0)
     execute function public.credence_open_account();
 
 revoke all on function public.credence_refuse_other_writers(), public.credence_open_account()

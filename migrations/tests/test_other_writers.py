@@ -73,15 +73,16 @@ def test_a_default_of_the_column_opens_accounts_too(database_url: str, amount: i
     in_database(database_url, story)
 
 
-def test_a_user_who_is_made_once_more_has_what_the_ledger_says(database_url: str) -> None:
-    """The entries outlive the row: the welcome is not given twice."""
+@pytest.mark.parametrize("balance", [0, 5, 25])
+def test_a_user_who_is_made_once_more_has_what_the_ledger_says(database_url: str, balance: int) -> None:
+    """The entries outlive the row: the welcome is not given twice, and what was left is not lost."""
 
     async def story(connection: Any) -> None:
         await connection.execute(WELCOMING)
         ada = await connection.fetchval("insert into auth.users default values returning id")
         assert "committed" == await spend(connection, ada, 20)
         await connection.execute("delete from public.users where id = $1", ada)
-        await connection.execute("insert into public.users (id, credits_balance) values ($1, 25)", ada)
+        await connection.execute("insert into public.users (id, credits_balance) values ($1, $2)", ada, balance)
         assert 5 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
         assert [("opening", 25, 25), ("spend", -20, 5)] == await entries(connection, ada)
 
