@@ -24,6 +24,18 @@ Feature: Subscriptions
       When two months pass, and Stripe tells of them backwards and twice
       Then Ada has 300 credits
 
+    Scenario: A renewal after so many changes that its invoice does not show all of its lines
+      Given Ada has subscribed to the "monthly" plan
+      And Ada has changed to another price and back six times
+      When two months pass
+      Then in the end Ada has 300 credits to spend
+
+    Scenario: A renewal after a change of address
+      Given Ada has subscribed to the "monthly" plan
+      And Ada has another address now
+      When two months pass
+      Then Ada has 300 credits
+
     Scenario: Stripe's older events name the subscription alone
       Given Ada has subscribed to the "monthly" plan
       When Stripe tells of a renewal that names nobody

@@ -174,6 +174,19 @@ def is_prorated(story: Story) -> None:
     told(story, account(story).billing.change_plan(subscription, 5000, invoice_now=True))
 
 
+@given("Ada has changed to another price and back six times")
+def has_changed_often(story: Story) -> None:
+    subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
+    for price in (5000, 900) * 6:
+        told(story, account(story).billing.change_plan(subscription, price))
+
+
+@given("Ada has another address now")
+def has_another_address(story: Story) -> None:
+    change = "update public.users set email = 'ada@elsewhere.example' where id = $1::uuid"
+    story.rows(change, story.customers["Ada"].user_id)
+
+
 @given("Ada has canceled the subscription")
 def has_canceled(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
