@@ -3,13 +3,14 @@
 Intents that name one account are never in two batches at once, so those of a busy account are decided together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
 from adapters.gathering import Crowd, Gatherer, Limits
 from adapters.group_commit import ledger_errors
+from domain.accounts import UserId
 from domain.batches import Outcome, Unsettled
 from domain.intents import CaptureHold, Intent, VoidHold
 from domain.ports import Clock, LedgerRefused
@@ -50,8 +51,8 @@ class GatheredCredits:
                     break
             return outcome
 
-    async def settle_due(self) -> int:
-        """Let expire what is over, of a batch of accounts; returns how many those were.
+    async def settle_due(self) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of a batch of accounts; what came of it, for each of those.
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """

@@ -1,9 +1,11 @@
 """What the routes need: use cases and ports, wired by the composition root."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import attrs
 
+from domain.accounts import UserId
 from domain.batches import Outcome
 from domain.intents import Intent
 from domain.plans import Catalogue
@@ -28,8 +30,8 @@ class Credits(Protocol):
         """Do the intent once."""
         ...
 
-    async def settle_due(self) -> int:
-        """Let expire what is over, of a batch of accounts; returns how many those were."""
+    async def settle_due(self) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
         ...
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from domain.batches import Unsettled
 from domain.commits import EventStatus, KeptEvent
 from domain.ports import LedgerUnavailable, PaymentsUnavailable
 from domain.usecases import decide_again, deliver_messages, use_credits
@@ -44,7 +45,12 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return len(due) == decide_again.BATCH
 
     async def expire() -> bool:
-        return await services.credits.settle_due() == use_credits.DUE_BATCH
+        settled = await services.credits.settle_due()
+        unsettled = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, Unsettled)}
+        for user_id, outcome in unsettled.items():
+            if not outcome.is_contended:
+                log.error("What is over could not expire: %s", outcome.cause, extra={"user_id": user_id})
+        return len(settled) == use_credits.DUE_BATCH and len(unsettled) < len(settled)
 
     async def reconcile() -> bool:
         done = await services.reconciler.run(services.clock.now() - OVERLAP)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from features.service import SERVICE_KEY, Service
+from features.service import SERVICE_KEY, Service, eventually
 from features.steps.story import Story
 
 
@@ -89,6 +89,17 @@ def test_a_sale_that_the_database_refuses_is_told_once_more(story: Story) -> Non
     story.deliver(event)
     assert [200] == [delivery.status for delivery in story.deliveries]
     assert 60 == story.get("/quota", story.customers["Ada"]).json()["available"]
+
+
+@pytest.mark.usefixtures("refusing")
+def test_what_can_not_expire_is_told_in_the_log(story: Story) -> None:
+    """It stays on the account meanwhile, and expires once the database lets it."""
+    over = "update public.credit_grants set expires_at = now() - interval '1 second' where user_id = $1::uuid"
+    story.rows(over, ada(story))
+    told = "What is over could not expire: the ledger refuses it: P0001: the project says no"
+    assert told == eventually(lambda: (errors(story) or [None])[-1], told)
+    story.rows("drop trigger project_rule on public.users")
+    assert 0 == eventually(lambda: story.get("/quota", story.customers["Ada"]).json()["balance"], 0)
 
 
 def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) -> None:

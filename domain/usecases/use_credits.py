@@ -72,14 +72,14 @@ class CreditDesk:
             fruitless = 0 if waiting.keys() - asked.waiting().keys() else fruitless + 1
         return asked.outcomes(Unsettled(f"the account kept changing through {patience} decisions", is_contended=True))
 
-    async def settle_due(self, now: datetime) -> int:
-        """Let expire what is over, of at most :data:`DUE_BATCH` accounts; returns how many those were.
+    async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of at most :data:`DUE_BATCH` accounts; what came of it, for each of those.
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
         due = await self.wallets.due(DUE_BATCH)
-        await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
-        return len(due)
+        outcomes = await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
+        return dict(zip(due, outcomes, strict=True))
 
     async def _let_others_go_first(self, fruitless: int) -> None:
         # The first conflict may be the only one, and a hold's end is written in a round that has no outcome.
