@@ -116,3 +116,21 @@ def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) ->
     assert 402 == spend(story, key).status_code
     assert 0 == give(story, "10")[0]
     assert 200 == spend(story, key).status_code
+
+
+def test_a_user_who_comes_back_at_once_has_what_is_left(story: Story) -> None:
+    """The cache had a later state of the account than a new one would have."""
+    assert 0 == give(story, "10")[0]
+    headers = {"Authorization": f"Bearer {SERVICE_KEY}"}
+    for _ in range(3):
+        asked = {"user_id": ada(story), "credits": 5}
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        hold = story.service.http.post("/holds", json=asked, headers=headers | key).json()
+        assert 200 == story.service.http.post(f"/holds/{hold['id']}/void", headers=headers).status_code
+    assert 10 == story.get("/quota", story.customers["Ada"]).json()["available"]
+    user = uuid.UUID(ada(story))
+    story.rows("delete from auth.users where id = $1", user)
+    story.rows("insert into auth.users (id, email) values ($1, $2)", user, story.customers["Ada"].email)
+    assert 200 == spend(story, uuid.uuid4().hex).status_code
+    seen = lambda: [story.get("/quota", story.customers["Ada"]).json()[name] for name in ("source", "available")]  # noqa: E731
+    assert ["cache", 9] == eventually(seen, ["cache", 9])

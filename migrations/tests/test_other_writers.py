@@ -127,3 +127,26 @@ def test_a_backend_may_make_users_with_credits(database_url: str) -> None:
         assert (0, False) == (row["balance"], row["repaired"])
 
     in_database(database_url, story)
+
+
+@pytest.mark.parametrize("entries_before", [True, False])
+def test_a_user_who_is_made_once_more_goes_on_after_the_last_revision(database_url: str, entries_before: bool) -> None:
+    """A hold raises the revision without an entry: a cache that has that one takes none that is older."""
+
+    async def story(connection: Any) -> None:
+        ada = await connection.fetchval("insert into auth.users default values returning id")
+        if entries_before:
+            await connection.execute("delete from public.users where id = $1", ada)
+            await connection.execute("insert into public.users (id, credits_balance) values ($1, 25)", ada)
+        for _ in range(2):
+            await connection.execute(
+                "update public.users set credits_revision = credits_revision + 7 where id = $1", ada
+            )
+            last = await connection.fetchval("select credits_revision from public.users where id = $1", ada)
+            await connection.execute("delete from public.users where id = $1", ada)
+            await connection.execute("insert into public.users (id) values ($1)", ada)
+            now = await connection.fetchrow("select * from public.users where id = $1", ada)
+            assert last < now["credits_revision"]
+            assert 25 * entries_before == now["credits_balance"]
+
+    in_database(database_url, story)
