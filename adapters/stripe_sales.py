@@ -16,7 +16,7 @@ _STATUS_BY_EVENT = {
     "checkout.session.async_payment_failed": PaymentStatus.FAILED,
     "checkout.session.expired": PaymentStatus.UNPAID,
 }
-_OVER = frozenset({"checkout.session.async_payment_failed", "checkout.session.expired"})
+_OVER = frozenset(event for event, status in _STATUS_BY_EVENT.items() if status is not PaymentStatus.PAID)
 SALE_EVENTS = frozenset({COMPLETED, *_STATUS_BY_EVENT})
 """The event types whose object is a session that tells of a sale."""
 

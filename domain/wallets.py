@@ -76,24 +76,18 @@ def settle_dues(wallet: Wallet, now: datetime) -> Move:
 def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | Unfounded:
     """Take credits, after what is due: from usable grants in the order in which they burn."""
     move = settle_dues(wallet, now)
-    available = move.wallet.account.available
-    if debit.credits > available:
-        return Insufficient(max(0, available))
-    draws = _drawn_at(now, move.wallet.grants, debit.credits)
-    if (granted := _total(draws)) < debit.credits:
-        return Unfounded(granted)
+    draws = _covering(move.wallet, debit.credits, now)
+    if not isinstance(draws, tuple):
+        return draws
     return posted(move, _debit(wallet.account.user_id, debit, draws, now))
 
 
 def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | Unfounded:
     """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
     move = settle_dues(wallet, now)
-    available = move.wallet.account.available
-    if hold.credits > available:
-        return Insufficient(max(0, available))
-    draws = _drawn_at(now, move.wallet.grants, hold.credits)
-    if (granted := _total(draws)) < hold.credits:
-        return Unfounded(granted)
+    draws = _covering(move.wallet, hold.credits, now)
+    if not isinstance(draws, tuple):
+        return draws
     held = attrs.evolve(hold, draws=draws)
     return _revised(move, held, _reserving(move.wallet.grants, draws, 1), held.credits)
 
@@ -220,6 +214,16 @@ def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) 
             draws.append(Draw(grant_id=grant.id, credits=taken))
             wanted -= taken
     return tuple(draws)
+
+
+def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | Unfounded:
+    """What takes so many available credits, or why nothing does."""
+    available = wallet.account.available
+    if wanted > available:
+        return Insufficient(max(0, available))
+    draws = _drawn_at(now, wallet.grants, wanted)
+    granted = _total(draws)
+    return draws if granted >= wanted else Unfounded(granted)
 
 
 def _total(draws: Iterable[Draw]) -> int:

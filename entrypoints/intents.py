@@ -22,7 +22,7 @@ from domain.wallets import Insufficient, Unfounded
 from entrypoints import metrics
 from entrypoints.auth import Caller, Forbidden, Service
 from entrypoints.moments import no_moment
-from entrypoints.problems import problem
+from entrypoints.problems import ledger_refused, problem
 from entrypoints.services import Services
 
 Credits = Annotated[int, msgspec.Meta(ge=1, le=MAX_CREDITS, description=f"From 1 to {MAX_CREDITS:,}.")]
@@ -130,8 +130,7 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             )
             return _with(HTTPStatus.SERVICE_UNAVAILABLE, "balance-differs", detail, {"granted": granted})
         case Unsettled(is_contended=False):
-            detail = "The database refused the change, and nothing is done; why is in the service's log."
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
+            return ledger_refused()
         case Unsettled() | Done():
             detail = "The account is too busy; nothing is done, please try again with the same key."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)

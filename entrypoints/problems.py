@@ -49,6 +49,12 @@ def problem(
     )
 
 
+def ledger_refused() -> ProblemDetailsException:
+    """How a change is told that the database refuses, whoever asked for it; whoever raises it logs why."""
+    detail = "The database refused the change, and nothing is done; why is in the service's log."
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
+
+
 def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR0912 - one line for each refusal
     match error:
         case InvalidSignature(reason):
@@ -110,8 +116,7 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             detail = "More is asked of the ledger than it keeps up with; nothing of this was done, please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-busy", detail, retry_after=str(seconds))
         case CommitRejected():
-            detail = "The database refused the change, and nothing is done; why is in the service's log."
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
+            return ledger_refused()
         case _:
             detail = "The ledger could not be reached; nothing was lost, please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail)

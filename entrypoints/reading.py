@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -39,8 +40,8 @@ class JsonRequest(Request[Any, Any, Any]):
             understood = msgspec.convert(body, wanted.annotation, str_keys=True)
         except msgspec.ValidationError as error:
             raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
-        unknown = [] if self.route_handler.opt.get(ALSO_OTHERS) else body.keys() - attrs.fields_dict(wanted.annotation)
-        if unknown:
+        unknown = body.keys() - _names(wanted.annotation)
+        if unknown and not self.route_handler.opt.get(ALSO_OTHERS):
             raise ValidationException(extra=[_field(name[:64], "is not known here") for name in sorted(unknown)[:5]])
         return understood
 
@@ -73,6 +74,11 @@ def _wrong(message: str, wanted: Any) -> dict[str, str]:
         return _field(missing[1], message)
     key = place[1] if place is not None else "body"
     return _field(key, _accepted(wanted, key) or message.split(" - ", 1)[0])
+
+
+@cache
+def _names(wanted: Any) -> frozenset[str]:
+    return frozenset(attrs.fields_dict(wanted))
 
 
 def _field(name: str, message: str) -> dict[str, str]:
