@@ -7,6 +7,7 @@ unknown, and nothing is repeated here: events, purchases and requests are known 
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from adapters.gathering import Closed, Gatherer, Interrupted, Limits, QueueFull
@@ -51,12 +52,21 @@ class GroupCommit:
         user_id: UserId | None,
         links: frozenset[Link],
         subscription_id: SubscriptionId | None = None,
+        periods_since: datetime | None = None,
+        claims: bool = False,
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links.
 
         :raises LedgerUnavailable: if it could not be asked; :class:`domain.ports.LedgerBusy` if too many ask.
         """
-        query = SnapshotQuery(event_id=event_id, user_id=user_id, links=links, subscription_id=subscription_id)
+        query = SnapshotQuery(
+            event_id=event_id,
+            user_id=user_id,
+            links=links,
+            subscription_id=subscription_id,
+            periods_since=periods_since,
+            claims=claims,
+        )
         with ledger_errors():
             return await self._reads.ask(query)
 
@@ -113,6 +123,8 @@ def _touched(change: Change) -> frozenset[str]:
     if change.revision is not None:
         touched.add(change.revision.id)
         touched.update(absorbed.id for absorbed in change.revision.absorbed)
+    touched.update(other.id for other in change.others)
+    touched.update(end.user_id for end in change.ends)
     if change.subscription is not None:
         touched.add(change.subscription.id)
     if change.event is not None:

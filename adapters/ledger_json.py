@@ -1,6 +1,7 @@
 """The JSON that the ledger's SQL functions speak, to and from the domain's values."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -34,7 +35,8 @@ from domain.commits import (
 )
 from domain.explanations import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.idempotency import IdempotencyKey
-from domain.ledger import EntryFilter, EntryKind, Lapse, LedgerEntry, Posted, Posting
+from domain.ledger import EntryFilter, EntryKind, GrantEnd, Lapse, LedgerEntry, Posted, Posting
+from domain.line_values import Claimed
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 
@@ -48,6 +50,8 @@ def change_to_json(change: Change) -> dict[str, object]:
     return _present(
         event=_event(change.event) if change.event else None,
         purchase=_revision(change.revision) if change.revision else None,
+        others=[_revision(other) for other in change.others] or None,
+        ends=[_end(end) for end in change.ends] or None,
         subscription=_subscription(change.subscription) if change.subscription else None,
         account=_guard(guard) if guard else None,
         entries=[_posting(posting) for posting in change.postings] or None,
@@ -84,6 +88,8 @@ def snapshot_query_to_json(query: SnapshotQuery) -> dict[str, object]:
         "user_id": query.user_id,
         "links": sorted(query.links),
         "subscription_id": query.subscription_id,
+        "periods_since": query.periods_since.isoformat() if query.periods_since else None,
+        "claims": query.claims,
     }
 
 
@@ -93,16 +99,9 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
     return Snapshot(
         event_status=EventStatus(event["status"]) if event else None,
         account=account_from_json(account) if account else None,
-        purchases=tuple(
-            RecordedPurchase(
-                id=PurchaseId(found["id"]),
-                revision=found["revision"],
-                purchase=msgspec.convert(found["facts"], Purchase),
-                posted=_posted(found),
-                absent_users=frozenset(map(UserId, found["absent_users"])),
-            )
-            for found in snapshot["purchases"]
-        ),
+        purchases=tuple(map(_recorded, snapshot["purchases"])),
+        family=tuple(map(_recorded, snapshot["family"])),
+        claimed=tuple(msgspec.convert(claimed, Claimed) for claimed in snapshot["claimed"]),
         subscription=RecordedSubscription(
             id=SubscriptionId(subscription["id"]),
             revision=subscription["revision"],
@@ -171,14 +170,36 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
     )
 
 
-def _posted(found: Json) -> Posted:
-    return Posted(
-        {UserId(user): amount for user, amount in found["posted"].items()},
-        {
-            UserId(user): Lapse(credits=lapse["credits"], stood=lapse["stood"])
-            for user, lapse in found["lapsed"].items()
-        },
+def _recorded(found: Json) -> RecordedPurchase:
+    return RecordedPurchase(
+        id=PurchaseId(found["id"]),
+        revision=found["revision"],
+        purchase=msgspec.convert(found["facts"], Purchase),
+        posted=_posted(found["posted"]),
+        absent_users=frozenset(map(UserId, found["absent_users"])),
     )
+
+
+def _posted(rows: Sequence[Json]) -> dict[datetime | None, Posted]:
+    periods: dict[datetime | None, list[Json]] = {}
+    for row in rows:
+        periods.setdefault(_moment(row["period_ends_at"]), []).append(row)
+    return {
+        period: Posted(
+            {UserId(row["user_id"]): row["posted"] for row in found},
+            {
+                UserId(row["user_id"]): Lapse(credits=row["lapsed"], stood=row["stood"])
+                for row in found
+                if row["lapsed"] is not None
+            },
+            {UserId(row["user_id"]): _moment(row["grant"]["expires_at"]) for row in found if row["grant"] is not None},
+        )
+        for period, found in periods.items()
+    }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text is not None else None
 
 
 def _accounts(result: Json) -> tuple[Account, ...]:
@@ -212,9 +233,19 @@ def _event(decision: EventDecision) -> dict[str, object]:
     }
 
 
+def _end(end: GrantEnd) -> dict[str, object]:
+    return {
+        "user_id": end.user_id,
+        "purchase_id": end.purchase_id,
+        "period_ends_at": end.period_ends_at.isoformat() if end.period_ends_at else None,
+        "expires_at": end.expires_at.isoformat() if end.expires_at else None,
+    }
+
+
 def _revision(revision: PurchaseRevision) -> dict[str, object]:
     purchase = revision.purchase
-    order = purchase.order
+    order, bill = purchase.order, purchase.bill
+    starts_at, ends_at = (bill.starts_at, bill.ends_at) if bill else (None, None)
     return {
         "id": revision.id,
         "expected_revision": revision.expected_revision,
@@ -224,6 +255,9 @@ def _revision(revision: PurchaseRevision) -> dict[str, object]:
         "amount": order.amount if order else None,
         "currency": order.currency if order else None,
         "payment_status": purchase.payment,
+        "subscription_id": bill.subscription_id if bill else None,
+        "starts_at": starts_at.isoformat() if starts_at else None,
+        "ends_at": ends_at.isoformat() if ends_at else None,
         "facts": {
             **msgspec.to_builtins(purchase),
             "links": sorted(purchase.links),

@@ -9,7 +9,7 @@ from domain.accounts import UserId
 from domain.explanations import GrantRecord, RecordedDraw
 from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
 from domain.holds import Hold, HoldId
-from domain.ledger import EntryKind, Posting
+from domain.ledger import EntryKind, GrantEnd, Posting, period_of
 from domain.purchases import PurchaseId
 
 
@@ -95,10 +95,27 @@ class MemoryGrants:
             pays_debt = min(posting.amount, max(0, -balance))
             self._draw(posting.user_id, version, (Draw(grant_id=grant.id, credits=pays_debt),) if pays_debt else ())
         elif posting.draws is None:
-            draws = draws_of_clawback(self.live(posting.user_id), -posting.amount, purchase_ids)
+            period = period_of(posting)
+            draws = draws_of_clawback(self.live(posting.user_id), -posting.amount, purchase_ids, period)
             self._draw(posting.user_id, version, draws)
         else:
             self._draw(posting.user_id, version, posting.draws)
+
+    def end(self, end: GrantEnd, purchase_ids: frozenset[PurchaseId]) -> None:
+        """Let what is left of a purchase's grant expire at another time."""
+        grants = self._grants.get(end.user_id, {})
+        for grant in [*grants.values()]:
+            if grant.is_live and any(_is_of(grant, one, end.period_ends_at) for one in purchase_ids):
+                grants[grant.id] = attrs.evolve(grant, expires_at=end.expires_at)
+
+    def ends_of(self, purchase_ids: frozenset[PurchaseId], period: datetime | None) -> dict[UserId, datetime | None]:
+        """Return when what is left of each user's grant of a purchase expires, where something is left of it."""
+        return {
+            user_id: grant.expires_at
+            for user_id, grants in self._grants.items()
+            for grant in grants.values()
+            if grant.is_live and any(_is_of(grant, one, period) for one in purchase_ids)
+        }
 
     def keep(self, hold: Hold, now: datetime) -> int:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""
@@ -112,7 +129,7 @@ class MemoryGrants:
 
     def _put(self, posting: Posting, now: datetime) -> Grant:
         grants = self._grants.setdefault(posting.user_id, {})
-        known = next((grant for grant in grants.values() if _is_of(grant, posting.purchase_id)), None)
+        known = next((grant for grant in grants.values() if _is_of(grant, posting.purchase_id, period_of(posting))), None)
         gives_back_late = posting.kind is EntryKind.REINSTATEMENT and known is not None and known.has_expired(now)
         if known is not None and not gives_back_late:
             put = posting.amount
@@ -128,6 +145,7 @@ class MemoryGrants:
                 # What is given back after its grant's end was taken from other credits, or was owed: it stays.
                 expires_at=None if gives_back_late else posting.expires_at,
                 purchase_id=posting.purchase_id,
+                period_ends_at=period_of(posting),
                 created_at=now,
             )
         grants[grant.id] = grant
@@ -148,5 +166,10 @@ class MemoryGrants:
         return sign * hold.credits
 
 
-def _is_of(grant: Grant, purchase_id: PurchaseId | None) -> bool:
-    return purchase_id is not None and grant.purchase_id == purchase_id and grant.kind != EntryKind.REINSTATEMENT
+def _is_of(grant: Grant, purchase_id: PurchaseId | None, period_ends_at: datetime | None) -> bool:
+    return (
+        purchase_id is not None
+        and grant.purchase_id == purchase_id
+        and grant.period_ends_at == period_ends_at
+        and grant.kind != EntryKind.REINSTATEMENT
+    )

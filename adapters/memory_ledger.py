@@ -13,7 +13,7 @@ from adapters.memory_audit import first_inconsistency
 from adapters.memory_grants import MemoryGrants
 from adapters.memory_inbox import MemoryInbox
 from adapters.memory_outbox import MemoryOutbox
-from adapters.memory_purchases import MemoryPurchases
+from adapters.memory_purchases import MemoryPurchases, earliest_time, subscription_of
 from domain.accounts import Account, BalanceThen, UserId
 from domain.commits import (
     AccountGuard,
@@ -88,13 +88,20 @@ class MemoryLedger:
         user_id: UserId | None,
         links: frozenset[Link],
         subscription_id: SubscriptionId | None = None,
+        periods_since: datetime | None = None,
+        claims: bool = False,
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
+        reached = self._purchases.reached(links)
+        subscription_id = subscription_id or subscription_of(reached)
+        family = self._purchases.family(subscription_id, earliest_time(periods_since, reached))
         return Snapshot(
             event_status=self.inbox.status(event_id) if event_id is not None else None,
             account=self._accounts.get(user_id) if user_id is not None else None,
-            purchases=tuple(map(self._with_posted, self._purchases.reached(links))),
+            purchases=tuple(map(self._with_posted, reached)),
             subscription=self._subscriptions.get(subscription_id) if subscription_id is not None else None,
+            family=tuple(map(self._with_posted, family)),
+            claimed=self._purchases.claimed(user_id) if claims and user_id is not None else (),
             account_is_deleted=user_id is not None
             and user_id not in self._accounts
             and bool(self._entries.get(user_id)),
@@ -258,6 +265,7 @@ class MemoryLedger:
         revision, subscription = change.revision, change.subscription
         if revision is not None:
             expected = {other.id: other.expected_revision for other in revision.absorbed}
+            expected |= {other.id: other.expected_revision for other in change.others}
             expected[revision.id] = revision.expected_revision
             if any(self._purchases.revision(known) != wanted for known, wanted in expected.items()):
                 return Conflict("revision")
@@ -298,6 +306,8 @@ class MemoryLedger:
     def _apply(self, change: Change) -> Committed:
         if change.revision is not None:
             self._purchases.keep(change.revision)
+        for other in change.others:
+            self._purchases.keep(other)
         if change.subscription is not None:
             told = change.subscription
             self._subscriptions[told.id] = RecordedSubscription(
@@ -309,6 +319,8 @@ class MemoryLedger:
             self._keep_hold(hold)
         for posting in change.postings:
             self._post(posting)
+        for end in change.ends:
+            self.grants.end(end, self._purchases.one_payment(end.purchase_id))
         if change.request is not None:
             self._requests[change.request.key] = change.request
         self.outbox.put(change.outbox)
@@ -352,7 +364,12 @@ class MemoryLedger:
 
     def _with_posted(self, recorded: RecordedPurchase) -> RecordedPurchase:
         posted = self._purchases.posted(recorded.id, chain.from_iterable(self._entries.values()))
-        named = {*posted.by_user, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
+        ids = self._purchases.one_payment(recorded.id)
+        posted = {
+            period: attrs.evolve(one, expires_at=self.grants.ends_of(ids, period)) for period, one in posted.items()
+        }
+        users = {user for one in posted.values() for user in one.by_user}
+        named = {*users, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
         absent = frozenset(user for user in named if user not in self._accounts)
         return attrs.evolve(recorded, posted=posted, absent_users=absent)
 

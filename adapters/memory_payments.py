@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.events import Delivery, PaymentNews, Sale, SubscriptionNews, Told
+from domain.events import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
 from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
 from domain.purchases import Link, PurchaseId
 from domain.subscriptions import SubscriptionId
@@ -21,6 +21,7 @@ class MemoryPayments:
         self._payments: list[tuple[frozenset[Link], bool]] = []
         self._subscriptions: dict[SubscriptionId, SubscriptionNews] = {}
         self._sales: dict[PurchaseId, Told] = {}
+        self._prices: dict[str, Price] = {}
         self._deliveries: list[Delivery] = []
         self._objects: dict[str, Found] = {}
 
@@ -35,6 +36,11 @@ class MemoryPayments:
     def teach_whole(self, sale: Sale) -> None:
         """Let all of a sale be known."""
         self._sales[sale.purchase_id] = sale
+
+    def teach_price(self, price: Price) -> None:
+        """Let a price be known by its id."""
+        if price.id is not None:
+            self._prices[price.id] = price
 
     def remember(self, *deliveries: Delivery) -> None:
         """Let events have been made."""
@@ -56,6 +62,11 @@ class MemoryPayments:
         """The subscription, or None where there is none."""
         self._answer()
         return self._subscriptions.get(subscription_id)
+
+    async def price(self, price_id: str) -> Price | None:
+        """The price, or None where there is none."""
+        self._answer()
+        return self._prices.get(price_id)
 
     async def whole(self, sale: Sale) -> Told:
         """All of the sale, or what was told where it is not known."""

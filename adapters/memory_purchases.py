@@ -1,14 +1,18 @@
 """Purchases in memory: which there are, whom their links lead to, and which proved to be one payment."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import attrs
 
 from domain.accounts import UserId
 from domain.commits import PurchaseRevision, RecordedPurchase
 from domain.explanations import PurchaseRecord
-from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted
+from domain.invoices import LineKind
+from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, period_of
+from domain.line_values import Claimed
 from domain.purchases import Link, PurchaseId
+from domain.subscriptions import SubscriptionId
 
 
 class MemoryPurchases:
@@ -77,21 +81,70 @@ class MemoryPurchases:
                 merged = tuple(sorted(self.one_payment(known) - {known}))
                 yield PurchaseRecord(id=known, purchase=self._rows[known].purchase, merged=merged)
 
-    def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> Posted:
-        """What the entries posted for the purchase and for those merged into it, and what expired of it."""
-        posted: dict[UserId, int] = {}
-        lapsed: dict[UserId, Lapse] = {}
+    def family(self, subscription_id: str | None, since: datetime | None) -> tuple[RecordedPurchase, ...]:
+        """Return the invoices of the subscription whose periods end then or later."""
+        if subscription_id is None or since is None:
+            return ()
+        return tuple(
+            row
+            for id_, row in sorted(self._rows.items())
+            if id_ not in self._merged and _is_of_family(row, subscription_id, since)
+        )
+
+    def claimed(self, user_id: UserId) -> tuple[Claimed, ...]:
+        """Return the trials and free periods that the user's invoices are for."""
+        owned = [
+            row.purchase
+            for id_, row in sorted(self._rows.items())
+            if id_ not in self._merged and row.purchase.order is not None and row.purchase.order.user_id == user_id
+        ]
+        return tuple(
+            Claimed(
+                plan_id=line.plan_id,
+                kind=line.kind,
+                subscription_id=purchase.bill.subscription_id,
+                starts_at=line.starts_at,
+                ends_at=line.ends_at,
+            )
+            for purchase in owned
+            if purchase.bill is not None
+            for line in purchase.bill.lines
+            if line.credits > 0 and (line.kind is LineKind.TRIAL or line.unit_amount == 0)
+        )
+
+    def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
+        """What the entries posted for each grant of the purchase and of those merged into it, and what expired."""
+        posted: dict[datetime | None, dict[UserId, int]] = {}
+        lapsed: dict[datetime | None, dict[UserId, Lapse]] = {}
         for entry in entries:
-            posting = entry.posting
+            posting, period = entry.posting, period_of(entry.posting)
             if posting.purchase_id is None or self._goes_on(posting.purchase_id) != purchase_id:
                 continue
-            stands = posted.setdefault(posting.user_id, 0)
+            stands = posted.setdefault(period, {}).setdefault(posting.user_id, 0)
+            gone = lapsed.setdefault(period, {})
             if posting.kind is EntryKind.EXPIRY:
-                gone = lapsed[posting.user_id].credits if posting.user_id in lapsed else 0
-                lapsed[posting.user_id] = Lapse(credits=gone - posting.amount, stood=stands)
+                before = gone[posting.user_id].credits if posting.user_id in gone else 0
+                gone[posting.user_id] = Lapse(credits=before - posting.amount, stood=stands)
             else:
-                posted[posting.user_id] = stands + posting.amount
-        return Posted(posted, lapsed)
+                posted[period][posting.user_id] = stands + posting.amount
+        return {period: Posted(by_user, lapsed[period]) for period, by_user in posted.items()}
 
     def _goes_on(self, purchase_id: PurchaseId) -> PurchaseId:
         return self._merged.get(purchase_id, purchase_id)
+
+
+def subscription_of(rows: Iterable[RecordedPurchase]) -> SubscriptionId | None:
+    """Return the subscription whose invoices the purchases are; None where they are of none."""
+    known = sorted({row.purchase.bill.subscription_id for row in rows if row.purchase.bill is not None})
+    return SubscriptionId(known[0]) if known else None
+
+
+def earliest_time(told: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
+    """Return the earliest time that was told, or that the purchases' own lines begin at."""
+    starts = [row.purchase.bill.starts_at for row in rows if row.purchase.bill is not None]
+    return min((one for one in (told, *starts) if one is not None), default=None)
+
+
+def _is_of_family(row: RecordedPurchase, subscription_id: str, since: datetime) -> bool:
+    bill = row.purchase.bill
+    return bill is not None and bill.subscription_id == subscription_id and (bill.ends_at or since) >= since

@@ -74,9 +74,18 @@ class SqlLedger:
         user_id: UserId | None,
         links: frozenset[Link],
         subscription_id: SubscriptionId | None = None,
+        periods_since: datetime | None = None,
+        claims: bool = False,
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
-        query = SnapshotQuery(event_id=event_id, user_id=user_id, links=links, subscription_id=subscription_id)
+        query = SnapshotQuery(
+            event_id=event_id,
+            user_id=user_id,
+            links=links,
+            subscription_id=subscription_id,
+            periods_since=periods_since,
+            claims=claims,
+        )
         return snapshot_from_json(await self._rpc.value("ledger_read", {"query": snapshot_query_to_json(query)}))
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from adapters.stripe_credit_notes import CREDIT_NOTE_EVENTS, told_by_credit_note
 from adapters.stripe_fields import Object, UnreadableField
 from adapters.stripe_invoices import INVOICE_EVENTS, told_by_invoice
 from adapters.stripe_payments import (
@@ -25,6 +26,7 @@ CONCERNING = (
     | CHARGE_EVENTS
     | REFUND_EVENTS
     | DISPUTE_EVENTS
+    | CREDIT_NOTE_EVENTS
     | SUBSCRIPTION_EVENTS
 )
 """Every event type that is used; an endpoint should get them all."""
@@ -55,6 +57,8 @@ def _told(event_type: str, about: Object, created: datetime | None, *, retrieved
         return told_by_refund(about, event_type=known_type)
     if event_type in DISPUTE_EVENTS:
         return told_by_dispute(about, created, event_type=known_type)
+    if event_type in CREDIT_NOTE_EVENTS:
+        return told_by_credit_note(about, event_type=known_type)
     if event_type in SUBSCRIPTION_EVENTS:
         return told_by_subscription(about, created, event_type=known_type)
     return Irrelevant(f"event type {event_type} is not used")

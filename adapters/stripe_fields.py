@@ -26,6 +26,9 @@ _TERMS = re.compile(r"([0-9]{1,13})/([0-9]{1,13})/([a-z]{3})")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _YEAR_10000 = 253_402_300_800
 
+DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
+"""A decimal number as Stripe writes it: at most 12 places after the point."""
+
 
 @attrs.frozen
 class UnreadableField(Exception):
@@ -174,6 +177,11 @@ def terms_text(terms: Terms) -> str:
 def is_present(value: object) -> bool:
     """Whether there is something: neither null nor blank."""
     return value is not None and not (isinstance(value, str) and not value.strip())
+
+
+def metadata_text(told: Object, key: str) -> str | None:
+    """A value of metadata; None where it is missing or blank."""
+    return _text(told, key)
 
 
 def _terms(told: Object) -> Terms | None:

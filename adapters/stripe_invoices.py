@@ -1,17 +1,27 @@
 """A paid Stripe invoice, in any API version since 2017: a period of a subscription, or the paper of a one-time sale."""
 
-from datetime import datetime
-
 from adapters import stripe_fields as fields
 from adapters.stripe_fields import Object, UnreadableField
+from adapters.stripe_lines import is_subscription_line, read_lines
 from adapters.stripe_payments import links_to, payment_of
+from adapters.stripe_prices import line_details
 from domain.events import Irrelevant, Naming, PaymentNews, Sale, Told
 from domain.money import MAX_AMOUNT, Money
 from domain.plans import PlanMode
-from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.purchases import (
+    Fact,
+    Link,
+    NeverPaid,
+    Overpaid,
+    PaidAt,
+    PaymentReported,
+    PaymentStatus,
+    PurchaseId,
+)
 from domain.subscriptions import SubscriptionId
 
-INVOICE_EVENTS = frozenset({"invoice.paid", "invoice.payment_succeeded"})
+INVOICE_EVENTS = frozenset({"invoice.paid", "invoice.payment_succeeded", "invoice.finalized", "invoice.overpaid"})
+"""Events whose object is an invoice; one that is finalized concerns us only where nothing is left to be paid."""
 
 _PERIODS = frozenset({"subscription", "subscription_create", "subscription_cycle", "subscription_update"})
 """The reasons of invoices that may be for a period; `subscription` is older than the others."""
@@ -25,12 +35,13 @@ def told_by_invoice(invoice: Object) -> Told:
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    if invoice.get("status") != "paid" and invoice.get("paid") is not True:
+    if not _is_paid(invoice):
         return Irrelevant("the invoice is not paid")
     reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
-    if reason in _PERIODS or (reason in _PERIODS_IF_SUBSCRIBED and subscription_id is not None):
-        if subscription_id is None:
-            raise UnreadableField("subscription is missing")
+    if reason in _PERIODS and subscription_id is None:
+        raise UnreadableField("subscription is missing")
+    # A subscription that is cancelled at once may leave an invoice of its unused time that was made by hand.
+    if subscription_id is not None and (reason in _PERIODS or reason in _PERIODS_IF_SUBSCRIBED or _has_items(invoice)):
         return _period(invoice, SubscriptionId(subscription_id))
     links, payments = _links(invoice), _payments(invoice)
     if len(links) == 1:
@@ -40,37 +51,58 @@ def told_by_invoice(invoice: Object) -> Told:
     return PaymentNews(purchase_id=PurchaseId(known), links=links, ours=ours)
 
 
+def _is_paid(invoice: Object) -> bool:
+    if invoice.get("status") == "paid" or invoice.get("paid") is True:
+        return True
+    # A total of nothing or less is settled as it is finalized: what is below zero goes to the customer's balance.
+    return invoice.get("status") == "open" and fields.amount(invoice, "total", signed=True) <= 0
+
+
 def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
-    total = fields.amount(invoice, "total", signed=True)
-    if total <= 0:
-        return Irrelevant("a zero invoice grants nothing")
-    lines = [line for line in fields.items(invoice, "lines") if _is_period(line)]
     code = fields.currency(invoice)
-    asked = sum(fields.amount(line, "amount", signed=True) for line in lines)
-    is_whole = fields.expanded(invoice, "lines").get("has_more") is not True
-    if asked <= 0 and is_whole:
-        return Irrelevant("prorations and trials grant nothing")
+    lines = read_lines(invoice)
+    is_whole = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
+    asked = sum(line.amount for line in lines if line.amount > 0)
     if asked > MAX_AMOUNT:
         raise UnreadableField("lines come to no amount of money")
-    # Nothing is paid by card where the customer's balance, or money outside of Stripe, covers it.
-    paid = invoice.get("amount_paid")
+    transitions = fields.expanded(invoice, "status_transitions")
+    paid_at = fields.moment(transitions.get("paid_at"))
     return Sale(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
-        facts=(PaymentReported(PaymentStatus.PAID),),
-        subtotal=Money(amount=max(asked, 0), currency=code),
-        paid=Money(amount=fields.amount(invoice, "amount_paid") if paid else total, currency=code),
-        naming=_naming(invoice, lines),
+        facts=(PaymentReported(PaymentStatus.PAID), *_payment_facts(invoice), *([PaidAt(paid_at)] if paid_at else [])),
+        subtotal=Money(amount=asked, currency=code),
+        paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
+        naming=_naming(invoice, list(fields.items(invoice, "lines"))),
         subscription_id=subscription_id,
-        period_ends_at=max((end for line in lines if _is_paid(line) and (end := _end(line)) is not None), default=None),
         is_whole=is_whole,
+        lines=lines,
+        issued_at=fields.moment(invoice.get("created")),
     )
+
+
+def _payment_facts(invoice: Object) -> list[Fact]:
+    facts: list[Fact] = []
+    if invoice.get("pre_payment_credit_notes_amount"):
+        facts.append(NeverPaid(fields.amount(invoice, "pre_payment_credit_notes_amount")))
+    if invoice.get("amount_overpaid"):
+        facts.append(Overpaid(fields.amount(invoice, "amount_overpaid")))
+    return facts
 
 
 def _subscription(invoice: Object) -> str | None:
     details = fields.expanded(fields.expanded(invoice, "parent"), "subscription_details")
-    return fields.reference(details, "subscription") or fields.reference(invoice, "subscription")
+    own = fields.reference(details, "subscription") or fields.reference(invoice, "subscription")
+    if own is not None:
+        return own
+    of_lines = {fields.reference(line_details(line) or line, "subscription") for line in fields.items(invoice, "lines")}
+    named = of_lines - {None}
+    return named.pop() if len(named) == 1 else None
+
+
+def _has_items(invoice: Object) -> bool:
+    return any(is_subscription_line(line) for line in fields.items(invoice, "lines"))
 
 
 def _links(invoice: Object) -> frozenset[Link]:
@@ -83,23 +115,6 @@ def _payments(invoice: Object) -> list[dict[str, str | None]]:
     paid = [one for one in fields.items(invoice, "payments") if one.get("status") in (None, "paid")]
     found = [own, *map(payment_of, paid)]
     return [one for one in found if any(one.values())] or [own]
-
-
-def _is_period(line: Object) -> bool:
-    parent = fields.expanded(line, "parent")
-    if parent:
-        item = fields.expanded(parent, "subscription_item_details")
-        return parent.get("type") == "subscription_item_details" and item.get("proration") is not True
-    return line.get("type") == "subscription" and line.get("proration") is not True
-
-
-def _is_paid(line: Object) -> bool:
-    """Whether the line costs something: what is free beside it, for a year, say, makes no credits last longer."""
-    return fields.amount(line, "amount", signed=True) > 0
-
-
-def _end(line: Object) -> datetime | None:
-    return fields.moment(fields.expanded(line, "period").get("end"))
 
 
 def _naming(invoice: Object, lines: list[Object]) -> Naming:

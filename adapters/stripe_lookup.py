@@ -13,14 +13,19 @@ from adapters import stripe_fields as fields
 from adapters.stripe_client import StripeConnection, is_missing, plain, translated
 from adapters.stripe_events import told_by
 from adapters.stripe_fields import UnreadableField
+from adapters.stripe_prices import read_price
 from adapters.stripe_subscriptions import told_by_subscription
-from domain.events import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told
+from domain.events import Irrelevant, Naming, PaymentNews, Price, Sale, SubscriptionNews, Told
 from domain.ports import PaymentsUnavailable
 from domain.purchases import Link
 from domain.subscriptions import SubscriptionId
 
 ANSWER_SECONDS = 5
 """How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""
+
+
+MAX_PRICES = 10_000
+"""How many prices are remembered: their amounts and intervals never change at Stripe."""
 
 
 @attrs.define
@@ -45,6 +50,7 @@ class StripeLookup:
     def __init__(self, connection: StripeConnection, *, seconds: float = ANSWER_SECONDS) -> None:
         self._v1 = connection.client.v1
         self._seconds = seconds
+        self._prices: dict[str, Price] = {}
 
     async def look_up(self, news: PaymentNews) -> PaymentNews:
         """The news with every link that Stripe knows, and whether the payment is ours.
@@ -89,6 +95,21 @@ class StripeLookup:
         if not isinstance(told, SubscriptionNews):
             return None
         return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
+
+    async def price(self, price_id: str) -> Price | None:
+        """All that Stripe knows of a price, or None where it has none of that id. What was found once is remembered.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        if price_id not in self._prices:
+            async with self._answered():
+                found = await self._retrieve(self._v1.prices.retrieve_async, price_id)
+                if not found:
+                    return None
+                self._prices[price_id] = read_price(found)
+            while len(self._prices) > MAX_PRICES:
+                del self._prices[next(iter(self._prices))]
+        return self._prices.get(price_id)
 
     async def whole(self, sale: Sale) -> Told:
         """A period's sale by all lines of its invoice, of which the invoice itself shows only the first few.

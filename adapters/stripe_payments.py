@@ -12,11 +12,13 @@ from domain.purchases import (
     DisputeStatus,
     Fact,
     Link,
+    Movement,
     PurchaseId,
     Refund,
     Refunded,
     RefundStatus,
     RefundTotalReported,
+    UncapturedRefunds,
 )
 
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
@@ -35,6 +37,8 @@ _REFUND_STATUS = {
 }
 _DISPUTE_STATUS = {status.value: status for status in DisputeStatus}
 _OPEN_DISPUTE = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
+_OURS_ALONE = frozenset({DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED, DisputeStatus.UNKNOWN})
+"""Statuses that Stripe has no name for."""
 _KINDS = ("payment_intent", "charge", "invoice")
 
 
@@ -56,7 +60,9 @@ def told_by_charge(charge: Object) -> Told:
     """
     facts: list[Fact] = [Refunded(_refund(refund)) for refund in fields.items(charge, "refunds")]
     if not facts or fields.has_more(charge, "refunds"):
-        facts.append(RefundTotalReported(fields.amount(charge, "amount_refunded")))
+        facts.append(RefundTotalReported(fields.amount(charge, "amount_refunded"), fields.own_id(charge)))
+    if (released := _released(charge)) > 0:
+        facts.append(UncapturedRefunds(released))
     related = {
         "payment_intent": fields.reference(charge, "payment_intent"),
         "charge": fields.own_id(charge),
@@ -72,15 +78,18 @@ def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type
     """
     if occurred_at is None:
         raise UnreadableField("created is missing or no time")
+    code, movements = fields.currency(dispute), _movements(dispute)
     fact = Disputed(
         Dispute(
             id=fields.own_id(dispute),
             occurred_at=occurred_at,
             amount=fields.amount(dispute, "amount"),
-            status=_dispute_status(dispute, event_type),
+            status=_dispute_status(dispute, event_type, movements),
+            currency=code,
+            movements=movements,
         )
     )
-    return _news(_related(dispute), (fact, CurrencyTold(fields.currency(dispute))), _ours(dispute))
+    return _news(_related(dispute), (fact, CurrencyTold(code)), _ours(dispute))
 
 
 def told_by_invoice_payment(payment: Object) -> Told:
@@ -134,6 +143,17 @@ def _says_ours(holder: Object) -> bool | None:
     return fields.is_ours(fields.metadata(holder)) or None
 
 
+def _released(charge: Object) -> int:
+    """Return how much of a charge's refunds only releases what was authorized and not captured.
+
+    API versions before 2025-03-31 make a refund of it; those show the charge's invoice, later ones do not.
+    """
+    captured = charge.get("amount_captured")
+    if captured is None or charge.get("captured") is not True or "invoice" not in charge:
+        return 0
+    return max(fields.amount(charge, "amount") - fields.amount(charge, "amount_captured"), 0)
+
+
 def _refund(refund: Object, *, failed: bool = False) -> Refund:
     if failed:
         known: RefundStatus | None = RefundStatus.FAILED
@@ -145,21 +165,33 @@ def _refund(refund: Object, *, failed: bool = False) -> Refund:
     return Refund(id=fields.own_id(refund), amount=fields.amount(refund, "amount"), status=known)
 
 
-def _dispute_status(dispute: Object, event_type: str | None) -> DisputeStatus:
+def _dispute_status(dispute: Object, event_type: str | None, movements: tuple[Movement, ...]) -> DisputeStatus:
     told = dispute.get("status")
     status = _DISPUTE_STATUS.get(told) if isinstance(told, str) else None
-    if status is None or status in {DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED}:
-        raise UnreadableField("the dispute's status is unknown")
-    if event_type == "charge.dispute.funds_reinstated" and (status is not DisputeStatus.LOST or _came_back(dispute)):
+    if status is None or status in _OURS_ALONE:
+        if not movements or not isinstance(told, str):
+            raise UnreadableField("the dispute's status is unknown")
+        return DisputeStatus.UNKNOWN
+    if event_type == "charge.dispute.funds_reinstated" and (status is not DisputeStatus.LOST or _came_back(movements)):
         return DisputeStatus.REINSTATED
     if status in _OPEN_DISPUTE:
-        if _came_back(dispute):
+        if _came_back(movements):
             return DisputeStatus.REINSTATED
         if event_type == "charge.dispute.funds_withdrawn":
             return DisputeStatus.WITHDRAWN
     return status
 
 
-def _came_back(dispute: Object) -> bool:
-    moved = [fields.amount(move, "amount", signed=True) for move in fields.items(dispute, "balance_transactions")]
+def _movements(dispute: Object) -> tuple[Movement, ...]:
+    moved = {
+        (id_ := fields.own_id(move)): Movement(
+            id=id_, amount=fields.amount(move, "amount", signed=True), currency=fields.currency(move)
+        )
+        for move in fields.items(dispute, "balance_transactions")
+    }
+    return tuple(moved[id_] for id_ in sorted(moved))
+
+
+def _came_back(movements: tuple[Movement, ...]) -> bool:
+    moved = [move.amount for move in movements]
     return any(move < 0 for move in moved) and sum(moved) >= 0

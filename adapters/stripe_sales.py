@@ -7,7 +7,7 @@ from adapters.stripe_fields import Object, UnreadableField
 from domain.events import Irrelevant, Sale, SubscriptionNews, Told
 from domain.money import Money
 from domain.plans import PlanMode
-from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.purchases import Fact, Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
 from domain.subscriptions import SubscriptionId
 
 COMPLETED = "checkout.session.completed"
@@ -45,7 +45,7 @@ def told_by_session(session: Object, occurred_at: datetime | None, *, event_type
         session_id=session_id,
         links=frozenset(Link(f"{kind}:{id_}") for kind, id_ in (("session", session_id), *related.items()) if id_),
         mode=PlanMode.PAYMENT,
-        facts=(PaymentReported(_status(session, event_type)),),
+        facts=_payment(session, occurred_at, event_type),
         subtotal=_subtotal(session),
         paid=fields.money(session, "amount_total"),
         naming=fields.naming(metadata, client_reference=reference),
@@ -78,6 +78,17 @@ def _mode(session: Object) -> PlanMode:
         if session.get("mode") == mode.value:
             return mode
     raise UnreadableField("mode is missing or unknown")
+
+
+def _payment(session: Object, occurred_at: datetime | None, event_type: str | None) -> tuple[Fact, ...]:
+    """Return the payment's status and, of one that succeeded, its time: never that of whoever retrieved the session."""
+    status = _status(session, event_type)
+    intent = fields.expanded(session, "payment_intent")
+    charged_at = fields.moment(fields.expanded(intent, "latest_charge").get("created"))
+    paid_at = charged_at or (occurred_at if event_type is not None else None)
+    if status is not PaymentStatus.PAID or paid_at is None:
+        return (PaymentReported(status),)
+    return (PaymentReported(status), PaidAt(paid_at))
 
 
 def _status(session: Object, event_type: str | None) -> PaymentStatus:

@@ -1,7 +1,7 @@
 """The JSON of accounts, grants, holds and requests, to and from the domain's values."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from domain.accounts import Account, UserId
@@ -39,6 +39,7 @@ def grant_from_json(row: Json) -> Grant:
         held=row["held"],
         expires_at=datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
         purchase_id=PurchaseId(row["purchase_id"]) if row["purchase_id"] else None,
+        period_ends_at=datetime.fromisoformat(row["period_ends_at"]).astimezone(UTC) if row["period_ends_at"] else None,
         created_at=datetime.fromisoformat(row["created_at"]),
     )
 

@@ -4,12 +4,15 @@ A sale that fails a check is parked with its reason, never dropped: money may st
 """
 
 import enum
+import math
 from datetime import UTC, datetime, timedelta
 
 import attrs
 
 from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
 from domain.events import InboxEvent, Naming, Sale, SubscriptionNews
+from domain.invoices import Bill, LineKind
+from domain.line_values import Undecidable
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import Order
 from domain.subscriptions import Subscriber
@@ -33,6 +36,7 @@ class ParkReason(enum.StrEnum):
     MODE_DISAGREES = "mode_disagrees"
     CURRENCY_DISAGREES = "currency_disagrees"
     PRICE_DISAGREES = "price_disagrees"
+    PLAN_AMBIGUOUS = "plan_ambiguous"
     SALE_WITHOUT_DATE = "sale_without_date"
     TOLD_IN_PART = "told_in_part"
     UNREADABLE = "unreadable"
@@ -43,6 +47,8 @@ class Refused:
     """A sale that may not become an order, for now."""
 
     reason: ParkReason
+    about: str | None = None
+    """What it is about, such as the id of a price."""
 
 
 @attrs.frozen(kw_only=True)
@@ -108,7 +114,36 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
         amount=sale.paid.amount,
         currency=sale.paid.currency,
         expires_at=_ends_at(sale, plan),
+        lasts_days=plan.expires_after_days,
     )
+
+
+def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refused:
+    """Return the order that a subscription's invoice makes, by lines of plans, for the account that it names."""
+    owner = _owner(sale.naming, account)
+    if isinstance(owner, Refused):
+        return owner
+    main = max(bill.lines, key=lambda line: (line.kind is LineKind.PERIOD, line.amount, line.id))
+    return Order(
+        user_id=owner,
+        plan_id=PlanId(main.plan_id),
+        credits=math.floor(sum(line.worth for line in bill.lines)),
+        amount=bill.total,
+        currency=sale.paid.currency,
+    )
+
+
+def undecided(why: Undecidable, sale: Sale, catalogue: Catalogue) -> Refused:
+    """Return why an invoice is parked that has a line of which nobody can tell what it is worth."""
+    naming = sale.naming
+    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is None and naming.plan_id is not None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
+    if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
+        return Refused(ParkReason.MODE_DISAGREES)
+    if plan is not None and (naming.terms or plan.terms).price.currency != sale.subtotal.currency:
+        return Refused(ParkReason.CURRENCY_DISAGREES)
+    return Refused(ParkReason(why.reason), why.price_id)
 
 
 def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
@@ -131,8 +166,6 @@ def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Acco
 
 
 def _ends_at(sale: Sale, plan: Plan) -> datetime | None:
-    if sale.mode is PlanMode.SUBSCRIPTION:
-        return None if plan.rollover else sale.period_ends_at
     if plan.expires_after_days == 0 or sale.sold_at is None:
         return None
     return sale.sold_at + timedelta(days=plan.expires_after_days)
@@ -159,22 +192,6 @@ def _sold(sale: Sale, catalogue: Catalogue) -> tuple[Plan, Terms] | Refused:
     promised = naming.terms or plan.terms
     if naming.accepts_price or promised.price == sale.subtotal:
         return plan, promised
-    if sale.mode is PlanMode.SUBSCRIPTION:
-        changed = _plan_of_price(sale, plan, catalogue)
-        if changed is not None:
-            return changed, changed.terms
     if promised.price.currency != sale.subtotal.currency:
         return Refused(ParkReason.CURRENCY_DISAGREES)
     return Refused(ParkReason.PRICE_DISAGREES)
-
-
-def _plan_of_price(sale: Sale, named: Plan, catalogue: Catalogue) -> Plan | None:
-    """The plan that a period's price is of: terms are of the first period, and who changed plans pays another's.
-
-    The one that is named if it has the price, else the only one that has it.
-    """
-    if named.terms.price == sale.subtotal:
-        return named
-    subscriptions = [plan for plan in catalogue.plans.values() if plan.mode is PlanMode.SUBSCRIPTION]
-    of_price = [plan for plan in subscriptions if plan.terms.price == sale.subtotal]
-    return of_price[0] if len(of_price) == 1 else None

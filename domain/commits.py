@@ -9,7 +9,8 @@ import attrs
 from domain.accounts import Account, UserId
 from domain.events import InboxEvent
 from domain.holds import Hold, HoldId
-from domain.ledger import Posted, Posting
+from domain.ledger import GrantEnd, PostedByPeriod, Posting
+from domain.line_values import Claimed
 from domain.purchases import Link, Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 from domain.wallets import Wallet
@@ -38,10 +39,14 @@ class RecordedPurchase:
     id: PurchaseId
     revision: int
     purchase: Purchase
-    posted: Posted = attrs.field(factory=Posted)
-    """What stands posted for it, and for those that were merged into it."""
+    posted: PostedByPeriod = attrs.field(factory=dict)
+    """What stands posted for each of its grants, and for those of purchases that were merged into it."""
     absent_users: frozenset[UserId] = frozenset()
     """Those of its users, by order or by entry, who have no account any more."""
+
+    def credits_of(self, user_id: UserId) -> int:
+        """Return the credits that stand posted for it with the user; what expired is not counted against them."""
+        return sum(posted.by_user.get(user_id, 0) for posted in self.posted.values())
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +66,10 @@ class SnapshotQuery:
     user_id: UserId | None
     links: frozenset[Link]
     subscription_id: SubscriptionId | None = None
+    periods_since: datetime | None = None
+    """The earliest time that is told of the subscription; its invoices of before are of no concern."""
+    claims: bool = False
+    """Whether it matters which trials and free periods the account has had."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +80,10 @@ class Snapshot:
     account: Account | None
     purchases: tuple[RecordedPurchase, ...]
     subscription: RecordedSubscription | None = None
+    family: tuple[RecordedPurchase, ...] = ()
+    """The invoices of the subscription whose periods end at the told time or later."""
+    claimed: tuple[Claimed, ...] = ()
+    """The trials and free periods that the account has had, where that was asked for."""
     account_is_deleted: bool = False
     """Whether the user who was asked for has entries, and no account any more."""
 
@@ -179,9 +192,13 @@ class Change:
 
     event: EventDecision | None = None
     revision: PurchaseRevision | None = None
+    others: tuple[PurchaseRevision, ...] = ()
+    """Further purchases whose worth follows: invoices of the same subscription."""
     subscription: SubscriptionRevision | None = None
     account: AccountGuard | None = None
     postings: tuple[Posting, ...] = ()
+    ends: tuple[GrantEnd, ...] = ()
+    """New ends of grants that stand already."""
     holds: tuple[Hold, ...] = ()
     """Holds as they are from now on: new ones, and open ones that are settled."""
     outbox: tuple[OutboxMessage, ...] = ()

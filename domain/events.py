@@ -1,6 +1,7 @@
 """What reaches us from the payment provider, already translated out of its shapes."""
 
 from datetime import datetime
+from fractions import Fraction
 
 import attrs
 
@@ -51,6 +52,53 @@ class Naming:
 
 
 @attrs.frozen(kw_only=True)
+class Price:
+    """A Stripe price, as far as a line shows it or Stripe was asked for it."""
+
+    id: str | None = None
+    product_id: str | None = None
+    unit_amount: Fraction | None = None
+    """Minor units of one unit for one interval; None where it is not shown, or depends on the quantity."""
+    currency: str | None = None
+    interval: str | None = None
+    interval_count: int = 1
+    is_metered: bool = False
+    plan_id: str | None = None
+    """The plan that its metadata names (`credence_plan`)."""
+    credits: int | None = None
+    """The credits of one interval that its metadata names (`credence_credits`)."""
+    is_complete: bool = False
+    """Whether all that Stripe knows of it is told, its metadata among it."""
+
+
+@attrs.frozen(kw_only=True)
+class InvoiceLine:
+    """One line of an invoice; amounts are in minor units of the invoice's currency."""
+
+    id: str
+    amount: int
+    """Before discounts and tax, but for prorations that Stripe shows after discounts; negative where it gives back."""
+    net: int
+    """After discounts."""
+    gross: int
+    """After discounts and tax."""
+    quantity: Fraction = Fraction(1)
+    starts_at: datetime
+    ends_at: datetime
+    is_subscription: bool = True
+    """Whether it is of a subscription item, and not a fee of its own."""
+    is_proration: bool = False
+    gives_back: bool = False
+    """Whether it gives unused time back."""
+    is_shown_after_discounts: bool = False
+    """Whether a discount is in force, and the line shows its amount after it only."""
+    subscription_item: str | None = None
+    price: Price = Price()
+    credited_invoice: str | None = None
+    credited_lines: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class Sale:
     """What a checkout, or a paid invoice of a subscription, tells of a sale."""
 
@@ -69,12 +117,14 @@ class Sale:
     """The subscription whose invoice this is; it names the owner where the invoice does not."""
     sold_at: datetime | None = None
     """When the checkout began, which every telling of it says alike; None for an invoice."""
-    period_ends_at: datetime | None = None
-    """When the period ends that was paid for."""
     is_over: bool = False
     """Whether no money will come of it any more: it expired, or its payment failed."""
     is_whole: bool = True
     """Whether all of what was sold is told; an invoice shows its first lines only."""
+    lines: tuple[InvoiceLine, ...] | None = None
+    """The lines of a subscription's invoice; None for what is sold once."""
+    issued_at: datetime | None = None
+    """When the invoice was made."""
 
 
 @attrs.frozen(kw_only=True)

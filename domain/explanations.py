@@ -1,15 +1,17 @@
 """Explanations: what became of every credit of an account, and which of Stripe's objects it came from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.grants import Grant
 from domain.holds import Hold
-from domain.ledger import EntryKind, LedgerEntry
-from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, entitlement
+from domain.ledger import EntryKind, LedgerEntry, period_of
+from domain.invoices import CreditNote, UnusedTime
+from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +73,14 @@ class PurchaseExplanation:
     disputes: tuple[Dispute, ...]
     links: tuple[Link, ...]
     entries: tuple[LedgerEntry, ...]
+    paid_at: datetime | None = None
+    never_paid: int = 0
+    """Minor units that were asked for and never collected."""
+    credit_notes: tuple[CreditNote, ...] = ()
+    lines: tuple[LineBalance, ...] = ()
+    """What each line of a subscription's invoice brought, and what became of it."""
+    unused: tuple[UnusedTime, ...] = ()
+    """The unused time that the invoice gives back, of the lines of this or earlier invoices."""
 
 
 @attrs.frozen(kw_only=True)
@@ -126,7 +136,7 @@ def explain(record: AccountRecord) -> AccountExplanation:
         ids = {known.id, *known.merged}
         entries = tuple(entry for entry in record.entries if entry.posting.purchase_id in ids)
         told |= {entry.version for entry in entries}
-        explained.append(_purchase(record.user_id, known, entries))
+        explained.append(_purchase(record.user_id, known, entries, _relatives(known, record.purchases)))
     return AccountExplanation(
         user_id=record.user_id,
         account=record.account,
@@ -171,8 +181,16 @@ def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
         if grant.purchase_id is None:
             yield tuple(entry for entry in (next(single, None),) if entry is not None)
             continue
-        of_purchase = [entry for entry in positive if entry.posting.purchase_id == grant.purchase_id]
-        siblings = [other.grant for other in record.grants if other.grant.purchase_id == grant.purchase_id]
+        of_purchase = [
+            entry
+            for entry in positive
+            if (entry.posting.purchase_id, period_of(entry.posting)) == (grant.purchase_id, grant.period_ends_at)
+        ]
+        siblings = [
+            other.grant
+            for other in record.grants
+            if (other.grant.purchase_id, other.grant.period_ends_at) == (grant.purchase_id, grant.period_ends_at)
+        ]
         late = [entry for entry in of_purchase if _came_late(entry, siblings[0])]
         place = siblings.index(grant)
         yield tuple(late[place - 1 : place] if place else (entry for entry in of_purchase if entry not in late))
@@ -182,8 +200,22 @@ def _came_late(entry: LedgerEntry, first: Grant) -> bool:
     return entry.posting.kind is EntryKind.REINSTATEMENT and first.has_expired(entry.created_at)
 
 
-def _purchase(user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry, ...]) -> PurchaseExplanation:
-    purchase = known.purchase
+def _relatives(known: PurchaseRecord, records: Iterable[PurchaseRecord]) -> tuple[Purchase, ...]:
+    """The other invoices of the purchase's subscription."""
+    bill = known.purchase.bill
+    if bill is None:
+        return ()
+    return tuple(
+        other.purchase
+        for other in records
+        if other is not known and other.purchase.bill and other.purchase.bill.subscription_id == bill.subscription_id
+    )
+
+
+def _purchase(
+    user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry, ...], relatives: tuple[Purchase, ...]
+) -> PurchaseExplanation:
+    purchase, bill = known.purchase, known.purchase.bill
     order: Order | None = purchase.order
     is_owner = order is not None and order.user_id == user_id
     return PurchaseExplanation(
@@ -193,12 +225,17 @@ def _purchase(user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry
         ordered_credits=order.credits if order else 0,
         amount=order.amount if order else 0,
         currency=order.currency if order else None,
-        worth=entitlement(purchase) if is_owner else 0,
+        worth=entitlement(purchase, relatives) if is_owner else 0,
         posted=sum(entry.posting.amount for entry in entries),
-        expires_at=order.expires_at if order else None,
+        expires_at=pack_expiry(purchase) if bill is None else None,
         refunds=purchase.refunds,
         refunded_total=purchase.refunded_total,
         disputes=purchase.disputes,
         links=tuple(sorted(purchase.links)),
         entries=entries,
+        paid_at=purchase.paid_at,
+        never_paid=purchase.never_paid,
+        credit_notes=purchase.credit_notes,
+        lines=line_balances(purchase, relatives),
+        unused=bill.unused if bill else (),
     )

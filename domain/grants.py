@@ -40,6 +40,8 @@ class Grant:
     """Credits that open holds reserve of it; more than remain, after a clawback."""
     expires_at: datetime | None = None
     purchase_id: PurchaseId | None = None
+    period_ends_at: datetime | None = None
+    """The end of the period that was paid for, where it is of a subscription's invoice."""
     created_at: datetime
 
     @property
@@ -73,13 +75,17 @@ def _place(grant: Grant) -> tuple[int, bool, float, GrantId]:
     return grant.priority, ends is None, 0.0 if ends is None else ends.timestamp(), grant.id
 
 
-def draws_of_clawback(grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId]) -> tuple[Draw, ...]:
+def draws_of_clawback(
+    grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId], period_ends_at: datetime | None = None
+) -> tuple[Draw, ...]:
     """What a clawback takes: of its own grants all that remains, then of others what is free, then what holds are on.
 
-    `purchase_ids` are the purchase's own and those of purchases that were merged into it. What is not there is debt.
+    `purchase_ids` are the purchase's own and those of purchases that were merged into it; of these the grant of the
+    period comes first. What is not there is debt.
     """
     ordered = burn_order(grants)
     own = [grant for grant in ordered if grant.purchase_id in purchase_ids]
+    own.sort(key=lambda grant: grant.period_ends_at != period_ends_at)
     others = [grant for grant in ordered if grant.purchase_id not in purchase_ids]
     taken: dict[GrantId, int] = {}
     steps = [(grant, grant.remaining) for grant in own]

@@ -4,6 +4,7 @@ A key names the state reached, never the step taken: two equal partial refunds r
 entries; the same refund told twice reaches one.
 """
 
+from datetime import datetime
 from typing import NewType
 
 from domain.accounts import UserId
@@ -12,9 +13,15 @@ from domain.grants import GrantId
 IdempotencyKey = NewType("IdempotencyKey", str)
 
 
-def key_of_revision(purchase_id: str, revision: int, user_id: UserId) -> IdempotencyKey:
-    """The key of the entry that brings `user_id` in line with a purchase's state at `revision`."""
-    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}")
+def key_of_revision(
+    purchase_id: str, revision: int, user_id: UserId, period_ends_at: datetime | None = None
+) -> IdempotencyKey:
+    """Return the key of the entry that brings `user_id` in line with a purchase's state at `revision`.
+
+    Each grant of an invoice has entries of its own, named by the end of its period.
+    """
+    period = "" if period_ends_at is None else f":period={int(period_ends_at.timestamp())}"
+    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}{period}")
 
 
 def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:

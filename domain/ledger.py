@@ -5,15 +5,20 @@ whoever tells of it, and however often, the entries of a purchase sum to its ent
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.entitlements import GrantDue, grants_due
 from domain.grants import Draw
 from domain.idempotency import IdempotencyKey, key_of_revision
-from domain.purchases import Purchase, PurchaseId, entitlement
+from domain.purchases import Purchase, PurchaseId
+
+
+PERIOD_ENDS_AT = "period_ends_at"
+"""The metadata key by which an entry of a subscription's invoice names the period whose grant it is of."""
 
 
 class EntryKind(enum.StrEnum):
@@ -100,50 +105,110 @@ class Lapse:
 
 @attrs.frozen
 class Posted:
-    """Credits posted for one purchase so far, by user; a user is present once an entry exists.
+    """Credits posted for one grant of a purchase so far, by user; a user is present once an entry exists.
 
     What expired is not counted against them: it stands apart.
     """
 
     by_user: Mapping[UserId, int] = attrs.field(factory=dict)
     lapsed: Mapping[UserId, Lapse] = attrs.field(factory=dict)
+    expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
+    """When what is left of each user's grant expires, where something is left of it."""
+
+
+PostedByPeriod = Mapping[datetime | None, Posted]
+"""What is posted for each grant of a purchase, by the end of its period; None for what was sold once."""
+
+
+@attrs.frozen(kw_only=True)
+class GrantEnd:
+    """A new end of a grant whose credits stand already."""
+
+    user_id: UserId
+    purchase_id: PurchaseId
+    period_ends_at: datetime | None
+    expires_at: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class PostingOrigin:
+    """What entries of a purchase say of where they come from."""
+
+    stripe_session_id: str | None = None
+    stripe_event_id: str | None = None
+    event_at: datetime | None = None
 
 
 def postings_due(
     purchase_id: PurchaseId,
     purchase: Purchase,
-    posted: Posted,
+    posted: PostedByPeriod,
     *,
     revision: int,
-    stripe_session_id: str | None = None,
-    stripe_event_id: str | None = None,
-    event_at: datetime | None = None,
+    dues: Sequence[GrantDue] | None = None,
+    origin: PostingOrigin = PostingOrigin(),
 ) -> tuple[Posting, ...]:
-    """The entries that bring the ledger in line with the purchase at `revision`; none when it is in line.
+    """Return the entries that bring the ledger in line with the purchase at `revision`; none when it is in line.
 
-    Credits that stand with anyone but the purchase's owner are taken back from them. What expired is gone already,
-    so it counts first towards what a refund takes back.
+    `dues` are what its grants are to hold; left out, what the purchase tells by itself. Credits that stand with anyone
+    but the purchase's owner are taken back from them. What expired is gone already, so it counts first towards what a
+    refund takes back.
     """
-    worths = dict.fromkeys(posted.by_user, 0)
-    if purchase.order is not None:
-        worths[purchase.order.user_id] = entitlement(purchase)
-    due = {user_id: _unlapsed(worth, posted.lapsed.get(user_id)) for user_id, worth in worths.items()}
+    wanted = {due.period_ends_at: due for due in (grants_due(purchase) if dues is None else dues)}
+    found: list[Posting] = []
+    for period in sorted({*wanted, *posted}, key=_place):
+        stands, due = posted.get(period, Posted()), wanted.get(period)
+        worths = dict.fromkeys(stands.by_user, 0)
+        if purchase.order is not None:
+            worths[purchase.order.user_id] = due.credits if due is not None else 0
+        standing = {user_id: _unlapsed(worth, stands.lapsed.get(user_id)) for user_id, worth in worths.items()}
+        found += [
+            Posting(
+                user_id=user_id,
+                amount=difference,
+                kind=_kind(difference, had_entries=user_id in stands.by_user),
+                idempotency_key=key_of_revision(purchase_id, revision, user_id, period),
+                purchase_id=purchase_id,
+                stripe_session_id=origin.stripe_session_id,
+                stripe_event_id=origin.stripe_event_id,
+                description=f"{purchase.order.plan_id} plan" if purchase.order else None,
+                event_at=origin.event_at,
+                expires_at=due.expires_at if due is not None and difference > 0 else None,
+                metadata=period_metadata(period),
+            )
+            for user_id, stands_due in sorted(standing.items())
+            if (difference := stands_due - stands.by_user.get(user_id, 0)) != 0
+        ]
+    return tuple(found)
+
+
+def ends_due(
+    purchase_id: PurchaseId, purchase: Purchase, posted: PostedByPeriod, dues: Sequence[GrantDue]
+) -> tuple[GrantEnd, ...]:
+    """Return the grants of the purchase's owner whose credits stand already and are to expire at another time."""
+    if purchase.order is None:
+        return ()
+    owner = purchase.order.user_id
     return tuple(
-        Posting(
-            user_id=user_id,
-            amount=difference,
-            kind=_kind(difference, had_entries=user_id in posted.by_user),
-            idempotency_key=key_of_revision(purchase_id, revision, user_id),
-            purchase_id=purchase_id,
-            stripe_session_id=stripe_session_id,
-            stripe_event_id=stripe_event_id,
-            description=f"{purchase.order.plan_id} plan" if purchase.order else None,
-            event_at=event_at,
-            expires_at=purchase.order.expires_at if purchase.order and difference > 0 else None,
+        GrantEnd(
+            user_id=owner, purchase_id=purchase_id, period_ends_at=due.period_ends_at, expires_at=due.expires_at
         )
-        for user_id, standing in sorted(due.items())
-        if (difference := standing - posted.by_user.get(user_id, 0)) != 0
+        for due in dues
+        if due.period_ends_at in posted
+        and owner in posted[due.period_ends_at].expires_at
+        and posted[due.period_ends_at].expires_at[owner] != due.expires_at
     )
+
+
+def period_metadata(period_ends_at: datetime | None) -> Mapping[str, str]:
+    """Return the metadata of an entry of the grant of that period; empty where it is of no period."""
+    return {} if period_ends_at is None else {PERIOD_ENDS_AT: period_ends_at.isoformat()}
+
+
+def period_of(posting: Posting) -> datetime | None:
+    """Return the end of the period whose grant the entry is of; None where it is of what was sold once, or of no sale."""
+    told = posting.metadata.get(PERIOD_ENDS_AT) if posting.purchase_id is not None else None
+    return datetime.fromisoformat(told) if told is not None else None
 
 
 def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account, LedgerEntry]:
@@ -157,6 +222,10 @@ def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account,
     )
     revised = attrs.evolve(account, balance=entry.balance_after, version=entry.version, revision=account.revision + 1)
     return revised, entry
+
+
+def _place(period: datetime | None) -> float:
+    return period.timestamp() if period is not None else 0.0
 
 
 def _unlapsed(worth: int, lapse: Lapse | None) -> int:

@@ -2,16 +2,21 @@
 
 import enum
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NewType
 
 import attrs
 
+from domain.invoices import DEFAULT_GRACE_DAYS
 from domain.money import Money
 
 PlanId = NewType("PlanId", str)
 
 MAX_CREDITS = 10**12
 """The most credits one sale may be worth."""
+
+MAX_GRACE = timedelta(days=90)
+"""The longest for which a period's credits may outlast it."""
 
 
 class PlanMode(enum.StrEnum):
@@ -47,7 +52,13 @@ class Plan:
     interval: str | None = None
     rollover: bool = False
     expires_after_days: int = 0
-    """Days until bought credits expire; 0 means never."""
+    """Days from the payment until bought credits expire; 0 means never."""
+    grace_days: int = DEFAULT_GRACE_DAYS
+    """Days for which a period's credits outlast it while its renewal is not paid yet."""
+    trial_credits: int = 0
+    """Credits of a trial, once per account; they expire with it."""
+    stripe_prices: tuple[str, ...] = ()
+    """Ids of Stripe prices that are of this plan, whatever they cost."""
     retired: bool = False
     """Whether it is sold no longer; what was sold of it goes on, renewals and late payments among it."""
 
@@ -66,3 +77,7 @@ class Catalogue:
     def find(self, plan_id: str) -> Plan | None:
         """The plan of that id, or None."""
         return self.plans.get(PlanId(plan_id))
+
+    def of_price(self, price_id: str | None) -> Plan | None:
+        """Return the plan that lists the Stripe price, or None."""
+        return next((plan for plan in self.plans.values() if price_id in plan.stripe_prices), None)

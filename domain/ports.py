@@ -23,7 +23,7 @@ from domain.commits import (
     Snapshot,
 )
 from domain.deployment import SchemaFacts, WebhookEndpoint
-from domain.events import Delivery, PaymentNews, Sale, SubscriptionNews, Told
+from domain.events import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
 from domain.explanations import AccountRecord
 from domain.holds import HoldId
 from domain.intents import Intent
@@ -182,8 +182,14 @@ class Ledger(Protocol):
         user_id: UserId | None,
         links: frozenset[Link],
         subscription_id: SubscriptionId | None = None,
+        periods_since: datetime | None = None,
+        claims: bool = False,
     ) -> Snapshot:
-        """What the ledger knows of an event, an account, a subscription, and the purchases that the links reach."""
+        """What the ledger knows of an event, an account, a subscription, and the purchases that the links reach.
+
+        With them come the invoices of the subscription, or of the purchases' own, that end at `periods_since` or later,
+        or when the purchases themselves begin; and, with `claims`, the account's trials and free periods.
+        """
         ...
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
@@ -461,6 +467,10 @@ class Payments(Protocol):
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
         """The subscription as it is now, or None where there is none."""
+        ...
+
+    async def price(self, price_id: str) -> Price | None:
+        """Return all that the provider knows of a price, or None where it has none of that id."""
         ...
 
     async def whole(self, sale: Sale) -> Told:

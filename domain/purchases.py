@@ -1,18 +1,19 @@
 """Purchases: everything known of one payment, as a join-semilattice of facts.
 
 Stripe delivers at least once and in any order, so nothing here depends on order: `merge` is commutative,
-associative and idempotent, a fact is a small purchase of its own, and `entitlement` is a pure function of
-the join. All that decides what a payment is worth must live here.
+associative and idempotent, and a fact is a small purchase of its own. What the join is worth stands in `entitlements`.
 """
 
 import enum
 from collections.abc import Iterable
 from datetime import datetime
+from fractions import Fraction
 from typing import NewType
 
 import attrs
 
 from domain.accounts import UserId
+from domain.invoices import Bill, CreditNote, merge_bills, merge_notes
 from domain.plans import PlanId
 
 PurchaseId = NewType("PurchaseId", str)
@@ -42,9 +43,11 @@ class RefundStatus(enum.StrEnum):
 class DisputeStatus(enum.StrEnum):
     """A dispute's life, in the order that decides within one second.
 
-    The names are Stripe's, but for the two moves of the money, `withdrawn` and `reinstated`.
+    The names are Stripe's, but for the two moves of the money, `withdrawn` and `reinstated`, and for `unknown`: a status
+    that Stripe added later, of which the movements of the money tell what it means.
     """
 
+    UNKNOWN = "unknown"
     WARNING_NEEDS_RESPONSE = "warning_needs_response"
     WARNING_UNDER_REVIEW = "warning_under_review"
     WARNING_CLOSED = "warning_closed"
@@ -54,6 +57,8 @@ class DisputeStatus(enum.StrEnum):
     CHARGE_REFUNDED = "charge_refunded"
     PREVENTED = "prevented"
     LOST = "lost"
+    APPEAL_NEEDS_RESPONSE = "appeal_needs_response"
+    APPEAL_UNDER_REVIEW = "appeal_under_review"
     WON = "won"
     REINSTATED = "reinstated"
 
@@ -68,6 +73,8 @@ _MONEY_AWAY = frozenset(
         DisputeStatus.UNDER_REVIEW,
         DisputeStatus.WITHDRAWN,
         DisputeStatus.LOST,
+        DisputeStatus.APPEAL_NEEDS_RESPONSE,
+        DisputeStatus.APPEAL_UNDER_REVIEW,
     }
 )
 
@@ -82,7 +89,9 @@ class Order:
     amount: int
     currency: str
     expires_at: datetime | None = attrs.field(default=None, order=lambda moment: moment.timestamp() if moment else 0.0)
-    """When what is left of the credits expires; None means never."""
+    """When what is left of the credits expires, as far as the order itself tells; None means never."""
+    lasts_days: int = 0
+    """Days from the payment until the credits expire; 0 means that `expires_at` stands."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +111,15 @@ class Refund:
         return _REFUND_RANK[self.status], self.amount
 
 
+@attrs.frozen(kw_only=True, order=True)
+class Movement:
+    """Money that a dispute moved: negative when it left the merchant; in the currency in which it was settled."""
+
+    id: str
+    amount: int
+    currency: str
+
+
 @attrs.frozen(kw_only=True)
 class Dispute:
     """The latest that is known of one dispute; the amount is in minor units of the payment's currency."""
@@ -110,14 +128,37 @@ class Dispute:
     occurred_at: datetime
     amount: int
     status: DisputeStatus
+    currency: str | None = None
+    movements: tuple[Movement, ...] = ()
+    """Every movement that was reported, sorted by id."""
 
     @property
-    def money_is_away(self) -> bool:
-        """Whether the disputed money is with the customer's bank. Inquiries (`warning_*`) move none."""
-        return self.status in _MONEY_AWAY
+    def away(self) -> Fraction:
+        """Return the part of the amount that is with the customer's bank.
 
-    def _precedence(self) -> tuple[datetime, int, int]:
-        return self.occurred_at, _DISPUTE_RANK[self.status], self.amount
+        Inquiries (`warning_*`) move none. Movements decide once some money came back, or where the status is not known;
+        those in another currency tell the part alone. `won` and `lost` need no movements.
+        """
+        own = [move.amount for move in self.movements if move.currency == self.currency]
+        moves = own or [move.amount for move in self.movements]
+        left, returned = -sum(move for move in moves if move < 0), sum(move for move in moves if move > 0)
+        if not own and self.status in {DisputeStatus.WON, DisputeStatus.LOST}:
+            left = returned = 0
+        if left > 0 and (returned > 0 or self.status is DisputeStatus.UNKNOWN):
+            part = Fraction(max(left - returned, 0), left if not own else max(self.amount, 1))
+            return self.amount * min(part, Fraction(1))
+        return Fraction(self.amount if self.status in _MONEY_AWAY else 0)
+
+    def _precedence(self) -> tuple[datetime, int, int, str]:
+        return self.occurred_at, _DISPUTE_RANK[self.status], self.amount, self.currency or ""
+
+
+@attrs.frozen(kw_only=True, order=True)
+class ChargeRefunds:
+    """How much of one charge is refunded in all, in minor units."""
+
+    charge: str
+    amount: int
 
 
 @attrs.frozen(kw_only=True)
@@ -128,13 +169,30 @@ class Purchase:
     payment: PaymentStatus = PaymentStatus.UNPAID
     refunds: tuple[Refund, ...] = ()
     """One per refund id, sorted by it."""
-    refunded_total: int = 0
-    """The largest cumulative total that a charge reported, in minor units."""
+    refunded_totals: tuple[ChargeRefunds, ...] = ()
+    """The largest cumulative total that each charge reported, sorted by charge."""
     disputes: tuple[Dispute, ...] = ()
     """One per dispute id, sorted by it."""
     currencies: frozenset[str] = frozenset()
     """The currencies in which refunds and disputes were told."""
     links: frozenset[Link] = frozenset()
+    paid_at: datetime | None = None
+    """The earliest time of payment that was reported, by Stripe's clock."""
+    never_paid: int = 0
+    """Minor units that were asked for and not collected: credited before the payment, or not captured."""
+    overpaid: int = 0
+    """Minor units that were paid beyond what was asked for."""
+    uncaptured_refunds: int = 0
+    """Minor units of refunds that are none: older API versions make one of what was authorized and not captured."""
+    credit_notes: tuple[CreditNote, ...] = ()
+    """One per credit note's id, sorted by it."""
+    bill: Bill | None = None
+    """The lines of a subscription's invoice; None for what was sold once."""
+
+    @property
+    def refunded_total(self) -> int:
+        """Return the largest cumulative totals of all charges, in minor units."""
+        return sum(total.amount for total in self.refunded_totals)
 
 
 @attrs.frozen
@@ -163,6 +221,7 @@ class RefundTotalReported:
     """A charge told how much of it is refunded in all, without saying by which refunds."""
 
     amount: int
+    charge: str = ""
 
 
 @attrs.frozen
@@ -186,20 +245,88 @@ class Linked:
     links: frozenset[Link]
 
 
-Fact = Ordered | PaymentReported | Refunded | RefundTotalReported | Disputed | CurrencyTold | Linked
+@attrs.frozen
+class PaidAt:
+    """The time of the payment was reported, by Stripe's clock."""
+
+    moment: datetime
 
 
-def purchase_of(fact: Fact) -> Purchase:  # noqa: PLR0911 - one line for each kind of fact
-    """The smallest purchase that knows the fact."""
+@attrs.frozen
+class NeverPaid:
+    """An amount was reported that was asked for and never collected."""
+
+    amount: int
+
+
+@attrs.frozen
+class Overpaid:
+    """An amount was reported that was paid beyond what was asked for."""
+
+    amount: int
+
+
+@attrs.frozen
+class UncapturedRefunds:
+    """Refunds were reported that only release what was authorized and not captured."""
+
+    amount: int
+
+
+@attrs.frozen
+class CreditNoted:
+    """A credit note's state was reported."""
+
+    note: CreditNote
+
+
+@attrs.frozen
+class Billed:
+    """The lines of a subscription's invoice were reported, and valued."""
+
+    bill: Bill
+
+
+Fact = (
+    Ordered
+    | PaymentReported
+    | PaidAt
+    | NeverPaid
+    | Overpaid
+    | UncapturedRefunds
+    | Billed
+    | CreditNoted
+    | Refunded
+    | RefundTotalReported
+    | Disputed
+    | CurrencyTold
+    | Linked
+)
+
+
+def purchase_of(fact: Fact) -> Purchase:  # noqa: C901, PLR0911, PLR0912 - one line for each kind of fact
+    """Return the smallest purchase that knows the fact."""
     match fact:
         case Ordered(order):
             return Purchase(order=order)
         case PaymentReported(status):
             return Purchase(payment=status)
+        case PaidAt(moment):
+            return Purchase(paid_at=moment)
+        case NeverPaid(amount):
+            return Purchase(never_paid=amount)
+        case Overpaid(amount):
+            return Purchase(overpaid=amount)
+        case UncapturedRefunds(amount):
+            return Purchase(uncaptured_refunds=amount)
+        case Billed(bill):
+            return Purchase(bill=bill)
+        case CreditNoted(note):
+            return Purchase(credit_notes=(note,))
         case Refunded(refund):
             return Purchase(refunds=(refund,))
-        case RefundTotalReported(amount):
-            return Purchase(refunded_total=amount)
+        case RefundTotalReported(amount, charge):
+            return Purchase(refunded_totals=(ChargeRefunds(charge=charge, amount=amount),))
         case Disputed(dispute):
             return Purchase(disputes=(dispute,))
         case CurrencyTold(currency):
@@ -214,10 +341,16 @@ def merge(one: Purchase, other: Purchase) -> Purchase:
         order=max((order for order in (one.order, other.order) if order is not None), default=None),
         payment=max(one.payment, other.payment, key=_PAYMENT_RANK.__getitem__),
         refunds=_latest_refunds((*one.refunds, *other.refunds)),
-        refunded_total=max(one.refunded_total, other.refunded_total),
+        refunded_totals=_largest_totals((*one.refunded_totals, *other.refunded_totals)),
         disputes=_latest_disputes((*one.disputes, *other.disputes)),
         currencies=one.currencies | other.currencies,
         links=one.links | other.links,
+        paid_at=min((moment for moment in (one.paid_at, other.paid_at) if moment is not None), default=None),
+        never_paid=max(one.never_paid, other.never_paid),
+        overpaid=max(one.overpaid, other.overpaid),
+        uncaptured_refunds=max(one.uncaptured_refunds, other.uncaptured_refunds),
+        credit_notes=_joined_notes((*one.credit_notes, *other.credit_notes)),
+        bill=merge_bills(one.bill, other.bill) if one.bill and other.bill else one.bill or other.bill,
     )
 
 
@@ -228,29 +361,9 @@ def learn(purchase: Purchase, facts: Iterable[Fact]) -> Purchase:
     return purchase
 
 
-def reversed_amount(purchase: Purchase) -> int:
-    """Minor units that went back to the customer, or are with their bank: at most what was paid."""
-    live = sum(refund.amount for refund in purchase.refunds if not refund.is_dead)
-    dead = sum(refund.amount for refund in purchase.refunds if refund.is_dead)
-    refunded = max(live, purchase.refunded_total - dead)
-    disputed = sum(dispute.amount for dispute in purchase.disputes if dispute.money_is_away)
-    paid = purchase.order.amount if purchase.order is not None else 0
-    return min(refunded + disputed, paid)
-
-
 def is_in_one_currency(purchase: Purchase) -> bool:
     """Whether what went back can be measured by what was paid."""
     return purchase.order is None or purchase.currencies <= {purchase.order.currency}
-
-
-def entitlement(purchase: Purchase) -> int:
-    """Credits that the purchase is worth now; a fraction of a credit stays with the merchant."""
-    order = purchase.order
-    if order is None or purchase.payment is not PaymentStatus.PAID:
-        return 0
-    if order.amount == 0:
-        return order.credits
-    return order.credits * (order.amount - reversed_amount(purchase)) // order.amount
 
 
 def _latest_refunds(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
@@ -264,8 +377,29 @@ def _latest_refunds(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
 
 def _latest_disputes(disputes: Iterable[Dispute]) -> tuple[Dispute, ...]:
     latest: dict[str, Dispute] = {}
+    moves: dict[str, dict[str, Movement]] = {}
     for dispute in disputes:
+        moved = moves.setdefault(dispute.id, {})
+        for move in dispute.movements:
+            moved[move.id] = max(move, moved.get(move.id, move))
         known = latest.get(dispute.id)
         if known is None or known._precedence() < dispute._precedence():
             latest[dispute.id] = dispute
-    return tuple(latest[key] for key in sorted(latest))
+    return tuple(
+        attrs.evolve(latest[id_], movements=tuple(moves[id_][move] for move in sorted(moves[id_])))
+        for id_ in sorted(latest)
+    )
+
+
+def _largest_totals(totals: Iterable[ChargeRefunds]) -> tuple[ChargeRefunds, ...]:
+    largest: dict[str, ChargeRefunds] = {}
+    for total in totals:
+        largest[total.charge] = max(total, largest.get(total.charge, total))
+    return tuple(largest[charge] for charge in sorted(largest))
+
+
+def _joined_notes(notes: Iterable[CreditNote]) -> tuple[CreditNote, ...]:
+    joined: dict[str, CreditNote] = {}
+    for note in notes:
+        joined[note.id] = merge_notes(joined[note.id], note) if note.id in joined else note
+    return tuple(joined[id_] for id_ in sorted(joined))

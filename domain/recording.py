@@ -5,9 +5,19 @@ from functools import reduce
 import attrs
 
 from domain.accounts import UserId
-from domain.admission import ParkReason, Refused, admit, admit_subscriber, foreign, owner_named
+from domain.admission import (
+    ParkReason,
+    Refused,
+    admit,
+    admit_bill,
+    admit_subscriber,
+    foreign,
+    owner_named,
+    undecided,
+)
 from domain.commits import (
     AbsorbedPurchase,
+    AccountGuard,
     Change,
     EventDecision,
     EventStatus,
@@ -19,9 +29,14 @@ from domain.commits import (
     SubscriptionRevision,
 )
 from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
-from domain.ledger import Lapse, Posted, Posting, postings_due
+from domain.entitlements import entitlement
+from domain.families import Family, settle_family
+from domain.invoices import Bill, LineKind
+from domain.ledger import Posting, PostingOrigin
+from domain.line_values import LineTerms, Undecidable, value_lines
 from domain.plans import Catalogue
 from domain.purchases import (
+    Billed,
     Disputed,
     Fact,
     Link,
@@ -30,12 +45,11 @@ from domain.purchases import (
     Ordered,
     Purchase,
     PurchaseId,
-    entitlement,
     is_in_one_currency,
     learn,
     merge,
 )
-from domain.subscriptions import Subscriber, Subscription, merge_subscriptions
+from domain.subscriptions import Subscriber, Subscription, SubscriptionId, merge_subscriptions
 
 REFRESH_CACHE = "refresh_cache"
 """The outbox topic of a balance that the cache must learn of."""
@@ -44,6 +58,7 @@ SEND_INVOICE = "send_invoice"
 """The outbox topic of an invoice that the customer must get."""
 
 NOT_OURS = "no metadata of ours"
+NO_PLAN = "no line of the invoice is of a plan"
 
 
 @attrs.frozen(kw_only=True)
@@ -145,17 +160,64 @@ def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
 
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
+    guard = None
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
     if all(recorded.purchase.order is None for recorded in snapshot.purchases):
         if not sale.is_whole:
             return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
-        admitted = admit(sale, catalogue, snapshot.account)
+        admitted: Order | Refused | None
+        if sale.lines is None:
+            admitted = admit(sale, catalogue, snapshot.account)
+        else:
+            bill = _valued(sale, snapshot, catalogue)
+            if isinstance(bill, Bill) and not bill.lines and not bill.unused:
+                return _without_change(kept, EventStatus.IGNORED, NO_PLAN)
+            if isinstance(bill, Bill):
+                facts = (Billed(bill), *facts)
+                guard = _guard_of_claims(bill, snapshot)
+            admitted = _admitted(bill, sale, snapshot, catalogue)
         if isinstance(admitted, Refused):
             # Where no money comes of it, nobody need wait for its owner, or its price.
             status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
             return _without_change(kept, status, _reason(admitted, snapshot))
-        facts = (Ordered(admitted), *facts)
-    return _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
+        if admitted is not None:
+            facts = (Ordered(admitted), *facts)
+    decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
+    if guard is None or decision.change.revision is None:
+        return decision
+    return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard))
+
+
+def line_terms(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> LineTerms:
+    """Return what is known when the lines of a subscription's invoice are valued."""
+    others = (one.purchase.bill for one in snapshot.family if one.id != sale.purchase_id)
+    return LineTerms(
+        catalogue=catalogue,
+        naming=sale.naming,
+        recorded=tuple(line for bill in others if bill is not None for line in bill.lines),
+        claimed=snapshot.claimed,
+    )
+
+
+def _valued(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Bill | Undecidable:
+    return value_lines(sale, str(sale.subscription_id), line_terms(sale, snapshot, catalogue))
+
+
+def _admitted(
+    bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue
+) -> Order | Refused | None:
+    """Return the order that the invoice makes; None where it only gives unused time back."""
+    if isinstance(bill, Undecidable):
+        return undecided(bill, sale, catalogue)
+    return admit_bill(sale, bill, snapshot.account) if bill.lines else None
+
+
+def _guard_of_claims(bill: Bill, snapshot: Snapshot) -> AccountGuard | None:
+    """Return the guard that lets only one of two invoices have a trial, or a free plan, that an account has once."""
+    once = any(line.kind is LineKind.TRIAL or line.unit_amount == 0 for line in bill.lines)
+    if not once or snapshot.account is None:
+        return None
+    return AccountGuard(user_id=snapshot.account.user_id, expected_revision=snapshot.account.revision)
 
 
 def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) -> Decision:
@@ -184,7 +246,9 @@ def _subscribed(
     if known == recorded.subscription:
         return _without_change(kept, EventStatus.NOTHING_NEW, None)
     revision = SubscriptionRevision(id=recorded.id, expected_revision=recorded.revision, subscription=known)
-    change = Change(event=_settled(kept, EventStatus.APPLIED, None), subscription=revision)
+    # When credits expire depends on whether the subscription goes on.
+    settled = settle_family(Family(members=snapshot.family, state=known.state), PostingOrigin())
+    change = Change(event=_settled(kept, EventStatus.APPLIED, None), subscription=revision, ends=settled.ends)
     return Decision(status=EventStatus.APPLIED, change=change)
 
 
@@ -201,19 +265,22 @@ def _learned(
     purchase = learn(before, facts)
     if not is_in_one_currency(purchase):
         return _without_change(kept, EventStatus.PARKED, ParkReason.CURRENCY_DISAGREES)
-    postings = postings_due(
-        recorded.id,
-        purchase,
-        _posted((recorded, *absorbed)),
-        revision=recorded.revision + 1,
+    gone = {recorded.id, *(other.id for other in absorbed)}
+    subscription = snapshot.subscription
+    family = Family(
+        members=tuple(one for one in snapshot.family if one.id not in gone),
+        state=subscription.subscription.state if subscription else None,
+    )
+    origin = PostingOrigin(
         stripe_session_id=session_id or _session_of(purchase),
         stripe_event_id=kept.event.id if kept else None,
         event_at=kept.event.created if kept else None,
     )
-    absent = frozenset().union(*(known.absent_users for known in snapshot.purchases))
-    if any(posting.user_id in absent for posting in postings):
+    settled = settle_family(family, origin, changed=(attrs.evolve(recorded, purchase=purchase), *absorbed))
+    absent = frozenset().union(*(known.absent_users for known in (*snapshot.purchases, *snapshot.family)))
+    if any(posting.user_id in absent for posting in settled.postings):
         return _without_change(kept, EventStatus.PARKED, ParkReason.USER_DELETED)
-    if purchase == recorded.purchase and not postings and not absorbed:
+    if purchase == recorded.purchase and not settled.postings and not settled.ends and not absorbed:
         decision = _without_change(kept, EventStatus.NOTHING_NEW, None)
         return attrs.evolve(decision, order=purchase.order)
     revision = PurchaseRevision(
@@ -228,10 +295,22 @@ def _learned(
         change=Change(
             event=_settled(kept, EventStatus.APPLIED, None),
             revision=revision,
-            postings=postings,
-            outbox=(*map(_cache_refresh, postings), *_invoices_due((recorded, *absorbed), purchase)),
+            others=settled.revisions,
+            subscription=_touched(purchase, subscription),
+            postings=settled.postings,
+            ends=settled.ends,
+            outbox=(*map(_cache_refresh, settled.postings), *_invoices_due((recorded, *absorbed), purchase)),
         ),
     )
+
+
+def _touched(purchase: Purchase, subscription: RecordedSubscription | None) -> SubscriptionRevision | None:
+    """Return the subscription's next revision, which lets only one decision about its invoices be made at a time."""
+    if purchase.bill is None:
+        return None
+    id_ = SubscriptionId(purchase.bill.subscription_id)
+    known = subscription or RecordedSubscription(id=id_, revision=0, subscription=Subscription())
+    return SubscriptionRevision(id=id_, expected_revision=known.revision, subscription=known.subscription)
 
 
 def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ...]:
@@ -258,18 +337,6 @@ def _precedence(row: RecordedPurchase) -> tuple[bool, PurchaseId]:
     return row.purchase.order is None, row.id
 
 
-def _posted(rows: tuple[RecordedPurchase, ...]) -> Posted:
-    posted: dict[UserId, int] = {}
-    lapsed: dict[UserId, Lapse] = {}
-    for row in rows:
-        for user_id, amount in row.posted.by_user.items():
-            posted[user_id] = posted.get(user_id, 0) + amount
-        for user_id, lapse in row.posted.lapsed.items():
-            known = lapsed.get(user_id, Lapse(credits=0, stood=0))
-            lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
-    return Posted(posted, lapsed)
-
-
 def _session_of(purchase: Purchase) -> str | None:
     sessions = sorted(link for link in purchase.links if link.startswith("session:"))
     return sessions[0].partition(":")[2] if sessions else None
@@ -294,10 +361,10 @@ def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
     return frozenset(link for link in links if link.startswith("invoice:"))
 
 
-def _reason(refused: Refused, snapshot: Snapshot) -> ParkReason:
+def _reason(refused: Refused, snapshot: Snapshot) -> str:
     if refused.reason is ParkReason.UNKNOWN_USER and snapshot.account_is_deleted:
         return ParkReason.USER_DELETED
-    return refused.reason
+    return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
 
 
 def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:

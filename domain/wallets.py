@@ -14,7 +14,7 @@ from domain.accounts import Account, UserId
 from domain.grants import BurnOrder, Draw, Grant, GrantId, burn_order
 from domain.holds import Hold, HoldId, HoldStatus
 from domain.idempotency import IdempotencyKey, key_of_expiry
-from domain.ledger import EntryKind, Posting
+from domain.ledger import EntryKind, Posting, period_metadata
 
 
 @attrs.frozen(kw_only=True)
@@ -150,6 +150,7 @@ def _grant_lapsed(move: Move, grant: Grant) -> Move:
         kind=EntryKind.EXPIRY,
         idempotency_key=key_of_expiry(grant.id, account.revision),
         purchase_id=grant.purchase_id,
+        metadata=period_metadata(grant.period_ends_at),
         description="expired",
         event_at=grant.expires_at,
         draws=(Draw(grant_id=grant.id, credits=unspent),),

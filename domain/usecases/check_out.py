@@ -165,5 +165,5 @@ def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> C
         session_id=session_id,
         stage=stages[recorded.purchase.payment],
         plan_id=recorded.purchase.order.plan_id if recorded.purchase.order else None,
-        credits=recorded.posted.by_user.get(user_id, 0),
+        credits=recorded.credits_of(user_id),
     )

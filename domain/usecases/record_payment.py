@@ -4,13 +4,15 @@ Nothing is marked as done before the ledger has it; the cache is brought up to d
 """
 
 import contextlib
+from datetime import datetime
 
 import attrs
 
 from domain.accounts import Account, UserId
 from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
 from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
-from domain.plans import Catalogue
+from domain.line_values import prices_to_ask, with_prices
+from domain.plans import MAX_GRACE, Catalogue
 from domain.ports import (
     CacheUnavailable,
     Ledger,
@@ -20,7 +22,7 @@ from domain.ports import (
     QuotaCache,
     SessionMarkers,
 )
-from domain.recording import NOT_OURS, Decision, decide, links_of, named_by_subscription, user_told
+from domain.recording import NOT_OURS, Decision, decide, line_terms, links_of, named_by_subscription, user_told
 from domain.subscriptions import SubscriptionId
 
 MAX_ATTEMPTS = 20
@@ -142,6 +144,8 @@ class PaymentRecorder:
         named = named_by_subscription(told, snapshot.subscription) if isinstance(told, Sale) else told
         if user_told(named) != user_told(told):
             snapshot = await self._read(event, named)
+        if isinstance(named, Sale) and not is_settled:
+            named = await self._with_prices(named, snapshot)
         decision = decide(event, named, snapshot, self.catalogue, livemode=self.livemode, again=again)
         return told, snapshot, decision
 
@@ -151,7 +155,20 @@ class PaymentRecorder:
             user_id=user_told(told),
             links=links_of(told),
             subscription_id=_subscription_of(told),
+            periods_since=_periods_since(told),
+            claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
         )
+
+    async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
+        """A subscription's invoice with the prices without which its lines can't be valued; in part, if out of reach."""
+        if not sale.lines or not sale.is_whole or any(row.purchase.order for row in snapshot.purchases):
+            return sale
+        wanted = prices_to_ask(sale, line_terms(sale, snapshot, self.catalogue))
+        try:
+            prices = [await self.payments.price(price_id) for price_id in wanted]
+        except PaymentsUnavailable:
+            return attrs.evolve(sale, is_whole=False)
+        return with_prices(sale, [price for price in prices if price is not None])
 
     async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
@@ -208,6 +225,17 @@ class PaymentRecorder:
             return await self.markers.is_processed(session_id, event_id)
         except CacheUnavailable:
             return False
+
+
+def _periods_since(told: Told) -> datetime | None:
+    """The earliest time of which something is told that may change what a subscription's invoices are worth."""
+    match told:
+        case Sale(lines=lines) if lines:
+            return min(line.starts_at for line in lines)
+        case SubscriptionNews(occurred_at=occurred_at):
+            return occurred_at - MAX_GRACE
+        case _:
+            return None
 
 
 def _subscription_of(told: Told) -> SubscriptionId | None:

@@ -1,0 +1,237 @@
+"""What a purchase is worth now, grant by grant: a pure function of what is recorded of it and of its subscription.
+
+The rules for invoices are those of docs/plans.md: credits follow the money, line by line. A line that gives unused time
+back adds nothing to its own invoice; it takes from the line that it credits, which may be of an earlier invoice.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import attrs
+
+from domain.intervals import interval_before
+from domain.invoices import Line, LineKind, UnusedTime
+from domain.purchases import PaymentStatus, Purchase
+from domain.reversals import disputed_amount, paid_share, refunded_parts, reversed_amount
+from domain.subscriptions import SubscriptionState, SubscriptionStatus
+
+
+@attrs.frozen(kw_only=True)
+class GrantDue:
+    """What one grant of a purchase is to hold, spent credits included, and when what is left of it expires."""
+
+    period_ends_at: datetime | None
+    """The end of the period that was paid for, which names the grant; None for what was sold once."""
+    credits: int
+    expires_at: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class LineBalance:
+    """What one line of an invoice brought, and which parts of that were given back, refunded and disputed."""
+
+    line: Line
+    worth: Fraction
+    unused: Fraction = Fraction(0)
+    refunded: Fraction = Fraction(0)
+    disputed: Fraction = Fraction(0)
+    expires_at: datetime | None = None
+
+    @property
+    def credits(self) -> Fraction:
+        """Return what is left of the line's worth.
+
+        Unused time that was given back and refunds are the same money: the larger counts. A dispute counts on top.
+        """
+        return self.worth * (1 - max(self.unused, self.refunded) - self.disputed)
+
+
+def entitlement(purchase: Purchase, family: Iterable[Purchase] = (), state: SubscriptionState | None = None) -> int:
+    """Return the credits that the purchase is worth now; a fraction of a credit stays with the merchant."""
+    return sum(due.credits for due in grants_due(purchase, family, state))
+
+
+def grants_due(
+    purchase: Purchase, family: Iterable[Purchase] = (), state: SubscriptionState | None = None
+) -> tuple[GrantDue, ...]:
+    """Return what each grant of the purchase is to hold, in the order of their periods' ends.
+
+    `family` are the other purchases of its subscription, `state` is how the subscription stands. Lines with one period
+    end are one grant, and only a grant's sum is rounded, down.
+    """
+    order = purchase.order
+    if order is None:
+        return ()
+    is_paid = purchase.payment is PaymentStatus.PAID
+    if purchase.bill is None:
+        left = order.amount - reversed_amount(purchase)
+        worth = math.floor(order.credits * left / order.amount) if order.amount else order.credits
+        return (GrantDue(period_ends_at=None, credits=worth if is_paid else 0, expires_at=pack_expiry(purchase)),)
+    balances = line_balances(purchase, family, state)
+    ends = sorted({balance.line.ends_at for balance in balances})
+    of_end = {end: [balance for balance in balances if balance.line.ends_at == end] for end in ends}
+    return tuple(
+        GrantDue(
+            period_ends_at=end,
+            credits=math.floor(sum(balance.credits for balance in of_end[end])) if is_paid else 0,
+            expires_at=_latest([balance.expires_at for balance in of_end[end]]),
+        )
+        for end in ends
+    )
+
+
+def pack_expiry(purchase: Purchase) -> datetime | None:
+    """Return when the credits of a pack expire: so many days after the payment, where its time is known."""
+    order = purchase.order
+    if order is None:
+        return None
+    if order.lasts_days and purchase.paid_at is not None:
+        return purchase.paid_at + timedelta(days=order.lasts_days)
+    return order.expires_at
+
+
+def line_balances(
+    purchase: Purchase, family: Iterable[Purchase] = (), state: SubscriptionState | None = None
+) -> tuple[LineBalance, ...]:
+    """Return what each line of a purchase's invoice brought and what became of it, in the order of the lines' ids."""
+    bill = purchase.bill
+    if bill is None:
+        return ()
+    everything = _paid([purchase, *family])
+    unused = _unused_parts(everything)
+    refunded = refunded_parts(purchase)
+    disputed = min(disputed_amount(purchase) / bill.total, Fraction(1)) if bill.total > 0 else Fraction(0)
+    return tuple(
+        LineBalance(
+            line=line,
+            worth=_worth(line, everything),
+            unused=unused.get(line.id, Fraction(0)),
+            refunded=refunded[line.id],
+            disputed=disputed,
+            expires_at=_expiry(line, purchase, everything, state),
+        )
+        for line in bill.lines
+    )
+
+
+def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchase]) -> tuple[Line, ...]:
+    """Return the recorded lines whose unused time a line gives back; none where they were never recorded here.
+
+    Those that Stripe names; else the newest line of the same subscription item, or of the same price, with the same
+    period end.
+    """
+    known = [(one, line) for one in family if one.bill is not None for line in one.bill.lines]
+    if unused.credited_lines:
+        return tuple(line for _, line in known if line.id in unused.credited_lines)
+    if unused.credited_invoice is not None:
+        known = [(one, line) for one, line in known if f"invoice:{unused.credited_invoice}" in one.links]
+    possible = [
+        (_issued(one), line)
+        for one, line in known
+        if line.ends_at == unused.ends_at
+        and line.kind is not LineKind.TRIAL
+        and _is_same_item(line, unused)
+        and (line.starts_at < unused.starts_at or (line.starts_at == unused.starts_at and _issued(one) < _issued(giver)))
+    ]
+    of_price = [one for one in possible if one[1].price_id == unused.price_id]
+    newest = max(of_price or possible, key=lambda one: (one[1].starts_at, one[0], one[1].id), default=None)
+    return () if newest is None else (newest[1],)
+
+
+def _paid(family: Iterable[Purchase]) -> tuple[Purchase, ...]:
+    return tuple(one for one in family if one.bill is not None and one.payment is PaymentStatus.PAID)
+
+
+def _unused_parts(family: Sequence[Purchase]) -> Mapping[str, Fraction]:
+    """Return the part of each line's time that was given back, from 0 to 1, by line id."""
+    parts: dict[str, Fraction] = {}
+    for giver in family:
+        for unused in giver.bill.unused if giver.bill else ():
+            credited = credited_lines(unused, giver, family)
+            of_money = sum(line.net for line in credited)
+            for line in credited:
+                part = Fraction(unused.amount, of_money) if of_money > 0 else _time_part(unused, line)
+                parts[line.id] = min(parts.get(line.id, Fraction(0)) + part, Fraction(1))
+    return parts
+
+
+def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
+    """Return what the line brought; where Stripe tells no price before discounts, by the part of the period's time.
+
+    The period is the one that was paid for with the same end, where it is recorded; else one interval of the calendar.
+    """
+    if line.interval is None:
+        return line.worth
+    whole = [
+        known
+        for one in family
+        for known in (one.bill.lines if one.bill else ())
+        if known.kind is LineKind.PERIOD and known.ends_at == line.ends_at and _is_same_item(known, line)
+    ]
+    starts_at = min((known.starts_at for known in whole), default=interval_before(line.ends_at, line.interval))
+    lasts = int((line.ends_at - starts_at).total_seconds())
+    return line.worth * min(Fraction(int(line.lasts.total_seconds()), lasts), Fraction(1)) if lasts > 0 else line.worth
+
+
+def _time_part(unused: UnusedTime, line: Line) -> Fraction:
+    if line.lasts <= timedelta(0):
+        return Fraction(0)
+    given_back = max(unused.ends_at - unused.starts_at, timedelta(0))
+    return Fraction(int(given_back.total_seconds()), int(line.lasts.total_seconds()))
+
+
+def _expiry(
+    line: Line, purchase: Purchase, family: Sequence[Purchase], state: SubscriptionState | None
+) -> datetime | None:
+    """Return when what is left of a line's credits expires; None where they roll over.
+
+    Paid in time, they last until the next period of the subscription item is paid, for at most the plan's grace. Paid
+    later than that, they last as long from the payment on as what was paid for.
+    """
+    if line.rolls_over:
+        return None
+    if line.kind is LineKind.TRIAL:
+        return line.ends_at
+    paid_at = purchase.paid_at
+    if paid_at is not None and paid_at > line.starts_at + line.grace:
+        return max(line.ends_at, paid_at + line.lasts)
+    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
+    grace = timedelta(0) if is_ending else line.grace
+    following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
+    return min(line.ends_at + grace, max(line.ends_at, min(following, default=line.ends_at + grace)))
+
+
+def _continues(purchase: Purchase, line: Line) -> bool:
+    """Return whether an invoice is of a later period of the line's subscription item, and brought credits."""
+    bill = purchase.bill
+    return (
+        bill is not None
+        and paid_share(purchase) > 0
+        and any(
+            later.kind is LineKind.PERIOD
+            and later.worth > 0
+            and later.starts_at >= line.ends_at
+            and _is_same_item(line, later)
+            for later in bill.lines
+        )
+    )
+
+
+def _is_same_item(line: Line, other: Line | UnusedTime) -> bool:
+    if line.subscription_item is not None and other.subscription_item is not None:
+        return line.subscription_item == other.subscription_item
+    if isinstance(other, Line) and line.plan_id == other.plan_id:
+        return True
+    return line.price_id == other.price_id
+
+
+def _issued(purchase: Purchase) -> float:
+    issued = purchase.bill.issued_at if purchase.bill else None
+    return issued.timestamp() if issued else 0.0
+
+
+def _latest(ends: Sequence[datetime | None]) -> datetime | None:
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None

@@ -1,0 +1,182 @@
+"""A ledger in memory, a clock, and Stripe's payloads told to them in any order."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import attrs
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_ledger import MemoryLedger
+from adapters.memory_payments import MemoryPayments
+from adapters.stripe_envelopes import delivery_of
+from adapters.stripe_prices import read_price
+from domain.accounts import UserId
+from domain.intents import SettleDues, Spend
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.spending import Decided, decide_intent
+from domain.usecases.record_payment import PaymentRecorder, Recorded
+from features.billing.payloads import ANNUAL, MONTHLY, PRO, START, USER, WEEKLY, Payload, StripePrice
+
+ADA = UserId(USER)
+
+
+def plan(id_: str, credits_: int, price: int, interval: str | None = "month", **how: object) -> Plan:
+    """Return a plan in dollars: a subscription, or a pack where there is no interval."""
+    return Plan(
+        id=PlanId(id_),
+        name=id_,
+        terms=Terms(credits=credits_, price=Money(amount=price, currency="usd")),
+        mode=PlanMode.SUBSCRIPTION if interval else PlanMode.PAYMENT,
+        interval=interval,
+        **how,  # type: ignore[arg-type]  # the plan's other fields, by name
+    )
+
+
+PLANS = (
+    plan("monthly", 100, 900),
+    plan("pro", 1000, 4900),
+    plan("annual", 1200, 9000, "year"),
+    plan("weekly", 30, 300, "week"),
+    plan("pack", 50, 500, None),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """One event of Stripe's: what happened, to which object, so many days after the start."""
+
+    type: str
+    about: Payload
+    days: float
+    id: str = attrs.field(factory=lambda: f"evt_{next(_NUMBERS)}")
+
+
+_NUMBERS = itertools.count(1)
+
+
+@attrs.define
+class SetClock:
+    """A clock that stands where it was set."""
+
+    moment: datetime = START
+
+    def now(self) -> datetime:
+        """Return the time it was set to."""
+        return self.moment
+
+
+class World:
+    """One account, and all that Stripe tells of its invoices."""
+
+    def __init__(
+        self, plans: Iterable[Plan] = PLANS, prices: Iterable[StripePrice] = (MONTHLY, PRO, ANNUAL, WEEKLY)
+    ) -> None:
+        self.clock = SetClock()
+        self.ledger = MemoryLedger(self.clock)
+        self.ledger.add_user(ADA, "ada@example.com")
+        self.payments = MemoryPayments()
+        for price in prices:
+            self.payments.teach_price(read_price(price.payload))
+        self.recorder = PaymentRecorder(
+            ledger=self.ledger,
+            cache=MemoryQuotaCache(),
+            markers=MemorySessionMarkers(self.clock),
+            payments=self.payments,
+            catalogue=Catalogue({one.id: one for one in plans}),
+            livemode=False,
+        )
+
+    def tell(self, *told: Told) -> Recorded:
+        """Tell events, in their order; returns what became of the last."""
+        recorded = None
+        for one in told:
+            body = {
+                "id": one.id,
+                "object": "event",
+                "type": one.type,
+                "created": int((START + timedelta(days=one.days)).timestamp()),
+                "livemode": False,
+                "data": {"object": one.about},
+            }
+            recorded = asyncio.run(self.recorder.receive(delivery_of(json.dumps(body))))
+        assert recorded is not None
+        return recorded
+
+    def pay(self, invoice: Payload) -> Recorded:
+        """Tell that an invoice is paid, at the time at which it was."""
+        return self.tell(paid(invoice))
+
+    def at(self, days: float) -> "World":
+        """Let it be so many days after the start; what is over by then expires."""
+        self.clock.moment = START + timedelta(days=days)
+        self._decide(SettleDues(user_id=ADA))
+        return self
+
+    def spend(self, credits_: int) -> None:
+        """Spend credits."""
+        self._decide(Spend(user_id=ADA, credits=credits_, key=f"spend-{next(_NUMBERS)}", description=None, metadata={}))
+
+    @property
+    def balance(self) -> int:
+        """Return the credits on the account."""
+        account = asyncio.run(self.ledger.account(ADA))
+        assert account is not None
+        return account.balance
+
+    @property
+    def grants(self) -> dict[str, tuple[int, float | None]]:
+        """Return what remains of each grant, and when it ends in days after the start, by purchase and period."""
+        found: dict[str, tuple[int, float | None]] = {}
+        for record in self.ledger.grants.records(ADA):
+            grant = record.grant
+            if grant.remaining:
+                period = _days(grant.period_ends_at)
+                name = f"{grant.purchase_id}" + (f"@{period:g}" if period is not None else "")
+                assert name not in found
+                found[name] = (grant.remaining, _days(grant.expires_at))
+        return found
+
+    def check(self) -> None:
+        """Assert that the books agree with themselves."""
+        assert () == asyncio.run(self.ledger.inconsistencies())
+
+    def _decide(self, intent: Spend | SettleDues) -> None:
+        holdings = asyncio.run(
+            self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset())
+        )
+        decided = decide_intent(intent, holdings.wallets[ADA], self.clock.now())
+        assert isinstance(decided, Decided), decided
+        asyncio.run(self.ledger.commit([decided.change]))
+
+
+def paid(invoice: Payload) -> Told:
+    """Return the event that an invoice was paid."""
+    seconds = invoice["status_transitions"]["paid_at"] - START.timestamp()
+    return Told(type="invoice.paid", about=invoice, days=seconds / 86_400)
+
+
+def told_in_every_way(told: Sequence[Told], **world: object) -> Mapping[str, dict[str, tuple[int, float | None]]]:
+    """Return the grants after the events were told forwards, backwards, twice and turned about."""
+    ways = {
+        "forwards": list(told),
+        "backwards": list(reversed(told)),
+        "twice": [*told, *told],
+        "turned": [*told[len(told) // 2 :], *told[: len(told) // 2]],
+        "odd first": [*told[1::2], *told[::2]],
+    }
+    found = {}
+    for way, events in ways.items():
+        one = World(**world)  # type: ignore[arg-type]  # the world's own parameters
+        one.tell(*events)
+        one.tell(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
+        one.check()
+        found[way] = one.grants
+    return found
+
+
+def _days(moment: datetime | None) -> float | None:
+    return round((moment - START) / timedelta(days=1), 4) if moment is not None else None
