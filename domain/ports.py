@@ -539,13 +539,13 @@ class Deliveries(Protocol):
         """The event behind a delivery.
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
-        :raises InvalidBody: if what was signed is no snapshot event.
+        :raises InvalidBody: if what was signed is no event.
         """
         ...
 
     def read(self, body: str) -> Delivery:
         """The event of a body that was verified before.
 
-        :raises InvalidBody: if it is no snapshot event.
+        :raises InvalidBody: if it is no event.
         """
         ...

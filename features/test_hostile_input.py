@@ -127,7 +127,8 @@ BODIES = {
     "null": b"null",
     "NaN": b'{"id": NaN}',
     "deep": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
-    "a thin event": b'{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter","livemode":false}',
+    "a thin event without an id": b'{"object":"v2.core.event","type":"v1.billing.meter","livemode":false}',
+    "a thin event without a type": b'{"id":"evt_1","object":"v2.core.event","livemode":false}',
     "no object": b'{"id":"evt_1","object":"event","type":"a.b","livemode":false,"data":{}}',
     "an object of the wrong kind": b'{"id":"evt_1","object":"charge","livemode":false}',
     "data of the wrong kind": b'{"id":"evt_1","object":"event","type":"a.b","livemode":false,"data":[]}',
@@ -252,6 +253,41 @@ def test_what_is_not_ours_is_ignored(story: Story, changes: dict[str, Any]) -> N
     answer = send(story, event)
     assert (200, {"status": "ignored"}) == (answer.status_code, answer.json())
     assert "ignored" == inbox(story, event)[0][0]
+    assert 0 == balance(story)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"type": "v1.checkout.session.completed"},
+        {"type": "v2.core.event_destination.ping", "related_object": None},
+        {"livemode": None},
+        {"livemode": True},
+        {"context": "acct_1/acct_2"},
+    ],
+    ids=repr,
+)
+def test_a_thin_event_is_kept_and_ignored(story: Story, changes: dict[str, Any]) -> None:
+    """Answered 200, so that it is not delivered for days; kept once, with its body, however often it comes."""
+    story.sign_up("Ada")
+    event = {
+        "id": f"evt_test_{uuid.uuid4().hex}",
+        "object": "v2.core.event",
+        "type": "v1.payment_intent.succeeded",
+        "created": "2026-09-20T12:00:00.123Z",
+        "livemode": False,
+        "related_object": {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"},
+        **changes,
+    }
+    answers = [send(story, event) for _ in range(3)]
+    assert [(200, "ignored"), *2 * [(200, "nothing_new")]] == [
+        (answer.status_code, answer.json()["status"]) for answer in answers
+    ]
+    ((status, reason),) = inbox(story, event)
+    assert ("ignored", True) == (status, str(reason).startswith("a thin event"))
+    kept = story.rows("select body from public.webhook_events where id = $1", event["id"])
+    assert [json.dumps(event)] == [row["body"] for row in kept]
     assert 0 == balance(story)
 
 
