@@ -78,9 +78,22 @@ def _livemode(envelope: dict[str, object]) -> bool:
 
 
 def _account(envelope: dict[str, object]) -> str | None:
-    account = identifier(envelope.get("account"))
-    if account is None and envelope.get("account") is not None:
-        raise InvalidBody("account is no id")
+    """The account that the event is of, where it names one.
+
+    `account` is of Connect. `context` is of organizations too: the way from the destination's holder to the account,
+    such as `acct_platform/acct_connected`. Events of Connect have both, and their `context` need not end in `account`.
+    """
+    named, context = envelope.get("account"), envelope.get("context")
+    if named is not None:
+        account = identifier(named)
+        if account is None:
+            raise InvalidBody("account is no id")
+        return account
+    if context is None or context == "":
+        return None
+    account = identifier(context.rpartition("/")[2]) if isinstance(context, str) else None
+    if account is None:
+        raise InvalidBody("context does not end in an id")
     return account
 
 

@@ -67,11 +67,14 @@ class Confirmation:
         )
 
 
-def foreign(event: InboxEvent, *, livemode: bool) -> ParkReason | None:
-    """Why the event is not of our own account in the mode of our key, or None if it is."""
+def foreign(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
+    """Why the event is not of our own account in the mode of our key, or None if it is.
+
+    An event that names no account is our own; one that does is another's, unless our own id is known and is that one.
+    """
     if event.livemode is not livemode:
         return ParkReason.LIVEMODE_DISAGREES
-    if event.account is not None:
+    if event.account is not None and event.account != own_account:
         return ParkReason.CONNECTED_ACCOUNT
     return None
 

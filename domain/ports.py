@@ -468,6 +468,14 @@ class Payments(Protocol):
         ...
 
 
+class Identity(Protocol):
+    """Who we are to the provider. No method fails."""
+
+    async def account_id(self) -> str | None:
+        """Our own account's id, or None where it is not known."""
+        ...
+
+
 class Invoices(Protocol):
     """Invoices that customers get. Raises :class:`PaymentsUnavailable` and :class:`PaymentsRefused`."""
 

@@ -161,6 +161,15 @@ def test_a_huge_body_is_refused(story: Story) -> None:
 PARKED: dict[str, tuple[dict[str, Any], str]] = {
     "live mode under a test key": ({"envelope": {"livemode": True}}, "livemode_disagrees"),
     "a connected account": ({"envelope": {"account": "acct_1"}}, "connected_account"),
+    "a connected account of our own": (
+        {"envelope": {"account": "acct_1", "context": "acct_simulated"}},
+        "connected_account",
+    ),
+    "another account of the organization": ({"envelope": {"context": "acct_1"}}, "connected_account"),
+    "a connected account of the organization": (
+        {"envelope": {"context": "acct_simulated/acct_1"}},
+        "connected_account",
+    ),
     "no user": ({"metadata": {"plan": "starter"}}, "no_user_named"),
     "a user that is no uuid": ({"metadata": {"userId": "ada", "plan": "starter"}}, "user_not_a_uuid"),
     "an unknown user": (
@@ -186,6 +195,23 @@ def test_what_can_not_be_believed_is_parked(story: Story, how: str) -> None:
     assert [("parked", reason)] == inbox(story, event)
     assert 0 == balance(story)
     assert f'reason="{reason}",status="parked"' in story.service.http.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"account": "acct_simulated"},
+        {"context": "acct_simulated"},
+        {"context": "org_1/acct_simulated"},
+        {"account": "acct_simulated", "context": "acct_simulated"},
+    ],
+    ids=repr,
+)
+def test_an_event_that_names_our_own_account_is_applied(story: Story, envelope: dict[str, str]) -> None:
+    """An organization's event destination names the account of each event, and the key knows which one is its own."""
+    event = completed(story, envelope=envelope)
+    assert (200, "applied") == ((answer := send(story, event)).status_code, answer.json()["status"])
+    assert 50 == balance(story)
 
 
 @pytest.mark.parametrize(

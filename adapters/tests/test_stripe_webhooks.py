@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -370,6 +371,34 @@ def test_a_connected_account_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({"context": "acct_1"}, "acct_1"),
+        ({"context": "acct_1/acct_2"}, "acct_2"),
+        ({"context": "org_1/acct_1"}, "acct_1"),
+        ({"context": "acct_1", "account": "acct_2"}, "acct_2"),
+        ({"context": "acct_1", "account": None}, "acct_1"),
+        ({"context": None}, None),
+        ({"context": ""}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("made", [event, thin])
+def test_an_organization_s_event_is_of_the_account_at_its_context_s_end(
+    made: Callable[..., dict[str, object]], named: dict[str, object], expected: str | None
+) -> None:
+    """Connect's own field goes first: there, the context may be the platform's."""
+    assert expected == verified(body_of(made(**named))).event.account
+
+
+@pytest.mark.parametrize("context", [7, True, [], {}, "/", "acct_1/", "acct_1 ", "acct_\ud800"])
+def test_a_context_that_can_not_be_read_is_refused(context: object) -> None:
+    """Whose event it is would be a guess."""
+    with pytest.raises(InvalidBody):
+        verified(body_of(event(context=context)))
+
+
+@pytest.mark.parametrize(
     ("kind", "expected"),
     [(COMPLETED, "cs_1"), ("checkout.session.of_a_later_version", "cs_1"), ("invoice.paid", None)],
 )
@@ -441,7 +470,7 @@ def test_any_signed_json_is_kept_or_refused(told: object) -> None:
 
 @settings(deadline=None)
 @given(
-    envelope=st.dictionaries(st.sampled_from(list(event())), JSON),
+    envelope=st.dictionaries(st.sampled_from([*event(), "account", "context"]), JSON),
     about=st.dictionaries(st.sampled_from([*session(), "client_reference_id", "currency_conversion"]), JSON),
     kind=st.sampled_from([COMPLETED, "checkout.session.expired", "checkout.session.async_payment_succeeded"]),
 )

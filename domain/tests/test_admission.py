@@ -157,6 +157,15 @@ def test_an_event_of_a_connected_account_is_foreign(account: str) -> None:
     assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True)
 
 
+def test_an_event_that_names_our_own_account_is_ours() -> None:
+    """As an organization's event destination tells it; the mode must be ours all the same."""
+    event = attrs.evolve(EVENT, account="acct_own")
+    assert foreign(event, livemode=False, own_account="acct_own") is None
+    assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True, own_account="acct_own")
+    assert ParkReason.CONNECTED_ACCOUNT is foreign(event, livemode=False, own_account="acct_other")
+    assert foreign(EVENT, livemode=False, own_account="acct_own") is None
+
+
 LASTING = attrs.evolve(STARTER, expires_after_days=30)
 MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
