@@ -214,6 +214,15 @@ def test_an_event_that_names_our_own_account_is_applied(story: Story, envelope: 
     assert 50 == balance(story)
 
 
+def test_blanks_around_metadata_are_trimmed(story: Story) -> None:
+    """A plan's id that was copied with a blank, or a line's end, is that plan."""
+    event = completed(story)
+    named = event["data"]["object"]["metadata"]
+    named.update({key: f" {value}\n" for key, value in named.items()})
+    assert (200, {"status": "applied"}) == ((answer := send(story, event)).status_code, answer.json())
+    assert 50 == balance(story)
+
+
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [({"plan": "gold"}, "unknown_plan"), ({"userEmail": "eve@example.com"}, "email_disagrees")],
