@@ -147,7 +147,9 @@ def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
         return Refused(owner)
     if account is None or account.user_id != owner:
         return Refused(ParkReason.UNKNOWN_USER)
-    if naming.email and account.email and naming.email.casefold() != account.email.casefold():
+    told, known = naming.email, account.email
+    # Where our own terms stand we wrote the id beside them: it decides alone, for an address may have changed since.
+    if naming.terms is None and told and known and told.casefold() != known.casefold():
         return Refused(ParkReason.EMAIL_DISAGREES)
     return owner
 

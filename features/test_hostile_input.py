@@ -214,6 +214,18 @@ def test_an_event_that_names_our_own_account_is_applied(story: Story, envelope: 
     assert 50 == balance(story)
 
 
+def test_an_address_that_changed_since_our_checkout_parks_nothing(story: Story) -> None:
+    """The user's id decides alone in metadata that we wrote; in what was made elsewhere the address must agree."""
+    ours, elsewhere = completed(story), completed(story)
+    for event in (ours, elsewhere):
+        event["data"]["object"]["metadata"]["userEmail"] = "ada@before.example"
+    ours["data"]["object"]["metadata"]["credence_terms"] = "50/500/usd"
+    assert "parked" == send(story, elsewhere).json()["status"]
+    assert [("parked", "email_disagrees")] == inbox(story, elsewhere)
+    assert "applied" == send(story, ours).json()["status"]
+    assert 50 == balance(story)
+
+
 def test_blanks_around_metadata_are_trimmed(story: Story) -> None:
     """A plan's id that was copied with a blank, or a line's end, is that plan."""
     event = completed(story)

@@ -102,6 +102,15 @@ def test_an_email_disagrees_only_where_both_are_known(told: str | None, known: s
     assert ORDER == admit(sale(email=told), CATALOGUE, attrs.evolve(ACCOUNT, email=known))
 
 
+def test_whom_we_named_ourselves_is_the_owner_whatever_the_address_is_now() -> None:
+    """With our own terms it was we who wrote the user's id: an address may change between checkout and payment."""
+    ours = sale(email="ada@before.example", terms=STARTER.terms)
+    assert ORDER == admit(ours, CATALOGUE, ACCOUNT)
+    elsewhere = sale(email="ada@before.example")
+    assert Refused(ParkReason.EMAIL_DISAGREES) == admit(elsewhere, CATALOGUE, ACCOUNT)
+    assert Refused(ParkReason.UNKNOWN_USER) == admit(ours, CATALOGUE, Account(user_id=BOB, email="ada@before.example"))
+
+
 def test_a_user_named_by_us_needs_no_reference_of_the_buyer() -> None:
     """Where our own metadata names Ada, a payment link's reference to Bob is not heard."""
     assert ORDER == admit(sale(client_reference=BOB), CATALOGUE, ACCOUNT)
