@@ -35,7 +35,7 @@ from domain.purchases import (
     learn,
     merge,
 )
-from domain.subscriptions import Subscriber, Subscription, merge_subscriptions
+from domain.subscriptions import Subscriber, Subscription, SubscriptionStatus, merge_subscriptions
 
 REFRESH_CACHE = "refresh_cache"
 """The outbox topic of a balance that the cache must learn of."""
@@ -44,6 +44,8 @@ SEND_INVOICE = "send_invoice"
 """The outbox topic of an invoice that the customer must get."""
 
 NOT_OURS = "no metadata of ours"
+
+_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
 @attrs.frozen(kw_only=True)
@@ -154,7 +156,7 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
         if isinstance(admitted, Refused):
             # Where no money comes of it, nobody need wait for its owner, or its price.
             status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
-            return _without_change(kept, status, _reason(admitted, snapshot))
+            return _without_change(kept, status, _reason(admitted, sale, snapshot))
         facts = (Ordered(admitted), *facts)
     return _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
 
@@ -178,7 +180,7 @@ def _subscribed(
         if isinstance(admitted, Subscriber):
             subscriber = admitted
         elif recorded.subscription.subscriber is None:
-            return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+            return _without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
     elif recorded.revision == 0:
         return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
     known = merge_subscriptions(recorded.subscription, Subscription(subscriber=subscriber, state=news.state))
@@ -295,10 +297,18 @@ def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
     return frozenset(link for link in links if link.startswith("invoice:"))
 
 
-def _reason(refused: Refused, snapshot: Snapshot) -> ParkReason:
-    if refused.reason is ParkReason.UNKNOWN_USER and snapshot.account_is_deleted:
+def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot) -> str:
+    """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
+    known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
+    # Who subscribed was there, also where a trial brought no entry that would tell of them.
+    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == user_told(told))
+    if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
+        return refused.reason
+    state = told.state if isinstance(told, SubscriptionNews) and told.state else known.state
+    if told.subscription_id is None or (state is not None and state.status in _ENDED):
         return ParkReason.USER_DELETED
-    return refused.reason
+    # Who has gone would pay for nothing, period after period.
+    return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"
 
 
 def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:

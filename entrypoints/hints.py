@@ -6,6 +6,10 @@ from domain.admission import ParkReason
 
 _CLAIM = "name its owner: credence claim {event} --user <id>"
 _USER = "follows by itself once the user exists; or name another owner: credence claim {event} --user <id>"
+_DELETED = (
+    "cancel in Stripe the subscription that the reason names, if any, and refund what was paid after the user left; "
+    "follows by itself if the user comes back; or name another owner: credence claim {event} --user <id>"
+)
 _PLAN = "follows by itself once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
 _PRICE = "follows by itself once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
 _ELSEWHERE = "not of this account and mode: look at which endpoint sends it"
@@ -18,7 +22,7 @@ _HINTS: Mapping[str, str] = {
     ParkReason.REFERENCE_UNCONFIRMED: _CLAIM,
     ParkReason.EMAIL_DISAGREES: _CLAIM,
     ParkReason.UNKNOWN_USER: _USER,
-    ParkReason.USER_DELETED: _USER,
+    ParkReason.USER_DELETED: _DELETED,
     ParkReason.UNKNOWN_PLAN: _PLAN,
     ParkReason.MODE_DISAGREES: _PLAN,
     ParkReason.PRICE_DISAGREES: _PRICE,
