@@ -214,6 +214,26 @@ def test_an_event_that_names_our_own_account_is_applied(story: Story, envelope: 
     assert 50 == balance(story)
 
 
+def test_the_own_account_may_be_told_by_the_settings(story: Story) -> None:
+    """Where the key may not read the account; what was parked until then is good now."""
+    event = completed(story, envelope={"context": "acct_1"})
+    assert "parked" == send(story, event).json()["status"]
+    for account, expected in (("acct_2", 0), ("acct_1", 50)):
+        story.service.stripe.fail_next(1, status=403, path="/v1/account")
+        done = story.service.command("replay", event["id"], STRIPE_ACCOUNT_ID=account)
+        assert expected == balance(story), done.stdout + done.stderr
+
+
+def test_an_address_that_changed_in_supabase_auth_is_the_user_s(story: Story) -> None:
+    """Metadata that was made elsewhere may have the new one; the old one is nobody's any more."""
+    old, new = completed(story), completed(story)
+    ada = story.customers["Ada"]
+    story.rows("update auth.users set email = $2 where id = $1", uuid.UUID(ada.user_id), f"new-{ada.email}")
+    new["data"]["object"]["metadata"]["userEmail"] = f"new-{ada.email}"
+    assert ["parked", "applied"] == [send(story, event).json()["status"] for event in (old, new)]
+    assert 50 == balance(story)
+
+
 def test_an_address_that_changed_since_our_checkout_parks_nothing(story: Story) -> None:
     """The user's id decides alone in metadata that we wrote; in what was made elsewhere the address must agree."""
     ours, elsewhere = completed(story), completed(story)
