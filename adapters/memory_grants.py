@@ -129,7 +129,9 @@ class MemoryGrants:
 
     def _put(self, posting: Posting, now: datetime) -> Grant:
         grants = self._grants.setdefault(posting.user_id, {})
-        known = next((grant for grant in grants.values() if _is_of(grant, posting.purchase_id, period_of(posting))), None)
+        known = next(
+            (grant for grant in grants.values() if _is_of(grant, posting.purchase_id, period_of(posting))), None
+        )
         gives_back_late = posting.kind is EntryKind.REINSTATEMENT and known is not None and known.has_expired(now)
         if known is not None and not gives_back_late:
             put = posting.amount

@@ -12,10 +12,11 @@ from domain.subscriptions import SubscriptionId
 
 
 class MemoryPayments:
-    """Implements the ports Payments, Invoices and History in memory; `is_away` makes it unavailable."""
+    """Implements the ports Payments, Identity, Invoices and History in memory; `is_away` makes it unavailable."""
 
     def __init__(self) -> None:
         self.is_away = False
+        self.own_account: str | None = None
         self.sent: dict[str, str] = {}
         """Invoices that were sent, by idempotency key."""
         self._payments: list[tuple[frozenset[Link], bool]] = []
@@ -72,6 +73,10 @@ class MemoryPayments:
         """All of the sale, or what was told where it is not known."""
         self._answer()
         return self._sales.get(sale.purchase_id, sale)
+
+    async def account_id(self) -> str | None:
+        """Our own account's id, or None where it is not known."""
+        return self.own_account
 
     async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
         """Send an invoice; the same key sends it once."""

@@ -47,7 +47,9 @@ class StripeCheckouts:
         """
         with translated():
             try:
-                answer = await self._client.v1.checkout.sessions.retrieve_async(session_id, {"expand": ["invoice", "payment_intent.latest_charge"]})
+                answer = await self._client.v1.checkout.sessions.retrieve_async(
+                    session_id, {"expand": ["invoice", "payment_intent.latest_charge"]}
+                )
             except stripe.InvalidRequestError as error:
                 if is_missing(error):
                     return None

@@ -199,9 +199,10 @@ def _terms(told: Object) -> Terms | None:
 
 
 def _text(told: Object, key: str) -> str | None:
+    """A value without blanks around it, which forms and copying leave; None where there is nothing else."""
     value = told.get(key)
     if not is_present(value):
         return None
-    if not isinstance(value, str) or not _TEXT.fullmatch(value):
+    if not isinstance(value, str) or not _TEXT.fullmatch(trimmed := value.strip()):
         raise UnreadableField(f"metadata.{key} is no text that can be kept")
-    return value
+    return trimmed

@@ -38,7 +38,7 @@ class StripeWebhooks:
         """The event behind a delivery, by its body as received and its `Stripe-Signature` header.
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
-        :raises InvalidBody: if what was signed is no snapshot event.
+        :raises InvalidBody: if what was signed is no event.
         """
         sent_at = _timestamp(signature)
         text = _decoded(body)
@@ -54,7 +54,7 @@ class StripeWebhooks:
     def read(self, body: str) -> Delivery:
         """The event of a body that was verified before.
 
-        :raises InvalidBody: if it is no snapshot event.
+        :raises InvalidBody: if it is no event.
         """
         return delivery_of(body)
 

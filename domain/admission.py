@@ -73,11 +73,14 @@ class Confirmation:
         )
 
 
-def foreign(event: InboxEvent, *, livemode: bool) -> ParkReason | None:
-    """Why the event is not of our own account in the mode of our key, or None if it is."""
+def foreign(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
+    """Why the event is not of our own account in the mode of our key, or None if it is.
+
+    An event that names no account is our own; one that does is another's, unless our own id is known and is that one.
+    """
     if event.livemode is not livemode:
         return ParkReason.LIVEMODE_DISAGREES
-    if event.account is not None:
+    if event.account is not None and event.account != own_account:
         return ParkReason.CONNECTED_ACCOUNT
     return None
 
@@ -177,7 +180,9 @@ def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
         return Refused(owner)
     if account is None or account.user_id != owner:
         return Refused(ParkReason.UNKNOWN_USER)
-    if naming.email and account.email and naming.email.casefold() != account.email.casefold():
+    told, known = naming.email, account.email
+    # Where our own terms stand we wrote the id beside them: it decides alone, for an address may have changed since.
+    if naming.terms is None and told and known and told.casefold() != known.casefold():
         return Refused(ParkReason.EMAIL_DISAGREES)
     return owner
 

@@ -133,7 +133,9 @@ def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchas
         if line.ends_at == unused.ends_at
         and line.kind is not LineKind.TRIAL
         and _is_same_item(line, unused)
-        and (line.starts_at < unused.starts_at or (line.starts_at == unused.starts_at and _issued(one) < _issued(giver)))
+        and (
+            line.starts_at < unused.starts_at or (line.starts_at == unused.starts_at and _issued(one) < _issued(giver))
+        )
     ]
     of_price = [one for one in possible if one[1].price_id == unused.price_id]
     newest = max(of_price or possible, key=lambda one: (one[1].starts_at, one[0], one[1].id), default=None)

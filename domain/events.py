@@ -20,7 +20,7 @@ class InboxEvent:
     body: str
     livemode: bool
     account: str | None = None
-    """Set when the event is of a connected account, not of our own."""
+    """The account that the event names: a connected one, or one of an organization, which may be our own."""
     api_version: str | None = None
     created: datetime | None = None
     """When it happened, in whole seconds; it does not order events."""

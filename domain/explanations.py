@@ -9,8 +9,8 @@ from domain.accounts import Account, UserId
 from domain.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.grants import Grant
 from domain.holds import Hold
-from domain.ledger import EntryKind, LedgerEntry, period_of
 from domain.invoices import CreditNote, UnusedTime
+from domain.ledger import EntryKind, LedgerEntry, period_of
 from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
 
 

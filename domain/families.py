@@ -27,9 +27,7 @@ class Settled:
     ends: tuple[GrantEnd, ...] = ()
 
 
-def settle_family(
-    family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()
-) -> Settled:
+def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()) -> Settled:
     """Return what brings the ledger in line with the purchase that changed, and with the others of its subscription.
 
     The first of `changed` is the purchase with all that is known now; the others were merged into it.

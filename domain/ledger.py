@@ -16,7 +16,6 @@ from domain.grants import Draw
 from domain.idempotency import IdempotencyKey, key_of_revision
 from domain.purchases import Purchase, PurchaseId
 
-
 PERIOD_ENDS_AT = "period_ends_at"
 """The metadata key by which an entry of a subscription's invoice names the period whose grant it is of."""
 
@@ -190,9 +189,7 @@ def ends_due(
         return ()
     owner = purchase.order.user_id
     return tuple(
-        GrantEnd(
-            user_id=owner, purchase_id=purchase_id, period_ends_at=due.period_ends_at, expires_at=due.expires_at
-        )
+        GrantEnd(user_id=owner, purchase_id=purchase_id, period_ends_at=due.period_ends_at, expires_at=due.expires_at)
         for due in dues
         if due.period_ends_at in posted
         and owner in posted[due.period_ends_at].expires_at

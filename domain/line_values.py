@@ -103,7 +103,10 @@ def prices_to_ask(sale: Sale, terms: LineTerms) -> tuple[str, ...]:
     asked = [
         line.price.id
         for line in told
-        if line.price.id is not None and not line.gives_back and line.is_subscription and _needs_price(line, told, terms)
+        if line.price.id is not None
+        and not line.gives_back
+        and line.is_subscription
+        and _needs_price(line, told, terms)
     ]
     return tuple(dict.fromkeys(asked))
 
@@ -231,9 +234,7 @@ def _candidates(terms: LineTerms, named: _Terms | None) -> list[_Terms]:
     if named is not None:
         plans.sort(key=lambda plan: plan.id != named.plan.id)
     of_catalogue = [
-        _Terms(
-            plan=plan, credits=plan.terms.credits, unit_amount=Fraction(plan.terms.price.amount), by_id=False
-        )
+        _Terms(plan=plan, credits=plan.terms.credits, unit_amount=Fraction(plan.terms.price.amount), by_id=False)
         for plan in plans
     ]
     if named is None:

@@ -478,6 +478,14 @@ class Payments(Protocol):
         ...
 
 
+class Identity(Protocol):
+    """Who we are to the provider. No method fails."""
+
+    async def account_id(self) -> str | None:
+        """Our own account's id, or None where it is not known."""
+        ...
+
+
 class Invoices(Protocol):
     """Invoices that customers get. Raises :class:`PaymentsUnavailable` and :class:`PaymentsRefused`."""
 
@@ -549,13 +557,13 @@ class Deliveries(Protocol):
         """The event behind a delivery.
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
-        :raises InvalidBody: if what was signed is no snapshot event.
+        :raises InvalidBody: if what was signed is no event.
         """
         ...
 
     def read(self, body: str) -> Delivery:
         """The event of a body that was verified before.
 
-        :raises InvalidBody: if it is no snapshot event.
+        :raises InvalidBody: if it is no event.
         """
         ...

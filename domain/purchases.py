@@ -304,7 +304,7 @@ Fact = (
 )
 
 
-def purchase_of(fact: Fact) -> Purchase:  # noqa: C901, PLR0911, PLR0912 - one line for each kind of fact
+def purchase_of(fact: Fact) -> Purchase:  # noqa: PLR0911, PLR0912 - one line for each kind of fact
     """Return the smallest purchase that knows the fact."""
     match fact:
         case Ordered(order):

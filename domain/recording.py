@@ -28,8 +28,8 @@ from domain.commits import (
     Snapshot,
     SubscriptionRevision,
 )
-from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
 from domain.entitlements import entitlement
+from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
 from domain.families import Family, settle_family
 from domain.invoices import Bill, LineKind
 from domain.ledger import Posting, PostingOrigin
@@ -49,7 +49,7 @@ from domain.purchases import (
     learn,
     merge,
 )
-from domain.subscriptions import Subscriber, Subscription, SubscriptionId, merge_subscriptions
+from domain.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionStatus, merge_subscriptions
 
 REFRESH_CACHE = "refresh_cache"
 """The outbox topic of a balance that the cache must learn of."""
@@ -59,6 +59,8 @@ SEND_INVOICE = "send_invoice"
 
 NOT_OURS = "no metadata of ours"
 NO_PLAN = "no line of the invoice is of a plan"
+
+_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
 @attrs.frozen(kw_only=True)
@@ -112,16 +114,17 @@ def decide(
     catalogue: Catalogue,
     *,
     livemode: bool,
+    own_account: str | None = None,
     again: bool = False,
 ) -> Decision:
     """What to do about a telling, given what the ledger knows.
 
-    The same decision serves every teller: a webhook brings its event, the return page brings none. `again` decides
-    an event that is final already once more.
+    The same decision serves every teller: a webhook brings its event, the return page brings none. `own_account` is
+    our own account's id where it is known. `again` decides an event that is final already once more.
     """
     kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
     told, snapshot = _of_one_invoice(told, snapshot)
-    mismatch = foreign(event, livemode=livemode) if event is not None else None
+    mismatch = foreign(event, livemode=livemode, own_account=own_account) if event is not None else None
     if mismatch is not None and not isinstance(told, Irrelevant):
         return _without_change(kept, EventStatus.PARKED, mismatch)
     match told:
@@ -179,7 +182,7 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
         if isinstance(admitted, Refused):
             # Where no money comes of it, nobody need wait for its owner, or its price.
             status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
-            return _without_change(kept, status, _reason(admitted, snapshot))
+            return _without_change(kept, status, _reason(admitted, sale, snapshot))
         if admitted is not None:
             facts = (Ordered(admitted), *facts)
     decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
@@ -203,9 +206,7 @@ def _valued(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Bill | Unde
     return value_lines(sale, str(sale.subscription_id), line_terms(sale, snapshot, catalogue))
 
 
-def _admitted(
-    bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue
-) -> Order | Refused | None:
+def _admitted(bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Order | Refused | None:
     """Return the order that the invoice makes; None where it only gives unused time back."""
     if isinstance(bill, Undecidable):
         return undecided(bill, sale, catalogue)
@@ -239,7 +240,7 @@ def _subscribed(
         if isinstance(admitted, Subscriber):
             subscriber = admitted
         elif recorded.subscription.subscriber is None:
-            return _without_change(kept, EventStatus.PARKED, _reason(admitted, snapshot))
+            return _without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
     elif recorded.revision == 0:
         return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
     known = merge_subscriptions(recorded.subscription, Subscription(subscriber=subscriber, state=news.state))
@@ -361,10 +362,18 @@ def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
     return frozenset(link for link in links if link.startswith("invoice:"))
 
 
-def _reason(refused: Refused, snapshot: Snapshot) -> str:
-    if refused.reason is ParkReason.UNKNOWN_USER and snapshot.account_is_deleted:
+def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot) -> str:
+    """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
+    known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
+    # Who subscribed was there, also where a trial brought no entry that would tell of them.
+    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == user_told(told))
+    if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
+        return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
+    state = told.state if isinstance(told, SubscriptionNews) and told.state else known.state
+    if told.subscription_id is None or (state is not None and state.status in _ENDED):
         return ParkReason.USER_DELETED
-    return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
+    # Who has gone would pay for nothing, period after period.
+    return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"
 
 
 def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:

@@ -80,9 +80,7 @@ def _apart_from_notes(purchase: Purchase) -> int:
     noted: dict[str, int] = {}
     for listed in (refund for note in notes for refund in note.refunds):
         noted[listed.refund_id] = noted.get(listed.refund_id, 0) + listed.amount
-    live = sum(
-        max(refund.amount - noted.get(refund.id, 0), 0) for refund in purchase.refunds if not refund.is_dead
-    )
+    live = sum(max(refund.amount - noted.get(refund.id, 0), 0) for refund in purchase.refunds if not refund.is_dead)
     dead = {refund.id: refund.amount for refund in purchase.refunds if refund.is_dead}
     in_notes = sum(amount for id_, amount in noted.items() if id_ not in dead)
     by_charges = purchase.refunded_total - sum(dead.values()) - in_notes

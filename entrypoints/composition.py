@@ -25,6 +25,7 @@ from adapters.stripe_client import StripeConnection
 from adapters.stripe_deployment import StripeDeployment
 from adapters.stripe_events import CONCERNING
 from adapters.stripe_history import StripeHistory
+from adapters.stripe_identity import StripeIdentity
 from adapters.stripe_invoice_sender import StripeInvoices
 from adapters.stripe_lookup import ANSWER_SECONDS, StripeLookup
 from adapters.stripe_webhooks import StripeWebhooks
@@ -129,6 +130,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             payments=StripeLookup(hasty_stripe),
             catalogue=catalogue,
             livemode=settings.livemode,
+            identity=StripeIdentity(hasty_stripe, configured=settings.stripe_account_id),
             notify_below=settings.low_balance,
         )
         desk = CreditDesk(

@@ -6,9 +6,14 @@ from domain.admission import ParkReason
 
 _CLAIM = "name its owner: credence claim {event} --user <id>"
 _USER = "follows by itself once the user exists; or name another owner: credence claim {event} --user <id>"
+_DELETED = (
+    "cancel in Stripe the subscription that the reason names, if any, and refund what was paid after the user left; "
+    "follows by itself if the user comes back; or name another owner: credence claim {event} --user <id>"
+)
 _PLAN = "follows by itself once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
 _PRICE = "follows by itself once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
 _ELSEWHERE = "not of this account and mode: look at which endpoint sends it"
+_ANOTHER_S = "of another Stripe account; if it is your own, set STRIPE_ACCOUNT_ID, else look at which endpoint sends it"
 _BY_ITSELF = "is tried again by itself"
 
 _HINTS: Mapping[str, str] = {
@@ -17,13 +22,13 @@ _HINTS: Mapping[str, str] = {
     ParkReason.REFERENCE_UNCONFIRMED: _CLAIM,
     ParkReason.EMAIL_DISAGREES: _CLAIM,
     ParkReason.UNKNOWN_USER: _USER,
-    ParkReason.USER_DELETED: _USER,
+    ParkReason.USER_DELETED: _DELETED,
     ParkReason.UNKNOWN_PLAN: _PLAN,
     ParkReason.MODE_DISAGREES: _PLAN,
     ParkReason.PRICE_DISAGREES: _PRICE,
     ParkReason.CURRENCY_DISAGREES: _PRICE,
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
-    ParkReason.CONNECTED_ACCOUNT: _ELSEWHERE,
+    ParkReason.CONNECTED_ACCOUNT: _ANOTHER_S,
     ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
     ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of the invoice's lines",
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",

@@ -27,6 +27,12 @@ class Settings:
         default="required",
         secret=True,
     )
+    stripe_account_id: str | None = _setting(
+        "STRIPE_ACCOUNT_ID",
+        told="Your Stripe account's id, `acct_…`. Needed only if an organization's event destination delivers here and "
+        "the key may not read the account.",
+        default="asked of Stripe",
+    )
     stripe_api_base: str | None = _setting("STRIPE_API_BASE", told="Another address than Stripe's, for tests.")
     supabase_url: str | None = _setting("SUPABASE_URL", told="The project's address.", default="embedded Postgres")
     supabase_public_key: str | None = _setting(
@@ -150,6 +156,7 @@ class Settings:
         settings = cls(
             stripe_secret_key=read.text("STRIPE_SECRET_KEY") or "",
             stripe_webhook_secrets=read.list("STRIPE_WEBHOOK_SECRET"),
+            stripe_account_id=read.text("STRIPE_ACCOUNT_ID"),
             stripe_api_base=read.url("STRIPE_API_BASE"),
             supabase_url=read.url("SUPABASE_URL"),
             supabase_public_key=read.text("SUPABASE_ANON_KEY") or read.text("SUPABASE_PUBLISHABLE_KEY"),

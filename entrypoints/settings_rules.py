@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MIN_SECRET = 20
 MIN_JWT_SECRET = 32
 MIN_SIGNING_BYTES, MAX_SIGNING_BYTES = 24, 64
+_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PLACEHOLDER = "[YOUR-PASSWORD]"
@@ -141,6 +142,8 @@ def _stripe(settings: "Settings") -> Iterator[str]:
         if not secret.startswith("whsec_") or not secret.removeprefix("whsec_").strip():
             yield "STRIPE_WEBHOOK_SECRET must hold secrets that start with whsec_, separated by commas, none empty"
             break
+    if settings.stripe_account_id is not None and not _ACCOUNT.fullmatch(settings.stripe_account_id):
+        yield "STRIPE_ACCOUNT_ID must be an account's id, acct_…; Stripe's Dashboard shows it in the settings"
 
 
 def _supabase(settings: "Settings") -> Iterator[str]:

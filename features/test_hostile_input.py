@@ -127,7 +127,8 @@ BODIES = {
     "null": b"null",
     "NaN": b'{"id": NaN}',
     "deep": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
-    "a thin event": b'{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter","livemode":false}',
+    "a thin event without an id": b'{"object":"v2.core.event","type":"v1.billing.meter","livemode":false}',
+    "a thin event without a type": b'{"id":"evt_1","object":"v2.core.event","livemode":false}',
     "no object": b'{"id":"evt_1","object":"event","type":"a.b","livemode":false,"data":{}}',
     "an object of the wrong kind": b'{"id":"evt_1","object":"charge","livemode":false}',
     "data of the wrong kind": b'{"id":"evt_1","object":"event","type":"a.b","livemode":false,"data":[]}',
@@ -160,6 +161,15 @@ def test_a_huge_body_is_refused(story: Story) -> None:
 PARKED: dict[str, tuple[dict[str, Any], str]] = {
     "live mode under a test key": ({"envelope": {"livemode": True}}, "livemode_disagrees"),
     "a connected account": ({"envelope": {"account": "acct_1"}}, "connected_account"),
+    "a connected account of our own": (
+        {"envelope": {"account": "acct_1", "context": "acct_simulated"}},
+        "connected_account",
+    ),
+    "another account of the organization": ({"envelope": {"context": "acct_1"}}, "connected_account"),
+    "a connected account of the organization": (
+        {"envelope": {"context": "acct_simulated/acct_1"}},
+        "connected_account",
+    ),
     "no user": ({"metadata": {"plan": "starter"}}, "no_user_named"),
     "a user that is no uuid": ({"metadata": {"userId": "ada", "plan": "starter"}}, "user_not_a_uuid"),
     "an unknown user": (
@@ -185,6 +195,64 @@ def test_what_can_not_be_believed_is_parked(story: Story, how: str) -> None:
     assert [("parked", reason)] == inbox(story, event)
     assert 0 == balance(story)
     assert f'reason="{reason}",status="parked"' in story.service.http.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"account": "acct_simulated"},
+        {"context": "acct_simulated"},
+        {"context": "org_1/acct_simulated"},
+        {"account": "acct_simulated", "context": "acct_simulated"},
+    ],
+    ids=repr,
+)
+def test_an_event_that_names_our_own_account_is_applied(story: Story, envelope: dict[str, str]) -> None:
+    """An organization's event destination names the account of each event, and the key knows which one is its own."""
+    event = completed(story, envelope=envelope)
+    assert (200, "applied") == ((answer := send(story, event)).status_code, answer.json()["status"])
+    assert 50 == balance(story)
+
+
+def test_the_own_account_may_be_told_by_the_settings(story: Story) -> None:
+    """Where the key may not read the account; what was parked until then is good now."""
+    event = completed(story, envelope={"context": "acct_1"})
+    assert "parked" == send(story, event).json()["status"]
+    for account, expected in (("acct_2", 0), ("acct_1", 50)):
+        story.service.stripe.fail_next(1, status=403, path="/v1/account")
+        done = story.service.command("replay", event["id"], STRIPE_ACCOUNT_ID=account)
+        assert expected == balance(story), done.stdout + done.stderr
+
+
+def test_an_address_that_changed_in_supabase_auth_is_the_user_s(story: Story) -> None:
+    """Metadata that was made elsewhere may have the new one; the old one is nobody's any more."""
+    old, new = completed(story), completed(story)
+    ada = story.customers["Ada"]
+    story.rows("update auth.users set email = $2 where id = $1", uuid.UUID(ada.user_id), f"new-{ada.email}")
+    new["data"]["object"]["metadata"]["userEmail"] = f"new-{ada.email}"
+    assert ["parked", "applied"] == [send(story, event).json()["status"] for event in (old, new)]
+    assert 50 == balance(story)
+
+
+def test_an_address_that_changed_since_our_checkout_parks_nothing(story: Story) -> None:
+    """The user's id decides alone in metadata that we wrote; in what was made elsewhere the address must agree."""
+    ours, elsewhere = completed(story), completed(story)
+    for event in (ours, elsewhere):
+        event["data"]["object"]["metadata"]["userEmail"] = "ada@before.example"
+    ours["data"]["object"]["metadata"]["credence_terms"] = "50/500/usd"
+    assert "parked" == send(story, elsewhere).json()["status"]
+    assert [("parked", "email_disagrees")] == inbox(story, elsewhere)
+    assert "applied" == send(story, ours).json()["status"]
+    assert 50 == balance(story)
+
+
+def test_blanks_around_metadata_are_trimmed(story: Story) -> None:
+    """A plan's id that was copied with a blank, or a line's end, is that plan."""
+    event = completed(story)
+    named = event["data"]["object"]["metadata"]
+    named.update({key: f" {value}\n" for key, value in named.items()})
+    assert (200, {"status": "applied"}) == ((answer := send(story, event)).status_code, answer.json())
+    assert 50 == balance(story)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +320,41 @@ def test_what_is_not_ours_is_ignored(story: Story, changes: dict[str, Any]) -> N
     answer = send(story, event)
     assert (200, {"status": "ignored"}) == (answer.status_code, answer.json())
     assert "ignored" == inbox(story, event)[0][0]
+    assert 0 == balance(story)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"type": "v1.checkout.session.completed"},
+        {"type": "v2.core.event_destination.ping", "related_object": None},
+        {"livemode": None},
+        {"livemode": True},
+        {"context": "acct_1/acct_2"},
+    ],
+    ids=repr,
+)
+def test_a_thin_event_is_kept_and_ignored(story: Story, changes: dict[str, Any]) -> None:
+    """Answered 200, so that it is not delivered for days; kept once, with its body, however often it comes."""
+    story.sign_up("Ada")
+    event = {
+        "id": f"evt_test_{uuid.uuid4().hex}",
+        "object": "v2.core.event",
+        "type": "v1.payment_intent.succeeded",
+        "created": "2026-09-20T12:00:00.123Z",
+        "livemode": False,
+        "related_object": {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"},
+        **changes,
+    }
+    answers = [send(story, event) for _ in range(3)]
+    assert [(200, "ignored"), *2 * [(200, "nothing_new")]] == [
+        (answer.status_code, answer.json()["status"]) for answer in answers
+    ]
+    ((status, reason),) = inbox(story, event)
+    assert ("ignored", True) == (status, str(reason).startswith("a thin event"))
+    kept = story.rows("select body from public.webhook_events where id = $1", event["id"])
+    assert [json.dumps(event)] == [row["body"] for row in kept]
     assert 0 == balance(story)
 
 

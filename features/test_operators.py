@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from features.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
+from features.steps.lives import DAY, account, mine, subscribes, told
 from features.steps.story import Story
 from simulators.postgrest import free_port
 from simulators.stripe_webhooks import deliver, signed_headers
@@ -56,6 +57,27 @@ def park(story: Story, **changes: Any) -> str:
     headers = signed_headers(body, story.service.stripe.webhook_secret, int(time.time()))
     assert 200 == deliver(str(story.service.stripe.webhook_url), str(event["id"]), body, headers).status
     return str(event["id"])
+
+
+def test_a_renewal_of_a_deleted_user_says_which_subscription_to_cancel(story: Story) -> None:
+    """In the log, on the operator's page and by command, while metrics count it under its code alone."""
+    subscribes(story, "monthly")
+    ada, log_start = story.customers["Ada"], len(story.service.log.read_text())
+    subscription = account(story).session(ada.sessions[-1])["subscription"]
+    story.rows("delete from auth.users where id = $1", uuid.UUID(ada.user_id))
+    told(story, mine(story, account(story).billing.advance(31 * DAY)))
+    reason = f"user_deleted: cancel subscription {subscription}"
+    assert f"Parked invoice.paid: {reason}" in story.service.log.read_text()[log_start:]
+    for parked in (
+        story.service.ops("GET", "/parked?limit=200").json()["events"],
+        json.loads(story.service.command("parked", "--json").stdout)["parked"],
+    ):
+        (event,) = [one for one in parked if one["reason"] == reason and one["type"] == "invoice.paid"]
+        assert event["hint"].startswith("cancel in Stripe the subscription")
+    assert "parked: user_deleted" in story.service.ops("GET", "/backlog").json()["events"]
+    metrics = story.service.http.get("/metrics").text
+    assert 'reason="user_deleted",status="parked",type="invoice.paid"' in metrics
+    assert subscription not in metrics
 
 
 ROUTES = [

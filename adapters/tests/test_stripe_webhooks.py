@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.stripe_envelopes import THIN
 from adapters.stripe_webhooks import StripeWebhooks
 from domain.events import Delivery, InboxEvent, Irrelevant, Sale, Unreadable
 from domain.ports import InvalidBody, InvalidSignature
@@ -222,8 +224,6 @@ def test_secrets_are_not_shown() -> None:
 
 
 ENVELOPES = [
-    {"object": "v2.core.event", "id": "evt_234", "type": "v1.x", "livemode": True, "created": "2022-02-15T00:27:45Z"},
-    event(object="v2.core.event"),
     event(object="charge"),
     event(object=None),
     *(event(id=value) for value in [None, 7, "", " ", [], "evt\x00", "evt_\u00e9", "evt_\ud800", "e" * 256]),
@@ -272,7 +272,77 @@ def test_what_is_signed_and_no_json_object_is_refused(body: bytes) -> None:
 
 @pytest.mark.parametrize("envelope", ENVELOPES)
 def test_an_envelope_that_can_not_be_kept_is_refused(envelope: dict[str, object]) -> None:
-    """A thin event, another object, or an event without what the inbox needs of it."""
+    """Another object, or an event without what the inbox needs of it."""
+    with pytest.raises(InvalidBody):
+        verified(body_of(envelope))
+
+
+def thin(**changes: object) -> dict[str, object]:
+    told = {
+        "id": "evt_test_65",
+        "object": "v2.core.event",
+        "type": "v1.payment_intent.succeeded",
+        "created": "2026-09-20T12:00:00.123Z",
+        "livemode": False,
+        "related_object": {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"},
+    }
+    return {**told, **changes}
+
+
+def test_a_thin_event_is_kept_and_ignored() -> None:
+    """Refused, it would be repeated for days; that it tells nothing of its object is no fault of the delivery's."""
+    body = body_of(thin())
+    expected = InboxEvent(
+        id="evt_test_65",
+        type="v1.payment_intent.succeeded",
+        body=body.decode(),
+        livemode=False,
+        created=datetime(2026, 9, 20, 12, tzinfo=UTC),
+        object_id="pi_1",
+    )
+    assert Delivery(expected, Irrelevant(THIN)) == verified(body)
+
+
+def test_a_thin_checkout_marks_no_session() -> None:
+    """Its session's snapshot event is still to come, and must not be taken for a copy of it."""
+    about = {"id": "cs_1", "type": "checkout.session", "url": "/v1/checkout/sessions/cs_1"}
+    told = verified(body_of(thin(type="v1.checkout.session.completed", related_object=about))).event
+    assert (None, "cs_1") == (told.session_id, told.object_id)
+
+
+@pytest.mark.parametrize("related", [None, 7, [], {}, {"id": None}, {"id": "pi_\ud800"}])
+def test_a_thin_event_may_be_about_nothing(related: object) -> None:
+    """Not each has an object, and some have one without an id."""
+    assert verified(body_of(thin(related_object=related))).event.object_id is None
+
+
+@pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False)])
+def test_a_thin_event_s_mode_is_test_unless_told(told: object, expected: bool) -> None:
+    """As the stripe package reads it; an ignored event is ignored in either mode."""
+    assert expected is verified(body_of(thin(livemode=told))).event.livemode
+    without = {key: value for key, value in thin().items() if key != "livemode"}
+    assert verified(body_of(without)).event.livemode is False
+
+
+@pytest.mark.parametrize(
+    "created",
+    [None, 7, "", "soon", "2026-09-20", "2026-09-20T12:00:00", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"],
+)
+def test_an_absurd_time_of_a_thin_event_is_no_time(created: object) -> None:
+    """Nor is one without a zone, or before 1970."""
+    assert verified(body_of(thin(created=created))).event.created is None
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        *(thin(id=value) for value in [None, 7, "", [], "evt\x00"]),
+        *(thin(type=value) for value in [None, 7, "", [], "a\nb"]),
+        *(thin(livemode=value) for value in [0, 1, "false", []]),
+    ],
+)
+def test_a_thin_event_that_can_not_be_kept_is_refused(envelope: dict[str, object]) -> None:
+    """It needs an id and a type, as any event does."""
     with pytest.raises(InvalidBody):
         verified(body_of(envelope))
 
@@ -298,6 +368,34 @@ def test_an_unusable_version_is_none(version: object) -> None:
 def test_a_connected_account_is_told() -> None:
     """So that its event is not taken for one of our own."""
     assert "acct_1" == verified(body_of(event(account="acct_1"))).event.account
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({"context": "acct_1"}, "acct_1"),
+        ({"context": "acct_1/acct_2"}, "acct_2"),
+        ({"context": "org_1/acct_1"}, "acct_1"),
+        ({"context": "acct_1", "account": "acct_2"}, "acct_2"),
+        ({"context": "acct_1", "account": None}, "acct_1"),
+        ({"context": None}, None),
+        ({"context": ""}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("made", [event, thin])
+def test_an_organization_s_event_is_of_the_account_at_its_context_s_end(
+    made: Callable[..., dict[str, object]], named: dict[str, object], expected: str | None
+) -> None:
+    """Connect's own field goes first: there, the context may be the platform's."""
+    assert expected == verified(body_of(made(**named))).event.account
+
+
+@pytest.mark.parametrize("context", [7, True, [], {}, "/", "acct_1/", "acct_1 ", "acct_\ud800"])
+def test_a_context_that_can_not_be_read_is_refused(context: object) -> None:
+    """Whose event it is would be a guess."""
+    with pytest.raises(InvalidBody):
+        verified(body_of(event(context=context)))
 
 
 @pytest.mark.parametrize(
@@ -372,7 +470,7 @@ def test_any_signed_json_is_kept_or_refused(told: object) -> None:
 
 @settings(deadline=None)
 @given(
-    envelope=st.dictionaries(st.sampled_from(list(event())), JSON),
+    envelope=st.dictionaries(st.sampled_from([*event(), "account", "context"]), JSON),
     about=st.dictionaries(st.sampled_from([*session(), "client_reference_id", "currency_conversion"]), JSON),
     kind=st.sampled_from([COMPLETED, "checkout.session.expired", "checkout.session.async_payment_succeeded"]),
 )

@@ -102,6 +102,15 @@ def test_an_email_disagrees_only_where_both_are_known(told: str | None, known: s
     assert ORDER == admit(sale(email=told), CATALOGUE, attrs.evolve(ACCOUNT, email=known))
 
 
+def test_whom_we_named_ourselves_is_the_owner_whatever_the_address_is_now() -> None:
+    """With our own terms it was we who wrote the user's id: an address may change between checkout and payment."""
+    ours = sale(email="ada@before.example", terms=STARTER.terms)
+    assert ORDER == admit(ours, CATALOGUE, ACCOUNT)
+    elsewhere = sale(email="ada@before.example")
+    assert Refused(ParkReason.EMAIL_DISAGREES) == admit(elsewhere, CATALOGUE, ACCOUNT)
+    assert Refused(ParkReason.UNKNOWN_USER) == admit(ours, CATALOGUE, Account(user_id=BOB, email="ada@before.example"))
+
+
 def test_a_user_named_by_us_needs_no_reference_of_the_buyer() -> None:
     """Where our own metadata names Ada, a payment link's reference to Bob is not heard."""
     assert ORDER == admit(sale(client_reference=BOB), CATALOGUE, ACCOUNT)
@@ -155,6 +164,15 @@ def test_an_event_of_a_connected_account_is_foreign(account: str) -> None:
     event = attrs.evolve(EVENT, account=account)
     assert ParkReason.CONNECTED_ACCOUNT is foreign(event, livemode=False)
     assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True)
+
+
+def test_an_event_that_names_our_own_account_is_ours() -> None:
+    """As an organization's event destination tells it; the mode must be ours all the same."""
+    event = attrs.evolve(EVENT, account="acct_own")
+    assert foreign(event, livemode=False, own_account="acct_own") is None
+    assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True, own_account="acct_own")
+    assert ParkReason.CONNECTED_ACCOUNT is foreign(event, livemode=False, own_account="acct_other")
+    assert foreign(EVENT, livemode=False, own_account="acct_own") is None
 
 
 LASTING = attrs.evolve(STARTER, expires_after_days=30)

@@ -15,6 +15,7 @@ from domain.line_values import prices_to_ask, with_prices
 from domain.plans import MAX_GRACE, Catalogue
 from domain.ports import (
     CacheUnavailable,
+    Identity,
     Ledger,
     LedgerUnavailable,
     Payments,
@@ -61,6 +62,8 @@ class PaymentRecorder:
     payments: Payments
     catalogue: Catalogue
     livemode: bool
+    identity: Identity | None = None
+    """Who we are, asked of events that name an account; without it these are of connected accounts."""
     notify_below: int | None = None
     """The threshold of a low balance, for accounts that have none of their own."""
 
@@ -146,8 +149,21 @@ class PaymentRecorder:
             snapshot = await self._read(event, named)
         if isinstance(named, Sale) and not is_settled:
             named = await self._with_prices(named, snapshot)
-        decision = decide(event, named, snapshot, self.catalogue, livemode=self.livemode, again=again)
+        decision = decide(
+            event,
+            named,
+            snapshot,
+            self.catalogue,
+            livemode=self.livemode,
+            own_account=await self._own_account(event, named),
+            again=again,
+        )
         return told, snapshot, decision
+
+    async def _own_account(self, event: InboxEvent | None, told: Told) -> str | None:
+        if self.identity is None or event is None or event.account is None or isinstance(told, Irrelevant):
+            return None
+        return await self.identity.account_id()
 
     async def _read(self, event: InboxEvent | None, told: Told) -> Snapshot:
         return await self.ledger.read(

@@ -229,6 +229,15 @@ def test_a_password_that_was_not_filled_in_is_told() -> None:
     assert problem.startswith("SUPABASE_DB_URL still has [YOUR-PASSWORD] in it")
 
 
+def test_the_own_account_may_be_named() -> None:
+    """By its id, and by nothing else."""
+    assert Settings.from_environment(TEST).stripe_account_id is None
+    assert "acct_1Abc" == Settings.from_environment({**TEST, "STRIPE_ACCOUNT_ID": " acct_1Abc "}).stripe_account_id
+    for wrong in ("1Abc", "acct_", "org_1/acct_1", "acct_1,acct_2"):
+        (problem,) = problems({**TEST, "STRIPE_ACCOUNT_ID": wrong})
+        assert problem.startswith("STRIPE_ACCOUNT_ID must be an account's id")
+
+
 LIVE_REFUSES: dict[str, dict[str, str]] = {
     "SUPABASE_URL": {"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""},
     "REDIS_URL": {"UPSTASH_REDIS_REST_URL": "", "UPSTASH_REDIS_REST_TOKEN": ""},

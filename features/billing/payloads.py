@@ -1,4 +1,4 @@
-"""Stripe's invoices, lines, refunds, credit notes and disputes as payloads, in the shapes of before and after 2025-03-31.
+"""Stripe's invoices, refunds, credit notes and disputes as payloads, in the shapes of before and after 2025-03-31.
 
 Amounts are in cents, times in days after the first of January 2026, noon.
 """
@@ -66,11 +66,11 @@ def line(
     discount: int = 0,
     tax: int = 0,
     item: str = "si_1",
-    credits: tuple[str, str] | None = None,
+    gives_back: tuple[str, str] | None = None,
     fee: bool = False,
     subscription: str = SUBSCRIPTION,
 ) -> Payload:
-    """Return a line in the shape of before 2025-03-31; `credits` names the invoice and line whose time it gives back."""
+    """Return a line in the shape of before 2025-03-31; `gives_back` names the line whose time it gives back."""
     return {
         "id": id_,
         "object": "line_item",
@@ -82,7 +82,7 @@ def line(
         "price": price.payload,
         "proration": proration,
         "proration_details": {
-            "credited_items": {"invoice": credits[0], "invoice_line_items": [credits[1]]} if credits else None
+            "credited_items": {"invoice": gives_back[0], "invoice_line_items": [gives_back[1]]} if gives_back else None
         },
         "discount_amounts": [{"amount": discount, "discount": "di_1"}] if discount else [],
         "tax_amounts": [{"amount": tax, "inclusive": False}] if tax else [],
@@ -232,7 +232,12 @@ def credit_note(
 
 
 def dispute(
-    id_: str, amount: int, of_invoice: str, *, status: str = "needs_response", moves: dict[str, tuple[int, str]] | None = None
+    id_: str,
+    amount: int,
+    of_invoice: str,
+    *,
+    status: str = "needs_response",
+    moves: dict[str, tuple[int, str]] | None = None,
 ) -> Payload:
     """Return a dispute of the payment of an invoice, with the movements of its money by id."""
     return {
@@ -249,7 +254,9 @@ def dispute(
     }
 
 
-def ended(days: float, *, status: str = "canceled", scheduled: bool = False, subscription: str = SUBSCRIPTION) -> Payload:
+def ended(
+    days: float, *, status: str = "canceled", scheduled: bool = False, subscription: str = SUBSCRIPTION
+) -> Payload:
     """Return a subscription as it stands at an event."""
     return {
         "id": subscription,

@@ -145,9 +145,7 @@ class World:
         assert () == asyncio.run(self.ledger.inconsistencies())
 
     def _decide(self, intent: Spend | SettleDues) -> None:
-        holdings = asyncio.run(
-            self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset())
-        )
+        holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))
         decided = decide_intent(intent, holdings.wallets[ADA], self.clock.now())
         assert isinstance(decided, Decided), decided
         asyncio.run(self.ledger.commit([decided.change]))

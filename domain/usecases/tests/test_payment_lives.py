@@ -33,7 +33,7 @@ from domain.purchases import (
     Refunded,
     RefundStatus,
 )
-from domain.subscriptions import SubscriptionId
+from domain.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.decide_again import BATCH, InboxDesk, NotClaimable, UnknownEvent
 from domain.usecases.deliver_messages import OutboxWorker
@@ -582,6 +582,48 @@ def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
         "user_deleted"
         == world.tell("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
     )
+
+
+def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> None:
+    """So that somebody cancels it: else it is paid for in vain again and again."""
+    named = Naming(user_reference=ADA, plan_id="monthly")
+    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    world.tell("evt_0", SALE)
+    world.tell("evt_1", began)
+    world.ledger.delete_user(ADA)
+    assert "user_deleted: cancel subscription sub_1" == world.tell("evt_2", attrs.evolve(PERIOD, naming=named)).reason
+    other = attrs.evolve(began, subscription_id=SubscriptionId("sub_2"))
+    assert "user_deleted: cancel subscription sub_2" == world.tell("evt_3", other).reason
+    backlog = run(world.ledger.backlog())
+    assert {("parked", "user_deleted"): 2} == backlog.events
+
+
+def test_who_left_within_a_trial_was_there_all_the_same(world: World) -> None:
+    """No entry tells of them, but the subscription does; of one that nobody knew, nobody can tell."""
+    named = Naming(user_reference=ADA, plan_id="monthly")
+    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    world.tell("evt_1", began)
+    world.ledger.delete_user(ADA)
+    for number, naming in enumerate((named, Naming())):
+        told = attrs.evolve(PERIOD, naming=naming)
+        assert "user_deleted: cancel subscription sub_1" == world.tell(f"evt_2{number}", told).reason
+    other = attrs.evolve(PERIOD, naming=named, subscription_id=SubscriptionId("sub_2"))
+    assert "unknown_user" == world.tell("evt_3", other).reason
+    stranger = attrs.evolve(PERIOD, naming=attrs.evolve(named, user_reference=BOB))
+    assert "unknown_user" == world.tell("evt_4", stranger).reason
+
+
+@pytest.mark.parametrize("status", [SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED])
+def test_a_subscription_that_ended_is_not_to_be_canceled(world: World, status: SubscriptionStatus) -> None:
+    """Neither where the news themselves say so, nor where it is known from earlier ones."""
+    named = Naming(user_reference=ADA, plan_id="monthly")
+    state = SubscriptionState(occurred_at=NOON, status=status)
+    ended = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, state=state, occurred_at=NOON)
+    world.tell("evt_0", SALE)
+    world.tell("evt_1", ended)
+    world.ledger.delete_user(ADA)
+    assert "user_deleted" == world.tell("evt_2", attrs.evolve(PERIOD, naming=named)).reason
+    assert "user_deleted" == world.tell("evt_3", attrs.evolve(ended, subscription_id=SubscriptionId("sub_2"))).reason
 
 
 @pytest.mark.parametrize("seconds", [0, 3 * 3600])

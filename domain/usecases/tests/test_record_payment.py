@@ -13,8 +13,9 @@ from adapters.memory_ledger import MemoryLedger
 from adapters.memory_payments import MemoryPayments
 from adapters.system_clock import SystemClock
 from domain.accounts import Account, UserId
+from domain.admission import ParkReason
 from domain.commits import Change, CommitResult, EventStatus
-from domain.events import Delivery, InboxEvent, Naming, Sale
+from domain.events import Delivery, InboxEvent, Irrelevant, Naming, Sale
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.ports import CacheUnavailable, LedgerUnavailable
@@ -182,6 +183,34 @@ def test_rivals_without_end_are_bounded(world: World) -> None:
     assert EventStatus.RECEIVED == restless.inbox.status("evt_1")
     with pytest.raises(LedgerUnavailable):
         run_at_once(recorder.record(None, delivery("evt_1").told))
+
+
+def test_an_event_that_names_an_account_is_ours_once_ours_is_known(world: World) -> None:
+    """Until then it is of a connected account, and parked; nobody is asked about an event that names none."""
+    asked: list[str] = []
+
+    class Asked(MemoryPayments):
+        async def account_id(self) -> str | None:
+            asked.append("")
+            return await super().account_id()
+
+    who = Asked()
+    recorder = attrs.evolve(world.recorder, identity=who)
+    told = delivery("evt_1")
+    named = attrs.evolve(told, event=attrs.evolve(told.event, account="acct_own"))
+    ignored = attrs.evolve(named, event=attrs.evolve(named.event, id="evt_2"), told=Irrelevant("not used"))
+    run_at_once(recorder.receive(ignored))
+    assert [] == asked
+    for known in (None, "acct_other"):
+        who.own_account = known
+        assert ParkReason.CONNECTED_ACCOUNT == run_at_once(recorder.receive(named)).reason
+    assert 0 == world.balance()
+    who.own_account = "acct_own"
+    assert EventStatus.APPLIED == run_at_once(recorder.receive(named)).status
+    before = len(asked)
+    assert EventStatus.NOTHING_NEW == run_at_once(recorder.receive(delivery("evt_3"))).status
+    assert before == len(asked)
+    assert 50 == world.balance()
 
 
 def test_a_copy_that_came_through_meanwhile_answers_for_the_others(world: World) -> None:
