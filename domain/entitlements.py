@@ -229,10 +229,11 @@ def _expiry(
     paid_at = purchase.paid_at
     if paid_at is not None and paid_at > line.starts_at + line.grace:
         return max(line.ends_at, paid_at + line.lasts)
-    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
-    grace = timedelta(0) if is_ending else line.grace
     following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
-    return min(line.ends_at + grace, max(line.ends_at, min(following, default=line.ends_at + grace)))
+    if following:
+        return min(line.ends_at + line.grace, max(line.ends_at, min(following)))
+    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
+    return line.ends_at if is_ending else line.ends_at + line.grace
 
 
 def _continues(purchase: Purchase, line: Line) -> bool:
