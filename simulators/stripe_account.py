@@ -10,9 +10,20 @@ from typing import Any
 
 import attrs
 
+from simulators.stripe_balances import StripeBalances
 from simulators.stripe_billing import StripeBilling
-from simulators.stripe_objects import API_VERSION, Object, checkout_session, customer_details, event, payment_intent
-from simulators.stripe_orders import Order
+from simulators.stripe_collecting import StripeCollecting
+from simulators.stripe_credit_notes import StripeCreditNotes
+from simulators.stripe_objects import (
+    API_VERSION,
+    Object,
+    checkout_session,
+    customer,
+    customer_details,
+    event,
+    payment_intent,
+)
+from simulators.stripe_orders import Order, ordered_prices
 from simulators.stripe_refusals import declined, invalid, missing
 from simulators.stripe_reversals import StripeReversals
 from simulators.stripe_shapes import charge, shown
@@ -49,8 +60,11 @@ class StripeAccount:
         self.api_version = api_version
         self.tells_steps = tells_steps
         self.lock = threading.RLock()
-        self.reversals = StripeReversals(self)
+        self.balances = StripeBalances(self)
         self.billing = StripeBilling(self)
+        self.collecting = StripeCollecting(self)
+        self.credit_notes = StripeCreditNotes(self)
+        self.reversals = StripeReversals(self)
         self.endpoints: list[Object] = []
         self._random = random.Random(seed)
         self._stands_at = now
@@ -96,7 +110,16 @@ class StripeAccount:
         with self.lock:
             return copy.deepcopy(shown(kept, version or self.api_version or API_VERSION))
 
-    def new_intent(self, amount: int, currency: str, *, metadata: dict[str, str]) -> Object:
+    def new_customer(self, email: str | None = None) -> str:
+        """A customer whom no event tells of; gives the id."""
+        with self.lock:
+            made = customer(self.new_id("cus_"), created=self.now(), email=email)
+            self.keep(made)
+            return str(made["id"])
+
+    def new_intent(
+        self, amount: int, currency: str, *, metadata: dict[str, str], customer_id: str | None = None
+    ) -> Object:
         """A payment that succeeds, without a checkout."""
         session = {
             "amount_total": amount,
@@ -107,6 +130,7 @@ class StripeAccount:
         intent = payment_intent(
             self.new_id("pi_"), session, created=self.now(), metadata=metadata, charge_id=self.new_id("ch_")
         )
+        intent["customer"] = customer_id
         self.keep(intent)
         self.step("payment_intent.created", intent, **_UNPAID)
         return intent
@@ -310,7 +334,8 @@ class StripeAccount:
     def _collect(self, checkout: _Checkout, intent: Object) -> None:
         """The money is there: a charge, and the invoice where one is wanted."""
         if checkout.order.creates_invoice:
-            self.billing.bill_once(checkout.session, intent, checkout.order.invoice_metadata)
+            items, order = ordered_prices(self, checkout.order), checkout.order
+            self.collecting.bill_once(items, order.currency, intent, order.invoice_metadata)
             checkout.session["invoice"] = intent["_invoice"]
             return
         paid = charge(intent["latest_charge"], intent, created=self.now(), invoice=None)
@@ -320,9 +345,12 @@ class StripeAccount:
 
     def _begin_subscription(self, checkout: _Checkout) -> None:
         session, order = checkout.session, checkout.order
-        session["customer"] = self.new_id("cus_")
+        session["customer"] = self.new_customer(session["customer_details"]["email"])
         _, subscription, bill = self.billing.subscribe(
-            session, interval=order.interval, metadata=order.subscription_metadata, trial_days=order.trial_days
+            session["customer"],
+            ordered_prices(self, order),
+            metadata=order.subscription_metadata,
+            trial_days=order.trial_days,
         )
         session["subscription"], session["invoice"] = subscription["id"], bill["id"]
 

@@ -121,6 +121,38 @@ def payment_intent(
     }
 
 
+def customer(customer_id: str, *, created: int, **told: Any) -> Object:
+    """A customer; a balance below zero is what we owe them."""
+    return {
+        "id": customer_id,
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": created,
+        "currency": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None},
+        "livemode": False,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        **told,
+    }
+
+
+def listed(data: list[Object], url: str, *, has_more: bool = False) -> Object:
+    """An API list."""
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
 def event(event_id: str, kind: str, subject: Object, *, created: int, api_version: str = API_VERSION) -> Object:
     """An event that tells of an object as it is now."""
     return {

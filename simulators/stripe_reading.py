@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_invoice_shapes import lines_of
 from simulators.stripe_lists import page
-from simulators.stripe_objects import Object
+from simulators.stripe_objects import Object, listed
 from simulators.stripe_payment_pages import shown_page
 from simulators.stripe_refusals import invalid, missing
-from simulators.stripe_shapes import balance, lines_of, listed
+from simulators.stripe_shapes import balance
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
