@@ -21,6 +21,7 @@ from simulators.stripe_objects import (
     customer,
     customer_details,
     event,
+    line_item,
     payment_intent,
 )
 from simulators.stripe_orders import Order, ordered_prices
@@ -37,6 +38,8 @@ class _Checkout:
     order: Order
     session: Object
     api_version: str
+    items: list[tuple[str, int]]
+    """The prices that are ordered, each so many times."""
     intent: Object | None = None
 
 
@@ -204,7 +207,9 @@ class StripeAccount:
                 metadata=dict(order.metadata),
                 payment_method_types=list(order.method_types),
             )
-            self._checkouts[session_id] = _Checkout(order=order, session=session, api_version=api_version)
+            self._checkouts[session_id] = _Checkout(
+                order=order, session=session, api_version=api_version, items=ordered_prices(self, order)
+            )
             return copy.deepcopy(session)
 
     def session(self, session_id: str) -> Object | None:
@@ -212,6 +217,18 @@ class StripeAccount:
         with self.lock:
             found = self._checkouts.get(session_id)
             return copy.deepcopy(found.session) if found else None
+
+    def line_items(self, session_id: str) -> list[Object]:
+        """What a session sells, item by item.
+
+        :raises Refusal: if there is no such session.
+        """
+        with self.lock:
+            items = self._checkout(session_id).items
+            return [
+                line_item(f"li_{session_id[8:]}{place}", self.kept("price", price_id), quantity)
+                for place, (price_id, quantity) in enumerate(items)
+            ]
 
     def sessions(self) -> list[Object]:
         """Every session, newest first."""
@@ -334,8 +351,8 @@ class StripeAccount:
     def _collect(self, checkout: _Checkout, intent: Object) -> None:
         """The money is there: a charge, and the invoice where one is wanted."""
         if checkout.order.creates_invoice:
-            items, order = ordered_prices(self, checkout.order), checkout.order
-            self.collecting.bill_once(items, order.currency, intent, order.invoice_metadata)
+            order = checkout.order
+            self.collecting.bill_once(checkout.items, order.currency, intent, order.invoice_metadata)
             checkout.session["invoice"] = intent["_invoice"]
             return
         paid = charge(intent["latest_charge"], intent, created=self.now(), invoice=None)
@@ -348,7 +365,7 @@ class StripeAccount:
         session["customer"] = self.new_customer(session["customer_details"]["email"])
         _, subscription, bill = self.billing.subscribe(
             session["customer"],
-            ordered_prices(self, order),
+            checkout.items,
             metadata=order.subscription_metadata,
             trial_days=order.trial_days,
         )

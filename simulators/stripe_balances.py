@@ -1,12 +1,30 @@
 """The balances of a simulated Stripe account's customers: below zero is what they have to their credit."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from simulators.stripe_objects import Object
+from simulators.stripe_parameters import count, currency, refuse_unknown, require
 from simulators.stripe_refusals import invalid
 
 if TYPE_CHECKING:
     from simulators.stripe_account import StripeAccount
+
+
+def change(account: "StripeAccount", method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
+    """Move a customer's balance; None where there is no such route.
+
+    :raises Refusal: if Stripe would refuse it.
+    """
+    match method, path:
+        case "POST", ["customers", wanted, "balance_transactions"]:
+            refuse_unknown(parameters, ("amount", "currency"))
+            require(parameters, "amount")
+            told = str(parameters["amount"])
+            amount = count(told.removeprefix("-"), "amount")
+            return account.balances.move(wanted, -amount if told.startswith("-") else amount, currency(parameters))
+        case _:
+            return None
 
 
 class StripeBalances:

@@ -107,9 +107,9 @@ class StripeBilling:
             if at_period_end:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
                 return [account.tell("customer.subscription.updated", found)]
-            if prorate and found["status"] != "trialing":
-                found["_pending"] += [unused_time(account, found, item) for item in found["_items"]]
-            if not (prorate or invoice_now):
+            if prorate:
+                found["_pending"] += unused_time(account, found, found["_items"])
+            elif not invoice_now:
                 found["_pending"] = []
             told = self._end(found)
             if invoice_now and found["_pending"]:

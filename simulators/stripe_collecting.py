@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from simulators.stripe_invoice_items import add_item
 from simulators.stripe_invoice_shapes import invoice, invoice_payment
 from simulators.stripe_lines import line
 from simulators.stripe_objects import Object
@@ -20,6 +21,15 @@ class StripeCollecting:
     def __init__(self, account: "StripeAccount") -> None:
         self._account = account
 
+    def charge_later(self, customer: str, amount: int, currency: str = "usd", *, description: str) -> list[Object]:
+        """Let something be on a customer's next invoice, a setup fee, say.
+
+        :raises Refusal: if there is no such customer.
+        """
+        with self._account.lock:
+            add_item(self._account, customer, amount, currency, description=description)
+            return self._account.events[-1:]
+
     def draft(
         self, lines: list[Object], currency: str, *, reason: str, is_told: bool = False, **told: object
     ) -> Object:
@@ -30,6 +40,8 @@ class StripeCollecting:
         )
         for one in lines:
             one |= {"currency": currency, "invoice": bill["id"]}
+            if one["_invoice_item"]:
+                one["_invoice_item"]["invoice"] = bill["id"]
         bill["starting_balance"] = account.balances.of(bill["customer"])
         account.keep(bill)
         (account.tell if is_told else account.step)("invoice.created", bill)
@@ -102,6 +114,19 @@ class StripeCollecting:
             bill = self._open(invoice_id)
             bill["_paid_off_stripe"] = bill["amount_remaining"]
             return self.settle(bill)
+
+    def end(self, bill: Object, status: str, *, told_as: str) -> list[Object]:
+        """Let an invoice be void, which gives the customer's balance back, or uncollectible."""
+        account = self._account
+        bill["status"] = status
+        moment = "voided_at" if status == "void" else "marked_uncollectible_at"
+        bill["status_transitions"][moment] = account.now()
+        applied = (bill["ending_balance"] or 0) - bill["starting_balance"]
+        if status == "void" and applied:
+            account.balances.move(
+                bill["customer"], -applied, bill["currency"], kind="unapplied_from_invoice", invoice=bill["id"]
+            )
+        return [account.tell(told_as, bill)]
 
     def settle(self, bill: Object, intent: Object | None = None) -> list[Object]:
         """Let an invoice be paid by a payment that succeeded, by other means, or because nothing is due."""

@@ -1,11 +1,14 @@
 """Coupons of a simulated Stripe account: percentages off, once, for some months, or forever."""
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulators.stripe_amounts import rounded
 from simulators.stripe_objects import Object
+from simulators.stripe_parameters import count, refuse_unknown, require, text
 from simulators.stripe_prices import PERIODS
+from simulators.stripe_refusals import invalid
 
 if TYPE_CHECKING:
     from simulators.stripe_account import StripeAccount
@@ -13,6 +16,29 @@ if TYPE_CHECKING:
 DURATIONS = ("forever", "once", "repeating")
 SOURCES_COME = "2025-09-30"
 """Versions from here on name a discount's coupon in its source: docs.stripe.com/changelog/clover/2025-09-30."""
+
+
+def change(account: "StripeAccount", method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
+    """Make a coupon; None where there is no such route.
+
+    :raises Refusal: if Stripe would refuse it.
+    """
+    if (method, path) != ("POST", ["coupons"]):
+        return None
+    refuse_unknown(parameters, ("duration", "duration_in_months", "id", "percent_off"))
+    require(parameters, "percent_off")
+    percent = str(parameters["percent_off"])
+    if not (percent.isascii() and percent.replace(".", "", 1).isdecimal() and 0 < Fraction(percent) <= 100):
+        raise invalid("Invalid percent_off: must be above 0 and at most 100", "percent_off")
+    duration = text(parameters, "duration") or "once"
+    if duration not in DURATIONS:
+        raise invalid(f"Invalid duration: must be one of {', '.join(DURATIONS)}", "duration")
+    if duration == "repeating":
+        require(parameters, "duration_in_months")
+    months = count(parameters["duration_in_months"], "duration_in_months") if duration == "repeating" else None
+    made = new_coupon(account, float(percent), duration=duration, months=months, coupon_id=text(parameters, "id"))
+    account.tell("coupon.created", made)
+    return made
 
 
 def new_coupon(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -10,10 +10,32 @@ from simulators.stripe_amounts import rounded
 from simulators.stripe_credit_note_shapes import credit_note, note_line
 from simulators.stripe_lines import net
 from simulators.stripe_objects import Object
+from simulators.stripe_parameters import count, mapping, metadata, refuse_unknown, require, text
 from simulators.stripe_refusals import invalid, missing
 
 if TYPE_CHECKING:
     from simulators.stripe_account import StripeAccount
+
+
+_AMOUNTS = ("amount", "credit_amount", "out_of_band_amount", "refund_amount")
+
+
+def change(account: "StripeAccount", method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
+    """Issue, change or void a credit note; None where there is no such route.
+
+    :raises Refusal: if Stripe would refuse it.
+    """
+    match method, path:
+        case "POST", ["credit_notes"]:
+            return _issued(account, parameters)
+        case "POST", ["credit_notes", wanted]:
+            refuse_unknown(parameters, ("metadata",))
+            account.credit_notes.update(wanted, metadata(parameters))
+        case "POST", ["credit_notes", wanted, "void"]:
+            account.credit_notes.void(wanted)
+        case _:
+            return None
+    return account.kept("credit_note", wanted)
 
 
 @attrs.frozen
@@ -159,3 +181,31 @@ def _linked(refund: Object) -> Object:
         "refund": refund["id"],
         "type": "refund",
     }
+
+
+def _issued(account: "StripeAccount", parameters: Mapping[str, Any]) -> Object:
+    refuse_unknown(parameters, (*_AMOUNTS, "invoice", "lines", "metadata", "reason", "refunds"))
+    require(parameters, "invoice")
+    amounts = {name: count(parameters.get(name, "0"), name) for name in _AMOUNTS}
+    refunds = [str(text(one, "refund", "refunds")) for one in mapping(parameters, "refunds").values()]
+    told = account.credit_notes.issue(
+        str(parameters["invoice"]),
+        amounts["amount"],
+        lines=[_credited_line(one, index) for index, one in mapping(parameters, "lines").items()],
+        credit=amounts["credit_amount"],
+        out_of_band=amounts["out_of_band_amount"],
+        refund=amounts["refund_amount"],
+        refunds=refunds,
+        reason=text(parameters, "reason"),
+        metadata=metadata(parameters),
+    )
+    made = next(event["data"]["object"] for event in told if event["type"] == "credit_note.created")
+    return account.kept("credit_note", made["id"])
+
+
+def _credited_line(told: Mapping[str, Any], index: str) -> CreditedLine:
+    place = f"lines[{index}]"
+    if text(told, "type", place) == "invoice_line_item":
+        return CreditedLine(count(told.get("amount", ""), f"{place}[amount]"), text(told, "invoice_line_item", place))
+    unit_amount = count(told.get("unit_amount", ""), f"{place}[unit_amount]")
+    return CreditedLine(unit_amount * count(told.get("quantity", "1"), f"{place}[quantity]"))

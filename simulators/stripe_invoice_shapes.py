@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from simulators.stripe_coupons import discount_of
 from simulators.stripe_lines import line_of, net
 from simulators.stripe_objects import Object, listed
 
@@ -28,7 +29,7 @@ def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], 
         "currency": "usd",
         "customer": None,
         "customer_email": None,
-        "discounts": list(dict.fromkeys(one for kept in lines for one in kept["discounts"])),
+        "discounts": [],
         "due_date": None,
         "ending_balance": None,
         "hosted_invoice_url": None,
@@ -51,6 +52,7 @@ def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], 
         "total": total,
         "total_discount_amounts": _total_discounts(lines),
         "_charge": None,
+        "_discount": None,
         "_finalizes_at": None,
         "_lines": lines,
         "_overpaid": 0,
@@ -105,6 +107,7 @@ def invoice_of(kept: Object, date: str) -> Object:
         "amount_paid": paid,
         "amount_remaining": kept["amount_due"] - paid,
         "charge": kept["_charge"],
+        "discount": discount_of(kept["_discount"], date) if kept["_discount"] else None,
         "paid": kept["status"] == "paid",
         "paid_out_of_band": kept["_paid_off_stripe"] > 0,
         "payment_intent": kept["_payment_intent"],

@@ -5,12 +5,11 @@ from typing import Any
 
 from simulators.stripe_account import StripeAccount
 from simulators.stripe_edits import edit, remove, tell_change
-from simulators.stripe_lines import line
+from simulators.stripe_invoice_items import add_item, item_line, pending_items
 from simulators.stripe_objects import Object
 from simulators.stripe_parameters import boolean, count, currency, metadata, refuse_unknown, require, text
 from simulators.stripe_payment_intents import confirm, new_intent
 from simulators.stripe_payment_methods import found_method
-from simulators.stripe_prices import new_price, new_product
 from simulators.stripe_refusals import Refusal, declined, invalid
 
 _ITEM = ("amount", "currency", "customer", "description", "invoice", "metadata")
@@ -69,8 +68,7 @@ def change(  # noqa: PLR0911 - one for each route
             bill = account.kept("invoice", wanted)
             status, among, told_as = _ENDS[verb]
             _refuse_unless(bill, verb, *among)
-            bill["status"] = status
-            account.tell(told_as, bill)
+            account.collecting.end(bill, status, told_as=told_as)
             return bill
         case _:
             return None
@@ -94,30 +92,14 @@ def send(account: StripeAccount, invoice_id: str, idempotency_key: str | None) -
 def _item(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _ITEM)
     require(parameters, "customer", "amount")
-    customer = account.kept("customer", str(parameters["customer"]))
-    amount = count(parameters["amount"], "amount")
-    made: Object = {
-        "id": account.new_id("ii_"),
-        "object": "invoiceitem",
-        "amount": amount,
-        "currency": currency(parameters),
-        "customer": customer["id"],
-        "date": account.now(),
-        "created": account.now(),
-        "description": text(parameters, "description"),
-        "discountable": True,
-        "discounts": [],
-        "invoice": None,
-        "livemode": False,
-        "metadata": metadata(parameters),
-        "parent": None,
-        "period": {"start": account.now(), "end": account.now()},
-        "proration": False,
-        "quantity": 1,
-    }
-    account.keep(made)
-    account.tell("invoiceitem.created", made)
-    return made
+    return add_item(
+        account,
+        str(parameters["customer"]),
+        count(parameters["amount"], "amount"),
+        currency(parameters),
+        description=text(parameters, "description"),
+        metadata=metadata(parameters),
+    )
 
 
 def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
@@ -125,17 +107,13 @@ def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     require(parameters, "customer")
     customer = account.kept("customer", str(parameters["customer"]))
     takes_pending = text(parameters, "pending_invoice_items_behavior") == "include"
-    items = [
-        one
-        for one in account.all_kept("invoiceitem")
-        if takes_pending and one["customer"] == customer["id"] and one["invoice"] is None
-    ]
+    items = pending_items(account, customer["id"]) if takes_pending else []
     currencies = {one["currency"] for one in items} or {currency(parameters) if "currency" in parameters else "usd"}
     if len(currencies) > 1:
         raise invalid("The items of an invoice must have the same currency.", "pending_invoice_items_behavior")
     (in_currency,) = currencies
-    bill = account.collecting.draft(
-        [_line(account, one) for one in items],
+    return account.collecting.draft(
+        [item_line(account, one) for one in items],
         in_currency,
         reason="manual",
         is_told=True,
@@ -146,27 +124,10 @@ def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         metadata=metadata(parameters),
         _days_until_due=_days_until_due(parameters),
     )
-    for one in items:
-        one["invoice"] = bill["id"]
-    return bill
 
 
 def _days_until_due(parameters: Mapping[str, Any]) -> int | None:
     return count(parameters["days_until_due"], "days_until_due") if "days_until_due" in parameters else None
-
-
-def _line(account: StripeAccount, item: Object) -> Object:
-    product = new_product(account, item["description"])
-    price = new_price(account, item["amount"], item["currency"], product=product["id"], recurring=None)
-    return line(
-        account.new_id("il_"),
-        item["amount"],
-        start=account.now(),
-        end=account.now(),
-        description=item["description"],
-        metadata=dict(item["metadata"]),
-        _price=price,
-    )
 
 
 def _finalize(account: StripeAccount, bill: Object) -> Object:

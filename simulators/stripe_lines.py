@@ -29,6 +29,7 @@ def line(line_id: str, amount: int, *, start: int, end: int, **told: Any) -> Obj
         "period": {"start": start, "end": end},
         "quantity": 1,
         "_credits": None,
+        "_invoice_item": None,
         "_is_flexible": False,
         "_item": None,
         "_price": None,
@@ -76,19 +77,22 @@ def _new(kept: Object) -> Object:
     }
 
 
-def _parent(kept: Object) -> Object | None:
-    if not kept["_subscription"]:
-        return None
+def _parent(kept: Object) -> Object:
+    item = kept["_invoice_item"]
     details: Object = {
-        "invoice_item": None,
+        "invoice_item": item["id"] if item else None,
         "proration": kept["_proration"],
         "proration_details": {"credited_items": _credited(kept)},
         "subscription": kept["_subscription"],
     }
-    # Classic billing makes an invoice item of each proration, which knows no subscription item.
-    if kept["_proration"] and not kept["_is_flexible"]:
-        item = {"invoice_item_details": details | {"invoice_item": kept["id"].replace("il_", "ii_")}}
-        return {**item, "subscription_item_details": None, "type": "invoice_item_details"}
+    # Classic billing makes an invoice item of each proration, too, which knows no subscription item.
+    if not kept["_subscription"] or (kept["_proration"] and not kept["_is_flexible"]):
+        details["invoice_item"] = details["invoice_item"] or kept["id"].replace("il_", "ii_")
+        return {
+            "invoice_item_details": details,
+            "subscription_item_details": None,
+            "type": "invoice_item_details",
+        }
     details["subscription_item"] = kept["_item"]
     return {
         "invoice_item_details": None,

@@ -76,6 +76,23 @@ def checkout_session(session_id: str, *, created: int, url: str, mode: str, **to
     }
 
 
+def line_item(item_id: str, price: Object, quantity: int) -> Object:
+    """What a session sells at one price, so many times."""
+    amount = price["unit_amount"] * quantity
+    return {
+        "id": item_id,
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": price["currency"],
+        "description": None,
+        "price": dict(price),
+        "quantity": quantity,
+    }
+
+
 def customer_details(email: str | None) -> Object:
     """What the customer said of themselves on the page."""
     return {

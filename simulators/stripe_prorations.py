@@ -4,6 +4,7 @@ A part is a share of the price by seconds, rounded once. What is shown of discou
 them in the amount, flexible billing has them there too (and says so by amounts of 0), or itemizes them.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,11 @@ def period_line(account: "StripeAccount", found: Object, item: Object) -> Object
     """The line of a whole period, 0 for a trial; it is what later changes give back."""
     is_trial = found["status"] == "trialing"
     start, end = found["_period"]
-    amount, discount = 0 if is_trial else _price_of(item), _discount(account, found)
+    amount, discount = 0 if is_trial else _price_of(item), discount_in_force(account, found)
     made = _line(account, found, item, amount, start=start, end=end, said="Trial period for" if is_trial else None)
     made |= {"_gross": Fraction(amount), "_unit_amount": "0" if is_trial else None}
     if discount is not None:
-        made |= {"discounts": [discount["id"]], "discount_amounts": _amounts(discount, taken_off(amount, discount))}
+        made["discount_amounts"] = _amounts(discount, taken_off(amount, discount))
     item |= {"_debit": made, "_debit_discount": discount}
     return made
 
@@ -33,18 +34,25 @@ def rest_of_period(account: "StripeAccount", found: Object, item: Object) -> Obj
     """The line of what is left of a period; later changes give back of it."""
     start, end = found["_period"]
     gross = _price_of(item) * _left(start, end, account.now())
-    discount = _discount(account, found)
+    discount = discount_in_force(account, found)
     made = _proration(account, found, item, gross, discount, end=end, said="Remaining time on")
     item |= {"_debit": made, "_debit_discount": discount}
     return made
 
 
-def unused_time(account: "StripeAccount", found: Object, item: Object) -> Object:
-    """The line that gives back what is left of a period.
+def unused_time(account: "StripeAccount", found: Object, items: Sequence[Object]) -> list[Object]:
+    """The lines that give back what is left of the period of these items.
 
-    Classic billing computes it from the item's present price and quantity, and the discount in force or the last one;
-    flexible billing from what was billed.
+    Classic billing computes them from an item's present price and quantity, and the discount in force or the last one;
+    flexible billing from what was billed, and nothing of what never was. In a trial there is nothing to give back.
     """
+    if found["status"] == "trialing":
+        return []
+    is_flexible = found["_terms"].is_flexible
+    return [_unused(account, found, item) for item in items if item["_debit"] or not is_flexible]
+
+
+def _unused(account: "StripeAccount", found: Object, item: Object) -> Object:
     terms, billed, now = found["_terms"], item["_debit"], account.now()
     if terms.is_flexible:
         start, end = billed["period"]["start"], billed["period"]["end"]
@@ -52,11 +60,17 @@ def unused_time(account: "StripeAccount", found: Object, item: Object) -> Object
     else:
         start, end = found["_period"]
         gross = _price_of(item) * _left(start, end, now)
-        discount = _discount(account, found) or item["_debit_discount"]
+        discount = discount_in_force(account, found) or item["_debit_discount"]
     made = _proration(account, found, item, -gross, discount, end=end, said="Unused time on")
     if terms.is_flexible or terms.names_credited:
         made["_credits"] = billed
     return made
+
+
+def discount_in_force(account: "StripeAccount", found: Object) -> Object | None:
+    """The discount that takes something off what a subscription is billed now."""
+    discount: Object | None = found["_discount"]
+    return discount if is_in_force(discount, account.now()) else None
 
 
 def _proration(
@@ -106,12 +120,7 @@ def _price_of(item: Object) -> int:
 
 
 def _left(start: int, end: int, now: int) -> Fraction:
-    return Fraction(min(max(end - now, 0), end - start), end - start)
-
-
-def _discount(account: "StripeAccount", found: Object) -> Object | None:
-    discount: Object | None = found["_discount"]
-    return discount if is_in_force(discount, account.now()) else None
+    return Fraction(min(max(end - now, 0), end - start), max(end - start, 1))
 
 
 def _amounts(discount: Object, off: int) -> list[Object]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from simulators.stripe_coupons import new_discount
+from simulators.stripe_invoice_items import item_line, pending_items
 from simulators.stripe_objects import Object
 from simulators.stripe_prices import DAY, seconds_of
-from simulators.stripe_prorations import period_line
+from simulators.stripe_prorations import discount_in_force, period_line
 from simulators.stripe_refusals import invalid
 from simulators.stripe_subscription_shapes import Terms, subscription, subscription_item
 
@@ -94,19 +95,22 @@ def draft_pending(account: "StripeAccount", found: Object, reason: str) -> Objec
 
 def _draft(account: "StripeAccount", found: Object, reason: str, lines: list[Object], *, is_told: bool) -> Object:
     pending, found["_pending"] = found["_pending"], []
+    discount = discount_in_force(account, found)
+    items = [one for one in pending_items(account, found["customer"]) if one["currency"] == found["currency"]]
     bill = account.collecting.draft(
-        [*pending, *lines],
+        [*pending, *(item_line(account, one, discount) for one in items), *lines],
         found["currency"],
         reason=reason,
         is_told=is_told,
         collection_method=found["collection_method"],
         customer=found["customer"],
+        discounts=[discount["id"]] if discount else [],
         _days_until_due=found["days_until_due"],
+        _discount=discount,
         _subscription=found["id"],
         _subscription_metadata=dict(found["metadata"]),
     )
     found["latest_invoice"] = bill["id"]
-    discount = found["_discount"]
     is_charged = any(one["amount"] > 0 for one in lines)
     # A coupon for once is used up by the first period that it takes something off.
     if discount is not None and is_charged and discount["_coupon"]["duration"] == "once":

@@ -40,8 +40,8 @@ def switch(
     length, is_trial = seconds_of((kept or added)[0]["_price"]), found["status"] == "trialing"
     # Another length of period can't fit into the present one: Stripe begins one anew.
     begins = new_period or length != seconds_of(found["_items"][0]["_price"])
-    if prorate and not is_trial:
-        found["_pending"] += [unused_time(account, found, one) for one in (found["_items"] if begins else old)]
+    if prorate:
+        found["_pending"] += unused_time(account, found, found["_items"] if begins else old)
     found["_items"] = [*kept, *added]
     found["metadata"] |= metadata or {}
     if begins:
