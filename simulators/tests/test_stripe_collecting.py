@@ -134,3 +134,28 @@ def test_what_is_pending_is_dropped_kept_or_billed(account: StripeAccount) -> No
             one["amount"] for one in account.kept("invoice", subscription["latest_invoice"])["_lines"]
         ]
     assert {"": [1000], "prorate": [1000], "invoice_now": [-500, 1500], "at_period_end": [-500, 1500]} == paid
+
+
+@pytest.mark.parametrize(("status", "balance"), [("void", -300), ("uncollectible", 0)])
+def test_what_a_balance_paid_of_a_void_invoice_comes_back(account: StripeAccount, status: str, balance: int) -> None:
+    """But not where the invoice is only given up."""
+    customer = account.new_customer()
+    account.balances.move(customer, -300, "usd")
+    price = account.billing.price(1000)
+    _, subscription, bill = account.billing.subscribe(customer, [(price, 1)], terms=SENT)
+    account.billing.advance(HOUR)
+    assert (700, 0) == (latest(account, subscription)["amount_due"], account.balances.of(customer))
+    account.collecting.end(bill, status, told_as=f"invoice.{status}")
+    assert balance == account.balances.of(customer)
+
+
+def test_a_change_in_a_trial_costs_nothing_until_it_ends(account: StripeAccount) -> None:
+    """Then the new price is billed; a new period ends the trial at once."""
+    cheap, dear = account.billing.price(1000), account.billing.price(3000)
+    for new_period, expected in ((False, [0, 3000]), (True, [0, 3000, 3000])):
+        _, made, _ = account.billing.subscribe(account.new_customer(), [(cheap, 1)], trial_days=7)
+        account.billing.advance(DAY)
+        account.billing.change(made["id"], price=dear, invoice_now=True, new_period=new_period)
+        account.billing.advance(31 * DAY)
+        bills = [one for one in account.all_kept("invoice") if one["_subscription"] == made["id"]]
+        assert expected == [one["amount_paid"] for one in bills]
