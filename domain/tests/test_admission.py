@@ -180,7 +180,7 @@ MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def test_credits_of_a_pack_end_so_many_days_after_its_sale() -> None:
-    """By the time of the payment where that is told, else of the checkout itself: either is Stripe's, and all tell it."""
+    """By the time of the checkout itself, which all tell alike, until that of the payment is told."""
     catalogue = Catalogue({LASTING.id: LASTING})
     lasting = attrs.evolve(ORDER, expires_at=MAY + timedelta(days=30), lasts_days=30)
     assert lasting == admit(sale(sold_at=MAY), catalogue, ACCOUNT)

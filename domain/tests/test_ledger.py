@@ -8,7 +8,17 @@ import pytest
 
 from domain.accounts import Account, UserId
 from domain.idempotency import key_of_revision
-from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, PostedByPeriod, Posting, PostingOrigin, post, postings_due
+from domain.ledger import (
+    EntryKind,
+    Lapse,
+    LedgerEntry,
+    Posted,
+    PostedByPeriod,
+    Posting,
+    PostingOrigin,
+    post,
+    postings_due,
+)
 from domain.plans import PlanId
 from domain.purchases import (
     Dispute,
