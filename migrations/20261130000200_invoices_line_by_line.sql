@@ -219,13 +219,11 @@ begin
             select
                 g.id, g.priority, g.expires_at, g.remaining, least(g.remaining, g.held) as reserved,
                 case
-                    when g.purchase_id = entry.purchase_id
-                        and g.period_ends_at is not distinct from (entry.metadata ->> 'period_ends_at')::timestamptz then 0
-                    when g.purchase_id = entry.purchase_id then 1
-                    when exists (
+                    when not coalesce(g.purchase_id = entry.purchase_id, false) and not exists (
                         select from public.purchases m where m.id = g.purchase_id and m.merged_into = entry.purchase_id
-                    ) then 2
-                    else 3
+                    ) then 3
+                    when g.period_ends_at is not distinct from (entry.metadata ->> 'period_ends_at')::timestamptz then 0
+                    else 1
                 end as nearness
             from public.credit_grants g
             where g.user_id = entry.user_id and g.live and g.remaining > 0
