@@ -129,9 +129,9 @@ def _parts(amount: int, weights: Sequence[int]) -> list[int]:
 
 
 def _line_id(line: Object, place: str) -> str:
-    """Return an id of the line that no other invoice has: before 2019-12-03 its own was that of the subscription."""
+    """Return an id of the line that no other of the invoice has: before 2019-12-03 it was that of the subscription."""
     unique = fields.reference(line, "unique_id") or fields.own_id(line)
-    return unique if unique.startswith(("il_", "ii_", "sli_")) else f"{place}:{unique}"
+    return f"{place}:{unique}" if unique.startswith("sub_") else unique
 
 
 def _is_discounted(invoice: Object) -> bool:
