@@ -566,3 +566,29 @@ as $$
         'expires_at', g.expires_at, 'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at, 'created_at', g.created_at
     )
 $$;
+
+-- What is written together is written to one purchase and one grant each: the rest is written alone, change by change.
+alter function public.credence_write_together(jsonb[], uuid[]) rename to credence_write_alike;
+
+create function public.credence_write_together(changes jsonb[], users uuid[])
+returns jsonb[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if exists (
+        select
+        from unnest(changes) c
+        where c -> 'others' not in ('null', '[]')
+            or c -> 'ends' not in ('null', '[]')
+            or c #>> '{purchase,subscription_id}' is not null
+            or c @? 'lax $.entries[*] ? (@.amount > 0 && exists(@.metadata.period_ends_at))'
+    ) then
+        perform public.credence_refuse('alone');
+    end if;
+    return public.credence_write_alike(changes, users);
+end
+$$;
+
+revoke all on function public.credence_write_together(jsonb[], uuid[]) from public, anon, authenticated;
+grant execute on function public.credence_write_together(jsonb[], uuid[]) to service_role;

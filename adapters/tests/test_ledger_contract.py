@@ -614,6 +614,44 @@ def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> Non
     in_world(open_world, story)
 
 
+def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_world: Any) -> None:
+    """Several purchases, periods and ends are not lost among changes that have none."""
+
+    async def story(world: Any) -> None:
+        user, old, new, later = await world.sign_up(None), new_id("in"), new_id("in"), new_id("in")
+        await pay(world, user, old, billed(period(MAY, JUNE)))
+        (known,) = await recorded(world, old)
+        both = Change(
+            revision=revision(new, invoiced(user, new, billed(period(MAY, JULY)))),
+            others=(revision(old, known.purchase, expected=1),),
+            postings=(of_period(user, old, -20, JUNE, 2), of_period(user, new, 50, JULY)),
+        )
+        end = GrantEnd(user_id=user, purchase_id=PurchaseId(old), period_ends_at=JUNE, expires_at=AUGUST)
+        moved = Change(revision=revision(old, known.purchase, expected=2), ends=(end,))
+        paid = Change(
+            revision=revision(later, invoiced(user, later, billed(period(JULY, AUGUST), subscription=later))),
+            postings=(of_period(user, later, 50, AUGUST),),
+        )
+        changes = [
+            buying(user, new_id("pi")),
+            both,
+            moved,
+            buying(user, new_id("pi")),
+            paid,
+            buying(user, new_id("pi")),
+        ]
+        assert [Committed] * 6 == [type(result) for result in await world.ledger.commit(changes)]
+        of_invoices = [grant for grant in await grants_of(world, user) if grant[0] is not None]
+        assert [(JUNE, 30, AUGUST), (JULY, 50, JULY + GRACE), (AUGUST, 50, AUGUST + GRACE)] == of_invoices
+        snapshot = await world.ledger.read(
+            event_id=None, user_id=None, links=frozenset(), subscription_id=later, periods_since=MAY
+        )
+        assert [later] == [one.id for one in snapshot.family]
+        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+
+    in_world(open_world, story)
+
+
 def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
     """The links of every purchase of a change lead to it alone."""
 
