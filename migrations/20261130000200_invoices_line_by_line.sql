@@ -509,6 +509,7 @@ returns json
 language sql
 stable
 set search_path = ''
+set enable_seqscan = off
 as $$
     with asked as (
         select h
@@ -589,6 +590,12 @@ begin
     return public.credence_write_alike(changes, users);
 end
 $$;
+
+comment on function public.credence_write_alike(jsonb[], uuid[]) is
+    'Writes changes of one account and at most one purchase each by a statement per table; refuses what is otherwise.';
+comment on function public.credence_write_together(jsonb[], uuid[]) is
+    'Writes changes by a statement per table, or refuses: what has further purchases, new ends of grants, or grants of '
+    'periods is written alone.';
 
 revoke all on function public.credence_write_together(jsonb[], uuid[]) from public, anon, authenticated;
 grant execute on function public.credence_write_together(jsonb[], uuid[]) to service_role;
