@@ -703,3 +703,76 @@ $$;
 comment on function public.accounts_due(integer) is
     'Accounts with an expired grant of which something is free and available, and does not roll over, or with an open hold '
     'that is past its time; oldest first.';
+
+create or replace function public.account_record(account_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with mine as (
+        select p.id from public.purchases p where p.user_id = account_id
+        union
+        select t.purchase_id from public.credit_transactions t
+        where t.user_id = account_id and t.purchase_id is not null
+    ), kept as (
+        select distinct coalesce(p.merged_into, p.id) as id
+        from public.purchases p
+        where p.id in (select mine.id from mine)
+    ), shown as (
+        select k.id from kept k
+        union
+        -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
+        select p.id
+        from public.purchases p
+        where p.user_id is null
+            and p.merged_into is null
+            and p.subscription_id = any (array(
+                select o.subscription_id from public.purchases o where o.id in (select k.id from kept k)
+            ))
+    )
+    select jsonb_build_object(
+        'account', public.account_read(account_id),
+        'purchases', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', p.id,
+                'facts', p.facts,
+                'merged', (
+                    select coalesce(jsonb_agg(m.id order by m.id), '[]') from public.purchases m where m.merged_into = p.id
+                )
+            ) order by p.created_at, p.id), '[]')
+            from public.purchases p
+            where p.id in (select shown.id from shown)
+        ),
+        'entries', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'version', t.version, 'amount', t.amount, 'balance_before', t.balance_before,
+                'balance_after', t.balance_after, 'kind', t.kind, 'idempotency_key', t.idempotency_key,
+                'purchase_id', t.purchase_id, 'stripe_session_id', t.stripe_session_id,
+                'stripe_event_id', t.stripe_event_id, 'description', t.description, 'metadata', t.metadata,
+                'event_at', t.event_at, 'created_at', t.created_at
+            ) order by t.version), '[]')
+            from public.credit_transactions t
+            where t.user_id = account_id
+        ),
+        'grants', (
+            select coalesce(jsonb_agg(
+                public.credence_grant(g) || jsonb_build_object('draws', (
+                    select coalesce(jsonb_agg(
+                        jsonb_build_object('version', d.version, 'credits', d.credits) order by d.version
+                    ), '[]')
+                    from public.credit_draws d
+                    where d.user_id = account_id and d.grant_id = g.id
+                ))
+                order by g.id
+            ), '[]')
+            from public.credit_grants g
+            where g.user_id = account_id
+        ),
+        'holds', (
+            select coalesce(jsonb_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
+            from public.credit_holds h
+            where h.user_id = account_id
+        )
+    )
+$$;
