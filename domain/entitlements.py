@@ -29,6 +29,8 @@ class GrantDue:
     """The end of the period that was paid for, which names the grant; None for what was sold once."""
     credits: int
     expires_at: datetime | None
+    rollover_cap: int | None = None
+    """Where not all that is left of it expires then: the most credits that roll over onto the account in all."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +87,7 @@ def grants_due(
             period_ends_at=end,
             credits=math.floor(sum(balance.credits for balance in of_end[end])) if is_paid else 0,
             expires_at=_latest([balance.expires_at for balance in of_end[end]]),
+            rollover_cap=_cap([balance.line for balance in of_end[end]]),
         )
         for end in ends
     )
@@ -217,15 +220,15 @@ def _time_part(unused: UnusedTime, line: Line) -> Fraction:
 def _expiry(
     line: Line, purchase: Purchase, family: Sequence[Purchase], state: SubscriptionState | None
 ) -> datetime | None:
-    """Return when what is left of a line's credits expires; None where they roll over.
+    """Return when what is left of a line's credits expires; None where all of it rolls over.
 
     Paid in time, they last until the next period of the subscription item is paid, for at most the plan's grace. Paid
-    later than that, they last as long from the payment on as what was paid for.
+    later than that, they last as long from the payment on as what was paid for. A trial's credits end with it.
     """
-    if line.rolls_over:
-        return None
     if line.kind is LineKind.TRIAL:
         return line.ends_at
+    if line.rolls_over and not line.rollover_cap:
+        return None
     paid_at = purchase.paid_at
     if paid_at is not None and paid_at > line.starts_at + line.grace:
         return max(line.ends_at, paid_at + line.lasts)
@@ -268,6 +271,12 @@ def _invoice(purchase: Purchase) -> str:
 def _issued(purchase: Purchase) -> float:
     issued = purchase.bill.issued_at if purchase.bill else None
     return issued.timestamp() if issued else 0.0
+
+
+def _cap(lines: Sequence[Line]) -> int | None:
+    """Return the cap of what rolls over of a grant: the largest of its lines; None where nothing or all rolls over."""
+    rolling = [line.rollover_cap for line in lines if line.rolls_over and line.kind is not LineKind.TRIAL]
+    return max(rolling) if rolling and all(rolling) else None
 
 
 def _latest(ends: Sequence[datetime | None]) -> datetime | None:
