@@ -137,7 +137,7 @@ def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
     parts: dict[tuple[str, str], Fraction] = {}
     for giver in paid:
         for unused in giver.bill.unused if giver.bill else ():
-            credited = _credited_lines(unused, giver, paid)
+            credited = credited_lines(unused, giver, paid)
             of_money = sum(line.net for _, line in credited)
             for invoice, line in credited:
                 part = parts.get((invoice, line.id), Fraction(0)) + _unused_part(unused, line, of_money)
@@ -145,7 +145,7 @@ def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
     return parts
 
 
-def _credited_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> tuple[tuple[str, Line], ...]:
+def credited_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> tuple[tuple[str, Line], ...]:
     """Return the recorded lines whose unused time a line gives back, each with its invoice.
 
     Those that Stripe names; else the newest line of the same subscription item, or of the same price, with the same
