@@ -5,20 +5,18 @@ back adds nothing to its own invoice; it takes from the line that it credits, wh
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 import attrs
 
 from domain.intervals import interval_before
-from domain.invoices import Line, LineKind, UnusedTime
+from domain.invoices import Line, LineKind, is_same_item
 from domain.purchases import PaymentStatus, Purchase
 from domain.reversals import disputed_amount, paid_share, refunded_parts, reversed_amount
 from domain.subscriptions import SubscriptionState, SubscriptionStatus
-
-UnusedParts = Mapping[tuple[str, str], Fraction]
-"""The part of a line's time that was given back, by its invoice's link and its id."""
+from domain.unused_time import UnusedParts, invoice_link, paid_invoices, unused_parts
 
 
 @attrs.frozen(kw_only=True)
@@ -114,7 +112,7 @@ def line_balances(
     bill = purchase.bill
     if bill is None:
         return ()
-    everything = _paid((purchase, *family))
+    everything = paid_invoices((purchase, *family))
     given_back = unused_parts(everything) if unused is None else unused
     refunded = refunded_parts(purchase)
     disputed = min(disputed_amount(purchase) / bill.total, Fraction(1)) if bill.total > 0 else Fraction(0)
@@ -122,61 +120,13 @@ def line_balances(
         LineBalance(
             line=line,
             worth=_worth(line, everything),
-            unused=given_back.get((_invoice(purchase), line.id), Fraction(0)),
+            unused=given_back.get((invoice_link(purchase), line.id), Fraction(0)),
             refunded=refunded[line.id],
             disputed=disputed,
             expires_at=_expiry(line, purchase, everything, state),
         )
         for line in bill.lines
     )
-
-
-def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
-    """Return the part of each line's time that invoices of one subscription gave back, from 0 to 1."""
-    paid = _paid(family)
-    parts: dict[tuple[str, str], Fraction] = {}
-    for giver in paid:
-        for unused in giver.bill.unused if giver.bill else ():
-            credited = credited_lines(unused, giver, paid)
-            of_money = sum(line.net for _, line in credited)
-            for invoice, line in credited:
-                part = parts.get((invoice, line.id), Fraction(0)) + _unused_part(unused, line, of_money)
-                parts[invoice, line.id] = min(part, Fraction(1))
-    return parts
-
-
-def credited_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> tuple[tuple[str, Line], ...]:
-    """Return the recorded lines whose unused time a line gives back, each with its invoice.
-
-    Those that Stripe names; else the newest line of the same subscription item, or of the same price, with the same
-    period end. None where they were never recorded here.
-    """
-    known = [
-        (one, line)
-        for one in family
-        if one.bill is not None
-        and (unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links)
-        for line in one.bill.lines
-        if line.ends_at == unused.ends_at or unused.credited_lines
-    ]
-    if unused.credited_lines:
-        return tuple((_invoice(one), line) for one, line in known if line.id in unused.credited_lines)
-    possible = [
-        (line.starts_at, _issued(one), _invoice(one), line)
-        for one, line in known
-        if line.kind is not LineKind.TRIAL
-        and _is_same_item(line, unused)
-        and (
-            line.starts_at < unused.starts_at or (line.starts_at == unused.starts_at and _issued(one) < _issued(giver))
-        )
-    ]
-    of_price = [one for one in possible if one[3].price_id == unused.price_id]
-    newest = max(of_price or possible, key=lambda one: (*one[:3], one[3].id), default=None)
-    return () if newest is None else (newest[2:],)
-
-
-def _paid(family: Iterable[Purchase]) -> tuple[Purchase, ...]:
-    return tuple(one for one in family if one.bill is not None and one.payment is PaymentStatus.PAID)
 
 
 def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
@@ -190,31 +140,11 @@ def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
         known
         for one in family
         for known in (one.bill.lines if one.bill else ())
-        if known.kind is LineKind.PERIOD and known.ends_at == line.ends_at and _is_same_item(known, line)
+        if known.kind is LineKind.PERIOD and known.ends_at == line.ends_at and is_same_item(known, line)
     ]
     starts_at = min((known.starts_at for known in whole), default=interval_before(line.ends_at, line.interval))
     lasts = int((line.ends_at - starts_at).total_seconds())
     return line.worth * min(Fraction(int(line.lasts.total_seconds()), lasts), Fraction(1)) if lasts > 0 else line.worth
-
-
-def _unused_part(unused: UnusedTime, line: Line, of_money: int) -> Fraction:
-    """Return the part of a line that its unused time is: by money, after discounts.
-
-    By time, where nothing was paid, or so little that a cent is worth more than a credit and the time comes to the
-    same cents.
-    """
-    by_time = _time_part(unused, line)
-    if of_money <= 0:
-        return by_time
-    is_coarse = line.worth > of_money and abs(by_time * of_money - unused.amount) <= 1
-    return by_time if is_coarse else Fraction(unused.amount, of_money)
-
-
-def _time_part(unused: UnusedTime, line: Line) -> Fraction:
-    if line.lasts <= timedelta(0):
-        return Fraction(0)
-    given_back = max(unused.ends_at - unused.starts_at, timedelta(0))
-    return Fraction(int(given_back.total_seconds()), int(line.lasts.total_seconds()))
 
 
 def _expiry(
@@ -249,36 +179,18 @@ def _continues(purchase: Purchase, line: Line) -> bool:
             later.kind is LineKind.PERIOD
             and later.worth > 0
             and later.starts_at >= line.ends_at
-            and _is_same_item(line, later)
+            and is_same_item(line, later)
             for later in bill.lines
         )
     )
 
 
-def _is_same_item(line: Line, other: Line | UnusedTime) -> bool:
-    if line.subscription_item is not None and other.subscription_item is not None:
-        return line.subscription_item == other.subscription_item
-    if isinstance(other, Line) and line.plan_id == other.plan_id:
-        return True
-    return line.price_id == other.price_id
-
-
-def _invoice(purchase: Purchase) -> str:
-    """Return the name of the invoice among those of its subscription."""
-    return min((link for link in purchase.links if link.startswith("invoice:")), default="")
-
-
-def _issued(purchase: Purchase) -> float:
-    issued = purchase.bill.issued_at if purchase.bill else None
-    return issued.timestamp() if issued else 0.0
+def _latest(ends: Sequence[datetime | None]) -> datetime | None:
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None
 
 
 def _cap(lines: Sequence[Line]) -> int | None:
     """Return the cap of what rolls over of a grant: the largest of its lines; None where nothing or all rolls over."""
     rolling = [line.rollover_cap for line in lines if line.rolls_over and line.kind is not LineKind.TRIAL]
     return max(rolling) if rolling and all(rolling) else None
-
-
-def _latest(ends: Sequence[datetime | None]) -> datetime | None:
-    known = [end for end in ends if end is not None]
-    return max(known, default=None) if len(known) == len(ends) else None

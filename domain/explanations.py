@@ -6,12 +6,13 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.entitlements import LineBalance, credited_lines, entitlement, line_balances, pack_expiry
+from domain.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.grants import Grant
 from domain.holds import Hold
 from domain.invoices import CreditNote, UnusedTime
 from domain.ledger import EntryKind, LedgerEntry, period_of
 from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
+from domain.unused_time import credited_lines
 
 
 @attrs.frozen(kw_only=True)

@@ -4,10 +4,11 @@ import attrs
 
 from domain.accounts import UserId
 from domain.commits import PurchaseRevision, RecordedPurchase
-from domain.entitlements import grants_due, unused_parts
+from domain.entitlements import grants_due
 from domain.ledger import GrantEnd, Lapse, Posted, PostedByPeriod, Posting, PostingOrigin, ends_due, postings_due
 from domain.purchases import Purchase
 from domain.subscriptions import SubscriptionState
+from domain.unused_time import unused_parts
 
 
 @attrs.frozen(kw_only=True)

@@ -83,6 +83,7 @@ class UnusedTime:
     id: str
     amount: int
     """After discounts, as a positive amount."""
+    quantity: str = "1"
     starts_at: datetime
     ends_at: datetime
     subscription_item: str | None = None
@@ -194,3 +195,12 @@ def _by_id(records: Iterable[Recorded]) -> tuple[Recorded, ...]:
     # Two records of one thing differ by accident only; any rule that always picks the same one will do.
     known = {record.id: record for record in sorted(records, key=repr)}
     return tuple(known[id_] for id_ in sorted(known))
+
+
+def is_same_item(line: Line, other: Line | UnusedTime) -> bool:
+    """Return whether two lines are of one subscription item, or of one plan or price where no item is told."""
+    if line.subscription_item is not None and other.subscription_item is not None:
+        return line.subscription_item == other.subscription_item
+    if isinstance(other, Line) and line.plan_id == other.plan_id:
+        return True
+    return line.price_id == other.price_id

@@ -333,6 +333,7 @@ def _unused(line: InvoiceLine) -> UnusedTime:
     return UnusedTime(
         id=line.id,
         amount=max(-line.net, 0),
+        quantity=str(line.quantity),
         starts_at=line.starts_at,
         ends_at=line.ends_at,
         subscription_item=line.subscription_item,
