@@ -295,6 +295,7 @@ def _posting(posting: Posting) -> dict[str, object]:
         metadata=dict(posting.metadata) or None,
         event_at=posting.event_at.isoformat() if posting.event_at else None,
         expires_at=posting.expires_at.isoformat() if posting.expires_at else None,
+        rollover_cap=posting.rollover_cap,
         draws=None if posting.draws is None else [draw_to_json(draw) for draw in posting.draws],
         priority=posting.priority,
     )

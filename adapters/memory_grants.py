@@ -7,7 +7,7 @@ import attrs
 
 from domain.accounts import UserId
 from domain.explanations import GrantRecord, RecordedDraw
-from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
+from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback, lapsing
 from domain.holds import Hold, HoldId
 from domain.ledger import EntryKind, GrantEnd, Posting, period_of
 from domain.purchases import PurchaseId
@@ -63,10 +63,10 @@ class MemoryGrants:
         """
         over = [(hold.expires_at, hold.user_id) for hold in self._holds.values() if hold.is_open]
         over += [
-            (grant.expires_at, user_id)
+            (grants[grant_id].expires_at or now, user_id)
             for user_id, grants in self._grants.items()
-            for grant in grants.values()
-            if grant.expires_at is not None and grant.free > 0 and has_available(user_id)
+            if has_available(user_id)
+            for grant_id in lapsing(grants.values(), now)
         ]
         return sorted(due for due in over if due[0] <= now)
 
@@ -146,6 +146,7 @@ class MemoryGrants:
                 remaining=posting.amount,
                 # What is given back after its grant's end was taken from other credits, or was owed: it stays.
                 expires_at=None if gives_back_late else posting.expires_at,
+                rollover_cap=None if gives_back_late else posting.rollover_cap,
                 purchase_id=posting.purchase_id,
                 period_ends_at=period_of(posting),
                 created_at=now,

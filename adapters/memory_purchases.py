@@ -67,7 +67,7 @@ class MemoryPurchases:
         return frozenset(link for order, links in owned if order and order.user_id in owners for link in links)
 
     def records(self, user_id: UserId, entries: Iterable[LedgerEntry]) -> Iterator[PurchaseRecord]:
-        """The purchases that the user owns, or that one of the entries is of."""
+        """The purchases that the user owns, or that one of the entries is of, and what else gives back their time."""
         behind = {
             self._goes_on(entry.posting.purchase_id) for entry in entries if entry.posting.purchase_id is not None
         }
@@ -76,8 +76,14 @@ class MemoryPurchases:
             for known in self._rows.values()
             if known.purchase.order is not None and known.purchase.order.user_id == user_id
         }
+        subscriptions = {bill.subscription_id for id_ in behind if (bill := self._rows[id_].purchase.bill) is not None}
+        behind |= {
+            id_
+            for id_, row in self._rows.items()
+            if row.purchase.order is None and row.purchase.bill and row.purchase.bill.subscription_id in subscriptions
+        }
         for known in self._rows:
-            if known in behind:
+            if known in behind and known not in self._merged:
                 merged = tuple(sorted(self.one_payment(known) - {known}))
                 yield PurchaseRecord(id=known, purchase=self._rows[known].purchase, merged=merged)
 

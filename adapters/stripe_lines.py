@@ -49,7 +49,7 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
     if is_item and (starts_at is None or ends_at is None):
         raise UnreadableField("a line's period is missing or no time")
     credited = fields.expanded(fields.expanded(details or line, "proration_details"), "credited_items")
-    shows_no_discount = is_discounted or bool(line.get("discounts"))
+    is_discounted = is_discounted or bool(discounts) or bool(line.get("discounts"))
     net = amount - sum(discounts)
     return InvoiceLine(
         id=_line_id(line, place),
@@ -62,7 +62,7 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
         is_subscription=is_item,
         is_proration=prorated,
         gives_back=prorated and amount < 0,
-        is_shown_after_discounts=prorated and not any(discounts) and shows_no_discount,
+        is_shown_after_discounts=prorated and not any(discounts) and is_discounted,
         subscription_item=fields.reference(details or line, "subscription_item"),
         price=price_of_line(line),
         credited_invoice=fields.reference(credited, "invoice") if prorated else None,

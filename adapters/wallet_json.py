@@ -40,6 +40,7 @@ def grant_from_json(row: Json) -> Grant:
         expires_at=datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
         purchase_id=PurchaseId(row["purchase_id"]) if row["purchase_id"] else None,
         period_ends_at=datetime.fromisoformat(row["period_ends_at"]).astimezone(UTC) if row["period_ends_at"] else None,
+        rollover_cap=row["rollover_cap"],
         created_at=datetime.fromisoformat(row["created_at"]),
     )
 

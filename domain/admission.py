@@ -150,19 +150,22 @@ def undecided(why: Undecidable, sale: Sale, catalogue: Catalogue) -> Refused:
 
 
 def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
-    """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing."""
+    """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
+
+    Where no plan is named, the lines of its invoices tell it.
+    """
     owner = _owner(news.naming, account)
     if isinstance(owner, Refused):
         return owner
     plan = catalogue.find(news.naming.plan_id) if news.naming.plan_id is not None else None
-    if plan is None:
+    if plan is None and news.naming.plan_id is not None:
         return Refused(ParkReason.UNKNOWN_PLAN)
-    if plan.mode is not PlanMode.SUBSCRIPTION:
+    if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
         return Refused(ParkReason.MODE_DISAGREES)
     return Subscriber(
         occurred_at=news.occurred_at,
         user_id=owner,
-        plan_id=plan.id,
+        plan_id=plan.id if plan is not None else None,
         terms=news.naming.terms,
         confirmed=news.naming.confirmed,
     )

@@ -29,6 +29,8 @@ class GrantDue:
     """The end of the period that was paid for, which names the grant; None for what was sold once."""
     credits: int
     expires_at: datetime | None
+    rollover_cap: int | None = None
+    """Where not all that is left of it expires then: the most credits that roll over onto the account in all."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +87,7 @@ def grants_due(
             period_ends_at=end,
             credits=math.floor(sum(balance.credits for balance in of_end[end])) if is_paid else 0,
             expires_at=_latest([balance.expires_at for balance in of_end[end]]),
+            rollover_cap=_cap([balance.line for balance in of_end[end]]),
         )
         for end in ends
     )
@@ -134,7 +137,7 @@ def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
     parts: dict[tuple[str, str], Fraction] = {}
     for giver in paid:
         for unused in giver.bill.unused if giver.bill else ():
-            credited = _credited_lines(unused, giver, paid)
+            credited = credited_lines(unused, giver, paid)
             of_money = sum(line.net for _, line in credited)
             for invoice, line in credited:
                 part = parts.get((invoice, line.id), Fraction(0)) + _unused_part(unused, line, of_money)
@@ -142,7 +145,7 @@ def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
     return parts
 
 
-def _credited_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> tuple[tuple[str, Line], ...]:
+def credited_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> tuple[tuple[str, Line], ...]:
     """Return the recorded lines whose unused time a line gives back, each with its invoice.
 
     Those that Stripe names; else the newest line of the same subscription item, or of the same price, with the same
@@ -217,22 +220,23 @@ def _time_part(unused: UnusedTime, line: Line) -> Fraction:
 def _expiry(
     line: Line, purchase: Purchase, family: Sequence[Purchase], state: SubscriptionState | None
 ) -> datetime | None:
-    """Return when what is left of a line's credits expires; None where they roll over.
+    """Return when what is left of a line's credits expires; None where all of it rolls over.
 
     Paid in time, they last until the next period of the subscription item is paid, for at most the plan's grace. Paid
-    later than that, they last as long from the payment on as what was paid for.
+    later than that, they last as long from the payment on as what was paid for. A trial's credits end with it.
     """
-    if line.rolls_over:
-        return None
     if line.kind is LineKind.TRIAL:
         return line.ends_at
+    if line.rolls_over and not line.rollover_cap:
+        return None
     paid_at = purchase.paid_at
     if paid_at is not None and paid_at > line.starts_at + line.grace:
         return max(line.ends_at, paid_at + line.lasts)
-    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
-    grace = timedelta(0) if is_ending else line.grace
     following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
-    return min(line.ends_at + grace, max(line.ends_at, min(following, default=line.ends_at + grace)))
+    if following:
+        return min(line.ends_at + line.grace, max(line.ends_at, min(following)))
+    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
+    return line.ends_at if is_ending else line.ends_at + line.grace
 
 
 def _continues(purchase: Purchase, line: Line) -> bool:
@@ -267,6 +271,12 @@ def _invoice(purchase: Purchase) -> str:
 def _issued(purchase: Purchase) -> float:
     issued = purchase.bill.issued_at if purchase.bill else None
     return issued.timestamp() if issued else 0.0
+
+
+def _cap(lines: Sequence[Line]) -> int | None:
+    """Return the cap of what rolls over of a grant: the largest of its lines; None where nothing or all rolls over."""
+    rolling = [line.rollover_cap for line in lines if line.rolls_over and line.kind is not LineKind.TRIAL]
+    return max(rolling) if rolling and all(rolling) else None
 
 
 def _latest(ends: Sequence[datetime | None]) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.entitlements import LineBalance, entitlement, line_balances, pack_expiry
+from domain.entitlements import LineBalance, credited_lines, entitlement, line_balances, pack_expiry
 from domain.grants import Grant
 from domain.holds import Hold
 from domain.invoices import CreditNote, UnusedTime
@@ -41,7 +41,10 @@ class GrantRecord:
 
 @attrs.frozen(kw_only=True)
 class AccountRecord:
-    """All that the ledger has of an account: entries, grants and holds oldest first, and the purchases behind them."""
+    """All that the ledger has of an account: entries, grants and holds oldest first, and the purchases behind them.
+
+    Invoices of its subscriptions that only give unused time back are among these, though nobody ordered anything.
+    """
 
     user_id: UserId
     account: Account | None
@@ -50,6 +53,17 @@ class AccountRecord:
     entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantRecord, ...] = ()
     holds: tuple[Hold, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ReturnedTime:
+    """Unused time that an invoice gives back, and what it takes from."""
+
+    unused: UnusedTime
+    invoice_id: str | None
+    """The invoice on which the time was sold, by Stripe's word or by the recorded lines; None where neither tells."""
+    line_ids: tuple[str, ...]
+    """The recorded lines that it takes from; none where the time was never sold here."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +93,7 @@ class PurchaseExplanation:
     credit_notes: tuple[CreditNote, ...] = ()
     lines: tuple[LineBalance, ...] = ()
     """What each line of a subscription's invoice brought, and what became of it."""
-    unused: tuple[UnusedTime, ...] = ()
+    unused: tuple[ReturnedTime, ...] = ()
     """The unused time that the invoice gives back, of the lines of this or earlier invoices."""
 
 
@@ -237,5 +251,15 @@ def _purchase(
         never_paid=purchase.never_paid,
         credit_notes=purchase.credit_notes,
         lines=line_balances(purchase, relatives),
-        unused=bill.unused if bill else (),
+        unused=tuple(_returned(unused, purchase, (purchase, *relatives)) for unused in bill.unused) if bill else (),
+    )
+
+
+def _returned(unused: UnusedTime, giver: Purchase, family: tuple[Purchase, ...]) -> ReturnedTime:
+    credited = credited_lines(unused, giver, family)
+    invoices = sorted({invoice.partition(":")[2] for invoice, _ in credited})
+    return ReturnedTime(
+        unused=unused,
+        invoice_id=unused.credited_invoice or (invoices[0] if invoices else None),
+        line_ids=tuple(sorted(line.id for _, line in credited)),
     )

@@ -1,6 +1,6 @@
 """Grants: credits put on an account, with what remains of them, and the order in which they burn."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NewType
 
@@ -42,6 +42,8 @@ class Grant:
     purchase_id: PurchaseId | None = None
     period_ends_at: datetime | None = None
     """The end of the period that was paid for, where it is of a subscription's invoice."""
+    rollover_cap: int | None = None
+    """Where it rolls over when its time is over: the most credits that may do so on the account in all."""
     created_at: datetime
 
     @property
@@ -58,6 +60,10 @@ class Grant:
         """Whether its time is over: it is good before its expiry, not at it."""
         return self.expires_at is not None and self.expires_at <= now
 
+    def is_usable(self, now: datetime) -> bool:
+        """Whether what is free of it can be spent: before its expiry, and after it what has rolled over."""
+        return self.rollover_cap is not None or not self.has_expired(now)
+
 
 class BurnOrder(tuple[Grant, ...]):
     """Grants in the order in which they burn, as :func:`burn_order` makes it."""
@@ -73,6 +79,27 @@ def burn_order(grants: Iterable[Grant]) -> BurnOrder:
 def _place(grant: Grant) -> tuple[int, bool, float, GrantId]:
     ends = grant.expires_at
     return grant.priority, ends is None, 0.0 if ends is None else ends.timestamp(), grant.id
+
+
+def lapsing(grants: Iterable[Grant], now: datetime) -> Mapping[GrantId, int]:
+    """What expires of each grant whose time is over: what is free of it, but for what rolls over.
+
+    Of grants that roll over, the oldest period's come first; each keeps what is free of it, as far as its cap has room
+    beside what those before it keep. So it does not matter when, or how often, this is looked at.
+    """
+    over = [grant for grant in grants if grant.has_expired(now)]
+    expiring = {grant.id: grant.free for grant in over if grant.rollover_cap is None}
+    kept = 0
+    for grant in sorted((grant for grant in over if grant.rollover_cap is not None), key=_age):
+        stays = min(grant.free, max((grant.rollover_cap or 0) - kept, 0))
+        kept += stays
+        expiring[grant.id] = grant.free - stays
+    return {grant_id: unspent for grant_id, unspent in expiring.items() if unspent > 0}
+
+
+def _age(grant: Grant) -> tuple[float, str, GrantId]:
+    period = grant.period_ends_at
+    return 0.0 if period is None else period.timestamp(), grant.purchase_id or "", grant.id
 
 
 def draws_of_clawback(

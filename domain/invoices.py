@@ -57,6 +57,8 @@ class Line:
     """Whether the price's id or metadata named the plan, and not an amount alone."""
     grace_days: int = DEFAULT_GRACE_DAYS
     rolls_over: bool = False
+    rollover_cap: int = 0
+    """The most credits that roll over onto the account in all; 0 means all of them."""
 
     @property
     def worth(self) -> Fraction:

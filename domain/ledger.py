@@ -51,6 +51,8 @@ class Posting:
     """When it happened, by Stripe's clock; the ledger adds when it was written."""
     expires_at: datetime | None = None
     """When what is left of granted credits expires; None means never, and nothing for what is taken."""
+    rollover_cap: int | None = None
+    """Where granted credits roll over then: the most that may do so on the account in all."""
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     draws: tuple[Draw, ...] | None = None
     """What it takes from which grant, as was decided; None leaves that to the ledger's rule for purchases."""
@@ -173,6 +175,7 @@ def postings_due(
                 description=f"{purchase.order.plan_id} plan" if purchase.order else None,
                 event_at=origin.event_at,
                 expires_at=due.expires_at if due is not None and difference > 0 else None,
+                rollover_cap=due.rollover_cap if due is not None and difference > 0 else None,
                 metadata=period_metadata(period),
             )
             for user_id, stands_due in sorted(standing.items())

@@ -312,6 +312,7 @@ def _valued(line: InvoiceLine, terms: _Terms, subscription_id: str, known: LineT
         is_known_by_id=terms.by_id,
         grace_days=plan.grace_days,
         rolls_over=plan.rollover,
+        rollover_cap=plan.rollover_cap,
     )
 
 

@@ -51,6 +51,9 @@ class Plan:
     mode: PlanMode = PlanMode.PAYMENT
     interval: str | None = None
     rollover: bool = False
+    """Whether what is unspent of a period's credits outlasts it."""
+    rollover_cap: int = 0
+    """The most credits that roll over onto the account in all; 0 means all of them."""
     expires_after_days: int = 0
     """Days from the payment until bought credits expire; 0 means never."""
     grace_days: int = DEFAULT_GRACE_DAYS

@@ -11,7 +11,7 @@ from functools import reduce
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.grants import BurnOrder, Draw, Grant, GrantId, burn_order
+from domain.grants import BurnOrder, Draw, Grant, GrantId, burn_order, lapsing
 from domain.holds import Hold, HoldId, HoldStatus
 from domain.idempotency import IdempotencyKey, key_of_expiry
 from domain.ledger import EntryKind, Posting, period_metadata
@@ -61,7 +61,7 @@ class Debit:
 
 
 def settle_dues(wallet: Wallet, now: datetime) -> Move:
-    """Free the holds whose time is over, then take what is unspent of grants whose time is over.
+    """Free the holds whose time is over, then take what is unspent of ended grants and does not roll over.
 
     Credits that a hold reserves stay until it is settled. A hold can be on credits that a refund has taken since;
     then what else is there stands in for them, and does not expire meanwhile.
@@ -136,12 +136,14 @@ def _then_dues(move: Move, now: datetime) -> Move:
 
 
 def _lapsed(move: Move, now: datetime) -> Move:
-    return reduce(_grant_lapsed, [grant for grant in move.wallet.grants if grant.has_expired(now)], move)
+    expiring = lapsing(move.wallet.grants, now)
+    over = [(grant, expiring[grant.id]) for grant in move.wallet.grants if grant.id in expiring]
+    return reduce(_grant_lapsed, over, move)
 
 
-def _grant_lapsed(move: Move, grant: Grant) -> Move:
-    account = move.wallet.account
-    unspent = min(grant.free, account.available)
+def _grant_lapsed(move: Move, over: tuple[Grant, int]) -> Move:
+    (grant, unspent), account = over, move.wallet.account
+    unspent = min(unspent, account.available)
     if unspent <= 0:
         return move
     posting = Posting(
@@ -201,7 +203,7 @@ def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime
 
 def _drawn_at(now: datetime, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
     """So many credits of what is free in grants that are still good."""
-    return _drawn(grants, wanted, of=lambda grant: 0 if grant.has_expired(now) else grant.free)
+    return _drawn(grants, wanted, of=lambda grant: grant.free if grant.is_usable(now) else 0)
 
 
 def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
+from domain.invoices import DEFAULT_GRACE_DAYS
 from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.plans import MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId, PlanMode, Terms
 
 PACKAGED = Path(__file__).parent / "plans.toml"
 
@@ -22,14 +23,26 @@ _TYPES: Mapping[str, type] = {
     "mode": str,
     "interval": str,
     "rollover": bool,
+    "rollover_cap": int,
+    "grace_days": int,
+    "trial_credits": int,
+    "stripe_prices": list,
     "expires_after_days": int,
     "retired": bool,
 }
-_TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false"}
+_TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false", list: "a list of ids of Stripe prices"}
+_OF_SUBSCRIPTIONS = ("interval", "rollover", "rollover_cap", "grace_days", "trial_credits")
 _INTERVALS = ("day", "week", "month", "year")
 _REQUIRED = ("name", "credits", "price", "currency")
 _MAX_NAME = 250
 _MAX_DAYS = 36_500
+_RANGES: Mapping[str, tuple[int, int, str]] = {
+    "expires_after_days": (0, _MAX_DAYS, "0, for never,"),
+    "grace_days": (0, MAX_GRACE.days, "0"),
+    "trial_credits": (0, MAX_CREDITS, "0"),
+    "rollover_cap": (0, MAX_CREDITS, "0, for no cap,"),
+}
+_PRICE = re.compile(r"\S(.{0,253}\S)?")
 
 
 @attrs.frozen
@@ -69,6 +82,7 @@ def load_catalogue(path: Path | None) -> Catalogue:
             plans[PlanId(plan_id)] = _plan(plan_id, table)
         except ValueError as error:
             problems.append(f"plan {plan_id}: {error}")
+    problems += _shared_prices(tables)
     if problems:
         raise InvalidCatalogue(str(source), tuple(problems))
     return Catalogue(plans)
@@ -88,9 +102,16 @@ def _problems(plan_id: str, table: object) -> list[str]:
         if key in _TYPES and type(value) is not _TYPES[key]
     ]
     problems += _mode_problems(table)
-    days = table.get("expires_after_days", 0)
-    if type(days) is int and not 0 <= days <= _MAX_DAYS:
-        problems.append(f"expires_after_days must be between 0, for never, and {_MAX_DAYS}")
+    problems += [
+        f"{key} must be between {least} and {largest}"
+        for key, (smallest, largest, least) in _RANGES.items()
+        if type(table.get(key)) is int and not smallest <= table[key] <= largest
+    ]
+    problems += [
+        f"stripe_prices must hold ids of Stripe prices, such as price_1AbC; {price!r} is none"
+        for price in _prices(table)
+        if not isinstance(price, str) or not _PRICE.fullmatch(price)
+    ]
     name = table.get("name")
     if isinstance(name, str) and not 0 < len(name.strip()) <= _MAX_NAME:
         problems.append(f"name must have between 1 and {_MAX_NAME} characters")
@@ -105,10 +126,30 @@ def _mode_problems(table: Mapping[str, Any]) -> list[str]:
             problems.append(
                 "expires_after_days is for plans of mode payment; a subscription's credits end with its period"
             )
+        if table.get("rollover_cap", 0) != 0 and table.get("rollover", False) is False:
+            problems.append("rollover_cap is for plans with rollover = true")
         return problems
     if mode != "payment":
         return ["mode must be payment or subscription"]
-    return [f"{key} is for plans of mode subscription" for key in ("interval", "rollover") if key in table]
+    return [f"{key} is for plans of mode subscription" for key in _OF_SUBSCRIPTIONS if key in table]
+
+
+def _shared_prices(tables: Mapping[str, object]) -> list[str]:
+    """Return what is wrong where a price stands more than once: it would be of two plans."""
+    owners: dict[str, list[str]] = {}
+    for plan_id, table in tables.items():
+        for price in _prices(table):
+            owners.setdefault(str(price), []).append(plan_id)
+    return [
+        f"plan {known[-1]}: stripe_prices has {price} a second time; it is of plan {known[0]} already"
+        for price, known in owners.items()
+        if len(known) > 1
+    ]
+
+
+def _prices(table: object) -> list[object]:
+    prices = table.get("stripe_prices") if isinstance(table, dict) else None
+    return prices if isinstance(prices, list) else []
 
 
 def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
@@ -119,6 +160,10 @@ def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
         mode=PlanMode(table.get("mode", "payment")),
         interval=table.get("interval"),
         rollover=table.get("rollover", False),
+        rollover_cap=table.get("rollover_cap", 0),
+        grace_days=table.get("grace_days", DEFAULT_GRACE_DAYS),
+        trial_credits=table.get("trial_credits", 0),
+        stripe_prices=tuple(table.get("stripe_prices", ())),
         expires_after_days=table.get("expires_after_days", 0),
         retired=table.get("retired", False),
     )

@@ -7,20 +7,26 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 
-from domain.explanations import DrawExplanation, GrantExplanation, PurchaseExplanation
+from domain.explanations import AccountExplanation, DrawExplanation, GrantExplanation, PurchaseExplanation
 from domain.holds import Hold, HoldStatus
+from domain.invoices import CreditNote
 from domain.ledger import EntryKind
 from domain.purchases import Dispute, PaymentStatus, Refund
 from entrypoints.accounts import Transaction, transaction_of
 from entrypoints.auth import Caller
 from entrypoints.callers import account_asked_for
 from entrypoints.described import OPERATORS, SERVICES, USERS, refusals
+from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
 from entrypoints.services import Services
 
 
 @attrs.frozen(kw_only=True)
 class ExplainedPurchase:
-    """What one purchase gave, and what of it was taken back; amounts are in minor units of `currency`."""
+    """What one purchase gave, and what of it was taken back; amounts are in minor units of `currency`.
+
+    A subscription's invoice has `lines`, and `unused_time` that it gives back. `never_paid` was asked for and never
+    collected: credited before the payment, or not captured.
+    """
 
     id: str
     plan: str | None
@@ -34,6 +40,11 @@ class ExplainedPurchase:
     refunds: tuple[Refund, ...]
     refunded_total: int
     disputes: tuple[Dispute, ...]
+    paid_at: datetime | None
+    never_paid: int
+    credit_notes: tuple[CreditNote, ...]
+    lines: tuple[ExplainedLine, ...]
+    unused_time: tuple[ExplainedReturn, ...]
     stripe: tuple[str, ...]
     transactions: tuple[Transaction, ...]
 
@@ -52,7 +63,10 @@ class ExplainedDraw:
 
 @attrs.frozen(kw_only=True)
 class ExplainedGrant:
-    """The life of one grant: its credits are what remains, and what was drawn."""
+    """The life of one grant: its credits are what remains, and what was drawn.
+
+    With a `rollover_cap`, what is unspent at `expires_at` rolls over, at most so many credits on the account in all.
+    """
 
     id: int
     kind: str
@@ -66,6 +80,8 @@ class ExplainedGrant:
     held: int
     priority: int
     expires_at: datetime | None
+    rollover_cap: int | None
+    period_ends_at: datetime | None
     created_at: datetime
     put_by_versions: tuple[int, ...]
     draws: tuple[ExplainedDraw, ...]
@@ -117,7 +133,11 @@ async def explain_account(
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> Explanation:
     """Where every credit came from, what was taken back, spent or expired, and Stripe's objects behind it."""
-    explained = await services.reader.explanation(account_asked_for(caller, user_id))
+    return explanation_of(await services.reader.explanation(account_asked_for(caller, user_id)))
+
+
+def explanation_of(explained: AccountExplanation) -> Explanation:
+    """Return an account's explanation as it is told."""
     account = explained.account
     return Explanation(
         user_id=explained.user_id,
@@ -144,6 +164,11 @@ def _purchase(purchase: PurchaseExplanation) -> ExplainedPurchase:
         refunds=purchase.refunds,
         refunded_total=purchase.refunded_total,
         disputes=purchase.disputes,
+        paid_at=purchase.paid_at,
+        never_paid=purchase.never_paid,
+        credit_notes=purchase.credit_notes,
+        lines=lines_of(purchase),
+        unused_time=returns_of(purchase),
         stripe=tuple(purchase.links),
         transactions=tuple(map(transaction_of, purchase.entries)),
     )
@@ -164,6 +189,8 @@ def _grant(explained: GrantExplanation) -> ExplainedGrant:
         held=grant.held,
         priority=grant.priority,
         expires_at=grant.expires_at,
+        rollover_cap=grant.rollover_cap,
+        period_ends_at=grant.period_ends_at,
         created_at=grant.created_at,
         put_by_versions=tuple(entry.version for entry in explained.puts),
         draws=tuple(map(_draw, explained.draws)),

@@ -14,7 +14,9 @@ from entrypoints.services import Services
 class PlanOnSale:
     """A plan; `price` is in minor units of `currency`, paid once or each `interval`.
 
-    `expires_after_days` is for plans paid once; 0 means that their credits stay.
+    `expires_after_days` is for plans paid once; 0 means that their credits do not expire. The rest is for
+    subscriptions: with `rollover`, unspent credits outlast their period, at most `rollover_cap` of them in all (0: no
+    cap); `trial_credits` can be used during a trial, and expire with it.
     """
 
     id: str
@@ -25,6 +27,9 @@ class PlanOnSale:
     mode: PlanMode
     interval: str | None
     expires_after_days: int
+    rollover: bool
+    rollover_cap: int
+    trial_credits: int
 
 
 @attrs.frozen
@@ -48,6 +53,9 @@ async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> Pla
                 mode=plan.mode,
                 interval=plan.interval,
                 expires_after_days=plan.expires_after_days,
+                rollover=plan.rollover,
+                rollover_cap=plan.rollover_cap,
+                trial_credits=plan.trial_credits,
             )
             for plan in services.catalogue.on_sale
         )

@@ -1,11 +1,13 @@
 """What the service sends is what its OpenAPI description says, over HTTP on the real stack."""
 
+import json
 import uuid
 from typing import Any
 
 import httpx
 import pytest
 
+from features.billing.payloads import MONTHLY, credit_note, dispute, invoice, line
 from features.description import Description
 from features.service import OPERATOR_KEY, SERVICE_KEY, Service
 from features.steps.story import Story
@@ -61,6 +63,11 @@ def are_as_described(description: Description, *answers: httpx.Response) -> list
     """Fails where one is not; returns the statuses."""
     assert [] == [fault for answer in answers for fault in description.faults(answer)]
     return [answer.status_code for answer in answers]
+
+
+def _in_zulu_time(value: Any) -> Any:
+    """Return JSON with its times as the service writes them."""
+    return json.loads(json.dumps(value).replace("+00:00", "Z"))
 
 
 def test_first_answers_and_repetitions_are_as_described(story: Story, description: Description) -> None:
@@ -180,3 +187,71 @@ def test_outages_are_as_described(story: Story, description: Description) -> Non
     finally:
         story.service.supabase.gateway.up()
     assert [503, 503, 503] == are_as_described(description, *answers)
+
+
+def test_a_subscriptions_explanation_is_as_described(story: Story, description: Description) -> None:
+    """Line by line, with what its invoices give back, a credit note and a dispute; the command prints the same."""
+    ada, tag = user_id(story), uuid.uuid4().hex[:12]
+    ids = [f"{tag}{number}" for number in range(3)]
+    item, subscription = f"si_{tag}", f"sub_{tag}"
+    first = line(f"il_{ids[0]}", 900, MONTHLY, days=(0, 30), item=item, subscription=subscription)
+    unused = line(
+        f"il_{ids[1]}",
+        -450,
+        MONTHLY,
+        days=(15, 30),
+        item=item,
+        subscription=subscription,
+        proration=True,
+        gives_back=(f"in_{ids[0]}", f"il_{ids[0]}"),
+    )
+    rest = line(
+        f"il_{ids[2]}",
+        900,
+        MONTHLY,
+        days=(15, 30),
+        item=item,
+        subscription=subscription,
+        proration=True,
+        quantity=2,
+    )
+    whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
+    told = {
+        "invoice.paid": [
+            invoice(f"in_{ids[0]}", first, paid=0, **whose),
+            invoice(f"in_{ids[1]}", unused, rest, paid=15, **whose),
+        ],
+        "credit_note.created": [credit_note(f"cn_{tag}", f"in_{ids[0]}", after=90, lines={f"il_{ids[0]}": 90})],
+        "charge.dispute.created": [dispute(f"dp_{tag}", 90, f"in_{ids[0]}")],
+    }
+    events = [
+        {
+            "id": f"evt_{uuid.uuid4().hex}",
+            "object": "event",
+            "type": kind,
+            "created": 1767268800,
+            "livemode": False,
+            "data": {"object": about},
+        }
+        for kind, abouts in told.items()
+        for about in abouts
+    ]
+    story.deliver(*events)
+    assert {200} == {delivery.status for delivery in story.deliveries}
+    answer = ask(story, "GET", f"/accounts/{ada}/explanation")
+    assert [200] == are_as_described(description, answer)
+    explained = {purchase["id"]: purchase for purchase in answer.json()["purchases"]}
+    (line_,) = explained[f"in_{ids[0]}"]["lines"]
+    assert (100.0, "100 credits", 0.5, 0.1, 0.1, 40.0) == tuple(
+        line_[key] for key in ("brought", "why", "unused_part", "refunded_part", "disputed_part", "worth")
+    )
+    assert ["100 credits x 9.00 of 9.00 USD"] == [one["why"] for one in explained[f"in_{ids[1]}"]["lines"]]
+    assert [[f"il_{ids[0]}"]] == [one["of_lines"] for one in explained[f"in_{ids[1]}"]["unused_time"]]
+    assert [f"cn_{tag}"] == [note["id"] for note in explained[f"in_{ids[0]}"]["credit_notes"]]
+    printed = json.loads(story.service.command("explain", ada, "--json").stdout)
+    assert answer.json().keys() == printed.keys()
+    assert [*map(_in_zulu_time, explained.values())] == [*map(_in_zulu_time, printed["purchases"])]
+    said = story.service.command("explain", ada).stdout
+    gone = "brought 100 (100 credits), gone again: unused time 50.00%, refunded 10.00%, disputed 10.00%, worth 40 now"
+    for words in (gone, f"4.50 USD of in_{ids[0]}; takes from il_{ids[0]}", f"credit note cn_{tag}: 0.90 USD after it"):
+        assert words in said, said

@@ -6,6 +6,15 @@ alter table public.credit_grants add column period_ends_at timestamptz;
 comment on column public.credit_grants.period_ends_at is
     'The end of the period that was paid for, where it is of a subscription''s invoice: an invoice has a grant for each.';
 
+alter table public.credit_grants add column rollover_cap bigint check (rollover_cap > 0);
+
+comment on column public.credit_grants.rollover_cap is
+    'Where it rolls over when its time is over: the most credits that may do so on the account in all.';
+
+create index credit_grants_rolling_idx
+    on public.credit_grants (user_id, period_ends_at, purchase_id, id) include (expires_at, remaining, held, rollover_cap)
+    where live and rollover_cap is not null;
+
 drop index public.credit_grants_one_per_purchase;
 create unique index credit_grants_one_per_purchase
     on public.credit_grants (purchase_id, user_id, coalesce(period_ends_at, '-infinity')) where kind <> 'reinstatement';
@@ -147,7 +156,11 @@ begin
 end
 $$;
 
-create or replace function public.credence_put(entry public.credit_transactions, priority integer, expires timestamptz)
+drop function public.credence_put(public.credit_transactions, integer, timestamptz);
+
+create function public.credence_put(
+    entry public.credit_transactions, priority integer, expires timestamptz, rollover_cap bigint
+)
 returns void
 language plpgsql
 set search_path = ''
@@ -172,16 +185,80 @@ begin
         set credits = g.credits + entry.amount, remaining = g.remaining + entry.amount
         where g.id = target;
     else
-        insert into public.credit_grants (user_id, kind, purchase_id, period_ends_at, credits, remaining, priority, expires_at)
-        values (
+        insert into public.credit_grants (
+            user_id, kind, purchase_id, period_ends_at, credits, remaining, priority, expires_at, rollover_cap
+        ) values (
             entry.user_id, entry.kind, entry.purchase_id, period, entry.amount, entry.amount,
-            coalesce(priority, 50), case when not gives_back_late then expires end
+            coalesce(priority, 50), case when not gives_back_late then expires end,
+            case when not gives_back_late then rollover_cap end
         )
         returning id into target;
     end if;
     if paid > 0 then
         perform public.credence_draw(entry, target, paid);
     end if;
+end
+$$;
+
+comment on function public.credence_put(public.credit_transactions, integer, timestamptz, bigint) is
+    'Puts an entry''s credits into its grant, or into a new one; what pays a debt does not remain.';
+
+revoke all on function public.credence_put(public.credit_transactions, integer, timestamptz, bigint)
+    from public, anon, authenticated;
+grant execute on function public.credence_put(public.credit_transactions, integer, timestamptz, bigint) to service_role;
+
+create or replace function public.credence_post_entry(posting jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    last public.credit_transactions;
+    entry public.credit_transactions;
+begin
+    -- The last entry is the truth; the row of users is a projection of it, which somebody may have changed.
+    select t.* into last
+    from public.credit_transactions t
+    where t.user_id = (posting ->> 'user_id')::uuid
+    order by t.version desc
+    limit 1;
+
+    entry.user_id := (posting ->> 'user_id')::uuid;
+    entry.version := coalesce(last.version, 0) + 1;
+    entry.amount := (posting ->> 'amount')::bigint;
+    entry.balance_before := coalesce(last.balance_after, 0);
+    entry.balance_after := entry.balance_before + entry.amount;
+    entry.kind := posting ->> 'kind';
+    entry.idempotency_key := posting ->> 'idempotency_key';
+    entry.purchase_id := posting ->> 'purchase_id';
+    entry.stripe_session_id := posting ->> 'stripe_session_id';
+    entry.stripe_event_id := posting ->> 'stripe_event_id';
+    entry.description := posting ->> 'description';
+    entry.metadata := coalesce(nullif(posting -> 'metadata', 'null'), '{}');
+    entry.event_at := (posting ->> 'event_at')::timestamptz;
+    entry.created_at := clock_timestamp();
+    entry.previous_hash := last.hash;
+    entry.hash := public.credence_entry_hash(entry);
+
+    insert into public.credit_transactions (
+        user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id,
+        stripe_session_id, stripe_event_id, description, metadata, event_at, created_at, previous_hash, hash
+    ) values (
+        entry.user_id, entry.version, entry.amount, entry.balance_before, entry.balance_after, entry.kind,
+        entry.idempotency_key, entry.purchase_id, entry.stripe_session_id, entry.stripe_event_id,
+        entry.description, entry.metadata, entry.event_at, entry.created_at, entry.previous_hash, entry.hash
+    );
+    if entry.amount > 0 then
+        perform public.credence_put(
+            entry, (posting ->> 'priority')::integer, (posting ->> 'expires_at')::timestamptz,
+            (posting ->> 'rollover_cap')::bigint
+        );
+    else
+        perform public.credence_take(entry, nullif(posting -> 'draws', 'null'));
+    end if;
+    update public.users
+    set credits_balance = entry.balance_after, credits_version = entry.version, credits_revision = credits_revision + 1
+    where id = entry.user_id;
 end
 $$;
 
@@ -531,7 +608,8 @@ as $$
                     select coalesce(json_agg(json_build_object(
                         'id', g.id, 'kind', g.kind, 'priority', g.priority, 'credits', g.credits,
                         'remaining', g.remaining, 'held', g.held, 'expires_at', g.expires_at,
-                        'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at, 'created_at', g.created_at
+                        'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at,
+                        'rollover_cap', g.rollover_cap, 'created_at', g.created_at
                     ) order by g.id), '[]')
                     from public.credit_grants g
                     where g.user_id = u.id and g.live
@@ -564,7 +642,137 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', g.id, 'kind', g.kind, 'priority', g.priority, 'credits', g.credits, 'remaining', g.remaining, 'held', g.held,
-        'expires_at', g.expires_at, 'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at, 'created_at', g.created_at
+        'expires_at', g.expires_at, 'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at,
+        'rollover_cap', g.rollover_cap, 'created_at', g.created_at
+    )
+$$;
+
+create or replace function public.accounts_due(page_size integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(page.user_id order by page.due, page.user_id), '[]')
+    from (
+        select due.user_id, min(due.expires_at) as due
+        from (
+            (
+                select g.user_id, g.expires_at
+                from public.credit_grants g
+                join public.users u on u.id = g.user_id
+                where g.live and g.expires_at <= now() and g.remaining > g.held and g.rollover_cap is null
+                    and u.credits_balance > u.credits_held
+                order by g.expires_at
+                limit least(greatest(page_size, 1), 1000)
+            )
+            union all
+            (
+                select r.user_id, r.expires_at
+                from (
+                    select
+                        g.user_id, g.expires_at, g.rollover_cap,
+                        sum(greatest(g.remaining - g.held, 0)) over (
+                            partition by g.user_id order by g.period_ends_at, g.purchase_id, g.id
+                        ) as unspent
+                    from public.credit_grants g
+                    where g.live and g.rollover_cap is not null and g.expires_at <= now()
+                ) r
+                join public.users u on u.id = r.user_id
+                where r.unspent > r.rollover_cap and u.credits_balance > u.credits_held
+                order by r.expires_at
+                limit least(greatest(page_size, 1), 1000)
+            )
+            union all
+            (
+                select h.user_id, h.expires_at
+                from public.credit_holds h
+                where h.status = 'open' and h.expires_at <= now()
+                    and exists (select from public.users u where u.id = h.user_id)
+                order by h.expires_at
+                limit least(greatest(page_size, 1), 1000)
+            )
+        ) due
+        group by due.user_id
+        order by due, due.user_id
+        limit least(greatest(page_size, 1), 1000)
+    ) page
+$$;
+
+comment on function public.accounts_due(integer) is
+    'Accounts with an expired grant of which something is free and available, and does not roll over, or with an open hold '
+    'that is past its time; oldest first.';
+
+create or replace function public.account_record(account_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with mine as (
+        select p.id from public.purchases p where p.user_id = account_id
+        union
+        select t.purchase_id from public.credit_transactions t
+        where t.user_id = account_id and t.purchase_id is not null
+    ), kept as (
+        select distinct coalesce(p.merged_into, p.id) as id
+        from public.purchases p
+        where p.id in (select mine.id from mine)
+    ), shown as (
+        select k.id from kept k
+        union
+        -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
+        select p.id
+        from public.purchases p
+        where p.user_id is null
+            and p.merged_into is null
+            and p.subscription_id = any (array(
+                select o.subscription_id from public.purchases o where o.id in (select k.id from kept k)
+            ))
+    )
+    select jsonb_build_object(
+        'account', public.account_read(account_id),
+        'purchases', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', p.id,
+                'facts', p.facts,
+                'merged', (
+                    select coalesce(jsonb_agg(m.id order by m.id), '[]') from public.purchases m where m.merged_into = p.id
+                )
+            ) order by p.created_at, p.id), '[]')
+            from public.purchases p
+            where p.id in (select shown.id from shown)
+        ),
+        'entries', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'version', t.version, 'amount', t.amount, 'balance_before', t.balance_before,
+                'balance_after', t.balance_after, 'kind', t.kind, 'idempotency_key', t.idempotency_key,
+                'purchase_id', t.purchase_id, 'stripe_session_id', t.stripe_session_id,
+                'stripe_event_id', t.stripe_event_id, 'description', t.description, 'metadata', t.metadata,
+                'event_at', t.event_at, 'created_at', t.created_at
+            ) order by t.version), '[]')
+            from public.credit_transactions t
+            where t.user_id = account_id
+        ),
+        'grants', (
+            select coalesce(jsonb_agg(
+                public.credence_grant(g) || jsonb_build_object('draws', (
+                    select coalesce(jsonb_agg(
+                        jsonb_build_object('version', d.version, 'credits', d.credits) order by d.version
+                    ), '[]')
+                    from public.credit_draws d
+                    where d.user_id = account_id and d.grant_id = g.id
+                ))
+                order by g.id
+            ), '[]')
+            from public.credit_grants g
+            where g.user_id = account_id
+        ),
+        'holds', (
+            select coalesce(jsonb_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
+            from public.credit_holds h
+            where h.user_id = account_id
+        )
     )
 $$;
 

@@ -15,6 +15,8 @@ from entrypoints.settings import Settings
 
 GOOD = '[plans.one]\nname = "One"\ncredits = 10\nprice = 100\ncurrency = "usd"\n'
 
+SUBSCRIPTION = GOOD + 'mode = "subscription"\ninterval = "month"\n'
+
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "plans.toml"
@@ -74,6 +76,27 @@ BAD = {
     "expiry of no number": GOOD + "expires_after_days = true\n",
     "expiry apart from the period": GOOD + 'mode = "subscription"\ninterval = "month"\nexpires_after_days = 30\n',
     "retired of no truth": GOOD + "retired = 1\n",
+    "grace of half a day": SUBSCRIPTION + "grace_days = 0.5\n",
+    "negative grace": SUBSCRIPTION + "grace_days = -1\n",
+    "grace beyond a quarter": SUBSCRIPTION + "grace_days = 91\n",
+    "grace of a pack": GOOD + "grace_days = 3\n",
+    "negative trial": SUBSCRIPTION + "trial_credits = -1\n",
+    "trial of a pack": GOOD + "trial_credits = 5\n",
+    "too many trial credits": SUBSCRIPTION + "trial_credits = 1000000000001\n",
+    "rollover of a pack": GOOD + "rollover = true\n",
+    "cap of a pack": GOOD + "rollover_cap = 50\n",
+    "cap without rollover": SUBSCRIPTION + "rollover_cap = 50\n",
+    "cap with rollover switched off": SUBSCRIPTION + "rollover = false\nrollover_cap = 50\n",
+    "negative cap": SUBSCRIPTION + "rollover = true\nrollover_cap = -1\n",
+    "one price, not a list": SUBSCRIPTION + 'stripe_prices = "price_1"\n',
+    "price of no text": SUBSCRIPTION + "stripe_prices = [1]\n",
+    "blank price": SUBSCRIPTION + 'stripe_prices = [""]\n',
+    "price after a blank": SUBSCRIPTION + 'stripe_prices = [" price_1"]\n',
+    "price twice in one plan": SUBSCRIPTION + 'stripe_prices = ["price_1", "price_1"]\n',
+    "price of two plans": GOOD
+    + 'stripe_prices = ["price_1"]\n'
+    + GOOD.replace("one", "two")
+    + 'stripe_prices = ["price_1"]\n',
     "blank name": GOOD.replace('"One"', '" "'),
     "bad id": GOOD.replace("[plans.one]", '[plans."One Plan"]'),
 }
@@ -102,3 +125,50 @@ def test_bought_credits_may_expire(tmp_path: Path) -> None:
     """So many days after they were sold; without a word of it, never."""
     catalogue = load_catalogue(write(tmp_path, GOOD + GOOD.replace("one", "two") + "expires_after_days = 30\n"))
     assert [0, 30] == [plan.expires_after_days for plan in catalogue.plans.values()]
+
+
+def test_a_subscription_has_terms_of_its_own(tmp_path: Path) -> None:
+    """How long its credits outlast a period, what a trial brings, what rolls over, and its prices at Stripe."""
+    terms = "grace_days = 0\ntrial_credits = 20\nrollover = true\nrollover_cap = 50\n"
+    terms += 'stripe_prices = ["price_1", "price_2"]\n'
+    plan = load_catalogue(write(tmp_path, SUBSCRIPTION + terms)).find("one")
+    assert plan is not None
+    assert (0, 20, True, 50) == (plan.grace_days, plan.trial_credits, plan.rollover, plan.rollover_cap)
+    assert ("price_1", "price_2") == plan.stripe_prices
+
+
+def test_without_a_word_a_subscription_has_the_usual_terms(tmp_path: Path) -> None:
+    """Three days of grace, no trial credits, no rollover, and no price but that of the file."""
+    plan = load_catalogue(write(tmp_path, SUBSCRIPTION)).find("one")
+    assert plan is not None
+    assert (3, 0, False, 0, ()) == (
+        plan.grace_days,
+        plan.trial_credits,
+        plan.rollover,
+        plan.rollover_cap,
+        plan.stripe_prices,
+    )
+
+
+def test_prices_name_their_plan(tmp_path: Path) -> None:
+    """Packs may have prices at Stripe, too."""
+    catalogue = load_catalogue(
+        write(tmp_path, GOOD + 'stripe_prices = ["price_1"]\n' + SUBSCRIPTION.replace("one", "two"))
+    )
+    assert (catalogue.find("one"), None, None) == tuple(map(catalogue.of_price, ("price_1", "price_2", None)))
+
+
+def test_a_price_of_two_plans_is_told_with_both(tmp_path: Path) -> None:
+    """Beside everything else that is wrong."""
+    text = (
+        GOOD
+        + 'stripe_prices = ["price_1"]\n'
+        + SUBSCRIPTION.replace("one", "two")
+        + ('stripe_prices = ["price_1"]\ngrace_days = 91\n')
+    )
+    with pytest.raises(InvalidCatalogue) as raised:
+        load_catalogue(write(tmp_path, text))
+    assert (
+        "plan two: grace_days must be between 0 and 90",
+        "plan two: stripe_prices has price_1 a second time; it is of plan one already",
+    ) == raised.value.problems

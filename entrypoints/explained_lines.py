@@ -1,0 +1,148 @@
+"""The lines of a subscription's invoice as they are explained: what each brought and why, and what became of it."""
+
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import attrs
+
+from domain.entitlements import LineBalance
+from domain.explanations import PurchaseExplanation, ReturnedTime
+from domain.invoices import Line, LineKind
+from domain.purchases import PaymentStatus
+from entrypoints.amounts import amount_in_words
+
+CREDITS_DECIMALS = 4
+PARTS_DECIMALS = 6
+
+
+@attrs.frozen(kw_only=True)
+class ExplainedLine:
+    """A line of a plan, on the terms that were recorded when it was first decided; amounts are in minor units.
+
+    `brought` and `worth` are credits, rounded to four decimals: what the line brought, and what of it is left now. The
+    ledger adds the exact worths of the lines with one period end, and rounds that sum down. The parts go from 0 to 1,
+    rounded to six decimals: of unused time and refunds the larger counts, and disputes on top.
+    """
+
+    id: str
+    plan: str
+    kind: LineKind
+    starts_at: datetime
+    ends_at: datetime
+    quantity: float
+    amount: int
+    amount_after_discounts: int
+    brought: float
+    why: str
+    unused_part: float
+    refunded_part: float
+    disputed_part: float
+    worth: float
+    price: str | None
+    subscription_item: str | None
+
+
+@attrs.frozen(kw_only=True)
+class ExplainedReturn:
+    """Unused time that the invoice gives back: of which invoice, and which of its lines that are recorded here.
+
+    `amount` is in minor units, after discounts. Without a recorded line it takes no credits: none were granted for it.
+    """
+
+    id: str
+    amount: int
+    starts_at: datetime
+    ends_at: datetime
+    of_invoice: str | None
+    of_lines: tuple[str, ...]
+
+
+def lines_of(purchase: PurchaseExplanation) -> tuple[ExplainedLine, ...]:
+    """Return the lines of a purchase's invoice; none of what was sold once."""
+    return tuple(_line(balance, purchase) for balance in purchase.lines)
+
+
+def returns_of(purchase: PurchaseExplanation) -> tuple[ExplainedReturn, ...]:
+    """Return the unused time that a purchase's invoice gives back."""
+    return tuple(map(_return, purchase.unused))
+
+
+def why(balance: LineBalance, currency: str | None) -> str:
+    """Return how many credits a line brought in words, such as `1,000 credits x 24.50 of 49.00 USD`."""
+    line, quantity = balance.line, Fraction(balance.line.quantity)
+    each = f"{line.plan_credits:,} credits"
+    times = f"{_number(quantity)} x {each}" if quantity != 1 else each
+    if line.kind is LineKind.TRIAL:
+        return f"a trial's {_number(balance.worth)} credits" if balance.worth else "a trial that brings no credits"
+    if line.worth == 0 and quantity > 0:
+        return "nothing: the account has this free plan in another subscription"
+    if line.kind is LineKind.REST and line.interval is None:
+        part = amount_in_words(line.amount, None)
+        return f"{each} x {part} of {amount_in_words(line.unit_amount, currency)}"
+    if line.kind is LineKind.REST:
+        return f"{times} x {_part_of_time(balance)} of the period's time"
+    intervals = line.worth / (line.plan_credits * quantity) if quantity else Fraction(1)
+    return f"{times} x {_number(intervals)} periods" if intervals != 1 else times
+
+
+def number_in_words(value: float) -> str:
+    """Return a number with the decimals that it has, four at most."""
+    text = f"{value:,.{CREDITS_DECIMALS}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _line(balance: LineBalance, purchase: PurchaseExplanation) -> ExplainedLine:
+    line: Line = balance.line
+    is_paid = purchase.status is PaymentStatus.PAID
+    return ExplainedLine(
+        id=line.id,
+        plan=line.plan_id,
+        kind=line.kind,
+        starts_at=line.starts_at,
+        ends_at=line.ends_at,
+        quantity=round(float(Fraction(line.quantity)), PARTS_DECIMALS),
+        amount=line.amount,
+        amount_after_discounts=line.net,
+        brought=_credits(balance.worth),
+        why=why(balance, purchase.currency),
+        unused_part=_part(balance.unused),
+        refunded_part=_part(balance.refunded),
+        disputed_part=_part(balance.disputed),
+        worth=_credits(balance.credits) if is_paid else 0.0,
+        price=line.price_id,
+        subscription_item=line.subscription_item,
+    )
+
+
+def _return(returned: ReturnedTime) -> ExplainedReturn:
+    unused = returned.unused
+    return ExplainedReturn(
+        id=unused.id,
+        amount=unused.amount,
+        starts_at=unused.starts_at,
+        ends_at=unused.ends_at,
+        of_invoice=returned.invoice_id,
+        of_lines=returned.line_ids,
+    )
+
+
+def _part_of_time(balance: LineBalance) -> str:
+    part = balance.worth / balance.line.worth
+    if part == Fraction(1, 2):
+        return "half"
+    if part == 1:
+        return "all"
+    days, whole = balance.line.lasts / timedelta(days=1), balance.line.lasts / timedelta(days=1) / float(part)
+    return f"{days:,.4g} of {whole:,.4g} days"
+
+
+def _number(value: Fraction) -> str:
+    return number_in_words(float(value))
+
+
+def _credits(value: Fraction) -> float:
+    return float(round(value, CREDITS_DECIMALS))
+
+
+def _part(value: Fraction) -> float:
+    return float(round(value, PARTS_DECIMALS))

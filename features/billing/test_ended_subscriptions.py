@@ -1,0 +1,50 @@
+"""What a subscription's end means for the credits of its last period."""
+
+from features.billing.payloads import MONTHLY, USER, Payload, ended, invoice, line
+from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
+
+MONTH = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create")
+
+
+def deleted(**metadata: str) -> Told:
+    about: Payload = {**ended(10), "metadata": metadata}
+    return Told(type="customer.subscription.deleted", about=about, days=10)
+
+
+def test_the_end_counts_though_the_metadata_names_no_plan() -> None:
+    """The lines of its invoices tell the plan, by the price's id say; no event of it is parked for that."""
+    ways = told_in_every_way([paid(MONTH), deleted(userId=USER)])
+    assert [{"in_1@30": (100, 30)}] * len(ways) == [*ways.values()]
+    assert "applied" == World().tell(deleted(userId=USER)).status
+
+
+def test_a_plan_that_is_named_has_to_be_a_subscription_that_is_known() -> None:
+    """Else a person has to look at it."""
+    assert "unknown_plan" == World().tell(deleted(userId=USER, plan="gold")).reason
+    assert "mode_disagrees" == World().tell(deleted(userId=USER, plan="pack")).reason
+
+
+def test_an_end_that_is_scheduled_leaves_no_grace() -> None:
+    """No renewal is to come."""
+    scheduled = Told(type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5)
+    ways = told_in_every_way([paid(MONTH), scheduled])
+    assert [{"in_1@30": (100, 30)}] * len(ways) == [*ways.values()]
+
+
+def test_an_end_that_is_called_off_leaves_it() -> None:
+    """The newest telling counts."""
+    scheduled = Told(type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5)
+    resumed = Told(type="customer.subscription.updated", about=ended(30, status="active"), days=6)
+    ways = told_in_every_way([paid(MONTH), scheduled, resumed])
+    assert [{"in_1@30": (100, 33)}] * len(ways) == [*ways.values()]
+
+
+def test_what_rolled_over_outlasts_the_subscription() -> None:
+    """At most the cap of it."""
+    world = World(plans=(plan("monthly", 100, 900, rollover=True, rollover_cap=50), *PLANS[1:]))
+    world.tell(paid(MONTH), deleted(userId=USER))
+    assert {"in_1@30": (100, 30)} == world.at(29).grants
+    assert 50 == world.at(300).balance
+    world.spend(50)
+    assert 0 == world.balance
+    world.check()
