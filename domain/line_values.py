@@ -12,10 +12,13 @@ import attrs
 
 from domain.events import InvoiceLine, Naming, Price, Sale
 from domain.invoices import Bill, Line, LineKind, UnusedTime
-from domain.plans import Catalogue, Plan, PlanMode
+from domain.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 
 _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
 """The shortest and the longest that an interval of Stripe's takes, in days."""
+
+_MAX_RECORDED = 2**63 - 1
+"""The largest number that ledgers keep."""
 
 
 @attrs.frozen(kw_only=True)
@@ -285,6 +288,8 @@ def _valued(line: InvoiceLine, terms: _Terms, subscription_id: str, known: LineT
         if not counts:
             return Undecidable("price_disagrees", line.price.id)
         worth *= counts[0]
+    if worth > MAX_CREDITS or worth.numerator > _MAX_RECORDED:
+        return Undecidable("price_disagrees", line.price.id)
     if _was_claimed(line, kind, terms, subscription_id, known.claimed):
         worth = Fraction(0)
     return Line(

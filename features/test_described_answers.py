@@ -194,12 +194,14 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
     ada, tag = user_id(story), uuid.uuid4().hex[:12]
     ids = [f"{tag}{number}" for number in range(3)]
     item, subscription = f"si_{tag}", f"sub_{tag}"
-    first = line(f"il_{ids[0]}", 900, MONTHLY, days=(0, 30), item=item, subscription=subscription)
+    # In times that are not over: what expires meanwhile would be told by one of the two only.
+    begins, changes, ends = 27_000, 27_015, 27_030
+    first = line(f"il_{ids[0]}", 900, MONTHLY, days=(begins, ends), item=item, subscription=subscription)
     unused = line(
         f"il_{ids[1]}",
         -450,
         MONTHLY,
-        days=(15, 30),
+        days=(changes, ends),
         item=item,
         subscription=subscription,
         proration=True,
@@ -209,7 +211,7 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
         f"il_{ids[2]}",
         900,
         MONTHLY,
-        days=(15, 30),
+        days=(changes, ends),
         item=item,
         subscription=subscription,
         proration=True,
@@ -218,8 +220,8 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
     whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
     told = {
         "invoice.paid": [
-            invoice(f"in_{ids[0]}", first, paid=0, **whose),
-            invoice(f"in_{ids[1]}", unused, rest, paid=15, **whose),
+            invoice(f"in_{ids[0]}", first, paid=begins, **whose),
+            invoice(f"in_{ids[1]}", unused, rest, paid=changes, **whose),
         ],
         "credit_note.created": [credit_note(f"cn_{tag}", f"in_{ids[0]}", after=90, lines={f"il_{ids[0]}": 90})],
         "charge.dispute.created": [dispute(f"dp_{tag}", 90, f"in_{ids[0]}")],

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from adapters.stripe_events import CONCERNING, told_by
 from domain.events import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Unreadable
+from domain.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
 from domain.money import Money
 from domain.plans import PlanMode, Terms
 from domain.purchases import (
+    CreditNoted,
     CurrencyTold,
     Dispute,
     Disputed,
@@ -372,6 +374,64 @@ def test_an_invoice_payment_links_an_invoice_with_its_payment() -> None:
     assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, ()) == (told.purchase_id, set(told.links), told.facts)
 
 
+def note(**changes: Any) -> dict[str, Any]:
+    """A credit note that gives 250 of a line back by a refund, and 50 of nothing in particular."""
+    lines = [
+        {"id": "cnli_1", "amount": 250, "type": "invoice_line_item", "invoice_line_item": "il_1"},
+        {"id": "cnli_2", "amount": 50, "type": "custom_line_item"},
+    ]
+    told = {"id": "cn_1", "object": "credit_note", "invoice": "in_1", "status": "issued", "currency": "usd"}
+    told |= {"amount": 300, "pre_payment_amount": 0, "post_payment_amount": 300, "lines": {"data": lines}}
+    return {**told, "refunds": [{"refund": "re_1", "amount_refunded": 300}], **changes}
+
+
+def noted(about: dict[str, Any], event_type: str = "credit_note.created") -> CreditNote:
+    told = news(event_type, about)
+    assert ("in_1", {"invoice:in_1"}, None) == (told.purchase_id, set(told.links), told.ours)
+    (fact, currency) = told.facts
+    assert CurrencyTold("usd") == currency
+    assert isinstance(fact, CreditNoted)
+    return fact.note
+
+
+def test_a_credit_note_is_one_fact_of_its_invoice() -> None:
+    """What it took off before the payment and gave back after it, by which refunds, and of which lines."""
+    expected = CreditNote(
+        id="cn_1",
+        status=CreditNoteStatus.ISSUED,
+        pre_payment=0,
+        post_payment=300,
+        refunds=(NotedRefund(refund_id="re_1", amount=300),),
+        lines=(
+            NotedLine(id="cnli_1", line_id="il_1", amount=250),
+            NotedLine(id="cnli_2", line_id=None, amount=50),
+        ),
+    )
+    assert expected == noted(note()) == noted(note(invoice={"id": "in_1", "object": "invoice"}))
+    assert CreditNoteStatus.VOID is noted(note(status="void"), "credit_note.updated").status
+    assert CreditNoteStatus.VOID is noted(note(), "credit_note.voided").status
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"type": "pre_payment"}, (300, 0, ())),
+        ({"type": "post_payment"}, (0, 300, ())),
+        ({"type": "post_payment", "refund": "re_1"}, (0, 300, (("re_1", 300),))),
+        ({"type": "post_payment", "refund": {"id": "re_1"}, "out_of_band_amount": 100}, (0, 300, (("re_1", 200),))),
+        ({"pre_payment_amount": 100, "post_payment_amount": None}, (100, 0, ())),
+    ],
+)
+def test_a_credit_note_of_before_2025_is_of_one_kind(
+    changes: dict[str, Any], expected: tuple[int, int, tuple[tuple[str, int], ...]]
+) -> None:
+    """Its one refund is of what it gave back, but for what was given out of band."""
+    old = {key: value for key, value in note().items() if key not in ("pre_payment_amount", "post_payment_amount")}
+    told = noted({**old, "refunds": None, **changes})
+    refunds = tuple((one.refund_id, one.amount) for one in told.refunds)
+    assert expected == (told.pre_payment, told.post_payment, refunds)
+
+
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
     """Its period is the subscription's own, or since 2025-03-31 its items'."""
@@ -401,6 +461,11 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
         ("invoice.paid", invoice_of("2026-10-28", total="990")),
         ("customer.subscription.updated", {"id": "sub_1", "status": "of a later version"}),
         ("invoice_payment.paid", {"id": "inpay_1"}),
+        ("credit_note.created", note(invoice=None)),
+        ("credit_note.created", note(status="of a later version")),
+        ("credit_note.created", note(post_payment_amount="300")),
+        ("credit_note.created", note(lines={"data": [{"id": "cnli_1"}]})),
+        ("credit_note.created", note(refunds=[{"refund": "re_1"}])),
     ],
 )
 def test_a_newer_shape_is_kept_until_it_can_be_read(event_type: str, about: dict[str, Any]) -> None:
@@ -408,7 +473,7 @@ def test_a_newer_shape_is_kept_until_it_can_be_read(event_type: str, about: dict
     assert isinstance(told_by(event_type, about, NOON), Unreadable)
 
 
-VALID = [refund(), charge_of("2020-08-27", 100), dispute("lost", -5), *map(invoice_of, VERSIONS)]
+VALID = [refund(), charge_of("2020-08-27", 100), dispute("lost", -5), note(), *map(invoice_of, VERSIONS)]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ0_ \x00\ud800é", max_size=4),
     lambda inner: (
@@ -430,6 +495,51 @@ def test_any_shape_is_told_as_something(
 ) -> None:
     """Nothing raises, and nothing that a database can't keep comes out."""
     told = told_by(event_type, {**about, **changes}, created)
+    _can_be_kept(told)
+
+
+LINES = [one["lines"]["data"][0] for one in map(invoice_of, VERSIONS)]
+PARTS = [*LINES, {"object": "line_item", "proration": True, "discounts": ["di_1"], "unique_id": "il_2"}]
+WITHIN = sorted({key for one in PARTS for key in one} | {"proration_details", "quantity_decimal", "credited_items"})
+
+
+@settings(deadline=None)
+@given(
+    version=st.sampled_from(VERSIONS),
+    changes=st.dictionaries(st.sampled_from(WITHIN), JSON, max_size=3),
+    of_price=st.dictionaries(
+        st.sampled_from(["id", "unit_amount", "unit_amount_decimal", "recurring", "metadata", "transform_quantity"]),
+        JSON,
+        max_size=2,
+    ),
+    whole=st.dictionaries(st.sampled_from(["tax", "subtotal", "total", "discount", "discounts", "created"]), JSON),
+)
+def test_any_shape_of_a_line_is_told_as_something(
+    version: str, changes: dict[str, Any], of_price: dict[str, Any], whole: dict[str, Any]
+) -> None:
+    """Nothing within a line raises either, nor what it is a part of."""
+    about = invoice_of(version, **whole)
+    (line,) = about["lines"]["data"]
+    price = {**line["price"], **of_price} if "price" in line else {"object": "plan", **of_price}
+    about["lines"]["data"] = [{**line, "price": price, **changes}, {**line, "proration": True, **changes}]
+    _can_be_kept(told_by("invoice.paid", about, NOON))
+
+
+@settings(deadline=None)
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(["id", "amount", "invoice_line_item", "refund", "amount_refunded", "currency"]), JSON
+    )
+)
+def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> None:
+    """What credit notes and disputes list."""
+    within = [{"id": "cnli_1", "amount": 1, "refund": "re_1", "amount_refunded": 1, **changes}]
+    for key in ("lines", "refunds"):
+        _can_be_kept(told_by("credit_note.created", note(**{key: within}), NOON))
+    _can_be_kept(told_by("charge.dispute.updated", dispute("lost", balance_transactions=within), NOON))
+
+
+def _can_be_kept(told: object) -> None:
     if isinstance(told, PaymentNews | Sale):
         json.dumps(sorted(told.links)).encode()
         assert all("\x00" not in link and link.isprintable() for link in told.links)

@@ -7,15 +7,19 @@ import attrs
 import pytest
 
 from domain.accounts import Account, UserId
+from domain.entitlements import GrantDue
 from domain.idempotency import key_of_revision
 from domain.ledger import (
     EntryKind,
+    GrantEnd,
     Lapse,
     LedgerEntry,
     Posted,
     PostedByPeriod,
     Posting,
     PostingOrigin,
+    ends_due,
+    period_of,
     post,
     postings_due,
 )
@@ -205,3 +209,48 @@ def test_a_refund_that_fails_after_the_expiry_gives_back_what_it_took() -> None:
     purchase = learn(Purchase(), [Ordered(ORDER), PAID, refund(RefundStatus.SUCCEEDED), refund(RefundStatus.FAILED)])
     posted = {None: Posted({ADA: 20}, {ADA: Lapse(credits=20, stood=50)})}
     assert [30] == [posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=4)]
+
+
+JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def due(credits_: int, ends: datetime | None, expires: datetime | None = None) -> GrantDue:
+    return GrantDue(period_ends_at=ends, credits=credits_, expires_at=expires)
+
+
+def test_each_grant_is_brought_in_line_by_itself() -> None:
+    """In the order of their periods' ends; one that is due no more is taken back, one that is in line is left."""
+    purchase = learn(Purchase(), [Ordered(ORDER), PAID])
+    posted = {None: Posted({ADA: 7}), JUNE: Posted({ADA: 50}), JULY: Posted({ADA: 20})}
+    dues = [due(50, JULY, LATER), due(50, JUNE)]
+    postings = postings_due(PAYMENT, purchase, posted, revision=4, dues=dues)
+    assert [(-7, EntryKind.CLAWBACK, None), (30, EntryKind.REINSTATEMENT, LATER)] == [
+        (posting.amount, posting.kind, posting.expires_at) for posting in postings
+    ]
+    assert [None, JULY] == [period_of(posting) for posting in postings]
+    assert {key_of_revision("pi_1", 4, ADA), key_of_revision("pi_1", 4, ADA, JULY)} == {
+        posting.idempotency_key for posting in postings
+    }
+
+
+def test_what_expired_of_one_period_is_none_of_another_s() -> None:
+    """A refund of all takes what was used of each."""
+    purchase = learn(Purchase(), [Ordered(ORDER), PAID])
+    posted = {JUNE: Posted({ADA: 50}, {ADA: Lapse(credits=30, stood=50)}), JULY: Posted({ADA: 50})}
+    postings = postings_due(PAYMENT, purchase, posted, revision=2, dues=[due(0, JUNE), due(0, JULY)])
+    assert [(-20, JUNE), (-50, JULY)] == [(posting.amount, period_of(posting)) for posting in postings]
+
+
+def test_a_grant_that_stands_gets_the_end_that_is_due() -> None:
+    """Only where it stands with the owner and something is left of it, and where the end is another."""
+    purchase = learn(Purchase(), [Ordered(ORDER), PAID])
+    posted = {
+        JUNE: Posted({ADA: 50}, {}, {ADA: JUNE}),
+        JULY: Posted({ADA: 50}, {}, {ADA: JULY}),
+        NOON: Posted({ADA: 50}),
+        LATER: Posted({BOB: 50}, {}, {BOB: LATER}),
+    }
+    dues = [due(50, JUNE, LATER), due(50, JULY, JULY), due(50, NOON, LATER), due(50, LATER, NOON), due(50, None, NOON)]
+    expected = GrantEnd(user_id=ADA, purchase_id=PAYMENT, period_ends_at=JUNE, expires_at=LATER)
+    assert (expected,) == ends_due(PAYMENT, purchase, posted, dues)
+    assert () == ends_due(PAYMENT, Purchase(), posted, dues)

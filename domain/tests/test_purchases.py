@@ -2,19 +2,25 @@
 
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
 from domain.accounts import UserId
 from domain.entitlements import entitlement
+from domain.invoices import CreditNote, CreditNoteStatus, NotedRefund
 from domain.ledger import EntryKind, Posted, PostedByPeriod, postings_due
 from domain.plans import PlanId
 from domain.purchases import (
+    CreditNoted,
     Dispute,
     Disputed,
     DisputeStatus,
     Fact,
+    Movement,
+    NeverPaid,
     Order,
     Ordered,
+    Overpaid,
     PaymentReported,
     PaymentStatus,
     Purchase,
@@ -23,6 +29,7 @@ from domain.purchases import (
     Refunded,
     RefundStatus,
     RefundTotalReported,
+    UncapturedRefunds,
     learn,
 )
 
@@ -113,6 +120,84 @@ def test_a_total_counts_until_its_refunds_are_known() -> None:
 def test_a_dispute_takes_what_is_away(status: DisputeStatus, left: int) -> None:
     """Credits go with the money: inquiries take none, open and lost disputes do, and what returns gives back."""
     assert left == worth(*BOUGHT, dispute(300, status))
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        (DisputeStatus.APPEAL_NEEDS_RESPONSE, 20),
+        (DisputeStatus.APPEAL_UNDER_REVIEW, 20),
+        (DisputeStatus.UNKNOWN, 50),
+    ],
+)
+def test_an_appeal_keeps_the_money_away(status: DisputeStatus, left: int) -> None:
+    """A status that nobody knows yet takes nothing by itself: its movements say what is away."""
+    assert left == worth(*BOUGHT, dispute(300, status))
+
+
+@pytest.mark.parametrize(
+    ("status", "moves", "left"),
+    [
+        (DisputeStatus.UNDER_REVIEW, [("txn_1", -300, "usd")], 20),
+        (DisputeStatus.UNDER_REVIEW, [("txn_1", -300, "usd"), ("txn_2", 100, "usd")], 30),
+        (DisputeStatus.LOST, [("txn_1", -300, "usd"), ("txn_2", 300, "usd")], 50),
+        (DisputeStatus.WON, [("txn_1", -300, "usd")], 50),
+        (DisputeStatus.UNKNOWN, [("txn_1", -300, "usd")], 20),
+        # Settled in another currency, movements tell the part that is away, and no amount.
+        (DisputeStatus.UNDER_REVIEW, [("txn_1", -280, "eur"), ("txn_2", 140, "eur")], 35),
+        (DisputeStatus.UNKNOWN, [("txn_1", -280, "eur")], 20),
+        (DisputeStatus.WON, [("txn_1", -280, "eur"), ("txn_2", 140, "eur")], 50),
+        (DisputeStatus.LOST, [("txn_1", -280, "eur"), ("txn_2", 140, "eur")], 20),
+    ],
+)
+def test_movements_tell_what_of_a_dispute_is_away(
+    status: DisputeStatus, moves: list[tuple[str, int, str]], left: int
+) -> None:
+    """Joined by their ids, whichever event told them; the amount that moves is no more than what is disputed."""
+    told = [Movement(id=id_, amount=amount, currency=currency) for id_, amount, currency in moves]
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    whole = Dispute(id="dp_1", occurred_at=when, amount=300, status=status, currency="usd", movements=tuple(told))
+    assert left == worth(*BOUGHT, Disputed(whole))
+    apart = [Disputed(attrs.evolve(whole, movements=(move,))) for move in told]
+    assert left == worth(*BOUGHT, *apart, *reversed(apart))
+
+
+def test_what_each_charge_refunded_adds_up() -> None:
+    """Of one charge the largest total counts, over the charges of one payment their sum."""
+    told = RefundTotalReported(100, "ch_1"), RefundTotalReported(50, "ch_1"), RefundTotalReported(150, "ch_2")
+    assert 25 == worth(*BOUGHT, *told)
+    assert 40 == worth(*BOUGHT, *told[:2])
+
+
+def test_a_refund_of_what_was_overpaid_takes_nothing() -> None:
+    """Beyond the excess it does, and so does what was never paid."""
+    assert 50 == worth(*BOUGHT, Overpaid(100), refund(100))
+    assert 40 == worth(*BOUGHT, Overpaid(100), refund(200))
+    assert 40 == worth(*BOUGHT, NeverPaid(100))
+
+
+def test_what_was_not_captured_is_no_refund() -> None:
+    """Older API versions make a refund of what they release."""
+    assert 50 == worth(*BOUGHT, UncapturedRefunds(100), refund(100))
+    assert 30 == worth(*BOUGHT, UncapturedRefunds(100), RefundTotalReported(300, "ch_1"))
+
+
+def test_a_credit_note_and_its_refund_are_one() -> None:
+    """Money to the balance and by refunds counts once; a refund that failed, or a voided note, gives it back."""
+    note = CreditNote(
+        id="cn_1",
+        status=CreditNoteStatus.ISSUED,
+        post_payment=200,
+        refunds=(NotedRefund(refund_id="re_1", amount=100),),
+    )
+    noted, voided = CreditNoted(note), CreditNoted(attrs.evolve(note, status=CreditNoteStatus.VOID))
+    assert 30 == worth(*BOUGHT, noted) == worth(*BOUGHT, noted, refund(100)) == worth(*BOUGHT, refund(100), noted)
+    assert 40 == worth(*BOUGHT, noted, refund(100, RefundStatus.FAILED))
+    assert 50 == worth(*BOUGHT, noted, voided) == worth(*BOUGHT, voided, noted)
+    assert 40 == worth(*BOUGHT, noted, voided, refund(100))
+    before = CreditNoted(CreditNote(id="cn_2", status=CreditNoteStatus.ISSUED, pre_payment=100))
+    assert 40 == worth(*BOUGHT, before) == worth(*BOUGHT, before, NeverPaid(100))
+    assert 30 == worth(*BOUGHT, before, NeverPaid(200))
 
 
 def test_a_newer_state_of_the_same_second_is_not_dropped() -> None:

@@ -30,7 +30,7 @@ from domain.events import (
 )
 from domain.ledger import EntryKind, Posting
 from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
 from domain.purchases import (
     CurrencyTold,
@@ -606,6 +606,21 @@ def test_a_period_of_no_plan_s_price_is_parked(world: World) -> None:
     """Nobody guesses what it is worth."""
     naming = Naming(user_reference=ADA, plan_id="monthly")
     assert "price_disagrees: price_7" == world.tell("evt_1", priced(777, naming)).reason
+
+
+@pytest.mark.parametrize(
+    ("quantity", "is_proration", "amount"),
+    [(Fraction(10**11), False, 500 * 10**11), (Fraction(10**12 + 1, 10**12), False, 500), (Fraction(1), True, 10**13)],
+)
+def test_a_line_of_more_than_can_be_kept_is_parked(
+    world: World, quantity: Fraction, is_proration: bool, amount: int
+) -> None:
+    """It is misread, or a person must look; no ledger would take it."""
+    huge = attrs.evolve(MONTHLY, terms=Terms(credits=MAX_CREDITS - 1, price=FIVE))
+    recorder = attrs.evolve(world.recorder, catalogue=Catalogue({huge.id: huge}))
+    line = attrs.evolve(LINE, quantity=quantity, is_proration=is_proration, amount=amount, net=amount, gross=amount)
+    told = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"), lines=(line,))
+    assert "price_disagrees: price_7" == run(recorder.record(None, told)).reason
 
 
 def test_a_refund_in_another_currency_is_parked(world: World) -> None:
