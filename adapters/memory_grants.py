@@ -110,12 +110,12 @@ class MemoryGrants:
 
     def ends_of(self, purchase_ids: frozenset[PurchaseId], period: datetime | None) -> dict[UserId, datetime | None]:
         """Return when what is left of each user's grant of a purchase expires, where something is left of it."""
-        return {
-            user_id: grant.expires_at
-            for user_id, grants in self._grants.items()
-            for grant in grants.values()
-            if grant.is_live and any(_is_of(grant, one, period) for one in purchase_ids)
-        }
+        ends: dict[UserId, datetime | None] = {}
+        for user_id, grants in self._grants.items():
+            for grant in grants.values():
+                if grant.is_live and any(_is_of(grant, one, period) for one in purchase_ids):
+                    ends.setdefault(user_id, grant.expires_at)
+        return ends
 
     def keep(self, hold: Hold, now: datetime) -> int:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""

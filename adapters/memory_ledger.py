@@ -269,13 +269,14 @@ class MemoryLedger:
             expected[revision.id] = revision.expected_revision
             if any(self._purchases.revision(known) != wanted for known, wanted in expected.items()):
                 return Conflict("revision")
-            if self._purchases.leads_elsewhere(revision):
+            if any(map(self._purchases.leads_elsewhere, (revision, *change.others))):
                 return Conflict("link")
         if subscription is not None:
             known = self._subscriptions.get(subscription.id)
             if (known.revision if known else 0) != subscription.expected_revision:
                 return Conflict("revision")
-        if any(user not in self._accounts for user in _users(change)):
+        guarded = (change.account.user_id,) if change.account is not None else ()
+        if any(user not in self._accounts for user in (*_users(change), *guarded)):
             return Conflict("unknown_user")
         if any(posting.amount == 0 for posting in change.postings):
             return Rejected("an entry must change the balance")

@@ -153,4 +153,6 @@ def earliest_time(told: datetime | None, rows: Iterable[RecordedPurchase]) -> da
 
 def _is_of_family(row: RecordedPurchase, subscription_id: str, since: datetime) -> bool:
     bill = row.purchase.bill
-    return bill is not None and bill.subscription_id == subscription_id and (bill.ends_at or since) >= since
+    if bill is None or bill.subscription_id != subscription_id or bill.ends_at is None:
+        return False
+    return bill.ends_at >= since

@@ -49,8 +49,10 @@ class StripeHistory:
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
         v1 = self._v1
+        # When a session was paid says its charge only.
+        sessions = {"status": "complete", "expand": ["data.payment_intent.latest_charge"]}
         listed: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
-            ("sessions", "checkout.session.completed", v1.checkout.sessions.list_async, {"status": "complete"}),
+            ("sessions", "checkout.session.completed", v1.checkout.sessions.list_async, sessions),
             ("invoices", "invoice.paid", v1.invoices.list_async, {"status": "paid"}),
             ("refunds", "refund.updated", v1.refunds.list_async, {}),
             ("disputes", "charge.dispute.updated", v1.disputes.list_async, {}),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import accumulate
 
 import attrs
 
@@ -26,7 +27,8 @@ def read_lines(invoice: Object) -> tuple[InvoiceLine, ...]:
         for place, line in enumerate(fields.items(invoice, "lines"))
     ]
     begins = fields.text(invoice, "billing_reason") == "subscription_create"
-    return tuple(_with_direction(line, lines, begins=begins) for line in lines)
+    lines = [_with_direction(line, lines, begins=begins) for line in lines]
+    return tuple(_with_parts_of_the_whole(invoice, lines))
 
 
 def is_subscription_line(line: Object) -> bool:
@@ -47,7 +49,7 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
     if is_item and (starts_at is None or ends_at is None):
         raise UnreadableField("a line's period is missing or no time")
     credited = fields.expanded(fields.expanded(details or line, "proration_details"), "credited_items")
-    shows_no_discount = is_discounted or bool(line.get("discounts"))
+    is_discounted = is_discounted or bool(discounts) or bool(line.get("discounts"))
     net = amount - sum(discounts)
     return InvoiceLine(
         id=_line_id(line, place),
@@ -60,7 +62,7 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
         is_subscription=is_item,
         is_proration=prorated,
         gives_back=prorated and amount < 0,
-        is_shown_after_discounts=prorated and not any(discounts) and shows_no_discount,
+        is_shown_after_discounts=prorated and not any(discounts) and is_discounted,
         subscription_item=fields.reference(details or line, "subscription_item"),
         price=price_of_line(line),
         credited_invoice=fields.reference(credited, "invoice") if prorated else None,
@@ -91,10 +93,45 @@ def _with_direction(line: InvoiceLine, lines: Sequence[InvoiceLine], *, begins: 
     return attrs.evolve(line, gives_back=gives_back)
 
 
+def _with_parts_of_the_whole(invoice: Object, lines: Sequence[InvoiceLine]) -> Sequence[InvoiceLine]:
+    """Return the lines with their parts of a discount and a tax that the invoice shows as a whole only.
+
+    So do API versions before lines had `discount_amounts` and `tax_amounts`. Prorations are shown after discounts.
+    """
+    shown = list(fields.items(invoice, "lines"))
+    tax, subtotal, total = (_whole(invoice, key) for key in ("tax", "subtotal", "total"))
+    if subtotal is not None and total is not None and not any("discount_amounts" in line for line in shown):
+        discounted = [line.amount if line.amount > 0 and not line.is_proration else 0 for line in lines]
+        off = _parts(max(subtotal + (tax or 0) - total, 0), discounted)
+        lines = [
+            attrs.evolve(line, net=line.net - part, gross=line.gross - part)
+            for line, part in zip(lines, off, strict=True)
+        ]
+    if tax and not any("tax_amounts" in line or "taxes" in line for line in shown):
+        added = _parts(tax, [line.net for line in lines])
+        lines = [attrs.evolve(line, gross=line.gross + part) for line, part in zip(lines, added, strict=True)]
+    return lines
+
+
+def _whole(invoice: Object, key: str) -> int | None:
+    return fields.amount(invoice, key, signed=True) if invoice.get(key) is not None else None
+
+
+def _parts(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return the amount in parts by weight, whole numbers that sum to it; nothing where the weights sum to nothing."""
+    total, before, parts = sum(weights), 0, []
+    if total <= 0:
+        return [0] * len(weights)
+    for weight in accumulate(weights):
+        parts.append(amount * weight // total - before)
+        before += parts[-1]
+    return parts
+
+
 def _line_id(line: Object, place: str) -> str:
-    """Return an id of the line that no other invoice has: before 2019-12-03 its own was that of the subscription."""
+    """Return an id of the line that no other of the invoice has: before 2019-12-03 it was that of the subscription."""
     unique = fields.reference(line, "unique_id") or fields.own_id(line)
-    return unique if unique.startswith(("il_", "ii_", "sli_")) else f"{place}:{unique}"
+    return f"{place}:{unique}" if unique.startswith("sub_") else unique
 
 
 def _is_discounted(invoice: Object) -> bool:

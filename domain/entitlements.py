@@ -17,6 +17,9 @@ from domain.purchases import PaymentStatus, Purchase
 from domain.reversals import disputed_amount, paid_share, refunded_parts, reversed_amount
 from domain.subscriptions import SubscriptionState, SubscriptionStatus
 
+UnusedParts = Mapping[tuple[str, str], Fraction]
+"""The part of a line's time that was given back, by its invoice's link and its id."""
+
 
 @attrs.frozen(kw_only=True)
 class GrantDue:
@@ -50,18 +53,23 @@ class LineBalance:
         return self.worth * (1 - max(self.unused, self.refunded) - self.disputed)
 
 
-def entitlement(purchase: Purchase, family: Iterable[Purchase] = (), state: SubscriptionState | None = None) -> int:
+def entitlement(purchase: Purchase, family: Sequence[Purchase] = (), state: SubscriptionState | None = None) -> int:
     """Return the credits that the purchase is worth now; a fraction of a credit stays with the merchant."""
     return sum(due.credits for due in grants_due(purchase, family, state))
 
 
 def grants_due(
-    purchase: Purchase, family: Iterable[Purchase] = (), state: SubscriptionState | None = None
+    purchase: Purchase,
+    family: Sequence[Purchase] = (),
+    state: SubscriptionState | None = None,
+    *,
+    unused: UnusedParts | None = None,
 ) -> tuple[GrantDue, ...]:
     """Return what each grant of the purchase is to hold, in the order of their periods' ends.
 
-    `family` are the other purchases of its subscription, `state` is how the subscription stands. Lines with one period
-    end are one grant, and only a grant's sum is rounded, down.
+    `family` are the other purchases of its subscription, `state` is how the subscription stands, and `unused` what
+    :func:`unused_parts` makes of all of them, where that is known already. Lines with one period end are one grant, and
+    only a grant's sum is rounded, down.
     """
     order = purchase.order
     if order is None:
@@ -71,7 +79,7 @@ def grants_due(
         left = order.amount - reversed_amount(purchase)
         worth = math.floor(order.credits * left / order.amount) if order.amount else order.credits
         return (GrantDue(period_ends_at=None, credits=worth if is_paid else 0, expires_at=pack_expiry(purchase)),)
-    balances = line_balances(purchase, family, state)
+    balances = line_balances(purchase, family, state, unused=unused)
     ends = sorted({balance.line.ends_at for balance in balances})
     of_end = {end: [balance for balance in balances if balance.line.ends_at == end] for end in ends}
     return tuple(
@@ -96,21 +104,25 @@ def pack_expiry(purchase: Purchase) -> datetime | None:
 
 
 def line_balances(
-    purchase: Purchase, family: Iterable[Purchase] = (), state: SubscriptionState | None = None
+    purchase: Purchase,
+    family: Sequence[Purchase] = (),
+    state: SubscriptionState | None = None,
+    *,
+    unused: UnusedParts | None = None,
 ) -> tuple[LineBalance, ...]:
     """Return what each line of a purchase's invoice brought and what became of it, in the order of the lines' ids."""
     bill = purchase.bill
     if bill is None:
         return ()
-    everything = _paid([purchase, *family])
-    unused = _unused_parts(everything)
+    everything = _paid((purchase, *family))
+    given_back = unused_parts(everything) if unused is None else unused
     refunded = refunded_parts(purchase)
     disputed = min(disputed_amount(purchase) / bill.total, Fraction(1)) if bill.total > 0 else Fraction(0)
     return tuple(
         LineBalance(
             line=line,
             worth=_worth(line, everything),
-            unused=unused.get(line.id, Fraction(0)),
+            unused=given_back.get((_invoice(purchase), line.id), Fraction(0)),
             refunded=refunded[line.id],
             disputed=disputed,
             expires_at=_expiry(line, purchase, everything, state),
@@ -119,47 +131,52 @@ def line_balances(
     )
 
 
-def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchase]) -> tuple[Line, ...]:
-    """Return the recorded lines whose unused time a line gives back; none where they were never recorded here.
+def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
+    """Return the part of each line's time that invoices of one subscription gave back, from 0 to 1."""
+    paid = _paid(family)
+    parts: dict[tuple[str, str], Fraction] = {}
+    for giver in paid:
+        for unused in giver.bill.unused if giver.bill else ():
+            credited = credited_lines(unused, giver, paid)
+            of_money = sum(line.net for _, line in credited)
+            for invoice, line in credited:
+                part = parts.get((invoice, line.id), Fraction(0)) + _unused_part(unused, line, of_money)
+                parts[invoice, line.id] = min(part, Fraction(1))
+    return parts
+
+
+def credited_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> tuple[tuple[str, Line], ...]:
+    """Return the recorded lines whose unused time a line gives back, each with its invoice.
 
     Those that Stripe names; else the newest line of the same subscription item, or of the same price, with the same
-    period end.
+    period end. None where they were never recorded here.
     """
-    known = [(one, line) for one in family if one.bill is not None for line in one.bill.lines]
+    known = [
+        (one, line)
+        for one in family
+        if one.bill is not None
+        and (unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links)
+        for line in one.bill.lines
+        if line.ends_at == unused.ends_at or unused.credited_lines
+    ]
     if unused.credited_lines:
-        return tuple(line for _, line in known if line.id in unused.credited_lines)
-    if unused.credited_invoice is not None:
-        known = [(one, line) for one, line in known if f"invoice:{unused.credited_invoice}" in one.links]
+        return tuple((_invoice(one), line) for one, line in known if line.id in unused.credited_lines)
     possible = [
-        (_issued(one), line)
+        (line.starts_at, _issued(one), _invoice(one), line)
         for one, line in known
-        if line.ends_at == unused.ends_at
-        and line.kind is not LineKind.TRIAL
+        if line.kind is not LineKind.TRIAL
         and _is_same_item(line, unused)
         and (
             line.starts_at < unused.starts_at or (line.starts_at == unused.starts_at and _issued(one) < _issued(giver))
         )
     ]
-    of_price = [one for one in possible if one[1].price_id == unused.price_id]
-    newest = max(of_price or possible, key=lambda one: (one[1].starts_at, one[0], one[1].id), default=None)
-    return () if newest is None else (newest[1],)
+    of_price = [one for one in possible if one[3].price_id == unused.price_id]
+    newest = max(of_price or possible, key=lambda one: (*one[:3], one[3].id), default=None)
+    return () if newest is None else (newest[2:],)
 
 
 def _paid(family: Iterable[Purchase]) -> tuple[Purchase, ...]:
     return tuple(one for one in family if one.bill is not None and one.payment is PaymentStatus.PAID)
-
-
-def _unused_parts(family: Sequence[Purchase]) -> Mapping[str, Fraction]:
-    """Return the part of each line's time that was given back, from 0 to 1, by line id."""
-    parts: dict[str, Fraction] = {}
-    for giver in family:
-        for unused in giver.bill.unused if giver.bill else ():
-            credited = credited_lines(unused, giver, family)
-            of_money = sum(line.net for line in credited)
-            for line in credited:
-                part = Fraction(unused.amount, of_money) if of_money > 0 else _time_part(unused, line)
-                parts[line.id] = min(parts.get(line.id, Fraction(0)) + part, Fraction(1))
-    return parts
 
 
 def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
@@ -178,6 +195,19 @@ def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
     starts_at = min((known.starts_at for known in whole), default=interval_before(line.ends_at, line.interval))
     lasts = int((line.ends_at - starts_at).total_seconds())
     return line.worth * min(Fraction(int(line.lasts.total_seconds()), lasts), Fraction(1)) if lasts > 0 else line.worth
+
+
+def _unused_part(unused: UnusedTime, line: Line, of_money: int) -> Fraction:
+    """Return the part of a line that its unused time is: by money, after discounts.
+
+    By time, where nothing was paid, or so little that a cent is worth more than a credit and the time comes to the
+    same cents.
+    """
+    by_time = _time_part(unused, line)
+    if of_money <= 0:
+        return by_time
+    is_coarse = line.worth > of_money and abs(by_time * of_money - unused.amount) <= 1
+    return by_time if is_coarse else Fraction(unused.amount, of_money)
 
 
 def _time_part(unused: UnusedTime, line: Line) -> Fraction:
@@ -202,10 +232,11 @@ def _expiry(
     paid_at = purchase.paid_at
     if paid_at is not None and paid_at > line.starts_at + line.grace:
         return max(line.ends_at, paid_at + line.lasts)
-    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
-    grace = timedelta(0) if is_ending else line.grace
     following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
-    return min(line.ends_at + grace, max(line.ends_at, min(following, default=line.ends_at + grace)))
+    if following:
+        return min(line.ends_at + line.grace, max(line.ends_at, min(following)))
+    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
+    return line.ends_at if is_ending else line.ends_at + line.grace
 
 
 def _continues(purchase: Purchase, line: Line) -> bool:
@@ -230,6 +261,11 @@ def _is_same_item(line: Line, other: Line | UnusedTime) -> bool:
     if isinstance(other, Line) and line.plan_id == other.plan_id:
         return True
     return line.price_id == other.price_id
+
+
+def _invoice(purchase: Purchase) -> str:
+    """Return the name of the invoice among those of its subscription."""
+    return min((link for link in purchase.links if link.startswith("invoice:")), default="")
 
 
 def _issued(purchase: Purchase) -> float:

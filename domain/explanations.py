@@ -256,16 +256,10 @@ def _purchase(
 
 
 def _returned(unused: UnusedTime, giver: Purchase, family: tuple[Purchase, ...]) -> ReturnedTime:
-    ids = {line.id for line in credited_lines(unused, giver, family)}
-    invoices = sorted(
-        link.partition(":")[2]
-        for one in family
-        if one.bill is not None and any(line.id in ids for line in one.bill.lines)
-        for link in one.links
-        if link.startswith("invoice:")
-    )
+    credited = credited_lines(unused, giver, family)
+    invoices = sorted({invoice.partition(":")[2] for invoice, _ in credited})
     return ReturnedTime(
         unused=unused,
         invoice_id=unused.credited_invoice or (invoices[0] if invoices else None),
-        line_ids=tuple(sorted(ids)),
+        line_ids=tuple(sorted(line.id for _, line in credited)),
     )

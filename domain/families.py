@@ -4,8 +4,9 @@ import attrs
 
 from domain.accounts import UserId
 from domain.commits import PurchaseRevision, RecordedPurchase
-from domain.entitlements import grants_due
+from domain.entitlements import grants_due, unused_parts
 from domain.ledger import GrantEnd, Lapse, Posted, PostedByPeriod, Posting, PostingOrigin, ends_due, postings_due
+from domain.purchases import Purchase
 from domain.subscriptions import SubscriptionState
 
 
@@ -35,12 +36,13 @@ def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[Recor
     revisions: list[PurchaseRevision] = []
     postings: list[Posting] = []
     ends: list[GrantEnd] = []
-    everything = [*(row.purchase for row in changed[:1]), *(row.purchase for row in family.members)]
+    everything: list[Purchase] = [*(row.purchase for row in changed[:1]), *(row.purchase for row in family.members)]
+    unused = unused_parts(everything)
     for place, row in enumerate((*changed[:1], *family.members)):
         is_changed = place < len(changed[:1])
         posted = _posted_together(changed) if is_changed else row.posted
         relatives = [other for number, other in enumerate(everything) if number != place]
-        dues = grants_due(row.purchase, relatives, family.state)
+        dues = grants_due(row.purchase, relatives, family.state, unused=unused)
         due = postings_due(row.id, row.purchase, posted, revision=row.revision + 1, dues=dues, origin=origin)
         postings += due
         ends += ends_due(row.id, row.purchase, posted, dues)

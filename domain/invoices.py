@@ -179,7 +179,7 @@ class Bill:
 
 
 def merge_bills(one: Bill, other: Bill) -> Bill:
-    """Return the join of what two sources know of one invoice's lines; of two records of a line, always the same one."""
+    """Return the join of what two sources know of one invoice's lines; of two records of a line, always one."""
     issued = [bill.issued_at for bill in (one, other) if bill.issued_at is not None]
     return Bill(
         subscription_id=max(one.subscription_id, other.subscription_id),

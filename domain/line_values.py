@@ -172,7 +172,9 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> _Terms | None:
     return _Terms(plan=plan, credits=credits_ or _credits_at(plan, unit, terms.naming), unit_amount=unit, by_id=True)
 
 
-def _by_amount(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> _Terms | Undecidable | None:
+def _by_amount(  # noqa: PLR0911 - each way of telling has its own
+    line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms
+) -> _Terms | Undecidable | None:
     recorded = next((known for known in terms.recorded if line.price.id and known.price_id == line.price.id), None)
     if recorded is not None:
         plan = terms.catalogue.find(recorded.plan_id)
@@ -312,7 +314,7 @@ def _valued(line: InvoiceLine, terms: _Terms, subscription_id: str, known: LineT
 def _was_claimed(
     line: InvoiceLine, kind: LineKind, terms: _Terms, subscription_id: str, claimed: Collection[Claimed]
 ) -> bool:
-    """Return whether the account has had the plan's trial, or has its free plan in another subscription at that time."""
+    """Return whether the account has had the plan's trial, or has its free plan elsewhere at that time."""
     of_plan = [one for one in claimed if one.plan_id == terms.plan.id]
     if kind is LineKind.TRIAL:
         return any(one.kind is LineKind.TRIAL for one in of_plan)

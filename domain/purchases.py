@@ -43,8 +43,8 @@ class RefundStatus(enum.StrEnum):
 class DisputeStatus(enum.StrEnum):
     """A dispute's life, in the order that decides within one second.
 
-    The names are Stripe's, but for the two moves of the money, `withdrawn` and `reinstated`, and for `unknown`: a status
-    that Stripe added later, of which the movements of the money tell what it means.
+    The names are Stripe's, but for the two moves of the money, `withdrawn` and `reinstated`, and for `unknown`: a
+    status that Stripe added later, of which the movements of the money tell what it means.
     """
 
     UNKNOWN = "unknown"

@@ -239,7 +239,8 @@ def _subscribed(
         admitted = admit_subscriber(news, catalogue, snapshot.account)
         if isinstance(admitted, Subscriber):
             subscriber = admitted
-        elif recorded.subscription.subscriber is None:
+        elif recorded.revision == 0 or (news.state is None and recorded.subscription.subscriber is None):
+            # Of a subscription whose invoices are known, how it stands matters whoever it was sold to.
             return _without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
     elif recorded.revision == 0:
         return _without_change(kept, EventStatus.IGNORED, NOT_OURS)

@@ -23,7 +23,7 @@ from domain.intents import (
     Spend,
     VoidHold,
 )
-from domain.ledger import EntryKind, LedgerEntry, Posted, postings_due
+from domain.ledger import EntryKind, LedgerEntry, postings_due
 from domain.plans import PlanId
 from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.spending import AlreadySettled
@@ -158,7 +158,7 @@ class Life:
         due = postings_due(
             payment,
             purchase,
-            known.posted if known else Posted(),
+            known.posted if known else {},
             revision=revision + 1,
         )
         change = Change(

@@ -300,13 +300,11 @@ begin
             select
                 g.id, g.priority, g.expires_at, g.remaining, least(g.remaining, g.held) as reserved,
                 case
-                    when g.purchase_id = entry.purchase_id
-                        and g.period_ends_at is not distinct from (entry.metadata ->> 'period_ends_at')::timestamptz then 0
-                    when g.purchase_id = entry.purchase_id then 1
-                    when exists (
+                    when not coalesce(g.purchase_id = entry.purchase_id, false) and not exists (
                         select from public.purchases m where m.id = g.purchase_id and m.merged_into = entry.purchase_id
-                    ) then 2
-                    else 3
+                    ) then 3
+                    when g.period_ends_at is not distinct from (entry.metadata ->> 'period_ends_at')::timestamptz then 0
+                    else 1
                 end as nearness
             from public.credit_grants g
             where g.user_id = entry.user_id and g.live and g.remaining > 0
@@ -592,6 +590,7 @@ returns json
 language sql
 stable
 set search_path = ''
+set enable_seqscan = off
 as $$
     with asked as (
         select h
@@ -780,3 +779,35 @@ as $$
         )
     )
 $$;
+
+-- What is written together is written to one purchase and one grant each: the rest is written alone, change by change.
+alter function public.credence_write_together(jsonb[], uuid[]) rename to credence_write_alike;
+
+create function public.credence_write_together(changes jsonb[], users uuid[])
+returns jsonb[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if exists (
+        select
+        from unnest(changes) c
+        where c -> 'others' not in ('null', '[]')
+            or c -> 'ends' not in ('null', '[]')
+            or c #>> '{purchase,subscription_id}' is not null
+            or c @? 'lax $.entries[*] ? (@.amount > 0 && exists(@.metadata.period_ends_at))'
+    ) then
+        perform public.credence_refuse('alone');
+    end if;
+    return public.credence_write_alike(changes, users);
+end
+$$;
+
+comment on function public.credence_write_alike(jsonb[], uuid[]) is
+    'Writes changes of one account and at most one purchase each by a statement per table; refuses what is otherwise.';
+comment on function public.credence_write_together(jsonb[], uuid[]) is
+    'Writes changes by a statement per table, or refuses: what has further purchases, new ends of grants, or grants of '
+    'periods is written alone.';
+
+revoke all on function public.credence_write_together(jsonb[], uuid[]) from public, anon, authenticated;
+grant execute on function public.credence_write_together(jsonb[], uuid[]) to service_role;

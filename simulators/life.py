@@ -14,7 +14,8 @@ from simulators.stripe_orders import Order
 
 PAGE = "https://checkout.stripe.test"
 SHOP = "https://shop.test"
-DAY = 24 * 60 * 60
+HOUR = 60 * 60
+DAY = 24 * HOUR
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +78,7 @@ class Life:
         return tuple(Event(body=json.dumps(told, indent=2)) for told in self.account.events)
 
     def wait(self, seconds: int = 1) -> None:
-        """Let time pass; subscriptions renew meanwhile."""
+        """Let time pass; subscriptions renew meanwhile, and are charged an hour later."""
         self._remember_periods(self.account.billing.advance(seconds))
 
     def buy(self, customer: Customer, plan: Plan, *, method: str = "card") -> Payment:

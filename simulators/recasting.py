@@ -15,8 +15,8 @@ import attrs
 from simulators.schedules import Event, Schedule, Step, User
 
 _KINDS = frozenset({
-    "ch", "cs", "cs_test", "cus", "dp", "du", "evt", "ii", "il", "in", "inpay", "inv_payment", "li", "pi", "pm",
-    "price", "prod", "py", "pyr", "re", "seti", "si", "sub", "txn",
+    "cbtxn", "ch", "cn", "cnli", "cs", "cs_test", "cus", "di", "dp", "du", "evt", "ii", "il", "in", "inpay",
+    "inv_payment", "li", "pi", "pm", "price", "prod", "py", "pyr", "re", "seti", "si", "sub", "txn",
 })  # fmt: skip
 """The prefixes of Stripe's ids."""
 _EPOCH = range(1_000_000_000, 5_000_000_000)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from simulators.acts import Act
-from simulators.life import DAY, Customer, Life, Payment, Plan
+from simulators.life import DAY, HOUR, Customer, Life, Payment, Plan
 from simulators.schedules import Event
 
 Play = Callable[[Life, Customer, Plan], None]
@@ -191,7 +191,8 @@ def _two_purchases(life: Life, customer: Customer, plan: Plan) -> None:
 
 
 def _a_period(plan: Plan) -> int:
-    return {"day": 1, "week": 7, "month": 30, "year": 365}[plan.interval or "month"] * DAY
+    """The seconds until the next period is paid: an hour after this one ends."""
+    return {"day": 1, "week": 7, "month": 30, "year": 365}[plan.interval or "month"] * DAY + HOUR
 
 
 def _catalogue(*stories: tuple[str, str, str, Play]) -> Mapping[str, Story]:

@@ -10,9 +10,21 @@ from typing import Any
 
 import attrs
 
+from simulators.stripe_balances import StripeBalances
 from simulators.stripe_billing import StripeBilling
-from simulators.stripe_objects import API_VERSION, Object, checkout_session, customer_details, event, payment_intent
-from simulators.stripe_orders import Order
+from simulators.stripe_collecting import StripeCollecting
+from simulators.stripe_credit_notes import StripeCreditNotes
+from simulators.stripe_objects import (
+    API_VERSION,
+    Object,
+    checkout_session,
+    customer,
+    customer_details,
+    event,
+    line_item,
+    payment_intent,
+)
+from simulators.stripe_orders import Order, ordered_prices
 from simulators.stripe_refusals import declined, invalid, missing
 from simulators.stripe_reversals import StripeReversals
 from simulators.stripe_shapes import charge, shown
@@ -26,6 +38,8 @@ class _Checkout:
     order: Order
     session: Object
     api_version: str
+    items: list[tuple[str, int]]
+    """The prices that are ordered, each so many times."""
     intent: Object | None = None
 
 
@@ -49,8 +63,11 @@ class StripeAccount:
         self.api_version = api_version
         self.tells_steps = tells_steps
         self.lock = threading.RLock()
-        self.reversals = StripeReversals(self)
+        self.balances = StripeBalances(self)
         self.billing = StripeBilling(self)
+        self.collecting = StripeCollecting(self)
+        self.credit_notes = StripeCreditNotes(self)
+        self.reversals = StripeReversals(self)
         self.endpoints: list[Object] = []
         self._random = random.Random(seed)
         self._stands_at = now
@@ -96,7 +113,16 @@ class StripeAccount:
         with self.lock:
             return copy.deepcopy(shown(kept, version or self.api_version or API_VERSION))
 
-    def new_intent(self, amount: int, currency: str, *, metadata: dict[str, str]) -> Object:
+    def new_customer(self, email: str | None = None) -> str:
+        """A customer whom no event tells of; gives the id."""
+        with self.lock:
+            made = customer(self.new_id("cus_"), created=self.now(), email=email)
+            self.keep(made)
+            return str(made["id"])
+
+    def new_intent(
+        self, amount: int, currency: str, *, metadata: dict[str, str], customer_id: str | None = None
+    ) -> Object:
         """A payment that succeeds, without a checkout."""
         session = {
             "amount_total": amount,
@@ -107,6 +133,7 @@ class StripeAccount:
         intent = payment_intent(
             self.new_id("pi_"), session, created=self.now(), metadata=metadata, charge_id=self.new_id("ch_")
         )
+        intent["customer"] = customer_id
         self.keep(intent)
         self.step("payment_intent.created", intent, **_UNPAID)
         return intent
@@ -180,7 +207,9 @@ class StripeAccount:
                 metadata=dict(order.metadata),
                 payment_method_types=list(order.method_types),
             )
-            self._checkouts[session_id] = _Checkout(order=order, session=session, api_version=api_version)
+            self._checkouts[session_id] = _Checkout(
+                order=order, session=session, api_version=api_version, items=ordered_prices(self, order)
+            )
             return copy.deepcopy(session)
 
     def session(self, session_id: str) -> Object | None:
@@ -188,6 +217,18 @@ class StripeAccount:
         with self.lock:
             found = self._checkouts.get(session_id)
             return copy.deepcopy(found.session) if found else None
+
+    def line_items(self, session_id: str) -> list[Object]:
+        """What a session sells, item by item.
+
+        :raises Refusal: if there is no such session.
+        """
+        with self.lock:
+            items = self._checkout(session_id).items
+            return [
+                line_item(f"li_{session_id[8:]}{place}", self.kept("price", price_id), quantity)
+                for place, (price_id, quantity) in enumerate(items)
+            ]
 
     def sessions(self) -> list[Object]:
         """Every session, newest first."""
@@ -310,7 +351,8 @@ class StripeAccount:
     def _collect(self, checkout: _Checkout, intent: Object) -> None:
         """The money is there: a charge, and the invoice where one is wanted."""
         if checkout.order.creates_invoice:
-            self.billing.bill_once(checkout.session, intent, checkout.order.invoice_metadata)
+            order = checkout.order
+            self.collecting.bill_once(checkout.items, order.currency, intent, order.invoice_metadata)
             checkout.session["invoice"] = intent["_invoice"]
             return
         paid = charge(intent["latest_charge"], intent, created=self.now(), invoice=None)
@@ -320,9 +362,12 @@ class StripeAccount:
 
     def _begin_subscription(self, checkout: _Checkout) -> None:
         session, order = checkout.session, checkout.order
-        session["customer"] = self.new_id("cus_")
+        session["customer"] = self.new_customer(session["customer_details"]["email"])
         _, subscription, bill = self.billing.subscribe(
-            session, interval=order.interval, metadata=order.subscription_metadata, trial_days=order.trial_days
+            session["customer"],
+            checkout.items,
+            metadata=order.subscription_metadata,
+            trial_days=order.trial_days,
         )
         session["subscription"], session["invoice"] = subscription["id"], bill["id"]
 

@@ -83,7 +83,9 @@ class StripeApi:
         return found
 
     def _change_once(self, request: Request, headers: dict[str, str]) -> Response:
-        parameters = _decoded(request.body)
+        # What is to be removed is described in the address, as far as it needs to be.
+        is_removal = request.method == "DELETE" and not request.body
+        parameters = _decoded(request.target.partition("?")[2].encode() if is_removal else request.body)
         key = request.headers.get("idempotency-key")
         if key is None:
             return json_answer(self._change(request, parameters), headers=headers)

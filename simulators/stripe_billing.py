@@ -1,18 +1,21 @@
-"""Invoices and subscriptions of a simulated Stripe account, which renew on the account's own clock."""
+"""Subscriptions of a simulated Stripe account, which renew on the account's own clock, and what is billed for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from simulators.stripe_objects import Object
+from simulators.stripe_prices import new_price, new_product, recurring, seconds_of
+from simulators.stripe_prorations import unused_time
 from simulators.stripe_refusals import invalid
-from simulators.stripe_shapes import charge, invoice, invoice_payment, line
+from simulators.stripe_subscribing import draft_pending, draft_period, new_subscription, set_discount
+from simulators.stripe_subscription_shapes import Terms
+from simulators.stripe_switching import switch
 
 if TYPE_CHECKING:
     from simulators.stripe_account import StripeAccount
 
-DAY = 24 * 60 * 60
-PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
-"""Seconds of a period; a simulated month has 30 days."""
+DRAFT_SECONDS = 60 * 60
+"""How long the invoice of a renewal is a draft before it is finalized and charged."""
 
 
 class StripeBilling:
@@ -20,77 +23,134 @@ class StripeBilling:
 
     def __init__(self, account: "StripeAccount") -> None:
         self._account = account
+        self._drafts: dict[str, Object] = {}
         self.sent: list[tuple[str, str | None]] = []
         """Each invoice that was sent, with the request's idempotency key."""
 
-    def bill_once(self, session: Object, intent: Object, metadata: Mapping[str, str]) -> list[Object]:
-        """The paper of a one-time sale."""
-        now = self._account.now()
-        lines = [line(self._account.new_id("il_"), session["amount_total"], start=now, end=now, subscription=None)]
-        bill = self._bill("manual", lines, session["currency"], metadata=dict(metadata))
-        self._tell_new(bill)
-        return self._settle(bill, intent)
+    def price(
+        self,
+        unit_amount: int,
+        interval: str = "month",
+        *,
+        interval_count: int = 1,
+        currency: str = "usd",
+        product: str | None = None,
+        usage_type: str = "licensed",
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        """Make a recurring price, of a product of its own if none is named; gives its id."""
+        account = self._account
+        with account.lock:
+            made = new_price(
+                account,
+                unit_amount,
+                currency,
+                product=product or new_product(account, "Plan")["id"],
+                recurring=recurring(interval, interval_count, usage_type=usage_type),
+                metadata=metadata,
+            )
+            return str(made["id"])
 
     def subscribe(
-        self, session: Object, *, interval: str, metadata: Mapping[str, str], trial_days: int
+        self,
+        customer: str,
+        items: Sequence[tuple[str, int]],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        trial_days: int = 0,
+        coupon: str | None = None,
+        terms: Terms | None = None,
     ) -> tuple[list[Object], Object, Object]:
-        """A subscription with its first invoice, paid; returns the events, the subscription and the invoice."""
-        account = self._account
-        subscription = self.new_subscription(session, interval=interval, metadata=metadata, trial_days=trial_days)
-        told = [account.tell("customer.subscription.created", subscription)]
-        amount = 0 if trial_days else session["amount_total"]
-        made, bill = self._charge_period(subscription, "subscription_create", amount)
-        return [*told, *made], subscription, bill
+        """A subscription to prices, each so many times; its first invoice is charged, or an hour later sent.
 
-    def new_subscription(
-        self, session: Object, *, interval: str, metadata: Mapping[str, str], trial_days: int
-    ) -> Object:
-        """A subscription that nobody was told of, nor charged for."""
-        account, now = self._account, self._account.now()
-        subscription = {
-            "id": account.new_id("sub_"),
-            "object": "subscription",
-            "cancel_at": None,
-            "cancel_at_period_end": False,
-            "canceled_at": None,
-            "collection_method": "charge_automatically",
-            "created": now,
-            "currency": session["currency"],
-            "customer": session["customer"],
-            "latest_invoice": None,
-            "livemode": False,
-            "metadata": dict(metadata),
-            "status": "trialing" if trial_days else "active",
-            "_amount": session["amount_subtotal"],
-            "_interval": interval,
-            "_period": [now, now + (trial_days * DAY or PERIODS[interval])],
-            "_extra_lines": [],
-        }
-        account.keep(subscription)
-        return subscription
+        Returns the events, the subscription and the invoice.
+
+        :raises Refusal: if there is no such price or coupon, or the prices can't be of one subscription.
+        """
+        account = self._account
+        with account.lock:
+            made = new_subscription(
+                account, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
+            )
+            told = [account.tell("customer.subscription.created", made)]
+            bill = draft_period(account, made, "subscription_create")
+            if made["collection_method"] == "send_invoice":
+                self._schedule(bill)
+                return told, made, bill
+            return told + account.collecting.collect(bill), made, bill
 
     def advance(self, seconds: int) -> list[Object]:
-        """Let time pass; every subscription whose period ends meanwhile renews, or ends."""
+        """Let time pass: a period that ends meanwhile renews with a draft, which is charged an hour later."""
         with self._account.lock:
             until = self._account.now() + seconds
             told: list[Object] = []
             while due := self._due(until):
-                self._account.set_clock(due["_period"][1])
-                told += self._turn(due)
+                moment, what = due
+                self._account.set_clock(moment)
+                told += self._collect(what) if what["object"] == "invoice" else self._turn(what)
             self._account.set_clock(until)
             return told
 
-    def cancel(self, subscription_id: str, *, at_period_end: bool = False) -> list[Object]:
+    def cancel(
+        self, subscription_id: str, *, at_period_end: bool = False, prorate: bool = False, invoice_now: bool = False
+    ) -> list[Object]:
         """Cancel a subscription, now or when its period ends.
+
+        Canceled now, unused time is given back with `prorate`, and with `invoice_now` all that is pending is billed;
+        with neither, what is pending is dropped.
 
         :raises Refusal: if it is canceled already.
         """
-        with self._account.lock:
+        account = self._account
+        with account.lock:
             found = self._live(subscription_id)
             if at_period_end:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
-                return [self._account.tell("customer.subscription.updated", found)]
-            return self._end(found)
+                return [account.tell("customer.subscription.updated", found)]
+            if prorate:
+                found["_pending"] += unused_time(account, found, found["_items"])
+            elif not invoice_now:
+                found["_pending"] = []
+            told = self._end(found)
+            if invoice_now and found["_pending"]:
+                told += account.collecting.collect(draft_pending(account, found, "subscription_update"))
+            return told
+
+    def change(
+        self,
+        subscription_id: str,
+        *,
+        item: str | None = None,
+        price: str | None = None,
+        quantity: int | None = None,
+        remove: bool = False,
+        add: Sequence[tuple[str, int]] = (),
+        metadata: Mapping[str, str] | None = None,
+        prorate: bool = True,
+        invoice_now: bool = False,
+        new_period: bool = False,
+    ) -> list[Object]:
+        """Change an item of a subscription, the first if none is named, or remove it, and add others.
+
+        What is prorated goes on the next invoice, or with `invoice_now` on one of its own. With `new_period`, or where
+        the price recurs otherwise, a period begins now and is charged at once.
+
+        :raises Refusal: if it is canceled, there is no such item or price, or the items can't be of one subscription.
+        """
+        with self._account.lock:
+            return switch(
+                self._account,
+                self._live(subscription_id),
+                item=item,
+                price=price,
+                quantity=quantity,
+                remove=remove,
+                add=add,
+                metadata=metadata,
+                prorate=prorate,
+                invoice_now=invoice_now,
+                new_period=new_period,
+            )
 
     def change_plan(
         self,
@@ -101,27 +161,32 @@ class StripeBilling:
         invoice_now: bool = False,
         new_period: bool = False,
     ) -> list[Object]:
-        """Let a subscription cost another amount; the rest of the old period is prorated.
-
-        The prorations go on the next invoice, or on one of their own with `invoice_now`; with `new_period` a period at
-        the new price begins now, and is paid at once.
+        """Let a subscription cost another amount for as long a period, at a price of its own.
 
         :raises Refusal: if it is canceled.
         """
         with self._account.lock:
-            found, now = self._live(subscription_id), self._account.now()
-            start, end = found["_period"]
-            rest = max(end - now, 0) / max(end - start, 1)
-            unused, used = -int(found["_amount"] * rest), int(amount * rest)
-            found["_amount"] = amount
-            found["metadata"] |= metadata or {}
-            told = [self._account.tell("customer.subscription.updated", found)]
-            if new_period:
-                found["_extra_lines"].append(self._line(found, unused, is_proration=True))
-                found["_period"] = [now, now + PERIODS[found["_interval"]]]
-                return told + self._charge_period(found, "subscription_update", amount)[0]
-            found["_extra_lines"] += [self._line(found, part, is_proration=True) for part in (unused, used)]
-            return told + self._charge_period(found, "subscription_update", None)[0] if invoice_now else told
+            old = self._live(subscription_id)["_items"][0]["_price"]
+            made = new_price(
+                self._account, amount, old["currency"], product=old["product"], recurring=dict(old["recurring"])
+            )
+            return self.change(
+                subscription_id, price=made["id"], metadata=metadata, invoice_now=invoice_now, new_period=new_period
+            )
+
+    def discount(self, subscription_id: str, coupon: str | None) -> list[Object]:
+        """Let a coupon be in force on a subscription from now on, or none.
+
+        :raises Refusal: if it is canceled, or there is no such coupon.
+        """
+        with self._account.lock:
+            found = self._live(subscription_id)
+            set_discount(self._account, found, coupon)
+            return [self._account.tell("customer.subscription.updated", found)]
+
+    def decline(self, subscription_id: str, *, declines: bool = True) -> None:
+        """Let the bank decline what a subscription charges from now on, or no longer."""
+        self._account.kept("subscription", subscription_id)["_declines"] = declines
 
     def send(self, invoice_id: str, idempotency_key: str | None) -> Object:
         """Send an invoice to the customer.
@@ -132,99 +197,44 @@ class StripeBilling:
         self.sent.append((invoice_id, idempotency_key))
         return found
 
-    def _due(self, until: int) -> Object | None:
-        alive = [one for one in self._account.all_kept("subscription") if one["status"] in ("active", "trialing")]
-        due = [one for one in alive if one["_period"][1] <= until]
-        return min(due, key=lambda one: int(one["_period"][1]), default=None)
+    def _due(self, until: int) -> tuple[int, Object] | None:
+        alive = ("active", "trialing", "past_due")
+        subscriptions = [one for one in self._account.all_kept("subscription") if one["status"] in alive]
+        moments = [(int(one["_finalizes_at"]), one) for one in self._drafts.values()]
+        moments += [(int(one["_period"][1]), one) for one in subscriptions]
+        return min((one for one in moments if one[0] <= until), key=lambda one: one[0], default=None)
 
     def _turn(self, found: Object) -> list[Object]:
+        account = self._account
         if found["cancel_at_period_end"]:
-            return self._end(found)
-        found["_period"] = [found["_period"][1], found["_period"][1] + PERIODS[found["_interval"]]]
-        found["status"] = "active"
-        told = [self._account.tell("customer.subscription.updated", found)]
-        return told + self._charge_period(found, "subscription_cycle", found["_amount"])[0]
+            told = self._end(found)
+            if found["_pending"]:
+                self._schedule(draft_pending(account, found, "subscription_cycle"))
+            return told
+        start = found["_period"][1]
+        found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
+        if found["status"] == "trialing":
+            found["status"] = "active"
+        told = [account.tell("customer.subscription.updated", found)]
+        self._schedule(draft_period(account, found, "subscription_cycle"))
+        return told
+
+    def _schedule(self, bill: Object) -> None:
+        bill["_finalizes_at"] = self._account.now() + DRAFT_SECONDS
+        self._drafts[bill["id"]] = bill
+
+    def _collect(self, bill: Object) -> list[Object]:
+        del self._drafts[bill["id"]]
+        is_draft = bill["status"] == "draft" and bill["auto_advance"]
+        return self._account.collecting.collect(bill) if is_draft else []
 
     def _end(self, found: Object) -> list[Object]:
-        found["status"], found["canceled_at"] = "canceled", self._account.now()
+        now = self._account.now()
+        found |= {"status": "canceled", "canceled_at": now, "ended_at": now}
+        for bill in self._drafts.values():
+            if bill["_subscription"] == found["id"]:
+                bill["auto_advance"] = False
         return [self._account.tell("customer.subscription.deleted", found)]
-
-    def _charge_period(self, found: Object, reason: str, amount: int | None) -> tuple[list[Object], Object]:
-        bill = self.bill_period(found, reason, amount)
-        self._tell_new(bill)
-        if bill["total"] <= 0:
-            return self._settle(bill, None), bill
-        # A subscription's payments carry no metadata of their own.
-        intent = self._account.new_intent(bill["total"], found["currency"], metadata={})
-        return self._settle(bill, intent), bill
-
-    def bill_period(self, found: Object, reason: str, amount: int | None, **told: object) -> Object:
-        """The invoice of a period, and of what is still to be prorated; paid, unless it is told otherwise."""
-        lines, found["_extra_lines"] = found["_extra_lines"], []
-        if amount is not None:
-            lines = [*lines, self._line(found, amount)]
-        bill = self._bill(
-            reason,
-            lines,
-            found["currency"],
-            customer=found["customer"],
-            _subscription=found["id"],
-            _subscription_metadata=dict(found["metadata"]),
-            **told,
-        )
-        found["latest_invoice"] = bill["id"]
-        return bill
-
-    def _bill(self, reason: str, lines: list[Object], currency: str, **told: object) -> Object:
-        bill = invoice(
-            self._account.new_id("in_"),
-            created=self._account.now(),
-            reason=reason,
-            lines=[one | {"currency": currency} for one in lines],
-            currency=currency,
-            **told,
-        )
-        self._account.keep(bill)
-        return bill
-
-    def _tell_new(self, bill: Object) -> None:
-        fresh = {"amount_paid": 0, "amount_remaining": bill["amount_due"]}
-        self._account.step("invoice.created", bill, status="draft", number=None, **fresh)
-        self._account.step("invoice.finalized", bill, status="open", **fresh)
-
-    def _settle(self, bill: Object, intent: Object | None) -> list[Object]:
-        account = self._account
-        if intent is not None:
-            if intent["latest_charge"] is None:
-                intent["latest_charge"] = account.new_id("ch_")
-            intent["_invoice"] = bill["id"]
-            paid = charge(intent["latest_charge"], intent, created=account.now(), invoice=bill["id"])
-            account.keep(paid)
-            account.step("charge.succeeded", paid)
-            account.step("payment_intent.succeeded", intent)
-        return self.tell_paid(bill, intent)
-
-    def tell_paid(self, bill: Object, intent: Object | None) -> list[Object]:
-        """Tell that an invoice is paid: by a payment that succeeded, or because nothing is due."""
-        account = self._account
-        told: list[Object] = []
-        if intent is not None:
-            bill["_payment_intent"], bill["_charge"] = intent["id"], intent["latest_charge"]
-            payment = invoice_payment(account.new_id("inpay_"), bill, created=account.now())
-            account.keep(payment)
-            told.append(account.tell("invoice_payment.paid", payment))
-        return [*told, account.tell("invoice.paid", bill), account.tell("invoice.payment_succeeded", bill)]
-
-    def _line(self, found: Object, amount: int, *, is_proration: bool = False) -> Object:
-        start, end = found["_period"]
-        return line(
-            self._account.new_id("il_"),
-            amount,
-            start=start,
-            end=end,
-            is_proration=is_proration,
-            subscription=found["id"],
-        )
 
     def _live(self, subscription_id: str) -> Object:
         found = self._account.kept("subscription", subscription_id)

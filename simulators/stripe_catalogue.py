@@ -8,8 +8,10 @@ from simulators.stripe_edits import edit, remove
 from simulators.stripe_objects import Object
 from simulators.stripe_orders import INTERVALS
 from simulators.stripe_parameters import count, currency, mapping, metadata, refuse_unknown, require, text
+from simulators.stripe_prices import new_price, new_product, recurring
 from simulators.stripe_refusals import invalid
 
+MAX_INTERVALS = 36
 _PRODUCT = ("active", "description", "metadata", "name", "url")
 _PRICE = ("active", "currency", "metadata", "nickname", "product", "product_data", "recurring", "unit_amount")
 
@@ -64,23 +66,13 @@ def _written_out(account: StripeAccount, line: Mapping[str, Any]) -> Mapping[str
 
 def _product(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     require(parameters, "name")
-    made: Object = {
-        "id": account.new_id("prod_"),
-        "object": "product",
-        "active": True,
-        "created": account.now(),
-        "default_price": None,
-        "description": text(parameters, "description"),
-        "images": [],
-        "livemode": False,
-        "metadata": metadata(parameters),
-        "name": text(parameters, "name"),
-        "tax_code": None,
-        "type": "service",
-        "updated": account.now(),
-        "url": text(parameters, "url"),
-    }
-    account.keep(made)
+    made = new_product(
+        account,
+        text(parameters, "name"),
+        description=text(parameters, "description"),
+        metadata=metadata(parameters),
+        url=text(parameters, "url"),
+    )
     account.tell("product.created", made)
     return made
 
@@ -89,30 +81,20 @@ def _price(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _PRICE)
     require(parameters, "currency", "unit_amount")
     in_currency, amount = currency(parameters), count(parameters["unit_amount"], "unit_amount")
-    recurring = _recurring(parameters)
+    recurs = _recurring(parameters)
     product_id = text(parameters, "product")
     if product_id is None:
         require(parameters, "product_data")
         product_id = _product(account, mapping(parameters, "product_data"))["id"]
-    made: Object = {
-        "id": account.new_id("price_"),
-        "object": "price",
-        "active": True,
-        "billing_scheme": "per_unit",
-        "created": account.now(),
-        "currency": in_currency,
-        "livemode": False,
-        "lookup_key": None,
-        "metadata": metadata(parameters),
-        "nickname": text(parameters, "nickname"),
-        "product": account.kept("product", product_id)["id"],
-        "recurring": recurring,
-        "tax_behavior": "unspecified",
-        "type": "recurring" if recurring else "one_time",
-        "unit_amount": amount,
-        "unit_amount_decimal": str(amount),
-    }
-    account.keep(made)
+    made = new_price(
+        account,
+        amount,
+        in_currency,
+        product=account.kept("product", product_id)["id"],
+        recurring=recurs,
+        metadata=metadata(parameters),
+        nickname=text(parameters, "nickname"),
+    )
     account.tell("price.created", made)
     return made
 
@@ -124,6 +106,7 @@ def _recurring(parameters: Mapping[str, Any]) -> Object | None:
     interval = text(told, "interval", "recurring")
     if interval not in INTERVALS:
         raise invalid("Invalid interval: must be one of day, week, month or year", "recurring[interval]")
-    if text(told, "interval_count", "recurring") not in (None, "1"):
-        raise invalid("A simulated period is one interval long", "recurring[interval_count]")
-    return {"interval": interval, "interval_count": 1, "meter": None, "usage_type": "licensed"}
+    intervals = count(told.get("interval_count", "1"), "recurring[interval_count]")
+    if not 1 <= intervals <= MAX_INTERVALS:
+        raise invalid(f"Invalid integer: must be from 1 to {MAX_INTERVALS}", "recurring[interval_count]")
+    return recurring(interval, intervals)

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators import (
+    stripe_balances,
     stripe_catalogue,
+    stripe_coupons,
+    stripe_credit_notes,
     stripe_customers,
     stripe_invoices,
     stripe_payment_intents,
@@ -21,7 +24,10 @@ from simulators.stripe_refusals import invalid
 
 _Resource = Callable[[StripeAccount, str, list[str], Mapping[str, Any]], Object | None]
 _RESOURCES: tuple[_Resource, ...] = (
+    stripe_balances.change,
     stripe_catalogue.change,
+    stripe_coupons.change,
+    stripe_credit_notes.change,
     stripe_customers.change,
     stripe_invoices.change,
     stripe_payment_intents.change,

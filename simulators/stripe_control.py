@@ -90,7 +90,7 @@ def control(stand_in: Controlled, request: Request) -> Response:  # noqa: PLR091
 def _lived(stand_in: Controlled, path: list[str], asked: dict[str, Any]) -> list[Object]:
     """What happens to a payment or a subscription later; the events that it made."""
     account = stand_in.account
-    reversals, billing = account.reversals, account.billing
+    reversals, billing, collecting = account.reversals, account.billing, account.collecting
     amount = _number(asked, "amount", None)
     verbs: dict[tuple[str, str], Callable[[str], list[Object]]] = {
         ("payments", "refund"): lambda id_: reversals.refund(id_, amount, status=str(asked.get("status", "succeeded"))),
@@ -100,9 +100,17 @@ def _lived(stand_in: Controlled, path: list[str], asked: dict[str, Any]) -> list
         ("refunds", "cancel"): reversals.cancel_refund,
         ("disputes", "respond"): reversals.respond,
         ("disputes", "escalate"): reversals.escalate,
-        ("disputes", "reinstate"): reversals.reinstate,
+        ("disputes", "appeal"): reversals.appeal,
+        ("disputes", "reinstate"): lambda id_: reversals.reinstate(id_, amount),
         ("disputes", "close"): lambda id_: reversals.close_dispute(id_, str(asked.get("status", "lost"))),
-        ("subscriptions", "cancel"): lambda id_: billing.cancel(id_, at_period_end=_flag(asked, "at_period_end")),
+        ("invoices", "pay"): lambda id_: collecting.pay(id_, amount),
+        ("invoices", "pay_out_of_band"): collecting.pay_out_of_band,
+        ("subscriptions", "cancel"): lambda id_: billing.cancel(
+            id_,
+            at_period_end=_flag(asked, "at_period_end"),
+            prorate=_flag(asked, "prorate"),
+            invoice_now=_flag(asked, "invoice_now"),
+        ),
         ("subscriptions", "change"): lambda id_: billing.change_plan(
             id_,
             amount or 0,

@@ -5,7 +5,7 @@ from typing import Any
 
 from simulators.stripe_account import StripeAccount
 from simulators.stripe_edits import edit, remove, tell_change
-from simulators.stripe_objects import Object
+from simulators.stripe_objects import Object, customer
 from simulators.stripe_parameters import mapping, metadata, refuse_unknown, text
 from simulators.stripe_payment_methods import attach, found_method
 
@@ -36,26 +36,13 @@ def _customer(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _PARAMETERS)
     method_id = text(parameters, "payment_method")
     method = found_method(account, method_id) if method_id else None
-    made: Object = {
-        "id": account.new_id("cus_"),
-        "object": "customer",
-        "address": None,
-        "balance": 0,
-        "created": account.now(),
-        "currency": None,
-        "default_source": None,
-        "delinquent": False,
-        "discount": None,
-        "invoice_prefix": account.new_id("")[:8].upper(),
-        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None},
-        "livemode": False,
-        "metadata": metadata(parameters),
-        "next_invoice_sequence": 1,
-        "preferred_locales": [],
-        "shipping": None,
-        "tax_exempt": "none",
+    made = customer(
+        account.new_id("cus_"),
+        created=account.now(),
+        invoice_prefix=account.new_id("")[:8].upper(),
+        metadata=metadata(parameters),
         **{name: text(parameters, name) for name in _TEXTS},
-    }
+    )
     account.keep(made)
     if method is not None:
         attach(account, method, made["id"])

@@ -5,12 +5,12 @@ from typing import Any
 
 from simulators.stripe_account import StripeAccount
 from simulators.stripe_edits import edit, remove, tell_change
+from simulators.stripe_invoice_items import add_item, item_line, pending_items
 from simulators.stripe_objects import Object
-from simulators.stripe_parameters import count, currency, metadata, refuse_unknown, require, text
+from simulators.stripe_parameters import boolean, count, currency, metadata, refuse_unknown, require, text
 from simulators.stripe_payment_intents import confirm, new_intent
 from simulators.stripe_payment_methods import found_method
 from simulators.stripe_refusals import Refusal, declined, invalid
-from simulators.stripe_shapes import invoice, line
 
 _ITEM = ("amount", "currency", "customer", "description", "invoice", "metadata")
 _INVOICE = (
@@ -49,7 +49,9 @@ def change(  # noqa: PLR0911 - one for each route
         case "POST", ["invoices", wanted]:
             return edit(account, "invoice", wanted, parameters, texts=("description",))
         case "DELETE", ["invoices", wanted]:
-            _refuse_unless(account.kept("invoice", wanted), "deleted", "draft")
+            bill = account.kept("invoice", wanted)
+            _refuse_unless(bill, "deleted", "draft")
+            bill["auto_advance"] = False
             return remove(account, "invoice", wanted)
         case "POST", ["invoices", wanted, "finalize"]:
             refuse_unknown(parameters, ("auto_advance",))
@@ -57,14 +59,16 @@ def change(  # noqa: PLR0911 - one for each route
             _refuse_unless(bill, "finalized", "draft")
             return _finalize(account, bill)
         case "POST", ["invoices", wanted, "pay"]:
-            refuse_unknown(parameters, ("payment_method",))
-            return pay(account, account.kept("invoice", wanted), text(parameters, "payment_method"))
+            refuse_unknown(parameters, ("paid_out_of_band", "payment_method"))
+            bill = account.kept("invoice", wanted)
+            if boolean(parameters, "paid_out_of_band"):
+                return _pay_out_of_band(account, bill)
+            return pay(account, bill, text(parameters, "payment_method"))
         case "POST", ["invoices", wanted, "void" | "mark_uncollectible" as verb]:
             bill = account.kept("invoice", wanted)
             status, among, told_as = _ENDS[verb]
             _refuse_unless(bill, verb, *among)
-            bill["status"] = status
-            account.tell(told_as, bill)
+            account.collecting.end(bill, status, told_as=told_as)
             return bill
         case _:
             return None
@@ -88,30 +92,14 @@ def send(account: StripeAccount, invoice_id: str, idempotency_key: str | None) -
 def _item(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _ITEM)
     require(parameters, "customer", "amount")
-    customer = account.kept("customer", str(parameters["customer"]))
-    amount = count(parameters["amount"], "amount")
-    made: Object = {
-        "id": account.new_id("ii_"),
-        "object": "invoiceitem",
-        "amount": amount,
-        "currency": currency(parameters),
-        "customer": customer["id"],
-        "date": account.now(),
-        "created": account.now(),
-        "description": text(parameters, "description"),
-        "discountable": True,
-        "discounts": [],
-        "invoice": None,
-        "livemode": False,
-        "metadata": metadata(parameters),
-        "parent": None,
-        "period": {"start": account.now(), "end": account.now()},
-        "proration": False,
-        "quantity": 1,
-    }
-    account.keep(made)
-    account.tell("invoiceitem.created", made)
-    return made
+    return add_item(
+        account,
+        str(parameters["customer"]),
+        count(parameters["amount"], "amount"),
+        currency(parameters),
+        description=text(parameters, "description"),
+        metadata=metadata(parameters),
+    )
 
 
 def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
@@ -119,51 +107,34 @@ def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     require(parameters, "customer")
     customer = account.kept("customer", str(parameters["customer"]))
     takes_pending = text(parameters, "pending_invoice_items_behavior") == "include"
-    items = [
-        one
-        for one in account.all_kept("invoiceitem")
-        if takes_pending and one["customer"] == customer["id"] and one["invoice"] is None
-    ]
+    items = pending_items(account, customer["id"]) if takes_pending else []
     currencies = {one["currency"] for one in items} or {currency(parameters) if "currency" in parameters else "usd"}
     if len(currencies) > 1:
         raise invalid("The items of an invoice must have the same currency.", "pending_invoice_items_behavior")
-    now, (in_currency,) = account.now(), currencies
-    lines = [
-        line(account.new_id("il_"), one["amount"], start=now, end=now, subscription=None)
-        | {"currency": in_currency, "description": one["description"], "metadata": dict(one["metadata"])}
-        for one in items
-    ]
-    due = sum(one["amount"] for one in items)
-    bill = invoice(
-        account.new_id("in_"),
-        created=now,
+    (in_currency,) = currencies
+    return account.collecting.draft(
+        [item_line(account, one) for one in items],
+        in_currency,
         reason="manual",
-        lines=lines,
-        amount_paid=0,
-        amount_remaining=due,
-        attempt_count=0,
+        is_told=True,
         collection_method=text(parameters, "collection_method") or "charge_automatically",
-        currency=in_currency,
         customer=customer["id"],
         customer_email=customer["email"],
         description=text(parameters, "description"),
         metadata=metadata(parameters),
-        number=None,
-        status="draft",
+        _days_until_due=_days_until_due(parameters),
     )
-    for one in items:
-        one["invoice"] = bill["id"]
-    account.keep(bill)
-    account.tell("invoice.created", bill)
-    return bill
+
+
+def _days_until_due(parameters: Mapping[str, Any]) -> int | None:
+    return count(parameters["days_until_due"], "days_until_due") if "days_until_due" in parameters else None
 
 
 def _finalize(account: StripeAccount, bill: Object) -> Object:
-    bill |= {"status": "open", "number": f"SIM-{bill['id'][-6:]}"}
+    account.collecting.finalize(bill)
     account.tell("invoice.finalized", bill)
     if bill["amount_due"] == 0:
-        bill["status"] = "paid"
-        account.billing.tell_paid(bill, None)
+        account.collecting.settle(bill)
     return bill
 
 
@@ -183,10 +154,9 @@ def pay(account: StripeAccount, bill: Object, wanted: str | None = None) -> Obje
         message = "There is no `default_payment_method` set on this Customer or Invoice."
         raise invalid(message, "payment_method", code="invoice_no_payment_method_types")
     method = found_method(account, method_id)
-    bill["attempt_count"] += 1
     intent = new_intent(
         account,
-        bill["amount_due"],
+        bill["amount_remaining"],
         bill["currency"],
         customer=bill["customer"],
         payment_method=method["id"],
@@ -196,14 +166,24 @@ def pay(account: StripeAccount, bill: Object, wanted: str | None = None) -> Obje
     try:
         confirm(account, intent)
     except Refusal:
+        bill["attempt_count"] += 1
         account.tell("invoice.payment_failed", bill)
         raise
     if intent["status"] == "requires_action":
+        bill["attempt_count"] += 1
         account.tell("invoice.payment_action_required", bill)
         raise declined("authentication_required", intent=account.shown(intent))
     if intent["status"] == "succeeded":
-        bill |= {"status": "paid", "amount_paid": bill["amount_due"], "amount_remaining": 0}
-        account.billing.tell_paid(bill, intent)
+        account.collecting.settle(bill, intent)
+        _activate(account, bill["_subscription"])
+    return bill
+
+
+def _pay_out_of_band(account: StripeAccount, bill: Object) -> Object:
+    if bill["status"] == "draft":
+        _finalize(account, bill)
+    if bill["status"] != "paid":
+        account.collecting.pay_out_of_band(bill["id"])
         _activate(account, bill["_subscription"])
     return bill
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from simulators.stripe_objects import Object
+from simulators.stripe_objects import Object, listed
 from simulators.stripe_refusals import invalid, missing
-from simulators.stripe_shapes import listed
 
 MAX_PAGE = 100
 

@@ -76,6 +76,23 @@ def checkout_session(session_id: str, *, created: int, url: str, mode: str, **to
     }
 
 
+def line_item(item_id: str, price: Object, quantity: int) -> Object:
+    """What a session sells at one price, so many times."""
+    amount = price["unit_amount"] * quantity
+    return {
+        "id": item_id,
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": price["currency"],
+        "description": None,
+        "price": dict(price),
+        "quantity": quantity,
+    }
+
+
 def customer_details(email: str | None) -> Object:
     """What the customer said of themselves on the page."""
     return {
@@ -119,6 +136,38 @@ def payment_intent(
         "receipt_email": session["customer_email"],
         "status": "succeeded" if charge_id else "processing",
     }
+
+
+def customer(customer_id: str, *, created: int, **told: Any) -> Object:
+    """A customer; a balance below zero is what we owe them."""
+    return {
+        "id": customer_id,
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": created,
+        "currency": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None},
+        "livemode": False,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        **told,
+    }
+
+
+def listed(data: list[Object], url: str, *, has_more: bool = False) -> Object:
+    """An API list."""
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
 def event(event_id: str, kind: str, subject: Object, *, created: int, api_version: str = API_VERSION) -> Object:

@@ -1,11 +1,11 @@
 """What a request for a checkout session must say, and how Stripe refuses it where it does not."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simulators.stripe_objects import API_VERSION
+from simulators.stripe_objects import API_VERSION, Object
 from simulators.stripe_parameters import (
     MAX_AMOUNT,
     address,
@@ -19,7 +19,11 @@ from simulators.stripe_parameters import (
     text,
     texts,
 )
+from simulators.stripe_prices import new_price, new_product, recurring
 from simulators.stripe_refusals import invalid
+
+if TYPE_CHECKING:
+    from simulators.stripe_account import StripeAccount
 
 MAX_LINES = 100
 INTERVALS = ("day", "week", "month", "year")
@@ -46,6 +50,16 @@ _PARAMETERS = frozenset(
 
 
 @attrs.frozen(kw_only=True)
+class OrderedItem:
+    """What is ordered, so many times: at a price that is kept, or at one of its own."""
+
+    unit_amount: int
+    quantity: int
+    product: str
+    price: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Order:
     """A checkout that somebody asks for; the amount is in the currency's minor units."""
 
@@ -66,6 +80,8 @@ class Order:
     interval: str = "month"
     trial_days: int = 0
     method_types: tuple[str, ...] = ("card",)
+    items: tuple[OrderedItem, ...] = ()
+    """What the amount is made of, where that is more than one thing at one price."""
 
 
 def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> Order:
@@ -80,16 +96,17 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         raise invalid("Invalid mode: must be one of payment or subscription", "mode")
     if parameters.get("ui_mode", "hosted_page") != "hosted_page":
         raise invalid("Invalid ui_mode: must be hosted_page", "ui_mode")
-    amount, in_currency, product = _priced(mapping(parameters, "line_items"))
+    items, in_currency = _priced(mapping(parameters, "line_items"))
+    names = [one.product if one.quantity == 1 else f"{one.quantity} of {one.product}" for one in items]
     intent = mapping(parameters, "payment_intent_data")
     subscription = mapping(parameters, "subscription_data")
     invoice = mapping(parameters, "invoice_creation")
     promotion = boolean(parameters, "allow_promotion_codes")
     return Order(
         mode=parameters["mode"],
-        amount=amount,
+        amount=sum(one.quantity * one.unit_amount for one in items),
         currency=in_currency,
-        product=product,
+        product=", ".join(names),
         success_url=address(parameters, "success_url") or "",
         cancel_url=address(parameters, "cancel_url"),
         customer_email=text(parameters, "customer_email"),
@@ -103,7 +120,23 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         interval=_interval(parameters),
         trial_days=count(subscription.get("trial_period_days", "0"), "subscription_data[trial_period_days]"),
         method_types=tuple(texts(parameters, "payment_method_types")) or ("card",),
+        items=items,
     )
+
+
+def ordered_prices(account: "StripeAccount", ordered: Order) -> list[tuple[str, int]]:
+    """The price of each item of an order, and how many times; one that was only described is made."""
+    whole = OrderedItem(unit_amount=ordered.amount, quantity=1, product=ordered.product)
+    recurs = recurring(ordered.interval) if ordered.mode == "subscription" else None
+    return [
+        (one.price or _price(account, one, ordered.currency, recurs), one.quantity) for one in ordered.items or (whole,)
+    ]
+
+
+def _price(account: "StripeAccount", item: OrderedItem, in_currency: str, recurs: Object | None) -> str:
+    product = new_product(account, item.product)
+    made = new_price(account, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
+    return str(made["id"])
 
 
 def _interval(parameters: Mapping[str, Any]) -> str:
@@ -117,10 +150,10 @@ def _interval(parameters: Mapping[str, Any]) -> str:
     return "month"
 
 
-def _priced(lines: Mapping[str, Any]) -> tuple[int, str, str]:
+def _priced(lines: Mapping[str, Any]) -> tuple[tuple[OrderedItem, ...], str]:
     if len(lines) > MAX_LINES:
         raise invalid(f"Up to {MAX_LINES} line items", "line_items")
-    total, currencies, products = 0, set(), []
+    items, currencies = [], set()
     for index in lines:
         line = mapping(lines, index, "line_items")
         place = f"line_items[{index}]"
@@ -128,13 +161,17 @@ def _priced(lines: Mapping[str, Any]) -> tuple[int, str, str]:
             raise invalid(f"Missing required param: {place}[price_data].", place, code="parameter_missing")
         price = mapping(line, "price_data", place)
         place += "[price_data]"
-        quantity = count(line.get("quantity", "1"), f"line_items[{index}][quantity]")
-        total += quantity * count(price.get("unit_amount", ""), f"{place}[unit_amount]")
-        name = text(mapping(price, "product_data", place), "name", f"{place}[product_data]") or "Product"
-        products.append(name if quantity == 1 else f"{quantity} of {name}")
+        items.append(
+            OrderedItem(
+                unit_amount=count(price.get("unit_amount", ""), f"{place}[unit_amount]"),
+                quantity=count(line.get("quantity", "1"), f"line_items[{index}][quantity]"),
+                product=text(mapping(price, "product_data", place), "name", f"{place}[product_data]") or "Product",
+                price=text(line, "price"),
+            )
+        )
         currencies.add(currency(price, place))
     if len(currencies) > 1:
         raise invalid("All line items must have the same currency", "line_items")
-    if total > MAX_AMOUNT:
+    if sum(one.quantity * one.unit_amount for one in items) > MAX_AMOUNT:
         raise invalid("The total amount is too large", "line_items", code="amount_too_large")
-    return total, currencies.pop(), ", ".join(products)
+    return tuple(items), currencies.pop()

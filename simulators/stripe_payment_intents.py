@@ -208,9 +208,10 @@ def _capture(account: StripeAccount, intent: Object, parameters: Mapping[str, An
     if not 0 < amount <= intent["amount"]:
         raise invalid("The capture amount is more than what is capturable", "amount_to_capture")
     made = account.kept("charge", intent["latest_charge"])
-    # What is not captured goes back at once; a charge of less is worth less.
-    made |= {"captured": True, "amount_captured": amount, "amount": amount}
+    made |= {"captured": True, "amount_captured": amount}
     intent |= {"status": "succeeded", "amount_capturable": 0, "amount_received": amount}
+    if amount < made["amount"]:
+        account.reversals.release(made, made["amount"] - amount)
     account.tell("charge.captured", made)
     account.tell("payment_intent.succeeded", intent)
     return intent

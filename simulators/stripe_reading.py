@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_invoice_shapes import lines_of
 from simulators.stripe_lists import page
-from simulators.stripe_objects import Object
+from simulators.stripe_objects import Object, listed
 from simulators.stripe_payment_pages import shown_page
 from simulators.stripe_refusals import invalid, missing
-from simulators.stripe_shapes import balance, lines_of, listed
+from simulators.stripe_shapes import balance
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
+    "coupons": ("coupon", ()),
+    "credit_notes": ("credit_note", ("customer", "invoice")),
     "customers": ("customer", ("email",)),
     "disputes": ("dispute", ("charge", "payment_intent")),
     "invoice_payments": ("invoice_payment", ("invoice", "status")),
@@ -48,6 +51,9 @@ class StripeReading:
             case ["checkout", "sessions", session_id]:
                 session = self._account.session(session_id)
                 return self._expanded(_found("checkout.session", session_id, session), parameters, version)
+            case ["checkout", "sessions", session_id, "line_items"]:
+                items = self._account.line_items(session_id)
+                return page(items[::-1], f"/v1/checkout/sessions/{session_id}/line_items", parameters)
             case ["payment_pages", session_id]:
                 return shown_page(self._account, session_id)
             case ["events"]:
@@ -65,6 +71,13 @@ class StripeReading:
             case ["invoices", wanted, "lines"]:
                 lines = lines_of(self._account.kept("invoice", wanted), version)
                 return page(lines[::-1], f"/v1/invoices/{wanted}/lines", parameters)
+            case ["credit_notes", wanted, "lines"]:
+                note = self._account.shown(self._account.kept("credit_note", wanted), version)
+                return page(note["lines"]["data"][::-1], f"/v1/credit_notes/{wanted}/lines", parameters)
+            case ["customers", wanted, "balance_transactions"]:
+                every = self._account.all_kept("customer_balance_transaction")
+                moves = [one for one in every if one["customer"] == self._account.kept("customer", wanted)["id"]]
+                return page(moves, f"/v1/customers/{wanted}/balance_transactions", parameters)
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
                 found = page(self._account.all_kept(name), f"/v1/{kind}", parameters, filters=filters)
@@ -113,6 +126,9 @@ class StripeReading:
             paid = [one for one in self._account.all_kept("invoice_payment") if one["invoice"] == told["id"]]
             shown = [self._account.shown(one, version) for one in paid]
             return told | {"payments": listed(shown, "/v1/invoice_payments")}
+        if name == "line_items" and told["object"] == "checkout.session":
+            url = f"/v1/checkout/sessions/{told['id']}/line_items"
+            return told | {"line_items": listed(self._account.line_items(told["id"]), url)}
         kind = {"latest_charge": "charge", "latest_invoice": "invoice"}.get(name, name)
         within = told.get(name)
         if isinstance(within, str):

@@ -1,8 +1,10 @@
 """Refunds and disputes of a simulated Stripe account: how they begin, and every way in which they end."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from simulators.stripe_amounts import rounded
 from simulators.stripe_objects import Object
 from simulators.stripe_refusals import invalid, missing, refusal
 from simulators.stripe_shapes import dispute, money_move, refund
@@ -32,7 +34,7 @@ class StripeReversals:
         :raises Refusal: if there is no such payment, or not as much is left.
         """
         with self._account.lock:
-            charge = self._charge(payment)
+            charge = self.charge_of(payment)
             left = charge["amount"] - charge["amount_refunded"]
             amount = left if amount is None else amount
             if left == 0:
@@ -48,29 +50,35 @@ class StripeReversals:
                 )
             if status not in REFUND_STATUSES:
                 raise invalid(f"Invalid status: must be one of {', '.join(REFUND_STATUSES)}", "status")
-            made = refund(
-                self._account.new_id("re_"),
-                charge,
-                created=self._account.now(),
-                amount=amount,
-                status=status,
-                metadata=metadata or {},
-            )
-            self._account.keep(made)
-            charge["_refunds"].insert(0, made)
-            self._count(charge)
-            return [
-                self._account.tell("refund.created", made),
-                self._account.tell("charge.refunded", charge),
-                self._account.tell("charge.refund.updated", made),
-            ]
+            return self._give_back(charge, amount, status, metadata or {})
+
+    def release(self, charge: Object, amount: int) -> list[Object]:
+        """Let go what is authorized and was not captured, which Stripe shows as a refund."""
+        with self._account.lock:
+            return self._give_back(charge, amount, "succeeded", {})
+
+    def charge_of(self, payment: str) -> Object:
+        """The charge of a payment intent that succeeded, or of a charge's own id, as it is kept.
+
+        :raises Refusal: if there is no such payment.
+        """
+        if payment.startswith("ch_"):
+            return self._account.kept("charge", payment)
+        charges = [
+            one
+            for one in self._account.all_kept("charge")
+            if one["payment_intent"] == payment and one["status"] == "succeeded"
+        ]
+        if not charges:
+            raise missing("payment_intent", payment, param="payment_intent")
+        return charges[-1]
 
     def fate(self, payment: str) -> str:
         """What becomes of a refund of this payment, by its test card: `succeeded`, `pending` or `failed`.
 
         :raises Refusal: if there is no such payment.
         """
-        return str(self._charge(payment).get("_refund_becomes", "succeeded"))
+        return str(self.charge_of(payment).get("_refund_becomes", "succeeded"))
 
     def settle_refund(self, refund_id: str) -> list[Object]:
         """Let a pending refund succeed.
@@ -94,16 +102,25 @@ class StripeReversals:
         return self._end_refund(refund_id, "canceled", among=("pending",))
 
     def dispute(
-        self, payment: str, amount: int | None = None, *, inquiry: bool = False, reason: str = "fraudulent"
+        self,
+        payment: str,
+        amount: int | None = None,
+        *,
+        inquiry: bool = False,
+        reason: str = "fraudulent",
+        settled: tuple[int, str] | None = None,
     ) -> list[Object]:
         """Let the customer's bank dispute a payment, or only inquire; a dispute takes the money away at once.
+
+        Where the account settles in another currency, `settled` is what the amount is in it: the money moves so.
 
         :raises Refusal: if there is no such payment, or the amount is more than was paid.
         """
         with self._account.lock:
-            charge = self._charge(payment)
-            amount = charge["amount"] if amount is None else amount
-            if not 0 < amount <= charge["amount"]:
+            charge = self.charge_of(payment)
+            paid = charge["amount_captured"]
+            amount = paid if amount is None else amount
+            if not 0 < amount <= paid:
                 raise invalid("More than was paid can't be disputed", "amount")
             made = dispute(
                 self._account.new_id("dp_"),
@@ -113,13 +130,14 @@ class StripeReversals:
                 status="warning_needs_response" if inquiry else "needs_response",
                 reason=reason,
             )
+            made["_settled"] = settled or made["_settled"]
             self._account.keep(made)
             charge["disputed"] = True
             told = [self._account.tell("charge.dispute.created", made)]
             return told if inquiry else [*told, *self._move(made, -amount)]
 
     def respond(self, dispute_id: str) -> list[Object]:
-        """Hand in evidence; the bank looks at it.
+        """Hand in evidence, or appeal; the bank looks at it.
 
         :raises Refusal: if the dispute is closed.
         """
@@ -140,17 +158,28 @@ class StripeReversals:
             found["status"] = "needs_response"
             return [self._account.tell("charge.dispute.updated", found), *self._move(found, -found["amount"])]
 
-    def reinstate(self, dispute_id: str) -> list[Object]:
-        """Let the money come back although the dispute is not decided.
+    def appeal(self, dispute_id: str) -> list[Object]:
+        """Let a dispute that was lost, or is looked at, go on: its decision may be appealed, and is by a response.
+
+        :raises Refusal: if it is won, an inquiry, or appealed already.
+        """
+        with self._account.lock:
+            found = self._dispute(dispute_id)
+            if found["status"] not in ("under_review", "lost"):
+                raise invalid("The decision of this dispute can't be appealed.", "dispute")
+            found["status"] = "appeal_needs_response"
+            return [self._account.tell("charge.dispute.updated", found)]
+
+    def reinstate(self, dispute_id: str, amount: int | None = None) -> list[Object]:
+        """Let the money come back, or a part of it, although the dispute is not decided.
 
         :raises Refusal: if it is with us already.
         """
         with self._account.lock:
             found = self._dispute(dispute_id)
-            away = -sum(move["amount"] for move in found["balance_transactions"])
-            if away <= 0:
+            if not 0 < (amount or 1) <= found["_away"]:
                 raise invalid("The money of this dispute is not away.", "dispute")
-            return self._move(found, away)
+            return self._move(found, amount or found["_away"])
 
     def close_dispute(self, dispute_id: str, status: str) -> list[Object]:
         """Decide a dispute: `won`, `lost` or `prevented`; an inquiry becomes `warning_closed`.
@@ -163,7 +192,7 @@ class StripeReversals:
                 raise invalid("Invalid status: must be one of won, lost, prevented or warning_closed", "status")
             found["status"] = status
             told = [self._account.tell("charge.dispute.closed", found)]
-            away = -sum(move["amount"] for move in found["balance_transactions"])
+            away = found["_away"]
             return [*told, *self._move(found, away)] if status != "lost" and away > 0 else told
 
     def _end_refund(self, refund_id: str, status: str, *, among: tuple[str, ...]) -> list[Object]:
@@ -177,34 +206,41 @@ class StripeReversals:
             return [*told, self._account.tell("refund.failed", found)] if status == "failed" else told
 
     def _move(self, found: Object, amount: int) -> list[Object]:
-        moves = found["balance_transactions"]
-        moves.append(
-            money_move(self._account.new_id("txn_"), found["id"], amount, found["currency"], self._account.now())
+        settled, currency = found["_settled"]
+        # Each balance is rounded, not each move: so all that comes back is all that went.
+        before, after = (
+            rounded(Fraction(away * settled, found["amount"])) for away in (found["_away"], found["_away"] - amount)
+        )
+        found["_away"] -= amount
+        found["balance_transactions"].append(
+            money_move(self._account.new_id("txn_"), found["id"], before - after, currency, self._account.now())
         )
         kind = "funds_withdrawn" if amount < 0 else "funds_reinstated"
         return [self._account.tell(f"charge.dispute.{kind}", found)]
 
+    def _give_back(self, charge: Object, amount: int, status: str, metadata: Mapping[str, str]) -> list[Object]:
+        account = self._account
+        made = refund(
+            account.new_id("re_"), charge, created=account.now(), amount=amount, status=status, metadata=metadata
+        )
+        account.keep(made)
+        charge["_refunds"].insert(0, made)
+        self._count(charge)
+        return [
+            account.tell("refund.created", made),
+            account.tell("charge.refunded", charge),
+            account.tell("charge.refund.updated", made),
+        ]
+
     def _count(self, charge: Object) -> None:
         live = sum(one["amount"] for one in charge["_refunds"] if one["status"] in REFUND_STATUSES)
         charge["amount_refunded"], charge["refunded"] = live, live == charge["amount"]
-
-    def _charge(self, payment: str) -> Object:
-        if payment.startswith("ch_"):
-            return self._account.kept("charge", payment)
-        charges = [
-            one
-            for one in self._account.all_kept("charge")
-            if one["payment_intent"] == payment and one["status"] == "succeeded"
-        ]
-        if not charges:
-            raise missing("payment_intent", payment, param="payment_intent")
-        return charges[-1]
 
     def _dispute(self, dispute_id: str) -> Object:
         return self._account.kept("dispute", dispute_id)
 
     def _open(self, dispute_id: str) -> Object:
         found = self._dispute(dispute_id)
-        if found["status"] not in ("needs_response", "under_review", "warning_needs_response", "warning_under_review"):
+        if not found["status"].endswith(("needs_response", "under_review")):
             raise invalid("This dispute is closed.", "dispute")
         return found

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -15,6 +15,8 @@ from adapters.sql_ledger import SqlLedger
 from adapters.supabase_rpc import SupabaseRpc
 from domain.accounts import Account, UserId
 from domain.commits import (
+    AbsorbedPurchase,
+    AccountGuard,
     Change,
     CommitResult,
     Committed,
@@ -28,12 +30,27 @@ from domain.commits import (
     Settled,
 )
 from domain.events import InboxEvent
-from domain.ledger import EntryKind, Posted, Posting, postings_due
+from domain.grants import Draw
+from domain.idempotency import key_of_revision
+from domain.invoices import (
+    Bill,
+    CreditNote,
+    CreditNoteStatus,
+    Line,
+    LineKind,
+    NotedLine,
+    NotedRefund,
+    UnusedTime,
+)
+from domain.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
+from domain.line_values import Claimed
 from domain.ports import LedgerUnavailable
 from domain.purchases import (
+    ChargeRefunds,
     Dispute,
     DisputeStatus,
     Link,
+    Movement,
     Order,
     PaymentStatus,
     Purchase,
@@ -78,6 +95,74 @@ def bought(user_id: UserId, payment: str, *, amount: int = 500, refunds: tuple[R
         refunds=refunds,
         links=frozenset({Link(f"payment_intent:{payment}"), Link(f"session:cs_{payment}")}),
     )
+
+
+MAY, JUNE, JULY, AUGUST = (datetime(2100, month, 1, 12, tzinfo=UTC) for month in (5, 6, 7, 8))
+UNUSED = UnusedTime(id="il_9", amount=100, starts_at=MAY, ends_at=JUNE, credited_invoice="in_0", credited_lines=("a",))
+
+
+def period(begins: datetime, ends: datetime, *, brings: int = 50, **how: Any) -> Line:
+    """A line of an invoice for a period of so many credits."""
+    known: dict[str, Any] = {"kind": LineKind.PERIOD, "unit_amount": 500, "plan_id": "monthly", "parts": 1, **how}
+    return Line(
+        id=f"il_{ends:%m}",
+        credits=brings,
+        plan_credits=50,
+        amount=500,
+        net=400,
+        starts_at=begins,
+        ends_at=ends,
+        subscription_item="si_1",
+        price_id="price_1",
+        **known,
+    )
+
+
+def billed(*lines: Line, unused: tuple[UnusedTime, ...] = (), subscription: str = "sub_1") -> Bill:
+    total = sum(line.net for line in lines)
+    return Bill(subscription_id=subscription, lines=lines, unused=unused, total=total, issued_at=MAY)
+
+
+def invoiced(user_id: UserId, invoice: str, bill: Bill, **how: Any) -> Purchase:
+    """A paid invoice of a subscription."""
+    order = Order(user_id=user_id, plan_id="monthly", credits=50, amount=bill.total, currency="usd")
+    links = frozenset({Link(f"invoice:{invoice}")})
+    return Purchase(order=order, payment=PaymentStatus.PAID, links=links, bill=bill, **how)
+
+
+def of_period(user_id: UserId, invoice: str, amount: int, ends: datetime, at: int = 1, **how: Any) -> Posting:
+    """An entry of the grant of a period, decided at a revision of its invoice."""
+    return Posting(
+        user_id=user_id,
+        amount=amount,
+        kind=how.pop("kind", EntryKind.PURCHASE if amount > 0 else EntryKind.CLAWBACK),
+        idempotency_key=key_of_revision(invoice, at, user_id, ends),
+        purchase_id=PurchaseId(invoice),
+        metadata=period_metadata(ends),
+        expires_at=ends + timedelta(days=3) if amount > 0 else None,
+        **how,
+    )
+
+
+async def pay(world: Any, user: UserId, invoice: str, bill: Bill) -> None:
+    """Let an invoice be paid; each period is a grant of 50 credits."""
+    change = Change(
+        revision=revision(invoice, invoiced(user, invoice, bill)),
+        postings=tuple(of_period(user, invoice, 50, line.ends_at) for line in bill.lines),
+    )
+    assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
+
+
+async def recorded(world: Any, *invoices: str) -> Any:
+    links = frozenset(Link(f"invoice:{invoice}") for invoice in invoices)
+    return (await world.ledger.read(event_id=None, user_id=None, links=links)).purchases
+
+
+async def grants_of(world: Any, user: UserId) -> list[tuple[datetime | None, int, datetime | None]]:
+    """Period, what remains, and until when, of each grant, oldest first."""
+    record = await world.ledger.record_of(user)
+    grants = [known.grant for known in record.grants]
+    return [(grant.period_ends_at, grant.remaining, grant.expires_at) for grant in grants]
 
 
 def revision(payment: str, purchase: Purchase, *, expected: int = 0) -> PurchaseRevision:
@@ -126,26 +211,43 @@ def test_a_change_is_written_whole(open_world: Any) -> None:
         assert EventStatus.APPLIED == snapshot.event_status
         assert account == snapshot.account
         (recorded,) = snapshot.purchases
-        assert (payment, 1, {user: 50}) == (recorded.id, recorded.revision, recorded.posted.by_user)
+        assert (payment, 1, {user: 50}) == (recorded.id, recorded.revision, recorded.posted[None].by_user)
         assert bought(user, payment) == recorded.purchase
 
     in_world(open_world, story)
 
 
 def test_every_fact_comes_back_as_it_was_written(open_world: Any) -> None:
-    """Refunds, disputes, totals and links survive the ledger unchanged."""
+    """Refunds, disputes, totals, credit notes, an invoice's lines and links survive the ledger unchanged."""
 
     async def story(world: Any) -> None:
         user, payment = await world.sign_up(None), new_id("pi")
+        note = CreditNote(
+            id="cn_1",
+            status=CreditNoteStatus.VOID,
+            pre_payment=1,
+            post_payment=2,
+            refunds=(NotedRefund(refund_id="re_1", amount=250),),
+            lines=(NotedLine(id="cnli_1", line_id="il_1", amount=3), NotedLine(id="cnli_2", line_id=None, amount=-4)),
+        )
+        bill = billed(period(MAY, JUNE), unused=(UNUSED,))
         purchase = attrs.evolve(
             bought(user, payment, refunds=(Refund(id="re_1", amount=250, status=RefundStatus.PENDING),)),
-            refunded_total=250,
+            paid_at=datetime(2026, 5, 2, tzinfo=UTC),
+            never_paid=5,
+            overpaid=6,
+            uncaptured_refunds=7,
+            credit_notes=(note,),
+            bill=bill,
+            refunded_totals=(ChargeRefunds(charge="ch_1", amount=250),),
             disputes=(
                 Dispute(
                     id="dp_1",
                     occurred_at=datetime(2026, 5, 2, 1, 2, 3, tzinfo=UTC),
                     amount=100,
                     status=DisputeStatus.UNDER_REVIEW,
+                    currency="usd",
+                    movements=(Movement(id="txn_1", amount=-100, currency="eur"),),
                 ),
             ),
         )
@@ -153,7 +255,7 @@ def test_every_fact_comes_back_as_it_was_written(open_world: Any) -> None:
         links = frozenset({Link(f"payment_intent:{payment}")})
         snapshot = await world.ledger.read(event_id=None, user_id=None, links=links)
         assert purchase == snapshot.purchases[0].purchase
-        assert {} == snapshot.purchases[0].posted.by_user
+        assert {} == snapshot.purchases[0].posted
 
     in_world(open_world, story)
 
@@ -363,7 +465,7 @@ def test_the_state_that_returns_is_posted_step_by_step(open_world: Any) -> None:
         links = frozenset({Link(f"payment_intent:{payment}")})
         for step, reversed_amount in enumerate((0, 300, 0, 300)):
             snapshot = await world.ledger.read(event_id=None, user_id=user, links=links)
-            posted = snapshot.purchases[0].posted if snapshot.purchases else Posted()
+            posted = snapshot.purchases[0].posted if snapshot.purchases else {}
             status = DisputeStatus.LOST if reversed_amount else DisputeStatus.WON
             when = datetime(2026, 5, 1 + step, tzinfo=UTC)
             dispute = Dispute(id="dp_1", occurred_at=when, amount=300, status=status)
@@ -421,6 +523,354 @@ def test_an_honest_ledger_is_consistent(open_world: Any) -> None:
         user = await world.sign_up(None)
         await world.ledger.commit([buying(user, new_id("pi"))])
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+
+    in_world(open_world, story)
+
+
+GRACE = timedelta(days=3)
+
+
+def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -> None:
+    """What is posted and until when is told for each apart, as is what was posted for none."""
+
+    async def story(world: Any) -> None:
+        user, invoice = await world.sign_up(None), new_id("in")
+        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
+        (known,) = await recorded(world, invoice)
+        assert {JUNE: {user: 50}, JULY: {user: 50}} == {end: one.by_user for end, one in known.posted.items()}
+        assert {JUNE: {user: JUNE + GRACE}, JULY: {user: JULY + GRACE}} == {
+            end: one.expires_at for end, one in known.posted.items()
+        }
+        assert 100 == known.credits_of(user)
+        assert [(JUNE, 50, JUNE + GRACE), (JULY, 50, JULY + GRACE)] == await grants_of(world, user)
+        # An entry of the same period puts into its grant; one of no period makes a grant of its own.
+        more = Change(
+            revision=revision(invoice, known.purchase, expected=1),
+            postings=(
+                of_period(user, invoice, 7, JULY, 2, kind=EntryKind.REINSTATEMENT),
+                posting(user, 5, new_id("key"), invoice),
+            ),
+        )
+        assert [Committed] == [type(result) for result in await world.ledger.commit([more])]
+        expected = [(JUNE, 50, JUNE + GRACE), (JULY, 57, JULY + GRACE), (None, 5, None)]
+        assert expected == await grants_of(world, user)
+        (known,) = await recorded(world, invoice)
+        assert {JUNE: 50, JULY: 57, None: 5} == {end: one.by_user[user] for end, one in known.posted.items()}
+        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+
+    in_world(open_world, story)
+
+
+def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> None:
+    """Then from the other periods of its purchase and of those that were merged into it, then from other credits."""
+
+    async def story(world: Any) -> None:
+        user, invoice, twin, other = await world.sign_up(None), new_id("in_a"), new_id("in_b"), new_id("pi")
+        await world.ledger.commit([buying(user, other)])
+        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
+        await pay(world, user, twin, billed(period(MAY, JULY)))
+        (mine, same) = await recorded(world, invoice, twin)
+        both = attrs.evolve(mine.purchase, links=mine.purchase.links | same.purchase.links)
+        absorbed = (AbsorbedPurchase(id=PurchaseId(twin), expected_revision=1),)
+        taken = [(-60, JULY), (-50, JULY), (-60, JUNE)]
+        left = []
+        for at, (amount, end) in enumerate(taken, start=2):
+            next_one = attrs.evolve(revision(invoice, both, expected=at - 1), absorbed=absorbed if at == 2 else ())
+            change = Change(revision=next_one, postings=(of_period(user, invoice, amount, end, at),))
+            assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
+            left.append([remaining for _, remaining, _ in await grants_of(world, user)])
+        assert [[50, 50, 0, 40], [50, 40, 0, 0], [30, 0, 0, 0]] == left
+        (known,) = await recorded(world, twin)
+        assert {JUNE: -10, JULY: -10} == {end: one.by_user[user] for end, one in known.posted.items()}
+        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+
+    in_world(open_world, story)
+
+
+def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> None:
+    """What one invoice gives back is taken of another in the same change; each is good at its revision only."""
+
+    async def story(world: Any) -> None:
+        user, old, new = await world.sign_up(None), new_id("in"), new_id("in")
+        await pay(world, user, old, billed(period(MAY, JUNE)))
+        (known,) = await recorded(world, old)
+        bill = billed(period(MAY, JULY), unused=(UNUSED,))
+        change = Change(
+            revision=revision(new, invoiced(user, new, bill)),
+            others=(revision(old, known.purchase, expected=1),),
+            postings=(of_period(user, old, -20, JUNE, 2), of_period(user, new, 50, JULY)),
+        )
+        stale = attrs.evolve(change, others=(revision(old, known.purchase, expected=0),))
+        assert (Conflict("revision"),) == await world.ledger.commit([stale])
+        assert () == await recorded(world, new)
+        assert [(JUNE, 50, JUNE + GRACE)] == await grants_of(world, user)
+        assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
+        found = {one.id: one for one in await recorded(world, old, new)}
+        assert {old: (2, 30), new: (1, 50)} == {id_: (one.revision, one.credits_of(user)) for id_, one in found.items()}
+        assert (known.purchase, bill) == (found[old].purchase, found[new].purchase.bill)
+        assert (Conflict("revision"),) == await world.ledger.commit([change])
+        assert [30, 50] == [remaining for _, remaining, _ in await grants_of(world, user)]
+
+    in_world(open_world, story)
+
+
+def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_world: Any) -> None:
+    """Several purchases, periods and ends are not lost among changes that have none."""
+
+    async def story(world: Any) -> None:
+        user, old, new, later = await world.sign_up(None), new_id("in"), new_id("in"), new_id("in")
+        await pay(world, user, old, billed(period(MAY, JUNE)))
+        (known,) = await recorded(world, old)
+        both = Change(
+            revision=revision(new, invoiced(user, new, billed(period(MAY, JULY)))),
+            others=(revision(old, known.purchase, expected=1),),
+            postings=(of_period(user, old, -20, JUNE, 2), of_period(user, new, 50, JULY)),
+        )
+        end = GrantEnd(user_id=user, purchase_id=PurchaseId(old), period_ends_at=JUNE, expires_at=AUGUST)
+        moved = Change(revision=revision(old, known.purchase, expected=2), ends=(end,))
+        paid = Change(
+            revision=revision(later, invoiced(user, later, billed(period(JULY, AUGUST), subscription=later))),
+            postings=(of_period(user, later, 50, AUGUST),),
+        )
+        changes = [
+            buying(user, new_id("pi")),
+            both,
+            moved,
+            buying(user, new_id("pi")),
+            paid,
+            buying(user, new_id("pi")),
+        ]
+        assert [Committed] * 6 == [type(result) for result in await world.ledger.commit(changes)]
+        of_invoices = [grant for grant in await grants_of(world, user) if grant[0] is not None]
+        assert [(JUNE, 30, AUGUST), (JULY, 50, JULY + GRACE), (AUGUST, 50, AUGUST + GRACE)] == of_invoices
+        snapshot = await world.ledger.read(
+            event_id=None, user_id=None, links=frozenset(), subscription_id=later, periods_since=MAY
+        )
+        assert [later] == [one.id for one in snapshot.family]
+        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+
+    in_world(open_world, story)
+
+
+def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
+    """The links of every purchase of a change lead to it alone."""
+
+    async def story(world: Any) -> None:
+        user, payment, old, new = await world.sign_up(None), new_id("pi"), new_id("in"), new_id("in")
+        await world.ledger.commit([buying(user, payment)])
+        await pay(world, user, old, billed(period(MAY, JUNE)))
+        thief = attrs.evolve(invoiced(user, old, billed(period(MAY, JUNE))), links=bought(user, payment).links)
+        change = Change(
+            revision=revision(new, invoiced(user, new, billed(period(JUNE, JULY)))),
+            others=(revision(old, thief, expected=1),),
+        )
+        assert (Conflict("link"),) == await world.ledger.commit([change])
+        assert ([1], ()) == ([one.revision for one in await recorded(world, old)], await recorded(world, new))
+
+    in_world(open_world, story)
+
+
+def test_the_same_change_at_the_same_moment_happens_once(open_world: Any) -> None:
+    """Of ten that also change another purchase; and two that meet in one are never both written."""
+
+    async def story(world: Any) -> None:
+        user, old = await world.sign_up(None), new_id("in")
+        await pay(world, user, old, billed(period(MAY, JUNE)))
+        (known,) = await recorded(world, old)
+
+        def change(new: str) -> Change:
+            return Change(
+                revision=revision(new, invoiced(user, new, billed(period(MAY, JULY)))),
+                others=(revision(old, known.purchase, expected=1),),
+                postings=(of_period(user, old, -20, JUNE, 2), of_period(user, new, 50, JULY)),
+            )
+
+        changes = [change(new) for new in (new_id("in"), new_id("in")) for _ in range(5)]
+        results = await asyncio.gather(*(world.ledger.commit([one]) for one in changes))
+        assert 1 == sum(isinstance(result, Committed) for (result,) in results)
+        assert 80 == (await world.ledger.account(user)).balance
+
+    in_world(open_world, story)
+
+
+def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> None:
+    """That of the period alone, while something is left of it; those of merged purchases follow."""
+
+    async def story(world: Any) -> None:
+        user, bob, invoice = await world.sign_up(None), await world.sign_up(None), new_id("in")
+        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
+        (known,) = await recorded(world, invoice)
+
+        async def end(at: int, period_end: datetime, expires: datetime | None, of: UserId = user) -> None:
+            ends = (
+                GrantEnd(user_id=of, purchase_id=PurchaseId(invoice), period_ends_at=period_end, expires_at=expires),
+            )
+            change = Change(revision=revision(invoice, known.purchase, expected=at), ends=ends)
+            assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
+
+        await end(1, JUNE, AUGUST)
+        assert [(JUNE, 50, AUGUST), (JULY, 50, JULY + GRACE)] == await grants_of(world, user)
+        await end(2, JULY, None)
+        await end(3, JULY, MAY, bob)
+        assert [(JUNE, 50, AUGUST), (JULY, 50, None)] == await grants_of(world, user)
+        (found,) = await recorded(world, invoice)
+        assert {JUNE: {user: AUGUST}, JULY: {user: None}} == {
+            period_end: one.expires_at for period_end, one in found.posted.items()
+        }
+        spend = Posting(
+            user_id=user,
+            amount=-50,
+            kind=EntryKind.SPEND,
+            idempotency_key=new_id("spend"),
+            draws=(Draw(grant_id=(await world.ledger.record_of(user)).grants[0].grant.id, credits=50),),
+        )
+        assert [Committed] == [type(result) for result in await world.ledger.commit([Change(postings=(spend,))])]
+        await end(4, JUNE, JULY)
+        assert [(JUNE, 0, AUGUST), (JULY, 50, None)] == await grants_of(world, user)
+        (found,) = await recorded(world, invoice)
+        assert {} == found.posted[JUNE].expires_at
+
+    in_world(open_world, story)
+
+
+def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
+    """With what stood posted then: what expired of one period is none of another's."""
+
+    async def story(world: Any) -> None:
+        user, invoice = await world.sign_up(None), new_id("in")
+        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
+        (known,) = await recorded(world, invoice)
+        first = (await world.ledger.record_of(user)).grants[0].grant
+        expiry = of_period(user, invoice, -30, JUNE, 9, kind=EntryKind.EXPIRY)
+        expiry = attrs.evolve(expiry, draws=(Draw(grant_id=first.id, credits=30),))
+        assert [Committed] == [type(result) for result in await world.ledger.commit([Change(postings=(expiry,))])]
+        back = Change(
+            revision=revision(invoice, known.purchase, expected=1),
+            postings=(of_period(user, invoice, -10, JUNE, 2), of_period(user, invoice, -10, JULY, 2)),
+        )
+        assert [Committed] == [type(result) for result in await world.ledger.commit([back])]
+        (known,) = await recorded(world, invoice)
+        assert {JUNE: ({user: 40}, {user: Lapse(credits=30, stood=50)}), JULY: ({user: 40}, {})} == {
+            end: (one.by_user, one.lapsed) for end, one in known.posted.items()
+        }
+        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+
+    in_world(open_world, story)
+
+
+def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_world: Any) -> None:
+    """By the subscription that is named, or by a purchase that is reached, from that one's own beginning on."""
+
+    async def story(world: Any) -> None:
+        user, subscription = await world.sign_up(None), new_id("sub")
+        invoices = [f"{new_id('in')}_{place}" for place in range(4)]
+        for invoice, (begins, ends) in zip(invoices, ((MAY, JUNE), (JUNE, JULY), (JULY, AUGUST)), strict=False):
+            await pay(world, user, invoice, billed(period(begins, ends), subscription=subscription))
+        await pay(world, user, invoices[3], billed(period(JUNE, JULY), subscription=new_id("sub")))
+        await world.ledger.commit([buying(user, invoices[3].replace("in_", "pi_"))])
+
+        async def family(links: tuple[str, ...] = (), **asked: Any) -> list[str]:
+            snapshot = await world.ledger.read(
+                event_id=None, user_id=None, links=frozenset(Link(f"invoice:{one}") for one in links), **asked
+            )
+            return [one.id for one in snapshot.family]
+
+        for since, place in ((MAY, 0), (JUNE, 0), (JUNE + timedelta(seconds=1), 1), (AUGUST, 2)):
+            assert sorted(invoices[place:3]) == await family(subscription_id=subscription, periods_since=since)
+        assert [] == await family(subscription_id=subscription, periods_since=AUGUST + timedelta(seconds=1))
+        assert [] == await family(subscription_id=subscription)
+        assert [] == await family(periods_since=MAY)
+        assert sorted(invoices[:3]) == await family((invoices[1],))
+        assert sorted(invoices[1:3]) == await family((invoices[2],), periods_since=AUGUST)
+        assert sorted(invoices[:3]) == await family((invoices[2],), periods_since=MAY)
+        assert [invoices[3]] == await family((invoices[3],))
+        snapshot = await world.ledger.read(
+            event_id=None, user_id=None, links=frozenset(), subscription_id=subscription, periods_since=AUGUST
+        )
+        (last,) = snapshot.family
+        assert (1, {user: 50}) == (last.revision, last.posted[AUGUST].by_user)
+        assert billed(period(JULY, AUGUST), subscription=subscription) == last.purchase.bill
+
+    in_world(open_world, story)
+
+
+def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
+    """And tells of it by the merged one's links as well."""
+
+    async def story(world: Any) -> None:
+        user, subscription, one, two = await world.sign_up(None), new_id("sub"), new_id("in_a"), new_id("in_b")
+        bill = billed(period(MAY, JUNE), subscription=subscription)
+        for invoice in (one, two):
+            await pay(world, user, invoice, bill)
+        (mine, same) = await recorded(world, one, two)
+        both = attrs.evolve(mine.purchase, links=mine.purchase.links | same.purchase.links)
+        absorbed = (AbsorbedPurchase(id=PurchaseId(two), expected_revision=1),)
+        merged = attrs.evolve(revision(one, both, expected=1), absorbed=absorbed)
+        await world.ledger.commit([Change(revision=merged)])
+        links = frozenset({Link(f"invoice:{two}")})
+        snapshot = await world.ledger.read(event_id=None, user_id=None, links=links)
+        assert ([one], [one]) == ([row.id for row in snapshot.family], [row.id for row in snapshot.purchases])
+        assert 100 == snapshot.family[0].credits_of(user)
+        # Two grants of one period stand; both end together.
+        end = GrantEnd(user_id=user, purchase_id=PurchaseId(one), period_ends_at=JUNE, expires_at=JULY)
+        change = Change(revision=revision(one, both, expected=2), ends=(end,))
+        assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
+        assert [(JUNE, 50, JULY), (JUNE, 50, JULY)] == await grants_of(world, user)
+
+    in_world(open_world, story)
+
+
+def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: Any) -> None:
+    """Where that is asked for: not those that brought nothing, nor what was paid for, nor another account's."""
+
+    async def story(world: Any) -> None:
+        user, bob, subscription = await world.sign_up(None), await world.sign_up(None), new_id("sub")
+        trial = period(MAY, JUNE, kind=LineKind.TRIAL, plan_id="trial")
+        free = period(JUNE, JULY, unit_amount=0, plan_id="free")
+        nothing = [
+            period(MAY, JUNE, kind=LineKind.TRIAL, brings=0),
+            period(JUNE, JULY),
+            period(JUNE, JULY, unit_amount=0, brings=0),
+        ]
+        for number, line in enumerate((trial, free, *nothing)):
+            bill = billed(line, subscription=subscription)
+            await pay(world, user, f"{new_id('in')}_{number}", bill)
+        await pay(world, bob, new_id("in"), billed(trial, subscription=new_id("sub")))
+
+        async def claimed(of: UserId | None, *, asked: bool = True) -> list[Claimed]:
+            snapshot = await world.ledger.read(event_id=None, user_id=of, links=frozenset(), claims=asked)
+            return sorted(snapshot.claimed, key=lambda one: one.starts_at)
+
+        expected = [
+            Claimed(
+                plan_id=line.plan_id,
+                kind=line.kind,
+                subscription_id=subscription,
+                starts_at=line.starts_at,
+                ends_at=line.ends_at,
+            )
+            for line in (trial, free)
+        ]
+        assert expected == await claimed(user)
+        assert [] == await claimed(user, asked=False)
+        assert [] == await claimed(None)
+        assert 1 == len(await claimed(bob))
+
+    in_world(open_world, story)
+
+
+def test_a_guard_of_an_account_that_left_conflicts(open_world: Any) -> None:
+    """Although nothing is posted to it: a trial that brings nothing, say."""
+
+    async def story(world: Any) -> None:
+        user, invoice = await world.sign_up(None), new_id("in")
+        await world.leave(user)
+        change = Change(
+            revision=revision(invoice, invoiced(user, invoice, billed(period(MAY, JUNE)))),
+            account=AccountGuard(user_id=user, expected_revision=0),
+        )
+        assert (Conflict("unknown_user"),) == await world.ledger.commit([change])
+        assert () == await recorded(world, invoice)
 
     in_world(open_world, story)
 

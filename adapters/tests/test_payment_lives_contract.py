@@ -127,12 +127,12 @@ def test_two_rows_become_one(open_world: Any) -> None:
         change = Change(revision=revised(b, both, 1, (c, 1)), postings=(entry(user, b, 2, -50),))
         assert isinstance((await world.ledger.commit([change]))[0], Committed)
         (one,) = await purchases(world, f"payment_intent:{c}")
-        assert (b, 2, {user: 50}) == (one.id, one.revision, one.posted.by_user)
+        assert (b, 2, {user: 50}) == (one.id, one.revision, one.posted[None].by_user)
         all_three = bought(user, *(f"payment_intent:{purchase}" for purchase in (a, b, c)))
         change = Change(revision=revised(a, all_three, 1, (b, 2)), postings=(entry(user, a, 2, -50),))
         assert isinstance((await world.ledger.commit([change]))[0], Committed)
         (one,) = await purchases(world, f"payment_intent:{c}", f"payment_intent:{b}")
-        assert (a, 2, {user: 50}) == (one.id, one.revision, one.posted.by_user)
+        assert (a, 2, {user: 50}) == (one.id, one.revision, one.posted[None].by_user)
         assert all_three == one.purchase
         record = await world.ledger.record_of(user)
         assert [(a, (b, c))] == [(known.id, known.merged) for known in record.purchases]

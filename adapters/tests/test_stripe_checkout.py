@@ -16,7 +16,7 @@ from domain.events import Naming, Sale
 from domain.money import Money
 from domain.plans import Plan, PlanId, PlanMode, Terms
 from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
-from domain.purchases import Link, PaymentReported, PaymentStatus
+from domain.purchases import Link, PaidAt, PaymentReported, PaymentStatus
 from simulators.http import HttpServer, Request, Response
 from simulators.stripe import StripeStandIn
 
@@ -112,7 +112,7 @@ def test_a_key_that_is_in_use_may_be_tried_again() -> None:
 
 
 def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
-    """Asked for, a session tells the same sale as its webhook does."""
+    """Asked for, a session tells the same sale as its webhook does, paid when its charge was made."""
 
     async def story(checkouts: StripeCheckouts) -> None:
         opened = await checkouts.create(REQUEST)
@@ -124,12 +124,14 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
         links = {Link(f"session:{opened.session_id}"), Link(f"payment_intent:{intent}")}
         if invoice := event["data"]["object"]["invoice"]:
             links.add(Link(f"invoice:{invoice}"))
+        (charge,) = stripe.account.all_kept("charge")
+        charged_at = datetime.fromtimestamp(charge["created"], UTC)
         expected = Sale(
             purchase_id=intent,
             session_id=opened.session_id,
             links=frozenset(links),
             mode=REQUEST.plan.mode,
-            facts=(PaymentReported(PaymentStatus.PAID),),
+            facts=(PaymentReported(PaymentStatus.PAID), PaidAt(charged_at)),
             subtotal=TERMS.price,
             paid=TERMS.price,
             naming=Naming(

@@ -17,6 +17,8 @@ from domain.purchases import (
     Dispute,
     Disputed,
     DisputeStatus,
+    Movement,
+    PaidAt,
     PaymentReported,
     PaymentStatus,
     Refund,
@@ -28,7 +30,8 @@ from domain.subscriptions import SubscriptionState, SubscriptionStatus
 
 ADA = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ENDS = datetime(2026, 6, 1, tzinfo=UTC)
+BEGINS, ENDS = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+PAID = datetime(2026, 5, 1, 1, tzinfo=UTC)
 OURS = {"userId": ADA, "plan": "monthly", "credence_terms": "100/900/usd"}
 NAMING = Naming(
     user_reference=ADA, plan_id="monthly", terms=Terms(credits=100, price=Money(amount=900, currency="usd"))
@@ -147,7 +150,7 @@ def test_a_refunded_charge_tells_its_refunds_or_their_sum(version: str) -> None:
 def test_a_list_that_is_cut_off_tells_its_sum_too() -> None:
     """The refunds that are not shown count."""
     told = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
-    assert RefundTotalReported(100) in told.facts
+    assert RefundTotalReported(100, "ch_1") in told.facts
 
 
 def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
@@ -155,7 +158,9 @@ def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
         "id": "dp_1",
         "object": "dispute",
         "amount": 500,
-        "balance_transactions": [{"id": "txn_1", "amount": move} for move in moves],
+        "balance_transactions": [
+            {"id": f"txn_{place}", "amount": move, "currency": "usd"} for place, move in enumerate(moves)
+        ],
         "charge": "ch_1",
         "currency": "usd",
         "payment_intent": "pi_1",
@@ -186,17 +191,18 @@ def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
 def test_a_dispute_tells_where_the_money_is(event_type: str, about: dict[str, Any], expected: DisputeStatus) -> None:
     """By its status, and by the moves of the money where these say more."""
     told = news(f"charge.dispute.{event_type}", about)
-    assert (
-        Disputed(Dispute(id="dp_1", occurred_at=NOON, amount=500, status=expected)),
-        CurrencyTold("usd"),
-    ) == told.facts
+    moved = [move["amount"] for move in about["balance_transactions"]]
+    movements = tuple(Movement(id=f"txn_{place}", amount=move, currency="usd") for place, move in enumerate(moved))
+    known = Dispute(id="dp_1", occurred_at=NOON, amount=500, status=expected, currency="usd", movements=movements)
+    assert (Disputed(known), CurrencyTold("usd")) == told.facts
     assert {"payment_intent:pi_1", "charge:ch_1"} == set(told.links)
 
 
 def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **changes: Any) -> dict[str, Any]:
     """A renewal, paid; `metadata` is the subscription's."""
     is_new = version >= "2025-03-31"
-    line: dict[str, Any] = {"id": "il_1", "amount": 900, "period": {"start": 1, "end": int(ENDS.timestamp())}}
+    line: dict[str, Any] = {"id": "il_1" if version >= "2019-12" else "sub_1", "amount": 900, "quantity": 1}
+    line |= {"currency": "usd", "period": {"start": int(BEGINS.timestamp()), "end": int(ENDS.timestamp())}}
     about: dict[str, Any] = {
         "id": "in_1",
         "object": "invoice",
@@ -205,11 +211,17 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
         "currency": "usd",
         "metadata": {},
         "status": "paid",
+        "subtotal": 900,
         "total": 990,
     }
+    if version >= "2018-11":
+        about["status_transitions"] = {"paid_at": int(PAID.timestamp())}
     subscription = named("subscription", "sub_1", expanded=expanded)
     if is_new:
-        details = {"proration": False, "subscription": "sub_1"}
+        details = {"proration": False, "subscription": "sub_1", "subscription_item": "si_1"}
+        priced = {"type": "price_details", "price_details": {"price": "price_1", "product": "prod_1"}}
+        line |= {"pricing": {**priced, "unit_amount_decimal": "900"}, "discount_amounts": []}
+        line["taxes"] = [{"amount": 90, "tax_behavior": "exclusive"}]
         line["parent"] = {"type": "subscription_item_details", "subscription_item_details": details}
         subscribed = {"subscription": subscription, "metadata": metadata}
         about["parent"] = {"type": "subscription_details", "subscription_details": subscribed}
@@ -218,6 +230,15 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
         }
     else:
         line |= {"type": "subscription", "proration": False, "metadata": metadata, "subscription": "sub_1"}
+        line["plan"] = {"id": "price_1", "object": "plan", "amount": 900, "currency": "usd", "interval": "month"}
+        line["plan"] |= {"interval_count": 1, "product": "prod_1"}
+        if version >= "2018":
+            line["subscription_item"] = "si_1"
+        if version >= "2020-08":
+            price = {"id": "price_1", "unit_amount": 900, "currency": "usd", "product": "prod_1"}
+            line["price"] = {**price, "recurring": {"interval": "month", "interval_count": 1}}
+            line |= {"discount_amounts": [], "tax_amounts": [{"amount": 90, "inclusive": False}]}
+        about["tax"] = 90
         about |= {
             "charge": named("charge", "ch_1", expanded=expanded),
             "paid": True,
@@ -235,7 +256,7 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
 @pytest.mark.parametrize("expanded", EXPANDED)
 @pytest.mark.parametrize("event_type", ["invoice.paid", "invoice.payment_succeeded"])
 def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool, event_type: str) -> None:
-    """Owner, plan, price, what was paid with tax, and until when: the same, wherever the version keeps it."""
+    """Owner, plan, price, what was paid with tax, and its line: the same, wherever the version keeps it."""
     told = told_by(event_type, invoice_of(version, expanded=expanded), NOON)
     assert isinstance(told, Sale), told
     assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (told.purchase_id, told.subscription_id, told.mode)
@@ -244,7 +265,21 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
         told.subtotal,
         told.paid,
     )
-    assert ((PaymentReported(PaymentStatus.PAID),), ENDS) == (told.facts, told.period_ends_at)
+    dated = (PaidAt(PAID),) if version >= "2018-11" else ()
+    assert (PaymentReported(PaymentStatus.PAID), *dated) == told.facts
+    assert told.lines is not None
+    (line,) = told.lines
+    assert (900, 900, 990, 1) == (line.amount, line.net, line.gross, line.quantity)
+    assert (BEGINS, ENDS, False, True) == (line.starts_at, line.ends_at, line.is_proration, line.is_subscription)
+    assert ("price_1", "prod_1", 900, "usd") == (
+        line.price.id,
+        line.price.product_id,
+        line.price.unit_amount,
+        line.price.currency,
+    )
+    # Lines of versions since 2025-03-31 show no interval.
+    assert (None if version >= "2025-03-31" else "month") == line.price.interval
+    assert ("si_1" if version >= "2018" else None) == line.subscription_item
     assert {"invoice:in_1", "payment_intent:pi_1"} <= set(told.links)
     assert not any(link.startswith("subscription:") for link in told.links)
 
@@ -259,18 +294,44 @@ def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_zero_and_unpaid_invoices_grant_nothing(version: str) -> None:
-    """A trial's first invoice, and one that is still open."""
-    assert isinstance(told_by("invoice.paid", invoice_of(version, total=0, amount_paid=0), NOON), Irrelevant)
+def test_a_zero_invoice_is_a_sale_and_an_unpaid_one_is_none(version: str) -> None:
+    """A coupon of all, a trial's first invoice, and one that is still open."""
+    free = told_by("invoice.paid", invoice_of(version, total=0, amount_paid=0, tax=0, subtotal=0), NOON)
+    assert isinstance(free, Sale)
+    assert [900] == [line.amount for line in free.lines or ()]
     assert isinstance(told_by("invoice.paid", invoice_of(version, status="open", paid=False), NOON), Irrelevant)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_prorations_grant_nothing(version: str) -> None:
-    """Neither alone nor beside a period: the price that is checked is the period's."""
+def test_a_finalized_invoice_counts_where_nothing_is_left_to_be_paid(version: str) -> None:
+    """A total of nothing, or below it, is settled at once; any other has to be paid first."""
+    for total in (0, -100):
+        settled = invoice_of(version, status="open", paid=False, total=total, amount_paid=0, tax=0, subtotal=total)
+        assert isinstance(told_by("invoice.finalized", settled, NOON), Sale)
+    asked = invoice_of(version, status="open", paid=False, amount_paid=0)
+    assert isinstance(told_by("invoice.finalized", asked, NOON), Irrelevant)
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if version < "2020-08"])
+def test_a_discount_of_the_whole_invoice_is_its_lines_in_part(version: str) -> None:
+    """Lines had no amounts of their own then: what a refund is measured by is what was paid all the same."""
+    about = invoice_of(version, subtotal=1800, tax=90, total=990, amount_paid=990)
+    (line,) = about["lines"]["data"]
+    proration = {**line, "id": "ii_1", "type": "invoiceitem", "proration": True, "amount": 900}
+    about["lines"]["data"] = [line, proration]
+    told = told_by("invoice.paid", about, NOON)
+    assert isinstance(told, Sale)
+    assert told.lines is not None
+    assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in told.lines]
+    assert 990 == told.paid.amount
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_prorations_are_lines_of_the_sale(version: str) -> None:
+    """Alone and beside a period: each is known for the rest of one, or for unused time that is given back."""
     period = invoice_of(version)["lines"]["data"][0]
     if version >= "2025-03-31":
-        details = {"proration": True, "subscription": "sub_1"}
+        details = {"proration": True, "subscription": "sub_1", "subscription_item": "si_1"}
         proration = {
             **period,
             "amount": 450,
@@ -282,18 +343,25 @@ def test_prorations_grant_nothing(version: str) -> None:
         proration = {**period, "amount": 450, "type": "invoiceitem", "proration": True}
         item = {**period, "amount": 450, "proration": True}
     for line in (proration, item):
-        alone = invoice_of(version, total=450, amount_paid=450, lines={"data": [line]})
-        assert isinstance(told_by("invoice.paid", alone, NOON), Irrelevant)
-        both = told_by("invoice.paid", invoice_of(version, total=1350, lines={"data": [line, period]}), NOON)
-        assert isinstance(both, Sale)
-        assert 900 == both.subtotal.amount
+        back = {**line, "id": "ii_2", "amount": -300}
+        for lines in ([line], [line, period], [back, line, period], [back]):
+            told = told_by("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
+            assert isinstance(told, Sale)
+            assert told.lines is not None
+            expected = [(one["amount"], one is not period, one is back, True) for one in lines]
+            assert expected == [
+                (one.amount, one.is_proration, one.gives_back, one.is_subscription) for one in told.lines
+            ]
+            assert sum(one["amount"] for one in lines if one is not back) == told.subtotal.amount
 
 
 def test_a_one_time_sale_s_invoice_only_links() -> None:
     """It is the paper of a payment that its session tells of."""
-    told = news("invoice.paid", invoice_of("2020-08-27", billing_reason="manual", subscription=None))
+    fee = {"id": "ii_1", "type": "invoiceitem", "amount": 900, "currency": "usd", "subscription": None}
+    sold_once = {"billing_reason": "manual", "subscription": None, "lines": {"data": [fee]}}
+    told = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
     assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (told.facts, set(told.links))
-    alone = invoice_of("2026-10-28", billing_reason="manual", parent=None, payments=None)
+    alone = invoice_of("2026-10-28", **sold_once, parent=None, payments=None)
     assert isinstance(told_by("invoice.paid", alone, NOON), Irrelevant)
 
 

@@ -12,11 +12,13 @@ from domain.purchases import (
     Disputed,
     DisputeStatus,
     Link,
+    Movement,
     PurchaseId,
     Refund,
     Refunded,
     RefundStatus,
     RefundTotalReported,
+    UncapturedRefunds,
 )
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -131,7 +133,7 @@ def listed(*refunds: dict[str, Any], has_more: bool = False) -> dict[str, Any]:
 
 ONE = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED))
 TWO = Refunded(Refund(id="re_2", amount=200, status=RefundStatus.PENDING))
-TOTAL = RefundTotalReported(300)
+TOTAL = RefundTotalReported(300, "ch_1")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,11 @@ def test_a_charge_names_its_refunds_or_their_total(refunds: object, expected: tu
     assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == told.links
 
 
-OUT, BACK, PART = {"amount": -500}, {"amount": 500}, {"amount": 200}
+def moved(id_: str, amount: int, currency: str = "usd") -> dict[str, Any]:
+    return {"id": id_, "object": "balance_transaction", "amount": amount, "currency": currency}
+
+
+OUT, BACK, PART, AGAIN = moved("txn_1", -500), moved("txn_2", 500), moved("txn_3", 200), moved("txn_4", -500)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,7 @@ OUT, BACK, PART = {"amount": -500}, {"amount": 500}, {"amount": 200}
         (UPDATED, "under_review", [OUT, PART], DisputeStatus.UNDER_REVIEW),
         (UPDATED, "under_review", [OUT, BACK], DisputeStatus.REINSTATED),
         (WITHDRAWN, "needs_response", [OUT], DisputeStatus.WITHDRAWN),
-        (WITHDRAWN, "under_review", [OUT, BACK, OUT], DisputeStatus.WITHDRAWN),
+        (WITHDRAWN, "under_review", [OUT, BACK, AGAIN], DisputeStatus.WITHDRAWN),
         (WITHDRAWN, "lost", [OUT], DisputeStatus.LOST),
         (WITHDRAWN, "won", [OUT, BACK], DisputeStatus.WON),
         (WITHDRAWN, "prevented", [], DisputeStatus.PREVENTED),
@@ -179,6 +185,10 @@ OUT, BACK, PART = {"amount": -500}, {"amount": 500}, {"amount": 200}
         (CLOSED, "won", [], DisputeStatus.WON),
         (CLOSED, "warning_closed", [], DisputeStatus.WARNING_CLOSED),
         (UPDATED, "charge_refunded", [], DisputeStatus.CHARGE_REFUNDED),
+        (UPDATED, "appeal_needs_response", [OUT], DisputeStatus.APPEAL_NEEDS_RESPONSE),
+        (UPDATED, "appeal_under_review", [], DisputeStatus.APPEAL_UNDER_REVIEW),
+        (UPDATED, "of a later version", [OUT], DisputeStatus.UNKNOWN),
+        (UPDATED, "withdrawn", [OUT], DisputeStatus.UNKNOWN),
     ],
 )
 def test_a_dispute_is_told_by_where_the_money_is(
@@ -187,7 +197,36 @@ def test_a_dispute_is_told_by_where_the_money_is(
     """The moves of the money outrank an open status, and only its whole return outranks a loss."""
     (fact, _) = news(event_type, dispute(status=status, balance_transactions=moves)).facts
     assert isinstance(fact, Disputed)
-    assert (expected, NOON) == (fact.dispute.status, fact.dispute.occurred_at)
+    assert (expected, NOON, "usd") == (fact.dispute.status, fact.dispute.occurred_at, fact.dispute.currency)
+
+
+def test_movements_of_a_dispute_are_told_one_by_one() -> None:
+    """Each by its id, once, in the currency in which it was settled."""
+    moves = [BACK, moved("txn_1", -440, "EUR"), BACK]
+    (fact, _) = news(UPDATED, dispute(balance_transactions=moves)).facts
+    assert isinstance(fact, Disputed)
+    told = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
+    assert told == fact.dispute.movements
+    for broken in ({**OUT, "id": None}, {**OUT, "amount": "5"}, {**OUT, "currency": None}):
+        assert isinstance(told_by(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("changes", "released"),
+    [
+        ({"amount": 1000, "amount_captured": 700, "captured": True, "invoice": None}, 300),
+        ({"amount": 1000, "amount_captured": 1000, "captured": True, "invoice": None}, None),
+        ({"amount": 1000, "amount_captured": 700, "captured": True}, None),
+        ({"amount": 1000, "amount_captured": 0, "captured": False, "invoice": None}, None),
+        ({"amount": 1000, "captured": True, "invoice": None}, None),
+    ],
+)
+def test_what_was_never_captured_is_not_refunded(changes: dict[str, Any], released: int | None) -> None:
+    """API versions before 2025-03-31, which show a charge's invoice, make a refund of what is released."""
+    facts = news("charge.refunded", charge(**changes)).facts
+    assert ([UncapturedRefunds(released)] if released else []) == [
+        fact for fact in facts if isinstance(fact, UncapturedRefunds)
+    ]
 
 
 @pytest.mark.parametrize("status", ["withdrawn", "reinstated", "of a later version", None, 7])

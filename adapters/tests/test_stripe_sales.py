@@ -1,6 +1,6 @@
 """Checkout sessions of every API version and shape, read as sales."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -12,7 +12,7 @@ from adapters.stripe_events import told_by
 from domain.events import Irrelevant, Naming, Sale, SubscriptionNews, Told, Unreadable
 from domain.money import MAX_AMOUNT, Money
 from domain.plans import PlanMode, Terms
-from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
 
 ADA = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"
 COMPLETED = "checkout.session.completed"
@@ -68,7 +68,7 @@ SALE = Sale(
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
     mode=PlanMode.PAYMENT,
-    facts=(PaymentReported(PaymentStatus.PAID),),
+    facts=(PaymentReported(PaymentStatus.PAID), PaidAt(NOON)),
     subtotal=PRICE,
     paid=Money(amount=595, currency="usd"),
     naming=Naming(
@@ -110,10 +110,21 @@ def test_a_session_of_ours_is_a_sale() -> None:
 def test_the_event_says_how_far_the_payment_is(
     event_type: str | None, payment_status: object, expected: PaymentStatus
 ) -> None:
-    """What happened outranks the status that the session had at that moment."""
+    """What happened outranks the status that the session had at that moment; an event of a payment tells its time."""
     told = sale(session(payment_status=payment_status), event_type)
-    assert (PaymentReported(expected),) == told.facts
+    is_dated = expected is PaymentStatus.PAID and event_type is not None
+    assert (PaymentReported(expected), *([PaidAt(NOON)] if is_dated else [])) == told.facts
     assert (event_type in {EXPIRED, FAILED}) is told.is_over
+
+
+@pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
+def test_a_charge_that_is_shown_says_when_it_was_paid(event_type: str | None) -> None:
+    """Rather than the event, and never whoever asked; what is not paid has no time of payment."""
+    intent = {"id": "pi_1", "latest_charge": {"id": "ch_1", "created": int(NOON.timestamp()) - 60}}
+    paid = PaymentReported(PaymentStatus.PAID)
+    assert (paid, PaidAt(NOON - timedelta(minutes=1))) == sale(session(payment_intent=intent), event_type).facts
+    failed = sale(session(payment_intent=intent, payment_status="unpaid"), None)
+    assert (PaymentReported(PaymentStatus.UNPAID),) == failed.facts
 
 
 @pytest.mark.parametrize("status", ["open", "expired"])

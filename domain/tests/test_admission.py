@@ -180,9 +180,10 @@ MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def test_credits_of_a_pack_end_so_many_days_after_its_sale() -> None:
-    """By the time of the checkout itself, which all tell alike."""
+    """By the time of the checkout itself, which all tell alike, until that of the payment is told."""
     catalogue = Catalogue({LASTING.id: LASTING})
-    assert attrs.evolve(ORDER, expires_at=MAY + timedelta(days=30)) == admit(sale(sold_at=MAY), catalogue, ACCOUNT)
+    lasting = attrs.evolve(ORDER, expires_at=MAY + timedelta(days=30), lasts_days=30)
+    assert lasting == admit(sale(sold_at=MAY), catalogue, ACCOUNT)
     assert ORDER == admit(sale(sold_at=MAY), CATALOGUE, ACCOUNT)
 
 

@@ -8,7 +8,17 @@ import pytest
 
 from domain.accounts import Account, UserId
 from domain.idempotency import key_of_revision
-from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, Posting, post, postings_due
+from domain.ledger import (
+    EntryKind,
+    Lapse,
+    LedgerEntry,
+    Posted,
+    PostedByPeriod,
+    Posting,
+    PostingOrigin,
+    post,
+    postings_due,
+)
 from domain.plans import PlanId
 from domain.purchases import (
     Dispute,
@@ -46,14 +56,15 @@ def refund(status: RefundStatus) -> Refunded:
 
 def steps(facts: Iterable[Fact]) -> list[tuple[Posting, ...]]:
     """What is posted after each fact, told one by one."""
-    purchase, posted, found = Purchase(), Posted(), []
+    purchase, found = Purchase(), []
+    posted: PostedByPeriod = {}
     for revision, fact in enumerate(facts, start=1):
         purchase = learn(purchase, [fact])
         due = postings_due(PAYMENT, purchase, posted, revision=revision)
-        sums = dict(posted.by_user)
+        sums = dict(posted.get(None, Posted()).by_user)
         for posting in due:
             sums[posting.user_id] = sums.get(posting.user_id, 0) + posting.amount
-        posted = Posted(sums)
+        posted = {None: Posted(sums)}
         found.append(due)
     return found
 
@@ -108,14 +119,14 @@ def test_the_first_credits_are_a_purchase_however_late() -> None:
 
 def test_credits_that_come_back_to_nothing_are_not_forgotten() -> None:
     """After a clawback to nothing, a user who had entries gets a reinstatement."""
-    (posting,) = postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), Posted({ADA: 0}), revision=5)
+    (posting,) = postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), {None: Posted({ADA: 0})}, revision=5)
     assert (50, EntryKind.REINSTATEMENT) == (posting.amount, posting.kind)
 
 
 def test_credits_follow_the_owner() -> None:
     """What stands with another than the owner is taken back, in the order of their ids."""
     of_bob = learn(Purchase(), [Ordered(attrs.evolve(ORDER, user_id=BOB)), PAID])
-    taken, given = postings_due(PAYMENT, of_bob, Posted({ADA: 50}), revision=2)
+    taken, given = postings_due(PAYMENT, of_bob, {None: Posted({ADA: 50})}, revision=2)
     assert (ADA, -50, EntryKind.CLAWBACK) == (taken.user_id, taken.amount, taken.kind)
     assert (BOB, 50, EntryKind.PURCHASE) == (given.user_id, given.amount, given.kind)
     assert taken.idempotency_key != given.idempotency_key
@@ -123,13 +134,14 @@ def test_credits_follow_the_owner() -> None:
 
 def test_what_is_in_line_needs_no_entry() -> None:
     """Nothing is posted for nothing known, nor twice for the same worth."""
-    assert () == postings_due(PAYMENT, Purchase(), Posted(), revision=1)
-    assert () == postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), Posted({ADA: 50}), revision=2)
+    assert () == postings_due(PAYMENT, Purchase(), {}, revision=1)
+    stands = {None: Posted({ADA: 50})}
+    assert () == postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), stands, revision=2)
 
 
 def test_what_stands_without_an_order_is_taken_back() -> None:
     """A purchase that nobody ordered is worth nothing to anybody."""
-    (posting,) = postings_due(PAYMENT, Purchase(), Posted({ADA: 50}), revision=2)
+    (posting,) = postings_due(PAYMENT, Purchase(), {None: Posted({ADA: 50})}, revision=2)
     assert (ADA, -50, None) == (posting.user_id, posting.amount, posting.description)
 
 
@@ -138,11 +150,9 @@ def test_a_posting_carries_what_it_came_of() -> None:
     (posting,) = postings_due(
         PAYMENT,
         learn(Purchase(), [Ordered(ORDER), PAID]),
-        Posted(),
+        {},
         revision=3,
-        stripe_session_id="cs_1",
-        stripe_event_id="evt_1",
-        event_at=NOON,
+        origin=PostingOrigin(stripe_session_id="cs_1", stripe_event_id="evt_1", event_at=NOON),
     )
     expected = Posting(
         user_id=ADA,
@@ -186,12 +196,12 @@ def test_a_refund_after_the_expiry_takes_back_only_what_was_used(
     assert ORDER.credits == spent + expired
     returned = Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED))
     purchase = learn(Purchase(), [Ordered(ORDER), PAID, returned])
-    posted = Posted({ADA: 50}, {ADA: Lapse(credits=expired, stood=50)})
+    posted = {None: Posted({ADA: 50}, {ADA: Lapse(credits=expired, stood=50)})}
     assert expected == sum(posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=3))
 
 
 def test_a_refund_that_fails_after_the_expiry_gives_back_what_it_took() -> None:
     """30 of 50 were used and are owed; when the refund fails they are not."""
     purchase = learn(Purchase(), [Ordered(ORDER), PAID, refund(RefundStatus.SUCCEEDED), refund(RefundStatus.FAILED)])
-    posted = Posted({ADA: 20}, {ADA: Lapse(credits=20, stood=50)})
+    posted = {None: Posted({ADA: 20}, {ADA: Lapse(credits=20, stood=50)})}
     assert [30] == [posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=4)]

@@ -6,6 +6,8 @@ The laws are functions of the rules they hold to, so that the same laws can be s
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import TypeVar
 
 import attrs
 import pytest
@@ -14,17 +16,25 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from domain.accounts import Account, UserId
-from domain.ledger import LedgerEntry, Posted, Posting, post, postings_due
+from domain.entitlements import entitlement
+from domain.invoices import Bill, CreditNote, CreditNoteStatus, Line, LineKind, NotedLine, NotedRefund, UnusedTime
+from domain.ledger import LedgerEntry, Posted, PostedByPeriod, Posting, period_of, post, postings_due
 from domain.plans import PlanId
 from domain.purchases import (
+    Billed,
+    CreditNoted,
     Dispute,
     Disputed,
     DisputeStatus,
     Fact,
     Link,
     Linked,
+    Movement,
+    NeverPaid,
     Order,
     Ordered,
+    Overpaid,
+    PaidAt,
     PaymentReported,
     PaymentStatus,
     Purchase,
@@ -33,16 +43,25 @@ from domain.purchases import (
     Refunded,
     RefundStatus,
     RefundTotalReported,
-    entitlement,
+    UncapturedRefunds,
     learn,
     merge,
     purchase_of,
-    reversed_amount,
 )
+from domain.reversals import reversed_amount
 
 ADA, BOB = UserId("00000000-0000-0000-0000-00000000000a"), UserId("00000000-0000-0000-0000-00000000000b")
 PAYMENT = PurchaseId("pi_1")
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+Kept = TypeVar("Kept", Movement, NotedLine, Line, UnusedTime)
+
+
+def by_id(records: st.SearchStrategy[Kept]) -> st.SearchStrategy[tuple[Kept, ...]]:
+    """At most two of them, one per id, sorted by it, as they are read."""
+    found = st.lists(records, max_size=2, unique_by=lambda record: record.id)
+    return found.map(lambda listed: tuple(sorted(listed, key=lambda record: record.id)))
+
 
 amounts = st.sampled_from([0, 1, 100, 250, 500, 999])
 orders = st.builds(
@@ -62,13 +81,84 @@ disputes = st.builds(
     occurred_at=st.integers(0, 3).map(lambda seconds: START + timedelta(seconds=seconds)),
     amount=amounts,
     status=st.sampled_from(DisputeStatus),
+    currency=st.sampled_from([None, "usd", "eur"]),
+    movements=by_id(
+        st.builds(
+            Movement,
+            id=st.sampled_from(["txn_1", "txn_2"]),
+            amount=st.sampled_from([-999, -500, -100, 100, 500]),
+            currency=st.sampled_from(["usd", "eur"]),
+        )
+    ),
+)
+times = st.integers(0, 3).map(lambda days: START + timedelta(days=days))
+notes = st.builds(
+    CreditNote,
+    id=st.sampled_from(["cn_1", "cn_2"]),
+    status=st.sampled_from(CreditNoteStatus),
+    pre_payment=amounts,
+    post_payment=amounts,
+    refunds=st.lists(
+        st.builds(NotedRefund, refund_id=st.sampled_from(["re_1", "re_2"]), amount=amounts),
+        max_size=2,
+        unique_by=lambda listed: listed.refund_id,
+    ).map(lambda listed: tuple(sorted(listed))),
+    lines=by_id(
+        st.builds(
+            NotedLine,
+            id=st.sampled_from(["cnli_1", "cnli_2"]),
+            line_id=st.sampled_from([None, "li_1", "li_2"]),
+            amount=st.sampled_from([-100, 0, 250, 500]),
+        )
+    ),
+)
+lines = st.builds(
+    Line,
+    id=st.sampled_from(["li_1", "li_2", "li_3"]),
+    kind=st.sampled_from(LineKind),
+    plan_id=st.just("starter"),
+    credits=st.sampled_from([0, 1, 50, 77]),
+    parts=st.sampled_from([1, 3]),
+    interval=st.sampled_from([None, "day"]),
+    plan_credits=st.just(50),
+    unit_amount=st.sampled_from([0, 500]),
+    amount=amounts,
+    net=amounts,
+    starts_at=st.just(START),
+    ends_at=times,
+    subscription_item=st.sampled_from([None, "si_1"]),
+)
+unused = st.builds(
+    UnusedTime,
+    id=st.sampled_from(["li_8", "li_9"]),
+    amount=amounts,
+    starts_at=times,
+    ends_at=times,
+    subscription_item=st.sampled_from([None, "si_1"]),
+    credited_lines=st.sampled_from([(), ("li_1",), ("li_1", "li_2")]),
+)
+bills = st.builds(
+    Bill,
+    subscription_id=st.sampled_from(["sub_1", "sub_2"]),
+    lines=by_id(lines),
+    unused=by_id(unused),
+    total=amounts,
+    issued_at=st.one_of(st.none(), times),
 )
 links = st.frozensets(st.sampled_from([Link("session:cs_1"), Link("charge:ch_1")]))
+paid_at = st.builds(PaidAt, times)
+uncollected: st.SearchStrategy[Fact] = st.one_of(
+    st.builds(NeverPaid, amounts), st.builds(Overpaid, amounts), st.builds(UncapturedRefunds, amounts)
+)
 facts: st.SearchStrategy[Fact] = st.one_of(
+    paid_at,
+    uncollected,
+    st.builds(CreditNoted, notes),
+    st.builds(Billed, bills),
     st.builds(Ordered, orders),
     st.builds(PaymentReported, st.sampled_from(PaymentStatus)),
     st.builds(Refunded, refunds),
-    st.builds(RefundTotalReported, amounts),
+    st.builds(RefundTotalReported, amounts, st.sampled_from(["", "ch_1", "ch_2"])),
     st.builds(Disputed, disputes),
     st.builds(Linked, links),
 )
@@ -110,11 +200,12 @@ class Ledger:
             self.accounts[posting.user_id], entry = post(account, posting, now=START)
             self.entries.append(entry)
 
-    def posted(self) -> Posted:
-        sums: dict[UserId, int] = {}
+    def posted(self) -> PostedByPeriod:
+        sums: dict[datetime | None, dict[UserId, int]] = {}
         for entry in self.entries:
-            sums[entry.posting.user_id] = sums.get(entry.posting.user_id, 0) + entry.posting.amount
-        return Posted(sums)
+            of_period = sums.setdefault(period_of(entry.posting), {})
+            of_period[entry.posting.user_id] = of_period.get(entry.posting.user_id, 0) + entry.posting.amount
+        return {period: Posted(by_user) for period, by_user in sums.items()}
 
 
 def tell_one_by_one(rules: Rules, heard: Sequence[Fact]) -> tuple[Purchase, Ledger]:
@@ -132,7 +223,8 @@ def tell_one_by_one(rules: Rules, heard: Sequence[Fact]) -> tuple[Purchase, Ledg
 
 def credits_by_user(ledger: Ledger) -> dict[UserId, int]:
     """Who has credits for the purchase, and how many."""
-    return {user: amount for user, amount in ledger.posted().by_user.items() if amount != 0}
+    sums = {user: account.balance for user, account in ledger.accounts.items()}
+    return {user: amount for user, amount in sums.items() if amount != 0}
 
 
 def order_does_not_show(rules: Rules, heard: Sequence[Fact], otherwise: Sequence[Fact]) -> bool:
@@ -224,11 +316,28 @@ def test_balances_are_the_sum_of_entries(heard: list[Fact]) -> None:
             assert balance == entry.balance_after
 
 
+def promised(purchase: Purchase) -> int:
+    """The credits of a pack, or those of all lines of an invoice."""
+    if purchase.order is None:
+        return 0
+    bill = purchase.bill
+    return purchase.order.credits if bill is None else math.floor(sum(line.worth for line in bill.lines))
+
+
+def owed_at_most(purchase: Purchase) -> int:
+    """What disputes may take beyond what is there: of an invoice all that its lines brought, grant by grant."""
+    if purchase.order is None or purchase.bill is None or not purchase.disputes:
+        return 0
+    worths: dict[datetime, Fraction] = {}
+    for line in purchase.bill.lines:
+        worths[line.ends_at] = worths.get(line.ends_at, Fraction(0)) + line.worth
+    return sum(map(math.ceil, worths.values()))
+
+
 @given(purchases)
 def test_worth_is_bounded(purchase: Purchase) -> None:
-    """A purchase is worth between nothing and what was promised; nothing while it is not paid."""
-    promised = purchase.order.credits if purchase.order is not None else 0
-    assert 0 <= entitlement(purchase) <= promised
+    """Between nothing and what was promised, or a debt as large if an invoice is disputed; nothing while not paid."""
+    assert -owed_at_most(purchase) <= entitlement(purchase) <= promised(purchase)
     if purchase.payment is not PaymentStatus.PAID:
         assert 0 == entitlement(purchase)
 
@@ -237,8 +346,27 @@ def test_worth_is_bounded(purchase: Purchase) -> None:
 def test_a_full_refund_leaves_nothing(order: Order, heard: list[Fact]) -> None:
     """Once all the money is back no credit is left, whatever else is known."""
     refund = Refund(id="re_full", amount=999, status=RefundStatus.SUCCEEDED)
-    others = [fact for fact in heard if not isinstance(fact, Ordered)]
+    # What was paid beyond the price, or never captured, may be what went back.
+    others = [fact for fact in heard if not isinstance(fact, Ordered | Billed | Overpaid | UncapturedRefunds)]
     assert 0 == entitlement(learn(Purchase(), [Ordered(order), *others, Refunded(refund)]))
+
+
+@given(orders, bills.filter(lambda bill: bill.total > 0), tellings)
+def test_a_full_refund_of_an_invoice_leaves_nothing(order: Order, bill: Bill, heard: list[Fact]) -> None:
+    """Of no line is anything left, whichever of them credit notes name; a dispute beside it makes debt."""
+    refund = Refund(id="re_full", amount=999, status=RefundStatus.SUCCEEDED)
+    others = [fact for fact in heard if not isinstance(fact, Overpaid | UncapturedRefunds)]
+    worth = entitlement(learn(Purchase(), [Ordered(order), Billed(bill), *others, Refunded(refund)]))
+    assert worth <= 0
+    assert 0 == worth or any(isinstance(fact, Disputed) for fact in heard)
+
+
+@given(purchases, st.integers(1, 999))
+def test_a_voided_note_counts_for_nothing(purchase: Purchase, amount: int) -> None:
+    """Whatever it had given back, and although that is told again after it."""
+    note = CreditNote(id="cn_9", status=CreditNoteStatus.ISSUED, post_payment=amount)
+    voided = attrs.evolve(note, status=CreditNoteStatus.VOID)
+    assert entitlement(purchase) == entitlement(learn(purchase, [CreditNoted(voided), CreditNoted(note)]))
 
 
 @given(orders.map(lambda order: attrs.evolve(order, amount=0)), st.lists(st.builds(Refunded, refunds)))
@@ -294,14 +422,14 @@ def _newest_state_of_a_refund_wins(purchase: Purchase, heard: Sequence[Fact]) ->
 
 
 def _grant_on_every_event(
-    payment: PurchaseId, purchase: Purchase, posted: Posted, *, revision: int
+    payment: PurchaseId, purchase: Purchase, posted: PostedByPeriod, *, revision: int
 ) -> tuple[Posting, ...]:
     del posted
-    return postings_due(payment, purchase, Posted(), revision=revision)
+    return postings_due(payment, purchase, {}, revision=revision)
 
 
 def _key_names_the_step(
-    payment: PurchaseId, purchase: Purchase, posted: Posted, *, revision: int
+    payment: PurchaseId, purchase: Purchase, posted: PostedByPeriod, *, revision: int
 ) -> tuple[Posting, ...]:
     return tuple(
         attrs.evolve(posting, idempotency_key=f"{payment}:{posting.kind}={posting.amount}")
@@ -310,7 +438,7 @@ def _key_names_the_step(
 
 
 def _only_grants_are_posted(
-    payment: PurchaseId, purchase: Purchase, posted: Posted, *, revision: int
+    payment: PurchaseId, purchase: Purchase, posted: PostedByPeriod, *, revision: int
 ) -> tuple[Posting, ...]:
     return tuple(
         posting for posting in postings_due(payment, purchase, posted, revision=revision) if posting.amount > 0
@@ -318,10 +446,10 @@ def _only_grants_are_posted(
 
 
 def _fractions_are_rounded_up(purchase: Purchase) -> int:
-    if purchase.order is None or purchase.payment is not PaymentStatus.PAID or purchase.order.amount == 0:
+    order = purchase.order
+    if order is None or purchase.payment is not PaymentStatus.PAID or order.amount == 0 or purchase.bill is not None:
         return entitlement(purchase)
-    kept = purchase.order.amount - reversed_amount(purchase)
-    return math.ceil(purchase.order.credits * kept / purchase.order.amount)
+    return math.ceil(order.credits * (order.amount - reversed_amount(purchase)) / order.amount)
 
 
 BUGS = {

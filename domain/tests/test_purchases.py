@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.accounts import UserId
-from domain.ledger import EntryKind, Posted, postings_due
+from domain.entitlements import entitlement
+from domain.ledger import EntryKind, Posted, PostedByPeriod, postings_due
 from domain.plans import PlanId
 from domain.purchases import (
     Dispute,
@@ -22,7 +23,6 @@ from domain.purchases import (
     Refunded,
     RefundStatus,
     RefundTotalReported,
-    entitlement,
     learn,
 )
 
@@ -134,14 +134,16 @@ def test_refunds_and_disputes_take_no_more_than_was_paid() -> None:
 
 def test_a_state_that_returns_is_posted_step_by_step() -> None:
     """50, 20, 50 and 20 credits again are four entries of four keys, and a step repeated is the same key."""
-    heard, posted, steps = list(BOUGHT), Posted(), []
+    heard, steps = list(BOUGHT), []
+    posted: PostedByPeriod = {}
     states = (DisputeStatus.WARNING_CLOSED, DisputeStatus.LOST, DisputeStatus.WON, DisputeStatus.LOST)
     for revision, status in enumerate(states, start=1):
         heard.append(dispute(300, status, second=revision))
         purchase = learn(Purchase(), heard)
         (posting,) = postings_due(PurchaseId("pi_1"), purchase, posted, revision=revision)
         assert (posting,) == postings_due(PurchaseId("pi_1"), purchase, posted, revision=revision)
-        posted = Posted({ADA: posted.by_user.get(ADA, 0) + posting.amount})
+        stands = posted.get(None, Posted()).by_user.get(ADA, 0)
+        posted = {None: Posted({ADA: stands + posting.amount})}
         assert () == postings_due(PurchaseId("pi_1"), purchase, posted, revision=revision + 1)
         steps.append(posting)
     kinds = [EntryKind.PURCHASE, EntryKind.CLAWBACK, EntryKind.REINSTATEMENT, EntryKind.CLAWBACK]

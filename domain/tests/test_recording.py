@@ -67,7 +67,7 @@ def recorded(decision: Decision) -> Snapshot:
         id=revision.id,
         revision=revision.expected_revision + 1,
         purchase=revision.purchase,
-        posted=Posted({posting.user_id: posting.amount for posting in decision.change.postings}),
+        posted={None: Posted({posting.user_id: posting.amount for posting in decision.change.postings})},
     )
     return attrs.evolve(NEW, purchases=(known,))
 
@@ -188,7 +188,7 @@ def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
     """A refund after the end of the credits takes what was used of them, not what is gone already."""
     (known,) = recorded(decided()).purchases
     lapsed = {ADA: Lapse(credits=expired, stood=50)} if expired else {}
-    snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted=Posted({ADA: 50}, lapsed)),))
+    snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted={None: Posted({ADA: 50}, lapsed)}),))
     news = PaymentNews(
         purchase_id=known.id,
         links=frozenset({Link("payment_intent:pi_1")}),

@@ -176,7 +176,7 @@ class PaymentRecorder:
         )
 
     async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
-        """A subscription's invoice with the prices without which its lines can't be valued; in part, if out of reach."""
+        """A subscription's invoice with the prices that its lines need to be valued; in part, if out of reach."""
         if not sale.lines or not sale.is_whole or any(row.purchase.order for row in snapshot.purchases):
             return sale
         wanted = prices_to_ask(sale, line_terms(sale, snapshot, self.catalogue))

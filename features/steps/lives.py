@@ -15,7 +15,8 @@ from features.steps.spending import has_charged
 from features.steps.story import Story
 from simulators.stripe_objects import Object
 
-DAY = 24 * 60 * 60
+HOUR = 60 * 60
+DAY = 24 * HOUR
 
 
 def account(story: Story) -> Any:
@@ -145,20 +146,20 @@ def mine(story: Story, events: list[Object]) -> list[Object]:
 @given("two months have passed")
 @when("two months pass")
 def two_months_pass(story: Story) -> None:
-    story.events = mine(story, account(story).billing.advance(60 * DAY))
+    story.events = mine(story, account(story).billing.advance(60 * DAY + HOUR))
     if story.events:
         told(story, story.events)
 
 
 @when("two months pass, and Stripe tells of them backwards and twice")
 def two_months_backwards(story: Story) -> None:
-    events = mine(story, account(story).billing.advance(60 * DAY))
+    events = mine(story, account(story).billing.advance(60 * DAY + HOUR))
     told(story, events[::-1], copies=2)
 
 
 @when("Stripe tells of a renewal that names nobody")
 def renewal_without_name(story: Story) -> None:
-    events = mine(story, account(story).billing.advance(30 * DAY))
+    events = mine(story, account(story).billing.advance(30 * DAY + HOUR))
     old = copy.deepcopy(next(event for event in events if event["type"] == "invoice.paid"))
     bill = object_of(old)
     bill["subscription"] = bill.pop("parent")["subscription_details"]["subscription"]

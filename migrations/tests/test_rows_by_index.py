@@ -109,7 +109,8 @@ async def read(database: Database) -> None:
         "wallets_read", {"user_ids": users, "keys": [f"key:{user}" for user in users], "hold_ids": users}
     )
     await database.call(
-        "ledger_read_all", [{"event_id": f"e {user}", "user_id": user, "links": [f"s {user}"]} for user in users]
+        "ledger_read_all",
+        [{"event_id": f"e {user}", "user_id": user, "links": [f"s {user}"], "claims": True} for user in users],
     )
 
 
@@ -189,6 +190,39 @@ async def sell_and_learn_more(database: Database) -> None:
         )
 
 
+async def bill_line_by_line(database: Database) -> None:
+    """Read the subscription's other invoices and what the account has had; change two of them, and when one ends."""
+    period = {"period_ends_at": "2100-06-01T12:00:00+00:00"}
+    since = {"periods_since": "2100-05-01T00:00:00Z", "claims": True}
+    for revision in range(3):
+        queries = [
+            {"user_id": user, "links": [f"i {user}"] * revision, "subscription_id": f"sub {user}", **since}
+            for user in database.users
+        ]
+        for found in await database.call("ledger_read_all", queries):
+            assert revision == len(found["family"])
+        await database.commit([_invoiced(user, revision, period) for user in database.users])
+
+
+def _invoiced(user: str, revision: int, period: dict[str, str]) -> dict[str, Any]:
+    def invoice(id_: str, expected: int) -> dict[str, Any]:
+        times = {"starts_at": "2100-05-01T12:00:00Z", "ends_at": period["period_ends_at"]}
+        known = {"id": f"{id_} {user}", "expected_revision": expected, "user_id": user, "payment_status": "paid"}
+        return {**known, **times, "subscription_id": f"sub {user}", "facts": {}, "links": [f"{id_} {user}"]}
+
+    of_period = {"purchase_id": f"i {user}", "metadata": period}
+    if revision == 0:
+        return {"purchase": invoice("i", 0), "entries": [entry(user, 50, "purchase", **of_period)]}
+    end = {"user_id": user, "purchase_id": f"i {user}", **period, "expires_at": "2100-07-01T12:00:00Z"}
+    taken = {**entry(user, -5, "clawback", **of_period), "idempotency_key": f"clawback {revision} {user}"}
+    return {
+        "purchase": invoice(f"j{revision}", 0),
+        "others": [invoice("i", revision)],
+        "entries": [taken],
+        "ends": [end],
+    }
+
+
 async def take_back_and_look(database: Database) -> None:
     """Claw back what was sold, credit a debt, and read what pages and operators read."""
     await sell_and_learn_more(database)
@@ -203,7 +237,7 @@ async def take_back_and_look(database: Database) -> None:
     await database.call("inbox_known", [f"e0 {user}" for user in database.users])
 
 
-@pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more, take_back_and_look])
+@pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more, take_back_and_look, bill_line_by_line])
 @pytest.mark.parametrize("several", [1, 3], ids=["one", "three"])
 def test_no_table_is_read_whole(database_url: str, several: int, act: Callable[[Database], Awaitable[None]]) -> None:
     """All goes by indexes, also where a table has but some thousands of rows."""
@@ -217,7 +251,7 @@ def test_no_table_is_read_whole(database_url: str, several: int, act: Callable[[
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more])
+@pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more, bill_line_by_line])
 @pytest.mark.parametrize("several", [1, 3], ids=["one", "three"])
 def test_no_table_is_read_whole_that_has_grown(
     database_url: str, several: int, act: Callable[[Database], Awaitable[None]]

@@ -412,8 +412,8 @@ def test_a_purchase_remembers_what_lapsed(database_url: str) -> None:
             change = [entry(ada, amount, kind, purchase_id="pi_1")]
             assert "committed" == await books.outcome(entries=change)
         (found,) = (await books.call("ledger_read", {"links": ["session:1"]}))["purchases"]
-        assert {ada: 48} == found["posted"]
-        assert {ada: {"credits": 35, "stood": 45}} == found["lapsed"]
+        stands = {"user_id": ada, "period_ends_at": None, "posted": 48, "lapsed": 35, "stood": 45}
+        assert [{**stands, "grant": {"expires_at": None}}] == found["posted"]
 
     in_database(database_url, story)
 

@@ -296,7 +296,7 @@ def test_other_methods_and_addresses_are_refused(stand_in: StripeStandIn) -> Non
     with httpx.Client(base_url=stand_in.url, headers=headers) as http:
         for method in ("PUT", "PATCH", "HEAD"):
             assert 405 == http.request(method, "/v1/checkout/sessions").status_code
-        for path in ("/v1/coupons", "/v2/core/events", "/favicon.ico"):
+        for path in ("/v1/quotes", "/v2/core/events", "/favicon.ico"):
             answer = http.get(path)
             assert (404, "invalid_request_error") == (answer.status_code, answer.json()["error"]["type"])
         for form in ("a[b=c", "a=1&a[b]=2", "a[b]=2&a=1", "[a]=1", "a" + "[b]" * 5000 + "=1", "\udcff"):

@@ -179,7 +179,7 @@ def test_a_price_that_changed_on_the_way_is_not_paid(stand_in: StripeStandIn, cl
 
 def test_an_event_outside_of_the_stand_in_fails_by_name(stand_in: StripeStandIn, cli: StripeCli) -> None:
     """What is not simulated is an unknown address, in Stripe's words."""
-    done = cli.run("trigger", "coupon.created")
+    done = cli.run("trigger", "setup_intent.created")
     assert (1, True) == (done.returncode, "Unrecognized request URL" in done.stdout + done.stderr)
 
 

@@ -102,12 +102,16 @@ def test_a_card_is_disputed(v1: Any, method: str, status: str, reason: str, move
     assert moves == [move.amount for move in dispute.balance_transactions]
 
 
-def test_a_payment_is_captured_in_part(v1: Any) -> None:
-    """What is not captured was never paid, and can't be refunded."""
+def test_a_payment_is_captured_in_part(stand_in: StripeStandIn, v1: Any) -> None:
+    """What is not captured was never paid, and can't be refunded; Stripe shows it as a refund."""
     intent = paid(v1, capture_method="manual")
     assert ("requires_capture", 1000, 0) == (intent.status, intent.amount_capturable, intent.amount_received)
     intent = v1.payment_intents.capture(intent.id, {"amount_to_capture": 600})
     assert ("succeeded", 0, 600) == (intent.status, intent.amount_capturable, intent.amount_received)
+    charge = v1.charges.retrieve(intent.latest_charge)
+    assert (1000, 600, 400, False) == (charge.amount, charge.amount_captured, charge.amount_refunded, charge.refunded)
+    assert [400] == [refund.amount for refund in v1.refunds.list({"payment_intent": intent.id}).data]
+    assert ["charge.captured", "payment_intent.succeeded"] == kinds(stand_in)[-2:]
     with pytest.raises(stripe.InvalidRequestError):
         v1.refunds.create({"payment_intent": intent.id, "amount": 601})
     with pytest.raises(stripe.InvalidRequestError):

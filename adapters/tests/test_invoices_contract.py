@@ -1,0 +1,177 @@
+"""One contract for every ledger about a subscription's invoices: the same grants with the same ends, in any order."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory_payments import MemoryPayments
+from adapters.stripe_envelopes import delivery_of
+from adapters.stripe_prices import read_price
+from adapters.system_clock import SystemClock
+from domain.accounts import UserId
+from domain.commits import EventStatus
+from domain.plans import Catalogue
+from domain.usecases.record_payment import PaymentRecorder
+from features.billing.payloads import (
+    ANNUAL,
+    MONTHLY,
+    PRO,
+    START,
+    USER,
+    Payload,
+    credit_note,
+    dispute,
+    ended,
+    in_new_shape,
+    invoice,
+    line,
+    refund,
+)
+from features.billing.world import PLANS, Told, paid
+
+Grants = list[tuple[float, int, float]]
+"""Of each grant the end of its period, what remains, and when that expires; in days after the start."""
+
+
+@attrs.frozen
+class Account:
+    """An account of a ledger, of which Stripe tells; every id of Stripe's is made its own."""
+
+    world: Any
+    user: UserId
+    recorder: PaymentRecorder
+    mark: str
+
+    @classmethod
+    async def opened(cls, world: Any) -> "Account":
+        payments = MemoryPayments()
+        for price in (MONTHLY, PRO, ANNUAL):
+            payments.teach_price(read_price(price.payload))
+        recorder = PaymentRecorder(
+            ledger=world.ledger,
+            cache=MemoryQuotaCache(),
+            markers=MemorySessionMarkers(SystemClock()),
+            payments=payments,
+            catalogue=Catalogue({plan.id: plan for plan in PLANS}),
+            livemode=False,
+        )
+        return cls(world, await world.sign_up(None), recorder, uuid.uuid4().hex[:12])
+
+    async def tell(self, told: Sequence[Told]) -> list[EventStatus]:
+        """Tell events in their order."""
+        found = []
+        for one in told:
+            text = json.dumps(
+                {
+                    "id": f"{one.id}_{uuid.uuid4().hex}",
+                    "object": "event",
+                    "type": one.type,
+                    "created": int((START + timedelta(days=one.days)).timestamp()),
+                    "livemode": False,
+                    "data": {"object": one.about},
+                }
+            )
+            for kind in ("in", "pi", "ch", "sub", "re", "cn", "dp"):
+                text = text.replace(f'"{kind}_', f'"{kind}_{self.mark}_')
+            text = text.replace(f'"pi_{self.mark}_in_', f'"pi_{self.mark}_').replace(USER, self.user)
+            found.append((await self.recorder.receive(delivery_of(text))).status)
+        return found
+
+    async def grants(self) -> Grants:
+        """What remains of each grant, in the order of their periods' ends."""
+        holdings = await self.world.ledger.holdings(
+            user_ids=frozenset({self.user}), keys=frozenset(), hold_ids=frozenset()
+        )
+        grants = holdings.wallets[self.user].grants
+        return sorted((_days(grant.period_ends_at), grant.remaining, _days(grant.expires_at)) for grant in grants)
+
+
+def _days(moment: datetime | None) -> float:
+    return round(((moment or START) - START) / timedelta(days=1), 3)
+
+
+def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
+    """Monthly, upgraded at half time, charged; renewed, an hour late, in two months' seats; the rest given back."""
+    return [
+        paid(shape(invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create"))),
+        paid(
+            shape(
+                invoice(
+                    "in_2",
+                    line("il_2", -450, MONTHLY, days=(15, 30), proration=True),
+                    line("il_3", 2450, PRO, days=(15, 30), proration=True),
+                    paid=15,
+                    reason="subscription_update",
+                )
+            )
+        ),
+        paid(shape(invoice("in_3", line("il_4", 4900, PRO, days=(30, 60)), paid=30.05))),
+        Told(type="credit_note.created", about=credit_note("cn_1", "in_3", after=490), days=31),
+        Told(type="refund.created", about=refund("re_1", 980, "in_3"), days=32),
+        paid(
+            shape(
+                invoice(
+                    "in_4",
+                    line("il_5", -2450, PRO, days=(45, 60), proration=True),
+                    line("il_6", 9000, ANNUAL, days=(45, 410)),
+                    paid=45,
+                    reason="subscription_update",
+                )
+            )
+        ),
+        Told(
+            type="charge.dispute.funds_reinstated",
+            about=dispute("dp_1", 9000, "in_4", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (4500, "usd")}),
+            days=50,
+        ),
+        Told(type="customer.subscription.deleted", about=ended(410), days=60),
+    ]
+
+
+EXPECTED: Grants = [(30, 50, 30.05), (30, 500, 30.05), (60, 500, 60), (410, 600, 410)]
+
+
+@pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
+@pytest.mark.parametrize("way", ["forwards", "backwards", "turned"])
+def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape: Callable[[Payload], Payload]) -> None:
+    """Half of what changed hands is given back, the larger of unused time and refunds counts, ends follow payments."""
+    told = subscribed(shape)
+    orders = {"forwards": told, "backwards": told[::-1], "turned": [*told[4:], *told[:4]]}
+
+    async def story(world: Any) -> None:
+        account = await Account.opened(world)
+        await account.tell(orders[way])
+        # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
+        statuses = await account.tell(told)
+        assert EventStatus.PARKED not in statuses
+        assert EXPECTED == await account.grants()
+        assert [EventStatus.NOTHING_NEW] * len(told) == await account.tell(told)
+
+    run_in(open_world, story)
+
+
+def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
+    """A line and its unused time, told at the same moment, know of each other, whichever is first."""
+    told = subscribed(lambda old: old)[:4]
+
+    async def story(world: Any) -> None:
+        account = await Account.opened(world)
+        await asyncio.gather(*(account.tell([one]) for one in told * 2))
+        assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
+
+    run_in(open_world, story)
+
+
+def run_in(open_world: Any, story: Callable[[Any], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_world() as world:
+            await story(world)
+
+    asyncio.run(run())

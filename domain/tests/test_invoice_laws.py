@@ -1,0 +1,315 @@
+"""The laws of a subscription's invoices: however it is changed, nobody is given more than was paid for.
+
+The invoices are made here by a biller of its own, which knows only prices, times and a coupon.
+"""
+
+import calendar
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Literal
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.accounts import UserId
+from domain.entitlements import entitlement, grants_due, line_balances
+from domain.events import InvoiceLine, Naming, Price, Sale
+from domain.invoices import Bill, CreditNote, CreditNoteStatus, NotedLine, NotedRefund
+from domain.line_values import LineTerms, value_lines
+from domain.money import Money
+from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.purchases import (
+    Billed,
+    CreditNoted,
+    Fact,
+    Link,
+    Linked,
+    Order,
+    Ordered,
+    PaidAt,
+    PaymentReported,
+    PaymentStatus,
+    Purchase,
+    PurchaseId,
+    Refund,
+    Refunded,
+    RefundStatus,
+    learn,
+)
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+START = datetime(2026, 4, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+Mode = Literal["classic", "included", "itemized"]
+
+
+def _plan(id_: str, credits_: int, price: int, interval: str) -> Plan:
+    terms = Terms(credits=credits_, price=Money(amount=price, currency="usd"))
+    return Plan(id=PlanId(id_), name=id_, terms=terms, mode=PlanMode.SUBSCRIPTION, interval=interval)
+
+
+MONTHLY, PRO, ANNUAL = (
+    _plan("monthly", 100, 900, "month"),
+    _plan("pro", 1000, 4900, "month"),
+    _plan("annual", 1200, 9000, "year"),
+)
+CATALOGUE = Catalogue({plan.id: plan for plan in (MONTHLY, PRO, ANNUAL)})
+
+
+@attrs.frozen
+class Change:
+    """So many hours later the subscription is of another plan, or of more or fewer seats."""
+
+    hours: int
+    plan: Plan
+    seats: int
+    bills_now: bool
+
+
+changes = st.lists(
+    st.builds(
+        Change,
+        hours=st.integers(1, 24 * 40),
+        plan=st.sampled_from([MONTHLY, PRO, ANNUAL]),
+        seats=st.sampled_from([1, 1, 1, 3]),
+        bills_now=st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@attrs.define
+class Biller:
+    """Bills one subscription as Stripe does, and integrates what was in force: credits a second, over time."""
+
+    coupon: int
+    mode: Mode
+    names_credited: bool
+    now: datetime = START
+    plan: Plan = MONTHLY
+    seats: int = 1
+    period: tuple[datetime, datetime] = (START, START)
+    invoices: list[tuple[str, datetime, list[InvoiceLine]]] = attrs.field(factory=list)
+    in_force: Fraction = Fraction(0)
+    pending: list[InvoiceLine] = attrs.field(factory=list)
+    credited: tuple[str, str] | None = None
+    numbers: int = 0
+
+    def begin(self) -> None:
+        self.period = (self.now, _after(self.now, self.plan))
+        self._bill([self._period_line()], self.now)
+
+    def change(self, change: Change) -> None:
+        until = self.now + change.hours * HOUR
+        while self.period[1] <= until:
+            self._pass(self.period[1])
+            self.period = (self.period[1], _after(self.period[1], self.plan))
+            lines, self.pending = [*self.pending, self._period_line()], []
+            self._bill(lines, self.now + HOUR)
+        self._pass(until)
+        if (change.plan, change.seats) == (self.plan, self.seats):
+            return
+        has_new_period = change.plan.interval != self.plan.interval
+        self.pending.append(self._proration(-1))
+        self.plan, self.seats = change.plan, change.seats
+        if has_new_period:
+            self.period = (self.now, _after(self.now, self.plan))
+            lines = [*self.pending, self._period_line()]
+        else:
+            self.pending.append(self._proration(1))
+            lines = self.pending
+        if has_new_period or change.bills_now:
+            self.pending = []
+            self._bill(lines, self.now)
+
+    def end(self) -> None:
+        """What was paid for goes on to the period's end; what is still to be billed is billed then."""
+        self._pass(self.period[1])
+        if self.pending:
+            self._bill(self.pending, self.now)
+
+    def _pass(self, until: datetime) -> None:
+        part = Fraction((until - self.now) / HOUR) / Fraction((self.period[1] - self.period[0]) / HOUR)
+        self.in_force += self.plan.terms.credits * self.seats * part
+        self.now = until
+
+    def _period_line(self) -> InvoiceLine:
+        amount = self.plan.terms.price.amount * self.seats
+        return self._line(amount, self.period, is_proration=False, discount=round(amount * self.coupon / 100))
+
+    def _proration(self, sign: int) -> InvoiceLine:
+        rest = Fraction((self.period[1] - self.now) / HOUR) / Fraction((self.period[1] - self.period[0]) / HOUR)
+        amount = sign * round(self.plan.terms.price.amount * self.seats * rest)
+        discount = sign * round(abs(amount) * self.coupon / 100)
+        if self.mode != "itemized":
+            amount, discount = amount - discount, 0
+        line = self._line(amount, (self.now, self.period[1]), is_proration=True, discount=discount)
+        if sign > 0:
+            self.credited = None  # what is not invoiced yet can't be named
+            return line
+        invoice, credited = self.credited or (None, None)
+        named = {"credited_invoice": invoice, "credited_lines": (credited,)} if self.names_credited and credited else {}
+        return attrs.evolve(line, gives_back=True, **named)
+
+    def _line(
+        self, amount: int, period: tuple[datetime, datetime], *, is_proration: bool, discount: int
+    ) -> InvoiceLine:
+        self.numbers += 1
+        price = self.plan.terms.price
+        return InvoiceLine(
+            id=f"il_{self.numbers}",
+            amount=amount,
+            net=amount - discount,
+            gross=amount - discount,
+            quantity=Fraction(self.seats),
+            starts_at=period[0],
+            ends_at=period[1],
+            is_proration=is_proration,
+            is_shown_after_discounts=is_proration and self.coupon > 0 and self.mode != "itemized",
+            subscription_item="si_1",
+            price=Price(
+                id=f"price_{self.plan.id}",
+                unit_amount=Fraction(price.amount),
+                currency=price.currency,
+                interval=self.plan.interval,
+                is_complete=True,
+            ),
+        )
+
+    def _bill(self, lines: Sequence[InvoiceLine], paid_at: datetime) -> None:
+        id_ = f"in_{len(self.invoices)}"
+        self.invoices.append((id_, paid_at, list(lines)))
+        self.credited = next(((id_, line.id) for line in reversed(lines) if not line.gives_back), self.credited)
+
+
+def _after(start: datetime, plan: Plan) -> datetime:
+    year, month = divmod(start.year * 12 + start.month - 1 + (12 if plan.interval == "year" else 1), 12)
+    return start.replace(year=year, month=month + 1, day=min(start.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
+    sale = Sale(
+        purchase_id=PurchaseId("in"),
+        links=frozenset(),
+        mode=PlanMode.SUBSCRIPTION,
+        facts=(),
+        subtotal=Money(amount=0, currency="usd"),
+        paid=Money(amount=0, currency="usd"),
+        naming=Naming(),
+        lines=tuple(lines),
+        issued_at=issued_at,
+    )
+    valued = value_lines(sale, "sub_1", LineTerms(catalogue=CATALOGUE, naming=Naming()))
+    assert isinstance(valued, Bill)
+    return valued
+
+
+def facts_of(id_: str, paid_at: datetime, lines: Sequence[InvoiceLine]) -> tuple[Fact, ...]:
+    bill = bill_of(lines, paid_at)
+    order = Order(user_id=ADA, plan_id=PlanId("monthly"), credits=1, amount=bill.total, currency="usd")
+    links = frozenset({Link(f"invoice:{id_}")})
+    return Ordered(order), Billed(bill), PaymentReported(PaymentStatus.PAID), PaidAt(paid_at), Linked(links)
+
+
+def billed(steps: Sequence[Change], coupon: int, mode: Mode, *, names_credited: bool) -> Biller:
+    biller = Biller(coupon=coupon, mode=mode, names_credited=names_credited)
+    biller.begin()
+    for step in steps:
+        biller.change(step)
+    biller.end()
+    return biller
+
+
+def purchases_of(biller: Biller) -> list[Purchase]:
+    return [learn(Purchase(), facts_of(*invoice)) for invoice in biller.invoices]
+
+
+def others(purchases: Sequence[Purchase], place: int) -> list[Purchase]:
+    return [one for number, one in enumerate(purchases) if number != place]
+
+
+shapes = pytest.mark.parametrize(
+    ("mode", "names_credited"), [("classic", False), ("classic", True), ("included", True), ("itemized", True)]
+)
+steadily = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+
+
+@shapes
+@steadily
+@given(steps=changes, coupon=st.integers(0, 100))
+def test_nobody_is_given_more_than_was_in_force(
+    steps: list[Change], coupon: int, mode: Mode, names_credited: bool
+) -> None:
+    """Credits of all invoices are at most those of the plans that were in force and invoiced, + 1 for each grant."""
+    biller = billed(steps, coupon, mode, names_credited=names_credited)
+    purchases = purchases_of(biller)
+    dues = [due for place, one in enumerate(purchases) for due in grants_due(one, others(purchases, place))]
+    assert sum(due.credits for due in dues) <= biller.in_force + len(dues)
+
+
+@shapes
+@steadily
+@given(steps=changes, coupon=st.sampled_from([0, 0, 50]))
+def test_nobody_loses_what_was_in_force(steps: list[Change], coupon: int, mode: Mode, names_credited: bool) -> None:
+    """Credits of all invoices are at least those that were in force, but for a credit for each grant and each cent."""
+    biller = billed(steps, coupon, mode, names_credited=names_credited)
+    purchases = purchases_of(biller)
+    dues = [due for place, one in enumerate(purchases) for due in grants_due(one, others(purchases, place))]
+    cents = sum(len(lines) for _, _, lines in biller.invoices)
+    assert sum(due.credits for due in dues) >= biller.in_force - len(dues) - cents
+
+
+@shapes
+@steadily
+@given(steps=changes, coupon=st.integers(0, 100), refunded=st.integers(0, 20_000), noted=st.integers(0, 20_000))
+def test_of_no_line_more_is_taken_back_than_it_brought(
+    steps: list[Change], coupon: int, refunded: int, noted: int, mode: Mode, names_credited: bool
+) -> None:
+    """Unused time, refunds and credit notes leave each line between nothing and all of its worth."""
+    purchases = purchases_of(billed(steps, coupon, mode, names_credited=names_credited))
+    line_id = next((line.id for line in (purchases[0].bill or Bill(subscription_id="")).lines), "il_0")
+    purchases[0] = learn(
+        purchases[0],
+        [
+            Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED)),
+            CreditNoted(
+                CreditNote(
+                    id="cn_1",
+                    status=CreditNoteStatus.ISSUED,
+                    post_payment=noted,
+                    refunds=(NotedRefund(refund_id="re_1", amount=min(noted, refunded)),),
+                    lines=(NotedLine(id="cnli_1", line_id=line_id, amount=noted),),
+                )
+            ),
+        ],
+    )
+    for place, one in enumerate(purchases):
+        for balance in line_balances(one, others(purchases, place)):
+            assert 0 <= balance.credits <= balance.worth
+
+
+@steadily
+@given(steps=changes, order=st.randoms(use_true_random=False), coupon=st.sampled_from([0, 50, 100]))
+def test_the_order_of_the_invoices_does_not_show(steps: list[Change], order: Callable[..., None], coupon: int) -> None:
+    """Each invoice has the same grants with the same ends, in whatever order the others stand beside it."""
+    purchases = purchases_of(billed(steps, coupon, "classic", names_credited=False))
+    for place, one in enumerate(purchases):
+        shuffled = others(purchases, place)
+        order.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random
+        assert grants_due(one, others(purchases, place)) == grants_due(one, shuffled)
+
+
+@shapes
+@pytest.mark.parametrize("coupon", [0, 50, 100])
+def test_to_and_fro_leaves_what_is_in_force(coupon: int, mode: Mode, names_credited: bool) -> None:
+    """Twenty switches from month to year and back within an hour of each other: one plan's credits at the end."""
+    steps = [Change(1, (ANNUAL, MONTHLY)[turn % 2], 1, True) for turn in range(20)]
+    biller = billed(steps, coupon, mode, names_credited=names_credited)
+    purchases = purchases_of(biller)
+    worth = sum(entitlement(one, others(purchases, place)) for place, one in enumerate(purchases))
+    assert MONTHLY.terms.credits - 1 <= worth <= math.ceil(biller.in_force)
