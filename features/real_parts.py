@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import attrs
 import pytest
+from hypothesis import settings
 
 from adapters.embedded_postgres import EmbeddedPostgres, prepare
 from adapters.embedded_redis import EmbeddedRedis
@@ -28,6 +29,10 @@ pytest_plugins = (
     "features.steps.product",
     "features.stripe_cli",
 )
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("credence", deadline=None)
+settings.load_profile("credence")
 
 ROOT = Path(__file__).resolve().parent.parent
 JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"
