@@ -11,6 +11,7 @@ from adapters.memory_cache import MemoryQuotaCache
 from domain.accounts import UserId
 from domain.batches import Done, Outcome, Unsettled
 from domain.commits import Change, Committed, PurchaseRevision
+from domain.entitlements import grants_due
 from domain.holds import HoldId
 from domain.intents import (
     AdjustCredits,
@@ -43,11 +44,12 @@ class Wait:
 
 @attrs.frozen
 class Sell:
-    """One of the purchases is paid; its credits may expire."""
+    """One of the purchases is paid; its credits may expire, or roll over then, so many at most."""
 
     number: int
     credits: int
     lasts: int | None
+    cap: int | None = None
 
 
 @attrs.frozen
@@ -63,6 +65,7 @@ keys = st.sampled_from(["a", "b", "c", "d"])
 acts: st.SearchStrategy[Any] = st.one_of(
     st.builds(Wait, hours=st.sampled_from([6, 20, -4])),
     st.builds(Sell, st.integers(0, 2), amounts, st.sampled_from([None, 10])),
+    st.builds(Sell, st.integers(0, 2), amounts, st.sampled_from([5, 10]), st.sampled_from([20, 50])),
     st.builds(GiveBack, st.integers(0, 2), st.sampled_from([0, 50, 100])),
     st.lists(
         st.one_of(
@@ -115,6 +118,7 @@ class Life:
         self.time = START
         self.desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         self.sold: dict[int, tuple[Order, int]] = {}
+        self.caps: dict[int, int | None] = {}
         self.first: dict[object, Done] = {}
         self.settled: dict[HoldId, AlreadySettled] = {}
         self.outcomes: list[Outcome] = []
@@ -123,7 +127,7 @@ class Life:
         match act:
             case Wait(hours):
                 self.time += timedelta(hours=hours)
-            case Sell(number, credits, lasts) if number not in self.sold:
+            case Sell(number, credits, lasts, cap) if number not in self.sold:
                 ends = self.time + timedelta(hours=lasts) if lasts else None
                 order = Order(
                     user_id=self.user_id,
@@ -134,6 +138,7 @@ class Life:
                     expires_at=ends,
                 )
                 self.sold[number] = order, 0
+                self.caps[number] = cap
                 await self._learn(number)
             case GiveBack(number, percent) if number in self.sold:
                 self.sold[number] = self.sold[number][0], percent
@@ -154,12 +159,17 @@ class Life:
             refunds=(refund,) if refunded else (),
             links=links,
         )
-        revision = known.revision if known else 0
+        revision, dues = known.revision if known else 0, grants_due(purchase)
+        if self.caps[number] is not None:
+            # What rolls over is of a period.
+            cap, period = self.caps[number], START + timedelta(days=number)
+            dues = tuple(attrs.evolve(one, period_ends_at=period, rollover_cap=cap) for one in dues)
         due = postings_due(
             payment,
             purchase,
             known.posted if known else {},
             revision=revision + 1,
+            dues=dues,
         )
         change = Change(
             revision=PurchaseRevision(id=payment, expected_revision=revision, purchase=purchase),

@@ -11,6 +11,10 @@ alter table public.credit_grants add column rollover_cap bigint check (rollover_
 comment on column public.credit_grants.rollover_cap is
     'Where it rolls over when its time is over: the most credits that may do so on the account in all.';
 
+-- What rolled over stays past its time: it is no longer looked for among what expires.
+drop index public.credit_grants_expires_at_idx;
+create index credit_grants_expires_at_idx
+    on public.credit_grants (expires_at) where live and expires_at is not null and rollover_cap is null;
 create index credit_grants_rolling_idx
     on public.credit_grants (user_id, period_ends_at, purchase_id, id) include (expires_at, remaining, held, rollover_cap)
     where live and rollover_cap is not null;
