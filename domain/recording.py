@@ -161,11 +161,20 @@ def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
     return attrs.evolve(told, links=told.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
 
 
+def stands(sale: Sale, snapshot: Snapshot) -> bool:
+    """Return whether the sale's payment has an order that goes before what the sale tells.
+
+    Once there is one, a person's word comes too late: it is for what nobody else could tell.
+    """
+    orders = (recorded.purchase.order for recorded in snapshot.purchases)
+    return any(order is not None and (sale.naming.confirmed or order.rank >= sale.rank) for order in orders)
+
+
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
     guard = None
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
-    if all(recorded.purchase.order is None for recorded in snapshot.purchases):
+    if not stands(sale, snapshot):
         if not sale.is_whole:
             return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
         admitted: Order | Refused | None

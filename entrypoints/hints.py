@@ -12,6 +12,10 @@ _DELETED = (
 )
 _PLAN = "follows by itself once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
 _PRICE = "follows by itself once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
+_AMBIGUOUS = (
+    "list the price that the reason names in the `stripe_prices` of its plan; "
+    "or: credence claim {event} --user <id> --plan <plan>"
+)
 _ELSEWHERE = "not of this account and mode: look at which endpoint sends it"
 _ANOTHER_S = "of another Stripe account; if it is your own, set STRIPE_ACCOUNT_ID, else look at which endpoint sends it"
 _BY_ITSELF = "is tried again by itself"
@@ -27,10 +31,11 @@ _HINTS: Mapping[str, str] = {
     ParkReason.MODE_DISAGREES: _PLAN,
     ParkReason.PRICE_DISAGREES: _PRICE,
     ParkReason.CURRENCY_DISAGREES: _PRICE,
+    ParkReason.PLAN_AMBIGUOUS: _AMBIGUOUS,
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ANOTHER_S,
     ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
-    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of the invoice's lines",
+    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of what was sold",
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
 }
 

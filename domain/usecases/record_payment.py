@@ -9,6 +9,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.admission import needs_items
 from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
 from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
 from domain.line_values import prices_to_ask, with_prices
@@ -23,7 +24,16 @@ from domain.ports import (
     QuotaCache,
     SessionMarkers,
 )
-from domain.recording import NOT_OURS, Decision, decide, line_terms, links_of, named_by_subscription, user_told
+from domain.recording import (
+    NOT_OURS,
+    Decision,
+    decide,
+    line_terms,
+    links_of,
+    named_by_subscription,
+    stands,
+    user_told,
+)
 from domain.subscriptions import SubscriptionId
 
 MAX_ATTEMPTS = 20
@@ -188,6 +198,7 @@ class PaymentRecorder:
 
     async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
+        told = self._in_part(told, snapshot)
         try:
             told = await self._in_whole(told, snapshot)
             match told:
@@ -208,11 +219,23 @@ class PaymentRecorder:
             # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
             return told
 
+    def _in_part(self, told: Told, snapshot: Snapshot) -> Told:
+        """A sale that was told without the items by which alone it can be valued, marked as told in part."""
+        if not isinstance(told, Sale) or stands(told, snapshot):
+            return told
+        if not needs_items(told, self.catalogue, snapshot.account):
+            return told
+        return attrs.evolve(told, is_whole=False)
+
     async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
         if not isinstance(told, Sale) or told.is_whole:
             return told
-        if any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id):
+        if told.lines is None:
+            is_known = stands(told, snapshot)
+        else:
+            is_known = any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id)
+        if is_known:
             return told
         whole = await self.payments.whole(told)
         if isinstance(whole, Sale) and told.naming.confirmed:
