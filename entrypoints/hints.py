@@ -39,7 +39,26 @@ _HINTS: Mapping[str, str] = {
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
 }
 
+_NAME_PLAN = "name the plan that it was: credence claim {object} --user <id> --plan <plan>"
+_ACCEPT = "give the plan's credits all the same: credence claim {object} --user <id> --plan <plan> --accept-price"
+_TO_CLAIM: Mapping[str, str] = {
+    ParkReason.UNKNOWN_USER: "name a user who is in public.users",
+    ParkReason.USER_DELETED: "name a user who is in public.users",
+    ParkReason.UNKNOWN_PLAN: _NAME_PLAN,
+    ParkReason.MODE_DISAGREES: _NAME_PLAN,
+    ParkReason.PLAN_AMBIGUOUS: _NAME_PLAN,
+    ParkReason.PRICE_DISAGREES: _ACCEPT,
+    ParkReason.CURRENCY_DISAGREES: _ACCEPT,
+    ParkReason.TOLD_IN_PART: "try again once Stripe can be asked for all that was sold",
+}
+
 
 def hint_for(event: str, reason: str | None) -> str:
     """What helps an event that waits for this reason, in a sentence."""
     return _HINTS.get((reason or "").partition(":")[0], _BY_ITSELF).format(event=event)
+
+
+def unclaimable(object_id: str, reason: str) -> str:
+    """Why an object of Stripe's can't be claimed so, and what helps, where something does."""
+    hint = _TO_CLAIM.get(reason.partition(":")[0])
+    return reason + (f". What helps: {hint.format(object=object_id)}" if hint else "")
