@@ -49,7 +49,7 @@ from domain.purchases import (
     learn,
     merge,
 )
-from domain.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionStatus, merge_subscriptions
+from domain.subscriptions import ENDED, Subscriber, Subscription, SubscriptionId, merge_subscriptions
 
 REFRESH_CACHE = "refresh_cache"
 """The outbox topic of a balance that the cache must learn of."""
@@ -59,8 +59,6 @@ SEND_INVOICE = "send_invoice"
 
 NOT_OURS = "no metadata of ours"
 NO_PLAN = "no line of the invoice is of a plan"
-
-_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
 @attrs.frozen(kw_only=True)
@@ -380,7 +378,7 @@ def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot)
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
     state = told.state if isinstance(told, SubscriptionNews) and told.state else known.state
-    if told.subscription_id is None or (state is not None and state.status in _ENDED):
+    if told.subscription_id is None or (state is not None and state.status in ENDED):
         return ParkReason.USER_DELETED
     # Who has gone would pay for nothing, period after period.
     return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"

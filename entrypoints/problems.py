@@ -24,7 +24,7 @@ from domain.ports import (
     SyntheticUsersRefused,
 )
 from domain.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
-from domain.usecases.check_out import UnknownPlan, UnknownSession
+from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
 from domain.usecases.decide_again import NoSale, NotClaimable, UnknownEvent
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
@@ -78,6 +78,9 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
         case UnknownPlan():
             return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is on sale; GET /plans lists them.")
+        case AlreadySubscribed():
+            detail = "The account has this free plan already; nobody has it twice at a time."
+            return problem(HTTPStatus.CONFLICT, "already-subscribed", detail)
         case UnknownSession():
             return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
         case UnknownEvent():
@@ -135,6 +138,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
     Forbidden,
     UnknownUser,
     UnknownPlan,
+    AlreadySubscribed,
     UnknownSession,
     UnknownEvent,
     NotClaimable,
