@@ -526,7 +526,7 @@ class History(Protocol):
         ...
 
     def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Every paid session, paid invoice, refund and dispute since then, as it is now."""
+        """Every paid session and invoice, credit note, payment of ours, refund and dispute since then, as it is now."""
         ...
 
     async def event(self, event_id: str) -> Delivery | None:

@@ -24,6 +24,7 @@ from domain.ports import (
     QuotaCache,
     SessionMarkers,
 )
+from domain.purchases import Purchase
 from domain.recording import (
     NOT_OURS,
     Decision,
@@ -53,6 +54,8 @@ class Recorded:
     """By how much balances changed."""
     duplicate: bool = False
     """Whether this very event had been recorded before."""
+    is_news: bool = True
+    """Whether it says more of what was recorded before than which charge paid, and when exactly."""
 
 
 @attrs.frozen
@@ -116,7 +119,7 @@ class PaymentRecorder:
         """
         for _ in range(MAX_ATTEMPTS):
             told, snapshot, decision = await self._decide(event, told, again=again)
-            recorded = _recorded(told, decision)
+            recorded = _recorded(told, decision, snapshot)
             was_final = snapshot.event_status is not None and snapshot.event_status.is_final
             stands = again and was_final and decision.status is EventStatus.NOTHING_NEW
             if decision.change == Change() or stands:
@@ -144,8 +147,8 @@ class PaymentRecorder:
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
-        told, _, decision = await self._decide(event, told, again=False)
-        return _recorded(told, decision)
+        told, snapshot, decision = await self._decide(event, told, again=False)
+        return _recorded(told, decision, snapshot)
 
     async def _decide(self, event: InboxEvent | None, told: Told, *, again: bool) -> tuple[Told, Snapshot, Decision]:
         snapshot = await self._read(event, told)
@@ -281,7 +284,7 @@ def _subscription_of(told: Told) -> SubscriptionId | None:
     return told.subscription_id if isinstance(told, Sale | SubscriptionNews) else None
 
 
-def _recorded(told: Told, decision: Decision) -> Recorded:
+def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
     revision = decision.change.revision
     postings = decision.change.postings
     return Recorded(
@@ -291,4 +294,18 @@ def _recorded(told: Told, decision: Decision) -> Recorded:
         session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
         purchase_id=revision.id if revision else None,
         credits=sum(posting.amount for posting in postings),
+        is_news=_is_news(decision, snapshot),
     )
+
+
+def _is_news(decision: Decision, snapshot: Snapshot) -> bool:
+    revision = decision.change.revision
+    if revision is None or decision.change.postings or revision.absorbed:
+        return True
+    known = next((row.purchase for row in snapshot.purchases if row.id == revision.id), None)
+    return known is None or _without_charge(known) != _without_charge(revision.purchase)
+
+
+def _without_charge(purchase: Purchase) -> Purchase:
+    links = frozenset(link for link in purchase.links if not link.startswith("charge:"))
+    return attrs.evolve(purchase, links=links, paid_at=None)
