@@ -89,8 +89,8 @@ class MemoryPayments:
             return attrs.evolve(sale, links=known, is_whole=True)
         if sale.rank is OrderRank.INVOICE:
             return attrs.evolve(sale, links=known, is_whole=True)
-        if sale.session_id in self._items:
-            return attrs.evolve(sale, items=self._items[sale.session_id], is_whole=True)
+        if sale.session_id is not None and sale.lines is None:
+            return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_whole=True)
         return self._sales.get(sale.purchase_id, sale)
 
     async def sale(self, object_id: str) -> Told | None:

@@ -172,9 +172,15 @@ class StripeLookup:
         return await self._retrieve(self._v1.checkout.sessions.retrieve_async, session_id, shown)
 
     async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
+        """The items of a session; none where Stripe has no such session."""
         with translated():
-            pages = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": 100})
-            return read_items([plain(item) async for item in pages.auto_paging_iter()])
+            try:
+                pages = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": 100})
+                return read_items([plain(item) async for item in pages.auto_paging_iter()])
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return ()
+                raise
 
     async def _whole_invoice(self, invoice_id: str) -> Mapping[str, Any]:
         """The invoice with all of its lines and payments; empty where there is none."""

@@ -1,6 +1,6 @@
 """What the items of a one-time sale are worth: packs in any number, several packs together, packs beside other things.
 
-An item is of a pack by its price's id or metadata, else by its unit amount and currency, as docs/plans.md says.
+An item is of a pack by its price's id or metadata, else by its unit amount and currency, as docs/events.md says.
 """
 
 from collections.abc import Sequence
