@@ -53,8 +53,11 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
 
 def plain(answer: object) -> dict[str, Any]:
-    """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
-    return answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
+    """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered.
+
+    Of decimal numbers that Stripe writes as text the library makes objects: here they are text again.
+    """
+    return answer.to_dict(for_json=True) if isinstance(answer, stripe.StripeObject) else {}
 
 
 @contextlib.contextmanager
