@@ -5,9 +5,9 @@ from datetime import datetime
 
 import attrs
 
-from domain.events import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
+from domain.events import Delivery, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
 from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
-from domain.purchases import Link, PurchaseId
+from domain.purchases import Link, OrderRank, PurchaseId
 from domain.subscriptions import SubscriptionId
 
 
@@ -22,6 +22,8 @@ class MemoryPayments:
         self._payments: list[tuple[frozenset[Link], bool]] = []
         self._subscriptions: dict[SubscriptionId, SubscriptionNews] = {}
         self._sales: dict[PurchaseId, Told] = {}
+        self._items: dict[str, tuple[SaleItem, ...]] = {}
+        self._objects_sold: dict[str, Told] = {}
         self._prices: dict[str, Price] = {}
         self._deliveries: list[Delivery] = []
         self._objects: dict[str, Found] = {}
@@ -37,6 +39,14 @@ class MemoryPayments:
     def teach_whole(self, sale: Sale) -> None:
         """Let all of a sale be known."""
         self._sales[sale.purchase_id] = sale
+
+    def teach_items(self, session_id: str, items: Iterable[SaleItem]) -> None:
+        """Let the items of a checkout be known."""
+        self._items[session_id] = tuple(items)
+
+    def teach_sale(self, object_id: str, told: Told) -> None:
+        """Let an object be known that a person may say is a sale."""
+        self._objects_sold[object_id] = told
 
     def teach_price(self, price: Price) -> None:
         """Let a price be known by its id."""
@@ -72,7 +82,21 @@ class MemoryPayments:
     async def whole(self, sale: Sale) -> Told:
         """All of the sale, or what was told where it is not known."""
         self._answer()
+        known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
+        if sale.rank is OrderRank.INTENT:
+            if any(link.startswith(("session:", "invoice:")) for link in known):
+                return PaymentNews(purchase_id=sale.purchase_id, links=known, facts=sale.facts, ours=True)
+            return attrs.evolve(sale, links=known, is_whole=True)
+        if sale.rank is OrderRank.INVOICE:
+            return attrs.evolve(sale, links=known, is_whole=True)
+        if sale.session_id is not None and sale.lines is None:
+            return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_whole=True)
         return self._sales.get(sale.purchase_id, sale)
+
+    async def sale(self, object_id: str) -> Told | None:
+        """What the object tells as a sale, or None where it is not known."""
+        self._answer()
+        return self._objects_sold.get(object_id)
 
     async def account_id(self) -> str | None:
         """Our own account's id, or None where it is not known."""

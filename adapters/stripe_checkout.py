@@ -9,7 +9,7 @@ from stripe.params.checkout import SessionCreateParams
 
 from adapters.stripe_client import StripeConnection, is_missing, plain, translated
 from adapters.stripe_events import told_by
-from adapters.stripe_fields import EMAIL_KEY, PLAN_KEY, TERMS_KEY, USER_ID_KEY, terms_text
+from adapters.stripe_fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.events import Sale, Told
 from domain.plans import PlanMode
 from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
@@ -77,8 +77,9 @@ class StripeCheckouts:
         if request.email:
             parameters["customer_email"] = request.email
         if plan.mode is PlanMode.PAYMENT:
-            parameters["payment_intent_data"] = {"metadata": metadata}
-            parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": metadata}}
+            made = {**metadata, SESSION_KEY: "yes"}
+            parameters["payment_intent_data"] = {"metadata": made}
+            parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
         else:
             price["recurring"] = {"interval": plan.interval}
             parameters["subscription_data"] = {"metadata": metadata}

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from adapters.stripe_credit_notes import CREDIT_NOTE_EVENTS, told_by_credit_note
 from adapters.stripe_fields import Object, UnreadableField
+from adapters.stripe_intents import INTENT_EVENTS, told_by_intent
 from adapters.stripe_invoices import INVOICE_EVENTS, told_by_invoice
 from adapters.stripe_payments import (
     CHARGE_EVENTS,
@@ -23,6 +24,7 @@ CONCERNING = (
     SALE_EVENTS
     | INVOICE_EVENTS
     | INVOICE_PAYMENT_EVENTS
+    | INTENT_EVENTS
     | CHARGE_EVENTS
     | REFUND_EVENTS
     | DISPUTE_EVENTS
@@ -32,23 +34,30 @@ CONCERNING = (
 """Every event type that is used; an endpoint should get them all."""
 
 
-def told_by(event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False) -> Told:
+def told_by(
+    event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False, claimed: bool = False
+) -> Told:
     """What an event tells by its object; whatever the object's shape, nothing is raised.
 
-    `retrieved` is for an object that came by the API, in the place of an event that was never made.
+    `retrieved` is for an object that came by the API, in the place of an event that was never made; `claimed` for one
+    of which a person says that it is a sale of ours, whatever its metadata.
     """
     try:
-        return _told(event_type, about, created, retrieved=retrieved)
+        return _told(event_type, about, created, retrieved=retrieved, claimed=claimed)
     except UnreadableField as unreadable:
         return Unreadable(unreadable.reason)
 
 
-def _told(event_type: str, about: Object, created: datetime | None, *, retrieved: bool) -> Told:  # noqa: PLR0911 - one line for each kind of object
+def _told(  # noqa: PLR0911 - one line for each kind of object
+    event_type: str, about: Object, created: datetime | None, *, retrieved: bool, claimed: bool
+) -> Told:
     known_type = None if retrieved else event_type
     if event_type in SALE_EVENTS:
-        return told_by_session(about, created, event_type=known_type)
+        return told_by_session(about, created, event_type=known_type, claimed=claimed)
     if event_type in INVOICE_EVENTS:
-        return told_by_invoice(about)
+        return told_by_invoice(about, claimed=claimed)
+    if event_type in INTENT_EVENTS:
+        return told_by_intent(about, created, event_type=known_type, claimed=claimed)
     if event_type in INVOICE_PAYMENT_EVENTS:
         return told_by_invoice_payment(about)
     if event_type in CHARGE_EVENTS:

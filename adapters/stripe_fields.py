@@ -19,6 +19,9 @@ PLAN_KEY = "plan"
 TERMS_KEY = "credence_terms"
 """`credits/price/currency`, such as `50/500/usd`: written only where we create the session ourselves."""
 
+SESSION_KEY = "credence_session"
+"""Set to `yes` on the payment intent and the invoice of a session that we create: they only pay what it orders."""
+
 _IDENTIFIER = re.compile(r"[!-~]{1,255}")
 # Postgres keeps no NUL and no lone surrogate; 500 characters is Stripe's own limit on a metadata value.
 _TEXT = re.compile(r"[^\x00\ud800-\udfff]{1,500}")
@@ -144,6 +147,11 @@ def metadata(holder: Object, key: str = "metadata") -> Object:
 def is_ours(told: Object) -> bool:
     """Whether metadata holds a key of ours."""
     return any(is_present(told.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
+
+
+def is_of_session(told: Object) -> bool:
+    """Whether metadata says that a checkout of ours made its object."""
+    return told.get(SESSION_KEY) == "yes"
 
 
 def naming(told: Object, *, client_reference: str | None = None) -> Naming:

@@ -10,7 +10,7 @@ import stripe
 from adapters.stripe_client import StripeConnection, is_missing, pages, plain, translated
 from adapters.stripe_envelopes import RECONCILED, delivery_of
 from adapters.stripe_events import CONCERNING
-from domain.events import Delivery
+from domain.events import Delivery, Irrelevant
 from domain.ports import Found, InvalidBody
 
 TYPES_AT_ONCE = 20
@@ -18,6 +18,8 @@ TYPES_AT_ONCE = 20
 LOOKBACK = {
     "sessions": timedelta(days=7),
     "invoices": timedelta(days=7),
+    "credit_notes": timedelta(days=30),
+    "intents": timedelta(days=7),
     "refunds": timedelta(days=30),
     "disputes": timedelta(days=120),
 }
@@ -44,18 +46,25 @@ class StripeHistory:
                     yield delivery
 
     async def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Every paid session, paid invoice, refund and dispute that may have changed since then, as it is now.
+        """Every paid session, paid invoice, credit note, refund and dispute since then, as it is now.
+
+        They may be older, and have changed since. With them come payments with metadata of ours: one may be a sale of
+        its own. Invoices of nothing, and of less than nothing, are paid.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
         v1 = self._v1
         # When a session was paid says its charge only.
         sessions = {"status": "complete", "expand": ["data.payment_intent.latest_charge"]}
+        intents = {"expand": ["data.latest_charge"]}
         listed: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
             ("sessions", "checkout.session.completed", v1.checkout.sessions.list_async, sessions),
-            ("invoices", "invoice.paid", v1.invoices.list_async, {"status": "paid"}),
+            ("invoices", "invoice.paid", v1.invoices.list_async, {"status": "paid", "expand": ["data.payments"]}),
             ("refunds", "refund.updated", v1.refunds.list_async, {}),
             ("disputes", "charge.dispute.updated", v1.disputes.list_async, {}),
+            # A restricted key of before may not read these: they come last.
+            ("credit_notes", "credit_note.updated", v1.credit_notes.list_async, {}),
+            ("intents", "payment_intent.succeeded", v1.payment_intents.list_async, intents),
         )
         for kind, event_type, lister, filters in listed:
             # The state is at least as new as the moment before it is asked for.
@@ -63,8 +72,11 @@ class StripeHistory:
             created = {"gte": int((since - LOOKBACK[kind]).timestamp())}
             async for item in pages(lister, {**filters, "created": created}):
                 found = self._found(item, event_type, asked_at)
-                if found is not None:
-                    yield found
+                if found is None:
+                    continue
+                if kind == "intents" and isinstance(found.delivery.told, Irrelevant):
+                    continue  # most payments are of others, or of subscriptions, whose invoices tell of them
+                yield found
 
     async def event(self, event_id: str) -> Delivery | None:
         """One event, or None where Stripe has none of that id, or none any more.

@@ -5,13 +5,14 @@ from adapters.stripe_fields import Object, UnreadableField
 from adapters.stripe_lines import is_subscription_line, read_lines
 from adapters.stripe_payments import links_to, payment_of
 from adapters.stripe_prices import line_details
-from domain.events import Irrelevant, Naming, PaymentNews, Sale, Told
+from domain.events import InvoiceLine, Irrelevant, Naming, PaymentNews, Sale, SaleItem, Told
 from domain.money import MAX_AMOUNT, Money
 from domain.plans import PlanMode
 from domain.purchases import (
     Fact,
     Link,
     NeverPaid,
+    OrderRank,
     Overpaid,
     PaidAt,
     PaymentReported,
@@ -30,8 +31,8 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 """Reasons of those that are for a period where there is a subscription: a quote may be for either."""
 
 
-def told_by_invoice(invoice: Object) -> Told:
-    """What an `invoice` object tells.
+def told_by_invoice(invoice: Object, *, claimed: bool = False) -> Told:
+    """What an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
@@ -43,10 +44,13 @@ def told_by_invoice(invoice: Object) -> Told:
     # A subscription that is cancelled at once may leave an invoice of its unused time that was made by hand.
     if subscription_id is not None and (reason in _PERIODS or reason in _PERIODS_IF_SUBSCRIBED or _has_items(invoice)):
         return _period(invoice, SubscriptionId(subscription_id))
+    metadata = fields.metadata(invoice)
+    if subscription_id is None and (claimed or (fields.is_ours(metadata) and not fields.is_of_session(metadata))):
+        return _by_hand(invoice)
     links, payments = _links(invoice), _payments(invoice)
     if len(links) == 1:
         return Irrelevant("the invoice names no payment")
-    ours = fields.is_ours(fields.metadata(invoice)) or None
+    ours = fields.is_ours(metadata) or None
     known = payments[0].get("payment_intent") or payments[0].get("charge") or fields.own_id(invoice)
     return PaymentNews(purchase_id=PurchaseId(known), links=links, ours=ours)
 
@@ -65,13 +69,11 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
     asked = sum(line.amount for line in lines if line.amount > 0)
     if asked > MAX_AMOUNT:
         raise UnreadableField("lines come to no amount of money")
-    transitions = fields.expanded(invoice, "status_transitions")
-    paid_at = fields.moment(transitions.get("paid_at"))
     return Sale(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
-        facts=(PaymentReported(PaymentStatus.PAID), *_payment_facts(invoice), *([PaidAt(paid_at)] if paid_at else [])),
+        facts=tuple(_payment_facts(invoice)),
         subtotal=Money(amount=asked, currency=code),
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
         naming=_naming(invoice, list(fields.items(invoice, "lines"))),
@@ -82,12 +84,42 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
     )
 
 
+def _by_hand(invoice: Object) -> Told:
+    """What an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
+    paid = fields.amount(invoice, "total", signed=True)
+    if paid < 0:
+        return Irrelevant("the invoice gives money back")
+    # New API versions show what paid an invoice only where they are asked; a session may have ordered the same.
+    shows_payments = paid == 0 or any(key in invoice for key in ("payment_intent", "charge", "payments"))
+    return Sale(
+        purchase_id=PurchaseId(fields.own_id(invoice)),
+        links=_links(invoice),
+        mode=PlanMode.PAYMENT,
+        facts=tuple(_payment_facts(invoice)),
+        subtotal=fields.money(invoice, "subtotal"),
+        paid=Money(amount=paid, currency=fields.currency(invoice)),
+        naming=fields.naming(fields.metadata(invoice)),
+        sold_at=fields.moment(invoice.get("created")),
+        is_whole=shows_payments and not fields.has_more(invoice, "lines"),
+        issued_at=fields.moment(invoice.get("created")),
+        rank=OrderRank.INVOICE,
+        items=tuple(_sold_item(line, fields.currency(invoice)) for line in read_lines(invoice)),
+    )
+
+
+def _sold_item(line: InvoiceLine, currency: str) -> SaleItem:
+    return SaleItem(id=line.id, price=line.price, quantity=line.quantity, amount=line.amount, currency=currency)
+
+
 def _payment_facts(invoice: Object) -> list[Fact]:
-    facts: list[Fact] = []
+    facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
     if invoice.get("pre_payment_credit_notes_amount"):
         facts.append(NeverPaid(fields.amount(invoice, "pre_payment_credit_notes_amount")))
     if invoice.get("amount_overpaid"):
         facts.append(Overpaid(fields.amount(invoice, "amount_overpaid")))
+    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at"))
+    if paid_at is not None:
+        facts.append(PaidAt(paid_at))
     return facts
 
 

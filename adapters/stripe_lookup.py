@@ -13,11 +13,13 @@ from adapters import stripe_fields as fields
 from adapters.stripe_client import StripeConnection, is_missing, plain, translated
 from adapters.stripe_events import told_by
 from adapters.stripe_fields import UnreadableField
+from adapters.stripe_intents import only_pays
+from adapters.stripe_items import read_items
 from adapters.stripe_prices import read_price
 from adapters.stripe_subscriptions import told_by_subscription
-from domain.events import Irrelevant, Naming, PaymentNews, Price, Sale, SubscriptionNews, Told
+from domain.events import Irrelevant, Naming, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
 from domain.ports import PaymentsUnavailable
-from domain.purchases import Link
+from domain.purchases import Link, OrderRank
 from domain.subscriptions import SubscriptionId
 
 ANSWER_SECONDS = 5
@@ -35,6 +37,8 @@ class _Known:
     links: set[Link]
     found: bool = False
     ours: bool = False
+    pays_invoices: bool = False
+    """Whether it pays several invoices, of which none is linked."""
 
     def add(self, kind: str, id_: str | None) -> None:
         if id_ is not None:
@@ -112,19 +116,81 @@ class StripeLookup:
         return self._prices.get(price_id)
 
     async def whole(self, sale: Sale) -> Told:
-        """A period's sale by all lines of its invoice, of which the invoice itself shows only the first few.
+        """What a sale of which a part was told is in whole.
+
+        A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
+        session or invoice that it pays, where there is one.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
         async with self._answered():
-            shown = {"expand": ["payments"]}
-            invoice = await self._retrieve(self._v1.invoices.retrieve_async, sale.purchase_id, shown)
-            if not invoice:
-                return sale
-            with translated():
-                pages = await self._v1.invoices.line_items.list_async(sale.purchase_id, {"limit": 100})
-                lines = [plain(line) async for line in pages.auto_paging_iter()]
-            return told_by("invoice.paid", {**invoice, "lines": {"data": lines}}, None)
+            if sale.rank is OrderRank.INTENT:
+                return await self._whole_payment(sale)
+            if sale.session_id is not None:
+                return attrs.evolve(sale, items=await self._items(sale.session_id), is_whole=True)
+            invoice = await self._whole_invoice(sale.purchase_id)
+            return told_by("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
+
+    async def sale(self, object_id: str) -> Told | None:
+        """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        now, charged = datetime.now(UTC).replace(microsecond=0), {"expand": ["latest_charge"]}
+        async with self._answered():
+            match object_id.partition("_")[0]:
+                case "cs":
+                    kind, found = "checkout.session.completed", await self._session(object_id)
+                case "pi":
+                    kind = "payment_intent.succeeded"
+                    found = await self._retrieve(self._v1.payment_intents.retrieve_async, object_id, charged)
+                case "in":
+                    kind, found = "invoice.paid", await self._whole_invoice(object_id)
+                case _:
+                    return None
+        return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
+
+    async def _whole_payment(self, sale: Sale) -> Told:
+        known = _Known(set(sale.links))
+        await self._intent(known, sale.purchase_id)
+        if not known.found:
+            return sale
+        sessions, invoices = known.ids("session"), known.ids("invoice")
+        if not sessions and not invoices and not known.pays_invoices:
+            return attrs.evolve(sale, links=frozenset(known.links), is_whole=True)
+        ordered: Sale | None = None
+        if sessions:
+            ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))
+        elif invoices and sale.naming.confirmed:
+            ordered = _named_by(sale, "invoice.paid", await self._whole_invoice(invoices[0]))
+        if ordered is None:
+            return only_pays(sale, frozenset(known.links))
+        return attrs.evolve(ordered, links=ordered.links | known.links)
+
+    async def _session(self, session_id: str) -> Mapping[str, Any]:
+        shown = {"expand": ["payment_intent.latest_charge"]}
+        return await self._retrieve(self._v1.checkout.sessions.retrieve_async, session_id, shown)
+
+    async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
+        """The items of a session; none where Stripe has no such session."""
+        with translated():
+            try:
+                pages = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": 100})
+                return read_items([plain(item) async for item in pages.auto_paging_iter()])
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return ()
+                raise
+
+    async def _whole_invoice(self, invoice_id: str) -> Mapping[str, Any]:
+        """The invoice with all of its lines and payments; empty where there is none."""
+        invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
+        if not invoice:
+            return {}
+        with translated():
+            pages = await self._v1.invoices.line_items.list_async(invoice_id, {"limit": 100})
+            lines = [plain(line) async for line in pages.auto_paging_iter()]
+        return {**invoice, "lines": {"data": lines}}
 
     async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
         """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
@@ -163,6 +229,7 @@ class StripeLookup:
         invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
         if len(invoices) == 1:  # one of several would have the others' payment for its own
             known.add("invoice", invoices.pop())
+        known.pays_invoices |= len(invoices) > 1
 
     async def _invoice(self, known: _Known, invoice_id: str) -> None:
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
@@ -188,3 +255,12 @@ class StripeLookup:
                 if is_missing(error):
                     return {}
                 raise
+
+
+def _named_by(payment: Sale, kind: str, ordered: Mapping[str, Any]) -> Sale | None:
+    """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
+    told = told_by(kind, ordered, None, retrieved=True)
+    if not (isinstance(told, Irrelevant) or payment.naming.confirmed):
+        return None
+    told = told_by(kind, ordered, None, retrieved=True, claimed=True)
+    return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, Sale) else None

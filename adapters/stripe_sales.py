@@ -24,17 +24,20 @@ _BEGINS = frozenset({COMPLETED, "checkout.session.async_payment_succeeded"})
 _PAID = frozenset({"paid", "no_payment_required"})
 
 
-def told_by_session(session: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+def told_by_session(
+    session: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
+) -> Told:
     """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
 
-    `occurred_at` is when the event was made, or the object retrieved.
+    `occurred_at` is when the event was made, or the object retrieved. `claimed` is for a session of which a person says
+    that it is ours.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
     if session.get("mode") == "setup":
         return Irrelevant("a setup session sells nothing")
     metadata, reference = fields.metadata(session), fields.client_reference(session)
-    if not fields.is_ours(metadata) and reference is None:
+    if not claimed and not fields.is_ours(metadata) and reference is None:
         return Irrelevant("no metadata of ours")
     if _mode(session) is PlanMode.SUBSCRIPTION:
         return _subscribed(session, occurred_at, event_type)

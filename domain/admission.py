@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
+from domain.carts import value_items
 from domain.events import InboxEvent, Naming, Sale, SubscriptionNews
 from domain.invoices import Bill, LineKind
 from domain.line_values import Undecidable
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.purchases import Order
+from domain.plans import Catalogue, PlanId, PlanMode
+from domain.purchases import Order, OrderRank
 from domain.subscriptions import Subscriber
 
 LAST_SALE = datetime(9000, 1, 1, tzinfo=UTC)
@@ -106,19 +107,32 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
     sold = _sold(sale, catalogue)
     if isinstance(sold, Refused):
         return sold
-    plan, terms = sold
-    if plan.expires_after_days and (sale.sold_at is None or sale.sold_at > LAST_SALE):
+    if sold.lasts_days and (sale.sold_at is None or sale.sold_at > LAST_SALE):
         # The time at which somebody tells of it would be another for each who does.
         return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(
         user_id=owner,
-        plan_id=plan.id,
-        credits=terms.credits,
+        plan_id=sold.plan_id,
+        credits=sold.credits,
         amount=sale.paid.amount,
         currency=sale.paid.currency,
-        expires_at=_ends_at(sale, plan),
-        lasts_days=plan.expires_after_days,
+        expires_at=_ends_at(sale, sold.lasts_days),
+        lasts_days=sold.lasts_days,
+        rank=OrderRank.CONFIRMED if sale.naming.confirmed else sale.rank,
     )
+
+
+def needs_items(sale: Sale, catalogue: Catalogue, account: Account | None) -> bool:
+    """Return whether what a checkout asked for is not the plan's price, so that only its items tell what was sold."""
+    naming = sale.naming
+    if sale.session_id is None or sale.items is not None or sale.lines is not None:
+        return False
+    if sale.is_over or naming.accepts_price or isinstance(_owner(naming, account), Refused):
+        return False
+    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is None:
+        return True
+    return plan.mode is sale.mode and (naming.terms or plan.terms).price != sale.subtotal
 
 
 def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refused:
@@ -171,10 +185,10 @@ def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Acco
     )
 
 
-def _ends_at(sale: Sale, plan: Plan) -> datetime | None:
-    if plan.expires_after_days == 0 or sale.sold_at is None:
+def _ends_at(sale: Sale, days: int) -> datetime | None:
+    if days == 0 or sale.sold_at is None:
         return None
-    return sale.sold_at + timedelta(days=plan.expires_after_days)
+    return sale.sold_at + timedelta(days=days)
 
 
 def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
@@ -190,16 +204,28 @@ def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
     return owner
 
 
-def _sold(sale: Sale, catalogue: Catalogue) -> tuple[Plan, Terms] | Refused:
+@attrs.frozen(kw_only=True)
+class _Sold:
+    plan_id: PlanId
+    credits: int
+    lasts_days: int
+
+
+def _sold(sale: Sale, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
     naming = sale.naming
     plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
-    if plan is None:
-        return Refused(ParkReason.UNKNOWN_PLAN)
-    if sale.mode is not plan.mode:
+    if plan is not None and sale.mode is not plan.mode:
         return Refused(ParkReason.MODE_DISAGREES)
-    promised = naming.terms or plan.terms
-    if naming.accepts_price or promised.price == sale.subtotal:
-        return plan, promised
+    promised = (naming.terms or plan.terms) if plan is not None else None
+    if plan is not None and promised is not None and (naming.accepts_price or promised.price == sale.subtotal):
+        return _Sold(plan_id=plan.id, credits=promised.credits, lasts_days=plan.expires_after_days)
+    cart = value_items(sale.items or (), naming, catalogue)
+    if isinstance(cart, Undecidable):
+        return Refused(ParkReason(cart.reason), cart.price_id)
+    if cart is not None:
+        return _Sold(plan_id=cart.plan.id, credits=cart.credits, lasts_days=cart.lasts_days)
+    if promised is None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
     if promised.price.currency != sale.subtotal.currency:
         return Refused(ParkReason.CURRENCY_DISAGREES)
     return Refused(ParkReason.PRICE_DISAGREES)

@@ -7,7 +7,7 @@ import attrs
 
 from domain.money import Money
 from domain.plans import PlanMode, Terms
-from domain.purchases import Fact, Link, PurchaseId
+from domain.purchases import Fact, Link, OrderRank, PurchaseId
 from domain.subscriptions import SubscriptionId, SubscriptionState
 
 
@@ -99,8 +99,19 @@ class InvoiceLine:
 
 
 @attrs.frozen(kw_only=True)
+class SaleItem:
+    """One item of what was sold once; the amount is before discounts and tax, in minor units."""
+
+    id: str
+    price: Price
+    quantity: Fraction
+    amount: int
+    currency: str
+
+
+@attrs.frozen(kw_only=True)
 class Sale:
-    """What a checkout, or a paid invoice of a subscription, tells of a sale."""
+    """What a checkout, a paid invoice, or a payment alone tells of a sale."""
 
     purchase_id: PurchaseId
     session_id: str | None = None
@@ -120,7 +131,11 @@ class Sale:
     is_over: bool = False
     """Whether no money will come of it any more: it expired, or its payment failed."""
     is_whole: bool = True
-    """Whether all of what was sold is told; an invoice shows its first lines only."""
+    """Whether all of what was sold is told: an invoice shows its first lines only, a payment not what it pays."""
+    items: tuple[SaleItem, ...] | None = None
+    """What was sold once, item by item; None where the price alone is told."""
+    rank: OrderRank = OrderRank.SESSION
+    """Whether another teller of the same payment knows better what was ordered."""
     lines: tuple[InvoiceLine, ...] | None = None
     """The lines of a subscription's invoice; None for what is sold once."""
     issued_at: datetime | None = None

@@ -477,6 +477,10 @@ class Payments(Protocol):
         """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 
+    async def sale(self, object_id: str) -> Told | None:
+        """What a checkout, a payment or an invoice tells as a sale, whoever made it; None where there is none."""
+        ...
+
 
 class Identity(Protocol):
     """Who we are to the provider. No method fails."""
@@ -522,7 +526,7 @@ class History(Protocol):
         ...
 
     def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Every paid session, paid invoice, refund and dispute since then, as it is now."""
+        """Every paid session and invoice, credit note, payment of ours, refund and dispute since then, as it is now."""
         ...
 
     async def event(self, event_id: str) -> Delivery | None:

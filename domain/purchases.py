@@ -63,6 +63,17 @@ class DisputeStatus(enum.StrEnum):
     REINSTATED = "reinstated"
 
 
+class OrderRank(enum.IntEnum):
+    """Whose word on one payment's order counts: the highest rank's."""
+
+    INTENT = 0
+    """The payment alone, where no session and no invoice is known."""
+    INVOICE = 1
+    SESSION = 2
+    CONFIRMED = 3
+    """A person's."""
+
+
 _PAYMENT_RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
 _REFUND_RANK = {status: rank for rank, status in enumerate(RefundStatus)}
 _DISPUTE_RANK = {status: rank for rank, status in enumerate(DisputeStatus)}
@@ -92,6 +103,8 @@ class Order:
     """When what is left of the credits expires, as far as the order itself tells; None means never."""
     lasts_days: int = 0
     """Days from the payment until the credits expire; 0 means that `expires_at` stands."""
+    rank: OrderRank = attrs.field(default=OrderRank.SESSION, order=False)
+    """Who told it; one of a lower rank gives way."""
 
 
 @attrs.frozen(kw_only=True)
@@ -338,7 +351,11 @@ def purchase_of(fact: Fact) -> Purchase:  # noqa: PLR0911, PLR0912 - one line fo
 def merge(one: Purchase, other: Purchase) -> Purchase:
     """The join of what two sources know of one payment."""
     return Purchase(
-        order=max((order for order in (one.order, other.order) if order is not None), default=None),
+        order=max(
+            (order for order in (one.order, other.order) if order is not None),
+            key=lambda order: (order.rank, order),
+            default=None,
+        ),
         payment=max(one.payment, other.payment, key=_PAYMENT_RANK.__getitem__),
         refunds=_latest_refunds((*one.refunds, *other.refunds)),
         refunded_totals=_largest_totals((*one.refunded_totals, *other.refunded_totals)),

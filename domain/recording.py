@@ -49,7 +49,7 @@ from domain.purchases import (
     learn,
     merge,
 )
-from domain.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionStatus, merge_subscriptions
+from domain.subscriptions import ENDED, Subscriber, Subscription, SubscriptionId, merge_subscriptions
 
 REFRESH_CACHE = "refresh_cache"
 """The outbox topic of a balance that the cache must learn of."""
@@ -59,8 +59,6 @@ SEND_INVOICE = "send_invoice"
 
 NOT_OURS = "no metadata of ours"
 NO_PLAN = "no line of the invoice is of a plan"
-
-_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
 @attrs.frozen(kw_only=True)
@@ -161,11 +159,20 @@ def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
     return attrs.evolve(told, links=told.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
 
 
+def stands(sale: Sale, snapshot: Snapshot) -> bool:
+    """Return whether the sale's payment has an order that goes before what the sale tells.
+
+    Once there is one, a person's word comes too late: it is for what nobody else could tell.
+    """
+    orders = (recorded.purchase.order for recorded in snapshot.purchases)
+    return any(order is not None and (sale.naming.confirmed or order.rank >= sale.rank) for order in orders)
+
+
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
     guard = None
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
-    if all(recorded.purchase.order is None for recorded in snapshot.purchases):
+    if not stands(sale, snapshot):
         if not sale.is_whole:
             return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
         admitted: Order | Refused | None
@@ -371,7 +378,7 @@ def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot)
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
     state = told.state if isinstance(told, SubscriptionNews) and told.state else known.state
-    if told.subscription_id is None or (state is not None and state.status in _ENDED):
+    if told.subscription_id is None or (state is not None and state.status in ENDED):
         return ParkReason.USER_DELETED
     # Who has gone would pay for nothing, period after period.
     return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"

@@ -29,6 +29,10 @@ class SubscriptionStatus(enum.StrEnum):
     CANCELED = "canceled"
 
 
+ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
+"""The statuses of subscriptions that charge nobody any more."""
+
+
 _RANK = {status: rank for rank, status in enumerate(SubscriptionStatus)}
 
 

@@ -52,7 +52,7 @@ class FollowedCheckout:
     tags=["Checkout"],
     opt={ALSO_OTHERS: True},
     security=USERS,
-    responses=refusals(400, 401, 403, 404, 413, 422, 502, 503),
+    responses=refusals(400, 401, 403, 404, 409, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],
@@ -60,7 +60,10 @@ async def start_checkout(
     caller: NamedDependency[SkipValidation[Caller]],
     idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)] = None,
 ) -> StartedCheckout:
-    """Open a checkout session. The same Idempotency-Key opens the same one."""
+    """Open a checkout session. The same Idempotency-Key opens the same one.
+
+    A subscription that costs nothing is refused while the account has it.
+    """
     user = signed_in(caller)
     checkout = await services.desk.start(
         user.user_id,
@@ -82,7 +85,11 @@ async def follow_checkout(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> FollowedCheckout:
-    """Say whether the credits are there; ask Stripe when they are not, and put them there if they are due."""
+    """Say whether the credits are there; ask Stripe when they are not, and put them there if they are due.
+
+    `credited` is never without credits: a trial that brings none is `trial_started`, what is done and brings none
+    `nothing_due`, and what was credited once is `taken_back` or `credits_expired`.
+    """
     user = signed_in(caller)
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])

@@ -12,6 +12,10 @@ _DELETED = (
 )
 _PLAN = "follows by itself once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
 _PRICE = "follows by itself once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
+_AMBIGUOUS = (
+    "list the price that the reason names in the `stripe_prices` of its plan; "
+    "or: credence claim {event} --user <id> --plan <plan>"
+)
 _ELSEWHERE = "not of this account and mode: look at which endpoint sends it"
 _ANOTHER_S = "of another Stripe account; if it is your own, set STRIPE_ACCOUNT_ID, else look at which endpoint sends it"
 _BY_ITSELF = "is tried again by itself"
@@ -27,14 +31,34 @@ _HINTS: Mapping[str, str] = {
     ParkReason.MODE_DISAGREES: _PLAN,
     ParkReason.PRICE_DISAGREES: _PRICE,
     ParkReason.CURRENCY_DISAGREES: _PRICE,
+    ParkReason.PLAN_AMBIGUOUS: _AMBIGUOUS,
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ANOTHER_S,
     ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
-    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of the invoice's lines",
+    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of what was sold",
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
+}
+
+_NAME_PLAN = "name the plan that it was: credence claim {object} --user <id> --plan <plan>"
+_ACCEPT = "give the plan's credits all the same: credence claim {object} --user <id> --plan <plan> --accept-price"
+_TO_CLAIM: Mapping[str, str] = {
+    ParkReason.UNKNOWN_USER: "name a user who is in public.users",
+    ParkReason.USER_DELETED: "name a user who is in public.users",
+    ParkReason.UNKNOWN_PLAN: _NAME_PLAN,
+    ParkReason.MODE_DISAGREES: _NAME_PLAN,
+    ParkReason.PLAN_AMBIGUOUS: _NAME_PLAN,
+    ParkReason.PRICE_DISAGREES: _ACCEPT,
+    ParkReason.CURRENCY_DISAGREES: _ACCEPT,
+    ParkReason.TOLD_IN_PART: "try again once Stripe can be asked for all that was sold",
 }
 
 
 def hint_for(event: str, reason: str | None) -> str:
     """What helps an event that waits for this reason, in a sentence."""
     return _HINTS.get((reason or "").partition(":")[0], _BY_ITSELF).format(event=event)
+
+
+def unclaimable(object_id: str, reason: str) -> str:
+    """Why an object of Stripe's can't be claimed so, and what helps, where something does."""
+    hint = _TO_CLAIM.get(reason.partition(":")[0])
+    return reason + (f". What helps: {hint.format(object=object_id)}" if hint else "")

@@ -135,12 +135,16 @@ async def show_event(event_id: FromPath[str], services: NamedDependency[SkipVali
     ["/events/{event_id:str}/claim", "/parked/{event_id:str}/claim"],
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 409, 413, 503),
+    responses=refusals(400, 401, 403, 404, 409, 413, 502, 503),
 )
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
 ) -> Outcome:
-    """Give the payment of a parked event to a user, having made sure that it is theirs."""
+    """Give the payment of a parked event to a user, having made sure that it is theirs.
+
+    Instead of the event's id, that of a checkout session, payment intent or invoice at Stripe may stand: so a payment
+    is given that named nobody.
+    """
     confirmation = Confirmation(
         user_id=parse_user_id(data.user_id),
         plan_id=PlanId(data.plan) if data.plan else None,

@@ -24,12 +24,13 @@ from domain.ports import (
     SyntheticUsersRefused,
 )
 from domain.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
-from domain.usecases.check_out import UnknownPlan, UnknownSession
-from domain.usecases.decide_again import NotClaimable, UnknownEvent
+from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
+from domain.usecases.decide_again import NoSale, NotClaimable, UnknownEvent
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.rehearse import LiveDeployment
 from entrypoints.auth import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
+from entrypoints.hints import unclaimable
 from entrypoints.wording import in_words
 
 RETRY_AFTER_SECONDS = "5"
@@ -77,10 +78,16 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
         case UnknownPlan():
             return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is on sale; GET /plans lists them.")
+        case AlreadySubscribed():
+            detail = "The account has this free plan already; nobody has it twice at a time."
+            return problem(HTTPStatus.CONFLICT, "already-subscribed", detail)
         case UnknownSession():
             return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
         case UnknownEvent():
             return problem(HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event.")
+        case NoSale(object_id, reason):
+            detail = f"It can't be claimed: {unclaimable(object_id, reason)}."
+            return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
         case NotClaimable(_, status):
             detail = f"The event is {status}, or about no sale; GET /ops/parked lists what can be claimed."
             return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
@@ -131,9 +138,11 @@ _REFUSALS: tuple[type[Exception], ...] = (
     Forbidden,
     UnknownUser,
     UnknownPlan,
+    AlreadySubscribed,
     UnknownSession,
     UnknownEvent,
     NotClaimable,
+    NoSale,
     InvalidTag,
     WrongNumberOfUsers,
     LiveDeployment,

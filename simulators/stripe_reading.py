@@ -45,9 +45,10 @@ class StripeReading:
         """
         match path:
             case ["checkout", "sessions"]:
-                return page(
+                sessions = page(
                     self._account.sessions()[::-1], "/v1/checkout/sessions", parameters, filters=_SESSION_FILTERS
                 )
+                return self._each_expanded(sessions, parameters, version)
             case ["checkout", "sessions", session_id]:
                 session = self._account.session(session_id)
                 return self._expanded(_found("checkout.session", session_id, session), parameters, version)
@@ -81,7 +82,8 @@ class StripeReading:
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
                 found = page(self._account.all_kept(name), f"/v1/{kind}", parameters, filters=filters)
-                return found | {"data": [self._account.shown(one, version) for one in found["data"]]}
+                found |= {"data": [self._account.shown(one, version) for one in found["data"]]}
+                return self._each_expanded(found, parameters, version)
             case [kind, wanted] if kind in _KINDS:
                 kept = self._account.kept(_KINDS[kind][0], wanted)
                 return self._expanded(self._account.shown(kept, version), parameters, version)
@@ -119,6 +121,13 @@ class StripeReading:
         for name in sorted(wanted.values()) if isinstance(wanted, Mapping) else []:
             told = self._expand(told, str(name).split("."), version)
         return told
+
+    def _each_expanded(self, found: Object, parameters: Mapping[str, Any], version: str) -> Object:
+        """A list, with what is expanded within each of its objects."""
+        wanted = parameters.get("expand", {})
+        names = [str(name) for name in wanted.values()] if isinstance(wanted, Mapping) else []
+        within = {str(place): name.removeprefix("data.") for place, name in enumerate(names)}
+        return found | {"data": [self._expanded(one, {"expand": within}, version) for one in found["data"]]}
 
     def _expand(self, told: Object, path: list[str], version: str) -> Object:
         name, *rest = path

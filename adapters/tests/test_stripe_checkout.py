@@ -70,7 +70,7 @@ def test_a_session_carries_who_buys_what(stripe: StripeStandIn) -> None:
         assert paid is not None
         intent = stripe.account.intent(paid["payment_intent"])
         assert intent is not None
-        assert metadata == intent["metadata"]
+        assert {**metadata, "credence_session": "yes"} == intent["metadata"]
 
     with_checkouts(stripe.url, story)
 
@@ -275,6 +275,8 @@ def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carrier: s
     if mode is PlanMode.PAYMENT:
         expected["invoice_creation[enabled]"] = "true"
         expected |= {f"invoice_creation[invoice_data][metadata][{key}]": value for key, value in metadata.items()}
+        for made in ("payment_intent_data", "invoice_creation[invoice_data]"):
+            expected[f"{made}[metadata][credence_session]"] = "yes"
     else:
         expected[f"{price}[recurring][interval]"] = "month"
     assert expected == sent

@@ -6,9 +6,11 @@ import enum
 import attrs
 
 from domain.accounts import UserId
+from domain.admission import ParkReason
 from domain.commits import EventStatus, RecordedPurchase
 from domain.events import Sale, SubscriptionNews, Told
-from domain.plans import Catalogue
+from domain.invoices import LineKind
+from domain.plans import Catalogue, Plan, PlanMode
 from domain.ports import (
     Accounts,
     CacheUnavailable,
@@ -16,14 +18,16 @@ from domain.ports import (
     CheckoutNote,
     CheckoutRequest,
     Checkouts,
+    Clock,
     Ledger,
     LedgerUnavailable,
     SessionMarkers,
 )
-from domain.purchases import Link, PaymentStatus
+from domain.purchases import Link, PaymentReported, PaymentStatus
 from domain.recording import links_of, user_told
+from domain.subscriptions import ENDED, SubscriptionId
 from domain.usecases.read_account import UnknownUser
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
 
 
 @attrs.frozen
@@ -40,12 +44,26 @@ class UnknownSession(Exception):
     session_id: str
 
 
+@attrs.frozen
+class AlreadySubscribed(Exception):
+    """The account has this free plan already, which everyone has at most once at a time."""
+
+    plan_id: str
+
+
 class CheckoutStage(enum.StrEnum):
     """Where a checkout stands, in the customer's eyes."""
 
     OPEN = "open"
     PROCESSING = "processing"
     CREDITED = "credited"
+    TRIAL_STARTED = "trial_started"
+    """A trial that brings no credits: they come with the first period that is paid."""
+    NOTHING_DUE = "nothing_due"
+    """It is done, and brought no credits: a free plan that the account has already, say."""
+    TAKEN_BACK = "taken_back"
+    """It was paid, and all of it refunded, credited or disputed since."""
+    CREDITS_EXPIRED = "credits_expired"
     FAILED = "failed"
     EXPIRED = "expired"
     UNDER_REVIEW = "under_review"
@@ -71,12 +89,14 @@ class CheckoutDesk:
     markers: SessionMarkers
     catalogue: Catalogue
     recorder: PaymentRecorder
+    clock: Clock
 
     async def start(self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str) -> Checkout:
         """Open a checkout of the plan for the user.
 
         :raises UnknownPlan: if the plan is not on sale.
         :raises UnknownUser: if the ledger knows no such user: nobody shall pay for credits without an owner.
+        :raises AlreadySubscribed: if it is a subscription for nothing, and the user has one of it.
         :raises PaymentsUnavailable: if no session could be opened.
         :raises CheckoutDiffers: if the key opened a session with other content, such as another email.
         :raises LedgerUnavailable: if the user could not be looked up.
@@ -87,6 +107,8 @@ class CheckoutDesk:
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
+        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
+            raise AlreadySubscribed(plan_id)
         checkout = await self.checkouts.create(
             CheckoutRequest(user_id=user_id, email=account.email or email, plan=plan, idempotency_key=idempotency_key)
         )
@@ -111,6 +133,20 @@ class CheckoutDesk:
             raise UnknownSession(session_id)
         return await self._learn(user_id, checkout)
 
+    async def _has(self, user_id: UserId, plan: Plan) -> bool:
+        """Whether a period of the free plan is under way, or the subscription of the last one goes on."""
+        known = await self.ledger.read(event_id=None, user_id=user_id, links=frozenset(), claims=True)
+        periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
+        last = max(periods, key=lambda one: one.ends_at, default=None)
+        if last is None or last.ends_at > self.clock.now():
+            return last is not None
+        subscription_id = SubscriptionId(last.subscription_id)
+        of_last = await self.ledger.read(
+            event_id=None, user_id=None, links=frozenset(), subscription_id=subscription_id
+        )
+        state = of_last.subscription.subscription.state if of_last.subscription else None
+        return state is not None and state.status not in ENDED
+
     async def _learn(self, user_id: UserId, checkout: Checkout) -> CheckoutProgress:
         told = [checkout.told] if checkout.invoice_told is None else [checkout.told, checkout.invoice_told]
         waiting = CheckoutProgress(
@@ -125,10 +161,12 @@ class CheckoutDesk:
         except CommitRejected as rejected:
             raise LedgerUnavailable(rejected.reason) from rejected
         if any(outcome.status is EventStatus.PARKED for outcome in outcomes):
-            return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW)
+            needs_person = any(map(_needs_person, told, outcomes))
+            return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW if needs_person else CheckoutStage.PROCESSING)
         recorded = await self._recorded(frozenset().union(*map(links_of, told)))
         if recorded is None:
-            return attrs.evolve(waiting, stage=CheckoutStage.PROCESSING)
+            is_over = any(outcome.status is EventStatus.IGNORED for outcome in outcomes)
+            return attrs.evolve(waiting, stage=CheckoutStage.NOTHING_DUE if is_over else CheckoutStage.PROCESSING)
         return _progress(checkout.session_id, recorded, user_id)
 
     async def _recorded(self, links: frozenset[Link]) -> RecordedPurchase | None:
@@ -155,15 +193,39 @@ def _is_settled(recorded: RecordedPurchase) -> bool:
     return recorded.purchase.payment is PaymentStatus.PAID
 
 
+def _needs_person(told: Told, outcome: Recorded) -> bool:
+    """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
+    if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.TOLD_IN_PART:
+        return False
+    return not isinstance(told, Sale) or PaymentReported(PaymentStatus.PAID) in told.facts
+
+
 def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> CheckoutProgress:
-    stages = {
-        PaymentStatus.PAID: CheckoutStage.CREDITED,
-        PaymentStatus.FAILED: CheckoutStage.FAILED,
-        PaymentStatus.UNPAID: CheckoutStage.PROCESSING,
-    }
+    credits_ = max(recorded.credits_of(user_id) - _expired(recorded, user_id), 0)
     return CheckoutProgress(
         session_id=session_id,
-        stage=stages[recorded.purchase.payment],
+        stage=_stage(recorded, user_id, credits_),
         plan_id=recorded.purchase.order.plan_id if recorded.purchase.order else None,
-        credits=recorded.credits_of(user_id),
+        credits=credits_,
     )
+
+
+def _stage(recorded: RecordedPurchase, user_id: UserId, credits_: int) -> CheckoutStage:
+    purchase = recorded.purchase
+    if purchase.payment is PaymentStatus.FAILED:
+        return CheckoutStage.FAILED
+    if purchase.payment is PaymentStatus.UNPAID or purchase.order is None:
+        return CheckoutStage.PROCESSING
+    if credits_ > 0:
+        return CheckoutStage.CREDITED
+    if _expired(recorded, user_id):
+        return CheckoutStage.CREDITS_EXPIRED
+    if purchase.order.credits > 0:
+        return CheckoutStage.TAKEN_BACK
+    is_trial = purchase.bill is not None and any(line.kind is LineKind.TRIAL for line in purchase.bill.lines)
+    return CheckoutStage.TRIAL_STARTED if is_trial else CheckoutStage.NOTHING_DUE
+
+
+def _expired(recorded: RecordedPurchase, user_id: UserId) -> int:
+    lapses = (posted.lapsed.get(user_id) for posted in recorded.posted.values())
+    return sum(lapse.credits for lapse in lapses if lapse is not None)

@@ -4,8 +4,9 @@ import attrs
 
 from domain.admission import Confirmation
 from domain.commits import EventStatus, KeptEvent
-from domain.events import Delivery, Sale, SubscriptionNews
+from domain.events import Delivery, Irrelevant, Sale, SubscriptionNews, Unreadable
 from domain.ports import Deliveries, History, Inbox, InvalidBody
+from domain.purchases import PaymentReported, PaymentStatus
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
 
 BATCH = 50
@@ -27,6 +28,14 @@ class NotClaimable(Exception):
 
     event_id: str
     status: EventStatus
+
+
+@attrs.frozen
+class NoSale(Exception):
+    """The provider's object can't be given to anybody: it is no sale, not paid, or what it sold can't be told."""
+
+    object_id: str
+    reason: str
 
 
 @attrs.frozen
@@ -105,25 +114,56 @@ class InboxDesk:
         await self.inbox.mark_failed(kept.id, reason)
         return Recorded(status=EventStatus.FAILED, reason=reason, session_id=kept.session_id)
 
-    async def claim(self, event_id: str, confirmation: Confirmation) -> Recorded:
-        """Give a waiting event's payment to the user whom an operator confirms.
+    async def claim(self, claimed_id: str, confirmation: Confirmation) -> Recorded:
+        """Give a payment to the user whom an operator confirms: that of a waiting event, or one that named nobody.
 
-        :raises UnknownEvent: if the inbox has no such event.
-        :raises NotClaimable: if it does not wait, or is about no sale.
+        The latter by the id of its checkout, payment or invoice, or of an event that tells of it.
+
+        :raises UnknownEvent: if neither the inbox nor the provider has anything of that id.
+        :raises NotClaimable: if the event is decided already, or is about no sale.
+        :raises NoSale: if the object is no sale, is not paid, or can't be credited so.
+        :raises PaymentsUnavailable: if the provider had to be asked and could not be.
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses it.
         """
-        kept = await self.inbox.find(event_id)
-        if kept is None:
-            raise UnknownEvent(event_id)
-        delivery = self._read(kept)
+        kept = await self.inbox.find(claimed_id)
+        delivery = self._read(kept) if kept is not None else await self._made(claimed_id)
         told = delivery.told if delivery else None
-        if kept.status not in WAITING or delivery is None or not isinstance(told, Sale | SubscriptionNews):
-            raise NotClaimable(event_id, kept.status)
-        recorded = await self.recorder.record(delivery.event, attrs.evolve(told, naming=confirmation.of(told.naming)))
+        if delivery is not None and isinstance(told, Sale | SubscriptionNews) and (kept is None or _waits(kept)):
+            recorded = await self.recorder.record(
+                delivery.event, attrs.evolve(told, naming=confirmation.of(told.naming))
+            )
+        elif kept is not None and kept.status is not EventStatus.IGNORED:
+            raise NotClaimable(claimed_id, kept.status)
+        else:
+            recorded = await self._claim_object(claimed_id, delivery, confirmation)
         # What waits for the same reason, a renewal, say, may be good now.
         await self.inbox.hasten()
         return recorded
+
+    async def _made(self, event_id: str) -> Delivery | None:
+        return await self.history.event(event_id) if event_id.startswith("evt_") else None
+
+    async def _claim_object(self, claimed_id: str, delivery: Delivery | None, confirmation: Confirmation) -> Recorded:
+        object_id = delivery.event.object_id if delivery else claimed_id
+        told = await self.recorder.payments.sale(object_id) if object_id is not None else None
+        match told:
+            case None if delivery is None:
+                raise UnknownEvent(claimed_id)
+            case Sale() | SubscriptionNews():
+                named = attrs.evolve(told, naming=confirmation.of(told.naming))
+            case Irrelevant(reason) | Unreadable(reason):
+                raise NoSale(claimed_id, reason)
+            case _:
+                raise NoSale(claimed_id, "it is about no sale")
+        if isinstance(named, Sale) and PaymentReported(PaymentStatus.PAID) not in named.facts:
+            raise NoSale(claimed_id, "it is not paid")
+        assessed = await self.recorder.assess(None, named)
+        if assessed.status in {EventStatus.PARKED, EventStatus.IGNORED}:
+            raise NoSale(claimed_id, assessed.reason or assessed.status)
+        if assessed.user_id != confirmation.user_id:
+            raise NoSale(claimed_id, f"it is of user {assessed.user_id} already")
+        return await self.recorder.record(delivery.event if delivery else None, named, again=True)
 
     async def replay(self, event_id: str) -> Recorded:
         """Decide about an event once more, whatever became of it; one that never arrived is asked of the provider.
@@ -144,3 +184,7 @@ class InboxDesk:
             return self.deliveries.read(kept.body or "")
         except InvalidBody:
             return None
+
+
+def _waits(kept: KeptEvent) -> bool:
+    return kept.status in WAITING

@@ -121,10 +121,11 @@ class Reconciler:
                 if not dry_run:
                     recorded = await self.recorder.record(delivery.event, delivery.told)
             elif recorded.status is EventStatus.APPLIED and not dry_run:
-                recorded = await self.recorder.record(None, delivery.told)
+                # Judged by what was known before it, and not after.
+                recorded = attrs.evolve(await self.recorder.record(None, delivery.told), is_news=recorded.is_news)
         except CommitRejected as rejected:
             recorded = _refused(rejected)
-        if recorded.status in {EventStatus.IGNORED, EventStatus.NOTHING_NEW}:
+        if recorded.status in {EventStatus.IGNORED, EventStatus.NOTHING_NEW} or not recorded.is_news:
             return []
         return [_finding(Source.OBJECT, found.object_id, found.kind, recorded)]
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.admission import needs_items
 from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
 from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
 from domain.line_values import prices_to_ask, with_prices
@@ -23,7 +24,17 @@ from domain.ports import (
     QuotaCache,
     SessionMarkers,
 )
-from domain.recording import NOT_OURS, Decision, decide, line_terms, links_of, named_by_subscription, user_told
+from domain.purchases import Purchase
+from domain.recording import (
+    NOT_OURS,
+    Decision,
+    decide,
+    line_terms,
+    links_of,
+    named_by_subscription,
+    stands,
+    user_told,
+)
 from domain.subscriptions import SubscriptionId
 
 MAX_ATTEMPTS = 20
@@ -43,6 +54,8 @@ class Recorded:
     """By how much balances changed."""
     duplicate: bool = False
     """Whether this very event had been recorded before."""
+    is_news: bool = True
+    """Whether it says more of what was recorded before than which charge paid, and when exactly."""
 
 
 @attrs.frozen
@@ -106,7 +119,7 @@ class PaymentRecorder:
         """
         for _ in range(MAX_ATTEMPTS):
             told, snapshot, decision = await self._decide(event, told, again=again)
-            recorded = _recorded(told, decision)
+            recorded = _recorded(told, decision, snapshot)
             was_final = snapshot.event_status is not None and snapshot.event_status.is_final
             stands = again and was_final and decision.status is EventStatus.NOTHING_NEW
             if decision.change == Change() or stands:
@@ -134,8 +147,8 @@ class PaymentRecorder:
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
-        told, _, decision = await self._decide(event, told, again=False)
-        return _recorded(told, decision)
+        told, snapshot, decision = await self._decide(event, told, again=False)
+        return _recorded(told, decision, snapshot)
 
     async def _decide(self, event: InboxEvent | None, told: Told, *, again: bool) -> tuple[Told, Snapshot, Decision]:
         snapshot = await self._read(event, told)
@@ -188,6 +201,7 @@ class PaymentRecorder:
 
     async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
+        told = self._in_part(told, snapshot)
         try:
             told = await self._in_whole(told, snapshot)
             match told:
@@ -208,11 +222,23 @@ class PaymentRecorder:
             # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
             return told
 
+    def _in_part(self, told: Told, snapshot: Snapshot) -> Told:
+        """A sale that was told without the items by which alone it can be valued, marked as told in part."""
+        if not isinstance(told, Sale) or stands(told, snapshot):
+            return told
+        if not needs_items(told, self.catalogue, snapshot.account):
+            return told
+        return attrs.evolve(told, is_whole=False)
+
     async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
         if not isinstance(told, Sale) or told.is_whole:
             return told
-        if any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id):
+        if told.lines is None:
+            is_known = stands(told, snapshot)
+        else:
+            is_known = any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id)
+        if is_known:
             return told
         whole = await self.payments.whole(told)
         if isinstance(whole, Sale) and told.naming.confirmed:
@@ -258,7 +284,7 @@ def _subscription_of(told: Told) -> SubscriptionId | None:
     return told.subscription_id if isinstance(told, Sale | SubscriptionNews) else None
 
 
-def _recorded(told: Told, decision: Decision) -> Recorded:
+def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
     revision = decision.change.revision
     postings = decision.change.postings
     return Recorded(
@@ -268,4 +294,18 @@ def _recorded(told: Told, decision: Decision) -> Recorded:
         session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
         purchase_id=revision.id if revision else None,
         credits=sum(posting.amount for posting in postings),
+        is_news=_is_news(decision, snapshot),
     )
+
+
+def _is_news(decision: Decision, snapshot: Snapshot) -> bool:
+    revision = decision.change.revision
+    if revision is None or decision.change.postings or revision.absorbed:
+        return True
+    known = next((row.purchase for row in snapshot.purchases if row.id == revision.id), None)
+    return known is None or _without_charge(known) != _without_charge(revision.purchase)
+
+
+def _without_charge(purchase: Purchase) -> Purchase:
+    links = frozenset(link for link in purchase.links if not link.startswith("charge:"))
+    return attrs.evolve(purchase, links=links, paid_at=None)

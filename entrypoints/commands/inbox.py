@@ -59,7 +59,11 @@ def parked(*, as_json: bool, retry: bool) -> None:
 @click.option("--accept-price", is_flag=True, help="Give the plan's credits although another price was paid.")
 @told_plainly
 def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> None:
-    """Give the payment of a parked EVENT to a user, having made sure that it is theirs."""
+    """Give the payment of a parked EVENT to a user, having made sure that it is theirs.
+
+    A payment that named nobody, and so was ignored, is given by the Stripe id of its checkout session (cs_...), payment
+    intent (pi_...) or invoice (in_...), or of an event that tells of one.
+    """
     confirmation = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accept_price)
     recorded = run_with_services(lambda services: services.inbox_desk.claim(event, confirmation))
     _say(event, recorded)

@@ -10,11 +10,12 @@ import click
 
 from domain.accounts import InvalidUserId, UserId, parse_user_id
 from domain.ports import CacheUnavailable, InvalidBody, LedgerUnavailable, PaymentsUnavailable
-from domain.usecases.decide_again import NotClaimable, UnknownEvent
+from domain.usecases.decide_again import NoSale, NotClaimable, UnknownEvent
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from entrypoints import composition
 from entrypoints.catalogue import InvalidCatalogue
+from entrypoints.hints import unclaimable
 from entrypoints.services import Services
 from entrypoints.settings import Settings
 from entrypoints.settings_rules import InvalidSettings
@@ -39,6 +40,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
             CommitRejected,
             UnknownEvent,
             NotClaimable,
+            NoSale,
             UnknownUser,
             InvalidBody,
         ) as error:
@@ -83,7 +85,9 @@ def _said(error: Exception) -> str:  # noqa: PLR0911 - one line for each error
         case CommitRejected(reason):
             return f"The ledger refuses it: {reason}"
         case UnknownEvent(event_id):
-            return f"There is no event {event_id}, neither in the inbox nor at Stripe."
+            return f"There is no {event_id}, neither in the inbox nor at Stripe."
+        case NoSale(object_id, reason):
+            return f"{object_id} can't be claimed: {unclaimable(object_id, reason)}"
         case NotClaimable(event_id, status):
             return (
                 f"Event {event_id} can't be claimed: it is {status}, or it is about no sale. `credence parked` lists."

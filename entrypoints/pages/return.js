@@ -7,9 +7,13 @@ const words = {
   open: ["Not paid yet", "The checkout is still open; nothing was charged."],
   processing: ["Payment on its way", "Your bank takes its time. Your credits arrive by themselves once it is done."],
   credited: ["Thank you!", "Your credits are on your account."],
+  trial_started: ["Your trial has started", "Your credits arrive with the first payment, when the trial ends."],
+  nothing_due: ["All done", "This checkout brings no credits: a free plan, for instance, brings them once only."],
+  taken_back: ["No credits left of this purchase", "The payment was refunded or disputed, so its credits were taken back."],
+  credits_expired: ["These credits have expired", "They were added after your payment, and their time is over."],
   failed: ["The payment failed", "Nothing was charged, and no credits were added."],
   expired: ["The checkout expired", "Nothing was charged."],
-  under_review: ["Payment received", "It needs a look by a person before the credits are added. You need do nothing."],
+  under_review: ["Under review", "A person takes a look before the credits are added. You need do nothing."],
 };
 
 async function follow() {
@@ -21,7 +25,7 @@ async function follow() {
   }
   try {
     const checkout = await call(`/checkout/sessions/${encodeURIComponent(session)}`);
-    const [heading, text] = words[checkout.status];
+    const [heading, text] = words[checkout.status] ?? words.processing;
     title.textContent = heading;
     title.className = checkout.status === "credited" ? "good" : "";
     note.textContent = checkout.credits ? `${checkout.credits.toLocaleString()} credits were added.` : text;

@@ -1,0 +1,27 @@
+"""Whose order counts, where several objects of one payment make one."""
+
+import itertools
+from functools import reduce
+
+import attrs
+
+from domain.accounts import UserId
+from domain.plans import PlanId
+from domain.purchases import Order, OrderRank, Purchase, merge
+
+ADA = UserId("00000000-0000-0000-0000-00000000000a")
+ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
+
+
+def test_an_order_is_a_session_s_unless_it_says_otherwise() -> None:
+    """So are all that were recorded before orders had a rank."""
+    assert OrderRank.SESSION is ORDER.rank
+
+
+def test_the_order_of_the_highest_rank_counts_in_any_order() -> None:
+    """However many credits the others promise."""
+    orders = [attrs.evolve(ORDER, rank=rank, credits=100 - 10 * rank) for rank in OrderRank]
+    for told in itertools.permutations(Purchase(order=order) for order in orders):
+        assert OrderRank.CONFIRMED is (reduce(merge, told).order or ORDER).rank
+        without_person = [one for one in told if one.order and one.order.rank is not OrderRank.CONFIRMED]
+        assert orders[OrderRank.SESSION] == reduce(merge, without_person).order
