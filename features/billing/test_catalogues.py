@@ -1,0 +1,89 @@
+"""Terms are recorded with a line when it is first decided; what can't be known yet waits until Stripe answers."""
+
+import attrs
+
+from domain.commits import EventStatus
+from domain.plans import Catalogue
+from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line
+from features.billing.world import PLANS, Told, World, paid, plan
+
+GENEROUS = tuple(attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS)
+
+
+def first(price: StripePrice = MONTHLY) -> Told:
+    lines = line("il_1", price.amount, price, days=(0, 30))
+    return paid(in_new_shape(invoice("in_1", lines, paid=0, reason="subscription_create")))
+
+
+def cancelled_at_half() -> Told:
+    lines = line("il_2", -450, MONTHLY, days=(15, 30), proration=True)
+    return paid(in_new_shape(invoice("in_2", lines, paid=15, reason="subscription_update")))
+
+
+def with_catalogue(world: World, plans: tuple[object, ...]) -> World:
+    """The same ledger, as a process with another catalogue sees it."""
+    catalogue = Catalogue({one.id: one for one in plans})  # type: ignore[attr-defined]
+    world.recorder = attrs.evolve(world.recorder, catalogue=catalogue)
+    return world
+
+
+def test_what_was_granted_is_taken_whatever_the_plan_brings_now() -> None:
+    """Sold at 100 credits; the plan brings 200 when half of the month is given back: 50 stay."""
+    world = World()
+    world.tell(first())
+    with_catalogue(world, GENEROUS).tell(cancelled_at_half())
+    assert 50 == world.balance
+
+
+def test_another_catalogue_never_values_a_line_again() -> None:
+    """The invoice told again to a process with another catalogue, or with none of its plans, changes nothing."""
+    world = World()
+    world.tell(first())
+    for plans in (GENEROUS, (plan("other", 7, 111),)):
+        again = attrs.evolve(first(), type="invoice.payment_succeeded")
+        assert EventStatus.NOTHING_NEW == with_catalogue(world, plans).tell(again).status
+    assert 100 == world.balance
+
+
+def test_an_unknown_price_waits_for_stripe() -> None:
+    """While Stripe can't be asked an invoice of unknown prices is parked; once it answers, it is credited."""
+    world = World()
+    world.payments.is_away = True
+    assert (EventStatus.PARKED, "told_in_part") == _outcome(world, first(PRO))
+    assert 0 == world.balance
+    world.payments.is_away = False
+    assert EventStatus.APPLIED == world.tell(first(PRO)).status
+    assert 1000 == world.balance
+
+
+def test_a_price_as_agreed_needs_no_answer() -> None:
+    """A sale of ours records its terms: a period at that price is credited while Stripe is away."""
+    world = World()
+    world.payments.is_away = True
+    agreed = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
+    lines = line("il_1", 900, MONTHLY, days=(0, 30))
+    world.tell(paid(in_new_shape(invoice("in_1", lines, paid=0, metadata=agreed))))
+    assert 100 == world.balance
+
+
+def test_a_price_of_no_plan_is_parked_by_its_id_until_the_catalogue_lists_it() -> None:
+    """A price that fits no plan parks the invoice with its id; listed in `stripe_prices`, it is credited."""
+    odd = StripePrice(id="price_odd", amount=777)
+    world = World(prices=(odd,))
+    assert (EventStatus.PARKED, "price_disagrees: price_odd") == _outcome(world, first(odd))
+    listed = (*PLANS[1:], attrs.evolve(PLANS[0], stripe_prices=("price_odd",)))
+    with_catalogue(world, listed).tell(first(odd))
+    assert 100 == world.balance
+
+
+def test_the_metadata_of_a_price_names_its_plan_and_credits() -> None:
+    """`credence_plan` and `credence_credits` of a price decide, whatever it costs."""
+    odd = StripePrice(id="price_odd", amount=777, metadata={"credence_plan": "pro", "credence_credits": "55"})
+    world = World(prices=(odd,))
+    world.tell(first(odd))
+    assert 55 == world.balance
+
+
+def _outcome(world: World, told: Told) -> tuple[EventStatus, str | None]:
+    recorded = world.tell(told)
+    return recorded.status, recorded.reason
