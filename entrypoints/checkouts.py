@@ -70,6 +70,7 @@ async def start_checkout(
         email=user.email,
         plan_id=data.plan,
         idempotency_key=_stripe_key(user.user_id, data.plan, idempotency_key),
+        now=services.clock.now(),
     )
     return StartedCheckout(id=checkout.session_id, url=checkout.url)
 

@@ -154,7 +154,6 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 markers=markers,
                 catalogue=catalogue,
                 recorder=recorder,
-                clock=clock,
             ),
             credits=gathered,
             watch=BalanceWatch(thresholds=sql_ledger, default=settings.low_balance),

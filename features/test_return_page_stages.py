@@ -70,7 +70,6 @@ class Shop(World):
             markers=MemorySessionMarkers(self.clock),
             catalogue=self.recorder.catalogue,
             recorder=self.recorder,
-            clock=self.clock,
         )
 
     def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
@@ -87,7 +86,8 @@ class Shop(World):
 
     def start(self, plan_id: str) -> None:
         """Begin a checkout."""
-        asyncio.run(self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key"))
+        now = self.clock.now()
+        asyncio.run(self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=now))
 
 
 def subscribed(plan_id: str) -> Payload:

@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+from datetime import datetime
 
 import attrs
 
@@ -18,7 +19,6 @@ from domain.ports import (
     CheckoutNote,
     CheckoutRequest,
     Checkouts,
-    Clock,
     Ledger,
     LedgerUnavailable,
     SessionMarkers,
@@ -89,9 +89,10 @@ class CheckoutDesk:
     markers: SessionMarkers
     catalogue: Catalogue
     recorder: PaymentRecorder
-    clock: Clock
 
-    async def start(self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str) -> Checkout:
+    async def start(
+        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, now: datetime
+    ) -> Checkout:
         """Open a checkout of the plan for the user.
 
         :raises UnknownPlan: if the plan is not on sale.
@@ -107,7 +108,7 @@ class CheckoutDesk:
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
-        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
+        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan, now):
             raise AlreadySubscribed(plan_id)
         checkout = await self.checkouts.create(
             CheckoutRequest(user_id=user_id, email=account.email or email, plan=plan, idempotency_key=idempotency_key)
@@ -133,12 +134,12 @@ class CheckoutDesk:
             raise UnknownSession(session_id)
         return await self._learn(user_id, checkout)
 
-    async def _has(self, user_id: UserId, plan: Plan) -> bool:
+    async def _has(self, user_id: UserId, plan: Plan, now: datetime) -> bool:
         """Whether a period of the free plan is under way, or the subscription of the last one goes on."""
         known = await self.ledger.read(event_id=None, user_id=user_id, links=frozenset(), claims=True)
         periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
         last = max(periods, key=lambda one: one.ends_at, default=None)
-        if last is None or last.ends_at > self.clock.now():
+        if last is None or last.ends_at > now:
             return last is not None
         subscription_id = SubscriptionId(last.subscription_id)
         of_last = await self.ledger.read(
