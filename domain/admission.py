@@ -127,12 +127,31 @@ def needs_items(sale: Sale, catalogue: Catalogue, account: Account | None) -> bo
     naming = sale.naming
     if sale.session_id is None or sale.items is not None or sale.lines is not None:
         return False
-    if sale.is_over or naming.accepts_price or isinstance(_owner(naming, account), Refused):
+    if sale.is_over or isinstance(_owner(naming, account), Refused):
         return False
+    return not _is_decided(sale, catalogue)
+
+
+def item_prices_to_ask(sale: Sale, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the ids of the prices of items that show neither their plan nor their metadata, where items decide."""
+    if not sale.items or _is_decided(sale, catalogue):
+        return ()
+    prices = (item.price for item in sale.items)
+    asked = [
+        price.id
+        for price in prices
+        if price.id is not None and not price.is_complete and catalogue.of_price(price.id) is None
+    ]
+    return tuple(dict.fromkeys(asked))
+
+
+def _is_decided(sale: Sale, catalogue: Catalogue) -> bool:
+    """Return whether the plan that is named tells all: its price was asked for, or it can't be what was sold."""
+    naming = sale.naming
     plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
     if plan is None:
-        return True
-    return plan.mode is sale.mode and (naming.terms or plan.terms).price != sale.subtotal
+        return False
+    return naming.accepts_price or plan.mode is not sale.mode or (naming.terms or plan.terms).price == sale.subtotal
 
 
 def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refused:

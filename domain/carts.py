@@ -3,12 +3,12 @@
 An item is of a pack by its price's id or metadata, else by its unit amount and currency, as docs/events.md says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import attrs
 
-from domain.events import Naming, SaleItem
+from domain.events import Naming, Price, Sale, SaleItem
 from domain.line_values import Undecidable
 from domain.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 
@@ -53,6 +53,15 @@ def value_items(items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue)
         return Undecidable("price_disagrees", main.price.id)
     lasts = [pack.plan.expires_after_days for _, pack in sold]
     return Cart(plan=main_pack.plan, credits=int(credits_), lasts_days=max(lasts) if all(lasts) else 0)
+
+
+def with_item_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+    """Return the sale with what is known of its items' prices."""
+    known = {price.id: price for price in prices}
+    items = (
+        attrs.evolve(item, price=known[item.price.id]) if item.price.id in known else item for item in sale.items or ()
+    )
+    return attrs.evolve(sale, items=tuple(items))
 
 
 def _by_id(item: SaleItem, naming: Naming, catalogue: Catalogue) -> _Pack | None:

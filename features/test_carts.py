@@ -140,3 +140,25 @@ def test_an_invoice_by_hand_shows_its_items() -> None:
     world = World(plans=PLANS)
     world.tell(paid(by_hand(amount=1500, lines=[line], payment_intent="pi_1")))
     assert 150 == world.balance
+
+
+def test_the_prices_of_an_invoice_by_hand_are_asked_for_once() -> None:
+    """In new API versions its lines show no metadata of theirs, and no product that tells two apart."""
+    marked = item("li_1", 1500, quantity=3, price="price_1", metadata={"credence_plan": "big", "credence_credits": "9"})
+    line = {
+        "id": "il_1",
+        "amount": 1500,
+        "quantity": 3,
+        "quantity_decimal": "3",
+        "currency": "usd",
+        "parent": {"type": "invoice_item_details", "invoice_item_details": {"proration": False}},
+        "pricing": {"price_details": {"price": "price_1", "product": "prod_1"}, "unit_amount_decimal": "500"},
+    }
+    world = World(plans=PLANS)
+    told = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
+    world.payments.is_away = True
+    assert "told_in_part" == world.tell(told).reason
+    world.payments.is_away = False
+    world.payments.teach_price(read_items([marked])[0].price)
+    world.tell(told)
+    assert 27 == world.balance

@@ -86,9 +86,8 @@ class Shop(World):
 
     def start(self, plan_id: str) -> None:
         """Begin a checkout."""
-        asyncio.run(
-            self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=self.clock.now())
-        )
+        now = self.clock.now()
+        asyncio.run(self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=now))
 
 
 def subscribed(plan_id: str) -> Payload:

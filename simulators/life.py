@@ -181,6 +181,7 @@ class Life:
             "credence_terms": f"{plan.credits}/{plan.price}/{plan.currency}",
         }
         is_once = plan.mode == "payment"
+        made = {**metadata, "credence_session": "yes"} if is_once else {}
         order = Order(
             mode=plan.mode,
             amount=plan.price,
@@ -193,8 +194,8 @@ class Life:
             allow_promotion_codes=None,
             creates_invoice=self._invoices and is_once,
             metadata=metadata,
-            intent_metadata=metadata if is_once else {},
-            invoice_metadata=metadata if is_once else {},
+            intent_metadata=made,
+            invoice_metadata=made,
             subscription_metadata={} if is_once else metadata,
             interval=plan.interval or "month",
         )

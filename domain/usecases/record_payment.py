@@ -9,7 +9,8 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
-from domain.admission import needs_items
+from domain.admission import item_prices_to_ask, needs_items
+from domain.carts import with_item_prices
 from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
 from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
 from domain.line_values import prices_to_ask, with_prices
@@ -189,15 +190,19 @@ class PaymentRecorder:
         )
 
     async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
-        """A subscription's invoice with the prices that its lines need to be valued; in part, if out of reach."""
-        if not sale.lines or not sale.is_whole or any(row.purchase.order for row in snapshot.purchases):
+        """An invoice with the prices that its lines or items need to be valued; in part, if out of reach."""
+        if not (sale.lines or sale.items) or not sale.is_whole or stands(sale, snapshot):
             return sale
-        wanted = prices_to_ask(sale, line_terms(sale, snapshot, self.catalogue))
+        if sale.lines is None:
+            wanted = item_prices_to_ask(sale, self.catalogue)
+        else:
+            wanted = prices_to_ask(sale, line_terms(sale, snapshot, self.catalogue))
         try:
-            prices = [await self.payments.price(price_id) for price_id in wanted]
+            asked = [await self.payments.price(price_id) for price_id in wanted]
         except PaymentsUnavailable:
             return attrs.evolve(sale, is_whole=False)
-        return with_prices(sale, [price for price in prices if price is not None])
+        prices = [price for price in asked if price is not None]
+        return with_item_prices(sale, prices) if sale.lines is None else with_prices(sale, prices)
 
     async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
