@@ -115,7 +115,7 @@ class MemoryPurchases:
             for purchase in owned
             if purchase.bill is not None
             for line in purchase.bill.lines
-            if line.credits > 0 and (line.kind is LineKind.TRIAL or line.unit_amount == 0)
+            if line.credits > 0 and (line.kind is LineKind.TRIAL or line.is_free)
         )
 
     def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:

@@ -32,7 +32,7 @@ def told_by_credit_note(note: Object, *, event_type: str | None = None) -> Told:
         pre_payment=pre_payment,
         post_payment=post_payment,
         refunds=_refunds(note, post_payment),
-        lines=tuple(sorted(map(_line, fields.items(note, "lines")), key=lambda line: line.id)),
+        lines=_lines(note),
     )
     facts: tuple[Fact, ...] = (CreditNoted(noted), CurrencyTold(fields.currency(note)))
     return PaymentNews(purchase_id=PurchaseId(invoice_id), links=links_to({"invoice": invoice_id}), facts=facts)
@@ -61,6 +61,13 @@ def _refunds(note: Object, post_payment: int) -> tuple[NotedRefund, ...]:
         rest = post_payment - (fields.amount(note, "out_of_band_amount") if outside is not None else 0)
         listed = [NotedRefund(refund_id=only, amount=max(rest, 0))]
     return tuple(sorted(listed))
+
+
+def _lines(note: Object) -> tuple[NotedLine, ...]:
+    # A note of more lines than it shows is measured as a whole: the lines that it does not show may be of any.
+    if fields.has_more(note, "lines"):
+        return ()
+    return tuple(sorted(map(_line, fields.items(note, "lines")), key=lambda line: line.id))
 
 
 def _line(line: Object) -> NotedLine:

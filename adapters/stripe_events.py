@@ -55,7 +55,7 @@ def _told(  # noqa: PLR0911 - one line for each kind of object
     if event_type in SALE_EVENTS:
         return told_by_session(about, created, event_type=known_type, claimed=claimed)
     if event_type in INVOICE_EVENTS:
-        return told_by_invoice(about, claimed=claimed)
+        return told_by_invoice(about, created, event_type=known_type, claimed=claimed)
     if event_type in INTENT_EVENTS:
         return told_by_intent(about, created, event_type=known_type, claimed=claimed)
     if event_type in INVOICE_PAYMENT_EVENTS:

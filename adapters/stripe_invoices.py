@@ -1,5 +1,7 @@
 """A paid Stripe invoice, in any API version since 2017: a period of a subscription, or the paper of a one-time sale."""
 
+from datetime import datetime
+
 from adapters import stripe_fields as fields
 from adapters.stripe_fields import Object, UnreadableField
 from adapters.stripe_lines import is_subscription_line, read_lines
@@ -24,6 +26,8 @@ from domain.subscriptions import SubscriptionId
 INVOICE_EVENTS = frozenset({"invoice.paid", "invoice.payment_succeeded", "invoice.finalized", "invoice.overpaid"})
 """Events whose object is an invoice; one that is finalized concerns us only where nothing is left to be paid."""
 
+_PAYING = frozenset({"invoice.paid", "invoice.payment_succeeded"})
+
 _PERIODS = frozenset({"subscription", "subscription_create", "subscription_cycle", "subscription_update"})
 """The reasons of invoices that may be for a period; `subscription` is older than the others."""
 
@@ -31,11 +35,16 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 """Reasons of those that are for a period where there is a subscription: a quote may be for either."""
 
 
-def told_by_invoice(invoice: Object, *, claimed: bool = False) -> Told:
+def told_by_invoice(
+    invoice: Object, occurred_at: datetime | None = None, *, event_type: str | None = None, claimed: bool = False
+) -> Told:
     """What an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
+
+    `occurred_at` is when the event was made; an invoice of before 2018 does not tell when it was paid.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
+    told_at = occurred_at if event_type in _PAYING else None
     if not _is_paid(invoice):
         return Irrelevant("the invoice is not paid")
     reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
@@ -43,10 +52,10 @@ def told_by_invoice(invoice: Object, *, claimed: bool = False) -> Told:
         raise UnreadableField("subscription is missing")
     # A subscription that is cancelled at once may leave an invoice of its unused time that was made by hand.
     if subscription_id is not None and (reason in _PERIODS or reason in _PERIODS_IF_SUBSCRIBED or _has_items(invoice)):
-        return _period(invoice, SubscriptionId(subscription_id))
+        return _period(invoice, SubscriptionId(subscription_id), told_at)
     metadata = fields.metadata(invoice)
     if subscription_id is None and (claimed or (fields.is_ours(metadata) and not fields.is_of_session(metadata))):
-        return _by_hand(invoice)
+        return _by_hand(invoice, told_at)
     links, payments = _links(invoice), _payments(invoice)
     if len(links) == 1:
         return Irrelevant("the invoice names no payment")
@@ -62,7 +71,7 @@ def _is_paid(invoice: Object) -> bool:
     return invoice.get("status") == "open" and fields.amount(invoice, "total", signed=True) <= 0
 
 
-def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
+def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime | None) -> Told:
     code = fields.currency(invoice)
     lines = read_lines(invoice)
     is_whole = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
@@ -73,7 +82,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
-        facts=tuple(_payment_facts(invoice)),
+        facts=tuple(_payment_facts(invoice, told_at)),
         subtotal=Money(amount=asked, currency=code),
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
         naming=_naming(invoice, list(fields.items(invoice, "lines"))),
@@ -84,7 +93,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId) -> Told:
     )
 
 
-def _by_hand(invoice: Object) -> Told:
+def _by_hand(invoice: Object, told_at: datetime | None) -> Told:
     """What an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:
@@ -95,7 +104,7 @@ def _by_hand(invoice: Object) -> Told:
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.PAYMENT,
-        facts=tuple(_payment_facts(invoice)),
+        facts=tuple(_payment_facts(invoice, told_at)),
         subtotal=fields.money(invoice, "subtotal"),
         paid=Money(amount=paid, currency=fields.currency(invoice)),
         naming=fields.naming(fields.metadata(invoice)),
@@ -111,13 +120,13 @@ def _sold_item(line: InvoiceLine, currency: str) -> SaleItem:
     return SaleItem(id=line.id, price=line.price, quantity=line.quantity, amount=line.amount, currency=currency)
 
 
-def _payment_facts(invoice: Object) -> list[Fact]:
+def _payment_facts(invoice: Object, told_at: datetime | None) -> list[Fact]:
     facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
     if invoice.get("pre_payment_credit_notes_amount"):
         facts.append(NeverPaid(fields.amount(invoice, "pre_payment_credit_notes_amount")))
     if invoice.get("amount_overpaid"):
         facts.append(Overpaid(fields.amount(invoice, "amount_overpaid")))
-    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at"))
+    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or told_at
     if paid_at is not None:
         facts.append(PaidAt(paid_at))
     return facts

@@ -73,23 +73,26 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
 def _with_direction(line: InvoiceLine, lines: Sequence[InvoiceLine], *, begins: bool) -> InvoiceLine:
     """Return the line, with whether it gives time back where a discount of all of it leaves no sign to tell by.
 
-    Stripe names what is credited, or lists unused time before the rest that is paid for.
+    Stripe names what is credited, or lists the unused time of a change before the rest that is paid for.
     """
     if not line.is_proration or line.amount != 0:
         return line
     if line.credited_invoice is not None or line.credited_lines:
         return attrs.evolve(line, gives_back=True)
-    free = [
+    change = [
         other
         for other in lines
         if other.is_proration
-        and other.amount == 0
-        and (other.subscription_item, other.ends_at) == (line.subscription_item, line.ends_at)
+        and (other.subscription_item, other.starts_at, other.ends_at)
+        == (line.subscription_item, line.starts_at, line.ends_at)
     ]
-    unnamed = [other for other in free if other.credited_invoice is None and not other.credited_lines]
-    if len(unnamed) < len(free):
+    priced = [other.amount for other in change if other.amount != 0]
+    if priced:
+        return attrs.evolve(line, gives_back=min(priced) > 0)
+    unnamed = [other for other in change if other.credited_invoice is None and not other.credited_lines]
+    if len(unnamed) < len(change):
         return line
-    gives_back = not begins if len(free) == 1 else free.index(line) < len(free) // 2
+    gives_back = not begins if len(change) == 1 else change.index(line) < len(change) // 2
     return attrs.evolve(line, gives_back=gives_back)
 
 
@@ -100,14 +103,18 @@ def _with_parts_of_the_whole(invoice: Object, lines: Sequence[InvoiceLine]) -> S
     """
     shown = list(fields.items(invoice, "lines"))
     tax, subtotal, total = (_whole(invoice, key) for key in ("tax", "subtotal", "total"))
-    if subtotal is not None and total is not None and not any("discount_amounts" in line for line in shown):
+    if (
+        subtotal is not None
+        and total is not None
+        and not any(line.get("discount_amounts") is not None for line in shown)
+    ):
         discounted = [line.amount if line.amount > 0 and not line.is_proration else 0 for line in lines]
         off = _parts(max(subtotal + (tax or 0) - total, 0), discounted)
         lines = [
             attrs.evolve(line, net=line.net - part, gross=line.gross - part)
             for line, part in zip(lines, off, strict=True)
         ]
-    if tax and not any("tax_amounts" in line or "taxes" in line for line in shown):
+    if tax and not any(line.get("tax_amounts") is not None or line.get("taxes") is not None for line in shown):
         added = _parts(tax, [line.net for line in lines])
         lines = [attrs.evolve(line, gross=line.gross + part) for line, part in zip(lines, added, strict=True)]
     return lines

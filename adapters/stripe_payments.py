@@ -84,7 +84,7 @@ def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type
             id=fields.own_id(dispute),
             occurred_at=occurred_at,
             amount=fields.amount(dispute, "amount"),
-            status=_dispute_status(dispute, event_type, movements),
+            status=_dispute_status(dispute, event_type, code, movements),
             currency=code,
             movements=movements,
         )
@@ -165,13 +165,17 @@ def _refund(refund: Object, *, failed: bool = False) -> Refund:
     return Refund(id=fields.own_id(refund), amount=fields.amount(refund, "amount"), status=known)
 
 
-def _dispute_status(dispute: Object, event_type: str | None, movements: tuple[Movement, ...]) -> DisputeStatus:
+def _dispute_status(
+    dispute: Object, event_type: str | None, code: str, movements: tuple[Movement, ...]
+) -> DisputeStatus:
     told = dispute.get("status")
     status = _DISPUTE_STATUS.get(told) if isinstance(told, str) else None
     if status is None or status in _OURS_ALONE:
         if not movements or not isinstance(told, str):
             raise UnreadableField("the dispute's status is unknown")
         return DisputeStatus.UNKNOWN
+    if status is DisputeStatus.WON and movements and code not in {move.currency for move in movements}:
+        return status  # movements in another currency tell a part alone, and what is won is whole
     if event_type == "charge.dispute.funds_reinstated" and (status is not DisputeStatus.LOST or _came_back(movements)):
         return DisputeStatus.REINSTATED
     if status in _OPEN_DISPUTE:

@@ -41,12 +41,18 @@ def told_by_subscription(subscription: Object, occurred_at: datetime | None, *, 
         state=SubscriptionState(
             occurred_at=occurred_at,
             status=status,
-            cancels_at_period_end=subscription.get("cancel_at_period_end") is True
-            or fields.moment(subscription.get("cancel_at")) is not None,
+            cancels_at_period_end=_ends_with_period(subscription),
             period_ends_at=_period_end(subscription),
         ),
         occurred_at=occurred_at,
     )
+
+
+def _ends_with_period(subscription: Object) -> bool:
+    """Return whether it ends with the period that it is in, and does not renew."""
+    ends_at, period_ends_at = fields.moment(subscription.get("cancel_at")), _period_end(subscription)
+    is_soon = ends_at is not None and (period_ends_at is None or ends_at <= period_ends_at)
+    return subscription.get("cancel_at_period_end") is True or is_soon
 
 
 def _period_end(subscription: Object) -> datetime | None:

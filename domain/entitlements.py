@@ -160,7 +160,7 @@ def _expiry(
     if line.rolls_over and not line.rollover_cap:
         return None
     paid_at = purchase.paid_at
-    if paid_at is not None and paid_at > line.starts_at + line.grace:
+    if paid_at is not None and paid_at > min(line.starts_at + line.grace, line.ends_at):
         return max(line.ends_at, paid_at + line.lasts)
     following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
     if following:

@@ -41,8 +41,8 @@ class Line:
     """The plan's interval (`month`), where the line's worth goes by its time."""
     plan_credits: int
     """Credits of one period of the plan, on the terms that held."""
-    unit_amount: int
-    """The price of one period of the plan, on the terms that held."""
+    unit_amount: str
+    """The price of one period of the plan in minor units, on the terms that held; a fraction such as `3/2`."""
     quantity: str = "1"
     amount: int
     """Before discounts and tax."""
@@ -64,6 +64,11 @@ class Line:
     def worth(self) -> Fraction:
         """Return the credits that the line brought, or those of a whole period where its worth goes by its time."""
         return Fraction(self.credits, self.parts)
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether the plan costs nothing."""
+        return Fraction(self.unit_amount) == 0
 
     @property
     def lasts(self) -> timedelta:

@@ -81,7 +81,7 @@ def value_lines(sale: Sale, subscription_id: str, terms: LineTerms) -> Bill | Un
         if isinstance(valued, Undecidable):
             return valued
         lines.append(valued)
-    if not lines and not any(line.is_known_by_id for line in terms.recorded):
+    if not lines:
         doubtful = [line for line in strangers if line.amount > 0 and not _is_of_another_item(line, terms.recorded)]
         accepted = _accepted(doubtful, terms)
         if doubtful and accepted is None:
@@ -135,14 +135,14 @@ def _needs_price(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerm
     if price.is_complete or any(known.price_id == price.id for known in terms.recorded):
         return False
     if terms.catalogue.of_price(price.id) is not None:
-        return line.is_proration
+        return line.is_proration or line.amount == 0
     named = _named_terms(terms)
     is_as_agreed = (
         terms.naming.terms is not None
         and named is not None
         and not line.is_proration
         and (line.amount == 0 or _fits(line, named))
-        and sum(1 for other in told if not other.is_proration and _fits(other, named)) <= 1
+        and sum(1 for other in told if not other.is_proration and (other.amount == 0 or _fits(other, named))) <= 1
     )
     return not is_as_agreed
 
@@ -151,10 +151,23 @@ def _terms_of(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) 
     by_id = _by_id(line, terms)
     if by_id is not None:
         return by_id
-    others = (other for other in told if other is not line and not other.gives_back)
-    if any(known.is_known_by_id for known in terms.recorded) or any(_by_id(other, terms) for other in others):
-        return None
-    return _by_amount(line, told, terms)
+    return _by_amount(line, told, terms) if _may_go_by_amount(line, told, terms) else None
+
+
+def _may_go_by_amount(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether the line's amount may tell its plan: not beside another item whose price is known by its id.
+
+    An item that changed between the two kinds of prices stays of our plans, in whatever order its invoices are told.
+    """
+    if line.price.id is not None and any(known.price_id == line.price.id for known in terms.recorded):
+        return True
+    beside = [other for other in told if other is not line and not other.gives_back and _by_id(other, terms)]
+    recorded = [known for known in terms.recorded if known.is_known_by_id]
+    if not beside and not recorded:
+        return True
+    items = {one.subscription_item for one in beside} | {one.subscription_item for one in recorded}
+    items.discard(None)
+    return line.subscription_item is not None and items <= {line.subscription_item}
 
 
 def _by_id(line: InvoiceLine, terms: LineTerms) -> _Terms | None:
@@ -164,13 +177,17 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> _Terms | None:
     plan, credits_ = terms.catalogue.of_price(price.id), None
     if plan is None and price.plan_id is not None:
         plan, credits_ = terms.catalogue.find(price.plan_id), price.credits
+    recorded = next((known for known in terms.recorded if known.price_id == price.id), None)
+    if plan is None and recorded is not None and recorded.is_known_by_id:
+        # Its metadata was asked for once, and is not shown by every line.
+        plan, credits_ = terms.catalogue.find(recorded.plan_id), recorded.plan_credits
     if plan is None:
         return None
-    recorded = next((known for known in terms.recorded if known.price_id == price.id), None)
     unit = price.unit_amount
-    if line.is_proration and not price.is_complete:
+    if not price.is_complete and (line.is_proration or not unit):
+        # Such a line shows its own amount, or that of a trial.
         unit = None if recorded is None else Fraction(recorded.unit_amount)
-    if unit is None or (unit == 0 and line.amount == 0):
+    if unit is None:
         unit = Fraction(plan.terms.price.amount)
     return _Terms(plan=plan, credits=credits_ or _credits_at(plan, unit, terms.naming), unit_amount=unit, by_id=True)
 
@@ -189,7 +206,7 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
     named = _named_terms(terms)
     if line.amount == 0 and not line.price.unit_amount:
         # A trial's line shows no price, nor does that of a free plan: the subscription's metadata tells the plan.
-        return named
+        return named if named is not None and _may_be_a_trial(line, named, told, terms) else None
     fitting = [found for found in _candidates(terms, named) if _fits(line, found)]
     if not fitting:
         return None
@@ -210,6 +227,17 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
         others = {other.subscription_item for other in told if other.price.id in rivals}
         return None if others & items else Undecidable("plan_ambiguous", line.price.id)
     return fitting[0]
+
+
+def _may_be_a_trial(line: InvoiceLine, named: _Terms, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether a line that costs nothing is of the plan that the subscription's metadata names.
+
+    Not if its price is known to be another, nor beside a line that is of the plan, or of the plan's subscription item.
+    """
+    if line.price.is_complete and line.price.unit_amount != named.unit_amount:
+        return False
+    beside = (other for other in told if other is not line and not other.gives_back and not other.is_proration)
+    return not _is_of_another_item(line, terms.recorded) and not any(_fits(other, named) for other in beside)
 
 
 def _was_agreed(plan: Plan, unit_amount: Fraction, naming: Naming) -> bool:
@@ -270,7 +298,9 @@ def _intervals(line: InvoiceLine, plan: Plan) -> int:
 
 def _valued(line: InvoiceLine, terms: _Terms, subscription_id: str, known: LineTerms) -> Line | Undecidable:
     plan, per_unit = terms.plan, Fraction(terms.credits)
-    worth, kind, by_time = per_unit * line.quantity, LineKind.PERIOD, False
+    # What costs nothing is given once, however many of it are asked for.
+    quantity = line.quantity if terms.unit_amount > 0 else min(line.quantity, Fraction(1))
+    worth, kind, by_time = per_unit * quantity, LineKind.PERIOD, False
     price = terms.unit_amount * line.quantity
     if line.is_proration:
         kind, by_time = LineKind.REST, line.is_shown_after_discounts or line.amount == 0
@@ -300,7 +330,7 @@ def _valued(line: InvoiceLine, terms: _Terms, subscription_id: str, known: LineT
         parts=worth.denominator,
         interval=plan.interval if by_time else None,
         plan_credits=terms.credits,
-        unit_amount=int(terms.unit_amount),
+        unit_amount=str(terms.unit_amount),
         quantity=str(line.quantity),
         amount=line.amount,
         net=line.net,

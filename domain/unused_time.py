@@ -67,8 +67,9 @@ def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purcha
         and (unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links)
         for line in one.bill.lines
     ]
-    if unused.credited_lines:
-        return [(invoice_link(one), line) for one, line in known if line.id in unused.credited_lines]
+    named = [(invoice_link(one), line) for one, line in known if line.id in unused.credited_lines]
+    if named or (unused.credited_lines and unused.credited_invoice is None):
+        return named
     of_item = [
         (line.starts_at, _issued(one), invoice_link(one), line)
         for one, line in known
@@ -91,7 +92,7 @@ def _shares(
 ) -> Mapping[CreditedLine, Fraction]:
     """Return which part of which lines the unused time is, after what was taken from them before."""
     left = {(invoice, line): 1 - taken.get((invoice, line.id), Fraction(0)) for invoice, line in possible}
-    if unused.credited_lines:
+    if any(line.id in unused.credited_lines for _, line in possible):
         of_money = sum(line.net for _, line in possible)
         return {one: min(_unused_part(unused, one[1], of_money), left[one]) for one in possible}
     wanted = {one: _unused_part(unused, one[1], one[1].net) for one in possible}

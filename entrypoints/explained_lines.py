@@ -78,7 +78,7 @@ def why(balance: LineBalance, currency: str | None) -> str:
         return "nothing: the account has this free plan in another subscription"
     if line.kind is LineKind.REST and line.interval is None:
         part = amount_in_words(line.amount, None)
-        return f"{each} x {part} of {amount_in_words(line.unit_amount, currency)}"
+        return f"{each} x {part} of {amount_in_words(round(Fraction(line.unit_amount)), currency)}"
     if line.kind is LineKind.REST:
         return f"{times} x {_part_of_time(balance)} of the period's time"
     intervals = line.worth / (line.plan_credits * quantity) if quantity else Fraction(1)

@@ -103,7 +103,7 @@ UNUSED = UnusedTime(id="il_9", amount=100, starts_at=MAY, ends_at=JUNE, credited
 
 def period(begins: datetime, ends: datetime, *, brings: int = 50, **how: Any) -> Line:
     """A line of an invoice for a period of so many credits."""
-    known: dict[str, Any] = {"kind": LineKind.PERIOD, "unit_amount": 500, "plan_id": "monthly", "parts": 1, **how}
+    known: dict[str, Any] = {"kind": LineKind.PERIOD, "unit_amount": "500", "plan_id": "monthly", "parts": 1, **how}
     return Line(
         id=f"il_{ends:%m}",
         credits=brings,
@@ -826,11 +826,11 @@ def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: An
     async def story(world: Any) -> None:
         user, bob, subscription = await world.sign_up(None), await world.sign_up(None), new_id("sub")
         trial = period(MAY, JUNE, kind=LineKind.TRIAL, plan_id="trial")
-        free = period(JUNE, JULY, unit_amount=0, plan_id="free")
+        free = period(JUNE, JULY, unit_amount="0", plan_id="free")
         nothing = [
             period(MAY, JUNE, kind=LineKind.TRIAL, brings=0),
             period(JUNE, JULY),
-            period(JUNE, JULY, unit_amount=0, brings=0),
+            period(JUNE, JULY, unit_amount="0", brings=0),
         ]
         for number, line in enumerate((trial, free, *nothing)):
             bill = billed(line, subscription=subscription)

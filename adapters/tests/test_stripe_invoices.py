@@ -239,7 +239,7 @@ def test_what_was_not_paid_by_card_was_paid_all_the_same(amount_paid: int | None
     """From the customer's balance, or outside of Stripe; or in 2017, when invoices did not say."""
     told = sale(invoice(amount_paid=amount_paid))
     assert Money(amount=1500, currency="usd") == told.paid
-    assert (PaymentReported(PaymentStatus.PAID),) == told.facts
+    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == told.facts
 
 
 def test_what_was_never_paid_or_too_much_is_told() -> None:
