@@ -148,10 +148,23 @@ def _terms_of(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) 
     by_id = _by_id(line, terms)
     if by_id is not None:
         return by_id
-    others = (other for other in told if other is not line and not other.gives_back)
-    if any(known.is_known_by_id for known in terms.recorded) or any(_by_id(other, terms) for other in others):
-        return None
-    return _by_amount(line, told, terms)
+    return _by_amount(line, told, terms) if _may_go_by_amount(line, told, terms) else None
+
+
+def _may_go_by_amount(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether the line's amount may tell its plan: not beside another item whose price is known by its id.
+
+    An item that changed between the two kinds of prices stays of our plans, in whatever order its invoices are told.
+    """
+    if line.price.id is not None and any(known.price_id == line.price.id for known in terms.recorded):
+        return True
+    beside = [other for other in told if other is not line and not other.gives_back and _by_id(other, terms)]
+    recorded = [known for known in terms.recorded if known.is_known_by_id]
+    if not beside and not recorded:
+        return True
+    items = {one.subscription_item for one in beside} | {one.subscription_item for one in recorded}
+    items.discard(None)
+    return line.subscription_item is not None and items <= {line.subscription_item}
 
 
 def _by_id(line: InvoiceLine, terms: LineTerms) -> _Terms | None:
