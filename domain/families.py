@@ -1,10 +1,13 @@
 """A subscription's invoices together: what one of them tells may change what others are worth, and when they expire."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import attrs
 
 from domain.accounts import UserId
 from domain.commits import PurchaseRevision, RecordedPurchase
-from domain.entitlements import grants_due, unused_parts
+from domain.entitlements import GrantDue, grants_due, unused_parts
 from domain.ledger import GrantEnd, Lapse, Posted, PostedByPeriod, Posting, PostingOrigin, ends_due, postings_due
 from domain.purchases import Purchase
 from domain.subscriptions import SubscriptionState
@@ -16,6 +19,8 @@ class Family:
 
     members: tuple[RecordedPurchase, ...] = ()
     state: SubscriptionState | None = None
+    since: datetime | None = None
+    """What bears on grants whose periods ended before need not be among the members, so those stay as they are."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +48,8 @@ def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[Recor
         posted = _posted_together(changed) if is_changed else row.posted
         relatives = [other for number, other in enumerate(everything) if number != place]
         dues = grants_due(row.purchase, relatives, family.state, unused=unused)
+        if not is_changed and family.since is not None:
+            dues, posted = _since(family.since, dues, posted)
         due = postings_due(row.id, row.purchase, posted, revision=row.revision + 1, dues=dues, origin=origin)
         postings += due
         ends += ends_due(row.id, row.purchase, posted, dues)
@@ -51,6 +58,16 @@ def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[Recor
     # What is taken comes first, so that it is not taken from what the same change gives.
     postings.sort(key=lambda posting: posting.amount > 0)
     return Settled(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
+
+
+def _since(
+    moment: datetime, dues: Sequence[GrantDue], posted: PostedByPeriod
+) -> tuple[tuple[GrantDue, ...], PostedByPeriod]:
+    """Return what is due, and what is posted, for the grants whose periods end then or later."""
+    return (
+        tuple(due for due in dues if due.period_ends_at is None or due.period_ends_at >= moment),
+        {period: stands for period, stands in posted.items() if period is None or period >= moment},
+    )
 
 
 def _posted_together(rows: tuple[RecordedPurchase, ...]) -> PostedByPeriod:

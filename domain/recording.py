@@ -1,5 +1,6 @@
 """The decision about one telling: what it changes in the ledger, and what it comes to."""
 
+from datetime import timedelta
 from functools import reduce
 
 import attrs
@@ -34,7 +35,7 @@ from domain.families import Family, settle_family
 from domain.invoices import Bill, LineKind
 from domain.ledger import Posting, PostingOrigin
 from domain.line_values import LineTerms, Undecidable, value_lines
-from domain.plans import Catalogue
+from domain.plans import MAX_GRACE, Catalogue
 from domain.purchases import (
     Billed,
     Disputed,
@@ -185,7 +186,8 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
             return _without_change(kept, status, _reason(admitted, sale, snapshot))
         if admitted is not None:
             facts = (Ordered(admitted), *facts)
-    decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id)
+    reach = MAX_GRACE if sale.lines else timedelta(0)
+    decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id, reach=reach)
     if guard is None or decision.change.revision is None:
         return decision
     return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard))
@@ -249,7 +251,9 @@ def _subscribed(
         return _without_change(kept, EventStatus.NOTHING_NEW, None)
     revision = SubscriptionRevision(id=recorded.id, expected_revision=recorded.revision, subscription=known)
     # When credits expire depends on whether the subscription goes on.
-    settled = settle_family(Family(members=snapshot.family, state=known.state), PostingOrigin())
+    settled = settle_family(
+        Family(members=snapshot.family, state=known.state, since=news.occurred_at - MAX_GRACE), PostingOrigin()
+    )
     change = Change(event=_settled(kept, EventStatus.APPLIED, None), subscription=revision, ends=settled.ends)
     return Decision(status=EventStatus.APPLIED, change=change)
 
@@ -261,7 +265,9 @@ def _learned(
     snapshot: Snapshot,
     *,
     session_id: str | None = None,
+    reach: timedelta = timedelta(0),
 ) -> Decision:
+    """What facts of a purchase change; the family that was read begins `reach` before the purchase's own times."""
     recorded, absorbed = _one_payment(purchase_id, snapshot)
     before = reduce(merge, (other.purchase for other in absorbed), recorded.purchase)
     purchase = learn(before, facts)
@@ -272,6 +278,7 @@ def _learned(
     family = Family(
         members=tuple(one for one in snapshot.family if one.id not in gone),
         state=subscription.subscription.state if subscription else None,
+        since=purchase.bill.starts_at - reach if purchase.bill and purchase.bill.starts_at else None,
     )
     origin = PostingOrigin(
         stripe_session_id=session_id or _session_of(purchase),

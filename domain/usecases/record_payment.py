@@ -247,7 +247,8 @@ def _periods_since(told: Told) -> datetime | None:
     """The earliest time of which something is told that may change what a subscription's invoices are worth."""
     match told:
         case Sale(lines=lines) if lines:
-            return min(line.starts_at for line in lines)
+            # What ended a little before may have been waiting for this payment.
+            return min(line.starts_at for line in lines) - MAX_GRACE
         case SubscriptionNews(occurred_at=occurred_at):
             return occurred_at - MAX_GRACE
         case _:
