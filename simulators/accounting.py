@@ -14,14 +14,18 @@ from simulators.checkers import (
     Seen,
     judge_account,
     judge_answered,
+    judge_grants,
     judge_invoices,
     judge_move,
+    judge_over,
     judge_quiet,
     judge_read,
 )
+from simulators.invoice_worth import Due
+from simulators.invoices import Bill
 from simulators.life import Plan
 from simulators.schedules import Schedule
-from simulators.tellings import Sold, Telling, ends_of, invoices_due, telling_of, worth
+from simulators.tellings import Sold, SubscriptionTold, Telling, dues, ends_of, invoices_due, telling_of
 from simulators.uses import Answered, Use, judge_answer, judge_expiries, judge_taking, judge_uses, taken
 
 
@@ -30,16 +34,20 @@ class Accounting:
 
     def __init__(self, schedule: Schedule, plans: Sequence[Plan]) -> None:
         credits = {plan.id: plan.credits for plan in plans}  # noqa: A001 - the field's own word
-        self.tellings: Mapping[str, Telling] = {event.id: telling_of(event.body, credits) for event in schedule.events}
+        self.tellings: Mapping[str, Telling] = {
+            event.id: telling_of(event.body, credits, schedule.prices) for event in schedule.events
+        }
         self.payments = _payments(self.tellings)
         self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
-        self.balances = worth(self.tellings.values())
+        self.customers |= _subscribers(self.tellings)
+        self.dues = tuple(dues(self.tellings.values()))
+        self.balances = _summed(self.dues)
         self._invoices = invoices_due(self.tellings.values())
         acts = [act_of_json(dict(act)) for act in schedule.acts]
         self._by_acts = Expectation.of(acts) if acts else None
-        self._ends = ends_of(event.body for event in schedule.events)
+        self._ends = ends_of(self.tellings.values())
         self._told: dict[str, list[Telling]] = {}
-        self._worth: dict[str, int] = {}
+        self._due: dict[str, list[Due]] = {}
         self.uses = tuple(Use(**use) for use in schedule.uses)
         self._last: Seen | None = None
         self.ended: frozenset[str] = frozenset()
@@ -61,10 +69,12 @@ class Accounting:
         self._last = _without_copies(seen)
         for account in seen.accounts:
             name = account.customer
-            wanted = self._worth.get(name, 0) - taken(account)
+            due = self._due.get(name, [])
+            wanted = _summed(due).get(name, 0) - taken(account)
             if account.balance != wanted:
                 told = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
                 found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, told))
+            found += judge_grants(account, due, now)
             if self._judged.get(name) != account:
                 found += judge_account(account)
                 self._judged[name] = account
@@ -110,9 +120,18 @@ class Accounting:
         """What is wrong once all is at rest, by what the events tell, and by what the customers did."""
         found = judge_quiet(seen, _less_use(self.balances, seen), self.tellings)
         if self._by_acts is not None:
-            by_acts = judge_quiet(seen, _less_use(self._by_acts.balances, seen), self.tellings)
+            expected = attrs.evolve(_less_use(self._by_acts.balances, seen), dues=self._by_acts.dues)
+            by_acts = judge_quiet(seen, expected, self.tellings)
             found += tuple(one for one in by_acts if one not in found)
         return (*found, *judge_invoices(seen, self._invoices))
+
+    def judge_over(self, seen: Seen, now: int) -> tuple[Complaint, ...]:
+        """What is wrong once all that is over was let expire."""
+        return judge_over(seen, self.dues, now)
+
+    def ends(self) -> tuple[int, ...]:
+        """When credits end, each moment once."""
+        return tuple(sorted({due.ends for due in self.dues if due.ends is not None}))
 
     def sales_of(self, event: str) -> frozenset[str]:
         """The events that tell of the sale of an event's payment."""
@@ -136,7 +155,25 @@ class Accounting:
                 concerned.add(customer)
         self.ended = ended
         for customer in concerned:
-            self._worth[customer] = worth(self._told[customer]).get(customer, 0)
+            self._due[customer] = dues(self._told[customer])
+
+
+def _summed(wanted: Iterable[Due]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for due in wanted:
+        totals[due.customer] = totals.get(due.customer, 0) + due.credits
+    return totals
+
+
+def _subscribers(tellings: Mapping[str, Telling]) -> dict[str, str]:
+    """Whose subscriptions the events tell of, that tell of nothing else."""
+    claims = [(event, claim) for event, telling in tellings.items() for claim in telling.claims]
+    owners = {claim.subscription: claim.customer for _, claim in claims if isinstance(claim, Bill)}
+    return {
+        event: owners[claim.subscription]
+        for event, claim in claims
+        if isinstance(claim, SubscriptionTold) and claim.subscription in owners
+    }
 
 
 def _without_copies(seen: Seen) -> Seen:
@@ -174,4 +211,4 @@ def _apart(told: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
 
 
 def _buyers(tellings: Iterable[Telling]) -> set[str]:
-    return {claim.customer for telling in tellings for claim in telling.claims if isinstance(claim, Sold)}
+    return {claim.customer for telling in tellings for claim in telling.claims if isinstance(claim, Sold | Bill)}

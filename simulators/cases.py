@@ -5,6 +5,7 @@ the same are one more duplicate, and each duplicate multiplies the schedules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -21,8 +22,10 @@ SECRET = "whsec_explored"  # noqa: S105 - it signs what no real endpoint would t
 PLANS = (
     Plan(id="starter", credits=50, price=500, currency="usd"),
     Plan(id="monthly", credits=100, price=900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="pro", credits=1000, price=4900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="annual", credits=1200, price=9000, currency="usd", mode="subscription", interval="year"),
 )
-NEWEST, OLDEST = "2026-10-28.endive", "2020-08-27"
+NEWEST, OLDER, OLDEST = "2026-10-28.endive", "2024-06-20", "2020-08-27"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,6 +66,8 @@ class Setting:
     """How often each job is to be done."""
     joins_later: bool
     uses: tuple[Use, ...]
+    prices: tuple[Mapping[str, Any], ...] = ()
+    """What Stripe can tell of prices."""
 
     @property
     def now(self) -> int:
@@ -96,6 +101,8 @@ class Setting:
 _SALE = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded"})
 _DISPUTE = frozenset({"charge.dispute.created", "charge.dispute.closed"})
 _REINSTATED = frozenset({"charge.dispute.created", "charge.dispute.funds_reinstated"})
+_BILL, _NOTE = frozenset({"invoice.paid"}), frozenset({"credit_note.created"})
+_END = frozenset({"customer.subscription.deleted"})
 _PERIOD = frozenset({"invoice.paid", "invoice_payment.paid"})
 
 
@@ -188,6 +195,34 @@ CASES = _cases(
         is_large=True,
     ),
     Case(story="renewal refunded", kinds=_PERIOD | {"refund.created"}, is_large=True),
+    Case(story="upgrade at once", kinds=_BILL),
+    Case(story="upgrade at the renewal", kinds=_BILL, api_version=OLDER),
+    Case(story="downgrade at once", kinds=_BILL),
+    Case(story="downgrade at the renewal", kinds=_BILL, api_version=OLDER),
+    Case(story="to and fro", kinds=_BILL, is_large=True),
+    Case(story="to and fro at half the price", kinds=_BILL, is_large=True),
+    Case(story="itemized discount", kinds=_BILL),
+    Case(story="credited by nobody's name", kinds=_BILL, api_version=OLDER, is_large=True),
+    Case(story="seats", kinds=_BILL),
+    Case(story="free period", kinds=_BILL),
+    Case(story="canceled with proration", kinds=_BILL | _END),
+    Case(story="paid by the balance", kinds=_BILL, is_large=True),
+    Case(story="refunded, then canceled", kinds=_BILL | _END | {"refund.created"}, api_version=OLDER, is_large=True),
+    Case(story="credited to the balance", kinds=_BILL | _NOTE),
+    Case(story="credited out of band", kinds=_BILL | _NOTE),
+    Case(story="credited to the card", kinds=_BILL | _NOTE | {"refund.created"}, api_version=OLDER),
+    Case(story="one line credited", kinds=_BILL | _NOTE, is_large=True),
+    Case(story="one line credited, another unused", kinds=_BILL | _NOTE, is_large=True),
+    Case(story="credited before payment", kinds=_BILL | _NOTE, is_large=True),
+    Case(story="credited before payment", name="less before a renewal is paid", kinds=_BILL),
+    Case(story="late renewal", kinds=_BILL),
+    Case(story="something else", kinds=_BILL | {"refund.created"}, api_version=OLDER),
+    Case(
+        story="dispute partly reinstated",
+        kinds=_BILL | {"charge.dispute.created", "charge.dispute.funds_reinstated"},
+        api_version=OLDER,
+    ),
+    Case(story="subscription canceled", kinds=_BILL | {"customer.subscription.updated"}),
 )
 """Every case by its name."""
 
@@ -218,6 +253,7 @@ def settings(name: str, plans: Sequence[Plan] = PLANS) -> Iterator[Setting]:
         times=(*(1 for _ in events), 0, 0, *(1 for _ in case.uses), int(case.expires), int(case.joins_later)),
         joins_later=case.joins_later,
         uses=case.uses,
+        prices=lived.prices,
     )
     for job in range(plain.join if case.expires else plain.join - 1):
         more = f"{plain.told(job)} once more" if plain.times[job] else plain.told(job)

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from simulators.acts import Act, balances, most_ever
+from simulators.acts import Act, balances, dues, most_ever
+from simulators.invoice_worth import Due
 from simulators.tellings import Telling, worth
 
 
@@ -23,6 +24,9 @@ class Checker(enum.StrEnum):
     VERSIONS = "versions have gaps"
     KEY_TWICE = "an idempotency key stands twice"
     GRANTED_TWICE = "a payment has two purchase entries"
+    GRANT = "a period brought other credits than were paid for"
+    ENDS = "credits of a period end at another time"
+    OUTLASTED = "credits outlasted their time"
     COPY = "the cache has what the ledger never had"
     COPY_BACK = "the cache went back to an older state"
     COPY_STALE = "the cache disagrees once all is quiet"
@@ -62,6 +66,18 @@ class EntrySeen:
     balance_before: int | None = None
     key: str | None = None
     payment: str | None = None
+    period: int | None = None
+    """The end of the period that was paid for, in seconds since 1970."""
+
+
+@attrs.frozen(kw_only=True)
+class GrantSeen:
+    """Credits of one payment that are left, and when they end."""
+
+    payment: str | None
+    period: int | None
+    remaining: int
+    ends: int | None
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +99,8 @@ class AccountSeen:
     held: int = 0
     entries: tuple[EntrySeen, ...] = ()
     copy: Copy | None = None
+    grants: tuple[GrantSeen, ...] | None = None
+    """What is left of what; None where the observer can't see it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -99,6 +117,8 @@ class Seen:
     answers: Mapping[str, str] = attrs.field(factory=dict)
     """The first answer to each intent, by its key."""
     inconsistencies: tuple[str, ...] = ()
+    now: int | None = None
+    """The time, in seconds since 1970, where it can be seen."""
 
 
 @attrs.frozen(kw_only=True)
@@ -107,12 +127,13 @@ class Expectation:
 
     balances: Mapping[str, int]
     at_most: Mapping[str, int]
+    dues: tuple[Due, ...] = ()
 
     @classmethod
     def of(cls, acts: Iterable[Act]) -> "Expectation":
         """By the acts alone."""
         acts = tuple(acts)
-        return cls(balances=balances(acts), at_most=most_ever(acts))
+        return cls(balances=balances(acts), at_most=most_ever(acts), dues=tuple(dues(acts)))
 
 
 def judge_account(account: AccountSeen) -> tuple[Complaint, ...]:
@@ -131,10 +152,67 @@ def judge_account(account: AccountSeen) -> tuple[Complaint, ...]:
             found.append(Complaint(Checker.ENTRIES, f"{name}: entry {entry.version} does not follow the one before"))
         running = entry.balance_after
     found += _twice(Checker.KEY_TWICE, name, [entry.key for entry in entries])
-    found += _twice(
-        Checker.GRANTED_TWICE, name, [entry.payment if entry.kind == "purchase" else None for entry in entries]
-    )
+    bought = [entry for entry in entries if entry.kind == "purchase" and entry.payment is not None]
+    found += _twice(Checker.GRANTED_TWICE, name, [f"{entry.payment}, {entry.period}" for entry in bought])
     return (*found, *judge_copy(account))
+
+
+def judge_grants(account: AccountSeen, wanted: Iterable[Due], now: int | None) -> tuple[Complaint, ...]:
+    """What is wrong with what periods brought, and with when it ends; balances may be right where these are not.
+
+    What comes back only after its time is over has no end, and what comes back to an empty grant has that grant's.
+    """
+    own = [due for due in wanted if due.customer == account.customer and due.period is not None]
+    names = {handle: min(due.handles) for due in own for handle in due.handles}
+    due_by_grant = {(min(due.handles), due.period): due for due in own}
+    brought: dict[tuple[str, int | None], int] = {}
+    emptied: set[tuple[str, int | None]] = set()
+    for entry in account.entries:
+        if entry.payment in names and entry.kind in ("purchase", "clawback", "reinstatement"):
+            key = names[entry.payment], entry.period
+            brought[key] = brought.get(key, 0) + entry.amount
+        emptied |= {key for key, credits_ in brought.items() if min(credits_, entry.balance_after) <= 0}
+    found = []
+    for key in sorted({*brought, *due_by_grant}, key=str):
+        worth_ = due_by_grant[key].credits if key in due_by_grant else 0
+        if brought.get(key, 0) != worth_:
+            found.append(
+                Complaint(Checker.GRANT, f"{account.customer}: {key} brought {brought.get(key, 0)} of {worth_}")
+            )
+    for grant in account.grants or ():
+        key = names.get(grant.payment or "", ""), grant.period
+        due = due_by_grant.get(key)
+        if (
+            due is None
+            or key in emptied
+            or grant.remaining == 0
+            or (grant.ends is None and (due.ends or 0) <= (now or 0))
+        ):
+            continue
+        if grant.ends != due.ends:
+            late = (grant.ends or 0) - (due.ends or 0)
+            told = f"{account.customer}: {grant.payment} at {grant.ends}, {late} seconds from what was paid for"
+            found.append(Complaint(Checker.ENDS, told))
+    return tuple(found)
+
+
+def judge_over(seen: Seen, wanted: Iterable[Due], now: int) -> tuple[Complaint, ...]:
+    """What is wrong once all that is over was let expire: what has ended is gone, and nothing else is."""
+    found = []
+    over: dict[tuple[str, int | None], int]
+    over = {(handle, due.period): due.ends or 0 for due in wanted if due.period is not None for handle in due.handles}
+    for account in seen.accounts:
+        for grant in account.grants or ():
+            ends = over.get((grant.payment or "", grant.period))
+            if grant.remaining > 0 and grant.ends is not None and ends is not None and ends <= now:
+                told = f"{account.customer}: {grant.remaining} of {grant.payment} are left at {now}"
+                found.append(Complaint(Checker.OUTLASTED, told))
+        found += [
+            Complaint(Checker.EXPIRED, f"{account.customer}: {entry.payment} at {now}")
+            for entry in account.entries
+            if entry.kind == "expiry" and over.get((entry.payment or "", entry.period), 0) > now
+        ]
+    return tuple(found)
 
 
 def judge_copy(account: AccountSeen) -> tuple[Complaint, ...]:
@@ -202,6 +280,7 @@ def judge_quiet(seen: Seen, expected: Expectation, events: Iterable[str]) -> tup
     found: list[Complaint] = []
     for account in seen.accounts:
         found += judge_account(account)
+        found += judge_grants(account, expected.dues, seen.now)
         wanted = expected.balances.get(account.customer, 0)
         if account.balance != wanted:
             found.append(Complaint(Checker.BALANCE_WRONG, f"{account.customer}: {account.balance} instead of {wanted}"))
@@ -245,6 +324,6 @@ def _standing(account: AccountSeen) -> Copy:
     return Copy(balance=account.balance, version=account.version, held=account.held)
 
 
-def _twice(checker: Checker, name: str, values: list[str | None]) -> list[Complaint]:
+def _twice(checker: Checker, name: str, values: Sequence[str | None]) -> list[Complaint]:
     told = [value for value in values if value is not None]
     return [Complaint(checker, f"{name}: {value}") for value in sorted({one for one in told if told.count(one) > 1})]

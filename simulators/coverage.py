@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import attrs
 
 from simulators import schedules
+from simulators.billed_cells import CELLS, cells_of
+from simulators.invoices import Bill
 from simulators.playing import Player, Running, Watcher
 from simulators.tellings import Sold
 
@@ -36,10 +38,11 @@ DISPUTES = tuple(
     f"charge.dispute.{what}" for what in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
 )
 PAYMENTS = ("invoice_payment.paid",)
-FAMILIES = {"a sale": SALES, "what is taken back": (*REFUNDS, *DISPUTES)}
+NOTES = ("credit_note.created",)
+FAMILIES = {"a sale": SALES, "what is taken back": (*REFUNDS, *DISPUTES, *NOTES)}
 """What moves credits, and so must meet each fault in each order."""
 
-TYPES = (*SALES, *UNPAID, *SUBSCRIPTIONS, *PAYMENTS, *REFUNDS, *DISPUTES)
+TYPES = (*SALES, *UNPAID, *SUBSCRIPTIONS, *PAYMENTS, *REFUNDS, *DISPUTES, *NOTES)
 
 SOMETIMES = (
     "a refund is told before its purchase",
@@ -57,6 +60,7 @@ SOMETIMES = (
     "a read is answered while the cache is away",
     "a read is answered while the ledger is away",
     "an event arrives three days late",
+    *CELLS,
     *(f"a delivery is signed: {signature}" for signature in schedules.SIGNATURES),
 )
 
@@ -138,6 +142,8 @@ class Coverage(Watcher):
             if event in self._waiting:
                 self._waiting.discard(event)
                 self._count("an event is parked, then applied")
+            for cell in cells_of(player.accounting.tellings[event].claims):
+                self._count(cell)
             if player.accounting.joins_apart(event):
                 self._count("what was told apart proves to be one payment")
 
@@ -168,7 +174,7 @@ class Coverage(Watcher):
         if event in self._before:
             return AGAIN if event in player.acknowledged else self._before[event]
         sales = player.accounting.sales_of(event)
-        is_sale = any(isinstance(claim, Sold) for claim in player.accounting.tellings[event].claims)
+        is_sale = any(isinstance(claim, Sold | Bill) for claim in player.accounting.tellings[event].claims)
         return EARLY if sales and not is_sale and not sales & player.accounting.ended else FIRST
 
     def _count(self, what: str) -> None:

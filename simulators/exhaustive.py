@@ -53,7 +53,9 @@ class Exploration:
         self._settings = tuple(settings)
         case = self._settings[0]
         members = () if case.joins_later else (case.customer,)
-        self.known = Transitions(system.world(PLANS, members, now=case.now, secret=SECRET), case.jobs)
+        self.known = Transitions(
+            system.world(PLANS, members, now=case.now, secret=SECRET, prices=case.prices), case.jobs
+        )
         self._judge = Judge(case, self.known)
         self._successors = Successors(case=case, known=self.known, judge=self._judge, reduces=reduces)
         self._watch = watch

@@ -12,6 +12,7 @@ from simulators.checkers import (
     Expectation,
     Seen,
     judge_account,
+    judge_grants,
     judge_invoices,
     judge_meanwhile,
     judge_move,
@@ -21,7 +22,7 @@ from simulators.checkers import (
 )
 from simulators.settling import do, settle
 from simulators.system import ReadQuota
-from simulators.tellings import ends_of, invoices_due, telling_of
+from simulators.tellings import dues, ends_of, invoices_due, telling_of
 from simulators.transitions import Transitions
 from simulators.uses import before_use, judge_expiries, judge_taking, judge_uses, taken
 
@@ -52,9 +53,9 @@ class Judge:
         self._case = case
         self._known = known
         self._expected = Expectation.of(case.acts)
-        self._tellings = {event.id: telling_of(event.body, credits_by_plan) for event in case.events}
+        self._tellings = {event.id: telling_of(event.body, credits_by_plan, case.prices) for event in case.events}
         self._invoices = invoices_due(self._tellings.values())
-        self._ends = ends_of(event.body for event in case.events)
+        self._ends = ends_of(self._tellings.values())
         self._moved: set[tuple[int, int]] = set()
         self._looked: dict[int, Seen] = {}
         self._settled: set[int] = set()
@@ -70,10 +71,12 @@ class Judge:
             insist(judge_uses(seen, self._case.uses))
             insist(judge_expiries(seen, self._ends, self._case.now))
             told = [telling for event, telling in self._tellings.items() if event in seen.ended]
+            due = dues(told)
             possible = possible_balances(told, [], [self._case.customer.user_id])
             insist(judge_meanwhile(before_use(seen), self._expected, possible))
             for account in seen.accounts:
                 insist(judge_account(account))
+                insist(judge_grants(account, due, seen.now))
                 read = do(world.fork(), ReadQuota(account.customer))
                 nothing = (Complaint(Checker.READ, f"{account.customer}: no answer"),)
                 insist(judge_read(account, read) if isinstance(read, Copy) else nothing)

@@ -3,14 +3,34 @@
 import json
 import uuid
 from collections.abc import Iterable
+from fractions import Fraction
 
 import attrs
 
-from simulators.acts import Act, Bought, Disputed, DisputeEnded, Paid, PaymentFailed, Refunded, RefundFailed
+from simulators.acts import (
+    Act,
+    Billed,
+    Bought,
+    Canceled,
+    Credited,
+    Disputed,
+    DisputeEased,
+    DisputeEnded,
+    Paid,
+    PaymentFailed,
+    Refunded,
+    RefundFailed,
+)
+from simulators.kept_bills import PLAN_KEY, bill_of, note_of
 from simulators.schedules import Event
 from simulators.stripe_account import StripeAccount
+from simulators.stripe_amounts import rounded
+from simulators.stripe_coupons import new_coupon
+from simulators.stripe_credit_notes import CreditedLine
+from simulators.stripe_lines import LINES_CHANGE, net
 from simulators.stripe_objects import API_VERSION, Object
-from simulators.stripe_orders import Order
+from simulators.stripe_orders import Order, OrderedItem
+from simulators.stripe_subscription_shapes import Terms
 
 PAGE = "https://checkout.stripe.test"
 SHOP = "https://shop.test"
@@ -70,12 +90,26 @@ class Life:
         self.account = StripeAccount(seed=seed, api_version=api_version, now=now)
         self.acts: list[Act] = []
         self._invoices = invoices
-        self._subscribed: dict[str, tuple[Customer, Plan]] = {}
+        self._subscribed: dict[str, Customer] = {}
+        self._prices: dict[str, str] = {}
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Every event so far, in the order in which they were made."""
         return tuple(Event(body=json.dumps(told, indent=2)) for told in self.account.events)
+
+    @property
+    def prices(self) -> tuple[Object, ...]:
+        """The prices of what recurs, as Stripe tells them."""
+        return tuple(dict(price) for price in self.account.all_kept("price") if price["recurring"])
+
+    def price(self, plan: Plan) -> str:
+        """The id of a plan's price on the account."""
+        if plan.id not in self._prices:
+            self._prices[plan.id] = self.account.billing.price(
+                plan.price, plan.interval or "month", currency=plan.currency, metadata={PLAN_KEY: plan.id}
+            )
+        return self._prices[plan.id]
 
     def wait(self, seconds: int = 1) -> None:
         """Let time pass; subscriptions renew meanwhile, and are charged an hour later."""
@@ -154,32 +188,149 @@ class Life:
         self.account.reversals.close_dispute(dispute, status)
         self.acts.append(DisputeEnded(dispute=dispute, money_is_back=status != "lost"))
 
+    def reinstate(self, dispute: str, amount: int) -> None:
+        """Let a part of a dispute's money come back, though it is not decided."""
+        self.account.reversals.reinstate(dispute, amount)
+        self.acts.append(DisputeEased(dispute=dispute, amount=amount))
+
     def subscribe(self, customer: Customer, plan: Plan) -> str:
         """Let a customer subscribe to a plan; gives the subscription's id."""
         before = len(self.account.events)
         session_id = self._open(customer, plan)
         self.account.pay(session_id)
         subscription = str((self.account.session(session_id) or {})["subscription"])
-        self._subscribed[subscription] = customer, plan
+        self._subscribed[subscription] = customer
         self._remember_periods(self.account.events[before:])
         return subscription
 
-    def cancel(self, subscription: str, *, at_period_end: bool = False) -> None:
-        """Let a customer cancel a subscription; what is paid stays paid."""
-        self.account.billing.cancel(subscription, at_period_end=at_period_end)
+    def agree(
+        self,
+        customer: Customer,
+        plan: Plan,
+        *,
+        quantity: int = 1,
+        percent_off: int = 0,
+        duration: str = "forever",
+        terms: Terms | None = None,
+    ) -> str:
+        """Let a customer subscribe without a checkout: to several seats, with a coupon, billed on other terms."""
+        payer = self.account.new_customer(customer.email)
+        coupon = new_coupon(self.account, percent_off, duration=duration)["id"] if percent_off else None
+        told, made, _ = self.account.billing.subscribe(
+            payer,
+            [(self.price(plan), quantity)],
+            metadata=_metadata(customer, plan),
+            coupon=coupon,
+            terms=terms,
+        )
+        self._subscribed[made["id"]] = customer
+        self._remember_periods(told)
+        return str(made["id"])
+
+    def change(
+        self, subscription: str, plan: Plan | None = None, *, quantity: int | None = None, at_once: bool = False
+    ) -> None:
+        """Let a customer change to another plan or number of seats; what is prorated is billed at once, or later."""
+        price = self.price(plan) if plan is not None else None
+        told = self.account.billing.change(subscription, price=price, quantity=quantity, invoice_now=at_once)
+        self._remember_periods(told)
+
+    def add_something_else(self, subscription: str, amount: int) -> None:
+        """Let a subscription bill something that brings no credits, too."""
+        first = self.account.kept("subscription", subscription)["_items"][0]["_price"]
+        price = self.account.billing.price(
+            amount, first["recurring"]["interval"], currency=first["currency"], metadata={}
+        )
+        self._remember_periods(self.account.billing.change(subscription, add=[(price, 1)]))
+
+    def charge_fee(self, subscription: str, amount: int) -> None:
+        """Let a fee be on the subscription's next invoice."""
+        found = self.account.kept("subscription", subscription)
+        self.account.collecting.charge_later(found["customer"], amount, found["currency"], description="Setup")
+
+    def names_items(self, subscription: str) -> bool:
+        """Whether every line of the subscription's invoices names its item."""
+        terms, version = self.account.kept("subscription", subscription)["_terms"], self.account.api_version
+        return bool(terms.is_flexible or (version or API_VERSION)[:10] < LINES_CHANGE)
+
+    def decline(self, subscription: str, *, declines: bool = True) -> None:
+        """Let the customer's bank decline what renewals charge, or no longer."""
+        self.account.billing.decline(subscription, declines=declines)
+
+    def open_bills(self, subscription: str) -> list[str]:
+        """The subscription's invoices that wait to be paid, oldest first."""
+        bills = self.account.all_kept("invoice")
+        return [one["id"] for one in bills if one["_subscription"] == subscription and one["status"] == "open"]
+
+    def pay(self, invoice: str) -> None:
+        """Let a customer pay an invoice that waited."""
+        self._remember_periods(self.account.collecting.pay(invoice))
+
+    def credit(self, invoice: str, amount: int, *, way: str = "balance", line: str | None = None) -> str | None:
+        """Credit something of an invoice: of a line of it, if one is named; gives the id of a refund, if one is made.
+
+        `way` is where it goes once the invoice is paid: `balance`, `card` or `out of band`.
+        """
+        bill = self.account.kept("invoice", invoice)
+        lines, total = [], amount
+        if line is not None:
+            of = next(one for one in bill["_lines"] if one["id"] == line)
+            total -= rounded(Fraction(amount * (of["amount"] - net(of)), of["amount"]))
+            lines = [CreditedLine(amount, line)]
+        after = total - min(total, bill["amount_remaining"])
+        told = self.account.credit_notes.issue(
+            invoice,
+            None if lines else amount,
+            lines=lines,
+            credit=after if way == "balance" else 0,
+            out_of_band=after if way == "out of band" else 0,
+            refund=after if way == "card" else 0,
+        )
+        made = next(event["data"]["object"] for event in told if event["type"] == "credit_note.created")
+        note = self.account.kept("credit_note", made["id"])
+        self.acts.append(Credited(invoice=invoice, note=note_of(note)))
+        refunds = [self.account.kept("refund", one["refund"]) for one in note["_refunds"]]
+        self.acts += [Refunded(payment=invoice, refund=one["id"], amount=one["amount"]) for one in refunds]
+        self._remember_periods(told)
+        return str(refunds[0]["id"]) if refunds else None
+
+    def creditable(self, subscription: str) -> list[tuple[Payment, int]]:
+        """The subscription's invoices that are paid, and how much of each a credit note may still be of."""
+        return [
+            (
+                Payment(id=one["id"], amount=one["total"], intent=one["_payment_intent"]),
+                one["total"] - one["pre_payment_credit_notes_amount"] - one["post_payment_credit_notes_amount"],
+            )
+            for one in self.account.all_kept("invoice")
+            if one["_subscription"] == subscription and one["status"] == "paid" and one["total"] > 0
+        ]
+
+    def away(self, dispute: str) -> int:
+        """How much of a dispute is with the bank."""
+        return int(self.account.kept("dispute", dispute)["_away"])
+
+    def lines(self, invoice: str) -> list[tuple[str, int]]:
+        """The lines of an invoice that cost something, and how much."""
+        bill = self.account.kept("invoice", invoice)
+        return [(one["id"], one["amount"]) for one in bill["_lines"] if net(one) > 0]
+
+    def cancel(
+        self, subscription: str, *, at_period_end: bool = False, prorate: bool = False, invoice_now: bool = False
+    ) -> None:
+        """Let a customer cancel a subscription; what is paid stays paid, or with `prorate` unused time comes back."""
+        told = self.account.billing.cancel(
+            subscription, at_period_end=at_period_end, prorate=prorate, invoice_now=invoice_now
+        )
+        self.acts.append(Canceled(subscription=subscription))
+        self._remember_periods(told)
 
     def period(self, subscription: str) -> Payment:
-        """The payment of a subscription's latest period."""
+        """The payment of a subscription's latest invoice."""
         bill = self.account.kept("invoice", self.account.kept("subscription", subscription)["latest_invoice"])
         return Payment(id=bill["id"], amount=bill["amount_paid"], intent=bill["_payment_intent"])
 
     def _open(self, customer: Customer, plan: Plan) -> str:
-        metadata = {
-            "userId": customer.user_id,
-            "userEmail": customer.email,
-            "plan": plan.id,
-            "credence_terms": f"{plan.credits}/{plan.price}/{plan.currency}",
-        }
+        metadata = _metadata(customer, plan)
         is_once = plan.mode == "payment"
         made = {**metadata, "credence_session": "yes"} if is_once else {}
         order = Order(
@@ -198,19 +349,32 @@ class Life:
             invoice_metadata=made,
             subscription_metadata={} if is_once else metadata,
             interval=plan.interval or "month",
+            items=() if is_once else (self._item(plan),),
         )
         version = self.account.api_version or API_VERSION
         return str(self.account.create_session(order, PAGE, api_version=version)["id"])
 
+    def _item(self, plan: Plan) -> OrderedItem:
+        return OrderedItem(unit_amount=plan.price, quantity=1, product=plan.id, price=self.price(plan))
+
     def _remember_periods(self, events: Iterable[Object]) -> None:
+        credits = {plan.id: plan.credits for plan in self.plans}  # noqa: A001 - the field's own word
         for event in events:
             if event["type"] != "invoice.paid":
                 continue
             bill = self.account.kept("invoice", event["data"]["object"]["id"])
-            if bill["_subscription"] not in self._subscribed or bill["total"] <= 0:
+            if bill["_subscription"] not in self._subscribed:
                 continue
-            customer, plan = self._subscribed[bill["_subscription"]]
-            self.acts += [
-                Bought(customer=customer.user_id, payment=bill["id"], credits=plan.credits, amount=bill["amount_paid"]),
-                Paid(payment=bill["id"]),
-            ]
+            version = self.account.api_version or API_VERSION
+            made = bill_of(bill, self._subscribed[bill["_subscription"]].user_id, credits, version)
+            paid_by = tuple(str(bill[name]) for name in ("_payment_intent", "_charge") if bill[name])
+            self.acts.append(Billed(bill=made, payments=paid_by))
+
+
+def _metadata(customer: Customer, plan: Plan) -> dict[str, str]:
+    return {
+        "userId": customer.user_id,
+        "userEmail": customer.email,
+        "plan": plan.id,
+        "credence_terms": f"{plan.credits}/{plan.price}/{plan.currency}",
+    }

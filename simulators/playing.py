@@ -34,6 +34,8 @@ ROUNDS = 100
 """Rounds of repetition and work after which a schedule that does not settle is wrong."""
 
 ROUND_SECONDS = 3600
+EXPIRIES = 20
+"""Rounds of work that let everything expire, at most."""
 MAX_STEPS_OF_A_TASK = 5_000
 SKEW_SECONDS = 301
 """Just more than the difference of clocks that is tolerated."""
@@ -83,6 +85,7 @@ class Player:
             [Customer(user.id, user.email or "") for user in schedule.users if not user.joins_later],
             now=schedule.starts_at,
             secret=schedule.secret,
+            prices=schedule.prices,
         )
         self.watcher = watcher or Watcher()
         self.running: dict[str, Running] = {}
@@ -165,6 +168,8 @@ class Player:
             self._come_to_rest()
         if not self.has_failed:
             self._complain(*self.accounting.judge_quiet(self.world.seen()))
+        for end in self.accounting.ends():
+            self._let_expire(end)
 
     def _come_to_rest(self) -> None:
         for number in range(ROUNDS):
@@ -184,6 +189,18 @@ class Player:
         for user in self.schedule.users:
             for process in self.schedule.processes:
                 self._do_whole(schedules.Read(task=f"s.{user.id[:4]}.{process}", on=process, user=user.id))
+
+    def _let_expire(self, end: int) -> None:
+        """Let it be that moment, and everything expire that is over by then."""
+        if self.has_failed or end < self.world.now():
+            return
+        self.world.let_pass(end - self.world.now())
+        for number, process in enumerate(self.schedule.processes[:1] * EXPIRIES):
+            before = self.world.seen().accounts
+            self._do_whole(schedules.Work(task=f"e{end}.{number}", on=process, job="expire"))
+            if self.has_failed or self.world.seen().accounts == before:
+                break
+        self._complain(*self.accounting.judge_over(self.world.seen(), self.world.now()))
 
     def _mend_all(self) -> None:
         for port in sorted(self.broken):

@@ -1,12 +1,14 @@
 """Lives that chance leads: customers who buy, pay late, get money back and dispute, over days and months."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from simulators.acts import Act
 from simulators.life import DAY, Customer, Life, Payment, Plan
+from simulators.random_subscriptions import WEIGHTS, Subscriptions
 from simulators.schedules import Event
 from simulators.stripe_objects import API_VERSION
 
@@ -30,6 +32,7 @@ class LifeLed:
     api_version: str
     acts: tuple[Act, ...]
     events: tuple[Event, ...]
+    prices: tuple[Mapping[str, Any], ...] = ()
 
 
 def lead(
@@ -49,13 +52,14 @@ def lead(
         if made and chance.random() < TWINS:
             life.account.twin(chance.choice(made))
         life.wait(chance.choice(PAUSES))
-    return LifeLed(customer=customer, api_version=version, acts=tuple(life.acts), events=life.events)
+    return LifeLed(
+        customer=customer, api_version=version, acts=tuple(life.acts), events=life.events, prices=life.prices
+    )
 
 
 _WEIGHTS = {
     "buy": 5,
     "buy later": 2,
-    "subscribe": 4,
     "abandon": 2,
     "settle": 6,
     "fail": 4,
@@ -69,12 +73,11 @@ _WEIGHTS = {
     "respond": 4,
     "escalate": 4,
     "close": 6,
-    "renew": 3,
-    "cancel": 3,
-}
+    "reinstate": 2,
+} | WEIGHTS
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, slots=False)
 class _Led:
     """What a customer has going, and so what may happen next."""
 
@@ -89,7 +92,17 @@ class _Led:
     """Each live refund's status, payment and amount."""
     disputes: dict[str, Payment] = attrs.field(factory=dict)
     inquiries: dict[str, Payment] = attrs.field(factory=dict)
-    subscriptions: list[str] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.subscribed = Subscriptions(
+            chance=self.chance,
+            life=self.life,
+            customer=self.customer,
+            plans=tuple(self._plans("subscription")),
+            have=self._have,
+            left=self.left,
+            refunds=self.refunds,
+        )
 
     def possible(self) -> dict[str, Callable[[], None]]:
         """What may happen next, by its name."""
@@ -102,7 +115,6 @@ class _Led:
             "buy": (self._plans("payment"), lambda: self._buy("card")),
             "buy later": (self._plans("payment"), lambda: self._buy("delayed")),
             "abandon": (self._plans("payment"), lambda: self.life.abandon(self.customer, pick(self._plans("payment")))),
-            "subscribe": (self._plans("subscription") if len(self.subscriptions) < 2 else (), self._subscribe),
             "settle": (self.awaited, lambda: self._settle(self.awaited.pop())),
             "fail": (self.awaited, lambda: self.life.fail(self.awaited.pop())),
             "refund": (refundable, lambda: self._refund(pick(refundable), is_whole=False)),
@@ -118,10 +130,12 @@ class _Led:
             "respond": (open_ones, lambda: self.life.respond(pick(open_ones))),
             "escalate": (tuple(self.inquiries), lambda: self._escalate(pick([*self.inquiries]))),
             "close": (open_ones, lambda: self._close(pick(open_ones))),
-            "renew": (self.subscriptions, lambda: self._renew(pick(self.subscriptions))),
-            "cancel": (self.subscriptions, self._cancel),
+            "reinstate": (
+                [one for one in self.disputes if self.life.away(one) >= 3],
+                lambda: self._reinstate(pick([one for one in self.disputes if self.life.away(one) >= 3])),
+            ),
         }
-        return {name: act for name, (objects, act) in choices.items() if objects}
+        return {name: act for name, (objects, act) in choices.items() if objects} | self.subscribed.possible()
 
     def _plans(self, mode: str) -> list[Plan]:
         return [plan for plan in self.plans if plan.mode == mode]
@@ -141,18 +155,6 @@ class _Led:
     def _settle(self, payment: Payment) -> None:
         self.life.settle(payment)
         self._have(payment)
-
-    def _subscribe(self) -> None:
-        self.subscriptions.append(self.life.subscribe(self.customer, self.chance.choice(self._plans("subscription"))))
-        self._have(self.life.period(self.subscriptions[-1]))
-
-    def _renew(self, subscription: str) -> None:
-        self.life.wait(self.chance.choice((DAY, 31 * DAY)))
-        self._have(self.life.period(subscription))
-
-    def _cancel(self) -> None:
-        subscription = self.subscriptions.pop()
-        self.life.cancel(subscription, at_period_end=self.chance.random() < 0.5)
 
     def _refund(self, payment: Payment, *, is_whole: bool) -> None:
         left = self.left[payment.id]
@@ -177,6 +179,9 @@ class _Led:
 
     def _inquire(self, payment: Payment) -> None:
         self.inquiries[self.life.inquire(payment)] = payment
+
+    def _reinstate(self, dispute: str) -> None:
+        self.life.reinstate(dispute, self.life.away(dispute) // 3)
 
     def _escalate(self, dispute: str) -> None:
         payment = self.inquiries.pop(dispute)

@@ -20,7 +20,7 @@ def wished(chance: random.Random, lives: Sequence[LifeLed]) -> tuple[Use, ...]:
     """All that services ever ask, customer by customer; no key is the end of another."""
     uses: list[Use] = []
     for life in lives:
-        if any('"mode": "subscription"' in event.body for event in life.events):
+        if any('"object": "subscription"' in event.body for event in life.events):
             continue
         customer = life.customer.user_id
         for _ in range(chance.randint(0, MOST_SPENDS)):

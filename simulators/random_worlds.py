@@ -30,6 +30,8 @@ PLANS = (
     Plan(id="gift", credits=5, price=0, currency="usd"),
     Plan(id="monthly", credits=100, price=900, currency="usd", mode="subscription", interval="month"),
     Plan(id="weekly", credits=11, price=250, currency="usd", mode="subscription", interval="week"),
+    Plan(id="large", credits=700, price=4900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="annual", credits=1201, price=9000, currency="usd", mode="subscription", interval="year"),
 )
 NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gia", "Hal", "Ida", "Jon", "Kim", "Leo", "Mia", "Ned")
 
@@ -237,6 +239,7 @@ def _populated(seed: int, rates: Rates, bug: str | None) -> Schedule:
         events=tuple(events),
         acts=tuple(act_as_json(act) for life in lives for act in life.acts),
         uses=tuple(map(attrs.asdict, wished(fork(seed, "uses"), lives))),
+        prices=tuple(price for life in lives for price in life.prices),
     )
 
 

@@ -46,6 +46,7 @@ def recast(schedule: Schedule, users: Sequence[User], *, word: str, now: int) ->
         acts=tuple(casting.value(act) for act in schedule.acts),
         uses=tuple(casting.value(use) for use in schedule.uses),
         payments=tuple(casting.value(payment) for payment in schedule.payments),
+        prices=tuple(casting.value(price) for price in schedule.prices),
         steps=steps,
     )
 

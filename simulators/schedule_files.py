@@ -107,6 +107,7 @@ def parsed(text: str) -> Schedule:
         acts=tuple(_act(place, one) for place, one in _objects(told, "acts")),
         uses=tuple(_use(place, one) for place, one in _objects(told, "uses")),
         payments=tuple(one for _, one in _objects(told, "payments")),
+        prices=tuple(one for _, one in _objects(told, "prices")),
         steps=tuple(_step(place, one) for place, one in _objects(told, "steps")),
         complaints=tuple(_texts(told, "complaints")),
     )

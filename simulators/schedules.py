@@ -218,6 +218,8 @@ class Schedule:
     """What services ask of the customers' credits: spends, holds, captures and voids, each by its kind: `act`."""
     payments: tuple[Mapping[str, Any], ...] = ()
     """What Stripe's API would say of payments: `links` that belong together, and whether they are `ours`."""
+    prices: tuple[Mapping[str, Any], ...] = ()
+    """What Stripe's API would say of prices."""
     steps: tuple[Step, ...] = ()
     complaints: tuple[str, ...] = ()
     """What the checkers said when it was saved."""

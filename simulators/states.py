@@ -8,11 +8,12 @@ import enum
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 import attrs
 
-_ATOMS = (str, int, float, bool, bytes, type(None), datetime, enum.Enum)
+_ATOMS = (str, int, float, bool, bytes, type(None), Fraction, datetime, enum.Enum)
 
 
 def forked(value: Any, known: dict[int, Any]) -> Any:

@@ -1,11 +1,13 @@
 """The catalogue of stories: what customers do with credits, each told by the events that Stripe makes of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from simulators.acts import Act
-from simulators.life import DAY, HOUR, Customer, Life, Payment, Plan
+from simulators.invoiced_stories import INVOICED, OF_OTHER_PRICES, a_period
+from simulators.life import DAY, Customer, Life, Payment, Plan
 from simulators.schedules import Event
 
 Play = Callable[[Life, Customer, Plan], None]
@@ -20,6 +22,8 @@ class Story:
     mode: str
     """The mode of the plan that it needs: `payment` or `subscription`."""
     play: Play
+    has_other_prices: bool = False
+    """Whether lines of it are at prices that only Stripe can tell of, and another plan may be needed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,6 +35,7 @@ class Lived:
     plan: Plan
     acts: tuple[Act, ...]
     events: tuple[Event, ...]
+    prices: tuple[Mapping[str, Any], ...] = ()
 
 
 def live(
@@ -50,7 +55,14 @@ def live(
     plan = plan_for(story, plans)
     life = Life(plans, seed=seed, now=now, api_version=api_version, invoices=invoices)
     story.play(life, customer, plan)
-    return Lived(story=story.name, customer=customer, plan=plan, acts=tuple(life.acts), events=life.events)
+    return Lived(
+        story=story.name,
+        customer=customer,
+        plan=plan,
+        acts=tuple(life.acts),
+        events=life.events,
+        prices=life.prices,
+    )
 
 
 def plan_for(story: Story, plans: Sequence[Plan]) -> Plan:
@@ -153,7 +165,7 @@ def _inquiry(life: Life, customer: Customer, plan: Plan) -> None:
 
 def _renewal(life: Life, customer: Customer, plan: Plan) -> None:
     life.subscribe(customer, plan)
-    life.wait(_a_period(plan))
+    life.wait(a_period(plan))
 
 
 def _period_refunded(life: Life, customer: Customer, plan: Plan) -> None:
@@ -162,7 +174,7 @@ def _period_refunded(life: Life, customer: Customer, plan: Plan) -> None:
 
 def _renewal_refunded(life: Life, customer: Customer, plan: Plan) -> None:
     subscription = life.subscribe(customer, plan)
-    life.wait(_a_period(plan))
+    life.wait(a_period(plan))
     life.refund(life.period(subscription))
 
 
@@ -170,7 +182,7 @@ def _canceled(life: Life, customer: Customer, plan: Plan) -> None:
     subscription = life.subscribe(customer, plan)
     life.wait(DAY)
     life.cancel(subscription, at_period_end=True)
-    life.wait(2 * _a_period(plan))
+    life.wait(2 * a_period(plan))
 
 
 def _refund_and_dispute(life: Life, customer: Customer, plan: Plan) -> None:
@@ -190,16 +202,11 @@ def _two_purchases(life: Life, customer: Customer, plan: Plan) -> None:
     life.refund(first, first.amount // 2)
 
 
-def _a_period(plan: Plan) -> int:
-    """The seconds until the next period is paid: an hour after this one ends."""
-    return {"day": 1, "week": 7, "month": 30, "year": 365}[plan.interval or "month"] * DAY + HOUR
-
-
 def _catalogue(*stories: tuple[str, str, str, Play]) -> Mapping[str, Story]:
     return {name: Story(name=name, mode=mode, told=told, play=play) for name, mode, told, play in stories}
 
 
-STORIES = _catalogue(
+_SOLD = _catalogue(
     ("purchase", "payment", "buys, and pays by card", _purchase),
     ("abandoned", "payment", "lets a checkout expire, then buys", _abandoned),
     ("delayed payment", "payment", "pays by a method that takes days", _delayed),
@@ -219,4 +226,8 @@ STORIES = _catalogue(
     ("refund and dispute", "payment", "is refunded a half, disputes the rest, and loses", _refund_and_dispute),
     ("two purchases", "payment", "buys twice, and is refunded half of the first", _two_purchases),
 )
+STORIES: Mapping[str, Story] = dict(_SOLD) | {
+    name: Story(name=name, mode="subscription", told=told, play=play, has_other_prices=name in OF_OTHER_PRICES)
+    for name, told, play in INVOICED
+}
 """Every story by its name."""

@@ -138,10 +138,12 @@ class System(Protocol):
         now: int,
         secret: str,
         payments: Sequence[Mapping[str, Any]] = (),
+        prices: Sequence[Mapping[str, Any]] = (),
     ) -> World:
         """A world with these plans on sale and these users signed up.
 
-        `secret` signs deliveries; `payments` are what Stripe can tell when it is asked, as a schedule has them.
+        `secret` signs deliveries; `payments` and `prices` are what Stripe can tell when it is asked, as a schedule has
+        them.
         """
         ...
 

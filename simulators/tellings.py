@@ -5,11 +5,16 @@ shapes, to hold the first one against. It knows no order: a set of tellings is w
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
 
 import attrs
 
 from simulators.acts import worth_of
+from simulators.billed import Sale, bill_told, note_told
+from simulators.invoice_worth import Due, Gone, KnownBill, dues_of
+from simulators.invoices import Bill, Note
 from simulators.stripe_objects import Object
 
 _REFUND_RANK = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 3}
@@ -49,15 +54,25 @@ class TotalTold:
 
 @attrs.frozen(kw_only=True)
 class DisputeTold:
-    """A dispute, as it was at a moment."""
+    """A dispute, as it was at a moment, and what it had moved by then, by the moves' ids."""
 
     dispute: str
     amount: int
     moment: tuple[int, int, bool]
     is_away: bool
+    moves: tuple[tuple[str, int], ...] = ()
 
 
-Claim = Sold | RefundTold | TotalTold | DisputeTold
+@attrs.frozen(kw_only=True)
+class SubscriptionTold:
+    """How a subscription stood at a moment."""
+
+    subscription: str
+    moment: tuple[int, bool, bool]
+    is_ending: bool
+
+
+Claim = Sold | RefundTold | TotalTold | DisputeTold | Bill | Note | SubscriptionTold
 
 
 @attrs.frozen
@@ -69,16 +84,24 @@ class Telling:
 
 
 def telling_of(  # noqa: PLR0911 - one line for each kind of object
-    body: str, credits_by_plan: Mapping[str, int]
+    body: str, credits_by_plan: Mapping[str, int], prices: Sequence[Mapping[str, Any]] = ()
 ) -> Telling:
-    """What an event tells by its body; nothing, if it is of a kind that concerns no payment."""
+    """What an event tells by its body; nothing, if it is of a kind that concerns no payment.
+
+    `prices` are Stripe's, of plans and of anything else. Without any, each period is of its subscription's plan.
+    """
     event: Object = json.loads(body)
     kind, subject = event["type"], event["data"]["object"]
     match subject["object"]:
         case "checkout.session" if subject["mode"] == "payment":
             return Telling(_handles(subject, "id", "payment_intent", "invoice"), _sold(kind, subject, credits_by_plan))
-        case "invoice":
-            return Telling(_handles(subject, "id", "payment_intent", "charge"), _period(subject, credits_by_plan))
+        case "invoice" if subject["status"] == "paid":
+            bill = bill_told(subject, Sale(credits_by_plan=credits_by_plan, prices=prices))
+            return Telling(_handles(subject, "id", "payment_intent", "charge"), (bill,) if bill else ())
+        case "credit_note":
+            return Telling(_handles(subject, "invoice"), (note_told(subject),))
+        case "subscription":
+            return Telling(frozenset(), (_subscription(event),))
         case "invoice_payment":
             return Telling(_handles({**subject, **subject["payment"]}, "invoice", "payment_intent"))
         case "charge":
@@ -94,14 +117,28 @@ def telling_of(  # noqa: PLR0911 - one line for each kind of object
 def worth(tellings: Iterable[Telling]) -> dict[str, int]:
     """The credits that each customer has if exactly these things are known."""
     totals: dict[str, int] = {}
-    for claims in _payments(tellings):
-        sales = [claim for claim in claims if isinstance(claim, Sold)]
-        if not any(sale.is_paid for sale in sales):
-            continue
-        sale = sales[0]
-        left = worth_of(sale.credits, sale.amount, _refunds(claims) + _disputed(claims))
-        totals[sale.customer] = totals.get(sale.customer, 0) + left
+    for due in dues(tellings):
+        totals[due.customer] = totals.get(due.customer, 0) + due.credits
     return totals
+
+
+def dues(tellings: Iterable[Telling]) -> list[Due]:
+    """What each grant must come to if exactly these things are known."""
+    tellings = tuple(tellings)
+    found: list[Due] = []
+    families: dict[str, list[KnownBill]] = {}
+    for handles, claims in _grouped(tellings):
+        bills = [claim for claim in claims if isinstance(claim, Bill)]
+        sales = [claim for claim in claims if isinstance(claim, Sold)]
+        if bills:
+            known = KnownBill(bill=bills[0], gone=_gone(claims), handles=frozenset(handles))
+            families.setdefault(bills[0].subscription, []).append(known)
+        elif any(sale.is_paid for sale in sales):
+            sale = sales[0]
+            left = worth_of(sale.credits, sale.amount, _refunds(claims) + _disputed(claims))
+            found.append(Due(customer=sale.customer, handles=frozenset(handles), credits=left))
+    ending = _ending(claim for telling in tellings for claim in telling.claims)
+    return found + [due for name, family in families.items() for due in dues_of(family, is_ending=name in ending)]
 
 
 def invoices_due(tellings: Iterable[Telling]) -> frozenset[str]:
@@ -116,19 +153,10 @@ def invoices_due(tellings: Iterable[Telling]) -> frozenset[str]:
     )
 
 
-def ends_of(bodies: Iterable[str]) -> dict[str, int]:
-    """When each period of a subscription that is told of ends, in seconds since 1970, by its invoice."""
-    ends: dict[str, int] = {}
-    for body in bodies:
-        subject: Object = json.loads(body)["data"]["object"]
-        if subject["object"] == "invoice" and subject["billing_reason"].startswith("subscription"):
-            ends[subject["id"]] = max(line["period"]["end"] for line in subject["lines"]["data"])
-    return ends
-
-
-def _payments(tellings: Iterable[Telling]) -> list[list[Claim]]:
-    """The claims about each payment."""
-    return [claims for _, claims in _grouped(tellings)]
+def ends_of(tellings: Iterable[Telling]) -> dict[str, int]:
+    """When the first period that an invoice is for ends: nothing of it ends before."""
+    bills = [claim for telling in tellings for claim in telling.claims if isinstance(claim, Bill) and claim.sold]
+    return {bill.invoice: min(line.end for line in bill.sold) for bill in bills}
 
 
 def _grouped(tellings: Iterable[Telling]) -> list[tuple[set[str], list[Claim]]]:
@@ -147,26 +175,65 @@ def _grouped(tellings: Iterable[Telling]) -> list[tuple[set[str], list[Claim]]]:
     return groups
 
 
+def _gone(claims: list[Claim]) -> Gone:
+    latest = _latest_refunds(claims)
+    notes: dict[str, Note] = {claim.note: claim for claim in claims if isinstance(claim, Note)}
+    return Gone(
+        refunds={refund.refund: refund.amount for refund in latest if refund.is_live},
+        dead={refund.refund: refund.amount for refund in latest if not refund.is_live},
+        total=_total(claims),
+        disputed=_disputed(claims),
+        notes=tuple(notes.values()),
+    )
+
+
 def _refunds(claims: list[Claim]) -> int:
+    latest = _latest_refunds(claims)
+    live = sum(refund.amount for refund in latest if refund.is_live)
+    dead = sum(refund.amount for refund in latest if not refund.is_live)
+    # A total counts refunds that are not known by their ids, and those that failed since.
+    return max(live, _total(claims) - dead)
+
+
+def _total(claims: list[Claim]) -> int:
+    return max((claim.total for claim in claims if isinstance(claim, TotalTold)), default=0)
+
+
+def _latest_refunds(claims: list[Claim]) -> list[RefundTold]:
     latest: dict[str, RefundTold] = {}
     for claim in claims:
         if isinstance(claim, RefundTold) and (claim.refund not in latest or latest[claim.refund].rank < claim.rank):
             latest[claim.refund] = claim
-    live = sum(refund.amount for refund in latest.values() if refund.is_live)
-    dead = sum(refund.amount for refund in latest.values() if not refund.is_live)
-    # A total counts refunds that are not known by their ids, and those that failed since.
-    total = max((claim.total for claim in claims if isinstance(claim, TotalTold)), default=0)
-    return max(live, total - dead)
+    return list(latest.values())
 
 
-def _disputed(claims: list[Claim]) -> int:
+def _disputed(claims: list[Claim]) -> Fraction:
     latest: dict[str, DisputeTold] = {}
+    moves: dict[str, dict[str, int]] = {}
     for claim in claims:
-        if isinstance(claim, DisputeTold) and (
-            claim.dispute not in latest or latest[claim.dispute].moment < claim.moment
-        ):
-            latest[claim.dispute] = claim
-    return sum(dispute.amount for dispute in latest.values() if dispute.is_away)
+        if isinstance(claim, DisputeTold):
+            moves.setdefault(claim.dispute, {}).update(claim.moves)
+            if claim.dispute not in latest or latest[claim.dispute].moment < claim.moment:
+                latest[claim.dispute] = claim
+    return sum((_away(dispute, list(moves[name].values())) for name, dispute in latest.items()), Fraction(0))
+
+
+def _away(dispute: DisputeTold, moves: list[int]) -> Fraction:
+    """What of a dispute is with the bank: by the money that moved, once some came back; else by its status."""
+    if any(move > 0 for move in moves) and any(move < 0 for move in moves):
+        return Fraction(min(max(-sum(moves), 0), dispute.amount))
+    return Fraction(dispute.amount if dispute.is_away else 0)
+
+
+def _ending(claims: Iterable[Claim]) -> frozenset[str]:
+    """The subscriptions that are over, or will be when their periods end, as they were told last."""
+    latest: dict[str, SubscriptionTold] = {}
+    for claim in claims:
+        if isinstance(claim, SubscriptionTold):
+            known = latest.get(claim.subscription)
+            if known is None or known.moment < claim.moment:
+                latest[claim.subscription] = claim
+    return frozenset(name for name, told in latest.items() if told.is_ending)
 
 
 def _handles(subject: Object, *names: str) -> frozenset[str]:
@@ -188,21 +255,6 @@ def _sold(kind: str, session: Object, credits_by_plan: Mapping[str, int]) -> tup
     )
 
 
-def _period(invoice: Object, credits_by_plan: Mapping[str, int]) -> tuple[Claim, ...]:
-    if not invoice["billing_reason"].startswith("subscription") or invoice["total"] <= 0:
-        return ()
-    parent = invoice.get("parent") or {}
-    metadata = (parent.get("subscription_details") or invoice.get("subscription_details") or {}).get("metadata") or {}
-    return (
-        Sold(
-            customer=metadata["userId"],
-            credits=credits_by_plan[metadata["plan"]],
-            amount=invoice["amount_paid"],
-            is_paid=True,
-        ),
-    )
-
-
 def _refunded(charge: Object) -> tuple[Claim, ...]:
     if charge.get("refunds"):
         return tuple(_refund(refund) for refund in charge["refunds"]["data"])
@@ -215,12 +267,21 @@ def _refund(refund: Object) -> RefundTold:
 
 def _dispute(event: Object) -> DisputeTold:
     dispute, what = event["data"]["object"], event["type"].rpartition(".")[2]
-    moves = [move["amount"] for move in dispute["balance_transactions"]]
-    came_back = bool(moves) and sum(moves) >= 0
     return DisputeTold(
         dispute=dispute["id"],
         amount=dispute["amount"],
         # An inquiry may become a dispute, never the other way round: that tells the order within one second.
         moment=(event["created"], _DISPUTE_RANK.index(what), not dispute["status"].startswith("warning_")),
-        is_away=dispute["status"] in ("needs_response", "under_review", "lost") and not came_back,
+        is_away=dispute["status"] in ("needs_response", "under_review", "lost"),
+        moves=tuple((move["id"], move["amount"]) for move in dispute["balance_transactions"]),
+    )
+
+
+def _subscription(event: Object) -> SubscriptionTold:
+    told = event["data"]["object"]
+    is_over, is_scheduled = told["status"] == "canceled", bool(told["cancel_at_period_end"])
+    return SubscriptionTold(
+        subscription=told["id"],
+        moment=(event["created"], is_over, is_scheduled),
+        is_ending=is_over or is_scheduled,
     )

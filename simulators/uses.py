@@ -90,7 +90,8 @@ def judge_expiries(seen: Seen, ends: Mapping[str, int], now: int) -> tuple[Compl
             given = sum(entry.amount for entry in own if entry.amount > 0)
             if expired > given:
                 found.append(Complaint(Checker.EXPIRED, f"{expired} of {payment or 'nothing'}, which gave {given}"))
-            if not ends.get(payment, now + 1) <= now:
+            periods = [entry.period for entry in own if entry.kind == EXPIRING and entry.period is not None]
+            if not max(periods, default=ends.get(payment, now + 1)) <= now:
                 found.append(Complaint(Checker.EXPIRED, f"{payment or 'nothing'} is not over"))
     return tuple(found)
 

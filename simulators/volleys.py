@@ -64,17 +64,18 @@ def volley(
         plans=tuple(_sold(plan) for plan in plans),
         events=tuple(event for life in lived for event in life.events),
         acts=tuple(act_as_json(act) for life in lived for act in life.acts),
+        prices=tuple(price for life in lived for price in life.prices),
         steps=_with_kills(deliveries, kills),
     )
 
 
 def tellable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ...]:
-    """Those of the stories for which there is a plan."""
+    """Those of the stories for which there is a plan, and which tell of no price that a target's Stripe can't know."""
     found = []
     for story in stories:
         with contextlib.suppress(LookupError):
             plan_for(story, plans)
-            found.append(story)
+            found += [] if story.has_other_prices else [story]
     return tuple(found)
 
 

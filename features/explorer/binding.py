@@ -13,6 +13,7 @@ import attrs
 from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory_ledger import MemoryLedger
 from adapters.memory_payments import MemoryPayments
+from adapters.stripe_prices import read_price
 from domain.accounts import Account, parse_user_id
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -168,12 +169,15 @@ class MemorySystem:
         now: int,
         secret: str,
         payments: Sequence[Mapping[str, Any]] = (),
+        prices: Sequence[Mapping[str, Any]] = (),
     ) -> MemoryWorld:
         """A world with these plans on sale and these users signed up."""
         clock = WorldClock(datetime.fromtimestamp(now, UTC))
         asked = MemoryPayments()
         for payment in payments:
             asked.teach(map(Link, payment["links"]), ours=payment["ours"])
+        for price in prices:
+            asked.teach_price(read_price(dict(price)))
         parts = Parts(
             clock=clock,
             ledger=MemoryLedger(clock),

@@ -6,13 +6,15 @@ stands for it.
 """
 
 from collections.abc import Hashable
+from datetime import datetime
 from typing import Any
 
 import attrs
 
-from domain.ledger import LedgerEntry
+from domain.grants import Grant
+from domain.ledger import LedgerEntry, period_of
 from features.explorer.parts import Parts
-from simulators.checkers import AccountSeen, Copy, EntrySeen, Seen
+from simulators.checkers import AccountSeen, Copy, EntrySeen, GrantSeen, Seen
 from simulators.states import state_of
 from simulators.stepping import Call, perform
 
@@ -35,6 +37,7 @@ def seen_in(parts: Parts) -> Seen:
                 held=account.held,
                 entries=tuple(_entry(entry) for entry in reversed(entries)),
                 copy=Copy(balance=copy.balance, version=copy.version, held=copy.held) if copy else None,
+                grants=tuple(map(_grant, ledger.grants.live(account.user_id))),
             )
         )
     found = _answer(parts, "ledger", "inconsistencies")
@@ -45,6 +48,7 @@ def seen_in(parts: Parts) -> Seen:
         messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
         answers={_asked(key): repr(kept.answer) for key, kept in ledger.requests().items()},
         invoices_sent=frozenset(parts.payments.sent.values()),
+        now=_seconds(parts.clock.moment),
         inconsistencies=tuple(f"{one.user_id}: {one.problem}" for one in found),
     )
 
@@ -74,7 +78,21 @@ def _entry(entry: LedgerEntry) -> EntrySeen:
         balance_after=entry.balance_after,
         key=posting.idempotency_key,
         payment=posting.purchase_id,
+        period=_seconds(period_of(posting)),
     )
+
+
+def _grant(grant: Grant) -> GrantSeen:
+    return GrantSeen(
+        payment=grant.purchase_id,
+        period=_seconds(grant.period_ends_at),
+        remaining=grant.remaining,
+        ends=_seconds(grant.expires_at),
+    )
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment is not None else None
 
 
 def _kept_event(kept: Any) -> Hashable:

@@ -13,7 +13,7 @@ from simulators.rehearsals import acts_of, customers_of, shots_of
 from simulators.schedule_files import dumped, parsed
 from simulators.schedules import GOOD_SIGNATURES, SIGNATURES, Break, Deliver, Mend, Schedule, User
 from simulators.stories import STORIES
-from simulators.volleys import volley
+from simulators.volleys import tellable, volley
 
 PLANS = (
     Plan(id="pack", credits=50, price=500, currency="usd"),
@@ -22,8 +22,11 @@ PLANS = (
 NOW = 1_800_000_000
 
 
-def made(*, seed: int = 7, count: int = 2 * len(STORIES)) -> Schedule:
-    return volley(tuple(STORIES.values()), PLANS, count=count, seed=seed)
+TOLD = tellable(tuple(STORIES.values()), PLANS)
+
+
+def made(*, seed: int = 7, count: int = 2 * len(TOLD)) -> Schedule:
+    return volley(TOLD, PLANS, count=count, seed=seed)
 
 
 def users(schedule: Schedule) -> list[User]:
@@ -46,7 +49,7 @@ def test_a_saved_one_is_the_same_one() -> None:
 
 def test_it_has_all_that_a_webhook_must_bear() -> None:
     """Every story, every kind of signature, duplicates, disorder, lost answers."""
-    schedule = made(count=4 * len(STORIES))
+    schedule = made(count=4 * len(TOLD))
     deliveries = [step for step in schedule.steps if isinstance(step, Deliver)]
     assert set(SIGNATURES) == {delivery.signature for delivery in deliveries}
     assert {"heard", "lost"} == {delivery.answer for delivery in deliveries}

@@ -6,15 +6,18 @@ import pytest
 
 from simulators import acts
 from simulators.acts import act_as_json, act_of_json, balances, most_ever
+from simulators.invoice_worth import Due
 from simulators.life import Life, Plan, customers
 from simulators.stories import STORIES, Lived, live
-from simulators.tellings import telling_of, worth
+from simulators.tellings import dues, telling_of, worth
 
 NOW = 1_790_000_000
 PLANS = (
     Plan(id="free", credits=5, price=0, currency="usd"),
     Plan(id="odd", credits=7, price=301, currency="eur"),
     Plan(id="weekly", credits=100, price=900, currency="jpy", mode="subscription", interval="week"),
+    Plan(id="larger", credits=500, price=3000, currency="jpy", mode="subscription", interval="week"),
+    Plan(id="longer", credits=5000, price=30000, currency="jpy", mode="subscription", interval="year"),
 )
 VERSIONS = ("2026-10-28.endive", "2024-06-20", "2022-08-01", "2020-08-27")
 CREDITS = {plan.id: plan.credits for plan in PLANS}
@@ -25,13 +28,18 @@ def lived(name: str, version: str | None = None, *, seed: int = 7) -> Lived:
     return live(STORIES[name], ADA, PLANS, seed=seed, now=NOW, api_version=version)
 
 
+def _grants(wanted: list[Due]) -> list[tuple[int | None, int, int | None]]:
+    return sorted(((due.period, due.credits, due.ends) for due in wanted if due.credits), key=str)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", STORIES)
 def test_all_events_together_tell_what_was_done(name: str, version: str) -> None:
     """Two readings that share nothing agree: the acts' worth, and that of the events in any version's shapes."""
     story = lived(name, version)
-    told = worth(telling_of(event.body, CREDITS) for event in story.events)
-    assert balances(story.acts)[ADA.user_id] == told.get(ADA.user_id, 0)
+    told = dues(telling_of(event.body, CREDITS, story.prices) for event in story.events)
+    done = acts.dues(story.acts)
+    assert _grants(done) == _grants(told)
     assert {version} == {event.api_version for event in story.events}
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from features.explorer.bugs import of_purchases, of_recording, of_spending
+from features.explorer.bugs import of_invoices, of_purchases, of_recording, of_spending
 from features.explorer.bugs.bug import Bug
 
-BUGS: Mapping[str, Bug] = {bug.name: bug for bug in (*of_purchases.BUGS, *of_recording.BUGS, *of_spending.BUGS)}
+BUGS: Mapping[str, Bug] = {
+    bug.name: bug for bug in (*of_purchases.BUGS, *of_invoices.BUGS, *of_recording.BUGS, *of_spending.BUGS)
+}
 """Every bug by its name."""

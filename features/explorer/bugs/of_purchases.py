@@ -1,13 +1,14 @@
 """Bugs in what a payment is worth."""
 
+import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 
 from adapters import stripe_sales
-from domain import ledger, purchases, recording
-from domain.ledger import Posted
+from domain import entitlements, families, purchases, recording
 from domain.purchases import DisputeStatus, PaymentReported, PaymentStatus
 from features.explorer.bugs.bug import Bug
 from features.explorer.planting import Patch
@@ -18,7 +19,7 @@ _HIGH = Checker.BALANCE_TOO_HIGH
 
 
 def _reversed(amount: Callable[[Any], int]) -> Patch:
-    return Patch(purchases, "reversed_amount", lambda _: lambda known: min(amount(known), known.order.amount))
+    return Patch(entitlements, "reversed_amount", lambda _: lambda known: min(amount(known), known.order.amount))
 
 
 def _away(*more: DisputeStatus) -> Patch:
@@ -38,15 +39,8 @@ def _last_told_status(learn: Callable[..., Any]) -> Callable[..., Any]:
     return learn_wrong
 
 
-def _rounded_up(purchase: Any) -> int:
-    order = purchase.order
-    if order is None or purchase.payment is not PaymentStatus.PAID:
-        return 0
-    return -(-order.credits * (order.amount - purchases.reversed_amount(purchase)) // order.amount)
-
-
 def _whole_dispute(purchase: Any) -> int:
-    return _live(purchase) + (purchase.order.amount if any(one.money_is_away for one in purchase.disputes) else 0)
+    return _live(purchase) + (purchase.order.amount if any(one.away for one in purchase.disputes) else 0)
 
 
 def _last(told: Any) -> tuple[Any, ...]:
@@ -62,9 +56,9 @@ BUGS = (
         checker=_WRONG,
         patches=(
             Patch(
-                recording,
+                families,
                 "postings_due",
-                lambda due: lambda id_, purchase, _, **more: due(id_, purchase, Posted(), **more),
+                lambda due: lambda id_, purchase, _, **more: due(id_, purchase, {}, **more),
             ),
         ),
     ),
@@ -138,9 +132,11 @@ BUGS = (
         checker=_WRONG,
         patches=(
             Patch(
-                ledger,
-                "entitlement",
-                lambda worth: lambda known: worth(attrs.evolve(known, payment=PaymentStatus.PAID)),
+                families,
+                "grants_due",
+                lambda due: (
+                    lambda known, *more, **told: due(attrs.evolve(known, payment=PaymentStatus.PAID), *more, **told)
+                ),
             ),
         ),
     ),
@@ -162,7 +158,7 @@ BUGS = (
         told="A fraction of a credit goes to the customer.",
         case="refund in parts",
         checker=_WRONG,
-        patches=(Patch(ledger, "entitlement", lambda _: _rounded_up),),
+        patches=(Patch(entitlements, "math", lambda _: SimpleNamespace(floor=math.ceil)),),
     ),
     Bug(
         name="what a merged row knew is forgotten",

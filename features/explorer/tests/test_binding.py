@@ -24,6 +24,8 @@ SECRET = "whsec_explored"
 PLANS = (
     Plan(id="starter", credits=50, price=500, currency="usd"),
     Plan(id="monthly", credits=100, price=900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="larger", credits=1000, price=4900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="annual", credits=1200, price=9000, currency="usd", mode="subscription", interval="year"),
 )
 CREDITS = {plan.id: plan.credits for plan in PLANS}
 (ADA,) = customers(1)
@@ -34,7 +36,7 @@ def lived(name: str) -> Lived:
 
 
 def world_after(story: Lived) -> MemoryWorld:
-    return system.world(PLANS, (ADA,), now=story.events[-1].created, secret=SECRET)
+    return system.world(PLANS, (ADA,), now=story.events[-1].created, secret=SECRET, prices=story.prices)
 
 
 def do(world: MemoryWorld, job: Job) -> object:
@@ -62,7 +64,7 @@ def test_any_order_comes_to_the_same(name: str) -> None:
         random.Random(seed).shuffle(events)  # noqa: S311 - seeded, so that it repeats
         for event in events:
             assert 200 == deliver(world, event)
-            known.append(telling_of(event.body, CREDITS))
+            known.append(telling_of(event.body, CREDITS, story.prices))
             seen = world.seen()
             assert () == judge_meanwhile(seen, expected, possible_balances(known, [], [ADA.user_id]))
             assert () == judge_account(seen.accounts[0])
