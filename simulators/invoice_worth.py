@@ -152,7 +152,7 @@ def _refunded(line: SoldTime, bill: Bill, gone: Gone) -> Fraction:
 
 def _end(line: SoldTime, bill: Bill, family: Iterable[KnownBill], *, is_ending: bool) -> int:
     """When what is left of a line's credits ends."""
-    if bill.paid > line.start + GRACE:
+    if bill.paid > min(line.start + GRACE, line.end):
         return max(line.end, bill.paid + line.end - line.start)
     following = [
         known.bill.paid

@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from adapters import stripe_credit_notes, stripe_invoices
-from domain import entitlements, families, line_values, recording
+from domain import entitlements, families, line_values, recording, unused_time
 from domain.invoices import LineKind
-from domain.purchases import Dispute
+from domain.purchases import Dispute, NeverPaid
 from features.explorer.bugs.bug import Bug
 from features.explorer.planting import Patch
 from simulators.checkers import Checker
@@ -37,7 +37,7 @@ def _by_invoice(balances: Callable[..., Any]) -> Callable[..., Any]:
 def _own_invoice(_: Any) -> Callable[..., Any]:
     def unused_parts(family: Any) -> dict[tuple[str, str], Fraction]:
         return {
-            (entitlements._invoice(one), line.id): min(
+            (unused_time.invoice_link(one), line.id): min(
                 Fraction(sum(unused.amount for unused in one.bill.unused), max(line.net, 1)), Fraction(1)
             )
             for one in family
@@ -81,7 +81,7 @@ def _worth(worth: Fraction) -> dict[str, int]:
 def _by_shown_amount(found: Any, line: Any) -> Any:
     if found.interval is None or not line.amount:
         return found
-    worth = Fraction(found.plan_credits * line.amount, found.unit_amount)
+    worth = Fraction(found.plan_credits * line.amount) / Fraction(found.unit_amount)
     return attrs.evolve(found, interval=None, **_worth(worth))
 
 
@@ -105,8 +105,8 @@ def _of_plans_alone(parts: Callable[..., Any]) -> Callable[..., Any]:
     return parts_wrong
 
 
-def _oldest(credited: Callable[..., Any]) -> Callable[..., Any]:
-    def credited_wrong(unused: Any, giver: Any, family: Any) -> Any:
+def _oldest(possible: Callable[..., Any]) -> Callable[..., Any]:
+    def possible_wrong(unused: Any, giver: Any, family: Any) -> Any:
         known = [
             (line.starts_at, one, line)
             for one in family
@@ -115,9 +115,13 @@ def _oldest(credited: Callable[..., Any]) -> Callable[..., Any]:
             if line.ends_at == unused.ends_at
         ]
         oldest = min(known, key=lambda each: each[0], default=None)
-        return ((entitlements._invoice(oldest[1]), oldest[2]),) if oldest else credited(unused, giver, family)
+        return [(unused_time.invoice_link(oldest[1]), oldest[2])] if oldest else possible(unused, giver, family)
 
-    return credited_wrong
+    return possible_wrong
+
+
+def _whole_payment(facts: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *told: [fact for fact in facts(*told) if not isinstance(fact, NeverPaid)]
 
 
 def _by_sum(lines: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,7 +164,7 @@ BUGS = (
         told="It is taken from the first line with that end, and not from the newest.",
         case="credited by nobody's name",
         checker=Checker.BALANCE_IMPOSSIBLE,
-        patches=(Patch(entitlements, "credited_lines", _oldest),),
+        patches=(Patch(unused_time, "_possible_lines", _oldest),),
     ),
     Bug(
         name="refunds and unused time are summed",
@@ -226,7 +230,7 @@ BUGS = (
         told="An invoice is worth as much as if all of it had been paid.",
         case="less before a renewal is paid",
         checker=_WRONG,
-        patches=(Patch(stripe_invoices, "_payment_facts", lambda _: lambda _invoice: []),),
+        patches=(Patch(stripe_invoices, "_payment_facts", _whole_payment),),
     ),
     Bug(
         name="a credit note and its refund are both taken",
