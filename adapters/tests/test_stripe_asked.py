@@ -5,14 +5,16 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import ANY
 
 import attrs
 import pytest
+import stripe as stripe_package
 
 from adapters.stripe_checkout import StripeCheckouts
-from adapters.stripe_client import StripeConnection
+from adapters.stripe_client import StripeConnection, plain
 from adapters.stripe_deployment import StripeDeployment
 from adapters.stripe_events import told_by
 from adapters.stripe_history import StripeHistory
@@ -339,3 +341,13 @@ def test_endpoints_are_described(stripe: StripeStandIn) -> None:
         )
 
     asking(stripe, story)
+
+
+def test_decimals_are_told_as_stripe_writes_them() -> None:
+    """The library makes numbers of them, which are written otherwise where they are small."""
+    line = {"quantity_decimal": "2.50", "price": {"unit_amount_decimal": "0.0000005", "unit_amount": None}}
+    values = {"id": "il_1", "object": "line_item", **line, "discounts": ["di_1"], "lines": [line]}
+    answer = stripe_package.InvoiceLineItem.construct_from(values, None)
+    decoded = stripe_package.Price.construct_from({"unit_amount_decimal": Decimal("0.0000005")}, None)
+    assert values == plain(answer)
+    assert {"unit_amount_decimal": "0.0000005"} == plain(decoded)
