@@ -1,5 +1,5 @@
 Feature: Subscriptions
-  Each period that is paid brings its credits, once. Nothing else does.
+  Each period that is paid brings its credits, once. So does the part of a period for which a change of plan is paid.
 
   Background:
     Given Ada has signed up
@@ -43,10 +43,16 @@ Feature: Subscriptions
 
   Rule: What is not paid for brings nothing
 
-    Scenario: A change of plan within a period
+    Scenario: A change within a period to a price of no plan
       Given Ada has subscribed to the "monthly" plan
       When Ada's subscription is prorated to another price
       Then Ada has 100 credits
+      And the change waits for an operator, who is told its price
+
+    Scenario: Unused time is given back
+      Given Ada has subscribed to the "monthly" plan
+      When Ada cancels at once after a third of the period, and what is left is given back
+      Then Ada has 33 credits
 
     Scenario: After canceling
       Given Ada has subscribed to the "monthly" plan

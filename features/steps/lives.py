@@ -172,7 +172,24 @@ def renewal_without_name(story: Story) -> None:
 def is_prorated(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
     account(story).billing.advance(10 * DAY)
-    told(story, account(story).billing.change_plan(subscription, 5000, invoice_now=True))
+    story.events = account(story).billing.change_plan(subscription, 5000, invoice_now=True)
+    told(story, story.events)
+
+
+@when("Ada cancels at once after a third of the period, and what is left is given back")
+def cancels_at_once(story: Story) -> None:
+    subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
+    account(story).billing.advance(10 * DAY)
+    told(story, account(story).billing.cancel(subscription, prorate=True, invoice_now=True))
+
+
+@then("the change waits for an operator, who is told its price")
+def change_waits(story: Story) -> None:
+    (bill,) = [event for event in story.events if event["type"] == "invoice.paid"]
+    listed = json.loads(story.service.command("parked", "--json").stdout)["parked"]
+    (reason,) = [one["reason"] for one in listed if one["id"] == bill["id"]]
+    prices = {line["pricing"]["price_details"]["price"] for line in object_of(bill)["lines"]["data"]}
+    assert reason in {f"price_disagrees: {price}" for price in prices}, reason
 
 
 @given("Ada has changed to another price and back six times")
