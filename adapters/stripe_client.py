@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import stripe
@@ -53,11 +54,22 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
 
 def plain(answer: object) -> dict[str, Any]:
-    """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered.
+    """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
+    told = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
+    return {key: _as_sent(value) for key, value in told.items()}
 
-    Of decimal numbers that Stripe writes as text the library makes objects: here they are text again.
-    """
-    return answer.to_dict(for_json=True) if isinstance(answer, stripe.StripeObject) else {}
+
+def _as_sent(value: object) -> object:
+    # The library makes numbers of the decimals that Stripe writes as text.
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case dict():
+            return {key: _as_sent(within) for key, within in value.items()}
+        case list():
+            return [_as_sent(within) for within in value]
+        case _:
+            return value
 
 
 @contextlib.contextmanager
