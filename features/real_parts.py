@@ -25,6 +25,7 @@ pytest_plugins = (
     "features.steps.spending",
     "features.steps.stripe",
     "features.steps.lives",
+    "features.steps.invoices",
     "features.steps.operators",
     "features.steps.product",
     "features.stripe_cli",

@@ -1,0 +1,29 @@
+Feature: Seats
+  Each seat that is paid brings the plan's credits, for as long as it is paid.
+
+  Background:
+    Given Ada has signed up
+    And Ada has subscribed to the "monthly" plan
+    And 15 days have passed
+
+  Rule: A seat more brings its credits for the time that is left
+
+    Scenario: Two seats more for half of a month
+      When Ada takes 3 seats, charged at once
+      Then Ada has 200 credits
+
+    Scenario: All seats renew
+      Given Ada has taken 3 seats, charged at once
+      When the subscription renews
+      Then Ada has 500 credits
+
+  Rule: A seat less takes the credits of the time that is given back
+
+    Scenario: Two seats less at the same moment
+      Given Ada has taken 3 seats, charged at once
+      When Ada takes 1 seats, charged at once
+      Then Ada has 100 credits
+
+    Scenario: Charged with the renewal
+      When Ada takes 2 seats, charged with the renewal
+      Then Ada has 100 credits
