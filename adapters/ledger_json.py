@@ -36,7 +36,7 @@ from domain.commits import (
 from domain.explanations import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryFilter, EntryKind, GrantEnd, Lapse, LedgerEntry, Posted, Posting
-from domain.line_values import Claimed
+from domain.line_plans import Claimed
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 

@@ -10,7 +10,7 @@ from domain.commits import PurchaseRevision, RecordedPurchase
 from domain.explanations import PurchaseRecord
 from domain.invoices import LineKind
 from domain.ledger import EntryKind, Lapse, LedgerEntry, Posted, period_of
-from domain.line_values import Claimed
+from domain.line_plans import Claimed
 from domain.purchases import Link, PurchaseId
 from domain.subscriptions import SubscriptionId
 

@@ -13,7 +13,7 @@ from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
 from domain.carts import value_items
 from domain.events import InboxEvent, Naming, Sale, SubscriptionNews
 from domain.invoices import Bill, LineKind
-from domain.line_values import Undecidable
+from domain.line_plans import Undecidable
 from domain.plans import Catalogue, PlanId, PlanMode
 from domain.purchases import Order, OrderRank
 from domain.subscriptions import Subscriber

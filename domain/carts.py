@@ -9,7 +9,7 @@ from fractions import Fraction
 import attrs
 
 from domain.events import Naming, Price, Sale, SaleItem
-from domain.line_values import Undecidable
+from domain.line_plans import Undecidable
 from domain.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 
 

@@ -10,7 +10,7 @@ from domain.accounts import Account, UserId
 from domain.events import InboxEvent
 from domain.holds import Hold, HoldId
 from domain.ledger import GrantEnd, PostedByPeriod, Posting
-from domain.line_values import Claimed
+from domain.line_plans import Claimed
 from domain.purchases import Link, Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 from domain.wallets import Wallet

@@ -34,7 +34,8 @@ from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Sub
 from domain.families import Family, settle_family
 from domain.invoices import Bill, LineKind
 from domain.ledger import Posting, PostingOrigin
-from domain.line_values import LineTerms, Undecidable, value_lines
+from domain.line_plans import LineTerms, Undecidable
+from domain.line_values import value_lines
 from domain.plans import MAX_GRACE, Catalogue
 from domain.purchases import (
     Billed,

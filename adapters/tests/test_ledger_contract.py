@@ -43,7 +43,7 @@ from domain.invoices import (
     UnusedTime,
 )
 from domain.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
-from domain.line_values import Claimed
+from domain.line_plans import Claimed
 from domain.ports import LedgerUnavailable
 from domain.purchases import (
     ChargeRefunds,

@@ -19,7 +19,8 @@ from domain.accounts import UserId
 from domain.entitlements import entitlement, grants_due, line_balances
 from domain.events import InvoiceLine, Naming, Price, Sale
 from domain.invoices import Bill, CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.line_values import LineTerms, value_lines
+from domain.line_plans import LineTerms
+from domain.line_values import value_lines
 from domain.money import Money
 from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from domain.purchases import (

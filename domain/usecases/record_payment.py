@@ -13,7 +13,7 @@ from domain.admission import item_prices_to_ask, needs_items
 from domain.carts import with_item_prices
 from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
 from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
-from domain.line_values import prices_to_ask, with_prices
+from domain.line_plans import prices_to_ask, with_prices
 from domain.plans import MAX_GRACE, Catalogue
 from domain.ports import (
     CacheUnavailable,

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from adapters import stripe_credit_notes, stripe_invoices
-from domain import entitlements, families, line_values, recording, unused_time
+from domain import entitlements, families, line_plans, line_values, recording, unused_time
 from domain.invoices import LineKind
 from domain.purchases import Dispute, NeverPaid
 from features.explorer.bugs.bug import Bug
@@ -126,9 +126,9 @@ def _whole_payment(facts: Callable[..., Any]) -> Callable[..., Any]:
 
 def _by_sum(lines: Callable[..., Any]) -> Callable[..., Any]:
     def lines_wrong(sale: Any, subscription_id: str, terms: Any) -> Any:
-        total, named = sum(line.amount for line in sale.lines or ()), line_values._named_terms(terms)
+        total, named = sum(line.amount for line in sale.lines or ()), line_plans.named_terms(terms)
         if named is None or total != named.unit_amount:
-            return line_values.Undecidable("price_disagrees", None)
+            return line_plans.Undecidable("price_disagrees", None)
         return lines(sale, subscription_id, terms)
 
     return lines_wrong
