@@ -140,6 +140,8 @@ class Sale:
     """The lines of a subscription's invoice; None for what is sold once."""
     issued_at: datetime | None = None
     """When the invoice was made."""
+    subscription_state: SubscriptionState | None = None
+    """How the subscription stands, where that was asked for with the sale."""
 
 
 @attrs.frozen(kw_only=True)

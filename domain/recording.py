@@ -196,6 +196,7 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
         if admitted is not None:
             facts = (Ordered(admitted), *facts)
     reach = MAX_GRACE if sale.lines else timedelta(0)
+    snapshot = attrs.evolve(snapshot, subscription=_as_it_stands(sale, snapshot.subscription))
     decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id, reach=reach)
     if guard is None or decision.change.revision is None:
         return decision
@@ -320,6 +321,15 @@ def _learned(
             outbox=(*map(_cache_refresh, settled.postings), *_invoices_due((recorded, *absorbed), purchase)),
         ),
     )
+
+
+def _as_it_stands(sale: Sale, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
+    """Return the subscription with what was asked of it: its own events name nobody, and may have come too early."""
+    if sale.subscription_id is None or sale.subscription_state is None:
+        return subscription
+    known = subscription or RecordedSubscription(id=sale.subscription_id, revision=0, subscription=Subscription())
+    state = Subscription(state=sale.subscription_state)
+    return attrs.evolve(known, subscription=merge_subscriptions(known.subscription, state))
 
 
 def _touched(purchase: Purchase, subscription: RecordedSubscription | None) -> SubscriptionRevision | None:

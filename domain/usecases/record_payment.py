@@ -220,7 +220,7 @@ class PaymentRecorder:
                         return told
                     if found.naming.names_nobody:
                         return Irrelevant(NOT_OURS)
-                    return attrs.evolve(told, naming=found.naming)
+                    return attrs.evolve(told, naming=found.naming, subscription_state=found.state)
                 case _:
                     return told
         except PaymentsUnavailable:

@@ -1,6 +1,10 @@
 """What a subscription's end means for the credits of its last period."""
 
-from features.billing.payloads import MONTHLY, USER, Payload, ended, invoice, line
+from datetime import timedelta
+
+from domain.events import Naming, SubscriptionNews
+from domain.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
+from features.billing.payloads import MONTHLY, START, SUBSCRIPTION, USER, Payload, ended, invoice, line
 from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
 
 MONTH = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create")
@@ -48,3 +52,21 @@ def test_what_rolled_over_outlasts_the_subscription() -> None:
     world.spend(50)
     assert 0 == world.balance
     world.check()
+
+
+def test_an_end_that_was_told_too_early_is_asked_for_with_the_invoice() -> None:
+    """Its own metadata names nobody, so its end is ignored; the invoice asks whose it is, and how it stands."""
+    world = World()
+    assert "ignored" == world.tell(deleted()).status
+    state = SubscriptionState(occurred_at=START + timedelta(days=12), status=SubscriptionStatus.CANCELED)
+    world.payments.teach_subscription(
+        SubscriptionNews(
+            subscription_id=SubscriptionId(SUBSCRIPTION),
+            naming=Naming(user_reference=USER, plan_id="monthly"),
+            state=state,
+            occurred_at=state.occurred_at,
+        )
+    )
+    lines = line("il_1", 900, MONTHLY, days=(0, 30))
+    world.tell(paid(invoice("in_1", lines, paid=0, metadata={})))
+    assert {"in_1@30": (100, 30)} == world.grants
