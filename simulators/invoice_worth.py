@@ -122,7 +122,10 @@ def _credited(back: TimeBack, giver: Bill, bills: Sequence[Bill]) -> tuple[str, 
         for line in bill.sold
         if line.end == back.end
         and _of_one_item(line, back)
-        and (line.start < back.start or (line.start == back.start and bill.created < giver.created))
+        and (
+            line.start < back.start
+            or (line.start == back.start and bill is not giver and bill.created <= giver.created)
+        )
     ]
     return max(possible)[3:] if possible else None
 
