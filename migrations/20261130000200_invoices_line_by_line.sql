@@ -459,11 +459,13 @@ $$;
 
 create function public.credence_purchase(p public.purchases)
 returns jsonb
-language sql
+-- Not SQL, which would be planned for each call.
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return (select jsonb_build_object(
         'id', p.id,
         'revision', p.revision,
         'facts', p.facts,
@@ -512,7 +514,8 @@ as $$
             join public.credit_transactions e on e.purchase_id = any (ids.purchases)
         ) t
         group by t.user_id, t.period, t.purchases
-    ) sums on true
+    ) sums on true);
+end
 $$;
 
 comment on function public.credence_purchase(public.purchases) is
@@ -524,60 +527,68 @@ grant execute on function public.credence_purchase(public.purchases) to service_
 
 create or replace function public.ledger_read(query jsonb)
 returns jsonb
-language sql
+-- Not SQL, which would be planned for each call; stable, so that every statement sees the one snapshot of the call.
+language plpgsql
 stable
 set search_path = ''
 set enable_seqscan = off
 as $$
-    with reached as (
-        select p
-        from public.purchases p
-        where p.id = any (array(
-            select l.purchase_id
-            from public.purchase_links l
-            where l.link = any (array(select jsonb_array_elements_text(query -> 'links')))
-        ))
-    ), subscribed as (
+declare
+    account_id constant uuid := (query ->> 'user_id')::uuid;
+    reached constant text[] := array(
+        select l.purchase_id
+        from public.purchase_links l
+        where l.link = any (array(select jsonb_array_elements_text(query -> 'links')))
+    );
+    subscribed text := query ->> 'subscription_id';
+    since timestamptz := (query ->> 'periods_since')::timestamptz;
+    purchases jsonb := '[]';
+    family jsonb := '[]';
+    claimed jsonb := '[]';
+begin
+    if reached <> '{}' then
         select
-            coalesce(query ->> 'subscription_id', (select min((r.p).subscription_id) from reached r)) as id,
-            least((query ->> 'periods_since')::timestamptz, (select min((r.p).starts_at) from reached r)) as since
-    )
-    select jsonb_build_object(
+            coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]'),
+            coalesce(subscribed, min(p.subscription_id)), least(since, min(p.starts_at))
+        into purchases, subscribed, since
+        from public.purchases p
+        where p.id = any (reached);
+    end if;
+    if subscribed is not null and since is not null then
+        select coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]') into family
+        from public.purchases p
+        where p.subscription_id = subscribed and p.ends_at >= since and p.merged_into is null;
+    end if;
+    if (query ->> 'claims')::boolean then
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'plan_id', line ->> 'plan_id', 'kind', line ->> 'kind', 'subscription_id', p.subscription_id,
+            'starts_at', line ->> 'starts_at', 'ends_at', line ->> 'ends_at'
+        ) order by p.id), '[]') into claimed
+        from public.purchases p, jsonb_array_elements(nullif(p.facts -> 'bill', 'null') -> 'lines') line
+        where p.user_id = account_id
+            and p.merged_into is null
+            and (line ->> 'credits')::bigint > 0
+            and (line ->> 'kind' = 'trial' or line ->> 'unit_amount' = '0');
+    end if;
+    return jsonb_build_object(
         'event', (
             select jsonb_build_object('id', e.id, 'status', e.status, 'reason', e.reason, 'attempts', e.attempts)
             from public.webhook_events e
             where e.id = query ->> 'event_id'
         ),
-        'account', public.account_read((query ->> 'user_id')::uuid),
-        'account_is_deleted', not exists (select from public.users u where u.id = (query ->> 'user_id')::uuid)
-            and exists (select from public.credit_transactions t where t.user_id = (query ->> 'user_id')::uuid),
+        'account', public.account_read(account_id),
+        'account_is_deleted', not exists (select from public.users u where u.id = account_id)
+            and exists (select from public.credit_transactions t where t.user_id = account_id),
         'subscription', (
             select jsonb_build_object('id', s.id, 'revision', s.revision, 'facts', s.facts)
             from public.subscriptions s
-            where s.id = (select d.id from subscribed d)
+            where s.id = subscribed
         ),
-        'purchases', (
-            select coalesce(jsonb_agg(public.credence_purchase(r.p) order by (r.p).id), '[]') from reached r
-        ),
-        'family', (
-            select coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]')
-            from public.purchases p
-            where p.subscription_id = (select d.id from subscribed d)
-                and p.ends_at >= (select d.since from subscribed d)
-                and p.merged_into is null
-        ),
-        'claimed', case when (query ->> 'claims')::boolean then (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'plan_id', line ->> 'plan_id', 'kind', line ->> 'kind', 'subscription_id', p.subscription_id,
-                'starts_at', line ->> 'starts_at', 'ends_at', line ->> 'ends_at'
-            ) order by p.id), '[]')
-            from public.purchases p, jsonb_array_elements(nullif(p.facts -> 'bill', 'null') -> 'lines') line
-            where p.user_id = (query ->> 'user_id')::uuid
-                and p.merged_into is null
-                and (line ->> 'credits')::bigint > 0
-                and (line ->> 'kind' = 'trial' or line ->> 'unit_amount' = '0')
-        ) else '[]' end
-    )
+        'purchases', purchases,
+        'family', family,
+        'claimed', claimed
+    );
+end
 $$;
 
 comment on function public.ledger_read(jsonb) is
