@@ -4,7 +4,7 @@ Nothing is marked as done before the ledger has it; the cache is brought up to d
 """
 
 import contextlib
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
@@ -36,7 +36,7 @@ from domain.recording import (
     stands,
     user_told,
 )
-from domain.subscriptions import SubscriptionId
+from domain.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
 
 MAX_ATTEMPTS = 20
 """Decisions tried against a ledger that keeps moving on before the event is left to the worker."""
@@ -305,7 +305,10 @@ def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
 
 
 def _is_news(decision: Decision, snapshot: Snapshot) -> bool:
-    revision = decision.change.revision
+    revision, subscription = decision.change.revision, decision.change.subscription
+    if revision is None and subscription is not None and not decision.change.ends:
+        recorded = snapshot.subscription.subscription if snapshot.subscription else None
+        return recorded is None or _without_time(recorded) != _without_time(subscription.subscription)
     if revision is None or decision.change.postings or revision.absorbed:
         return True
     known = next((row.purchase for row in snapshot.purchases if row.id == revision.id), None)
@@ -315,3 +318,13 @@ def _is_news(decision: Decision, snapshot: Snapshot) -> bool:
 def _without_charge(purchase: Purchase) -> Purchase:
     links = frozenset(link for link in purchase.links if not link.startswith("charge:"))
     return attrs.evolve(purchase, links=links, paid_at=None)
+
+
+def _without_time(subscription: Subscription) -> tuple[Subscriber | None, SubscriptionState | None]:
+    # An object has the time at which it was asked for.
+    first = datetime.min.replace(tzinfo=UTC)
+    subscriber, state = subscription.subscriber, subscription.state
+    return (
+        attrs.evolve(subscriber, occurred_at=first) if subscriber else None,
+        attrs.evolve(state, occurred_at=first) if state else None,
+    )

@@ -1,5 +1,6 @@
 """What a subscription's end means for the credits of its last period."""
 
+import asyncio
 from datetime import timedelta
 
 from domain.events import Naming, SubscriptionNews
@@ -70,3 +71,21 @@ def test_an_end_that_was_told_too_early_is_asked_for_with_the_invoice() -> None:
     lines = line("il_1", 900, MONTHLY, days=(0, 30))
     world.tell(paid(invoice("in_1", lines, paid=0, metadata={})))
     assert {"in_1@30": (100, 30)} == world.grants
+
+
+def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
+    """A reconciliation that finds it as it was known reports nothing, though it was asked at another time."""
+    world = World()
+    metadata = {"userId": USER, "plan": "monthly"}
+    started = {"id": "cs_1", "object": "checkout.session", "mode": "subscription", "status": "complete"}
+    session = {**started, "subscription": SUBSCRIPTION, "metadata": metadata}
+    world.tell(Told(type="checkout.session.completed", about=session, days=0))
+    for days, is_news in ((9, False), (10, True)):
+        plan_id = "monthly" if days == 9 else "pro"
+        later = SubscriptionNews(
+            subscription_id=SubscriptionId(SUBSCRIPTION),
+            naming=Naming(user_reference=USER, plan_id=plan_id),
+            session_id="cs_1",
+            occurred_at=START + timedelta(days=days),
+        )
+        assert is_news == asyncio.run(world.recorder.assess(None, later)).is_news
