@@ -193,6 +193,7 @@ def _posted(rows: Sequence[Json]) -> dict[datetime | None, Posted]:
                 if row["lapsed"] is not None
             },
             {UserId(row["user_id"]): _moment(row["grant"]["expires_at"]) for row in found if row["grant"] is not None},
+            {UserId(row["user_id"]): row["taken"] for row in found if row["taken"] > 0},
         )
         for period, found in periods.items()
     }

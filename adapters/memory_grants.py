@@ -9,7 +9,7 @@ from domain.accounts import UserId
 from domain.explanations import GrantRecord, RecordedDraw
 from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback, lapsing
 from domain.holds import Hold, HoldId
-from domain.ledger import EntryKind, GrantEnd, Posting, period_of
+from domain.ledger import RETURNED, EntryKind, GrantEnd, Posting, period_of
 from domain.purchases import PurchaseId
 
 
@@ -117,6 +117,18 @@ class MemoryGrants:
                     ends.setdefault(user_id, grant.expires_at)
         return ends
 
+    def taken(
+        self, user_id: UserId, purchase_ids: frozenset[PurchaseId], period: datetime | None, clawbacks: frozenset[int]
+    ) -> int:
+        """Return what entries of these versions took from the user's own grants of a purchase."""
+        return sum(
+            draw.credits
+            for grant in self.of(user_id)
+            if any(_is_of(grant, one, period) for one in purchase_ids)
+            for draw in self._draws.get(grant.id, ())
+            if draw.version in clawbacks
+        )
+
     def keep(self, hold: Hold, now: datetime) -> int:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""
         self._placed.setdefault(hold.id, now)
@@ -132,7 +144,9 @@ class MemoryGrants:
         known = next(
             (grant for grant in grants.values() if _is_of(grant, posting.purchase_id, period_of(posting))), None
         )
-        gives_back_late = posting.kind is EntryKind.REINSTATEMENT and known is not None and known.has_expired(now)
+        is_returned = RETURNED in posting.metadata
+        is_back = posting.kind is EntryKind.REINSTATEMENT and not is_returned
+        gives_back_late = is_back and known is not None and known.has_expired(now)
         if known is not None and not gives_back_late:
             put = posting.amount
             grant = attrs.evolve(known, credits=known.credits + put, remaining=known.remaining + put)

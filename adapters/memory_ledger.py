@@ -35,10 +35,10 @@ from domain.commits import (
 )
 from domain.explanations import AccountRecord
 from domain.holds import Hold, HoldId
-from domain.ledger import EVERY_ENTRY, EntryFilter, EntryKind, LedgerEntry, Posting, post
+from domain.ledger import EVERY_ENTRY, RETURNED, EntryFilter, EntryKind, LedgerEntry, Posted, Posting, period_of, post
 from domain.notices import low_balance_due
 from domain.ports import Clock
-from domain.purchases import Link
+from domain.purchases import Link, PurchaseId
 from domain.recording import REFRESH_CACHE
 from domain.subscriptions import SubscriptionId
 from domain.wallets import Wallet
@@ -367,12 +367,28 @@ class MemoryLedger:
         posted = self._purchases.posted(recorded.id, chain.from_iterable(self._entries.values()))
         ids = self._purchases.one_payment(recorded.id)
         posted = {
-            period: attrs.evolve(one, expires_at=self.grants.ends_of(ids, period)) for period, one in posted.items()
+            period: attrs.evolve(one, expires_at=self.grants.ends_of(ids, period), taken=self._taken(one, ids, period))
+            for period, one in posted.items()
         }
         users = {user for one in posted.values() for user in one.by_user}
         named = {*users, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
         absent = frozenset(user for user in named if user not in self._accounts)
         return attrs.evolve(recorded, posted=posted, absent_users=absent)
+
+    def _taken(self, posted: Posted, ids: frozenset[PurchaseId], period: datetime | None) -> dict[UserId, int]:
+        """Return what clawbacks took from each user's own grant of the period and was not returned to it."""
+        taken: dict[UserId, int] = {}
+        for user_id in posted.by_user:
+            own = [entry for entry in self._entries[user_id] if entry.posting.purchase_id in ids]
+            of_period = [entry.posting for entry in own if period_of(entry.posting) == period]
+            if not any(posting.kind is EntryKind.CLAWBACK for posting in of_period):
+                continue
+            clawbacks = frozenset(entry.version for entry in own if entry.posting.kind is EntryKind.CLAWBACK)
+            returned = sum(posting.amount for posting in of_period if RETURNED in posting.metadata)
+            left = self.grants.taken(user_id, ids, period, clawbacks) - returned
+            if left > 0:
+                taken[user_id] = left
+        return taken
 
 
 def _users(change: Change) -> tuple[UserId, ...]:

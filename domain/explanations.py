@@ -10,7 +10,7 @@ from domain.entitlements import LineBalance, entitlement, line_balances, pack_ex
 from domain.grants import Grant
 from domain.holds import Hold
 from domain.invoices import CreditNote, UnusedTime
-from domain.ledger import EntryKind, LedgerEntry, period_of
+from domain.ledger import RETURNED, EntryKind, LedgerEntry, period_of
 from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
 from domain.unused_time import credited_lines
 
@@ -212,7 +212,8 @@ def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
 
 
 def _came_late(entry: LedgerEntry, first: Grant) -> bool:
-    return entry.posting.kind is EntryKind.REINSTATEMENT and first.has_expired(entry.created_at)
+    is_new = entry.posting.kind is EntryKind.REINSTATEMENT and RETURNED not in entry.posting.metadata
+    return is_new and first.has_expired(entry.created_at)
 
 
 def _relatives(known: PurchaseRecord, records: Iterable[PurchaseRecord]) -> tuple[Purchase, ...]:

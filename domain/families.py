@@ -88,4 +88,7 @@ def _sum(one: Posted, other: Posted) -> Posted:
     for user_id, lapse in other.lapsed.items():
         known = lapsed.get(user_id, Lapse(credits=0, stood=0))
         lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
-    return Posted(by_user, lapsed, {**one.expires_at, **other.expires_at})
+    taken = dict(one.taken)
+    for user_id, amount in other.taken.items():
+        taken[user_id] = taken.get(user_id, 0) + amount
+    return Posted(by_user, lapsed, {**one.expires_at, **other.expires_at}, taken)

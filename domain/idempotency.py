@@ -14,14 +14,19 @@ IdempotencyKey = NewType("IdempotencyKey", str)
 
 
 def key_of_revision(
-    purchase_id: str, revision: int, user_id: UserId, period_ends_at: datetime | None = None
+    purchase_id: str,
+    revision: int,
+    user_id: UserId,
+    period_ends_at: datetime | None = None,
+    *,
+    returned: bool = False,
 ) -> IdempotencyKey:
     """Return the key of the entry that brings `user_id` in line with a purchase's state at `revision`.
 
-    Each grant of an invoice has entries of its own, named by the end of its period.
+    Each grant of an invoice has entries of its own, named by the end of its period; and so has what returns to a grant.
     """
     period = "" if period_ends_at is None else f":period={int(period_ends_at.timestamp())}"
-    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}{period}")
+    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}{period}{':returned' if returned else ''}")
 
 
 def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:

@@ -16,6 +16,9 @@ from domain.grants import Draw
 from domain.idempotency import IdempotencyKey, key_of_revision
 from domain.purchases import Purchase, PurchaseId
 
+RETURNED = "returned_to_grant"
+"""The metadata key of an entry that returns to a grant what was taken from it unspent: it expires as it would have."""
+
 PERIOD_ENDS_AT = "period_ends_at"
 """The metadata key by which an entry of a subscription's invoice names the period whose grant it is of."""
 
@@ -115,6 +118,8 @@ class Posted:
     lapsed: Mapping[UserId, Lapse] = attrs.field(factory=dict)
     expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
     """When what is left of each user's grant expires, where something is left of it."""
+    taken: Mapping[UserId, int] = attrs.field(factory=dict)
+    """What clawbacks took from each user's own grant, unspent as it was, and was not returned to it since."""
 
 
 PostedByPeriod = Mapping[datetime | None, Posted]
@@ -166,9 +171,9 @@ def postings_due(
         found += [
             Posting(
                 user_id=user_id,
-                amount=difference,
+                amount=amount,
                 kind=_kind(difference, had_entries=user_id in stands.by_user),
-                idempotency_key=key_of_revision(purchase_id, revision, user_id, period),
+                idempotency_key=key_of_revision(purchase_id, revision, user_id, period, returned=is_returned),
                 purchase_id=purchase_id,
                 stripe_session_id=origin.stripe_session_id,
                 stripe_event_id=origin.stripe_event_id,
@@ -176,10 +181,11 @@ def postings_due(
                 event_at=origin.event_at,
                 expires_at=due.expires_at if due is not None and difference > 0 else None,
                 rollover_cap=due.rollover_cap if due is not None and difference > 0 else None,
-                metadata=period_metadata(period),
+                metadata={**period_metadata(period), **({RETURNED: "true"} if is_returned else {})},
             )
             for user_id, stands_due in sorted(standing.items())
             if (difference := stands_due - stands.by_user.get(user_id, 0)) != 0
+            for amount, is_returned in _parts(difference, stands.taken.get(user_id, 0))
         ]
     return tuple(found)
 
@@ -222,6 +228,16 @@ def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account,
     )
     revised = attrs.evolve(account, balance=entry.balance_after, version=entry.version, revision=account.revision + 1)
     return revised, entry
+
+
+def _parts(difference: int, taken: int) -> tuple[tuple[int, bool], ...]:
+    """Return the amounts in which a difference is posted, and whether each returns what was taken unspent.
+
+    What was taken from the grant itself returns to it, and has its end. What was taken from other credits, or was owed,
+    was spent before, and stays whatever became of the grant: it comes first, and pays what is owed.
+    """
+    returned = min(max(difference, 0), taken)
+    return tuple(part for part in ((difference - returned, False), (returned, True)) if part[0] != 0)
 
 
 def _place(period: datetime | None) -> float:

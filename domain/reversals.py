@@ -35,17 +35,19 @@ def refunded_parts(purchase: Purchase) -> Mapping[str, Fraction]:
     by_line: dict[str, Fraction] = {}
     for note in _live_notes(purchase):
         counts = _noted(purchase, note)
-        listed = sum(line.amount for line in note.lines)
+        listed = sum(max(line.amount, 0) for line in note.lines)
         if listed <= 0:
             whole += counts
             continue
         # A refund of the note that failed takes its share out of each of its lines.
         of_note = min(Fraction(counts, note.pre_payment + note.post_payment), Fraction(1)) if counts else Fraction(0)
         for line in note.lines:
+            # A line that adds to the invoice again gives nothing back.
+            amount = max(line.amount, 0) * of_note
             if line.line_id is None:
-                whole += line.amount * of_note
+                whole += amount
             else:
-                by_line[line.line_id] = by_line.get(line.line_id, Fraction(0)) + line.amount * of_note
+                by_line[line.line_id] = by_line.get(line.line_id, Fraction(0)) + amount
     share = whole / bill.total if bill.total > 0 else Fraction(0)
     return {line.id: min(share + _part(by_line, line), Fraction(1)) for line in bill.lines}
 

@@ -182,7 +182,9 @@ begin
     where g.user_id = entry.user_id and g.purchase_id = entry.purchase_id and g.kind <> 'reinstatement'
         and g.period_ends_at is not distinct from period;
     -- What is given back after its grant's end was taken from other credits, or was owed: it stays.
-    gives_back_late := entry.kind = 'reinstatement' and coalesce(own.expires_at <= entry.created_at, false);
+    -- What was taken from the grant itself, unspent, returns to it and expires as it would have.
+    gives_back_late := entry.kind = 'reinstatement' and not entry.metadata ? 'returned_to_grant'
+        and coalesce(own.expires_at <= entry.created_at, false);
     if own.id is not null and not gives_back_late then
         target := own.id;
         update public.credit_grants g
@@ -475,6 +477,15 @@ begin
             'posted', coalesce(sums.posted, 0),
             'lapsed', sums.lapsed,
             'stood', coalesce(sums.stood, 0),
+            'taken', case when sums.was_taken then coalesce((
+                select sum(d.credits)
+                from public.credit_transactions c
+                join public.credit_draws d on d.user_id = c.user_id and d.version = c.version
+                join public.credit_grants g on g.id = d.grant_id
+                where c.purchase_id = any (sums.purchases) and c.user_id = sums.user_id and c.kind = 'clawback'
+                    and g.purchase_id = any (sums.purchases) and g.kind <> 'reinstatement'
+                    and g.period_ends_at is not distinct from sums.period::timestamptz
+            ), 0) - coalesce(sums.returned, 0) else 0 end,
             'grant', (
                 select jsonb_build_object('expires_at', g.expires_at)
                 from public.credit_grants g
@@ -497,10 +508,13 @@ begin
             t.user_id, t.period, t.purchases,
             sum(t.amount) filter (where t.kind <> 'expiry') as posted,
             -sum(t.amount) filter (where t.kind = 'expiry') as lapsed,
-            sum(t.amount) filter (where t.kind <> 'expiry' and t.version < t.last_expiry) as stood
+            sum(t.amount) filter (where t.kind <> 'expiry' and t.version < t.last_expiry) as stood,
+            bool_or(t.kind = 'clawback') as was_taken,
+            sum(t.amount) filter (where t.is_returned) as returned
         from (
             select
                 e.user_id, e.kind, e.amount, e.version, e.metadata ->> 'period_ends_at' as period, ids.purchases,
+                e.metadata ? 'returned_to_grant' as is_returned,
                 max(e.version) filter (where e.kind = 'expiry') over (
                     partition by e.user_id, e.metadata ->> 'period_ends_at'
                 ) as last_expiry

@@ -316,3 +316,38 @@ def test_what_costs_nothing_is_given_once_for_any_quantity(shape: Shape) -> None
     world = World((plan("free", 30, 0, stripe_prices=("price_free",)),), (free,))
     world.tell(bill("in_1", line("il_1", 0, free, days=(0, 30), quantity=50), at=0, shape=shape))
     assert 30 == world.balance
+
+
+@shapes
+def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
+    """Disputed unspent, won after the period: it would have expired, and does; what had been spent stays."""
+    disputed = Told(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=5)
+    won = Told(type="charge.dispute.closed", about=dispute("dp_1", 900, "in_1", status="won"), days=60)
+    unspent, spent = World(), World()
+    for world, credits_ in ((unspent, 0), (spent, 70)):
+        world.tell(first(shape))
+        if credits_:
+            world.spend(credits_)
+        world.tell(disputed)
+        assert -credits_ == world.balance
+        world.at(60).tell(won)
+        world.at(60.01)
+        world.check()
+    # Of 30 that were taken unspent nothing is left; 70 pay what was owed.
+    assert (0, 0) == (unspent.balance, spent.balance)
+
+
+@shapes
+def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
+    """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
+    told = [
+        first(shape),
+        Told(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),
+        Told(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
+    ]
+    for order in (told, told[::-1], [told[0], told[2], told[1]]):
+        world = World().at(40)
+        world.tell(*order)
+        world.at(40.01)
+        world.check()
+        assert 0 == world.balance
