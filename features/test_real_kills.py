@@ -16,7 +16,7 @@ from simulators.rehearsals import Course, Stage, new_tag, rehearse
 from simulators.schedules import Break, Crash, Deliver, Flush, Mend, Schedule, Step
 from simulators.stories import STORIES
 from simulators.target import Target
-from simulators.volleys import volley
+from simulators.volleys import tellable, volley
 
 CUSTOMERS = len(STORIES)
 RATE = 100.0
@@ -49,7 +49,9 @@ def played(stack: KillableStack, change: Callable[[Schedule], Schedule], *, seed
                 patience=PATIENCE,
                 strike=strike,
             )
-            schedule = volley(tuple(STORIES.values()), await target.plans(), count=CUSTOMERS, seed=seed)
+            plans = await target.plans()
+            stories = tellable(tuple(STORIES.values()), plans)
+            schedule = volley(stories, plans, count=CUSTOMERS, seed=seed)
             return await rehearse(stage, change(schedule), tag=new_tag(), tally=Tally())
 
     return asyncio.run(play())

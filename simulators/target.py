@@ -4,6 +4,7 @@ Every answer that is no answer of the service's is told in words that say what t
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,6 +69,8 @@ class Entry:
     balance_before: int
     balance_after: int
     purchase_id: str | None
+    period: int | None = None
+    """The end of the period that was paid for, in seconds since 1970."""
 
 
 class Target:
@@ -168,7 +171,9 @@ class Target:
         for _ in range(MAX_PAGES):
             path = f"/transactions?user_id={user_id}&limit={MAX_PAGE}" + (f"&cursor={cursor}" if cursor else "")
             told = self._understood(await self._ask("GET", path, self._as_service), 200)
-            found += [Entry(**{name: entry[name] for name in _ENTRY}) for entry in told["transactions"]]
+            found += [
+                Entry(**{name: entry[name] for name in _ENTRY}, period=_period(entry)) for entry in told["transactions"]
+            ]
             cursor = told["next_cursor"]
             if cursor is None:
                 break
@@ -254,6 +259,11 @@ def _detail(answer: httpx.Response) -> str:
 
 def _named(error: httpx.HTTPError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _period(entry: Mapping[str, Any]) -> int | None:
+    ends_at = entry["metadata"].get("period_ends_at")
+    return int(datetime.fromisoformat(ends_at).timestamp()) if ends_at is not None else None
 
 
 _PLAN = ("id", "credits", "price", "currency", "mode", "interval")

@@ -148,6 +148,7 @@ def _account(user: str, entries: Sequence[Entry]) -> AccountSeen:
                 balance_before=entry.balance_before,
                 balance_after=entry.balance_after,
                 payment=entry.purchase_id,
+                period=entry.period,
             )
             for entry in entries
         ),

@@ -199,7 +199,8 @@ def credits_last(story: Story, days: str, after: str) -> None:
 @then(parsers.re(r"the credits of Ada's first period ended (?P<hours>\d+) hours? after it"))
 def first_ended(story: Story, hours: str) -> None:
     query = (
-        "select extract(epoch from expires_at - period_ends_at)::bigint as late from public.credit_grants"
+        "select round(extract(epoch from expires_at - period_ends_at) / 60)::bigint * 60 as late"
+        " from public.credit_grants"
         " where user_id = $1::uuid and period_ends_at is not null order by period_ends_at limit 1"
     )
     late = lambda: story.rows(query, story.customers["Ada"].user_id)[0]["late"]  # noqa: E731 - asked again

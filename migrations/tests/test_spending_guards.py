@@ -412,7 +412,7 @@ def test_a_purchase_remembers_what_lapsed(database_url: str) -> None:
             change = [entry(ada, amount, kind, purchase_id="pi_1")]
             assert "committed" == await books.outcome(entries=change)
         (found,) = (await books.call("ledger_read", {"links": ["session:1"]}))["purchases"]
-        stands = {"user_id": ada, "period_ends_at": None, "posted": 48, "lapsed": 35, "stood": 45}
+        stands = {"user_id": ada, "period_ends_at": None, "posted": 48, "lapsed": 35, "stood": 45, "taken": 10}
         assert [{**stands, "grant": {"expires_at": None}}] == found["posted"]
 
     in_database(database_url, story)
