@@ -198,7 +198,7 @@ BUGS = (
         told="Idempotency keys do not name the state that is reached.",
         case="full refund",
         checker=Checker.KEY_TWICE,
-        patches=(Patch(ledger, "key_of_revision", lambda _: lambda id_, _revision, user, _period: f"{id_}:{user}"),),
+        patches=(Patch(ledger, "key_of_revision", lambda _: lambda id_, _revision, user, *_, **__: f"{id_}:{user}"),),
     ),
     Bug(
         name="a parked event is answered and forgotten",
