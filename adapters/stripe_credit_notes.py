@@ -41,13 +41,14 @@ def told_by_credit_note(note: Object, *, event_type: str | None = None) -> Told:
 def _amounts(note: Object) -> tuple[int, int]:
     """Return what the note took off before the payment, and gave back after it."""
     if note.get("pre_payment_amount") is not None or note.get("post_payment_amount") is not None:
-        return tuple(  # type: ignore[return-value]  # two keys are two amounts
-            fields.amount(note, key) if note.get(key) is not None else 0
-            for key in ("pre_payment_amount", "post_payment_amount")
-        )
+        return _amount_or_zero(note, "pre_payment_amount"), _amount_or_zero(note, "post_payment_amount")
     # Before 2025-05-28 a note is of one kind.
     amount = fields.amount(note, "amount")
     return (amount, 0) if note.get("type") == "pre_payment" else (0, amount)
+
+
+def _amount_or_zero(note: Object, key: str) -> int:
+    return fields.amount(note, key) if note.get(key) is not None else 0
 
 
 def _refunds(note: Object, post_payment: int) -> tuple[NotedRefund, ...]:
@@ -57,8 +58,7 @@ def _refunds(note: Object, post_payment: int) -> tuple[NotedRefund, ...]:
         if (id_ := fields.reference(one, "refund")) is not None
     ]
     if not listed and (only := fields.reference(note, "refund")) is not None:
-        outside = note.get("out_of_band_amount")
-        rest = post_payment - (fields.amount(note, "out_of_band_amount") if outside is not None else 0)
+        rest = post_payment - _amount_or_zero(note, "out_of_band_amount")
         listed = [NotedRefund(refund_id=only, amount=max(rest, 0))]
     return tuple(sorted(listed))
 

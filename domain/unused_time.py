@@ -21,37 +21,38 @@ CreditedLine = tuple[str, Line]
 def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
     """Return the part of each line's time that invoices of one subscription gave back, from 0 to 1."""
     parts: dict[tuple[str, str], Fraction] = {}
-    for unused, credited in _credits_in_order(paid_invoices(family)):
-        for (invoice, line), part in _shares(unused, credited, parts).items():
-            parts[invoice, line.id] = parts.get((invoice, line.id), Fraction(0)) + part
+    for _, shares in _attributed(family):
+        _add(parts, shares)
     return parts
 
 
 def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchase]) -> tuple[CreditedLine, ...]:
     """Return the recorded lines whose unused time a line of an invoice gives back; none that was not recorded here."""
-    parts: dict[tuple[str, str], Fraction] = {}
-    for other, credited in _credits_in_order(paid_invoices((giver, *family))):
-        shares = _shares(other, credited, parts)
-        if other == unused:
-            return tuple(shares)
-        for (invoice, line), part in shares.items():
-            parts[invoice, line.id] = parts.get((invoice, line.id), Fraction(0)) + part
-    return ()
+    return next((tuple(shares) for other, shares in _attributed((giver, *family)) if other == unused), ())
 
 
-def _credits_in_order(family: Sequence[Purchase]) -> Iterator[tuple[UnusedTime, Sequence[CreditedLine]]]:
-    """Yield each unused time with the lines that it may be of, the likeliest first.
+def _attributed(family: Iterable[Purchase]) -> Iterator[tuple[UnusedTime, Mapping[CreditedLine, Fraction]]]:
+    """Yield each unused time with the part that it is of each line that it gives back.
 
     Those whose line Stripe names come first, then the oldest: what is known is not open to be guessed any more.
     """
+    paid = paid_invoices(family)
     given = [
         (not one.credited_lines, one.starts_at, _issued(giver), one.id, one, giver)
-        for giver in family
+        for giver in paid
         if giver.bill
         for one in giver.bill.unused
     ]
+    taken: dict[tuple[str, str], Fraction] = {}
     for *_, unused, giver in sorted(given, key=lambda found: found[:4]):
-        yield unused, _possible_lines(unused, giver, family)
+        shares = _shares(unused, _possible_lines(unused, giver, paid), taken)
+        _add(taken, shares)
+        yield unused, shares
+
+
+def _add(parts: dict[tuple[str, str], Fraction], shares: Mapping[CreditedLine, Fraction]) -> None:
+    for (invoice, line), part in shares.items():
+        parts[invoice, line.id] = parts.get((invoice, line.id), Fraction(0)) + part
 
 
 def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> Sequence[CreditedLine]:
