@@ -58,7 +58,7 @@ def told_by_charge(charge: Object) -> Told:
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    facts: list[Fact] = [Refunded(_refund(refund)) for refund in fields.items(charge, "refunds")]
+    facts: list[Fact] = [Refunded(_refund(refund, of_charge=fields.own_id(charge))) for refund in fields.items(charge, "refunds")]
     if not facts or fields.has_more(charge, "refunds"):
         facts.append(RefundTotalReported(fields.amount(charge, "amount_refunded"), fields.own_id(charge)))
     if (released := _released(charge)) > 0:
@@ -154,7 +154,7 @@ def _released(charge: Object) -> int:
     return max(fields.amount(charge, "amount") - fields.amount(charge, "amount_captured"), 0)
 
 
-def _refund(refund: Object, *, failed: bool = False) -> Refund:
+def _refund(refund: Object, *, failed: bool = False, of_charge: str | None = None) -> Refund:
     if failed:
         known: RefundStatus | None = RefundStatus.FAILED
     else:
@@ -162,7 +162,8 @@ def _refund(refund: Object, *, failed: bool = False) -> Refund:
         known = _REFUND_STATUS.get(fields.text(refund, "status") or "succeeded")
     if known is None:
         raise UnreadableField("the refund's status is unknown")
-    return Refund(id=fields.own_id(refund), amount=fields.amount(refund, "amount"), status=known)
+    charge = of_charge or fields.reference(refund, "charge")
+    return Refund(id=fields.own_id(refund), amount=fields.amount(refund, "amount"), status=known, charge=charge)
 
 
 def _dispute_status(

@@ -114,10 +114,12 @@ class Refund:
     id: str
     amount: int
     status: RefundStatus
+    charge: str | None = None
+    """The charge that it is of, where that was told."""
 
     @property
     def is_dead(self) -> bool:
-        """Whether the money stayed with the merchant after all."""
+        """Return whether the money stayed with the merchant after all."""
         return self.status in _DEAD_REFUNDS
 
     def _precedence(self) -> tuple[int, int]:
@@ -385,11 +387,14 @@ def is_in_one_currency(purchase: Purchase) -> bool:
 
 def _latest_refunds(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
     latest: dict[str, Refund] = {}
+    charges: dict[str, str] = {}
     for refund in refunds:
         known = latest.get(refund.id)
         if known is None or known._precedence() < refund._precedence():
             latest[refund.id] = refund
-    return tuple(latest[key] for key in sorted(latest))
+        if refund.charge is not None:
+            charges[refund.id] = max(refund.charge, charges.get(refund.id, ""))
+    return tuple(attrs.evolve(latest[id_], charge=charges.get(id_)) for id_ in sorted(latest))
 
 
 def _latest_disputes(disputes: Iterable[Dispute]) -> tuple[Dispute, ...]:

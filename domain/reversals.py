@@ -83,8 +83,24 @@ def _apart_from_notes(purchase: Purchase) -> int:
     for listed in (refund for note in notes for refund in note.refunds):
         noted[listed.refund_id] = noted.get(listed.refund_id, 0) + listed.amount
     live = sum(max(refund.amount - noted.get(refund.id, 0), 0) for refund in purchase.refunds if not refund.is_dead)
-    dead = {refund.id: refund.amount for refund in purchase.refunds if refund.is_dead}
-    in_notes = sum(amount for id_, amount in noted.items() if id_ not in dead)
-    by_charges = purchase.refunded_total - sum(dead.values()) - in_notes
-    refunded = max(max(live, by_charges) - purchase.overpaid - purchase.uncaptured_refunds, 0)
+    refunded = max(live + _untold_refunds(purchase, noted) - purchase.overpaid - purchase.uncaptured_refunds, 0)
     return refunded + max(purchase.never_paid - sum(note.pre_payment for note in notes), 0)
+
+
+def _untold_refunds(purchase: Purchase, noted: Mapping[str, int]) -> int:
+    """Return what charges report as refunded in all beyond the refunds that are known by their ids.
+
+    A refund is part of its own charge's total, one that was told without its charge of any of them. One that failed was
+    part of it before.
+    """
+    known = {refund.id: refund for refund in purchase.refunds}
+    by_charge: dict[str | None, int] = {}
+    for id_ in {*known, *noted}:
+        refund = known.get(id_)
+        amount = noted.get(id_, 0) if refund is None else refund.amount
+        if refund is not None and not refund.is_dead:
+            amount = max(amount, noted.get(id_, 0))
+        charge = refund.charge if refund is not None else None
+        by_charge[charge] = by_charge.get(charge, 0) + amount
+    beyond = sum(max(total.amount - by_charge.get(total.charge, 0), 0) for total in purchase.refunded_totals)
+    return max(beyond - by_charge.get(None, 0), 0)

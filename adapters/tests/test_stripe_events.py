@@ -91,7 +91,7 @@ def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) ->
     )
     told = news(event_type, about)
     assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (told.purchase_id, set(told.links))
-    fact = Refunded(Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED))
+    fact = Refunded(Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED, charge="ch_1"))
     assert (fact, CurrencyTold("usd")) == told.facts
     assert (True if expanded else None) is told.ours
 

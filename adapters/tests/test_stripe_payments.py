@@ -68,14 +68,14 @@ def linked(*links: str) -> frozenset[Link]:
 def test_a_refund_s_status_is_read(status: str | None, expected: RefundStatus) -> None:
     """A refund that waits for the customer is not yet made; one without a status was made before there were any."""
     told = news("refund.updated", refund(status=status))
-    assert (Refunded(Refund(id="re_1", amount=100, status=expected)), CurrencyTold("usd")) == told.facts
+    assert (Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")), CurrencyTold("usd")) == told.facts
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "canceled", None, "of a later version", 7])
 def test_a_failed_refund_failed_whatever_it_says(status: object) -> None:
     """The event outranks the object, which may have been drawn a moment before."""
     (fact, _) = news("refund.failed", refund(status=status)).facts
-    assert Refunded(Refund(id="re_1", amount=100, status=RefundStatus.FAILED)) == fact
+    assert Refunded(Refund(id="re_1", amount=100, status=RefundStatus.FAILED, charge="ch_1")) == fact
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def listed(*refunds: dict[str, Any], has_more: bool = False) -> dict[str, Any]:
     return {"object": "list", "data": list(refunds), "has_more": has_more}
 
 
-ONE = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED))
-TWO = Refunded(Refund(id="re_2", amount=200, status=RefundStatus.PENDING))
+ONE = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"))
+TWO = Refunded(Refund(id="re_2", amount=200, status=RefundStatus.PENDING, charge="ch_1"))
 TOTAL = RefundTotalReported(300, "ch_1")
 
 

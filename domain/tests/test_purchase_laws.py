@@ -73,7 +73,11 @@ orders = st.builds(
     currency=st.just("usd"),
 )
 refunds = st.builds(
-    Refund, id=st.sampled_from(["re_1", "re_2", "re_3"]), amount=amounts, status=st.sampled_from(RefundStatus)
+    Refund,
+    id=st.sampled_from(["re_1", "re_2", "re_3"]),
+    amount=amounts,
+    status=st.sampled_from(RefundStatus),
+    charge=st.sampled_from([None, "ch_1", "ch_2"]),
 )
 disputes = st.builds(
     Dispute,

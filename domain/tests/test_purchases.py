@@ -169,6 +169,18 @@ def test_what_each_charge_refunded_adds_up() -> None:
     assert 40 == worth(*BOUGHT, *told[:2])
 
 
+def test_a_refund_and_the_total_of_another_charge_add_up() -> None:
+    """A refund that names its charge is no part of another charge's total; one that names none may be."""
+    total = RefundTotalReported(100, "ch_1")
+    of_other = Refunded(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED, charge="ch_2"))
+    assert 25 == worth(*BOUGHT, total, of_other) == worth(*BOUGHT, of_other, total)
+    unnamed = Refunded(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED))
+    assert 35 == worth(*BOUGHT, total, unnamed)
+    assert 25 == worth(*BOUGHT, total, unnamed, of_other) == worth(*BOUGHT, total, of_other, unnamed)
+    own = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"))
+    assert 25 == worth(*BOUGHT, total, of_other, own) == worth(*BOUGHT, own, of_other)
+
+
 def test_a_refund_of_what_was_overpaid_takes_nothing() -> None:
     """Beyond the excess it does, and so does what was never paid."""
     assert 50 == worth(*BOUGHT, Overpaid(100), refund(100))
