@@ -16,6 +16,7 @@ from adapters.wallet_json import (
     request_to_json,
 )
 from domain.accounts import Account, UserId
+from domain.clawbacks import ClawedBack
 from domain.commits import (
     AccountGuard,
     Change,
@@ -193,7 +194,11 @@ def _posted(rows: Sequence[Json]) -> dict[datetime | None, Posted]:
                 if row["lapsed"] is not None
             },
             {UserId(row["user_id"]): _moment(row["grant"]["expires_at"]) for row in found if row["grant"] is not None},
-            {UserId(row["user_id"]): row["taken"] for row in found if row["taken"] > 0},
+            {
+                UserId(row["user_id"]): msgspec.convert(row["clawed_back"], ClawedBack)
+                for row in found
+                if row["clawed_back"] is not None
+            },
         )
         for period, found in periods.items()
     }

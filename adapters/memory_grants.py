@@ -6,10 +6,11 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
+from domain.clawbacks import OWN_GRANT
 from domain.explanations import GrantRecord, RecordedDraw
-from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, draws_of_clawback, lapsing
+from domain.grants import SOLD_PRIORITY, Draw, Grant, GrantId, burn_order, draws_of_clawback, lapsing
 from domain.holds import Hold, HoldId
-from domain.ledger import RETURNED, EntryKind, GrantEnd, Posting, period_of
+from domain.ledger import EntryKind, GrantEnd, Posting, period_of, returned_to
 from domain.purchases import PurchaseId
 
 
@@ -118,16 +119,20 @@ class MemoryGrants:
         return ends
 
     def taken(
-        self, user_id: UserId, purchase_ids: frozenset[PurchaseId], period: datetime | None, clawbacks: frozenset[int]
-    ) -> int:
-        """Return what entries of these versions took from the user's own grants of a purchase."""
-        return sum(
-            draw.credits
-            for grant in self.of(user_id)
-            if any(_is_of(grant, one, period) for one in purchase_ids)
-            for draw in self._draws.get(grant.id, ())
-            if draw.version in clawbacks
-        )
+        self, user_id: UserId, purchase_ids: frozenset[PurchaseId], period: datetime | None, versions: frozenset[int]
+    ) -> tuple[int, tuple[Draw, ...]]:
+        """Return what entries of these versions took from the user's own grant of a purchase, and from which others.
+
+        Of the others, what burns last comes first.
+        """
+        own, others = 0, list[Draw]()
+        for grant in reversed(burn_order(self.of(user_id))):
+            drawn = sum(draw.credits for draw in self._draws.get(grant.id, ()) if draw.version in versions)
+            if any(_is_of(grant, one, period) for one in purchase_ids):
+                own += drawn
+            elif drawn > 0:
+                others.append(Draw(grant_id=grant.id, credits=drawn))
+        return own, tuple(others)
 
     def keep(self, hold: Hold, now: datetime) -> int:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""
@@ -141,11 +146,20 @@ class MemoryGrants:
 
     def _put(self, posting: Posting, now: datetime) -> Grant:
         grants = self._grants.setdefault(posting.user_id, {})
+        returns_to = returned_to(posting)
         known = next(
-            (grant for grant in grants.values() if _is_of(grant, posting.purchase_id, period_of(posting))), None
+            (
+                grant
+                for grant in grants.values()
+                if (
+                    _is_of(grant, posting.purchase_id, period_of(posting))
+                    if returns_to in {None, OWN_GRANT}
+                    else str(grant.id) == returns_to
+                )
+            ),
+            None,
         )
-        is_returned = RETURNED in posting.metadata
-        is_back = posting.kind is EntryKind.REINSTATEMENT and not is_returned
+        is_back = posting.kind is EntryKind.REINSTATEMENT and returns_to is None
         gives_back_late = is_back and known is not None and known.has_expired(now)
         if known is not None and not gives_back_late:
             put = posting.amount

@@ -15,6 +15,7 @@ from adapters.memory_inbox import MemoryInbox
 from adapters.memory_outbox import MemoryOutbox
 from adapters.memory_purchases import MemoryPurchases, earliest_time, subscription_of
 from domain.accounts import Account, BalanceThen, UserId
+from domain.clawbacks import OWN_GRANT, ClawedBack
 from domain.commits import (
     AccountGuard,
     Backlog,
@@ -35,7 +36,17 @@ from domain.commits import (
 )
 from domain.explanations import AccountRecord
 from domain.holds import Hold, HoldId
-from domain.ledger import EVERY_ENTRY, RETURNED, EntryFilter, EntryKind, LedgerEntry, Posted, Posting, period_of, post
+from domain.ledger import (
+    EVERY_ENTRY,
+    EntryFilter,
+    EntryKind,
+    LedgerEntry,
+    Posted,
+    Posting,
+    period_of,
+    post,
+    returned_to,
+)
 from domain.notices import low_balance_due
 from domain.ports import Clock
 from domain.purchases import Link, PurchaseId
@@ -367,7 +378,9 @@ class MemoryLedger:
         posted = self._purchases.posted(recorded.id, chain.from_iterable(self._entries.values()))
         ids = self._purchases.one_payment(recorded.id)
         posted = {
-            period: attrs.evolve(one, expires_at=self.grants.ends_of(ids, period), taken=self._taken(one, ids, period))
+            period: attrs.evolve(
+                one, expires_at=self.grants.ends_of(ids, period), clawed_back=self._clawed_back(one, ids, period)
+            )
             for period, one in posted.items()
         }
         users = {user for one in posted.values() for user in one.by_user}
@@ -375,19 +388,44 @@ class MemoryLedger:
         absent = frozenset(user for user in named if user not in self._accounts)
         return attrs.evolve(recorded, posted=posted, absent_users=absent)
 
-    def _taken(self, posted: Posted, ids: frozenset[PurchaseId], period: datetime | None) -> dict[UserId, int]:
-        """Return what clawbacks took from each user's own grant of the period and was not returned to it."""
-        taken: dict[UserId, int] = {}
+    def _clawed_back(
+        self, posted: Posted, ids: frozenset[PurchaseId], period: datetime | None
+    ) -> dict[UserId, ClawedBack]:
+        """Return what clawbacks took for each user's grant of the period, and was not given back since.
+
+        What later credits paid of a debt counts as taken from their grants.
+        """
+        taken: dict[UserId, ClawedBack] = {}
         for user_id in posted.by_user:
-            own = [entry for entry in self._entries[user_id] if entry.posting.purchase_id in ids]
-            of_period = [entry.posting for entry in own if period_of(entry.posting) == period]
-            if not any(posting.kind is EntryKind.CLAWBACK for posting in of_period):
+            entries = self._entries[user_id]
+            of_period = [
+                entry for entry in entries if entry.posting.purchase_id in ids and period_of(entry.posting) == period
+            ]
+            clawbacks = [entry for entry in of_period if entry.posting.kind is EntryKind.CLAWBACK]
+            if not clawbacks:
                 continue
-            clawbacks = frozenset(entry.version for entry in own if entry.posting.kind is EntryKind.CLAWBACK)
-            returned = sum(posting.amount for posting in of_period if RETURNED in posting.metadata)
-            left = self.grants.taken(user_id, ids, period, clawbacks) - returned
-            if left > 0:
-                taken[user_id] = left
+            paying = [
+                entry.version
+                for entry in entries[clawbacks[0].version :]
+                if entry.posting.amount > 0 and entry.posting.purchase_id not in ids
+            ]
+            versions = frozenset([*paying, *(entry.version for entry in clawbacks)])
+            own, others = self.grants.taken(user_id, ids, period, versions)
+            back: dict[str, int] = {}
+            for posting in (entry.posting for entry in of_period):
+                grant = returned_to(posting)
+                if grant is not None:
+                    back[grant] = back.get(grant, 0) + posting.amount
+            kinds = {EntryKind.CLAWBACK, EntryKind.REINSTATEMENT}
+            taken[user_id] = ClawedBack(
+                credits=-sum(entry.posting.amount for entry in of_period if entry.posting.kind in kinds),
+                from_own=own - back.get(OWN_GRANT, 0),
+                from_others=tuple(
+                    attrs.evolve(draw, credits=left)
+                    for draw in others
+                    if (left := draw.credits - back.get(str(draw.grant_id), 0)) > 0
+                ),
+            )
         return taken
 
 

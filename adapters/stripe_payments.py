@@ -58,7 +58,9 @@ def told_by_charge(charge: Object) -> Told:
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    facts: list[Fact] = [Refunded(_refund(refund, of_charge=fields.own_id(charge))) for refund in fields.items(charge, "refunds")]
+    facts: list[Fact] = [
+        Refunded(_refund(refund, of_charge=fields.own_id(charge))) for refund in fields.items(charge, "refunds")
+    ]
     if not facts or fields.has_more(charge, "refunds"):
         facts.append(RefundTotalReported(fields.amount(charge, "amount_refunded"), fields.own_id(charge)))
     if (released := _released(charge)) > 0:

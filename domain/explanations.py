@@ -6,11 +6,12 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.clawbacks import OWN_GRANT
 from domain.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.grants import Grant
 from domain.holds import Hold
 from domain.invoices import CreditNote, UnusedTime
-from domain.ledger import RETURNED, EntryKind, LedgerEntry, period_of
+from domain.ledger import EntryKind, LedgerEntry, period_of, returned_to
 from domain.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
 from domain.unused_time import credited_lines
 
@@ -186,15 +187,18 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
 def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
     """For each grant the entries that put credits into it.
 
-    Those of a purchase share one, but for what is reinstated after its end, each time; any other entry makes one of
-    its own.
+    Those of a purchase share one, but for what is reinstated after its end, each time, and for what returns to another
+    grant; any other entry makes one of its own.
     """
-    positive = [entry for entry in record.entries if entry.posting.amount > 0]
+    puts = [entry for entry in record.entries if entry.posting.amount > 0]
+    returned = [entry for entry in puts if returned_to(entry.posting) not in {None, OWN_GRANT}]
+    positive = [entry for entry in puts if entry not in returned]
     single = iter([entry for entry in positive if entry.posting.purchase_id is None])
     for known in record.grants:
         grant = known.grant
+        back = [entry for entry in returned if returned_to(entry.posting) == str(grant.id)]
         if grant.purchase_id is None:
-            yield tuple(entry for entry in (next(single, None),) if entry is not None)
+            yield tuple(entry for entry in (next(single, None), *back) if entry is not None)
             continue
         of_purchase = [
             entry
@@ -208,11 +212,12 @@ def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
         ]
         late = [entry for entry in of_purchase if _came_late(entry, siblings[0])]
         place = siblings.index(grant)
-        yield tuple(late[place - 1 : place] if place else (entry for entry in of_purchase if entry not in late))
+        first = [entry for entry in of_purchase if entry not in late]
+        yield (*(late[place - 1 : place] if place else first), *back)
 
 
 def _came_late(entry: LedgerEntry, first: Grant) -> bool:
-    is_new = entry.posting.kind is EntryKind.REINSTATEMENT and RETURNED not in entry.posting.metadata
+    is_new = entry.posting.kind is EntryKind.REINSTATEMENT and returned_to(entry.posting) is None
     return is_new and first.has_expired(entry.created_at)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import UserId
+from domain.clawbacks import NOTHING_CLAWED_BACK, ClawedBack
 from domain.commits import PurchaseRevision, RecordedPurchase
 from domain.entitlements import GrantDue, grants_due
 from domain.ledger import GrantEnd, Lapse, Posted, PostedByPeriod, Posting, PostingOrigin, ends_due, postings_due
@@ -88,7 +89,12 @@ def _sum(one: Posted, other: Posted) -> Posted:
     for user_id, lapse in other.lapsed.items():
         known = lapsed.get(user_id, Lapse(credits=0, stood=0))
         lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
-    taken = dict(one.taken)
-    for user_id, amount in other.taken.items():
-        taken[user_id] = taken.get(user_id, 0) + amount
-    return Posted(by_user, lapsed, {**one.expires_at, **other.expires_at}, taken)
+    clawed_back = dict(one.clawed_back)
+    for user_id, taken in other.clawed_back.items():
+        before = clawed_back.get(user_id, NOTHING_CLAWED_BACK)
+        clawed_back[user_id] = ClawedBack(
+            credits=before.credits + taken.credits,
+            from_own=before.from_own + taken.from_own,
+            from_others=(*before.from_others, *taken.from_others),
+        )
+    return Posted(by_user, lapsed, {**one.expires_at, **other.expires_at}, clawed_back)

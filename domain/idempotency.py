@@ -19,14 +19,16 @@ def key_of_revision(
     user_id: UserId,
     period_ends_at: datetime | None = None,
     *,
-    returned: bool = False,
+    returned_to: str | None = None,
 ) -> IdempotencyKey:
     """Return the key of the entry that brings `user_id` in line with a purchase's state at `revision`.
 
-    Each grant of an invoice has entries of its own, named by the end of its period; and so has what returns to a grant.
+    Each grant of an invoice has entries of its own, named by the end of its period; and so has what returns to a grant,
+    its own (`true`) or another by its id.
     """
     period = "" if period_ends_at is None else f":period={int(period_ends_at.timestamp())}"
-    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}{period}{':returned' if returned else ''}")
+    returned = "" if returned_to is None else f":returned={returned_to}"
+    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}{period}{returned}")
 
 
 def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:

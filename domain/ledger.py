@@ -11,13 +11,17 @@ from datetime import datetime
 import attrs
 
 from domain.accounts import Account, UserId
+from domain.clawbacks import NOTHING_CLAWED_BACK, ClawedBack, GrantName, returns_of
 from domain.entitlements import GrantDue, grants_due
 from domain.grants import Draw
 from domain.idempotency import IdempotencyKey, key_of_revision
 from domain.purchases import Purchase, PurchaseId
 
 RETURNED = "returned_to_grant"
-"""The metadata key of an entry that returns to a grant what was taken from it unspent: it expires as it would have."""
+"""The metadata key of an entry that returns to a grant what a clawback took from it: it expires as it would have.
+
+Its value is `true` where it is the entry's own grant, else the grant's id.
+"""
 
 PERIOD_ENDS_AT = "period_ends_at"
 """The metadata key by which an entry of a subscription's invoice names the period whose grant it is of."""
@@ -118,8 +122,8 @@ class Posted:
     lapsed: Mapping[UserId, Lapse] = attrs.field(factory=dict)
     expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
     """When what is left of each user's grant expires, where something is left of it."""
-    taken: Mapping[UserId, int] = attrs.field(factory=dict)
-    """What clawbacks took from each user's own grant, unspent as it was, and was not returned to it since."""
+    clawed_back: Mapping[UserId, ClawedBack] = attrs.field(factory=dict)
+    """What clawbacks took for each user's grant, and was not given back since."""
 
 
 PostedByPeriod = Mapping[datetime | None, Posted]
@@ -173,7 +177,7 @@ def postings_due(
                 user_id=user_id,
                 amount=amount,
                 kind=_kind(difference, had_entries=user_id in stands.by_user),
-                idempotency_key=key_of_revision(purchase_id, revision, user_id, period, returned=is_returned),
+                idempotency_key=key_of_revision(purchase_id, revision, user_id, period, returned_to=grant),
                 purchase_id=purchase_id,
                 stripe_session_id=origin.stripe_session_id,
                 stripe_event_id=origin.stripe_event_id,
@@ -181,11 +185,11 @@ def postings_due(
                 event_at=origin.event_at,
                 expires_at=due.expires_at if due is not None and difference > 0 else None,
                 rollover_cap=due.rollover_cap if due is not None and difference > 0 else None,
-                metadata={**period_metadata(period), **({RETURNED: "true"} if is_returned else {})},
+                metadata={**period_metadata(period), **({RETURNED: grant} if grant else {})},
             )
             for user_id, stands_due in sorted(standing.items())
             if (difference := stands_due - stands.by_user.get(user_id, 0)) != 0
-            for amount, is_returned in _parts(difference, stands.taken.get(user_id, 0))
+            for amount, grant in _parts(difference, stands.clawed_back.get(user_id, NOTHING_CLAWED_BACK))
         ]
     return tuple(found)
 
@@ -217,6 +221,12 @@ def period_of(posting: Posting) -> datetime | None:
     return datetime.fromisoformat(told) if told is not None else None
 
 
+def returned_to(posting: Posting) -> GrantName | None:
+    """Return the grant to which the entry returns what was taken from it; None where it returns to none."""
+    named = posting.metadata.get(RETURNED) if posting.purchase_id is not None else None
+    return GrantName(named) if named is not None else None
+
+
 def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account, LedgerEntry]:
     """The account after the posting, and the entry that says so."""
     entry = LedgerEntry(
@@ -230,14 +240,11 @@ def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account,
     return revised, entry
 
 
-def _parts(difference: int, taken: int) -> tuple[tuple[int, bool], ...]:
-    """Return the amounts in which a difference is posted, and whether each returns what was taken unspent.
-
-    What was taken from the grant itself returns to it, and has its end. What was taken from other credits, or was owed,
-    was spent before, and stays whatever became of the grant: it comes first, and pays what is owed.
-    """
-    returned = min(max(difference, 0), taken)
-    return tuple(part for part in ((difference - returned, False), (returned, True)) if part[0] != 0)
+def _parts(difference: int, taken: ClawedBack) -> tuple[tuple[int, GrantName | None], ...]:
+    """Return the amounts in which a difference is posted, each with the grant to which it returns."""
+    if difference < 0:
+        return ((difference, None),)
+    return tuple((part.credits, part.grant) for part in returns_of(difference, taken))
 
 
 def _place(period: datetime | None) -> float:

@@ -169,6 +169,37 @@ def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_wor
     run_in(open_world, story)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 1, 3), (2, 0, 3, 1)])
+def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, order: Sequence[int]) -> None:
+    """Of an annual plan that was changed on day 3 all is disputed: it takes the monthly period's credits, and more."""
+    told = [
+        paid(invoice("in_1", line("il_1", 9000, ANNUAL, days=(0, 365)), paid=0, reason="subscription_create")),
+        paid(
+            invoice(
+                "in_2",
+                line("il_2", -8926, ANNUAL, days=(3, 365), proration=True, gives_back=("in_1", "il_1")),
+                line("il_3", 900, MONTHLY, days=(3, 34)),
+                paid=3,
+            )
+        ),
+        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        Told(
+            type="charge.dispute.funds_reinstated",
+            about=dispute("dp_1", 9000, "in_1", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (9000, "usd")}),
+            days=9,
+        ),
+    ]
+
+    async def story(world: Any) -> None:
+        account = await Account.opened(world)
+        await account.tell([told[place] for place in order])
+        await account.tell(told)
+        assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
+        assert () == await world.ledger.inconsistencies()
+
+    run_in(open_world, story)
+
+
 def run_in(open_world: Any, story: Callable[[Any], Awaitable[None]]) -> None:
     async def run() -> None:
         async with open_world() as world:
