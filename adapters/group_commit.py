@@ -54,6 +54,7 @@ class GroupCommit:
         subscription_id: SubscriptionId | None = None,
         periods_since: datetime | None = None,
         claims: bool = False,
+        price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links.
 
@@ -66,6 +67,7 @@ class GroupCommit:
             subscription_id=subscription_id,
             periods_since=periods_since,
             claims=claims,
+            price_ids=price_ids,
         )
         with ledger_errors():
             return await self._reads.ask(query)

@@ -37,7 +37,7 @@ from domain.commits import (
 from domain.explanations import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryFilter, EntryKind, GrantEnd, Lapse, LedgerEntry, Posted, Posting
-from domain.line_plans import Claimed
+from domain.line_plans import Claimed, MadePrice
 from domain.purchases import Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 
@@ -53,6 +53,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         purchase=_revision(change.revision) if change.revision else None,
         others=[_revision(other) for other in change.others] or None,
         ends=[_end(end) for end in change.ends] or None,
+        made_prices=[msgspec.to_builtins(price) for price in change.made_prices] or None,
         subscription=_subscription(change.subscription) if change.subscription else None,
         account=_guard(guard) if guard else None,
         entries=[_posting(posting) for posting in change.postings] or None,
@@ -91,6 +92,7 @@ def snapshot_query_to_json(query: SnapshotQuery) -> dict[str, object]:
         "subscription_id": query.subscription_id,
         "periods_since": query.periods_since.isoformat() if query.periods_since else None,
         "claims": query.claims,
+        "price_ids": sorted(query.price_ids),
     }
 
 
@@ -102,6 +104,7 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
         account=account_from_json(account) if account else None,
         purchases=tuple(map(_recorded, snapshot["purchases"])),
         family=tuple(map(_recorded, snapshot["family"])),
+        made_prices=tuple(msgspec.convert(made, MadePrice) for made in snapshot["made_prices"]),
         claimed=tuple(msgspec.convert(claimed, Claimed) for claimed in snapshot["claimed"]),
         subscription=RecordedSubscription(
             id=SubscriptionId(subscription["id"]),

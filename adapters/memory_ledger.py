@@ -47,6 +47,7 @@ from domain.ledger import (
     post,
     returned_to,
 )
+from domain.line_plans import MadePrice
 from domain.notices import low_balance_due
 from domain.ports import Clock
 from domain.purchases import Link, PurchaseId
@@ -67,6 +68,7 @@ class MemoryLedger:
         self._entries: dict[UserId, list[LedgerEntry]] = {}
         self._purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
+        self._made_prices: dict[str, MadePrice] = {}
         self._requests: dict[str, KeptRequest] = {}
         self._keys: dict[str, Posting] = {}
 
@@ -101,6 +103,7 @@ class MemoryLedger:
         subscription_id: SubscriptionId | None = None,
         periods_since: datetime | None = None,
         claims: bool = False,
+        price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
         reached = self._purchases.reached(links)
@@ -112,6 +115,7 @@ class MemoryLedger:
             purchases=tuple(map(self._with_posted, reached)),
             subscription=self._subscriptions.get(subscription_id) if subscription_id is not None else None,
             family=tuple(map(self._with_posted, family)),
+            made_prices=tuple(self._made_prices[id_] for id_ in sorted(price_ids) if id_ in self._made_prices),
             claimed=self._purchases.claimed(user_id) if claims and user_id is not None else (),
             account_is_deleted=user_id is not None
             and user_id not in self._accounts
@@ -325,6 +329,8 @@ class MemoryLedger:
             self._subscriptions[told.id] = RecordedSubscription(
                 id=told.id, revision=told.expected_revision + 1, subscription=told.subscription
             )
+        for price in change.made_prices:
+            self._made_prices.setdefault(price.id, price)
         touched = _users(change)
         before = {user: self._accounts[user] for user in touched}
         for hold in change.holds:

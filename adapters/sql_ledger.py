@@ -76,6 +76,7 @@ class SqlLedger:
         subscription_id: SubscriptionId | None = None,
         periods_since: datetime | None = None,
         claims: bool = False,
+        price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
         query = SnapshotQuery(
@@ -85,6 +86,7 @@ class SqlLedger:
             subscription_id=subscription_id,
             periods_since=periods_since,
             claims=claims,
+            price_ids=price_ids,
         )
         return snapshot_from_json(await self._rpc.value("ledger_read", {"query": snapshot_query_to_json(query)}))
 

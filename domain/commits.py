@@ -10,7 +10,7 @@ from domain.accounts import Account, UserId
 from domain.events import InboxEvent
 from domain.holds import Hold, HoldId
 from domain.ledger import GrantEnd, PostedByPeriod, Posting
-from domain.line_plans import Claimed
+from domain.line_plans import Claimed, MadePrice
 from domain.purchases import Link, Purchase, PurchaseId
 from domain.subscriptions import Subscription, SubscriptionId
 from domain.wallets import Wallet
@@ -70,6 +70,8 @@ class SnapshotQuery:
     """The earliest time that is told of the subscription; its invoices of before are of no concern."""
     claims: bool = False
     """Whether it matters which trials and free periods the account has had."""
+    price_ids: frozenset[str] = frozenset()
+    """Prices of which it matters whether Credence made them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +86,8 @@ class Snapshot:
     """The invoices of the subscription whose periods end at the told time or later."""
     claimed: tuple[Claimed, ...] = ()
     """The trials and free periods that the account has had, where that was asked for."""
+    made_prices: tuple[MadePrice, ...] = ()
+    """Those of the prices asked for that Credence made, in the order of their ids."""
     account_is_deleted: bool = False
     """Whether the user who was asked for has entries, and no account any more."""
 
@@ -201,6 +205,8 @@ class Change:
     """New ends of grants that stand already."""
     holds: tuple[Hold, ...] = ()
     """Holds as they are from now on: new ones, and open ones that are settled."""
+    made_prices: tuple[MadePrice, ...] = ()
+    """Prices that Credence made, to be kept for ever; one that is kept already stays as it is."""
     outbox: tuple[OutboxMessage, ...] = ()
     request: KeptRequest | None = None
     notify_below: int | None = None

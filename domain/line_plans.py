@@ -12,7 +12,7 @@ import attrs
 
 from domain.events import InvoiceLine, Naming, Price, Sale
 from domain.invoices import Line, LineKind
-from domain.plans import Catalogue, Plan, PlanMode
+from domain.plans import Catalogue, Plan, PlanId, PlanMode
 
 _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
 """The shortest and the longest that an interval of Stripe's takes, in days."""
@@ -27,6 +27,17 @@ class Claimed:
     subscription_id: str
     starts_at: datetime
     ends_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class MadePrice:
+    """A price that Credence made at Stripe, and what one interval of it was sold as; it never changes."""
+
+    id: str
+    plan_id: str
+    credits: int
+    unit_amount: str
+    """In minor units; a fraction such as `3/2`."""
 
 
 @attrs.frozen
@@ -58,6 +69,8 @@ class LineTerms:
     """Lines of the subscription's other invoices."""
     claimed: tuple[Claimed, ...] = ()
     """Trials and free periods that the account has had."""
+    made: tuple[MadePrice, ...] = ()
+    """Those of the invoice's prices that Credence made, as far as that is known."""
 
 
 def prices_to_ask(sale: Sale, terms: LineTerms) -> tuple[str, ...]:
@@ -92,19 +105,43 @@ def _completed(line: InvoiceLine, price: Price) -> Price:
 
 def _needs_price(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
     price = line.price
-    if price.is_complete or any(known.price_id == price.id for known in terms.recorded):
+    if price.is_complete or any(known.price_id == price.id for known in terms.recorded) or _made(line, terms):
         return False
     if terms.catalogue.of_price(price.id) is not None:
         return line.is_proration or line.amount == 0
+    return not _is_as_agreed(line, told, terms)
+
+
+def made_prices(told: Sequence[InvoiceLine], terms: LineTerms) -> tuple[MadePrice, ...]:
+    """Return the prices, not known before, that Credence made of what the subscription's metadata says was agreed."""
     named = named_terms(terms)
-    is_as_agreed = (
+    if named is None:
+        return ()
+    return tuple(
+        MadePrice(id=line.price.id, plan_id=named.plan.id, credits=named.credits, unit_amount=str(named.unit_amount))
+        for line in told
+        if line.price.id is not None
+        and line.is_subscription
+        and line.amount != 0
+        and _by_id(line, terms) is None
+        and _is_as_agreed(line, told, terms)
+    )
+
+
+def _made(line: InvoiceLine, terms: LineTerms) -> MadePrice | None:
+    return next((made for made in terms.made if made.id == line.price.id), None)
+
+
+def _is_as_agreed(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether the line alone can be what Credence agreed with the customer, by the subscription's metadata."""
+    named = named_terms(terms)
+    return (
         terms.naming.terms is not None
         and named is not None
         and not line.is_proration
         and (line.amount == 0 or _fits(line, named))
         and sum(1 for other in told if not other.is_proration and (other.amount == 0 or _fits(other, named))) <= 1
     )
-    return not is_as_agreed
 
 
 def terms_of(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | Undecidable | None:
@@ -136,6 +173,10 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
     if price.id is None:
         return None
     plan, credits_ = terms.catalogue.of_price(price.id), None
+    made = _made(line, terms)
+    if plan is None and made is not None and (plan := terms.catalogue.find(PlanId(made.plan_id))) is not None:
+        unit_amount = Fraction(made.unit_amount)
+        return SoldTerms(plan=plan, credits=made.credits, unit_amount=unit_amount, by_id=True)
     if plan is None and price.plan_id is not None:
         plan, credits_ = terms.catalogue.find(price.plan_id), price.credits
     recorded = next((known for known in terms.recorded if known.price_id == price.id), None)

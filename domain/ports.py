@@ -184,11 +184,13 @@ class Ledger(Protocol):
         subscription_id: SubscriptionId | None = None,
         periods_since: datetime | None = None,
         claims: bool = False,
+        price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases that the links reach.
 
         With them come the invoices of the subscription, or of the purchases' own, that end at `periods_since` or later,
-        or when the purchases themselves begin; and, with `claims`, the account's trials and free periods.
+        or when the purchases themselves begin; with `claims` the account's trials and free periods,
+        and of the prices those that Credence made.
         """
         ...
 

@@ -34,7 +34,7 @@ from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Sub
 from domain.families import Family, settle_family
 from domain.invoices import Bill, LineKind
 from domain.ledger import Posting, PostingOrigin
-from domain.line_plans import LineTerms, Undecidable
+from domain.line_plans import LineTerms, MadePrice, Undecidable, made_prices
 from domain.line_values import value_lines
 from domain.plans import MAX_GRACE, Catalogue
 from domain.purchases import (
@@ -173,7 +173,8 @@ def stands(sale: Sale, snapshot: Snapshot) -> bool:
 
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
-    guard = None
+    guard: AccountGuard | None = None
+    made: tuple[MadePrice, ...] = ()
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
     if not stands(sale, snapshot):
         if not sale.is_whole:
@@ -182,12 +183,16 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
         if sale.lines is None:
             admitted = admit(sale, catalogue, snapshot.account)
         else:
-            bill = _valued(sale, snapshot, catalogue)
+            terms = line_terms(sale, snapshot, catalogue)
+            bill = value_lines(sale, str(sale.subscription_id), terms)
             if isinstance(bill, Bill) and not bill.lines and not bill.unused:
                 return _without_change(kept, EventStatus.IGNORED, NO_PLAN)
             if isinstance(bill, Bill):
                 facts = (Billed(bill), *facts)
                 guard = _guard_of_claims(bill, snapshot)
+                made = tuple(
+                    price for price in line_terms(sale, snapshot, catalogue).made if price not in snapshot.made_prices
+                )
             admitted = _admitted(bill, sale, snapshot, catalogue)
         if isinstance(admitted, Refused):
             # Where no money comes of it, nobody need wait for its owner, or its price.
@@ -198,24 +203,22 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
     reach = MAX_GRACE if sale.lines else timedelta(0)
     snapshot = attrs.evolve(snapshot, subscription=_as_it_stands(sale, snapshot.subscription))
     decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id, reach=reach)
-    if guard is None or decision.change.revision is None:
+    if decision.change.revision is None:
         return decision
-    return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard))
+    return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard, made_prices=made))
 
 
 def line_terms(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> LineTerms:
     """Return what is known when the lines of a subscription's invoice are valued."""
     others = (one.purchase.bill for one in snapshot.family if one.id != sale.purchase_id)
-    return LineTerms(
+    terms = LineTerms(
         catalogue=catalogue,
         naming=sale.naming,
         recorded=tuple(line for bill in others if bill is not None for line in bill.lines),
         claimed=snapshot.claimed,
+        made=snapshot.made_prices,
     )
-
-
-def _valued(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Bill | Undecidable:
-    return value_lines(sale, str(sale.subscription_id), line_terms(sale, snapshot, catalogue))
+    return attrs.evolve(terms, made=(*terms.made, *made_prices(sale.lines or (), terms)))
 
 
 def _admitted(bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Order | Refused | None:

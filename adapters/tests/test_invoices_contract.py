@@ -26,6 +26,7 @@ from features.billing.payloads import (
     START,
     USER,
     Payload,
+    StripePrice,
     credit_note,
     dispute,
     ended,
@@ -165,6 +166,41 @@ def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_wor
         account = await Account.opened(world)
         await asyncio.gather(*(account.tell([one]) for one in told * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
+
+    run_in(open_world, story)
+
+
+def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_world: Any) -> None:
+    """Two processes are told of one invoice at once: its line has the terms of one of them, for good."""
+    generous = [attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS]
+    told = subscribed(lambda old: old)[0]
+
+    async def story(world: Any) -> None:
+        account = await Account.opened(world)
+        catalogue = Catalogue({plan.id: plan for plan in generous})
+        other = attrs.evolve(account, recorder=attrs.evolve(account.recorder, catalogue=catalogue))
+        await asyncio.gather(account.tell([told]), other.tell([told]), account.tell([told]), other.tell([told]))
+        first = await account.grants()
+        assert first in ([(30, 100, 33)], [(30, 200, 33)])
+        again = [*await account.tell([told]), *await other.tell([told])]
+        assert [EventStatus.NOTHING_NEW] * 2 == again
+        assert first == await account.grants()
+
+    run_in(open_world, story)
+
+
+def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
+    """Sold by a checkout of ours at 70 credits, it brings 70 in a subscription of which nothing else is known."""
+    odd = StripePrice(id=f"price_{uuid.uuid4().hex}", amount=700)
+    agreed = {"userId": USER, "plan": "monthly", "credence_terms": "70/700/usd"}
+    ours = invoice("in_1", line("il_1", 700, odd, days=(0, 30)), paid=0, metadata=agreed)
+    by_hand = invoice("in_2", line("il_2", 700, odd, days=(1, 31)), paid=1, subscription="sub_2")
+
+    async def story(world: Any) -> None:
+        account = await Account.opened(world)
+        await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
+        assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
+        assert () == await world.ledger.inconsistencies()
 
     run_in(open_world, story)
 

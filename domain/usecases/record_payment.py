@@ -187,6 +187,7 @@ class PaymentRecorder:
             subscription_id=_subscription_of(told),
             periods_since=_periods_since(told),
             claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
+            price_ids=_prices_of(told),
         )
 
     async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
@@ -284,6 +285,11 @@ def _periods_since(told: Told) -> datetime | None:
             return occurred_at - MAX_GRACE
         case _:
             return None
+
+
+def _prices_of(told: Told) -> frozenset[str]:
+    lines = told.lines or () if isinstance(told, Sale) else ()
+    return frozenset(line.price.id for line in lines if line.price.id is not None)
 
 
 def _subscription_of(told: Told) -> SubscriptionId | None:
