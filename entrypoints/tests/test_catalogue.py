@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from domain.money import Money
-from domain.plans import Terms
-from entrypoints.app import create_app
+from domain.values.money import Money
+from domain.values.plans import Terms
 from entrypoints.catalogue import InvalidCatalogue, load_catalogue
 from entrypoints.composition import Storage, services
-from entrypoints.settings import Settings
+from entrypoints.http.app import create_app
+from entrypoints.settings.settings import Settings
 
 GOOD = '[plans.one]\nname = "One"\ncredits = 10\nprice = 100\ncurrency = "usd"\n'
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.deployment import Verdict
+from domain.upkeep.diagnosis import Verdict
 from entrypoints.doctor import diagnose_settings
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
 
 TEST = {
     "STRIPE_SECRET_KEY": "sk_test_51abc",

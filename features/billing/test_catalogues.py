@@ -2,8 +2,8 @@
 
 import attrs
 
-from domain.commits import EventStatus
-from domain.plans import Catalogue
+from domain.changes.changes import EventStatus
+from domain.values.plans import Catalogue
 from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line
 from features.billing.world import PLANS, Told, World, paid, plan
 

@@ -1,0 +1,1 @@
+"""How requests to Stripe's API are parsed, refused, paged and carried out."""
