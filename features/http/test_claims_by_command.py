@@ -8,8 +8,8 @@ import pytest
 from features.harness.service import Service
 from features.steps.lives import account, told
 from features.steps.story import Story
-from simulators.stripe.resources.orders import order
-from simulators.stripe.resources.shapes import charge
+from simulators.stripe.account.orders import order
+from simulators.stripe.account.shapes import charge
 
 
 @pytest.fixture

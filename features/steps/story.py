@@ -8,7 +8,7 @@ import asyncpg
 import attrs
 import httpx
 
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 from simulators.stripe.webhooks import Delivery
 
 

@@ -10,7 +10,7 @@ from simulators.explorer.random_subscriptions import WEIGHTS, Subscriptions
 from simulators.schedules.steps import Event
 from simulators.stories.acts import Act
 from simulators.stories.life import DAY, Customer, Life, Payment, Plan
-from simulators.stripe.resources.objects import API_VERSION
+from simulators.stripe.objects import API_VERSION
 
 VERSIONS = ("2019-12-03", "2022-08-01", "2022-11-15", "2024-06-20", "2025-03-31.basil", API_VERSION)
 """Before and after each change of shape that matters: refunds left charges, payments left invoices."""

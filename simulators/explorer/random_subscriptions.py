@@ -6,7 +6,7 @@ from collections.abc import Callable
 import attrs
 
 from simulators.stories.life import DAY, HOUR, Customer, Life, Payment, Plan
-from simulators.stripe.resources.subscription_shapes import Terms
+from simulators.stripe.account.subscription_shapes import Terms
 
 WEIGHTS = {
     "subscribe": 3,

@@ -13,7 +13,7 @@ from simulators.stories.acts import act_as_json
 from simulators.stories.catalogue import Lived, Story, live, plan_for
 from simulators.stories.life import Plan, customers
 from simulators.stories.seeds import fork, shown
-from simulators.stripe.resources.objects import API_VERSION
+from simulators.stripe.objects import API_VERSION
 
 BEGINNING = 1_767_225_600
 """New Year 2026: when every schedule is made to begin; it is recast to begin when it is fired."""

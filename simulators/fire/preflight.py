@@ -11,7 +11,7 @@ from simulators.fire.sender import Gun, Shot
 from simulators.fire.target import TargetUnfit, problem_type
 from simulators.schedules.steps import Schedule
 from simulators.stories.life import Plan
-from simulators.stripe.resources.objects import API_VERSION, event
+from simulators.stripe.objects import API_VERSION, event
 
 _LIVE = re.compile(r"\b[spr]k_live_")
 PROBE = "credence.rehearsal_probe"

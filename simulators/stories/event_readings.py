@@ -15,7 +15,7 @@ from simulators.stories.acts import worth_of
 from simulators.stories.invoice_readings import Sale, bill_told, note_told
 from simulators.stories.invoice_worth import Due, Gone, KnownBill, dues_of
 from simulators.stories.invoices import Bill, Note
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 
 _REFUND_RANK = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 3}
 _DISPUTE_RANK = ("created", "updated", "funds_withdrawn", "closed", "funds_reinstated")

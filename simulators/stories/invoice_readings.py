@@ -7,7 +7,7 @@ import attrs
 
 from simulators.stories.invoices import PERIOD, REST, Bill, Note, SoldTime, TimeBack
 from simulators.stories.kept_bills import PLAN_KEY
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 
 
 @attrs.frozen(kw_only=True)

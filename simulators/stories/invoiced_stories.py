@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from simulators.stories.life import DAY, HOUR, Customer, Life, Plan
-from simulators.stripe.resources.subscription_shapes import Terms
+from simulators.stripe.account.subscription_shapes import Terms
 
 
 def a_period(plan: Plan) -> int:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from simulators.stories.invoices import PERIOD, REST, Bill, Note, SoldTime, TimeBack
-from simulators.stripe.resources.lines import LINES_CHANGE, net
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.account.lines import LINES_CHANGE, net
+from simulators.stripe.objects import Object
 
 PLAN_KEY = "credence_plan"
 """Metadata of a price that says which plan it is of."""

@@ -23,14 +23,14 @@ from simulators.stories.acts import (
     RefundFailed,
 )
 from simulators.stories.kept_bills import PLAN_KEY, bill_of, note_of
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.coupons import new_coupon
+from simulators.stripe.account.credit_notes import CreditedLine
+from simulators.stripe.account.lines import LINES_CHANGE, net
+from simulators.stripe.account.orders import Order, OrderedItem
+from simulators.stripe.account.subscription_shapes import Terms
 from simulators.stripe.amounts import rounded
-from simulators.stripe.resources.coupons import new_coupon
-from simulators.stripe.resources.credit_notes import CreditedLine
-from simulators.stripe.resources.lines import LINES_CHANGE, net
-from simulators.stripe.resources.objects import API_VERSION, Object
-from simulators.stripe.resources.orders import Order, OrderedItem
-from simulators.stripe.resources.subscription_shapes import Terms
+from simulators.stripe.objects import API_VERSION, Object
 
 PAGE = "https://checkout.stripe.test"
 SHOP = "https://shop.test"

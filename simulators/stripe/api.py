@@ -10,16 +10,16 @@ from typing import Any
 import attrs
 
 from simulators.http.server import Request, Response
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.orders import order
 from simulators.stripe.listening import StripeListening
-from simulators.stripe.requests.changes import change
+from simulators.stripe.objects import API_VERSION, Object
 from simulators.stripe.requests.forms import decode
-from simulators.stripe.requests.reading import StripeReading
 from simulators.stripe.requests.refusals import Refusal, error, missing, refusal
 from simulators.stripe.resources.catalogue import with_prices
+from simulators.stripe.resources.changes import change
 from simulators.stripe.resources.invoices import send
-from simulators.stripe.resources.objects import API_VERSION, Object
-from simulators.stripe.resources.orders import order
+from simulators.stripe.resources.reading import StripeReading
 
 MIN_KEY_LENGTH = 12
 MAX_IDEMPOTENCY_KEY_LENGTH = 255

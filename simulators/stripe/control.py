@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from simulators.http.server import Request, Response
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.api import json_answer
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.forms import decode
 from simulators.stripe.requests.lists import integer
 from simulators.stripe.requests.refusals import Refusal, invalid, missing, refusal
-from simulators.stripe.resources.objects import Object
 from simulators.stripe.webhooks import Delivery
 
 Result = TypeVar("Result")

@@ -13,10 +13,10 @@ from typing import Any
 
 from simulators.http.server import Request, Response
 from simulators.http.websocket import WebSocket, upgrade
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.objects import API_VERSION, Object
 from simulators.stripe.requests.parameters import boolean, require, texts
 from simulators.stripe.requests.refusals import invalid, missing, refusal
-from simulators.stripe.resources.objects import API_VERSION, Object
 from simulators.stripe.webhooks import Delivery, deliver, signed_headers
 
 LISTEN_PATH = "/_stand_in/listen"

@@ -4,10 +4,10 @@ from html import escape
 from urllib.parse import parse_qs, quote
 
 from simulators.http.server import Request, Response
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.api import Do
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import Refusal
-from simulators.stripe.resources.objects import Object
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1a1f36;--soft:#697386;--line:#e3e8ee;--card:#fff;--ground:#f6f8fa}

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from simulators.http.server import HttpServer, Request, Response
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.api import StripeApi, json_answer
 from simulators.stripe.control import control
 from simulators.stripe.listening import LISTEN_PATH, StripeListening
+from simulators.stripe.objects import Object
 from simulators.stripe.pages import CheckoutPages, html_answer, index_page
 from simulators.stripe.requests.refusals import refusal
-from simulators.stripe.resources.objects import Object
 from simulators.stripe.webhooks import PAUSES, Delivery, RetryingDeliverer, at_once, deliver, signed_headers
 
 Result = TypeVar("Result")

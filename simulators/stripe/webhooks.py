@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 from simulators.stripe.signatures import sign_webhook
 
 ANSWER_SECONDS = 30

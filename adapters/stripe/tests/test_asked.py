@@ -234,7 +234,7 @@ def _undated(told: Told) -> Sale:
 
 
 def _open(stripe: StripeStandIn) -> tuple[Any, str]:
-    from simulators.stripe.resources.orders import order
+    from simulators.stripe.account.orders import order
 
     price = {"currency": "usd", "unit_amount": "500"}
     told = {"mode": "payment", "success_url": "https://a.test/", "line_items": {"0": {"price_data": price}}}

@@ -1,1 +1,1 @@
-"""How requests to Stripe's API are parsed, refused, paged and carried out."""
+"""Requests to Stripe's API: how they are decoded, checked, refused and paged."""

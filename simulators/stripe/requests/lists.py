@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from simulators.stripe.objects import Object, listed
 from simulators.stripe.requests.refusals import invalid, missing
-from simulators.stripe.resources.objects import Object, listed
 
 MAX_PAGE = 100
 

@@ -2,7 +2,7 @@
 
 import attrs
 
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 
 _DECLINES = {
     "authentication_required": "Your card was declined. This transaction requires authentication.",

@@ -1,1 +1,1 @@
-"""The kinds of objects that a simulated Stripe account has, and the shapes in which its API shows them."""
+"""The resources of Stripe's API: what requests show and change of each kind of object."""

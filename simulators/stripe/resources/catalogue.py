@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests.edits import edit, remove
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.orders import INTERVALS
+from simulators.stripe.account.prices import new_price, new_product, recurring
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import count, currency, mapping, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.orders import INTERVALS
-from simulators.stripe.resources.prices import new_price, new_product, recurring
+from simulators.stripe.resources.edits import edit, remove
 
 MAX_INTERVALS = 36
 _PRODUCT = ("active", "description", "metadata", "name", "url")

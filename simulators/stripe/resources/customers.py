@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests.edits import edit, remove, tell_change
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.objects import Object, customer
 from simulators.stripe.requests.parameters import mapping, metadata, refuse_unknown, text
-from simulators.stripe.resources.objects import Object, customer
+from simulators.stripe.resources.edits import edit, remove, tell_change
 from simulators.stripe.resources.payment_methods import attach, found_method
 
 _TEXTS = ("description", "email", "name", "phone")

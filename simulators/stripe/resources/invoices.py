@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests.edits import edit, remove, tell_change
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.invoice_items import add_item, item_line, pending_items
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import boolean, count, currency, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import Refusal, declined, invalid
-from simulators.stripe.resources.invoice_items import add_item, item_line, pending_items
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.resources.edits import edit, remove, tell_change
 from simulators.stripe.resources.payment_intents import confirm, new_intent
 from simulators.stripe.resources.payment_methods import found_method
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests.edits import edit
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.shapes import balance, charge
+from simulators.stripe.objects import Object, payment_intent
 from simulators.stripe.requests.parameters import (
     boolean,
     count,
@@ -17,9 +18,8 @@ from simulators.stripe.requests.parameters import (
     texts,
 )
 from simulators.stripe.requests.refusals import declined, invalid
-from simulators.stripe.resources.objects import Object, payment_intent
+from simulators.stripe.resources.edits import edit
 from simulators.stripe.resources.payment_methods import Outcome, found_method, outcome_of
-from simulators.stripe.resources.shapes import balance, charge
 
 _CONFIRMATION = ("mandate_data", "off_session", "payment_method", "payment_method_options", "return_url")
 _PARAMETERS = (

@@ -5,11 +5,11 @@ from typing import Any
 
 import attrs
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests.edits import edit
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import mapping, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import declined, invalid, missing
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.resources.edits import edit
 
 
 @attrs.frozen

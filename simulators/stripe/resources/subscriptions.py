@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests.edits import edit
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.subscribing import draft_period, new_subscription
+from simulators.stripe.account.subscription_shapes import Terms
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import boolean, count, mapping, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import Refusal, invalid
+from simulators.stripe.resources.edits import edit
 from simulators.stripe.resources.invoices import pay
-from simulators.stripe.resources.objects import Object
 from simulators.stripe.resources.payment_methods import found_method
-from simulators.stripe.resources.subscription_shapes import Terms
-from simulators.stripe.subscribing import draft_period, new_subscription
 
 _PARAMETERS = (
     "billing_mode",

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import pytest
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.resources.coupons import new_coupon
-from simulators.stripe.resources.lines import net
-from simulators.stripe.resources.subscription_shapes import Terms
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.coupons import new_coupon
+from simulators.stripe.account.lines import net
+from simulators.stripe.account.subscription_shapes import Terms
 
 DAY, NOW = 86400, 1_790_000_000
 PRICES = ((0, "month"), (900, "month"), (4900, "month"), (9900, "year"), (700, "week"))

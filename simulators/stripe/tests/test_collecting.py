@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.prices import DAY
+from simulators.stripe.account.subscription_shapes import Terms
 from simulators.stripe.requests.refusals import Refusal
-from simulators.stripe.resources.prices import DAY
-from simulators.stripe.resources.subscription_shapes import Terms
 
 HOUR, NOW = 3600, 1_790_000_000
 OLD = "2024-06-20"

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.coupons import new_coupon
+from simulators.stripe.account.credit_notes import CreditedLine
+from simulators.stripe.account.subscription_shapes import Terms
 from simulators.stripe.requests.refusals import Refusal
-from simulators.stripe.resources.coupons import new_coupon
-from simulators.stripe.resources.credit_notes import CreditedLine
-from simulators.stripe.resources.subscription_shapes import Terms
 
 HOUR, NOW = 3600, 1_790_000_000
 OLD, NEW = "2024-06-20", "2026-10-28.endive"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.requests.refusals import Refusal
 
 

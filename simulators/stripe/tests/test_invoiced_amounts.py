@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.resources.coupons import new_coupon
-from simulators.stripe.resources.subscription_shapes import Terms
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.coupons import new_coupon
+from simulators.stripe.account.subscription_shapes import Terms
 
 HOUR, DAY, NOW = 3600, 86400, 1_790_000_000
 FLEXIBLE = Terms(billing_mode="flexible")

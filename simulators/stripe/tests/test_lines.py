@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.resources.coupons import new_coupon
-from simulators.stripe.resources.subscription_shapes import Terms
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.coupons import new_coupon
+from simulators.stripe.account.subscription_shapes import Terms
 
 DAY, NOW = 86400, 1_790_000_000
 OLD, NEW = "2024-06-20", "2026-10-28.endive"

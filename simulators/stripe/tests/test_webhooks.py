@@ -12,9 +12,9 @@ import pytest
 import stripe
 
 from simulators.http.server import HttpServer, Request, Response
+from simulators.stripe.account.orders import order
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import Refusal
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
 SECRET = "whsec_of_the_test"

@@ -7,7 +7,7 @@ from fractions import Fraction
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.reports import Sale
-from simulators.stripe.resources.orders import order
+from simulators.stripe.account.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
 

@@ -12,8 +12,8 @@ from adapters.stripe.history import StripeHistory
 from domain.payments.purchases import CreditNoted, OrderRank, PaidAt
 from domain.payments.reports import PaymentNews, Sale
 from domain.ports import Found
-from simulators.stripe.resources.orders import order
-from simulators.stripe.resources.shapes import charge
+from simulators.stripe.account.orders import order
+from simulators.stripe.account.shapes import charge
 from simulators.stripe.stand_in import StripeStandIn
 
 OURS = {"userId": "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d", "plan": "starter"}

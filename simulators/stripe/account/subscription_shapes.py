@@ -4,8 +4,8 @@ from typing import Any
 
 import attrs
 
-from simulators.stripe.resources.coupons import discount_of
-from simulators.stripe.resources.objects import Object, listed
+from simulators.stripe.account.coupons import discount_of
+from simulators.stripe.objects import Object, listed
 
 PERIODS_MOVE_TO_ITEMS = "2025-03-31"
 BILLING_MODES_COME = "2025-06-30"

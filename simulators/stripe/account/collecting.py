@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from simulators.stripe.account.invoice_items import add_item
+from simulators.stripe.account.invoice_shapes import invoice, invoice_payment
+from simulators.stripe.account.lines import line
+from simulators.stripe.account.prices import DAY
+from simulators.stripe.account.shapes import charge
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.invoice_items import add_item
-from simulators.stripe.resources.invoice_shapes import invoice, invoice_payment
-from simulators.stripe.resources.lines import line
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.prices import DAY
-from simulators.stripe.resources.shapes import charge
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 class StripeCollecting:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simulators.stripe.account.credit_note_shapes import credit_note, note_line
+from simulators.stripe.account.lines import net
 from simulators.stripe.amounts import rounded
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import count, mapping, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import invalid, missing
-from simulators.stripe.resources.credit_note_shapes import credit_note, note_line
-from simulators.stripe.resources.lines import net
-from simulators.stripe.resources.objects import Object
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 _AMOUNTS = ("amount", "credit_amount", "out_of_band_amount", "refund_amount")

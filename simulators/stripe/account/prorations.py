@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from simulators.stripe.account.coupons import is_in_force, taken_off
+from simulators.stripe.account.lines import line
 from simulators.stripe.amounts import rounded
-from simulators.stripe.resources.coupons import is_in_force, taken_off
-from simulators.stripe.resources.lines import line
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 def period_line(account: "StripeAccount", found: Object, item: Object) -> Object:

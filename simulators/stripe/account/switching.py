@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from simulators.stripe.prorations import rest_of_period, unused_time
+from simulators.stripe.account.prices import seconds_of
+from simulators.stripe.account.prorations import rest_of_period, unused_time
+from simulators.stripe.account.subscribing import draft_pending, draft_period, new_item, refuse_mixed
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import missing
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.prices import seconds_of
-from simulators.stripe.subscribing import draft_pending, draft_period, new_item, refuse_mixed
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 def switch(

@@ -10,12 +10,14 @@ from typing import Any
 
 import attrs
 
-from simulators.stripe.billing import StripeBilling
-from simulators.stripe.collecting import StripeCollecting
-from simulators.stripe.requests.refusals import declined, invalid, missing
-from simulators.stripe.resources.balances import StripeBalances
-from simulators.stripe.resources.credit_notes import StripeCreditNotes
-from simulators.stripe.resources.objects import (
+from simulators.stripe.account.balances import StripeBalances
+from simulators.stripe.account.billing import StripeBilling
+from simulators.stripe.account.collecting import StripeCollecting
+from simulators.stripe.account.credit_notes import StripeCreditNotes
+from simulators.stripe.account.orders import Order, ordered_prices
+from simulators.stripe.account.reversals import StripeReversals
+from simulators.stripe.account.shapes import charge, shown
+from simulators.stripe.objects import (
     API_VERSION,
     Object,
     checkout_session,
@@ -25,9 +27,7 @@ from simulators.stripe.resources.objects import (
     line_item,
     payment_intent,
 )
-from simulators.stripe.resources.orders import Order, ordered_prices
-from simulators.stripe.resources.shapes import charge, shown
-from simulators.stripe.reversals import StripeReversals
+from simulators.stripe.requests.refusals import declined, invalid, missing
 
 METHODS = ("card", "delayed", "decline")
 _UNPAID = {"status": "requires_payment_method", "amount_received": 0, "latest_charge": None}

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from simulators.stripe.account.shapes import dispute, money_move, refund
 from simulators.stripe.amounts import rounded
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid, missing, refusal
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.shapes import dispute, money_move, refund
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 REFUND_STATUSES = ("succeeded", "pending")
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import count, require
 from simulators.stripe.requests.refusals import declined, invalid, missing
-from simulators.stripe.resources.objects import Object
 from simulators.stripe.resources.payment_intents import follow_up
 from simulators.stripe.resources.payment_methods import found_method, outcome_of
 

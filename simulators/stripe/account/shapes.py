@@ -5,10 +5,10 @@ What is kept has keys that begin with an underscore: they are shown only where t
 
 from collections.abc import Mapping
 
-from simulators.stripe.resources.credit_note_shapes import credit_note_of
-from simulators.stripe.resources.invoice_shapes import INVOICES_LEAVE_PAYMENTS, invoice_of
-from simulators.stripe.resources.objects import Object, listed
-from simulators.stripe.resources.subscription_shapes import subscription_of
+from simulators.stripe.account.credit_note_shapes import credit_note_of
+from simulators.stripe.account.invoice_shapes import INVOICES_LEAVE_PAYMENTS, invoice_of
+from simulators.stripe.account.subscription_shapes import subscription_of
+from simulators.stripe.objects import Object, listed
 
 REFUNDS_LEAVE_CHARGES = "2022-11-15"
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 DAY = 24 * 60 * 60
 PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}

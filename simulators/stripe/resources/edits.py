@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import merged_metadata, refuse_unknown, text
-from simulators.stripe.resources.objects import Object
 
 
 def edit(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simulators.stripe.account.prices import new_price, new_product, recurring
+from simulators.stripe.objects import API_VERSION, Object
 from simulators.stripe.requests.parameters import (
     MAX_AMOUNT,
     address,
@@ -19,11 +21,9 @@ from simulators.stripe.requests.parameters import (
     texts,
 )
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.objects import API_VERSION, Object
-from simulators.stripe.resources.prices import new_price, new_product, recurring
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 MAX_LINES = 100
 INTERVALS = ("day", "week", "month", "year")

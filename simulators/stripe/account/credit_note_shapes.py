@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulators.stripe.resources.objects import Object, listed
+from simulators.stripe.objects import Object, listed
 
 REFUNDS_BECOME_LIST = "2025-03-31"
 PARTS_COME = "2025-05-28"

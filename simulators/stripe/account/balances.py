@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import count, currency, refuse_unknown, require
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.objects import Object
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 def change(account: "StripeAccount", method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from simulators.stripe.prorations import discount_in_force, period_line
+from simulators.stripe.account.coupons import new_discount
+from simulators.stripe.account.invoice_items import item_line, pending_items
+from simulators.stripe.account.prices import DAY, seconds_of
+from simulators.stripe.account.prorations import discount_in_force, period_line
+from simulators.stripe.account.subscription_shapes import Terms, subscription, subscription_item
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.coupons import new_discount
-from simulators.stripe.resources.invoice_items import item_line, pending_items
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.prices import DAY, seconds_of
-from simulators.stripe.resources.subscription_shapes import Terms, subscription, subscription_item
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 def new_subscription(

@@ -3,24 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
-from simulators.stripe.requests import payment_pages
-from simulators.stripe.requests.edits import edit, tell_change
+from simulators.stripe.account import balances, coupons, credit_notes
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.lists import integer
 from simulators.stripe.requests.parameters import boolean, merged_metadata
 from simulators.stripe.requests.refusals import invalid
 from simulators.stripe.resources import (
-    balances,
     catalogue,
-    coupons,
-    credit_notes,
     customers,
     invoices,
     payment_intents,
     payment_methods,
+    payment_pages,
     subscriptions,
 )
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.resources.edits import edit, tell_change
 
 _Resource = Callable[[StripeAccount, str, list[str], Mapping[str, Any]], Object | None]
 _RESOURCES: tuple[_Resource, ...] = (

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from simulators.stripe.resources.coupons import taken_off
-from simulators.stripe.resources.lines import line
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.prices import new_price, new_product
+from simulators.stripe.account.coupons import taken_off
+from simulators.stripe.account.lines import line
+from simulators.stripe.account.prices import new_price, new_product
+from simulators.stripe.objects import Object
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 
 def add_item(

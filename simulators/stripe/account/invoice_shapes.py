@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from simulators.stripe.resources.coupons import discount_of
-from simulators.stripe.resources.lines import line_of, net
-from simulators.stripe.resources.objects import Object, listed
+from simulators.stripe.account.coupons import discount_of
+from simulators.stripe.account.lines import line_of, net
+from simulators.stripe.objects import Object, listed
 
 INVOICES_LEAVE_PAYMENTS = "2025-03-31"
 LINES_SHOWN = 10

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from simulators.stripe.account.prices import PERIODS
 from simulators.stripe.amounts import rounded
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import count, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.prices import PERIODS
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 DURATIONS = ("forever", "once", "repeating")
 SOURCES_COME = "2025-09-30"

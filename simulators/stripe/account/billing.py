@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from simulators.stripe.prorations import unused_time
+from simulators.stripe.account.prices import new_price, new_product, recurring, seconds_of
+from simulators.stripe.account.prorations import unused_time
+from simulators.stripe.account.subscribing import draft_pending, draft_period, new_subscription, set_discount
+from simulators.stripe.account.subscription_shapes import Terms
+from simulators.stripe.account.switching import switch
+from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid
-from simulators.stripe.resources.objects import Object
-from simulators.stripe.resources.prices import new_price, new_product, recurring, seconds_of
-from simulators.stripe.resources.subscription_shapes import Terms
-from simulators.stripe.subscribing import draft_pending, draft_period, new_subscription, set_discount
-from simulators.stripe.switching import switch
 
 if TYPE_CHECKING:
-    from simulators.stripe.account import StripeAccount
+    from simulators.stripe.account.account import StripeAccount
 
 DRAFT_SECONDS = 60 * 60
 """How long the invoice of a renewal is a draft before it is finalized and charged."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.stripe.account import StripeAccount
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.invoice_shapes import lines_of
+from simulators.stripe.account.shapes import balance
+from simulators.stripe.objects import Object, listed
 from simulators.stripe.requests.lists import page
-from simulators.stripe.requests.payment_pages import shown_page
 from simulators.stripe.requests.refusals import invalid, missing
-from simulators.stripe.resources.invoice_shapes import lines_of
-from simulators.stripe.resources.objects import Object, listed
-from simulators.stripe.resources.shapes import balance
+from simulators.stripe.resources.payment_pages import shown_page
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),

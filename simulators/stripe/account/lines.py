@@ -6,7 +6,7 @@ credits.
 
 from typing import Any
 
-from simulators.stripe.resources.objects import Object
+from simulators.stripe.objects import Object
 
 LINES_CHANGE = "2025-03-31"
 """Versions from here on show a line's parent and pricing: docs.stripe.com/changelog/basil."""
