@@ -47,7 +47,7 @@ from entrypoints.auth.authenticator import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
-from entrypoints.settings.rules import FILL_IN, PLACEHOLDER
+from entrypoints.settings.reader import FILL_IN, PLACEHOLDER
 from entrypoints.settings.settings import Settings
 
 CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, migrations.MigrationFailed)

@@ -5,6 +5,7 @@ Intents that name one account are never in two batches at once, so those of a bu
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import attrs
 
@@ -12,8 +13,7 @@ from adapters.batching.batcher import Crowd, Gatherer, Limits
 from adapters.batching.group_commit import ledger_errors
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, VoidHold
-from domain.ports import Clock, LedgerRefused
-from domain.usecases.use_credits import CreditDesk
+from domain.ports import Callers, Clock, LedgerRefused
 from domain.values.accounts import UserId
 
 INTENTS = Limits(calls=2, requests=256, joining=4096)
@@ -26,10 +26,24 @@ TRIES = 20
 """Batches that an intent is in, at most."""
 
 
+class BatchesOfCredits(Protocol):
+    """Does many intents at once, as the use case does. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+
+    async def settle(
+        self, intents: Sequence[Intent], now: datetime, *, patience: int = ..., callers: Callers | None = None
+    ) -> tuple[Outcome, ...]:
+        """Do each intent once; one outcome for each, in their order, and after these those of late callers."""
+        ...
+
+    async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
+        ...
+
+
 class GatheredCredits:
     """Does what callers ask of credits, by a desk."""
 
-    def __init__(self, desk: CreditDesk, clock: Clock, *, limits: Limits = INTENTS) -> None:
+    def __init__(self, desk: BatchesOfCredits, clock: Clock, *, limits: Limits = INTENTS) -> None:
         self._desk = desk
         self._clock = clock
         # To do an intent again is harmless: it is known by its key, or by its hold. So a batch that the ledger refused

@@ -12,8 +12,7 @@ from typing import TypeVar
 
 import attrs
 
-DEFAULT_GRACE_DAYS = 3
-"""Days for which a period's credits outlast the period while its renewal is being charged."""
+from domain.values.plans import DEFAULT_GRACE_DAYS
 
 
 class LineKind(enum.StrEnum):

@@ -7,13 +7,15 @@ from typing import NewType
 
 import attrs
 
-from domain.payments.invoices import DEFAULT_GRACE_DAYS
 from domain.values.money import Money
 
 PlanId = NewType("PlanId", str)
 
 MAX_CREDITS = 10**12
 """The most credits one sale may be worth."""
+
+DEFAULT_GRACE_DAYS = 3
+"""Days for which a period's credits outlast the period while its renewal is being charged."""
 
 MAX_GRACE = timedelta(days=90)
 """The longest for which a period's credits may outlast it."""

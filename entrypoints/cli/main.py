@@ -21,6 +21,7 @@ from entrypoints.cli.running import told_plainly
 from entrypoints.http.app import create_app
 from entrypoints.http.gc_tuning import settle_memory
 from entrypoints.http.joined_writes import WholeAnswers
+from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
 from entrypoints.worker import run_worker
@@ -38,7 +39,7 @@ def main() -> None:
 @told_plainly
 def serve() -> None:
     """Serve the HTTP API, with the worker beside it unless CREDENCE_WORKER is false."""
-    settings = Settings.from_environment(os.environ)
+    settings = read_settings(os.environ)
     catalogue = load_catalogue(settings.plans)
     service_log.configure()
     # uvicorn raises the signal that ended it once more; it must not end us before the embedded storage has stopped.
@@ -68,7 +69,7 @@ def serve() -> None:
 @told_plainly
 def worker() -> None:
     """Run the worker alone: outbox, parked events, reconciliation. Any number may run; Ctrl-C ends it."""
-    settings = Settings.from_environment(os.environ)
+    settings = read_settings(os.environ)
     service_log.configure()
 
     async def work(storage: composition.Storage) -> None:

@@ -17,8 +17,7 @@ from entrypoints import composition
 from entrypoints.catalogue import InvalidCatalogue
 from entrypoints.hints import unclaimable
 from entrypoints.services import Services
-from entrypoints.settings.rules import InvalidSettings
-from entrypoints.settings.settings import Settings
+from entrypoints.settings.reader import InvalidSettings, read_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,7 +50,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
 
 def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
     """Do something with the services that the environment's settings name."""
-    settings = Settings.from_environment(os.environ)
+    settings = read_settings(os.environ)
 
     async def run(storage: composition.Storage) -> R:
         async with composition.services(settings, storage) as services:

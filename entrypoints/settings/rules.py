@@ -2,20 +2,14 @@
 
 import base64
 import binascii
-import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import attrs
 import httpx
 
-from domain.values.plans import MAX_CREDITS
-
-if TYPE_CHECKING:
-    from entrypoints.settings.settings import Settings
+from entrypoints.settings.settings import Settings
 
 MIN_SECRET = 20
 MIN_JWT_SECRET = 32
@@ -23,102 +17,9 @@ MIN_SIGNING_BYTES, MAX_SIGNING_BYTES = 24, 64
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-PLACEHOLDER = "[YOUR-PASSWORD]"
-"""What Supabase's dashboard shows in an address where the password belongs."""
-FILL_IN = "put the database's password in its place (an @, : or / in it as %40, %3A or %2F)"
-_MAX_PORT = 65535
-_WEEK_MINUTES = 7 * 24 * 60
 
 
-@attrs.frozen
-class InvalidSettings(Exception):
-    """Settings that the service can't start with."""
-
-    problems: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(["The settings are not right:", *(f"- {problem}" for problem in self.problems)])
-
-
-class Reader:
-    """Reads single variables, and collects what is wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.problems: list[str] = []
-
-    def text(self, name: str) -> str | None:
-        """The value without surrounding blanks, None if it is not set."""
-        return self._environ.get(name, "").strip() or None
-
-    def list(self, name: str) -> tuple[str, ...]:
-        """The values between commas; an empty one among them stays, to be complained of."""
-        value = self.text(name)
-        return tuple(part.strip() for part in value.split(",")) if value else ()
-
-    def url(self, name: str, *, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
-        """An address of one of the schemes, without a trailing slash."""
-        value = self.text(name)
-        if value is None:
-            return None
-        try:
-            parts = urlsplit(value)
-            is_good = parts.scheme in schemes and bool(parts.netloc or parts.scheme == "unix") and parts.port != 0
-        except ValueError:
-            is_good = False
-        if PLACEHOLDER in value:
-            self.problems.append(f"{name} still has {PLACEHOLDER} in it; {FILL_IN}")
-        elif not is_good:
-            self.problems.append(f"{name} must be an address that starts with {' or '.join(schemes)}://")
-        return value.rstrip("/")
-
-    def port(self, name: str, default: int) -> int:
-        """A port number."""
-        value = self.text(name) or str(default)
-        if value.isascii() and value.isdecimal() and 0 < int(value[:6]) <= _MAX_PORT:
-            return int(value)
-        self.problems.append(f"{name} must be a number between 1 and {_MAX_PORT}")
-        return default
-
-    def words(self, name: str) -> tuple[str, ...]:
-        """The values between blanks or commas."""
-        return tuple((self.text(name) or "").replace(",", " ").split())
-
-    def count(self, name: str) -> int | None:
-        """A number of credits, None if it is not set."""
-        value = self.text(name)
-        if value is None or (value.isascii() and value.isdecimal() and int(value[:19]) <= MAX_CREDITS):
-            return None if value is None else int(value)
-        self.problems.append(f"{name} must be a number of credits between 0 and {MAX_CREDITS}")
-        return None
-
-    def minutes(self, name: str, default: int) -> int:
-        """A number of minutes, a week's at most."""
-        value = self.text(name) or str(default)
-        if value.isascii() and value.isdecimal() and int(value[:6]) <= _WEEK_MINUTES:
-            return int(value)
-        self.problems.append(f"{name} must be a number of minutes between 0 and {_WEEK_MINUTES}")
-        return default
-
-    def flag(self, name: str, default: bool) -> bool:
-        """Yes or no."""
-        value = (self.text(name) or str(default)).lower()
-        if value not in {"true", "false", "1", "0"}:
-            self.problems.append(f"{name} must be true or false")
-        return value in {"true", "1"}
-
-
-def unknown_names(environ: Mapping[str, str], known: frozenset[str]) -> Iterator[str]:
-    """Variables of our own prefix that nothing reads: typing errors, most likely."""
-    for name in sorted(environ):
-        if name.startswith("CREDENCE_") and name not in known:
-            # The prefix that all of them share makes none of them alike.
-            bare = {one.removeprefix("CREDENCE_"): one for one in known}
-            close = difflib.get_close_matches(name.removeprefix("CREDENCE_"), bare, n=1)
-            yield f"{name} is not known" + (f"; did you mean {bare[close[0]]}?" if close else "")
-
-
-def problems_of(settings: "Settings") -> Iterator[str]:
+def problems_of(settings: Settings) -> Iterator[str]:
     """What is wrong with settings that could be read."""
     yield from _stripe(settings)
     yield from _supabase(settings)
@@ -128,7 +29,7 @@ def problems_of(settings: "Settings") -> Iterator[str]:
         yield from _live(settings)
 
 
-def _stripe(settings: "Settings") -> Iterator[str]:
+def _stripe(settings: Settings) -> Iterator[str]:
     key = settings.stripe_secret_key
     if not key:
         yield "STRIPE_SECRET_KEY is missing; find it in Stripe's Dashboard under Developers, API keys"
@@ -146,7 +47,7 @@ def _stripe(settings: "Settings") -> Iterator[str]:
         yield "STRIPE_ACCOUNT_ID must be an account's id, acct_…; Stripe's Dashboard shows it in the settings"
 
 
-def _supabase(settings: "Settings") -> Iterator[str]:
+def _supabase(settings: Settings) -> Iterator[str]:
     key = settings.supabase_service_key
     if settings.supabase_url and not key and not settings.supabase_db_url:
         yield "SUPABASE_SERVICE_ROLE_KEY is missing; SUPABASE_URL needs it (or SUPABASE_SECRET_KEY)"
@@ -160,7 +61,7 @@ def _supabase(settings: "Settings") -> Iterator[str]:
         yield "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together; one of them is missing"
 
 
-def _own(settings: "Settings") -> Iterator[str]:
+def _own(settings: Settings) -> Iterator[str]:
     keys = {
         "CREDENCE_SERVICE_KEY": settings.service_keys,
         "CREDENCE_OPERATOR_KEY": settings.operator_keys,
@@ -187,7 +88,7 @@ def _own(settings: "Settings") -> Iterator[str]:
             yield "CREDENCE_TRUST_USER_HEADERS needs CREDENCE_HOST to be a loopback address"
 
 
-def _notices(settings: "Settings") -> Iterator[str]:
+def _notices(settings: Settings) -> Iterator[str]:
     if settings.notify_url and not settings.notify_secrets:
         yield "CREDENCE_NOTIFY_SECRET is missing; CREDENCE_NOTIFY_URL needs it, so that its receiver can trust notices"
     if settings.notify_secrets and not settings.notify_url:
@@ -236,7 +137,7 @@ def _signs(secret: str) -> bool:
     return secret.startswith("whsec_") and MIN_SIGNING_BYTES <= len(key) <= MAX_SIGNING_BYTES
 
 
-def _live(settings: "Settings") -> Iterator[str]:
+def _live(settings: Settings) -> Iterator[str]:
     if settings.embedded_storage:
         yield "SUPABASE_URL is missing; a live STRIPE_SECRET_KEY refuses the embedded storage"
     if settings.embedded_cache:

@@ -1,13 +1,10 @@
-"""The settings: one frozen value from the environment, refused whole with everything that is wrong in it."""
+"""The settings: one frozen value."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import attrs
-
-from entrypoints.settings.rules import InvalidSettings, Reader, problems_of, unknown_names
 
 
 def _setting(*names: str, told: str, default: str = "", secret: bool = False) -> Any:
@@ -142,54 +139,6 @@ class Settings:
         default="60",
     )
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """The settings of an environment; an empty variable counts as one that is not set.
-
-        :raises InvalidSettings: with everything that is wrong; no secret is shown.
-        """
-        names = frozenset(name for field in attrs.fields(cls) for name in field.metadata["names"])
-        read = Reader(environ)
-        host, port = read.text("CREDENCE_HOST") or "127.0.0.1", read.port("CREDENCE_PORT", 8000)
-        public = read.url("CREDENCE_PUBLIC_URL") or f"http://{host}:{port}"
-        plans = read.text("CREDENCE_PLANS")
-        settings = cls(
-            stripe_secret_key=read.text("STRIPE_SECRET_KEY") or "",
-            stripe_webhook_secrets=read.list("STRIPE_WEBHOOK_SECRET"),
-            stripe_account_id=read.text("STRIPE_ACCOUNT_ID"),
-            stripe_api_base=read.url("STRIPE_API_BASE"),
-            supabase_url=read.url("SUPABASE_URL"),
-            supabase_public_key=read.text("SUPABASE_ANON_KEY") or read.text("SUPABASE_PUBLISHABLE_KEY"),
-            supabase_service_key=read.text("SUPABASE_SERVICE_ROLE_KEY") or read.text("SUPABASE_SECRET_KEY"),
-            supabase_db_url=read.url("SUPABASE_DB_URL", schemes=("postgresql", "postgres")),
-            supabase_jwt_secret=read.text("SUPABASE_JWT_SECRET"),
-            supabase_jwks_url=read.url("SUPABASE_JWKS_URL"),
-            upstash_redis_rest_url=read.url("UPSTASH_REDIS_REST_URL"),
-            upstash_redis_rest_token=read.text("UPSTASH_REDIS_REST_TOKEN"),
-            redis_url=read.url("REDIS_URL", schemes=("redis", "rediss", "unix")),
-            data=Path(read.text("CREDENCE_DATA") or ".credence"),
-            host=host,
-            port=port,
-            public_url=public,
-            success_url=read.url("CREDENCE_SUCCESS_URL") or f"{public}/return?session_id={{CHECKOUT_SESSION_ID}}",
-            cancel_url=read.url("CREDENCE_CANCEL_URL") or f"{public}/",
-            plans=Path(plans) if plans else None,
-            service_keys=read.list("CREDENCE_SERVICE_KEY"),
-            operator_keys=read.list("CREDENCE_OPERATOR_KEY"),
-            gateway_secrets=read.list("CREDENCE_GATEWAY_SECRET"),
-            trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
-            allowed_origins=read.list("CREDENCE_ALLOWED_ORIGINS"),
-            worker=read.flag("CREDENCE_WORKER", True),
-            low_balance=read.count("CREDENCE_LOW_BALANCE"),
-            notify_url=read.text("CREDENCE_NOTIFY_URL"),
-            notify_secrets=read.words("CREDENCE_NOTIFY_SECRET"),
-            reconcile_minutes=read.minutes("CREDENCE_RECONCILE_MINUTES", 60),
-        )
-        problems = (*read.problems, *unknown_names(environ, names), *problems_of(settings))
-        if problems:
-            raise InvalidSettings(problems)
-        return settings
-
     @property
     def livemode(self) -> bool:
         """Whether the key moves real money."""
@@ -215,9 +164,3 @@ class Settings:
     def embedded_cache(self) -> bool:
         """Whether the cache is the embedded Redis."""
         return self.redis_url is None and self.upstash_redis_rest_url is None
-
-
-def _trusts_by_default(read: Reader, host: str) -> bool:
-    is_test = (read.text("STRIPE_SECRET_KEY") or "").startswith(("sk_test_", "rk_test_"))
-    is_embedded = not any(map(read.text, ("SUPABASE_URL", "SUPABASE_DB_URL", "CREDENCE_GATEWAY_SECRET")))
-    return is_test and is_embedded and host in {"127.0.0.1", "localhost", "::1"}

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
-from simulators.schedules.steps import Event
 from simulators.stories.acts import Act
 from simulators.stories.catalogue import STORIES, live
 from simulators.stories.credit_operations import DAY, Use
+from simulators.stories.events import Event
 from simulators.stories.life import Customer, Plan, customers
 from simulators.stripe.signatures import sign_webhook
 from simulators.system.system import Ask, Deliver, Job, ReadQuota, Work

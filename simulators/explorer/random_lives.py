@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 
 from simulators.explorer.random_subscriptions import WEIGHTS, Subscriptions
-from simulators.schedules.steps import Event
 from simulators.stories.acts import Act
+from simulators.stories.events import Event
 from simulators.stories.life import DAY, Customer, Life, Payment, Plan
 from simulators.stripe.objects import API_VERSION
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import attrs
 
-from simulators.schedules.steps import Event, Schedule, Step, User
+from simulators.schedules.steps import Schedule, Step, User
+from simulators.stories.events import Event
 
 _KINDS = frozenset({
     "cbtxn", "ch", "cn", "cnli", "cs", "cs_test", "cus", "di", "dp", "du", "evt", "ii", "il", "in", "inpay",

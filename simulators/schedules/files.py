@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-from simulators.schedules.steps import FORMAT, NAMES, STEPS, Ask, Event, Schedule, Step, User
+from simulators.schedules.steps import FORMAT, NAMES, STEPS, Ask, Schedule, Step, User
 from simulators.stories.credit_operations import Use
+from simulators.stories.events import Event
 
 Made = TypeVar("Made")
 

@@ -13,6 +13,7 @@ from simulators.schedules import steps as schedules
 from simulators.schedules.runner import Player
 from simulators.schedules.steps import Advance, Deliver, Finish, Schedule, Step, Wait
 from simulators.stories.checkers import Checker
+from simulators.stories.events import Event
 from simulators.system.system import System
 
 Part = TypeVar("Part")
@@ -68,7 +69,7 @@ class _Search:
         events = [event for event in self.smallest.events if not any(user in event.body for user in gone)]
         return attrs.evolve(_restricted(self.smallest, events=events, gone=gone), users=tuple(users))
 
-    def _with_events(self, events: Sequence[schedules.Event]) -> Schedule:
+    def _with_events(self, events: Sequence[Event]) -> Schedule:
         return _restricted(self.smallest, events=events)
 
     def _with_steps(self, steps: Sequence[Step]) -> Schedule:
@@ -132,7 +133,7 @@ class _Search:
 def _restricted(
     schedule: Schedule,
     *,
-    events: Sequence[schedules.Event],
+    events: Sequence[Event],
     gone: set[str] = frozenset(),  # type: ignore[assignment]
 ) -> Schedule:
     """The schedule with these events only, and without the steps that name others, or users who are gone."""

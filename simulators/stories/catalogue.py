@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from simulators.schedules.steps import Event
 from simulators.stories.acts import Act
+from simulators.stories.events import Event
 from simulators.stories.invoiced_stories import INVOICED, OF_OTHER_PRICES, a_period
 from simulators.stories.life import DAY, Customer, Life, Payment, Plan
 

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import attrs
 
-from simulators.schedules.steps import Event
 from simulators.stories.acts import (
     Act,
     Billed,
@@ -22,6 +21,7 @@ from simulators.stories.acts import (
     Refunded,
     RefundFailed,
 )
+from simulators.stories.events import Event
 from simulators.stories.kept_bills import PLAN_KEY, bill_of, note_of
 from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.account.coupons import new_coupon

@@ -12,7 +12,7 @@ from domain.usecases.check_out import CheckoutStage
 from entrypoints.http.app import create_app
 from entrypoints.http.openapi import PROBLEM
 from entrypoints.http.operation_answers import EntryMade, HoldMade
-from entrypoints.settings.settings import Settings
+from entrypoints.settings.reader import read_settings
 
 Operations = dict[str, dict[str, Any]]
 
@@ -20,7 +20,7 @@ Operations = dict[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def description() -> dict[str, Any]:
     """The description, as `/schema/openapi.json` gives it."""
-    settings = Settings.from_environment({"STRIPE_SECRET_KEY": "sk_test_of_nobody", "STRIPE_WEBHOOK_SECRET": "whsec_1"})
+    settings = read_settings({"STRIPE_SECRET_KEY": "sk_test_of_nobody", "STRIPE_WEBHOOK_SECRET": "whsec_1"})
     return create_app(contextlib.nullcontext(), settings).openapi_schema.to_schema()
 
 

@@ -19,6 +19,7 @@ from adapters.postgres.ledger import SqlLedger
 from entrypoints import composition
 from entrypoints.http.app import create_app
 from entrypoints.services import Services
+from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from simulators.stripe.signatures import sign_webhook
 
@@ -82,7 +83,7 @@ def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str
     """While the ledger stalls, what finds no place in the queue is answered 503 at once; told again, it is kept."""
 
     async def story() -> None:
-        settings = Settings.from_environment(ENVIRONMENT)
+        settings = read_settings(ENVIRONMENT)
         app = create_app(few_may_wait(settings, database_url, redis_url), settings)
         owner = await asyncpg.connect(database_url)
         events = [f"evt_{uuid.uuid4().hex}" for _ in range(8)]
@@ -143,7 +144,7 @@ def test_what_another_transaction_holds_is_left_for_later(database_url: str, red
     """Somebody keeps an account's row locked: a sale is kept for later, a spend is answered 503; each is done once."""
 
     async def story() -> None:
-        settings = Settings.from_environment({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
+        settings = read_settings({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
         storage = composition.Storage(
             postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
         )

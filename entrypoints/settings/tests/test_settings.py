@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings.rules import InvalidSettings
+from entrypoints.settings.reader import InvalidSettings, read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.settings.table import settings_table
 
@@ -27,7 +27,7 @@ LIVE = {
 
 def problems(environ: dict[str, str]) -> tuple[str, ...]:
     with pytest.raises(InvalidSettings) as raised:
-        Settings.from_environment(environ)
+        read_settings(environ)
     return raised.value.problems
 
 
@@ -38,7 +38,7 @@ def jwt_of(role: str) -> str:
 
 def test_two_variables_are_enough_to_begin() -> None:
     """Without storage the embedded one is used, and x-user headers are believed on the loopback address."""
-    settings = Settings.from_environment(TEST)
+    settings = read_settings(TEST)
     assert (True, True, False) == (settings.embedded_storage, settings.embedded_cache, settings.livemode)
     assert settings.trust_user_headers
     assert "http://127.0.0.1:8000/return?session_id={CHECKOUT_SESSION_ID}" == settings.success_url
@@ -46,14 +46,14 @@ def test_two_variables_are_enough_to_begin() -> None:
 
 def test_a_live_deployment_is_taken() -> None:
     """What the README asks for in production is enough."""
-    settings = Settings.from_environment(LIVE)
+    settings = read_settings(LIVE)
     assert (False, False, True) == (settings.embedded_storage, settings.embedded_cache, settings.livemode)
     assert not settings.trust_user_headers
 
 
 def test_secrets_may_be_rotated() -> None:
     """Several webhook secrets stand between commas."""
-    settings = Settings.from_environment({**TEST, "STRIPE_WEBHOOK_SECRET": "whsec_old, whsec_new"})
+    settings = read_settings({**TEST, "STRIPE_WEBHOOK_SECRET": "whsec_old, whsec_new"})
     assert ("whsec_old", "whsec_new") == settings.stripe_webhook_secrets
 
 
@@ -68,8 +68,8 @@ def test_secrets_may_be_rotated() -> None:
 def test_keys_of_our_own_may_be_rotated(name: str, read: Callable[[Settings], tuple[str, ...]]) -> None:
     """Several stand between commas, each long enough; none is no key at all."""
     old, new = "o" * 20, "n" * 20
-    assert (old, new) == read(Settings.from_environment({**TEST, name: f"{old}, {new}"}))
-    assert () == read(Settings.from_environment({**TEST, name: " "}))
+    assert (old, new) == read(read_settings({**TEST, name: f"{old}, {new}"}))
+    assert () == read(read_settings({**TEST, name: " "}))
     for wrong in (f"{old},", f"{old},short", f"{old},,{new}"):
         assert (f"{name} must have at least 20 characters, each of those that commas separate",) == problems(
             {**TEST, name: wrong}
@@ -92,10 +92,10 @@ NOTIFY = {"CREDENCE_NOTIFY_URL": "https://x.test/hooks/", "CREDENCE_NOTIFY_SECRE
 def test_notices_may_be_rotated_and_go_to_the_loopback() -> None:
     """Their secrets stand between blanks or commas, and the address is kept to the letter."""
     given = {"CREDENCE_LOW_BALANCE": "0", "CREDENCE_NOTIFY_URL": "http://127.0.0.1:9/hooks/"}
-    settings = Settings.from_environment({**TEST, **given, "CREDENCE_NOTIFY_SECRET": f"{whsec(24)} {whsec(64)}, "})
+    settings = read_settings({**TEST, **given, "CREDENCE_NOTIFY_SECRET": f"{whsec(24)} {whsec(64)}, "})
     assert (0, "http://127.0.0.1:9/hooks/") == (settings.low_balance, settings.notify_url)
     assert (whsec(24), whsec(64)) == settings.notify_secrets
-    assert None is Settings.from_environment(TEST).low_balance
+    assert None is read_settings(TEST).low_balance
     assert whsec(24) not in repr(settings)
 
 
@@ -188,9 +188,9 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
 def test_origins_stand_between_commas() -> None:
     """None by default; ports, and http on the loopback, are good."""
     given = ("https://app.example.com", "https://app.example.com:80", "http://127.0.0.1:3000", "http://[::1]:3000")
-    settings = Settings.from_environment({**TEST, "CREDENCE_ALLOWED_ORIGINS": ", ".join(given)})
+    settings = read_settings({**TEST, "CREDENCE_ALLOWED_ORIGINS": ", ".join(given)})
     assert given == settings.allowed_origins
-    assert () == Settings.from_environment(TEST).allowed_origins
+    assert () == read_settings(TEST).allowed_origins
 
 
 @pytest.mark.parametrize("how", WRONG)
@@ -231,8 +231,8 @@ def test_a_password_that_was_not_filled_in_is_told() -> None:
 
 def test_the_own_account_may_be_named() -> None:
     """By its id, and by nothing else."""
-    assert Settings.from_environment(TEST).stripe_account_id is None
-    assert "acct_1Abc" == Settings.from_environment({**TEST, "STRIPE_ACCOUNT_ID": " acct_1Abc "}).stripe_account_id
+    assert read_settings(TEST).stripe_account_id is None
+    assert "acct_1Abc" == read_settings({**TEST, "STRIPE_ACCOUNT_ID": " acct_1Abc "}).stripe_account_id
     for wrong in ("1Abc", "acct_", "org_1/acct_1", "acct_1,acct_2"):
         (problem,) = problems({**TEST, "STRIPE_ACCOUNT_ID": wrong})
         assert problem.startswith("STRIPE_ACCOUNT_ID must be an account's id")
@@ -258,7 +258,7 @@ def test_live_keys_refuse_what_is_for_development(name: str) -> None:
 def test_no_secret_is_shown() -> None:
     """Neither the settings' own text nor a refusal has a secret in it."""
     given = {**LIVE, "CREDENCE_SERVICE_KEY": "service-key-of-twenty-chars", "REDIS_URL": "redis://:password@cache"}
-    shown = repr(Settings.from_environment(given))
+    shown = repr(read_settings(given))
     refused = "\n".join(problems({**given, "STRIPE_WEBHOOK_SECRET": "whsec_abc,", "CREDENCE_PORT": "x"}))
     for secret in ("sk_live_51abc", "whsec_abc", "sb_secret_abc", "token'", "service-key-of-twenty-chars", "password"):
         assert secret not in shown

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from features.harness.binding import MemoryWorld, system
-from simulators.schedules.steps import Event
 from simulators.stories.catalogue import STORIES, Lived, live
 from simulators.stories.checkers import (
     Copy,
@@ -21,6 +20,7 @@ from simulators.stories.checkers import (
 )
 from simulators.stories.credit_operations import Answered, Use
 from simulators.stories.event_readings import telling_of
+from simulators.stories.events import Event
 from simulators.stories.life import Plan, customers
 from simulators.stripe.signatures import sign_webhook
 from simulators.system.stepping import Returned, Task
