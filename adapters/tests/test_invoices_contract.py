@@ -10,15 +10,15 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_payments import MemoryPayments
-from adapters.stripe_envelopes import delivery_of
-from adapters.stripe_prices import read_price
-from adapters.system_clock import SystemClock
-from domain.accounts import UserId
-from domain.commits import EventStatus
-from domain.plans import Catalogue
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.payments import MemoryPayments
+from adapters.stripe.envelope import delivery_of
+from adapters.stripe.objects.prices import read_price
+from adapters.system.clock import SystemClock
+from domain.changes.changes import EventStatus
 from domain.usecases.record_payment import PaymentRecorder
+from domain.values.accounts import UserId
+from domain.values.plans import Catalogue
 from features.billing.payloads import (
     ANNUAL,
     MONTHLY,

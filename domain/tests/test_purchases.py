@@ -5,12 +5,10 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from domain.accounts import UserId
-from domain.entitlements import entitlement
-from domain.invoices import CreditNote, CreditNoteStatus, NotedRefund
-from domain.ledger import EntryKind, Posted, PostedByPeriod, postings_due
-from domain.plans import PlanId
-from domain.purchases import (
+from domain.credits.ledger import EntryKind, Posted, PostedByPeriod, postings_due
+from domain.payments.entitlements import entitlement
+from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedRefund
+from domain.payments.purchases import (
     CreditNoted,
     Dispute,
     Disputed,
@@ -32,6 +30,8 @@ from domain.purchases import (
     UncapturedRefunds,
     learn,
 )
+from domain.values.accounts import UserId
+from domain.values.plans import PlanId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")

@@ -3,9 +3,9 @@
 import attrs
 import pytest
 
-from domain.commits import EventStatus
-from domain.money import Money
-from domain.plans import Catalogue, Terms
+from domain.changes.changes import EventStatus
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Terms
 from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line
 from features.billing.world import PLANS, Told, World, paid, plan
 
