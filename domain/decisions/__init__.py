@@ -1,1 +1,1 @@
-"""Decisions: from a report or an operation, and what the ledger knows, to a change. Each is a pure function."""
+"""Decisions: pure functions from a report or an operation, and what the ledger knows, to a change."""

@@ -24,7 +24,7 @@ from entrypoints.http.routes.ops import ops_router
 from entrypoints.http.routes.plans import list_plans
 from entrypoints.http.routes.spending import spending_handlers
 from entrypoints.http.routes.webhooks import receive_webhook
-from entrypoints.pages import page_handlers
+from entrypoints.pages.routes import page_handlers
 from entrypoints.services import Services
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import metrics

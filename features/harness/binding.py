@@ -19,7 +19,7 @@ from domain.ports import CacheUnavailable, LedgerUnavailable, PaymentsUnavailabl
 from domain.values.accounts import Account, parse_user_id
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from features.harness.bugs import BUGS
+from features.harness.bugs.catalogue import BUGS
 from features.harness.observation import seen_in, state_in
 from features.harness.parts import Parts
 from features.harness.planting import Patch, PlantedCoroutine, planted

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from features.harness.binding import system
-from features.harness.bugs import BUGS, of_spending
+from features.harness.bugs import of_spending
+from features.harness.bugs.catalogue import BUGS
 from simulators.explorer.cases import settings
 from simulators.explorer.exhaustive import Exploration, Failure
 from simulators.explorer.failure_schedule import schedule_of

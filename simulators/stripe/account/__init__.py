@@ -1,1 +1,1 @@
-"""One simulated Stripe account: its books, and the shapes in which they are shown. No HTTP here."""
+"""One simulated Stripe account: its books, and the shapes in which they are shown; no HTTP."""
