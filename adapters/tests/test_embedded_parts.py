@@ -55,7 +55,7 @@ def test_postgres_keeps_its_data(tmp_path: Path) -> None:
 
 def test_postgres_survives_a_killed_owner(tmp_path: Path) -> None:
     """The next process joins the server that a killed one left, and stops it in the end."""
-    url = start_and_kill("embedded_postgres", "EmbeddedPostgres", tmp_path / "postgres")
+    url = start_and_kill("postgres.embedded", "EmbeddedPostgres", tmp_path / "postgres")
     server = EmbeddedPostgres(tmp_path / "postgres")
     assert url == server.start()
     assert 0 == value(url, "select count(*) from public.users")
@@ -66,7 +66,7 @@ def test_postgres_survives_a_killed_owner(tmp_path: Path) -> None:
 
 def test_redis_survives_a_killed_owner(tmp_path: Path) -> None:
     """The next process joins the server that a killed one left, and stops it in the end."""
-    url = start_and_kill("embedded_redis", "EmbeddedRedis", tmp_path / "redis")
+    url = start_and_kill("redis.embedded", "EmbeddedRedis", tmp_path / "redis")
     server = EmbeddedRedis(tmp_path / "redis")
     assert url == server.start()
     with redis.Redis.from_url(url) as client:
