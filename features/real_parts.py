@@ -20,6 +20,7 @@ from simulators.signatures import mint_token
 from simulators.supabase import SupabaseGateway
 
 pytest_plugins = (
+    "features.server_folders",
     "features.service",
     "features.steps.customers",
     "features.steps.spending",
@@ -90,9 +91,9 @@ async def execute(url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url(new_server_folder: Callable[[], Path]) -> Iterator[str]:
     """A server whose database `postgres` nobody uses, and a migrated `template` to make others of."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres", numbered=True) / "data")
+    server = EmbeddedPostgres(new_server_folder() / "data")
     url = server.start()
     asyncio.run(execute(url, "alter system set fsync = off", "select pg_reload_conf()", "create database template"))
     asyncio.run(prepare(database(url, "template")))
@@ -142,8 +143,8 @@ def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url(new_server_folder: Callable[[], Path]) -> Iterator[str]:
     """A Redis, shared by the tests: each uses keys of its own."""
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    server = EmbeddedRedis(new_server_folder())
     yield server.start()
     server.stop()

@@ -31,9 +31,9 @@ QUICKLY = ("--rate", "200", "--json")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableStack]:
+def stack(new_server_folder: Callable[[], Path]) -> Iterator[KillableStack]:
     """A deployment that a test may break."""
-    with killable(tmp_path_factory.mktemp("fire")) as running:
+    with killable(new_server_folder()) as running:
         yield running
 
 

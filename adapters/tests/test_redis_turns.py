@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -124,9 +125,7 @@ def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str) -> N
 
 
 @pytest.fixture(params=["refused", "silent", "full", "foreign"])
-def useless_redis(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, str]]:
+def useless_redis(request: pytest.FixtureRequest, new_server_folder: Callable[[], Path]) -> Iterator[tuple[str, str]]:
     """A Redis that gives no turns: why, and its address."""
     why: str = request.param
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -136,7 +135,7 @@ def useless_redis(
     if why == "refused":
         yield why, address
     if why in {"full", "foreign"}:
-        server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+        server = EmbeddedRedis(new_server_folder())
         yield why, server.start()
         server.stop()
 

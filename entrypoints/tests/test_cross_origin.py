@@ -5,6 +5,7 @@ import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -46,13 +47,13 @@ def page_port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def start(
-    new_database: Callable[[], str], redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    new_database: Callable[[], str], redis_url: str, new_server_folder: Callable[[], Path]
 ) -> Callable[..., contextlib.AbstractContextManager[httpx.Client]]:
     """Starts a service with further settings."""
 
     @contextlib.contextmanager
     def running(**settings: str) -> Iterator[httpx.Client]:
-        log, port = tmp_path_factory.mktemp("service") / "log", free_port()
+        log, port = new_server_folder() / "log", free_port()
         environment = {
             "STRIPE_SECRET_KEY": "sk_test_51abcdefghij",
             "STRIPE_WEBHOOK_SECRET": "whsec_abc",

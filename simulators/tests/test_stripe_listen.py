@@ -173,9 +173,11 @@ def test_a_listener_of_an_earlier_life_must_open_a_session_again(stand_in: Strip
     assert (400, "Unknown WebSocket ID.") == (answer.status_code, answer.json()["error"]["message"])
 
 
-def test_the_service_is_driven_by_the_cli(tmp_path: Path, stripe_cli: Callable[[str], StripeCli]) -> None:
+def test_the_service_is_driven_by_the_cli(
+    new_server_folder: Callable[[], Path], stripe_cli: Callable[[str], StripeCli]
+) -> None:
     """A sale of nobody is ignored; one with our metadata is credited, once; a refund takes back."""
-    with running(tmp_path / "data", auto_deliver=False) as stack:
+    with running(new_server_folder(), auto_deliver=False) as stack:
         cli, ada = stripe_cli(stack.stripe.url), stack.sign_up("ada@example.com")
 
         def entries() -> list[int]:
