@@ -284,7 +284,7 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
     assert (None if version >= "2025-03-31" else "month") == line.price.interval
     assert ("si_1" if version >= "2018" else None) == line.subscription_item
     assert {"invoice:in_1", "payment_intent:pi_1"} <= set(told.links)
-    assert not any(link.startswith("subscription:") for link in told.links)
+    assert [] == [link for link in told.links if link.startswith("subscription:")]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -543,4 +543,4 @@ def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> No
 def _can_be_kept(told: object) -> None:
     if isinstance(told, PaymentNews | Sale):
         json.dumps(sorted(told.links)).encode()
-        assert all("\x00" not in link and link.isprintable() for link in told.links)
+        assert [] == [link for link in told.links if not link.isprintable()]

@@ -347,7 +347,7 @@ def test_any_shape_is_told_as_something(
             texts = [told.session_id, told.purchase_id, *told.links]
             named = (told.naming.user_reference, told.naming.email, told.naming.plan_id)
             texts += [text for text in named if text is not None]
-            assert all(text.strip() and "\x00" not in text and text.encode("utf-8") for text in texts)
+            assert [] == [text for text in texts if not text.strip() or "\x00" in text or not text.encode("utf-8")]
         case Irrelevant(reason) | Unreadable(reason):
             assert reason.isprintable()
 
