@@ -91,6 +91,12 @@ async def execute(url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio alone, which the service runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def postgres_url(new_server_folder: Callable[[], Path]) -> Iterator[str]:
     """A server whose database `postgres` nobody uses, and a migrated `template` to make others of."""
     server = EmbeddedPostgres(new_server_folder() / "data")

@@ -32,7 +32,7 @@ from domain.idempotency import IdempotencyKey
 from domain.ledger import EntryKind, Posting
 from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
 
-Story = Callable[[SqlLedger, Any], Awaitable[None]]
+Opener = Callable[[], contextlib.AbstractAsyncContextManager[tuple[SqlLedger, Any]]]
 LOCK = "select from public.users where id = $1 for update"
 
 
@@ -87,8 +87,8 @@ async def process_that_waits(connection: Any, what_for: str) -> int | None:
 
 
 @pytest.fixture(params=["postgres", "supabase"])
-def on_ledger(request: pytest.FixtureRequest) -> Callable[[Story], None]:
-    """Runs a story with a ledger, and with a connection of the owner's beside it."""
+def on_ledger(request: pytest.FixtureRequest) -> Opener:
+    """Opens a ledger, and a connection of the owner's beside it."""
     if request.param == "postgres":
         url = request.getfixturevalue("database_url")
         opened: Callable[[], PostgresRpc | SupabaseRpc] = lambda: PostgresRpc(url)  # noqa: E731 - made inside the loop
@@ -97,14 +97,12 @@ def on_ledger(request: pytest.FixtureRequest) -> Callable[[Story], None]:
         url = supabase.database_url
         opened = lambda: SupabaseRpc(supabase.url, supabase.service_key)  # noqa: E731 - likewise
 
-    def run(story: Story) -> None:
-        async def opening() -> None:
-            async with contextlib.aclosing(opened()) as rpc, connected(url) as connection:
-                await story(SqlLedger(rpc), connection)
+    @contextlib.asynccontextmanager
+    async def opening() -> AsyncIterator[tuple[SqlLedger, Any]]:
+        async with contextlib.aclosing(opened()) as rpc, connected(url) as connection:
+            yield SqlLedger(rpc), connection
 
-        asyncio.run(opening())
-
-    return run
+    return opening
 
 
 @contextlib.asynccontextmanager
@@ -117,10 +115,9 @@ async def connected(url: str) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize("text", ["\0", "\ud800"])
-def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[Story], None], text: str) -> None:
+async def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Opener, text: str) -> None:
     """No database takes a NUL, or half a character: such a call fails whole, and only that change is refused."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         group = GroupCommit(ledger, commits=Limits(calls=1, requests=100))
         changes = [change(user) for _ in range(40)]
@@ -133,10 +130,8 @@ def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[St
         assert 40 * 50 == await balance(connection, user)
         await group.aclose()
 
-    on_ledger(story)
 
-
-def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story], None]) -> None:
+async def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Opener) -> None:
     """While somebody holds an account's lock, others are written; then the account's are, in their order.
 
     A machine may be so slow that the call gives up before, but not each time.
@@ -166,19 +161,16 @@ def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story]
         await group.aclose()
         return is_held_up and len(written) == len(stuck)
 
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         assert await manages(lambda: all_are_written(ledger, connection)), "what a lock held up was refused each time"
-
-    on_ledger(story)
 
 
 @pytest.mark.parametrize(("held", "others"), [(1, 0), (1, 60), (8, 60)])
-def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
-    on_ledger: Callable[[Story], None], held: int, others: int
+async def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
+    on_ledger: Opener, held: int, others: int
 ) -> None:
     """Nobody lets go: the call does not wait for it, and writes what needs no such lock."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         locked, free = [await sign_up(connection) for _ in range(held)], await sign_up(connection)
         users = [*[free] * others, *locked, *[free] * others]
         transaction = connection.transaction()
@@ -192,14 +184,11 @@ def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
         assert {Committed} == {type(result) for result in await ledger.commit([change(user) for user in users])}
         assert others * 2 * 50 * 2 == await balance(connection, free)
 
-    on_ledger(story)
-
 
 @pytest.mark.parametrize("rests", [True, False])
-def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[[Story], None], rests: bool) -> None:
+async def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Opener, rests: bool) -> None:
     """However slow the disk is today; for whoever else holds the lock, nobody waits so long."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         hoped = Hoped(account=Account(user_id=user), found_at=-1)
         guard = AccountGuard(user_id=user, expected_revision=0, rests_on=hoped if rests else None)
@@ -213,10 +202,8 @@ def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[
         (result,) = await waiting
         assert ("Committed" if rests else "Conflict") == type(result).__name__, result
 
-    on_ledger(story)
 
-
-def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], None]) -> None:
+async def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Opener) -> None:
     """It lets the other go first, and holds up no account. A machine may be too slow for it, but not each time."""
 
     async def overtaking(ledger: SqlLedger, connection: Any) -> bool:
@@ -233,14 +220,12 @@ def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], Non
         assert (Committed, Committed) == (type(theirs), type(others))
         return has_waited and isinstance(ours, Committed)
 
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         assert await manages(lambda: overtaking(ledger, connection)), "what came too early was refused each time"
-
-    on_ledger(story)
 
 
 @pytest.mark.parametrize("found_at", [0, 1, 2])
-def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story], None], found_at: int) -> None:
+async def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Opener, found_at: int) -> None:
     """Neither where it is there already, nor where a rival was sooner: each look takes a number of Postgres' own."""
 
     async def numbers_taken(ledger: SqlLedger, connection: Any, hoped: Hoped | None) -> int:
@@ -253,19 +238,16 @@ def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story
         taken: int = await connection.fetchval(number) - before
         return taken
 
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         hoped = Hoped(account=Account(user_id=UserId("anybody's"), version=1, balance=50), found_at=found_at)
         resting, free = [await numbers_taken(ledger, connection, rests) for rests in (hoped, None)]
         assert (resting > free) == (found_at == 1)
 
-    on_ledger(story)
-
 
 @pytest.mark.parametrize("held", [1, 16])
-def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Callable[[Story], None], held: int) -> None:
+async def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Opener, held: int) -> None:
     """Whether the same events will be there, only the other transaction's end tells; no other change waits for it."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         changes = [change(user) for _ in range(64)]
         transaction = connection.transaction()
@@ -285,13 +267,10 @@ def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Callable[[Stor
         assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in told])}
         assert 64 * 50 == await balance(connection, user)
 
-    on_ledger(story)
 
-
-def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Callable[[Story], None]) -> None:
+async def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Opener) -> None:
     """What is in flight is written for all, also for the one who does not wait any more; what was not sent is not."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         group = GroupCommit(ledger)
         transaction = connection.transaction()
@@ -310,13 +289,10 @@ def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Callable[[Story],
         await group.aclose()
         assert 10 * 50 == await balance(connection, user)
 
-    on_ledger(story)
 
-
-def test_what_was_accepted_is_written_before_the_end(on_ledger: Callable[[Story], None]) -> None:
+async def test_what_was_accepted_is_written_before_the_end(on_ledger: Opener) -> None:
     """Closing waits for what was accepted, and refuses what comes after."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         group = GroupCommit(ledger, commits=Limits(calls=1, requests=3))
         calls = [asyncio.ensure_future(group.commit([change(user)])) for _ in range(10)]
@@ -327,68 +303,54 @@ def test_what_was_accepted_is_written_before_the_end(on_ledger: Callable[[Story]
             await group.commit([change(user)])
         assert 10 * 50 == await balance(connection, user)
 
-    on_ledger(story)
 
-
-def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_url: str) -> None:
+async def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_url: str) -> None:
     """All that were in it are told that the outcome is unknown; told again, each counts once."""
-
-    async def story() -> None:
-        async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
-            user = await sign_up(connection)
-            group = GroupCommit(SqlLedger(rpc))
-            transaction = connection.transaction()
-            await transaction.start()
-            await connection.execute(LOCK, user)
-            changes = [change(user) for _ in range(10)]
-            calls = [asyncio.ensure_future(group.commit([one])) for one in changes]
-            await connection.execute("select pg_terminate_backend($1)", await waits_for_a_lock(connection))
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-            assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
-            await transaction.rollback()
-            again = await asyncio.gather(*(group.commit([one]) for one in changes))
-            assert {Committed} == {type(result) for (result,) in again}
-            assert 10 * 50 == await balance(connection, user)
-            await group.aclose()
-
-    asyncio.run(story())
+    async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
+        user = await sign_up(connection)
+        group = GroupCommit(SqlLedger(rpc))
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(LOCK, user)
+        changes = [change(user) for _ in range(10)]
+        calls = [asyncio.ensure_future(group.commit([one])) for one in changes]
+        await connection.execute("select pg_terminate_backend($1)", await waits_for_a_lock(connection))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
+        await transaction.rollback()
+        again = await asyncio.gather(*(group.commit([one]) for one in changes))
+        assert {Committed} == {type(result) for (result,) in again}
+        assert 10 * 50 == await balance(connection, user)
+        await group.aclose()
 
 
-def test_a_lost_answer_leaves_all_of_a_call_in_doubt(supabase: Any) -> None:
+async def test_a_lost_answer_leaves_all_of_a_call_in_doubt(supabase: Any) -> None:
     """The call was written and nobody heard of it: told again, every change is known to be written already."""
-
-    async def story() -> None:
-        async with (
-            contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc,
-            connected(supabase.database_url) as connection,
-        ):
-            user = await sign_up(connection)
-            group = GroupCommit(SqlLedger(rpc))
-            changes = [change(user) for _ in range(10)]
-            supabase.gateway.lose_answers(1)
-            calls = [group.commit([one]) for one in changes]
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-            assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
-            again = await asyncio.gather(*(group.commit([one]) for one in changes))
-            assert {Duplicate} == {type(result) for (result,) in again}
-            assert 10 * 50 == await balance(connection, user)
-            await group.aclose()
-
-    asyncio.run(story())
+    async with (
+        contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc,
+        connected(supabase.database_url) as connection,
+    ):
+        user = await sign_up(connection)
+        group = GroupCommit(SqlLedger(rpc))
+        changes = [change(user) for _ in range(10)]
+        supabase.gateway.lose_answers(1)
+        calls = [group.commit([one]) for one in changes]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
+        again = await asyncio.gather(*(group.commit([one]) for one in changes))
+        assert {Duplicate} == {type(result) for (result,) in again}
+        assert 10 * 50 == await balance(connection, user)
+        await group.aclose()
 
 
-def test_readers_share_a_call(database_url: str) -> None:
+async def test_readers_share_a_call(database_url: str) -> None:
     """Each of many readers of one moment gets its own answer."""
-
-    async def story() -> None:
-        async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
-            users = [await sign_up(connection) for _ in range(20)]
-            group = GroupCommit(SqlLedger(rpc))
-            await group.commit([change(user) for user in users])
-            reads = (group.read(event_id=None, user_id=user, links=frozenset()) for user in users)
-            found = await asyncio.gather(*reads)
-            assert users == [snapshot.account.user_id for snapshot in found if snapshot.account]
-            assert {50} == {snapshot.account.balance for snapshot in found if snapshot.account}
-            await group.aclose()
-
-    asyncio.run(story())
+    async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
+        users = [await sign_up(connection) for _ in range(20)]
+        group = GroupCommit(SqlLedger(rpc))
+        await group.commit([change(user) for user in users])
+        reads = (group.read(event_id=None, user_id=user, links=frozenset()) for user in users)
+        found = await asyncio.gather(*reads)
+        assert users == [snapshot.account.user_id for snapshot in found if snapshot.account]
+        assert {50} == {snapshot.account.balance for snapshot in found if snapshot.account}
+        await group.aclose()

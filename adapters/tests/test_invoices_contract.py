@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -140,12 +140,13 @@ EXPECTED: Grants = [(30, 50, 30.05), (30, 500, 30.05), (60, 500, 60), (410, 600,
 
 @pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
 @pytest.mark.parametrize("way", ["forwards", "backwards", "turned"])
-def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape: Callable[[Payload], Payload]) -> None:
+async def test_the_same_story_ends_in_the_same_grants(
+    open_world: Any, way: str, shape: Callable[[Payload], Payload]
+) -> None:
     """Half of what changed hands is given back, the larger of unused time and refunds counts, ends follow payments."""
     told = subscribed(shape)
     orders = {"forwards": told, "backwards": told[::-1], "turned": [*told[4:], *told[:4]]}
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         await account.tell(orders[way])
         # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
@@ -154,24 +155,11 @@ def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape
         assert EXPECTED == await account.grants()
         assert [EventStatus.NOTHING_NEW] * len(told) == await account.tell(told)
 
-    run_in(open_world, story)
 
-
-def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
+async def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
     """A line and its unused time, told at the same moment, know of each other, whichever is first."""
     told = subscribed(lambda old: old)[:4]
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         await asyncio.gather(*(account.tell([one]) for one in told * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
-
-    run_in(open_world, story)
-
-
-def run_in(open_world: Any, story: Callable[[Any], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            await story(world)
-
-    asyncio.run(run())

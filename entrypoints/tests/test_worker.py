@@ -137,31 +137,23 @@ def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
     assert "unexpected KeyError; see the log" == kept.reason
 
 
-def test_the_worker_reconciles_by_itself(world: World) -> None:
+async def test_the_worker_reconciles_by_itself(world: World) -> None:
     """What never arrived is applied on its schedule, also after Stripe was away."""
-
-    async def story() -> None:
-        world.ledger.add_user(ADA)
-        world.payments.remember(world.delivery("evt_1", "pi_1"))
-        arrived = lambda: world.ledger.inbox.status("evt_1") is EventStatus.APPLIED  # noqa: E731 - asked again
-        await world.work(arrived, reconcile_every=None)
-        assert not arrived()
-        await world.work(arrived, reconcile_every=timedelta(0))
-        assert arrived()
-
-    asyncio.run(story())
+    world.ledger.add_user(ADA)
+    world.payments.remember(world.delivery("evt_1", "pi_1"))
+    arrived = lambda: world.ledger.inbox.status("evt_1") is EventStatus.APPLIED  # noqa: E731 - asked again
+    await world.work(arrived, reconcile_every=None)
+    assert not arrived()
+    await world.work(arrived, reconcile_every=timedelta(0))
+    assert arrived()
 
 
-def test_the_worker_delivers_the_outbox(world: World) -> None:
+async def test_the_worker_delivers_the_outbox(world: World) -> None:
     """A cache that lost everything has the balance again."""
-
-    async def story() -> None:
-        world.ledger.add_user(ADA)
-        await world.recorder.receive(world.delivery("evt_1", "pi_1"))
-        world.cache.flush()
-        await world.work(lambda: world.ledger.outbox.count(failed=False) == 0)
-        copy = await world.cache.find(ADA)
-        assert copy is not None
-        assert 50 == copy.balance
-
-    asyncio.run(story())
+    world.ledger.add_user(ADA)
+    await world.recorder.receive(world.delivery("evt_1", "pi_1"))
+    world.cache.flush()
+    await world.work(lambda: world.ledger.outbox.count(failed=False) == 0)
+    copy = await world.cache.find(ADA)
+    assert copy is not None
+    assert 50 == copy.balance
