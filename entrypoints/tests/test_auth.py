@@ -201,19 +201,15 @@ def test_keys_that_are_away_are_told_apart_from_bad_tokens() -> None:
         caller(authenticator(KeyServer(None)), authorization=f"Bearer {token()}")
 
 
-def test_keys_are_fetched_once() -> None:
+async def test_keys_are_fetched_once() -> None:
     """Many tokens, one request; an unknown key asks no more than once in a while."""
     server = KeyServer(published(one=KEY))
     who = authenticator(server)
-
-    async def many() -> None:
-        for _ in range(5):
-            await who.authenticate({"authorization": f"Bearer {token()}"})
-        for _ in range(5):
-            with pytest.raises(Unauthenticated):
-                await who.authenticate({"authorization": f"Bearer {token(name='unknown')}"})
-
-    asyncio.run(many())
+    for _ in range(5):
+        await who.authenticate({"authorization": f"Bearer {token()}"})
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await who.authenticate({"authorization": f"Bearer {token(name='unknown')}"})
     assert 1 == server.asked
 
 

@@ -118,21 +118,17 @@ def world() -> World:
     return World()
 
 
-def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
+async def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
     """It is failed with its reason, and what waited behind it is applied once its cause is gone."""
-
-    async def story() -> None:
-        for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
-            await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
-        del world.bodies.told["evt_1"]
-        world.ledger.add_user(ADA)
-        await world.ledger.inbox.hasten()
-        await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
-
-    asyncio.run(story())
+    for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
+        await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
+    del world.bodies.told["evt_1"]
+    world.ledger.add_user(ADA)
+    await world.ledger.inbox.hasten()
+    await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
     statuses = [world.ledger.inbox.status(event_id) for event_id in ("evt_1", "evt_2", "evt_3")]
     assert [EventStatus.FAILED, EventStatus.APPLIED, EventStatus.APPLIED] == statuses
-    kept = asyncio.run(world.ledger.inbox.find("evt_1"))
+    kept = await world.ledger.inbox.find("evt_1")
     assert kept is not None
     assert "unexpected KeyError; see the log" == kept.reason
 

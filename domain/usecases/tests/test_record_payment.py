@@ -1,6 +1,5 @@
 """Recording a payment on the in-memory adapters, with rivals and failures at the worst moments."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -272,21 +271,17 @@ def test_a_cache_that_is_away_learns_of_it_later(world: World) -> None:
     assert 0 == run_at_once(worker.run_once())
 
 
-def test_use_cases_wait_for_ports_alone() -> None:
+async def test_use_cases_wait_for_ports_alone() -> None:
     """What runs here without an event loop runs the same with one."""
-
-    async def both() -> EventStatus:
-        clock = SystemClock()
-        ledger = MemoryLedger(clock)
-        ledger.add_user(ADA)
-        recorder = PaymentRecorder(
-            ledger=ledger,
-            cache=MemoryQuotaCache(),
-            markers=MemorySessionMarkers(clock),
-            payments=MemoryPayments(),
-            catalogue=CATALOGUE,
-            livemode=False,
-        )
-        return (await recorder.receive(delivery("evt_1"))).status
-
-    assert EventStatus.APPLIED == asyncio.run(both())
+    clock = SystemClock()
+    ledger = MemoryLedger(clock)
+    ledger.add_user(ADA)
+    recorder = PaymentRecorder(
+        ledger=ledger,
+        cache=MemoryQuotaCache(),
+        markers=MemorySessionMarkers(clock),
+        payments=MemoryPayments(),
+        catalogue=CATALOGUE,
+        livemode=False,
+    )
+    assert EventStatus.APPLIED == (await recorder.receive(delivery("evt_1"))).status
