@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import attrs
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from adapters.embedded_postgres import EmbeddedPostgres, prepare
 from adapters.embedded_redis import EmbeddedRedis
@@ -32,8 +32,8 @@ pytest_plugins = (
     "features.stripe_cli",
 )
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("credence", deadline=None)
+# How long an example takes, or the drawing of it, says how busy the machine is.
+settings.register_profile("credence", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("credence")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -398,7 +398,7 @@ fields = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(fields, json_values, min_size=1, max_size=3))
 def test_any_session_is_answered_200_and_kept(story: Story, changes: dict[str, Any]) -> None:
     """Whatever stands in a signed session, it is never 500, and the event is in the inbox."""

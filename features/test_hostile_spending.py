@@ -387,7 +387,7 @@ wishes = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(route=st.sampled_from([*KEYED]), wish=wishes)
 def test_no_wish_without_a_good_user_is_a_fault_of_ours(story: Story, route: str, wish: dict[str, Any]) -> None:
     """Whatever stands in the body, it is refused, never 500."""
