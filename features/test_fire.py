@@ -312,7 +312,10 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
 
 def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
     """For as long as it is told; each round has users of its own, and all are removed."""
-    report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", "1"))
+    for seconds in ("1", "5", "25"):
+        report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", seconds))
+        if len(report["tags"]) > 1:
+            break  # a machine may be so slow that the first round takes all of the time
     assert len(report["tags"]) > 1
     assert 5 * len(report["tags"]) == report["accounts"]["checked"]
     assert [] == standing(stack.url, stack.operator_key)

@@ -25,7 +25,7 @@ async def asking(
 ) -> AsyncIterator[StripeIdentity]:
     connection = StripeConnection(api_key="rk_test_123456789012", api_base=stripe.url, retries=0)
     async with contextlib.aclosing(connection):
-        yield StripeIdentity(connection, configured=configured, seconds=2, pause=pause)
+        yield StripeIdentity(connection, configured=configured, seconds=60, pause=pause)
 
 
 async def test_stripe_is_asked_once(stripe: StripeStandIn) -> None:
