@@ -32,6 +32,7 @@ check: $(UV)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+	$(RUN) deptry .
 
 # The embedded Redis is made for Python 3.11 and 3.12; with a later one redis-server has to be on the PATH, which is told.
 $(UV):

@@ -1,1 +1,1 @@
-"""The outside that we call: one module is one technology in one role."""
+"""The outside that we call: one package for each technology, one module for each of its roles."""

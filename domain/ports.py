@@ -7,9 +7,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from domain.accounts import Account, BalanceThen, UserId
-from domain.batches import Outcome
-from domain.commits import (
+from domain.changes.changes import (
     Backlog,
     Change,
     CommitResult,
@@ -22,17 +20,19 @@ from domain.commits import (
     Settled,
     Snapshot,
 )
-from domain.deployment import SchemaFacts, WebhookEndpoint
-from domain.events import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
-from domain.explanations import AccountRecord
-from domain.holds import HoldId
-from domain.intents import Intent
-from domain.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
-from domain.notices import Notice, Undelivered
-from domain.plans import Plan
-from domain.purchases import Link
-from domain.subscriptions import SubscriptionId
-from domain.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+from domain.credits.explanation import AccountRecord
+from domain.credits.holds import HoldId
+from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
+from domain.decisions.batches import Outcome
+from domain.decisions.low_balance import Notice, Undelivered
+from domain.decisions.operations import Intent
+from domain.payments.purchases import Link
+from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
+from domain.payments.subscriptions import SubscriptionId
+from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
+from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.plans import Plan
 
 Item = TypeVar("Item")
 Written = TypeVar("Written")
@@ -184,11 +184,13 @@ class Ledger(Protocol):
         subscription_id: SubscriptionId | None = None,
         periods_since: datetime | None = None,
         claims: bool = False,
+        price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases that the links reach.
 
         With them come the invoices of the subscription, or of the purchases' own, that end at `periods_since` or later,
-        or when the purchases themselves begin; and, with `claims`, the account's trials and free periods.
+        or when the purchases themselves begin; with `claims` the account's trials and free periods,
+        and of the prices those that Credence made.
         """
         ...
 

@@ -1,5 +1,5 @@
 """`python -m entrypoints` is `credence`."""
 
-from entrypoints.cli import main
+from entrypoints.cli.main import main
 
 main(prog_name="credence")

@@ -8,9 +8,8 @@ from typing import Any
 
 import attrs
 
-from domain.invoices import DEFAULT_GRACE_DAYS
-from domain.money import Money
-from domain.plans import MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.money import Money
+from domain.values.plans import DEFAULT_GRACE_DAYS, MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId, PlanMode, Terms
 
 PACKAGED = Path(__file__).parent / "plans.toml"
 

@@ -7,48 +7,48 @@ from pathlib import Path
 import asyncpg
 import attrs
 
-from adapters import migrations
-from adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresMissing
-from adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisMissing
-from adapters.gathered_credits import GatheredCredits
-from adapters.group_commit import GroupCommit
-from adapters.postgres_rpc import CONNECT_SECONDS, PostgresRpc
-from adapters.redis_client import connect, upstash_url
-from adapters.redis_quota_cache import RedisQuotaCache
-from adapters.redis_session_markers import RedisSessionMarkers
-from adapters.redis_turns import RedisTurns
-from adapters.sql_ledger import SqlLedger
-from adapters.sql_synthetic_users import SqlSyntheticUsers
-from adapters.standard_webhooks_notifications import StandardWebhooksNotifications
-from adapters.stripe_checkout import StripeCheckouts
-from adapters.stripe_client import StripeConnection
-from adapters.stripe_deployment import StripeDeployment
-from adapters.stripe_events import CONCERNING
-from adapters.stripe_history import StripeHistory
-from adapters.stripe_identity import StripeIdentity
-from adapters.stripe_invoice_sender import StripeInvoices
-from adapters.stripe_lookup import ANSWER_SECONDS, StripeLookup
-from adapters.stripe_webhooks import StripeWebhooks
-from adapters.supabase_rpc import SupabaseRpc
-from adapters.system_clock import SystemClock
-from adapters.system_overlap import SystemOverlap
-from adapters.system_pauses import SystemPauses
+from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.group_commit import GroupCommit
+from adapters.batching.write_pipeline import SystemOverlap
+from adapters.postgres import migrations
+from adapters.postgres.direct_rpc import CONNECT_SECONDS, PostgresRpc
+from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
+from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.supabase_rpc import SupabaseRpc
+from adapters.postgres.synthetic_users import SqlSyntheticUsers
+from adapters.redis.account_locks import RedisTurns
+from adapters.redis.client import connect, upstash_url
+from adapters.redis.embedded import EmbeddedRedis, EmbeddedRedisMissing
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.redis.session_markers import RedisSessionMarkers
+from adapters.standard_webhooks import StandardWebhooksNotifications
+from adapters.stripe.checkout import StripeCheckouts
+from adapters.stripe.connection import StripeConnection
+from adapters.stripe.endpoints import StripeDeployment
+from adapters.stripe.events import CONCERNING
+from adapters.stripe.history import StripeHistory
+from adapters.stripe.identity import StripeIdentity
+from adapters.stripe.invoice_mailer import StripeInvoices
+from adapters.stripe.lookup import ANSWER_SECONDS, StripeLookup
+from adapters.stripe.webhooks import StripeWebhooks
+from adapters.system.backoff import SystemPauses
+from adapters.system.clock import SystemClock
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
-from domain.usecases.decide_again import InboxDesk
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.rehearse import RehearsalDesk
+from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.synthetic_users import RehearsalDesk
+from domain.usecases.thresholds import BalanceWatch
 from domain.usecases.use_credits import CreditDesk
-from domain.usecases.watch_balances import BalanceWatch
-from entrypoints.auth import Authenticator
+from entrypoints.auth.authenticator import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
-from entrypoints.settings import Settings
-from entrypoints.settings_rules import FILL_IN, PLACEHOLDER
+from entrypoints.settings.reader import FILL_IN, PLACEHOLDER
+from entrypoints.settings.settings import Settings
 
 CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, migrations.MigrationFailed)
 """What a person has to mend before the service can start; each says how."""

@@ -2,7 +2,6 @@
 
 import attrs
 
-from domain.deployment import Diagnosis, SchemaFacts, Verdict, WebhookEndpoint, diagnose_endpoints, diagnose_schema
 from domain.ports import (
     Backlogs,
     CacheUnavailable,
@@ -12,8 +11,16 @@ from domain.ports import (
     PaymentsUnavailable,
     Schema,
 )
+from domain.upkeep.diagnosis import (
+    Diagnosis,
+    SchemaFacts,
+    Verdict,
+    WebhookEndpoint,
+    diagnose_endpoints,
+    diagnose_schema,
+)
 from domain.usecases.audit_cache import CacheAuditor
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
 
 MAX_NAMED = 5
 

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import attrs
 
-from domain.entitlements import LineBalance
-from domain.explanations import PurchaseExplanation, ReturnedTime
-from domain.invoices import Line, LineKind
-from domain.purchases import PaymentStatus
+from domain.credits.explanation import PurchaseExplanation, ReturnedTime
+from domain.payments.entitlements import LineBalance
+from domain.payments.invoices import Line, LineKind
+from domain.payments.purchases import PaymentStatus
 from entrypoints.amounts import amount_in_words
 
 CREDITS_DECIMALS = 4

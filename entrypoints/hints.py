@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.admission import ParkReason
+from domain.payments.admission import ParkReason
 
 _CLAIM = "name its owner: credence claim {event} --user <id>"
 _USER = "follows by itself once the user exists; or name another owner: credence claim {event} --user <id>"

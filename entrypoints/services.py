@@ -5,21 +5,21 @@ from typing import Protocol
 
 import attrs
 
-from domain.accounts import UserId
-from domain.batches import Outcome
-from domain.intents import Intent
-from domain.plans import Catalogue
+from domain.decisions.batches import Outcome
+from domain.decisions.operations import Intent
 from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache, Wallets
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
-from domain.usecases.decide_again import InboxDesk
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.rehearse import RehearsalDesk
-from domain.usecases.watch_balances import BalanceWatch
-from entrypoints.auth import Authenticator
+from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.synthetic_users import RehearsalDesk
+from domain.usecases.thresholds import BalanceWatch
+from domain.values.accounts import UserId
+from domain.values.plans import Catalogue
+from entrypoints.auth.authenticator import Authenticator
 from entrypoints.doctor import Doctor
 
 

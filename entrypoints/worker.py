@@ -8,15 +8,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.batches import Unsettled
-from domain.commits import EventStatus, KeptEvent
+from domain.changes.changes import EventStatus, KeptEvent
+from domain.decisions.batches import Unsettled
 from domain.ports import LedgerUnavailable, PaymentsUnavailable
-from domain.usecases import decide_again, deliver_messages, use_credits
-from domain.usecases.decide_again import Handled
+from domain.usecases import deliver_messages, retry_inbox, use_credits
 from domain.usecases.reconcile import Reconciliation
 from domain.usecases.record_payment import Recorded
-from entrypoints import metrics
+from domain.usecases.retry_inbox import Handled
 from entrypoints.services import Services
+from entrypoints.telemetry import metrics
 
 IDLE_SECONDS = 1.0
 WAITING_SECONDS = 5.0
@@ -42,7 +42,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         due = await services.inbox_desk.due()
         for kept in due:
             _tell(Handled(kept, await _decided(services, kept)))
-        return len(due) == decide_again.BATCH
+        return len(due) == retry_inbox.BATCH
 
     async def expire() -> bool:
         settled = await services.credits.settle_due()

@@ -13,15 +13,15 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, settings
 
-from adapters.embedded_postgres import EmbeddedPostgres, prepare
-from adapters.embedded_redis import EmbeddedRedis
-from simulators.postgrest import Postgrest
-from simulators.signatures import mint_token
-from simulators.supabase import SupabaseGateway
+from adapters.postgres.embedded import EmbeddedPostgres, prepare
+from adapters.redis.embedded import EmbeddedRedis
+from simulators.stack.postgrest import Postgrest
+from simulators.stack.supabase import SupabaseGateway
+from simulators.stripe.signatures import mint_token
 
 pytest_plugins = (
-    "features.server_folders",
-    "features.service",
+    "features.harness.server_folders",
+    "features.harness.service",
     "features.steps.customers",
     "features.steps.spending",
     "features.steps.stripe",
@@ -29,7 +29,7 @@ pytest_plugins = (
     "features.steps.invoices",
     "features.steps.operators",
     "features.steps.product",
-    "features.stripe_cli",
+    "features.harness.stripe_cli",
 )
 
 # How long an example takes, or the drawing of it, says how busy the machine is.

@@ -1,1 +1,1 @@
-"""The world, impersonated. Imports nothing of the packages it tests."""
+"""The world, impersonated, without an import of the packages that it tests."""

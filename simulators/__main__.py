@@ -3,15 +3,18 @@
 import argparse
 import sys
 
-from simulators import demo, dev, explore, fire, replay, stripe
+from simulators.explorer import explore, replay
+from simulators.fire import command
+from simulators.stack import demo, dev
+from simulators.stripe import stand_in
 
 _COMMANDS = {
     "demo": (demo, "play the main job on the embedded default, and show it"),
     "dev": (dev, "leave the demo's stack running, with its pages"),
     "explore": (explore, "try every order, crash and outage of small stories, and judge every balance"),
-    "fire": (fire, "fire customers' stories at a running service, and judge what became of them"),
+    "fire": (command, "fire customers' stories at a running service, and judge what became of them"),
     "replay": (replay, "play a saved schedule again, and draw its timeline"),
-    "stripe": (stripe, "run the Stripe stand-in alone"),
+    "stripe": (stand_in, "run the Stripe stand-in alone"),
 }
 
 

@@ -8,15 +8,15 @@ import asyncpg
 import attrs
 import pytest
 
-from adapters.group_commit import GroupCommit
-from adapters.memory_inbox import MemoryInbox
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_outbox import MemoryOutbox
-from adapters.postgres_rpc import PostgresRpc
-from adapters.sql_ledger import SqlLedger
-from adapters.supabase_rpc import SupabaseRpc
-from adapters.system_clock import SystemClock
-from domain.accounts import UserId
+from adapters.batching.group_commit import GroupCommit
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.outbox import MemoryOutbox
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.supabase_rpc import SupabaseRpc
+from adapters.system.clock import SystemClock
+from domain.values.accounts import UserId
 
 
 @attrs.frozen

@@ -11,12 +11,12 @@ import attrs
 import pytest
 from redis.asyncio import Redis
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.redis_client import connect, upstash_url
-from adapters.redis_quota_cache import RedisQuotaCache
-from adapters.redis_session_markers import RedisSessionMarkers
-from domain.accounts import Account, UserId
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.redis.client import connect, upstash_url
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.redis.session_markers import RedisSessionMarkers
 from domain.ports import CacheUnavailable, CheckoutNote, QuotaCache, SessionMarkers
+from domain.values.accounts import Account, UserId
 
 
 @attrs.define

@@ -9,20 +9,20 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache
-from domain.accounts import UserId
-from domain.batches import Done
-from domain.commits import Change, Committed, Message, PurchaseRevision, RecordedPurchase
-from domain.explanations import AccountExplanation, explain
-from domain.holds import HoldId
-from domain.intents import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
-from domain.ledger import EntryKind, postings_due
-from domain.notices import LOW_BALANCE, low_balance_notice
-from domain.plans import PlanId
-from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from adapters.memory.cache import MemoryQuotaCache
+from domain.changes.changes import Change, Committed, Message, PurchaseRevision, RecordedPurchase
+from domain.credits.explanation import AccountExplanation, explain
+from domain.credits.holds import HoldId
+from domain.credits.ledger import EntryKind, postings_due
+from domain.decisions.batches import Done
+from domain.decisions.low_balance import LOW_BALANCE, low_balance_notice
+from domain.decisions.operations import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.usecases.read_account import UnknownUser
+from domain.usecases.thresholds import BalanceWatch, Watch
 from domain.usecases.use_credits import CreditDesk
-from domain.usecases.watch_balances import BalanceWatch, Watch
+from domain.values.accounts import UserId
+from domain.values.plans import PlanId
 
 
 @attrs.define

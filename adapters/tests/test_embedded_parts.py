@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 import redis
 
-from adapters.embedded_postgres import EmbeddedPostgres
-from adapters.embedded_redis import EmbeddedRedis
+from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.redis.embedded import EmbeddedRedis
 
 OWNER = """
 import pathlib, sys, time

@@ -10,15 +10,15 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_payments import MemoryPayments
-from adapters.stripe_envelopes import delivery_of
-from adapters.stripe_prices import read_price
-from adapters.system_clock import SystemClock
-from domain.accounts import UserId
-from domain.commits import EventStatus
-from domain.plans import Catalogue
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.payments import MemoryPayments
+from adapters.stripe.envelope import delivery_of
+from adapters.stripe.objects.prices import read_price
+from adapters.system.clock import SystemClock
+from domain.changes.changes import EventStatus
 from domain.usecases.record_payment import PaymentRecorder
+from domain.values.accounts import UserId
+from domain.values.plans import Catalogue
 from features.billing.payloads import (
     ANNUAL,
     MONTHLY,
@@ -26,6 +26,7 @@ from features.billing.payloads import (
     START,
     USER,
     Payload,
+    StripePrice,
     credit_note,
     dispute,
     ended,
@@ -163,3 +164,60 @@ async def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(op
         account = await Account.opened(world)
         await asyncio.gather(*(account.tell([one]) for one in told * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
+
+
+async def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_world: Any) -> None:
+    """Two processes are told of one invoice at once: its line has the terms of one of them, for good."""
+    generous = [attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS]
+    told = subscribed(lambda old: old)[0]
+    async with open_world() as world:
+        account = await Account.opened(world)
+        catalogue = Catalogue({plan.id: plan for plan in generous})
+        other = attrs.evolve(account, recorder=attrs.evolve(account.recorder, catalogue=catalogue))
+        await asyncio.gather(account.tell([told]), other.tell([told]), account.tell([told]), other.tell([told]))
+        first = await account.grants()
+        assert first in ([(30, 100, 33)], [(30, 200, 33)])
+        again = [*await account.tell([told]), *await other.tell([told])]
+        assert [EventStatus.NOTHING_NEW] * 2 == again
+        assert first == await account.grants()
+
+
+async def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
+    """Sold by a checkout of ours at 70 credits, it brings 70 in a subscription of which nothing else is known."""
+    odd = StripePrice(id=f"price_{uuid.uuid4().hex}", amount=700)
+    agreed = {"userId": USER, "plan": "monthly", "credence_terms": "70/700/usd"}
+    ours = invoice("in_1", line("il_1", 700, odd, days=(0, 30)), paid=0, metadata=agreed)
+    by_hand = invoice("in_2", line("il_2", 700, odd, days=(1, 31)), paid=1, subscription="sub_2")
+    async with open_world() as world:
+        account = await Account.opened(world)
+        await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
+        assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
+        assert () == await world.ledger.inconsistencies()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 1, 3), (2, 0, 3, 1)])
+async def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, order: Sequence[int]) -> None:
+    """Of an annual plan that was changed on day 3 all is disputed: it takes the monthly period's credits, and more."""
+    told = [
+        paid(invoice("in_1", line("il_1", 9000, ANNUAL, days=(0, 365)), paid=0, reason="subscription_create")),
+        paid(
+            invoice(
+                "in_2",
+                line("il_2", -8926, ANNUAL, days=(3, 365), proration=True, gives_back=("in_1", "il_1")),
+                line("il_3", 900, MONTHLY, days=(3, 34)),
+                paid=3,
+            )
+        ),
+        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        Told(
+            type="charge.dispute.funds_reinstated",
+            about=dispute("dp_1", 9000, "in_1", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (9000, "usd")}),
+            days=9,
+        ),
+    ]
+    async with open_world() as world:
+        account = await Account.opened(world)
+        await account.tell([told[place] for place in order])
+        await account.tell(told)
+        assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
+        assert () == await world.ledger.inconsistencies()

@@ -9,11 +9,10 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.postgres_rpc import PostgresRpc
-from adapters.sql_ledger import SqlLedger
-from adapters.supabase_rpc import SupabaseRpc
-from domain.accounts import Account, UserId
-from domain.commits import (
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.supabase_rpc import SupabaseRpc
+from domain.changes.changes import (
     AbsorbedPurchase,
     AccountGuard,
     Change,
@@ -28,10 +27,10 @@ from domain.commits import (
     Rejected,
     Settled,
 )
-from domain.events import InboxEvent
-from domain.grants import Draw
-from domain.idempotency import key_of_revision
-from domain.invoices import (
+from domain.credits.grants import Draw
+from domain.credits.idempotency import key_of_revision
+from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
+from domain.payments.invoices import (
     Bill,
     CreditNote,
     CreditNoteStatus,
@@ -41,10 +40,8 @@ from domain.invoices import (
     NotedRefund,
     UnusedTime,
 )
-from domain.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
-from domain.line_plans import Claimed
-from domain.ports import LedgerUnavailable
-from domain.purchases import (
+from domain.payments.line_plans import Claimed
+from domain.payments.purchases import (
     ChargeRefunds,
     Dispute,
     DisputeStatus,
@@ -57,6 +54,9 @@ from domain.purchases import (
     Refund,
     RefundStatus,
 )
+from domain.payments.reports import InboxEvent
+from domain.ports import LedgerUnavailable
+from domain.values.accounts import Account, UserId
 
 
 def new_id(prefix: str) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.accounts import UserId
-from domain.commits import (
+from domain.changes.changes import (
     AbsorbedPurchase,
     Change,
     Committed,
@@ -21,12 +20,19 @@ from domain.commits import (
     Settled,
     SubscriptionRevision,
 )
-from domain.events import InboxEvent
-from domain.ledger import EntryKind, Posting
-from domain.money import Money
-from domain.plans import PlanId, Terms
-from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
-from domain.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState, SubscriptionStatus
+from domain.credits.ledger import EntryKind, Posting
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from domain.payments.reports import InboxEvent
+from domain.payments.subscriptions import (
+    Subscriber,
+    Subscription,
+    SubscriptionId,
+    SubscriptionState,
+    SubscriptionStatus,
+)
+from domain.values.accounts import UserId
+from domain.values.money import Money
+from domain.values.plans import PlanId, Terms
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -3,9 +3,9 @@
 import attrs
 import msgspec
 
-from domain.accounts import UserId
-from domain.plans import PlanId
-from domain.purchases import Order, OrderRank, Purchase
+from domain.payments.purchases import Order, OrderRank, Purchase
+from domain.values.accounts import UserId
+from domain.values.plans import PlanId
 
 ORDER = Order(
     user_id=UserId("00000000-0000-0000-0000-00000000000a"),

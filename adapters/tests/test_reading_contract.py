@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache
-from domain.accounts import BalanceThen
-from domain.holds import HoldId
-from domain.intents import CaptureHold, GiveCredits, PlaceHold, Spend
-from domain.ledger import EntryFilter, EntryKind
+from adapters.memory.cache import MemoryQuotaCache
+from domain.credits.holds import HoldId
+from domain.credits.ledger import EntryFilter, EntryKind
+from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend
 from domain.usecases.use_credits import CreditDesk
+from domain.values.accounts import BalanceThen
 
 
 async def lived(world: Any) -> Any:

@@ -5,21 +5,21 @@ import contextlib
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from adapters.gathered_credits import GatheredCredits
-from adapters.memory_cache import MemoryQuotaCache
-from adapters.redis_client import connect
-from adapters.redis_quota_cache import RedisQuotaCache
-from adapters.redis_turns import RedisTurns
-from adapters.system_clock import SystemClock
-from adapters.system_overlap import SystemOverlap
-from adapters.system_pauses import SystemPauses
+from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.write_pipeline import SystemOverlap
+from adapters.memory.cache import MemoryQuotaCache
+from adapters.redis.account_locks import RedisTurns
+from adapters.redis.client import connect
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.system.backoff import SystemPauses
+from adapters.system.clock import SystemClock
 from adapters.tests.conftest import Opener, World
-from domain.accounts import UserId
-from domain.batches import Done
-from domain.holds import HoldId
-from domain.intents import CaptureHold, EntryAnswer, GiveCredits, HoldAnswer, Intent, PlaceHold, Spend
-from domain.ledger import EntryKind
+from domain.credits.holds import HoldId
+from domain.credits.ledger import EntryKind
+from domain.decisions.batches import Done
+from domain.decisions.operations import CaptureHold, EntryAnswer, GiveCredits, HoldAnswer, Intent, PlaceHold, Spend
 from domain.usecases.use_credits import CreditDesk
+from domain.values.accounts import UserId
 
 CALLERS = 64
 LAPS = 6

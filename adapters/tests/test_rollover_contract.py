@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_payments import MemoryPayments
-from adapters.stripe_envelopes import delivery_of
-from adapters.stripe_prices import read_price
-from adapters.system_clock import SystemClock
-from domain.holds import HoldId
-from domain.intents import PlaceHold, SettleDues, Spend, VoidHold
-from domain.plans import Catalogue
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.payments import MemoryPayments
+from adapters.stripe.envelope import delivery_of
+from adapters.stripe.objects.prices import read_price
+from adapters.system.clock import SystemClock
+from domain.credits.holds import HoldId
+from domain.decisions.operations import PlaceHold, SettleDues, Spend, VoidHold
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
+from domain.values.plans import Catalogue
 from features.billing.payloads import MONTHLY, START, Payload, invoice, line
 from features.billing.world import plan
 

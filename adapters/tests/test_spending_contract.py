@@ -12,20 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.gathered_credits import GatheredCredits
-from adapters.memory_cache import MemoryQuotaCache
-from adapters.memory_ledger import MemoryLedger
-from adapters.system_clock import SystemClock
-from adapters.system_overlap import SystemOverlap
-from adapters.system_pauses import SystemPauses
-from domain.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
-from domain.commits import Hoped
-from domain.holds import HoldId, HoldStatus
-from domain.intents import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
-from domain.ledger import EntryKind
-from domain.spending import AlreadySettled
+from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.write_pipeline import SystemOverlap
+from adapters.memory.cache import MemoryQuotaCache
+from adapters.memory.ledger import MemoryLedger
+from adapters.system.backoff import SystemPauses
+from adapters.system.clock import SystemClock
+from domain.changes.changes import Hoped
+from domain.credits.holds import HoldId, HoldStatus
+from domain.credits.ledger import EntryKind
+from domain.decisions.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
+from domain.decisions.operations import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.spending import AlreadySettled
 from domain.usecases.use_credits import BATCH, CreditDesk
-from features.credit_stories import ADA, Life, acts
+from features.harness.credit_stories import ADA, Life, acts
 
 
 async def books(life: Life) -> Any:

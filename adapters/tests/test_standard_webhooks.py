@@ -12,10 +12,10 @@ import attrs
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from adapters.standard_webhooks_notifications import StandardWebhooksNotifications
-from adapters.system_clock import SystemClock
-from domain.notices import Notice, Undelivered
-from simulators.http import HttpServer, Request, Response
+from adapters.standard_webhooks import StandardWebhooksNotifications
+from adapters.system.clock import SystemClock
+from domain.decisions.low_balance import Notice, Undelivered
+from simulators.http.server import HttpServer, Request, Response
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes!!!!").decode()
 OTHER = "whsec_" + base64.b64encode(b"another secret of some length").decode()

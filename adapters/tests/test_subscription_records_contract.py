@@ -5,14 +5,14 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_payments import MemoryPayments
-from adapters.stripe_envelopes import delivery_of
-from adapters.stripe_prices import read_price
-from adapters.system_clock import SystemClock
-from domain.explanations import explain
-from domain.plans import Catalogue
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.payments import MemoryPayments
+from adapters.stripe.envelope import delivery_of
+from adapters.stripe.objects.prices import read_price
+from adapters.system.clock import SystemClock
+from domain.credits.explanation import explain
 from domain.usecases.record_payment import PaymentRecorder
+from domain.values.plans import Catalogue
 from features.billing.payloads import MONTHLY, Payload, credit_note, invoice, line
 from features.billing.world import PLANS
 

@@ -8,17 +8,17 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_synthetic_users import MemorySyntheticUsers
-from adapters.sql_synthetic_users import SqlSyntheticUsers
-from adapters.system_clock import SystemClock
-from domain.accounts import UserId
-from domain.commits import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
-from domain.events import InboxEvent
-from domain.ledger import EntryKind, Posting
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.synthetic_users import MemorySyntheticUsers
+from adapters.postgres.synthetic_users import SqlSyntheticUsers
+from adapters.system.clock import SystemClock
+from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+from domain.credits.ledger import EntryKind, Posting
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
+from domain.payments.reports import InboxEvent
 from domain.ports import SyntheticUsers
-from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
-from domain.synthetic_users import Tag
+from domain.upkeep.synthetic_users import Tag
+from domain.values.accounts import UserId
 
 
 @attrs.frozen
@@ -160,7 +160,7 @@ async def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
 
 async def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None:
     """A table of the project's refers to one of them: the others go, and this one's reason is told."""
-    from adapters.postgres_rpc import PostgresRpc
+    from adapters.postgres.direct_rpc import PostgresRpc
     from features.real_parts import execute
 
     rpc = PostgresRpc(database_url)
@@ -180,7 +180,7 @@ async def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None
 
 async def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
     """A constraint of the project's keeps them out: none is made, and the reason is told."""
-    from adapters.postgres_rpc import PostgresRpc
+    from adapters.postgres.direct_rpc import PostgresRpc
     from domain.ports import SyntheticUsersRefused
     from features.real_parts import execute
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import Account, InvalidUserId, UserId, parse_user_id
+from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 
 ADA = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"
 

@@ -6,12 +6,12 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.accounts import Account, UserId
-from domain.admission import ParkReason, Refused, admit, foreign, owner_named
-from domain.events import InboxEvent, Naming, Sale
-from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.purchases import Link, Order, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.admission import ParkReason, Refused, admit, foreign, owner_named
+from domain.payments.purchases import Link, Order, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.reports import InboxEvent, Naming, Sale
+from domain.values.accounts import Account, UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 BOB = UserId("00000000-0000-0000-0000-00000000000b")

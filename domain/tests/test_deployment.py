@@ -5,13 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.deployment import (
-    SchemaFacts,
-    Verdict,
-    WebhookEndpoint,
-    diagnose_endpoints,
-    diagnose_schema,
-)
+from domain.upkeep.diagnosis import SchemaFacts, Verdict, WebhookEndpoint, diagnose_endpoints, diagnose_schema
 
 URL = "https://a.test/webhooks/stripe"
 WANTED = frozenset({"invoice.paid", "charge.refunded"})

@@ -15,15 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.accounts import UserId
-from domain.entitlements import entitlement, grants_due, line_balances
-from domain.events import InvoiceLine, Naming, Price, Sale
-from domain.invoices import Bill, CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.line_plans import LineTerms
-from domain.line_values import value_lines
-from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.purchases import (
+from domain.payments.entitlements import entitlement, grants_due, line_balances
+from domain.payments.invoices import Bill, CreditNote, CreditNoteStatus, NotedLine, NotedRefund
+from domain.payments.line_plans import LineTerms
+from domain.payments.line_values import value_lines
+from domain.payments.purchases import (
     Billed,
     CreditNoted,
     Fact,
@@ -41,6 +37,10 @@ from domain.purchases import (
     RefundStatus,
     learn,
 )
+from domain.payments.reports import InvoiceLine, Naming, Price, Sale
+from domain.values.accounts import UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 START = datetime(2026, 4, 1, tzinfo=UTC)

@@ -6,10 +6,8 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from domain.accounts import Account, UserId
-from domain.entitlements import GrantDue
-from domain.idempotency import key_of_revision
-from domain.ledger import (
+from domain.credits.idempotency import key_of_revision
+from domain.credits.ledger import (
     EntryKind,
     GrantEnd,
     Lapse,
@@ -23,8 +21,8 @@ from domain.ledger import (
     post,
     postings_due,
 )
-from domain.plans import PlanId
-from domain.purchases import (
+from domain.payments.entitlements import GrantDue
+from domain.payments.purchases import (
     Dispute,
     Disputed,
     DisputeStatus,
@@ -40,6 +38,8 @@ from domain.purchases import (
     RefundStatus,
     learn,
 )
+from domain.values.accounts import Account, UserId
+from domain.values.plans import PlanId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 BOB = UserId("00000000-0000-0000-0000-00000000000b")

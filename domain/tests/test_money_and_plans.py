@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.money import MAX_AMOUNT, Money
-from domain.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.money import MAX_AMOUNT, Money
+from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
 
 FIVE_DOLLARS = Money(amount=500, currency="usd")
 

@@ -5,9 +5,9 @@ from functools import reduce
 
 import attrs
 
-from domain.accounts import UserId
-from domain.plans import PlanId
-from domain.purchases import Order, OrderRank, Purchase, merge
+from domain.payments.purchases import Order, OrderRank, Purchase, merge
+from domain.values.accounts import UserId
+from domain.values.plans import PlanId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")

@@ -15,12 +15,19 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from domain.accounts import Account, UserId
-from domain.entitlements import entitlement
-from domain.invoices import Bill, CreditNote, CreditNoteStatus, Line, LineKind, NotedLine, NotedRefund, UnusedTime
-from domain.ledger import LedgerEntry, Posted, PostedByPeriod, Posting, period_of, post, postings_due
-from domain.plans import PlanId
-from domain.purchases import (
+from domain.credits.ledger import LedgerEntry, Posted, PostedByPeriod, Posting, period_of, post, postings_due
+from domain.payments.entitlements import entitlement
+from domain.payments.invoices import (
+    Bill,
+    CreditNote,
+    CreditNoteStatus,
+    Line,
+    LineKind,
+    NotedLine,
+    NotedRefund,
+    UnusedTime,
+)
+from domain.payments.purchases import (
     Billed,
     CreditNoted,
     Dispute,
@@ -48,7 +55,9 @@ from domain.purchases import (
     merge,
     purchase_of,
 )
-from domain.reversals import reversed_amount
+from domain.payments.reversals import reversed_amount
+from domain.values.accounts import Account, UserId
+from domain.values.plans import PlanId
 
 ADA, BOB = UserId("00000000-0000-0000-0000-00000000000a"), UserId("00000000-0000-0000-0000-00000000000b")
 PAYMENT = PurchaseId("pi_1")
@@ -73,7 +82,11 @@ orders = st.builds(
     currency=st.just("usd"),
 )
 refunds = st.builds(
-    Refund, id=st.sampled_from(["re_1", "re_2", "re_3"]), amount=amounts, status=st.sampled_from(RefundStatus)
+    Refund,
+    id=st.sampled_from(["re_1", "re_2", "re_3"]),
+    amount=amounts,
+    status=st.sampled_from(RefundStatus),
+    charge=st.sampled_from([None, "ch_1", "ch_2"]),
 )
 disputes = st.builds(
     Dispute,

@@ -5,12 +5,10 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from domain.accounts import UserId
-from domain.entitlements import entitlement
-from domain.invoices import CreditNote, CreditNoteStatus, NotedRefund
-from domain.ledger import EntryKind, Posted, PostedByPeriod, postings_due
-from domain.plans import PlanId
-from domain.purchases import (
+from domain.credits.ledger import EntryKind, Posted, PostedByPeriod, postings_due
+from domain.payments.entitlements import entitlement
+from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedRefund
+from domain.payments.purchases import (
     CreditNoted,
     Dispute,
     Disputed,
@@ -32,6 +30,8 @@ from domain.purchases import (
     UncapturedRefunds,
     learn,
 )
+from domain.values.accounts import UserId
+from domain.values.plans import PlanId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
@@ -167,6 +167,18 @@ def test_what_each_charge_refunded_adds_up() -> None:
     told = RefundTotalReported(100, "ch_1"), RefundTotalReported(50, "ch_1"), RefundTotalReported(150, "ch_2")
     assert 25 == worth(*BOUGHT, *told)
     assert 40 == worth(*BOUGHT, *told[:2])
+
+
+def test_a_refund_and_the_total_of_another_charge_add_up() -> None:
+    """A refund that names its charge is no part of another charge's total; one that names none may be."""
+    total = RefundTotalReported(100, "ch_1")
+    of_other = Refunded(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED, charge="ch_2"))
+    assert 25 == worth(*BOUGHT, total, of_other) == worth(*BOUGHT, of_other, total)
+    unnamed = Refunded(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED))
+    assert 35 == worth(*BOUGHT, total, unnamed)
+    assert 25 == worth(*BOUGHT, total, unnamed, of_other) == worth(*BOUGHT, total, of_other, unnamed)
+    own = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"))
+    assert 25 == worth(*BOUGHT, total, of_other, own) == worth(*BOUGHT, own, of_other)
 
 
 def test_a_refund_of_what_was_overpaid_takes_nothing() -> None:

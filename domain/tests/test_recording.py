@@ -6,14 +6,11 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.accounts import Account, UserId
-from domain.admission import ParkReason
-from domain.commits import EventStatus, RecordedPurchase, Snapshot
-from domain.events import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
-from domain.ledger import EntryKind, Lapse, Posted
-from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.purchases import (
+from domain.changes.changes import EventStatus, RecordedPurchase, Snapshot
+from domain.credits.ledger import EntryKind, Lapse, Posted
+from domain.decisions.payments import Decision, decide
+from domain.payments.admission import ParkReason
+from domain.payments.purchases import (
     Dispute,
     DisputeStatus,
     Link,
@@ -25,7 +22,10 @@ from domain.purchases import (
     Refunded,
     RefundStatus,
 )
-from domain.recording import Decision, decide
+from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
+from domain.values.accounts import Account, UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 ACCOUNT = Account(user_id=ADA, email="ada@example.com")

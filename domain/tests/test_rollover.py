@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import Account, UserId
-from domain.grants import Grant, GrantId, lapsing
-from domain.holds import Hold, HoldId
-from domain.idempotency import IdempotencyKey
-from domain.ledger import EntryKind
-from domain.purchases import PurchaseId
-from domain.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, settle_dues, spend, void
+from domain.credits.grants import Grant, GrantId, lapsing
+from domain.credits.holds import Hold, HoldId
+from domain.credits.idempotency import IdempotencyKey
+from domain.credits.ledger import EntryKind
+from domain.credits.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, settle_dues, spend, void
+from domain.payments.purchases import PurchaseId
+from domain.values.accounts import Account, UserId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import UserId
-from domain.money import Money
-from domain.plans import Terms
-from domain.subscriptions import (
+from domain.payments.subscriptions import (
     Subscriber,
     Subscription,
     SubscriptionState,
     SubscriptionStatus,
     merge_subscriptions,
 )
+from domain.values.accounts import UserId
+from domain.values.money import Money
+from domain.values.plans import Terms
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MOMENTS = st.integers(0, 3).map(lambda seconds: NOON + timedelta(seconds=seconds))

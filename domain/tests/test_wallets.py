@@ -5,13 +5,24 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from domain.accounts import Account, UserId
-from domain.grants import PROMOTION_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
-from domain.holds import Hold, HoldId, HoldStatus
-from domain.idempotency import IdempotencyKey
-from domain.ledger import EntryKind
-from domain.purchases import PurchaseId
-from domain.wallets import Debit, Insufficient, Move, Unfounded, Wallet, capture, place_hold, settle_dues, spend, void
+from domain.credits.grants import PROMOTION_PRIORITY, Draw, Grant, GrantId, draws_of_clawback
+from domain.credits.holds import Hold, HoldId, HoldStatus
+from domain.credits.idempotency import IdempotencyKey
+from domain.credits.ledger import EntryKind
+from domain.credits.wallets import (
+    Debit,
+    Insufficient,
+    Move,
+    Unfounded,
+    Wallet,
+    capture,
+    place_hold,
+    settle_dues,
+    spend,
+    void,
+)
+from domain.payments.purchases import PurchaseId
+from domain.values.accounts import Account, UserId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import attrs
 
-from domain.accounts import Account, UserId
 from domain.ports import Audit, QuotaCache
+from domain.values.accounts import Account, UserId
 
 BATCH = 500
 

@@ -6,12 +6,13 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import UserId
-from domain.admission import ParkReason
-from domain.commits import EventStatus, RecordedPurchase
-from domain.events import Sale, SubscriptionNews, Told
-from domain.invoices import LineKind
-from domain.plans import Catalogue, Plan, PlanMode
+from domain.changes.changes import EventStatus, RecordedPurchase
+from domain.decisions.payments import links_of, user_told
+from domain.payments.admission import ParkReason
+from domain.payments.invoices import LineKind
+from domain.payments.purchases import Link, PaymentReported, PaymentStatus
+from domain.payments.reports import Sale, SubscriptionNews, Told
+from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports import (
     Accounts,
     CacheUnavailable,
@@ -23,11 +24,10 @@ from domain.ports import (
     LedgerUnavailable,
     SessionMarkers,
 )
-from domain.purchases import Link, PaymentReported, PaymentStatus
-from domain.recording import links_of, user_told
-from domain.subscriptions import ENDED, SubscriptionId
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.values.accounts import UserId
+from domain.values.plans import Catalogue, Plan, PlanMode
 
 
 @attrs.frozen

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.accounts import UserId
-from domain.commits import Message, Settled
-from domain.notices import LOW_BALANCE, Undelivered, low_balance_notice
+from domain.changes.changes import Message, Settled
+from domain.decisions.low_balance import LOW_BALANCE, Undelivered, low_balance_notice
+from domain.decisions.payments import REFRESH_CACHE, SEND_INVOICE
 from domain.ports import (
     Accounts,
     CacheUnavailable,
@@ -17,7 +17,7 @@ from domain.ports import (
     PaymentsUnavailable,
     QuotaCache,
 )
-from domain.recording import REFRESH_CACHE, SEND_INVOICE
+from domain.values.accounts import UserId
 
 BATCH = 100
 LEASE_SECONDS = 60

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import Account, BalanceThen, UserId
-from domain.explanations import AccountExplanation, explain
-from domain.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
+from domain.credits.explanation import AccountExplanation, explain
+from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.ports import Accounts, Audit, CacheUnavailable, QuotaCache
+from domain.values.accounts import Account, BalanceThen, UserId
 
 MAX_PAGE = 200
 """The most entries one page may have."""

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import UserId
-from domain.commits import EventStatus
-from domain.events import Delivery
+from domain.changes.changes import EventStatus
+from domain.payments.reports import Delivery
 from domain.ports import Found, History, Inbox
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.values.accounts import UserId
 
 BATCH = 100
 

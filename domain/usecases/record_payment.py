@@ -8,13 +8,32 @@ from datetime import UTC, datetime
 
 import attrs
 
-from domain.accounts import Account, UserId
-from domain.admission import item_prices_to_ask, needs_items
-from domain.carts import with_item_prices
-from domain.commits import Change, Committed, Conflict, Duplicate, EventDecision, EventStatus, Rejected, Snapshot
-from domain.events import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
-from domain.line_plans import prices_to_ask, with_prices
-from domain.plans import MAX_GRACE, Catalogue
+from domain.changes.changes import (
+    Change,
+    Committed,
+    Conflict,
+    Duplicate,
+    EventDecision,
+    EventStatus,
+    Rejected,
+    Snapshot,
+)
+from domain.decisions.payments import (
+    NOT_OURS,
+    Decision,
+    decide,
+    line_terms,
+    links_of,
+    named_by_subscription,
+    stands,
+    user_told,
+)
+from domain.payments.admission import item_prices_to_ask, needs_items
+from domain.payments.carts import with_item_prices
+from domain.payments.line_plans import prices_to_ask, with_prices
+from domain.payments.purchases import Purchase
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
+from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
 from domain.ports import (
     CacheUnavailable,
     Identity,
@@ -25,18 +44,8 @@ from domain.ports import (
     QuotaCache,
     SessionMarkers,
 )
-from domain.purchases import Purchase
-from domain.recording import (
-    NOT_OURS,
-    Decision,
-    decide,
-    line_terms,
-    links_of,
-    named_by_subscription,
-    stands,
-    user_told,
-)
-from domain.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
+from domain.values.accounts import Account, UserId
+from domain.values.plans import MAX_GRACE, Catalogue
 
 MAX_ATTEMPTS = 20
 """Decisions tried against a ledger that keeps moving on before the event is left to the worker."""
@@ -187,6 +196,7 @@ class PaymentRecorder:
             subscription_id=_subscription_of(told),
             periods_since=_periods_since(told),
             claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
+            price_ids=_prices_of(told),
         )
 
     async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
@@ -284,6 +294,11 @@ def _periods_since(told: Told) -> datetime | None:
             return occurred_at - MAX_GRACE
         case _:
             return None
+
+
+def _prices_of(told: Told) -> frozenset[str]:
+    lines = told.lines or () if isinstance(told, Sale) else ()
+    return frozenset(line.price.id for line in lines if line.price.id is not None)
 
 
 def _subscription_of(told: Told) -> SubscriptionId | None:

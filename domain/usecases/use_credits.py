@@ -11,12 +11,12 @@ from datetime import datetime
 
 import attrs
 
-from domain.accounts import UserId
-from domain.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
-from domain.commits import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
-from domain.intents import CaptureHold, Intent, SettleDues, VoidHold, key_of
+from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
+from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
+from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
+from domain.decisions.spending import Decided
 from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
-from domain.spending import Decided
+from domain.values.accounts import UserId
 
 BATCH = 16
 """So many intents are decided at a time, while those before them are being written."""

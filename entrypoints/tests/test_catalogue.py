@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from domain.money import Money
-from domain.plans import Terms
-from entrypoints.app import create_app
+from domain.values.money import Money
+from domain.values.plans import Terms
 from entrypoints.catalogue import InvalidCatalogue, load_catalogue
 from entrypoints.composition import Storage, services
-from entrypoints.settings import Settings
+from entrypoints.http.app import create_app
+from entrypoints.settings.reader import read_settings
 
 GOOD = '[plans.one]\nname = "One"\ncredits = 10\nprice = 100\ncurrency = "usd"\n'
 
@@ -43,7 +43,7 @@ def test_a_retired_plan_can_not_be_bought(tmp_path: Path, database_url: str, red
     path = write(tmp_path, GOOD + GOOD.replace("one", "old") + "retired = true\n")
     catalogue = load_catalogue(path)
     assert [["one"], ["one", "old"]] == [[plan.id for plan in catalogue.on_sale], list(catalogue.plans)]
-    settings = Settings.from_environment(
+    settings = read_settings(
         {"STRIPE_SECRET_KEY": "sk_test_retired", "STRIPE_WEBHOOK_SECRET": "whsec_1", "CREDENCE_PLANS": str(path)}
     )
     storage = Storage(postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False)

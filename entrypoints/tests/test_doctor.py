@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.deployment import Verdict
+from domain.upkeep.diagnosis import Verdict
 from entrypoints.doctor import diagnose_settings
-from entrypoints.settings import Settings
+from entrypoints.settings.reader import read_settings
 
 TEST = {
     "STRIPE_SECRET_KEY": "sk_test_51abc",
@@ -22,7 +22,7 @@ LIVE = {
 
 
 def verdicts(environ: dict[str, str]) -> dict[str, Verdict]:
-    return {one.subject: one.verdict for one in diagnose_settings(Settings.from_environment(environ))}
+    return {one.subject: one.verdict for one in diagnose_settings(read_settings(environ))}
 
 
 def test_an_example_that_is_for_sale_is_told(tmp_path: Path) -> None:

@@ -7,20 +7,20 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_payments import MemoryPayments
-from domain.accounts import UserId
-from domain.commits import EventStatus
-from domain.events import Delivery, InboxEvent, Naming, Sale
-from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.payments import MemoryPayments
+from domain.changes.changes import EventStatus
+from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
 from domain.ports import Clock
-from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
-from domain.usecases.decide_again import InboxDesk
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.retry_inbox import InboxDesk
+from domain.values.accounts import UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
 

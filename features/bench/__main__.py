@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from entrypoints.garbage import settle_memory
+from entrypoints.http.gc_tuning import settle_memory
 from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA

@@ -7,13 +7,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.ledger_json import change_to_json
-from domain.accounts import UserId
-from domain.commits import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
-from domain.events import InboxEvent
-from domain.idempotency import key_of_revision
-from domain.ledger import EntryKind, Posting
-from domain.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
+from adapters.postgres.ledger_json import change_to_json
+from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+from domain.credits.idempotency import key_of_revision
+from domain.credits.ledger import EntryKind, Posting
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
+from domain.payments.reports import InboxEvent
+from domain.values.accounts import UserId
 from features.bench.accounts import FIRST, ID_HEAD, user_id
 
 WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import uvloop
 
-from adapters.group_commit import GroupCommit
-from adapters.postgres_rpc import PostgresRpc
-from adapters.sql_ledger import SqlLedger
-from adapters.supabase_rpc import SupabaseRpc
-from domain.commits import Committed
+from adapters.batching.group_commit import GroupCommit
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.supabase_rpc import SupabaseRpc
+from domain.changes.changes import Committed
 from features.bench import pgbench
 from features.bench.callers import Call, alternating, keep_asking
 from features.bench.changes import next_purchase, pgbench_minimal, pgbench_purchase, pgbench_rows

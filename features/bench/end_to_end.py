@@ -12,8 +12,8 @@ from features.bench.figures import Figure, Measured
 from features.bench.http_load import CONNECTIONS, keep_requesting
 from features.bench.requests import SERVICE_KEY, WEBHOOK_SECRET, quota_reads, webhooks
 from features.bench.servers import Servers, apart
-from simulators.postgrest import free_port
-from simulators.stack import serving, wait_until_ready
+from simulators.stack.postgrest import free_port
+from simulators.stack.stack import serving, wait_until_ready
 
 GOALS = {"Postgres": 0.35, "Supabase": 0.25}
 QUOTA_GOAL = 0.6

@@ -10,11 +10,11 @@ import asyncpg
 import attrs
 import uvloop
 
-from adapters.postgres_rpc import PostgresRpc
-from adapters.redis_client import connect
-from adapters.redis_quota_cache import RedisQuotaCache
-from adapters.sql_ledger import SqlLedger
-from domain.accounts import UserId
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.ledger import SqlLedger
+from adapters.redis.client import connect
+from adapters.redis.quota_cache import RedisQuotaCache
+from domain.values.accounts import UserId
 from features.bench.accounts import ENTRIES, add_accounts, user_id
 from features.bench.commits import by_group_commit
 from features.bench.end_to_end import quota_rate, service

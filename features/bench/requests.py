@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 
 from features.bench.accounts import user_id
-from simulators.signatures import sign_webhook
+from simulators.stripe.signatures import sign_webhook
 
 WEBHOOK_SECRET = "whsec_of_the_measurement"
 SERVICE_KEY = "service-key-of-the-measurement"

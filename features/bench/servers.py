@@ -11,10 +11,10 @@ from pathlib import Path
 import asyncpg
 import attrs
 
-from adapters.embedded_postgres import EmbeddedPostgres
-from adapters.embedded_redis import EmbeddedRedis
-from simulators.postgrest import Postgrest
-from simulators.signatures import mint_token
+from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.redis.embedded import EmbeddedRedis
+from simulators.stack.postgrest import Postgrest
+from simulators.stripe.signatures import mint_token
 
 ROOT = Path(__file__).resolve().parents[2]
 JWT_SECRET = "a-secret-of-forty-characters-for-tokens!"

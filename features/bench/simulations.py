@@ -3,10 +3,10 @@
 import time
 
 from features.bench.figures import Figure, Latency
-from features.explorer.binding import system
-from simulators import fire_speed
-from simulators.explore_stories import explore
-from simulators.random_worlds import explore as live
+from features.harness.binding import system
+from simulators.explorer.explore_stories import explore
+from simulators.explorer.random_worlds import explore as live
+from simulators.fire import speed
 
 STORIES = ("purchase", "delayed payment", "spend and refund")
 
@@ -44,8 +44,8 @@ def _worlds(seeds: int) -> Figure:
 
 
 def _fired(customers: int) -> Figure:
-    alone = fire_speed.measure(customers=customers, concurrency=1)
-    together = fire_speed.measure(customers=customers, concurrency=32)
+    alone = speed.measure(customers=customers, concurrency=1)
+    together = speed.measure(customers=customers, concurrency=32)
     latency = together.latency
     return Figure(
         name="fire, 32 deliveries at once",

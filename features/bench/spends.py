@@ -9,21 +9,21 @@ from concurrent.futures import ProcessPoolExecutor
 
 import uvloop
 
-from adapters.gathered_credits import GatheredCredits
-from adapters.postgres_rpc import PostgresRpc
-from adapters.redis_client import connect
-from adapters.redis_quota_cache import RedisQuotaCache
-from adapters.redis_turns import RedisTurns
-from adapters.sql_ledger import SqlLedger
-from adapters.supabase_rpc import SupabaseRpc
-from adapters.system_clock import SystemClock
-from adapters.system_overlap import SystemOverlap
-from adapters.system_pauses import SystemPauses
-from domain.accounts import UserId
-from domain.batches import Done
-from domain.intents import Spend
+from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.write_pipeline import SystemOverlap
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.supabase_rpc import SupabaseRpc
+from adapters.redis.account_locks import RedisTurns
+from adapters.redis.client import connect
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.system.backoff import SystemPauses
+from adapters.system.clock import SystemClock
+from domain.decisions.batches import Done
+from domain.decisions.operations import Spend
 from domain.usecases.use_credits import CreditDesk
-from entrypoints.garbage import settle_memory
+from domain.values.accounts import UserId
+from entrypoints.http.gc_tuning import settle_memory
 from features.bench import pgbench
 from features.bench.accounts import user_id
 from features.bench.callers import keep_asking

@@ -1,9 +1,11 @@
 """Terms are recorded with a line when it is first decided; what can't be known yet waits until Stripe answers."""
 
 import attrs
+import pytest
 
-from domain.commits import EventStatus
-from domain.plans import Catalogue
+from domain.changes.changes import EventStatus
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Terms
 from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line
 from features.billing.world import PLANS, Told, World, paid, plan
 
@@ -64,6 +66,39 @@ def test_a_price_as_agreed_needs_no_answer() -> None:
     lines = line("il_1", 900, MONTHLY, days=(0, 30))
     world.tell(paid(in_new_shape(invoice("in_1", lines, paid=0, metadata=agreed))))
     assert 100 == world.balance
+
+
+def agreed() -> Told:
+    """The first invoice of a checkout of ours, at the terms of its day."""
+    metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
+    lines = line("il_1", 900, MONTHLY, days=(0, 30))
+    return paid(in_new_shape(invoice("in_1", lines, paid=0, reason="subscription_create", metadata=metadata)))
+
+
+def test_a_price_that_we_made_is_known_for_ever() -> None:
+    """Another subscription of that price is of the plan, at the terms of that day, though nothing else says so."""
+    world = World()
+    world.tell(agreed())
+    dearer = tuple(
+        attrs.evolve(one, terms=Terms(credits=70, price=Money(amount=1200, currency="usd"))) for one in PLANS[:1]
+    )
+    with_catalogue(world, dearer)
+    world.payments.is_away = True
+    by_hand = line("il_2", 1800, MONTHLY, days=(40, 70), quantity=2)
+    world.tell(paid(in_new_shape(invoice("in_2", by_hand, paid=40, subscription="sub_2"))))
+    assert {"in_1@30": (100, 33), "in_2@70": (200, 73)} == world.grants
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_beside_a_price_that_we_made_an_amount_decides_nothing(order: tuple[int, int]) -> None:
+    """Another item that costs as much as a plan is no second plan, whichever invoice is told first."""
+    other = StripePrice(id="price_other", amount=4900, product="prod_other")
+    metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
+    both = line("il_2", 900, MONTHLY, days=(30, 60)), line("il_3", 4900, other, days=(30, 60), item="si_other")
+    told = agreed(), paid(in_new_shape(invoice("in_2", *both, paid=30, metadata=metadata)))
+    world = World(prices=(MONTHLY, other))
+    world.tell(*(told[place] for place in order))
+    assert {"in_1@30": (100, 30), "in_2@60": (100, 63)} == world.grants
 
 
 def test_a_price_of_no_plan_is_parked_by_its_id_until_the_catalogue_lists_it() -> None:

@@ -3,8 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from domain.events import Naming, SubscriptionNews
-from domain.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
+from domain.payments.reports import Naming, SubscriptionNews
+from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from features.billing.payloads import MONTHLY, START, SUBSCRIPTION, USER, Payload, ended, invoice, line
 from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from domain.explanations import AccountExplanation, explain
-from entrypoints.commands.tables import plain
-from entrypoints.explanations import explanation_of
+from domain.credits.explanation import AccountExplanation, explain
+from entrypoints.cli.tables import plain
+from entrypoints.http.routes.explanation import explanation_of
 from features.billing.payloads import (
     ANNUAL,
     MONTHLY,

@@ -1,12 +1,14 @@
 """Histories that look ordinary to a merchant and are easily valued wrong."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
-from domain.commits import EventStatus
+from domain.changes.changes import EventStatus
+from features.billing.packs import session
 from features.billing.payloads import (
     ANNUAL,
     MONTHLY,
@@ -351,3 +353,38 @@ def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
         world.at(40.01)
         world.check()
         assert 0 == world.balance
+
+
+@pytest.mark.parametrize("won", [9000, 4500], ids=["whole", "half"])
+def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
+    """Annual, monthly on day 3, a pack; annual disputed, and won: in every order as if nothing had been disputed."""
+    told = [
+        first(lambda old: old, ANNUAL, 365),
+        bill(
+            "in_2",
+            line("il_2", -8926, ANNUAL, days=(3, 365), proration=True, gives_back=("in_1", "il_1")),
+            line("il_3", 900, MONTHLY, days=(3, 34)),
+            at=3,
+            shape=lambda old: old,
+        ),
+        Told(type="checkout.session.completed", about=session(), days=4),
+        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        Told(
+            type="charge.dispute.funds_reinstated",
+            about=dispute(
+                "dp_1", 9000, "in_1", status="under_review", moves={"txn_1": (-9000, "usd"), "txn_2": (won, "usd")}
+            ),
+            days=9,
+        ),
+    ]
+    found = []
+    for order in itertools.permutations(told):
+        world = World()
+        world.tell(*order, *order)
+        world.check()
+        # An invoice's purchase has the name by which it was heard of first.
+        found.append((world.balance, {name.removeprefix("pi_"): grant for name, grant in world.grants.items()}))
+    assert [found[0]] * len(found) == found
+    assert found[0][0] == {9000: 159, 4500: -441}[won]
+    if won == 9000:
+        assert {"in_1@365": (9, 368), "in_2@34": (100, 37), "1": (50, None)} == found[0][1]

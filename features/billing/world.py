@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_payments import MemoryPayments
-from adapters.stripe_envelopes import delivery_of
-from adapters.stripe_prices import read_price
-from domain.accounts import UserId
-from domain.intents import SettleDues, Spend
-from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.spending import Decided, decide_intent
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.payments import MemoryPayments
+from adapters.stripe.envelope import delivery_of
+from adapters.stripe.objects.prices import read_price
+from domain.decisions.operations import SettleDues, Spend
+from domain.decisions.spending import Decided, decide_intent
 from domain.usecases.record_payment import PaymentRecorder, Recorded
+from domain.values.accounts import UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from features.billing.payloads import ANNUAL, MONTHLY, PRO, START, USER, WEEKLY, Payload, StripePrice
 
 ADA = UserId(USER)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from features.service import Service
+from features.harness.service import Service
 from features.steps.story import Customer, Story
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from pytest_bdd import given, parsers, then, when
 
-from features.service import eventually
+from features.harness.service import eventually
 from features.steps.lives import DAY, HOUR, account, cents, mine, told
 from features.steps.story import Story
-from simulators.stripe_coupons import new_coupon
-from simulators.stripe_credit_notes import CreditedLine
+from simulators.stripe.account.coupons import new_coupon
+from simulators.stripe.account.credit_notes import CreditedLine
 
 
 def subscription_of(story: Story) -> str:

@@ -10,10 +10,10 @@ import httpx
 import redis
 from pytest_bdd import given, parsers, then, when
 
-from features.service import eventually
+from features.harness.service import eventually
 from features.steps.spending import has_charged
 from features.steps.story import Story
-from simulators.stripe_objects import Object
+from simulators.stripe.objects import Object
 
 HOUR = 60 * 60
 DAY = 24 * HOUR

@@ -3,7 +3,7 @@
 import redis
 from pytest_bdd import given, parsers, then, when
 
-from features.service import eventually
+from features.harness.service import eventually
 from features.steps.story import Story
 
 _TABLES = {

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pytest_bdd import given, parsers, then, when
 
-from features.service import OPERATOR_KEY, SERVICE_KEY, eventually
+from features.harness.service import OPERATOR_KEY, SERVICE_KEY, eventually
 from features.steps.customers import statement
 from features.steps.story import Story
 

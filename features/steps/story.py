@@ -8,8 +8,8 @@ import asyncpg
 import attrs
 import httpx
 
-from simulators.stripe_objects import Object
-from simulators.stripe_webhooks import Delivery
+from simulators.stripe.objects import Object
+from simulators.stripe.webhooks import Delivery
 
 
 @attrs.define

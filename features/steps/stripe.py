@@ -7,8 +7,8 @@ import time
 from pytest_bdd import given, parsers, then, when
 
 from features.steps.story import Story
-from simulators.signatures import sign_webhook
-from simulators.stripe_webhooks import deliver
+from simulators.stripe.signatures import sign_webhook
+from simulators.stripe.webhooks import deliver
 
 
 @given("Stripe's webhooks are slow")

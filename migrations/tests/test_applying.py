@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from adapters import migrations
-from adapters.embedded_postgres import PRELUDE
+from adapters.postgres import migrations
+from adapters.postgres.embedded import PRELUDE
+from features.harness.tcp_bridge import tcp_bridge
 from features.real_parts import ROOT, database, execute, node_binary
-from features.tcp_bridge import tcp_bridge
 
 ALL = [f"{migration.version}_{migration.name}" for migration in migrations.migrations()]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from adapters import migrations
-from adapters.embedded_postgres import PRELUDE
+from adapters.postgres import migrations
+from adapters.postgres.embedded import PRELUDE
 from features.real_parts import database, execute
 
 FIRST_OF_SPENDING = "20261124000200"

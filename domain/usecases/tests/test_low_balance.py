@@ -9,22 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_notifications import MemoryNotifications
-from adapters.memory_payments import MemoryPayments
-from domain.accounts import UserId
-from domain.events import Naming, PaymentNews, Sale, Told
-from domain.holds import HoldId
-from domain.intents import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, SettleDues, Spend, VoidHold
-from domain.ledger import EntryKind
-from domain.money import Money
-from domain.notices import LOW_BALANCE, Undelivered
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.notifications import MemoryNotifications
+from adapters.memory.payments import MemoryPayments
+from domain.credits.holds import HoldId
+from domain.credits.ledger import EntryKind
+from domain.decisions.low_balance import LOW_BALANCE, Undelivered
+from domain.decisions.operations import (
+    AdjustCredits,
+    CaptureHold,
+    GiveCredits,
+    Intent,
+    PlaceHold,
+    SettleDues,
+    Spend,
+    VoidHold,
+)
+from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
+from domain.payments.reports import Naming, PaymentNews, Sale, Told
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
+from domain.values.accounts import UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

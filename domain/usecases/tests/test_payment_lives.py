@@ -10,29 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_payments import MemoryPayments
-from domain.accounts import Account, UserId
-from domain.admission import Confirmation
-from domain.commits import EventStatus
-from domain.events import (
-    Delivery,
-    InboxEvent,
-    InvoiceLine,
-    Irrelevant,
-    Naming,
-    PaymentNews,
-    Price,
-    Sale,
-    SubscriptionNews,
-    Told,
-)
-from domain.ledger import EntryKind, Posting
-from domain.money import Money
-from domain.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
-from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
-from domain.purchases import (
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.payments import MemoryPayments
+from domain.changes.changes import EventStatus
+from domain.credits.ledger import EntryKind, Posting
+from domain.payments.admission import Confirmation
+from domain.payments.purchases import (
     CurrencyTold,
     Dispute,
     Disputed,
@@ -46,12 +30,28 @@ from domain.purchases import (
     Refunded,
     RefundStatus,
 )
-from domain.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
+from domain.payments.reports import (
+    Delivery,
+    InboxEvent,
+    InvoiceLine,
+    Irrelevant,
+    Naming,
+    PaymentNews,
+    Price,
+    Sale,
+    SubscriptionNews,
+    Told,
+)
+from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
+from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
 from domain.usecases.audit_cache import CacheAuditor
-from domain.usecases.decide_again import BATCH, InboxDesk, NotClaimable, UnknownEvent
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder, Recorded
+from domain.usecases.retry_inbox import BATCH, InboxDesk, NotClaimable, UnknownEvent
+from domain.values.accounts import Account, UserId
+from domain.values.money import Money
+from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
 
 Result = TypeVar("Result")
 
@@ -848,7 +848,7 @@ def test_the_auditor_names_every_copy_that_disagrees_and_repairs_it(world: World
 
 def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     """Each entry stands at one place, under the purchase it belongs to, also when two rows became one."""
-    from domain.explanations import explain
+    from domain.credits.explanation import explain
 
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
     world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
@@ -857,7 +857,7 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     world.tell("evt_4", PERIOD)
     world.tell("evt_5", attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly")))
     spend = Posting(user_id=ADA, amount=-30, kind=EntryKind.SPEND, idempotency_key="spend-1")  # type: ignore[arg-type]
-    from domain.commits import Change
+    from domain.changes.changes import Change
 
     run(world.ledger.commit([Change(postings=(spend,))]))
     record = run(world.ledger.record_of(ADA))

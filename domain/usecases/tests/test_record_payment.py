@@ -7,20 +7,20 @@ from typing import Any, TypeVar
 import attrs
 import pytest
 
-from adapters.memory_cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory_ledger import MemoryLedger
-from adapters.memory_payments import MemoryPayments
-from adapters.system_clock import SystemClock
-from domain.accounts import Account, UserId
-from domain.admission import ParkReason
-from domain.commits import Change, CommitResult, EventStatus
-from domain.events import Delivery, InboxEvent, Irrelevant, Naming, Sale
-from domain.money import Money
-from domain.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.payments import MemoryPayments
+from adapters.system.clock import SystemClock
+from domain.changes.changes import Change, CommitResult, EventStatus
+from domain.payments.admission import ParkReason
+from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sale
 from domain.ports import CacheUnavailable, LedgerUnavailable
-from domain.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
+from domain.values.accounts import Account, UserId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 
 Result = TypeVar("Result")
 

@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.memory_ledger import MemoryLedger
-from domain.grants import lapsing
-from domain.holds import HoldStatus
-from domain.intents import PlaceHold, SettleDues
-from features.credit_stories import ADA, HOLDS, START, GiveBack, Life, Sell, Wait, acts
+from adapters.memory.ledger import MemoryLedger
+from domain.credits.grants import lapsing
+from domain.credits.holds import HoldStatus
+from domain.decisions.operations import PlaceHold, SettleDues
+from features.harness.credit_stories import ADA, HOLDS, START, GiveBack, Life, Sell, Wait, acts
 
 
 class StoryClock:

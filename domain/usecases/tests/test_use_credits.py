@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.memory_cache import MemoryQuotaCache
-from adapters.memory_ledger import MemoryLedger
-from adapters.system_overlap import MOST, SystemOverlap
-from domain.accounts import Account, UserId
-from domain.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
-from domain.commits import AccountGuard, Change, CommitResult, Conflict, KeptRequest
-from domain.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
-from domain.holds import HoldId, HoldStatus
-from domain.intents import (
+from adapters.batching.write_pipeline import MOST, SystemOverlap
+from adapters.memory.cache import MemoryQuotaCache
+from adapters.memory.ledger import MemoryLedger
+from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, KeptRequest
+from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
+from domain.credits.holds import HoldId, HoldStatus
+from domain.credits.ledger import EntryKind
+from domain.credits.wallets import Insufficient
+from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
     EntryAnswer,
@@ -32,11 +33,10 @@ from domain.intents import (
     VoidHold,
     answer_of,
 )
-from domain.ledger import EntryKind
+from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.ports import LedgerUnavailable
-from domain.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
-from domain.wallets import Insufficient
+from domain.values.accounts import Account, UserId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 BOB = UserId("00000000-0000-0000-0000-00000000000b")

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.memory_ledger import MemoryLedger
-from domain.explanations import explain
-from domain.ledger import EntryKind
-from features.credit_stories import ADA, START, GiveBack, Life, Sell, Wait, acts
+from adapters.memory.ledger import MemoryLedger
+from domain.credits.explanation import explain
+from domain.credits.ledger import EntryKind
+from features.harness.credit_stories import ADA, START, GiveBack, Life, Sell, Wait, acts
 
 
 class SteppedClock:

@@ -1,0 +1,1 @@
+"""Requests of many callers of one process, answered in few calls of the port below."""

@@ -1,0 +1,102 @@
+"""The quota cache and the session markers in memory: every rule of the real ones, nothing that survives.
+
+They await nothing inside, so each method is one indivisible step.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+import attrs
+
+from domain.ports import CheckoutNote, Clock
+from domain.values.accounts import Account, UserId
+
+PROCESSED_FOR = timedelta(hours=24)
+PROCESSING_FOR = timedelta(hours=1)
+CHECKOUT_FOR = timedelta(hours=1)
+
+
+class MemoryQuotaCache:
+    """Implements the port QuotaCache in memory."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[UserId, Account] = {}
+
+    async def find(self, user_id: UserId) -> Account | None:
+        """The copy, or None where there is none. It has no email."""
+        return self._accounts.get(user_id)
+
+    async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
+        """The copy of each, or None where there is none."""
+        return tuple(map(self._accounts.get, user_ids))
+
+    async def store(self, account: Account) -> None:
+        """Keep the account unless the revision that is kept is as new."""
+        kept = self._accounts.get(account.user_id)
+        if kept is None or kept.revision < account.revision:
+            self._accounts[account.user_id] = attrs.evolve(account, email=None)
+
+    async def store_many(self, accounts: Sequence[Account]) -> None:
+        """Keep each account unless the revision that is kept is as new."""
+        for account in accounts:
+            await self.store(account)
+
+    async def forget(self, user_id: UserId) -> None:
+        """Keep nothing of the user."""
+        self._accounts.pop(user_id, None)
+
+    async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
+        """Every copy that is kept."""
+        yield tuple(self._accounts.values())
+
+    def copies(self) -> dict[UserId, Account]:
+        """Every copy as it is now."""
+        return dict(self._accounts)
+
+    def restore(self, copies: dict[UserId, Account]) -> None:
+        """Have these copies and no other, as when a replica that was behind takes over."""
+        self._accounts = dict(copies)
+
+    def flush(self) -> None:
+        """Lose everything, as a Redis may at any moment."""
+        self._accounts.clear()
+
+
+class MemorySessionMarkers:
+    """Implements the port SessionMarkers in memory; what is kept expires by the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._checkouts: dict[str, tuple[CheckoutNote, datetime]] = {}
+        self._processing: dict[str, datetime] = {}
+        self._processed: dict[str, tuple[str, datetime]] = {}
+
+    async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
+        """Keep who started the session, for an hour."""
+        self._checkouts[session_id] = note, self._clock.now() + CHECKOUT_FOR
+
+    async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
+        """Who started the session, if that is still known."""
+        note, until = self._checkouts.get(session_id, (None, self._clock.now()))
+        return note if self._clock.now() < until else None
+
+    async def begin(self, session_id: str) -> None:
+        """Mark, for an hour at most, that a delivery of the session is being handled."""
+        self._processing[session_id] = self._clock.now() + PROCESSING_FOR
+
+    async def finish(self, session_id: str, event_id: str | None) -> None:
+        """End that mark; with an event, keep for a day that its effect is committed."""
+        self._processing.pop(session_id, None)
+        if event_id is not None:
+            self._processed[session_id] = event_id, self._clock.now() + PROCESSED_FOR
+
+    async def is_processed(self, session_id: str, event_id: str) -> bool:
+        """Whether this event is the one last known to be committed for the session."""
+        kept, until = self._processed.get(session_id, (None, self._clock.now()))
+        return kept == event_id and self._clock.now() < until
+
+    def flush(self) -> None:
+        """Lose everything, as a Redis may at any moment."""
+        self._checkouts.clear()
+        self._processing.clear()
+        self._processed.clear()

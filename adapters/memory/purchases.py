@@ -1,0 +1,158 @@
+"""Purchases in memory: which there are, whom their links lead to, and which proved to be one payment."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import attrs
+
+from domain.changes.changes import PurchaseRevision, RecordedPurchase
+from domain.credits.explanation import PurchaseRecord
+from domain.credits.ledger import EntryKind, Lapse, LedgerEntry, Posted, period_of
+from domain.payments.invoices import LineKind
+from domain.payments.line_plans import Claimed
+from domain.payments.purchases import Link, PurchaseId
+from domain.payments.subscriptions import SubscriptionId
+from domain.values.accounts import UserId
+
+
+class MemoryPurchases:
+    """The purchases of every account; each method is one indivisible step."""
+
+    def __init__(self) -> None:
+        self._rows: dict[PurchaseId, RecordedPurchase] = {}
+        self._merged: dict[PurchaseId, PurchaseId] = {}
+        self._owners: dict[Link, PurchaseId] = {}
+
+    def reached(self, links: Iterable[Link]) -> tuple[RecordedPurchase, ...]:
+        """The purchases that the links lead to, without what stands posted for them."""
+        ids = sorted({self._owners[link] for link in links if link in self._owners})
+        return tuple(self._rows[known] for known in ids)
+
+    def revision(self, purchase_id: PurchaseId) -> int:
+        """The purchase's revision; 0 for one that is not recorded yet."""
+        known = self._rows.get(purchase_id)
+        return known.revision if known else 0
+
+    def leads_elsewhere(self, revision: PurchaseRevision) -> bool:
+        """Whether a link of the purchase belongs to one that it does not absorb."""
+        own = {revision.id, *(other.id for other in revision.absorbed)}
+        return any(self._owners.get(link, revision.id) not in own for link in revision.purchase.links)
+
+    def keep(self, revision: PurchaseRevision) -> None:
+        """Keep a purchase's next state; what it absorbs leads to it from now on."""
+        self._rows[revision.id] = RecordedPurchase(
+            id=revision.id, revision=revision.expected_revision + 1, purchase=revision.purchase
+        )
+        absorbed = {other.id for other in revision.absorbed}
+        for other in absorbed:
+            row = self._rows[other]
+            self._rows[other] = attrs.evolve(row, revision=row.revision + 1)
+        for other, into in [*self._merged.items(), *((other, other) for other in absorbed)]:
+            if into in absorbed:
+                self._merged[other] = revision.id
+        for link, owner in self._owners.items():
+            if owner in absorbed:
+                self._owners[link] = revision.id
+        self._owners.update(dict.fromkeys(revision.purchase.links, revision.id))
+
+    def one_payment(self, purchase_id: PurchaseId | None) -> frozenset[PurchaseId]:
+        """The purchase and those that were merged into it."""
+        own = () if purchase_id is None else (purchase_id,)
+        return frozenset((*own, *(other for other, into in self._merged.items() if into == purchase_id)))
+
+    def links_of(self, users: Iterable[UserId]) -> frozenset[Link]:
+        """Every link of purchases that the users own."""
+        owners = frozenset(users)
+        owned = ((row.purchase.order, row.purchase.links) for row in self._rows.values())
+        return frozenset(link for order, links in owned if order and order.user_id in owners for link in links)
+
+    def records(self, user_id: UserId, entries: Iterable[LedgerEntry]) -> Iterator[PurchaseRecord]:
+        """The purchases that the user owns, or that one of the entries is of, and what else gives back their time."""
+        behind = {
+            self._goes_on(entry.posting.purchase_id) for entry in entries if entry.posting.purchase_id is not None
+        }
+        behind |= {
+            self._goes_on(known.id)
+            for known in self._rows.values()
+            if known.purchase.order is not None and known.purchase.order.user_id == user_id
+        }
+        subscriptions = {bill.subscription_id for id_ in behind if (bill := self._rows[id_].purchase.bill) is not None}
+        behind |= {
+            id_
+            for id_, row in self._rows.items()
+            if row.purchase.order is None and row.purchase.bill and row.purchase.bill.subscription_id in subscriptions
+        }
+        for known in self._rows:
+            if known in behind and known not in self._merged:
+                merged = tuple(sorted(self.one_payment(known) - {known}))
+                yield PurchaseRecord(id=known, purchase=self._rows[known].purchase, merged=merged)
+
+    def family(self, subscription_id: str | None, since: datetime | None) -> tuple[RecordedPurchase, ...]:
+        """Return the invoices of the subscription whose periods end then or later."""
+        if subscription_id is None or since is None:
+            return ()
+        return tuple(
+            row
+            for id_, row in sorted(self._rows.items())
+            if id_ not in self._merged and _is_of_family(row, subscription_id, since)
+        )
+
+    def claimed(self, user_id: UserId) -> tuple[Claimed, ...]:
+        """Return the trials and free periods that the user's invoices are for."""
+        owned = [
+            row.purchase
+            for id_, row in sorted(self._rows.items())
+            if id_ not in self._merged and row.purchase.order is not None and row.purchase.order.user_id == user_id
+        ]
+        return tuple(
+            Claimed(
+                plan_id=line.plan_id,
+                kind=line.kind,
+                subscription_id=purchase.bill.subscription_id,
+                starts_at=line.starts_at,
+                ends_at=line.ends_at,
+            )
+            for purchase in owned
+            if purchase.bill is not None
+            for line in purchase.bill.lines
+            if line.credits > 0 and (line.kind is LineKind.TRIAL or line.is_free)
+        )
+
+    def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
+        """What the entries posted for each grant of the purchase and of those merged into it, and what expired."""
+        posted: dict[datetime | None, dict[UserId, int]] = {}
+        lapsed: dict[datetime | None, dict[UserId, Lapse]] = {}
+        for entry in entries:
+            posting, period = entry.posting, period_of(entry.posting)
+            if posting.purchase_id is None or self._goes_on(posting.purchase_id) != purchase_id:
+                continue
+            stands = posted.setdefault(period, {}).setdefault(posting.user_id, 0)
+            gone = lapsed.setdefault(period, {})
+            if posting.kind is EntryKind.EXPIRY:
+                before = gone[posting.user_id].credits if posting.user_id in gone else 0
+                gone[posting.user_id] = Lapse(credits=before - posting.amount, stood=stands)
+            else:
+                posted[period][posting.user_id] = stands + posting.amount
+        return {period: Posted(by_user, lapsed[period]) for period, by_user in posted.items()}
+
+    def _goes_on(self, purchase_id: PurchaseId) -> PurchaseId:
+        return self._merged.get(purchase_id, purchase_id)
+
+
+def subscription_of(rows: Iterable[RecordedPurchase]) -> SubscriptionId | None:
+    """Return the subscription whose invoices the purchases are; None where they are of none."""
+    known = sorted({row.purchase.bill.subscription_id for row in rows if row.purchase.bill is not None})
+    return SubscriptionId(known[0]) if known else None
+
+
+def earliest_time(told: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
+    """Return the earliest time that was told, or that the purchases' own lines begin at."""
+    starts = [row.purchase.bill.starts_at for row in rows if row.purchase.bill is not None]
+    return min((one for one in (told, *starts) if one is not None), default=None)
+
+
+def _is_of_family(row: RecordedPurchase, subscription_id: str, since: datetime) -> bool:
+    bill = row.purchase.bill
+    if bill is None or bill.subscription_id != subscription_id or bill.ends_at is None:
+        return False
+    return bill.ends_at >= since

@@ -1,0 +1,63 @@
+"""Calls of the ledger's SQL functions through Supabase's API (PostgREST), with the `supabase` package."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import postgrest
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from adapters.postgres.errors import no_text, told
+from domain.ports import LedgerUnavailable
+
+ANSWER_SECONDS = 10
+MAX_CONNECTIONS = 20
+
+
+class SupabaseRpc:
+    """A Supabase client that acts as `service_role`, made at the first call."""
+
+    def __init__(self, url: str, service_key: str) -> None:
+        self._url = url
+        self._service_key = service_key
+        self._client: AsyncClient | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def value(self, function: str, arguments: Mapping[str, object]) -> Any:
+        """The one JSON value that the function returns."""
+        try:
+            client = await self._open()
+            call = client.rpc(function, dict(arguments))
+            if arguments:
+                # Told their names, PostgREST hands the body to Postgres as it comes; else it reads all of it for them.
+                call.request.params = call.request.params.set("columns", ",".join(arguments))
+            answer = await call.execute()
+        except UnicodeEncodeError as error:
+            raise no_text() from error
+        except postgrest.APIError as error:
+            raise told(f"Supabase: {error.code}", error.code) from error
+        except httpx.HTTPError as error:
+            raise LedgerUnavailable(f"Supabase: {type(error).__name__}") from error
+        return answer.data
+
+    async def rows(self, function: str, arguments: Mapping[str, object]) -> list[dict[str, Any]]:
+        """The rows that the function returns."""
+        rows: list[dict[str, Any]] = await self.value(function, arguments)
+        return rows
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def _open(self) -> AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                self._http = httpx.AsyncClient(
+                    timeout=ANSWER_SECONDS, limits=httpx.Limits(max_connections=MAX_CONNECTIONS)
+                )
+                options = AsyncClientOptions(httpx_client=self._http, auto_refresh_token=False, persist_session=False)
+                self._client = await acreate_client(self._url, self._service_key, options=options)
+            return self._client

@@ -1,0 +1,1 @@
+"""Redis: the quota cache, session markers, and locks between processes."""

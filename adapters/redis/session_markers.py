@@ -1,0 +1,80 @@
+"""Session markers in Redis: `processed:`, `processing:` and `checkout:`, each of which expires by itself."""
+
+import json
+
+from redis.exceptions import ResponseError
+
+from adapters.redis.client import SharedRedis, cache_errors, is_of_another_type
+from domain.ports import CheckoutNote
+from domain.values.accounts import InvalidUserId, parse_user_id
+
+PROCESSED_SECONDS = 24 * 60 * 60
+PROCESSING_SECONDS = 60 * 60
+CHECKOUT_SECONDS = 60 * 60
+
+
+class RedisSessionMarkers:
+    """Implements the port SessionMarkers on a client that decodes its answers, as `connect` makes it.
+
+    Every method raises :class:`CacheUnavailable` if Redis did not answer.
+    """
+
+    def __init__(self, redis: SharedRedis) -> None:
+        self._redis = redis
+
+    async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
+        """Keep who started the session, for an hour."""
+        kept = json.dumps({"user_id": note.user_id, "plan_id": note.plan_id})
+        with cache_errors():
+            await self._redis.set(f"checkout:{session_id}", kept, ex=CHECKOUT_SECONDS)
+
+    async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
+        """Who started the session, or None where that is not known or can't be read."""
+        kept = await self._find(f"checkout:{session_id}")
+        return _note(kept) if kept is not None else None
+
+    async def begin(self, session_id: str) -> None:
+        """Mark, for an hour at most, that a delivery of the session is being handled."""
+        with cache_errors():
+            await self._redis.execute_command("SET", f"processing:{session_id}", "1", "EX", PROCESSING_SECONDS)
+
+    async def finish(self, session_id: str, event_id: str | None) -> None:
+        """End that mark; with an event, keep for a day that its effect is committed. One round trip."""
+        # No transaction: in a cluster the two keys are on different nodes, and neither needs the other.
+        commands: list[tuple[object, ...]] = [("DEL", f"processing:{session_id}")]
+        if event_id is not None:
+            commands.append(("SET", f"processed:{session_id}", event_id, "EX", PROCESSED_SECONDS))
+        with cache_errors():
+            for answer in await self._redis.together(commands):
+                if isinstance(answer, Exception):
+                    raise answer
+
+    async def is_processed(self, session_id: str, event_id: str) -> bool:
+        """Whether this event is the one last known to be committed for the session."""
+        return await self._find(f"processed:{session_id}") == event_id
+
+    async def _find(self, key: str) -> str | None:
+        with cache_errors():
+            try:
+                found = await self._redis.execute_command("GET", key)
+            except ResponseError as error:
+                if is_of_another_type(error):
+                    return None
+                raise
+            return None if found is None else str(found)
+
+
+def _note(kept: str) -> CheckoutNote | None:
+    try:
+        note = json.loads(kept)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(note, dict):
+        return None
+    user_id, plan_id = note.get("user_id"), note.get("plan_id")
+    if not isinstance(user_id, str) or not isinstance(plan_id, str):
+        return None
+    try:
+        return CheckoutNote(user_id=parse_user_id(user_id), plan_id=plan_id)
+    except InvalidUserId:
+        return None

@@ -1,0 +1,1 @@
+"""Stripe, asked and listened to: checkouts, look-ups, history, and signed webhooks."""

@@ -1,0 +1,109 @@
+"""Stripe Checkout: hosted sessions that carry who buys what, so that their webhooks need no memory of ours."""
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import attrs
+import stripe
+from stripe.params.checkout import SessionCreateParams
+
+from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
+from adapters.stripe.events import told_by
+from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
+from domain.payments.purchases import Link
+from domain.payments.reports import Sale, Told
+from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
+from domain.values.plans import PlanMode
+
+
+class StripeCheckouts:
+    """Implements the port Checkouts."""
+
+    def __init__(self, connection: StripeConnection, *, success_url: str, cancel_url: str) -> None:
+        self._client = connection.client
+        self._success_url = success_url
+        self._cancel_url = cancel_url
+
+    async def create(self, request: CheckoutRequest) -> Checkout:
+        """Open a session; the same idempotency key gives the same session.
+
+        :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+        :raises CheckoutDiffers: if the key was used with other content, such as another email.
+        """
+        parameters = self._parameters(request)
+        with translated():
+            try:
+                answer = await self._client.v1.checkout.sessions.create_async(
+                    parameters, {"idempotency_key": request.idempotency_key}
+                )
+            except stripe.IdempotencyError as error:
+                raise CheckoutDiffers from error
+        return _checkout(answer)
+
+    async def retrieve(self, session_id: str) -> Checkout | None:
+        """The session, or None when there is none of that id.
+
+        :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+        """
+        with translated():
+            try:
+                answer = await self._client.v1.checkout.sessions.retrieve_async(
+                    session_id, {"expand": ["invoice", "payment_intent.latest_charge"]}
+                )
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return None
+                raise
+        return _checkout(answer)
+
+    def _parameters(self, request: CheckoutRequest) -> SessionCreateParams:
+        plan = request.plan
+        metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
+        if request.email:
+            metadata[EMAIL_KEY] = request.email
+        price: dict[str, Any] = {
+            "currency": plan.terms.price.currency,
+            "unit_amount": plan.terms.price.amount,
+            "product_data": {"name": plan.name},
+        }
+        parameters: dict[str, Any] = {
+            "mode": plan.mode.value,
+            "line_items": [{"quantity": 1, "price_data": price}],
+            "success_url": self._success_url,
+            "cancel_url": self._cancel_url,
+            "client_reference_id": request.user_id,
+            "metadata": metadata,
+        }
+        if request.email:
+            parameters["customer_email"] = request.email
+        if plan.mode is PlanMode.PAYMENT:
+            made = {**metadata, SESSION_KEY: "yes"}
+            parameters["payment_intent_data"] = {"metadata": made}
+            parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
+        else:
+            price["recurring"] = {"interval": plan.interval}
+            parameters["subscription_data"] = {"metadata": metadata}
+        return cast("SessionCreateParams", parameters)
+
+
+def _checkout(answer: object) -> Checkout:
+    session = plain(answer)
+    session_id, status, url = session.get("id"), session.get("status"), session.get("url")
+    if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
+        raise PaymentsUnavailable("the answer is no checkout session")
+    now = datetime.now(UTC).replace(microsecond=0)
+    told = told_by("checkout.session.completed", session, now, retrieved=True)
+    return Checkout(
+        session_id=session_id, url=url, status=status, told=told, invoice_told=_invoice_told(session, session_id, now)
+    )
+
+
+def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> Told | None:
+    """What the first invoice of a subscription tells: the credits of its first period."""
+    invoice = session.get("invoice")
+    if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
+        return None
+    told = told_by("invoice.paid", invoice, now, retrieved=True)
+    if not isinstance(told, Sale):
+        return None
+    return attrs.evolve(told, session_id=session_id, links=told.links | {Link(f"session:{session_id}")})

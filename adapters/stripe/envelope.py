@@ -1,0 +1,132 @@
+"""The envelope of a Stripe event: what is kept of it, and what its object tells."""
+
+import json
+from datetime import datetime
+from typing import NoReturn
+
+from adapters.stripe.events import told_by
+from adapters.stripe.objects.fields import identifier, moment
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant
+from domain.ports import InvalidBody
+
+RECONCILED = "credence_reconciled"
+"""Marks the envelope of an event that Stripe never made: its object was retrieved."""
+
+THIN = "a thin event, which only names its object; let the event destination send snapshots"
+"""Why a thin event is ignored. Refused, it would be delivered again for days."""
+
+
+def delivery_of(text: str) -> Delivery:
+    """The event that a body holds, and what it tells.
+
+    :raises InvalidBody: if it is no event.
+    """
+    envelope = _parsed(text)
+    match envelope.get("object"):
+        case "event":
+            return _snapshot(envelope, text)
+        case "v2.core.event":
+            return _thin(envelope, text)
+        case _:
+            raise InvalidBody("not an event")
+
+
+def _snapshot(envelope: dict[str, object], text: str) -> Delivery:
+    about = _object_of(envelope)
+    event_type = _required(envelope, "type")
+    event = InboxEvent(
+        id=_required(envelope, "id"),
+        type=event_type,
+        body=text,
+        livemode=_livemode(envelope),
+        account=_account(envelope),
+        api_version=identifier(envelope.get("api_version")),
+        created=moment(envelope.get("created")),
+        session_id=identifier(about.get("id")) if event_type.startswith("checkout.session.") else None,
+        object_id=identifier(about.get("id")),
+    )
+    return Delivery(event, told_by(event_type, about, event.created, retrieved=envelope.get(RECONCILED) is True))
+
+
+def _thin(envelope: dict[str, object], text: str) -> Delivery:
+    """A thin event. One that does not tell its mode is of test mode, as the `stripe` package has it."""
+    about = envelope.get("related_object")
+    event = InboxEvent(
+        id=_required(envelope, "id"),
+        type=_required(envelope, "type"),
+        body=text,
+        livemode=_livemode(envelope) if envelope.get("livemode") is not None else False,
+        account=_account(envelope),
+        created=_instant(envelope.get("created")),
+        object_id=identifier(about.get("id")) if isinstance(about, dict) else None,
+    )
+    return Delivery(event, Irrelevant(THIN))
+
+
+def _required(envelope: dict[str, object], key: str) -> str:
+    found = identifier(envelope.get(key))
+    if found is None:
+        raise InvalidBody(f"{key} is missing or no {key}")
+    return found
+
+
+def _livemode(envelope: dict[str, object]) -> bool:
+    livemode = envelope.get("livemode")
+    if not isinstance(livemode, bool):
+        raise InvalidBody("livemode is missing or no boolean")
+    return livemode
+
+
+def _account(envelope: dict[str, object]) -> str | None:
+    """The account that the event is of, where it names one.
+
+    `account` is of Connect. `context` is of organizations too: the way from the destination's holder to the account,
+    such as `acct_platform/acct_connected`. Events of Connect have both, and their `context` need not end in `account`.
+    """
+    named, context = envelope.get("account"), envelope.get("context")
+    if named is not None:
+        account = identifier(named)
+        if account is None:
+            raise InvalidBody("account is no id")
+        return account
+    if context is None or context == "":
+        return None
+    account = identifier(context.rpartition("/")[2]) if isinstance(context, str) else None
+    if account is None:
+        raise InvalidBody("context does not end in an id")
+    return account
+
+
+def _instant(text: object) -> datetime | None:
+    """A time in ISO 8601 in whole seconds, which is how thin events tell it; None where it is none."""
+    try:
+        told = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return moment(int(told.timestamp())) if told is not None and told.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parsed(text: str) -> dict[str, object]:
+    if not text:
+        raise InvalidBody("empty")
+    try:
+        parsed = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise InvalidBody("nested too deeply") from None
+    except ValueError:
+        raise InvalidBody("not JSON") from None
+    if not isinstance(parsed, dict):
+        raise InvalidBody("not a JSON object")
+    return parsed
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _object_of(envelope: dict[str, object]) -> dict[str, object]:
+    data = envelope.get("data")
+    about = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(about, dict):
+        raise InvalidBody("data.object is missing or no object")
+    return about

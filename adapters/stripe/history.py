@@ -1,0 +1,118 @@
+"""What Stripe remembers: its events, and the objects that they told of."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stripe
+
+from adapters.stripe.connection import StripeConnection, is_missing, pages, plain, translated
+from adapters.stripe.envelope import RECONCILED, delivery_of
+from adapters.stripe.events import CONCERNING
+from domain.payments.reports import Delivery, Irrelevant
+from domain.ports import Found, InvalidBody
+
+TYPES_AT_ONCE = 20
+
+LOOKBACK = {
+    "sessions": timedelta(days=7),
+    "invoices": timedelta(days=7),
+    "credit_notes": timedelta(days=30),
+    "intents": timedelta(days=7),
+    "refunds": timedelta(days=30),
+    "disputes": timedelta(days=120),
+}
+"""Objects change long after they are made: a transfer arrives, a refund fails, a dispute is won."""
+
+
+class StripeHistory:
+    """Implements the port History."""
+
+    def __init__(self, connection: StripeConnection, *, livemode: bool) -> None:
+        self._v1 = connection.client.v1
+        self._livemode = livemode
+
+    async def events(self, since: datetime) -> AsyncIterator[Delivery]:
+        """Every event that concerns us and was made since then; Stripe keeps them for 30 days.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        for types in _chunks(sorted(CONCERNING)):
+            parameters = {"types": types, "created": {"gte": int(since.timestamp())}}
+            async for event in pages(self._v1.events.list_async, parameters):
+                delivery = _delivery(event)
+                if delivery is not None:
+                    yield delivery
+
+    async def objects(self, since: datetime) -> AsyncIterator[Found]:
+        """Every paid session, paid invoice, credit note, refund and dispute since then, as it is now.
+
+        They may be older, and have changed since. With them come payments with metadata of ours: one may be a sale of
+        its own. Invoices of nothing, and of less than nothing, are paid.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        v1 = self._v1
+        # When a session was paid says its charge only.
+        sessions = {"status": "complete", "expand": ["data.payment_intent.latest_charge"]}
+        intents = {"expand": ["data.latest_charge"]}
+        listed: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
+            ("sessions", "checkout.session.completed", v1.checkout.sessions.list_async, sessions),
+            ("invoices", "invoice.paid", v1.invoices.list_async, {"status": "paid", "expand": ["data.payments"]}),
+            ("refunds", "refund.updated", v1.refunds.list_async, {}),
+            ("disputes", "charge.dispute.updated", v1.disputes.list_async, {}),
+            # A restricted key of before may not read these: they come last.
+            ("credit_notes", "credit_note.updated", v1.credit_notes.list_async, {}),
+            ("intents", "payment_intent.succeeded", v1.payment_intents.list_async, intents),
+        )
+        for kind, event_type, lister, filters in listed:
+            # The state is at least as new as the moment before it is asked for.
+            asked_at = int(datetime.now(UTC).timestamp())
+            created = {"gte": int((since - LOOKBACK[kind]).timestamp())}
+            async for item in pages(lister, {**filters, "created": created}):
+                found = self._found(item, event_type, asked_at)
+                if found is None:
+                    continue
+                if kind == "intents" and isinstance(found.delivery.told, Irrelevant):
+                    continue  # most payments are of others, or of subscriptions, whose invoices tell of them
+                yield found
+
+    async def event(self, event_id: str) -> Delivery | None:
+        """One event, or None where Stripe has none of that id, or none any more.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        with translated():
+            try:
+                answer = await self._v1.events.retrieve_async(event_id)
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return None
+                raise
+        return _delivery(plain(answer))
+
+    def _found(self, item: dict[str, Any], event_type: str, asked_at: int) -> Found | None:
+        object_id = str(item.get("id"))
+        envelope = {
+            "id": f"reconciled_{object_id}",
+            "object": "event",
+            "type": event_type,
+            "created": asked_at,
+            "livemode": self._livemode,
+            "data": {"object": item},
+            RECONCILED: True,
+        }
+        delivery = _delivery(envelope)
+        return Found(object_id=object_id, kind=str(item.get("object")), delivery=delivery) if delivery else None
+
+
+def _chunks(types: list[str]) -> list[list[str]]:
+    return [types[start : start + TYPES_AT_ONCE] for start in range(0, len(types), TYPES_AT_ONCE)]
+
+
+def _delivery(event: dict[str, Any]) -> Delivery | None:
+    try:
+        return delivery_of(json.dumps(event, default=str))
+    except InvalidBody:
+        return None

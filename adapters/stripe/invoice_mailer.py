@@ -1,0 +1,19 @@
+"""Invoices sent to customers by Stripe, by email."""
+
+from adapters.stripe.connection import StripeConnection, translated
+
+
+class StripeInvoices:
+    """Implements the port Invoices."""
+
+    def __init__(self, connection: StripeConnection) -> None:
+        self._v1 = connection.client.v1
+
+    async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
+        """Send it; the same key sends it once.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked; to be tried again.
+        :raises PaymentsRefused: if Stripe refuses for good.
+        """
+        with translated(refusals=True):
+            await self._v1.invoices.send_invoice_async(invoice_id, {}, {"idempotency_key": idempotency_key})

@@ -1,0 +1,266 @@
+"""Stripe asked once about a payment or a subscription, where an event does not say enough."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import stripe
+
+from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
+from adapters.stripe.events import told_by
+from adapters.stripe.objects import fields
+from adapters.stripe.objects.fields import UnreadableField
+from adapters.stripe.objects.items import read_items
+from adapters.stripe.objects.payment_intents import only_pays
+from adapters.stripe.objects.prices import read_price
+from adapters.stripe.objects.subscriptions import told_by_subscription
+from domain.payments.purchases import Link, OrderRank
+from domain.payments.reports import Irrelevant, Naming, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
+from domain.payments.subscriptions import SubscriptionId
+from domain.ports import PaymentsUnavailable
+
+ANSWER_SECONDS = 5
+"""How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""
+
+
+MAX_PRICES = 10_000
+"""How many prices are remembered: their amounts and intervals never change at Stripe."""
+
+
+@attrs.define
+class _Known:
+    """What was found out so far."""
+
+    links: set[Link]
+    found: bool = False
+    ours: bool = False
+    pays_invoices: bool = False
+    """Whether it pays several invoices, of which none is linked."""
+
+    def add(self, kind: str, id_: str | None) -> None:
+        if id_ is not None:
+            self.links.add(Link(f"{kind}:{id_}"))
+
+    def ids(self, kind: str) -> list[str]:
+        return sorted(link.partition(":")[2] for link in self.links if link.startswith(f"{kind}:"))
+
+
+class StripeLookup:
+    """Implements the port Payments."""
+
+    def __init__(self, connection: StripeConnection, *, seconds: float = ANSWER_SECONDS) -> None:
+        self._v1 = connection.client.v1
+        self._seconds = seconds
+        self._prices: dict[str, Price] = {}
+
+    async def look_up(self, news: PaymentNews) -> PaymentNews:
+        """The news with every link that Stripe knows, and whether the payment is ours.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        known = _Known(set(news.links))
+        async with self._answered():
+            for charge_id in known.ids("charge"):
+                self._charge(known, await self._retrieve(self._v1.charges.retrieve_async, charge_id))
+            for intent_id in known.ids("payment_intent"):
+                await self._intent(known, intent_id)
+            for invoice_id in known.ids("invoice"):
+                await self._invoice(known, invoice_id)
+        if not known.found:
+            return news
+        return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
+
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+        """The subscription as it is now, or None where there is none.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        async with self._answered():
+            return await self._subscription(subscription_id)
+
+    @contextlib.asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        """All that is asked within: in time, and answered so that it can be read."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError as late:
+            raise PaymentsUnavailable(f"no answer within {self._seconds:g} seconds") from late
+        except UnreadableField as unreadable:
+            raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
+
+    async def _subscription(self, subscription_id: str) -> SubscriptionNews | None:
+        now = datetime.now(UTC).replace(microsecond=0)
+        found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
+        told = told_by_subscription(found, now) if found else None
+        if not isinstance(told, SubscriptionNews):
+            return None
+        return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
+
+    async def price(self, price_id: str) -> Price | None:
+        """All that Stripe knows of a price, or None where it has none of that id. What was found once is remembered.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        if price_id not in self._prices:
+            async with self._answered():
+                found = await self._retrieve(self._v1.prices.retrieve_async, price_id)
+                if not found:
+                    return None
+                self._prices[price_id] = read_price(found)
+            while len(self._prices) > MAX_PRICES:
+                del self._prices[next(iter(self._prices))]
+        return self._prices.get(price_id)
+
+    async def whole(self, sale: Sale) -> Told:
+        """What a sale of which a part was told is in whole.
+
+        A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
+        session or invoice that it pays, where there is one.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        async with self._answered():
+            if sale.rank is OrderRank.INTENT:
+                return await self._whole_payment(sale)
+            if sale.session_id is not None:
+                return attrs.evolve(sale, items=await self._items(sale.session_id), is_whole=True)
+            invoice = await self._whole_invoice(sale.purchase_id)
+            return told_by("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
+
+    async def sale(self, object_id: str) -> Told | None:
+        """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
+
+        :raises PaymentsUnavailable: if Stripe can't be asked.
+        """
+        now, charged = datetime.now(UTC).replace(microsecond=0), {"expand": ["latest_charge"]}
+        async with self._answered():
+            match object_id.partition("_")[0]:
+                case "cs":
+                    kind, found = "checkout.session.completed", await self._session(object_id)
+                case "pi":
+                    kind = "payment_intent.succeeded"
+                    found = await self._retrieve(self._v1.payment_intents.retrieve_async, object_id, charged)
+                case "in":
+                    kind, found = "invoice.paid", await self._whole_invoice(object_id)
+                case _:
+                    return None
+        return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
+
+    async def _whole_payment(self, sale: Sale) -> Told:
+        known = _Known(set(sale.links))
+        await self._intent(known, sale.purchase_id)
+        if not known.found:
+            return sale
+        sessions, invoices = known.ids("session"), known.ids("invoice")
+        if not sessions and not invoices and not known.pays_invoices:
+            return attrs.evolve(sale, links=frozenset(known.links), is_whole=True)
+        ordered: Sale | None = None
+        if sessions:
+            ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))
+        elif invoices and sale.naming.confirmed:
+            ordered = _named_by(sale, "invoice.paid", await self._whole_invoice(invoices[0]))
+        if ordered is None:
+            return only_pays(sale, frozenset(known.links))
+        return attrs.evolve(ordered, links=ordered.links | known.links)
+
+    async def _session(self, session_id: str) -> Mapping[str, Any]:
+        shown = {"expand": ["payment_intent.latest_charge"]}
+        return await self._retrieve(self._v1.checkout.sessions.retrieve_async, session_id, shown)
+
+    async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
+        """The items of a session; none where Stripe has no such session."""
+        with translated():
+            try:
+                pages = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": 100})
+                return read_items([plain(item) async for item in pages.auto_paging_iter()])
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return ()
+                raise
+
+    async def _whole_invoice(self, invoice_id: str) -> Mapping[str, Any]:
+        """The invoice with all of its lines and payments; empty where there is none."""
+        invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
+        if not invoice:
+            return {}
+        with translated():
+            pages = await self._v1.invoices.line_items.list_async(invoice_id, {"limit": 100})
+            lines = [plain(line) async for line in pages.auto_paging_iter()]
+        return {**invoice, "lines": {"data": lines}}
+
+    async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
+        """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
+        with translated():
+            sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
+        for session in map(plain, sessions.data):
+            told = told_by("checkout.session.completed", session, news.occurred_at, retrieved=True)
+            if isinstance(told, SubscriptionNews):
+                return told.naming
+        return news.naming
+
+    def _charge(self, known: _Known, charge: Mapping[str, Any]) -> None:
+        known.found |= bool(charge)
+        known.ours |= fields.is_ours(fields.metadata(charge))
+        for kind in ("payment_intent", "invoice"):
+            known.add(kind, fields.reference(charge, kind))
+
+    async def _intent(self, known: _Known, intent_id: str) -> None:
+        intent = await self._retrieve(self._v1.payment_intents.retrieve_async, intent_id)
+        if not intent:
+            return
+        known.found = True
+        known.ours |= fields.is_ours(fields.metadata(intent))
+        known.add("charge", fields.reference(intent, "latest_charge"))
+        known.add("invoice", fields.reference(intent, "invoice"))
+        with translated():
+            sessions = await self._v1.checkout.sessions.list_async({"payment_intent": intent_id, "limit": 1})
+            payments = await self._v1.invoice_payments.list_async(
+                {"payment": {"type": "payment_intent", "payment_intent": intent_id}, "limit": 10}
+            )
+        for session in map(plain, sessions.data):
+            known.add("session", fields.reference(session, "id"))
+            known.add("invoice", fields.reference(session, "invoice"))
+            told = told_by("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
+            known.ours |= not isinstance(told, Irrelevant)
+        invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
+        if len(invoices) == 1:  # one of several would have the others' payment for its own
+            known.add("invoice", invoices.pop())
+        known.pays_invoices |= len(invoices) > 1
+
+    async def _invoice(self, known: _Known, invoice_id: str) -> None:
+        invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
+        if not invoice:
+            return
+        known.found = True
+        known.ours |= fields.is_ours(fields.metadata(invoice))
+        told = told_by("invoice.paid", invoice, None, retrieved=True)
+        if isinstance(told, PaymentNews | Sale):
+            known.links |= told.links
+        if isinstance(told, Sale) and not told.naming.names_nobody:
+            known.ours = True
+        elif isinstance(told, Sale) and told.subscription_id is not None:
+            subscription = await self._subscription(told.subscription_id)
+            known.ours |= subscription is not None and not subscription.naming.names_nobody
+
+    async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
+        """The object, empty where Stripe has none of that id."""
+        with translated():
+            try:
+                return plain(await retrieve(id_, parameters))
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return {}
+                raise
+
+
+def _named_by(payment: Sale, kind: str, ordered: Mapping[str, Any]) -> Sale | None:
+    """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
+    told = told_by(kind, ordered, None, retrieved=True)
+    if not (isinstance(told, Irrelevant) or payment.naming.confirmed):
+        return None
+    told = told_by(kind, ordered, None, retrieved=True, claimed=True)
+    return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, Sale) else None

@@ -1,0 +1,216 @@
+"""Fields of Stripe's objects, read with care: ids or expanded objects, metadata in any shape, whole numbers."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import attrs
+
+from domain.payments.reports import Naming
+from domain.values.accounts import InvalidUserId, parse_user_id
+from domain.values.money import MAX_AMOUNT, Money
+from domain.values.plans import Terms
+
+Object = Mapping[str, object]
+
+USER_ID_KEY = "userId"
+EMAIL_KEY = "userEmail"
+PLAN_KEY = "plan"
+TERMS_KEY = "credence_terms"
+"""`credits/price/currency`, such as `50/500/usd`: written only where we create the session ourselves."""
+
+SESSION_KEY = "credence_session"
+"""Set to `yes` on the payment intent and the invoice of a session that we create: they only pay what it orders."""
+
+_IDENTIFIER = re.compile(r"[!-~]{1,255}")
+# Postgres keeps no NUL and no lone surrogate; 500 characters is Stripe's own limit on a metadata value.
+_TEXT = re.compile(r"[^\x00\ud800-\udfff]{1,500}")
+_TERMS = re.compile(r"([0-9]{1,13})/([0-9]{1,13})/([a-z]{3})")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_YEAR_10000 = 253_402_300_800
+
+DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
+"""A decimal number as Stripe writes it: at most 12 places after the point."""
+
+
+@attrs.frozen
+class UnreadableField(Exception):
+    """A field in a shape that can't be read."""
+
+    reason: str
+
+
+def identifier(value: object) -> str | None:
+    """The value if it can be an id or a type of Stripe's: 1 to 255 printable ASCII characters, no space."""
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
+
+
+def own_id(holder: Object) -> str:
+    """The id of the object itself."""
+    found = identifier(holder.get("id"))
+    if found is None:
+        raise UnreadableField("id is missing or no id")
+    return found
+
+
+def reference(holder: Object, key: str) -> str | None:
+    """The id of another object, named or expanded; None where there is none."""
+    value = holder.get(key)
+    if not is_present(value):
+        return None
+    found = identifier(value.get("id") if isinstance(value, Mapping) else value)
+    if found is None:
+        raise UnreadableField(f"{key} is neither an id nor an object with one")
+    return found
+
+
+def expanded(holder: Object, key: str) -> Object:
+    """Another object that is expanded here; empty where it is only named, or missing."""
+    value = holder.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(holder: Object, key: str) -> Iterator[Object]:
+    """The objects of a list, as an API list or as a bare array; nothing where it is missing."""
+    value = holder.get(key)
+    data = value.get("data") if isinstance(value, Mapping) else value
+    if data is None:
+        return
+    if not isinstance(data, list):
+        raise UnreadableField(f"{key} is no list")
+    for item in data:
+        if not isinstance(item, Mapping):
+            raise UnreadableField(f"{key} holds what is no object")
+        yield item
+
+
+def text(holder: Object, key: str) -> str | None:
+    """A word of Stripe's; None where there is none."""
+    value = holder.get(key)
+    if not is_present(value):
+        return None
+    if not isinstance(value, str):
+        raise UnreadableField(f"{key} is no text")
+    return value
+
+
+def has_more(holder: Object, key: str) -> bool:
+    """Whether an API list is only the beginning of one."""
+    value = holder.get(key)
+    return isinstance(value, Mapping) and value.get("has_more") is True
+
+
+def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") -> int:
+    """A whole number of minor units."""
+    value = holder.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UnreadableField(f"{within}{key} is missing or no integer")
+    if not (-MAX_AMOUNT if signed else 0) <= value <= MAX_AMOUNT:
+        raise UnreadableField(f"{within}{key} is no amount of money")
+    return value
+
+
+def currency(holder: Object, key: str = "currency", *, within: str = "") -> str:
+    """A currency's code in lower case."""
+    value = holder.get(key)
+    if not isinstance(value, str):
+        raise UnreadableField(f"{within}{key} is missing or no text")
+    if not _CURRENCY.fullmatch(value):
+        raise UnreadableField(f"{within}{key} is no currency")
+    return value.lower()
+
+
+def money(holder: Object, amount_key: str, currency_key: str = "currency", *, within: str = "") -> Money:
+    """An amount and its currency."""
+    return Money(
+        amount=amount(holder, amount_key, within=within), currency=currency(holder, currency_key, within=within)
+    )
+
+
+def moment(seconds: object) -> datetime | None:
+    """A time that Stripe counts in seconds since 1970; None where it is none."""
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds < _YEAR_10000:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def metadata(holder: Object, key: str = "metadata") -> Object:
+    """Metadata; empty where it is missing, null, or `[]`, which is how some languages write an empty object."""
+    value = holder.get(key)
+    if value is None or value == []:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UnreadableField(f"{key} is no object")
+    return value
+
+
+def is_ours(told: Object) -> bool:
+    """Whether metadata holds a key of ours."""
+    return any(is_present(told.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
+
+
+def is_of_session(told: Object) -> bool:
+    """Whether metadata says that a checkout of ours made its object."""
+    return told.get(SESSION_KEY) == "yes"
+
+
+def naming(told: Object, *, client_reference: str | None = None) -> Naming:
+    """Who bought what, by metadata."""
+    return Naming(
+        user_reference=_text(told, USER_ID_KEY),
+        email=_text(told, EMAIL_KEY),
+        plan_id=_text(told, PLAN_KEY),
+        terms=_terms(told),
+        client_reference=client_reference,
+    )
+
+
+def client_reference(session: Object) -> str | None:
+    """A session's reference, where it is a user id."""
+    value = session.get("client_reference_id")
+    if not isinstance(value, str):
+        return None
+    try:
+        parse_user_id(value)
+    except InvalidUserId:
+        return None
+    return value
+
+
+def terms_text(terms: Terms) -> str:
+    """The terms, as they are recorded in metadata."""
+    return f"{terms.credits}/{terms.price.amount}/{terms.price.currency}"
+
+
+def is_present(value: object) -> bool:
+    """Whether there is something: neither null nor blank."""
+    return value is not None and not (isinstance(value, str) and not value.strip())
+
+
+def metadata_text(told: Object, key: str) -> str | None:
+    """A value of metadata; None where it is missing or blank."""
+    return _text(told, key)
+
+
+def _terms(told: Object) -> Terms | None:
+    text = _text(told, TERMS_KEY)
+    if text is None:
+        return None
+    matched = _TERMS.fullmatch(text)
+    if matched is None:
+        raise UnreadableField(f"metadata.{TERMS_KEY} is malformed")
+    credits_, price, code = matched.groups()
+    try:
+        return Terms(credits=int(credits_), price=Money(amount=int(price), currency=code))
+    except ValueError:
+        raise UnreadableField(f"metadata.{TERMS_KEY} is out of range") from None
+
+
+def _text(told: Object, key: str) -> str | None:
+    """A value without blanks around it, which forms and copying leave; None where there is nothing else."""
+    value = told.get(key)
+    if not is_present(value):
+        return None
+    if not isinstance(value, str) or not _TEXT.fullmatch(trimmed := value.strip()):
+        raise UnreadableField(f"metadata.{key} is no text that can be kept")
+    return trimmed

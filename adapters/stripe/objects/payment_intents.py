@@ -1,0 +1,95 @@
+"""A Stripe payment intent that succeeded, in any API version since 2019: what it paid, or a sale of its own."""
+
+from datetime import datetime
+
+from adapters.stripe.objects import fields
+from adapters.stripe.objects.fields import Object
+from adapters.stripe.objects.payments import links_to
+from domain.payments.purchases import (
+    Fact,
+    Link,
+    NeverPaid,
+    OrderRank,
+    PaidAt,
+    PaymentReported,
+    PaymentStatus,
+    PurchaseId,
+    UncapturedRefunds,
+)
+from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told
+from domain.values.plans import PlanMode
+
+INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
+
+
+def told_by_intent(
+    intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
+) -> Told:
+    """What a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.
+
+    One with metadata of ours is a sale until somebody has looked what it pays: it never shows a session, and in new
+    API versions no invoice. `claimed` is for one of which a person says that it is ours.
+
+    :raises UnreadableField: if it is in a shape that can't be read.
+    """
+    if intent.get("status") != "succeeded":
+        return Irrelevant("the payment has not succeeded")
+    metadata = fields.metadata(intent)
+    pays_session = fields.is_of_session(metadata)
+    if not (claimed or pays_session or fields.is_ours(metadata)):
+        return Irrelevant("no metadata of ours")
+    news = PaymentNews(
+        purchase_id=PurchaseId(fields.own_id(intent)),
+        links=links_to(
+            {
+                "payment_intent": fields.own_id(intent),
+                "charge": _charge(intent),
+                "invoice": fields.reference(intent, "invoice"),
+            }
+        ),
+        facts=_facts(intent, occurred_at if event_type is not None else None),
+        ours=True,
+    )
+    if pays_session and not claimed:
+        return news
+    price = fields.money(intent, "amount")
+    return Sale(
+        purchase_id=news.purchase_id,
+        links=news.links,
+        mode=PlanMode.PAYMENT,
+        facts=news.facts,
+        subtotal=price,
+        paid=price,
+        naming=fields.naming(metadata),
+        sold_at=fields.moment(intent.get("created")),
+        is_whole=False,
+        rank=OrderRank.INTENT,
+    )
+
+
+def only_pays(sale: Sale, links: frozenset[Link]) -> PaymentNews:
+    """Return what a payment that was told as a sale tells, where it pays what a session or an invoice orders."""
+    return PaymentNews(purchase_id=sale.purchase_id, links=sale.links | links, facts=sale.facts, ours=True)
+
+
+def _charge(intent: Object) -> str | None:
+    latest = fields.reference(intent, "latest_charge")
+    if latest is not None:
+        return latest
+    # Before 2022-11-15 all charges were listed, newest first.
+    charges = [one for one in fields.items(intent, "charges") if one.get("paid") is not False]
+    return fields.own_id(charges[0]) if charges else None
+
+
+def _facts(intent: Object, occurred_at: datetime | None) -> tuple[Fact, ...]:
+    paid_at = fields.moment(fields.expanded(intent, "latest_charge").get("created")) or occurred_at
+    facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
+    if paid_at is not None:
+        facts.append(PaidAt(paid_at))
+    uncaptured = fields.amount(intent, "amount") - fields.amount(intent, "amount_received")
+    if uncaptured > 0:
+        facts.append(NeverPaid(uncaptured))
+        if "invoice" in intent:
+            # API versions before 2025-03-31 make a refund of what is not captured; those show the intent's invoice.
+            facts.append(UncapturedRefunds(uncaptured))
+    return tuple(facts)

@@ -1,0 +1,61 @@
+"""How a Stripe subscription stands, in any API version since 2017."""
+
+from datetime import datetime
+
+from adapters.stripe.objects import fields
+from adapters.stripe.objects.fields import Object, UnreadableField
+from domain.payments.reports import SubscriptionNews, Told
+from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
+
+_TELLING = (
+    "created",
+    "updated",
+    "deleted",
+    "paused",
+    "resumed",
+    "pending_update_applied",
+    "pending_update_expired",
+    "trial_will_end",
+)
+SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _TELLING)
+
+_STATUS = {status.value: status for status in SubscriptionStatus}
+
+
+def told_by_subscription(subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+    """What a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
+
+    :raises UnreadableField: if it is in a shape that can't be read.
+    """
+    if occurred_at is None:
+        raise UnreadableField("created is missing or no time")
+    told = subscription.get("status")
+    status = _STATUS.get(told) if isinstance(told, str) else None
+    if event_type == "customer.subscription.deleted":
+        status = SubscriptionStatus.CANCELED
+    if status is None:
+        raise UnreadableField("the subscription's status is unknown")
+    return SubscriptionNews(
+        subscription_id=SubscriptionId(fields.own_id(subscription)),
+        naming=fields.naming(fields.metadata(subscription)),
+        state=SubscriptionState(
+            occurred_at=occurred_at,
+            status=status,
+            cancels_at_period_end=_ends_with_period(subscription),
+            period_ends_at=_period_end(subscription),
+        ),
+        occurred_at=occurred_at,
+    )
+
+
+def _ends_with_period(subscription: Object) -> bool:
+    """Return whether it ends with the period that it is in, and does not renew."""
+    ends_at, period_ends_at = fields.moment(subscription.get("cancel_at")), _period_end(subscription)
+    is_soon = ends_at is not None and (period_ends_at is None or ends_at <= period_ends_at)
+    return subscription.get("cancel_at_period_end") is True or is_soon
+
+
+def _period_end(subscription: Object) -> datetime | None:
+    ends = [fields.moment(subscription.get("current_period_end"))]
+    ends += [fields.moment(item.get("current_period_end")) for item in fields.items(subscription, "items")]
+    return max((end for end in ends if end is not None), default=None)

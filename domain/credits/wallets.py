@@ -1,0 +1,268 @@
+"""Wallets: what an account has to spend, and the decisions about it. Each gives the wallet after, and what to write.
+
+Everything that decides what a spend, a hold, a capture or an expiry takes from which grant must live here. What a
+clawback takes is the ledger's rule: it takes what a refund demands, whatever else happened meanwhile.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import reduce
+
+import attrs
+
+from domain.credits.grants import BurnOrder, Draw, Grant, GrantId, burn_order, lapsing
+from domain.credits.holds import Hold, HoldId, HoldStatus
+from domain.credits.idempotency import IdempotencyKey, key_of_expiry
+from domain.credits.ledger import EntryKind, Posting, period_metadata
+from domain.values.accounts import Account, UserId
+
+
+@attrs.frozen(kw_only=True)
+class Wallet:
+    """An account with its live grants, which remain or are held, and its open holds."""
+
+    account: Account
+    grants: BurnOrder = attrs.field(factory=BurnOrder, converter=burn_order)
+    holds: tuple[Hold, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Move:
+    """What decisions do to one account: the wallet after, the entries, and the holds as they are from now on."""
+
+    wallet: Wallet
+    postings: tuple[Posting, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+@attrs.frozen
+class Insufficient:
+    """There are not enough credits; so many are available."""
+
+    available: int
+
+
+@attrs.frozen
+class Unfounded:
+    """By its balance the account has enough, by its grants only so much: others than the ledger wrote its balance."""
+
+    granted: int
+
+
+@attrs.frozen(kw_only=True)
+class Debit:
+    """What an entry that takes credits says of itself."""
+
+    kind: EntryKind
+    credits: int
+    key: IdempotencyKey
+    description: str | None = None
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def settle_dues(wallet: Wallet, now: datetime) -> Move:
+    """Free the holds whose time is over, then take what is unspent of ended grants and does not roll over.
+
+    Credits that a hold reserves stay until it is settled. A hold can be on credits that a refund has taken since;
+    then what else is there stands in for them, and does not expire meanwhile.
+    """
+    move = Move(wallet=wallet)
+    for hold in wallet.holds:
+        if hold.expires_at <= now:
+            move = _released(move, attrs.evolve(hold, status=HoldStatus.EXPIRED))
+    return _lapsed(move, now)
+
+
+def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | Unfounded:
+    """Take credits, after what is due: from usable grants in the order in which they burn."""
+    move = settle_dues(wallet, now)
+    draws = _covering(move.wallet, debit.credits, now)
+    if not isinstance(draws, tuple):
+        return draws
+    return posted(move, _debit(wallet.account.user_id, debit, draws, now))
+
+
+def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | Unfounded:
+    """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
+    move = settle_dues(wallet, now)
+    draws = _covering(move.wallet, hold.credits, now)
+    if not isinstance(draws, tuple):
+        return draws
+    held = attrs.evolve(hold, draws=draws)
+    return _revised(move, held, _reserving(move.wallet.grants, draws, 1), held.credits)
+
+
+def capture(wallet: Wallet, hold_id: HoldId, debit: Debit, now: datetime) -> Move:
+    """Take so many of the credits that the open hold set aside, and free the rest.
+
+    They are good whatever happened meanwhile: from its own grants, also from expired ones; where a refund took those,
+    from what else there is; where nothing is, they become debt.
+    """
+    hold = _open_hold(wallet, hold_id)
+    move = _released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.CAPTURED, captured=debit.credits))
+    draws = _captured(hold, move.wallet.grants, debit.credits)
+    if debit.credits > 0:
+        move = posted(move, _debit(hold.user_id, debit, draws, now))
+    return _then_dues(move, now)
+
+
+def void(wallet: Wallet, hold_id: HoldId, now: datetime) -> Move:
+    """Free what the open hold set aside; what it frees of an expired grant expires."""
+    hold = _open_hold(wallet, hold_id)
+    return _then_dues(_released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
+
+
+def _open_hold(wallet: Wallet, hold_id: HoldId) -> Hold:
+    return next(hold for hold in wallet.holds if hold.id == hold_id)
+
+
+def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
+    reserved = {draw.grant_id: draw.credits for draw in hold.draws}
+    draws: tuple[Draw, ...] = ()
+    for of in (
+        lambda grant: min(reserved.get(grant.id, 0), grant.remaining),
+        lambda grant: grant.free,
+        # No balance is in debt while anything remains, so what other holds are on comes last.
+        lambda grant: grant.remaining,
+    ):
+        missing = wanted - _total(draws)
+        draws = (*draws, *_drawn(_less(grants, draws), missing, of=of))
+    return _summed(draws)
+
+
+def _then_dues(move: Move, now: datetime) -> Move:
+    dues = settle_dues(move.wallet, now)
+    return Move(wallet=dues.wallet, postings=(*move.postings, *dues.postings), holds=(*move.holds, *dues.holds))
+
+
+def _lapsed(move: Move, now: datetime) -> Move:
+    expiring = lapsing(move.wallet.grants, now)
+    over = [(grant, expiring[grant.id]) for grant in move.wallet.grants if grant.id in expiring]
+    return reduce(_grant_lapsed, over, move)
+
+
+def _grant_lapsed(move: Move, over: tuple[Grant, int]) -> Move:
+    (grant, unspent), account = over, move.wallet.account
+    unspent = min(unspent, account.available)
+    if unspent <= 0:
+        return move
+    posting = Posting(
+        user_id=account.user_id,
+        amount=-unspent,
+        kind=EntryKind.EXPIRY,
+        idempotency_key=key_of_expiry(grant.id, account.revision),
+        purchase_id=grant.purchase_id,
+        metadata=period_metadata(grant.period_ends_at),
+        description="expired",
+        event_at=grant.expires_at,
+        draws=(Draw(grant_id=grant.id, credits=unspent),),
+    )
+    return posted(move, posting)
+
+
+def _released(move: Move, settled: Hold) -> Move:
+    return _revised(move, settled, _reserving(move.wallet.grants, settled.draws, -1), -settled.credits)
+
+
+def _revised(move: Move, hold: Hold, grants: BurnOrder, held: int) -> Move:
+    account = move.wallet.account
+    others = tuple(other for other in move.wallet.holds if other.id != hold.id)
+    return Move(
+        wallet=Wallet(
+            account=attrs.evolve(account, held=account.held + held, revision=account.revision + 1),
+            grants=grants,
+            holds=(*others, hold) if hold.is_open else others,
+        ),
+        postings=move.postings,
+        holds=(*move.holds, hold),
+    )
+
+
+def posted(move: Move, posting: Posting) -> Move:
+    """The move, with one more entry; what the entry puts into a grant only the ledger knows."""
+    wallet = Wallet(
+        account=move.wallet.account.posted(posting.amount),
+        grants=_less(move.wallet.grants, posting.draws or ()),
+        holds=move.wallet.holds,
+    )
+    return Move(wallet=wallet, postings=(*move.postings, posting), holds=move.holds)
+
+
+def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime) -> Posting:
+    return Posting(
+        user_id=user_id,
+        amount=-debit.credits,
+        kind=debit.kind,
+        idempotency_key=debit.key,
+        description=debit.description,
+        metadata=debit.metadata,
+        event_at=now,
+        draws=draws,
+    )
+
+
+def _drawn_at(now: datetime, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
+    """So many credits of what is free in grants that are still good."""
+    return _drawn(grants, wanted, of=lambda grant: grant.free if grant.is_usable(now) else 0)
+
+
+def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:
+    """At most so many credits from the grants in their order, as far as `of` says that each can give."""
+    draws = []
+    for grant in grants:
+        if wanted <= 0:
+            break
+        taken = min(of(grant), wanted)
+        if taken > 0:
+            draws.append(Draw(grant_id=grant.id, credits=taken))
+            wanted -= taken
+    return tuple(draws)
+
+
+def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | Unfounded:
+    """What takes so many available credits, or why nothing does."""
+    available = wallet.account.available
+    if wanted > available:
+        return Insufficient(max(0, available))
+    draws = _drawn_at(now, wallet.grants, wanted)
+    granted = _total(draws)
+    return draws if granted >= wanted else Unfounded(granted)
+
+
+def _total(draws: Iterable[Draw]) -> int:
+    return sum(draw.credits for draw in draws)
+
+
+def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
+    return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in _sums(draws).items())
+
+
+def _sums(draws: Iterable[Draw]) -> dict[GrantId, int]:
+    sums: dict[GrantId, int] = {}
+    for draw in draws:
+        sums[draw.grant_id] = sums.get(draw.grant_id, 0) + draw.credits
+    return sums
+
+
+def _less(grants: BurnOrder, draws: Iterable[Draw]) -> BurnOrder:
+    return _changed(
+        grants, _sums(draws), lambda grant, credits_: attrs.evolve(grant, remaining=grant.remaining - credits_)
+    )
+
+
+def _reserving(grants: BurnOrder, draws: Iterable[Draw], sign: int) -> BurnOrder:
+    reserved = {draw.grant_id: draw.credits * sign for draw in draws}
+    return _changed(grants, reserved, lambda grant, credits_: attrs.evolve(grant, held=grant.held + credits_))
+
+
+def _changed(grants: BurnOrder, by: Mapping[GrantId, int], change: Callable[[Grant, int], Grant]) -> BurnOrder:
+    """The grants that live on, with those changed that are named; their places stay."""
+    after, missing, ends = [*grants], len(by), False
+    for index, grant in enumerate(grants):
+        if missing == 0:
+            break
+        if grant.id in by:
+            after[index] = change(grant, by[grant.id])
+            missing -= 1
+            ends = ends or not after[index].is_live
+    return BurnOrder(grant for grant in after if grant.is_live) if ends else BurnOrder(after)

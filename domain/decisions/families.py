@@ -1,0 +1,109 @@
+"""A subscription's invoices together: what one of them tells may change what others are worth, and when they expire."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import attrs
+
+from domain.changes.changes import PurchaseRevision, RecordedPurchase
+from domain.credits.clawbacks import NOTHING_CLAWED_BACK, ClawedBack
+from domain.credits.ledger import (
+    GrantEnd,
+    Lapse,
+    Posted,
+    PostedByPeriod,
+    Posting,
+    PostingOrigin,
+    ends_due,
+    postings_due,
+)
+from domain.payments.entitlements import GrantDue, grants_due
+from domain.payments.purchases import Purchase
+from domain.payments.subscriptions import SubscriptionState
+from domain.payments.unused_time import unused_parts
+from domain.values.accounts import UserId
+
+
+@attrs.frozen(kw_only=True)
+class Family:
+    """The recorded invoices of one subscription, and how it stands; empty for what was sold once."""
+
+    members: tuple[RecordedPurchase, ...] = ()
+    state: SubscriptionState | None = None
+    since: datetime | None = None
+    """What bears on grants whose periods ended before need not be among the members, so those stay as they are."""
+
+
+@attrs.frozen(kw_only=True)
+class Settled:
+    """What brings the ledger in line with a family."""
+
+    revisions: tuple[PurchaseRevision, ...] = ()
+    """Of the members whose credits change."""
+    postings: tuple[Posting, ...] = ()
+    ends: tuple[GrantEnd, ...] = ()
+
+
+def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()) -> Settled:
+    """Return what brings the ledger in line with the purchase that changed, and with the others of its subscription.
+
+    The first of `changed` is the purchase with all that is known now; the others were merged into it.
+    """
+    revisions: list[PurchaseRevision] = []
+    postings: list[Posting] = []
+    ends: list[GrantEnd] = []
+    everything: list[Purchase] = [*(row.purchase for row in changed[:1]), *(row.purchase for row in family.members)]
+    unused = unused_parts(everything)
+    for place, row in enumerate((*changed[:1], *family.members)):
+        is_changed = place < len(changed[:1])
+        posted = _posted_together(changed) if is_changed else row.posted
+        relatives = [other for number, other in enumerate(everything) if number != place]
+        dues = grants_due(row.purchase, relatives, family.state, unused=unused)
+        if not is_changed and family.since is not None:
+            dues, posted = _since(family.since, dues, posted)
+        due = postings_due(row.id, row.purchase, posted, revision=row.revision + 1, dues=dues, origin=origin)
+        postings += due
+        ends += ends_due(row.id, row.purchase, posted, dues)
+        if due and not is_changed:
+            revisions.append(PurchaseRevision(id=row.id, expected_revision=row.revision, purchase=row.purchase))
+    # What is taken comes first, so that it is not taken from what the same change gives.
+    postings.sort(key=lambda posting: posting.amount > 0)
+    return Settled(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
+
+
+def _since(
+    moment: datetime, dues: Sequence[GrantDue], posted: PostedByPeriod
+) -> tuple[tuple[GrantDue, ...], PostedByPeriod]:
+    """Return what is due, and what is posted, for the grants whose periods end then or later."""
+    return (
+        tuple(due for due in dues if due.period_ends_at is None or due.period_ends_at >= moment),
+        {period: stands for period, stands in posted.items() if period is None or period >= moment},
+    )
+
+
+def _posted_together(rows: tuple[RecordedPurchase, ...]) -> PostedByPeriod:
+    """Return what is posted for purchases that proved to be one."""
+    periods = {period: Posted() for row in rows for period in row.posted}
+    for row in rows:
+        for period, posted in row.posted.items():
+            periods[period] = _sum(periods[period], posted)
+    return periods
+
+
+def _sum(one: Posted, other: Posted) -> Posted:
+    by_user: dict[UserId, int] = dict(one.by_user)
+    for user_id, amount in other.by_user.items():
+        by_user[user_id] = by_user.get(user_id, 0) + amount
+    lapsed = dict(one.lapsed)
+    for user_id, lapse in other.lapsed.items():
+        known = lapsed.get(user_id, Lapse(credits=0, stood=0))
+        lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
+    clawed_back = dict(one.clawed_back)
+    for user_id, taken in other.clawed_back.items():
+        before = clawed_back.get(user_id, NOTHING_CLAWED_BACK)
+        clawed_back[user_id] = ClawedBack(
+            credits=before.credits + taken.credits,
+            from_own=before.from_own + taken.from_own,
+            from_others=(*before.from_others, *taken.from_others),
+        )
+    return Posted(by_user, lapsed, {**one.expires_at, **other.expires_at}, clawed_back)

@@ -1,0 +1,250 @@
+"""Whether a sale may become an order: the checks between what Stripe tells and what the ledger believes.
+
+A sale that fails a check is parked with its reason, never dropped: money may stand behind it.
+"""
+
+import enum
+import math
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from domain.payments.carts import value_items
+from domain.payments.invoices import Bill, LineKind
+from domain.payments.line_plans import Undecidable
+from domain.payments.purchases import Order, OrderRank
+from domain.payments.reports import InboxEvent, Naming, Sale, SubscriptionNews
+from domain.payments.subscriptions import Subscriber
+from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
+from domain.values.plans import Catalogue, PlanId, PlanMode
+
+LAST_SALE = datetime(9000, 1, 1, tzinfo=UTC)
+"""What is sold later is not believed: the calendar would have no room for the end of its credits."""
+
+
+class ParkReason(enum.StrEnum):
+    """Why an event can't be applied yet."""
+
+    LIVEMODE_DISAGREES = "livemode_disagrees"
+    CONNECTED_ACCOUNT = "connected_account"
+    NO_USER_NAMED = "no_user_named"
+    USER_NOT_A_UUID = "user_not_a_uuid"
+    UNKNOWN_USER = "unknown_user"
+    USER_DELETED = "user_deleted"
+    EMAIL_DISAGREES = "email_disagrees"
+    REFERENCE_UNCONFIRMED = "reference_unconfirmed"
+    UNKNOWN_PLAN = "unknown_plan"
+    MODE_DISAGREES = "mode_disagrees"
+    CURRENCY_DISAGREES = "currency_disagrees"
+    PRICE_DISAGREES = "price_disagrees"
+    PLAN_AMBIGUOUS = "plan_ambiguous"
+    SALE_WITHOUT_DATE = "sale_without_date"
+    TOLD_IN_PART = "told_in_part"
+    UNREADABLE = "unreadable"
+
+
+@attrs.frozen
+class Refused:
+    """A sale that may not become an order, for now."""
+
+    reason: ParkReason
+    about: str | None = None
+    """What it is about, such as the id of a price."""
+
+
+@attrs.frozen(kw_only=True)
+class Confirmation:
+    """What an operator says of a parked event, having looked at it."""
+
+    user_id: UserId
+    plan_id: PlanId | None = None
+    accepts_price: bool = False
+
+    def of(self, naming: Naming) -> Naming:
+        """The naming, with what was confirmed in the place of what was told."""
+        return attrs.evolve(
+            naming,
+            user_reference=self.user_id,
+            email=None,
+            client_reference=None,
+            plan_id=self.plan_id or naming.plan_id,
+            terms=None if self.plan_id else naming.terms,
+            confirmed=True,
+            accepts_price=self.accepts_price,
+        )
+
+
+def foreign(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
+    """Why the event is not of our own account in the mode of our key, or None if it is.
+
+    An event that names no account is our own; one that does is another's, unless our own id is known and is that one.
+    """
+    if event.livemode is not livemode:
+        return ParkReason.LIVEMODE_DISAGREES
+    if event.account is not None and event.account != own_account:
+        return ParkReason.CONNECTED_ACCOUNT
+    return None
+
+
+def owner_named(naming: Naming) -> UserId | ParkReason:
+    """The user whom our own metadata names, or why there is none."""
+    if naming.user_reference is None:
+        return ParkReason.NO_USER_NAMED if naming.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
+    try:
+        return parse_user_id(naming.user_reference)
+    except InvalidUserId:
+        return ParkReason.USER_NOT_A_UUID
+
+
+def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | Refused:
+    """The order that the sale makes for the account that it names.
+
+    Credits and price are those recorded when we created the session, else those of the catalogue.
+    """
+    owner = _owner(sale.naming, account)
+    if isinstance(owner, Refused):
+        return owner
+    sold = _sold(sale, catalogue)
+    if isinstance(sold, Refused):
+        return sold
+    if sold.lasts_days and (sale.sold_at is None or sale.sold_at > LAST_SALE):
+        # The time at which somebody tells of it would be another for each who does.
+        return Refused(ParkReason.SALE_WITHOUT_DATE)
+    return Order(
+        user_id=owner,
+        plan_id=sold.plan_id,
+        credits=sold.credits,
+        amount=sale.paid.amount,
+        currency=sale.paid.currency,
+        expires_at=_ends_at(sale, sold.lasts_days),
+        lasts_days=sold.lasts_days,
+        rank=OrderRank.CONFIRMED if sale.naming.confirmed else sale.rank,
+    )
+
+
+def needs_items(sale: Sale, catalogue: Catalogue, account: Account | None) -> bool:
+    """Return whether what a checkout asked for is not the plan's price, so that only its items tell what was sold."""
+    naming = sale.naming
+    if sale.session_id is None or sale.items is not None or sale.lines is not None:
+        return False
+    if sale.is_over or isinstance(_owner(naming, account), Refused):
+        return False
+    return not _is_decided(sale, catalogue)
+
+
+def item_prices_to_ask(sale: Sale, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the ids of the prices of items that show neither their plan nor their metadata, where items decide."""
+    if not sale.items or _is_decided(sale, catalogue):
+        return ()
+    prices = (item.price for item in sale.items)
+    asked = [
+        price.id
+        for price in prices
+        if price.id is not None and not price.is_complete and catalogue.of_price(price.id) is None
+    ]
+    return tuple(dict.fromkeys(asked))
+
+
+def _is_decided(sale: Sale, catalogue: Catalogue) -> bool:
+    """Return whether the plan that is named tells all: its price was asked for, or it can't be what was sold."""
+    naming = sale.naming
+    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is None:
+        return False
+    return naming.accepts_price or plan.mode is not sale.mode or (naming.terms or plan.terms).price == sale.subtotal
+
+
+def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refused:
+    """Return the order that a subscription's invoice makes, by lines of plans, for the account that it names."""
+    owner = _owner(sale.naming, account)
+    if isinstance(owner, Refused):
+        return owner
+    main = max(bill.lines, key=lambda line: (line.kind is LineKind.PERIOD, line.amount, line.id))
+    return Order(
+        user_id=owner,
+        plan_id=PlanId(main.plan_id),
+        credits=math.floor(sum(line.worth for line in bill.lines)),
+        amount=bill.total,
+        currency=sale.paid.currency,
+    )
+
+
+def undecided(why: Undecidable, sale: Sale, catalogue: Catalogue) -> Refused:
+    """Return why an invoice is parked that has a line of which nobody can tell what it is worth."""
+    naming = sale.naming
+    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is None and naming.plan_id is not None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
+    if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
+        return Refused(ParkReason.MODE_DISAGREES)
+    if plan is not None and (naming.terms or plan.terms).price.currency != sale.subtotal.currency:
+        return Refused(ParkReason.CURRENCY_DISAGREES)
+    return Refused(ParkReason(why.reason), why.price_id)
+
+
+def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
+    """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
+
+    Where no plan is named, the lines of its invoices tell it.
+    """
+    owner = _owner(news.naming, account)
+    if isinstance(owner, Refused):
+        return owner
+    plan = catalogue.find(news.naming.plan_id) if news.naming.plan_id is not None else None
+    if plan is None and news.naming.plan_id is not None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
+    if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
+        return Refused(ParkReason.MODE_DISAGREES)
+    return Subscriber(
+        occurred_at=news.occurred_at,
+        user_id=owner,
+        plan_id=plan.id if plan is not None else None,
+        terms=news.naming.terms,
+        confirmed=news.naming.confirmed,
+    )
+
+
+def _ends_at(sale: Sale, days: int) -> datetime | None:
+    if days == 0 or sale.sold_at is None:
+        return None
+    return sale.sold_at + timedelta(days=days)
+
+
+def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
+    owner = owner_named(naming)
+    if isinstance(owner, ParkReason):
+        return Refused(owner)
+    if account is None or account.user_id != owner:
+        return Refused(ParkReason.UNKNOWN_USER)
+    told, known = naming.email, account.email
+    # Where our own terms stand we wrote the id beside them: it decides alone, for an address may have changed since.
+    if naming.terms is None and told and known and told.casefold() != known.casefold():
+        return Refused(ParkReason.EMAIL_DISAGREES)
+    return owner
+
+
+@attrs.frozen(kw_only=True)
+class _Sold:
+    plan_id: PlanId
+    credits: int
+    lasts_days: int
+
+
+def _sold(sale: Sale, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
+    naming = sale.naming
+    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is not None and sale.mode is not plan.mode:
+        return Refused(ParkReason.MODE_DISAGREES)
+    promised = (naming.terms or plan.terms) if plan is not None else None
+    if plan is not None and promised is not None and (naming.accepts_price or promised.price == sale.subtotal):
+        return _Sold(plan_id=plan.id, credits=promised.credits, lasts_days=plan.expires_after_days)
+    cart = value_items(sale.items or (), naming, catalogue)
+    if isinstance(cart, Undecidable):
+        return Refused(ParkReason(cart.reason), cart.price_id)
+    if cart is not None:
+        return _Sold(plan_id=cart.plan.id, credits=cart.credits, lasts_days=cart.lasts_days)
+    if promised is None:
+        return Refused(ParkReason.UNKNOWN_PLAN)
+    if promised.price.currency != sale.subtotal.currency:
+        return Refused(ParkReason.CURRENCY_DISAGREES)
+    return Refused(ParkReason.PRICE_DISAGREES)

@@ -1,0 +1,131 @@
+"""What the items of a one-time sale are worth: packs in any number, several packs together, packs beside other things.
+
+An item is of a pack by its price's id or metadata, else by its unit amount and currency, as docs/events.md says.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import attrs
+
+from domain.payments.line_plans import Undecidable
+from domain.payments.reports import Naming, Price, Sale, SaleItem
+from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
+
+
+@attrs.frozen(kw_only=True)
+class Cart:
+    """The packs that were sold together."""
+
+    plan: Plan
+    """The one that the most was asked for."""
+    credits: int
+    lasts_days: int
+    """Days from the payment until the credits expire; 0 means never."""
+
+
+@attrs.frozen(kw_only=True)
+class _Pack:
+    plan: Plan
+    credits: int
+
+
+def value_items(items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue) -> Cart | Undecidable | None:
+    """Return the packs among the items, or why nobody can tell; None where there are none."""
+    by_id = {item.id: pack for item in items if (pack := _by_id(item, naming, catalogue)) is not None}
+    sold: list[tuple[SaleItem, _Pack]] = []
+    for item in items:
+        found = by_id.get(item.id) or _by_amount(item, items, naming, catalogue, by_id)
+        if isinstance(found, Undecidable):
+            return found
+        if found is None:
+            continue
+        unit = item.price.unit_amount
+        if unit is None or (item.currency == item.price.currency and unit * item.quantity != item.amount):
+            # Tiers, packages, or a price that the customer chose: how many credits that is nobody said.
+            return Undecidable("price_disagrees", item.price.id)
+        sold.append((item, found))
+    if not sold:
+        return None
+    credits_ = sum((pack.credits * item.quantity for item, pack in sold), Fraction(0))
+    main, main_pack = max(sold, key=lambda one: (one[0].amount, one[0].id))
+    if credits_.denominator != 1 or not 1 <= credits_ <= MAX_CREDITS:
+        return Undecidable("price_disagrees", main.price.id)
+    lasts = [pack.plan.expires_after_days for _, pack in sold]
+    return Cart(plan=main_pack.plan, credits=int(credits_), lasts_days=max(lasts) if all(lasts) else 0)
+
+
+def with_item_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+    """Return the sale with what is known of its items' prices."""
+    known = {price.id: price for price in prices}
+    items = (
+        attrs.evolve(item, price=known[item.price.id]) if item.price.id in known else item for item in sale.items or ()
+    )
+    return attrs.evolve(sale, items=tuple(items))
+
+
+def _by_id(item: SaleItem, naming: Naming, catalogue: Catalogue) -> _Pack | None:
+    price = item.price
+    plan, credits_ = (catalogue.of_price(price.id), None) if price.id is not None else (None, None)
+    if plan is None and price.plan_id is not None:
+        plan, credits_ = catalogue.find(price.plan_id), price.credits
+    if plan is None or plan.mode is not PlanMode.PAYMENT:
+        return None
+    return _Pack(plan=plan, credits=credits_ or _credits_at(plan, item, naming))
+
+
+def _by_amount(
+    item: SaleItem, items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue, by_id: dict[str, _Pack]
+) -> _Pack | Undecidable | None:
+    """Return the pack that costs as much: the one that was named, if it does.
+
+    A plan of which another item is by its price's id has its prices listed, and one that lists its prices has no others
+    but for checkouts that name it.
+    """
+    if item.price.interval is not None or catalogue.of_price(item.price.id) is not None:
+        return None
+    listed = {pack.plan.id for pack in by_id.values()}
+    fitting = [
+        plan
+        for plan in catalogue.plans.values()
+        if plan.mode is PlanMode.PAYMENT
+        and plan.id not in listed
+        and (plan.id == naming.plan_id or not plan.stripe_prices)
+        and _costs(item, plan, naming)
+    ]
+    if not fitting:
+        return None
+    named = next((plan for plan in fitting if plan.id == naming.plan_id), None)
+    if named is None and len(fitting) > 1:
+        return Undecidable("plan_ambiguous", item.price.id)
+    plan = named or fitting[0]
+    rivals = {
+        other.price.product_id
+        for other in items
+        if other.id not in by_id and other.price.id != item.price.id and _costs(other, plan, naming)
+    }
+    if any(product is None or product != item.price.product_id for product in rivals):
+        # Only one of two products of one price can be the pack, and nothing tells which.
+        return Undecidable("plan_ambiguous", item.price.id)
+    return _Pack(plan=plan, credits=_credits_at(plan, item, naming))
+
+
+def _costs(item: SaleItem, plan: Plan, naming: Naming) -> bool:
+    price, unit = item.price, item.price.unit_amount
+    if price.currency != plan.terms.price.currency:
+        return False
+    return unit == plan.terms.price.amount or _was_agreed(plan, item, naming)
+
+
+def _credits_at(plan: Plan, item: SaleItem, naming: Naming) -> int:
+    if naming.terms is not None and _was_agreed(plan, item, naming):
+        return naming.terms.credits
+    return plan.terms.credits
+
+
+def _was_agreed(plan: Plan, item: SaleItem, naming: Naming) -> bool:
+    """Return whether the sale's metadata records the plan at that price."""
+    if naming.terms is None or naming.plan_id != plan.id:
+        return False
+    agreed = naming.terms.price
+    return item.price.unit_amount == agreed.amount and item.price.currency == agreed.currency

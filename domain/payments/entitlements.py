@@ -1,0 +1,196 @@
+"""What a purchase is worth now, grant by grant: a pure function of what is recorded of it and of its subscription.
+
+The rules for invoices are those of docs/plans.md: credits follow the money, line by line. A line that gives unused time
+back adds nothing to its own invoice; it takes from the line that it credits, which may be of an earlier invoice.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import attrs
+
+from domain.payments.invoices import Line, LineKind, is_same_item
+from domain.payments.purchases import PaymentStatus, Purchase
+from domain.payments.reversals import disputed_amount, paid_share, refunded_parts, reversed_amount
+from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
+from domain.payments.unused_time import UnusedParts, invoice_link, paid_invoices, unused_parts
+from domain.values.intervals import interval_before
+
+
+@attrs.frozen(kw_only=True)
+class GrantDue:
+    """What one grant of a purchase is to hold, spent credits included, and when what is left of it expires."""
+
+    period_ends_at: datetime | None
+    """The end of the period that was paid for, which names the grant; None for what was sold once."""
+    credits: int
+    expires_at: datetime | None
+    rollover_cap: int | None = None
+    """Where not all that is left of it expires then: the most credits that roll over onto the account in all."""
+
+
+@attrs.frozen(kw_only=True)
+class LineBalance:
+    """What one line of an invoice brought, and which parts of that were given back, refunded and disputed."""
+
+    line: Line
+    worth: Fraction
+    unused: Fraction = Fraction(0)
+    refunded: Fraction = Fraction(0)
+    disputed: Fraction = Fraction(0)
+    expires_at: datetime | None = None
+
+    @property
+    def credits(self) -> Fraction:
+        """Return what is left of the line's worth.
+
+        Unused time that was given back and refunds are the same money: the larger counts. A dispute counts on top.
+        """
+        return self.worth * (1 - max(self.unused, self.refunded) - self.disputed)
+
+
+def entitlement(purchase: Purchase, family: Sequence[Purchase] = (), state: SubscriptionState | None = None) -> int:
+    """Return the credits that the purchase is worth now; a fraction of a credit stays with the merchant."""
+    return sum(due.credits for due in grants_due(purchase, family, state))
+
+
+def grants_due(
+    purchase: Purchase,
+    family: Sequence[Purchase] = (),
+    state: SubscriptionState | None = None,
+    *,
+    unused: UnusedParts | None = None,
+) -> tuple[GrantDue, ...]:
+    """Return what each grant of the purchase is to hold, in the order of their periods' ends.
+
+    `family` are the other purchases of its subscription, `state` is how the subscription stands, and `unused` what
+    :func:`unused_parts` makes of all of them, where that is known already. Lines with one period end are one grant, and
+    only a grant's sum is rounded, down.
+    """
+    order = purchase.order
+    if order is None:
+        return ()
+    is_paid = purchase.payment is PaymentStatus.PAID
+    if purchase.bill is None:
+        left = order.amount - reversed_amount(purchase)
+        worth = math.floor(order.credits * left / order.amount) if order.amount else order.credits
+        return (GrantDue(period_ends_at=None, credits=worth if is_paid else 0, expires_at=pack_expiry(purchase)),)
+    balances = line_balances(purchase, family, state, unused=unused)
+    ends = sorted({balance.line.ends_at for balance in balances})
+    of_end = {end: [balance for balance in balances if balance.line.ends_at == end] for end in ends}
+    return tuple(
+        GrantDue(
+            period_ends_at=end,
+            credits=math.floor(sum(balance.credits for balance in of_end[end])) if is_paid else 0,
+            expires_at=_latest([balance.expires_at for balance in of_end[end]]),
+            rollover_cap=_cap([balance.line for balance in of_end[end]]),
+        )
+        for end in ends
+    )
+
+
+def pack_expiry(purchase: Purchase) -> datetime | None:
+    """Return when the credits of a pack expire: so many days after the payment, where its time is known."""
+    order = purchase.order
+    if order is None:
+        return None
+    if order.lasts_days and purchase.paid_at is not None:
+        return purchase.paid_at + timedelta(days=order.lasts_days)
+    return order.expires_at
+
+
+def line_balances(
+    purchase: Purchase,
+    family: Sequence[Purchase] = (),
+    state: SubscriptionState | None = None,
+    *,
+    unused: UnusedParts | None = None,
+) -> tuple[LineBalance, ...]:
+    """Return what each line of a purchase's invoice brought and what became of it, in the order of the lines' ids."""
+    bill = purchase.bill
+    if bill is None:
+        return ()
+    everything = paid_invoices((purchase, *family))
+    given_back = unused_parts(everything) if unused is None else unused
+    refunded = refunded_parts(purchase)
+    disputed = min(disputed_amount(purchase) / bill.total, Fraction(1)) if bill.total > 0 else Fraction(0)
+    return tuple(
+        LineBalance(
+            line=line,
+            worth=_worth(line, everything),
+            unused=given_back.get((invoice_link(purchase), line.id), Fraction(0)),
+            refunded=refunded[line.id],
+            disputed=disputed,
+            expires_at=_expiry(line, purchase, everything, state),
+        )
+        for line in bill.lines
+    )
+
+
+def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
+    """Return what the line brought; where Stripe tells no price before discounts, by the part of the period's time.
+
+    The period is the one that was paid for with the same end, where it is recorded; else one interval of the calendar.
+    """
+    if line.interval is None:
+        return line.worth
+    whole = [
+        known
+        for one in family
+        for known in (one.bill.lines if one.bill else ())
+        if known.kind is LineKind.PERIOD and known.ends_at == line.ends_at and is_same_item(known, line)
+    ]
+    starts_at = min((known.starts_at for known in whole), default=interval_before(line.ends_at, line.interval))
+    lasts = int((line.ends_at - starts_at).total_seconds())
+    return line.worth * min(Fraction(int(line.lasts.total_seconds()), lasts), Fraction(1)) if lasts > 0 else line.worth
+
+
+def _expiry(
+    line: Line, purchase: Purchase, family: Sequence[Purchase], state: SubscriptionState | None
+) -> datetime | None:
+    """Return when what is left of a line's credits expires; None where all of it rolls over.
+
+    Paid in time, they last until the next period of the subscription item is paid, for at most the plan's grace. Paid
+    later than that, they last as long from the payment on as what was paid for. A trial's credits end with it.
+    """
+    if line.kind is LineKind.TRIAL:
+        return line.ends_at
+    if line.rolls_over and not line.rollover_cap:
+        return None
+    paid_at = purchase.paid_at
+    if paid_at is not None and paid_at > min(line.starts_at + line.grace, line.ends_at):
+        return max(line.ends_at, paid_at + line.lasts)
+    following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
+    if following:
+        return min(line.ends_at + line.grace, max(line.ends_at, min(following)))
+    is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
+    return line.ends_at if is_ending else line.ends_at + line.grace
+
+
+def _continues(purchase: Purchase, line: Line) -> bool:
+    """Return whether an invoice is of a later period of the line's subscription item, and brought credits."""
+    bill = purchase.bill
+    return (
+        bill is not None
+        and paid_share(purchase) > 0
+        and any(
+            later.kind is LineKind.PERIOD
+            and later.worth > 0
+            and later.starts_at >= line.ends_at
+            and is_same_item(line, later)
+            for later in bill.lines
+        )
+    )
+
+
+def _latest(ends: Sequence[datetime | None]) -> datetime | None:
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None
+
+
+def _cap(lines: Sequence[Line]) -> int | None:
+    """Return the cap of what rolls over of a grant: the largest of its lines; None where nothing or all rolls over."""
+    rolling = [line.rollover_cap for line in lines if line.rolls_over and line.kind is not LineKind.TRIAL]
+    return max(rolling) if rolling and all(rolling) else None

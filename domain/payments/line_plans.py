@@ -1,0 +1,304 @@
+"""Which plan a line of an invoice is of, and on which terms it was sold.
+
+By its price's id or metadata, else by its unit amount, currency and interval; a sum of lines never decides. The rules
+are those of docs/plans.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import attrs
+
+from domain.payments.invoices import Line, LineKind
+from domain.payments.reports import InvoiceLine, Naming, Price, Sale
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode
+
+_DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
+"""The shortest and the longest that an interval of Stripe's takes, in days."""
+
+
+@attrs.frozen(kw_only=True)
+class Claimed:
+    """A trial or a period of a free plan that an account has had: each plan gives them once, or once at a time."""
+
+    plan_id: str
+    kind: LineKind
+    subscription_id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class MadePrice:
+    """A price that Credence made at Stripe, and what one interval of it was sold as; it never changes."""
+
+    id: str
+    plan_id: str
+    credits: int
+    unit_amount: str
+    """In minor units; a fraction such as `3/2`."""
+
+
+@attrs.frozen
+class Undecidable:
+    """A line that is of a plan of ours, or may be, and whose worth can't be told."""
+
+    reason: str
+    price_id: str | None
+
+
+@attrs.frozen(kw_only=True)
+class SoldTerms:
+    """The plan that a line is of, with the credits and the price of one interval on which it was sold."""
+
+    plan: Plan
+    credits: int
+    unit_amount: Fraction
+    by_id: bool
+
+
+@attrs.frozen(kw_only=True)
+class LineTerms:
+    """What is known when the lines of an invoice are valued."""
+
+    catalogue: Catalogue
+    naming: Naming
+    """Who bought what, by the subscription's metadata."""
+    recorded: tuple[Line, ...] = ()
+    """Lines of the subscription's other invoices."""
+    claimed: tuple[Claimed, ...] = ()
+    """Trials and free periods that the account has had."""
+    made: tuple[MadePrice, ...] = ()
+    """Those of the invoice's prices that Credence made, as far as that is known."""
+
+
+def prices_to_ask(sale: Sale, terms: LineTerms) -> tuple[str, ...]:
+    """Return the ids of the prices without which the invoice's lines can't be told to be of a plan, or valued."""
+    told = sale.lines or ()
+    asked = [
+        line.price.id
+        for line in told
+        if line.price.id is not None
+        and not line.gives_back
+        and line.is_subscription
+        and _needs_price(line, told, terms)
+    ]
+    return tuple(dict.fromkeys(asked))
+
+
+def with_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+    """Return the sale with what Stripe said of its lines' prices."""
+    known = {price.id: price for price in prices}
+    lines = tuple(
+        attrs.evolve(line, price=_completed(line, known[line.price.id])) if line.price.id in known else line
+        for line in sale.lines or ()
+    )
+    return attrs.evolve(sale, lines=lines)
+
+
+def _completed(line: InvoiceLine, price: Price) -> Price:
+    # A line that shows a price of its own, and is no part of a period, keeps it: the price may have been changed since.
+    shown = line.price.unit_amount
+    return attrs.evolve(price, unit_amount=shown) if shown and not line.is_proration else price
+
+
+def _needs_price(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    price = line.price
+    if price.is_complete or any(known.price_id == price.id for known in terms.recorded) or _made(line, terms):
+        return False
+    if terms.catalogue.of_price(price.id) is not None:
+        return line.is_proration or line.amount == 0
+    return not _is_as_agreed(line, told, terms)
+
+
+def made_prices(told: Sequence[InvoiceLine], terms: LineTerms) -> tuple[MadePrice, ...]:
+    """Return the prices, not known before, that Credence made of what the subscription's metadata says was agreed."""
+    named = named_terms(terms)
+    if named is None:
+        return ()
+    return tuple(
+        MadePrice(id=line.price.id, plan_id=named.plan.id, credits=named.credits, unit_amount=str(named.unit_amount))
+        for line in told
+        if line.price.id is not None
+        and line.is_subscription
+        and line.amount != 0
+        and _by_id(line, terms) is None
+        and _is_as_agreed(line, told, terms)
+    )
+
+
+def _made(line: InvoiceLine, terms: LineTerms) -> MadePrice | None:
+    return next((made for made in terms.made if made.id == line.price.id), None)
+
+
+def _is_as_agreed(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether the line alone can be what Credence agreed with the customer, by the subscription's metadata."""
+    named = named_terms(terms)
+    return (
+        terms.naming.terms is not None
+        and named is not None
+        and not line.is_proration
+        and (line.amount == 0 or _fits(line, named))
+        and sum(1 for other in told if not other.is_proration and (other.amount == 0 or _fits(other, named))) <= 1
+    )
+
+
+def terms_of(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | Undecidable | None:
+    """Return the terms on which a line was sold; None where it is of no plan of ours."""
+    by_id = _by_id(line, terms)
+    if by_id is not None:
+        return by_id
+    return _by_amount(line, told, terms) if _may_go_by_amount(line, told, terms) else None
+
+
+def _may_go_by_amount(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether the line's amount may tell its plan: not beside another item whose price is known by its id.
+
+    An item that changed between the two kinds of prices stays of our plans, in whatever order its invoices are told.
+    """
+    if line.price.id is not None and any(known.price_id == line.price.id for known in terms.recorded):
+        return True
+    beside = [other for other in told if other is not line and not other.gives_back and _by_id(other, terms)]
+    recorded = [known for known in terms.recorded if known.is_known_by_id]
+    if not beside and not recorded:
+        return True
+    items = {one.subscription_item for one in beside} | {one.subscription_item for one in recorded}
+    items.discard(None)
+    return line.subscription_item is not None and items <= {line.subscription_item}
+
+
+def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
+    price = line.price
+    if price.id is None:
+        return None
+    plan, credits_ = terms.catalogue.of_price(price.id), None
+    made = _made(line, terms)
+    if plan is None and made is not None and (plan := terms.catalogue.find(PlanId(made.plan_id))) is not None:
+        unit_amount = Fraction(made.unit_amount)
+        return SoldTerms(plan=plan, credits=made.credits, unit_amount=unit_amount, by_id=True)
+    if plan is None and price.plan_id is not None:
+        plan, credits_ = terms.catalogue.find(price.plan_id), price.credits
+    recorded = next((known for known in terms.recorded if known.price_id == price.id), None)
+    if plan is None and recorded is not None and recorded.is_known_by_id:
+        # Its metadata was asked for once, and is not shown by every line.
+        plan, credits_ = terms.catalogue.find(recorded.plan_id), recorded.plan_credits
+    if plan is None:
+        return None
+    unit = price.unit_amount
+    if not price.is_complete and (line.is_proration or not unit):
+        # Such a line shows its own amount, or that of a trial.
+        unit = None if recorded is None else Fraction(recorded.unit_amount)
+    if unit is None:
+        unit = Fraction(plan.terms.price.amount)
+    return SoldTerms(plan=plan, credits=credits_ or _credits_at(plan, unit, terms.naming), unit_amount=unit, by_id=True)
+
+
+def _by_amount(  # noqa: PLR0911 - each way of telling has its own
+    line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms
+) -> SoldTerms | Undecidable | None:
+    recorded = next((known for known in terms.recorded if line.price.id and known.price_id == line.price.id), None)
+    if recorded is not None:
+        plan = terms.catalogue.find(recorded.plan_id)
+        if plan is not None:
+            unit = Fraction(recorded.unit_amount)
+            is_sold_so = unit == plan.terms.price.amount or _was_agreed(plan, unit, terms.naming)
+            credits_ = _credits_at(plan, unit, terms.naming) if is_sold_so else recorded.plan_credits
+            return SoldTerms(plan=plan, credits=credits_, unit_amount=unit, by_id=False)
+    named = named_terms(terms)
+    if line.amount == 0 and not line.price.unit_amount:
+        # A trial's line shows no price, nor does that of a free plan: the subscription's metadata tells the plan.
+        return named if named is not None and _may_be_a_trial(line, named, told, terms) else None
+    fitting = [found for found in _candidates(terms, named) if _fits(line, found)]
+    if not fitting:
+        return None
+    if fitting[0] is not named and len({found.plan.id for found in fitting}) > 1:
+        return Undecidable("plan_ambiguous", line.price.id)
+    rivals = {
+        other.price.id: other.price.product_id
+        for other in told
+        if other.subscription_item != line.subscription_item
+        and not other.gives_back
+        and other.price.id != line.price.id
+        and _fits(other, fitting[0])
+    }
+    if any(product is None or product != line.price.product_id for product in rivals.values()):
+        items = {known.subscription_item for known in terms.recorded}
+        if line.subscription_item in items:
+            return fitting[0]
+        others = {other.subscription_item for other in told if other.price.id in rivals}
+        return None if others & items else Undecidable("plan_ambiguous", line.price.id)
+    return fitting[0]
+
+
+def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+    """Return whether a line that costs nothing is of the plan that the subscription's metadata names.
+
+    Not if its price is known to be another, nor beside a line that is of the plan, or of the plan's subscription item.
+    """
+    if line.price.is_complete and line.price.unit_amount != named.unit_amount:
+        return False
+    beside = (other for other in told if other is not line and not other.gives_back and not other.is_proration)
+    return not is_of_another_item(line, terms.recorded) and not any(_fits(other, named) for other in beside)
+
+
+def _was_agreed(plan: Plan, unit_amount: Fraction, naming: Naming) -> bool:
+    """Return whether the subscription's metadata records the terms of that plan at that price."""
+    return naming.plan_id == plan.id and naming.terms is not None and naming.terms.price.amount == unit_amount
+
+
+def _credits_at(plan: Plan, unit_amount: Fraction, naming: Naming) -> int:
+    """Return the credits of the plan at that price: those that were agreed, else those of the catalogue."""
+    if naming.terms is not None and _was_agreed(plan, unit_amount, naming):
+        return naming.terms.credits
+    return plan.terms.credits
+
+
+def named_terms(terms: LineTerms) -> SoldTerms | None:
+    """Return what the subscription's metadata says was sold."""
+    naming = terms.naming
+    plan = terms.catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    if plan is None or plan.mode is not PlanMode.SUBSCRIPTION:
+        return None
+    agreed = naming.terms or plan.terms
+    return SoldTerms(plan=plan, credits=agreed.credits, unit_amount=Fraction(agreed.price.amount), by_id=False)
+
+
+def _candidates(terms: LineTerms, named: SoldTerms | None) -> list[SoldTerms]:
+    plans = [plan for plan in terms.catalogue.plans.values() if plan.mode is PlanMode.SUBSCRIPTION]
+    if named is not None:
+        plans.sort(key=lambda plan: plan.id != named.plan.id)
+    of_catalogue = [
+        SoldTerms(plan=plan, credits=plan.terms.credits, unit_amount=Fraction(plan.terms.price.amount), by_id=False)
+        for plan in plans
+    ]
+    if named is None:
+        return of_catalogue
+    # The plan that was named, on the terms of its catalogue, is no rival of itself.
+    return [named, *of_catalogue] if named != of_catalogue[0] else [named, *of_catalogue[1:]]
+
+
+def _fits(line: InvoiceLine, terms: SoldTerms) -> bool:
+    price, plan = line.price, terms.plan
+    if price.unit_amount is None or price.unit_amount != terms.unit_amount:
+        return False
+    if price.currency is not None and price.currency != plan.terms.price.currency:
+        return False
+    if price.interval is not None:
+        return price.interval == plan.interval and price.interval_count == 1
+    return line.is_proration or intervals_of(line, plan) > 0
+
+
+def intervals_of(line: InvoiceLine, plan: Plan) -> int:
+    """Return how many of the plan's intervals the line's period spans; 0 where it is no whole number of them."""
+    shortest, longest = _DAYS[plan.interval or "month"]
+    days = round((line.ends_at - line.starts_at) / timedelta(days=1))
+    count = max(round(days * 2 / (shortest + longest)), 1)
+    # A day more or less: clocks change, and a period is as long as its month.
+    return count if shortest * count - 1 <= days <= longest * count + 1 else 0
+
+
+def is_of_another_item(line: InvoiceLine, recorded: Sequence[Line]) -> bool:
+    """Return whether a line is of another subscription item than the recorded lines of plans."""
+    items = {known.subscription_item for known in recorded if known.subscription_item is not None}
+    return bool(items) and line.subscription_item is not None and line.subscription_item not in items

@@ -1,0 +1,1 @@
+"""What operators look after: the diagnosis of a deployment, and synthetic users."""

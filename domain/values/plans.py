@@ -1,0 +1,88 @@
+"""What is for sale: plans, the terms they were sold on, and the catalogue that holds them."""
+
+import enum
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NewType
+
+import attrs
+
+from domain.values.money import Money
+
+PlanId = NewType("PlanId", str)
+
+MAX_CREDITS = 10**12
+"""The most credits one sale may be worth."""
+
+DEFAULT_GRACE_DAYS = 3
+"""Days for which a period's credits outlast the period while its renewal is being charged."""
+
+MAX_GRACE = timedelta(days=90)
+"""The longest for which a period's credits may outlast it."""
+
+
+class PlanMode(enum.StrEnum):
+    """How a plan is paid; the names are Stripe Checkout's modes."""
+
+    PAYMENT = "payment"
+    SUBSCRIPTION = "subscription"
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What was promised at a sale: so many credits for this price (before discounts and tax).
+
+    :raises ValueError: if the credits are not between 1 and :data:`MAX_CREDITS`.
+    """
+
+    credits: int
+    price: Money
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.credits, bool) or not 1 <= self.credits <= MAX_CREDITS:
+            raise ValueError(f"credits must be between 1 and {MAX_CREDITS}, not {self.credits}")
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """One thing that a customer can buy."""
+
+    id: PlanId
+    name: str
+    terms: Terms
+    mode: PlanMode = PlanMode.PAYMENT
+    interval: str | None = None
+    rollover: bool = False
+    """Whether what is unspent of a period's credits outlasts it."""
+    rollover_cap: int = 0
+    """The most credits that roll over onto the account in all; 0 means all of them."""
+    expires_after_days: int = 0
+    """Days from the payment until bought credits expire; 0 means never."""
+    grace_days: int = DEFAULT_GRACE_DAYS
+    """Days for which a period's credits outlast it while its renewal is not paid yet."""
+    trial_credits: int = 0
+    """Credits of a trial, once per account; they expire with it."""
+    stripe_prices: tuple[str, ...] = ()
+    """Ids of Stripe prices that are of this plan, whatever they cost."""
+    retired: bool = False
+    """Whether it is sold no longer; what was sold of it goes on, renewals and late payments among it."""
+
+
+@attrs.frozen
+class Catalogue:
+    """Every plan, in the order in which it is shown."""
+
+    plans: Mapping[PlanId, Plan]
+
+    @property
+    def on_sale(self) -> tuple[Plan, ...]:
+        """The plans that can be bought now."""
+        return tuple(plan for plan in self.plans.values() if not plan.retired)
+
+    def find(self, plan_id: str) -> Plan | None:
+        """The plan of that id, or None."""
+        return self.plans.get(PlanId(plan_id))
+
+    def of_price(self, price_id: str | None) -> Plan | None:
+        """Return the plan that lists the Stripe price, or None."""
+        return next((plan for plan in self.plans.values() if price_id in plan.stripe_prices), None)

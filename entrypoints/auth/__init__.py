@@ -1,0 +1,1 @@
+"""Who calls: access tokens of users, and the keys of services and operators."""

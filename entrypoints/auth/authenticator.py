@@ -1,0 +1,198 @@
+"""Who is calling: a signed-in user by a Supabase access token, a service or an operator by a key of their own."""
+
+import hmac
+import logging
+from collections.abc import Mapping
+from typing import Any, Self
+
+import attrs
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from domain.values.accounts import InvalidUserId, UserId, parse_user_id
+from entrypoints.auth.jwks import AuthUnavailable, Jwks
+from entrypoints.settings.settings import Settings
+
+LEEWAY_SECONDS = 10
+AUDIENCE = ROLE = "authenticated"
+_PUBLISHED: Mapping[str, type] = {"ES256": EllipticCurvePublicKey, "RS256": RSAPublicKey, "EdDSA": Ed25519PublicKey}
+"""The algorithms of key pairs, each with the kind of key it may be checked with."""
+
+log = logging.getLogger("credence.auth")
+
+__all__ = [
+    "AuthUnavailable",
+    "Authenticator",
+    "Caller",
+    "Forbidden",
+    "MalformedHeader",
+    "Operator",
+    "Service",
+    "SignedInUser",
+    "Unauthenticated",
+]
+
+
+@attrs.frozen
+class SignedInUser:
+    """A user of the product."""
+
+    user_id: UserId
+    email: str | None
+
+
+@attrs.frozen
+class Service:
+    """The product's own backend."""
+
+
+@attrs.frozen
+class Operator:
+    """A person who looks after the payments."""
+
+
+Caller = SignedInUser | Service | Operator
+
+
+@attrs.frozen
+class Unauthenticated(Exception):
+    """Nobody can be recognised."""
+
+    reason: str
+
+
+@attrs.frozen
+class Forbidden(Exception):
+    """Somebody is recognised who may not do this."""
+
+    reason: str
+
+
+@attrs.frozen
+class MalformedHeader(Exception):
+    """A header that can't be read."""
+
+    name: str
+
+
+@attrs.frozen(kw_only=True)
+class Authenticator:
+    """Recognises callers by their headers."""
+
+    service_keys: tuple[str, ...] = attrs.field(repr=False)
+    operator_keys: tuple[str, ...] = attrs.field(repr=False)
+    gateway_secrets: tuple[str, ...] = attrs.field(repr=False)
+    trust_user_headers: bool
+    jwt_secret: str | None = attrs.field(repr=False)
+    jwks: Jwks | None
+    issuer: str | None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The authenticator of a deployment."""
+        auth_url = f"{settings.supabase_url}/auth/v1" if settings.supabase_url else None
+        jwks_url = settings.supabase_jwks_url or (f"{auth_url}/.well-known/jwks.json" if auth_url else None)
+        return cls(
+            service_keys=settings.service_keys,
+            operator_keys=settings.operator_keys,
+            gateway_secrets=settings.gateway_secrets,
+            trust_user_headers=settings.trust_user_headers,
+            jwt_secret=settings.supabase_jwt_secret,
+            jwks=Jwks(jwks_url) if jwks_url else None,
+            issuer=auth_url,
+        )
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """The caller. Header names are lower-case.
+
+        :raises Unauthenticated: if nobody can be recognised.
+        :raises Forbidden: if the `x-user-*` headers name another than the token does.
+        :raises MalformedHeader: if one of them can't be read.
+        :raises AuthUnavailable: if the keys for tokens can't be fetched.
+        """
+        claimed_id, claimed_email = _claimed(headers)
+        authorization = headers.get("authorization")
+        if authorization is None:
+            return self._by_headers(headers, claimed_id, claimed_email)
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated("Send the token as: Authorization: Bearer <token>.")
+        token = token.strip()
+        if _is_one_of(token, self.operator_keys):
+            return Operator()
+        if _is_one_of(token, self.service_keys):
+            return Service()
+        user = await self._by_token(token)
+        if claimed_id is not None and claimed_id != user.user_id:
+            raise Forbidden("The x-user-id header names another user than the token does.")
+        if claimed_email and user.email and claimed_email.lower() != user.email.lower():
+            raise Forbidden("The x-user-email header names another user than the token does.")
+        return user
+
+    def _by_headers(self, headers: Mapping[str, str], user_id: UserId | None, email: str | None) -> SignedInUser:
+        if user_id is None:
+            raise Unauthenticated("Sign in: send a Supabase access token as Authorization: Bearer <token>.")
+        if self.trust_user_headers or _is_one_of(headers.get("x-gateway-secret", ""), self.gateway_secrets):
+            return SignedInUser(user_id, email)
+        raise Unauthenticated("The x-user-id header alone is not believed: send an access token with it.")
+
+    async def _by_token(self, token: str) -> SignedInUser:
+        try:
+            algorithm = jwt.get_unverified_header(token).get("alg")
+            if algorithm == "HS256" and self.jwt_secret is not None:
+                claims = self._decode(token, self.jwt_secret, ["HS256"])
+            elif isinstance(algorithm, str) and algorithm in _PUBLISHED and self.jwks is not None:
+                key = await self.jwks.key_for(token)
+                if not isinstance(key, _PUBLISHED[algorithm]):
+                    raise jwt.InvalidKeyError("the key is of another algorithm")
+                claims = self._decode(token, key, [algorithm])
+            else:
+                _tell_what_is_missing(algorithm)
+                raise Unauthenticated("The access token is of a kind that is not accepted here.")
+            if claims.get("role") != ROLE:
+                raise Unauthenticated("The access token is not a signed-in user's.")
+            email = claims.get("email")
+            return SignedInUser(parse_user_id(str(claims["sub"])), email if isinstance(email, str) and email else None)
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("The access token has expired; sign in again.") from None
+        except (jwt.PyJWTError, InvalidUserId):
+            raise Unauthenticated("The access token is not valid.") from None
+
+    def _decode(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=AUDIENCE,
+            issuer=self.issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "sub", "aud"], "verify_iss": self.issuer is not None},
+        )
+
+
+def _tell_what_is_missing(algorithm: object) -> None:
+    """Who configured nothing for a kind of tokens that Supabase does sign would else see nothing but refusals."""
+    if algorithm == "HS256":
+        missing = "SUPABASE_JWT_SECRET is not set"
+    elif isinstance(algorithm, str) and algorithm in _PUBLISHED:
+        missing = "neither SUPABASE_JWKS_URL nor SUPABASE_URL is set"
+    else:
+        return
+    log.warning("An access token signed by %s was refused: %s", algorithm, missing, extra={"algorithm": algorithm})
+
+
+def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:
+    user_id, email = headers.get("x-user-id"), headers.get("x-user-email", "").strip()
+    if len(email) > 320 or not email.isprintable():
+        raise MalformedHeader("x-user-email")
+    try:
+        return (parse_user_id(user_id.strip()) if user_id is not None else None), email or None
+    except InvalidUserId:
+        raise MalformedHeader("x-user-id") from None
+
+
+def _is_one_of(shown: str, expected: tuple[str, ...]) -> bool:
+    # Each is compared, so that the time does not tell which of them it is.
+    return sum(hmac.compare_digest(shown.encode(), one.encode()) for one in expected) > 0

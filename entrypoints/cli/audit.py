@@ -1,0 +1,93 @@
+"""`credence check`, `sync`, `doctor`: whether all agrees, and what brings it in line."""
+
+import sys
+
+import click
+from rich.progress import Progress
+
+from domain.changes.changes import Inconsistency
+from domain.upkeep.diagnosis import Verdict
+from domain.usecases.audit_cache import Disagreement
+from domain.values.accounts import Account, UserId
+from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.tables import print_json, print_table
+from entrypoints.services import Services
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@told_plainly
+def check(*, as_json: bool) -> None:
+    """Check the ledger against itself, and Redis against the ledger; exits 1 and names what disagrees."""
+
+    async def work(services: Services) -> tuple[tuple[Inconsistency, ...], tuple[Disagreement, ...]]:
+        return await services.audit.inconsistencies(), await services.auditor.disagreements()
+
+    wrong, stale = run_with_services(work)
+    if as_json:
+        print_json({"consistent": not wrong and not stale, "ledger": wrong, "cache": stale})
+    elif not wrong and not stale:
+        click.echo("The ledger is consistent.\nRedis agrees with it.")
+    if not as_json and wrong:
+        print_table(
+            "The ledger disagrees with itself",
+            ("account", "problem", "entry", "version", "expected", "actual"),
+            [(row.user_id, row.problem, row.entry_id, row.version, row.expected, row.actual) for row in wrong],
+        )
+    if not as_json and stale:
+        print_table(
+            "Redis disagrees with the ledger",
+            ("account", "problem", "row", "ledger", "Redis"),
+            [
+                (row.user_id, row.problem, f"credits:{row.user_id}", _short(row.account), _short(row.copy))
+                for row in stale
+            ],
+        )
+        click.echo("`credence sync USER` or `credence sync --all` brings Redis in line.")
+    if wrong or stale:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("user", required=False, type=UserIdParameter())
+@click.option("--all", "everyone", is_flag=True, help="Every account, and every line in Redis.")
+@told_plainly
+def sync(user: UserId | None, *, everyone: bool) -> None:
+    """Recompute a USER's balance from the ledger's entries, and write it to Redis."""
+    if everyone is (user is not None):
+        raise click.UsageError("Name a user, or give --all.")
+    if user is not None:
+        account = run_with_services(lambda services: services.auditor.sync(user))
+        if account is None:
+            raise click.ClickException(f"There is no user {user} in public.users; nothing is kept of them in Redis.")
+        click.echo(f"{user}: balance {account.balance}, held {account.held}, version {account.version}.")
+        return
+
+    async def work(services: Services) -> int:
+        with Progress(transient=True) as progress:
+            task = progress.add_task("Accounts", total=None)
+            return await services.auditor.sync_all(lambda done: progress.update(task, completed=done))
+
+    click.echo(f"{run_with_services(work)} accounts are in line.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@told_plainly
+def doctor(*, as_json: bool) -> None:
+    """Examine the deployment: keys, endpoint, schema, privileges, Redis. Exits 1 if anything is bad."""
+    found = run_with_services(lambda services: services.doctor.examine())
+    if as_json:
+        print_json({"diagnoses": found})
+    else:
+        marks = {Verdict.GOOD: "✓", Verdict.DOUBTFUL: "!", Verdict.BAD: "✗"}
+        rows = [(marks[one.verdict], one.subject, one.seen, one.remedy) for one in found]
+        print_table("The deployment", ("", "what", "seen", "what to do"), rows)
+    if any(one.verdict is Verdict.BAD for one in found):
+        sys.exit(1)
+
+
+def _short(account: Account | None) -> str:
+    if account is None:
+        return "no such user"
+    return f"balance {account.balance}, held {account.held}, version {account.version}"

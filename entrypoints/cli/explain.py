@@ -1,0 +1,175 @@
+"""`credence explain`: an account by purchase and by grant, so that a person can add its credits up."""
+
+import click
+
+from domain.credits.explanation import AccountExplanation, DrawExplanation, GrantExplanation, PurchaseExplanation
+from domain.credits.holds import Hold
+from domain.credits.ledger import LedgerEntry
+from domain.payments.invoices import CreditNote
+from domain.values.accounts import UserId
+from entrypoints.amounts import amount_in_words
+from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.tables import print_json, print_table
+from entrypoints.explained_lines import ExplainedLine, lines_of, number_in_words, returns_of
+from entrypoints.http.routes.explanation import explanation_of
+
+
+@click.command()
+@click.argument("user", type=UserIdParameter())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /accounts/{user_id}/explanation returns it.")
+@told_plainly
+def explain(user: UserId, *, as_json: bool) -> None:
+    """Show where every credit of a USER came from, and what was spent, expired or taken back, with Stripe's ids."""
+    explanation = run_with_services(lambda services: services.reader.explanation(user))
+    if as_json:
+        print_json(explanation_of(explanation))
+        return
+    account = explanation.account
+    stands = f"balance {account.balance}, held {account.held}" if account else "the user was deleted"
+    click.echo(f"Account {explanation.user_id}: {stands}.")
+    for purchase in explanation.purchases:
+        _print_purchase(purchase)
+    _print_entries("Entries without a purchase", explanation.others)
+    for grant in explanation.grants:
+        _print_grant(grant)
+    _print_holds(explanation.holds)
+    click.echo(_sum_up(explanation))
+
+
+def _print_purchase(purchase: PurchaseExplanation) -> None:
+    currency = purchase.currency
+    paid = amount_in_words(purchase.amount, currency)
+    when = f" at {purchase.paid_at.isoformat(timespec='minutes')}" if purchase.paid_at else ""
+    returns = returns_of(purchase)
+    what = purchase.plan_id or ("gives unused time back" if returns else "order not known yet")
+    click.echo()
+    click.echo(f"{purchase.id}: {what}, {purchase.status}{when}, {paid}")
+    click.echo(f"  bought {purchase.ordered_credits} credits, now worth {purchase.worth}, posted {purchase.posted}")
+    if purchase.expires_at:
+        click.echo(f"  its credits expire at {purchase.expires_at.isoformat()}")
+    if purchase.never_paid:
+        click.echo(f"  never paid: {amount_in_words(purchase.never_paid, currency)}")
+    for note in purchase.credit_notes:
+        click.echo(f"  {_told(note, currency)}")
+    for refund in purchase.refunds:
+        click.echo(f"  refund {refund.id}: {amount_in_words(refund.amount, currency)}, {refund.status}")
+    if purchase.refunded_total:
+        click.echo(f"  refunded in all, by the charge: {amount_in_words(purchase.refunded_total, currency)}")
+    for dispute in purchase.disputes:
+        click.echo(f"  dispute {dispute.id}: {amount_in_words(dispute.amount, currency)}, {dispute.status}")
+    for time in returns:
+        of = f"of {time.of_invoice}" if time.of_invoice else "of an invoice that is not known"
+        takes = f"takes from {', '.join(time.of_lines)}" if time.of_lines else "takes no credits: none were granted"
+        click.echo(f"  unused time {time.id}: {amount_in_words(time.amount, currency)} {of}; {takes}")
+    click.echo(f"  Stripe: {', '.join(purchase.links)}")
+    for line in lines_of(purchase):
+        _print_line(line, currency)
+    _print_entries("Its entries", purchase.entries)
+
+
+def _told(note: CreditNote, currency: str | None) -> str:
+    parts = [f"{amount_in_words(note.pre_payment, currency)} before the payment"] if note.pre_payment else []
+    parts += [f"{amount_in_words(note.post_payment, currency)} after it"] if note.post_payment else []
+    of = f" of {', '.join(line.line_id or 'the whole invoice' for line in note.lines)}" if note.lines else ""
+    return f"credit note {note.id}: {' and '.join(parts) or 'nothing'}{of}, {note.status}"
+
+
+def _print_line(line: ExplainedLine, currency: str | None) -> None:
+    period = f"{line.starts_at.isoformat(timespec='minutes')} to {line.ends_at.isoformat(timespec='minutes')}"
+    amount = amount_in_words(line.amount, currency)
+    if line.amount_after_discounts != line.amount:
+        amount += f", {amount_in_words(line.amount_after_discounts, currency)} after discounts"
+    kind, quantity = line.kind.replace("_", " "), number_in_words(line.quantity)
+    click.echo(f"  line {line.id}: {line.plan}, {kind}, {period}, quantity {quantity}, {amount}")
+    gone = _gone(line)
+    click.echo(
+        f"    brought {number_in_words(line.brought)} ({line.why})"
+        + (f", gone again: {gone}" if gone else "")
+        + f", worth {number_in_words(line.worth)} now"
+    )
+
+
+def _gone(line: ExplainedLine) -> str:
+    parts = {"unused time": line.unused_part, "refunded": line.refunded_part, "disputed": line.disputed_part}
+    return ", ".join(f"{what} {part:.2%}" for what, part in parts.items() if part)
+
+
+def _print_entries(title: str, entries: tuple[LedgerEntry, ...]) -> None:
+    rows = [
+        (
+            entry.version,
+            entry.posting.kind,
+            f"{entry.posting.amount:+}",
+            entry.balance_after,
+            entry.posting.description,
+            entry.posting.stripe_event_id,
+            entry.created_at.isoformat(timespec="seconds"),
+        )
+        for entry in entries
+    ]
+    if rows:
+        print_table(title, ("version", "kind", "credits", "balance", "what for", "event", "written"), rows)
+
+
+def _print_grant(explained: GrantExplanation) -> None:
+    grant = explained.grant
+    until = f", until {grant.expires_at.isoformat(timespec='minutes')}" if grant.expires_at else ""
+    if grant.rollover_cap is not None:
+        until += f", when at most {grant.rollover_cap} roll over"
+    click.echo()
+    click.echo(f"Grant {grant.id}, {_why(explained)}{until}")
+    rows: list[tuple[object, ...]] = [
+        (entry.version, f"put by {entry.posting.kind}", f"{entry.posting.amount:+}", entry.posting.description)
+        for entry in explained.puts
+    ]
+    rows += [_draw_row(draw) for draw in explained.draws]
+    remains = f"{grant.remaining} remain" + (f", {grant.held} on hold" if grant.held else "")
+    print_table(
+        f"{grant.credits} put in - {explained.drawn} taken = {remains}",
+        ("version", "what", "credits", "what for"),
+        rows,
+    )
+
+
+def _draw_row(draw: DrawExplanation) -> tuple[object, ...]:
+    if draw.entry is None:
+        return ("", "taken before draws were recorded", f"-{draw.credits}", "")
+    what = "paid what was owed" if draw.pays_debt else f"taken by {draw.entry.posting.kind}"
+    return (draw.entry.version, what, f"-{draw.credits}", draw.entry.posting.description)
+
+
+def _why(explained: GrantExplanation) -> str:
+    grant = explained.grant
+    if grant.purchase_id is not None:
+        return f"{grant.kind} of {explained.plan_id or 'a plan not known'} by {grant.purchase_id}"
+    by = f" by {explained.operator}" if explained.operator else ""
+    return f"{grant.kind}{by}" + (f": {explained.reason}" if explained.reason else "")
+
+
+def _print_holds(holds: tuple[Hold, ...]) -> None:
+    rows = [
+        (
+            hold.id,
+            hold.status,
+            hold.credits,
+            hold.captured,
+            ", ".join(f"{draw.credits} of {draw.grant_id}" for draw in hold.draws),
+            hold.expires_at.isoformat(timespec="seconds"),
+            hold.description,
+        )
+        for hold in holds
+    ]
+    if rows:
+        click.echo()
+        print_table("Holds", ("hold", "status", "credits", "captured", "of grants", "until", "what for"), rows)
+
+
+def _sum_up(explanation: AccountExplanation) -> str:
+    bought = sum(purchase.posted for purchase in explanation.purchases)
+    others = sum(entry.posting.amount for entry in explanation.others)
+    remaining = sum(explained.grant.remaining for explained in explanation.grants)
+    debt = max(0, -(bought + others))
+    return (
+        f"\n{bought} credits by purchases, {others} by other entries: {bought + others} in all."
+        f"\n{remaining} remain in grants, {debt} are owed."
+    )

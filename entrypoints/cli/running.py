@@ -1,0 +1,97 @@
+"""What every command needs: the services for as long as it runs, and errors told plainly."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+
+from domain.ports import CacheUnavailable, InvalidBody, LedgerUnavailable, PaymentsUnavailable
+from domain.usecases.read_account import UnknownUser
+from domain.usecases.record_payment import CommitRejected
+from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
+from domain.values.accounts import InvalidUserId, UserId, parse_user_id
+from entrypoints import composition
+from entrypoints.catalogue import InvalidCatalogue
+from entrypoints.hints import unclaimable
+from entrypoints.services import Services
+from entrypoints.settings.reader import InvalidSettings, read_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what a person can mend into a message and exit code 1, never a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (InvalidSettings, InvalidCatalogue, *composition.CANT_START) as error:
+            raise click.ClickException(str(error)) from error
+        except (
+            LedgerUnavailable,
+            CacheUnavailable,
+            PaymentsUnavailable,
+            CommitRejected,
+            UnknownEvent,
+            NotClaimable,
+            NoSale,
+            UnknownUser,
+            InvalidBody,
+        ) as error:
+            raise click.ClickException(_said(error)) from error
+
+    return run
+
+
+def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
+    """Do something with the services that the environment's settings name."""
+    settings = read_settings(os.environ)
+
+    async def run(storage: composition.Storage) -> R:
+        async with composition.services(settings, storage) as services:
+            return await work(services)
+
+    with composition.storage(settings) as storage:
+        return asyncio.run(run(storage))
+
+
+class UserIdParameter(click.ParamType[UserId]):
+    """A user's uuid on the command line."""
+
+    name = "uuid"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> UserId:
+        """The canonical form."""
+        try:
+            return parse_user_id(str(value))
+        except InvalidUserId as error:
+            self.fail(str(error), param, ctx)
+
+
+def _said(error: Exception) -> str:  # noqa: PLR0911 - one line for each error
+    match error:
+        case LedgerUnavailable(cause):
+            return f"The ledger can't be reached: {cause}"
+        case CacheUnavailable(cause):
+            return f"Redis can't be reached: {cause}"
+        case PaymentsUnavailable(cause):
+            return f"Stripe can't be asked: {cause}"
+        case CommitRejected(reason):
+            return f"The ledger refuses it: {reason}"
+        case UnknownEvent(event_id):
+            return f"There is no {event_id}, neither in the inbox nor at Stripe."
+        case NoSale(object_id, reason):
+            return f"{object_id} can't be claimed: {unclaimable(object_id, reason)}"
+        case NotClaimable(event_id, status):
+            return (
+                f"Event {event_id} can't be claimed: it is {status}, or it is about no sale. `credence parked` lists."
+            )
+        case UnknownUser(user_id):
+            return f"There is no user {user_id}, and nothing in the ledger of one."
+        case _:
+            return str(error)

@@ -1,0 +1,102 @@
+"""The HTTP application: its routes, and the lifetime of what they need."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+
+from entrypoints.http.dependencies import caller_of, services_of
+from entrypoints.http.json_response import Answer
+from entrypoints.http.openapi import WAYS_TO_SHOW_WHO_CALLS
+from entrypoints.http.problems import problems_plugin, unexpected
+from entrypoints.http.request_bodies import JsonRequest
+from entrypoints.http.routes.accounts import list_transactions, read_quota
+from entrypoints.http.routes.checkout import follow_checkout, start_checkout
+from entrypoints.http.routes.explanation import explain_account
+from entrypoints.http.routes.health import is_alive, is_ready
+from entrypoints.http.routes.low_balance import set_low_balance
+from entrypoints.http.routes.ops import ops_router
+from entrypoints.http.routes.plans import list_plans
+from entrypoints.http.routes.spending import spending_handlers
+from entrypoints.http.routes.webhooks import receive_webhook
+from entrypoints.pages.routes import page_handlers
+from entrypoints.services import Services
+from entrypoints.settings.settings import Settings
+from entrypoints.telemetry import metrics
+from entrypoints.worker import run_worker, watch_backlog
+
+MAX_BODY_BYTES = 160 * 1024
+"""No request but a webhook has a larger body: texts and metadata may have 11,300 characters, and JSON may write each as
+two escapes of six bytes.
+"""
+
+
+def create_app(open_services: AbstractAsyncContextManager[Services], settings: Settings) -> Litestar:
+    """The application; it opens its services when it starts and closes them when it stops."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
+        async with open_services as services:
+            app.state.services = services
+            # Who asks for the metrics asks here, wherever the worker runs.
+            tasks = [asyncio.create_task(watch_backlog(services))]
+            if settings.worker:
+                tasks.append(asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every)))
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+    return Litestar(
+        route_handlers=[
+            receive_webhook,
+            start_checkout,
+            follow_checkout,
+            read_quota,
+            list_transactions,
+            explain_account,
+            set_low_balance,
+            ops_router,
+            *spending_handlers,
+            list_plans,
+            is_alive,
+            is_ready,
+            metrics.MetricsController,
+            *page_handlers,
+        ],
+        dependencies={
+            "services": Provide(services_of, sync_to_thread=False),
+            "caller": Provide(caller_of),
+        },
+        request_class=JsonRequest,
+        response_class=Answer,
+        lifespan=[lifespan],
+        cors_config=_cors(settings.allowed_origins),
+        plugins=[problems_plugin()],
+        middleware=[metrics.RouteMetrics],
+        exception_handlers={Exception: unexpected},
+        openapi_config=OpenAPIConfig(
+            title="Credence", version="0.1.0", path="/schema", components=WAYS_TO_SHOW_WHO_CALLS
+        ),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+    )
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    """What a page of another origin may do in a browser: what signed-in users do, by their access tokens alone."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-User-Id", "X-User-Email"],
+        expose_headers=["Link", "Retry-After"],
+    )

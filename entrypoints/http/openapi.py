@@ -1,0 +1,100 @@
+"""How the routes are described in OpenAPI: who may call them, which refusals they have, and what a refusal says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import attrs
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Schema,
+    SecurityRequirement,
+    SecurityScheme,
+)
+from litestar.openapi.spec.enums import OpenAPIType
+
+from domain.credits.holds import HoldStatus
+
+PROBLEM = "application/problem+json"
+CSV = "text/csv"
+
+USERS: tuple[SecurityRequirement, ...] = ({"user": []}, {"gateway": [], "gateway_user": []})
+SERVICES: tuple[SecurityRequirement, ...] = ({"service": []},)
+OPERATORS: tuple[SecurityRequirement, ...] = ({"operator": []},)
+"""Whom a route is for, as it says by `security=`; those of several are added to each other."""
+
+WAYS_TO_SHOW_WHO_CALLS = Components(
+    security_schemes={
+        "user": SecurityScheme(
+            type="http",
+            scheme="bearer",
+            bearer_format="JWT",
+            description="A Supabase access token of a signed-in user.",
+        ),
+        "service": SecurityScheme(type="http", scheme="bearer", description="CREDENCE_SERVICE_KEY."),
+        "operator": SecurityScheme(type="http", scheme="bearer", description="CREDENCE_OPERATOR_KEY."),
+        "gateway": SecurityScheme(
+            type="apiKey",
+            security_scheme_in="header",
+            name="x-gateway-secret",
+            description="CREDENCE_GATEWAY_SECRET, by which a gateway's x-user-id and x-user-email are believed.",
+        ),
+        "gateway_user": SecurityScheme(
+            type="apiKey",
+            security_scheme_in="header",
+            name="x-user-id",
+            description="The id of the user for whom the gateway asks.",
+        ),
+    }
+)
+
+
+@attrs.frozen(kw_only=True)
+class WrongField:
+    """What is wrong with one field of a request."""
+
+    message: str
+    key: str | None = None
+    source: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """A refusal (RFC 9457); a program branches on `type`. What follows `detail` is there for some types only."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    extra: tuple[WrongField, ...] | None = None
+    available: int | None = None
+    granted: int | None = None
+    fields: tuple[str, ...] | None = None
+    held: int | None = None
+    hold_status: HoldStatus | None = None
+    captured: int | None = None
+
+
+def refusals(*statuses: int) -> Mapping[int, ResponseSpec]:
+    """A route's `responses=`: the statuses by which it may refuse, and that of a fault of ours."""
+    return {
+        status: ResponseSpec(
+            Problem, media_type=PROBLEM, generate_examples=False, description=HTTPStatus(status).phrase
+        )
+        for status in (*statuses, HTTPStatus.INTERNAL_SERVER_ERROR.value)
+    }
+
+
+@dataclass  # as Litestar's own is
+class AlsoAsCsv(Operation):
+    """An operation that answers as CSV too: of a success Litestar describes one kind only."""
+
+    def __post_init__(self) -> None:
+        """Add it to what is described."""
+        match self.responses:
+            case {"200": OpenAPIResponse(content=dict(kinds))}:
+                kinds[CSV] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))

@@ -1,0 +1,92 @@
+"""Requests as they come in: what no parser takes, and keys that are none, are the caller's mistake, never ours."""
+
+import re
+from enum import StrEnum
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.exceptions import SerializationException, ValidationException
+from litestar.handlers import BaseRouteHandler
+
+from entrypoints.http.operation_answers import KEY_PATTERN
+from entrypoints.http.problems import problem
+
+ALSO_OTHERS = "may_have_also_other_fields"
+"""The `opt` of a route whose body may have fields that it does not read."""
+
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body may be deeper, or of other bytes, than a JSON parser stands."""
+
+    async def json(self) -> Any:
+        """The body as what its route asks for; 400 where it can't be read, or is not that.
+
+        A number is a number here. Litestar takes "5", 5.0 and 5 for one, as it must where all is text: in an address.
+        What is not known is refused: a field that is misspelt would be one that was not sent, an end of credits, say.
+        """
+        wanted = self.route_handler.parsed_data_field
+        body = await self._parsed()
+        if wanted is None:
+            return body
+        try:
+            understood = msgspec.convert(body, wanted.annotation, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
+        unknown = body.keys() - _names(wanted.annotation)
+        if unknown and not self.route_handler.opt.get(ALSO_OTHERS):
+            raise ValidationException(extra=[_field(name[:64], "is not known here") for name in sorted(unknown)[:5]])
+        return understood
+
+    async def _parsed(self) -> Any:
+        try:
+            return await super().json()
+        except (SerializationException, UnicodeDecodeError, RecursionError) as error:
+            detail = (
+                "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for, without"
+                " numbers that are out of all range or halves of characters."
+            )
+            raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
+
+
+def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Let nothing pass that is not named by exactly one Idempotency-Key: two would leave open which of them counts."""
+    keys = connection.headers.getall("Idempotency-Key", [])
+    if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
+        detail = (
+            "Send one Idempotency-Key: your name for this one intent, 1 to 255 visible ASCII characters without blanks."
+            " A repetition under the same key gets the first answer, and changes nothing."
+        )
+        raise problem(HTTPStatus.BAD_REQUEST, "invalid-idempotency-key", detail)
+
+
+def _wrong(message: str, wanted: Any) -> dict[str, str]:
+    """What is wrong with which field, as Litestar tells it of other parameters."""
+    missing, place = _MISSING.match(message), _PLACE.search(message)
+    if missing is not None:
+        return _field(missing[1], message)
+    key = place[1] if place is not None else "body"
+    return _field(key, _accepted(wanted, key) or message.split(" - ", 1)[0])
+
+
+@cache
+def _names(wanted: Any) -> frozenset[str]:
+    return frozenset(attrs.fields_dict(wanted))
+
+
+def _field(name: str, message: str) -> dict[str, str]:
+    return {"message": message, "key": name, "source": "body"}
+
+
+def _accepted(wanted: Any, name: str) -> str | None:
+    """What may stand in a field, in words, where that is one of a few names."""
+    field = attrs.fields_dict(wanted).get(name) if attrs.has(wanted) else None
+    names = field.type if field is not None else None
+    return f"must be {' or '.join(names)}" if isinstance(names, type) and issubclass(names, StrEnum) else None

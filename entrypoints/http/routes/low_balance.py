@@ -1,0 +1,50 @@
+"""`PUT /accounts/{id}/low-balance`: the threshold below which an account's balance is low."""
+
+from typing import Annotated
+
+import attrs
+import msgspec
+from litestar import put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, SkipValidation
+
+from domain.values.accounts import parse_user_id
+from domain.values.plans import MAX_CREDITS
+from entrypoints.auth.authenticator import Caller, Forbidden, Operator, Service
+from entrypoints.http.openapi import OPERATORS, SERVICES, refusals
+from entrypoints.services import Services
+
+
+@attrs.frozen(kw_only=True)
+class ThresholdWanted:
+    """The account's own threshold; null leaves it to the deployment's."""
+
+    threshold: Annotated[int, msgspec.Meta(ge=0, le=MAX_CREDITS)] | None
+
+
+@attrs.frozen(kw_only=True)
+class ThresholdShown:
+    """The account's own threshold, and the one in force; null for none."""
+
+    user_id: str
+    threshold: int | None
+    in_force: int | None
+
+
+@put(
+    "/accounts/{user_id:str}/low-balance",
+    tags=["Account"],
+    security=[*SERVICES, *OPERATORS],
+    responses=refusals(400, 401, 403, 404, 413, 503),
+)
+async def set_low_balance(
+    user_id: FromPath[str],
+    data: JSONBody[ThresholdWanted],
+    services: NamedDependency[SkipValidation[Services]],
+    caller: NamedDependency[SkipValidation[Caller]],
+) -> ThresholdShown:
+    """Set the available credits below which a notice goes out; it does when they fall below it, not before."""
+    if not isinstance(caller, Service | Operator):
+        raise Forbidden("Only a service or an operator can do this.")
+    watch = await services.watch.set_threshold(parse_user_id(user_id), data.threshold)
+    return ThresholdShown(user_id=watch.user_id, threshold=watch.own, in_force=watch.in_force)

@@ -1,0 +1,107 @@
+"""`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator gives, takes or corrects, with a reason."""
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+
+import attrs
+import msgspec
+from litestar import Response, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, SkipValidation
+
+from domain.credits.ledger import EntryKind
+from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCredits
+from domain.values.accounts import parse_user_id
+from domain.values.plans import MAX_CREDITS
+from entrypoints.http.openapi import refusals
+from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, settled
+from entrypoints.http.problems import problem
+from entrypoints.http.request_bodies import one_key
+from entrypoints.http.timestamps import moment
+from entrypoints.services import Services
+
+_SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*\Z"
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON, pattern=_SAYS_SOMETHING)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OPERATOR_NAME, pattern=_SAYS_SOMETHING)]
+
+
+class GiftKind(StrEnum):
+    """Why credits are given that nobody paid for; a promotion burns first, then goodwill, then what was bought."""
+
+    PROMOTION = "promotion"
+    GOODWILL = "goodwill"
+
+
+@attrs.frozen(kw_only=True)
+class Gift:
+    """Credits to give; they never expire unless it is said when."""
+
+    kind: GiftKind
+    credits: Credits
+    reason: Reason
+    operator: Name
+    expires_at: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Adjustment:
+    """A signed correction; it takes no more than is available."""
+
+    credits: Annotated[int, msgspec.Meta(ge=-MAX_CREDITS, le=MAX_CREDITS)]
+    reason: Reason
+    operator: Name
+
+
+@post(
+    "/accounts/{user_id:str}/grants",
+    guards=[one_key],
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 413, 422, 503),
+)
+async def give_credits(
+    user_id: FromPath[str],
+    data: JSONBody[Gift],
+    idempotency_key: IdempotencyKey,
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[EntryMade]:
+    """Give credits: a promotion or goodwill. The same key gives once."""
+    intent = GiveCredits(
+        user_id=parse_user_id(user_id),
+        credits=data.credits,
+        kind=EntryKind(data.kind.value),
+        key=idempotency_key,
+        reason=data.reason,
+        operator=data.operator,
+        # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
+        expires_at=moment("expires_at", data.expires_at, wanted=END_WANTED),
+    )
+    return await settled(services, intent, status=HTTPStatus.CREATED)
+
+
+@post(
+    "/accounts/{user_id:str}/adjustments",
+    guards=[one_key],
+    tags=["Operators"],
+    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+)
+async def adjust_credits(
+    user_id: FromPath[str],
+    data: JSONBody[Adjustment],
+    idempotency_key: IdempotencyKey,
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[EntryMade]:
+    """Correct an account by a signed amount. 402 if more is to be taken than is available."""
+    if data.credits == 0:
+        raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")
+    intent = AdjustCredits(
+        user_id=parse_user_id(user_id),
+        credits=data.credits,
+        key=idempotency_key,
+        reason=data.reason,
+        operator=data.operator,
+    )
+    return await settled(services, intent, status=HTTPStatus.CREATED)
+
+
+gift_handlers = (give_credits, adjust_credits)

@@ -1,0 +1,62 @@
+"""`GET /plans`: the catalogue, for anyone."""
+
+import attrs
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from domain.values.plans import PlanMode
+from entrypoints.http.openapi import refusals
+from entrypoints.services import Services
+
+
+@attrs.frozen(kw_only=True)
+class PlanOnSale:
+    """A plan; `price` is in minor units of `currency`, paid once or each `interval`.
+
+    `expires_after_days` is for plans paid once; 0 means that their credits do not expire. The rest is for
+    subscriptions: with `rollover`, unspent credits outlast their period, at most `rollover_cap` of them in all (0: no
+    cap); `trial_credits` can be used during a trial, and expire with it.
+    """
+
+    id: str
+    name: str
+    credits: int
+    price: int
+    currency: str
+    mode: PlanMode
+    interval: str | None
+    expires_after_days: int
+    rollover: bool
+    rollover_cap: int
+    trial_credits: int
+
+
+@attrs.frozen
+class PlansOnSale:
+    """Every plan on sale, in the catalogue's order."""
+
+    plans: tuple[PlanOnSale, ...]
+
+
+@get("/plans", tags=["Catalogue"], responses=refusals())
+async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
+    """What is for sale."""
+    return PlansOnSale(
+        tuple(
+            PlanOnSale(
+                id=plan.id,
+                name=plan.name,
+                credits=plan.terms.credits,
+                price=plan.terms.price.amount,
+                currency=plan.terms.price.currency,
+                mode=plan.mode,
+                interval=plan.interval,
+                expires_after_days=plan.expires_after_days,
+                rollover=plan.rollover,
+                rollover_cap=plan.rollover_cap,
+                trial_credits=plan.trial_credits,
+            )
+            for plan in services.catalogue.on_sale
+        )
+    )

@@ -1,0 +1,82 @@
+"""`POST /webhooks/stripe`: 200 once the event is safely recorded, 400 for what Stripe did not send, 503 to retry."""
+
+import logging
+from typing import Annotated, Any
+
+from litestar import Request, post
+from litestar.params import HeaderParameter
+
+from domain.changes.changes import EventStatus
+from domain.payments.reports import Delivery, InboxEvent
+from domain.ports import InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavailable
+from domain.usecases.record_payment import CommitRejected, Recorded
+from entrypoints.http.dependencies import services_of
+from entrypoints.http.openapi import refusals
+from entrypoints.services import Services
+from entrypoints.telemetry import metrics
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Four times the largest event Stripe makes (256 KB)."""
+
+log = logging.getLogger("credence.webhooks")
+
+
+@post(
+    "/webhooks/stripe",
+    status_code=200,
+    request_max_body_size=MAX_BODY_BYTES,
+    tags=["Stripe"],
+    responses=refusals(400, 413, 503),
+)
+async def receive_webhook(
+    request: Request[Any, Any, Any],
+    signature: Annotated[str | None, HeaderParameter(name="Stripe-Signature")] = None,
+) -> dict[str, str]:
+    """Record one signed event of Stripe's."""
+    services = services_of(request.app.state)  # as no dependency: those cost as much as the signature
+    body = await request.body()
+    try:
+        delivery = services.deliveries.verify(body, signature)
+    except (InvalidSignature, InvalidBody) as refusal:
+        metrics.refused_delivery(type(refusal).__name__)
+        log.warning("Refused a webhook", extra={"reason": refusal.reason})
+        raise
+    recorded = await _recorded(services, delivery)
+    return {"status": recorded.status}
+
+
+async def _recorded(services: Services, delivery: Delivery) -> Recorded:
+    event = delivery.event
+    try:
+        recorded = await services.recorder.receive(delivery)
+    except (LedgerUnavailable, CommitRejected) as failure:
+        metrics.failed_delivery(event.type)
+        # A traceback says nothing of a ledger that is busy, and there may be many.
+        traced = None if isinstance(failure, LedgerBusy) else failure
+        log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
+        raise
+    metrics.recorded_delivery(event.type, recorded)
+    _tell(event, recorded)
+    return recorded
+
+
+def _tell(event: InboxEvent, recorded: Recorded) -> None:
+    fields = {**_fields(event), "status": recorded.status, "reason": recorded.reason}
+    session, user = recorded.session_id or event.session_id, recorded.user_id
+    match recorded.status:
+        case EventStatus.APPLIED if session is not None:
+            log.info("Successfully processed session %s for user %s", session, user, extra=fields)
+        case EventStatus.APPLIED:
+            log.info("Applied %s to %s for user %s", event.type, recorded.purchase_id, user, extra=fields)
+        case EventStatus.NOTHING_NEW if session is not None:
+            log.info("Session %s already processed, skipping", session, extra=fields)
+        case EventStatus.PARKED:
+            log.warning("Parked %s: %s", event.type, recorded.reason, extra=fields)
+        case EventStatus.IGNORED:
+            log.info("Ignored %s: %s", event.type, recorded.reason, extra=fields)
+        case status:
+            log.info("Event %s of type %s: %s", event.id, event.type, status, extra=fields)
+
+
+def _fields(event: InboxEvent) -> dict[str, str | None]:
+    return {"event_id": event.id, "event_type": event.type, "session_id": event.session_id}

@@ -1,0 +1,1 @@
+"""The settings: what the environment says, checked whole, and how the README shows it."""

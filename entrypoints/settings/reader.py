@@ -1,0 +1,160 @@
+"""Read the settings from the environment, refused whole with everything that is wrong in them."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import attrs
+
+from domain.values.plans import MAX_CREDITS
+from entrypoints.settings.rules import LOOPBACK, problems_of
+from entrypoints.settings.settings import Settings
+
+PLACEHOLDER = "[YOUR-PASSWORD]"
+"""What Supabase's dashboard shows in an address where the password belongs."""
+FILL_IN = "put the database's password in its place (an @, : or / in it as %40, %3A or %2F)"
+_MAX_PORT = 65535
+_WEEK_MINUTES = 7 * 24 * 60
+
+
+@attrs.frozen
+class InvalidSettings(Exception):
+    """Settings that the service can't start with."""
+
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(["The settings are not right:", *(f"- {problem}" for problem in self.problems)])
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment; an empty variable counts as one that is not set.
+
+    :raises InvalidSettings: with everything that is wrong; no secret is shown.
+    """
+    names = frozenset(name for field in attrs.fields(Settings) for name in field.metadata["names"])
+    read = Reader(environ)
+    host, port = read.text("CREDENCE_HOST") or "127.0.0.1", read.port("CREDENCE_PORT", 8000)
+    public = read.url("CREDENCE_PUBLIC_URL") or f"http://{host}:{port}"
+    plans = read.text("CREDENCE_PLANS")
+    settings = Settings(
+        stripe_secret_key=read.text("STRIPE_SECRET_KEY") or "",
+        stripe_webhook_secrets=read.list("STRIPE_WEBHOOK_SECRET"),
+        stripe_account_id=read.text("STRIPE_ACCOUNT_ID"),
+        stripe_api_base=read.url("STRIPE_API_BASE"),
+        supabase_url=read.url("SUPABASE_URL"),
+        supabase_public_key=read.text("SUPABASE_ANON_KEY") or read.text("SUPABASE_PUBLISHABLE_KEY"),
+        supabase_service_key=read.text("SUPABASE_SERVICE_ROLE_KEY") or read.text("SUPABASE_SECRET_KEY"),
+        supabase_db_url=read.url("SUPABASE_DB_URL", schemes=("postgresql", "postgres")),
+        supabase_jwt_secret=read.text("SUPABASE_JWT_SECRET"),
+        supabase_jwks_url=read.url("SUPABASE_JWKS_URL"),
+        upstash_redis_rest_url=read.url("UPSTASH_REDIS_REST_URL"),
+        upstash_redis_rest_token=read.text("UPSTASH_REDIS_REST_TOKEN"),
+        redis_url=read.url("REDIS_URL", schemes=("redis", "rediss", "unix")),
+        data=Path(read.text("CREDENCE_DATA") or ".credence"),
+        host=host,
+        port=port,
+        public_url=public,
+        success_url=read.url("CREDENCE_SUCCESS_URL") or f"{public}/return?session_id={{CHECKOUT_SESSION_ID}}",
+        cancel_url=read.url("CREDENCE_CANCEL_URL") or f"{public}/",
+        plans=Path(plans) if plans else None,
+        service_keys=read.list("CREDENCE_SERVICE_KEY"),
+        operator_keys=read.list("CREDENCE_OPERATOR_KEY"),
+        gateway_secrets=read.list("CREDENCE_GATEWAY_SECRET"),
+        trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
+        allowed_origins=read.list("CREDENCE_ALLOWED_ORIGINS"),
+        worker=read.flag("CREDENCE_WORKER", True),
+        low_balance=read.count("CREDENCE_LOW_BALANCE"),
+        notify_url=read.text("CREDENCE_NOTIFY_URL"),
+        notify_secrets=read.words("CREDENCE_NOTIFY_SECRET"),
+        reconcile_minutes=read.minutes("CREDENCE_RECONCILE_MINUTES", 60),
+    )
+    problems = (*read.problems, *unknown_names(environ, names), *problems_of(settings))
+    if problems:
+        raise InvalidSettings(problems)
+    return settings
+
+
+def _trusts_by_default(read: "Reader", host: str) -> bool:
+    is_test = (read.text("STRIPE_SECRET_KEY") or "").startswith(("sk_test_", "rk_test_"))
+    is_embedded = not any(map(read.text, ("SUPABASE_URL", "SUPABASE_DB_URL", "CREDENCE_GATEWAY_SECRET")))
+    return is_test and is_embedded and host in LOOPBACK
+
+
+class Reader:
+    """Reads single variables, and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        """The value without surrounding blanks, None if it is not set."""
+        return self._environ.get(name, "").strip() or None
+
+    def list(self, name: str) -> tuple[str, ...]:
+        """The values between commas; an empty one among them stays, to be complained of."""
+        value = self.text(name)
+        return tuple(part.strip() for part in value.split(",")) if value else ()
+
+    def url(self, name: str, *, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
+        """An address of one of the schemes, without a trailing slash."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            is_good = parts.scheme in schemes and bool(parts.netloc or parts.scheme == "unix") and parts.port != 0
+        except ValueError:
+            is_good = False
+        if PLACEHOLDER in value:
+            self.problems.append(f"{name} still has {PLACEHOLDER} in it; {FILL_IN}")
+        elif not is_good:
+            self.problems.append(f"{name} must be an address that starts with {' or '.join(schemes)}://")
+        return value.rstrip("/")
+
+    def port(self, name: str, default: int) -> int:
+        """A port number."""
+        value = self.text(name) or str(default)
+        if value.isascii() and value.isdecimal() and 0 < int(value[:6]) <= _MAX_PORT:
+            return int(value)
+        self.problems.append(f"{name} must be a number between 1 and {_MAX_PORT}")
+        return default
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The values between blanks or commas."""
+        return tuple((self.text(name) or "").replace(",", " ").split())
+
+    def count(self, name: str) -> int | None:
+        """A number of credits, None if it is not set."""
+        value = self.text(name)
+        if value is None or (value.isascii() and value.isdecimal() and int(value[:19]) <= MAX_CREDITS):
+            return None if value is None else int(value)
+        self.problems.append(f"{name} must be a number of credits between 0 and {MAX_CREDITS}")
+        return None
+
+    def minutes(self, name: str, default: int) -> int:
+        """A number of minutes, a week's at most."""
+        value = self.text(name) or str(default)
+        if value.isascii() and value.isdecimal() and int(value[:6]) <= _WEEK_MINUTES:
+            return int(value)
+        self.problems.append(f"{name} must be a number of minutes between 0 and {_WEEK_MINUTES}")
+        return default
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Yes or no."""
+        value = (self.text(name) or str(default)).lower()
+        if value not in {"true", "false", "1", "0"}:
+            self.problems.append(f"{name} must be true or false")
+        return value in {"true", "1"}
+
+
+def unknown_names(environ: Mapping[str, str], known: frozenset[str]) -> Iterator[str]:
+    """Variables of our own prefix that nothing reads: typing errors, most likely."""
+    for name in sorted(environ):
+        if name.startswith("CREDENCE_") and name not in known:
+            # The prefix that all of them share makes none of them alike.
+            bare = {one.removeprefix("CREDENCE_"): one for one in known}
+            close = difflib.get_close_matches(name.removeprefix("CREDENCE_"), bare, n=1)
+            yield f"{name} is not known" + (f"; did you mean {bare[close[0]]}?" if close else "")

@@ -1,0 +1,1 @@
+"""Every promise as a feature, run on the real parts."""

@@ -1,0 +1,208 @@
+"""What the return page is told of a checkout, and which checkouts are not begun at all."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from adapters.memory.cache import MemorySessionMarkers
+from adapters.stripe.events import told_by
+from domain.payments.purchases import Link
+from domain.payments.reports import Sale
+from domain.ports import Checkout, CheckoutRequest
+from domain.usecases.check_out import AlreadySubscribed, CheckoutDesk, CheckoutProgress, CheckoutStage
+from domain.values.plans import PlanId
+from features.billing.packs import NAMED, completed, refund_of, session
+from features.billing.payloads import (
+    SUBSCRIPTION,
+    USER,
+    Payload,
+    StripePrice,
+    credit_note,
+    dispute,
+    ended,
+    invoice,
+    line,
+    refund,
+)
+from features.billing.world import ADA, PLANS, Told, World, plan
+
+FREE = StripePrice(id="price_free", amount=0)
+TRIED = StripePrice(id="price_tried", amount=700)
+MONTHLY = StripePrice(id="price_monthly", amount=900)
+PRICES = (FREE, TRIED, MONTHLY)
+ON_SALE = (
+    *PLANS,
+    plan("free", 10, 0, stripe_prices=("price_free",)),
+    plan("tried", 70, 700, trial_credits=5, stripe_prices=("price_tried",)),
+    plan("short", 20, 200, None, expires_after_days=10),
+)
+WHOSE = {"userId": USER, "plan": "monthly"}
+
+
+@attrs.define
+class Sessions:
+    """Checkout sessions as Stripe has them."""
+
+    found: Checkout | None = None
+    opened: int = 0
+
+    async def create(self, request: CheckoutRequest) -> Checkout:
+        self.opened += 1
+        told = told_by("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
+        return Checkout(session_id="cs_1", url=None, status="open", told=told)
+
+    async def retrieve(self, session_id: str) -> Checkout | None:
+        return self.found
+
+
+class Shop(World):
+    """A world with a return page."""
+
+    def __init__(self) -> None:
+        super().__init__(ON_SALE, PRICES)
+        self.sessions = Sessions()
+        self.desk = CheckoutDesk(
+            checkouts=self.sessions,
+            accounts=self.ledger,
+            ledger=self.ledger,
+            markers=MemorySessionMarkers(self.clock),
+            catalogue=self.recorder.catalogue,
+            recorder=self.recorder,
+        )
+
+    def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
+        """Follow a session as Stripe has it, with the first invoice of its subscription."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        told = told_by("checkout.session.completed", about, now, retrieved=True)
+        of_bill = told_by("invoice.paid", bill, now, retrieved=True) if bill else None
+        if isinstance(of_bill, Sale):
+            of_bill = attrs.evolve(of_bill, links=of_bill.links | {Link("session:cs_1")})
+        self.sessions.found = Checkout(
+            session_id="cs_1", url=None, status=about["status"], told=told, invoice_told=of_bill
+        )
+        return asyncio.run(self.desk.follow(ADA, "cs_1"))
+
+    def start(self, plan_id: str) -> None:
+        """Begin a checkout."""
+        now = self.clock.now()
+        asyncio.run(self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=now))
+
+
+def subscribed(plan_id: str) -> Payload:
+    return session(mode="subscription", subscription=SUBSCRIPTION, intent=None, metadata={**WHOSE, "plan": plan_id})
+
+
+def first(amount: int, price: StripePrice, plan_id: str, *, days: tuple[float, float] = (0, 31)) -> Payload:
+    return invoice(
+        "in_1",
+        line("il_1", amount, price, days=days),
+        paid=0,
+        reason="subscription_create",
+        metadata={**WHOSE, "plan": plan_id},
+    )
+
+
+def test_what_costs_nothing_is_credited_with_its_credits() -> None:
+    """A pack at 100 % off, and a plan whose price is 0."""
+    pack = Shop().returns(session(total=0, intent=None))
+    assert (CheckoutStage.CREDITED, 50) == (pack.stage, pack.credits)
+    free = Shop().returns(subscribed("free"), first(0, FREE, "free"))
+    assert (CheckoutStage.CREDITED, 10) == (free.stage, free.credits)
+
+
+def test_a_trial_says_that_it_started() -> None:
+    """Without credits, unless the plan brings some for the trial."""
+    trial = Shop().returns(subscribed("monthly"), first(0, MONTHLY, "monthly", days=(0, 7)))
+    assert (CheckoutStage.TRIAL_STARTED, 0, "monthly") == (trial.stage, trial.credits, trial.plan_id)
+    shop = Shop()
+    tried = shop.returns(subscribed("tried"), first(0, TRIED, "tried", days=(0, 7)))
+    assert (CheckoutStage.CREDITED, 5) == (tried.stage, tried.credits)
+    shop.at(8)
+    assert CheckoutStage.CREDITS_EXPIRED is shop.returns(subscribed("tried")).stage
+
+
+def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
+    """It is done all the same."""
+    shop = Shop()
+    other = first(0, FREE, "free")
+    other = {**other, "id": "in_0", "subscription": "sub_0"}
+    other["lines"]["data"][0] |= {"id": "il_0", "subscription": "sub_0", "subscription_item": "si_0"}
+    shop.pay(other)
+    again = shop.returns(subscribed("free"), first(0, FREE, "free"))
+    assert (CheckoutStage.NOTHING_DUE, 0) == (again.stage, again.credits)
+
+
+@pytest.mark.parametrize(
+    ("told", "stage", "credits_"),
+    [
+        (refund_of("pi_1", 500), CheckoutStage.TAKEN_BACK, 0),
+        (refund_of("pi_1", 100), CheckoutStage.CREDITED, 40),
+        (Told(type="charge.dispute.created", about=dispute("dp_1", 500, "x"), days=1), CheckoutStage.TAKEN_BACK, 0),
+    ],
+)
+def test_what_went_back_is_told(told: Told, stage: CheckoutStage, credits_: int) -> None:
+    """All of it, or a part."""
+    shop = Shop()
+    told.about["payment_intent"] = "pi_1"
+    shop.tell(completed(session()), attrs.evolve(told, id=f"evt_of_{id(shop)}"))
+    found = shop.returns(session())
+    assert (stage, credits_) == (found.stage, found.credits)
+
+
+def test_a_period_that_was_refunded_is_taken_back() -> None:
+    """As a pack is; a credit note of all of it, too."""
+    for back in (
+        Told(type="refund.created", about=refund("re_1", 900, "in_1"), days=1),
+        Told(type="credit_note.created", about=credit_note("cn_1", "in_1", after=900), days=1),
+    ):
+        shop = Shop()
+        assert 100 == shop.returns(subscribed("monthly"), first(900, MONTHLY, "monthly")).credits
+        shop.tell(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
+        found = shop.returns(subscribed("monthly"))
+        assert (CheckoutStage.TAKEN_BACK, 0) == (found.stage, found.credits)
+
+
+def test_credits_whose_time_is_over_are_told_as_such() -> None:
+    """Those of a pack that lasts some days."""
+    shop, about = Shop(), session(subtotal=200, metadata={**NAMED, "plan": "short"})
+    shop.tell(completed(about))
+    assert CheckoutStage.CREDITED is shop.returns(about).stage
+    shop.at(11)
+    found = shop.returns(about)
+    assert (CheckoutStage.CREDITS_EXPIRED, 0) == (found.stage, found.credits)
+
+
+def test_what_waits_is_told_truthfully() -> None:
+    """For a person, for Stripe's answer, or for the money."""
+    strange = session(subtotal=4200)
+    shop = Shop()
+    shop.payments.teach_items("cs_1", ())
+    assert CheckoutStage.UNDER_REVIEW is shop.returns(strange).stage
+    assert CheckoutStage.PROCESSING is shop.returns({**strange, "payment_status": "unpaid"}).stage
+    shop.payments.is_away = True
+    away = Shop()
+    away.payments.is_away = True
+    assert CheckoutStage.PROCESSING is away.returns(strange).stage
+    assert CheckoutStage.EXPIRED is Shop().returns(session(status="expired", payment_status="unpaid")).stage
+    assert CheckoutStage.OPEN is Shop().returns(session(status="open", payment_status="unpaid")).stage
+
+
+def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
+    """Not while its period is under way, nor while its subscription goes on; what costs something always is."""
+    shop = Shop()
+    shop.start("free")
+    assert 1 == shop.sessions.opened
+    shop.pay(first(0, FREE, "free"))
+    with pytest.raises(AlreadySubscribed):
+        shop.start("free")
+    shop.start("monthly")
+    shop.start("pack")
+    going_on = Told(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
+    shop.tell(going_on)
+    with pytest.raises(AlreadySubscribed):
+        shop.at(40).start("free")  # type: ignore[attr-defined]  # the world is a shop
+    shop.tell(Told(type="customer.subscription.deleted", about=ended(31), days=41))
+    shop.start("free")
+    assert 4 == shop.sessions.opened

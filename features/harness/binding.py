@@ -1,0 +1,216 @@
+"""The system under test: the real use cases and the real reading of webhooks, on adapters in memory.
+
+Every port that is awaited is stepped, so whoever drives decides what happens at each await. The use cases hold nothing
+but ports; what survives a process is the world's.
+"""
+
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import attrs
+
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.payments import MemoryPayments
+from adapters.stripe.objects.prices import read_price
+from domain.payments.purchases import Link
+from domain.ports import CacheUnavailable, LedgerUnavailable, PaymentsUnavailable
+from domain.values.accounts import Account, parse_user_id
+from domain.values.money import Money
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from features.harness.bugs.catalogue import BUGS
+from features.harness.observation import seen_in, state_in
+from features.harness.parts import Parts
+from features.harness.planting import Patch, PlantedCoroutine, planted
+from features.harness.processes import UseCases, WorldClock, begun, use_cases
+from simulators.stories.checkers import Seen
+from simulators.stories.life import Customer
+from simulators.stories.life import Plan as PlanOnSale
+from simulators.system.states import digest_of, forked
+from simulators.system.stepping import Call, Pause, perform
+from simulators.system.system import Job, Result
+
+MAX_REMEMBERED_WRITES = 32
+
+_AWAY: Mapping[str, Callable[[str], Exception]] = {
+    "ledger": LedgerUnavailable,
+    "cache": CacheUnavailable,
+    "payments": PaymentsUnavailable,
+}
+_BEHIND = {
+    "wallets": "ledger",
+    "accounts": "ledger",
+    "audit": "ledger",
+    "inbox": "ledger",
+    "outbox": "ledger",
+    "markers": "cache",
+}
+_BEHIND |= {"invoices": "payments", "history": "payments"}
+
+
+class MemoryWorld:
+    """A world in memory; implements :class:`simulators.system.system.World`."""
+
+    def __init__(
+        self, parts: Parts, build: Callable[[WorldClock], UseCases], patches: tuple[Patch, ...] = (), *, is_sound: bool
+    ) -> None:
+        self._parts = parts
+        self._build = build
+        self._patches = patches
+        self._is_sound = is_sound
+        self._processes: dict[str, UseCases] = {}
+        self._writes: list[dict[Any, Account]] = []
+
+    def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, Result]:
+        """The coroutine of a job."""
+        if process not in self._processes:
+            self._processes[process] = self._build(self._parts.clock)
+        cases = self._processes[process]
+        if self._patches:
+            planted_: Any = PlantedCoroutine(lambda: begun(cases, job), self._patches)
+            return planted_
+        return begun(cases, job)
+
+    def perform(self, pause: Pause) -> Any:
+        """Do what a job awaits."""
+        if not isinstance(pause, Call):
+            return None
+        if pause.port == "cache" and pause.method in ("store", "forget"):
+            self._writes = [*self._writes, self._parts.cache.copies()][-MAX_REMEMBERED_WRITES:]
+        with planted(self._patches):
+            return perform(self._parts.ports, pause)
+
+    def fault(self, pause: Pause) -> Exception | None:
+        """The error by which that port tells that it is away."""
+        kind = _AWAY.get(_BEHIND.get(pause.port, pause.port))
+        return kind("away") if kind is not None else None
+
+    def commutes(self, pause: Pause, *, is_read: bool) -> bool:
+        """Whether this call may come before or after any other, to the same effect.
+
+        Nothing reads the mark that a session is being handled. Copies are kept by version, so the newest stays, in
+        whatever order they are stored; a reader in between sees the order.
+        """
+        if pause.name == "cache.store":
+            return self._is_sound and not is_read
+        return self._is_sound and pause.name == "markers.begin"
+
+    def restart(self, process: str) -> None:
+        """Start a process afresh."""
+        self._processes.pop(process, None)
+
+    def sign_up(self, customer: Customer) -> None:
+        """Let a user exist."""
+        self._parts.ledger.add_user(parse_user_id(customer.user_id), customer.email)
+
+    def flush_cache(self) -> None:
+        """Lose everything that the cache holds."""
+        self._parts.cache.flush()
+        self._parts.markers.flush()
+
+    def rewind_cache(self, writes: int) -> None:
+        """Lose the latest writes of balances."""
+        if self._writes:
+            writes = min(writes, len(self._writes))
+            self._parts.cache.restore(self._writes[-writes])
+            del self._writes[-writes:]
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self._parts.clock.moment.timestamp())
+
+    def let_pass(self, seconds: int) -> None:
+        """Let time pass."""
+        self._parts.clock.moment += timedelta(seconds=seconds)
+
+    def fork(self) -> Self:
+        """A world that begins as this one is; its processes are new ones."""
+        copy = type(self)(forked(self._parts, {}), self._build, self._patches, is_sound=self._is_sound)
+        copy._writes = list(self._writes)
+        return copy
+
+    def state(self) -> Hashable:
+        """All that later behaviour can depend on."""
+        return state_in(self._parts)
+
+    def digest(self) -> str:
+        """A short name of the state."""
+        return digest_of(self.state())
+
+    def seen(self) -> Seen:
+        """What the checkers look at."""
+        return seen_in(self._parts)
+
+
+@attrs.frozen
+class MemorySystem:
+    """Builds worlds in memory; implements :class:`simulators.system.system.System`."""
+
+    bug: str | None = None
+
+    @property
+    def bugs(self) -> Mapping[str, str]:
+        """The bugs that can be planted."""
+        return {name: bug.told for name, bug in BUGS.items()}
+
+    def planted(self, bug: str) -> "MemorySystem":
+        """The same system with a bug in it.
+
+        :raises KeyError: if there is no such bug.
+        """
+        return MemorySystem(BUGS[bug].name)
+
+    def world(
+        self,
+        plans: Sequence[PlanOnSale],
+        customers: Sequence[Customer],
+        *,
+        now: int,
+        secret: str,
+        payments: Sequence[Mapping[str, Any]] = (),
+        prices: Sequence[Mapping[str, Any]] = (),
+    ) -> MemoryWorld:
+        """A world with these plans on sale and these users signed up."""
+        clock = WorldClock(datetime.fromtimestamp(now, UTC))
+        asked = MemoryPayments()
+        for payment in payments:
+            asked.teach(map(Link, payment["links"]), ours=payment["ours"])
+        for price in prices:
+            asked.teach_price(read_price(dict(price)))
+        parts = Parts(
+            clock=clock,
+            ledger=MemoryLedger(clock),
+            cache=MemoryQuotaCache(),
+            markers=MemorySessionMarkers(clock),
+            payments=asked,
+        )
+        catalogue = _catalogue(plans)
+        bug = BUGS[self.bug] if self.bug is not None else None
+
+        def build(clock: WorldClock) -> UseCases:
+            cases = use_cases(clock, catalogue, secret)
+            return bug.use_cases(cases) if bug is not None else cases
+
+        world = MemoryWorld(parts, build, bug.patches if bug is not None else (), is_sound=bug is None)
+        for customer in customers:
+            world.sign_up(customer)
+        return world
+
+
+def _catalogue(plans: Sequence[PlanOnSale]) -> Catalogue:
+    return Catalogue(
+        {
+            PlanId(plan.id): Plan(
+                id=PlanId(plan.id),
+                name=plan.id,
+                terms=Terms(credits=plan.credits, price=Money(amount=plan.price, currency=plan.currency)),
+                mode=PlanMode(plan.mode),
+                interval=plan.interval,
+            )
+            for plan in plans
+        }
+    )
+
+
+system = MemorySystem()

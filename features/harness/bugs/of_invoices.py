@@ -1,0 +1,316 @@
+"""Bugs in what a subscription's invoices are worth, line by line, and in when that ends."""
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+
+from adapters.stripe.objects import credit_notes, invoices
+from domain.decisions import families, payments
+from domain.payments import entitlements, line_plans, line_values, unused_time
+from domain.payments.invoices import LineKind
+from domain.payments.purchases import Dispute, NeverPaid
+from features.harness.bugs.bug import Bug
+from features.harness.planting import Patch
+from simulators.stories.checkers import Checker
+
+_WRONG = Checker.BALANCE_IMPOSSIBLE
+
+
+def _summed(balance: Any) -> Fraction:
+    return Fraction(balance.worth * max(1 - balance.unused - balance.refunded - balance.disputed, 0))
+
+
+def _by_invoice(balances: Callable[..., Any]) -> Callable[..., Any]:
+    def balances_wrong(*known: Any, **told: Any) -> Any:
+        lines = balances(*known, **told)
+        whole = sum(line.unused for line in lines) > sum(line.refunded for line in lines)
+        name = "refunded" if whole else "unused"
+        return tuple(attrs.evolve(line, **{name: Fraction(0)}) for line in lines)
+
+    return balances_wrong
+
+
+def _own_invoice(_: Any) -> Callable[..., Any]:
+    def unused_parts(family: Any) -> dict[tuple[str, str], Fraction]:
+        return {
+            (unused_time.invoice_link(one), line.id): min(
+                Fraction(sum(unused.amount for unused in one.bill.unused), max(line.net, 1)), Fraction(1)
+            )
+            for one in family
+            if one.bill is not None
+            for line in one.bill.lines
+        }
+
+    return unused_parts
+
+
+def _alone(settle: Callable[..., Any]) -> Callable[..., Any]:
+    def settle_wrong(family: Any, origin: Any, *, changed: Any = ()) -> Any:
+        settled = settle(family, origin, changed=changed)
+        own = {row.id for row in changed}
+        return attrs.evolve(
+            settled,
+            revisions=(),
+            postings=tuple(posting for posting in settled.postings if posting.purchase_id in own),
+        )
+
+    return settle_wrong
+
+
+def _of_line(change: Callable[[Any, Any], Any]) -> Patch:
+    """Another line than the one that was valued."""
+
+    def valued(value: Callable[..., Any]) -> Callable[..., Any]:
+        def valued_wrong(line: Any, *more: Any) -> Any:
+            found = value(line, *more)
+            return change(found, line) if hasattr(found, "plan_credits") else found
+
+        return valued_wrong
+
+    return Patch(line_values, "_valued", valued)
+
+
+def _worth(worth: Fraction) -> dict[str, int]:
+    return {"credits": worth.numerator, "parts": worth.denominator}
+
+
+def _by_shown_amount(found: Any, line: Any) -> Any:
+    if found.interval is None or not line.amount:
+        return found
+    worth = Fraction(found.plan_credits * line.amount) / Fraction(found.unit_amount)
+    return attrs.evolve(found, interval=None, **_worth(worth))
+
+
+def _whole_rest(found: Any, line: Any) -> Any:
+    return attrs.evolve(found, **_worth(Fraction(found.plan_credits * line.quantity))) if line.is_proration else found
+
+
+def _of_one_seat(found: Any, line: Any) -> Any:
+    return found if line.is_proration else attrs.evolve(found, credits=found.plan_credits)
+
+
+def _free_is_trial(found: Any, line: Any) -> Any:
+    return found if line.net else attrs.evolve(found, kind=LineKind.TRIAL, credits=0)
+
+
+def _of_plans_alone(parts: Callable[..., Any]) -> Callable[..., Any]:
+    def parts_wrong(known: Any) -> Any:
+        total = sum(line.net for line in known.bill.lines)
+        return parts(attrs.evolve(known, bill=attrs.evolve(known.bill, total=total)))
+
+    return parts_wrong
+
+
+def _oldest(possible: Callable[..., Any]) -> Callable[..., Any]:
+    def possible_wrong(unused: Any, giver: Any, family: Any) -> Any:
+        known = [
+            (line.starts_at, one, line)
+            for one in family
+            if one.bill is not None
+            for line in one.bill.lines
+            if line.ends_at == unused.ends_at
+        ]
+        oldest = min(known, key=lambda each: each[0], default=None)
+        return [(unused_time.invoice_link(oldest[1]), oldest[2])] if oldest else possible(unused, giver, family)
+
+    return possible_wrong
+
+
+def _whole_payment(facts: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *told: [fact for fact in facts(*told) if not isinstance(fact, NeverPaid)]
+
+
+def _by_sum(lines: Callable[..., Any]) -> Callable[..., Any]:
+    def lines_wrong(sale: Any, subscription_id: str, terms: Any) -> Any:
+        total, named = sum(line.amount for line in sale.lines or ()), line_plans.named_terms(terms)
+        if named is None or total != named.unit_amount:
+            return line_plans.Undecidable("price_disagrees", None)
+        return lines(sale, subscription_id, terms)
+
+    return lines_wrong
+
+
+def _with_grace(days: int) -> Patch:
+    return _of_line(lambda found, _: attrs.evolve(found, grace_days=days))
+
+
+def _all_back(_: Any) -> property:
+    return property(
+        lambda dispute: Fraction(0 if any(move.amount > 0 for move in dispute.movements) else dispute.amount)
+    )
+
+
+BUGS = (
+    Bug(
+        name="unused time is ignored",
+        told="A proration below zero takes nothing from what it credits.",
+        case="upgrade at once",
+        checker=_WRONG,
+        patches=(Patch(families, "unused_parts", lambda _: lambda _family: {}),),
+    ),
+    Bug(
+        name="unused time counts in its own invoice",
+        told="What is given back is taken from the invoice that gives it back.",
+        case="upgrade at once",
+        checker=_WRONG,
+        patches=(Patch(families, "unused_parts", _own_invoice),),
+    ),
+    Bug(
+        name="unused time of no named line is the oldest's",
+        told="It is taken from the first line with that end, and not from the newest.",
+        case="credited by nobody's name",
+        checker=Checker.BALANCE_IMPOSSIBLE,
+        patches=(Patch(unused_time, "_possible_lines", _oldest),),
+    ),
+    Bug(
+        name="refunds and unused time are summed",
+        told="One who is refunded, and gets unused time back, is taken from twice.",
+        case="refunded, then canceled",
+        checker=_WRONG,
+        patches=(Patch(entitlements.LineBalance, "credits", lambda _: property(_summed)),),
+    ),
+    Bug(
+        name="the larger counts for the invoice",
+        told="Refunds are held against unused time once for an invoice, and not line by line.",
+        case="one line credited, another unused",
+        checker=_WRONG,
+        patches=(Patch(entitlements, "line_balances", _by_invoice),),
+    ),
+    Bug(
+        name="no grace",
+        told="Credits end with their period, though the renewal is only charged then.",
+        case="upgrade at once",
+        checker=Checker.ENDS,
+        patches=(_with_grace(0),),
+    ),
+    Bug(
+        name="grace after the end",
+        told="Credits outlast a subscription that was canceled.",
+        case="canceled with proration",
+        checker=Checker.ENDS,
+        patches=(Patch(families, "grants_due", lambda due: lambda *known, **told: due(*known[:2], None, **told)),),
+    ),
+    Bug(
+        name="the next payment ends nothing",
+        told="Credits last for the whole grace, though the next period is paid.",
+        case="free period",
+        checker=Checker.ENDS,
+        patches=(Patch(entitlements, "_continues", lambda _: lambda _purchase, _line: False),),
+    ),
+    Bug(
+        name="a late payment does not last",
+        told="A period that was paid late ends as if it had been paid in time.",
+        case="late renewal",
+        checker=Checker.ENDS,
+        patches=(
+            Patch(
+                entitlements,
+                "_expiry",
+                lambda expiry: (
+                    lambda line, purchase, *more: expiry(
+                        line, attrs.evolve(purchase, paid_at=line.starts_at + timedelta(seconds=1)), *more
+                    )
+                ),
+            ),
+        ),
+    ),
+    Bug(
+        name="a credit note's lines are ignored",
+        told="It counts for the whole invoice, and not for the line that it names.",
+        case="one line credited",
+        checker=Checker.GRANT,
+        patches=(Patch(credit_notes, "_line", lambda line: lambda one: attrs.evolve(line(one), line_id=None)),),
+    ),
+    Bug(
+        name="what was credited before the payment is ignored",
+        told="An invoice is worth as much as if all of it had been paid.",
+        case="less before a renewal is paid",
+        checker=_WRONG,
+        patches=(Patch(invoices, "_payment_facts", _whole_payment),),
+    ),
+    Bug(
+        name="a credit note and its refund are both taken",
+        told="The refund that a credit note lists is taken once more.",
+        case="credited to the card",
+        checker=_WRONG,
+        patches=(Patch(credit_notes, "_refunds", lambda _: lambda *_told: ()),),
+    ),
+    Bug(
+        name="a period's fraction is rounded up",
+        told="A fraction of a credit goes to the customer, of each grant.",
+        case="upgrade at once",
+        checker=_WRONG,
+        patches=(Patch(entitlements, "math", lambda _: SimpleNamespace(floor=math.ceil)),),
+    ),
+    Bug(
+        name="discounts are ignored in the part",
+        told="A part that comes back is measured by the price before the discount.",
+        case="itemized discount",
+        checker=_WRONG,
+        patches=(
+            Patch(line_values, "_unused", lambda unused: lambda line: attrs.evolve(unused(line), amount=-line.amount)),
+        ),
+    ),
+    Bug(
+        name="a discount makes a rest smaller",
+        told="An amount after the discount is held against the price before it.",
+        case="to and fro at half the price",
+        checker=_WRONG,
+        patches=(_of_line(_by_shown_amount),),
+    ),
+    Bug(
+        name="quantity is ignored",
+        told="Several seats bring the credits of one.",
+        case="seats",
+        checker=_WRONG,
+        patches=(_of_line(_of_one_seat),),
+    ),
+    Bug(
+        name="a rest is a whole period",
+        told="An upgrade within a period brings all of the larger plan's credits.",
+        case="upgrade at the renewal",
+        checker=Checker.BALANCE_TOO_HIGH,
+        patches=(_of_line(_whole_rest),),
+    ),
+    Bug(
+        name="the sum of lines tells the plan",
+        told="An invoice with anything beside the plan is parked.",
+        case="something else",
+        checker=Checker.EVENT_LOST,
+        patches=(Patch(payments, "value_lines", _by_sum),),
+    ),
+    Bug(
+        name="a free period is a trial",
+        told="What a coupon covers wholly brings nothing.",
+        case="free period",
+        checker=_WRONG,
+        patches=(_of_line(_free_is_trial),),
+    ),
+    Bug(
+        name="a refund is of the lines of plans alone",
+        told="What was refunded is measured by the plan's lines, and not by all that the invoice adds.",
+        case="something else",
+        checker=_WRONG,
+        patches=(Patch(entitlements, "refunded_parts", _of_plans_alone),),
+    ),
+    Bug(
+        name="a dispute that is partly reinstated gives all back",
+        told="Some of the money came back, and with it all of the credits.",
+        case="dispute partly reinstated",
+        checker=_WRONG,
+        patches=(Patch(Dispute, "away", _all_back),),
+    ),
+    Bug(
+        name="the family is not settled",
+        told="Only the invoice that an event is of is brought in line, and not the one whose time it gives back.",
+        case="upgrade at once",
+        checker=_WRONG,
+        patches=(Patch(payments, "settle_family", _alone),),
+    ),
+)
+"""Each of one line."""

@@ -1,0 +1,260 @@
+"""Bugs in how a decision gets into the ledger, the outbox and the cache."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.outbox import MemoryOutbox
+from domain.changes.changes import Change, Conflict, Duplicate, EventStatus, Settled
+from domain.credits import ledger
+from domain.decisions import payments
+from domain.ports import LedgerUnavailable
+from domain.usecases import record_payment
+from domain.usecases.deliver_messages import BATCH, LEASE_SECONDS, OutboxWorker
+from domain.usecases.read_account import AccountReader, Quota, QuotaSource
+from domain.usecases.record_payment import PaymentRecorder, Recorded
+from features.harness.bugs.bug import Bug
+from features.harness.planting import Patch
+from simulators.stories.checkers import Checker
+
+
+def _marked_first(_: Any) -> Any:
+    async def receive(self: PaymentRecorder, delivery: Any) -> Recorded:
+        session_id, event_id = delivery.event.session_id, delivery.event.id
+        if session_id is not None:
+            if await self.markers.is_processed(session_id, event_id):
+                return Recorded(status=EventStatus.NOTHING_NEW)
+            await self.markers.finish(session_id, event_id)
+        return await self.record(delivery.event, delivery.told)
+
+    return receive
+
+
+def _answered_first(receive: Callable[..., Any]) -> Any:
+    async def receive_wrong(self: PaymentRecorder, delivery: Any) -> Recorded:
+        try:
+            recorded: Recorded = await receive(self, delivery)
+        except LedgerUnavailable:
+            return Recorded(status=EventStatus.RECEIVED)
+        return recorded
+
+    return receive_wrong
+
+
+async def _stored_anyway(self: MemoryQuotaCache, account: Any) -> None:
+    self._accounts[account.user_id] = attrs.evolve(account, email=None)
+
+
+def _of_session(is_processed: Callable[..., Any]) -> Any:
+    async def is_processed_wrong(self: MemorySessionMarkers, session_id: str, event_id: str) -> bool:
+        kept = self._processed.get(session_id, (event_id,))[0]
+        return bool(await is_processed(self, session_id, kept))
+
+    return is_processed_wrong
+
+
+def _delivered_at_once(claim: Callable[..., Any]) -> Any:
+    async def claim_wrong(self: MemoryOutbox, limit: int, *, lease_seconds: int) -> Any:
+        claimed = await claim(self, limit, lease_seconds=lease_seconds)
+        for message in claimed:
+            self._messages[message.id].delivered = True
+        return claimed
+
+    return claim_wrong
+
+
+async def _settled_first(self: OutboxWorker) -> int:
+    messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
+    if messages:
+        await self.outbox.settle([Settled(id=message.id) for message in messages])
+    for message in messages:
+        await self._deliver(message)
+    return len(messages)
+
+
+def _renumbered(_: Any) -> Any:
+    async def quota(self: AccountReader, user_id: Any) -> Any:
+        account = await self.accounts.account(user_id)
+        assert account is not None
+        await self.cache.store(attrs.evolve(account, version=account.version + 1, revision=account.revision + 1))
+        return Quota(account, QuotaSource.LEDGER)
+
+    return quota
+
+
+@attrs.frozen
+class _OtherLedger:
+    """A ledger whose commits go by another function."""
+
+    ledger: Any
+    committing: Callable[[Any, Sequence[Change]], Any]
+
+    async def read(self, **asked: Any) -> Any:
+        return await self.ledger.read(**asked)
+
+    async def commit(self, changes: Sequence[Change]) -> Any:
+        return await self.committing(self.ledger, changes)
+
+
+def _committing(function: Callable[[Any, Sequence[Change]], Any]) -> Callable[[Any], Any]:
+    def changed(cases: Any) -> Any:
+        recorder = attrs.evolve(cases.recorder, ledger=_OtherLedger(cases.recorder.ledger, function))
+        return attrs.evolve(cases, recorder=recorder, inbox_desk=attrs.evolve(cases.inbox_desk, recorder=recorder))
+
+    return changed
+
+
+async def _in_two_writes(kept: Any, changes: Sequence[Change]) -> Any:
+    results = await kept.commit([attrs.evolve(change, outbox=()) for change in changes])
+    if changes[0].outbox and not isinstance(results[0], Conflict):
+        await kept.commit([Change(outbox=changes[0].outbox)])
+    return results
+
+
+async def _without_event_first(kept: Any, changes: Sequence[Change]) -> Any:
+    (change,) = changes
+    results = await kept.commit([attrs.evolve(change, event=None)])
+    if change.event is not None and not isinstance(results[0], Conflict):
+        await kept.commit([Change(event=change.event)])
+    return results
+
+
+async def _conflict_is_duplicate(kept: Any, changes: Sequence[Change]) -> Any:
+    results = await kept.commit(changes)
+    return tuple(Duplicate(accounts=()) if isinstance(result, Conflict) else result for result in results)
+
+
+async def _forced(kept: Any, changes: Sequence[Change]) -> Any:
+    (change,) = changes
+    for _ in range(5):
+        results = await kept.commit([change])
+        if not isinstance(results[0], Conflict) or change.revision is None:
+            break
+        revision = change.revision
+        change = attrs.evolve(change, revision=attrs.evolve(revision, expected_revision=revision.expected_revision + 1))
+    return results
+
+
+def _parked_forgotten(without_change: Callable[..., Any]) -> Any:
+    def without_change_wrong(kept: Any, status: Any, reason: Any) -> Any:
+        return without_change(None if status is EventStatus.PARKED else kept, status, reason)
+
+    return without_change_wrong
+
+
+BUGS = (
+    Bug(
+        name="marks seen before the commit",
+        told="A session is marked as processed before the ledger has it.",
+        case="purchase",
+        checker=Checker.EVENT_LOST,
+        patches=(Patch(PaymentRecorder, "receive", _marked_first),),
+    ),
+    Bug(
+        name="acknowledges before the commit",
+        told="Answers 200 although the ledger did not take it.",
+        case="purchase",
+        checker=Checker.EVENT_LOST,
+        patches=(Patch(PaymentRecorder, "receive", _answered_first),),
+    ),
+    Bug(
+        name="deduplicates by session",
+        told="Any later event of a processed session is taken for a duplicate.",
+        case="delayed payment",
+        checker=Checker.EVENT_LOST,
+        patches=(Patch(MemorySessionMarkers, "is_processed", _of_session),),
+    ),
+    Bug(
+        name="the event in a second write",
+        told="The inbox learns of an event after its entries are committed.",
+        case="purchase",
+        checker=Checker.BALANCE_IMPOSSIBLE,
+        use_cases=_committing(_without_event_first),
+    ),
+    Bug(
+        name="the outbox in a second write",
+        told="A crash between two writes loses what must follow the first.",
+        case="purchase with its invoice",
+        checker=Checker.INVOICE,
+        use_cases=_committing(_in_two_writes),
+    ),
+    Bug(
+        name="a conflict is taken for a duplicate",
+        told="What another worker overtook is answered and dropped.",
+        case="full refund",
+        checker=Checker.EVENT_LOST,
+        use_cases=_committing(_conflict_is_duplicate),
+    ),
+    Bug(
+        name="no second decision after a conflict",
+        told="The first decision is written over what another worker wrote meanwhile.",
+        case="full refund",
+        checker=Checker.BALANCE_IMPOSSIBLE,
+        use_cases=_committing(_forced),
+    ),
+    Bug(
+        name="keys name the step",
+        told="Idempotency keys do not name the state that is reached.",
+        case="full refund",
+        checker=Checker.KEY_TWICE,
+        patches=(Patch(ledger, "key_of_revision", lambda _: lambda id_, _revision, user, *_, **__: f"{id_}:{user}"),),
+    ),
+    Bug(
+        name="a parked event is answered and forgotten",
+        told="What can't be applied yet is not kept.",
+        case="purchase before signing up",
+        checker=Checker.EVENT_LOST,
+        patches=(Patch(payments, "_without_change", _parked_forgotten),),
+    ),
+    Bug(
+        name="what belongs together is not looked up",
+        told="A payment is looked for by nothing but its own event.",
+        case="renewal, told twice",
+        checker=Checker.EVENT_LOST,
+        patches=(Patch(record_payment, "links_of", lambda _: lambda _told: frozenset()),),
+    ),
+    Bug(
+        name="the cache is written without a version",
+        told="A late writer brings back an old balance.",
+        case="full refund",
+        checker=Checker.COPY_BACK,
+        patches=(Patch(MemoryQuotaCache, "store", lambda _: _stored_anyway),),
+    ),
+    Bug(
+        name="one refresh for each purchase",
+        told="The outbox keeps one message a purchase, so the second change of it is not told to the cache.",
+        case="full refund",
+        checker=Checker.COPY_STALE,
+        patches=(
+            Patch(
+                payments,
+                "_cache_refresh",
+                lambda refresh: lambda posting: attrs.evolve(refresh(posting), key=f"refresh:{posting.purchase_id}"),
+            ),
+        ),
+    ),
+    Bug(
+        name="a reader numbers what it caches",
+        told="A reader fills the cache with a version that the ledger never had.",
+        case="purchase",
+        checker=Checker.COPY,
+        patches=(Patch(AccountReader, "quota", _renumbered),),
+    ),
+    Bug(
+        name="messages are delivered once they are claimed",
+        told="A worker that dies has delivered all that it claimed.",
+        case="purchase with its invoice",
+        checker=Checker.INVOICE,
+        patches=(Patch(MemoryOutbox, "claim", _delivered_at_once),),
+    ),
+    Bug(
+        name="messages are settled before they are delivered",
+        told="Likewise, by the worker itself.",
+        case="purchase with its invoice",
+        checker=Checker.INVOICE,
+        patches=(Patch(OutboxWorker, "run_once", lambda _: _settled_first),),
+    ),
+)
+"""Each of one line."""

@@ -1,0 +1,115 @@
+"""What is to be seen in a world in memory: by the checkers, and by whoever asks whether two worlds are the same.
+
+Two worlds are the same if no port can ever answer a job differently. What ports hand only to people's pages (which
+event made an entry, and when; whether a decided event was news) is left out, and so is a decided event's text: its id
+stands for it.
+"""
+
+from collections.abc import Hashable
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from domain.credits.grants import Grant
+from domain.credits.ledger import LedgerEntry, period_of
+from features.harness.parts import Parts
+from simulators.stories.checkers import AccountSeen, Copy, EntrySeen, GrantSeen, Seen
+from simulators.system.states import state_of
+from simulators.system.stepping import Call, perform
+
+ALL_ENTRIES = 1_000_000
+
+
+def seen_in(parts: Parts) -> Seen:
+    """What the checkers look at."""
+    ledger, statuses = parts.ledger, parts.ledger.inbox.statuses()
+    copies = {copy.user_id: copy for copy in parts.cache.copies().values()}
+    accounts = []
+    for account in _answer(parts, "ledger", "accounts_after", None, ALL_ENTRIES):
+        entries = _answer(parts, "ledger", "entries", account.user_id, before_version=None, limit=ALL_ENTRIES)
+        copy = copies.get(account.user_id)
+        accounts.append(
+            AccountSeen(
+                customer=account.user_id,
+                balance=account.balance,
+                version=account.version,
+                held=account.held,
+                entries=tuple(_entry(entry) for entry in reversed(entries)),
+                copy=Copy(balance=copy.balance, version=copy.version, held=copy.held) if copy else None,
+                grants=tuple(map(_grant, ledger.grants.live(account.user_id))),
+            )
+        )
+    found = _answer(parts, "ledger", "inconsistencies")
+    return Seen(
+        accounts=tuple(accounts),
+        ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
+        waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
+        messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
+        answers={_asked(key): repr(kept.answer) for key, kept in ledger.requests().items()},
+        invoices_sent=frozenset(parts.payments.sent.values()),
+        now=_seconds(parts.clock.moment),
+        inconsistencies=tuple(f"{one.user_id}: {one.problem}" for one in found),
+    )
+
+
+def state_in(parts: Parts) -> Hashable:
+    """All that a job can ever be answered by."""
+    waiting = [event_id for event_id, status in parts.ledger.inbox.statuses().items() if not status.is_final]
+    return (*(state_of(getattr(parts, field.name), _VIEWS) for field in attrs.fields(Parts)), *waiting)
+
+
+def _answer(parts: Parts, port: str, method: str, *arguments: Any, **keywords: Any) -> Any:
+    return perform(parts.ports, Call(port, method, arguments, tuple(keywords.items())))
+
+
+def _asked(key: str) -> str:
+    """The caller's key, or the hold that was settled."""
+    return key.removeprefix("key:").removeprefix("hold:").removesuffix(":settled")
+
+
+def _entry(entry: LedgerEntry) -> EntrySeen:
+    posting = entry.posting
+    return EntrySeen(
+        version=entry.version,
+        amount=posting.amount,
+        kind=posting.kind.value,
+        balance_before=entry.balance_before,
+        balance_after=entry.balance_after,
+        key=posting.idempotency_key,
+        payment=posting.purchase_id,
+        period=_seconds(period_of(posting)),
+    )
+
+
+def _grant(grant: Grant) -> GrantSeen:
+    return GrantSeen(
+        payment=grant.purchase_id,
+        period=_seconds(grant.period_ends_at),
+        remaining=grant.remaining,
+        ends=_seconds(grant.expires_at),
+    )
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment is not None else None
+
+
+def _kept_event(kept: Any) -> Hashable:
+    event, status = kept.decision.event, kept.decision.status
+    if status.is_final:
+        return event.id, kept.touched
+    return event.id, status.value, kept.decision.reason, kept.touched, kept.attempts, kept.retry_at
+
+
+def _entry_state(entry: LedgerEntry) -> Hashable:
+    posting = entry.posting
+    return entry.version, posting.amount, entry.balance_after, posting.idempotency_key, posting.purchase_id
+
+
+def _markers_state(markers: Any) -> Hashable:
+    # No port tells whether a session is being handled.
+    return state_of((markers._checkouts, markers._processed), {})
+
+
+_VIEWS = {"_Kept": _kept_event, "LedgerEntry": _entry_state, "MemorySessionMarkers": _markers_state}

@@ -1,0 +1,143 @@
+"""One process of the system under test: the real use cases, on ports that are stepped."""
+
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from adapters.stripe.webhooks import StripeWebhooks
+from domain.credits.holds import HoldId
+from domain.decisions.batches import Done, Unsettled
+from domain.decisions.operations import CaptureHold, Intent, PlaceHold, Spend, VoidHold
+from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.read_account import AccountReader, UnknownUser
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.use_credits import CreditDesk
+from domain.values.accounts import parse_user_id
+from domain.values.plans import Catalogue
+from simulators.stories.checkers import Copy
+from simulators.stories.credit_operations import Answered, Use
+from simulators.system.stepping import SteppedPort
+from simulators.system.system import Ask, Deliver, Job, ReadQuota, Result, Work
+
+
+@attrs.define
+class WorldClock:
+    """The time of one world; implements the port Clock."""
+
+    moment: datetime
+
+    def now(self) -> datetime:
+        """Now."""
+        return self.moment
+
+
+@attrs.frozen(kw_only=True)
+class UseCases:
+    """One process: the use cases, on stepped ports."""
+
+    deliveries: StripeWebhooks
+    recorder: PaymentRecorder
+    reader: AccountReader
+    outbox_worker: OutboxWorker
+    inbox_desk: InboxDesk
+    credit_desk: CreditDesk
+
+    async def deliver(self, body: bytes, signature: str) -> int:
+        """Handle a delivery as the webhook route does; gives the answer's status."""
+        try:
+            await self.recorder.receive(self.deliveries.verify(body, signature))
+        except (InvalidSignature, InvalidBody):
+            return 400
+        except LedgerUnavailable:
+            return 503
+        except CommitRejected:
+            return 500
+        return 200
+
+    async def read(self, customer: str) -> Copy | None:
+        """Read a quota as its route does; None where there is no such user, or nobody can tell."""
+        try:
+            account = (await self.reader.quota(parse_user_id(customer))).account
+        except (UnknownUser, LedgerUnavailable):
+            return None
+        return Copy(balance=account.balance, version=account.version, held=account.held)
+
+    async def ask(self, use: Use) -> Answered:
+        """Do what a service asks as its route does."""
+        (outcome,) = await self.credit_desk.settle([_intent(use)], self.deliveries.clock.now())
+        match outcome:
+            case Done(answer=answer):
+                return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
+            case Unsettled(cause):
+                return Answered(verdict="unsettled", answer=cause)
+            case refusal:
+                return Answered(verdict="refused", answer=repr(refusal))
+
+    async def work(self, job: str) -> int:
+        """Do one round of a worker's job; gives how many pieces it took."""
+        match job:
+            case "outbox":
+                return await self.outbox_worker.run_once()
+            case "inbox":
+                return len(await self.inbox_desk.run_once())
+            case "expire":
+                return len(await self.credit_desk.settle_due(self.deliveries.clock.now()))
+            case _:
+                raise ValueError(f"no worker does {job!r}")
+
+
+def begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, Result]:
+    """The coroutine of a job."""
+    match job:
+        case Deliver(body, signature):
+            return cases.deliver(body, signature)
+        case ReadQuota(customer):
+            return cases.read(customer)
+        case Work(name):
+            return cases.work(name)
+        case Ask(use):
+            return cases.ask(use)
+
+
+def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
+    """A process afresh."""
+    ledger, cache, payments = SteppedPort("ledger"), SteppedPort("cache"), SteppedPort("payments")
+    deliveries = StripeWebhooks(secrets=(secret,), clock=clock)
+    recorder = PaymentRecorder(
+        ledger=ledger,
+        cache=cache,
+        markers=SteppedPort("markers"),
+        payments=payments,
+        catalogue=catalogue,
+        livemode=False,
+    )
+    return UseCases(
+        deliveries=deliveries,
+        recorder=recorder,
+        reader=AccountReader(accounts=ledger, audit=ledger, cache=cache),
+        outbox_worker=OutboxWorker(
+            outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
+        ),
+        credit_desk=CreditDesk(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
+        inbox_desk=InboxDesk(
+            inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
+        ),
+    )
+
+
+def _intent(use: Use) -> Intent:
+    user_id, hold_id = parse_user_id(use.customer), HoldId(use.hold or "")
+    match use.act:
+        case "spend":
+            return Spend(user_id=user_id, credits=use.credits, key=use.key)
+        case "hold":
+            lasts = timedelta(seconds=use.lasts)
+            return PlaceHold(hold_id=hold_id, user_id=user_id, credits=use.credits, key=use.key, lasts=lasts)
+        case "capture":
+            return CaptureHold(hold_id=hold_id, credits=use.credits)
+        case _:
+            return VoidHold(hold_id=hold_id)

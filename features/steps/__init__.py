@@ -1,0 +1,1 @@
+"""The steps of the features: what customers, operators, products and Stripe do and see."""

@@ -1,0 +1,1 @@
+"""The explorers: every schedule of small stories, and random worlds."""

@@ -1,0 +1,1 @@
+"""Stories fired over HTTP at a running deployment, and the verdict on it."""

@@ -1,0 +1,103 @@
+"""What must be so before anything is fired: no live keys, a safe address, a target that is the one meant."""
+
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from simulators.fire.sender import Gun, Shot
+from simulators.fire.target import TargetUnfit, problem_type
+from simulators.schedules.steps import Schedule
+from simulators.stories.life import Plan
+from simulators.stripe.objects import API_VERSION, event
+
+_LIVE = re.compile(r"\b[spr]k_live_")
+PROBE = "credence.rehearsal_probe"
+"""An event of a kind that Stripe has not: whoever verifies signatures stores and ignores it."""
+
+
+def refuse_live_keys(given: Mapping[str, str | None]) -> None:
+    """See that no live key is at hand, neither meant for us nor lying about; `given` is each value by its name.
+
+    :raises TargetUnfit: if there is one; it is named by where it was found.
+    """
+    for name, value in given.items():
+        if value and _LIVE.search(value):
+            raise TargetUnfit(
+                f"{name} holds a live Stripe key, and nothing is fired where one is at hand. "
+                "Unset it, and fire at a deployment in test mode."
+            )
+
+
+def safe_address(target: str) -> str:
+    """The target's address, without a trailing slash.
+
+    :raises TargetUnfit: if it is none, or secrets would cross a network unprotected.
+    """
+    try:
+        parts = urlsplit(target)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise TargetUnfit(f"--target must be an address such as https://staging.example.com, not {target!r}.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise TargetUnfit("--target must be an address alone: no user, no password, no query.")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise TargetUnfit(f"--target {target} is not encrypted: use https (plain http is for this machine alone).")
+    return target.rstrip("/")
+
+
+def check_plans(schedule: Schedule, plans: Iterable[Plan], *, url: str) -> None:
+    """See that the target sells what the schedule's customers buy.
+
+    :raises TargetUnfit: if it does not: their payments would wait there, for a person.
+    """
+    on_sale = {plan.id: plan for plan in plans}
+    for sold in schedule.plans:
+        plan = on_sale.get(str(sold["id"]))
+        wanted = (sold["credits"], sold["price"], sold["currency"], sold["mode"])
+        if plan is None or (plan.credits, plan.price, plan.currency, plan.mode) != wanted:
+            raise TargetUnfit(
+                f"The schedule sells {sold['id']} ({sold['credits']} credits for {sold['price']} {sold['currency']}), "
+                f"and {url} does not. Replay it where the catalogue is the same."
+            )
+
+
+async def check_secret(gun: Gun) -> None:
+    """See that the target accepts what we sign, and nothing else.
+
+    :raises TargetUnfit: if it does not.
+    """
+    url = gun.target.url
+    good, forged = _probe("good"), _probe("forged")
+    answer = await gun.once(good)
+    if answer is None:
+        raise TargetUnfit(f"{url} does not answer a webhook. Is it up?")
+    if answer.status_code == 400 and problem_type(answer) == "invalid-signature":
+        raise TargetUnfit(
+            f"{url} refuses our signature: {answer.json().get('detail')} Give its STRIPE_WEBHOOK_SECRET by --secret or "
+            "in the environment; if it is the right one, compare the clocks."
+        )
+    if not answer.is_success:
+        raise TargetUnfit(f"{url} answers a well signed webhook with {answer.status_code}. Is it ready (GET /readyz)?")
+    answer = await gun.once(forged)
+    if answer is None or answer.status_code != 400:
+        told = "nothing" if answer is None else str(answer.status_code)
+        raise TargetUnfit(f"{url} answers a forged webhook with {told} instead of 400: it does not check signatures!")
+
+
+def _probe(signature: str) -> Shot:
+    now = time.time_ns()
+    subject = {"id": "probe", "object": "credence.rehearsal"}
+    told = event(f"evt_probe{now}", PROBE, subject, created=now // 1_000_000_000, api_version=API_VERSION)
+    return Shot(event=told["id"], body=json.dumps(told).encode(), signature=signature)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,244 @@
+"""Firing: signed deliveries at a bounded rate, repeated as Stripe repeats them, and what the target answered.
+
+What was accepted, and what is still uncertain, is kept by event, so that balances can be judged while it goes on.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import attrs
+import httpx
+
+from simulators.fire.target import Target, check_redirect, problem_type
+from simulators.schedules.steps import GOOD_SIGNATURES, Step
+from simulators.stripe.signatures import sign_webhook
+
+PAUSES = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+"""Seconds between the attempts of one delivery; Stripe takes hours for as many."""
+OUT_OF_TOLERANCE = 400
+"""Seconds by which a stale or future signature is off; 300 are tolerated."""
+OTHER_SECRET = "whsec_of_somebody_else"  # noqa: S105 - it is meant to be wrong
+FINAL = frozenset({"applied", "nothing_new", "ignored"})
+NO_ANSWER = 0
+_TRY_AGAIN = frozenset({408, 429})
+
+
+@attrs.frozen(kw_only=True)
+class Shot:
+    """One delivery to make: an event's exact text, how it is signed, and whether its answer gets through to Stripe."""
+
+    event: str
+    body: bytes
+    signature: str = "good"
+    is_heard: bool = True
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the target must accept it."""
+        return self.signature in GOOD_SIGNATURES
+
+
+@attrs.define
+class Tally:
+    """What was answered so far."""
+
+    planned: int = 0
+    finished: int = 0
+    requests: int = 0
+    repeated: int = 0
+    statuses: Counter[tuple[bool, int]] = attrs.field(factory=Counter)
+    """How often each status was answered, to good and to bad signatures; 0 is no answer."""
+    outcomes: Counter[str] = attrs.field(factory=Counter)
+    """What the target says that became of the accepted ones."""
+    latencies: list[float] = attrs.field(factory=list)
+    complaints: list[str] = attrs.field(factory=list)
+    begun: set[str] = attrs.field(factory=set)
+    accepted: set[str] = attrs.field(factory=set)
+    decided: set[str] = attrs.field(factory=set)
+    """Those of the accepted ones that are more than stored."""
+    seconds: float = 0.0
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Events that were sent, and never accepted."""
+        return frozenset(self.begun - self.accepted)
+
+
+class Pace:
+    """Lets so many turns a second pass, evenly; a turn that is missed is not caught up with."""
+
+    def __init__(self, rate: float) -> None:
+        self._gap = 1 / rate
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for the next turn."""
+        now = time.monotonic()
+        mine = max(self._next, now)
+        self._next = mine + self._gap
+        if mine > now:
+            await asyncio.sleep(mine - now)
+
+
+Strike = Callable[[Step], Awaitable[None]]
+"""Does to a stack what a step says: kills a part of it, starts it again, empties the cache."""
+
+
+@attrs.frozen(kw_only=True)
+class Gun:
+    """Fires at a target until all is finished, or somebody stops it."""
+
+    target: Target
+    secret: str = attrs.field(repr=False)
+    pace: Pace
+    concurrency: int
+    chance: random.Random
+    tally: Tally
+    stopping: asyncio.Event
+    watch: Callable[[], None] = lambda: None
+    pauses: Sequence[float] = PAUSES
+    """Seconds before each repetition; after the last one a delivery is given up."""
+    strike: Strike | None = None
+    """None where nothing but deliveries can be done to the target."""
+
+    async def fire(self, shots: Sequence[Shot | Step]) -> None:
+        """Fire them in their order, at most :attr:`concurrency` at once; what must be repeated is, beside the others.
+
+        When it is stopped, what is under way is answered first.
+
+        :raises TargetUnfit: if the target sends us elsewhere.
+        """
+        self.tally.planned += sum(isinstance(shot, Shot) for shot in shots)
+        places, strikes = asyncio.Semaphore(self.concurrency), [shot for shot in shots if not isinstance(shot, Shot)]
+        settling = asyncio.Event()
+        if self.strike is None or not strikes:
+            settling.set()
+        started = time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for shot in shots:
+                    if self.stopping.is_set():
+                        break
+                    if isinstance(shot, Shot):
+                        await places.acquire()
+                        await self.pace.turn()
+                        group.create_task(self._first(shot, places, settling, group))
+                    elif self.strike is not None:
+                        await self.strike(shot)
+                        if shot is strikes[-1]:
+                            settling.set()
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
+        finally:
+            self.tally.seconds += time.monotonic() - started
+
+    async def once(self, shot: Shot) -> httpx.Response | None:
+        """Fire a single shot once; None where there is no answer."""
+        return await self._sent(shot)
+
+    async def _first(
+        self, shot: Shot, places: asyncio.Semaphore, settling: asyncio.Event, group: asyncio.TaskGroup
+    ) -> None:
+        if shot.is_good:
+            self.tally.begun.add(shot.event)
+        try:
+            done = await self._attempted(shot, is_heard=shot.is_heard)
+        finally:
+            places.release()
+        if done:
+            self._finished()
+        else:
+            group.create_task(self._again(shot, places, settling))
+
+    async def _again(self, shot: Shot, places: asyncio.Semaphore, settling: asyncio.Event) -> None:
+        # Stripe goes on for days, which outlasts what is done to a stack here: only then is it counted how often.
+        attempts = counted = 0
+        while counted < len(self.pauses):
+            pause = self.pauses[min(attempts, len(self.pauses) - 1)]
+            attempts += 1
+            counted += settling.is_set()
+            if await self._is_stopped_within(pause * self.chance.uniform(0.5, 1.0)):
+                break
+            async with places:
+                await self.pace.turn()
+                self.tally.repeated += 1
+                if await self._attempted(shot, is_heard=True):
+                    break
+        self._finished()
+
+    async def _attempted(self, shot: Shot, *, is_heard: bool) -> bool:
+        """Whether Stripe has done with the delivery; what is lost on the way to it, it repeats."""
+        answer = await self._sent(shot)
+        status = answer.status_code if answer is not None else NO_ANSWER
+        self.tally.statuses[shot.is_good, status] += 1
+        self.watch()
+        if answer is None or status in _TRY_AGAIN or status >= 500 or not is_heard:
+            return False
+        self._judge(shot, answer)
+        return True
+
+    async def _is_stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        return self.stopping.is_set()
+
+    def _finished(self) -> None:
+        self.tally.finished += 1
+        self.watch()
+
+    async def _sent(self, shot: Shot) -> httpx.Response | None:
+        body, header = signed(shot, self.secret, int(time.time()))
+        self.tally.requests += 1
+        started = time.perf_counter()
+        try:
+            answer = await self.target.deliver(body, header)
+        except httpx.HTTPError:
+            return None
+        self.tally.latencies.append(time.perf_counter() - started)
+        check_redirect(self.target.url, answer)
+        return answer
+
+    def _judge(self, shot: Shot, answer: httpx.Response) -> None:
+        status, tally = answer.status_code, self.tally
+        if not shot.is_good:
+            if status != 400:
+                tally.complaints.append(
+                    f"a delivery whose signature is {shot.signature} was answered {status}, not 400"
+                )
+            return
+        if not 200 <= status < 300:
+            reason = problem_type(answer) or "no reason"
+            tally.complaints.append(f"{shot.event}, well signed, was answered {status} ({reason})")
+            return
+        told = _outcome(answer)
+        tally.outcomes[told] += 1
+        tally.accepted.add(shot.event)
+        if told in FINAL:
+            tally.decided.add(shot.event)
+
+
+def signed(shot: Shot, secret: str, now: int) -> tuple[bytes, str | None]:
+    """The body and the `Stripe-Signature` header of a shot."""
+    body = shot.body
+    headers: dict[str, Callable[[], str | None]] = {
+        "good": lambda: sign_webhook(body, secret, now),
+        "rolled": lambda: sign_webhook(body, OTHER_SECRET, now, secret),
+        "forged": lambda: sign_webhook(body, OTHER_SECRET, now),
+        "tampered": lambda: sign_webhook(body, secret, now),
+        "stale": lambda: sign_webhook(body, secret, now - OUT_OF_TOLERANCE),
+        "future": lambda: sign_webhook(body, secret, now + OUT_OF_TOLERANCE),
+        "missing": lambda: None,
+    }
+    return body + b" " if shot.signature == "tampered" else body, headers[shot.signature]()
+
+
+def _outcome(answer: httpx.Response) -> str:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    return str(told.get("status", "accepted")) if isinstance(told, dict) else "accepted"

@@ -1,0 +1,1 @@
+"""The small HTTP server, with WebSockets, that every impersonator stands on."""

@@ -1,0 +1,1 @@
+"""Schedules: everything that happens in a world, in order; kept, run, traced, drawn and shrunk."""

@@ -1,0 +1,222 @@
+"""What every customer of a schedule must have: at each moment by what was recorded so far, at rest by what they did."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from simulators.schedules.steps import Schedule
+from simulators.stories.acts import act_of_json
+from simulators.stories.checkers import (
+    AccountSeen,
+    Checker,
+    Complaint,
+    Copy,
+    Expectation,
+    Seen,
+    judge_account,
+    judge_answered,
+    judge_grants,
+    judge_invoices,
+    judge_move,
+    judge_over,
+    judge_quiet,
+    judge_read,
+)
+from simulators.stories.credit_operations import (
+    Answered,
+    Use,
+    judge_answer,
+    judge_expiries,
+    judge_taking,
+    judge_uses,
+    taken,
+)
+from simulators.stories.event_readings import Sold, SubscriptionTold, Telling, dues, ends_of, invoices_due, telling_of
+from simulators.stories.invoice_worth import Due
+from simulators.stories.invoices import Bill
+from simulators.stories.life import Plan
+
+
+class Accounting:
+    """A schedule's books, kept by the simulators' own reading of its events."""
+
+    def __init__(self, schedule: Schedule, plans: Sequence[Plan]) -> None:
+        credits = {plan.id: plan.credits for plan in plans}  # noqa: A001 - the field's own word
+        self.tellings: Mapping[str, Telling] = {
+            event.id: telling_of(event.body, credits, schedule.prices) for event in schedule.events
+        }
+        self.payments = _payments(self.tellings)
+        self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
+        self.customers |= _subscribers(self.tellings)
+        self.dues = tuple(dues(self.tellings.values()))
+        self.balances = _summed(self.dues)
+        self._invoices = invoices_due(self.tellings.values())
+        acts = [act_of_json(dict(act)) for act in schedule.acts]
+        self._by_acts = Expectation.of(acts) if acts else None
+        self._ends = ends_of(self.tellings.values())
+        self._told: dict[str, list[Telling]] = {}
+        self._due: dict[str, list[Due]] = {}
+        self.uses = tuple(Use(**use) for use in schedule.uses)
+        self._last: Seen | None = None
+        self.ended: frozenset[str] = frozenset()
+        """The events that were recorded and decided for good, as far as was looked."""
+        self._judged: dict[str, AccountSeen] = {}
+        self._copies: dict[str, int] = {}
+
+    def judge_meanwhile(self, seen: Seen, now: int) -> tuple[Complaint, ...]:
+        """What is wrong while things are in flight: each balance is what the events that were recorded are worth, less
+        what was used or has expired, and nothing was used that was not there.
+
+        An event is recorded together with what it changes, or not at all; so there is no moment at which a balance
+        may be anything else.
+        """
+        self._learn(seen.ended)
+        found = [*judge_uses(seen, self.uses), *judge_expiries(seen, self._ends, now)]
+        if self._last is not None:
+            found += (*judge_move(self._last, seen), *judge_taking(self._last, seen))
+        self._last = _without_copies(seen)
+        for account in seen.accounts:
+            name = account.customer
+            due = self._due.get(name, [])
+            wanted = _summed(due).get(name, 0) - taken(account)
+            if account.balance != wanted:
+                told = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
+                found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, told))
+            found += judge_grants(account, due, now)
+            if self._judged.get(name) != account:
+                found += judge_account(account)
+                self._judged[name] = account
+        return tuple(found)
+
+    def judge_copies(self, seen: Seen) -> tuple[Complaint, ...]:
+        """What is wrong after a copy was written: a late writer must not bring back an older one."""
+        found = []
+        for account in seen.accounts:
+            version = account.copy.version if account.copy else 0
+            if version < self._copies.get(account.customer, 0):
+                told = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
+                found.append(Complaint(Checker.COPY_BACK, told))
+            self._copies[account.customer] = version
+        return tuple(found)
+
+    def forget_copies(self) -> None:
+        """The cache lost something, so that an older copy may follow."""
+        self._copies.clear()
+
+    def judge_read(self, seen: Seen, customer: str, read: Copy | None) -> tuple[Complaint, ...]:
+        """What is wrong with a quota that was read."""
+        if read is None:
+            return ()
+        account = next((one for one in seen.accounts if one.customer == customer), None)
+        if account is None:
+            return (Complaint(Checker.READ, f"{customer}: {read}, and there is no such account"),)
+        return judge_read(account, read)
+
+    def judge_answered(self, seen: Seen, event: str) -> tuple[Complaint, ...]:
+        """What is wrong with a delivery that was answered with success."""
+        return judge_answered(seen, event)
+
+    def judge_answer(self, seen: Seen, use: int, answered: Answered) -> tuple[Complaint, ...]:
+        """What is wrong with what a service was answered."""
+        return judge_answer(seen, self.uses[use], answered)
+
+    def is_quiet(self, seen: Seen) -> bool:
+        """Whether every event is decided, and no message is left."""
+        return self.tellings.keys() <= seen.ended and not seen.messages_left
+
+    def judge_quiet(self, seen: Seen) -> tuple[Complaint, ...]:
+        """What is wrong once all is at rest, by what the events tell, and by what the customers did."""
+        found = judge_quiet(seen, _less_use(self.balances, seen), self.tellings)
+        if self._by_acts is not None:
+            expected = attrs.evolve(_less_use(self._by_acts.balances, seen), dues=self._by_acts.dues)
+            by_acts = judge_quiet(seen, expected, self.tellings)
+            found += tuple(one for one in by_acts if one not in found)
+        return (*found, *judge_invoices(seen, self._invoices))
+
+    def judge_over(self, seen: Seen, now: int) -> tuple[Complaint, ...]:
+        """What is wrong once all that is over was let expire."""
+        return judge_over(seen, self.dues, now)
+
+    def ends(self) -> tuple[int, ...]:
+        """When credits end, each moment once."""
+        return tuple(sorted({due.ends for due in self.dues if due.ends is not None}))
+
+    def sales_of(self, event: str) -> frozenset[str]:
+        """The events that tell of the sale of an event's payment."""
+        return frozenset(one for one in self.payments[event] if _buyers([self.tellings[one]]))
+
+    def joins_apart(self, event: str) -> bool:
+        """Whether an event, told last, was the one to show that what others had told is of one payment."""
+        others = [self.tellings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
+        told = [(set(telling.handles), bool(telling.claims)) for telling in others if telling.handles]
+        return len(_apart(told)) > len(_apart([*told, (set(self.tellings[event].handles), False)]))
+
+    def _in(self, events: Iterable[str]) -> list[Telling]:
+        return [self.tellings[event] for event in events]
+
+    def _learn(self, ended: frozenset[str]) -> None:
+        concerned = set()
+        for event in ended - self.ended:
+            customer = self.customers.get(event)
+            if customer is not None:
+                self._told.setdefault(customer, []).append(self.tellings[event])
+                concerned.add(customer)
+        self.ended = ended
+        for customer in concerned:
+            self._due[customer] = dues(self._told[customer])
+
+
+def _summed(wanted: Iterable[Due]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for due in wanted:
+        totals[due.customer] = totals.get(due.customer, 0) + due.credits
+    return totals
+
+
+def _subscribers(tellings: Mapping[str, Telling]) -> dict[str, str]:
+    """Whose subscriptions the events tell of, that tell of nothing else."""
+    claims = [(event, claim) for event, telling in tellings.items() for claim in telling.claims]
+    owners = {claim.subscription: claim.customer for _, claim in claims if isinstance(claim, Bill)}
+    return {
+        event: owners[claim.subscription]
+        for event, claim in claims
+        if isinstance(claim, SubscriptionTold) and claim.subscription in owners
+    }
+
+
+def _without_copies(seen: Seen) -> Seen:
+    """What was seen of the ledger alone: a cache that lost something may rightly go back."""
+    return attrs.evolve(seen, accounts=tuple(attrs.evolve(account, copy=None) for account in seen.accounts))
+
+
+def _less_use(balances: Mapping[str, int], seen: Seen) -> Expectation:
+    used = {account.customer: taken(account) for account in seen.accounts}
+    names = {*balances, *used}
+    return Expectation(balances={name: balances.get(name, 0) - used.get(name, 0) for name in names}, at_most={})
+
+
+def _payments(tellings: Mapping[str, Telling]) -> dict[str, frozenset[str]]:
+    """For each event, all that are of its payment, however far: events that share a handle are of one payment."""
+    groups: dict[str, int] = {}
+    members: dict[int, list[str]] = {}
+    for number, (event, telling) in enumerate(tellings.items()):
+        joined = sorted({groups[handle] for handle in telling.handles if handle in groups})
+        members[number] = [event, *(one for group in joined for one in members.pop(group))]
+        for one in members[number]:
+            groups |= dict.fromkeys(tellings[one].handles, number)
+    return {event: frozenset(group) for group in members.values() for event in group}
+
+
+def _apart(told: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
+    """What was told, in groups that share no handle; only those that claim something count."""
+    groups: list[tuple[set[str], bool]] = []
+    for handles, claims in told:
+        joined = [group for group in groups if group[0] & handles]
+        groups = [group for group in groups if not group[0] & handles]
+        merged = set(handles).union(*(group[0] for group in joined))
+        groups.append((merged, claims or any(group[1] for group in joined)))
+    return [group for group in groups if group[1]]
+
+
+def _buyers(tellings: Iterable[Telling]) -> set[str]:
+    return {claim.customer for telling in tellings for claim in telling.claims if isinstance(claim, Sold | Bill)}

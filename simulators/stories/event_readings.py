@@ -1,0 +1,287 @@
+"""What one of Stripe's events tells of a payment, in the simulators' own words, and what a set of them is worth.
+
+This is not how the service reads events: it is a second reading, from Stripe's documentation and the stand-in's
+shapes, to hold the first one against. It knows no order: a set of tellings is worth the same however it was told.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import attrs
+
+from simulators.stories.acts import worth_of
+from simulators.stories.invoice_readings import Sale, bill_told, note_told
+from simulators.stories.invoice_worth import Due, Gone, KnownBill, dues_of
+from simulators.stories.invoices import Bill, Note
+from simulators.stripe.objects import Object
+
+_REFUND_RANK = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 3}
+_DISPUTE_RANK = ("created", "updated", "funds_withdrawn", "closed", "funds_reinstated")
+
+
+@attrs.frozen(kw_only=True)
+class Sold:
+    """Somebody bought credits for an amount; `is_paid` says whether the money is there."""
+
+    customer: str
+    credits: int
+    amount: int
+    is_paid: bool
+
+
+@attrs.frozen(kw_only=True)
+class RefundTold:
+    """A refund, as it was at some rank of its life."""
+
+    refund: str
+    amount: int
+    rank: int
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the money is with the customer, or on its way to them."""
+        return self.rank <= 1
+
+
+@attrs.frozen(kw_only=True)
+class TotalTold:
+    """How much of a charge is refunded in all, without saying by which refunds."""
+
+    total: int
+
+
+@attrs.frozen(kw_only=True)
+class DisputeTold:
+    """A dispute, as it was at a moment, and what it had moved by then, by the moves' ids."""
+
+    dispute: str
+    amount: int
+    moment: tuple[int, int, bool]
+    is_away: bool
+    moves: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SubscriptionTold:
+    """How a subscription stood at a moment."""
+
+    subscription: str
+    moment: tuple[int, bool, bool]
+    is_ending: bool
+
+
+Claim = Sold | RefundTold | TotalTold | DisputeTold | Bill | Note | SubscriptionTold
+
+
+@attrs.frozen
+class Telling:
+    """What one event tells: which of Stripe's objects are of one payment, and what is so with it."""
+
+    handles: frozenset[str] = frozenset()
+    claims: tuple[Claim, ...] = ()
+
+
+def telling_of(  # noqa: PLR0911 - one line for each kind of object
+    body: str, credits_by_plan: Mapping[str, int], prices: Sequence[Mapping[str, Any]] = ()
+) -> Telling:
+    """What an event tells by its body; nothing, if it is of a kind that concerns no payment.
+
+    `prices` are Stripe's, of plans and of anything else. Without any, each period is of its subscription's plan.
+    """
+    event: Object = json.loads(body)
+    kind, subject = event["type"], event["data"]["object"]
+    match subject["object"]:
+        case "checkout.session" if subject["mode"] == "payment":
+            return Telling(_handles(subject, "id", "payment_intent", "invoice"), _sold(kind, subject, credits_by_plan))
+        case "invoice" if subject["status"] == "paid":
+            bill = bill_told(subject, Sale(credits_by_plan=credits_by_plan, prices=prices))
+            return Telling(_handles(subject, "id", "payment_intent", "charge"), (bill,) if bill else ())
+        case "credit_note":
+            return Telling(_handles(subject, "invoice"), (note_told(subject),))
+        case "subscription":
+            return Telling(frozenset(), (_subscription(event),))
+        case "invoice_payment":
+            return Telling(_handles({**subject, **subject["payment"]}, "invoice", "payment_intent"))
+        case "charge":
+            return Telling(_handles(subject, "id", "payment_intent", "invoice"), _refunded(subject))
+        case "refund":
+            return Telling(_handles(subject, "charge", "payment_intent"), (_refund(subject),))
+        case "dispute":
+            return Telling(_handles(subject, "charge", "payment_intent"), (_dispute(event),))
+        case _:
+            return Telling()
+
+
+def worth(tellings: Iterable[Telling]) -> dict[str, int]:
+    """The credits that each customer has if exactly these things are known."""
+    totals: dict[str, int] = {}
+    for due in dues(tellings):
+        totals[due.customer] = totals.get(due.customer, 0) + due.credits
+    return totals
+
+
+def dues(tellings: Iterable[Telling]) -> list[Due]:
+    """What each grant must come to if exactly these things are known."""
+    tellings = tuple(tellings)
+    found: list[Due] = []
+    families: dict[str, list[KnownBill]] = {}
+    for handles, claims in _grouped(tellings):
+        bills = [claim for claim in claims if isinstance(claim, Bill)]
+        sales = [claim for claim in claims if isinstance(claim, Sold)]
+        if bills:
+            known = KnownBill(bill=bills[0], gone=_gone(claims), handles=frozenset(handles))
+            families.setdefault(bills[0].subscription, []).append(known)
+        elif any(sale.is_paid for sale in sales):
+            sale = sales[0]
+            left = worth_of(sale.credits, sale.amount, _refunds(claims) + _disputed(claims))
+            found.append(Due(customer=sale.customer, handles=frozenset(handles), credits=left))
+    ending = _ending(claim for telling in tellings for claim in telling.claims)
+    return found + [due for name, family in families.items() for due in dues_of(family, is_ending=name in ending)]
+
+
+def invoices_due(tellings: Iterable[Telling]) -> frozenset[str]:
+    """The invoices of payments that are worth credits once all of this is known."""
+    tellings = tuple(tellings)
+    return frozenset(
+        handle
+        for handles, claims in _grouped(tellings)
+        if any(worth([Telling(frozenset({"it"}), tuple(claims))]).values())
+        for handle in handles
+        if handle.startswith("in_")
+    )
+
+
+def ends_of(tellings: Iterable[Telling]) -> dict[str, int]:
+    """When the first period that an invoice is for ends: nothing of it ends before."""
+    bills = [claim for telling in tellings for claim in telling.claims if isinstance(claim, Bill) and claim.sold]
+    return {bill.invoice: min(line.end for line in bill.sold) for bill in bills}
+
+
+def _grouped(tellings: Iterable[Telling]) -> list[tuple[set[str], list[Claim]]]:
+    """Handles and claims of each payment: whatever shares a handle is about one."""
+    groups: list[tuple[set[str], list[Claim]]] = []
+    for telling in tellings:
+        handles, claims = set(telling.handles), list(telling.claims)
+        apart = []
+        for known in groups:
+            if known[0] & handles:
+                handles |= known[0]
+                claims += known[1]
+            else:
+                apart.append(known)
+        groups = [*apart, (handles, claims)]
+    return groups
+
+
+def _gone(claims: list[Claim]) -> Gone:
+    latest = _latest_refunds(claims)
+    notes: dict[str, Note] = {claim.note: claim for claim in claims if isinstance(claim, Note)}
+    return Gone(
+        refunds={refund.refund: refund.amount for refund in latest if refund.is_live},
+        dead={refund.refund: refund.amount for refund in latest if not refund.is_live},
+        total=_total(claims),
+        disputed=_disputed(claims),
+        notes=tuple(notes.values()),
+    )
+
+
+def _refunds(claims: list[Claim]) -> int:
+    latest = _latest_refunds(claims)
+    live = sum(refund.amount for refund in latest if refund.is_live)
+    dead = sum(refund.amount for refund in latest if not refund.is_live)
+    # A total counts refunds that are not known by their ids, and those that failed since.
+    return max(live, _total(claims) - dead)
+
+
+def _total(claims: list[Claim]) -> int:
+    return max((claim.total for claim in claims if isinstance(claim, TotalTold)), default=0)
+
+
+def _latest_refunds(claims: list[Claim]) -> list[RefundTold]:
+    latest: dict[str, RefundTold] = {}
+    for claim in claims:
+        if isinstance(claim, RefundTold) and (claim.refund not in latest or latest[claim.refund].rank < claim.rank):
+            latest[claim.refund] = claim
+    return list(latest.values())
+
+
+def _disputed(claims: list[Claim]) -> Fraction:
+    latest: dict[str, DisputeTold] = {}
+    moves: dict[str, dict[str, int]] = {}
+    for claim in claims:
+        if isinstance(claim, DisputeTold):
+            moves.setdefault(claim.dispute, {}).update(claim.moves)
+            if claim.dispute not in latest or latest[claim.dispute].moment < claim.moment:
+                latest[claim.dispute] = claim
+    return sum((_away(dispute, list(moves[name].values())) for name, dispute in latest.items()), Fraction(0))
+
+
+def _away(dispute: DisputeTold, moves: list[int]) -> Fraction:
+    """What of a dispute is with the bank: by the money that moved, once some came back; else by its status."""
+    if any(move > 0 for move in moves) and any(move < 0 for move in moves):
+        return Fraction(min(max(-sum(moves), 0), dispute.amount))
+    return Fraction(dispute.amount if dispute.is_away else 0)
+
+
+def _ending(claims: Iterable[Claim]) -> frozenset[str]:
+    """The subscriptions that are over, or will be when their periods end, as they were told last."""
+    latest: dict[str, SubscriptionTold] = {}
+    for claim in claims:
+        if isinstance(claim, SubscriptionTold):
+            known = latest.get(claim.subscription)
+            if known is None or known.moment < claim.moment:
+                latest[claim.subscription] = claim
+    return frozenset(name for name, told in latest.items() if told.is_ending)
+
+
+def _handles(subject: Object, *names: str) -> frozenset[str]:
+    return frozenset(str(subject[name]) for name in names if subject.get(name))
+
+
+def _sold(kind: str, session: Object, credits_by_plan: Mapping[str, int]) -> tuple[Claim, ...]:
+    metadata = session["metadata"]
+    if not metadata.get("userId"):
+        return ()
+    is_paid = session["payment_status"] != "unpaid" and not kind.endswith(("failed", "expired"))
+    return (
+        Sold(
+            customer=metadata["userId"],
+            credits=credits_by_plan[metadata["plan"]],
+            amount=session["amount_total"],
+            is_paid=is_paid,
+        ),
+    )
+
+
+def _refunded(charge: Object) -> tuple[Claim, ...]:
+    if charge.get("refunds"):
+        return tuple(_refund(refund) for refund in charge["refunds"]["data"])
+    return (TotalTold(total=charge["amount_refunded"]),)
+
+
+def _refund(refund: Object) -> RefundTold:
+    return RefundTold(refund=refund["id"], amount=refund["amount"], rank=_REFUND_RANK[refund["status"]])
+
+
+def _dispute(event: Object) -> DisputeTold:
+    dispute, what = event["data"]["object"], event["type"].rpartition(".")[2]
+    return DisputeTold(
+        dispute=dispute["id"],
+        amount=dispute["amount"],
+        # An inquiry may become a dispute, never the other way round: that tells the order within one second.
+        moment=(event["created"], _DISPUTE_RANK.index(what), not dispute["status"].startswith("warning_")),
+        is_away=dispute["status"] in ("needs_response", "under_review", "lost"),
+        moves=tuple((move["id"], move["amount"]) for move in dispute["balance_transactions"]),
+    )
+
+
+def _subscription(event: Object) -> SubscriptionTold:
+    told = event["data"]["object"]
+    is_over, is_scheduled = told["status"] == "canceled", bool(told["cancel_at_period_end"])
+    return SubscriptionTold(
+        subscription=told["id"],
+        moment=(event["created"], is_over, is_scheduled),
+        is_ending=is_over or is_scheduled,
+    )

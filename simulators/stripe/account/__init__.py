@@ -1,0 +1,1 @@
+"""One simulated Stripe account: its books, and the shapes in which they are shown; no HTTP."""

@@ -1,0 +1,76 @@
+"""Invoice items of a simulated Stripe account: what waits for a customer's next invoice, a setup fee, say."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from simulators.stripe.account.coupons import taken_off
+from simulators.stripe.account.lines import line
+from simulators.stripe.account.prices import new_price, new_product
+from simulators.stripe.objects import Object
+
+if TYPE_CHECKING:
+    from simulators.stripe.account.account import StripeAccount
+
+
+def add_item(
+    account: "StripeAccount",
+    customer_id: str,
+    amount: int,
+    currency: str = "usd",
+    *,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Object:
+    """An item for a customer's next invoice, which is told.
+
+    :raises Refusal: if there is no such customer.
+    """
+    now = account.now()
+    made: Object = {
+        "id": account.new_id("ii_"),
+        "object": "invoiceitem",
+        "amount": amount,
+        "currency": currency,
+        "customer": account.kept("customer", customer_id)["id"],
+        "date": now,
+        "created": now,
+        "description": description,
+        "discountable": True,
+        "discounts": [],
+        "invoice": None,
+        "livemode": False,
+        "metadata": dict(metadata or {}),
+        "parent": None,
+        "period": {"start": now, "end": now},
+        "proration": False,
+        "quantity": 1,
+    }
+    account.keep(made)
+    account.tell("invoiceitem.created", made)
+    return made
+
+
+def pending_items(account: "StripeAccount", customer_id: str) -> list[Object]:
+    """The items that wait for a customer's next invoice."""
+    items = account.all_kept("invoiceitem")
+    return [one for one in items if one["customer"] == customer_id and one["invoice"] is None]
+
+
+def item_line(account: "StripeAccount", item: Object, discount: Object | None = None) -> Object:
+    """The line of an item, at a price of its own."""
+    product = new_product(account, item["description"])
+    price = new_price(account, item["amount"], item["currency"], product=product["id"], recurring=None)
+    made = line(
+        account.new_id("il_"),
+        item["amount"],
+        start=account.now(),
+        end=account.now(),
+        description=item["description"],
+        metadata=dict(item["metadata"]),
+        _invoice_item=item,
+        _price=price,
+    )
+    if discount is not None:
+        off = taken_off(item["amount"], discount)
+        made["discount_amounts"] = [{"amount": off, "discount": discount["id"]}]
+    return made

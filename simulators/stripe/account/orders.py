@@ -1,0 +1,177 @@
+"""What a request for a checkout session must say, and how Stripe refuses it where it does not."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simulators.stripe.account.prices import new_price, new_product, recurring
+from simulators.stripe.objects import API_VERSION, Object
+from simulators.stripe.requests.parameters import (
+    MAX_AMOUNT,
+    address,
+    boolean,
+    count,
+    currency,
+    mapping,
+    metadata,
+    refuse_unknown,
+    require,
+    text,
+    texts,
+)
+from simulators.stripe.requests.refusals import invalid
+
+if TYPE_CHECKING:
+    from simulators.stripe.account.account import StripeAccount
+
+MAX_LINES = 100
+INTERVALS = ("day", "week", "month", "year")
+METHOD_TYPES_LEAVE = "2026-09-30"
+"""Versions from here on know no `payment_method_types`: docs.stripe.com/changelog/endive/2026-09-30."""
+
+_PARAMETERS = frozenset(
+    {
+        "allow_promotion_codes",
+        "cancel_url",
+        "client_reference_id",
+        "customer_email",
+        "expand",
+        "invoice_creation",
+        "line_items",
+        "metadata",
+        "mode",
+        "payment_intent_data",
+        "subscription_data",
+        "success_url",
+        "ui_mode",
+    }
+)
+
+
+@attrs.frozen(kw_only=True)
+class OrderedItem:
+    """What is ordered, so many times: at a price that is kept, or at one of its own."""
+
+    unit_amount: int
+    quantity: int
+    product: str
+    price: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """A checkout that somebody asks for; the amount is in the currency's minor units."""
+
+    mode: str
+    amount: int
+    currency: str
+    product: str
+    success_url: str
+    cancel_url: str | None
+    customer_email: str | None
+    client_reference_id: str | None
+    allow_promotion_codes: bool | None
+    creates_invoice: bool
+    metadata: dict[str, str]
+    intent_metadata: dict[str, str]
+    invoice_metadata: dict[str, str] = attrs.field(factory=dict)
+    subscription_metadata: dict[str, str] = attrs.field(factory=dict)
+    interval: str = "month"
+    trial_days: int = 0
+    method_types: tuple[str, ...] = ("card",)
+    items: tuple[OrderedItem, ...] = ()
+    """What the amount is made of, where that is more than one thing at one price."""
+
+
+def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> Order:
+    """The order that decoded parameters of `POST /v1/checkout/sessions` make.
+
+    :raises Refusal: if Stripe would refuse them.
+    """
+    has_method_types = api_version[:10] < METHOD_TYPES_LEAVE
+    refuse_unknown(parameters, _PARAMETERS | {"payment_method_types"} if has_method_types else _PARAMETERS)
+    require(parameters, "mode", "success_url", "line_items")
+    if parameters["mode"] not in ("payment", "subscription"):
+        raise invalid("Invalid mode: must be one of payment or subscription", "mode")
+    if parameters.get("ui_mode", "hosted_page") != "hosted_page":
+        raise invalid("Invalid ui_mode: must be hosted_page", "ui_mode")
+    items, in_currency = _priced(mapping(parameters, "line_items"))
+    names = [one.product if one.quantity == 1 else f"{one.quantity} of {one.product}" for one in items]
+    intent = mapping(parameters, "payment_intent_data")
+    subscription = mapping(parameters, "subscription_data")
+    invoice = mapping(parameters, "invoice_creation")
+    promotion = boolean(parameters, "allow_promotion_codes")
+    return Order(
+        mode=parameters["mode"],
+        amount=sum(one.quantity * one.unit_amount for one in items),
+        currency=in_currency,
+        product=", ".join(names),
+        success_url=address(parameters, "success_url") or "",
+        cancel_url=address(parameters, "cancel_url"),
+        customer_email=text(parameters, "customer_email"),
+        client_reference_id=text(parameters, "client_reference_id"),
+        allow_promotion_codes=promotion,
+        creates_invoice=boolean(invoice, "enabled", "invoice_creation") or False,
+        metadata=metadata(parameters, "metadata"),
+        intent_metadata=metadata(intent, "metadata", "payment_intent_data"),
+        invoice_metadata=metadata(mapping(invoice, "invoice_data", "invoice_creation"), "metadata", "invoice_data"),
+        subscription_metadata=metadata(subscription, "metadata", "subscription_data"),
+        interval=_interval(parameters),
+        trial_days=count(subscription.get("trial_period_days", "0"), "subscription_data[trial_period_days]"),
+        method_types=tuple(texts(parameters, "payment_method_types")) or ("card",),
+        items=items,
+    )
+
+
+def ordered_prices(account: "StripeAccount", ordered: Order) -> list[tuple[str, int]]:
+    """The price of each item of an order, and how many times; one that was only described is made."""
+    whole = OrderedItem(unit_amount=ordered.amount, quantity=1, product=ordered.product)
+    recurs = recurring(ordered.interval) if ordered.mode == "subscription" else None
+    return [
+        (one.price or _price(account, one, ordered.currency, recurs), one.quantity) for one in ordered.items or (whole,)
+    ]
+
+
+def _price(account: "StripeAccount", item: OrderedItem, in_currency: str, recurs: Object | None) -> str:
+    product = new_product(account, item.product)
+    made = new_price(account, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
+    return str(made["id"])
+
+
+def _interval(parameters: Mapping[str, Any]) -> str:
+    if parameters["mode"] != "subscription":
+        return "month"
+    for line in mapping(parameters, "line_items").values():
+        interval = text(mapping(mapping(line, "price_data"), "recurring", "price_data"), "interval", "recurring")
+        if interval not in INTERVALS:
+            raise invalid("Invalid interval: must be one of day, week, month or year", "line_items")
+        return interval
+    return "month"
+
+
+def _priced(lines: Mapping[str, Any]) -> tuple[tuple[OrderedItem, ...], str]:
+    if len(lines) > MAX_LINES:
+        raise invalid(f"Up to {MAX_LINES} line items", "line_items")
+    items, currencies = [], set()
+    for index in lines:
+        line = mapping(lines, index, "line_items")
+        place = f"line_items[{index}]"
+        if not line.get("price_data"):
+            raise invalid(f"Missing required param: {place}[price_data].", place, code="parameter_missing")
+        price = mapping(line, "price_data", place)
+        place += "[price_data]"
+        items.append(
+            OrderedItem(
+                unit_amount=count(price.get("unit_amount", ""), f"{place}[unit_amount]"),
+                quantity=count(line.get("quantity", "1"), f"line_items[{index}][quantity]"),
+                product=text(mapping(price, "product_data", place), "name", f"{place}[product_data]") or "Product",
+                price=text(line, "price"),
+            )
+        )
+        currencies.add(currency(price, place))
+    if len(currencies) > 1:
+        raise invalid("All line items must have the same currency", "line_items")
+    if sum(one.quantity * one.unit_amount for one in items) > MAX_AMOUNT:
+        raise invalid("The total amount is too large", "line_items", code="amount_too_large")
+    return tuple(items), currencies.pop()

@@ -1,0 +1,1 @@
+"""Requests to Stripe's API: how they are decoded, checked, refused and paged."""

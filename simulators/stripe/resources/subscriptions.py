@@ -1,0 +1,151 @@
+"""Subscriptions that are made and changed by Stripe's API, without a checkout page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.subscribing import draft_period, new_subscription
+from simulators.stripe.account.subscription_shapes import Terms
+from simulators.stripe.objects import Object
+from simulators.stripe.requests.parameters import boolean, count, mapping, metadata, refuse_unknown, require, text
+from simulators.stripe.requests.refusals import Refusal, invalid
+from simulators.stripe.resources.edits import edit
+from simulators.stripe.resources.invoices import pay
+from simulators.stripe.resources.payment_methods import found_method
+
+_PARAMETERS = (
+    "billing_mode",
+    "collection_method",
+    "customer",
+    "days_until_due",
+    "default_payment_method",
+    "discounts",
+    "items",
+    "metadata",
+    "trial_period_days",
+)
+_CHANGES = ("billing_cycle_anchor", "cancel_at_period_end", "discounts", "items", "metadata", "proration_behavior")
+_BEHAVIORS = ("always_invoice", "create_prorations", "none")
+TRIAL_WARNING_DAYS = 3
+"""Days before a trial's end at which it is told; at once, where the trial is shorter."""
+
+
+def change(account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
+    """Make, change or cancel a subscription; None where there is no such route.
+
+    :raises Refusal: if Stripe, or the customer's bank, would refuse it.
+    """
+    match method, path:
+        case "POST", ["subscriptions"]:
+            return _made(account, parameters)
+        case "POST", ["subscriptions", wanted]:
+            return _changed(account, wanted, parameters)
+        case "DELETE", ["subscriptions", wanted]:
+            refuse_unknown(parameters, ("invoice_now", "prorate"))
+            prorate, invoice_now = (boolean(parameters, name) or False for name in ("prorate", "invoice_now"))
+            account.billing.cancel(wanted, prorate=prorate, invoice_now=invoice_now)
+            return account.kept("subscription", wanted)
+        case _:
+            return None
+
+
+def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
+    refuse_unknown(parameters, _PARAMETERS)
+    require(parameters, "customer", "items")
+    customer = account.kept("customer", str(parameters["customer"]))
+    items = [_item(item, f"items[{index}]") for index, item in mapping(parameters, "items").items()]
+    trial_days = count(parameters.get("trial_period_days", "0"), "trial_period_days")
+    terms = _terms(parameters)
+    told: dict[str, Any] = {
+        "coupon": _coupon(parameters),
+        "metadata": metadata(parameters),
+        "terms": terms,
+        "trial_days": trial_days,
+    }
+    amount = sum(int(account.kept("price", price)["unit_amount"]) * quantity for price, quantity in items)
+    if amount and not trial_days and terms.collection_method == "charge_automatically":
+        method_id = _method_of(account, customer, text(parameters, "default_payment_method"))
+        return _charged(account, new_subscription(account, customer["id"], items, **told), method_id)
+    _, subscription, _ = account.billing.subscribe(customer["id"], items, **told)
+    if 0 < trial_days <= TRIAL_WARNING_DAYS:
+        account.tell("customer.subscription.trial_will_end", subscription)
+    return subscription
+
+
+def _charged(account: StripeAccount, made: Object, method_id: str) -> Object:
+    """A subscription whose first invoice is paid by a method; where the bank declines, it stands incomplete."""
+    bill = draft_period(account, made, "subscription_create", is_told=True)
+    try:
+        pay(account, bill, method_id)
+    except Refusal:
+        made["status"] = "incomplete"
+    account.tell("customer.subscription.created", made)
+    return made
+
+
+def _changed(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> Object:
+    refuse_unknown(parameters, _CHANGES)
+    if boolean(parameters, "cancel_at_period_end"):
+        account.billing.cancel(wanted, at_period_end=True)
+    if "discounts" in parameters:
+        account.billing.discount(wanted, _coupon(parameters))
+    if "items" in parameters or "billing_cycle_anchor" in parameters:
+        _switch(account, wanted, parameters)
+    if "metadata" not in parameters:
+        return account.kept("subscription", wanted)
+    told = {"metadata": parameters["metadata"]}
+    return edit(account, "subscription", wanted, told, told_as="customer.subscription.updated")
+
+
+def _switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> None:
+    behavior = text(parameters, "proration_behavior") or "create_prorations"
+    if behavior not in _BEHAVIORS:
+        raise invalid(f"Invalid proration_behavior: must be one of {', '.join(_BEHAVIORS)}", "proration_behavior")
+    items = mapping(parameters, "items")
+    added = [_item(one, f"items[{index}]") for index, one in items.items() if text(one, "id") is None]
+    changed = [one for one in items.values() if text(one, "id") is not None]
+    if len(changed) > 1:
+        raise invalid("A simulated change is of one item, and of those that it adds", "items")
+    item: Mapping[str, Any] = next(iter(changed), {})
+    account.billing.change(
+        wanted,
+        item=text(item, "id"),
+        price=text(item, "price"),
+        quantity=count(item["quantity"], "items[0][quantity]") if "quantity" in item else None,
+        remove=boolean(item, "deleted") or False,
+        add=added,
+        prorate=behavior != "none",
+        invoice_now=behavior == "always_invoice",
+        new_period=text(parameters, "billing_cycle_anchor") == "now",
+    )
+
+
+def _item(told: Mapping[str, Any], place: str) -> tuple[str, int]:
+    return str(told.get("price")), count(told.get("quantity", "1"), f"{place}[quantity]")
+
+
+def _coupon(parameters: Mapping[str, Any]) -> str | None:
+    discounts = [text(one, "coupon", "discounts") for one in mapping(parameters, "discounts").values()]
+    return next(iter(discounts), None)
+
+
+def _terms(parameters: Mapping[str, Any]) -> Terms:
+    mode = mapping(parameters, "billing_mode")
+    flexible = mapping(mode, "flexible", "billing_mode")
+    days, kind = parameters.get("days_until_due"), text(mode, "type", "billing_mode") or "classic"
+    if kind not in ("classic", "flexible"):
+        raise invalid("Invalid type: must be one of classic or flexible", "billing_mode[type]")
+    return Terms(
+        billing_mode=kind,
+        proration_discounts=text(flexible, "proration_discounts", "billing_mode[flexible]") or "included",
+        collection_method=text(parameters, "collection_method") or "charge_automatically",
+        days_until_due=None if days is None else count(days, "days_until_due"),
+    )
+
+
+def _method_of(account: StripeAccount, customer: Object, wanted: str | None) -> str:
+    method_id = wanted or customer["invoice_settings"]["default_payment_method"]
+    if method_id is None:
+        message = "This customer has no attached payment source or default payment method."
+        raise invalid(message, "customer", code="resource_missing")
+    return str(found_method(account, method_id)["id"])

@@ -1,0 +1,1 @@
+"""The system under test, as the simulators know it: a seam, stepped one await at a time."""
