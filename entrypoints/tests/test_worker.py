@@ -1,7 +1,7 @@
 """The worker on in-memory parts: what it does by itself, and what does not stop it."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -14,22 +14,14 @@ from domain.changes.changes import EventStatus
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
 from domain.ports import Clock
+from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.retry_inbox import InboxDesk
-from domain.values.accounts import UserId
-from domain.values.money import Money
-from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import PlanMode
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
-
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PRICE = Money(amount=500, currency="usd")
-CATALOGUE = Catalogue(
-    {PlanId("starter"): Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))}
-)
 
 
 @attrs.define
@@ -95,8 +87,8 @@ class World:
             links=frozenset({Link(f"payment_intent:{payment}")}),
             mode=PlanMode.PAYMENT,
             facts=(PaymentReported(PaymentStatus.PAID),),
-            subtotal=PRICE,
-            paid=PRICE,
+            subtotal=FIVE_DOLLARS,
+            paid=FIVE_DOLLARS,
             naming=Naming(user_reference=ADA, plan_id="starter"),
         )
         self.bodies.told[event_id] = Delivery(event, sale)

@@ -24,16 +24,10 @@ from domain.payments.purchases import Link, PaidAt, PurchaseId
 from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
 from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
-from domain.values.accounts import UserId
+from domain.tests.examples import ADA, MONTHLY, STARTER
 from domain.values.money import Money
-from domain.values.plans import Plan, PlanId, PlanMode, Terms
+from domain.values.plans import Plan
 from simulators.stripe.stand_in import StripeStandIn
-
-ADA = UserId("6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d")
-STARTER = Plan(
-    id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=Money(amount=500, currency="usd"))
-)
-MONTHLY = attrs.evolve(STARTER, id=PlanId("monthly"), mode=PlanMode.SUBSCRIPTION, interval="month")
 
 
 @pytest.fixture

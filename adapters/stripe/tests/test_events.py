@@ -27,11 +27,10 @@ from domain.payments.purchases import (
 )
 from domain.payments.reports import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
+from domain.tests.examples import ADA, NOON
 from domain.values.money import Money
 from domain.values.plans import PlanMode, Terms
 
-ADA = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BEGINS, ENDS = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 PAID = datetime(2026, 5, 1, 1, tzinfo=UTC)
 OURS = {"userId": ADA, "plan": "monthly", "credence_terms": "100/900/usd"}

@@ -35,11 +35,10 @@ from domain.decisions.operations import (
 )
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.ports import LedgerUnavailable
+from domain.tests.examples import ADA, BOB
 from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
 from domain.values.accounts import Account, UserId
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-BOB = UserId("00000000-0000-0000-0000-00000000000b")
 NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HOLD = HoldId(str(uuid.UUID(int=1)))
