@@ -70,7 +70,7 @@ async def waits_for_a_lock(connection: Any) -> int:
 
 @contextlib.asynccontextmanager
 async def patient(connection: Any, *waits: str) -> AsyncIterator[None]:
-    """Let the ledger wait a minute where it waits so long: a busy machine needs more than that for one step."""
+    """Let the ledger wait a minute wherever it waits so long: on a busy machine a step of a test takes longer."""
     query = (
         "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace and prokind = 'f'"
         " and prosrc || coalesce(array_to_string(proconfig, ' '), '') like '%' || $1 || '%'"
