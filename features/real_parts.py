@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import attrs
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from adapters.postgres.embedded import EmbeddedPostgres, prepare
 from adapters.redis.embedded import EmbeddedRedis
@@ -20,6 +20,7 @@ from simulators.stack.supabase import SupabaseGateway
 from simulators.stripe.signatures import mint_token
 
 pytest_plugins = (
+    "features.harness.server_folders",
     "features.harness.service",
     "features.steps.customers",
     "features.steps.spending",
@@ -31,8 +32,8 @@ pytest_plugins = (
     "features.harness.stripe_cli",
 )
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("credence", deadline=None)
+# How long an example takes, or the drawing of it, says how busy the machine is.
+settings.register_profile("credence", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("credence")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,9 +91,15 @@ async def execute(url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio alone, which the service runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(new_server_folder: Callable[[], Path]) -> Iterator[str]:
     """A server whose database `postgres` nobody uses, and a migrated `template` to make others of."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres", numbered=True) / "data")
+    server = EmbeddedPostgres(new_server_folder() / "data")
     url = server.start()
     asyncio.run(execute(url, "alter system set fsync = off", "select pg_reload_conf()", "create database template"))
     asyncio.run(prepare(database(url, "template")))
@@ -142,8 +149,8 @@ def supabase(new_database: Callable[[], str]) -> Iterator[Supabase]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url(new_server_folder: Callable[[], Path]) -> Iterator[str]:
     """A Redis, shared by the tests: each uses keys of its own."""
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    server = EmbeddedRedis(new_server_folder())
     yield server.start()
     server.stop()

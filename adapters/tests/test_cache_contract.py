@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,22 +62,13 @@ def open_world(request: pytest.FixtureRequest) -> Opener:
     return lambda: redis_world(url)
 
 
-def in_world(open_world: Opener, story: Callable[[World], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            await story(world)
-
-    asyncio.run(run())
-
-
 def account(version: int, balance: int = 50, user_id: str | None = None) -> Account:
     return Account(user_id=UserId(user_id or str(uuid.uuid4())), balance=balance, held=7, version=version)
 
 
-def test_many_are_stored_and_found_at_once(open_world: Opener) -> None:
+async def test_many_are_stored_and_found_at_once(open_world: Opener) -> None:
     """Each gets its own copy, in the order of asking, whoever else asks at the same moment; who has none gets None."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         accounts = [account(version=1, balance=number) for number in range(300)]
         await world.quotas.store_many(accounts)
         nobody = account(version=1).user_id
@@ -87,25 +78,19 @@ def test_many_are_stored_and_found_at_once(open_world: Opener) -> None:
         found = await asyncio.gather(*(world.quotas.find(one.user_id) for one in accounts))
         assert accounts == found
 
-    in_world(open_world, story)
 
-
-def test_what_is_stored_is_found(open_world: Opener) -> None:
+async def test_what_is_stored_is_found(open_world: Opener) -> None:
     """Balance, held and version come back; nobody else's do, and no email is kept."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         ada = attrs.evolve(account(3, balance=-20), email="ada@example.com")
         await world.quotas.store(ada)
         assert attrs.evolve(ada, email=None) == await world.quotas.find(ada.user_id)
         assert await world.quotas.find(account(1).user_id) is None
 
-    in_world(open_world, story)
 
-
-def test_a_late_writer_brings_nothing_back(open_world: Opener) -> None:
+async def test_a_late_writer_brings_nothing_back(open_world: Opener) -> None:
     """An older or equal version is not written over a newer one, however many digits they have."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         new = account(10, balance=100)
         await world.quotas.store(new)
         for version in (9, 10, 2):
@@ -115,25 +100,19 @@ def test_a_late_writer_brings_nothing_back(open_world: Opener) -> None:
         await world.quotas.store(newer)
         assert newer == await world.quotas.find(new.user_id)
 
-    in_world(open_world, story)
 
-
-def test_writers_at_the_same_moment_leave_the_newest(open_world: Opener) -> None:
+async def test_writers_at_the_same_moment_leave_the_newest(open_world: Opener) -> None:
     """Whatever the order in which they arrive, the newest version stays."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         user = account(1).user_id
         writers = [account(version, balance=version * 10, user_id=user) for version in (5, 1, 20, 7, 19, 3, 12)]
         await asyncio.gather(*(world.quotas.store(writer) for writer in writers))
         assert account(20, balance=200, user_id=user) == await world.quotas.find(user)
 
-    in_world(open_world, story)
 
-
-def test_a_processed_event_is_remembered_for_a_day(open_world: Opener) -> None:
+async def test_a_processed_event_is_remembered_for_a_day(open_world: Opener) -> None:
     """Only the event that was committed counts as processed, and only for 24 hours."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         session = f"cs_{uuid.uuid4().hex}"
         assert not await world.markers.is_processed(session, "evt_1")
         await world.markers.begin(session)
@@ -147,13 +126,10 @@ def test_a_processed_event_is_remembered_for_a_day(open_world: Opener) -> None:
             world.clock.time += timedelta(hours=24)
             assert not await world.markers.is_processed(session, "evt_1")
 
-    in_world(open_world, story)
 
-
-def test_a_failed_delivery_leaves_no_mark(open_world: Opener) -> None:
+async def test_a_failed_delivery_leaves_no_mark(open_world: Opener) -> None:
     """What was begun and not committed is neither processing nor processed."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         session = f"cs_{uuid.uuid4().hex}"
         await world.markers.begin(session)
         if world.redis is not None:
@@ -163,13 +139,10 @@ def test_a_failed_delivery_leaves_no_mark(open_world: Opener) -> None:
         if world.redis is not None:
             assert 0 == await world.redis.exists(f"processing:{session}", f"processed:{session}")
 
-    in_world(open_world, story)
 
-
-def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
+async def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
     """Who started it, for which plan."""
-
-    async def story(world: World) -> None:
+    async with open_world() as world:
         session = f"cs_{uuid.uuid4().hex}"
         note = CheckoutNote(user_id=account(1).user_id, plan_id="starter")
         assert await world.markers.recall_checkout(session) is None
@@ -181,21 +154,16 @@ def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
             world.clock.time += timedelta(hours=1)
             assert await world.markers.recall_checkout(session) is None
 
-    in_world(open_world, story)
 
-
-def test_a_balance_has_no_expiry(redis_url: str) -> None:
+async def test_a_balance_has_no_expiry(redis_url: str) -> None:
     """`credits:{user_id}` is a hash of three fields that stays."""
-
-    async def story(world: World) -> None:
+    async with redis_world(redis_url) as world:
         assert world.redis is not None
         ada = account(3)
         await world.quotas.store(ada)
         key = f"credits:{ada.user_id}"
         assert -1 == await world.redis.ttl(key)
         assert {"balance": "50", "held": "7", "version": "3", "revision": "3"} == await world.redis.hgetall(key)
-
-    in_world(lambda: redis_world(redis_url), story)
 
 
 @pytest.mark.parametrize(
@@ -208,23 +176,19 @@ def test_a_balance_has_no_expiry(redis_url: str) -> None:
         lambda redis, key: redis.hset(key, mapping={"balance": "50", "held": "0", "version": "nine", "revision": "9"}),
     ],
 )
-def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, spoil: Any) -> None:
+async def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, spoil: Any) -> None:
     """A value that somebody else left under the key is no balance, and does not stay."""
-
-    async def story(world: World) -> None:
+    async with redis_world(redis_url) as world:
         ada = account(1)
         await spoil(world.redis, f"credits:{ada.user_id}")
         assert await world.quotas.find(ada.user_id) is None
         await world.quotas.store(ada)
         assert ada == await world.quotas.find(ada.user_id)
 
-    in_world(lambda: redis_world(redis_url), story)
 
-
-def test_a_redis_that_is_away_says_so() -> None:
+async def test_a_redis_that_is_away_says_so() -> None:
     """Every call raises the domain's error, and soon."""
-
-    async def story(world: World) -> None:
+    async with redis_world("redis://127.0.0.1:1/0") as world:
         calls = [
             world.quotas.find(account(1).user_id),
             world.quotas.store(account(1)),
@@ -236,8 +200,6 @@ def test_a_redis_that_is_away_says_so() -> None:
         for call in calls:
             with pytest.raises(CacheUnavailable):
                 await call
-
-    in_world(lambda: redis_world("redis://127.0.0.1:1/0"), story)
 
 
 def test_upstash_addresses_are_derived() -> None:

@@ -1,8 +1,8 @@
 """What every ledger tells of credits: which grants they were of, and when they run low."""
 
-import asyncio
+import contextlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,20 +100,17 @@ class Story:
         return [one for one in claimed if one.topic == LOW_BALANCE and one.payload["user_id"] == self.user_id]
 
 
-def tell(open_world: Any, story: Callable[[Story], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            user_id = await world.sign_up(f"{uuid.uuid4().hex}@example.com")
-            await story(Story(world, user_id))
-            assert user_id not in {found.user_id for found in await world.ledger.inconsistencies()}
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def tell(open_world: Any) -> AsyncIterator[Story]:
+    async with open_world() as world:
+        user_id = await world.sign_up(f"{uuid.uuid4().hex}@example.com")
+        yield Story(world, user_id)
+        assert user_id not in {found.user_id for found in await world.ledger.inconsistencies()}
 
 
-def test_every_credit_s_life_is_told(open_world: Any) -> None:
+async def test_every_credit_s_life_is_told(open_world: Any) -> None:
     """What was given, bought, spent, held, captured and taken back: each grant adds up, and says why it is there."""
-
-    async def story(told: Story) -> None:
+    async with tell(open_world) as told:
         hold_id, other = (HoldId(str(uuid.uuid4())) for _ in range(2))
         await told.buy(expires_at=datetime.now(UTC) + timedelta(days=30))
         await told.give(20, "launch")
@@ -168,13 +165,10 @@ def test_every_credit_s_life_is_told(open_world: Any) -> None:
         assert [("captured", 4), ("voided", 0)] == [(hold.status, hold.captured) for hold in explained.holds]
         assert [bought.grant.id] * 2 == [draw.grant_id for hold in explained.holds for draw in hold.draws]
 
-    tell(open_world, story)
 
-
-def test_falling_below_the_threshold_is_told_once(open_world: Any) -> None:
+async def test_falling_below_the_threshold_is_told_once(open_world: Any) -> None:
     """By spends, holds and refunds; what hovers below it is told no more until it has been above."""
-
-    async def story(told: Story) -> None:
+    async with tell(open_world) as told:
         told.threshold = 20
         await told.buy()
         await told.spend(30, "at it")
@@ -203,13 +197,10 @@ def test_falling_below_the_threshold_is_told_once(open_world: Any) -> None:
         assert ("14", "0") == tuple(refund.payload[name] for name in ("balance", "held"))
         assert 3 == len({first.key, held.key, refund.key})
 
-    tell(open_world, story)
 
-
-def test_an_account_may_have_a_threshold_of_its_own(open_world: Any) -> None:
+async def test_an_account_may_have_a_threshold_of_its_own(open_world: Any) -> None:
     """It goes before the default, which is back when it is taken away; setting it is no fall."""
-
-    async def story(told: Story) -> None:
+    async with tell(open_world) as told:
         watch = BalanceWatch(thresholds=told.world.ledger, default=20)
         told.threshold = 20
         await told.buy()
@@ -227,5 +218,3 @@ def test_an_account_may_have_a_threshold_of_its_own(open_world: Any) -> None:
         assert [] == await told.warnings()
         with pytest.raises(UnknownUser):
             await watch.set_threshold(UserId(str(uuid.uuid4())), 10)
-
-    tell(open_world, story)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -43,20 +44,22 @@ def start_and_kill(module: str, name: str, directory: Path) -> str:
     return url
 
 
-def test_postgres_keeps_its_data(tmp_path: Path) -> None:
+def test_postgres_keeps_its_data(new_server_folder: Callable[[], Path]) -> None:
     """What was written is there after a stop and a start, and the schema is not applied twice."""
-    server = EmbeddedPostgres(tmp_path / "postgres")
+    folder = new_server_folder()
+    server = EmbeddedPostgres(folder / "postgres")
     value(server.start(), "insert into auth.users (email) values ('ada@example.com') returning 1")
     server.stop()
-    again = EmbeddedPostgres(tmp_path / "postgres")
+    again = EmbeddedPostgres(folder / "postgres")
     assert 1 == value(again.start(), "select count(*) from public.users")
     again.stop()
 
 
-def test_postgres_survives_a_killed_owner(tmp_path: Path) -> None:
+def test_postgres_survives_a_killed_owner(new_server_folder: Callable[[], Path]) -> None:
     """The next process joins the server that a killed one left, and stops it in the end."""
-    url = start_and_kill("postgres.embedded", "EmbeddedPostgres", tmp_path / "postgres")
-    server = EmbeddedPostgres(tmp_path / "postgres")
+    folder = new_server_folder()
+    url = start_and_kill("postgres.embedded", "EmbeddedPostgres", folder / "postgres")
+    server = EmbeddedPostgres(folder / "postgres")
     assert url == server.start()
     assert 0 == value(url, "select count(*) from public.users")
     server.stop()
@@ -64,10 +67,11 @@ def test_postgres_survives_a_killed_owner(tmp_path: Path) -> None:
         value(url, "select 1")
 
 
-def test_redis_survives_a_killed_owner(tmp_path: Path) -> None:
+def test_redis_survives_a_killed_owner(new_server_folder: Callable[[], Path]) -> None:
     """The next process joins the server that a killed one left, and stops it in the end."""
-    url = start_and_kill("redis.embedded", "EmbeddedRedis", tmp_path / "redis")
-    server = EmbeddedRedis(tmp_path / "redis")
+    folder = new_server_folder()
+    url = start_and_kill("redis.embedded", "EmbeddedRedis", folder / "redis")
+    server = EmbeddedRedis(folder / "redis")
     assert url == server.start()
     with redis.Redis.from_url(url) as client:
         assert client.ping()
@@ -76,13 +80,14 @@ def test_redis_survives_a_killed_owner(tmp_path: Path) -> None:
         client.ping()
 
 
-def test_redis_does_not_join_anothers_server(tmp_path: Path) -> None:
+def test_redis_does_not_join_anothers_server(new_server_folder: Callable[[], Path]) -> None:
     """An address that was left behind and is another's server now is not taken."""
-    other = EmbeddedRedis(tmp_path / "other")
+    folder = new_server_folder()
+    other = EmbeddedRedis(folder / "other")
     url = other.start()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "address").write_text(f"{url} 1")
-    mine = EmbeddedRedis(tmp_path / "mine")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "address").write_text(f"{url} 1")
+    mine = EmbeddedRedis(folder / "mine")
     assert url != mine.start()
     mine.stop()
     other.stop()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -141,12 +141,13 @@ EXPECTED: Grants = [(30, 50, 30.05), (30, 500, 30.05), (60, 500, 60), (410, 600,
 
 @pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
 @pytest.mark.parametrize("way", ["forwards", "backwards", "turned"])
-def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape: Callable[[Payload], Payload]) -> None:
+async def test_the_same_story_ends_in_the_same_grants(
+    open_world: Any, way: str, shape: Callable[[Payload], Payload]
+) -> None:
     """Half of what changed hands is given back, the larger of unused time and refunds counts, ends follow payments."""
     told = subscribed(shape)
     orders = {"forwards": told, "backwards": told[::-1], "turned": [*told[4:], *told[:4]]}
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         await account.tell(orders[way])
         # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
@@ -155,27 +156,21 @@ def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape
         assert EXPECTED == await account.grants()
         assert [EventStatus.NOTHING_NEW] * len(told) == await account.tell(told)
 
-    run_in(open_world, story)
 
-
-def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
+async def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
     """A line and its unused time, told at the same moment, know of each other, whichever is first."""
     told = subscribed(lambda old: old)[:4]
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         await asyncio.gather(*(account.tell([one]) for one in told * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
 
-    run_in(open_world, story)
 
-
-def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_world: Any) -> None:
+async def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_world: Any) -> None:
     """Two processes are told of one invoice at once: its line has the terms of one of them, for good."""
     generous = [attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS]
     told = subscribed(lambda old: old)[0]
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         catalogue = Catalogue({plan.id: plan for plan in generous})
         other = attrs.evolve(account, recorder=attrs.evolve(account.recorder, catalogue=catalogue))
@@ -186,27 +181,22 @@ def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_wor
         assert [EventStatus.NOTHING_NEW] * 2 == again
         assert first == await account.grants()
 
-    run_in(open_world, story)
 
-
-def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
+async def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
     """Sold by a checkout of ours at 70 credits, it brings 70 in a subscription of which nothing else is known."""
     odd = StripePrice(id=f"price_{uuid.uuid4().hex}", amount=700)
     agreed = {"userId": USER, "plan": "monthly", "credence_terms": "70/700/usd"}
     ours = invoice("in_1", line("il_1", 700, odd, days=(0, 30)), paid=0, metadata=agreed)
     by_hand = invoice("in_2", line("il_2", 700, odd, days=(1, 31)), paid=1, subscription="sub_2")
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
         assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
         assert () == await world.ledger.inconsistencies()
 
-    run_in(open_world, story)
-
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 1, 3), (2, 0, 3, 1)])
-def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, order: Sequence[int]) -> None:
+async def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, order: Sequence[int]) -> None:
     """Of an annual plan that was changed on day 3 all is disputed: it takes the monthly period's credits, and more."""
     told = [
         paid(invoice("in_1", line("il_1", 9000, ANNUAL, days=(0, 365)), paid=0, reason="subscription_create")),
@@ -225,20 +215,9 @@ def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, or
             days=9,
         ),
     ]
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         account = await Account.opened(world)
         await account.tell([told[place] for place in order])
         await account.tell(told)
         assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
         assert () == await world.ledger.inconsistencies()
-
-    run_in(open_world, story)
-
-
-def run_in(open_world: Any, story: Callable[[Any], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            await story(world)
-
-    asyncio.run(run())

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,14 +57,6 @@ from domain.payments.purchases import (
 from domain.payments.reports import InboxEvent
 from domain.ports import LedgerUnavailable
 from domain.values.accounts import Account, UserId
-
-
-def in_world(open_world: Any, story: Callable[[Any], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            await story(world)
-
-    asyncio.run(run())
 
 
 def new_id(prefix: str) -> str:
@@ -192,10 +183,9 @@ def buying(user_id: UserId, payment: str, *, decision: EventDecision | None = No
     )
 
 
-def test_a_change_is_written_whole(open_world: Any) -> None:
+async def test_a_change_is_written_whole(open_world: Any) -> None:
     """A committed change shows in the account, its entries, the purchase and the event alike."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, decision = await world.sign_up("ada@example.com"), new_id("pi"), event()
         (result,) = await world.ledger.commit([buying(user, payment, decision=decision)])
         account = Account(user_id=user, email="ada@example.com", balance=50, version=1)
@@ -214,13 +204,10 @@ def test_a_change_is_written_whole(open_world: Any) -> None:
         assert (payment, 1, {user: 50}) == (recorded.id, recorded.revision, recorded.posted[None].by_user)
         assert bought(user, payment) == recorded.purchase
 
-    in_world(open_world, story)
 
-
-def test_every_fact_comes_back_as_it_was_written(open_world: Any) -> None:
+async def test_every_fact_comes_back_as_it_was_written(open_world: Any) -> None:
     """Refunds, disputes, totals, credit notes, an invoice's lines and links survive the ledger unchanged."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment = await world.sign_up(None), new_id("pi")
         note = CreditNote(
             id="cn_1",
@@ -257,13 +244,10 @@ def test_every_fact_comes_back_as_it_was_written(open_world: Any) -> None:
         assert purchase == snapshot.purchases[0].purchase
         assert {} == snapshot.purchases[0].posted
 
-    in_world(open_world, story)
 
-
-def test_what_is_unknown_is_none(open_world: Any) -> None:
+async def test_what_is_unknown_is_none(open_world: Any) -> None:
     """Unknown events, users and links read as nothing."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         nobody = UserId(str(uuid.uuid4()))
         snapshot = await world.ledger.read(
             event_id="evt_none", user_id=nobody, links=frozenset({Link("session:cs_none")})
@@ -272,13 +256,10 @@ def test_what_is_unknown_is_none(open_world: Any) -> None:
         assert await world.ledger.account(nobody) is None
         assert () == await world.ledger.entries(nobody, before_version=None, limit=5)
 
-    in_world(open_world, story)
 
-
-def test_the_same_event_again_is_a_duplicate(open_world: Any) -> None:
+async def test_the_same_event_again_is_a_duplicate(open_world: Any) -> None:
     """A repeated event changes nothing, and answers with the account as it is now, not as it was then."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, decision = await world.sign_up(None), new_id("pi"), event()
         await world.ledger.commit([buying(user, payment, decision=decision)])
         await world.ledger.commit([buying(user, new_id("pi"))])
@@ -287,13 +268,10 @@ def test_the_same_event_again_is_a_duplicate(open_world: Any) -> None:
         assert (100, 2) == (result.accounts[0].balance, result.accounts[0].version)
         assert 2 == len(await world.ledger.entries(user, before_version=None, limit=10))
 
-    in_world(open_world, story)
 
-
-def test_the_same_entry_again_is_a_duplicate(open_world: Any) -> None:
+async def test_the_same_entry_again_is_a_duplicate(open_world: Any) -> None:
     """An idempotency key changes the ledger once, whichever event brings it."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, other = await world.sign_up(None), new_id("pi"), event()
         await world.ledger.commit([buying(user, payment, decision=event())])
         repeated = attrs.evolve(buying(user, payment, decision=other), revision=None)
@@ -303,25 +281,19 @@ def test_the_same_entry_again_is_a_duplicate(open_world: Any) -> None:
         assert EventStatus.NOTHING_NEW == snapshot.event_status
         assert 50 == snapshot.account.balance
 
-    in_world(open_world, story)
 
-
-def test_a_key_with_other_content_conflicts(open_world: Any) -> None:
+async def test_a_key_with_other_content_conflicts(open_world: Any) -> None:
     """The same key for another amount is refused."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, key = await world.sign_up(None), new_id("key")
         await world.ledger.commit([Change(postings=(posting(user, 50, key),))])
         (result,) = await world.ledger.commit([Change(postings=(posting(user, 60, key),))])
         assert Conflict("idempotency_key") == result
 
-    in_world(open_world, story)
 
-
-def test_a_stale_revision_conflicts(open_world: Any) -> None:
+async def test_a_stale_revision_conflicts(open_world: Any) -> None:
     """A decision on an outdated purchase writes nothing, not even its event."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, decision = await world.sign_up(None), new_id("pi"), event()
         await world.ledger.commit([buying(user, payment)])
         stale = Change(
@@ -335,35 +307,26 @@ def test_a_stale_revision_conflicts(open_world: Any) -> None:
         assert snapshot.event_status is None
         assert 50 == snapshot.account.balance
 
-    in_world(open_world, story)
 
-
-def test_a_link_belongs_to_one_purchase(open_world: Any) -> None:
+async def test_a_link_belongs_to_one_purchase(open_world: Any) -> None:
     """A second purchase can't take the link of a first."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, other = await world.sign_up(None), new_id("pi"), new_id("pi")
         await world.ledger.commit([buying(user, payment)])
         thief = Change(revision=revision(other, bought(user, payment)))
         assert (Conflict("link"),) == await world.ledger.commit([thief])
 
-    in_world(open_world, story)
 
-
-def test_an_entry_needs_its_user(open_world: Any) -> None:
+async def test_an_entry_needs_its_user(open_world: Any) -> None:
     """Credits can't be put on the account of nobody."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         nobody = UserId(str(uuid.uuid4()))
         assert (Conflict("unknown_user"),) == await world.ledger.commit([buying(nobody, new_id("pi"))])
 
-    in_world(open_world, story)
 
-
-def test_a_bad_change_harms_no_other(open_world: Any) -> None:
+async def test_a_bad_change_harms_no_other(open_world: Any) -> None:
     """Of many changes in one call each is written whole or not at all."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, decision = await world.sign_up(None), event()
         good, bad, fine = new_id("pi"), new_id("pi"), new_id("pi")
         broken = Change(
@@ -378,13 +341,10 @@ def test_a_bad_change_harms_no_other(open_world: Any) -> None:
         snapshot = await world.ledger.read(event_id=decision.event.id, user_id=None, links=links)
         assert (None, ()) == (snapshot.event_status, snapshot.purchases)
 
-    in_world(open_world, story)
 
-
-def test_twenty_purchases_at_the_same_moment_all_count(open_world: Any) -> None:
+async def test_twenty_purchases_at_the_same_moment_all_count(open_world: Any) -> None:
     """Changes of one account that come at once are all posted, one version after the other."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user = await world.sign_up(None)
         changes = [buying(user, new_id("pi"), decision=event()) for _ in range(20)]
 
@@ -400,26 +360,20 @@ def test_twenty_purchases_at_the_same_moment_all_count(open_world: Any) -> None:
         assert list(range(20, 0, -1)) == [entry.version for entry in entries]
         assert 1000 == entries[0].balance_after == (await world.ledger.account(user)).balance
 
-    in_world(open_world, story)
 
-
-def test_one_purchase_told_at_the_same_moment_counts_once(open_world: Any) -> None:
+async def test_one_purchase_told_at_the_same_moment_counts_once(open_world: Any) -> None:
     """Of twenty equal decisions by different events one is written; the others conflict or are duplicates."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment = await world.sign_up(None), new_id("pi")
         changes = [buying(user, payment, decision=event()) for _ in range(20)]
         results = await asyncio.gather(*(world.ledger.commit([change]) for change in changes))
         assert 1 == sum(isinstance(result, Committed) for (result,) in results)
         assert 50 == (await world.ledger.account(user)).balance
 
-    in_world(open_world, story)
 
-
-def test_a_parked_event_can_be_decided_again(open_world: Any) -> None:
+async def test_a_parked_event_can_be_decided_again(open_world: Any) -> None:
     """Parking is no end: the same event is applied once its cause is gone."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, id_ = await world.sign_up(None), new_id("pi"), new_id("evt")
         await world.ledger.commit([Change(event=event(EventStatus.PARKED, event_id=id_))])
         parked = await world.ledger.read(event_id=id_, user_id=None, links=frozenset())
@@ -429,24 +383,18 @@ def test_a_parked_event_can_be_decided_again(open_world: Any) -> None:
         applied = await world.ledger.read(event_id=id_, user_id=user, links=frozenset())
         assert (EventStatus.APPLIED, 50) == (applied.event_status, applied.account.balance)
 
-    in_world(open_world, story)
 
-
-def test_any_body_that_stripe_may_sign_is_kept(open_world: Any) -> None:
+async def test_any_body_that_stripe_may_sign_is_kept(open_world: Any) -> None:
     """Escaped NULs, lone surrogates and other scripts in a signed body do not stop the inbox."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         decision = event(body='{"a": "\\u0000 \\ud800 \\\\ \' ; drop table users; -- \U0001f9fe 積分"}')
         (result,) = await world.ledger.commit([Change(event=decision)])
         assert isinstance(result, Committed)
 
-    in_world(open_world, story)
 
-
-def test_pages_go_back_to_the_first_entry(open_world: Any) -> None:
+async def test_pages_go_back_to_the_first_entry(open_world: Any) -> None:
     """Entries are listed newest first, page by page, without gap or repetition."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user = await world.sign_up(None)
         for _ in range(5):
             await world.ledger.commit([buying(user, new_id("pi"))])
@@ -454,13 +402,10 @@ def test_pages_go_back_to_the_first_entry(open_world: Any) -> None:
         second = await world.ledger.entries(user, before_version=4, limit=2)
         assert [5, 4, 3, 2] == [entry.version for entry in (*first, *second)]
 
-    in_world(open_world, story)
 
-
-def test_the_state_that_returns_is_posted_step_by_step(open_world: Any) -> None:
+async def test_the_state_that_returns_is_posted_step_by_step(open_world: Any) -> None:
     """50, 20, 50 and 20 credits again are four entries, and repeating the last step is none."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment = await world.sign_up(None), new_id("pi")
         links = frozenset({Link(f"payment_intent:{payment}")})
         for step, reversed_amount in enumerate((0, 300, 0, 300)):
@@ -477,13 +422,10 @@ def test_the_state_that_returns_is_posted_step_by_step(open_world: Any) -> None:
         assert [-30, 30, -30, 50] == [entry.posting.amount for entry in entries]
         assert 20 == (await world.ledger.account(user)).balance
 
-    in_world(open_world, story)
 
-
-def test_a_claimed_message_is_nobody_elses(open_world: Any) -> None:
+async def test_a_claimed_message_is_nobody_elses(open_world: Any) -> None:
     """A message is claimed once, is due again after a failure, and ends when it is delivered."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment = await world.sign_up(None), new_id("pi")
         await world.ledger.commit([buying(user, payment)])
 
@@ -500,40 +442,31 @@ def test_a_claimed_message_is_nobody_elses(open_world: Any) -> None:
         await world.outbox.settle([Settled(id=message)])
         assert [] == await mine()
 
-    in_world(open_world, story)
 
-
-def test_a_user_who_leaves_is_to_be_forgotten_by_the_cache(open_world: Any) -> None:
+async def test_a_user_who_leaves_is_to_be_forgotten_by_the_cache(open_world: Any) -> None:
     """Each time, should the same user come back and leave once more."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user = await world.sign_up(None)
         await world.leave(user)
         found = await world.outbox.claim(500, lease_seconds=600)
         assert ["refresh_cache"] == [message.topic for message in found if message.payload.get("user_id") == user]
         assert await world.ledger.account(user) is None
 
-    in_world(open_world, story)
 
-
-def test_an_honest_ledger_is_consistent(open_world: Any) -> None:
+async def test_an_honest_ledger_is_consistent(open_world: Any) -> None:
     """After commits the audit has nothing to say of the account."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user = await world.sign_up(None)
         await world.ledger.commit([buying(user, new_id("pi"))])
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
-
-    in_world(open_world, story)
 
 
 GRACE = timedelta(days=3)
 
 
-def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -> None:
+async def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -> None:
     """What is posted and until when is told for each apart, as is what was posted for none."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, invoice = await world.sign_up(None), new_id("in")
         await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
         (known,) = await recorded(world, invoice)
@@ -558,13 +491,10 @@ def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -> None
         assert {JUNE: 50, JULY: 57, None: 5} == {end: one.by_user[user] for end, one in known.posted.items()}
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
 
-    in_world(open_world, story)
 
-
-def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> None:
+async def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> None:
     """Then from the other periods of its purchase and of those that were merged into it, then from other credits."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, invoice, twin, other = await world.sign_up(None), new_id("in_a"), new_id("in_b"), new_id("pi")
         await world.ledger.commit([buying(user, other)])
         await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
@@ -584,13 +514,10 @@ def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> None:
         assert {JUNE: -10, JULY: -10} == {end: one.by_user[user] for end, one in known.posted.items()}
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
 
-    in_world(open_world, story)
 
-
-def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> None:
+async def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> None:
     """What one invoice gives back is taken of another in the same change; each is good at its revision only."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, old, new = await world.sign_up(None), new_id("in"), new_id("in")
         await pay(world, user, old, billed(period(MAY, JUNE)))
         (known,) = await recorded(world, old)
@@ -611,13 +538,10 @@ def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> Non
         assert (Conflict("revision"),) == await world.ledger.commit([change])
         assert [30, 50] == [remaining for _, remaining, _ in await grants_of(world, user)]
 
-    in_world(open_world, story)
 
-
-def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_world: Any) -> None:
+async def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_world: Any) -> None:
     """Several purchases, periods and ends are not lost among changes that have none."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, old, new, later = await world.sign_up(None), new_id("in"), new_id("in"), new_id("in")
         await pay(world, user, old, billed(period(MAY, JUNE)))
         (known,) = await recorded(world, old)
@@ -649,13 +573,10 @@ def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_world: A
         assert [later] == [one.id for one in snapshot.family]
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
 
-    in_world(open_world, story)
 
-
-def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
+async def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
     """The links of every purchase of a change lead to it alone."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, payment, old, new = await world.sign_up(None), new_id("pi"), new_id("in"), new_id("in")
         await world.ledger.commit([buying(user, payment)])
         await pay(world, user, old, billed(period(MAY, JUNE)))
@@ -667,13 +588,10 @@ def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
         assert (Conflict("link"),) == await world.ledger.commit([change])
         assert ([1], ()) == ([one.revision for one in await recorded(world, old)], await recorded(world, new))
 
-    in_world(open_world, story)
 
-
-def test_the_same_change_at_the_same_moment_happens_once(open_world: Any) -> None:
+async def test_the_same_change_at_the_same_moment_happens_once(open_world: Any) -> None:
     """Of ten that also change another purchase; and two that meet in one are never both written."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, old = await world.sign_up(None), new_id("in")
         await pay(world, user, old, billed(period(MAY, JUNE)))
         (known,) = await recorded(world, old)
@@ -690,13 +608,10 @@ def test_the_same_change_at_the_same_moment_happens_once(open_world: Any) -> Non
         assert 1 == sum(isinstance(result, Committed) for (result,) in results)
         assert 80 == (await world.ledger.account(user)).balance
 
-    in_world(open_world, story)
 
-
-def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> None:
+async def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> None:
     """That of the period alone, while something is left of it; those of merged purchases follow."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, bob, invoice = await world.sign_up(None), await world.sign_up(None), new_id("in")
         await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
         (known,) = await recorded(world, invoice)
@@ -730,13 +645,10 @@ def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> None:
         (found,) = await recorded(world, invoice)
         assert {} == found.posted[JUNE].expires_at
 
-    in_world(open_world, story)
 
-
-def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
+async def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
     """With what stood posted then: what expired of one period is none of another's."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, invoice = await world.sign_up(None), new_id("in")
         await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
         (known,) = await recorded(world, invoice)
@@ -755,13 +667,10 @@ def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
         }
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
 
-    in_world(open_world, story)
 
-
-def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_world: Any) -> None:
+async def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_world: Any) -> None:
     """By the subscription that is named, or by a purchase that is reached, from that one's own beginning on."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, subscription = await world.sign_up(None), new_id("sub")
         invoices = [f"{new_id('in')}_{place}" for place in range(4)]
         for invoice, (begins, ends) in zip(invoices, ((MAY, JUNE), (JUNE, JULY), (JULY, AUGUST)), strict=False):
@@ -791,13 +700,10 @@ def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_world: A
         assert (1, {user: 50}) == (last.revision, last.posted[AUGUST].by_user)
         assert billed(period(JULY, AUGUST), subscription=subscription) == last.purchase.bill
 
-    in_world(open_world, story)
 
-
-def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
+async def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
     """And tells of it by the merged one's links as well."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, subscription, one, two = await world.sign_up(None), new_id("sub"), new_id("in_a"), new_id("in_b")
         bill = billed(period(MAY, JUNE), subscription=subscription)
         for invoice in (one, two):
@@ -817,13 +723,10 @@ def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
         assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
         assert [(JUNE, 50, JULY), (JUNE, 50, JULY)] == await grants_of(world, user)
 
-    in_world(open_world, story)
 
-
-def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: Any) -> None:
+async def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: Any) -> None:
     """Where that is asked for: not those that brought nothing, nor what was paid for, nor another account's."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, bob, subscription = await world.sign_up(None), await world.sign_up(None), new_id("sub")
         trial = period(MAY, JUNE, kind=LineKind.TRIAL, plan_id="trial")
         free = period(JUNE, JULY, unit_amount="0", plan_id="free")
@@ -856,13 +759,10 @@ def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: An
         assert [] == await claimed(None)
         assert 1 == len(await claimed(bob))
 
-    in_world(open_world, story)
 
-
-def test_a_guard_of_an_account_that_left_conflicts(open_world: Any) -> None:
+async def test_a_guard_of_an_account_that_left_conflicts(open_world: Any) -> None:
     """Although nothing is posted to it: a trial that brings nothing, say."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, invoice = await world.sign_up(None), new_id("in")
         await world.leave(user)
         change = Change(
@@ -871,8 +771,6 @@ def test_a_guard_of_an_account_that_left_conflicts(open_world: Any) -> None:
         )
         assert (Conflict("unknown_user"),) == await world.ledger.commit([change])
         assert () == await recorded(world, invoice)
-
-    in_world(open_world, story)
 
 
 @pytest.mark.parametrize(
@@ -883,12 +781,8 @@ def test_a_guard_of_an_account_that_left_conflicts(open_world: Any) -> None:
     ],
     ids=["postgres", "supabase"],
 )
-def test_a_ledger_that_is_away_says_so(rpc: PostgresRpc | SupabaseRpc) -> None:
+async def test_a_ledger_that_is_away_says_so(rpc: PostgresRpc | SupabaseRpc) -> None:
     """An unreachable ledger raises one error of the domain's, whatever the transport's was."""
-
-    async def ask() -> None:
-        async with contextlib.aclosing(rpc):
+    async with contextlib.aclosing(rpc):
+        with pytest.raises(LedgerUnavailable):
             await SqlLedger(rpc).account(UserId(str(uuid.uuid4())))
-
-    with pytest.raises(LedgerUnavailable):
-        asyncio.run(ask())

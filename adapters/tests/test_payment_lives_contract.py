@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,14 +35,6 @@ from domain.values.money import Money
 from domain.values.plans import PlanId, Terms
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-
-def in_world(open_world: Any, story: Callable[[Any], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            await story(world)
-
-    asyncio.run(run())
 
 
 def new_id(prefix: str) -> str:
@@ -101,10 +92,9 @@ async def purchases(world: Any, *links: str) -> Any:
     return (await world.ledger.read(event_id=None, user_id=None, links=frozenset(map(Link, links)))).purchases
 
 
-def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) -> None:
+async def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) -> None:
     """Two refunds of one amount, decided at one revision, have one key: the second conflicts, it is no duplicate."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, purchase = await world.sign_up(None), new_id("pi")
         await buy(world, user, purchase, f"payment_intent:{purchase}")
         first, second = decision(EventStatus.APPLIED), decision(EventStatus.APPLIED)
@@ -119,13 +109,10 @@ def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) -> None:
         snapshot = await world.ledger.read(event_id=second.event.id, user_id=user, links=frozenset())
         assert snapshot.event_status is None
 
-    in_world(open_world, story)
 
-
-def test_two_rows_become_one(open_world: Any) -> None:
+async def test_two_rows_become_one(open_world: Any) -> None:
     """What is absorbed leads to the one that goes on: its links, what was posted for it, and its own absorbed rows."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, (a, b, c) = await world.sign_up(None), sorted(new_id("pi") for _ in range(3))
         for purchase in (a, b, c):
             await buy(world, user, purchase, f"payment_intent:{purchase}")
@@ -145,13 +132,10 @@ def test_two_rows_become_one(open_world: Any) -> None:
         assert [50, 50, 50, -50, -50] == [known.posting.amount for known in record.entries]
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
 
-    in_world(open_world, story)
 
-
-def test_a_row_that_moved_on_is_not_absorbed(open_world: Any) -> None:
+async def test_a_row_that_moved_on_is_not_absorbed(open_world: Any) -> None:
     """Merging is good only for the revisions that were read, of both rows."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, a, b = await world.sign_up(None), new_id("pi"), new_id("pi")
         await buy(world, user, a, f"payment_intent:{a}")
         await buy(world, user, b, f"payment_intent:{b}")
@@ -161,13 +145,10 @@ def test_a_row_that_moved_on_is_not_absorbed(open_world: Any) -> None:
         thief = Change(revision=revised(a, both, 1))
         assert (Conflict("link"),) == await world.ledger.commit([thief])
 
-    in_world(open_world, story)
 
-
-def test_merging_at_the_same_moment_happens_once(open_world: Any) -> None:
+async def test_merging_at_the_same_moment_happens_once(open_world: Any) -> None:
     """Of ten equal merges one is written, and nothing is taken back twice."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, a, b = await world.sign_up(None), new_id("pi"), new_id("pi")
         await buy(world, user, a, f"payment_intent:{a}")
         await buy(world, user, b, f"payment_intent:{b}")
@@ -177,13 +158,10 @@ def test_merging_at_the_same_moment_happens_once(open_world: Any) -> None:
         assert 1 == sum(isinstance(result, Committed) for (result,) in results)
         assert 50 == (await world.ledger.account(user)).balance
 
-    in_world(open_world, story)
 
-
-def test_a_subscription_is_kept_by_its_revision(open_world: Any) -> None:
+async def test_a_subscription_is_kept_by_its_revision(open_world: Any) -> None:
     """Who subscribed to what, and how it stands, comes back as it was written; a stale write conflicts."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, id_ = await world.sign_up(None), SubscriptionId(new_id("sub"))
         known = Subscription(
             subscriber=Subscriber(
@@ -208,13 +186,10 @@ def test_a_subscription_is_kept_by_its_revision(open_world: Any) -> None:
         )
         assert (Conflict("revision"),) == await world.ledger.commit([change])
 
-    in_world(open_world, story)
 
-
-def test_a_user_who_left_is_told(open_world: Any) -> None:
+async def test_a_user_who_left_is_told(open_world: Any) -> None:
     """Who has entries and no account any more is absent, by order and by entry, and told apart from a stranger."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, purchase = await world.sign_up(None), new_id("pi")
         await buy(world, user, purchase, f"payment_intent:{purchase}")
         assert frozenset() == (await purchases(world, f"payment_intent:{purchase}"))[0].absent_users
@@ -229,13 +204,10 @@ def test_a_user_who_left_is_told(open_world: Any) -> None:
         assert (None, 1, 1) == (record.account, len(record.purchases), len(record.entries))
         assert await world.ledger.record_of(UserId(str(uuid.uuid4()))) is None
 
-    in_world(open_world, story)
 
-
-def test_a_final_event_is_decided_again_only_by_wish(open_world: Any) -> None:
+async def test_a_final_event_is_decided_again_only_by_wish(open_world: Any) -> None:
     """An ignored event stays so when it is repeated, and is applied when somebody asks for it."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, purchase, id_ = await world.sign_up(None), new_id("pi"), new_id("evt")
         await world.ledger.commit([Change(event=decision(EventStatus.IGNORED, event_id=id_))])
         for again, expected in ((False, Duplicate), (True, Committed)):
@@ -248,13 +220,10 @@ def test_a_final_event_is_decided_again_only_by_wish(open_world: Any) -> None:
             assert isinstance(result, expected)
         assert EventStatus.APPLIED == (await world.inbox.find(id_)).status
 
-    in_world(open_world, story)
 
-
-def test_the_inbox_shows_what_became_of_each_event(open_world: Any) -> None:
+async def test_the_inbox_shows_what_became_of_each_event(open_world: Any) -> None:
     """Status, reason, attempts and the exact body; one that was never recorded is none."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         id_, about = new_id("evt"), new_id("cs")
         await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=id_, about=about))])
         kept = await world.inbox.find(id_)
@@ -269,13 +238,10 @@ def test_the_inbox_shows_what_became_of_each_event(open_world: Any) -> None:
         await world.ledger.commit([Change(event=decision(EventStatus.APPLIED, event_id=id_, about=about))])
         assert not await world.inbox.waits_for(about)
 
-    in_world(open_world, story)
 
-
-def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> None:
+async def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> None:
     """A parked event is due later, or when somebody hastens it, and then belongs to whoever claims it first."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         id_ = new_id("evt")
         await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=id_))])
 
@@ -295,13 +261,10 @@ def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> None:
         await world.inbox.hasten()
         assert ([], EventStatus.APPLIED) == (await mine(), (await world.inbox.find(id_)).status)
 
-    in_world(open_world, story)
 
-
-def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_world: Any) -> None:
+async def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_world: Any) -> None:
     """So whoever hastens before each claim goes through all that waits, and begins anew only then."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         for _ in range(3):
             await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=new_id("evt")))])
         await world.inbox.hasten()
@@ -312,13 +275,10 @@ def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_world: Any
             claimed += [kept.id for kept in await world.inbox.claim_waiting(1, lease_seconds=600)]
         assert sorted(waiting) == sorted(claimed)
 
-    in_world(open_world, story)
 
-
-def test_events_are_listed_newest_first_in_pages(open_world: Any) -> None:
+async def test_events_are_listed_newest_first_in_pages(open_world: Any) -> None:
     """Each event of the wanted statuses comes once, without its body."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         ids = [new_id("evt") for _ in range(5)]
         for id_ in ids:
             await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=id_))])
@@ -331,13 +291,10 @@ def test_events_are_listed_newest_first_in_pages(open_world: Any) -> None:
         assert ids[::-1] == [id_ for id_ in seen if id_ in ids]
         assert len(seen) == len(set(seen))
 
-    in_world(open_world, story)
 
-
-def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None:
+async def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None:
     """It is not claimed again until somebody lets it; then it counts its attempts from the start."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         invoice = new_id("in")
         message = OutboxMessage(topic="send_invoice", key=f"send:{invoice}", payload={"invoice_id": invoice})
         await world.ledger.commit([Change(outbox=(message,)), Change(outbox=(message,))])
@@ -360,13 +317,10 @@ def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None:
         await world.outbox.settle([Settled(id=again.id, error="another worker was late", gives_up=True)])
         assert ([], False) == (await mine(), await world.outbox.retry(again.id))
 
-    in_world(open_world, story)
 
-
-def test_accounts_come_in_pages_and_by_name(open_world: Any) -> None:
+async def test_accounts_come_in_pages_and_by_name(open_world: Any) -> None:
     """Every account comes once, in the order of the ids; strangers are left out."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         users = {await world.sign_up(f"{number}@example.com") for number in range(5)}
         seen: list[UserId] = []
         last = None
@@ -382,14 +336,11 @@ def test_accounts_come_in_pages_and_by_name(open_world: Any) -> None:
         await buy(world, user, new_id("pi"))
         assert (50, 1) == ((await world.ledger.recompute(user)).balance, (await world.ledger.account(user)).version)
 
-    in_world(open_world, story)
-
 
 @pytest.mark.parametrize("expires_at", [None, datetime(2026, 6, 1, tzinfo=UTC)])
-def test_an_order_says_when_its_credits_expire(open_world: Any, expires_at: datetime | None) -> None:
+async def test_an_order_says_when_its_credits_expire(open_world: Any, expires_at: datetime | None) -> None:
     """The moment survives the ledger, in the purchase."""
-
-    async def story(world: Any) -> None:
+    async with open_world() as world:
         user, purchase = await world.sign_up(None), new_id("in")
         known = Purchase(
             order=Order(user_id=user, plan_id=PlanId("m"), credits=5, amount=5, currency="usd", expires_at=expires_at),
@@ -401,5 +352,3 @@ def test_an_order_says_when_its_credits_expire(open_world: Any, expires_at: date
         (result,) = await world.ledger.commit([Change(revision=revised(purchase, known, 0), postings=(posted,))])
         assert isinstance(result, Committed)
         assert known == (await purchases(world, f"invoice:{purchase}"))[0].purchase
-
-    in_world(open_world, story)

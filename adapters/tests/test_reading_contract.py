@@ -1,6 +1,5 @@
 """One contract for reading every ledger's past: memory, a direct Postgres connection, and Supabase's API."""
 
-import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,24 +28,20 @@ async def lived(world: Any) -> Any:
     return user
 
 
-def test_a_balance_of_a_moment_is_known(open_world: Any) -> None:
+async def test_a_balance_of_a_moment_is_known(open_world: Any) -> None:
     """After each entry, and nothing before the first; what was held is held no more."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            user = await lived(world)
-            entries = await world.ledger.entries(user, before_version=None, limit=10)
-            captured, spent, given = entries
-            assert BalanceThen(balance=70, held=0) == await world.ledger.balance_at(user, datetime.now(UTC))
-            assert BalanceThen(balance=95, held=0) == await world.ledger.balance_at(user, spent.created_at)
-            assert BalanceThen(balance=100, held=0) == await world.ledger.balance_at(user, given.created_at)
-            before = given.created_at - timedelta(microseconds=1)
-            assert BalanceThen(balance=0, held=0) == await world.ledger.balance_at(user, before)
-            meanwhile = await world.ledger.balance_at(user, captured.created_at - timedelta(microseconds=1))
-            assert 95 == meanwhile.balance
-            assert meanwhile.held in {0, 60}
-
-    asyncio.run(run())
+    async with open_world() as world:
+        user = await lived(world)
+        entries = await world.ledger.entries(user, before_version=None, limit=10)
+        captured, spent, given = entries
+        assert BalanceThen(balance=70, held=0) == await world.ledger.balance_at(user, datetime.now(UTC))
+        assert BalanceThen(balance=95, held=0) == await world.ledger.balance_at(user, spent.created_at)
+        assert BalanceThen(balance=100, held=0) == await world.ledger.balance_at(user, given.created_at)
+        before = given.created_at - timedelta(microseconds=1)
+        assert BalanceThen(balance=0, held=0) == await world.ledger.balance_at(user, before)
+        meanwhile = await world.ledger.balance_at(user, captured.created_at - timedelta(microseconds=1))
+        assert 95 == meanwhile.balance
+        assert meanwhile.held in {0, 60}
 
 
 @pytest.mark.parametrize(
@@ -58,33 +53,25 @@ def test_a_balance_of_a_moment_is_known(open_world: Any) -> None:
         (set(), [EntryKind.CAPTURE, EntryKind.SPEND, EntryKind.PROMOTION]),
     ],
 )
-def test_entries_are_read_by_kind(open_world: Any, kinds: set[EntryKind], expected: list[EntryKind]) -> None:
+async def test_entries_are_read_by_kind(open_world: Any, kinds: set[EntryKind], expected: list[EntryKind]) -> None:
     """Newest first; no kind named is every kind."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            user = await lived(world)
-            wanted = EntryFilter(kinds=frozenset(kinds))
-            found = await world.ledger.entries(user, before_version=None, limit=10, wanted=wanted)
-            assert expected == [entry.posting.kind for entry in found]
-            assert all(wanted.admits(entry) for entry in found)
-
-    asyncio.run(run())
+    async with open_world() as world:
+        user = await lived(world)
+        wanted = EntryFilter(kinds=frozenset(kinds))
+        found = await world.ledger.entries(user, before_version=None, limit=10, wanted=wanted)
+        assert expected == [entry.posting.kind for entry in found]
+        assert found == tuple(entry for entry in found if wanted.admits(entry))
 
 
-def test_entries_are_read_by_time(open_world: Any) -> None:
+async def test_entries_are_read_by_time(open_world: Any) -> None:
     """From a moment on, and up to but not at another."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            user = await lived(world)
-            _, spent, given = await world.ledger.entries(user, before_version=None, limit=10)
-            wanted = EntryFilter(since=given.created_at, until=spent.created_at)
-            found = await world.ledger.entries(user, before_version=None, limit=10, wanted=wanted)
-            assert [given.version] == [entry.version for entry in found]
-            limited = await world.ledger.entries(
-                user, before_version=spent.version, limit=1, wanted=EntryFilter(since=given.created_at)
-            )
-            assert [given.version] == [entry.version for entry in limited]
-
-    asyncio.run(run())
+    async with open_world() as world:
+        user = await lived(world)
+        _, spent, given = await world.ledger.entries(user, before_version=None, limit=10)
+        wanted = EntryFilter(since=given.created_at, until=spent.created_at)
+        found = await world.ledger.entries(user, before_version=None, limit=10, wanted=wanted)
+        assert [given.version] == [entry.version for entry in found]
+        limited = await world.ledger.entries(
+            user, before_version=spent.version, limit=1, wanted=EntryFilter(since=given.created_at)
+        )
+        assert [given.version] == [entry.version for entry in limited]

@@ -63,43 +63,39 @@ async def sign_up(world: World, credits: int) -> UserId:  # noqa: A002 - the wor
     return user
 
 
-def test_a_crowd_that_never_ends_keeps_nobody_from_the_account(open_world: Opener, redis_url: str) -> None:
+async def test_a_crowd_that_never_ends_keeps_nobody_from_the_account(open_world: Opener, redis_url: str) -> None:
     """A lone caller of another process spends, holds and captures beside it; no caller of either is sent away."""
+    async with (
+        open_world() as world,
+        contextlib.aclosing(Process(world, redis_url)) as crowded,
+        contextlib.aclosing(Process(world, redis_url)) as lone,
+    ):
+        user = await sign_up(world, 1_000_000)
+        has_done = asyncio.Event()
+        spent = 0
 
-    async def run() -> None:
-        async with (
-            open_world() as world,
-            contextlib.aclosing(Process(world, redis_url)) as crowded,
-            contextlib.aclosing(Process(world, redis_url)) as lone,
-        ):
-            user = await sign_up(world, 1_000_000)
-            has_done = asyncio.Event()
-            spent = 0
+        async def keep_spending() -> None:
+            nonlocal spent
+            while not has_done.is_set():
+                await crowded.do(Spend(user_id=user, credits=1, key=uuid.uuid4().hex))
+                spent += 1
 
-            async def keep_spending() -> None:
-                nonlocal spent
-                while not has_done.is_set():
-                    await crowded.do(Spend(user_id=user, credits=1, key=uuid.uuid4().hex))
-                    spent += 1
+        async def go_between() -> None:
+            nonlocal spent
+            try:
+                for _ in range(LAPS):
+                    await lone.do(Spend(user_id=user, credits=1, key=uuid.uuid4().hex))
+                    hold = HoldId(str(uuid.uuid4()))
+                    lasts = timedelta(hours=1)
+                    await lone.do(PlaceHold(hold_id=hold, user_id=user, credits=2, key=str(hold), lasts=lasts))
+                    await lone.do(CaptureHold(hold_id=hold))
+                    spent += 3
+            finally:
+                has_done.set()
 
-            async def go_between() -> None:
-                nonlocal spent
-                try:
-                    for _ in range(LAPS):
-                        await lone.do(Spend(user_id=user, credits=1, key=uuid.uuid4().hex))
-                        hold = HoldId(str(uuid.uuid4()))
-                        lasts = timedelta(hours=1)
-                        await lone.do(PlaceHold(hold_id=hold, user_id=user, credits=2, key=str(hold), lasts=lasts))
-                        await lone.do(CaptureHold(hold_id=hold))
-                        spent += 3
-                finally:
-                    has_done.set()
-
-            await asyncio.gather(go_between(), *(keep_spending() for _ in range(CALLERS)))
-            assert spent > 3 * LAPS + CALLERS, "the crowd went on all the while"
-            account = await world.ledger.account(user)
-            assert account is not None
-            assert (1_000_000 - spent, 0) == (account.balance, account.held)
-            assert [] == [one for one in await world.ledger.inconsistencies() if one.user_id == user]
-
-    asyncio.run(run())
+        await asyncio.gather(go_between(), *(keep_spending() for _ in range(CALLERS)))
+        assert spent > 3 * LAPS + CALLERS, "the crowd went on all the while"
+        account = await world.ledger.account(user)
+        assert account is not None
+        assert (1_000_000 - spent, 0) == (account.balance, account.held)
+        assert [] == [one for one in await world.ledger.inconsistencies() if one.user_id == user]

@@ -1,6 +1,5 @@
 """One contract for rollover with a cap on every ledger: what is recorded with the line decides when its period ends."""
 
-import asyncio
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -87,79 +86,63 @@ class Subscriber:
         }
 
 
-def test_at_most_the_cap_stays_in_all(open_world: Any) -> None:
+async def test_at_most_the_cap_stays_in_all(open_world: Any) -> None:
     """And it is due as long as there is something to expire, and no longer."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            ada = Subscriber(world, await world.sign_up(None))
-            await ada.pay(-80)
-            assert await ada.is_due()
-            await ada.settle()
-            assert not await ada.is_due()
-            assert {-50: 50} == await ada.check()
-            await ada.pay(-50)
-            await ada.pay(-20)
-            assert await ada.is_due()
-            await ada.settle()
-            assert not await ada.is_due()
-            assert {-50: 50, 10: 100} == await ada.check()
-            await ada.spend(20)
-            assert {-50: 30, 10: 100} == await ada.check()
-
-    asyncio.run(run())
+    async with open_world() as world:
+        ada = Subscriber(world, await world.sign_up(None))
+        await ada.pay(-80)
+        assert await ada.is_due()
+        await ada.settle()
+        assert not await ada.is_due()
+        assert {-50: 50} == await ada.check()
+        await ada.pay(-50)
+        await ada.pay(-20)
+        assert await ada.is_due()
+        await ada.settle()
+        assert not await ada.is_due()
+        assert {-50: 50, 10: 100} == await ada.check()
+        await ada.spend(20)
+        assert {-50: 30, 10: 100} == await ada.check()
 
 
 @pytest.mark.parametrize("order", [(-110, -80, -50), (-50, -80, -110), (-80, -50, -110)])
 @pytest.mark.parametrize("often", [True, False])
-def test_the_order_of_telling_does_not_show(open_world: Any, order: tuple[int, ...], often: bool) -> None:
+async def test_the_order_of_telling_does_not_show(open_world: Any, order: tuple[int, ...], often: bool) -> None:
     """Whether or not something expired in between."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            ada = Subscriber(world, await world.sign_up(None))
-            for begins in order:
-                await ada.pay(begins)
-                if often:
-                    await ada.settle()
-            await ada.settle()
-            assert {-80: 50} == await ada.check()
-
-    asyncio.run(run())
+    async with open_world() as world:
+        ada = Subscriber(world, await world.sign_up(None))
+        for begins in order:
+            await ada.pay(begins)
+            if often:
+                await ada.settle()
+        await ada.settle()
+        assert {-80: 50} == await ada.check()
 
 
-def test_the_cap_is_that_of_the_day_of_sale(open_world: Any) -> None:
+async def test_the_cap_is_that_of_the_day_of_sale(open_world: Any) -> None:
     """A catalogue that says otherwise later does not change what was sold."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            ada = Subscriber(world, await world.sign_up(None))
-            await ada.pay(-80)
-            await ada.pay(-80, UNCAPPED)
-            await ada.pay(-50, UNCAPPED)
-            await ada.settle()
-            assert {-50: 50, -20: 100} == await ada.check()
-
-    asyncio.run(run())
+    async with open_world() as world:
+        ada = Subscriber(world, await world.sign_up(None))
+        await ada.pay(-80)
+        await ada.pay(-80, UNCAPPED)
+        await ada.pay(-50, UNCAPPED)
+        await ada.settle()
+        assert {-50: 50, -20: 100} == await ada.check()
 
 
-def test_held_credits_are_decided_when_they_are_free(open_world: Any) -> None:
+async def test_held_credits_are_decided_when_they_are_free(open_world: Any) -> None:
     """Until then they neither expire nor fill the cap."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            ada, hold = Subscriber(world, await world.sign_up(None)), HoldId(str(uuid.uuid4()))
-            await ada.pay(-35)
-            over, ada.now = ada.now, ada.now - timedelta(days=10)
-            place = PlaceHold(
-                hold_id=hold, user_id=ada.user_id, credits=80, key=f"{ada.tag} hold", lasts=timedelta(days=60)
-            )
-            await ada.desk.settle([place], ada.now)
-            ada.now = over
-            await ada.settle()
-            assert not await ada.is_due()
-            assert {-5: 100} == await ada.check()
-            await ada.desk.settle([VoidHold(hold_id=hold)], ada.now)
-            assert {-5: 50} == await ada.check()
-
-    asyncio.run(run())
+    async with open_world() as world:
+        ada, hold = Subscriber(world, await world.sign_up(None)), HoldId(str(uuid.uuid4()))
+        await ada.pay(-35)
+        over, ada.now = ada.now, ada.now - timedelta(days=10)
+        place = PlaceHold(
+            hold_id=hold, user_id=ada.user_id, credits=80, key=f"{ada.tag} hold", lasts=timedelta(days=60)
+        )
+        await ada.desk.settle([place], ada.now)
+        ada.now = over
+        await ada.settle()
+        assert not await ada.is_due()
+        assert {-5: 100} == await ada.check()
+        await ada.desk.settle([VoidHold(hold_id=hold)], ada.now)
+        assert {-5: 50} == await ada.check()

@@ -77,83 +77,71 @@ def ours(outcomes: Any, user_id: str) -> Any:
     return [row for row in outcomes if row.user_id == user_id]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(story=st.lists(acts, min_size=5, max_size=20))
-def test_the_same_story_ends_in_the_same_books(open_world: Any, story: list[Any]) -> None:
+async def test_the_same_story_ends_in_the_same_books(open_world: Any, story: list[Any]) -> None:
     """Entry by entry, grant by grant and draw by draw, whichever ledger keeps them."""
-
-    async def run() -> None:
-        memory, tag = MemoryLedger(SystemClock()), uuid.uuid4().hex
-        memory.add_user(ADA)
-        expected = Life(memory, ADA, tag=tag)
-        async with open_world() as world:
-            life = Life(world.ledger, await world.sign_up(None), tag=tag)
-            for act in story:
-                await expected.live(act)
-                await life.live(act)
-            assert await books(expected) == await books(life)
-            assert [] == ours(await world.ledger.inconsistencies(), life.user_id)
-
-    asyncio.run(run())
+    memory, tag = MemoryLedger(SystemClock()), uuid.uuid4().hex
+    memory.add_user(ADA)
+    expected = Life(memory, ADA, tag=tag)
+    async with open_world() as world:
+        life = Life(world.ledger, await world.sign_up(None), tag=tag)
+        for act in story:
+            await expected.live(act)
+            await life.live(act)
+        assert await books(expected) == await books(life)
+        assert [] == ours(await world.ledger.inconsistencies(), life.user_id)
 
 
-def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
+async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
     """The process that tells of the end has written it; what expired is freed once, and captured by nobody."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
-            desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
-            gift = GiveCredits(
-                user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
-            )
-            held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
-            await desk.settle([gift, held], now)
-            fast, slow = now + timedelta(hours=1), now
-            expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
-            for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
-                assert (expired,) == await desk.settle([settlement], moment)
-            record = await world.ledger.record_of(user)
-            assert (50, 0) == (record.account.balance, record.account.held)
-            assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
-            assert [] == ours(await world.ledger.inconsistencies(), user)
-
-    asyncio.run(run())
+    async with open_world() as world:
+        user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
+        desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+        gift = GiveCredits(
+            user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
+        )
+        held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
+        await desk.settle([gift, held], now)
+        fast, slow = now + timedelta(hours=1), now
+        expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+        for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
+            assert (expired,) == await desk.settle([settlement], moment)
+        record = await world.ledger.record_of(user)
+        assert (50, 0) == (record.account.balance, record.account.held)
+        assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
+        assert [] == ours(await world.ledger.inconsistencies(), user)
 
 
-def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
+async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
     """Two processes' crowds at once on one account, each written in parts: each credit is spent once, none is left."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            user, tag = await world.sign_up(None), uuid.uuid4().hex
-            desk = CreditDesk(
-                ledger=world.ledger,
-                wallets=world.ledger,
-                cache=MemoryQuotaCache(),
-                pauses=SystemPauses(),
-                overlap=SystemOverlap(),
+    async with open_world() as world:
+        user, tag = await world.sign_up(None), uuid.uuid4().hex
+        desk = CreditDesk(
+            ledger=world.ledger,
+            wallets=world.ledger,
+            cache=MemoryQuotaCache(),
+            pauses=SystemPauses(),
+            overlap=SystemOverlap(),
+        )
+        gift = GiveCredits(
+            user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
+        )
+        await desk.settle([gift], datetime.now(UTC))
+        processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
+        told = await asyncio.gather(
+            *(
+                process.settle(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
+                for n in range(100)
+                for number, process in enumerate(processes)
             )
-            gift = GiveCredits(
-                user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
-            )
-            await desk.settle([gift], datetime.now(UTC))
-            processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
-            told = await asyncio.gather(
-                *(
-                    process.settle(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
-                    for n in range(100)
-                    for number, process in enumerate(processes)
-                )
-            )
-            assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
-            answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
-            assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
-            assert [] == ours(await world.ledger.inconsistencies(), user)
-            for process in processes:
-                await process.aclose()
-
-    asyncio.run(run())
+        )
+        assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
+        answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
+        assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
+        assert [] == ours(await world.ledger.inconsistencies(), user)
+        for process in processes:
+            await process.aclose()
 
 
 class Latecomers:
@@ -172,70 +160,62 @@ class Latecomers:
         self.told[place] = outcome
 
 
-def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) -> None:
+async def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) -> None:
     """Nobody looked their keys up, but the ledger knows them; what was decided after them is done all the same."""
+    async with open_world() as world:
+        now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
+        user = await world.sign_up(None)
+        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), overlap=SystemOverlap())
 
-    async def run() -> None:
-        async with open_world() as world:
-            now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
-            user = await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), overlap=SystemOverlap())
+        def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
+            return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
 
-            def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
-                return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
-
-            gift = GiveCredits(
-                user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
-            )
-            await desk.settle([gift], now)
-            (old,) = await desk.settle([spend(2, "old")], now)
-            callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
-            outcomes = await desk.settle([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
-            assert dict(enumerate(outcomes)) == callers.told
-            first = outcomes[0]
-            assert isinstance(old, Done)
-            assert isinstance(first, Done)
-            assert (attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)) == outcomes[-4:-2]
-            assert KeyReused(("credits",)) == outcomes[-2]
-            assert isinstance(outcomes[-1], Done)
-            account = await ledger.account(user)
-            assert 100 - 2 - 2 * BATCH - 1 == account.balance
-            assert [] == ours(await ledger.inconsistencies(), user)
-
-    asyncio.run(run())
+        gift = GiveCredits(
+            user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
+        )
+        await desk.settle([gift], now)
+        (old,) = await desk.settle([spend(2, "old")], now)
+        callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
+        outcomes = await desk.settle([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
+        assert dict(enumerate(outcomes)) == callers.told
+        first = outcomes[0]
+        assert isinstance(old, Done)
+        assert isinstance(first, Done)
+        assert (attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)) == outcomes[-4:-2]
+        assert KeyReused(("credits",)) == outcomes[-2]
+        assert isinstance(outcomes[-1], Done)
+        account = await ledger.account(user)
+        assert 100 - 2 - 2 * BATCH - 1 == account.balance
+        assert [] == ours(await ledger.inconsistencies(), user)
 
 
-def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_world: Any) -> None:
+async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_world: Any) -> None:
     """Though the account is at the revision that it expects: a rival brought it there. Another account's change is."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
-            ada, bob = await world.sign_up(None), await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
-            gifts = [
-                GiveCredits(
-                    user_id=user,
-                    credits=50,
-                    kind=EntryKind.GOODWILL,
-                    key=f"{user} {tag}",
-                    reason="hello",
-                    operator="Grace",
-                )
-                for user in (ada, bob)
-            ]
-            await desk.settle(gifts, now)
-            found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
-            users = {0: ada, 1: bob, 2: ada, 3: ada}
-            spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
-            batch = Hopes(found).decide(spends, now)
-            await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
-            results = await ledger.commit([decided.change for decided in batch.decided.values()])
-            assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
-            accounts = {user: await ledger.account(user) for user in (ada, bob)}
-            assert {ada: 47, bob: 48} == {user: account.balance for user, account in accounts.items()}
-
-    asyncio.run(run())
+    async with open_world() as world:
+        now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
+        ada, bob = await world.sign_up(None), await world.sign_up(None)
+        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        gifts = [
+            GiveCredits(
+                user_id=user,
+                credits=50,
+                kind=EntryKind.GOODWILL,
+                key=f"{user} {tag}",
+                reason="hello",
+                operator="Grace",
+            )
+            for user in (ada, bob)
+        ]
+        await desk.settle(gifts, now)
+        found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
+        users = {0: ada, 1: bob, 2: ada, 3: ada}
+        spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
+        batch = Hopes(found).decide(spends, now)
+        await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
+        results = await ledger.commit([decided.change for decided in batch.decided.values()])
+        assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
+        accounts = {user: await ledger.account(user) for user in (ada, bob)}
+        assert {ada: 47, bob: 48} == {user: account.balance for user, account in accounts.items()}
 
 
 @pytest.mark.parametrize(
@@ -248,51 +228,47 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
         pytest.param([], [1, 0], ["Committed"] + ["Conflict"] * 2 + ["Committed"] * 2, id="the second came sooner"),
     ],
 )
-def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
+async def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
     open_world: Any, rivals: list[int], arrive: list[int], results: list[str]
 ) -> None:
     """Calls may be sent before it is known what came of those before them. Others' accounts are not concerned."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
-            ada, bob = await world.sign_up(None), await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
-            gifts = [
-                GiveCredits(
-                    user_id=user,
-                    credits=50,
-                    kind=EntryKind.GOODWILL,
-                    key=f"{user} {tag}",
-                    reason="hello",
-                    operator="Grace",
-                )
-                for user in (ada, bob)
-            ]
-            await desk.settle(gifts, now)
-            found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
-            users = [ada, ada, bob, ada, ada]
-            spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
-            decided = [*Hopes(found).decide(spends, now).decided.values()]
-            hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
-            calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
-            for n, wish in enumerate(rivals):
-                await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
-            told = [result for call in arrive for result in await ledger.commit(calls[call])]
-            assert results == [type(result).__name__ for result in told]
-            assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]
-
-    asyncio.run(run())
+    async with open_world() as world:
+        now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
+        ada, bob = await world.sign_up(None), await world.sign_up(None)
+        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        gifts = [
+            GiveCredits(
+                user_id=user,
+                credits=50,
+                kind=EntryKind.GOODWILL,
+                key=f"{user} {tag}",
+                reason="hello",
+                operator="Grace",
+            )
+            for user in (ada, bob)
+        ]
+        await desk.settle(gifts, now)
+        found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
+        users = [ada, ada, bob, ada, ada]
+        spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
+        decided = [*Hopes(found).decide(spends, now).decided.values()]
+        hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
+        calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
+        for n, wish in enumerate(rivals):
+            await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
+        told = [result for call in arrive for result in await ledger.commit(calls[call])]
+        assert results == [type(result).__name__ for result in told]
+        assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]
 
 
-def test_a_story_that_fails_fails_no_other_test(open_world: Any) -> None:
+async def test_a_story_that_fails_fails_no_other_test(open_world: Any) -> None:
     """What it opened is closed; a connection that is left open would fail whichever test runs when it is collected."""
 
-    async def run() -> None:
+    async def story() -> None:
         async with open_world() as world:
             await world.sign_up(None)
             raise LookupError("of this story alone")
 
     with pytest.raises(LookupError):
-        asyncio.run(run())
+        await story()
     gc.collect()

@@ -1,6 +1,5 @@
 """Notices arrive signed at a real receiver, and no receiver holds up or misleads the sender."""
 
-import asyncio
 import base64
 import contextlib
 import logging
@@ -47,21 +46,18 @@ def receiver() -> Iterator[tuple[Receiver, str]]:
         yield receiver, server.url
 
 
-def send(
+async def send(
     url: str, secrets: Sequence[str] = (SECRET,), notices: Sequence[Notice] = (NOTICE,), **how: float
 ) -> tuple[Undelivered | None, ...]:
-    async def run() -> tuple[Undelivered | None, ...]:
-        sender = StandardWebhooksNotifications(url, secrets, SystemClock(), **how)
-        async with contextlib.aclosing(sender):
-            return await sender.send(notices)
-
-    return asyncio.run(run())
+    sender = StandardWebhooksNotifications(url, secrets, SystemClock(), **how)
+    async with contextlib.aclosing(sender):
+        return await sender.send(notices)
 
 
-def test_a_receiver_can_trust_what_it_gets(receiver: tuple[Receiver, str]) -> None:
+async def test_a_receiver_can_trust_what_it_gets(receiver: tuple[Receiver, str]) -> None:
     """The specification's own library verifies it, and not with another secret, nor if a digit is changed."""
     taker, url = receiver
-    assert (None,) == send(f"{url}/notices?of=credits")
+    assert (None,) == await send(f"{url}/notices?of=credits")
     (request,) = taker.got
     told = Webhook(SECRET).verify(request.body, dict(request.headers))
     assert {"type": NOTICE.type, "timestamp": "2026-05-01T12:00:00+00:00", "data": NOTICE.content} == told
@@ -89,10 +85,10 @@ def test_signatures_are_the_specification_s() -> None:
     } == sender._headers("msg_p5jXN8AQM9LWM0D4loKWxJek", '{"test": 2432232314}')
 
 
-def test_a_secret_is_rotated_without_a_gap(receiver: tuple[Receiver, str]) -> None:
+async def test_a_secret_is_rotated_without_a_gap(receiver: tuple[Receiver, str]) -> None:
     """While both are configured, who knows the old one and who knows the new one are both content."""
     taker, url = receiver
-    send(url, (OTHER, SECRET))
+    await send(url, (OTHER, SECRET))
     (request,) = taker.got
     for secret in (OTHER, SECRET):
         assert "credits.low_balance" == Webhook(secret).verify(request.body, dict(request.headers))["type"]
@@ -116,19 +112,21 @@ def test_a_secret_is_rotated_without_a_gap(receiver: tuple[Receiver, str]) -> No
         ),
     ],
 )
-def test_what_an_answer_means(receiver: tuple[Receiver, str], answer: Response, outcome: Undelivered | None) -> None:
+async def test_what_an_answer_means(
+    receiver: tuple[Receiver, str], answer: Response, outcome: Undelivered | None
+) -> None:
     """2xx is taken, 410 is for good, anything else is tried again; a pause that is asked for is a number."""
     taker, url = receiver
     taker.answer = answer
-    (found,) = send(url)
+    (found,) = await send(url)
     assert outcome == found
 
 
-def test_redirects_are_not_followed(receiver: tuple[Receiver, str]) -> None:
+async def test_redirects_are_not_followed(receiver: tuple[Receiver, str]) -> None:
     """Not even to the receiver itself: where notices go is the operator's setting alone."""
     taker, url = receiver
     taker.answer = Response(status=307, headers={"Location": f"{url}/elsewhere"})
-    assert (Undelivered(cause="answered 307"),) == send(url)
+    assert (Undelivered(cause="answered 307"),) == await send(url)
     assert 1 == len(taker.got)
 
 
@@ -156,14 +154,14 @@ def speaking(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         connection.close()
 
 
-def test_a_receiver_that_says_nothing_is_left(receiver: tuple[Receiver, str]) -> None:
+async def test_a_receiver_that_says_nothing_is_left(receiver: tuple[Receiver, str]) -> None:
     """All that was to be told is given back together, to be told later."""
     with speaking(lambda connection: None) as url:
-        outcomes = send(url, notices=[NOTICE] * 25, seconds=0.2)
+        outcomes = await send(url, notices=[NOTICE] * 25, seconds=0.2)
     assert (Undelivered(cause="no answer within 0.2 seconds"),) * 25 == outcomes
 
 
-def test_an_endless_answer_is_not_read() -> None:
+async def test_an_endless_answer_is_not_read() -> None:
     """The status is enough: a body of any size, and one that never ends, are left where they are."""
 
     def promise(connection: socket.socket) -> None:
@@ -171,10 +169,10 @@ def test_an_endless_answer_is_not_read() -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n" + b"x" * 1000)
 
     with speaking(promise) as url:
-        assert (None,) == send(url, seconds=20)
+        assert (None,) == await send(url, seconds=20)
 
 
-def test_endless_headers_and_nonsense_are_no_answer() -> None:
+async def test_endless_headers_and_nonsense_are_no_answer() -> None:
     """What is no HTTP, or has no end, is tried again later."""
 
     def babble(connection: socket.socket) -> None:
@@ -182,29 +180,29 @@ def test_endless_headers_and_nonsense_are_no_answer() -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + b"X-Header: x\r\n" * 50_000)
 
     with speaking(babble) as url:
-        assert (Undelivered(cause="no answer: RemoteProtocolError"),) == send(url, seconds=20)
+        assert (Undelivered(cause="no answer: RemoteProtocolError"),) == await send(url, seconds=20)
 
 
-def test_nobody_there_is_no_answer() -> None:
+async def test_nobody_there_is_no_answer() -> None:
     """A refused connection says so, without the address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert (Undelivered(cause="no answer: ConnectError"),) == send(f"http://127.0.0.1:{port}/secret-path")
+    assert (Undelivered(cause="no answer: ConnectError"),) == await send(f"http://127.0.0.1:{port}/secret-path")
 
 
 @pytest.mark.parametrize("url", ["https://exämple..com/", "https://xn--.com/", "https://x.test/\x7f"])
-def test_an_address_that_is_none_is_told(url: str) -> None:
+async def test_an_address_that_is_none_is_told(url: str) -> None:
     """Else the worker would stumble over the same notices for ever."""
-    (outcome,) = send(url)
+    (outcome,) = await send(url)
     assert outcome is not None
     assert outcome.cause.startswith("no answer: ")
 
 
-def test_nothing_secret_is_logged(receiver: tuple[Receiver, str], caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_secret_is_logged(receiver: tuple[Receiver, str], caplog: pytest.LogCaptureFixture) -> None:
     """Neither the secret nor the address, which may have a secret in it, at the levels that the service logs."""
     caplog.set_level(logging.WARNING)
     taker, url = receiver
     taker.answer = Response(status=500)
-    outcomes = send(f"{url}/secret-path")
+    outcomes = await send(f"{url}/secret-path")
     assert "secret-path" not in caplog.text + repr(outcomes)
     assert SECRET not in caplog.text + repr(outcomes)

@@ -1,6 +1,5 @@
 """One contract for what every ledger tells of a subscription's invoices: all that explains what each is worth."""
 
-import asyncio
 import json
 import uuid
 from datetime import timedelta
@@ -41,37 +40,33 @@ async def tell(world: Any, kind: str, about: Payload) -> None:
     await recorder.receive(delivery_of(json.dumps(body)))
 
 
-def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_concerns(open_world: Any) -> None:
+async def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_concerns(open_world: Any) -> None:
     """Though it is nobody's order; the credits are explained by it, and nobody else is told of it."""
-
-    async def run() -> None:
-        async with open_world() as world:
-            ada, bob, tag = await world.sign_up(None), await world.sign_up(None), uuid.uuid4().hex[:12]
-            item, subscription = f"si_{tag}", f"sub_{tag}"
-            bought = line(f"il_{tag}a", 900, MONTHLY, days=(0, 30), item=item, subscription=subscription)
-            unused = line(
-                f"il_{tag}b",
-                -300,
-                MONTHLY,
-                days=(20, 30),
-                proration=True,
-                item=item,
-                subscription=subscription,
-                gives_back=(f"in_{tag}a", f"il_{tag}a"),
-            )
-            whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
-            await tell(world, "invoice.paid", invoice(f"in_{tag}b", unused, paid=20, **whose))
-            await tell(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
-            note = credit_note(f"cn_{tag}", f"in_{tag}a", before=90)
-            await tell(world, "credit_note.created", note)
-            explained = explain(await world.ledger.record_of(ada))
-            purchases = {purchase.id: purchase for purchase in explained.purchases}
-            (balance,) = purchases[f"in_{tag}a"].lines
-            assert (100, 66) == (balance.worth, purchases[f"in_{tag}a"].worth)
-            assert [f"cn_{tag}"] == [known.id for known in purchases[f"in_{tag}a"].credit_notes]
-            (returned,) = purchases[f"in_{tag}b"].unused
-            assert (f"in_{tag}a", (f"il_{tag}a",)) == (returned.invoice_id, returned.line_ids)
-            assert timedelta(days=10) == returned.unused.ends_at - returned.unused.starts_at
-            assert await world.ledger.record_of(bob) is None or () == (await world.ledger.record_of(bob)).purchases
-
-    asyncio.run(run())
+    async with open_world() as world:
+        ada, bob, tag = await world.sign_up(None), await world.sign_up(None), uuid.uuid4().hex[:12]
+        item, subscription = f"si_{tag}", f"sub_{tag}"
+        bought = line(f"il_{tag}a", 900, MONTHLY, days=(0, 30), item=item, subscription=subscription)
+        unused = line(
+            f"il_{tag}b",
+            -300,
+            MONTHLY,
+            days=(20, 30),
+            proration=True,
+            item=item,
+            subscription=subscription,
+            gives_back=(f"in_{tag}a", f"il_{tag}a"),
+        )
+        whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
+        await tell(world, "invoice.paid", invoice(f"in_{tag}b", unused, paid=20, **whose))
+        await tell(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
+        note = credit_note(f"cn_{tag}", f"in_{tag}a", before=90)
+        await tell(world, "credit_note.created", note)
+        explained = explain(await world.ledger.record_of(ada))
+        purchases = {purchase.id: purchase for purchase in explained.purchases}
+        (balance,) = purchases[f"in_{tag}a"].lines
+        assert (100, 66) == (balance.worth, purchases[f"in_{tag}a"].worth)
+        assert [f"cn_{tag}"] == [known.id for known in purchases[f"in_{tag}a"].credit_notes]
+        (returned,) = purchases[f"in_{tag}b"].unused
+        assert (f"in_{tag}a", (f"il_{tag}a",)) == (returned.invoice_id, returned.line_ids)
+        assert timedelta(days=10) == returned.unused.ends_at - returned.unused.starts_at
+        assert await world.ledger.record_of(bob) is None or () == (await world.ledger.record_of(bob)).purchases

@@ -1,8 +1,8 @@
 """One contract for the users of rehearsals: in memory, over Postgres, and through Supabase's API."""
 
-import asyncio
+import contextlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
@@ -29,18 +29,16 @@ class Stage:
     synthetic: SyntheticUsers
 
 
-def on_stage(open_world: Any, story: Callable[[Stage], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with open_world() as world:
-            ledger = world.ledger
-            synthetic: SyntheticUsers = (
-                MemorySyntheticUsers(ledger, SystemClock())
-                if isinstance(ledger, MemoryLedger)
-                else SqlSyntheticUsers(ledger._rpc)
-            )
-            await story(Stage(world, synthetic))
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def on_stage(open_world: Any) -> AsyncIterator[Stage]:
+    async with open_world() as world:
+        ledger = world.ledger
+        synthetic: SyntheticUsers = (
+            MemorySyntheticUsers(ledger, SystemClock())
+            if isinstance(ledger, MemoryLedger)
+            else SqlSyntheticUsers(ledger._rpc)
+        )
+        yield Stage(world, synthetic)
 
 
 def new_tag() -> Tag:
@@ -84,10 +82,9 @@ def waiting(user_id: UserId, status: EventStatus = EventStatus.PARKED) -> EventD
     return EventDecision(event=event, status=status, reason="a reason" if not status.is_final else None)
 
 
-def test_they_are_made_once(open_world: Any) -> None:
+async def test_they_are_made_once(open_world: Any) -> None:
     """Each has a row of its own and an address that tells the tag; asking again gives the same, and more if wanted."""
-
-    async def story(stage: Stage) -> None:
+    async with on_stage(open_world) as stage:
         tag = new_tag()
         first = await stage.synthetic.add(tag, 2)
         assert [f"synthetic+{tag}-1@example.test", f"synthetic+{tag}-2@example.test"] == [user.email for user in first]
@@ -97,13 +94,10 @@ def test_they_are_made_once(open_world: Any) -> None:
         assert first == (await stage.synthetic.add(tag, 3))[:2]
         assert [(tag, 3)] == [(one.tag, one.users) for one in await stage.synthetic.rehearsals() if one.tag == tag]
 
-    on_stage(open_world, story)
 
-
-def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
+async def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
     """Their rows, messages and waiting events go; their entries stay, and the ledger agrees with itself."""
-
-    async def story(stage: Stage) -> None:
+    async with on_stage(open_world) as stage:
         ledger, tag = stage.world.ledger, new_tag()
         (ada,) = await stage.synthetic.add(tag, 1)
         stranger = await stage.world.sign_up(f"{uuid.uuid4().hex}@example.com")
@@ -133,86 +127,67 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
         assert 50 == (await ledger.account(stranger)).balance
         assert tag not in [one.tag for one in await stage.synthetic.rehearsals()]
 
-    on_stage(open_world, story)
 
-
-def test_removing_again_tells_the_same(open_world: Any) -> None:
+async def test_removing_again_tells_the_same(open_world: Any) -> None:
     """So that a cache which was away the first time can be told the second time."""
-
-    async def story(stage: Stage) -> None:
+    async with on_stage(open_world) as stage:
         tag = new_tag()
         users = {user.user_id for user in await stage.synthetic.add(tag, 3)}
         assert users == set((await stage.synthetic.remove(tag)).removed)
         assert users == set((await stage.synthetic.remove(tag)).removed)
         assert () == (await stage.synthetic.remove(new_tag())).removed
 
-    on_stage(open_world, story)
 
-
-def test_a_tag_may_be_used_again(open_world: Any) -> None:
+async def test_a_tag_may_be_used_again(open_world: Any) -> None:
     """Its users are new ones: nobody comes back with a history."""
-
-    async def story(stage: Stage) -> None:
+    async with on_stage(open_world) as stage:
         tag = new_tag()
         (first,) = await stage.synthetic.add(tag, 1)
         await stage.synthetic.remove(tag)
         (second,) = await stage.synthetic.add(tag, 1)
         assert (first.email, True) == (second.email, first.user_id != second.user_id)
 
-    on_stage(open_world, story)
 
-
-def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
+async def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
     """A real user may have such an address; there is no note of them, so nothing removes them."""
-
-    async def story(stage: Stage) -> None:
+    async with on_stage(open_world) as stage:
         tag = new_tag()
         lookalike = await stage.world.sign_up(f"synthetic+{tag}-7@example.test")
         await stage.synthetic.add(tag, 1)
         await stage.synthetic.remove(tag)
         assert await stage.world.ledger.account(lookalike) is not None
 
-    on_stage(open_world, story)
 
-
-def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None:
+async def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None:
     """A table of the project's refers to one of them: the others go, and this one's reason is told."""
     from adapters.postgres.direct_rpc import PostgresRpc
     from features.real_parts import execute
 
-    async def story() -> None:
-        rpc = PostgresRpc(database_url)
-        synthetic = SqlSyntheticUsers(rpc)
-        held, gone = await synthetic.add(Tag("fire-1"), 2)
-        await execute(
-            database_url,
-            "create table public.notes (owner uuid references public.users (id))",
-            f"insert into public.notes values ('{held.user_id}')",
-        )
-        removal = await synthetic.remove(Tag("fire-1"))
-        assert (gone.user_id,) == removal.removed
-        assert [held.user_id] == [one.user_id for one in removal.kept]
-        assert "notes" in removal.kept[0].problem
-        await rpc.aclose()
-
-    asyncio.run(story())
+    rpc = PostgresRpc(database_url)
+    synthetic = SqlSyntheticUsers(rpc)
+    held, gone = await synthetic.add(Tag("fire-1"), 2)
+    await execute(
+        database_url,
+        "create table public.notes (owner uuid references public.users (id))",
+        f"insert into public.notes values ('{held.user_id}')",
+    )
+    removal = await synthetic.remove(Tag("fire-1"))
+    assert (gone.user_id,) == removal.removed
+    assert [held.user_id] == [one.user_id for one in removal.kept]
+    assert "notes" in removal.kept[0].problem
+    await rpc.aclose()
 
 
-def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
+async def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
     """A constraint of the project's keeps them out: none is made, and the reason is told."""
     from adapters.postgres.direct_rpc import PostgresRpc
     from domain.ports import SyntheticUsersRefused
     from features.real_parts import execute
 
-    async def story() -> None:
-        rpc = PostgresRpc(database_url)
-        synthetic = SqlSyntheticUsers(rpc)
-        await execute(
-            database_url, "alter table public.users add constraint ours check (email not like 'synthetic%-2@%')"
-        )
-        with pytest.raises(SyntheticUsersRefused, match="ours"):
-            await synthetic.add(Tag("fire-1"), 3)
-        assert () == await synthetic.rehearsals()
-        await rpc.aclose()
-
-    asyncio.run(story())
+    rpc = PostgresRpc(database_url)
+    synthetic = SqlSyntheticUsers(rpc)
+    await execute(database_url, "alter table public.users add constraint ours check (email not like 'synthetic%-2@%')")
+    with pytest.raises(SyntheticUsersRefused, match="ours"):
+        await synthetic.add(Tag("fire-1"), 3)
+    assert () == await synthetic.rehearsals()
+    await rpc.aclose()

@@ -9,16 +9,12 @@ import pytest
 from domain.payments.admission import ParkReason, Refused, admit, foreign, owner_named
 from domain.payments.purchases import Link, Order, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import InboxEvent, Naming, Sale
-from domain.values.accounts import Account, UserId
+from domain.tests.examples import ADA, BOB, CATALOGUE, FIVE_DOLLARS, ORDER, STARTER
+from domain.values.accounts import Account
 from domain.values.money import Money
-from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import Catalogue, PlanMode, Terms
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-BOB = UserId("00000000-0000-0000-0000-00000000000b")
 ACCOUNT = Account(user_id=ADA, email="ada@example.com")
-FIVE_DOLLARS = Money(amount=500, currency="usd")
-STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE_DOLLARS))
-CATALOGUE = Catalogue({STARTER.id: STARTER})
 SALE = Sale(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
@@ -29,7 +25,6 @@ SALE = Sale(
     paid=FIVE_DOLLARS,
     naming=Naming(user_reference=ADA, email="ada@example.com", plan_id="starter"),
 )
-ORDER = Order(user_id=ADA, plan_id=STARTER.id, credits=50, amount=500, currency="usd")
 EVENT = InboxEvent(id="evt_1", type="checkout.session.completed", body="{}", livemode=False)
 
 

@@ -38,11 +38,10 @@ from domain.payments.purchases import (
     learn,
 )
 from domain.payments.reports import InvoiceLine, Naming, Price, Sale
-from domain.values.accounts import UserId
+from domain.tests.examples import ADA
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
 START = datetime(2026, 4, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 

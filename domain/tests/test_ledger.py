@@ -27,7 +27,6 @@ from domain.payments.purchases import (
     Disputed,
     DisputeStatus,
     Fact,
-    Order,
     Ordered,
     PaymentReported,
     PaymentStatus,
@@ -38,13 +37,10 @@ from domain.payments.purchases import (
     RefundStatus,
     learn,
 )
-from domain.values.accounts import Account, UserId
-from domain.values.plans import PlanId
+from domain.tests.examples import ADA, BOB, ORDER
+from domain.values.accounts import Account
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-BOB = UserId("00000000-0000-0000-0000-00000000000b")
 PAYMENT = PurchaseId("pi_1")
-ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
 PAID = PaymentReported(PaymentStatus.PAID)
 NOON, LATER = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -2,10 +2,9 @@
 
 import pytest
 
+from domain.tests.examples import FIVE_DOLLARS
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
-
-FIVE_DOLLARS = Money(amount=500, currency="usd")
 
 
 @pytest.mark.parametrize("amount", [0, 1, 500, MAX_AMOUNT])

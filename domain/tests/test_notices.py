@@ -1,17 +1,13 @@
 """A low balance is told when it becomes one, once."""
 
-from datetime import UTC, datetime
-
 import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.changes.changes import Message
 from domain.decisions.low_balance import Notice, low_balance_due, low_balance_notice
-from domain.values.accounts import Account, UserId
-
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+from domain.tests.examples import ADA, NOON
+from domain.values.accounts import Account
 
 account = st.builds(
     Account,

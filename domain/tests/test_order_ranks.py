@@ -5,12 +5,8 @@ from functools import reduce
 
 import attrs
 
-from domain.payments.purchases import Order, OrderRank, Purchase, merge
-from domain.values.accounts import UserId
-from domain.values.plans import PlanId
-
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
+from domain.payments.purchases import OrderRank, Purchase, merge
+from domain.tests.examples import ORDER
 
 
 def test_an_order_is_a_session_s_unless_it_says_otherwise() -> None:

@@ -56,10 +56,10 @@ from domain.payments.purchases import (
     purchase_of,
 )
 from domain.payments.reversals import reversed_amount
+from domain.tests.examples import ADA, BOB
 from domain.values.accounts import Account, UserId
 from domain.values.plans import PlanId
 
-ADA, BOB = UserId("00000000-0000-0000-0000-00000000000a"), UserId("00000000-0000-0000-0000-00000000000b")
 PAYMENT = PurchaseId("pi_1")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

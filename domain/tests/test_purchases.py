@@ -16,7 +16,6 @@ from domain.payments.purchases import (
     Fact,
     Movement,
     NeverPaid,
-    Order,
     Ordered,
     Overpaid,
     PaymentReported,
@@ -30,11 +29,8 @@ from domain.payments.purchases import (
     UncapturedRefunds,
     learn,
 )
-from domain.values.accounts import UserId
-from domain.values.plans import PlanId
+from domain.tests.examples import ADA, ORDER
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-ORDER = Order(user_id=ADA, plan_id=PlanId("starter"), credits=50, amount=500, currency="usd")
 BOUGHT: tuple[Fact, ...] = (Ordered(ORDER), PaymentReported(PaymentStatus.PAID))
 
 

@@ -23,15 +23,12 @@ from domain.payments.purchases import (
     RefundStatus,
 )
 from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
-from domain.values.accounts import Account, UserId
+from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS
+from domain.values.accounts import Account
 from domain.values.money import Money
-from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import PlanMode, Terms
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
 ACCOUNT = Account(user_id=ADA, email="ada@example.com")
-FIVE_DOLLARS = Money(amount=500, currency="usd")
-STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE_DOLLARS))
-CATALOGUE = Catalogue({STARTER.id: STARTER})
 EVENT = InboxEvent(
     id="evt_1", type="checkout.session.completed", body="{}", livemode=False, created=datetime(2026, 5, 1, tzinfo=UTC)
 )

@@ -13,9 +13,9 @@ from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, settle_dues, spend, void
 from domain.payments.purchases import PurchaseId
-from domain.values.accounts import Account, UserId
+from domain.tests.examples import ADA
+from domain.values.accounts import Account
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOLD = HoldId("00000000-0000-0000-0000-0000000000f1")

@@ -1,6 +1,6 @@
 """Subscriptions join as purchases do: in any order, as often as told, the newest wins."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +12,11 @@ from domain.payments.subscriptions import (
     SubscriptionStatus,
     merge_subscriptions,
 )
+from domain.tests.examples import NOON
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Terms
 
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MOMENTS = st.integers(0, 3).map(lambda seconds: NOON + timedelta(seconds=seconds))
 SUBSCRIBERS = st.builds(
     Subscriber,

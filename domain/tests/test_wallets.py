@@ -22,9 +22,9 @@ from domain.credits.wallets import (
     void,
 )
 from domain.payments.purchases import PurchaseId
-from domain.values.accounts import Account, UserId
+from domain.tests.examples import ADA
+from domain.values.accounts import Account
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=10)
 HOLD = HoldId("00000000-0000-0000-0000-0000000000f1")

@@ -1,7 +1,7 @@
 """The worker on in-memory parts: what it does by itself, and what does not stop it."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -14,22 +14,14 @@ from domain.changes.changes import EventStatus
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
 from domain.ports import Clock
+from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.retry_inbox import InboxDesk
-from domain.values.accounts import UserId
-from domain.values.money import Money
-from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import PlanMode
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
-
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PRICE = Money(amount=500, currency="usd")
-CATALOGUE = Catalogue(
-    {PlanId("starter"): Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))}
-)
 
 
 @attrs.define
@@ -95,8 +87,8 @@ class World:
             links=frozenset({Link(f"payment_intent:{payment}")}),
             mode=PlanMode.PAYMENT,
             facts=(PaymentReported(PaymentStatus.PAID),),
-            subtotal=PRICE,
-            paid=PRICE,
+            subtotal=FIVE_DOLLARS,
+            paid=FIVE_DOLLARS,
             naming=Naming(user_reference=ADA, plan_id="starter"),
         )
         self.bodies.told[event_id] = Delivery(event, sale)
@@ -118,50 +110,38 @@ def world() -> World:
     return World()
 
 
-def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
+async def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
     """It is failed with its reason, and what waited behind it is applied once its cause is gone."""
-
-    async def story() -> None:
-        for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
-            await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
-        del world.bodies.told["evt_1"]
-        world.ledger.add_user(ADA)
-        await world.ledger.inbox.hasten()
-        await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
-
-    asyncio.run(story())
+    for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
+        await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
+    del world.bodies.told["evt_1"]
+    world.ledger.add_user(ADA)
+    await world.ledger.inbox.hasten()
+    await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
     statuses = [world.ledger.inbox.status(event_id) for event_id in ("evt_1", "evt_2", "evt_3")]
     assert [EventStatus.FAILED, EventStatus.APPLIED, EventStatus.APPLIED] == statuses
-    kept = asyncio.run(world.ledger.inbox.find("evt_1"))
+    kept = await world.ledger.inbox.find("evt_1")
     assert kept is not None
     assert "unexpected KeyError; see the log" == kept.reason
 
 
-def test_the_worker_reconciles_by_itself(world: World) -> None:
+async def test_the_worker_reconciles_by_itself(world: World) -> None:
     """What never arrived is applied on its schedule, also after Stripe was away."""
-
-    async def story() -> None:
-        world.ledger.add_user(ADA)
-        world.payments.remember(world.delivery("evt_1", "pi_1"))
-        arrived = lambda: world.ledger.inbox.status("evt_1") is EventStatus.APPLIED  # noqa: E731 - asked again
-        await world.work(arrived, reconcile_every=None)
-        assert not arrived()
-        await world.work(arrived, reconcile_every=timedelta(0))
-        assert arrived()
-
-    asyncio.run(story())
+    world.ledger.add_user(ADA)
+    world.payments.remember(world.delivery("evt_1", "pi_1"))
+    arrived = lambda: world.ledger.inbox.status("evt_1") is EventStatus.APPLIED  # noqa: E731 - asked again
+    await world.work(arrived, reconcile_every=None)
+    assert not arrived()
+    await world.work(arrived, reconcile_every=timedelta(0))
+    assert arrived()
 
 
-def test_the_worker_delivers_the_outbox(world: World) -> None:
+async def test_the_worker_delivers_the_outbox(world: World) -> None:
     """A cache that lost everything has the balance again."""
-
-    async def story() -> None:
-        world.ledger.add_user(ADA)
-        await world.recorder.receive(world.delivery("evt_1", "pi_1"))
-        world.cache.flush()
-        await world.work(lambda: world.ledger.outbox.count(failed=False) == 0)
-        copy = await world.cache.find(ADA)
-        assert copy is not None
-        assert 50 == copy.balance
-
-    asyncio.run(story())
+    world.ledger.add_user(ADA)
+    await world.recorder.receive(world.delivery("evt_1", "pi_1"))
+    world.cache.flush()
+    await world.work(lambda: world.ledger.outbox.count(failed=False) == 0)
+    copy = await world.cache.find(ADA)
+    assert copy is not None
+    assert 50 == copy.balance

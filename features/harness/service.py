@@ -64,9 +64,9 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def service(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(new_database: Callable[[], str], new_server_folder: Callable[[], Path]) -> Iterator[Service]:
     """One service for all features: every scenario has customers of its own."""
-    folder = tmp_path_factory.mktemp("service")
+    folder = new_server_folder()
     embedded = EmbeddedRedis(folder / "redis")
     redis_url = embedded.start()
     port = free_port()

@@ -31,9 +31,9 @@ QUICKLY = ("--rate", "200", "--json")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableStack]:
+def stack(new_server_folder: Callable[[], Path]) -> Iterator[KillableStack]:
     """A deployment that a test may break."""
-    with killable(tmp_path_factory.mktemp("fire")) as running:
+    with killable(new_server_folder()) as running:
         yield running
 
 
@@ -170,7 +170,8 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
     assert "bad" == report["verdict"]
     assert report["accounts"]["wrong"] or report["complaints"]
     wrong = report["accounts"]["wrong"]
-    assert all({"customer", "expected", "balance", "entries", "complaints"} == one.keys() for one in wrong)
+    told_of_each = {"customer", "expected", "balance", "entries", "complaints"}
+    assert [told_of_each] * len(wrong) == [one.keys() for one in wrong]
     if fault == "some events are refused for good":
         assert any("was never accepted" in complaint for complaint in report["complaints"])
     else:
@@ -311,7 +312,10 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
 
 def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
     """For as long as it is told; each round has users of its own, and all are removed."""
-    report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", "1"))
+    for seconds in ("1", "5", "25"):
+        report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", seconds))
+        if len(report["tags"]) > 1:
+            break  # a machine may be so slow that the first round takes all of the time
     assert len(report["tags"]) > 1
     assert 5 * len(report["tags"]) == report["accounts"]["checked"]
     assert [] == standing(stack.url, stack.operator_key)

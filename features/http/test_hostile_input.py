@@ -398,7 +398,7 @@ fields = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(fields, json_values, min_size=1, max_size=3))
 def test_any_session_is_answered_200_and_kept(story: Story, changes: dict[str, Any]) -> None:
     """Whatever stands in a signed session, it is never 500, and the event is in the inbox."""
@@ -621,4 +621,4 @@ def test_the_log_tells_no_secret(story: Story) -> None:
     log = story.service.log.read_text()
     secrets = (WEBHOOK_SECRET, "sk_test_of_the_features", SERVICE_KEY, ada.token, story.service.supabase.service_key)
     assert [] == [secret for secret in secrets if secret in log]
-    assert all(json.loads(line)["message"] for line in log.splitlines())
+    assert "" not in [json.loads(line)["message"] for line in log.splitlines()]

@@ -26,9 +26,9 @@ Stack = Callable[[Path], contextlib.AbstractContextManager[KillableStack]]
 
 
 @pytest.fixture(scope="module", params=[killable, killable_supabase], ids=["postgres", "supabase"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableStack]:
+def stack(request: pytest.FixtureRequest, new_server_folder: Callable[[], Path]) -> Iterator[KillableStack]:
     """A stack of its own, over a direct connection or through PostgREST."""
-    with request.param(tmp_path_factory.mktemp("kills")) as running:
+    with request.param(new_server_folder()) as running:
         yield running
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from simulators.stack.stack import serving, wait_until_ready
 
 
 @pytest.fixture(scope="module")
-def processes(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[httpx.Client]]:
+def processes(service: Service, new_server_folder: Callable[[], Path]) -> Iterator[list[httpx.Client]]:
     """The service that goes through Supabase's API, and another beside it with a direct Postgres connection."""
-    log: Path = tmp_path_factory.mktemp("beside") / "service.log"
+    log = new_server_folder() / "service.log"
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"CREDENCE_PORT": str(port), "SUPABASE_DB_URL": service.supabase.database_url}

@@ -1,7 +1,7 @@
 """Addresses that change in Supabase Auth: who follows, and that nobody's change of address fails by it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -10,17 +10,14 @@ import pytest
 BEFORE, AFTER = "ada@before.example", "ada@after.example"
 
 
-def in_database(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a story on a connection of the owner's."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await story(connection)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def in_database(url: str) -> AsyncIterator[Any]:
+    """Open a connection of the owner's."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def sign_up(connection: Any, email: str | None = BEFORE) -> Any:
@@ -37,34 +34,27 @@ async def known(connection: Any, user: Any) -> str | None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(BEFORE, AFTER), (None, AFTER), (BEFORE, None)])
-def test_an_address_follows(database_url: str, before: str | None, after: str | None) -> None:
+async def test_an_address_follows(database_url: str, before: str | None, after: str | None) -> None:
     """From one to another, to the first one, and to none; nobody else's changes."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada, bob = await sign_up(connection, before), await sign_up(connection, "bob@example.com")
         await move(connection, ada, after)
         assert [after, "bob@example.com"] == [await known(connection, ada), await known(connection, bob)]
 
-    in_database(database_url, story)
 
-
-def test_it_follows_again_and_again(database_url: str) -> None:
+async def test_it_follows_again_and_again(database_url: str) -> None:
     """Also where the project had written it in capitals."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection)
         for email in (AFTER, "ada@later.example", BEFORE):
             await connection.execute("update public.users set email = upper(email)")
             await move(connection, ada, email)
             assert email == await known(connection, ada)
 
-    in_database(database_url, story)
 
-
-def test_the_role_that_changes_addresses_needs_no_rights(database_url: str) -> None:
+async def test_the_role_that_changes_addresses_needs_no_rights(database_url: str) -> None:
     """Supabase Auth owns its own table, and nothing of ours."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection)
         await connection.execute(
             "create role auth_of_addresses; grant usage on schema auth to auth_of_addresses;"
@@ -80,25 +70,19 @@ def test_the_role_that_changes_addresses_needs_no_rights(database_url: str) -> N
         finally:
             await connection.execute("reset role; drop owned by auth_of_addresses; drop role auth_of_addresses")
 
-    in_database(database_url, story)
 
-
-def test_an_address_of_the_project_s_own_stays(database_url: str) -> None:
+async def test_an_address_of_the_project_s_own_stays(database_url: str) -> None:
     """Where public.users.email is written by others it may be another address, one for invoices, say."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection)
         await connection.execute("update public.users set email = 'invoices@ada.example'")
         await move(connection, ada)
         assert "invoices@ada.example" == await known(connection, ada)
 
-    in_database(database_url, story)
 
-
-def test_a_project_s_own_trigger_goes_first(database_url: str) -> None:
+async def test_a_project_s_own_trigger_goes_first(database_url: str) -> None:
     """What it writes of the change is what stands."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(
             "create function public.on_address() returns trigger language plpgsql security definer set search_path = ''"
             " as $$ begin update public.users u set email = 'by-hand:' || new.email where u.id = new.id;"
@@ -108,8 +92,6 @@ def test_a_project_s_own_trigger_goes_first(database_url: str) -> None:
         ada = await sign_up(connection)
         await move(connection, ada)
         assert f"by-hand:{AFTER}" == await known(connection, ada)
-
-    in_database(database_url, story)
 
 
 REFUSALS = {
@@ -125,10 +107,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_a_change_of_address_never_fails_by_it(database_url: str, how: str) -> None:
+async def test_a_change_of_address_never_fails_by_it(database_url: str, how: str) -> None:
     """Whatever the project's own constraints refuse, Supabase Auth has the new address, and our row stays."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection)
         bob = await sign_up(connection, "bob@example.com")
         await connection.execute("update public.users set email = $2 where id = $1", bob, AFTER)
@@ -139,25 +120,19 @@ def test_a_change_of_address_never_fails_by_it(database_url: str, how: str) -> N
         assert BEFORE == await known(connection, ada)
         assert [True] == [f"the address of user {ada} stays" in told for told in warned]
 
-    in_database(database_url, story)
 
-
-def test_a_user_without_a_row_may_move_too(database_url: str) -> None:
+async def test_a_user_without_a_row_may_move_too(database_url: str) -> None:
     """There is nothing to change."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection)
         await connection.execute("delete from public.users where id = $1", ada)
         await move(connection, ada)
         assert await known(connection, ada) is None
 
-    in_database(database_url, story)
 
-
-def test_credits_do_not_move_by_it(database_url: str) -> None:
+async def test_credits_do_not_move_by_it(database_url: str) -> None:
     """An address is no change of the account: its revision, and so the cache's copy, stays good."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection)
         columns = "credits_balance, credits_held, credits_version, credits_revision"
         query = f"select {columns} from public.users where id = $1"
@@ -165,5 +140,3 @@ def test_credits_do_not_move_by_it(database_url: str) -> None:
         await move(connection, ada)
         assert before == await connection.fetchrow(query, ada)
         assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
-
-    in_database(database_url, story)

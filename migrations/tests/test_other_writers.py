@@ -1,9 +1,9 @@
 """Projects that wrote credits_balance themselves: what becomes of their sign-ups, and what their backends are told."""
 
-import asyncio
+import contextlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -17,19 +17,16 @@ create trigger on_auth_user_created after insert on auth.users for each row exec
 """
 
 
-def in_database(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a story on a connection of the owner's, and see that the ledger agrees with itself after it."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await story(connection)
-            await connection.execute("reset role")
-            assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def in_database(url: str) -> AsyncIterator[Any]:
+    """Open a connection of the owner's, and see that the ledger agrees with itself after it."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+        await connection.execute("reset role")
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+    finally:
+        await connection.close()
 
 
 async def entries(connection: Any, user: uuid.UUID) -> list[tuple[str, int, int]]:
@@ -45,10 +42,9 @@ async def spend(connection: Any, user: uuid.UUID, amount: int) -> str:
     return str(answer.get("reason", answer["status"]))
 
 
-def test_a_sign_up_with_credits_opens_the_account_with_them(database_url: str) -> None:
+async def test_a_sign_up_with_credits_opens_the_account_with_them(database_url: str) -> None:
     """They can be spent, and no more than they are."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(WELCOMING)
         ada = await connection.fetchval("insert into auth.users default values returning id")
         assert [("opening", 25, 25)] == await entries(connection, ada)
@@ -58,26 +54,20 @@ def test_a_sign_up_with_credits_opens_the_account_with_them(database_url: str) -
         ]
         assert [("opening", 25, 25), ("spend", -25, 0)] == await entries(connection, ada)
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("amount", [25, -5, 0])
-def test_a_default_of_the_column_opens_accounts_too(database_url: str, amount: int) -> None:
+async def test_a_default_of_the_column_opens_accounts_too(database_url: str, amount: int) -> None:
     """A debt is one from the start; nothing needs no entry."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(f"alter table public.users alter column credits_balance set default {amount}")
         ada = await connection.fetchval("insert into auth.users default values returning id")
         assert [("opening", amount, amount)] * bool(amount) == await entries(connection, ada)
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("balance", [0, 5, 25])
-def test_a_user_who_is_made_once_more_has_what_the_ledger_says(database_url: str, balance: int) -> None:
+async def test_a_user_who_is_made_once_more_has_what_the_ledger_says(database_url: str, balance: int) -> None:
     """The entries outlive the row: the welcome is not given twice, and what was left is not lost."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(WELCOMING)
         ada = await connection.fetchval("insert into auth.users default values returning id")
         assert "committed" == await spend(connection, ada, 20)
@@ -86,17 +76,14 @@ def test_a_user_who_is_made_once_more_has_what_the_ledger_says(database_url: str
         assert 5 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
         assert [("opening", 25, 25), ("spend", -20, 5)] == await entries(connection, ada)
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize(
     "change",
     ["credits_balance = credits_balance + 1", "credits_held = 1", "credits_version = 9", "credits_revision = 9"],
 )
-def test_a_backend_writes_no_credits_beside_the_ledger(database_url: str, change: str) -> None:
+async def test_a_backend_writes_no_credits_beside_the_ledger(database_url: str, change: str) -> None:
     """With the key of service_role it is told what to do instead; the project's own columns stay its own."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute("alter table public.users add column nickname text")
         ada = await connection.fetchval("insert into auth.users default values returning id")
         await connection.execute("grant all on public.users to service_role")
@@ -106,13 +93,10 @@ def test_a_backend_writes_no_credits_beside_the_ledger(database_url: str, change
         assert "/usage" in refused.value.hint
         assert "UPDATE 1" == await connection.execute("update public.users set nickname = 'Ada' where id = $1", ada)
 
-    in_database(database_url, story)
 
-
-def test_a_backend_may_make_users_with_credits(database_url: str) -> None:
+async def test_a_backend_may_make_users_with_credits(database_url: str) -> None:
     """As a sign-up in the database may; but not with entries that are not there."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await connection.fetchval("insert into auth.users default values returning id")
         await connection.execute("delete from public.users where id = $1", ada)
         await connection.execute("grant all on public.users to service_role")
@@ -126,14 +110,13 @@ def test_a_backend_may_make_users_with_credits(database_url: str) -> None:
         row = await connection.fetchrow("select * from public.sync_user_credits($1)", ada)
         assert (0, False) == (row["balance"], row["repaired"])
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("entries_before", [True, False])
-def test_a_user_who_is_made_once_more_goes_on_after_the_last_revision(database_url: str, entries_before: bool) -> None:
+async def test_a_user_who_is_made_once_more_goes_on_after_the_last_revision(
+    database_url: str, entries_before: bool
+) -> None:
     """A hold raises the revision without an entry: a cache that has that one takes none that is older."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await connection.fetchval("insert into auth.users default values returning id")
         if entries_before:
             await connection.execute("delete from public.users where id = $1", ada)
@@ -148,5 +131,3 @@ def test_a_user_who_is_made_once_more_goes_on_after_the_last_revision(database_u
             now = await connection.fetchrow("select * from public.users where id = $1", ada)
             assert last < now["credits_revision"]
             assert 25 * entries_before == now["credits_balance"]
-
-    in_database(database_url, story)

@@ -1,6 +1,5 @@
 """What a call does is bounded by what it is about, not by how much there is: none reads a table whole."""
 
-import asyncio
 import contextlib
 import json
 import uuid
@@ -239,29 +238,23 @@ async def take_back_and_look(database: Database) -> None:
 
 @pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more, take_back_and_look, bill_line_by_line])
 @pytest.mark.parametrize("several", [1, 3], ids=["one", "three"])
-def test_no_table_is_read_whole(database_url: str, several: int, act: Callable[[Database], Awaitable[None]]) -> None:
+async def test_no_table_is_read_whole(
+    database_url: str, several: int, act: Callable[[Database], Awaitable[None]]
+) -> None:
     """All goes by indexes, also where a table has but some thousands of rows."""
-
-    async def story() -> None:
-        async with much_there(database_url, several) as database:
-            before = await database.read_whole()
-            await act(database)
-            assert before == await database.read_whole()
-
-    asyncio.run(story())
+    async with much_there(database_url, several) as database:
+        before = await database.read_whole()
+        await act(database)
+        assert before == await database.read_whole()
 
 
 @pytest.mark.parametrize("act", [spend_and_hold, sell_and_learn_more, bill_line_by_line])
 @pytest.mark.parametrize("several", [1, 3], ids=["one", "three"])
-def test_no_table_is_read_whole_that_has_grown(
+async def test_no_table_is_read_whole_that_has_grown(
     database_url: str, several: int, act: Callable[[Database], Awaitable[None]]
 ) -> None:
     """Nor by plans that were made while it had a row or two."""
-
-    async def story() -> None:
-        async with much_there(database_url, several, suddenly=True) as database:
-            before = await database.read_whole()
-            await act(database)
-            assert before == await database.read_whole()
-
-    asyncio.run(story())
+    async with much_there(database_url, several, suddenly=True) as database:
+        before = await database.read_whole()
+        await act(database)
+        assert before == await database.read_whole()

@@ -1,8 +1,8 @@
 """Synthetic users in a database like Supabase's: whose functions they are, and what Supabase Auth finds of them."""
 
-import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -25,21 +25,18 @@ FUNCTIONS = (
 )
 
 
-def in_database(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await story(connection)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def in_database(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
-def test_supabase_auth_can_read_them(database_url: str) -> None:
+async def test_supabase_auth_can_read_them(database_url: str) -> None:
     """A row has its id, its role, and texts where Supabase Auth fails on null; and no password opens it."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(AS_IN_SUPABASE)
         await connection.execute("set role service_role")
         made = json.loads(await connection.fetchval(f"select public.{FUNCTIONS[0]}"))
@@ -51,20 +48,15 @@ def test_supabase_auth_can_read_them(database_url: str) -> None:
         )
         assert ("authenticated", "authenticated", "", "", "", "", "{}") == tuple(row)
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_nobody_but_the_service_calls_them(database_url: str, function: str, role: str) -> None:
+async def test_nobody_but_the_service_calls_them(database_url: str, function: str, role: str) -> None:
     """A browser's key neither makes, lists nor removes users."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(f"set role {role}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetchval(f"select public.{function}")
-
-    in_database(database_url, story)
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
@@ -78,23 +70,17 @@ def test_nobody_but_the_service_calls_them(database_url: str, function: str, rol
         "select public.credence_forget_traces('{}')",
     ],
 )
-def test_nobody_writes_a_note_of_their_own(database_url: str, statement: str, role: str) -> None:
+async def test_nobody_writes_a_note_of_their_own(database_url: str, statement: str, role: str) -> None:
     """Who could note a real user as synthetic could have them removed: not even the service can."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(f"set role {role}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
 
-    in_database(database_url, story)
 
-
-def test_the_notes_are_guarded_by_row_security(database_url: str) -> None:
+async def test_the_notes_are_guarded_by_row_security(database_url: str) -> None:
     """Row level security is on, with no policy that lets anybody in."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         guarded = "select relrowsecurity from pg_class where oid = 'public.synthetic_users'::regclass"
         assert await connection.fetchval(guarded)
         assert 0 == await connection.fetchval("select count(*) from pg_policies where tablename = 'synthetic_users'")
-
-    in_database(database_url, story)

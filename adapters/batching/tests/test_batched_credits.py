@@ -66,55 +66,41 @@ def spend(user: UserId, number: int, description: str | None = None) -> Spend:
     return Spend(user_id=user, credits=1, key=f"{user} {number}", description=description)
 
 
-def test_a_hot_account_is_decided_in_few_batches_and_never_overdrawn() -> None:
+async def test_a_hot_account_is_decided_in_few_batches_and_never_overdrawn() -> None:
     """Of 300 spends at once of an account with 200 credits 200 are done, in a handful of batches."""
-
-    async def story() -> None:
-        world = World()
-        user = await world.user_with(200)
-        outcomes = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
-        assert 200 == sum(isinstance(outcome, Done) for outcome in outcomes)
-        assert 0 == await world.balance(user)
-        assert len(world.desk.batches) <= 5
-        again = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
-        done = [(before, after) for before, after in zip(outcomes, again, strict=True) if isinstance(before, Done)]
-        assert all(isinstance(after, Done) and after.repeated for _, after in done)
-        assert 0 == await world.balance(user)
-        await world.credits.aclose()
-
-    asyncio.run(story())
+    world = World()
+    user = await world.user_with(200)
+    outcomes = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
+    assert 200 == sum(isinstance(outcome, Done) for outcome in outcomes)
+    assert 0 == await world.balance(user)
+    assert len(world.desk.batches) <= 5
+    again = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
+    done = [after for before, after in zip(outcomes, again, strict=True) if isinstance(before, Done)]
+    assert [True] * 200 == [isinstance(after, Done) and after.repeated for after in done]
+    assert 0 == await world.balance(user)
+    await world.credits.aclose()
 
 
-def test_an_intent_that_the_ledger_chokes_on_fails_alone() -> None:
+async def test_an_intent_that_the_ledger_chokes_on_fails_alone() -> None:
     """The others of its batch are done, once."""
-
-    async def story() -> None:
-        world = World(refuses="bad")
-        user = await world.user_with(200)
-        spends = [spend(user, n, "bad" if n == 7 else None) for n in range(50)]
-        outcomes = await asyncio.gather(*(world.credits.settle(one) for one in spends))
-        assert isinstance(outcomes[7], Unsettled)
-        assert 49 == sum(isinstance(outcome, Done) for outcome in outcomes)
-        assert 200 - 49 == await world.balance(user)
-        await world.credits.aclose()
-
-    asyncio.run(story())
+    world = World(refuses="bad")
+    user = await world.user_with(200)
+    spends = [spend(user, n, "bad" if n == 7 else None) for n in range(50)]
+    outcomes = await asyncio.gather(*(world.credits.settle(one) for one in spends))
+    assert isinstance(outcomes[7], Unsettled)
+    assert 49 == sum(isinstance(outcome, Done) for outcome in outcomes)
+    assert 200 - 49 == await world.balance(user)
+    await world.credits.aclose()
 
 
-def test_too_many_at_once_are_told_to_come_back() -> None:
+async def test_too_many_at_once_are_told_to_come_back() -> None:
     """What finds no place is refused before anything of it is done."""
-
-    async def story() -> None:
-        world = World(limits=Limits(calls=1, waiting=10))
-        user = await world.user_with(200)
-        outcomes = await asyncio.gather(
-            *(world.credits.settle(spend(user, n)) for n in range(50)), return_exceptions=True
-        )
-        busy = sum(isinstance(outcome, LedgerBusy) for outcome in outcomes)
-        assert 40 == busy
-        assert 200 - 10 == await world.balance(user)
-        await world.credits.aclose()
-        with pytest.raises(LedgerBusy):
-            await world.credits.settle(spend(user, 99))
-
-    asyncio.run(story())
+    world = World(limits=Limits(calls=1, waiting=10))
+    user = await world.user_with(200)
+    outcomes = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(50)), return_exceptions=True)
+    busy = sum(isinstance(outcome, LedgerBusy) for outcome in outcomes)
+    assert 40 == busy
+    assert 200 - 10 == await world.balance(user)
+    await world.credits.aclose()
+    with pytest.raises(LedgerBusy):
+        await world.credits.settle(spend(user, 99))

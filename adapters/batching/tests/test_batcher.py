@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
 import pytest
@@ -105,409 +105,329 @@ def kinds(outcomes: Sequence[object]) -> list[object]:
     return [type(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(story())  # type: ignore[arg-type]
-
-
-def test_a_lone_request_goes_out_at_once() -> None:
+async def test_a_lone_request_goes_out_at_once() -> None:
     """It is in flight before any timer could have fired: no timer is ever set."""
-
-    async def story() -> None:
-        loop, server = asyncio.get_running_loop(), Server()
-        timers: list[object] = []
-        loop.call_later = loop.call_at = lambda *_, **__: timers.append(_)  # type: ignore[assignment,method-assign]
-        gatherer = new_gatherer(server, Limits())
-        asked = asyncio.ensure_future(gatherer.ask(Ask(21)))
-        await quiet()
-        assert [(Ask(21),)] == [call.requests for call in server.in_flight]
-        server.in_flight[0].end.set_result(None)
-        assert 42 == await asked
-        assert [] == timers
-
-    run(story)
+    loop, server = asyncio.get_running_loop(), Server()
+    timers: list[object] = []
+    loop.call_later = loop.call_at = lambda *_, **__: timers.append(_)  # type: ignore[assignment,method-assign]
+    gatherer = new_gatherer(server, Limits())
+    asked = asyncio.ensure_future(gatherer.ask(Ask(21)))
+    await quiet()
+    assert [(Ask(21),)] == [call.requests for call in server.in_flight]
+    server.in_flight[0].end.set_result(None)
+    assert 42 == await asked
+    assert [] == timers
 
 
-def test_what_arrives_meanwhile_goes_together() -> None:
+async def test_what_arrives_meanwhile_goes_together() -> None:
     """While both calls are in flight a hundred arrive: they are one call, in their order."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=2))
-        asked = []
-        for number in range(2):
-            asked.append(asyncio.ensure_future(gatherer.ask(Ask(number))))
-            await quiet()
-        asked += [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(2, 102)]
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=2))
+    asked = []
+    for number in range(2):
+        asked.append(asyncio.ensure_future(gatherer.ask(Ask(number))))
         await quiet()
-        assert 2 == len(server.in_flight)
-        server.in_flight[0].end.set_result(None)
-        await quiet()
-        assert [*range(2, 102)] == [ask.number for ask in server.in_flight[1].requests]
-        for call in [*server.in_flight]:
-            call.end.set_result(None)
-        assert [2 * number for number in range(102)] == await asyncio.gather(*asked)
-        assert 3 == len(server.sent)
-
-    run(story)
+    asked += [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(2, 102)]
+    await quiet()
+    assert 2 == len(server.in_flight)
+    server.in_flight[0].end.set_result(None)
+    await quiet()
+    assert [*range(2, 102)] == [ask.number for ask in server.in_flight[1].requests]
+    for call in [*server.in_flight]:
+        call.end.set_result(None)
+    assert [2 * number for number in range(102)] == await asyncio.gather(*asked)
+    assert 3 == len(server.sent)
 
 
 @pytest.mark.parametrize(
     ("waiting", "calls"), [(1, [1]), (15, [15]), (16, [8, 8]), (23, [12, 11]), (90, [30, 30, 30]), (200, [50, 50, 50])]
 )
-def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) -> None:
+async def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) -> None:
     """In parts that are worth a call: more of the server's processes work at the same time."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(waiting)]
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(waiting)]
+    await quiet()
+    assert calls == [len(call.requests) for call in server.in_flight]
+    while server.in_flight:
+        server.in_flight[0].end.set_result(None)
         await quiet()
-        assert calls == [len(call.requests) for call in server.in_flight]
-        while server.in_flight:
-            server.in_flight[0].end.set_result(None)
-            await quiet()
-        assert [2 * number for number in range(waiting)] == await asyncio.gather(*asked)
-
-    run(story)
+    assert [2 * number for number in range(waiting)] == await asyncio.gather(*asked)
 
 
-def test_what_waits_for_one_key_is_not_spread() -> None:
+async def test_what_waits_for_one_key_is_not_spread() -> None:
     """Its parts could only go one after the other."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(40)]
-        await quiet()
-        assert [40] == [len(call.requests) for call in server.in_flight]
-        server.in_flight[0].end.set_result(None)
-        await asyncio.gather(*asked)
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(40)]
+    await quiet()
+    assert [40] == [len(call.requests) for call in server.in_flight]
+    server.in_flight[0].end.set_result(None)
+    await asyncio.gather(*asked)
 
 
-def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
+async def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
     """Requests of a key wait for its call and then share one; another key's goes out meanwhile."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=2, requests=30))
-        hot = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
-        await quiet()
-        hot += [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(1, 50)]
-        await quiet()
-        assert 1 == len(server.in_flight)
-        other = asyncio.ensure_future(gatherer.ask(Ask(99, "b")))
-        await quiet()
-        assert [(Ask(0, "a"),), (Ask(99, "b"),)] == [call.requests for call in server.in_flight]
-        server.in_flight[1].end.set_result(None)
-        assert 198 == await other
-        server.in_flight[0].end.set_result(None)
-        await quiet()
-        assert [*range(1, 31)] == [ask.number for ask in server.in_flight[0].requests]
-        tasks: list[object] = []
-        asyncio.get_running_loop().set_task_factory(
-            lambda loop, work, **_: tasks.append(work) or asyncio.Task(work, loop=loop)
-        )
-        await quiet()
-        assert [] == tasks  # nothing looks for work again and again while there is none
-        asyncio.get_running_loop().set_task_factory(None)
-        server.in_flight[0].end.set_result(None)
-        await quiet()
-        assert [*range(31, 50)] == [ask.number for ask in server.in_flight[0].requests]
-        server.in_flight[0].end.set_result(None)
-        await asyncio.gather(*hot)
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=2, requests=30))
+    hot = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
+    await quiet()
+    hot += [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(1, 50)]
+    await quiet()
+    assert 1 == len(server.in_flight)
+    other = asyncio.ensure_future(gatherer.ask(Ask(99, "b")))
+    await quiet()
+    assert [(Ask(0, "a"),), (Ask(99, "b"),)] == [call.requests for call in server.in_flight]
+    server.in_flight[1].end.set_result(None)
+    assert 198 == await other
+    server.in_flight[0].end.set_result(None)
+    await quiet()
+    assert [*range(1, 31)] == [ask.number for ask in server.in_flight[0].requests]
+    tasks: list[object] = []
+    asyncio.get_running_loop().set_task_factory(
+        lambda loop, work, **_: tasks.append(work) or asyncio.Task(work, loop=loop)
+    )
+    await quiet()
+    assert [] == tasks  # nothing looks for work again and again while there is none
+    asyncio.get_running_loop().set_task_factory(None)
+    server.in_flight[0].end.set_result(None)
+    await quiet()
+    assert [*range(31, 50)] == [ask.number for ask in server.in_flight[0].requests]
+    server.in_flight[0].end.set_result(None)
+    await asyncio.gather(*hot)
 
 
-def test_what_comes_for_a_call_in_flight_may_join_it() -> None:
+async def test_what_comes_for_a_call_in_flight_may_join_it() -> None:
     """It is answered by that call, as early as the call likes; the first need not wait for the last."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=2, requests=3, joining=2))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in range(5)]
-        await quiet()
-        (call,) = server.in_flight
-        assert [Ask(3, "a"), Ask(4, "a")] == call.crowd.join()
-        asked += [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in (5, 6)]
-        await quiet()
-        assert [] == call.crowd.join(), "as many joined as may"
-        server.answer_early(call, 4)
-        server.answer_early(call, 0)
-        await quiet()
-        assert [True, False, False, False, True, False, False] == [one.done() for one in asked]
-        call.end.set_result(None)
-        await quiet()
-        assert [(5, 6)] == [tuple(ask.number for ask in call.requests) for call in server.in_flight]
-        server.in_flight[0].end.set_result(None)
-        assert [0, 2, 4, 6, 8, 10, 12] == await asyncio.gather(*asked)
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=2, requests=3, joining=2))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in range(5)]
+    await quiet()
+    (call,) = server.in_flight
+    assert [Ask(3, "a"), Ask(4, "a")] == call.crowd.join()
+    asked += [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in (5, 6)]
+    await quiet()
+    assert [] == call.crowd.join(), "as many joined as may"
+    server.answer_early(call, 4)
+    server.answer_early(call, 0)
+    await quiet()
+    assert [True, False, False, False, True, False, False] == [one.done() for one in asked]
+    call.end.set_result(None)
+    await quiet()
+    assert [(5, 6)] == [tuple(ask.number for ask in call.requests) for call in server.in_flight]
+    server.in_flight[0].end.set_result(None)
+    assert [0, 2, 4, 6, 8, 10, 12] == await asyncio.gather(*asked)
 
 
-def test_who_has_gone_away_does_not_join() -> None:
+async def test_who_has_gone_away_does_not_join() -> None:
     """Not even in the moment before the gatherer learns of it."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=1, joining=5))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in range(3)]
-        await quiet()
-        (call,) = server.in_flight
-        asked[1].cancel()
-        assert [Ask(2, "a")] == call.crowd.join()
-        call.end.set_result(None)
-        assert [0, 4] == [await asked[0], await asked[2]]
-        assert asked[1].cancelled()
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=1, joining=5))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n, "a"))) for n in range(3)]
+    await quiet()
+    (call,) = server.in_flight
+    asked[1].cancel()
+    assert [Ask(2, "a")] == call.crowd.join()
+    call.end.set_result(None)
+    assert [0, 4] == [await asked[0], await asked[2]]
+    assert asked[1].cancelled()
 
 
-def test_nobody_overtakes_by_joining() -> None:
+async def test_nobody_overtakes_by_joining() -> None:
     """Who waits for a key of the call's and for another goes before those who came later for that key."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=3, joining=5))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
-        await quiet()
-        asked += [asyncio.ensure_future(gatherer.ask(Ask(n, key))) for n, key in [(1, "a"), (2, "ab"), (3, "a")]]
-        await quiet()
-        (call,) = server.in_flight
-        assert [Ask(1, "a")] == call.crowd.join()
-        assert [] == call.crowd.join()
-        call.end.set_result(None)
-        await quiet()
-        assert [2, 3] == [ask.number for ask in server.sent[1].requests]
-        server.in_flight[0].end.set_result(None)
-        assert [0, 2, 4, 6] == await asyncio.gather(*asked)
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=3, joining=5))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
+    await quiet()
+    asked += [asyncio.ensure_future(gatherer.ask(Ask(n, key))) for n, key in [(1, "a"), (2, "ab"), (3, "a")]]
+    await quiet()
+    (call,) = server.in_flight
+    assert [Ask(1, "a")] == call.crowd.join()
+    assert [] == call.crowd.join()
+    call.end.set_result(None)
+    await quiet()
+    assert [2, 3] == [ask.number for ask in server.sent[1].requests]
+    server.in_flight[0].end.set_result(None)
+    assert [0, 2, 4, 6] == await asyncio.gather(*asked)
 
 
-def test_nothing_joins_while_others_wait_for_a_call() -> None:
+async def test_nothing_joins_while_others_wait_for_a_call() -> None:
     """A key that is asked for without end holds up nobody else."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=3, joining=5))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
-        await quiet()
-        asked += [asyncio.ensure_future(gatherer.ask(Ask(n, key))) for n, key in [(1, "a"), (2, "c"), (3, "a")]]
-        await quiet()
-        (call,) = server.in_flight
-        assert [] == call.crowd.join()
-        call.end.set_result(None)
-        await quiet()
-        assert [1, 2, 3] == [ask.number for ask in server.sent[1].requests]
-        server.in_flight[0].end.set_result(None)
-        assert [0, 2, 4, 6] == await asyncio.gather(*asked)
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=3, joining=5))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
+    await quiet()
+    asked += [asyncio.ensure_future(gatherer.ask(Ask(n, key))) for n, key in [(1, "a"), (2, "c"), (3, "a")]]
+    await quiet()
+    (call,) = server.in_flight
+    assert [] == call.crowd.join()
+    call.end.set_result(None)
+    await quiet()
+    assert [1, 2, 3] == [ask.number for ask in server.sent[1].requests]
+    server.in_flight[0].end.set_result(None)
+    assert [0, 2, 4, 6] == await asyncio.gather(*asked)
 
 
-def test_nothing_joins_while_others_are_in_a_call() -> None:
+async def test_nothing_joins_while_others_are_in_a_call() -> None:
     """What they need may be what this call keeps moving, under another name: they would come too late for ever."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=2, requests=3, joining=5))
-        asked = []
-        for n, key in enumerate("aba"):
-            asked.append(asyncio.ensure_future(gatherer.ask(Ask(n, key))))
-            await quiet()
-        of_a, of_b = server.in_flight
-        assert [] == of_a.crowd.join()
-        of_b.end.set_result(None)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=2, requests=3, joining=5))
+    asked = []
+    for n, key in enumerate("aba"):
+        asked.append(asyncio.ensure_future(gatherer.ask(Ask(n, key))))
         await quiet()
-        assert [Ask(2, "a")] == of_a.crowd.join()
-        of_a.end.set_result(None)
-        assert [0, 2, 4] == await asyncio.gather(*asked)
+    of_a, of_b = server.in_flight
+    assert [] == of_a.crowd.join()
+    of_b.end.set_result(None)
+    await quiet()
+    assert [Ask(2, "a")] == of_a.crowd.join()
+    of_a.end.set_result(None)
+    assert [0, 2, 4] == await asyncio.gather(*asked)
 
-    run(story)
 
-
-def test_what_comes_in_a_runners_last_moment_goes_out() -> None:
+async def test_what_comes_in_a_runners_last_moment_goes_out() -> None:
     """A request that arrives between the end of the last call and the end of its task is not forgotten."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1))
-        first = asyncio.ensure_future(gatherer.ask(Ask(1)))
-        await quiet()
-        server.in_flight[0].end.set_result(None)
-        second = asyncio.ensure_future(gatherer.ask(Ask(2)))  # its first step follows the call's last
-        await quiet()
-        server.in_flight[0].end.set_result(None)
-        assert [2, 4] == await asyncio.gather(first, second)
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1))
+    first = asyncio.ensure_future(gatherer.ask(Ask(1)))
+    await quiet()
+    server.in_flight[0].end.set_result(None)
+    second = asyncio.ensure_future(gatherer.ask(Ask(2)))  # its first step follows the call's last
+    await quiet()
+    server.in_flight[0].end.set_result(None)
+    assert [2, 4] == await asyncio.gather(first, second)
 
 
-def test_nobody_overtakes_who_waits_for_several_keys() -> None:
+async def test_nobody_overtakes_who_waits_for_several_keys() -> None:
     """`ab` waits for `a`, so `b` waits behind `ab`, whatever else goes out meanwhile; if `ab` goes away, `b` goes."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=2))
-        asked = []
-        for number, key in enumerate(["a", "ab", "b", "c"]):
-            asked.append(asyncio.ensure_future(gatherer.ask(Ask(number, key))))
-            await quiet()
-        assert [(Ask(0, "a"),), (Ask(3, "c"),)] == [call.requests for call in server.in_flight]
-        server.in_flight[1].end.set_result(None)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=2))
+    asked = []
+    for number, key in enumerate(["a", "ab", "b", "c"]):
+        asked.append(asyncio.ensure_future(gatherer.ask(Ask(number, key))))
         await quiet()
-        assert [(Ask(0, "a"),)] == [call.requests for call in server.in_flight]
-        asked.pop(1).cancel()
-        await quiet()
-        assert [(Ask(0, "a"),), (Ask(2, "b"),)] == [call.requests for call in server.in_flight]
-        for call in [*server.in_flight]:
-            call.end.set_result(None)
-        assert [0, 4, 6] == await asyncio.gather(*asked)
-
-    run(story)
+    assert [(Ask(0, "a"),), (Ask(3, "c"),)] == [call.requests for call in server.in_flight]
+    server.in_flight[1].end.set_result(None)
+    await quiet()
+    assert [(Ask(0, "a"),)] == [call.requests for call in server.in_flight]
+    asked.pop(1).cancel()
+    await quiet()
+    assert [(Ask(0, "a"),), (Ask(2, "b"),)] == [call.requests for call in server.in_flight]
+    for call in [*server.in_flight]:
+        call.end.set_result(None)
+    assert [0, 4, 6] == await asyncio.gather(*asked)
 
 
 @pytest.mark.parametrize("count", [2, 9, 64, 100])
-def test_one_bad_request_fails_alone(count: int) -> None:
+async def test_one_bad_request_fails_alone(count: int) -> None:
     """Of a call that failed as a whole only what fails alone fails, within a bounded number of calls."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=100))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n, is_bad=n == count // 2))) for n in range(count)]
-        while not all(one.done() for one in asked):
-            await quiet()
-            for call in [*server.in_flight]:
-                call.end.set_result(None)
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
-        assert [Refused if n == count // 2 else 2 * n for n in range(count)] == kinds(outcomes)
-        assert {1} == {*server.done.values()}
-        assert len(server.sent) <= 1 + 3 * 8
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=100))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n, is_bad=n == count // 2))) for n in range(count)]
+    while not all(one.done() for one in asked):
+        await quiet()
+        for call in [*server.in_flight]:
+            call.end.set_result(None)
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [Refused if n == count // 2 else 2 * n for n in range(count)] == kinds(outcomes)
+    assert {1} == {*server.done.values()}
+    assert len(server.sent) <= 1 + 3 * 8
 
 
-def test_a_call_that_can_only_fail_is_not_repeated_for_ever() -> None:
+async def test_a_call_that_can_only_fail_is_not_repeated_for_ever() -> None:
     """Where everything is bad, the repeats are bounded and everybody is told."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=100, repeats=20))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n, is_bad=True))) for n in range(100)]
-        while not all(one.done() for one in asked):
-            await quiet()
-            for call in [*server.in_flight]:
-                call.end.set_result(None)
-        assert {Refused} == {*kinds(await asyncio.gather(*asked, return_exceptions=True))}
-        assert len(server.sent) <= 21
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=100, repeats=20))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n, is_bad=True))) for n in range(100)]
+    while not all(one.done() for one in asked):
+        await quiet()
+        for call in [*server.in_flight]:
+            call.end.set_result(None)
+    assert {Refused} == {*kinds(await asyncio.gather(*asked, return_exceptions=True))}
+    assert len(server.sent) <= 21
 
 
-def test_an_unknown_outcome_is_told_to_all_and_not_repeated() -> None:
+async def test_an_unknown_outcome_is_told_to_all_and_not_repeated() -> None:
     """A call without an answer may have taken effect: nothing of it is sent again."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
-        await quiet()
-        server.in_flight[0].end.set_exception(Lost())
-        assert {Lost} == {*kinds(await asyncio.gather(*asked, return_exceptions=True))}
-        assert 1 == len(server.sent)
-        after = asyncio.ensure_future(gatherer.ask(Ask(11)))
-        await quiet()
-        server.in_flight[0].end.set_result(None)
-        assert 22 == await after
-
-    run(story)
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
+    await quiet()
+    server.in_flight[0].end.set_exception(Lost())
+    assert {Lost} == {*kinds(await asyncio.gather(*asked, return_exceptions=True))}
+    assert 1 == len(server.sent)
+    after = asyncio.ensure_future(gatherer.ask(Ask(11)))
+    await quiet()
+    server.in_flight[0].end.set_result(None)
+    assert 22 == await after
 
 
-def test_no_more_waits_than_may() -> None:
+async def test_no_more_waits_than_may() -> None:
     """The queue is bounded in number and in weight; what is refused was not sent, and room comes back."""
-
-    async def story() -> None:
-        server = Server()
-        limits = Limits(calls=1, waiting=3, waiting_weight=100)
-        gatherer = Gatherer(server.call, limits=limits, weight=lambda ask: 60 if ask.key else 1)
-        first = asyncio.ensure_future(gatherer.ask(Ask(0)))
-        await quiet()
-        waiting = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(1, 4)]
-        await quiet()
-        with pytest.raises(QueueFull):
-            await gatherer.ask(Ask(4))
-        with pytest.raises(QueueFull):
-            await gatherer.ask_all([Ask(5), Ask(6)])
-        waiting.pop().cancel()
-        waiting.append(asyncio.ensure_future(gatherer.ask(Ask(7, "heavy"))))
-        await quiet()
-        waiting.pop(0).cancel()
-        await quiet()
-        with pytest.raises(QueueFull):
-            await gatherer.ask(Ask(8, "heavy"))
-        for _ in range(2):
-            server.in_flight[0].end.set_result(None)
-            await quiet()
-        assert [0, 4, 14] == await asyncio.gather(first, *waiting)
-        assert Counter([0, 2, 7]) == server.done
-
-    run(story)
-
-
-def test_closing_finishes_what_was_accepted() -> None:
-    """What was accepted is sent and answered; what comes later is refused."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=4))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
-        await quiet()
-        closing = asyncio.ensure_future(gatherer.aclose())
-        await quiet()
-        with pytest.raises(Closed):
-            await gatherer.ask(Ask(11))
-        while not closing.done():
-            for call in [*server.in_flight]:
-                call.end.set_result(None)
-            await quiet()
-        assert [2 * n for n in range(10)] == await asyncio.gather(*asked)
-
-    run(story)
-
-
-def test_what_is_too_late_at_the_end_is_told_so() -> None:
-    """What was not sent says so; of what is in flight nothing is claimed."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=4, closing_seconds=0))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
-        await quiet()
-        await gatherer.aclose()
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
-        assert [Interrupted] * 4 + [Closed] * 6 == kinds(outcomes)
-        assert Counter() == server.done
-
-    run(story)
-
-
-def test_a_call_that_cancels_itself_stops_nobody_else() -> None:
-    """Those who were in it are told; those who wait are sent."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, Limits(calls=1, requests=1))
-        asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(2)]
-        await quiet()
-        server.in_flight[0].end.cancel()
-        await quiet()
+    server = Server()
+    limits = Limits(calls=1, waiting=3, waiting_weight=100)
+    gatherer = Gatherer(server.call, limits=limits, weight=lambda ask: 60 if ask.key else 1)
+    first = asyncio.ensure_future(gatherer.ask(Ask(0)))
+    await quiet()
+    waiting = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(1, 4)]
+    await quiet()
+    with pytest.raises(QueueFull):
+        await gatherer.ask(Ask(4))
+    with pytest.raises(QueueFull):
+        await gatherer.ask_all([Ask(5), Ask(6)])
+    waiting.pop().cancel()
+    waiting.append(asyncio.ensure_future(gatherer.ask(Ask(7, "heavy"))))
+    await quiet()
+    waiting.pop(0).cancel()
+    await quiet()
+    with pytest.raises(QueueFull):
+        await gatherer.ask(Ask(8, "heavy"))
+    for _ in range(2):
         server.in_flight[0].end.set_result(None)
-        assert [Interrupted, 2] == kinds(await asyncio.gather(*asked, return_exceptions=True))
+        await quiet()
+    assert [0, 4, 14] == await asyncio.gather(first, *waiting)
+    assert Counter([0, 2, 7]) == server.done
 
-    run(story)
+
+async def test_closing_finishes_what_was_accepted() -> None:
+    """What was accepted is sent and answered; what comes later is refused."""
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=4))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
+    await quiet()
+    closing = asyncio.ensure_future(gatherer.aclose())
+    await quiet()
+    with pytest.raises(Closed):
+        await gatherer.ask(Ask(11))
+    while not closing.done():
+        for call in [*server.in_flight]:
+            call.end.set_result(None)
+        await quiet()
+    assert [2 * n for n in range(10)] == await asyncio.gather(*asked)
+
+
+async def test_what_is_too_late_at_the_end_is_told_so() -> None:
+    """What was not sent says so; of what is in flight nothing is claimed."""
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=4, closing_seconds=0))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
+    await quiet()
+    await gatherer.aclose()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [Interrupted] * 4 + [Closed] * 6 == kinds(outcomes)
+    assert Counter() == server.done
+
+
+async def test_a_call_that_cancels_itself_stops_nobody_else() -> None:
+    """Those who were in it are told; those who wait are sent."""
+    server = Server()
+    gatherer = new_gatherer(server, Limits(calls=1, requests=1))
+    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(2)]
+    await quiet()
+    server.in_flight[0].end.cancel()
+    await quiet()
+    server.in_flight[0].end.set_result(None)
+    assert [Interrupted, 2] == kinds(await asyncio.gather(*asked, return_exceptions=True))
 
 
 Step = tuple[str, int]
@@ -534,56 +454,52 @@ LIMITS = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(steps=STEPS, limits=LIMITS, closes=st.booleans())
-def test_whatever_happens_every_request_has_one_end(steps: list[Step], limits: Limits, closes: bool) -> None:
+async def test_whatever_happens_every_request_has_one_end(steps: list[Step], limits: Limits, closes: bool) -> None:
     """No answer is lost, doubled or another's, whatever callers, calls and the process do in whatever order."""
-
-    async def story() -> None:
-        server = Server()
-        gatherer = new_gatherer(server, limits)
-        asked: list[tuple[list[Ask], asyncio.Future[object]]] = []
-        made = 0
-        for name, place in steps:
-            if name.startswith("ask"):
-                key = name.removeprefix("ask bad").removeprefix("ask").strip()
-                ask = Ask(made, key, is_bad="bad" in name)
-                asked.append(([ask], asyncio.ensure_future(gatherer.ask(ask))))
-                made += 1
-            elif name == "three":
-                asks = [Ask(made + n, "abc"[n]) for n in range(3)]
-                asked.append((asks, asyncio.ensure_future(gatherer.ask_all(asks))))
-                made += 3
-            elif name == "cancel" and asked:
-                asked[place % len(asked)][1].cancel()
-            elif server.in_flight:
-                server.act(name, server.in_flight[place % len(server.in_flight)], place)
-            if place % 3 != 2:  # else several steps fall into one turn of the loop
-                await quiet()
-            check_flight(server, limits)
-        closing = asyncio.ensure_future(gatherer.aclose()) if closes else None
-        everything = [*(outcome for _, outcome in asked), *filter(None, [closing])]
-        await quiet()
-        for _ in range(1_000):
-            if not server.in_flight and all(one.done() for one in everything):
-                break
-            for call in [*server.in_flight]:
-                if not call.end.done():
-                    call.end.set_result(None)
+    server = Server()
+    gatherer = new_gatherer(server, limits)
+    asked: list[tuple[list[Ask], asyncio.Future[object]]] = []
+    made = 0
+    for name, place in steps:
+        if name.startswith("ask"):
+            key = name.removeprefix("ask bad").removeprefix("ask").strip()
+            ask = Ask(made, key, is_bad="bad" in name)
+            asked.append(([ask], asyncio.ensure_future(gatherer.ask(ask))))
+            made += 1
+        elif name == "three":
+            asks = [Ask(made + n, "abc"[n]) for n in range(3)]
+            asked.append((asks, asyncio.ensure_future(gatherer.ask_all(asks))))
+            made += 3
+        elif name == "cancel" and asked:
+            asked[place % len(asked)][1].cancel()
+        elif server.in_flight:
+            server.act(name, server.in_flight[place % len(server.in_flight)], place)
+        if place % 3 != 2:  # else several steps fall into one turn of the loop
             await quiet()
-            check_flight(server, limits)
-        assert all(one.done() for one in everything)
-        for asks, outcome in asked:
-            check_outcome(server, asks, outcome)
-        assert not server.done or 1 == max(server.done.values())
-        assert not gatherer._waiting
-        assert not gatherer._claims
-        assert not gatherer._busy
-
-    run(story)
+        check_flight(server, limits)
+    closing = asyncio.ensure_future(gatherer.aclose()) if closes else None
+    everything = [*(outcome for _, outcome in asked), *filter(None, [closing])]
+    await quiet()
+    for _ in range(1_000):
+        if not server.in_flight and all(one.done() for one in everything):
+            break
+        for call in [*server.in_flight]:
+            if not call.end.done():
+                call.end.set_result(None)
+        await quiet()
+        check_flight(server, limits)
+    assert [] == [one for one in everything if not one.done()]
+    for asks, outcome in asked:
+        check_outcome(server, asks, outcome)
+    assert not server.done or 1 == max(server.done.values())
+    assert not gatherer._waiting
+    assert not gatherer._claims
+    assert not gatherer._busy
 
 
 def check_flight(server: Server, limits: Limits) -> None:
     assert len(server.in_flight) <= limits.calls
-    assert all(len(call.requests) <= limits.requests + limits.joining for call in server.sent)
+    assert [] == [call for call in server.sent if len(call.requests) > limits.requests + limits.joining]
     keys = Counter(key for call in server.in_flight for key in {k for ask in call.requests for k in ask.key})
     assert not keys or 1 == max(keys.values())
     for key in "ab":
@@ -601,7 +517,7 @@ def check_outcome(server: Server, asks: list[Ask], outcome: asyncio.Future[objec
     if error is None:
         expected = 2 * numbers[0] if len(asks) == 1 else tuple(2 * number for number in numbers)
         assert expected == outcome.result()
-        assert all(1 == server.done[number] for number in numbers)
+        assert [1] * len(asks) == [server.done[number] for number in numbers]
     elif isinstance(error, QueueFull | Closed) and len(asks) == 1:
         assert 0 == server.done[numbers[0]]
     elif isinstance(error, Refused):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
@@ -32,7 +32,7 @@ from domain.payments.reports import InboxEvent
 from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.values.accounts import Account, UserId
 
-Story = Callable[[SqlLedger, Any], Awaitable[None]]
+Opener = Callable[[], contextlib.AbstractAsyncContextManager[tuple[SqlLedger, Any]]]
 LOCK = "select from public.users where id = $1 for update"
 
 
@@ -68,12 +68,26 @@ async def waits_for_a_lock(connection: Any) -> int:
     raise AssertionError("no call waits for a lock")
 
 
-async def manages(attempt: Callable[[], Awaitable[bool]]) -> bool:
-    """Whether it succeeds: a machine may be too slow for it, but not each time."""
-    for _ in range(20):
-        if await attempt():
-            return True
-    return False
+@contextlib.asynccontextmanager
+async def patient(connection: Any, *waits: str) -> AsyncIterator[None]:
+    """Let the ledger wait a minute wherever it waits so long: on a busy machine a step of a test takes longer."""
+    query = (
+        "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace and prokind = 'f'"
+        " and prosrc || coalesce(array_to_string(proconfig, ' '), '') like '%' || $1 || '%'"
+    )
+    found = [(wait, row[0]) for wait in waits for row in await connection.fetch(query, wait)]
+    before = list(dict.fromkeys(definition for _, definition in found))
+    assert {*waits} == {wait for wait, _ in found}
+    for definition in before:
+        longer = definition
+        for wait in waits:
+            longer = longer.replace(f"'{wait}'", "'60s'")
+        await connection.execute(longer)
+    try:
+        yield
+    finally:
+        for definition in before:
+            await connection.execute(definition)
 
 
 async def process_that_waits(connection: Any, what_for: str) -> int | None:
@@ -87,8 +101,8 @@ async def process_that_waits(connection: Any, what_for: str) -> int | None:
 
 
 @pytest.fixture(params=["postgres", "supabase"])
-def on_ledger(request: pytest.FixtureRequest) -> Callable[[Story], None]:
-    """Runs a story with a ledger, and with a connection of the owner's beside it."""
+def on_ledger(request: pytest.FixtureRequest) -> Opener:
+    """Opens a ledger, and a connection of the owner's beside it."""
     if request.param == "postgres":
         url = request.getfixturevalue("database_url")
         opened: Callable[[], PostgresRpc | SupabaseRpc] = lambda: PostgresRpc(url)  # noqa: E731 - made inside the loop
@@ -97,14 +111,12 @@ def on_ledger(request: pytest.FixtureRequest) -> Callable[[Story], None]:
         url = supabase.database_url
         opened = lambda: SupabaseRpc(supabase.url, supabase.service_key)  # noqa: E731 - likewise
 
-    def run(story: Story) -> None:
-        async def opening() -> None:
-            async with contextlib.aclosing(opened()) as rpc, connected(url) as connection:
-                await story(SqlLedger(rpc), connection)
+    @contextlib.asynccontextmanager
+    async def opening() -> AsyncIterator[tuple[SqlLedger, Any]]:
+        async with contextlib.aclosing(opened()) as rpc, connected(url) as connection:
+            yield SqlLedger(rpc), connection
 
-        asyncio.run(opening())
-
-    return run
+    return opening
 
 
 @contextlib.asynccontextmanager
@@ -117,10 +129,9 @@ async def connected(url: str) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize("text", ["\0", "\ud800"])
-def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[Story], None], text: str) -> None:
+async def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Opener, text: str) -> None:
     """No database takes a NUL, or half a character: such a call fails whole, and only that change is refused."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         group = GroupCommit(ledger, commits=Limits(calls=1, requests=100))
         changes = [change(user) for _ in range(40)]
@@ -133,16 +144,10 @@ def test_a_change_that_breaks_the_whole_call_fails_alone(on_ledger: Callable[[St
         assert 40 * 50 == await balance(connection, user)
         await group.aclose()
 
-    on_ledger(story)
 
-
-def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story], None]) -> None:
-    """While somebody holds an account's lock, others are written; then the account's are, in their order.
-
-    A machine may be so slow that the call gives up before, but not each time.
-    """
-
-    async def all_are_written(ledger: SqlLedger, connection: Any) -> bool:
+async def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Opener) -> None:
+    """While somebody holds an account's lock, others are written; then the account's are, in their order."""
+    async with on_ledger() as (ledger, connection), patient(connection, "50ms"):
         locked, other = await sign_up(connection), await sign_up(connection)
         group = GroupCommit(ledger)
         transaction = connection.transaction()
@@ -154,30 +159,22 @@ def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story]
         waiting += [asyncio.ensure_future(group.commit([one])) for one in stuck[1:]]
         results = await asyncio.gather(*(group.commit([change(other)]) for _ in range(30)))
         assert {Committed} == {type(result) for (result,) in results}
-        is_held_up = not any(one.done() for one in waiting)
+        assert [False] * 5 == [one.done() for one in waiting]
         await transaction.rollback()
-        told = [result for (result,) in await asyncio.gather(*waiting)]
-        assert all(isinstance(one, Committed) or one == Conflict("locked") for one in told)
+        told = await asyncio.gather(*waiting)
+        assert [Committed] * 5 == [type(result) for (result,) in told]
         keys = "select idempotency_key from public.credit_transactions where user_id = $1 order by version"
         written = [row["idempotency_key"] for row in await connection.fetch(keys, locked)]
-        pairs = zip(stuck, told, strict=True)
-        assert [one.postings[0].idempotency_key for one, result in pairs if isinstance(result, Committed)] == written
+        assert [one.postings[0].idempotency_key for one in stuck] == written
         await group.aclose()
-        return is_held_up and len(written) == len(stuck)
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
-        assert await manages(lambda: all_are_written(ledger, connection)), "what a lock held up was refused each time"
-
-    on_ledger(story)
 
 
 @pytest.mark.parametrize(("held", "others"), [(1, 0), (1, 60), (8, 60)])
-def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
-    on_ledger: Callable[[Story], None], held: int, others: int
+async def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
+    on_ledger: Opener, held: int, others: int
 ) -> None:
     """Nobody lets go: the call does not wait for it, and writes what needs no such lock."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         locked, free = [await sign_up(connection) for _ in range(held)], await sign_up(connection)
         users = [*[free] * others, *locked, *[free] * others]
         transaction = connection.transaction()
@@ -191,14 +188,11 @@ def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
         assert {Committed} == {type(result) for result in await ledger.commit([change(user) for user in users])}
         assert others * 2 * 50 * 2 == await balance(connection, free)
 
-    on_ledger(story)
-
 
 @pytest.mark.parametrize("rests", [True, False])
-def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[[Story], None], rests: bool) -> None:
+async def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Opener, rests: bool) -> None:
     """However slow the disk is today; for whoever else holds the lock, nobody waits so long."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection), patient(connection, "500ms"):
         user = await sign_up(connection)
         hoped = Hoped(account=Account(user_id=user), found_at=-1)
         guard = AccountGuard(user_id=user, expected_revision=0, rests_on=hoped if rests else None)
@@ -212,34 +206,23 @@ def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[
         (result,) = await waiting
         assert ("Committed" if rests else "Conflict") == type(result).__name__, result
 
-    on_ledger(story)
 
-
-def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], None]) -> None:
-    """It lets the other go first, and holds up no account. A machine may be too slow for it, but not each time."""
-
-    async def overtaking(ledger: SqlLedger, connection: Any) -> bool:
+async def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Opener) -> None:
+    """It lets the other go first, and holds up no account."""
+    async with on_ledger() as (ledger, connection), patient(connection, "20 ms", "50ms", "500ms"):
         user, bystander = await sign_up(connection), await sign_up(connection)
         hoped = Hoped(account=Account(user_id=user, version=1, balance=50), found_at=0)
         first = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0))
         second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, rests_on=hoped))
         early = asyncio.ensure_future(ledger.commit([change(bystander), second]))
-        has_waited = False
-        while not has_waited and not early.done():
-            has_waited = await process_that_waits(connection, "Timeout") is not None
+        while await process_that_waits(connection, "Timeout") is None:
+            assert not early.done()
         (theirs,) = await ledger.commit([first])
-        others, ours = await early
-        assert (Committed, Committed) == (type(theirs), type(others))
-        return has_waited and isinstance(ours, Committed)
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
-        assert await manages(lambda: overtaking(ledger, connection)), "what came too early was refused each time"
-
-    on_ledger(story)
+        assert [Committed] * 3 == [type(result) for result in (theirs, *await early)]
 
 
 @pytest.mark.parametrize("found_at", [0, 1, 2])
-def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story], None], found_at: int) -> None:
+async def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Opener, found_at: int) -> None:
     """Neither where it is there already, nor where a rival was sooner: each look takes a number of Postgres' own."""
 
     async def numbers_taken(ledger: SqlLedger, connection: Any, hoped: Hoped | None) -> int:
@@ -252,19 +235,16 @@ def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story
         taken: int = await connection.fetchval(number) - before
         return taken
 
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         hoped = Hoped(account=Account(user_id=UserId("anybody's"), version=1, balance=50), found_at=found_at)
         resting, free = [await numbers_taken(ledger, connection, rests) for rests in (hoped, None)]
         assert (resting > free) == (found_at == 1)
 
-    on_ledger(story)
-
 
 @pytest.mark.parametrize("held", [1, 16])
-def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Callable[[Story], None], held: int) -> None:
+async def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Opener, held: int) -> None:
     """Whether the same events will be there, only the other transaction's end tells; no other change waits for it."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         changes = [change(user) for _ in range(64)]
         transaction = connection.transaction()
@@ -278,19 +258,16 @@ def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Callable[[Stor
         results = await ledger.commit(changes)
         told = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
         assert {*range(0, 64, 64 // held)} <= {*told}
-        assert all(isinstance(results[place], Conflict) for place in told)
+        assert [Conflict] * len(told) == [type(results[place]) for place in told]
         assert held > 1 or [0] == told
         await transaction.rollback()
         assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in told])}
         assert 64 * 50 == await balance(connection, user)
 
-    on_ledger(story)
 
-
-def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Callable[[Story], None]) -> None:
+async def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Opener) -> None:
     """What is in flight is written for all, also for the one who does not wait any more; what was not sent is not."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         group = GroupCommit(ledger)
         transaction = connection.transaction()
@@ -309,13 +286,10 @@ def test_a_caller_that_goes_away_takes_nobody_along(on_ledger: Callable[[Story],
         await group.aclose()
         assert 10 * 50 == await balance(connection, user)
 
-    on_ledger(story)
 
-
-def test_what_was_accepted_is_written_before_the_end(on_ledger: Callable[[Story], None]) -> None:
+async def test_what_was_accepted_is_written_before_the_end(on_ledger: Opener) -> None:
     """Closing waits for what was accepted, and refuses what comes after."""
-
-    async def story(ledger: SqlLedger, connection: Any) -> None:
+    async with on_ledger() as (ledger, connection):
         user = await sign_up(connection)
         group = GroupCommit(ledger, commits=Limits(calls=1, requests=3))
         calls = [asyncio.ensure_future(group.commit([change(user)])) for _ in range(10)]
@@ -326,68 +300,54 @@ def test_what_was_accepted_is_written_before_the_end(on_ledger: Callable[[Story]
             await group.commit([change(user)])
         assert 10 * 50 == await balance(connection, user)
 
-    on_ledger(story)
 
-
-def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_url: str) -> None:
+async def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_url: str) -> None:
     """All that were in it are told that the outcome is unknown; told again, each counts once."""
-
-    async def story() -> None:
-        async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
-            user = await sign_up(connection)
-            group = GroupCommit(SqlLedger(rpc))
-            transaction = connection.transaction()
-            await transaction.start()
-            await connection.execute(LOCK, user)
-            changes = [change(user) for _ in range(10)]
-            calls = [asyncio.ensure_future(group.commit([one])) for one in changes]
-            await connection.execute("select pg_terminate_backend($1)", await waits_for_a_lock(connection))
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-            assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
-            await transaction.rollback()
-            again = await asyncio.gather(*(group.commit([one]) for one in changes))
-            assert {Committed} == {type(result) for (result,) in again}
-            assert 10 * 50 == await balance(connection, user)
-            await group.aclose()
-
-    asyncio.run(story())
+    async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
+        user = await sign_up(connection)
+        group = GroupCommit(SqlLedger(rpc))
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(LOCK, user)
+        changes = [change(user) for _ in range(10)]
+        calls = [asyncio.ensure_future(group.commit([one])) for one in changes]
+        await connection.execute("select pg_terminate_backend($1)", await waits_for_a_lock(connection))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
+        await transaction.rollback()
+        again = await asyncio.gather(*(group.commit([one]) for one in changes))
+        assert {Committed} == {type(result) for (result,) in again}
+        assert 10 * 50 == await balance(connection, user)
+        await group.aclose()
 
 
-def test_a_lost_answer_leaves_all_of_a_call_in_doubt(supabase: Any) -> None:
+async def test_a_lost_answer_leaves_all_of_a_call_in_doubt(supabase: Any) -> None:
     """The call was written and nobody heard of it: told again, every change is known to be written already."""
-
-    async def story() -> None:
-        async with (
-            contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc,
-            connected(supabase.database_url) as connection,
-        ):
-            user = await sign_up(connection)
-            group = GroupCommit(SqlLedger(rpc))
-            changes = [change(user) for _ in range(10)]
-            supabase.gateway.lose_answers(1)
-            calls = [group.commit([one]) for one in changes]
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-            assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
-            again = await asyncio.gather(*(group.commit([one]) for one in changes))
-            assert {Duplicate} == {type(result) for (result,) in again}
-            assert 10 * 50 == await balance(connection, user)
-            await group.aclose()
-
-    asyncio.run(story())
+    async with (
+        contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc,
+        connected(supabase.database_url) as connection,
+    ):
+        user = await sign_up(connection)
+        group = GroupCommit(SqlLedger(rpc))
+        changes = [change(user) for _ in range(10)]
+        supabase.gateway.lose_answers(1)
+        calls = [group.commit([one]) for one in changes]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {LedgerUnavailable} == {type(outcome) for outcome in outcomes}
+        again = await asyncio.gather(*(group.commit([one]) for one in changes))
+        assert {Duplicate} == {type(result) for (result,) in again}
+        assert 10 * 50 == await balance(connection, user)
+        await group.aclose()
 
 
-def test_readers_share_a_call(database_url: str) -> None:
+async def test_readers_share_a_call(database_url: str) -> None:
     """Each of many readers of one moment gets its own answer."""
-
-    async def story() -> None:
-        async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
-            users = [await sign_up(connection) for _ in range(20)]
-            group = GroupCommit(SqlLedger(rpc))
-            await group.commit([change(user) for user in users])
-            reads = (group.read(event_id=None, user_id=user, links=frozenset()) for user in users)
-            found = await asyncio.gather(*reads)
-            assert users == [snapshot.account.user_id for snapshot in found if snapshot.account]
-            assert {50} == {snapshot.account.balance for snapshot in found if snapshot.account}
-            await group.aclose()
-
-    asyncio.run(story())
+    async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
+        users = [await sign_up(connection) for _ in range(20)]
+        group = GroupCommit(SqlLedger(rpc))
+        await group.commit([change(user) for user in users])
+        reads = (group.read(event_id=None, user_id=user, links=frozenset()) for user in users)
+        found = await asyncio.gather(*reads)
+        assert users == [snapshot.account.user_id for snapshot in found if snapshot.account]
+        assert {50} == {snapshot.account.balance for snapshot in found if snapshot.account}
+        await group.aclose()

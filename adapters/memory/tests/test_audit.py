@@ -1,6 +1,5 @@
 """Whatever disagrees within an account in memory is found, under the name that the schema's own check gives it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -11,10 +10,9 @@ from domain.credits.explanation import GrantRecord, RecordedDraw
 from domain.credits.grants import Draw, Grant, GrantId
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EntryKind, LedgerEntry, Posting
-from domain.values.accounts import Account, UserId
+from domain.tests.examples import ADA, NOON
+from domain.values.accounts import Account
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 GIVEN, TAKEN = (
     LedgerEntry(
         posting=Posting(user_id=ADA, amount=amount, kind=kind, idempotency_key=kind),

@@ -1,6 +1,5 @@
 """What is told of a database that lacks what is called, by either way to it."""
 
-import asyncio
 import contextlib
 
 import pytest
@@ -12,16 +11,10 @@ from features.real_parts import Supabase
 
 
 @pytest.mark.parametrize("way", ["postgres", "supabase"])
-def test_a_schema_that_lacks_something_is_told_with_its_remedy(supabase: Supabase, way: str) -> None:
+async def test_a_schema_that_lacks_something_is_told_with_its_remedy(supabase: Supabase, way: str) -> None:
     """A function that is not there, as before the first migration, is none of the call's faults; the log helps."""
-
-    async def call() -> None:
-        rpc = (
-            PostgresRpc(supabase.database_url) if way == "postgres" else SupabaseRpc(supabase.url, supabase.service_key)
-        )
-        async with contextlib.aclosing(rpc):
+    rpc = PostgresRpc(supabase.database_url) if way == "postgres" else SupabaseRpc(supabase.url, supabase.service_key)
+    async with contextlib.aclosing(rpc):
+        with pytest.raises(LedgerUnavailable, match=r"; run `credence migrate`$") as raised:
             await rpc.value("no_such_function", {})
-
-    with pytest.raises(LedgerUnavailable, match=r"; run `credence migrate`$") as raised:
-        asyncio.run(call())
     assert not isinstance(raised.value, LedgerRefused)

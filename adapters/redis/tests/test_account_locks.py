@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,54 +38,50 @@ async def in_turn(turns: RedisTurns, users: set[UserId], log: list[str], name: s
             log.append(f"{name} ends")
 
 
-def test_one_has_a_turn_at_a_time(redis_url: str) -> None:
+async def test_one_has_a_turn_at_a_time(redis_url: str) -> None:
     """Also where several accounts are wanted, in whatever order: none waits for another in a circle."""
-
-    async def story() -> None:
-        ada, bob = new_user(), new_user()
-        async with contextlib.aclosing(connect(redis_url)) as first, contextlib.aclosing(connect(redis_url)) as second:
-            processes = [RedisTurns(first), RedisTurns(first), RedisTurns(second), RedisTurns(second)]
-            log: list[str] = []
-            wanted = [{ada, bob}, {bob, ada}, {ada}, {ada, bob}]
-            await asyncio.gather(
-                *(
-                    in_turn(turns, users, log, f"process {n}", laps=5)
-                    for n, (turns, users) in enumerate(zip(processes, wanted, strict=True))
-                )
+    ada, bob = new_user(), new_user()
+    async with contextlib.aclosing(connect(redis_url)) as first, contextlib.aclosing(connect(redis_url)) as second:
+        processes = [RedisTurns(first), RedisTurns(first), RedisTurns(second), RedisTurns(second)]
+        log: list[str] = []
+        wanted = [{ada, bob}, {bob, ada}, {ada}, {ada, bob}]
+        await asyncio.gather(
+            *(
+                in_turn(turns, users, log, f"process {n}", laps=5)
+                for n, (turns, users) in enumerate(zip(processes, wanted, strict=True))
             )
-            assert 40 == len(log)
-            turns_taken = [*zip(log[::2], log[1::2], strict=True)]
-            assert all(begun.replace("begins", "ends") == ended for begun, ended in turns_taken), "nobody is between"
-            assert 0 == await first.exists(f"turn:{ada}", f"turn:{bob}")
+        )
+        assert 40 == len(log)
+        turns_taken = [*zip(log[::2], log[1::2], strict=True)]
+        begun, ended = (
+            [begun.replace("begins", "ends") for begun, _ in turns_taken],
+            [end for _, end in turns_taken],
+        )
+        assert begun == ended, "nobody is between"
+        assert 0 == await first.exists(f"turn:{ada}", f"turn:{bob}")
 
-    asyncio.run(story())
 
-
-def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after_a_while(redis_url: str) -> None:
+async def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after_a_while(redis_url: str) -> None:
     """One's own turn is nobody else's; and an account that nobody else wants needs none after some seconds."""
+    ada, bob, cara = new_user(), new_user(), new_user()
+    async with contextlib.aclosing(connect(redis_url)) as redis:
+        clock = HandClock()
+        mine, others = RedisTurns(redis, clock=clock), RedisTurns(redis)
+        mine.met([ada])
+        async with others.at([bob]), mine.at([cara]):
+            await look(mine, {bob, cara})
+        assert {ada, bob} == mine.shared({ada, bob, cara})
+        clock.now += MINDFUL_SECONDS
+        assert frozenset() == mine.shared({ada, bob, cara})
 
-    async def story() -> None:
-        ada, bob, cara = new_user(), new_user(), new_user()
-        async with contextlib.aclosing(connect(redis_url)) as redis:
-            clock = HandClock()
-            mine, others = RedisTurns(redis, clock=clock), RedisTurns(redis)
-            mine.met([ada])
-            async with others.at([bob]), mine.at([cara]):
-                await look(mine, {bob, cara})
-            assert {ada, bob} == mine.shared({ada, bob, cara})
-            clock.now += MINDFUL_SECONDS
-            assert frozenset() == mine.shared({ada, bob, cara})
-
-            log: list[str] = []
-            async with others.at([cara]):
-                waiting = asyncio.ensure_future(in_turn(mine, {cara}, log, "mine"))
-                while not mine.shared([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
-                    await asyncio.sleep(0)
-                assert [] == log
-            await waiting
-            assert ["mine begins", "mine ends"] == log
-
-    asyncio.run(story())
+        log: list[str] = []
+        async with others.at([cara]):
+            waiting = asyncio.ensure_future(in_turn(mine, {cara}, log, "mine"))
+            while not mine.shared([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
+                await asyncio.sleep(0)
+            assert [] == log
+        await waiting
+        assert ["mine begins", "mine ends"] == log
 
 
 async def look(turns: RedisTurns, users: set[UserId]) -> None:
@@ -94,39 +91,29 @@ async def look(turns: RedisTurns, users: set[UserId]) -> None:
     await asyncio.gather(*(asyncio.all_tasks() - before))
 
 
-def test_a_process_that_died_in_its_turn_keeps_nobody_waiting_for_long(redis_url: str) -> None:
+async def test_a_process_that_died_in_its_turn_keeps_nobody_waiting_for_long(redis_url: str) -> None:
     """Its turn is over by itself."""
-
-    async def story() -> None:
-        ada = new_user()
-        async with contextlib.aclosing(connect(redis_url)) as redis:
-            await RedisTurns(redis).at([ada]).__aenter__()
-            left = await redis.pttl(f"turn:{ada}")
-            assert 0 < left <= TURN_SECONDS * 1000
-            log: list[str] = []
-            await in_turn(RedisTurns(redis), {ada}, log, "mine")
-            assert ["mine begins", "mine ends"] == log
-
-    asyncio.run(story())
+    ada = new_user()
+    async with contextlib.aclosing(connect(redis_url)) as redis:
+        await RedisTurns(redis).at([ada]).__aenter__()
+        left = await redis.pttl(f"turn:{ada}")
+        assert 0 < left <= TURN_SECONDS * 1000
+        log: list[str] = []
+        await in_turn(RedisTurns(redis), {ada}, log, "mine")
+        assert ["mine begins", "mine ends"] == log
 
 
-def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str) -> None:
+async def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str) -> None:
     """Who comes to the end of it leaves the next one's alone."""
-
-    async def story() -> None:
-        ada = new_user()
-        async with contextlib.aclosing(connect(redis_url)) as redis:
-            async with RedisTurns(redis).at([ada]):
-                await redis.set(f"turn:{ada}", "another's")
-            assert "another's" == await redis.get(f"turn:{ada}")
-
-    asyncio.run(story())
+    ada = new_user()
+    async with contextlib.aclosing(connect(redis_url)) as redis:
+        async with RedisTurns(redis).at([ada]):
+            await redis.set(f"turn:{ada}", "another's")
+        assert "another's" == await redis.get(f"turn:{ada}")
 
 
 @pytest.fixture(params=["refused", "silent", "full", "foreign"])
-def useless_redis(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, str]]:
+def useless_redis(request: pytest.FixtureRequest, new_server_folder: Callable[[], Path]) -> Iterator[tuple[str, str]]:
     """A Redis that gives no turns: why, and its address."""
     why: str = request.param
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -136,54 +123,46 @@ def useless_redis(
     if why == "refused":
         yield why, address
     if why in {"full", "foreign"}:
-        server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+        server = EmbeddedRedis(new_server_folder())
         yield why, server.start()
         server.stop()
 
 
-def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: tuple[str, str]) -> None:
+async def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: tuple[str, str]) -> None:
     """And asks for none for some seconds, whomever it meets: each time would take as long again."""
-
-    async def story() -> None:
-        ada = new_user()
-        why, address = useless_redis
-        async with contextlib.aclosing(connect(address)) as redis:
-            if why == "full":
-                await redis.config_set("maxmemory", "1")
-            if why == "foreign":
-                await redis.hset(f"turn:{ada}", "a", "hash")
-                await redis.pexpire(f"turn:{ada}", 500)
-            clock = HandClock()
-            turns = RedisTurns(redis, clock=clock)
-            turns.met([ada])
-            log: list[str] = []
-            await in_turn(turns, {ada}, log, "mine")
-            assert ["mine begins", "mine ends"] == log
-            turns.met([ada])
-            is_answered = why == "foreign"  # with what is no turn, until that is gone
-            assert is_answered == bool(turns.shared([ada]))
-            clock.now += BLIND_SECONDS
-            turns.met([ada])
-            assert {ada} == turns.shared([ada])
-
-    asyncio.run(story())
+    ada = new_user()
+    why, address = useless_redis
+    async with contextlib.aclosing(connect(address)) as redis:
+        if why == "full":
+            await redis.config_set("maxmemory", "1")
+        if why == "foreign":
+            await redis.hset(f"turn:{ada}", "a", "hash")
+            await redis.pexpire(f"turn:{ada}", 500)
+        clock = HandClock()
+        turns = RedisTurns(redis, clock=clock)
+        turns.met([ada])
+        log: list[str] = []
+        await in_turn(turns, {ada}, log, "mine")
+        assert ["mine begins", "mine ends"] == log
+        turns.met([ada])
+        is_answered = why == "foreign"  # with what is no turn, until that is gone
+        assert is_answered == bool(turns.shared([ada]))
+        clock.now += BLIND_SECONDS
+        turns.met([ada])
+        assert {ada} == turns.shared([ada])
 
 
-def test_a_look_at_a_redis_that_does_not_answer_is_the_last_for_a_while() -> None:
+async def test_a_look_at_a_redis_that_does_not_answer_is_the_last_for_a_while() -> None:
     """Nothing of it is left running, and nobody is met."""
-
-    async def story() -> None:
-        ada, clock = new_user(), HandClock()
-        async with contextlib.aclosing(connect("redis://127.0.0.1:1/0")) as redis:
-            turns = RedisTurns(redis, clock=clock)
-            turns.met([ada])
-            await look(turns, {ada})
-            assert frozenset() == turns.shared([ada])
-            turns.look([ada])
-            assert 1 == len(asyncio.all_tasks()), "this one"
-            clock.now += BLIND_SECONDS
-            turns.look([ada])
-            assert 2 == len(asyncio.all_tasks())
-            await look(turns, {ada})
-
-    asyncio.run(story())
+    ada, clock = new_user(), HandClock()
+    async with contextlib.aclosing(connect("redis://127.0.0.1:1/0")) as redis:
+        turns = RedisTurns(redis, clock=clock)
+        turns.met([ada])
+        await look(turns, {ada})
+        assert frozenset() == turns.shared([ada])
+        turns.look([ada])
+        assert 1 == len(asyncio.all_tasks()), "this one"
+        clock.now += BLIND_SECONDS
+        turns.look([ada])
+        assert 2 == len(asyncio.all_tasks())
+        await look(turns, {ada})

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,16 +24,10 @@ from domain.payments.purchases import Link, PaidAt, PurchaseId
 from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
 from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
-from domain.values.accounts import UserId
+from domain.tests.examples import ADA, MONTHLY, STARTER
 from domain.values.money import Money
-from domain.values.plans import Plan, PlanId, PlanMode, Terms
+from domain.values.plans import Plan
 from simulators.stripe.stand_in import StripeStandIn
-
-ADA = UserId("6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d")
-STARTER = Plan(
-    id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=Money(amount=500, currency="usd"))
-)
-MONTHLY = attrs.evolve(STARTER, id=PlanId("monthly"), mode=PlanMode.SUBSCRIPTION, interval="month")
 
 
 @pytest.fixture
@@ -42,13 +36,8 @@ def stripe() -> Iterator[StripeStandIn]:
         yield stand_in
 
 
-def asking(stripe: StripeStandIn, story: Callable[[StripeConnection], Awaitable[None]]) -> None:
-    async def run() -> None:
-        connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url, retries=0)
-        async with contextlib.aclosing(connection):
-            await story(connection)
-
-    asyncio.run(run())
+def asking(stripe: StripeStandIn) -> contextlib.aclosing[StripeConnection]:
+    return contextlib.aclosing(StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url, retries=0))
 
 
 async def buy(stripe: StripeStandIn, connection: StripeConnection, plan: Plan = STARTER) -> Any:
@@ -66,10 +55,9 @@ def news(*links: str, **told: Any) -> PaymentNews:
     return PaymentNews(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **told)
 
 
-def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -> None:
+async def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -> None:
     """Charge, intent or invoice: each leads to the others, and to the session whose metadata says that it is ours."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session = await buy(stripe, connection)
         charge = stripe.account.all_kept("charge")[0]["id"]
         every = {
@@ -82,13 +70,10 @@ def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -
             found = await StripeLookup(connection).look_up(news(asked))
             assert (every, True) == (set(found.links), found.ours)
 
-    asking(stripe, story)
 
-
-def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe: StripeStandIn) -> None:
+async def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe: StripeStandIn) -> None:
     """Six changes of plan within a month make twelve prorations before the line of the next one."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session = await buy(stripe, connection, MONTHLY)
         for price in (900, 500, 900, 500, 900, 500):
             stripe.account.billing.change_plan(session["subscription"], price)
@@ -112,8 +97,6 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
         unknown = attrs.evolve(part, purchase_id=PurchaseId("in_unknown"))
         assert unknown == await StripeLookup(connection).whole(unknown)
 
-    asking(stripe, story)
-
 
 def _ways(sale: Sale) -> tuple[list[bool], list[bool]]:
     """Which of the prorations give unused time back, and which pay for the rest of a period."""
@@ -121,10 +104,9 @@ def _ways(sale: Sale) -> tuple[list[bool], list[bool]]:
     return [line.gives_back for line in prorations], [line.amount > 0 for line in prorations]
 
 
-def test_a_period_s_payment_is_ours_by_its_subscription(stripe: StripeStandIn) -> None:
+async def test_a_period_s_payment_is_ours_by_its_subscription(stripe: StripeStandIn) -> None:
     """The payment intent of a renewal has no metadata; its invoice's subscription has."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         await buy(stripe, connection, MONTHLY)
         stripe.account.billing.advance(31 * 24 * 3600)
         charge = stripe.account.all_kept("charge")[-1]
@@ -132,13 +114,10 @@ def test_a_period_s_payment_is_ours_by_its_subscription(stripe: StripeStandIn) -
         assert found.ours
         assert f"invoice:{charge['_invoice']}" in found.links
 
-    asking(stripe, story)
 
-
-def test_a_payment_of_others_is_not_ours_and_an_unknown_one_stays_open(stripe: StripeStandIn) -> None:
+async def test_a_payment_of_others_is_not_ours_and_an_unknown_one_stays_open(stripe: StripeStandIn) -> None:
     """Only an answer proves that it is somebody else's."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         intent = stripe.account.new_intent(700, "usd", metadata={"shop": "another"})
         lookup = StripeLookup(connection)
         assert (await lookup.look_up(news(f"payment_intent:{intent['id']}"))).ours is False
@@ -148,13 +127,10 @@ def test_a_payment_of_others_is_not_ours_and_an_unknown_one_stays_open(stripe: S
         with pytest.raises(PaymentsUnavailable):
             await lookup.look_up(unknown)
 
-    asking(stripe, story)
 
-
-def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
+async def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
     """Its metadata, and how it stands now; one that does not exist is none."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session = await buy(stripe, connection, MONTHLY)
         found = await StripeLookup(connection).subscription(session["subscription"])
         assert isinstance(found, SubscriptionNews)
@@ -166,13 +142,10 @@ def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
         )
         assert await StripeLookup(connection).subscription("sub_nobody") is None
 
-    asking(stripe, story)
 
-
-def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> None:
+async def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> None:
     """A session that was made elsewhere keeps its metadata to itself; its invoices are ours all the same."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session = await buy(stripe, connection, MONTHLY)
         stripe.account.kept("subscription", session["subscription"])["metadata"] = {}
         bill = stripe.account.kept("invoice", session["invoice"])
@@ -186,25 +159,19 @@ def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> Non
         by_invoice = await lookup.look_up(news(f"invoice:{session['invoice']}"))
         assert (True, True) == (by_invoice.ours, f"payment_intent:{bill['_payment_intent']}" in by_invoice.links)
 
-    asking(stripe, story)
 
-
-def test_a_session_of_ours_that_can_not_be_read_is_ours(stripe: StripeStandIn) -> None:
+async def test_a_session_of_ours_that_can_not_be_read_is_ours(stripe: StripeStandIn) -> None:
     """A refund of it must wait, not be passed over."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session = await buy(stripe, connection)
         stripe.account._checkouts[session["id"]].session["metadata"]["credence_terms"] = "many"
         stripe.account.kept("payment_intent", session["payment_intent"])["metadata"] = {}
         assert (await StripeLookup(connection).look_up(news(f"payment_intent:{session['payment_intent']}"))).ours
 
-    asking(stripe, story)
 
-
-def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
+async def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
     """Pages and types do not show; what came by an object tells what its event would have."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         sessions = [await buy(stripe, connection) for _ in range(35)]
         stripe.account.reversals.refund(sessions[0]["payment_intent"], 100)
         stripe.account.reversals.dispute(sessions[1]["payment_intent"])
@@ -225,8 +192,6 @@ def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
             assert _undated(by_event[found.object_id]) == _undated(told)
         assert [] == [delivery async for delivery in history.events(datetime.now(UTC) + timedelta(hours=1))]
 
-    asking(stripe, story)
-
 
 def _undated(told: Told) -> Sale:
     assert isinstance(told, Sale)
@@ -241,10 +206,9 @@ def _open(stripe: StripeStandIn) -> tuple[Any, str]:
     return order(told), stripe.url
 
 
-def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
+async def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
     """To be replayed although it never arrived."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         await buy(stripe, connection)
         history = StripeHistory(connection, livemode=False)
         found = await history.event(stripe.events[-1]["id"])
@@ -252,13 +216,10 @@ def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
         assert isinstance(found.told, Sale)
         assert await history.event("evt_nobody") is None
 
-    asking(stripe, story)
 
-
-def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeStandIn) -> None:
+async def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeStandIn) -> None:
     """The session brings its invoice, which leads back to the session."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session = await buy(stripe, connection, MONTHLY)
         checkouts = StripeCheckouts(connection, success_url="https://a.test/", cancel_url="https://a.test/")
         found = await checkouts.retrieve(session["id"])
@@ -268,50 +229,43 @@ def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeS
         assert {f"session:{session['id']}", f"invoice:{session['invoice']}"} <= set(found.invoice_told.links)
         assert PurchaseId(session["invoice"]) == found.invoice_told.purchase_id
 
-    asking(stripe, story)
-
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
-def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int) -> None:
+async def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int) -> None:
     """However many requests it takes, and whichever of them hangs: to the caller Stripe is away."""
     told = [
         {"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "metadata": {}},
         {"id": "pi_1", "object": "payment_intent", "latest_charge": "ch_1", "metadata": {}},
         {"object": "list", "data": [], "has_more": False},
     ][:answers]
+    done = asyncio.Event()
 
-    async def run() -> None:
-        done = asyncio.Event()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                if not told:
+                    break
+                body = json.dumps(told.pop(0)).encode()
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(head.encode() + body)
+            await done.wait()
+        writer.close()
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(asyncio.IncompleteReadError):
-                while await reader.readuntil(b"\r\n\r\n"):
-                    if not told:
-                        break
-                    body = json.dumps(told.pop(0)).encode()
-                    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-                    writer.write(head.encode() + body)
-                await done.wait()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        connection = StripeConnection(api_key="sk_test_123456789012", api_base=url, seconds=60, retries=0)
-        async with server, contextlib.aclosing(connection):
-            lookup = StripeLookup(connection, seconds=0.5)
-            for ask in (lookup.look_up(news("charge:ch_1")), lookup.subscription(SubscriptionId("sub_1"))):
-                with pytest.raises(PaymentsUnavailable) as raised:
-                    await ask
-                assert "no answer within 0.5 seconds" == raised.value.cause
-            done.set()
-
-    asyncio.run(run())
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    connection = StripeConnection(api_key="sk_test_123456789012", api_base=url, seconds=60, retries=0)
+    async with server, contextlib.aclosing(connection):
+        lookup = StripeLookup(connection, seconds=0.5)
+        for ask in (lookup.look_up(news("charge:ch_1")), lookup.subscription(SubscriptionId("sub_1"))):
+            with pytest.raises(PaymentsUnavailable) as raised:
+                await ask
+            assert "no answer within 0.5 seconds" == raised.value.cause
+        done.set()
 
 
-def test_an_invoice_is_sent_once_and_refusals_are_for_good(stripe: StripeStandIn) -> None:
+async def test_an_invoice_is_sent_once_and_refusals_are_for_good(stripe: StripeStandIn) -> None:
     """The key makes a repetition harmless; what Stripe does not know is refused, and trouble is only trouble."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         session, invoices = await buy(stripe, connection), StripeInvoices(connection)
         for _ in range(2):
             await invoices.send(session["invoice"], idempotency_key="once")
@@ -322,13 +276,10 @@ def test_an_invoice_is_sent_once_and_refusals_are_for_good(stripe: StripeStandIn
         with pytest.raises(PaymentsUnavailable):
             await invoices.send(session["invoice"], idempotency_key="another")
 
-    asking(stripe, story)
 
-
-def test_endpoints_are_described(stripe: StripeStandIn) -> None:
+async def test_endpoints_are_described(stripe: StripeStandIn) -> None:
     """Where events go, which ones, and in which version."""
-
-    async def story(connection: StripeConnection) -> None:
+    async with asking(stripe) as connection:
         wanted = {"url": "https://a.test/hook", "enabled_events": {"0": "invoice.paid"}, "api_version": "2024-06-20"}
         stripe.account.add_endpoint(wanted)
         (found,) = await StripeDeployment(connection).endpoints()
@@ -339,8 +290,6 @@ def test_endpoints_are_described(stripe: StripeStandIn) -> None:
             found.api_version,
             found.livemode,
         )
-
-    asking(stripe, story)
 
 
 def test_decimals_are_told_as_stripe_writes_them() -> None:

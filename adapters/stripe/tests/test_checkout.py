@@ -1,8 +1,7 @@
 """Checkout through the real stripe package, against the stand-in."""
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
@@ -36,22 +35,17 @@ def stripe() -> Iterator[StripeStandIn]:
         yield stand_in
 
 
-def with_checkouts(
-    base: str, story: Callable[[StripeCheckouts], Awaitable[None]], *, key: str = "sk_test_123456789012"
-) -> None:
-    async def run() -> None:
-        connection = StripeConnection(api_key=key, api_base=base)
-        async with contextlib.aclosing(connection):
-            success_url = "https://shop.test/ok?id={CHECKOUT_SESSION_ID}"
-            await story(StripeCheckouts(connection, success_url=success_url, cancel_url="https://shop.test/"))
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def with_checkouts(base: str, *, key: str = "sk_test_123456789012") -> AsyncIterator[StripeCheckouts]:
+    connection = StripeConnection(api_key=key, api_base=base)
+    async with contextlib.aclosing(connection):
+        success_url = "https://shop.test/ok?id={CHECKOUT_SESSION_ID}"
+        yield StripeCheckouts(connection, success_url=success_url, cancel_url="https://shop.test/")
 
 
-def test_a_session_carries_who_buys_what(stripe: StripeStandIn) -> None:
+async def test_a_session_carries_who_buys_what(stripe: StripeStandIn) -> None:
     """User, email, plan and terms are on the session and on its payment intent, and an invoice will be made."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url) as checkouts:
         opened = await checkouts.create(REQUEST)
         assert opened.url == f"{stripe.url}/c/pay/{opened.session_id}"
         session = stripe.account.session(opened.session_id)
@@ -72,49 +66,37 @@ def test_a_session_carries_who_buys_what(stripe: StripeStandIn) -> None:
         assert intent is not None
         assert {**metadata, "credence_session": "yes"} == intent["metadata"]
 
-    with_checkouts(stripe.url, story)
 
-
-def test_the_same_key_opens_one_session(stripe: StripeStandIn) -> None:
+async def test_the_same_key_opens_one_session(stripe: StripeStandIn) -> None:
     """A repeated request is the first session; another key is another."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url) as checkouts:
         first, again = await checkouts.create(REQUEST), await checkouts.create(REQUEST)
         other = await checkouts.create(attrs.evolve(REQUEST, idempotency_key="key-2"))
         assert first.session_id == again.session_id != other.session_id
         assert 2 == len(stripe.account.sessions())
 
-    with_checkouts(stripe.url, story)
 
-
-def test_a_key_that_opened_another_session_is_told_apart(stripe: StripeStandIn) -> None:
+async def test_a_key_that_opened_another_session_is_told_apart(stripe: StripeStandIn) -> None:
     """To try again changes nothing then, which is no matter of Stripe's being away."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url) as checkouts:
         await checkouts.create(REQUEST)
         with pytest.raises(CheckoutDiffers):
             await checkouts.create(attrs.evolve(REQUEST, email="ada@new.example.com"))
         assert 1 == len(stripe.account.sessions())
 
-    with_checkouts(stripe.url, story)
 
-
-def test_a_key_that_is_in_use_may_be_tried_again() -> None:
+async def test_a_key_that_is_in_use_may_be_tried_again() -> None:
     """While the first request under it is at work nobody knows whether they differ."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
-        with pytest.raises(PaymentsUnavailable):
-            await checkouts.create(REQUEST)
-
     body = b'{"error": {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "in use"}}'
     with answering(409, body) as server:
-        with_checkouts(server.url, story)
+        async with with_checkouts(server.url) as checkouts:
+            with pytest.raises(PaymentsUnavailable):
+                await checkouts.create(REQUEST)
 
 
-def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
+async def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
     """Asked for, a session tells the same sale as its webhook does, paid when its charge was made."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url) as checkouts:
         opened = await checkouts.create(REQUEST)
         event = stripe.account.pay(opened.session_id)
         assert event is not None
@@ -145,39 +127,28 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
         )
         assert Checkout(session_id=opened.session_id, url=None, status="complete", told=expected) == found
 
-    with_checkouts(stripe.url, story)
 
-
-def test_an_unknown_session_is_none(stripe: StripeStandIn) -> None:
+async def test_an_unknown_session_is_none(stripe: StripeStandIn) -> None:
     """Stripe's 'no such session' is an answer, not an error."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url) as checkouts:
         assert await checkouts.retrieve("cs_test_unknown") is None
 
-    with_checkouts(stripe.url, story)
 
-
-def test_a_refused_key_is_named_and_not_shown(stripe: StripeStandIn) -> None:
+async def test_a_refused_key_is_named_and_not_shown(stripe: StripeStandIn) -> None:
     """A wrong key is told by its variable, never by its value."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url, key="sk_wrong_123456789012") as checkouts:
         with pytest.raises(PaymentsUnavailable) as raised:
             await checkouts.create(REQUEST)
         assert "STRIPE_SECRET_KEY" in raised.value.cause
         assert "sk_wrong" not in raised.value.cause
 
-    with_checkouts(stripe.url, story, key="sk_wrong_123456789012")
 
-
-def test_an_invalid_request_is_told(stripe: StripeStandIn) -> None:
+async def test_an_invalid_request_is_told(stripe: StripeStandIn) -> None:
     """What Stripe refuses is told as such."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts(stripe.url) as checkouts:
         terms = Terms(credits=1, price=Money(amount=1, currency="xxx"))
         with pytest.raises(PaymentsUnavailable):
             await checkouts.create(attrs.evolve(REQUEST, plan=attrs.evolve(REQUEST.plan, terms=terms)))
-
-    with_checkouts(stripe.url, story)
 
 
 def answering(status: int, body: bytes, asked: list[Request] | None = None) -> HttpServer:
@@ -211,28 +182,22 @@ def answering(status: int, body: bytes, asked: list[Request] | None = None) -> H
         (200, b'{"object": "list", "data": [], "has_more": false}'),
     ],
 )
-def test_an_answer_that_is_no_session_is_no_answer(status: int, body: bytes) -> None:
+async def test_an_answer_that_is_no_session_is_no_answer(status: int, body: bytes) -> None:
     """Something between us and Stripe answered, or another API: that is an outage, not a session that is missing."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
-        for call in (lambda: checkouts.create(REQUEST), lambda: checkouts.retrieve("cs_1")):
-            with pytest.raises(PaymentsUnavailable) as raised:
-                await call()
-            assert "_test_" not in raised.value.cause
-
     with answering(status, body) as server:
-        with_checkouts(server.url, story)
+        async with with_checkouts(server.url) as checkouts:
+            for call in (lambda: checkouts.create(REQUEST), lambda: checkouts.retrieve("cs_1")):
+                with pytest.raises(PaymentsUnavailable) as raised:
+                    await call()
+                assert "_test_" not in raised.value.cause
 
 
-def test_nobody_who_answers_is_told() -> None:
+async def test_nobody_who_answers_is_told() -> None:
     """A Stripe out of reach is the domain's error too."""
-
-    async def story(checkouts: StripeCheckouts) -> None:
+    async with with_checkouts("http://127.0.0.1:1") as checkouts:
         with pytest.raises(PaymentsUnavailable) as raised:
             await checkouts.retrieve("cs_1")
         assert "no answer" in raised.value.cause
-
-    with_checkouts("http://127.0.0.1:1", story)
 
 
 OPENED = b'{"object": "checkout.session", "id": "cs_1", "status": "open", "url": null, "metadata": {}}'
@@ -245,16 +210,15 @@ OPENED = b'{"object": "checkout.session", "id": "cs_1", "status": "open", "url":
         (PlanMode.SUBSCRIPTION, "month", "subscription_data", "payment_intent_data"),
     ],
 )
-def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carrier: str, others: str) -> None:
+async def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carrier: str, others: str) -> None:
     """The order is on the session and on what will be paid; only a single payment asks for an invoice."""
     asked: list[Request] = []
     plan = attrs.evolve(REQUEST.plan, mode=mode, interval=interval)
 
-    async def story(checkouts: StripeCheckouts) -> None:
-        await checkouts.create(attrs.evolve(REQUEST, plan=plan, email=None))
-
     with answering(200, OPENED, asked) as server:
-        with_checkouts(server.url, story)
+        async with with_checkouts(server.url) as checkouts:
+            await checkouts.create(attrs.evolve(REQUEST, plan=plan, email=None))
+
     (request,) = asked
     sent = dict(parse_qsl(request.body.decode()))
     assert "key-1" == request.headers["idempotency-key"]
@@ -280,4 +244,4 @@ def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carrier: s
     else:
         expected[f"{price}[recurring][interval]"] = "month"
     assert expected == sent
-    assert not any(name.startswith((others, "payment_method_types")) for name in sent)
+    assert [] == [name for name in sent if name.startswith((others, "payment_method_types"))]

@@ -1,11 +1,9 @@
 """Pauses are of a random length, within their bound."""
 
-import asyncio
-
 from adapters.system.backoff import SystemPauses
 
 
-def test_a_pause_is_a_part_of_the_longest() -> None:
+async def test_a_pause_is_a_part_of_the_longest() -> None:
     """In the seconds that the event loop counts."""
     slept: list[float] = []
 
@@ -13,11 +11,11 @@ def test_a_pause_is_a_part_of_the_longest() -> None:
         slept.append(seconds)
 
     for part in (0.0, 0.25, 0.5):
-        asyncio.run(SystemPauses(chance=lambda part=part: part, sleep=sleep).pause(at_most_milliseconds=40))
+        await SystemPauses(chance=lambda part=part: part, sleep=sleep).pause(at_most_milliseconds=40)
     assert [0.0, 0.01, 0.02] == slept
 
 
-def test_rivals_do_not_pause_alike() -> None:
+async def test_rivals_do_not_pause_alike() -> None:
     """Who collided would collide again otherwise."""
     slept: list[float] = []
 
@@ -25,6 +23,6 @@ def test_rivals_do_not_pause_alike() -> None:
         slept.append(seconds)
 
     for _ in range(10):
-        asyncio.run(SystemPauses(sleep=sleep).pause(at_most_milliseconds=50))
+        await SystemPauses(sleep=sleep).pause(at_most_milliseconds=50)
     assert 10 == len(set(slept))
     assert 0 <= min(slept) <= max(slept) <= 0.05

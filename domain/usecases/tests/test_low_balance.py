@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import attrs
 import pytest
@@ -28,17 +28,12 @@ from domain.decisions.operations import (
 )
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
 from domain.payments.reports import Naming, PaymentNews, Sale, Told
+from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
-from domain.values.accounts import UserId
-from domain.values.money import Money
-from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import Catalogue, PlanMode
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PRICE = Money(amount=500, currency="usd")
-STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))
 LINKS = frozenset({Link("payment_intent:pi_1")})
 SALE = Sale(
     purchase_id=PurchaseId("pi_1"),
@@ -46,8 +41,8 @@ SALE = Sale(
     links=LINKS,
     mode=PlanMode.PAYMENT,
     facts=(PaymentReported(PaymentStatus.PAID),),
-    subtotal=PRICE,
-    paid=PRICE,
+    subtotal=FIVE_DOLLARS,
+    paid=FIVE_DOLLARS,
     naming=Naming(user_reference=ADA, plan_id="starter"),
 )
 

@@ -1,9 +1,9 @@
 """The rest of a payment's life on the in-memory adapters: any order, any repetition, and what operators do."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import pytest
@@ -44,6 +44,8 @@ from domain.payments.reports import (
 )
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
+from domain.tests.examples import ADA, BOB, FIVE_DOLLARS, MONTHLY, NOON, STARTER
+from domain.tests.examples import run_at_once as run
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
@@ -51,16 +53,8 @@ from domain.usecases.record_payment import PaymentRecorder, Recorded
 from domain.usecases.retry_inbox import BATCH, InboxDesk, NotClaimable, UnknownEvent
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
-from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import MAX_CREDITS, Catalogue, PlanId, PlanMode, Terms
 
-Result = TypeVar("Result")
-
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-BOB = UserId("00000000-0000-0000-0000-00000000000b")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-FIVE = Money(amount=500, currency="usd")
-STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE))
-MONTHLY = attrs.evolve(STARTER, id=PlanId("monthly"), mode=PlanMode.SUBSCRIPTION, interval="month")
 TEAM = attrs.evolve(MONTHLY, id=PlanId("team"), terms=Terms(credits=300, price=Money(amount=2000, currency="usd")))
 LASTING = attrs.evolve(STARTER, id=PlanId("lasting"), expires_after_days=30)
 CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, MONTHLY, TEAM, LASTING)})
@@ -125,15 +119,6 @@ class World:
         return found.balance
 
 
-def run(work: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        work.send(None)
-    except StopIteration as done:
-        result: Result = done.value
-        return result
-    raise AssertionError("a use case waited for something that is no port")
-
-
 @pytest.fixture
 def world() -> World:
     return World()
@@ -149,8 +134,8 @@ SALE = Sale(
     links=linked("session:cs_1", "payment_intent:pi_1", "invoice:in_1"),
     mode=PlanMode.PAYMENT,
     facts=(PaymentReported(PaymentStatus.PAID),),
-    subtotal=FIVE,
-    paid=FIVE,
+    subtotal=FIVE_DOLLARS,
+    paid=FIVE_DOLLARS,
     naming=Naming(user_reference=ADA, plan_id="starter"),
 )
 PRICE = Price(
@@ -171,8 +156,8 @@ PERIOD = Sale(
     links=linked("invoice:in_7"),
     mode=PlanMode.SUBSCRIPTION,
     facts=(PaymentReported(PaymentStatus.PAID),),
-    subtotal=FIVE,
-    paid=FIVE,
+    subtotal=FIVE_DOLLARS,
+    paid=FIVE_DOLLARS,
     naming=Naming(),
     subscription_id=SubscriptionId("sub_1"),
     lines=(LINE,),
@@ -271,7 +256,7 @@ def test_credits_end_at_one_time_whoever_tells_of_their_sale(
     for place, which in enumerate(order):
         event = world.delivery(f"evt_{place}", life[which]).event if place % 3 else None
         if place == len(order) - changes_after:
-            changed = attrs.evolve(LASTING, expires_after_days=90, terms=Terms(credits=60, price=FIVE))
+            changed = attrs.evolve(LASTING, expires_after_days=90, terms=Terms(credits=60, price=FIVE_DOLLARS))
             world.recorder = attrs.evolve(world.recorder, catalogue=Catalogue({**CATALOGUE.plans, LASTING.id: changed}))
         run(world.recorder.record(event, life[which]))
         world.clock.moment += timedelta(hours=5)
@@ -586,7 +571,7 @@ def test_stripe_names_a_subscription_s_owner(world: World) -> None:
 @pytest.mark.parametrize(("asked", "credits_"), [(500, 50), (2000, 300)])
 def test_an_upgraded_period_brings_the_credits_of_its_price(world: World, asked: int, credits_: int) -> None:
     """The terms of the first sale hold for its price; another price is another plan's of today."""
-    naming = Naming(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE))
+    naming = Naming(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE_DOLLARS))
     world.tell("evt_1", priced(asked, naming))
     assert credits_ == world.balance()
 
@@ -616,7 +601,7 @@ def test_a_line_of_more_than_can_be_kept_is_parked(
     world: World, quantity: Fraction, is_proration: bool, amount: int
 ) -> None:
     """It is misread, or a person must look; no ledger would take it."""
-    huge = attrs.evolve(MONTHLY, terms=Terms(credits=MAX_CREDITS - 1, price=FIVE))
+    huge = attrs.evolve(MONTHLY, terms=Terms(credits=MAX_CREDITS - 1, price=FIVE_DOLLARS))
     recorder = attrs.evolve(world.recorder, catalogue=Catalogue({huge.id: huge}))
     line = attrs.evolve(LINE, quantity=quantity, is_proration=is_proration, amount=amount, net=amount, gross=amount)
     told = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"), lines=(line,))

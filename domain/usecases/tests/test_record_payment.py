@@ -1,9 +1,7 @@
 """Recording a payment on the in-memory adapters, with rivals and failures at the worst moments."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -17,19 +15,11 @@ from domain.payments.admission import ParkReason
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sale
 from domain.ports import CacheUnavailable, LedgerUnavailable
+from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, run_at_once
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
-from domain.values.accounts import Account, UserId
-from domain.values.money import Money
-from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
-
-Result = TypeVar("Result")
-
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-PRICE = Money(amount=500, currency="usd")
-CATALOGUE = Catalogue(
-    {PlanId("starter"): Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))}
-)
+from domain.values.accounts import Account
+from domain.values.plans import PlanMode
 
 
 class TroubledLedger(MemoryLedger):
@@ -80,16 +70,6 @@ class World:
         return found.balance if found else None
 
 
-def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a use case without an event loop: it awaits nothing but ports, and these wait for nothing."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        result: Result = done.value
-        return result
-    raise AssertionError("a use case waited for something that is no port")
-
-
 @pytest.fixture
 def world() -> World:
     clock = SystemClock()
@@ -116,8 +96,8 @@ def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Deliv
         links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
         mode=PlanMode.PAYMENT,
         facts=(PaymentReported(status),),
-        subtotal=PRICE,
-        paid=PRICE,
+        subtotal=FIVE_DOLLARS,
+        paid=FIVE_DOLLARS,
         naming=Naming(user_reference=ADA, email=None, plan_id="starter"),
     )
     return Delivery(event, sale)
@@ -272,21 +252,17 @@ def test_a_cache_that_is_away_learns_of_it_later(world: World) -> None:
     assert 0 == run_at_once(worker.run_once())
 
 
-def test_use_cases_wait_for_ports_alone() -> None:
+async def test_use_cases_wait_for_ports_alone() -> None:
     """What runs here without an event loop runs the same with one."""
-
-    async def both() -> EventStatus:
-        clock = SystemClock()
-        ledger = MemoryLedger(clock)
-        ledger.add_user(ADA)
-        recorder = PaymentRecorder(
-            ledger=ledger,
-            cache=MemoryQuotaCache(),
-            markers=MemorySessionMarkers(clock),
-            payments=MemoryPayments(),
-            catalogue=CATALOGUE,
-            livemode=False,
-        )
-        return (await recorder.receive(delivery("evt_1"))).status
-
-    assert EventStatus.APPLIED == asyncio.run(both())
+    clock = SystemClock()
+    ledger = MemoryLedger(clock)
+    ledger.add_user(ADA)
+    recorder = PaymentRecorder(
+        ledger=ledger,
+        cache=MemoryQuotaCache(),
+        markers=MemorySessionMarkers(clock),
+        payments=MemoryPayments(),
+        catalogue=CATALOGUE,
+        livemode=False,
+    )
+    assert EventStatus.APPLIED == (await recorder.receive(delivery("evt_1"))).status

@@ -35,11 +35,10 @@ from domain.decisions.operations import (
 )
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.ports import LedgerUnavailable
+from domain.tests.examples import ADA, BOB
 from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
 from domain.values.accounts import Account, UserId
 
-ADA = UserId("00000000-0000-0000-0000-00000000000a")
-BOB = UserId("00000000-0000-0000-0000-00000000000b")
 NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HOLD = HoldId(str(uuid.UUID(int=1)))
@@ -204,10 +203,10 @@ def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
     shop = Shop()
     shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
     assert (100 - 3 * BATCH, 0) == shop.balance()
     assert len(shop.ledger.batches) > 1
-    assert all(BATCH <= size for size in shop.ledger.batches[:-1])
+    assert [] == [size for size in shop.ledger.batches[:-1] if size < BATCH]
     told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
     assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*told}
 
@@ -237,11 +236,12 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
-    assert 3 * BATCH == sum(isinstance(outcome, Done) for outcome in outcomes)
-    assert all(outcome.answer.balance == balances[outcome.answer.version] for outcome in outcomes)
+    assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
+    assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
     assert 400 - 3 * moves - 2 * 3 * BATCH == shop.balance()[0]
-    kept = shop.ledger.requests().values()
-    assert all(answer_of(one).balance == balances[answer_of(one).version] for one in kept)
+    kept = [answer_of(one) for one in shop.ledger.requests().values()]
+    assert 2 + moves + 3 * BATCH == len(kept)
+    assert [balances[one.version] for one in kept] == [one.balance for one in kept]
 
 
 def test_a_part_tells_where_the_one_before_it_begins() -> None:
@@ -291,8 +291,8 @@ def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert all(outcome.answer.balance == balances[outcome.answer.version] for outcome in outcomes)
+    assert 10 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
+    assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
     assert 1000 - 3 * moves - 2 * 10 * BATCH == shop.balance()[0]
 
 
@@ -411,7 +411,7 @@ def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
     shop.ledger.conflicts = 1
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert {Done} == {type(outcome) for outcome in outcomes}
     assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
 
 
@@ -520,7 +520,7 @@ def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     turns.at = noted
     shop.ledger.batches.clear()
     outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert [Done, Done, Done] == [type(outcome) for outcome in outcomes]
     assert ([[ADA]], [1], [1, 2]) == (turns.taken, done_before, shop.ledger.batches)
 
 
@@ -531,7 +531,7 @@ def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     shop.ask(spend(2, "old"))
     late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
     outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert {Done} == {type(outcome) for outcome in outcomes}
     assert frozenset() == turns.shared([ADA])
 
 
@@ -546,7 +546,7 @@ def test_nobody_joins_what_others_want_as_well(
     turns.others = {*found}
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     outcomes = settle_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert {Done} == {type(outcome) for outcome in outcomes}
     assert grows == any(callers.told_at_joins), "whether any join once something was told"
     assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
 
@@ -556,7 +556,7 @@ def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
     outcomes = settle_with(shop_with(KeptTurns(BOB)), first, callers)
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert {Done} == {type(outcome) for outcome in outcomes}
     assert [] == callers.told_at_joins
 
 

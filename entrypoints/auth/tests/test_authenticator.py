@@ -201,19 +201,15 @@ def test_keys_that_are_away_are_told_apart_from_bad_tokens() -> None:
         caller(authenticator(KeyServer(None)), authorization=f"Bearer {token()}")
 
 
-def test_keys_are_fetched_once() -> None:
+async def test_keys_are_fetched_once() -> None:
     """Many tokens, one request; an unknown key asks no more than once in a while."""
     server = KeyServer(published(one=KEY))
     who = authenticator(server)
-
-    async def many() -> None:
-        for _ in range(5):
-            await who.authenticate({"authorization": f"Bearer {token()}"})
-        for _ in range(5):
-            with pytest.raises(Unauthenticated):
-                await who.authenticate({"authorization": f"Bearer {token(name='unknown')}"})
-
-    asyncio.run(many())
+    for _ in range(5):
+        await who.authenticate({"authorization": f"Bearer {token()}"})
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await who.authenticate({"authorization": f"Bearer {token(name='unknown')}"})
     assert 1 == server.asked
 
 
@@ -234,29 +230,25 @@ class HangingKeyServer:
         return httpx.Response(200, json=published(one=KEY))
 
 
-def test_known_keys_do_while_the_project_does_not_answer() -> None:
+async def test_known_keys_do_while_the_project_does_not_answer() -> None:
     """Whoever shows a token by a known key does not wait for another's request for new ones, nor asks again at once."""
-
-    async def many() -> None:
-        server, now = HangingKeyServer(), [0.0]
-        keys = Jwks("https://project.supabase.co/jwks", transport=httpx.MockTransport(server), seconds=lambda: now[0])
-        known = await keys.key_for(token())
-        now[0] += KEEP_SECONDS + 1
-        first = asyncio.create_task(keys.key_for(token()))
-        await server.hangs.wait()
-        assert known == await asyncio.wait_for(keys.key_for(token()), 60)
-        server.let_go.set()
-        assert known == await first
-        for _ in range(5):
-            assert known == await keys.key_for(token())
-        with pytest.raises(jwt.InvalidKeyError):
-            await keys.key_for(token(name="unknown"))
-        assert 2 == server.asked
-        now[0] += RETRY_SECONDS + 1
+    server, now = HangingKeyServer(), [0.0]
+    keys = Jwks("https://project.supabase.co/jwks", transport=httpx.MockTransport(server), seconds=lambda: now[0])
+    known = await keys.key_for(token())
+    now[0] += KEEP_SECONDS + 1
+    first = asyncio.create_task(keys.key_for(token()))
+    await server.hangs.wait()
+    assert known == await asyncio.wait_for(keys.key_for(token()), 60)
+    server.let_go.set()
+    assert known == await first
+    for _ in range(5):
         assert known == await keys.key_for(token())
-        assert 3 == server.asked
-
-    asyncio.run(many())
+    with pytest.raises(jwt.InvalidKeyError):
+        await keys.key_for(token(name="unknown"))
+    assert 2 == server.asked
+    now[0] += RETRY_SECONDS + 1
+    assert known == await keys.key_for(token())
+    assert 3 == server.asked
 
 
 def test_headers_need_the_gateways_secret() -> None:

@@ -5,6 +5,7 @@ import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -46,13 +47,13 @@ def page_port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def start(
-    new_database: Callable[[], str], redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    new_database: Callable[[], str], redis_url: str, new_server_folder: Callable[[], Path]
 ) -> Callable[..., contextlib.AbstractContextManager[httpx.Client]]:
     """Starts a service with further settings."""
 
     @contextlib.contextmanager
     def running(**settings: str) -> Iterator[httpx.Client]:
-        log, port = tmp_path_factory.mktemp("service") / "log", free_port()
+        log, port = new_server_folder() / "log", free_port()
         environment = {
             "STRIPE_SECRET_KEY": "sk_test_51abcdefghij",
             "STRIPE_WEBHOOK_SECRET": "whsec_abc",
@@ -83,6 +84,11 @@ def preflight(
 ) -> httpx.Response:
     asked = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
     return service.options("/checkout/sessions", headers=asked)
+
+
+def allowing(answer: httpx.Response) -> list[str]:
+    """The headers by which other origins are let in."""
+    return [name for name in answer.headers if name.startswith("access-control-")]
 
 
 def test_a_named_origin_may_ask(service: httpx.Client) -> None:
@@ -130,7 +136,7 @@ def test_a_named_origin_reads_every_answer(service: httpx.Client, path: str, sta
 
 def test_who_sends_no_origin_sees_no_difference(service: httpx.Client) -> None:
     """Backends and Stripe are no browsers."""
-    assert not any(name.startswith("access-control-") for name in service.get("/plans").headers)
+    assert [] == allowing(service.get("/plans"))
 
 
 def test_no_origin_is_allowed_by_default(
@@ -139,7 +145,7 @@ def test_no_origin_is_allowed_by_default(
     """Without the setting nothing is said to pages of other origins."""
     with start() as service:
         for answer in (preflight(service, APP), service.get("/plans", headers={"Origin": APP})):
-            assert not any(name.startswith("access-control-") for name in answer.headers)
+            assert [] == allowing(answer)
 
 
 def test_a_browser_lets_the_named_page_read(service: httpx.Client, page_port: int) -> None:

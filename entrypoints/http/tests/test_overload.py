@@ -79,47 +79,43 @@ async def until_a_call_waits(owner: Any) -> None:
     raise AssertionError("no call waits")
 
 
-def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str) -> None:
+async def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str) -> None:
     """While the ledger stalls, what finds no place in the queue is answered 503 at once; told again, it is kept."""
+    settings = read_settings(ENVIRONMENT)
+    app = create_app(few_may_wait(settings, database_url, redis_url), settings)
+    owner = await asyncpg.connect(database_url)
+    events = [f"evt_{uuid.uuid4().hex}" for _ in range(8)]
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as http,
+    ):
 
-    async def story() -> None:
-        settings = read_settings(ENVIRONMENT)
-        app = create_app(few_may_wait(settings, database_url, redis_url), settings)
-        owner = await asyncpg.connect(database_url)
-        events = [f"evt_{uuid.uuid4().hex}" for _ in range(8)]
-        async with (
-            app.lifespan(),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as http,
-        ):
+        async def deliver(event_id: str) -> httpx.Response:
+            body, headers = delivery(event_id)
+            return await http.post("/webhooks/stripe", content=body, headers=headers)
 
-            async def deliver(event_id: str) -> httpx.Response:
-                body, headers = delivery(event_id)
-                return await http.post("/webhooks/stripe", content=body, headers=headers)
-
-            async with owner.transaction():
-                await owner.execute("lock table public.webhook_events in exclusive mode")  # may be read, not written
-                told = [asyncio.ensure_future(deliver(events[0]))]
-                await until_a_call_waits(owner)
-                told += [asyncio.ensure_future(deliver(event_id)) for event_id in events[1:]]
-                refused = []
-                for answered in asyncio.as_completed(told):
-                    refused.append(await answered)
-                    if len(refused) == 5:
-                        break
-                assert 5 == sum(answer.done() for answer in told)
-            answers = await asyncio.gather(*told)
-            assert [200] * 3 + [503] * 5 == sorted(answer.status_code for answer in answers)
-            for answer in refused:
-                assert "2" == answer.headers["Retry-After"]
-                assert "application/problem+json" == answer.headers["Content-Type"]
-                assert "urn:credence:ledger-busy" == answer.json()["type"]
-            again = [await deliver(event_id) for event_id in events]
-            assert {200} == {answer.status_code for answer in again}
-        kept = await owner.fetch("select id from public.webhook_events")
-        assert sorted(events) == sorted(row["id"] for row in kept)
-        await owner.close()
-
-    asyncio.run(story())
+        async with owner.transaction():
+            await owner.execute("lock table public.webhook_events in exclusive mode")  # may be read, not written
+            told = [asyncio.ensure_future(deliver(events[0]))]
+            await until_a_call_waits(owner)
+            told += [asyncio.ensure_future(deliver(event_id)) for event_id in events[1:]]
+            refused = []
+            for answered in asyncio.as_completed(told):
+                refused.append(await answered)
+                if len(refused) == 5:
+                    break
+            assert 5 == sum(answer.done() for answer in told)
+        answers = await asyncio.gather(*told)
+        assert [200] * 3 + [503] * 5 == sorted(answer.status_code for answer in answers)
+        for answer in refused:
+            assert "2" == answer.headers["Retry-After"]
+            assert "application/problem+json" == answer.headers["Content-Type"]
+            assert "urn:credence:ledger-busy" == answer.json()["type"]
+        again = [await deliver(event_id) for event_id in events]
+        assert {200} == {answer.status_code for answer in again}
+    kept = await owner.fetch("select id from public.webhook_events")
+    assert sorted(events) == sorted(row["id"] for row in kept)
+    await owner.close()
 
 
 def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
@@ -140,43 +136,39 @@ def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
     return signed(f"evt_{name}", "checkout.session.completed", session)
 
 
-def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:
+async def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:
     """Somebody keeps an account's row locked: a sale is kept for later, a spend is answered 503; each is done once."""
+    settings = read_settings({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
+    storage = composition.Storage(
+        postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
+    )
+    app = create_app(composition.services(settings, storage), settings)
+    owner = await asyncpg.connect(database_url)
+    user_id = str(await owner.fetchval("insert into auth.users default values returning id"))
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as http,
+    ):
+        headers = {"Authorization": "Bearer a-service-key-of-the-overload"}
 
-    async def story() -> None:
-        settings = read_settings({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
-        storage = composition.Storage(
-            postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
-        )
-        app = create_app(composition.services(settings, storage), settings)
-        owner = await asyncpg.connect(database_url)
-        user_id = str(await owner.fetchval("insert into auth.users default values returning id"))
-        async with (
-            app.lifespan(),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as http,
-        ):
-            headers = {"Authorization": "Bearer a-service-key-of-the-overload"}
+        async def spend(key: str) -> httpx.Response:
+            asked = {"user_id": user_id, "credits": 1}
+            return await http.post("/usage", json=asked, headers={**headers, "Idempotency-Key": key})
 
-            async def spend(key: str) -> httpx.Response:
-                asked = {"user_id": user_id, "credits": 1}
-                return await http.post("/usage", json=asked, headers={**headers, "Idempotency-Key": key})
+        async def deliver(sale: tuple[bytes, dict[str, str]]) -> httpx.Response:
+            return await http.post("/webhooks/stripe", content=sale[0], headers=sale[1])
 
-            async def deliver(sale: tuple[bytes, dict[str, str]]) -> httpx.Response:
-                return await http.post("/webhooks/stripe", content=sale[0], headers=sale[1])
-
-            assert 200 == (await deliver(paid_session(user_id))).status_code
-            sale = paid_session(user_id)
-            async with owner.transaction():
-                await owner.execute("select from public.users where id = $1 for update", uuid.UUID(user_id))
-                kept, refused = await asyncio.gather(deliver(sale), spend("a"))
-            assert (200, "received") == (kept.status_code, kept.json()["status"])
-            assert (503, "urn:credence:account-busy") == (refused.status_code, refused.json()["type"])
-            assert refused.headers["Retry-After"]
-            again = await asyncio.gather(deliver(sale), deliver(sale), spend("a"), spend("a"))
-            assert {200, 201} >= {answer.status_code for answer in again}
-            assert again[2].content == again[3].content
-            quota = await http.get("/quota", params={"user_id": user_id}, headers=headers)
-            assert 99 == quota.json()["available"]
-        await owner.close()
-
-    asyncio.run(story())
+        assert 200 == (await deliver(paid_session(user_id))).status_code
+        sale = paid_session(user_id)
+        async with owner.transaction():
+            await owner.execute("select from public.users where id = $1 for update", uuid.UUID(user_id))
+            kept, refused = await asyncio.gather(deliver(sale), spend("a"))
+        assert (200, "received") == (kept.status_code, kept.json()["status"])
+        assert (503, "urn:credence:account-busy") == (refused.status_code, refused.json()["type"])
+        assert refused.headers["Retry-After"]
+        again = await asyncio.gather(deliver(sale), deliver(sale), spend("a"), spend("a"))
+        assert {200, 201} >= {answer.status_code for answer in again}
+        assert again[2].content == again[3].content
+        quota = await http.get("/quota", params={"user_id": user_id}, headers=headers)
+        assert 99 == quota.json()["available"]
+    await owner.close()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -64,11 +65,11 @@ def test_a_bad_catalogue_stops_the_start(tmp_path: Path) -> None:
     assert (1, True) == (done.returncode, "plan one" in done.stderr and str(plans) in done.stderr)
 
 
-def test_the_embedded_storage_is_told_and_survives(tmp_path: Path) -> None:
+def test_the_embedded_storage_is_told_and_survives(new_server_folder: Callable[[], Path]) -> None:
     """It says where the ledger and the cache are, ends cleanly, and finds its data when it is started again."""
-    port = free_port()
-    settings = environment(**KEYS, CREDENCE_DATA=str(tmp_path / "data"), CREDENCE_PORT=str(port))
-    log = tmp_path / "log"
+    folder, port = new_server_folder(), free_port()
+    settings = environment(**KEYS, CREDENCE_DATA=str(folder / "data"), CREDENCE_PORT=str(port))
+    log = folder / "log"
     for expected in (200, 200):
         with serving(settings, log) as said:
             wait_until_ready(f"http://127.0.0.1:{port}", log)
@@ -77,8 +78,8 @@ def test_the_embedded_storage_is_told_and_survives(tmp_path: Path) -> None:
             assert "postgresql://" in told
             assert "redis://" in told
             assert expected == httpx.get(f"http://127.0.0.1:{port}/plans").status_code
-    assert (tmp_path / "data" / "postgres" / "PG_VERSION").exists()
-    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
+    assert (folder / "data" / "postgres" / "PG_VERSION").exists()
+    assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
     checked = subprocess.run(
         [sys.executable, "-m", "entrypoints", "check"],
         cwd=ROOT,
@@ -90,13 +91,11 @@ def test_the_embedded_storage_is_told_and_survives(tmp_path: Path) -> None:
     assert (0, "The ledger is consistent.\nRedis agrees with it.\n") == (checked.returncode, checked.stdout)
 
 
-def test_what_waits_is_counted_without_the_worker(tmp_path: Path) -> None:
+def test_what_waits_is_counted_without_the_worker(new_server_folder: Callable[[], Path]) -> None:
     """Where the worker runs apart, which serves no HTTP, the metrics of the service still tell of the backlog."""
-    port = free_port()
-    settings = environment(
-        **KEYS, CREDENCE_DATA=str(tmp_path / "data"), CREDENCE_PORT=str(port), CREDENCE_WORKER="false"
-    )
-    log = tmp_path / "log"
+    folder, port = new_server_folder(), free_port()
+    settings = environment(**KEYS, CREDENCE_DATA=str(folder / "data"), CREDENCE_PORT=str(port), CREDENCE_WORKER="false")
+    log = folder / "log"
 
     def is_shown() -> bool:
         return 'credence_outbox_messages{state="failed"} 0.0' in httpx.get(f"http://127.0.0.1:{port}/metrics").text
@@ -124,12 +123,12 @@ def test_an_example_for_sale_for_real_money_is_told(database_url: str, redis_url
         assert is_told is ("packaged example is for sale" in log.read_text())
 
 
-def test_a_killed_service_leaves_what_the_next_one_takes_over(tmp_path: Path) -> None:
+def test_a_killed_service_leaves_what_the_next_one_takes_over(new_server_folder: Callable[[], Path]) -> None:
     """After SIGKILL the embedded servers run on; the next start joins them, and stops them in the end."""
-    port = free_port()
-    settings = environment(**KEYS, CREDENCE_DATA=str(tmp_path / "data"), CREDENCE_PORT=str(port))
+    folder, port = new_server_folder(), free_port()
+    settings = environment(**KEYS, CREDENCE_DATA=str(folder / "data"), CREDENCE_PORT=str(port))
     command = [sys.executable, "-m", "entrypoints", "serve"]
-    log = tmp_path / "log"
+    log = folder / "log"
     with (
         log.open("ab") as errors,
         subprocess.Popen(
@@ -142,5 +141,5 @@ def test_a_killed_service_leaves_what_the_next_one_takes_over(tmp_path: Path) ->
         wait_until_ready(f"http://127.0.0.1:{port}", log)
         ready = httpx.get(f"http://127.0.0.1:{port}/readyz").json()
     assert {"status": "ready", "ledger": "ok", "cache": "ok"} == ready
-    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
-    assert not (tmp_path / "data" / "redis" / "address").exists()
+    assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
+    assert not (folder / "data" / "redis" / "address").exists()

@@ -90,8 +90,9 @@ def test_recast_it_is_worth_the_same() -> None:
     schedule = made()
     cast = recast(schedule, users(schedule), word="a", now=NOW)
     roles, players = customers_of(schedule), customers_of(cast)
-    assert [len(role.tellings) for role in roles] == [len(player.tellings) for player in players]
-    assert all(player.tellings for player in players)
+    tellings = [len(role.tellings) for role in roles]
+    assert tellings == [len(player.tellings) for player in players]
+    assert min(tellings) > 0
     buyers = {getattr(act, "customer", None) for act in acts_of(cast)} - {None}
     assert buyers <= {user.id for user in cast.users}
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -60,10 +60,10 @@ def test_a_demonstration_that_can_t_start_says_why_to_the_letter(tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def stack(new_server_folder: Callable[[], Path]) -> Iterator[str]:
     """`python -m simulators dev`, until Ctrl-C; gives what it printed."""
     command = [sys.executable, "-m", "simulators", "dev", "--port", str(free_port()), "--stripe-port", str(free_port())]
-    command += ["--data", str(tmp_path_factory.mktemp("dev"))]
+    command += ["--data", str(new_server_folder())]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

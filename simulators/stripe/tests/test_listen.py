@@ -79,7 +79,7 @@ def test_events_are_forwarded_with_the_secret_that_it_says(
         stripe.WebhookSignature.verify_header(request.body, request.headers["stripe-signature"], SECRET, 300)
     told = [json.loads(request.body) for request in posted]
     assert sorted(event["id"] for event in stand_in.events) == sorted(event["id"] for event in told)
-    assert all(stand_in.event(event["id"]) == event for event in told)
+    assert [stand_in.event(event["id"]) for event in told] == told
 
 
 def test_what_the_endpoint_answers_is_recorded(
@@ -103,7 +103,7 @@ def test_a_declined_payment_is_told_too(stand_in: StripeStandIn, cli: StripeCli)
         assert 0 == cli.run("trigger", "charge.failed").returncode
         listening.wait_for(r"--> charge.failed")
         listening.wait_for(r"--> payment_intent.payment_failed")
-    assert not any("payment_intent.created" in line for line in listening.lines)
+    assert [] == [line for line in listening.lines if "payment_intent.created" in line]
 
 
 @pytest.mark.parametrize("flags", [(), ("--latest",)])
@@ -173,9 +173,11 @@ def test_a_listener_of_an_earlier_life_must_open_a_session_again(stand_in: Strip
     assert (400, "Unknown WebSocket ID.") == (answer.status_code, answer.json()["error"]["message"])
 
 
-def test_the_service_is_driven_by_the_cli(tmp_path: Path, stripe_cli: Callable[[str], StripeCli]) -> None:
+def test_the_service_is_driven_by_the_cli(
+    new_server_folder: Callable[[], Path], stripe_cli: Callable[[str], StripeCli]
+) -> None:
     """A sale of nobody is ignored; one with our metadata is credited, once; a refund takes back."""
-    with running(tmp_path / "data", auto_deliver=False) as stack:
+    with running(new_server_folder(), auto_deliver=False) as stack:
         cli, ada = stripe_cli(stack.stripe.url), stack.sign_up("ada@example.com")
 
         def entries() -> list[int]:

@@ -1,6 +1,5 @@
 """Decimal numbers in what the stripe package answers."""
 
-import asyncio
 import contextlib
 from fractions import Fraction
 
@@ -11,7 +10,7 @@ from simulators.stripe.account.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
 
-def test_decimals_of_prices_are_read() -> None:
+async def test_decimals_of_prices_are_read() -> None:
     """Of a price that is asked for, and of a session's items."""
     price = {"currency": "usd", "unit_amount": "500", "product_data": {"name": "Credits"}}
     asked = {
@@ -19,8 +18,9 @@ def test_decimals_of_prices_are_read() -> None:
         "success_url": "https://a.test/",
         "line_items": {"0": {"price_data": price, "quantity": "3"}},
     }
-
-    async def story(stripe: StripeStandIn, session_id: str) -> None:
+    with StripeStandIn(seed=1) as stripe:
+        session_id = stripe.account.create_session(order(asked), stripe.url)["id"]
+        stripe.pay(session_id)
         connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url, retries=0)
         async with contextlib.aclosing(connection):
             lookup = StripeLookup(connection)
@@ -33,8 +33,3 @@ def test_decimals_of_prices_are_read() -> None:
             found = await lookup.price(item.price.id or "")
             assert found is not None
             assert Fraction(500) == found.unit_amount
-
-    with StripeStandIn(seed=1) as stripe:
-        session_id = stripe.account.create_session(order(asked), stripe.url)["id"]
-        stripe.pay(session_id)
-        asyncio.run(story(stripe, session_id))

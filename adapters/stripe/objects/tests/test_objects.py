@@ -1,6 +1,5 @@
 """The objects that reconciling asks for: credit notes and payments of ours among them, with the times of payment."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,14 +24,11 @@ def stripe() -> Iterator[StripeStandIn]:
         yield stand_in
 
 
-def objects(stripe: StripeStandIn) -> list[Found]:
-    async def run() -> list[Found]:
-        connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url, retries=0)
-        async with contextlib.aclosing(connection):
-            history = StripeHistory(connection, livemode=False)
-            return [found async for found in history.objects(datetime.now(UTC) - timedelta(hours=1))]
-
-    return asyncio.run(run())
+async def objects(stripe: StripeStandIn) -> list[Found]:
+    connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url, retries=0)
+    async with contextlib.aclosing(connection):
+        history = StripeHistory(connection, livemode=False)
+        return [found async for found in history.objects(datetime.now(UTC) - timedelta(hours=1))]
 
 
 def bought(stripe: StripeStandIn) -> str:
@@ -58,21 +54,21 @@ def paid(stripe: StripeStandIn, metadata: dict[str, str]) -> str:
     return intent_id
 
 
-def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeStandIn) -> None:
+async def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeStandIn) -> None:
     """Its charge tells it; the time at which it was listed would be another for each who asks."""
     session_id = bought(stripe)
     (made,) = stripe.account.all_kept("charge")
-    (found,) = [one for one in objects(stripe) if one.object_id == session_id]
+    (found,) = [one for one in await objects(stripe) if one.object_id == session_id]
     told = found.delivery.told
     assert isinstance(told, Sale)
     assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in told.facts
 
 
-def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
+async def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
     """That of a checkout only pays; a saved card's is a sale; another application's is left out."""
     bought(stripe)
     alone, other = paid(stripe, OURS), paid(stripe, {"order": "7"})
-    found = {one.object_id: one.delivery.told for one in objects(stripe) if one.kind == "payment_intent"}
+    found = {one.object_id: one.delivery.told for one in await objects(stripe) if one.kind == "payment_intent"}
     assert other not in found
     sale = found.pop(alone)
     assert isinstance(sale, Sale)
@@ -82,7 +78,7 @@ def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
     assert news.ours
 
 
-def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) -> None:
+async def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) -> None:
     """A note tells what its invoice gave back; what costs nothing is sold all the same."""
     account = stripe.account
     whole, free = (
@@ -90,7 +86,7 @@ def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) 
         for amount in (900, 0)
     )
     account.credit_notes.issue(whole, 200, credit=200)
-    found = {one.object_id: one.delivery.told for one in objects(stripe)}
+    found = {one.object_id: one.delivery.told for one in await objects(stripe)}
     assert {whole, free} <= found.keys()
     (note,) = [told for id_, told in found.items() if id_.startswith("cn_")]
     assert isinstance(note, PaymentNews)

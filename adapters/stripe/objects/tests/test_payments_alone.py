@@ -1,9 +1,8 @@
 """Payment intents as Stripe tells them, and what is asked where they, a session or an invoice don't say enough."""
 
-import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,8 +76,16 @@ def links(*named: str) -> frozenset[Link]:
     return frozenset(map(Link, named))
 
 
-def asking(answers: dict[str, Any], story: Callable[[StripeLookup], Awaitable[None]]) -> list[str]:
-    """Tell the story with a Stripe that has these objects and lists by their paths; gives what was asked."""
+@contextlib.asynccontextmanager
+async def asking(answers: dict[str, Any]) -> AsyncIterator[StripeLookup]:
+    """Open a way to ask a Stripe that has these objects and lists by their paths."""
+    async with asking_and_asked(answers) as (lookup, _):
+        yield lookup
+
+
+@contextlib.asynccontextmanager
+async def asking_and_asked(answers: dict[str, Any]) -> AsyncIterator[tuple[StripeLookup, list[str]]]:
+    """Open it together with the targets of the requests that it gets."""
     asked: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -91,14 +98,10 @@ def asking(answers: dict[str, Any], story: Callable[[StripeLookup], Awaitable[No
         status = 404 if found is None else 200
         return Response(status=status, headers={"Content-Type": "application/json"}, body=body)
 
-    async def run(url: str) -> None:
-        connection = StripeConnection(api_key="sk_test_123456789012", api_base=url, retries=0)
-        async with contextlib.aclosing(connection):
-            await story(StripeLookup(connection))
-
     with HttpServer(answer, port=0) as server:
-        asyncio.run(run(server.url))
-    return asked
+        connection = StripeConnection(api_key="sk_test_123456789012", api_base=server.url, retries=0)
+        async with contextlib.aclosing(connection):
+            yield StripeLookup(connection), asked
 
 
 def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
@@ -175,15 +178,13 @@ def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_whole: bo
 ALONE: dict[str, Any] = {"payment_intents/pi_1": INTENT, "checkout/sessions": [], "invoice_payments": []}
 
 
-def test_an_intent_that_pays_nothing_else_is_whole() -> None:
+async def test_an_intent_that_pays_nothing_else_is_whole() -> None:
     """Neither a session nor an invoice has it."""
-
-    async def story(lookup: StripeLookup) -> None:
+    async with asking_and_asked(ALONE) as (lookup, asked):
         sale = told()
         assert isinstance(sale, Sale)
         assert attrs.evolve(sale, is_whole=True) == await lookup.whole(sale)
 
-    asked = asking(ALONE, story)
     assert any(target.startswith("/v1/checkout/sessions?") and "payment_intent=pi_1" in target for target in asked)
 
 
@@ -201,10 +202,9 @@ def test_an_intent_that_pays_nothing_else_is_whole() -> None:
         ({"invoice_payments": [{"id": "inpay_1", "invoice": "in_1"}, {"id": "inpay_2", "invoice": "in_2"}]}, None),
     ],
 )
-def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], linked: str | None) -> None:
+async def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], linked: str | None) -> None:
     """One that pays several invoices is linked with none of them."""
-
-    async def story(lookup: StripeLookup) -> None:
+    async with asking({**ALONE, **has}) as lookup:
         sale = told()
         assert isinstance(sale, Sale)
         news = await lookup.whole(sale)
@@ -212,13 +212,10 @@ def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], l
         assert (True, sale.facts) == (news.ours, news.facts)
         assert sale.links | links(*([linked] if linked else [])) == news.links
 
-    asking({**ALONE, **has}, story)
 
-
-def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
+async def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
     """Another program's session may have our metadata on its payment alone: what was sold is in the session."""
-
-    async def story(lookup: StripeLookup) -> None:
+    async with asking({**ALONE, "checkout/sessions": [SESSION], "checkout/sessions/cs_1": SESSION}) as lookup:
         sale = told()
         assert isinstance(sale, Sale)
         whole = await lookup.whole(sale)
@@ -230,15 +227,13 @@ def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
             whole.naming.user_reference,
         )
 
-    asking({**ALONE, "checkout/sessions": [SESSION], "checkout/sessions/cs_1": SESSION}, story)
 
-
-def test_a_session_is_asked_for_all_of_its_items() -> None:
+async def test_a_session_is_asked_for_all_of_its_items() -> None:
     """Page after page, each with its price in whole."""
     price = {"id": "price_1", "unit_amount": 500, "currency": "usd", "product": "prod_1", "metadata": {}}
     items = [{"id": "li_1", "amount_subtotal": 1500, "currency": "usd", "quantity": 3, "price": price}]
 
-    async def story(lookup: StripeLookup) -> None:
+    async with asking({"checkout/sessions/cs_1/line_items": items}) as lookup:
         sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
         assert isinstance(sale, Sale)
         whole = await lookup.whole(attrs.evolve(sale, is_whole=False))
@@ -247,48 +242,38 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
         (item,) = whole.items or ()
         assert ("price_1", 3, 1500, 500) == (item.price.id, item.quantity, item.amount, item.price.unit_amount)
 
-    asking({"checkout/sessions/cs_1/line_items": items}, story)
-
-    async def unknown(lookup: StripeLookup) -> None:
+    async with asking({}) as lookup:
         sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
         assert isinstance(sale, Sale)
         whole = await lookup.whole(sale)
         assert isinstance(whole, Sale)
         assert () == whole.items
 
-    asking({}, unknown)
 
-
-def test_an_invoice_by_hand_is_asked_for_what_paid_it() -> None:
+async def test_an_invoice_by_hand_is_asked_for_what_paid_it() -> None:
     """In new API versions it shows that only then."""
-
-    async def story(lookup: StripeLookup) -> None:
+    async with asking({"invoices/in_1": {**INVOICE, "payments": PAYMENTS}, "invoices/in_1/lines": []}) as lookup:
         sale = told_by("invoice.paid", INVOICE, NOON)
         assert isinstance(sale, Sale)
         whole = await lookup.whole(sale)
         assert isinstance(whole, Sale)
         assert (True, links("invoice:in_1", "payment_intent:pi_1")) == (whole.is_whole, whole.links)
 
-    asking({"invoices/in_1": {**INVOICE, "payments": PAYMENTS}, "invoices/in_1/lines": []}, story)
-
 
 @pytest.mark.parametrize(
     ("object_id", "amount"),
     [("cs_1", 1500), ("pi_1", 500), ("in_1", 500), ("cs_2", None), ("re_1", None), ("pi_2", None)],
 )
-def test_any_object_may_be_read_as_a_sale(object_id: str, amount: int | None) -> None:
+async def test_any_object_may_be_read_as_a_sale(object_id: str, amount: int | None) -> None:
     """Whatever its metadata: a person says whose it is."""
     nobody_s: dict[str, Any] = {"metadata": {}}
-
-    async def story(lookup: StripeLookup) -> None:
-        found = await lookup.sale(object_id)
-        assert isinstance(found, Sale) or found is None
-        assert amount == (found.subtotal.amount if found else None)
-
     answers = {
         "checkout/sessions/cs_1": SESSION,
         "payment_intents/pi_1": {**INTENT, **nobody_s},
         "invoices/in_1": {**INVOICE, **nobody_s, "payments": PAYMENTS},
         "invoices/in_1/lines": [],
     }
-    asking(answers, story)
+    async with asking(answers) as lookup:
+        found = await lookup.sale(object_id)
+        assert isinstance(found, Sale) or found is None
+        assert amount == (found.subtotal.amount if found else None)

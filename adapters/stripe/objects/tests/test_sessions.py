@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 from adapters.stripe.events import told_by
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Irrelevant, Naming, Sale, SubscriptionNews, Told, Unreadable
+from domain.tests.examples import ADA, FIVE_DOLLARS, NOON
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode, Terms
 
-ADA = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"
 COMPLETED = "checkout.session.completed"
 SUCCEEDED = "checkout.session.async_payment_succeeded"
 FAILED = "checkout.session.async_payment_failed"
 EXPIRED = "checkout.session.expired"
 EVENTS = [None, COMPLETED, SUCCEEDED, FAILED, EXPIRED]
-PRICE = Money(amount=500, currency="usd")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def told_by_session(told_of: dict[str, object], *, event_type: str | None = None) -> Told:
@@ -69,13 +67,13 @@ SALE = Sale(
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
     mode=PlanMode.PAYMENT,
     facts=(PaymentReported(PaymentStatus.PAID), PaidAt(NOON)),
-    subtotal=PRICE,
+    subtotal=FIVE_DOLLARS,
     paid=Money(amount=595, currency="usd"),
     naming=Naming(
         user_reference=ADA,
         email="ada@example.com",
         plan_id="starter",
-        terms=Terms(credits=50, price=PRICE),
+        terms=Terms(credits=50, price=FIVE_DOLLARS),
         client_reference=ADA,
     ),
 )
@@ -180,12 +178,12 @@ def test_a_converted_price_is_compared_in_its_own_currency() -> None:
     """Adaptive Pricing of old API versions: the buyer pays in euros what is priced in dollars."""
     conversion = {"amount_subtotal": 500, "amount_total": 595, "fx_rate": "0.9", "source_currency": "usd"}
     told = sale(session(currency="eur", amount_subtotal=450, amount_total=536, currency_conversion=conversion))
-    assert (PRICE, Money(amount=536, currency="eur")) == (told.subtotal, told.paid)
+    assert (FIVE_DOLLARS, Money(amount=536, currency="eur")) == (told.subtotal, told.paid)
 
 
 def test_currencies_are_read_in_either_case() -> None:
     """Stripe writes them in lower case, and takes them in upper case."""
-    assert PRICE == sale(session(currency="USD")).subtotal
+    assert FIVE_DOLLARS == sale(session(currency="USD")).subtotal
 
 
 @pytest.mark.parametrize("amount", [0, 1, MAX_AMOUNT])
@@ -347,7 +345,7 @@ def test_any_shape_is_told_as_something(
             texts = [told.session_id, told.purchase_id, *told.links]
             named = (told.naming.user_reference, told.naming.email, told.naming.plan_id)
             texts += [text for text in named if text is not None]
-            assert all(text.strip() and "\x00" not in text and text.encode("utf-8") for text in texts)
+            assert [] == [text for text in texts if not text.strip() or "\x00" in text or not text.encode("utf-8")]
         case Irrelevant(reason) | Unreadable(reason):
             assert reason.isprintable()
 
