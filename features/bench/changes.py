@@ -140,7 +140,7 @@ ROWS_SCHEMA = """
         values (account, 'purchase', 'pi_' || name, 50, 50);
         insert into public.outbox (topic, key, payload)
         values ('refresh_cache', 'refresh:' || name, jsonb_build_object('user_id', account));
-        insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, touched)
+        insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, affected_users)
         values (
             'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body,
             array[account]

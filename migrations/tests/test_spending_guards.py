@@ -49,7 +49,7 @@ class Books:
         return str(answer.get("reason", answer["status"]))
 
     async def wallet(self, user: str) -> dict[str, Any]:
-        return dict((await self.call("wallets_read", {"user_ids": [user]}))["wallets"][0])
+        return dict((await self.call("accounts_read_for_spending", {"user_ids": [user]}))["wallets"][0])
 
     async def figures(self, user: str) -> tuple[int, int, int]:
         """Balance, held credits, and the sum of what remains of grants."""
@@ -172,7 +172,7 @@ def test_nothing_is_overdrawn(database_url: str, path: str) -> None:
         after = [await books.wallet(ada), await books.wallet(bob)]
         assert before[0] == after[0]
         assert before[1]["account"]["balance"] - 1 == after[1]["account"]["balance"]
-        assert [] == (await books.call("wallets_read", {"keys": ["key"]}))["requests"]
+        assert [] == (await books.call("accounts_read_for_spending", {"keys": ["key"]}))["requests"]
 
     in_database(database_url, story)
 
@@ -359,7 +359,7 @@ def test_a_repeated_request_gets_its_first_answer(database_url: str) -> None:
         other = {**kept, "content": {"credits": 6}, "answer": {}}
         again = await books.commit(entries=[entry(ada, -6, "spend")], request=other)
         assert ("duplicate", kept, 45) == (again["status"], again["request"], again["accounts"][0]["balance"])
-        assert [kept] == (await books.call("wallets_read", {"keys": ["k", "none"]}))["requests"]
+        assert [kept] == (await books.call("accounts_read_for_spending", {"keys": ["k", "none"]}))["requests"]
         assert (45, 0, 45) == await books.figures(ada)
 
     in_database(database_url, story)
@@ -381,8 +381,8 @@ def test_what_is_due_is_found_oldest_first(database_url: str) -> None:
         assert "committed" == await books.outcome(holds=[hold(users[3], 50, (reserved, 50))])
         await books.grant(users[4], 50, expires_at="2100-01-01T00:00:00Z")
         await books.grant(users[5], 50)
-        assert [users[1], users[0]] == await books.call("accounts_due", 10)
-        assert [users[1]] == await books.call("accounts_due", 1)
+        assert [users[1], users[0]] == await books.call("accounts_with_overdue", 10)
+        assert [users[1]] == await books.call("accounts_with_overdue", 1)
 
     in_database(database_url, story)
 
