@@ -63,14 +63,14 @@ alter table public.users add column if not exists credits_notify_below bigint;
 alter table public.users add constraint users_credits_notify_below_check check (credits_notify_below >= 0) not valid;
 
 comment on table public.users is
-    'Credence: one row per user of Supabase Auth. The credits columns are a projection of credit_transactions, written by '
-    'the ledger alone.';
+    'Credence: one row per user of Supabase Auth. The credits columns are a projection of credit_transactions, '
+    'written by the ledger alone.';
 comment on column public.users.credits_balance is 'Credits on the account: the sum of its entries; below zero is debt.';
 comment on column public.users.credits_held is 'Credits set aside by open holds; available = balance - held.';
 comment on column public.users.credits_version is 'How many entries the account has.';
 comment on column public.users.credits_revision is
-    'Counts every change of the account: one for each entry and one for each writing of a hold. A decision is good only for '
-    'the revision it read.';
+    'Counts every change of the account: one for each entry and one for each writing of a hold. A decision is good '
+    'only for the revision it read.';
 comment on column public.users.credits_notify_below is
     'A message goes out when the available credits fall below this; null leaves it to the service''s default.';
 
@@ -80,8 +80,8 @@ create table public.deleted_accounts (
 );
 
 comment on table public.deleted_accounts is
-    'Credence: the last revision of the account of each user who was deleted. A user who is made once more goes on after '
-    'it: a cache takes no older revision, and messages are named by it.';
+    'Credence: the last revision of the account of each user who was deleted. A user who is made once more goes on '
+    'after it: a cache takes no older revision, and messages are named by it.';
 
 create function public.credence_add_user()
 returns trigger
@@ -142,8 +142,8 @@ end
 $$;
 
 comment on function public.credence_follow_address() is
-    'Credence: lets public.users.email follow the address in Supabase Auth, unless the project has written another one. '
-    'Sales whose metadata was made elsewhere are compared with it.';
+    'Credence: lets public.users.email follow the address in Supabase Auth, unless the project has written another '
+    'one. Sales whose metadata was made elsewhere are compared with it.';
 
 create trigger zz_credence_follow_address
     after update of email on auth.users
@@ -171,7 +171,8 @@ as $$
 $$;
 
 comment on function public.account_read(uuid) is
-    'Credence: an account: user_id, email, balance, held, version, revision, notify_below; null where there is no such user.';
+    'Credence: an account: user_id, email, balance, held, version, revision, notify_below; null where there is no '
+    'such user.';
 
 create function public.accounts_of(account_ids jsonb)
 returns jsonb
@@ -215,5 +216,5 @@ as $$
 $$;
 
 comment on function public.account_notify_below(uuid, bigint) is
-    'Credence: sets the available credits below which the account''s balance is low, null for the service''s default; gives '
-    'the account. It counts as no change of the account.';
+    'Credence: sets the available credits below which the account''s balance is low, null for the service''s default; '
+    'gives the account. It counts as no change of the account.';

@@ -13,7 +13,8 @@ insert into public.credit_ledgers default values;
 comment on table public.credit_ledgers is 'Credence: what the ledger is, in its only row.';
 comment on column public.credit_ledgers.id is 'Names this ledger among others, in what they share. It never changes.';
 comment on column public.credit_ledgers.scale is
-    'Every amount of credits here is a whole number of units of 10^-scale credits. It can''t change once there are entries.';
+    'Every amount of credits here is a whole number of units of 10^-scale credits. It can''t change once there are '
+    'entries.';
 
 create function public.ledger_identity()
 returns jsonb
@@ -60,8 +61,8 @@ create table public.credit_transactions (
 );
 
 comment on table public.credit_transactions is
-    'Credence: the audit trail, every change of every balance. Rows are never changed or removed. No foreign key to users: '
-    'the trail outlives the user.';
+    'Credence: the audit trail, every change of every balance. Rows are never changed or removed. No foreign key to '
+    'users: the trail outlives the user.';
 comment on column public.credit_transactions.user_id is
     'The account: for a person''s, the id of their user; for any other, an id of its own.';
 comment on column public.credit_transactions.version is 'Counts the entries of the account, from 1 without gaps.';
@@ -71,11 +72,13 @@ comment on column public.credit_transactions.actor_id is
     'The user who acted, where the account is not theirs: the member who spent from a team''s credits.';
 comment on column public.credit_transactions.details_salt is
     'Random bytes. Deleted together with description and metadata, nobody can guess these from the digest.';
-comment on column public.credit_transactions.details_digest is 'SHA-256 over the salt, the description and the metadata.';
+comment on column public.credit_transactions.details_digest is
+    'SHA-256 over the salt, the description and the metadata.';
 comment on column public.credit_transactions.event_at is
     'When it happened, by Stripe''s clock; created_at is when it was written.';
 comment on column public.credit_transactions.hash is
-    'SHA-256 over the previous entry''s hash and this entry''s content; over its description and metadata by their digest.';
+    'SHA-256 over the previous entry''s hash and this entry''s content; over its description and metadata by their '
+    'digest.';
 
 create unique index credit_transactions_user_id_idx on public.credit_transactions (user_id, version);
 create index credit_transactions_stripe_session_id_idx on public.credit_transactions (stripe_session_id)
@@ -119,35 +122,15 @@ stable
 return sha256(coalesce(entry.previous_hash, ''::bytea) || convert_to(jsonb_build_array(
     entry.user_id, entry.version, entry.amount, entry.balance_before, entry.balance_after, entry.kind,
     entry.idempotency_key, entry.purchase_id, entry.stripe_session_id, entry.stripe_event_id, entry.actor_id,
-    public.credence_own_metadata(entry), entry.details_digest, extract(epoch from entry.event_at),
-    extract(epoch from entry.created_at)
+    case when entry.purchase_id is not null then entry.metadata -> 'period_ends_at' end,
+    case when entry.purchase_id is not null then entry.metadata -> 'returned_to_grant' end,
+    case when entry.kind = 'capture' then entry.metadata -> 'hold_id' end,
+    entry.details_digest, extract(epoch from entry.event_at), extract(epoch from entry.created_at)
 )::text, 'UTF8'));
 
 comment on function public.credence_entry_hash(public.credit_transactions) is
-    'Credence: the hash of an entry: over the hash before it and all of its content, of which what may be personal comes in '
-    'by its digest alone.';
-
-create function public.credence_seal_entry(entry public.credit_transactions)
-returns public.credit_transactions
-language plpgsql
-set search_path = ''
-as $$
-begin
-    entry.metadata := coalesce(entry.metadata, '{}');
-    entry.created_at := clock_timestamp();
-    entry.details_salt := null;
-    entry.details_digest := null;
-    if entry.description is not null or entry.metadata <> '{}' then
-        entry.details_salt := uuid_send(gen_random_uuid());
-        entry.details_digest := public.credence_details_digest(entry);
-    end if;
-    entry.hash := public.credence_entry_hash(entry);
-    return entry;
-end
-$$;
-
-comment on function public.credence_seal_entry(public.credit_transactions) is
-    'Credence: an entry that is about to be written, with its time, the digest of its details, and its hash.';
+    'Credence: the hash of an entry: over the hash before it and all of its content, of which what may be personal '
+    'comes in by its digest alone.';
 
 create table public.credit_grants (
     id bigint generated always as identity primary key,
@@ -167,11 +150,13 @@ create table public.credit_grants (
 );
 
 comment on table public.credit_grants is
-    'Credence: credits put on an account, with what remains of them. Over an account, the remainders sum to its balance, or '
-    'to 0 while it is in debt.';
+    'Credence: credits put on an account, with what remains of them. Over an account, the remainders sum to its '
+    'balance, or to 0 while it is in debt.';
 comment on column public.credit_grants.period_ends_at is
-    'The end of the period that was paid for, where it is of a subscription''s invoice: an invoice has a grant for each.';
-comment on column public.credit_grants.credits is 'All that was ever put into it: what remains, and what its draws took.';
+    'The end of the period that was paid for, where it is of a subscription''s invoice: an invoice has a grant for '
+    'each.';
+comment on column public.credit_grants.credits is
+    'All that was ever put into it: what remains, and what its draws took.';
 comment on column public.credit_grants.held is
     'Reserved by open holds. It may exceed what remains, where credits were taken back that a hold had set aside.';
 comment on column public.credit_grants.priority is
@@ -200,8 +185,8 @@ create table public.credit_draws (
 );
 
 comment on table public.credit_draws is
-    'Credence: which entry took how much from which grant. A grant''s credits are what remains of it and its draws. Rows are '
-    'never changed or removed.';
+    'Credence: which entry took how much from which grant. A grant''s credits are what remains of it and its draws. '
+    'Rows are never changed or removed.';
 comment on column public.credit_draws.version is 'The account''s entry that took them.';
 
 -- Accounts that are made with a balance, and accounts that go.
@@ -222,7 +207,11 @@ begin
     opening.kind := 'opening';
     opening.idempotency_key := 'opening:' || account_id;
     opening.description := reason;
-    opening := public.credence_seal_entry(opening);
+    opening.metadata := '{}';
+    opening.details_salt := uuid_send(gen_random_uuid());
+    opening.details_digest := public.credence_details_digest(opening);
+    opening.created_at := clock_timestamp();
+    opening.hash := public.credence_entry_hash(opening);
     insert into public.credit_transactions overriding user value values (opening.*);
     if balance > 0 then
         insert into public.credit_grants (user_id, kind, credits, remaining)
@@ -267,8 +256,8 @@ end
 $$;
 
 comment on function public.credence_open_account() is
-    'Credence: gives an account that is made with a balance an opening entry of it; and one that was there before what its '
-    'entries say.';
+    'Credence: gives an account that is made with a balance an opening entry of it; and one that was there before '
+    'what its entries say.';
 
 create trigger zz_credence_open_account
     after insert on public.users

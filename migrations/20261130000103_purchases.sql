@@ -44,7 +44,8 @@ create table public.purchase_links (
 );
 
 comment on table public.purchase_links is
-    'Credence: which purchase a Stripe object belongs to: kind:id, such as session:cs_1, payment_intent:pi_1 or charge:ch_1.';
+    'Credence: which purchase a Stripe object belongs to: kind:id, such as session:cs_1, payment_intent:pi_1 or '
+    'charge:ch_1.';
 
 create index purchase_links_purchase_id_idx on public.purchase_links (purchase_id);
 
@@ -62,7 +63,8 @@ create table public.subscriptions (
 );
 
 comment on table public.subscriptions is
-    'Credence: who subscribed to what, and how it stands. The other columns repeat what is in facts, to be read by people.';
+    'Credence: who subscribed to what, and how it stands. The other columns repeat what is in facts, to be read by '
+    'people.';
 
 create index subscriptions_user_id_idx on public.subscriptions (user_id);
 
@@ -87,50 +89,42 @@ as $$
 declare
     purchase jsonb;
     absorbed text[];
-    stale bigint;
-    known text[];
-    owners text[];
-    foreign_links bigint;
+    links bigint := 0;
+    written bigint;
 begin
-    with wanted as (
-        select w.*
-        from unnest(purchases) p, jsonb_to_record(p) w (
-            id text, expected_revision bigint, user_id uuid, plan_id text, credits bigint, amount bigint, currency text,
-            payment_status text, facts jsonb, subscription_id text, starts_at timestamptz, ends_at timestamptz
-        )
-    ), written as (
-        insert into public.purchases as p (
-            id, user_id, plan_id, credits, amount, currency, payment_status, facts, subscription_id, starts_at, ends_at,
-            revision
-        )
-        select
-            w.id, w.user_id, w.plan_id, w.credits, w.amount, w.currency, w.payment_status, w.facts, w.subscription_id,
-            w.starts_at, w.ends_at, w.expected_revision + 1
-        from wanted w
-        where w.expected_revision = 0 or exists (select from public.purchases p where p.id = w.id)
-        -- In one order, so that calls do not wait for each other in a circle.
-        order by w.id
-        on conflict (id) do update
-            set user_id = excluded.user_id, plan_id = excluded.plan_id, credits = excluded.credits,
-                amount = excluded.amount, currency = excluded.currency, payment_status = excluded.payment_status,
-                facts = excluded.facts, subscription_id = excluded.subscription_id, starts_at = excluded.starts_at,
-                ends_at = excluded.ends_at, revision = excluded.revision, updated_at = clock_timestamp()
-            where p.revision = excluded.revision - 1
-        returning p.id
+    insert into public.purchases as p (
+        id, user_id, plan_id, credits, amount, currency, payment_status, facts, subscription_id, starts_at, ends_at, revision
     )
-    select (select count(*) from wanted) - (select count(*) from written) into stale;
-    if stale <> 0 then
+    select
+        w.id, w.user_id, w.plan_id, w.credits, w.amount, w.currency, w.payment_status, w.facts, w.subscription_id,
+        w.starts_at, w.ends_at, w.expected_revision + 1
+    from unnest(purchases) n, jsonb_to_record(n) w (
+        id text, expected_revision bigint, user_id uuid, plan_id text, credits bigint, amount bigint, currency text,
+        payment_status text, facts jsonb, subscription_id text, starts_at timestamptz, ends_at timestamptz
+    )
+    where w.expected_revision = 0 or exists (select from public.purchases p where p.id = w.id)
+    -- In one order, so that calls do not wait for each other in a circle.
+    order by w.id
+    on conflict (id) do update
+        set user_id = excluded.user_id, plan_id = excluded.plan_id, credits = excluded.credits, amount = excluded.amount,
+            currency = excluded.currency, payment_status = excluded.payment_status, facts = excluded.facts,
+            subscription_id = excluded.subscription_id, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+            revision = excluded.revision, updated_at = clock_timestamp()
+        where p.revision = excluded.revision - 1;
+    get diagnostics written = row_count;
+    if written <> cardinality(purchases) then
         perform public.credence_conflict_with('revision');
     end if;
 
     foreach purchase in array purchases loop
+        links := links + jsonb_array_length(purchase -> 'links');
         continue when coalesce(nullif(purchase -> 'absorbed', 'null'), '[]') = '[]';
         update public.purchases p
         set merged_into = purchase ->> 'id', revision = p.revision + 1, updated_at = clock_timestamp()
         from jsonb_to_recordset(purchase -> 'absorbed') other (id text, expected_revision bigint)
         where p.id = other.id and p.revision = other.expected_revision;
-        get diagnostics stale = row_count;
-        if stale <> jsonb_array_length(purchase -> 'absorbed') then
+        get diagnostics written = row_count;
+        if written <> jsonb_array_length(purchase -> 'absorbed') then
             perform public.credence_conflict_with('revision');
         end if;
         absorbed := array(select other ->> 'id' from jsonb_array_elements(purchase -> 'absorbed') other);
@@ -138,32 +132,24 @@ begin
         update public.purchase_links set purchase_id = purchase ->> 'id' where purchase_id = any (absorbed);
     end loop;
 
-    with wanted as (
-        select l.link, p ->> 'id' as purchase_id from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') l (link)
-    ), written as (
-        insert into public.purchase_links as l (link, purchase_id)
-        select w.link, w.purchase_id from wanted w order by w.link
-        on conflict (link) do nothing
-        returning l.link, l.purchase_id
-    )
-    select array_agg(w.link), array_agg(w.purchase_id) into known, owners
-    from wanted w
-    where (w.link, w.purchase_id) not in (select n.link, n.purchase_id from written n);
-    if known is not null then
-        select count(*) into foreign_links
-        from unnest(known, owners) w (link, purchase_id)
-        left join public.purchase_links l on l.link = any (known) and l.link = w.link
-        where l.purchase_id is distinct from w.purchase_id;
-        if foreign_links <> 0 then
-            perform public.credence_conflict_with('link');
-        end if;
+    insert into public.purchase_links (link, purchase_id)
+    select l.link, p ->> 'id' from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') l (link) order by l.link
+    on conflict (link) do nothing;
+    get diagnostics written = row_count;
+    if written < links and exists (
+        select
+        from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') w (link)
+        join public.purchase_links l on l.link = w.link
+        where l.purchase_id <> p ->> 'id'
+    ) then
+        perform public.credence_conflict_with('link');
     end if;
 end
 $$;
 
 comment on function public.credence_upsert_purchases(jsonb[]) is
-    'Credence: writes the next states of purchases; what one absorbs points to it from now on, with all links. Conflicts '
-    'with a purchase that is no longer at the revision that was read, and with a link that is another''s.';
+    'Credence: writes the next states of purchases; what one absorbs points to it from now on, with all links. '
+    'Conflicts with a purchase that is no longer at the revision that was read, and with a link that is another''s.';
 
 create function public.credence_upsert_subscriptions(subscriptions jsonb[])
 returns void
@@ -171,37 +157,31 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    stale bigint;
+    written bigint;
 begin
-    with wanted as (
-        select w.*
-        from unnest(subscriptions) s, jsonb_to_record(s) w (
-            id text, expected_revision bigint, user_id uuid, plan_id text, status text, cancels_at_period_end boolean,
-            period_ends_at timestamptz, facts jsonb
-        )
-    ), written as (
-        insert into public.subscriptions as s (
-            id, user_id, plan_id, status, cancels_at_period_end, period_ends_at, facts, revision
-        )
-        select
-            w.id, w.user_id, w.plan_id, w.status, w.cancels_at_period_end, w.period_ends_at, w.facts,
-            w.expected_revision + 1
-        from wanted w
-        where w.expected_revision = 0 or exists (select from public.subscriptions s where s.id = w.id)
-        order by w.id
-        on conflict (id) do update
-            set user_id = excluded.user_id, plan_id = excluded.plan_id, status = excluded.status,
-                cancels_at_period_end = excluded.cancels_at_period_end, period_ends_at = excluded.period_ends_at,
-                facts = excluded.facts, revision = excluded.revision, updated_at = clock_timestamp()
-            where s.revision = excluded.revision - 1
-        returning s.id
+    insert into public.subscriptions as s (
+        id, user_id, plan_id, status, cancels_at_period_end, period_ends_at, facts, revision
     )
-    select (select count(*) from wanted) - (select count(*) from written) into stale;
-    if stale <> 0 then
+    select
+        w.id, w.user_id, w.plan_id, w.status, w.cancels_at_period_end, w.period_ends_at, w.facts, w.expected_revision + 1
+    from unnest(subscriptions) n, jsonb_to_record(n) w (
+        id text, expected_revision bigint, user_id uuid, plan_id text, status text, cancels_at_period_end boolean,
+        period_ends_at timestamptz, facts jsonb
+    )
+    where w.expected_revision = 0 or exists (select from public.subscriptions s where s.id = w.id)
+    order by w.id
+    on conflict (id) do update
+        set user_id = excluded.user_id, plan_id = excluded.plan_id, status = excluded.status,
+            cancels_at_period_end = excluded.cancels_at_period_end, period_ends_at = excluded.period_ends_at,
+            facts = excluded.facts, revision = excluded.revision, updated_at = clock_timestamp()
+        where s.revision = excluded.revision - 1;
+    get diagnostics written = row_count;
+    if written <> cardinality(subscriptions) then
         perform public.credence_conflict_with('revision');
     end if;
 end
 $$;
 
 comment on function public.credence_upsert_subscriptions(jsonb[]) is
-    'Credence: writes the next states of subscriptions. Conflicts with one that is no longer at the revision that was read.';
+    'Credence: writes the next states of subscriptions. Conflicts with one that is no longer at the revision that '
+    'was read.';

@@ -25,8 +25,8 @@ comment on table public.webhook_events is
     'Credence: the inbox: every verified event of Stripe''s, with what became of it and why.';
 comment on column public.webhook_events.object_id is 'The id of the Stripe object that the event tells of.';
 comment on column public.webhook_events.body is
-    'The exact text that was signed. Not jsonb, which refuses escaped NULs and would rewrite what was signed. It may be '
-    'taken away once the event is final; the row stays, so that the event is known.';
+    'The exact text that was signed. Not jsonb, which refuses escaped NULs and would rewrite what was signed. It '
+    'may be taken away once the event is final; the row stays, so that the event is known.';
 comment on column public.webhook_events.affected_users is 'The accounts whose balance the event changed.';
 comment on column public.webhook_events.retry_at is
     'When an event that waits is decided again; null for one that is final.';
@@ -75,51 +75,50 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    final_already bigint;
+    change jsonb;
+    events bigint := 0;
+    written bigint;
 begin
-    with wanted as (
-        select c -> 'event' as event, c #>> '{purchase,id}' as purchase_id, a -> 'accounts' as accounts
-        from (select unnest(changes) as c, unnest(answers) as a) w
-        where c -> 'event' <> 'null'
-    ), written as (
-        insert into public.webhook_events as e (
-            id, type, api_version, livemode, account, stripe_created, session_id, object_id, purchase_id, status, reason,
-            body, affected_users, retry_at
-        )
-        select
-            w.event ->> 'id', w.event ->> 'type', w.event ->> 'api_version', (w.event ->> 'livemode')::boolean,
-            w.event ->> 'account', to_timestamp((w.event ->> 'created')::bigint), w.event ->> 'session_id',
-            w.event ->> 'object_id', w.purchase_id, w.event ->> 'status', w.event ->> 'reason', w.event ->> 'body',
-            array(select (account ->> 'user_id')::uuid from jsonb_array_elements(w.accounts) account),
-            case
-                when w.event ->> 'status' in ('received', 'parked', 'failed') then public.credence_retry_at(1)
-            end
-        from wanted w
-        order by w.event ->> 'id'
-        on conflict (id) do update
-            set status = excluded.status,
-                reason = excluded.reason,
-                object_id = coalesce(excluded.object_id, e.object_id),
-                purchase_id = excluded.purchase_id,
-                affected_users = excluded.affected_users,
-                attempts = e.attempts + 1,
-                retry_at = case when excluded.retry_at is not null then public.credence_retry_at(e.attempts + 1) end,
-                decided_at = clock_timestamp()
-            where e.status in ('received', 'parked', 'failed') or excluded.id = any (array(
-                select w.event ->> 'id' from wanted w where (w.event ->> 'again')::boolean
-            ))
-        returning e.id
+    foreach change in array changes loop
+        continue when coalesce(change -> 'event', 'null') = 'null';
+        events := events + 1;
+        if change #> '{event,again}' = 'true' then
+            update public.webhook_events e set status = 'received' where e.id = change #>> '{event,id}';
+        end if;
+    end loop;
+    insert into public.webhook_events as e (
+        id, type, api_version, livemode, account, stripe_created, session_id, object_id, purchase_id, status, reason, body,
+        affected_users, retry_at
     )
-    select (select count(*) from wanted) - (select count(*) from written) into final_already;
-    if final_already <> 0 then
+    select
+        w ->> 'id', w ->> 'type', w ->> 'api_version', (w ->> 'livemode')::boolean, w ->> 'account',
+        to_timestamp((w ->> 'created')::bigint), w ->> 'session_id', w ->> 'object_id', c #>> '{purchase,id}',
+        w ->> 'status', w ->> 'reason', w ->> 'body',
+        array(select (account ->> 'user_id')::uuid from jsonb_array_elements(a -> 'accounts') account),
+        case when w ->> 'status' in ('received', 'parked', 'failed') then public.credence_retry_at(1) end
+    from unnest(changes, answers) n (c, a), lateral (select c -> 'event' as w) event
+    where w <> 'null'
+    on conflict (id) do update
+        set status = excluded.status,
+            reason = excluded.reason,
+            object_id = coalesce(excluded.object_id, e.object_id),
+            purchase_id = excluded.purchase_id,
+            affected_users = excluded.affected_users,
+            attempts = e.attempts + 1,
+            retry_at = case when excluded.retry_at is not null then public.credence_retry_at(e.attempts + 1) end,
+            decided_at = clock_timestamp()
+        where e.status in ('received', 'parked', 'failed');
+    get diagnostics written = row_count;
+    if written <> events then
         perform public.credence_conflict_with('event');
     end if;
 end
 $$;
 
 comment on function public.credence_upsert_events(jsonb[], jsonb[]) is
-    'Credence: stores the events of changes with their decisions, and the accounts that the answers name; an event that was '
-    'parked or failed gets its new one. Conflicts with one that is decided for good, unless it is to be decided again.';
+    'Credence: stores the events of changes with their decisions, and the accounts that the answers name; an event '
+    'that was parked or failed gets its new one. Conflicts with one that is decided for good, unless it is to be '
+    'decided again.';
 
 create function public.credence_event(e public.webhook_events, with_body boolean)
 returns jsonb
@@ -195,7 +194,8 @@ as $$
 $$;
 
 comment on function public.inbox_list(jsonb) is
-    'Credence: events of the inbox without bodies, newest first: takes {statuses, before_received_at, before_id, limit}.';
+    'Credence: events of the inbox without bodies, newest first: takes {statuses, before_received_at, before_id, '
+    'limit}.';
 
 create function public.inbox_known(event_ids jsonb)
 returns jsonb
@@ -282,8 +282,8 @@ as $$
 $$;
 
 comment on function public.outbox_claim(integer, integer) is
-    'Credence: due messages {id, key, topic, payload, attempts, created_at}, oldest first; nobody else gets them until the '
-    'lease has passed.';
+    'Credence: due messages {id, key, topic, payload, attempts, created_at}, oldest first; nobody else gets them '
+    'until the lease has passed.';
 
 create function public.outbox_record_deliveries(results jsonb)
 returns jsonb
@@ -309,8 +309,8 @@ as $$
 $$;
 
 comment on function public.outbox_record_deliveries(jsonb) is
-    'Credence: marks messages {id, error, retry_in_seconds, gives_up} as delivered where there is no error, else as due '
-    'again or as given up; gives how many. A message that was delivered stays so.';
+    'Credence: marks messages {id, error, retry_in_seconds, gives_up} as delivered where there is no error, else as '
+    'due again or as given up; gives how many. A message that was delivered stays so.';
 
 create function public.outbox_failures(page_size integer)
 returns jsonb

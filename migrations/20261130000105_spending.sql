@@ -36,8 +36,8 @@ create table public.credit_requests (
 );
 
 comment on table public.credit_requests is
-    'Credence: the first answer to each request of a caller''s, by its idempotency key: whoever repeats it gets the same '
-    'answer.';
+    'Credence: the first answer to each request of a caller''s, by its idempotency key: whoever repeats it gets the '
+    'same answer.';
 
 create function public.credence_hold(h public.credit_holds)
 returns jsonb
@@ -110,8 +110,9 @@ as $$
 $$;
 
 comment on function public.accounts_read_for_spending(jsonb) is
-    'Credence: what decisions about spending need, in one snapshot. Takes {user_ids, keys, hold_ids}; gives {wallets: those '
-    'of the users and of the holds'' owners, each {account, grants that are live, holds that are open}, requests, holds}.';
+    'Credence: what decisions about spending need, in one snapshot. Takes {user_ids, keys, hold_ids}; gives '
+    '{wallets: those of the users and of the holds'' owners, each {account, grants that are live, holds that are '
+    'open}, requests, holds}.';
 
 create function public.accounts_with_overdue(page_size integer)
 returns jsonb
@@ -167,8 +168,8 @@ as $$
 $$;
 
 comment on function public.accounts_with_overdue(integer) is
-    'Credence: accounts with an expired grant of which something is free and available, and does not roll over, or with an '
-    'open hold that is past its time; oldest first.';
+    'Credence: accounts with an expired grant of which something is free and available, and does not roll over, or '
+    'with an open hold that is past its time; oldest first.';
 
 create function public.credence_draw_from_grants(entries public.credit_transactions[], draws jsonb[])
 returns void
@@ -178,15 +179,10 @@ as $$
 declare
     mismatches bigint;
 begin
-    with shares as (
-        select
-            (e.entry).user_id, (e.entry).version, (d ->> 'grant')::bigint as grant_id,
-            sum((d ->> 'credits')::bigint)::bigint as credits
-        from (select unnest(entries) as entry, unnest(draws) as draws) e, jsonb_array_elements(e.draws) d
-        group by 1, 2, 3
-    ), recorded as (
+    with recorded as (
         insert into public.credit_draws (user_id, version, grant_id, credits)
-        select s.user_id, s.version, s.grant_id, s.credits from shares s
+        select (entries[d.place]).user_id, (entries[d.place]).version, (s ->> 'grant')::bigint, (s ->> 'credits')::bigint
+        from unnest(draws) with ordinality d (draws, place), jsonb_array_elements(d.draws) s
         returning user_id, grant_id, credits
     ), taken as (
         select r.user_id, r.grant_id, sum(r.credits)::bigint as credits from recorded r group by r.user_id, r.grant_id
@@ -206,39 +202,29 @@ end
 $$;
 
 comment on function public.credence_draw_from_grants(public.credit_transactions[], jsonb[]) is
-    'Credence: lets entries take credits from grants of their accounts, each from those that its draws name, and records it.';
+    'Credence: lets entries take credits from grants of their accounts, each from those that its draws name, and '
+    'records it.';
 
 create function public.credence_credit_grants(entries public.credit_transactions[], postings jsonb[])
-returns bigint[]
+returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-    grant_ids bigint[];
 begin
-    with credited as (
-        insert into public.credit_grants as g (
-            user_id, kind, purchase_id, period_ends_at, credits, remaining, priority, expires_at, rollover_cap
-        )
-        select
-            (e.entry).user_id, (e.entry).kind, (e.entry).purchase_id,
-            (public.credence_own_metadata(e.entry) ->> 'period_ends_at')::timestamptz, (e.entry).amount, (e.entry).amount,
-            coalesce((e.posting ->> 'priority')::integer, 50), (e.posting ->> 'expires_at')::timestamptz,
-            (e.posting ->> 'rollover_cap')::bigint
-        from (select unnest(entries) as entry, unnest(postings) as posting) e
-        where (e.entry).amount > 0
-        on conflict (purchase_id, user_id, coalesce(period_ends_at, '-infinity')) where kind <> 'reinstatement' do update
-            set credits = g.credits + excluded.credits, remaining = g.remaining + excluded.remaining
-        returning g.id
+    insert into public.credit_grants (
+        user_id, kind, purchase_id, period_ends_at, credits, remaining, priority, expires_at, rollover_cap
     )
-    select array_agg(c.id) into grant_ids from credited c;
-    return grant_ids;
+    select
+        e.user_id, e.kind, e.purchase_id,
+        case when e.purchase_id is not null then (e.metadata ->> 'period_ends_at')::timestamptz end, e.amount, e.amount,
+        coalesce((p ->> 'priority')::integer, 50), (p ->> 'expires_at')::timestamptz, (p ->> 'rollover_cap')::bigint
+    from unnest(entries) with ordinality e, lateral (select postings[e.ordinality] as p) posting
+    where e.amount > 0;
 end
 $$;
 
 comment on function public.credence_credit_grants(public.credit_transactions[], jsonb[]) is
-    'Credence: puts the credits of entries into the grants of their purchases and periods, or into new ones; gives these '
-    'grants.';
+    'Credence: puts the credits of entries into grants of their own.';
 
 create function public.credence_credit_grant(entry public.credit_transactions, posting jsonb)
 returns void
@@ -271,7 +257,8 @@ begin
         set credits = g.credits + entry.amount, remaining = g.remaining + entry.amount
         where g.id = target.id;
     else
-        target.id := (public.credence_credit_grants(array[entry], array[posting]))[1];
+        perform public.credence_credit_grants(array[entry], array[posting]);
+        target.id := currval(pg_get_serial_sequence('public.credit_grants', 'id'));
     end if;
     if paid > 0 then
         perform public.credence_draw_from_grants(
@@ -320,16 +307,17 @@ begin
         from shares s
         where s.credits > 0
     )
-    select jsonb_agg(jsonb_build_object('grant', r.id, 'credits', least(r.credits, owing - r.before))) into draws
-    from running r
-    where r.before < owing;
+    select jsonb_agg(jsonb_build_object('grant', t.id, 'credits', t.credits)) into draws
+    from (
+        select r.id, sum(least(r.credits, owing - r.before)) as credits from running r where r.before < owing group by r.id
+    ) t;
     perform public.credence_draw_from_grants(array[entry], array[draws]);
 end
 $$;
 
 comment on function public.credence_debit_grants(public.credit_transactions) is
-    'Credence: takes an entry''s credits from its own purchase''s grants, that of its period first, then from what is free of '
-    'others, in the order in which they burn, then from what holds reserve.';
+    'Credence: takes an entry''s credits from its own purchase''s grants, that of its period first, then from what is '
+    'free of others, in the order in which they burn, then from what holds reserve.';
 
 create function public.credence_end_grant(grant_end jsonb)
 returns void

@@ -74,8 +74,8 @@ end
 $$;
 
 comment on function public.credence_purchase(public.purchases) is
-    'Credence: A purchase as decisions read it: {id, revision, facts, posted: for each user and period what stands posted, what '
-    'expired and when what is left expires, absent_users}.';
+    'Credence: A purchase as decisions read it: {id, revision, facts, posted: for each user and period what stands '
+    'posted, what expired and when what is left expires, absent_users}.';
 
 create function public.ledger_read(query jsonb)
 returns jsonb
@@ -144,9 +144,10 @@ end
 $$;
 
 comment on function public.ledger_read(jsonb) is
-    'Credence: What a decision needs, in one snapshot. Takes {event_id, user_id, links, subscription_id, periods_since, claims}; gives '
-    '{event, account, account_is_deleted, subscription, purchases that the links reach, family: the invoices of the '
-    'subscription, or of those purchases'', that end at that time or later, claimed: trials and free periods}.';
+    'Credence: What a decision needs, in one snapshot. Takes {event_id, user_id, links, subscription_id, '
+    'periods_since, claims}; gives {event, account, account_is_deleted, subscription, purchases that the links '
+    'reach, family: the invoices of the subscription, or of those purchases'', that end at that time or later, '
+    'claimed: trials and free periods}.';
 
 create function public.ledger_read_all(queries jsonb)
 returns jsonb
@@ -159,7 +160,8 @@ as $$
 $$;
 
 comment on function public.ledger_read_all(jsonb) is
-    'Credence: What several decisions need: takes an array of queries of ledger_read, gives an array of its answers in their order.';
+    'Credence: What several decisions need: takes an array of queries of ledger_read, gives an array of its answers '
+    'in their order.';
 
 create function public.account_transactions(
     account_id uuid, before_version bigint, page_size integer, filters jsonb default '{}'
@@ -189,8 +191,9 @@ as $$
 $$;
 
 comment on function public.account_transactions(uuid, bigint, integer, jsonb) is
-    'Credence: A page of an account''s entries, newest first: those before a version, at most 500; of them those of some kinds, '
-    'written since and until (exclusive) some times, or of one purchase, by filters {kinds, since, until, purchase_id}.';
+    'Credence: A page of an account''s entries, newest first: those before a version, at most 500; of them those of '
+    'some kinds, written since and until (exclusive) some times, or of one purchase, by filters {kinds, since, '
+    'until, purchase_id}.';
 
 create function public.balance_at(account_id uuid, moment text)
 returns jsonb
@@ -215,22 +218,8 @@ as $$
     )
 $$;
 
-comment on function public.balance_at(uuid, text) is 'Credence: An account''s balance and held credits as they were at a moment.';
-
-create function public.credence_grant(g public.credit_grants)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object(
-        'id', g.id, 'kind', g.kind, 'priority', g.priority, 'credits', g.credits, 'remaining', g.remaining, 'held', g.held,
-        'expires_at', g.expires_at, 'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at,
-        'rollover_cap', g.rollover_cap, 'created_at', g.created_at
-    )
-$$;
-
-comment on function public.credence_grant(public.credit_grants) is 'Credence: A grant, as it is shown.';
+comment on function public.balance_at(uuid, text) is
+    'Credence: An account''s balance and held credits as they were at a moment.';
 
 create function public.account_record(account_id uuid)
 returns jsonb
@@ -285,7 +274,7 @@ as $$
         ),
         'grants', (
             select coalesce(jsonb_agg(
-                public.credence_grant(g) || jsonb_build_object('draws', (
+                to_jsonb(g) || jsonb_build_object('draws', (
                     select coalesce(jsonb_agg(
                         jsonb_build_object('version', d.version, 'credits', d.credits) order by d.version
                     ), '[]')
@@ -306,5 +295,5 @@ as $$
 $$;
 
 comment on function public.account_record(uuid) is
-    'Credence: Everything about an account: {account, purchases with facts and merged ids, entries oldest first, grants with their '
-    'draws by entry version, holds oldest first}.';
+    'Credence: Everything about an account: {account, purchases with facts and merged ids, entries oldest first, '
+    'grants with their draws by entry version, holds oldest first}.';

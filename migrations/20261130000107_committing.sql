@@ -19,9 +19,9 @@ as $$
 declare
     parts jsonb[] := array(select jsonb_array_elements(changes));
     answers jsonb[] := array_fill(null::jsonb, array[cardinality(parts)]);
-    users uuid[];
-    locked_accounts text[];
-    unexpected_accounts text[];
+    expects constant boolean := changes @? '$[*].account.expects';
+    locks record;
+    unexpected_accounts text[] := '{}';
     -- Whose changes can't be committed any more, as one before them was not: they were decided on top of it.
     aborted_accounts text[] := '{}';
     -- When nothing more is tried; null while nothing was waited for in vain.
@@ -36,14 +36,17 @@ begin
     if parts = '{}' then
         return '[]';
     end if;
-    select l.* into users, locked_accounts, gives_up_at from public.credence_lock_accounts(parts) l;
-    unexpected_accounts := public.credence_unexpected_accounts(parts, users);
+    locks := public.credence_lock_accounts(parts, expects);
+    gives_up_at := locks.gives_up_at;
+    if expects then
+        unexpected_accounts := public.credence_unexpected_accounts(parts, locks.users);
+    end if;
     pending_ranges := array[int4range(1, cardinality(parts), '[]')];
-    if locked_accounts <> '{}' or unexpected_accounts <> '{}' then
+    if locks.locked_accounts <> '{}' or unexpected_accounts <> '{}' then
         for place in 1 .. cardinality(parts) loop
             if exists (
                 select from jsonb_path_query(parts[place], 'lax $.*[*].user_id') v
-                where lower(v #>> '{}') = any (locked_accounts)
+                where lower(v #>> '{}') = any (locks.locked_accounts)
             ) then
                 answers[place] := locked;
             elsif parts[place] #>> '{account,user_id}' = any (unexpected_accounts) then
@@ -71,7 +74,7 @@ begin
         elsif first = last and parts[first] #>> '{account,user_id}' = any (aborted_accounts) then
             answers[first] := moved_on;
         elsif first = last then
-            answers[first] := public.credence_apply_alone(parts[first], users);
+            answers[first] := public.credence_apply_alone(parts[first], locks.users);
             if answers[first] ->> 'status' <> 'committed' then
                 aborted_accounts := array_append(aborted_accounts, parts[first] #>> '{account,user_id}');
             end if;
@@ -87,7 +90,7 @@ begin
                 ) then
                     perform public.credence_conflict_with('account');
                 end if;
-                answers[first:last] := public.credence_apply_batch(parts[first:last], users);
+                answers[first:last] := public.credence_apply_batch(parts[first:last], locks.users);
             exception when others then
                 if sqlstate = '55P03' and gives_up_at is null then
                     gives_up_at := public.credence_wait_less();
@@ -103,13 +106,14 @@ end
 $$;
 
 comment on function public.ledger_commit(jsonb) is
-    'Credence: the one write: takes an array of changes {event, purchase, others, subscription, account, entries, ends, '
-    'holds, request, outbox, notify_below}, writes each whole or not at all in one transaction, and gives one answer per '
-    'change: committed or duplicate with the accounts as they are now, conflict with its reason (revision, link, '
-    'unknown_user, account, hold, grants, event, idempotency_key, insufficient_credits, locked), or refused with the error. '
-    'A duplicate of a request has its first answer. An account names the revision at which its change is good, and may name '
-    'how it must stand (expects: version, balance, held), where another call is about to bring it there; at the revision '
-    'where that one finds it (base_revision), it is waited for, for a moment.';
+    'Credence: the one write: takes an array of changes {event, purchase, others, subscription, account, entries, '
+    'ends, holds, request, outbox, notify_below}, writes each whole or not at all in one transaction, and gives one '
+    'answer per change: committed or duplicate with the accounts as they are now, conflict with its reason '
+    '(revision, link, unknown_user, account, hold, grants, event, idempotency_key, insufficient_credits, locked), '
+    'or refused with the error. A duplicate of a request has its first answer. An account names the revision at '
+    'which its change is good, and may name how it must stand (expects: version, balance, held), where another call '
+    'is about to bring it there; at the revision where that one finds it (base_revision), it is waited for, for a '
+    'moment.';
 
 create function public.credence_wait_less()
 returns timestamptz
@@ -123,8 +127,8 @@ end
 $$;
 
 comment on function public.credence_wait_less() is
-    'Credence: after the first lock that was not had in time, lets a call wait far less for each further one; gives when it '
-    'tries nothing more.';
+    'Credence: after the first lock that was not had in time, lets a call wait far less for each further one; gives '
+    'when it tries nothing more.';
 
 create function public.credence_named_users(changes jsonb[])
 returns uuid[]
@@ -149,13 +153,12 @@ $$;
 comment on function public.credence_named_users(jsonb[]) is 'Credence: the users whom changes name.';
 
 create function public.credence_lock_accounts(
-    changes jsonb[], out users uuid[], out locked_accounts text[], out gives_up_at timestamptz
+    changes jsonb[], expects boolean, out users uuid[], out locked_accounts text[], out gives_up_at timestamptz
 )
 language plpgsql
 set search_path = ''
 as $$
 declare
-    expects constant boolean := exists (select from unnest(changes) c where c #> '{account,expects}' is not null);
     -- What is expected is here by then. Whether it was refused can't be known: so it is waited for as long as two
     -- connections may differ, and no longer.
     comes_by constant timestamptz := clock_timestamp() + interval '20 ms';
@@ -209,9 +212,9 @@ begin
 end
 $$;
 
-comment on function public.credence_lock_accounts(jsonb[]) is
-    'Credence: locks the rows of the users whom changes name; gives those users, which of them could not be locked, and, if '
-    'there are any, when the call gives up.';
+comment on function public.credence_lock_accounts(jsonb[], boolean) is
+    'Credence: locks the rows of the users whom changes name; gives those users, which of them could not be locked, '
+    'and, if there are any, when the call gives up.';
 
 create function public.credence_unexpected_accounts(changes jsonb[], users uuid[])
 returns text[]
@@ -232,7 +235,8 @@ end
 $$;
 
 comment on function public.credence_unexpected_accounts(jsonb[], uuid[]) is
-    'Credence: the accounts that do not stand as the changes expect: the revision alone may be that of a rival''s changes.';
+    'Credence: the accounts that do not stand as the changes expect: the revision alone may be that of a rival''s '
+    'changes.';
 
 create function public.credence_apply_batch(changes jsonb[], users uuid[])
 returns jsonb[]
@@ -244,27 +248,36 @@ declare
     plan record;
 begin
     select
-        bool_or(c -> 'purchase' <> 'null') as purchases, bool_or(c -> 'subscription' <> 'null') as subscriptions,
-        bool_or(c -> 'ends' <> 'null') as ends, bool_or(c -> 'holds' <> 'null') as holds,
-        bool_or(c -> 'request' <> 'null') as requests, bool_or(c -> 'outbox' <> 'null') as messages,
-        bool_or(c -> 'event' <> 'null') as events
+        array_agg(c -> 'purchase') filter (where c -> 'purchase' <> 'null') as purchases,
+        array_agg(c -> 'subscription') filter (where c -> 'subscription' <> 'null') as subscriptions,
+        bool_or(c -> 'others' <> 'null') as others, bool_or(c #> '{ends,0}' is not null) as ends,
+        bool_or(c #> '{purchase,absorbed,0}' is not null) as absorbed,
+        bool_or(c -> 'holds' <> 'null') as holds, bool_or(c -> 'request' <> 'null') as requests,
+        bool_or(c -> 'outbox' <> 'null') as messages, bool_or(c -> 'event' <> 'null') as events
     into has
     from unnest(changes) c;
+    if cardinality(changes) > 1 and (has.ends or has.absorbed) then
+        -- They change what the rules of others' entries look at.
+        perform public.credence_conflict_with('alone');
+    end if;
 
-    if has.purchases then
-        perform public.credence_upsert_purchases(array(
-            select c -> 'purchase' from unnest(changes) c where c -> 'purchase' <> 'null'
-            union all
+    if has.others then
+        has.purchases := has.purchases || array(
             select other from unnest(changes) c, jsonb_array_elements(nullif(c -> 'others', 'null')) other
-        ));
+        );
     end if;
-    if has.subscriptions then
-        perform public.credence_upsert_subscriptions(array(
-            select c -> 'subscription' from unnest(changes) c where c -> 'subscription' <> 'null'
-        ));
+    if has.purchases is not null then
+        perform public.credence_upsert_purchases(has.purchases);
+    end if;
+    if has.subscriptions is not null then
+        perform public.credence_upsert_subscriptions(has.subscriptions);
     end if;
 
-    select p.* into plan from public.credence_plan_entries(changes, users) p;
+    plan := public.credence_plan_entries(changes, users);
+    if cardinality(changes) > 1 and plan.one_by_one and plan.holds <> '{}' then
+        -- The rules look at what holds reserve, which is written after them.
+        perform public.credence_conflict_with('alone');
+    end if;
     if plan.entries <> '{}' then
         insert into public.credit_transactions overriding user value select e.* from unnest(plan.entries) e;
         update public.users u
@@ -285,17 +298,22 @@ begin
             else public.credence_draw_from_grants(array[e.entry], array[e.draws])
         end
         from (select unnest(plan.entries) as entry, unnest(plan.postings) as posting, unnest(plan.draws) as draws) e;
-    elsif plan.entries <> '{}' then
-        perform public.credence_credit_grants(plan.entries, plan.postings) where plan.gives;
-        perform public.credence_draw_from_grants(plan.entries, plan.draws) where plan.takes;
+    else
+        if plan.gives then
+            perform public.credence_credit_grants(plan.entries, plan.postings);
+        end if;
+        if plan.takes then
+            perform public.credence_draw_from_grants(plan.entries, plan.draws);
+        end if;
     end if;
     if has.ends then
         perform public.credence_end_grant(grant_end)
         from unnest(changes) c, jsonb_array_elements(nullif(c -> 'ends', 'null')) grant_end;
     end if;
-    if has.holds then
-        perform public.credence_upsert_holds(plan.holds) where not plan.holds_in_turn;
-        perform public.credence_upsert_holds(array[hold]) from unnest(plan.holds) hold where plan.holds_in_turn;
+    if plan.holds_in_turn then
+        perform public.credence_upsert_holds(array[hold]) from unnest(plan.holds) hold;
+    elsif has.holds then
+        perform public.credence_upsert_holds(plan.holds);
     end if;
 
     if has.requests then
@@ -322,8 +340,9 @@ end
 $$;
 
 comment on function public.credence_apply_batch(jsonb[], uuid[]) is
-    'Credence: writes changes that are all good, each on what the one before leaves, by a statement per table, and answers '
-    'each. Raises the first conflict where one is not good. The caller holds the locks of the users whom the changes name.';
+    'Credence: writes changes that are all good, each on what the one before leaves, by a statement per table, and '
+    'answers each. Raises the first conflict where one is not good, or has to be alone. The caller holds the locks '
+    'of the users whom the changes name.';
 
 create function public.credence_plan_entries(
     changes jsonb[], users uuid[],
@@ -372,11 +391,8 @@ begin
     select
         array_agg(a.id), array_agg(a.email), array_agg(a.credits_held), array_agg(a.credits_revision),
         array_agg(a.credits_notify_below), array_agg(a.balance), array_agg(a.version), array_agg(a.hash),
-        array_agg(a.balance - a.credits_held), array_agg(0), array_agg(false), array_agg(false), array_agg(false),
-        array_agg(false)
-    into
-        user_ids, emails, helds, revisions, thresholds, balances, versions, hashes, available, captured, needs_cover,
-        expires, reserved, moved
+        array_agg(a.balance - a.credits_held)
+    into user_ids, emails, helds, revisions, thresholds, balances, versions, hashes, available
     from (
         -- The last entry is the truth; the row of users is a projection of it, which somebody may have changed.
         select
@@ -391,8 +407,10 @@ begin
             limit 1
         ) t on true
         where u.id = any (users)
-        order by u.id
     ) a;
+    captured := array_fill(0, array[coalesce(cardinality(user_ids), 0)]);
+    needs_cover := array_fill(false, array[coalesce(cardinality(user_ids), 0)]);
+    expires := needs_cover; reserved := needs_cover; moved := needs_cover;
 
     foreach change in array changes loop
         change_number := change_number + 1;
@@ -418,13 +436,20 @@ begin
             entry.version := versions[place] + 1;
             entry.balance_before := balances[place];
             entry.balance_after := entry.balance_before + entry.amount;
+            entry.metadata := coalesce(entry.metadata, '{}');
+            entry.created_at := clock_timestamp();
             entry.previous_hash := hashes[place];
-            entry := public.credence_seal_entry(entry);
+            if entry.description is not null or entry.metadata <> '{}' then
+                entry.details_salt := uuid_send(gen_random_uuid());
+                entry.details_digest := public.credence_details_digest(entry);
+            end if;
+            entry.hash := public.credence_entry_hash(entry);
             entry_draws := null;
             if entry.amount > 0 then
                 gives := true;
-                -- What pays a debt, or gives back, needs the account's other grants.
-                one_by_one := one_by_one or entry.balance_before < 0 or entry.kind = 'reinstatement';
+                -- What pays a debt, or gives back to a grant that is there, needs the account's grants.
+                one_by_one := one_by_one or entry.balance_before < 0
+                    or entry.kind <> 'purchase' and entry.purchase_id is not null;
             else
                 entry_draws := nullif(parts -> part -> 'draws', 'null');
                 owing := greatest(entry.balance_before, 0) - greatest(entry.balance_after, 0);
@@ -491,7 +516,7 @@ begin
         end loop;
 
         if cardinality(places) > 1 then
-            places := array(select p from unnest(places) p order by p);
+            places := array(select p from unnest(places) p order by user_ids[p]);
         end if;
         accounts := '[]';
         foreach place in array places loop
@@ -528,8 +553,8 @@ end
 $$;
 
 comment on function public.credence_plan_entries(jsonb[], uuid[]) is
-    'Credence: works out what changes come to, each on what the one before leaves: the accounts, entries, holds, notices of '
-    'low balances, and answers that are to be written. Raises the first conflict where one is not good.';
+    'Credence: works out what changes come to, each on what the one before leaves: the accounts, entries, holds, '
+    'notices of low balances, and answers that are to be written. Raises the first conflict where one is not good.';
 
 create function public.credence_apply_alone(change jsonb, users uuid[])
 returns jsonb
@@ -568,8 +593,8 @@ end
 $$;
 
 comment on function public.credence_apply_alone(jsonb, uuid[]) is
-    'Credence: writes one change whole, or says why nothing of it is written: it was written before, or what is wrong with '
-    'it. The caller holds the locks of the users whom it names.';
+    'Credence: writes one change whole, or says why nothing of it is written: it was written before, or what is '
+    'wrong with it. The caller holds the locks of the users whom it names.';
 
 create function public.credence_earlier_answer(change jsonb)
 returns jsonb

@@ -14,7 +14,7 @@ as $$
             -- Details are those of the digest; where the salt was deleted, nothing of them is left.
             case
                 when t.details_salt is not null then t.details_digest = public.credence_details_digest(t)
-                else t.description is null and t.metadata = public.credence_own_metadata(t)
+                else t.description is null and (t.metadata = '{}' or t.metadata = public.credence_own_metadata(t))
             end as details_are_right
         from public.credit_transactions t
     ), chain as (
@@ -148,9 +148,9 @@ as $$
 $$;
 
 comment on function public.validate_credits_consistency() is
-    'Credence: no rows: every balance is the sum of its entries, no entry is missing or changed, and remainders, draws and '
-    'holds account for every credit. Else one row per account, naming its first bad entry, or the grant or hold that '
-    'disagrees.';
+    'Credence: no rows: every balance is the sum of its entries, no entry is missing or changed, and remainders, '
+    'draws and holds account for every credit. Else one row per account, naming its first bad entry, or the grant '
+    'or hold that disagrees.';
 
 create function public.sync_user_credits(account_id uuid)
 returns table (
@@ -197,5 +197,5 @@ end
 $$;
 
 comment on function public.sync_user_credits(uuid) is
-    'Credence: recomputes an account''s balance and version from its entries and its held credits from its holds, and says '
-    'what they were. A repair counts as a change of the account.';
+    'Credence: recomputes an account''s balance and version from its entries and its held credits from its holds, '
+    'and says what they were. A repair counts as a change of the account.';

@@ -1,76 +1,6 @@
 -- Who may do what. A signed-in user reads their own rows and writes nothing of ours; anon reads nothing; service_role runs
 -- the functions; nobody changes the audit trail. Ours are the tables and functions whose comment begins with "Credence: ".
 
-do $$
-declare
-    ours record;
-begin
-    for ours in
-        select c.oid::regclass as name, c.relname = 'users' as is_users
-        from pg_catalog.pg_class c
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
-            and obj_description(c.oid, 'pg_class') like 'Credence: %'
-    loop
-        execute format('alter table %s enable row level security', ours.name);
-        if not ours.is_users then
-            execute format('revoke all on %s from public, anon, authenticated, service_role', ours.name);
-        end if;
-    end loop;
-    for ours in
-        select s.oid::regclass as name
-        from pg_catalog.pg_class s
-        join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.deptype = 'i'
-        where s.relkind = 'S' and s.relnamespace = 'public'::regnamespace
-            and obj_description(d.refobjid, 'pg_class') like 'Credence: %'
-    loop
-        execute format('revoke all on sequence %s from public, anon, authenticated, service_role', ours.name);
-    end loop;
-    for ours in
-        select p.oid::regprocedure as name
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace and obj_description(p.oid, 'pg_proc') like 'Credence: %'
-    loop
-        execute format('revoke all on function %s from public, anon, authenticated', ours.name);
-        execute format('grant execute on function %s to service_role', ours.name);
-    end loop;
-end
-$$;
-
--- Column privileges do not take away what a table privilege gives, so on a users table that a project brought along
--- the table's are revoked, and what its users could write of the project's own columns is given back by column.
-do $$
-declare
-    own_columns text;
-    could_insert boolean := has_table_privilege('authenticated', 'public.users', 'insert');
-    could_update boolean := has_table_privilege('authenticated', 'public.users', 'update');
-begin
-    select string_agg(quote_ident(a.attname), ', ') into own_columns
-    from pg_catalog.pg_attribute a
-    where a.attrelid = 'public.users'::regclass and a.attnum > 0 and not a.attisdropped
-        and a.attname not in ('id', 'email', 'created_at')
-        and a.attname not like 'credits\_%';
-    execute 'revoke all on public.users from public, anon, authenticated';
-    if own_columns is not null and could_update then
-        execute format('grant update (%s) on public.users to authenticated', own_columns);
-    end if;
-    if own_columns is not null and could_insert then
-        execute format('grant insert (id, email, %s) on public.users to authenticated', own_columns);
-    end if;
-end
-$$;
-
-grant select on
-    public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
-    public.credit_holds, public.subscriptions
-to authenticated;
-grant select on public.credit_ledgers to service_role;
-grant select, insert on public.credit_transactions, public.credit_draws, public.credit_requests to service_role;
-grant select, update on public.users to service_role;
-grant select, insert, update on
-    public.credit_grants, public.credit_holds, public.purchases, public.purchase_links, public.subscriptions,
-    public.webhook_events, public.outbox
-to service_role;
-
 drop policy if exists credence_read_own on public.users;
 create policy credence_read_own on public.users
     for select to authenticated using (id = (select auth.uid()));
@@ -214,8 +144,8 @@ end
 $$;
 
 comment on function public.credence_refuse_other_writers() is
-    'Credence: keeps a backend with the key of service_role from writing credits beside the ledger; the other columns are '
-    'its own.';
+    'Credence: keeps a backend with the key of service_role from writing credits beside the ledger; the other '
+    'columns are its own.';
 
 create trigger zz_credence_refuse_other_writers
     before insert or update on public.users
@@ -320,21 +250,78 @@ as $$
 $$;
 
 comment on function public.credence_diagnosis() is
-    'Credence: what should not be in a schema that is to be trusted, as the catalogue has it: tables of public without row '
-    'level security, privileges that users should not have on what is ours, and a trail without its guards; and which '
-    'migrations are applied.';
+    'Credence: what should not be in a schema that is to be trusted, as the catalogue has it: tables of public '
+    'without row level security, privileges that users should not have on what is ours, and a trail without its '
+    'guards; and which migrations are applied.';
+
+-- Privileges, when all is there.
 
 do $$
 declare
-    guard regprocedure;
+    ours record;
 begin
-    for guard in
-        select p.oid
+    for ours in
+        select c.oid::regclass as name, c.relname = 'users' as is_users
+        from pg_catalog.pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+            and obj_description(c.oid, 'pg_class') like 'Credence: %'
+    loop
+        execute format('alter table %s enable row level security', ours.name);
+        if not ours.is_users then
+            execute format('revoke all on %s from public, anon, authenticated, service_role', ours.name);
+        end if;
+    end loop;
+    for ours in
+        select s.oid::regclass as name
+        from pg_catalog.pg_class s
+        join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.deptype = 'i'
+        where s.relkind = 'S' and s.relnamespace = 'public'::regnamespace
+            and obj_description(d.refobjid, 'pg_class') like 'Credence: %'
+    loop
+        execute format('revoke all on sequence %s from public, anon, authenticated, service_role', ours.name);
+    end loop;
+    for ours in
+        select p.oid::regprocedure as name
         from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and obj_description(p.oid, 'pg_proc') like 'Credence: %'
     loop
-        execute format('revoke all on function %s from public, anon, authenticated', guard);
-        execute format('grant execute on function %s to service_role', guard);
+        execute format('revoke all on function %s from public, anon, authenticated', ours.name);
+        execute format('grant execute on function %s to service_role', ours.name);
     end loop;
 end
 $$;
+
+-- Column privileges do not take away what a table privilege gives, so on a users table that a project brought along
+-- the table's are revoked, and what its users could write of the project's own columns is given back by column.
+do $$
+declare
+    own_columns text;
+    could_insert boolean := has_table_privilege('authenticated', 'public.users', 'insert');
+    could_update boolean := has_table_privilege('authenticated', 'public.users', 'update');
+begin
+    select string_agg(quote_ident(a.attname), ', ') into own_columns
+    from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.users'::regclass and a.attnum > 0 and not a.attisdropped
+        and a.attname not in ('id', 'email', 'created_at')
+        and a.attname not like 'credits\_%';
+    execute 'revoke all on public.users from public, anon, authenticated';
+    if own_columns is not null and could_update then
+        execute format('grant update (%s) on public.users to authenticated', own_columns);
+    end if;
+    if own_columns is not null and could_insert then
+        execute format('grant insert (id, email, %s) on public.users to authenticated', own_columns);
+    end if;
+end
+$$;
+
+grant select on
+    public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
+    public.credit_holds, public.subscriptions
+to authenticated;
+grant select on public.credit_ledgers to service_role;
+grant select, insert on public.credit_transactions, public.credit_draws, public.credit_requests to service_role;
+grant select, update on public.users to service_role;
+grant select, insert, update on
+    public.credit_grants, public.credit_holds, public.purchases, public.purchase_links, public.subscriptions,
+    public.webhook_events, public.outbox
+to service_role;

@@ -11,7 +11,8 @@ create table public.synthetic_users (
 );
 
 comment on table public.synthetic_users is
-    'Credence: the users that a rehearsal made. The note of a removed one stays, to tell which entries of the trail are synthetic.';
+    'Credence: the users that a rehearsal made. The note of a removed one stays, to tell which entries of the trail '
+    'are synthetic.';
 comment on column public.synthetic_users.tag is 'The rehearsal; all of its users are removed together.';
 
 create unique index synthetic_users_standing_idx on public.synthetic_users (tag, number) where removed_at is null;
@@ -93,8 +94,8 @@ end
 $$;
 
 comment on function public.credence_add_synthetic_users(text, integer) is
-    'Credence: lets a rehearsal have users numbered from 1 to what is wanted, making those that are missing: {users} with all that '
-    'it has, or {problem} and none is made.';
+    'Credence: lets a rehearsal have users numbered from 1 to what is wanted, making those that are missing: '
+    '{users} with all that it has, or {problem} and none is made.';
 
 create function public.credence_list_synthetic_users()
 returns jsonb
@@ -112,7 +113,8 @@ as $$
     ) standing
 $$;
 
-comment on function public.credence_list_synthetic_users() is 'Credence: the rehearsals that have users now: {tag, users, since}.';
+comment on function public.credence_list_synthetic_users() is
+    'Credence: the rehearsals that have users now: {tag, users, since}.';
 
 create function public.credence_forget_traces(gone uuid[])
 returns void
@@ -181,8 +183,8 @@ end
 $$;
 
 comment on function public.credence_remove_synthetic_users(text) is
-    'Credence: removes a rehearsal''s users and what waits for them, and nobody else: {removed, kept}, where kept says of each who '
-    'could not be removed why. Their entries, purchases and events stay.';
+    'Credence: removes a rehearsal''s users and what waits for them, and nobody else: {removed, kept}, where kept '
+    'says of each who could not be removed why. Their entries, purchases and events stay.';
 
 -- Owned by definer, they reach far: service_role runs the three that look at the notes, and none of the others.
 revoke all on function

@@ -36,7 +36,8 @@ STATES = {
     "holds": "select id, user_id, credits, captured, status, settled_at is null from public.credit_holds order by id",
     "requests": "select key, user_id, content::text, answer::text from public.credit_requests order by key",
     "events": """
-        select id, status, purchase_id, affected_users, attempts, retry_at is null from public.webhook_events order by id
+        select id, status, purchase_id, affected_users, attempts, retry_at is null
+        from public.webhook_events order by id
     """,
     "purchases": "select id, revision, payment_status, merged_into from public.purchases order by id",
     "links": "select link, purchase_id from public.purchase_links order by link",

@@ -157,8 +157,8 @@ def test_a_user_reads_only_what_a_policy_is_made_for(database_url: str) -> None:
             if await connection.fetchval("select has_table_privilege('authenticated', $1::oid, 'select')", table["oid"])
         }
         policies = await connection.fetch(
-            "select c.relname as name, p.polcmd = 'r' as reads, p.polpermissive as permits, p.polroles::regrole[]::text[]"
-            " as roles from pg_policy p join pg_class c on c.oid = p.polrelid"
+            "select c.relname as name, p.polcmd = 'r' as reads, p.polpermissive as permits,"
+            " p.polroles::regrole[]::text[] as roles from pg_policy p join pg_class c on c.oid = p.polrelid"
         )
         assert readable == {policy["name"] for policy in policies}
         assert {(True, True, ("authenticated",))} == {
