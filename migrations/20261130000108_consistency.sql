@@ -5,6 +5,7 @@ returns table (user_id uuid, problem text, entry_id bigint, version bigint, expe
 language sql
 stable
 set search_path = ''
+-- Longer than two screens, because it is one statement: one snapshot of all tables, in which each entry is read once.
 as $$
     with seen as (
         -- Narrow rows, because they are sorted.
