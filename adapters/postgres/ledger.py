@@ -106,11 +106,11 @@ class SqlLedger:
     ) -> Holdings:
         """The wallets of users and of holds' owners, the requests under keys, and the holds."""
         query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
-        return holdings_from_json(await self._rpc.value("wallets_read", {"query": query}))
+        return holdings_from_json(await self._rpc.value("accounts_read_for_spending", {"query": query}))
 
     async def due(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
-        return tuple(map(UserId, await self._rpc.value("accounts_due", {"page_size": limit})))
+        return tuple(map(UserId, await self._rpc.value("accounts_with_overdue", {"page_size": limit})))
 
     async def account(self, user_id: UserId) -> Account | None:
         """The account, or None when there is no such user."""
@@ -151,7 +151,7 @@ class SqlLedger:
 
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Mark messages as delivered, due again later, or given up."""
-        await self._rpc.value("outbox_settle", {"settled": [settled_to_json(one) for one in settled]})
+        await self._rpc.value("outbox_record_deliveries", {"results": [settled_to_json(one) for one in settled]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
         """At most `limit` messages whose delivery was given up, newest first."""
@@ -193,7 +193,7 @@ class SqlLedger:
 
     async def hasten(self) -> None:
         """Let every event that waits be due now."""
-        await self._rpc.value("inbox_hasten", {})
+        await self._rpc.value("inbox_make_all_due", {})
 
     async def mark_failed(self, event_id: str, reason: str) -> None:
         """Note that deciding about a waiting event failed."""

@@ -19,7 +19,7 @@ def message_from_json(row: Json) -> Message:
 
 
 def settled_to_json(settled: Settled) -> dict[str, object]:
-    """One outcome, as `outbox_settle` takes it."""
+    """One outcome, as `outbox_record_deliveries` takes it."""
     return {
         "id": settled.id,
         "error": settled.error,

@@ -98,7 +98,7 @@ def request_to_json(request: KeptRequest) -> dict[str, object]:
 
 
 def holdings_from_json(row: Json) -> Holdings:
-    """The answer of `wallets_read`."""
+    """The answer of `accounts_read_for_spending`."""
     wallets = [
         Wallet(
             account=account_from_json(wallet["account"]),

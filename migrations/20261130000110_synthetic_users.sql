@@ -11,7 +11,8 @@ create table public.synthetic_users (
 );
 
 comment on table public.synthetic_users is
-    'The users that a rehearsal made. The note of a removed one stays, to tell which entries of the trail are synthetic.';
+    'Credence: the users that a rehearsal made. The note of a removed one stays, to tell which entries of the trail '
+    'are synthetic.';
 comment on column public.synthetic_users.tag is 'The rehearsal; all of its users are removed together.';
 
 create unique index synthetic_users_standing_idx on public.synthetic_users (tag, number) where removed_at is null;
@@ -50,9 +51,8 @@ begin
     where not exists (select from public.users u where u.id = new_id);
 end
 $$;
-
 comment on function public.credence_sign_up_synthetic(uuid, text) is
-    'Makes one user of Supabase Auth who has no password, and their row of public.users.';
+    'Credence: makes one user of Supabase Auth who has no password, and their row of public.users.';
 
 create function public.credence_add_synthetic_users(rehearsal text, wanted integer)
 returns jsonb
@@ -91,10 +91,9 @@ begin
     ));
 end
 $$;
-
 comment on function public.credence_add_synthetic_users(text, integer) is
-    'Lets a rehearsal have users numbered from 1 to what is wanted, making those that are missing: {users} with all that '
-    'it has, or {problem} and none is made.';
+    'Credence: lets a rehearsal have users numbered from 1 to what is wanted, making those that are missing: '
+    '{users} with all that it has, or {problem} and none is made.';
 
 create function public.credence_list_synthetic_users()
 returns jsonb
@@ -111,8 +110,8 @@ as $$
         group by s.tag
     ) standing
 $$;
-
-comment on function public.credence_list_synthetic_users() is 'The rehearsals that have users now: {tag, users, since}.';
+comment on function public.credence_list_synthetic_users() is
+    'Credence: the rehearsals that have users now: {tag, users, since}.';
 
 create function public.credence_forget_traces(gone uuid[])
 returns void
@@ -138,9 +137,8 @@ begin
         and exists (select from unnest(gone) user_id where position(user_id::text in e.body) > 0);
 end
 $$;
-
 comment on function public.credence_forget_traces(uuid[]) is
-    'Lets nothing wait for users who are removed: neither messages nor events.';
+    'Credence: lets nothing wait for users who are removed: neither messages nor events.';
 
 create function public.credence_remove_synthetic_users(rehearsal text)
 returns jsonb
@@ -179,29 +177,16 @@ begin
     ));
 end
 $$;
-
 comment on function public.credence_remove_synthetic_users(text) is
-    'Removes a rehearsal''s users and what waits for them, and nobody else: {removed, kept}, where kept says of each who '
-    'could not be removed why. Their entries, purchases and events stay.';
+    'Credence: removes a rehearsal''s users and what waits for them, and nobody else: {removed, kept}, where kept '
+    'says of each who could not be removed why. Their entries, purchases and events stay.';
 
-do $$
-declare
-    ours regprocedure;
-begin
-    for ours in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and p.proname in (
-                'credence_add_synthetic_users', 'credence_list_synthetic_users', 'credence_remove_synthetic_users',
-                'credence_sign_up_synthetic', 'credence_forget_traces'
-            )
-    loop
-        execute format('revoke all on function %s from public, anon, authenticated, service_role', ours);
-    end loop;
-end
-$$;
-
+-- Owned by definer, they reach far: service_role runs the three that look at the notes, and none of the others.
+revoke all on function
+    public.credence_sign_up_synthetic(uuid, text), public.credence_add_synthetic_users(text, integer),
+    public.credence_list_synthetic_users(), public.credence_forget_traces(uuid[]),
+    public.credence_remove_synthetic_users(text)
+from public, anon, authenticated, service_role;
 grant execute on function
     public.credence_add_synthetic_users(text, integer), public.credence_list_synthetic_users(),
     public.credence_remove_synthetic_users(text)
