@@ -53,7 +53,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return len(settled) == use_credits.DUE_BATCH and len(unsettled) < len(settled)
 
     async def reconcile() -> bool:
-        done = await services.reconciler.run(services.clock.now() - OVERLAP)
+        done = await services.reconciler.run(services.now() - OVERLAP)
         _tell_reconciled(done)
         return False
 
@@ -73,7 +73,7 @@ async def watch_backlog(services: Services) -> None:
     """Count what waits, for the metrics of this process, until cancelled; it only reads."""
 
     async def count() -> bool:
-        metrics.show_backlog(await services.backlogs.backlog())
+        metrics.show_backlog(await services.monitor.backlog())
         return False
 
     await _repeat("backlog", count, COUNTING_SECONDS)

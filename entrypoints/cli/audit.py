@@ -5,9 +5,7 @@ import sys
 import click
 from rich.progress import Progress
 
-from domain.changes.changes import Inconsistency
 from domain.upkeep.diagnosis import Verdict
-from domain.usecases.audit_cache import Disagreement
 from domain.values.accounts import Account, UserId
 from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
 from entrypoints.cli.tables import print_json, print_table
@@ -20,13 +18,11 @@ from entrypoints.services import Services
 def check(*, as_json: bool) -> None:
     """Check the ledger against itself, and Redis against the ledger; exits 1 and names what disagrees."""
 
-    async def work(services: Services) -> tuple[tuple[Inconsistency, ...], tuple[Disagreement, ...]]:
-        return await services.audit.inconsistencies(), await services.auditor.disagreements()
-
-    wrong, stale = run_with_services(work)
+    report = run_with_services(lambda services: services.auditor.report())
+    wrong, stale = report.ledger, report.cache
     if as_json:
-        print_json({"consistent": not wrong and not stale, "ledger": wrong, "cache": stale})
-    elif not wrong and not stale:
+        print_json({"consistent": report.consistent, "ledger": wrong, "cache": stale})
+    elif report.consistent:
         click.echo("The ledger is consistent.\nRedis agrees with it.")
     if not as_json and wrong:
         print_table(
@@ -44,7 +40,7 @@ def check(*, as_json: bool) -> None:
             ],
         )
         click.echo("`credence sync USER` or `credence sync --all` brings Redis in line.")
-    if wrong or stale:
+    if not report.consistent:
         sys.exit(1)
 
 

@@ -28,7 +28,8 @@ def parked(*, as_json: bool, retry: bool) -> None:
 
     async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[KeptEvent, ...]]:
         handled = await services.inbox_desk.retry_all() if retry else ()
-        return handled, await services.inbox.page(statuses=WAITING, before=None, limit=MAX_LISTED)
+        page = await services.inbox.page(statuses=WAITING, after=None, limit=MAX_LISTED)
+        return handled, page.events
 
     handled, events = run_with_services(work)
     if as_json:

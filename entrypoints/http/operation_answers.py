@@ -19,7 +19,6 @@ from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Ou
 from domain.decisions.operations import Intent
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.values.plans import MAX_CREDITS
-from entrypoints.auth.authenticator import Caller, Forbidden, Service
 from entrypoints.http.problems import ledger_refused, problem
 from entrypoints.http.timestamps import no_moment
 from entrypoints.services import Services
@@ -77,15 +76,6 @@ class HoldMade:
     balance: int
     held: int
     available: int
-
-
-def services_only(caller: Caller) -> None:
-    """Let nobody but a service spend.
-
-    :raises Forbidden: if the caller is somebody else.
-    """
-    if not isinstance(caller, Service):
-        raise Forbidden("Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.")
 
 
 async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:

@@ -25,6 +25,7 @@ from domain.ports import (
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
 from domain.usecases.read_account import UnknownUser
+from domain.usecases.read_hold import UnknownHold
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.usecases.synthetic_users import LiveDeployment
@@ -83,6 +84,8 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             return problem(HTTPStatus.CONFLICT, "already-subscribed", detail)
         case UnknownSession():
             return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
+        case UnknownHold():
+            return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case UnknownEvent():
             return problem(HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event.")
         case NoSale(object_id, reason):
@@ -140,6 +143,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
     UnknownPlan,
     AlreadySubscribed,
     UnknownSession,
+    UnknownHold,
     UnknownEvent,
     NotClaimable,
     NoSale,

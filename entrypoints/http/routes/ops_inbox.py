@@ -1,30 +1,21 @@
-"""`/ops/...`: what an operator sees of the inbox, the outbox and the accounts, and does about it."""
+"""`/ops/events`, `/ops/parked`, `/ops/outbox`, `/ops/backlog`: what is pending, and what an operator does about it."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import attrs
-from litestar import Router, get, post
-from litestar.connection import ASGIConnection
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 
-from domain.changes.changes import EventStatus, FailedMessage, Inconsistency, KeptEvent
+from domain.changes.changes import EventStatus, FailedMessage, KeptEvent
 from domain.payments.admission import Confirmation
-from domain.usecases.audit_cache import Disagreement
-from domain.usecases.read_account import QuotaSource, UnknownUser
 from domain.usecases.record_payment import Recorded
 from domain.usecases.retry_inbox import WAITING, UnknownEvent
 from domain.values.accounts import parse_user_id
 from domain.values.plans import PlanId
-from entrypoints.auth.authenticator import Forbidden, Operator
 from entrypoints.hints import hint_for
-from entrypoints.http.dependencies import caller_of, services_of
-from entrypoints.http.openapi import OPERATORS, refusals
-from entrypoints.http.routes.accounts import QuotaAnswer, quota_answer
-from entrypoints.http.routes.ops_grants import gift_handlers
-from entrypoints.http.routes.ops_synthetic_users import rehearsal_handlers
+from entrypoints.http.openapi import refusals
 from entrypoints.services import Services
 
 MAX_PAGE = 200
@@ -77,15 +68,6 @@ class Claim:
     accept_price: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class Consistency:
-    """What disagrees: the ledger with itself, and Redis with the ledger."""
-
-    consistent: bool
-    ledger: tuple[Inconsistency, ...]
-    cache: tuple[Disagreement, ...]
-
-
 @attrs.frozen
 class Backlogged:
     """How many events wait, by status and reason, and how many messages."""
@@ -95,7 +77,7 @@ class Backlogged:
     messages_failed: int
 
 
-@get("/events", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/ops/events", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def list_events(
     services: NamedDependency[SkipValidation[Services]],
     status: Annotated[list[EventStatus] | None, QueryParameter()] = None,
@@ -106,7 +88,7 @@ async def list_events(
     return await _page(services, frozenset(status or EventStatus), limit, cursor)
 
 
-@get("/parked", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/ops/parked", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def list_parked(
     services: NamedDependency[SkipValidation[Services]],
     limit: Limit = 50,
@@ -116,23 +98,20 @@ async def list_parked(
     return await _page(services, WAITING, limit, cursor)
 
 
-@post("/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@post("/ops/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
     """Decide again about a batch of the events that wait; each call goes on with those that were not tried of late."""
     return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.retry())
 
 
-@get("/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/ops/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
     """One event, with the exact body that was signed."""
-    found = await services.inbox.find(_that_may_be(event_id))
-    if found is None:
-        raise UnknownEvent(event_id[:255])
-    return found
+    return await services.inbox.event(_that_may_be(event_id))
 
 
 @post(
-    ["/events/{event_id:str}/claim", "/parked/{event_id:str}/claim"],
+    ["/ops/events/{event_id:str}/claim", "/ops/parked/{event_id:str}/claim"],
     status_code=200,
     tags=["Operators"],
     responses=refusals(400, 401, 403, 404, 409, 413, 502, 503),
@@ -154,7 +133,7 @@ async def claim_event(
 
 
 @post(
-    "/events/{event_id:str}/replay",
+    "/ops/events/{event_id:str}/replay",
     status_code=200,
     tags=["Operators"],
     responses=refusals(400, 401, 403, 404, 502, 503),
@@ -164,7 +143,7 @@ async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipVa
     return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
 
 
-@get("/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/ops/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def list_failures(
     services: NamedDependency[SkipValidation[Services]], limit: Limit = 50
 ) -> tuple[FailedMessage, ...]:
@@ -172,61 +151,25 @@ async def list_failures(
     return await services.outbox.failures(limit)
 
 
-@post("/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@post("/ops/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_message(
     message_id: FromPath[int], services: NamedDependency[SkipValidation[Services]]
 ) -> dict[str, bool]:
     """Let a message that was given up be delivered after all."""
-    return {"retried": 0 < message_id < 2**63 and await services.outbox.retry(message_id)}
+    return {"retried": await services.outbox.retry(message_id)}
 
 
-@get("/consistency", tags=["Operators"], responses=refusals(400, 401, 403, 503))
-async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
-    """The ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
-    wrong, stale = await services.audit.inconsistencies(), await services.auditor.disagreements()
-    return Consistency(consistent=not wrong and not stale, ledger=wrong, cache=stale)
-
-
-@get("/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/ops/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
     """How much waits."""
-    backlog = await services.backlogs.backlog()
+    backlog = await services.monitor.backlog()
     events = {f"{status}: {reason}" if reason else status: count for (status, reason), count in backlog.events.items()}
     return Backlogged(events, backlog.messages_due, backlog.messages_failed)
 
 
-@post(
-    "/accounts/{user_id:str}/sync",
-    status_code=200,
-    tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 503),
-)
-async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> QuotaAnswer:
-    """Recompute the balance from the ledger's entries, and write it to Redis."""
-    named = parse_user_id(user_id)
-    account = await services.auditor.sync(named)
-    if account is None:
-        raise UnknownUser(named)
-    return quota_answer(account, QuotaSource.LEDGER)
-
-
-async def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Let nobody but an operator below `/ops`.
-
-    :raises Forbidden: if the caller is somebody else.
-    """
-    caller = await caller_of(connection, services_of(connection.app.state))
-    if not isinstance(caller, Operator):
-        raise Forbidden("Only an operator can do this: show CREDENCE_OPERATOR_KEY as a Bearer token.")
-
-
 async def _page(services: Services, statuses: frozenset[EventStatus], limit: int, cursor: str | None) -> InboxPage:
-    before = await services.inbox.find(_that_may_be(cursor)) if cursor else None
-    if cursor and before is None:
-        raise UnknownEvent(cursor)
-    found = await services.inbox.page(statuses=statuses, before=before, limit=limit + 1)
-    rows = tuple(map(_row, found[:limit]))
-    return InboxPage(rows, rows[-1].id if len(found) > limit else None)
+    page = await services.inbox.page(statuses=statuses, after=_that_may_be(cursor) if cursor else None, limit=limit)
+    return InboxPage(tuple(map(_row, page.events)), page.next_after)
 
 
 def _that_may_be(event_id: str) -> str:
@@ -265,23 +208,14 @@ def _outcome(event_id: str, recorded: Recorded) -> Outcome:
     )
 
 
-ops_router = Router(
-    path="/ops",
-    guards=[operators_only],
-    security=OPERATORS,
-    route_handlers=[
-        list_events,
-        list_parked,
-        retry_parked,
-        show_event,
-        claim_event,
-        replay_event,
-        list_failures,
-        retry_message,
-        check_consistency,
-        show_backlog,
-        sync_account,
-        *gift_handlers,
-        *rehearsal_handlers,
-    ],
+inbox_handlers = (
+    list_events,
+    list_parked,
+    retry_parked,
+    show_event,
+    claim_event,
+    replay_event,
+    list_failures,
+    retry_message,
+    show_backlog,
 )

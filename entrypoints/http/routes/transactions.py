@@ -1,11 +1,10 @@
-"""`GET /quota`, `GET /transactions`: what a user may spend, and how it came about."""
+"""`GET /transactions`: how a balance came about, as JSON or CSV."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -16,56 +15,16 @@ from litestar.params import QueryParameter, SkipValidation
 
 from domain.credits.ledger import EntryFilter, EntryKind, LedgerEntry
 from domain.payments.purchases import PurchaseId
-from domain.usecases.read_account import MAX_PAGE, Page, Quota, QuotaSource
-from domain.values.accounts import Account
+from domain.usecases.read_account import MAX_PAGE, Page
 from entrypoints.auth.authenticator import Caller
-from entrypoints.http.dependencies import account_asked_for, caller_of, services_of
-from entrypoints.http.openapi import CSV, OPERATORS, SERVICES, USERS, AlsoAsCsv, refusals
-from entrypoints.http.problems import problem
-from entrypoints.http.timestamps import moment, no_moment
+from entrypoints.http.dependencies import account_asked_for
+from entrypoints.http.openapi import CSV, AlsoAsCsv, refusals
+from entrypoints.http.timestamps import moment
 from entrypoints.services import Services
-
-MAX_QUOTAS = 100
-"""The most accounts that one request may ask for."""
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as wide as the letters of East Asia
 
 UserAskedFor = Annotated[str | None, QueryParameter(name="user_id", description="For services: whose account.")]
-UsersAskedFor = Annotated[
-    list[str] | None,
-    QueryParameter(name="user_id", description=f"For services: whose account; up to {MAX_QUOTAS} of them."),
-]
-
-
-@attrs.frozen(kw_only=True)
-class QuotaAnswer:
-    """A user's credits, and who said so."""
-
-    user_id: str
-    balance: int
-    held: int
-    available: int
-    version: int
-    source: QuotaSource
-
-
-@attrs.frozen(kw_only=True)
-class QuotaThen:
-    """A user's credits at a moment that is over."""
-
-    user_id: str
-    balance: int
-    held: int
-    available: int
-    at: datetime
-
-
-@attrs.frozen(kw_only=True)
-class Quotas:
-    """Several users' credits, in the order in which they were asked for, and those whom nobody knows."""
-
-    quotas: tuple[QuotaAnswer, ...]
-    unknown: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -94,36 +53,8 @@ class Transactions:
 
 
 @get(
-    "/quota",
-    tags=["Account"],
-    security=[*USERS, *SERVICES, *OPERATORS],
-    responses=refusals(400, 401, 403, 404, 503),
-)
-async def read_quota(
-    request: Request[Any, Any, Any],
-    user_id: UsersAskedFor = None,
-    at: Annotated[str | None, QueryParameter(format="date-time", description="A moment that is over.")] = None,
-) -> QuotaAnswer | QuotaThen | Quotas:
-    """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
-    # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
-    services = services_of(request.app.state)
-    caller = await caller_of(request, services)
-    if user_id is not None and len(user_id) > 1:
-        return await _quotas(services, caller, user_id, at)
-    named = account_asked_for(caller, user_id[0] if user_id else None)
-    wanted = moment("at", at)
-    if wanted is None:
-        return _quota(await services.reader.quota(named))
-    if wanted > services.clock.now():
-        raise no_moment("What will be then, nobody knows: name a moment that is over.")
-    then = await services.reader.quota_at(named, wanted)
-    return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=wanted)
-
-
-@get(
     "/transactions",
     tags=["Account"],
-    security=[*USERS, *SERVICES, *OPERATORS],
     responses=refusals(400, 401, 403, 404, 503),
     operation_class=AlsoAsCsv,
 )
@@ -214,34 +145,3 @@ def _link_to_next(request: Request[Any, Any, Any], page: Transactions) -> dict[s
         return {}
     asked = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     return {"Link": f'<?{urlencode([*asked, ("cursor", page.next_cursor)])}>; rel="next"'}
-
-
-async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: str | None) -> Quotas:
-    if at is not None:
-        detail = "Ask for one user's balance at a moment; several are told as they are now."
-        raise problem(HTTPStatus.BAD_REQUEST, "one-user-at-a-moment", detail)
-    if len(user_ids) > MAX_QUOTAS:
-        detail = f"At most {MAX_QUOTAS} users can be asked for at once."
-        raise problem(HTTPStatus.BAD_REQUEST, "too-many-users", detail)
-    named = [account_asked_for(caller, user_id) for user_id in user_ids]
-    found = await services.reader.quotas(named)
-    return Quotas(
-        quotas=tuple(_quota(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),
-        unknown=tuple(user_id for user_id in dict.fromkeys(named) if user_id not in found),
-    )
-
-
-def quota_answer(account: Account, source: QuotaSource) -> QuotaAnswer:
-    """An account, as its quota is told."""
-    return QuotaAnswer(
-        user_id=account.user_id,
-        balance=account.balance,
-        held=account.held,
-        available=account.available,
-        version=account.version,
-        source=source,
-    )
-
-
-def _quota(quota: Quota) -> QuotaAnswer:
-    return quota_answer(quota.account, quota.source)
