@@ -15,7 +15,19 @@ from adapters.redis.embedded import EmbeddedRedis, EmbeddedRedisMissing
 from entrypoints.settings.reader import FILL_IN, PLACEHOLDER
 from entrypoints.settings.settings import Settings
 
-CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, migrations.MigrationFailed)
+
+@attrs.frozen
+class DatabaseUnreachable(Exception):
+    """A database that no connection can be made to; `address` has no secret in it."""
+
+    address: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"Cannot connect to the database at {self.address}: {self.cause}."
+
+
+CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, DatabaseUnreachable, migrations.MigrationFailed)
 """What a person has to mend before the service can start; each says how."""
 
 
@@ -55,20 +67,36 @@ def storage(settings: Settings) -> Iterator[Storage]:
 
 
 async def migrate(database_url: str) -> tuple[str, ...]:
-    """Apply the migrations that the database lacks; returns their names.
+    """Apply the migrations that the database lacks, and return their names.
 
-    :raises MigrationFailed: if it can't be reached, or one fails.
+    :raises DatabaseUnreachable: if no connection can be made.
+    :raises MigrationFailed: if a migration fails.
     """
     if PLACEHOLDER in database_url:
-        raise migrations.MigrationFailed("The database", f"the address still has {PLACEHOLDER} in it; {FILL_IN}")
+        raise DatabaseUnreachable(_address(database_url), f"the URL still contains {PLACEHOLDER}; {FILL_IN}")
     try:
         connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise migrations.MigrationFailed("The database", f"can't connect ({type(error).__name__}: {error})") from error
+        raise DatabaseUnreachable(_address(database_url), _cause(error)) from error
     try:
         return await migrations.apply(connection)
     finally:
         await connection.close()
+
+
+def _address(database_url: str) -> str:
+    """Return the host and port of a Postgres URL, without the user and the password."""
+    return database_url.rpartition("@")[2].removeprefix("postgresql://").removeprefix("postgres://").partition("/")[0]
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case TimeoutError():
+            return f"no answer within {CONNECT_SECONDS} seconds"
+        case _:
+            return str(error).rstrip(".") or type(error).__name__
 
 
 def _redis_url(settings: Settings) -> str | None:

@@ -24,7 +24,9 @@ from entrypoints.services import Services
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as wide as the letters of East Asia
 
-UserAskedFor = Annotated[str | None, QueryParameter(name="user_id", description="For services: whose account.")]
+UserAskedFor = Annotated[
+    str | None, QueryParameter(name="user_id", description="For services and operators: the account's user.")
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +65,7 @@ async def list_transactions(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
     user_id: UserAskedFor = None,
-    kind: Annotated[list[EntryKind] | None, QueryParameter(description="Once or several times.")] = None,
+    kind: Annotated[list[EntryKind] | None, QueryParameter(description="May be repeated.")] = None,
     since: Annotated[str | None, QueryParameter(format="date-time", description="Written then or later.")] = None,
     until: Annotated[str | None, QueryParameter(format="date-time", description="Written before.")] = None,
     purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*\Z")] = None,
@@ -83,17 +85,17 @@ async def list_transactions(
         limit=limit,
         wanted=wanted,
     )
-    presented = _presented(page)
-    if request.accept.best_match([MediaType.JSON, CSV]) == CSV:
-        return _in_csv(request, presented)
-    return Response(presented)
+    return _presented(request, page)
 
 
-def _presented(page: Page) -> Transactions:
-    return Transactions(
+def _presented(request: Request[Any, Any, Any], page: Page) -> Response[Any]:
+    told = Transactions(
         transactions=tuple(transaction_of(entry) for entry in page.entries),
         next_cursor=str(page.next_before) if page.next_before is not None else None,
     )
+    if request.accept.best_match([MediaType.JSON, CSV]) == CSV:
+        return Response(_as_csv(told), media_type=CSV, headers=_link_to_next(request, told))
+    return Response(told)
 
 
 def transaction_of(entry: LedgerEntry) -> Transaction:
@@ -112,10 +114,6 @@ def transaction_of(entry: LedgerEntry) -> Transaction:
         created_at=entry.created_at,
         metadata=posting.metadata,
     )
-
-
-def _in_csv(request: Request[Any, Any, Any], page: Transactions) -> Response[Any]:
-    return Response(_as_csv(page), media_type=CSV, headers=_link_to_next(request, page))
 
 
 def _as_csv(page: Transactions) -> str:
