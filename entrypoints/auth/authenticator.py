@@ -126,9 +126,9 @@ class Authenticator:
             return Service()
         user = await self._by_token(token)
         if claimed_id is not None and claimed_id != user.user_id:
-            raise Forbidden("The x-user-id header names another user than the token does.")
+            raise Forbidden("x-user-id names another user than the access token.")
         if claimed_email and user.email and claimed_email.lower() != user.email.lower():
-            raise Forbidden("The x-user-email header names another user than the token does.")
+            raise Forbidden("x-user-email differs from the access token's email.")
         return user
 
     def _by_headers(self, headers: Mapping[str, str], user_id: UserId | None, email: str | None) -> SignedInUser:
@@ -136,7 +136,7 @@ class Authenticator:
             raise Unauthenticated("Sign in: send a Supabase access token as Authorization: Bearer <token>.")
         if self.trust_user_headers or _is_one_of(headers.get("x-gateway-secret", ""), self.gateway_secrets):
             return SignedInUser(user_id, email)
-        raise Unauthenticated("The x-user-id header alone is not believed: send an access token with it.")
+        raise Unauthenticated("x-user-id alone is not trusted: send an access token too.")
 
     async def _by_token(self, token: str) -> SignedInUser:
         try:
@@ -150,15 +150,15 @@ class Authenticator:
                 claims = self._decode(token, key, [algorithm])
             else:
                 _tell_what_is_missing(algorithm)
-                raise Unauthenticated("The access token is of a kind that is not accepted here.")
+                raise Unauthenticated("This kind of access token is not accepted.")
             if claims.get("role") != ROLE:
-                raise Unauthenticated("The access token is not a signed-in user's.")
+                raise Unauthenticated("The access token does not belong to a signed-in user.")
             email = claims.get("email")
             return SignedInUser(parse_user_id(str(claims["sub"])), email if isinstance(email, str) and email else None)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has expired; sign in again.") from None
         except (jwt.PyJWTError, InvalidUserId):
-            raise Unauthenticated("The access token is not valid.") from None
+            raise Unauthenticated("Unknown key or invalid access token.") from None
 
     def _decode(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
         return jwt.decode(

@@ -53,34 +53,34 @@ def problem(
 
 def ledger_refused() -> ProblemDetailsException:
     """How a change is told that the database refuses, whoever asked for it; whoever raises it logs why."""
-    detail = "The database refused the change, and nothing is done; why is in the service's log."
+    detail = "The database refused the change. Nothing was changed; the reason is in the service's log."
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
 
 
 def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR0912 - one line for each refusal
     match error:
         case InvalidSignature(reason):
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", f"The signature is refused: {reason}.")
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", _of_signature(reason))
         case InvalidBody(reason):
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-body", f"The body is refused: {reason}.")
+            return problem(HTTPStatus.BAD_REQUEST, "invalid-body", f"Invalid body: {reason}.")
         case InvalidUserId():
             return problem(
                 HTTPStatus.BAD_REQUEST,
                 "invalid-user-id",
-                "Name the user by their uuid: ?user_id=<uuid>, or user_id in the body.",
+                "user_id must be a UUID.",
             )
         case MalformedHeader(name):
-            return problem(HTTPStatus.BAD_REQUEST, "malformed-header", f"The header {name} can't be read.")
+            return problem(HTTPStatus.BAD_REQUEST, "malformed-header", _HEADER_DETAILS[name])
         case Unauthenticated(reason):
             return problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", reason)
         case Forbidden(reason):
             return problem(HTTPStatus.FORBIDDEN, "forbidden", reason)
         case UnknownUser():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
+            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "The user is not in public.users.")
         case UnknownPlan():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is on sale; GET /plans lists them.")
+            return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is for sale; GET /plans lists them.")
         case AlreadySubscribed():
-            detail = "The account has this free plan already; nobody has it twice at a time."
+            detail = "The account already has this free plan."
             return problem(HTTPStatus.CONFLICT, "already-subscribed", detail)
         case UnknownSession():
             return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
@@ -89,10 +89,10 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
         case UnknownEvent():
             return problem(HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event.")
         case NoSale(object_id, reason):
-            detail = f"It can't be claimed: {unclaimable(object_id, reason)}."
+            detail = f"It cannot be claimed: {unclaimable(object_id, reason)}."
             return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
         case NotClaimable(_, status):
-            detail = f"The event is {status}, or about no sale; GET /ops/parked lists what can be claimed."
+            detail = f"The event is {status}, or not a sale; GET /ops/parked lists what can be claimed."
             return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
         case InvalidTag():
             detail = "A tag has 1 to 40 characters: lower-case letters, digits and hyphens, no hyphen first."
@@ -101,35 +101,45 @@ def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR091
             detail = f"A rehearsal has between 1 and {MAX_USERS} users."
             return problem(HTTPStatus.BAD_REQUEST, "wrong-number-of-users", detail)
         case LiveDeployment():
-            detail = "This deployment moves real money: there are no synthetic users here. Rehearse at a staging one."
+            detail = "This deployment moves real money and has no synthetic users. Rehearse on a staging deployment."
             return problem(HTTPStatus.FORBIDDEN, "live-deployment", detail)
         case SyntheticUsersRefused(cause):
-            detail = f"The database refuses synthetic users, and none was made: {cause}."
+            detail = f"The database refused synthetic users; none was created: {cause}."
             return problem(HTTPStatus.CONFLICT, "synthetic-users-refused", detail)
         case CacheUnavailable():
-            detail = "Redis could not be reached; the ledger is not concerned. Please try again."
+            detail = "Redis could not be reached. The ledger is not affected; please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "cache-unavailable", detail)
         case PaymentsUnavailable():
             return problem(
-                HTTPStatus.BAD_GATEWAY, "payments-unavailable", "Stripe could not be asked; please try again."
+                HTTPStatus.BAD_GATEWAY, "payments-unavailable", "Stripe could not be reached; please try again."
             )
         case CheckoutDiffers():
             detail = (
-                "The Idempotency-Key opened a checkout that differs from this one, "
-                "in the customer's email or the plan's price, say. Take a new key."
+                "The Idempotency-Key was used for another checkout: the customer's email or the plan's price differs, "
+                "for example. Use a new key."
             )
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail)
         case AuthUnavailable():
-            detail = "The keys that access tokens are checked with could not be fetched; please try again."
+            detail = "The keys that verify access tokens could not be fetched; please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "auth-unavailable", detail)
         case LedgerBusy(retry_after_seconds=seconds):
-            detail = "More is asked of the ledger than it keeps up with; nothing of this was done, please try again."
+            detail = "The ledger is overloaded. Nothing was changed; please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-busy", detail, retry_after=str(seconds))
         case CommitRejected():
             return ledger_refused()
         case _:
-            detail = "The ledger could not be reached; nothing was lost, please try again."
+            detail = "The ledger could not be reached. Nothing was lost; please try again."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail)
+
+
+_HEADER_DETAILS = {
+    "x-user-id": "x-user-id must be a UUID.",
+    "x-user-email": "x-user-email must be printable text of at most 320 characters.",
+}
+
+
+def _of_signature(reason: str) -> str:
+    return "Missing Stripe-Signature header." if reason == "missing" else f"Invalid Stripe-Signature header: {reason}."
 
 
 _REFUSALS: tuple[type[Exception], ...] = (
@@ -176,7 +186,7 @@ def problems_plugin() -> ProblemDetailsPlugin:
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """A fault of ours: the traceback goes to the log, nothing of it to the caller."""
     log.error("Unexpected error", exc_info=error, extra={"path": request.url.path, "method": request.method})
-    detail = "Something went wrong on our side; it is in the log."
+    detail = "An unexpected error occurred; it is in the service's log."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", detail).to_response(request)
 
 

@@ -51,8 +51,8 @@ class JsonRequest(Request[Any, Any, Any]):
             return await super().json()
         except (SerializationException, UnicodeDecodeError, RecursionError) as error:
             detail = (
-                "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for, without"
-                " numbers that are out of all range or halves of characters."
+                "The body must be JSON in UTF-8, not nested too deeply, without numbers out of range or unpaired"
+                " surrogates."
             )
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
 
@@ -62,8 +62,8 @@ def one_key(request: Request[Any, Any, Any]) -> None:
     keys = request.headers.getall("Idempotency-Key", [])
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
         detail = (
-            "Send one Idempotency-Key: your name for this one intent, 1 to 255 visible ASCII characters without blanks."
-            " A repetition under the same key gets the first answer, and changes nothing."
+            "Send exactly one Idempotency-Key: 1 to 255 visible ASCII characters without blanks. Repeating a request "
+            "with the same key returns the first answer and changes nothing."
         )
         raise problem(HTTPStatus.BAD_REQUEST, "invalid-idempotency-key", detail)
 

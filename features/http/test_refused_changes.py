@@ -70,7 +70,7 @@ def test_a_refusal_by_the_database_is_no_busy_account(story: Story) -> None:
     assert "the project says no" not in answer.text
     assert ["The database refused a change: the ledger refuses it: P0001: the project says no"] == errors(story)
     code, said = give(story, "5")
-    assert (1, True) == (code, "Nothing is done: the ledger refuses it: P0001: the project says no." in said), said
+    assert (1, True) == (code, "Nothing was changed: the ledger refuses it: P0001: the project says no." in said), said
     story.rows("drop trigger project_rule on public.users")
     assert 200 == spend(story, key).status_code
 

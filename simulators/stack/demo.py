@@ -105,7 +105,7 @@ class Demonstration:
         told = stripe.deliver(*refunded, copies=2)
         self._check("each delivery is answered 200", {200}, {delivery.status for delivery in told})
         self._check("25 credits are left, in Redis too", (25, "cache"), self._left(user))
-        self._say("7. The customer's bank takes the rest, and gives it back when it is told what happened")
+        self._say("7. The customer disputes the rest; the dispute is won")
         disputed = stripe.account.reversals.dispute(payment, 250)
         stripe.deliver(*disputed)
         self._check("nothing is left while the bank has the money", 0, self._quota(user)["balance"])

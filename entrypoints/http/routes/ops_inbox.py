@@ -70,7 +70,7 @@ class Claim:
 
 @attrs.frozen
 class Backlogged:
-    """How many events wait, by status and reason, and how many messages."""
+    """How many events are pending, by status and reason, and how many messages."""
 
     events: dict[str, int]
     messages_due: int
@@ -84,7 +84,7 @@ async def list_events(
     limit: Limit = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=255)] = None,
 ) -> InboxPage:
-    """The inbox, newest first; `?status=` once or several times."""
+    """List the inbox, newest first; `?status=` may be repeated."""
     return await _page(services, frozenset(status or EventStatus), limit, cursor)
 
 
@@ -94,19 +94,19 @@ async def list_parked(
     limit: Limit = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=255)] = None,
 ) -> InboxPage:
-    """The events that wait, newest first, and what may be done about each."""
+    """List the parked events, newest first, and what to do about each."""
     return await _page(services, WAITING, limit, cursor)
 
 
 @post("/ops/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
-    """Decide again about a batch of the events that wait; each call goes on with those that were not tried of late."""
+    """Retry a batch of the parked events; each call goes on with those not tried recently."""
     return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.retry())
 
 
 @get("/ops/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
 async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
-    """One event, with the exact body that was signed."""
+    """Return one event with the exact body that was signed."""
     return await services.inbox.event(_that_may_be(event_id))
 
 
@@ -119,10 +119,9 @@ async def show_event(event_id: FromPath[str], services: NamedDependency[SkipVali
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
 ) -> Outcome:
-    """Give the payment of a parked event to a user, having made sure that it is theirs.
+    """Assign the payment of a parked event to a user. Make sure first that it is theirs.
 
-    Instead of the event's id, that of a checkout session, payment intent or invoice at Stripe may stand: so a payment
-    is given that named nobody.
+    For a payment that named no user, give the Stripe id of its checkout session, payment intent or invoice instead.
     """
     confirmation = Confirmation(
         user_id=parse_user_id(data.user_id),
@@ -139,7 +138,7 @@ async def claim_event(
     responses=refusals(400, 401, 403, 404, 502, 503),
 )
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
-    """Decide about an event once more; one that never arrived is fetched from Stripe."""
+    """Process an event again; if it never arrived, it is fetched from Stripe."""
     return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
 
 
@@ -147,7 +146,7 @@ async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipVa
 async def list_failures(
     services: NamedDependency[SkipValidation[Services]], limit: Limit = 50
 ) -> tuple[FailedMessage, ...]:
-    """Messages whose delivery was given up, newest first."""
+    """List the messages whose delivery failed, newest first."""
     return await services.outbox.failures(limit)
 
 
@@ -155,13 +154,13 @@ async def list_failures(
 async def retry_message(
     message_id: FromPath[int], services: NamedDependency[SkipValidation[Services]]
 ) -> dict[str, bool]:
-    """Let a message that was given up be delivered after all."""
+    """Queue a failed message for delivery again."""
     return {"retried": await services.outbox.retry(message_id)}
 
 
 @get("/ops/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
-    """How much waits."""
+    """Count what is pending."""
     backlog = await services.monitor.backlog()
     events = {f"{status}: {reason}" if reason else status: count for (status, reason), count in backlog.events.items()}
     return Backlogged(events, backlog.messages_due, backlog.messages_failed)

@@ -22,7 +22,7 @@ MAX_QUOTAS = 100
 
 UsersAskedFor = Annotated[
     list[str] | None,
-    QueryParameter(name="user_id", description=f"For services: whose account; up to {MAX_QUOTAS} of them."),
+    QueryParameter(name="user_id", description=f"For services and operators: the user, up to {MAX_QUOTAS} of them."),
 ]
 
 
@@ -61,7 +61,7 @@ class Quotas:
 async def read_quota(
     request: Request[Any, Any, Any],
     user_id: UsersAskedFor = None,
-    at: Annotated[str | None, QueryParameter(format="date-time", description="A moment that is over.")] = None,
+    at: Annotated[str | None, QueryParameter(format="date-time", description="A past time; omit it for now.")] = None,
 ) -> QuotaAnswer | QuotaThen | Quotas:
     """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
     # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
@@ -77,17 +77,17 @@ async def read_quota(
 
 async def _quota_then(services: Services, user_id: UserId, at: datetime) -> QuotaThen:
     if at > services.now():
-        raise no_moment("What will be then, nobody knows: name a moment that is over.")
+        raise no_moment("at must not be in the future.")
     then = await services.reader.quota_at(user_id, at)
     return QuotaThen(user_id=user_id, balance=then.balance, held=then.held, available=then.available, at=at)
 
 
 async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: str | None) -> Quotas:
     if at is not None:
-        detail = "Ask for one user's balance at a moment; several are told as they are now."
+        detail = "at takes a single user_id; for several users, omit it."
         raise problem(HTTPStatus.BAD_REQUEST, "one-user-at-a-moment", detail)
     if len(user_ids) > MAX_QUOTAS:
-        detail = f"At most {MAX_QUOTAS} users can be asked for at once."
+        detail = f"At most {MAX_QUOTAS} users per request."
         raise problem(HTTPStatus.BAD_REQUEST, "too-many-users", detail)
     named = [account_asked_for(caller, user_id) for user_id in user_ids]
     found = await services.reader.quotas(named)
