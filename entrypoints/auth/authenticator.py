@@ -72,9 +72,10 @@ class Forbidden(Exception):
 
 @attrs.frozen
 class MalformedHeader(Exception):
-    """A header that can't be read."""
+    """A header that can't be read, and what it must be."""
 
     name: str
+    wanted: str
 
 
 @attrs.frozen(kw_only=True)
@@ -186,11 +187,11 @@ def _tell_what_is_missing(algorithm: object) -> None:
 def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:
     user_id, email = headers.get("x-user-id"), headers.get("x-user-email", "").strip()
     if len(email) > 320 or not email.isprintable():
-        raise MalformedHeader("x-user-email")
+        raise MalformedHeader("x-user-email", "printable text of at most 320 characters")
     try:
         return (parse_user_id(user_id.strip()) if user_id is not None else None), email or None
     except InvalidUserId:
-        raise MalformedHeader("x-user-id") from None
+        raise MalformedHeader("x-user-id", "a UUID") from None
 
 
 def _is_one_of(shown: str, expected: tuple[str, ...]) -> bool:

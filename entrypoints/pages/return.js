@@ -5,7 +5,7 @@ const note = document.getElementById("note");
 const balance = document.getElementById("balance");
 const words = {
   open: ["Not paid yet", "The checkout is still open; nothing was charged."],
-  processing: ["Payment processing", "Your payment is still processing. Credits are added automatically when it clears."],
+  processing: ["Payment on its way", "Your payment is still processing. Credits are added automatically when it clears."],
   credited: ["Thank you!", "Your credits are on your account."],
   trial_started: ["Your trial has started", "Credits are added with the first payment, when the trial ends."],
   nothing_due: ["All done", "This checkout adds no credits: a free plan, for instance, adds them only once."],
