@@ -16,7 +16,7 @@ from entrypoints.services import Services
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def check(*, as_json: bool) -> None:
-    """Check that the ledger is consistent and that Redis agrees with it. Exits 1 and lists what disagrees."""
+    """Check the ledger and its copy in Redis. Exits 1 and lists what disagrees."""
 
     report = run_with_services(lambda services: services.auditor.report())
     wrong, stale = report.ledger, report.cache
@@ -49,7 +49,7 @@ def check(*, as_json: bool) -> None:
 @click.option("--all", "everyone", is_flag=True, help="Every account, and every cache entry.")
 @told_plainly
 def sync(user: UserId | None, *, everyone: bool) -> None:
-    """Recompute the balance of USER from the ledger's entries and write it to Redis."""
+    """Repair the balance of USER. It is recomputed from the ledger's entries and written to Redis."""
     if everyone is (user is not None):
         raise click.UsageError("Name a user or give --all.")
     if user is not None:
@@ -71,7 +71,7 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def doctor(*, as_json: bool) -> None:
-    """Examine the deployment: keys, webhook endpoint, schema, privileges, Redis. Exits 1 if anything is bad."""
+    """Examine the deployment. Checks keys, webhook endpoint, schema, privileges and Redis; exits 1 if one is bad."""
     found = run_with_services(lambda services: services.doctor.examine())
     if as_json:
         print_json({"diagnoses": found})

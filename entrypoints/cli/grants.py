@@ -132,7 +132,7 @@ def grant(
 @_key
 @told_plainly
 def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | None) -> None:  # noqa: A002 - the word
-    """Add credits to USER, or take some: never more than are available."""
+    """Add credits to USER or take some. No more is taken than is available."""
     if credits == 0:
         raise click.UsageError("An adjustment of 0 credits changes nothing.")
     _do(AdjustCredits(user_id=user, credits=credits, key=key or str(uuid.uuid4()), reason=reason, operator=operator))

@@ -76,7 +76,7 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
 @click.argument("event")
 @told_plainly
 def replay(event: str) -> None:
-    """Process EVENT again; if it never arrived, it is fetched from Stripe. Safe to repeat."""
+    """Process EVENT again. If it never arrived, it is fetched from Stripe. Safe to repeat."""
     _say(event, run_with_services(lambda services: services.inbox_desk.replay(event)))
 
 

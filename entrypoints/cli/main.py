@@ -39,7 +39,7 @@ def main() -> None:
 @main.command()
 @told_plainly
 def serve() -> None:
-    """Serve the HTTP API, and run the worker unless CREDENCE_WORKER is false."""
+    """Serve the HTTP API. The worker runs too, unless CREDENCE_WORKER is false."""
     settings = read_settings(os.environ)
     catalogue = load_catalogue(settings.plans)
     service_log.configure()
@@ -70,7 +70,7 @@ def serve() -> None:
 @main.command()
 @told_plainly
 def worker() -> None:
-    """Run only the worker: outbox, parked events, expiries, reconciliation. Several may run; Ctrl-C stops it."""
+    """Run the worker alone. It does outbox, parked events, expiries and reconciliation; several may run."""
     settings = read_settings(os.environ)
     service_log.configure()
 
@@ -91,7 +91,7 @@ def worker() -> None:
 @click.option("--database-url", envvar="SUPABASE_DB_URL", help="A Postgres URL; default: SUPABASE_DB_URL.")
 @told_plainly
 def migrate(database_url: str | None) -> None:
-    """Apply the migrations that the database lacks, as the Supabase CLI's `db push` does."""
+    """Apply pending migrations. The Supabase CLI's `db push` does the same."""
     if not database_url:
         raise click.ClickException(
             "Which database? Give --database-url or set SUPABASE_DB_URL (Supabase: Project Settings, Database)."

@@ -43,7 +43,7 @@ class SinceParameter(click.ParamType[datetime]):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def reconcile(since: datetime, *, dry_run: bool, as_json: bool) -> None:
-    """Find what never arrived, first among Stripe's events and then among its objects, and apply it."""
+    """Find and apply what never arrived. Compares Stripe's events, then its objects, with the ledger."""
 
     async def work(services: Services) -> Reconciliation:
         columns = (SpinnerColumn(), TextColumn("{task.description}"))
