@@ -109,7 +109,7 @@ def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) ->
     answer = spend(story, key)
     told = answer.json()
     assert (503, "urn:credence:balance-differs", 0) == (answer.status_code, told["type"], told["granted"]), answer.text
-    assert "`credence sync USER` mends it" in told["detail"]
+    assert "`credence sync USER` repairs it" in told["detail"]
     assert ["A balance differs from the ledger's entries"] == errors(story)
     assert "balance_differs_from_ledger" in story.service.command("check", "--json").stdout
     assert 0 == story.service.command("sync", ada(story)).returncode
