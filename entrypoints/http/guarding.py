@@ -32,7 +32,7 @@ class RouteWithoutGuard(Exception):
 async def guard(request: Request[Any, Any, Any]) -> None:
     """Let only those pass whom the table names for this route, and keep who it is for the handler.
 
-    It is Litestar's `before_request`: for each of its guards Litestar copies the handler, which takes as long as Redis.
+    It is Litestar's `before_request` and not one of its guards, for each of which Litestar copies the handler.
 
     :raises Unauthenticated: if nobody can be recognised.
     :raises Forbidden: if the caller may not call this route.
