@@ -42,7 +42,8 @@ async def few_may_wait(settings: Settings, database_url: str, redis_url: str) ->
         contextlib.aclosing(PostgresRpc(database_url)) as rpc,
         contextlib.aclosing(GroupCommit(SqlLedger(rpc), commits=Limits(calls=1, requests=1, waiting=2))) as group,
     ):
-        yield attrs.evolve(services, ledger=group, recorder=attrs.evolve(services.recorder, ledger=group))
+        recorder = attrs.evolve(services.webhooks.recorder, ledger=group)
+        yield attrs.evolve(services, webhooks=attrs.evolve(services.webhooks, recorder=recorder))
 
 
 def delivery(event_id: str) -> tuple[bytes, dict[str, str]]:

@@ -1,6 +1,7 @@
-"""`/usage` and `/holds`: a product's backend spends its users' credits, or sets them aside before the cost is known."""
+"""`/holds`: a product's backend sets credits aside before the cost is known, and captures or frees them."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -12,37 +13,18 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.credits.holds import Hold, HoldId, HoldStatus
-from domain.decisions.operations import MAX_HOLD, RESERVED_NAME, CaptureHold, PlaceHold, Spend, VoidHold
+from domain.decisions.operations import MAX_HOLD, RESERVED_NAME, CaptureHold, PlaceHold, VoidHold
+from domain.usecases.read_hold import UnknownHold
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
-from entrypoints.auth.authenticator import Caller
-from entrypoints.http.openapi import SERVICES, refusals
-from entrypoints.http.operation_answers import (
-    Credits,
-    EntryMade,
-    HoldMade,
-    IdempotencyKey,
-    Metadata,
-    Text,
-    services_only,
-    settled,
-)
+from entrypoints.http.openapi import refusals
+from entrypoints.http.operation_answers import Credits, HoldMade, IdempotencyKey, Metadata, Text, settled
 from entrypoints.http.problems import problem
-from entrypoints.http.request_bodies import one_key
+from entrypoints.http.request_bodies import KEY_WANTED
 from entrypoints.services import Services
 
 DEFAULT_HOLD_SECONDS = 900
 MAX_HOLD_SECONDS = int(MAX_HOLD.total_seconds())
-
-
-@attrs.frozen(kw_only=True)
-class Usage:
-    """Credits that a user's doings cost."""
-
-    user_id: str
-    credits: Credits
-    description: Text | None = None
-    metadata: Metadata = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -77,49 +59,18 @@ class HoldShown:
 
 
 @post(
-    "/usage",
-    status_code=200,
-    guards=[one_key],
-    tags=["Spending"],
-    security=SERVICES,
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
-)
-async def spend_credits(
-    data: JSONBody[Usage],
-    idempotency_key: IdempotencyKey,
-    services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
-) -> Response[EntryMade]:
-    """Take credits. 402 if there are not enough; 422 if the key names another intent."""
-    services_only(caller)
-    intent = Spend(
-        user_id=parse_user_id(data.user_id),
-        credits=data.credits,
-        key=idempotency_key,
-        description=data.description,
-        metadata=data.metadata,
-    )
-    return await settled(services, intent)
-
-
-@post(
     "/holds",
-    guards=[one_key],
+    opt={KEY_WANTED: True},
     tags=["Spending"],
-    security=SERVICES,
     responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def place_hold(
     data: JSONBody[HoldWanted],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
 ) -> Response[HoldMade]:
     """Set credits aside until they are captured, voided, or the time is over. 402 if there are not enough."""
-    services_only(caller)
-    if RESERVED_NAME in data.metadata:
-        detail = f"metadata may not have {RESERVED_NAME}: under this name the entry of a capture tells its hold."
-        raise problem(HTTPStatus.BAD_REQUEST, "reserved-name", detail)
+    _check_names(data.metadata)
     intent = PlaceHold(
         hold_id=HoldId(str(uuid.uuid4())),
         user_id=parse_user_id(data.user_id),
@@ -136,17 +87,14 @@ async def place_hold(
     "/holds/{hold_id:str}/capture",
     status_code=200,
     tags=["Spending"],
-    security=SERVICES,
     responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def capture_hold(
     hold_id: FromPath[str],
     data: JSONBody[Capture],
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
 ) -> Response[HoldMade]:
     """Take what was set aside, or a part of it; the rest is free again. 409 if the hold is settled otherwise."""
-    services_only(caller)
     return await settled(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
 
 
@@ -154,40 +102,40 @@ async def capture_hold(
     "/holds/{hold_id:str}/void",
     status_code=200,
     tags=["Spending"],
-    security=SERVICES,
     responses=refusals(400, 401, 403, 404, 409, 503),
 )
 async def void_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
 ) -> Response[HoldMade]:
     """Free what was set aside. 409 if the hold is settled otherwise."""
-    services_only(caller)
     return await settled(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
-@get("/holds/{hold_id:str}", tags=["Spending"], security=SERVICES, responses=refusals(400, 401, 403, 404, 503))
+@get("/holds/{hold_id:str}", tags=["Spending"], responses=refusals(400, 401, 403, 404, 503))
 async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
 ) -> HoldShown:
     """A hold as it stands."""
-    services_only(caller)
-    named = _hold_id(hold_id)
-    found = await services.wallets.holdings(user_ids=frozenset(), keys=frozenset(), hold_ids=frozenset({named}))
-    if named not in found.holds:
-        raise problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
-    return _shown(found.holds[named])
+    return _shown(await services.holds.hold(_hold_id(hold_id)))
+
+
+def _check_names(metadata: Mapping[str, str]) -> None:
+    if RESERVED_NAME in metadata:
+        detail = f"metadata may not have {RESERVED_NAME}: the capture's entry stores the hold's id under this name."
+        raise problem(HTTPStatus.BAD_REQUEST, "reserved-name", detail)
 
 
 def _hold_id(text: str) -> HoldId:
-    """The hold that a path names; a name of none can't be in the ledger."""
+    """Return the hold that a path names.
+
+    :raises UnknownHold: if it names none: such an id can't be in the ledger.
+    """
     try:
         return HoldId(str(uuid.UUID(text)))
     except ValueError:
-        raise problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.") from None
+        raise UnknownHold(text[:64]) from None
 
 
 def _shown(hold: Hold) -> HoldShown:
@@ -202,4 +150,4 @@ def _shown(hold: Hold) -> HoldShown:
     )
 
 
-spending_handlers = (spend_credits, place_hold, capture_hold, void_hold, show_hold)
+hold_handlers = (place_hold, capture_hold, void_hold, show_hold)
