@@ -7,7 +7,11 @@ import attrs
 
 from domain.decisions.batches import Outcome
 from domain.decisions.operations import Intent
-from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache, Wallets
+from domain.ports.cache import QuotaCache
+from domain.ports.coordination import Clock
+from domain.ports.inbox import Backlogs, Inbox, Outbox
+from domain.ports.ledger import Audit, Ledger, Wallets
+from domain.ports.payment_provider import Deliveries
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
 from domain.usecases.deliver_messages import OutboxWorker
@@ -24,7 +28,7 @@ from entrypoints.doctor import Doctor
 
 
 class Credits(Protocol):
-    """Does what callers ask of credits. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+    """Does what callers ask of credits. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def settle(self, intent: Intent) -> Outcome:
         """Do the intent once."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from domain.changes.changes import EventDecision, EventStatus, KeptEvent
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 from domain.values.accounts import UserId
 
 MAX_PAUSE_SECONDS = 3600

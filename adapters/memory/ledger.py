@@ -52,7 +52,7 @@ from domain.decisions.payments import REFRESH_CACHE
 from domain.payments.line_plans import MadePrice
 from domain.payments.purchases import Link, PurchaseId
 from domain.payments.subscriptions import SubscriptionId
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 from domain.values.accounts import Account, BalanceThen, UserId
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import FailedMessage, Message, OutboxMessage, Settled
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 
 
 @attrs.define

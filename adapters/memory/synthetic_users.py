@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from adapters.memory.ledger import MemoryLedger
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
 from domain.values.accounts import UserId
 

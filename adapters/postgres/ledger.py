@@ -49,7 +49,7 @@ from domain.values.accounts import Account, BalanceThen, UserId
 class Rpc(Protocol):
     """Calls a function of the schema `public` by name.
 
-    Both methods raise :class:`domain.ports.LedgerUnavailable` when there is no answer to trust.
+    Both methods raise :class:`domain.ports.ledger.LedgerUnavailable` when there is no answer to trust.
     """
 
     async def value(self, function: str, arguments: Mapping[str, object]) -> Any:

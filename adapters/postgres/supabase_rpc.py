@@ -9,7 +9,7 @@ import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from adapters.postgres.errors import no_text, told
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 
 ANSWER_SECONDS = 10
 MAX_CONNECTIONS = 20

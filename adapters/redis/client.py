@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import DataError, RedisError, ResponseError
 
 from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
-from domain.ports import CacheUnavailable
+from domain.ports.cache import CacheUnavailable
 
 Told = TypeVar("Told")
 

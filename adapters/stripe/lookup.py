@@ -20,7 +20,7 @@ from adapters.stripe.objects.subscriptions import told_by_subscription
 from domain.payments.purchases import Link, OrderRank
 from domain.payments.reports import Irrelevant, Naming, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId
-from domain.ports import PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsUnavailable
 
 ANSWER_SECONDS = 5
 """How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""

@@ -56,7 +56,7 @@ from domain.payments.purchases import (
     RefundStatus,
 )
 from domain.payments.reports import InboxEvent
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, UserId
 
 

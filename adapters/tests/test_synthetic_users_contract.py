@@ -16,7 +16,7 @@ from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMes
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import InboxEvent
-from domain.ports import SyntheticUsers
+from domain.ports.deployment import SyntheticUsers
 from domain.upkeep.synthetic_users import Tag
 from domain.values.accounts import UserId
 
@@ -201,7 +201,7 @@ def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None:
 def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
     """A constraint of the project's keeps them out: none is made, and the reason is told."""
     from adapters.postgres.direct_rpc import PostgresRpc
-    from domain.ports import SyntheticUsersRefused
+    from domain.ports.deployment import SyntheticUsersRefused
     from features.real_parts import execute
 
     async def story() -> None:

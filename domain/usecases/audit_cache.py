@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import attrs
 
-from domain.ports import Audit, QuotaCache
+from domain.ports.cache import QuotaCache
+from domain.ports.ledger import Audit
 from domain.values.accounts import Account, UserId
 
 BATCH = 500

@@ -13,17 +13,9 @@ from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus
 from domain.payments.reports import Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import ENDED, SubscriptionId
-from domain.ports import (
-    Accounts,
-    CacheUnavailable,
-    Checkout,
-    CheckoutNote,
-    CheckoutRequest,
-    Checkouts,
-    Ledger,
-    LedgerUnavailable,
-    SessionMarkers,
-)
+from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
+from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable
+from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
 from domain.values.accounts import UserId

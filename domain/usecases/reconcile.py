@@ -8,7 +8,8 @@ import attrs
 
 from domain.changes.changes import EventStatus
 from domain.payments.reports import Delivery
-from domain.ports import Found, History, Inbox
+from domain.ports.inbox import Inbox
+from domain.ports.payment_provider import Found, History
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
 from domain.values.accounts import UserId
 

@@ -34,16 +34,9 @@ from domain.payments.line_plans import prices_to_ask, with_prices
 from domain.payments.purchases import Purchase
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
-from domain.ports import (
-    CacheUnavailable,
-    Identity,
-    Ledger,
-    LedgerUnavailable,
-    Payments,
-    PaymentsUnavailable,
-    QuotaCache,
-    SessionMarkers,
-)
+from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
+from domain.ports.ledger import Ledger, LedgerUnavailable
+from domain.ports.payment_provider import Identity, Payments, PaymentsUnavailable
 from domain.values.accounts import Account, UserId
 from domain.values.plans import MAX_GRACE, Catalogue
 

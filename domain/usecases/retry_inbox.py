@@ -6,7 +6,8 @@ from domain.changes.changes import EventStatus, KeptEvent
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import PaymentReported, PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, Sale, SubscriptionNews, Unreadable
-from domain.ports import Deliveries, History, Inbox, InvalidBody
+from domain.ports.inbox import Inbox
+from domain.ports.payment_provider import Deliveries, History, InvalidBody
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
 
 BATCH = 50

@@ -10,7 +10,7 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Unsettled
 from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
 from domain.decisions.spending import EndIsOver
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
 from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly

@@ -8,7 +8,9 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from domain.ports import CacheUnavailable, InvalidBody, LedgerUnavailable, PaymentsUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import InvalidBody, PaymentsUnavailable
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent

@@ -13,7 +13,7 @@ from adapters.memory.payments import MemoryPayments
 from domain.changes.changes import EventStatus
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder

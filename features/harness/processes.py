@@ -10,7 +10,8 @@ from adapters.stripe.webhooks import StripeWebhooks
 from domain.credits.holds import HoldId
 from domain.decisions.batches import Done, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, PlaceHold, Spend, VoidHold
-from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import InvalidBody, InvalidSignature
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder

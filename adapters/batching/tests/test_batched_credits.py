@@ -17,7 +17,7 @@ from adapters.system.clock import SystemClock
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Outcome, Unsettled
 from domain.decisions.operations import GiveCredits, Intent, Spend
-from domain.ports import LedgerBusy, LedgerRefused
+from domain.ports.ledger import LedgerBusy, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 from domain.values.accounts import UserId
 

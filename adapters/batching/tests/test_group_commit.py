@@ -29,7 +29,7 @@ from domain.changes.changes import (
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.reports import InboxEvent
-from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.values.accounts import Account, UserId
 
 Story = Callable[[SqlLedger, Any], Awaitable[None]]

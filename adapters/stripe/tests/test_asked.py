@@ -23,7 +23,7 @@ from adapters.stripe.lookup import StripeLookup
 from domain.payments.purchases import Link, PaidAt, PurchaseId
 from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
-from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
+from domain.ports.payment_provider import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms

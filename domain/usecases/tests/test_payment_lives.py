@@ -43,7 +43,8 @@ from domain.payments.reports import (
     Told,
 )
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
-from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.payment_provider import Found, InvalidBody, PaymentsUnavailable
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler

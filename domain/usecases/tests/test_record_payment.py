@@ -16,7 +16,8 @@ from domain.changes.changes import Change, CommitResult, EventStatus
 from domain.payments.admission import ParkReason
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sale
-from domain.ports import CacheUnavailable, LedgerUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
 from domain.values.accounts import Account, UserId

@@ -34,7 +34,7 @@ from domain.decisions.operations import (
     answer_of,
 )
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
 from domain.values.accounts import Account, UserId
 

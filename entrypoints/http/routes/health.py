@@ -5,7 +5,8 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
-from domain.ports import CacheUnavailable, LedgerUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import UserId
 from entrypoints.http.openapi import refusals
 from entrypoints.services import Services

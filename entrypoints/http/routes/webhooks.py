@@ -8,7 +8,8 @@ from litestar.params import HeaderParameter
 
 from domain.changes.changes import EventStatus
 from domain.payments.reports import Delivery, InboxEvent
-from domain.ports import InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavailable
+from domain.ports.ledger import LedgerBusy, LedgerUnavailable
+from domain.ports.payment_provider import InvalidBody, InvalidSignature
 from domain.usecases.record_payment import CommitRejected, Recorded
 from entrypoints.http.dependencies import services_of
 from entrypoints.http.openapi import refusals

@@ -10,7 +10,7 @@ from adapters.memory.outbox import MemoryOutbox
 from domain.changes.changes import Change, Conflict, Duplicate, EventStatus, Settled
 from domain.credits import ledger
 from domain.decisions import payments
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.usecases import record_payment
 from domain.usecases.deliver_messages import BATCH, LEASE_SECONDS, OutboxWorker
 from domain.usecases.read_account import AccountReader, Quota, QuotaSource

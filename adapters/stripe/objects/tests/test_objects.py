@@ -11,7 +11,7 @@ from adapters.stripe.connection import StripeConnection
 from adapters.stripe.history import StripeHistory
 from domain.payments.purchases import CreditNoted, OrderRank, PaidAt
 from domain.payments.reports import PaymentNews, Sale
-from domain.ports import Found
+from domain.ports.payment_provider import Found
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
 from simulators.stripe.stand_in import StripeStandIn
