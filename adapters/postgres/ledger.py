@@ -6,23 +6,19 @@ from typing import Any, Protocol
 
 import msgspec
 
-from adapters.postgres.ledger_json import (
+from adapters.postgres.changes import change_to_json
+from adapters.postgres.records import (
+    account_from_json,
     account_record_from_json,
-    change_to_json,
+    backlog_from_json,
     entry_filter_to_json,
     entry_from_json,
+    failed_message_from_json,
+    holdings_from_json,
     result_from_json,
     snapshot_from_json,
     snapshot_query_to_json,
 )
-from adapters.postgres.waiting_json import (
-    backlog_from_json,
-    failed_message_from_json,
-    kept_event_from_json,
-    message_from_json,
-    settled_to_json,
-)
-from adapters.postgres.wallet_json import account_from_json, holdings_from_json
 from domain.changes.changes import (
     Backlog,
     Change,
@@ -47,7 +43,7 @@ from domain.values.accounts import Account, BalanceThen, UserId
 
 
 class Rpc(Protocol):
-    """Calls a function of the schema `public` by name.
+    """Calls a function of the schema `public` by name; msgspec encodes its arguments.
 
     Both methods raise :class:`domain.ports.ledger.LedgerUnavailable` when there is no answer to trust.
     """
@@ -147,11 +143,11 @@ class SqlLedger:
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
         """Messages that are due; nobody else gets them until the lease has passed."""
         claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
-        return tuple(message_from_json(row) for row in claimed)
+        return msgspec.convert(claimed, tuple[Message, ...])
 
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Mark messages as delivered, due again later, or given up."""
-        await self._rpc.value("outbox_settle", {"settled": [settled_to_json(one) for one in settled]})
+        await self._rpc.value("outbox_settle", {"settled": [*settled]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
         """At most `limit` messages whose delivery was given up, newest first."""
@@ -164,12 +160,12 @@ class SqlLedger:
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
         """Events that wait and are due; nobody else gets them until the lease has passed."""
         rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
-        return tuple(map(kept_event_from_json, rows))
+        return msgspec.convert(rows, tuple[KeptEvent, ...])
 
     async def find(self, event_id: str) -> KeptEvent | None:
         """The event with its body, or None."""
         found = await self._rpc.value("inbox_event", {"event_id": event_id})
-        return kept_event_from_json(found) if found else None
+        return msgspec.convert(found, KeptEvent | None)
 
     async def page(
         self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
@@ -181,7 +177,7 @@ class SqlLedger:
             "before_received_at": before.received_at.isoformat() if before else None,
             "limit": limit,
         }
-        return tuple(map(kept_event_from_json, await self._rpc.value("inbox_list", {"query": query})))
+        return msgspec.convert(await self._rpc.value("inbox_list", {"query": query}), tuple[KeptEvent, ...])
 
     async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
         """Those of the events that are recorded."""
