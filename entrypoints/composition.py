@@ -11,8 +11,10 @@ from adapters.batching.batched_credits import GatheredCredits
 from adapters.batching.group_commit import GroupCommit
 from adapters.batching.write_pipeline import SystemOverlap
 from adapters.postgres import migrations
+from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
+from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
@@ -117,12 +119,12 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
         _notifications(settings, clock) as notifications,
         contextlib.AsyncExitStack() as stack,
     ):
-        sql_ledger = SqlLedger(rpc)
+        sql_ledger, sql_inbox, sql_audit = SqlLedger(rpc), SqlInbox(rpc), SqlAudit(rpc)
         cache = RedisQuotaCache(redis)
         markers = RedisSessionMarkers(redis)
         deliveries = StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=clock)
         history = StripeHistory(stripe, livemode=settings.livemode)
-        auditor = CacheAuditor(audit=sql_ledger, cache=cache)
+        auditor = CacheAuditor(audit=sql_audit, cache=cache)
         recorder = PaymentRecorder(
             ledger=group_commit,
             cache=cache,
@@ -158,32 +160,32 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             credits=gathered,
             watch=BalanceWatch(thresholds=sql_ledger, default=settings.low_balance),
             wallets=sql_ledger,
-            reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),
+            reader=AccountReader(accounts=sql_ledger, audit=sql_audit, cache=cache),
             worker=OutboxWorker(
-                outbox=sql_ledger,
+                outbox=sql_inbox,
                 accounts=sql_ledger,
                 cache=cache,
                 invoices=StripeInvoices(stripe),
                 notifications=notifications,
             ),
-            inbox_desk=InboxDesk(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
-            reconciler=Reconciler(history=history, inbox=sql_ledger, recorder=recorder),
+            inbox_desk=InboxDesk(inbox=sql_inbox, deliveries=deliveries, history=history, recorder=recorder),
+            reconciler=Reconciler(history=history, inbox=sql_inbox, recorder=recorder),
             auditor=auditor,
             rehearsals=RehearsalDesk(users=SqlSyntheticUsers(rpc), cache=cache, livemode=settings.livemode),
             doctor=Doctor(
                 settings=settings,
                 provider=StripeDeployment(stripe),
-                database=sql_ledger,
+                database=sql_audit,
                 auditor=auditor,
-                backlogs=sql_ledger,
+                backlogs=sql_inbox,
                 wanted_events=CONCERNING,
                 wanted_migrations=migrations.versions(),
             ),
             ledger=group_commit,
-            inbox=sql_ledger,
-            outbox=sql_ledger,
-            backlogs=sql_ledger,
-            audit=sql_ledger,
+            inbox=sql_inbox,
+            outbox=sql_inbox,
+            backlogs=sql_inbox,
+            audit=sql_audit,
             cache=cache,
             clock=clock,
             catalogue=catalogue,

@@ -91,7 +91,7 @@ class Story:
         assert isinstance(result, Committed), result
 
     async def explained(self) -> AccountExplanation:
-        record = await self.world.ledger.record_of(self.user_id)
+        record = await self.world.audit.record_of(self.user_id)
         assert record is not None
         return explain(record)
 
@@ -105,7 +105,7 @@ def tell(open_world: Any, story: Callable[[Story], Awaitable[None]]) -> None:
         async with open_world() as world:
             user_id = await world.sign_up(f"{uuid.uuid4().hex}@example.com")
             await story(Story(world, user_id))
-            assert user_id not in {found.user_id for found in await world.ledger.inconsistencies()}
+            assert user_id not in {found.user_id for found in await world.audit.inconsistencies()}
 
     asyncio.run(run())
 

@@ -200,7 +200,7 @@ def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
         account = await Account.opened(world)
         await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
         assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
-        assert () == await world.ledger.inconsistencies()
+        assert () == await world.audit.inconsistencies()
 
     run_in(open_world, story)
 
@@ -231,7 +231,7 @@ def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, or
         await account.tell([told[place] for place in order])
         await account.tell(told)
         assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
-        assert () == await world.ledger.inconsistencies()
+        assert () == await world.audit.inconsistencies()
 
     run_in(open_world, story)
 

@@ -116,7 +116,7 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
                 Change(event=others),
             )
         )
-        before = await ledger.backlog()
+        before = await stage.world.backlogs.backlog()
 
         removal = await stage.synthetic.remove(tag)
 
@@ -125,11 +125,11 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
         assert [50] == [
             entry.posting.amount for entry in await ledger.entries(ada.user_id, before_version=None, limit=9)
         ]
-        after = await ledger.backlog()
+        after = await stage.world.backlogs.backlog()
         assert 2 == before.messages_due - after.messages_due
         assert EventStatus.IGNORED == (await stage.world.inbox.find(theirs.event.id)).status
         assert EventStatus.PARKED == (await stage.world.inbox.find(others.event.id)).status
-        assert () == await ledger.inconsistencies()
+        assert () == await stage.world.audit.inconsistencies()
         assert 50 == (await ledger.account(stranger)).balance
         assert tag not in [one.tag for one in await stage.synthetic.rehearsals()]
 

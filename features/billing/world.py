@@ -142,7 +142,7 @@ class World:
 
     def check(self) -> None:
         """Assert that the books agree with themselves."""
-        assert () == asyncio.run(self.ledger.inconsistencies())
+        assert () == asyncio.run(self.ledger.audit.inconsistencies())
 
     def _decide(self, intent: Spend | SettleDues) -> None:
         holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))

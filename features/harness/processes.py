@@ -119,7 +119,7 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
     return UseCases(
         deliveries=deliveries,
         recorder=recorder,
-        reader=AccountReader(accounts=ledger, audit=ledger, cache=cache),
+        reader=AccountReader(accounts=ledger, audit=SteppedPort("audit"), cache=cache),
         outbox_worker=OutboxWorker(
             outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
         ),
