@@ -49,7 +49,6 @@ from domain.payments.purchases import (
     merge,
 )
 from domain.payments.reports import (
-    InboxEvent,
     Irrelevant,
     Naming,
     PaymentNews,
@@ -117,23 +116,21 @@ def named_by_subscription(sale: Sale, subscription: RecordedSubscription | None)
 
 
 def decide(
-    event: InboxEvent | None,
+    kept: EventDecision | None,
     told: Told,
     snapshot: Snapshot,
     catalogue: Catalogue,
     *,
     livemode: bool,
     own_account: str | None = None,
-    again: bool = False,
 ) -> Decision:
-    """What to do about a telling, given what the ledger knows.
+    """Return what to do about a telling, given what the ledger knows.
 
-    The same decision serves every teller: a webhook brings its event, the return page brings none. `own_account` is
-    our own account's id where it is known. `again` decides an event that is final already once more.
+    The same decision serves every teller: a webhook brings its event, as it was received; the return page brings none.
+    `own_account` is our own account's id where it is known.
     """
-    kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
     told, snapshot = _of_one_invoice(told, snapshot)
-    mismatch = foreign(event, livemode=livemode, own_account=own_account) if event is not None else None
+    mismatch = foreign(kept.event, livemode=livemode, own_account=own_account) if kept is not None else None
     if mismatch is not None and not isinstance(told, Irrelevant):
         return _without_change(kept, EventStatus.PARKED, mismatch)
     match told:

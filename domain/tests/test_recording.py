@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.changes.changes import EventStatus, RecordedPurchase, Snapshot
+from domain.changes.changes import EventDecision, EventStatus, RecordedPurchase, Snapshot
 from domain.credits.ledger import EntryKind, Lapse, Posted
 from domain.decisions.payments import Decision, decide
 from domain.payments.admission import ParkReason
@@ -35,6 +35,7 @@ CATALOGUE = Catalogue({STARTER.id: STARTER})
 EVENT = InboxEvent(
     id="evt_1", type="checkout.session.completed", body="{}", livemode=False, created=datetime(2026, 5, 1, tzinfo=UTC)
 )
+RECEIVED = EventDecision(event=EVENT, status=EventStatus.RECEIVED)
 SALE = Sale(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
@@ -56,7 +57,8 @@ NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
 
 
 def decided(sale: Sale = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
-    return decide(event, sale, snapshot, CATALOGUE, livemode=False)
+    kept = attrs.evolve(RECEIVED, event=event) if event is not None else None
+    return decide(kept, sale, snapshot, CATALOGUE, livemode=False)
 
 
 def recorded(decision: Decision) -> Snapshot:
@@ -158,8 +160,8 @@ def test_events_of_elsewhere_are_parked() -> None:
 
 def test_what_is_no_sale_is_only_kept() -> None:
     """Irrelevant events are ignored, unreadable ones are parked."""
-    ignored = decide(EVENT, Irrelevant("no metadata of ours"), NEW, CATALOGUE, livemode=False)
-    unreadable = decide(EVENT, Unreadable("mode"), NEW, CATALOGUE, livemode=False)
+    ignored = decide(RECEIVED, Irrelevant("no metadata of ours"), NEW, CATALOGUE, livemode=False)
+    unreadable = decide(RECEIVED, Unreadable("mode"), NEW, CATALOGUE, livemode=False)
     assert (EventStatus.IGNORED, EventStatus.PARKED) == (ignored.status, unreadable.status)
     assert "unreadable: mode" == unreadable.reason
 
@@ -194,5 +196,5 @@ def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
         links=frozenset({Link("payment_intent:pi_1")}),
         facts=(Refunded(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED)),),
     )
-    decision = decide(EVENT, news, snapshot, CATALOGUE, livemode=False)
+    decision = decide(RECEIVED, news, snapshot, CATALOGUE, livemode=False)
     assert [-taken] * bool(taken) == [posting.amount for posting in decision.change.postings]

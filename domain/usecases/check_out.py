@@ -17,7 +17,8 @@ from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.usecases.read_account import UnknownUser
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
 

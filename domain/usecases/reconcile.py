@@ -10,7 +10,8 @@ from domain.changes.changes import EventStatus
 from domain.payments.reports import Delivery
 from domain.ports.inbox import Inbox
 from domain.ports.payment_provider import Found, History
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 
 BATCH = 100

@@ -7,7 +7,7 @@ import click
 
 from domain.changes.changes import EventStatus, FailedMessage, KeptEvent
 from domain.payments.admission import Confirmation
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import WAITING, Handled
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId

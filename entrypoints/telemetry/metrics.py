@@ -7,7 +7,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Gauge, Histogram
 
 from domain.changes.changes import Backlog
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 
 _APP = "credence"
 

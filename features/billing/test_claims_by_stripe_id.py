@@ -17,7 +17,7 @@ from domain.payments.admission import Confirmation
 from domain.payments.purchases import Link
 from domain.payments.reports import Delivery
 from domain.ports.payment_provider import PaymentsUnavailable
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import InboxDesk, NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId

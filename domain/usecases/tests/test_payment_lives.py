@@ -48,7 +48,8 @@ from domain.ports.payment_provider import Found, InvalidBody, PaymentsUnavailabl
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
-from domain.usecases.record_payment import PaymentRecorder, Recorded
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import BATCH, InboxDesk, NotClaimable, UnknownEvent
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money

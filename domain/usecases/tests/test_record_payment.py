@@ -19,7 +19,8 @@ from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sa
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.usecases.deliver_messages import OutboxWorker
-from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
+from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms

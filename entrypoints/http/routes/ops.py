@@ -14,7 +14,7 @@ from domain.changes.changes import EventStatus, FailedMessage, Inconsistency, Ke
 from domain.payments.admission import Confirmation
 from domain.usecases.audit_cache import Disagreement
 from domain.usecases.read_account import QuotaSource, UnknownUser
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import WAITING, UnknownEvent
 from domain.values.accounts import parse_user_id
 from domain.values.plans import PlanId

@@ -10,7 +10,8 @@ from domain.changes.changes import EventStatus
 from domain.payments.reports import Delivery, InboxEvent
 from domain.ports.ledger import LedgerBusy, LedgerUnavailable
 from domain.ports.payment_provider import InvalidBody, InvalidSignature
-from domain.usecases.record_payment import CommitRejected, Recorded
+from domain.usecases.record_payment import CommitRejected
+from domain.usecases.recorded import Recorded
 from entrypoints.http.dependencies import services_of
 from entrypoints.http.openapi import refusals
 from entrypoints.services import Services

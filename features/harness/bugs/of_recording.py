@@ -14,7 +14,8 @@ from domain.ports.ledger import LedgerUnavailable
 from domain.usecases import record_payment
 from domain.usecases.deliver_messages import BATCH, LEASE_SECONDS, OutboxWorker
 from domain.usecases.read_account import AccountReader, Quota, QuotaSource
-from domain.usecases.record_payment import PaymentRecorder, Recorded
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.recorded import Recorded
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
 from simulators.stories.checkers import Checker
