@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
 from domain.decisions.batches import Unsettled
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import PaymentsUnavailable

@@ -9,8 +9,10 @@ from typing import Protocol
 
 import attrs
 
-from adapters.batching.batcher import Crowd, Gatherer, Limits
+from adapters.batching.batch import Crowd
+from adapters.batching.batcher import Gatherer
 from adapters.batching.group_commit import ledger_errors
+from adapters.batching.limits import Limits
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, VoidHold
 from domain.ports.coordination import Callers, Clock

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
+from adapters.batching.batcher import Gatherer
+from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 from domain.changes.changes import Change, CommitResult, Rejected, Snapshot, SnapshotQuery
 from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId

@@ -9,10 +9,10 @@ import attrs
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.purchases import MemoryPurchases
-from domain.changes.changes import Inconsistency
-from domain.credits.explanation import AccountRecord, GrantRecord
 from domain.credits.holds import Hold
 from domain.credits.ledger import LedgerEntry
+from domain.credits.records import AccountRecord, GrantRecord
+from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from domain.changes.changes import EventDecision, EventStatus, KeptEvent
+from domain.changes.inbox import EventDecision, EventStatus, KeptEvent
 from domain.ports.coordination import Clock
 from domain.values.accounts import UserId
 

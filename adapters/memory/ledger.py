@@ -10,30 +10,27 @@ import attrs
 
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.audit import MemoryAudit
-from adapters.memory.clawbacks import clawed_back
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
+from adapters.memory.posted import with_posted
 from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
-from adapters.memory.refusals import is_outdated, is_uncovered, touched_by
+from adapters.memory.refusals import is_astray, is_outdated, is_uncovered, touched_by
 from domain.changes.changes import (
-    AccountGuard,
-    Backlog,
     Change,
     CommitResult,
     Committed,
     Conflict,
     Duplicate,
-    EventStatus,
     Holdings,
     KeptRequest,
-    OutboxMessage,
     RecordedPurchase,
     RecordedSubscription,
     Rejected,
     Snapshot,
 )
-from domain.credits.clawbacks import ClawedBack
+from domain.changes.inbox import EventStatus
+from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import (
     EVERY_ENTRY,
@@ -43,11 +40,11 @@ from domain.credits.ledger import (
 )
 from domain.credits.wallets import Wallet
 from domain.decisions.low_balance import low_balance_due
-from domain.decisions.payments import REFRESH_CACHE
-from domain.payments.line_plans import MadePrice
-from domain.payments.purchases import Link, PurchaseId
+from domain.payments.line_terms import MadePrice
+from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.coordination import Clock
+from domain.upkeep.consistency import Backlog
 from domain.values.accounts import Account, BalanceThen, UserId
 
 
@@ -99,9 +96,9 @@ class MemoryLedger:
         return Snapshot(
             event_status=self.inbox.status(event_id) if event_id is not None else None,
             account=self.accounts.find(user_id) if user_id is not None else None,
-            purchases=tuple(map(self._with_posted, reached)),
+            purchases=self._with_posted(reached),
             subscription=self._subscriptions.get(subscription_id) if subscription_id is not None else None,
-            family=tuple(map(self._with_posted, family)),
+            family=self._with_posted(family),
             made_prices=tuple(self._made_prices[id_] for id_ in sorted(price_ids) if id_ in self._made_prices),
             claimed=self.purchases.claimed(user_id) if claims and user_id is not None else (),
             account_is_deleted=user_id is not None
@@ -115,7 +112,7 @@ class MemoryLedger:
         broken: set[UserId] = set()
         for change in changes:
             user_id = change.account.user_id if change.account is not None else None
-            if change.account is not None and self._is_astray(change.account):
+            if change.account is not None and is_astray(change.account, self.accounts):
                 broken.add(change.account.user_id)
             result = Conflict("account") if user_id in broken else self._commit(change)
             if user_id is not None and not isinstance(result, Committed):
@@ -192,17 +189,6 @@ class MemoryLedger:
             return Duplicate(accounts=self.accounts.among((kept.user_id,)), request=kept)
         return self._repeated(change) or self._refusal(change) or self._apply(change)
 
-    def _is_astray(self, guard: AccountGuard) -> bool:
-        """Whether the account does not stand as was hoped."""
-        if guard.rests_on is None:
-            return False
-        hoped, account = guard.rests_on.account, self.accounts.find(guard.user_id)
-        return account is None or (account.version, account.balance, account.held) != (
-            hoped.version,
-            hoped.balance,
-            hoped.held,
-        )
-
     def _repeated(self, change: Change) -> Duplicate | Conflict | None:
         if change.revision is not None:
             # A purchase is guarded by its revision: two facts may be decided to the same entry.
@@ -274,24 +260,5 @@ class MemoryLedger:
             holds=self.grants.open_holds(user_id),
         )
 
-    def _with_posted(self, recorded: RecordedPurchase) -> RecordedPurchase:
-        posted = self.purchases.posted(recorded.id, self.accounts.every_entry())
-        ids = self.purchases.one_payment(recorded.id)
-        posted = {
-            period: attrs.evolve(
-                one,
-                expires_at=self.grants.ends_of(ids, period),
-                clawed_back=self._clawed_back(one.by_user, ids, period),
-            )
-            for period, one in posted.items()
-        }
-        users = {user for one in posted.values() for user in one.by_user}
-        named = {*users, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
-        absent = frozenset(user for user in named if user not in self.accounts)
-        return attrs.evolve(recorded, posted=posted, absent_users=absent)
-
-    def _clawed_back(
-        self, users: Iterable[UserId], ids: frozenset[PurchaseId], period: datetime | None
-    ) -> dict[UserId, ClawedBack]:
-        taken = {user: clawed_back(user, self.accounts.entries(user), self.grants, ids, period) for user in users}
-        return {user: one for user, one in taken.items() if one is not None}
+    def _with_posted(self, rows: Iterable[RecordedPurchase]) -> tuple[RecordedPurchase, ...]:
+        return tuple(with_posted(row, self.purchases, self.accounts, self.grants) for row in rows)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import FailedMessage, Message, OutboxMessage, Settled
+from domain.changes.outbox import FailedMessage, Message, OutboxMessage, Settled
 from domain.ports.coordination import Clock
 
 

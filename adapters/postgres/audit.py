@@ -9,10 +9,8 @@ from adapters.postgres.records import (
     account_record_from_json,
 )
 from adapters.postgres.rpc import Rpc
-from domain.changes.changes import (
-    Inconsistency,
-)
-from domain.credits.explanation import AccountRecord
+from domain.credits.records import AccountRecord
+from domain.upkeep.consistency import Inconsistency
 from domain.upkeep.diagnosis import SchemaFacts
 from domain.values.accounts import Account, UserId
 

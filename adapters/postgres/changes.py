@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import attrs
 from msgspec import to_builtins
 
-from domain.changes.changes import AccountGuard, Change, EventDecision, PurchaseRevision, SubscriptionRevision
+from domain.changes.changes import AccountGuard, Change, PurchaseRevision, SubscriptionRevision
+from domain.changes.inbox import EventDecision
 from domain.credits.grants import Draw
 from domain.credits.ledger import Posting
 

@@ -9,14 +9,9 @@ from adapters.postgres.records import (
     failed_message_from_json,
 )
 from adapters.postgres.rpc import Rpc
-from domain.changes.changes import (
-    Backlog,
-    EventStatus,
-    FailedMessage,
-    KeptEvent,
-    Message,
-    Settled,
-)
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage, Message, Settled
+from domain.upkeep.consistency import Backlog
 
 
 class SqlInbox:

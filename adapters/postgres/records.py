@@ -10,13 +10,10 @@ from typing import Any
 import msgspec
 
 from domain.changes.changes import (
-    Backlog,
     CommitResult,
     Committed,
     Conflict,
     Duplicate,
-    EventStatus,
-    FailedMessage,
     Holdings,
     KeptRequest,
     RecordedPurchase,
@@ -25,15 +22,18 @@ from domain.changes.changes import (
     Snapshot,
     SnapshotQuery,
 )
+from domain.changes.inbox import EventStatus
+from domain.changes.outbox import FailedMessage
 from domain.credits.clawbacks import ClawedBack
-from domain.credits.explanation import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.credits.grants import Grant
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EntryFilter, Lapse, LedgerEntry, Posted
+from domain.credits.records import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.credits.wallets import Wallet
-from domain.payments.line_plans import Claimed, MadePrice
+from domain.payments.line_terms import Claimed, MadePrice
 from domain.payments.purchases import Purchase
 from domain.payments.subscriptions import Subscription
+from domain.upkeep.consistency import Backlog
 from domain.values.accounts import Account, UserId
 
 Json = Mapping[str, Any]

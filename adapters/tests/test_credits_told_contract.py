@@ -10,10 +10,12 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache
-from domain.changes.changes import Change, Committed, Message, PurchaseRevision, RecordedPurchase
+from domain.changes.changes import Change, Committed, PurchaseRevision, RecordedPurchase
+from domain.changes.outbox import Message
 from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.holds import HoldId
-from domain.credits.ledger import EntryKind, postings_due
+from domain.credits.ledger import EntryKind
+from domain.credits.postings import postings_due
 from domain.decisions.batches import Done
 from domain.decisions.low_balance import LOW_BALANCE, low_balance_notice
 from domain.decisions.operations import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold

@@ -15,7 +15,7 @@ from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from adapters.system.clock import SystemClock
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.usecases.record_payment import PaymentRecorder
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue

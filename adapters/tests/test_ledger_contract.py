@@ -21,16 +21,16 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
-    EventDecision,
-    EventStatus,
-    OutboxMessage,
     PurchaseRevision,
     Rejected,
-    Settled,
 )
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage, Settled
 from domain.credits.grants import Draw
 from domain.credits.idempotency import key_of_revision
-from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
+from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata
+from domain.credits.postings import postings_due
+from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.invoices import (
     Bill,
     CreditNote,
@@ -41,13 +41,10 @@ from domain.payments.invoices import (
     NotedRefund,
     UnusedTime,
 )
-from domain.payments.line_plans import Claimed
+from domain.payments.line_terms import Claimed
 from domain.payments.purchases import (
     ChargeRefunds,
-    Dispute,
-    DisputeStatus,
     Link,
-    Movement,
     Order,
     PaymentStatus,
     Purchase,

@@ -14,13 +14,11 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
-    EventDecision,
-    EventStatus,
-    OutboxMessage,
     PurchaseRevision,
-    Settled,
     SubscriptionRevision,
 )
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage, Settled
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import InboxEvent

@@ -12,7 +12,9 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.synthetic_users import MemorySyntheticUsers
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+from domain.changes.changes import Change, PurchaseRevision
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import InboxEvent

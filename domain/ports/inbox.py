@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.changes.changes import Backlog, EventStatus, FailedMessage, KeptEvent, Message, Settled
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage, Message, Settled
+from domain.upkeep.consistency import Backlog
 
 
 class Inbox(Protocol):

@@ -6,12 +6,13 @@ from typing import Protocol
 
 import attrs
 
-from domain.changes.changes import Change, CommitResult, Holdings, Inconsistency, Snapshot
-from domain.credits.explanation import AccountRecord
+from domain.changes.changes import Change, CommitResult, Holdings, Snapshot
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
+from domain.credits.records import AccountRecord
 from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
+from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, BalanceThen, UserId
 
 

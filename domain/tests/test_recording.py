@@ -6,22 +6,15 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.changes.changes import EventDecision, EventStatus, RecordedPurchase, Snapshot
+from domain.changes.changes import RecordedPurchase, Snapshot
+from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.ledger import EntryKind, Lapse, Posted
-from domain.decisions.payments import Decision, decide
+from domain.decisions.payments import decide
+from domain.decisions.purchase_changes import Decision
 from domain.payments.admission import ParkReason
-from domain.payments.purchases import (
-    Dispute,
-    DisputeStatus,
-    Link,
-    PaymentReported,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-)
+from domain.payments.disputes import Dispute, DisputeStatus
+from domain.payments.facts import PaymentReported, Refunded
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money

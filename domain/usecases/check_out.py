@@ -6,11 +6,13 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import EventStatus, RecordedPurchase
-from domain.decisions.payments import links_of, user_told
+from domain.changes.changes import RecordedPurchase
+from domain.changes.inbox import EventStatus
+from domain.decisions.tellings import links_of, user_told
 from domain.payments.admission import ParkReason
+from domain.payments.facts import PaymentReported
 from domain.payments.invoices import LineKind
-from domain.payments.purchases import Link, PaymentReported, PaymentStatus
+from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers

@@ -3,7 +3,8 @@
 import attrs
 
 from domain.changes.changes import Snapshot
-from domain.decisions.payments import NOT_OURS, line_terms, stands
+from domain.decisions.payments import NOT_OURS
+from domain.decisions.tellings import line_terms, stands
 from domain.payments.admission import item_prices_to_ask, needs_items
 from domain.payments.carts import with_item_prices
 from domain.payments.line_plans import prices_to_ask, with_prices

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.changes import Message, Settled
+from domain.changes.outbox import REFRESH_CACHE, SEND_INVOICE, Message, Settled
 from domain.decisions.low_balance import LOW_BALANCE, Undelivered, low_balance_notice
-from domain.decisions.payments import REFRESH_CACHE, SEND_INVOICE
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.deployment import Notifications
 from domain.ports.inbox import Outbox

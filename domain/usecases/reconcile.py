@@ -6,7 +6,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.reports import Delivery
 from domain.ports.inbox import Inbox
 from domain.ports.payment_provider import Found, History

@@ -11,24 +11,11 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import (
-    Change,
-    Committed,
-    Conflict,
-    Duplicate,
-    EventDecision,
-    EventStatus,
-    Rejected,
-    Snapshot,
-    SnapshotQuery,
-)
-from domain.decisions.payments import (
-    Decision,
-    decide,
-    links_of,
-    named_by_subscription,
-    user_told,
-)
+from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejected, Snapshot, SnapshotQuery
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.decisions.payments import decide
+from domain.decisions.purchase_changes import Decision
+from domain.decisions.tellings import links_of, named_by_subscription, user_told
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers

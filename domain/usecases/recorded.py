@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import attrs
 
-from domain.changes.changes import EventStatus, Snapshot
-from domain.decisions.payments import Decision, user_told
+from domain.changes.changes import Snapshot
+from domain.changes.inbox import EventStatus
+from domain.decisions.purchase_changes import Decision
+from domain.decisions.tellings import user_told
 from domain.payments.purchases import Purchase
 from domain.payments.reports import Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionState

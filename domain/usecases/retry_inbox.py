@@ -2,9 +2,10 @@
 
 import attrs
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
 from domain.payments.admission import Confirmation
-from domain.payments.purchases import PaymentReported, PaymentStatus
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, Sale, SubscriptionNews, Unreadable
 from domain.ports.inbox import Inbox
 from domain.ports.payment_provider import Deliveries, History, InvalidBody

@@ -5,7 +5,7 @@ import sys
 import click
 from rich.progress import Progress
 
-from domain.changes.changes import Inconsistency
+from domain.upkeep.consistency import Inconsistency
 from domain.upkeep.diagnosis import Verdict
 from domain.usecases.audit_cache import Disagreement
 from domain.values.accounts import Account, UserId

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from adapters.postgres.changes import change_to_json
-from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+from domain.changes.changes import Change, PurchaseRevision
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage
 from domain.credits.idempotency import key_of_revision
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId

@@ -12,7 +12,7 @@ import pytest
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.items import read_items
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import Link
 from domain.payments.reports import Delivery

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from adapters.batching.batched_credits import INTENTS, GatheredCredits
-from adapters.batching.batcher import Limits
+from adapters.batching.limits import Limits
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock

@@ -20,7 +20,8 @@ from adapters.stripe.events import told_by
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
-from domain.payments.purchases import Link, PaidAt, PurchaseId
+from domain.payments.facts import PaidAt
+from domain.payments.purchases import Link, PurchaseId
 from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
 from domain.ports.payment_provider import CheckoutRequest, PaymentsRefused, PaymentsUnavailable

@@ -13,23 +13,12 @@ from hypothesis import strategies as st
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.admission import Confirmation
-from domain.payments.purchases import (
-    CurrencyTold,
-    Dispute,
-    Disputed,
-    DisputeStatus,
-    Link,
-    PaidAt,
-    PaymentReported,
-    PaymentStatus,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-)
+from domain.payments.disputes import Dispute, DisputeStatus
+from domain.payments.facts import CurrencyTold, Disputed, PaidAt, PaymentReported, Refunded
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import (
     Delivery,
     InboxEvent,

@@ -10,8 +10,10 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 
-from domain.changes.changes import EventStatus, FailedMessage, Inconsistency, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage
 from domain.payments.admission import Confirmation
+from domain.upkeep.consistency import Inconsistency
 from domain.usecases.audit_cache import Disagreement
 from domain.usecases.read_account import QuotaSource, UnknownUser
 from domain.usecases.recorded import Recorded

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from litestar import Request, post
 from litestar.params import HeaderParameter
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.reports import Delivery, InboxEvent
 from domain.ports.ledger import LedgerBusy, LedgerUnavailable
 from domain.ports.payment_provider import InvalidBody, InvalidSignature

@@ -12,8 +12,8 @@ import asyncpg
 import attrs
 import httpx
 
-from adapters.batching.batcher import Limits
 from adapters.batching.group_commit import GroupCommit
+from adapters.batching.limits import Limits
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from entrypoints import composition

@@ -1,18 +1,44 @@
-"""What clawbacks took, and was not given back since, as the entries in memory tell."""
+"""What stands posted for a purchase, as the entries in memory tell."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
 
+from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.grants import MemoryGrants
+from adapters.memory.purchases import MemoryPurchases
+from domain.changes.changes import RecordedPurchase
 from domain.credits.clawbacks import OWN_GRANT, ClawedBack
 from domain.credits.ledger import EntryKind, LedgerEntry, period_of, returned_to
 from domain.payments.purchases import PurchaseId
 from domain.values.accounts import UserId
 
 
-def clawed_back(
+def with_posted(
+    recorded: RecordedPurchase, purchases: MemoryPurchases, accounts: MemoryAccounts, grants: MemoryGrants
+) -> RecordedPurchase:
+    """Return the purchase with what is posted for it, and which of its users have no account any more."""
+    ids = purchases.one_payment(recorded.id)
+    posted = {
+        period: attrs.evolve(
+            one,
+            expires_at=grants.ends_of(ids, period),
+            clawed_back={
+                user: taken
+                for user in one.by_user
+                if (taken := _clawed_back(user, accounts.entries(user), grants, ids, period)) is not None
+            },
+        )
+        for period, one in purchases.posted(recorded.id, accounts.every_entry()).items()
+    }
+    users = {user for one in posted.values() for user in one.by_user}
+    named = {*users, *((recorded.purchase.order.user_id,) if recorded.purchase.order else ())}
+    absent = frozenset(user for user in named if user not in accounts)
+    return attrs.evolve(recorded, posted=posted, absent_users=absent)
+
+
+def _clawed_back(
     user_id: UserId,
     entries: Sequence[LedgerEntry],
     grants: MemoryGrants,
