@@ -28,7 +28,7 @@ from entrypoints.doctor import Doctor
 
 
 class Credits(Protocol):
-    """Does what callers ask of credits. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+    """Does what callers ask of credits. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def settle(self, intent: Intent) -> Outcome:
         """Do the intent once."""

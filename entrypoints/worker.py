@@ -8,12 +8,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
 from domain.decisions.batches import Unsettled
-from domain.ports import LedgerUnavailable, PaymentsUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
 from domain.usecases.reconcile import Reconciliation
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import Handled
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics

@@ -9,11 +9,14 @@ from typing import Protocol
 
 import attrs
 
-from adapters.batching.batcher import Crowd, Gatherer, Limits
+from adapters.batching.batch import Crowd
+from adapters.batching.batcher import Gatherer
 from adapters.batching.group_commit import ledger_errors
+from adapters.batching.limits import Limits
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, VoidHold
-from domain.ports import Callers, Clock, LedgerRefused
+from domain.ports.coordination import Callers, Clock
+from domain.ports.ledger import LedgerRefused
 from domain.values.accounts import UserId
 
 INTENTS = Limits(calls=2, requests=256, joining=4096)
@@ -27,7 +30,10 @@ TRIES = 20
 
 
 class BatchesOfCredits(Protocol):
-    """Does many intents at once, as the use case does. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+    """Does many intents at once, as the use case does.
+
+    Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`.
+    """
 
     async def settle(
         self, intents: Sequence[Intent], now: datetime, *, patience: int = ..., callers: Callers | None = None

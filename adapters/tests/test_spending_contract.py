@@ -24,13 +24,14 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
 from domain.decisions.operations import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import AlreadySettled
+from domain.ports.ledger import Audit
 from domain.usecases.use_credits import BATCH, CreditDesk
 from features.harness.credit_stories import ADA, Life, acts
 
 
-async def books(life: Life) -> Any:
+async def books(audit: Audit, life: Life) -> Any:
     """All that the ledger has of the account, but for ids, times, and the tag."""
-    record = await life.ledger.record_of(life.user_id)
+    record = await audit.record_of(life.user_id)
     account = record.account
     entries = [
         (
@@ -89,8 +90,8 @@ async def test_the_same_story_ends_in_the_same_books(open_world: Any, story: lis
         for act in story:
             await expected.live(act)
             await life.live(act)
-        assert await books(expected) == await books(life)
-        assert [] == ours(await world.ledger.inconsistencies(), life.user_id)
+        assert await books(memory.audit, expected) == await books(world.audit, life)
+        assert [] == ours(await world.audit.inconsistencies(), life.user_id)
 
 
 async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
@@ -107,10 +108,10 @@ async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: A
         expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
         for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
             assert (expired,) == await desk.settle([settlement], moment)
-        record = await world.ledger.record_of(user)
+        record = await world.audit.record_of(user)
         assert (50, 0) == (record.account.balance, record.account.held)
         assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
-        assert [] == ours(await world.ledger.inconsistencies(), user)
+        assert [] == ours(await world.audit.inconsistencies(), user)
 
 
 async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
@@ -139,7 +140,7 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
         assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
         answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
         assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
-        assert [] == ours(await world.ledger.inconsistencies(), user)
+        assert [] == ours(await world.audit.inconsistencies(), user)
         for process in processes:
             await process.aclose()
 
@@ -186,7 +187,7 @@ async def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world:
         assert isinstance(outcomes[-1], Done)
         account = await ledger.account(user)
         assert 100 - 2 - 2 * BATCH - 1 == account.balance
-        assert [] == ours(await ledger.inconsistencies(), user)
+        assert [] == ours(await world.audit.inconsistencies(), user)
 
 
 async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_world: Any) -> None:
@@ -258,7 +259,7 @@ async def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
         told = [result for call in arrive for result in await ledger.commit(calls[call])]
         assert results == [type(result).__name__ for result in told]
-        assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]
+        assert [] == [*ours(await world.audit.inconsistencies(), ada), *ours(await world.audit.inconsistencies(), bob)]
 
 
 async def test_a_story_that_fails_fails_no_other_test(open_world: Any) -> None:

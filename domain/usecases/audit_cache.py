@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import attrs
 
-from domain.changes.changes import Inconsistency
-from domain.ports import Audit, QuotaCache
+from domain.ports.cache import QuotaCache
+from domain.ports.ledger import Audit
+from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
 
 BATCH = 500

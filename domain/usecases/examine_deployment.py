@@ -2,15 +2,11 @@
 
 import attrs
 
-from domain.ports import (
-    Backlogs,
-    CacheUnavailable,
-    Endpoints,
-    LedgerUnavailable,
-    PaymentsRefused,
-    PaymentsUnavailable,
-    Schema,
-)
+from domain.ports.cache import CacheUnavailable
+from domain.ports.deployment import Endpoints, Schema
+from domain.ports.inbox import Backlogs
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_schema
 from domain.usecases.audit_cache import CacheAuditor
 

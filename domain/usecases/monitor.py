@@ -2,8 +2,10 @@
 
 import attrs
 
-from domain.changes.changes import Backlog
-from domain.ports import Backlogs, CacheUnavailable, Ledger, LedgerUnavailable, QuotaCache
+from domain.ports.cache import CacheUnavailable, QuotaCache
+from domain.ports.inbox import Backlogs
+from domain.ports.ledger import Ledger, LedgerUnavailable
+from domain.upkeep.consistency import Backlog
 from domain.values.accounts import UserId
 
 _NOBODY = UserId("00000000-0000-0000-0000-000000000000")

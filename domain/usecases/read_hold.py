@@ -3,7 +3,7 @@
 import attrs
 
 from domain.credits.holds import Hold, HoldId
-from domain.ports import Wallets
+from domain.ports.ledger import Wallets
 
 
 @attrs.frozen

@@ -2,8 +2,8 @@
 
 import attrs
 
-from domain.changes.changes import EventStatus, KeptEvent
-from domain.ports import Inbox
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.ports.inbox import Inbox
 from domain.usecases.retry_inbox import UnknownEvent
 
 

@@ -3,8 +3,10 @@
 import attrs
 
 from domain.payments.reports import InboxEvent
-from domain.ports import Deliveries, InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavailable
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.ports.ledger import LedgerBusy, LedgerUnavailable
+from domain.ports.payment_provider import Deliveries, InvalidBody, InvalidSignature
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
 
 
 @attrs.frozen

@@ -2,8 +2,8 @@
 
 import attrs
 
-from domain.changes.changes import FailedMessage
-from domain.ports import Outbox
+from domain.changes.outbox import FailedMessage
+from domain.ports.inbox import Outbox
 
 _MAX_ID = 2**63 - 1
 

@@ -15,7 +15,9 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
+from domain.ports.cache import CacheUnavailable, QuotaCache
+from domain.ports.coordination import Callers, Overlap, Pauses, Turns
+from domain.ports.ledger import Ledger, Wallets
 from domain.values.accounts import UserId
 
 BATCH = 16

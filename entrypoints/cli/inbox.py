@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import click
 
-from domain.changes.changes import EventStatus, FailedMessage, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage
 from domain.payments.admission import Confirmation
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import WAITING, Handled
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId

@@ -11,7 +11,6 @@ import sys
 import click
 import uvicorn
 
-from entrypoints import composition
 from entrypoints.catalogue import load_catalogue
 from entrypoints.cli.audit import check, doctor, sync
 from entrypoints.cli.explain import explain
@@ -19,6 +18,7 @@ from entrypoints.cli.grants import adjust, grant
 from entrypoints.cli.inbox import claim, outbox, parked, replay
 from entrypoints.cli.reconcile import reconcile
 from entrypoints.cli.running import told_plainly
+from entrypoints.composition import stores, wiring
 from entrypoints.http.app import create_app
 from entrypoints.http.gc_tuning import settle_memory
 from entrypoints.http.joined_writes import WholeAnswers
@@ -47,9 +47,9 @@ def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: sys.exit(0))
     _check_port(settings)
-    with composition.storage(settings) as storage:
+    with stores.storage(settings) as storage:
         _say_where(settings, storage, plans=len(catalogue.on_sale))
-        app = create_app(composition.services(settings, storage), settings)
+        app = create_app(wiring.services(settings, storage), settings)
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -74,8 +74,8 @@ def worker() -> None:
     settings = read_settings(os.environ)
     service_log.configure()
 
-    async def work(storage: composition.Storage) -> None:
-        async with composition.services(settings, storage) as services:
+    async def work(storage: stores.Storage) -> None:
+        async with wiring.services(settings, storage) as services:
             settle_memory()
             running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,7 +83,7 @@ def worker() -> None:
             click.echo("The worker is running; Ctrl-C stops it.")
             await asyncio.wait((running,))
 
-    with composition.storage(settings) as storage:
+    with stores.storage(settings) as storage:
         asyncio.run(work(storage))
 
 
@@ -96,7 +96,7 @@ def migrate(database_url: str | None) -> None:
         raise click.ClickException(
             "Which database? Give --database-url or set SUPABASE_DB_URL (Supabase: Project Settings, Database)."
         )
-    applied = asyncio.run(composition.migrate(database_url))
+    applied = asyncio.run(stores.migrate(database_url))
     for name in applied:
         click.echo(f"applied {name}")
     click.echo("The database is up to date.")
@@ -127,7 +127,7 @@ class _Server(uvicorn.Server):
         settle_memory()
 
 
-def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) -> None:
+def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> None:
     mode = "live" if settings.livemode else "test"
     click.echo(f"Credence serves {settings.public_url} with {plans} plans, Stripe in {mode} mode.")
     if storage.embedded_postgres:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.usecases.reconcile import Progress, Reconciliation
 from entrypoints.cli.running import run_with_services, told_plainly
 from entrypoints.cli.tables import print_json, print_table

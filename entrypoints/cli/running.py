@@ -8,13 +8,15 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from domain.ports import CacheUnavailable, InvalidBody, LedgerUnavailable, PaymentsUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import InvalidBody, PaymentsUnavailable
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
-from entrypoints import composition
 from entrypoints.catalogue import InvalidCatalogue
+from entrypoints.composition import stores, wiring
 from entrypoints.hints import unclaimable
 from entrypoints.services import Services
 from entrypoints.settings.reader import InvalidSettings, read_settings
@@ -30,7 +32,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (InvalidSettings, InvalidCatalogue, *composition.CANT_START) as error:
+        except (InvalidSettings, InvalidCatalogue, *stores.CANT_START) as error:
             raise click.ClickException(str(error)) from error
         except (
             LedgerUnavailable,
@@ -52,11 +54,11 @@ def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
     """Do something with the services that the environment's settings name."""
     settings = read_settings(os.environ)
 
-    async def run(storage: composition.Storage) -> R:
-        async with composition.services(settings, storage) as services:
+    async def run(storage: stores.Storage) -> R:
+        async with wiring.services(settings, storage) as services:
             return await work(services)
 
-    with composition.storage(settings) as storage:
+    with stores.storage(settings) as storage:
         return asyncio.run(run(storage))
 
 

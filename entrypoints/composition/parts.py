@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import attrs
 
 from adapters.batching.group_commit import GroupCommit
+from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisTurns
@@ -37,6 +39,8 @@ class LedgerParts:
 
     rpc: PostgresRpc | SupabaseRpc
     sql: SqlLedger
+    inbox: SqlInbox
+    audit: SqlAudit
     commits: GroupCommit
 
 
@@ -99,7 +103,7 @@ async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator
     else:
         rpc = SupabaseRpc(settings.supabase_url or "", settings.supabase_service_key or "")
     async with contextlib.aclosing(rpc), contextlib.aclosing(GroupCommit(SqlLedger(rpc))) as commits:
-        yield LedgerParts(rpc=rpc, sql=SqlLedger(rpc), commits=commits)
+        yield LedgerParts(rpc=rpc, sql=SqlLedger(rpc), inbox=SqlInbox(rpc), audit=SqlAudit(rpc), commits=commits)
 
 
 @contextlib.asynccontextmanager

@@ -75,7 +75,7 @@ async def _credits(parts: Parts) -> AsyncIterator[GatheredCredits]:
 
 
 def _payments(parts: Parts) -> _Payments:
-    recorder, inbox, settings = _recorder(parts), parts.ledger.sql, parts.settings
+    recorder, inbox, settings = _recorder(parts), parts.ledger.inbox, parts.settings
     deliveries = StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=parts.clock)
     history = StripeHistory(parts.stripe.patient, livemode=settings.livemode)
     return _Payments(
@@ -113,7 +113,7 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutDesk:
 
 def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
-        outbox=parts.ledger.sql,
+        outbox=parts.ledger.inbox,
         accounts=parts.ledger.sql,
         cache=parts.redis.cache,
         invoices=StripeInvoices(parts.stripe.patient),
@@ -124,9 +124,9 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
 def _doctor(parts: Parts) -> Doctor:
     examiner = DeploymentExaminer(
         provider=StripeDeployment(parts.stripe.patient),
-        database=parts.ledger.sql,
+        database=parts.ledger.audit,
         auditor=_auditor(parts),
-        backlogs=parts.ledger.sql,
+        backlogs=parts.ledger.inbox,
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
         wanted_events=CONCERNING,
@@ -141,7 +141,7 @@ def _rehearsals(parts: Parts) -> RehearsalDesk:
 
 
 def _auditor(parts: Parts) -> CacheAuditor:
-    return CacheAuditor(audit=parts.ledger.sql, cache=parts.redis.cache)
+    return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.cache)
 
 
 def _services(parts: Parts, payments: _Payments, credits_: GatheredCredits) -> Services:
@@ -149,17 +149,17 @@ def _services(parts: Parts, payments: _Payments, credits_: GatheredCredits) -> S
         authenticator=Authenticator.from_settings(parts.settings),
         webhooks=payments.webhooks,
         desk=payments.desk,
-        reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.sql, cache=parts.redis.cache),
+        reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),
         watch=BalanceWatch(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         worker=_outbox_worker(parts),
-        outbox=OutboxRetrier(outbox=parts.ledger.sql),
-        inbox=InboxReader(inbox=parts.ledger.sql),
+        outbox=OutboxRetrier(outbox=parts.ledger.inbox),
+        inbox=InboxReader(inbox=parts.ledger.inbox),
         inbox_desk=payments.inbox_desk,
         reconciler=payments.reconciler,
         auditor=_auditor(parts),
-        monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.sql),
+        monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         rehearsals=_rehearsals(parts),
         doctor=_doctor(parts),
         catalogue=parts.catalogue,

@@ -13,16 +13,10 @@ from litestar.plugins.problem_details import (
     ProblemDetailsPlugin,
 )
 
-from domain.ports import (
-    CacheUnavailable,
-    CheckoutDiffers,
-    InvalidBody,
-    InvalidSignature,
-    LedgerBusy,
-    LedgerUnavailable,
-    PaymentsUnavailable,
-    SyntheticUsersRefused,
-)
+from domain.ports.cache import CacheUnavailable
+from domain.ports.deployment import SyntheticUsersRefused
+from domain.ports.ledger import LedgerBusy, LedgerUnavailable
+from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
 from domain.usecases.read_account import UnknownUser

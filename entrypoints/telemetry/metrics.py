@@ -6,8 +6,8 @@ from litestar.plugins.prometheus import PrometheusConfig, PrometheusController, 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Gauge, Histogram
 
-from domain.changes.changes import Backlog
-from domain.usecases.record_payment import Recorded
+from domain.upkeep.consistency import Backlog
+from domain.usecases.recorded import Recorded
 
 _APP = "credence"
 

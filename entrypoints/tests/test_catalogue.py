@@ -9,7 +9,8 @@ from litestar.testing import TestClient
 from domain.values.money import Money
 from domain.values.plans import Terms
 from entrypoints.catalogue import InvalidCatalogue, load_catalogue
-from entrypoints.composition import Storage, services
+from entrypoints.composition.stores import Storage
+from entrypoints.composition.wiring import services
 from entrypoints.http.app import create_app
 from entrypoints.settings.reader import read_settings
 

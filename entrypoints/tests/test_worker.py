@@ -11,8 +11,9 @@ import pytest
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
-from domain.changes.changes import EventStatus
-from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.changes.inbox import EventStatus
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
 from domain.usecases.deliver_messages import OutboxWorker

@@ -5,10 +5,13 @@ import json
 import random
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
-from adapters.postgres.ledger_json import change_to_json
-from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+import msgspec
+
+from adapters.postgres.changes import change_to_json
+from domain.changes.changes import Change, PurchaseRevision
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage
 from domain.credits.idempotency import key_of_revision
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
@@ -63,7 +66,7 @@ def next_purchase(accounts: int) -> Change:
 
 def pgbench_purchase(accounts: int) -> str:
     """The same change by one call of the write function, as a script of pgbench's."""
-    change: dict[str, Any] = change_to_json(purchase_of(UserId("USER"), "NAME"))
+    change = msgspec.to_builtins(change_to_json(purchase_of(UserId("USER"), "NAME")))
     sent = json.dumps([change]).replace("USER", f"{ID_HEAD}:user").replace("NAME", ":client_id:name")
     return f"{_variables(accounts)}select public.ledger_commit('{_quoted(sent)}');\n"
 

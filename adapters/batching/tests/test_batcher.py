@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batcher import Closed, Crowd, Gatherer, Interrupted, Limits, QueueFull
+from adapters.batching.batch import Crowd
+from adapters.batching.batcher import Gatherer
+from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
 @attrs.frozen

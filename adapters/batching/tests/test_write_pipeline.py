@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.batching.write_pipeline import MOST, PARTS, SystemOverlap
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 
 
 class Ledger:

@@ -10,8 +10,9 @@ from litestar.params import FromPath, SkipValidation
 from domain.credits.explanation import AccountExplanation, DrawExplanation, GrantExplanation, PurchaseExplanation
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.ledger import EntryKind
+from domain.payments.disputes import Dispute
 from domain.payments.invoices import CreditNote
-from domain.payments.purchases import Dispute, PaymentStatus, Refund
+from domain.payments.purchases import PaymentStatus, Refund
 from entrypoints.auth.authenticator import Caller
 from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
 from entrypoints.http.dependencies import account_asked_for

@@ -5,7 +5,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 
-from domain.changes.changes import Inconsistency
+from domain.upkeep.consistency import Inconsistency
 from domain.usecases.audit_cache import Disagreement
 from domain.usecases.read_account import QuotaSource, UnknownUser
 from domain.values.accounts import parse_user_id

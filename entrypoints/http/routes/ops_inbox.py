@@ -8,9 +8,10 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 
-from domain.changes.changes import EventStatus, FailedMessage, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage
 from domain.payments.admission import Confirmation
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import WAITING, UnknownEvent
 from domain.values.accounts import parse_user_id
 from domain.values.plans import PlanId

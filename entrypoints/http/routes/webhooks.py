@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from litestar import Request, post
 from litestar.params import HeaderParameter
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.reports import InboxEvent
 from domain.usecases.receive_webhook import DeliveryNotRecorded, DeliveryRefused
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from entrypoints.http.dependencies import services_of
 from entrypoints.http.openapi import refusals
 from entrypoints.telemetry import metrics

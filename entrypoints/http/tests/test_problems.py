@@ -4,7 +4,8 @@ import pytest
 from litestar import get
 from litestar.testing import create_test_client
 
-from domain.ports import CheckoutDiffers, InvalidBody, InvalidSignature, LedgerBusy, LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
+from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale
 from domain.values.accounts import InvalidUserId

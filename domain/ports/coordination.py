@@ -1,0 +1,82 @@
+"""Time, waits, and turns: how several callers and processes keep out of each other's way."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from domain.decisions.batches import Outcome
+from domain.decisions.operations import Intent
+from domain.values.accounts import UserId
+
+Item = TypeVar("Item")
+Written = TypeVar("Written")
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Now, in UTC, aware."""
+        ...
+
+
+class Pauses(Protocol):
+    """Waits of a random length, so that those who were in each other's way come back one after the other."""
+
+    async def pause(self, *, at_most_milliseconds: int) -> None:
+        """Wait a moment."""
+        ...
+
+
+class Turns(Protocol):
+    """Turns at accounts that several processes want at once, so that they are not in each other's way.
+
+    No account is less safe without them. No method fails: where nobody can tell whose turn it is, each goes ahead.
+    """
+
+    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+        """Those of the accounts where others were met of late."""
+        ...
+
+    def met(self, user_ids: Collection[UserId]) -> None:
+        """Others came first at these accounts."""
+        ...
+
+    def look(self, user_ids: Collection[UserId]) -> None:
+        """Begin to look whether others have a turn at these accounts: then they are met."""
+        ...
+
+    def at(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
+        """A turn at all of these accounts, or as much of it as is to be had in a moment."""
+        ...
+
+
+class Overlap(Protocol):
+    """Decides, and tells of what is written, while it writes."""
+
+    async def write(
+        self,
+        decide: Callable[[], Sequence[Item]],
+        write: Callable[[Sequence[Item]], Awaitable[Written]],
+        tell: Callable[[Written], Awaitable[None]],
+    ) -> None:
+        """Write what is decided, in its order, until nothing more is decided.
+
+        `decide` is asked for more while parts are being written; what it gave by then goes together, as soon as may be.
+        A part may be on its way while the one before it is being written. `tell` is given each part once it is written,
+        while the next one is.
+        """
+        ...
+
+
+class Callers(Protocol):
+    """Those who asked for intents that are being settled, and who ask for more of the same accounts meanwhile."""
+
+    def join(self) -> tuple[Sequence[Intent], datetime]:
+        """What was asked for since, and the time."""
+        ...
+
+    def tell(self, place: int, outcome: Outcome) -> None:
+        """Tell the outcome of an intent: of those that were there at first and those that joined, in their order."""
+        ...
