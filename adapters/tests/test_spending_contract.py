@@ -39,10 +39,12 @@ async def books(audit: Audit, life: Life) -> Any:
             entry.posting.amount,
             entry.balance_after,
             entry.posting.description,
-            # Of an expiry the key has the grant's id.
+            # Of an expiry, and of what returns to a grant, the key has the grant's id.
             None
             if entry.posting.kind is EntryKind.EXPIRY
-            else entry.posting.idempotency_key.replace(life.tag, "").replace(life.user_id, ""),
+            else entry.posting.idempotency_key.partition(":returned=")[0]
+            .replace(life.tag, "")
+            .replace(life.user_id, ""),
         )
         for entry in record.entries
     ]
