@@ -27,7 +27,7 @@ from domain.decisions.batches import Outcome
 from domain.decisions.low_balance import Notice, Undelivered
 from domain.decisions.operations import Intent
 from domain.payments.purchases import Link
-from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
+from domain.payments.reports import Delivery, PaymentReport, Price, SaleReport, SubscriptionReport, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
 from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
@@ -460,14 +460,14 @@ class Payments(Protocol):
     Every method raises :class:`PaymentsUnavailable`.
     """
 
-    async def look_up(self, news: PaymentNews) -> PaymentNews:
+    async def look_up(self, news: PaymentReport) -> PaymentReport:
         """The news with every link that the provider knows, and whether the payment is ours.
 
         Where the provider knows no such payment it stays as it is.
         """
         ...
 
-    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
         """The subscription as it is now, or None where there is none."""
         ...
 
@@ -475,7 +475,7 @@ class Payments(Protocol):
         """Return all that the provider knows of a price, or None where it has none of that id."""
         ...
 
-    async def whole(self, sale: Sale) -> Told:
+    async def whole(self, sale: SaleReport) -> Told:
         """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.payments.purchases import Link, OrderRank, PurchaseId
-from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
+from domain.payments.reports import Delivery, PaymentReport, Price, SaleItem, SaleReport, SubscriptionReport, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
 
@@ -20,7 +20,7 @@ class MemoryPayments:
         self.sent: dict[str, str] = {}
         """Invoices that were sent, by idempotency key."""
         self._payments: list[tuple[frozenset[Link], bool]] = []
-        self._subscriptions: dict[SubscriptionId, SubscriptionNews] = {}
+        self._subscriptions: dict[SubscriptionId, SubscriptionReport] = {}
         self._sales: dict[PurchaseId, Told] = {}
         self._items: dict[str, tuple[SaleItem, ...]] = {}
         self._objects_sold: dict[str, Told] = {}
@@ -32,11 +32,11 @@ class MemoryPayments:
         """Let a payment be known by all of these links."""
         self._payments.append((frozenset(links), ours))
 
-    def teach_subscription(self, news: SubscriptionNews) -> None:
+    def teach_subscription(self, news: SubscriptionReport) -> None:
         """Let a subscription be known."""
         self._subscriptions[news.subscription_id] = news
 
-    def teach_whole(self, sale: Sale) -> None:
+    def teach_whole(self, sale: SaleReport) -> None:
         """Let all of a sale be known."""
         self._sales[sale.purchase_id] = sale
 
@@ -61,7 +61,7 @@ class MemoryPayments:
         """Let an object be as it is now."""
         self._objects[found.object_id] = found
 
-    async def look_up(self, news: PaymentNews) -> PaymentNews:
+    async def look_up(self, news: PaymentReport) -> PaymentReport:
         """The news with every link that is known of the payment, and whether it is ours."""
         self._answer()
         for links, ours in self._payments:
@@ -69,7 +69,7 @@ class MemoryPayments:
                 return attrs.evolve(news, links=news.links | links, ours=ours)
         return news
 
-    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
         """The subscription, or None where there is none."""
         self._answer()
         return self._subscriptions.get(subscription_id)
@@ -79,13 +79,13 @@ class MemoryPayments:
         self._answer()
         return self._prices.get(price_id)
 
-    async def whole(self, sale: Sale) -> Told:
+    async def whole(self, sale: SaleReport) -> Told:
         """All of the sale, or what was told where it is not known."""
         self._answer()
         known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
         if sale.rank is OrderRank.INTENT:
             if any(link.startswith(("session:", "invoice:")) for link in known):
-                return PaymentNews(purchase_id=sale.purchase_id, links=known, facts=sale.facts, ours=True)
+                return PaymentReport(purchase_id=sale.purchase_id, links=known, facts=sale.facts, ours=True)
             return attrs.evolve(sale, links=known, is_whole=True)
         if sale.rank is OrderRank.INVOICE:
             return attrs.evolve(sale, links=known, is_whole=True)

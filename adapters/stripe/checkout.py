@@ -11,7 +11,7 @@ from adapters.stripe.connection import StripeConnection, is_missing, plain, tran
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
-from domain.payments.reports import Sale, Told
+from domain.payments.reports import SaleReport, Told
 from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
 
@@ -104,6 +104,6 @@ def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> To
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
         return None
     told = told_by("invoice.paid", invoice, now, retrieved=True)
-    if not isinstance(told, Sale):
+    if not isinstance(told, SaleReport):
         return None
     return attrs.evolve(told, session_id=session_id, links=told.links | {Link(f"session:{session_id}")})

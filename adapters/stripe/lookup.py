@@ -18,7 +18,16 @@ from adapters.stripe.objects.payment_intents import only_pays
 from adapters.stripe.objects.prices import read_price
 from adapters.stripe.objects.subscriptions import told_by_subscription
 from domain.payments.purchases import Link, OrderRank
-from domain.payments.reports import Irrelevant, Naming, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
+from domain.payments.reports import (
+    Irrelevant,
+    Naming,
+    PaymentReport,
+    Price,
+    SaleItem,
+    SaleReport,
+    SubscriptionReport,
+    Told,
+)
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports import PaymentsUnavailable
 
@@ -56,7 +65,7 @@ class StripeLookup:
         self._seconds = seconds
         self._prices: dict[str, Price] = {}
 
-    async def look_up(self, news: PaymentNews) -> PaymentNews:
+    async def look_up(self, news: PaymentReport) -> PaymentReport:
         """The news with every link that Stripe knows, and whether the payment is ours.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
@@ -73,7 +82,7 @@ class StripeLookup:
             return news
         return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
 
-    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
         """The subscription as it is now, or None where there is none.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
@@ -92,11 +101,11 @@ class StripeLookup:
         except UnreadableField as unreadable:
             raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
 
-    async def _subscription(self, subscription_id: str) -> SubscriptionNews | None:
+    async def _subscription(self, subscription_id: str) -> SubscriptionReport | None:
         now = datetime.now(UTC).replace(microsecond=0)
         found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
         told = told_by_subscription(found, now) if found else None
-        if not isinstance(told, SubscriptionNews):
+        if not isinstance(told, SubscriptionReport):
             return None
         return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
 
@@ -115,7 +124,7 @@ class StripeLookup:
                 del self._prices[next(iter(self._prices))]
         return self._prices.get(price_id)
 
-    async def whole(self, sale: Sale) -> Told:
+    async def whole(self, sale: SaleReport) -> Told:
         """What a sale of which a part was told is in whole.
 
         A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
@@ -150,7 +159,7 @@ class StripeLookup:
                     return None
         return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
 
-    async def _whole_payment(self, sale: Sale) -> Told:
+    async def _whole_payment(self, sale: SaleReport) -> Told:
         known = _Known(set(sale.links))
         await self._intent(known, sale.purchase_id)
         if not known.found:
@@ -158,7 +167,7 @@ class StripeLookup:
         sessions, invoices = known.ids("session"), known.ids("invoice")
         if not sessions and not invoices and not known.pays_invoices:
             return attrs.evolve(sale, links=frozenset(known.links), is_whole=True)
-        ordered: Sale | None = None
+        ordered: SaleReport | None = None
         if sessions:
             ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))
         elif invoices and sale.naming.confirmed:
@@ -192,13 +201,13 @@ class StripeLookup:
             lines = [plain(line) async for line in pages.auto_paging_iter()]
         return {**invoice, "lines": {"data": lines}}
 
-    async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
+    async def _naming_of_session(self, news: SubscriptionReport) -> Naming:
         """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
             told = told_by("checkout.session.completed", session, news.occurred_at, retrieved=True)
-            if isinstance(told, SubscriptionNews):
+            if isinstance(told, SubscriptionReport):
                 return told.naming
         return news.naming
 
@@ -238,11 +247,11 @@ class StripeLookup:
         known.found = True
         known.ours |= fields.is_ours(fields.metadata(invoice))
         told = told_by("invoice.paid", invoice, None, retrieved=True)
-        if isinstance(told, PaymentNews | Sale):
+        if isinstance(told, PaymentReport | SaleReport):
             known.links |= told.links
-        if isinstance(told, Sale) and not told.naming.names_nobody:
+        if isinstance(told, SaleReport) and not told.naming.names_nobody:
             known.ours = True
-        elif isinstance(told, Sale) and told.subscription_id is not None:
+        elif isinstance(told, SaleReport) and told.subscription_id is not None:
             subscription = await self._subscription(told.subscription_id)
             known.ours |= subscription is not None and not subscription.naming.names_nobody
 
@@ -257,10 +266,10 @@ class StripeLookup:
                 raise
 
 
-def _named_by(payment: Sale, kind: str, ordered: Mapping[str, Any]) -> Sale | None:
+def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
     """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
     told = told_by(kind, ordered, None, retrieved=True)
     if not (isinstance(told, Irrelevant) or payment.naming.confirmed):
         return None
     told = told_by(kind, ordered, None, retrieved=True, claimed=True)
-    return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, Sale) else None
+    return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, SaleReport) else None

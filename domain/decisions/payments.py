@@ -52,9 +52,9 @@ from domain.payments.reports import (
     InboxEvent,
     Irrelevant,
     Naming,
-    PaymentNews,
-    Sale,
-    SubscriptionNews,
+    PaymentReport,
+    SaleReport,
+    SubscriptionReport,
     Told,
     Unreadable,
 )
@@ -84,18 +84,18 @@ class Decision:
 
 def links_of(told: Told) -> frozenset[Link]:
     """The links by which the ledger may know the purchase."""
-    return told.links if isinstance(told, Sale | PaymentNews) else frozenset()
+    return told.links if isinstance(told, SaleReport | PaymentReport) else frozenset()
 
 
 def user_told(told: Told) -> UserId | None:
     """The user whom a decision about the telling will have to know."""
-    if not isinstance(told, Sale | SubscriptionNews):
+    if not isinstance(told, SaleReport | SubscriptionReport):
         return None
     owner = owner_named(told.naming)
     return None if isinstance(owner, ParkReason) else owner
 
 
-def named_by_subscription(sale: Sale, subscription: RecordedSubscription | None) -> Sale:
+def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription | None) -> SaleReport:
     """The sale, with the subscription's owner and plan where its invoice names nobody, or a person confirmed them.
 
     Of the owner that stands no address is wanted: an invoice has the one of the day on which the subscription began.
@@ -141,11 +141,11 @@ def decide(
             return _without_change(kept, EventStatus.IGNORED, reason)
         case Unreadable(reason):
             return _without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
-        case SubscriptionNews():
+        case SubscriptionReport():
             return _subscribed(kept, told, snapshot, catalogue)
-        case PaymentNews():
+        case PaymentReport():
             return _heard(kept, told, snapshot)
-        case Sale():
+        case SaleReport():
             return _sold(kept, told, snapshot, catalogue)
 
 
@@ -154,7 +154,7 @@ def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
 
     The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.
     """
-    if not isinstance(told, Sale | PaymentNews):
+    if not isinstance(told, SaleReport | PaymentReport):
         return told, snapshot
     rows = sorted(snapshot.purchases, key=_precedence)
     named = (_invoice_links(links) for links in (told.links, *(row.purchase.links for row in rows)))
@@ -170,7 +170,7 @@ def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
     return attrs.evolve(told, links=told.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
 
 
-def stands(sale: Sale, snapshot: Snapshot) -> bool:
+def stands(sale: SaleReport, snapshot: Snapshot) -> bool:
     """Return whether the sale's payment has an order that goes before what the sale tells.
 
     Once there is one, a person's word comes too late: it is for what nobody else could tell.
@@ -180,7 +180,7 @@ def stands(sale: Sale, snapshot: Snapshot) -> bool:
     return any(order is not None and (sale.naming.confirmed or order.rank >= sale.rank) for order in orders)
 
 
-def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
+def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
     guard: AccountGuard | None = None
     made: tuple[MadePrice, ...] = ()
@@ -215,7 +215,7 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
     return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard, made_prices=made))
 
 
-def line_terms(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> LineTerms:
+def line_terms(sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> LineTerms:
     """Return what is known when the lines of a subscription's invoice are valued."""
     others = (one.purchase.bill for one in snapshot.family if one.id != sale.purchase_id)
     terms = LineTerms(
@@ -228,7 +228,9 @@ def line_terms(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> LineTerm
     return attrs.evolve(terms, made=(*terms.made, *made_prices(sale.lines or (), terms)))
 
 
-def _admitted(bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Order | Refused | None:
+def _admitted(
+    bill: Bill | Undecidable, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue
+) -> Order | Refused | None:
     """Return the order that the invoice makes; None where it only gives unused time back."""
     if isinstance(bill, Undecidable):
         return undecided(bill, sale, catalogue)
@@ -243,7 +245,7 @@ def _guard_of_claims(bill: Bill, snapshot: Snapshot) -> AccountGuard | None:
     return AccountGuard(user_id=snapshot.account.user_id, expected_revision=snapshot.account.revision)
 
 
-def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) -> Decision:
+def _heard(kept: EventDecision | None, news: PaymentReport, snapshot: Snapshot) -> Decision:
     if news.ours is False and not snapshot.purchases:
         return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
     facts = news.facts if kept is not None else _unless_known(news.facts, snapshot)
@@ -251,7 +253,7 @@ def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) ->
 
 
 def _subscribed(
-    kept: EventDecision | None, news: SubscriptionNews, snapshot: Snapshot, catalogue: Catalogue
+    kept: EventDecision | None, news: SubscriptionReport, snapshot: Snapshot, catalogue: Catalogue
 ) -> Decision:
     recorded = snapshot.subscription or RecordedSubscription(
         id=news.subscription_id, revision=0, subscription=Subscription()
@@ -333,7 +335,7 @@ def _learned(
     )
 
 
-def _as_it_stands(sale: Sale, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
+def _as_it_stands(sale: SaleReport, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
     """Return the subscription with what was asked of it: its own events name nobody, and may have come too early."""
     if sale.subscription_id is None or sale.subscription_state is None:
         return subscription
@@ -399,14 +401,14 @@ def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
     return frozenset(link for link in links if link.startswith("invoice:"))
 
 
-def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot) -> str:
+def _reason(refused: Refused, told: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:
     """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
     # Who subscribed was there, also where a trial brought no entry that would tell of them.
     was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == user_told(told))
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
-    state = told.state if isinstance(told, SubscriptionNews) and told.state else known.state
+    state = told.state if isinstance(told, SubscriptionReport) and told.state else known.state
     if told.subscription_id is None or (state is not None and state.status in ENDED):
         return ParkReason.USER_DELETED
     # Who has gone would pay for nothing, period after period.

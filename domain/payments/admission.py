@@ -13,7 +13,7 @@ from domain.payments.carts import value_items
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_plans import Undecidable
 from domain.payments.purchases import Order, OrderRank
-from domain.payments.reports import InboxEvent, Naming, Sale, SubscriptionNews
+from domain.payments.reports import InboxEvent, Naming, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import Subscriber
 from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 from domain.values.plans import Catalogue, PlanId, PlanMode
@@ -96,7 +96,7 @@ def owner_named(naming: Naming) -> UserId | ParkReason:
         return ParkReason.USER_NOT_A_UUID
 
 
-def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | Refused:
+def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Order | Refused:
     """The order that the sale makes for the account that it names.
 
     Credits and price are those recorded when we created the session, else those of the catalogue.
@@ -122,7 +122,7 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
     )
 
 
-def needs_items(sale: Sale, catalogue: Catalogue, account: Account | None) -> bool:
+def needs_items(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> bool:
     """Return whether what a checkout asked for is not the plan's price, so that only its items tell what was sold."""
     naming = sale.naming
     if sale.session_id is None or sale.items is not None or sale.lines is not None:
@@ -132,7 +132,7 @@ def needs_items(sale: Sale, catalogue: Catalogue, account: Account | None) -> bo
     return not _is_decided(sale, catalogue)
 
 
-def item_prices_to_ask(sale: Sale, catalogue: Catalogue) -> tuple[str, ...]:
+def item_prices_to_ask(sale: SaleReport, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the ids of the prices of items that show neither their plan nor their metadata, where items decide."""
     if not sale.items or _is_decided(sale, catalogue):
         return ()
@@ -145,7 +145,7 @@ def item_prices_to_ask(sale: Sale, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def _is_decided(sale: Sale, catalogue: Catalogue) -> bool:
+def _is_decided(sale: SaleReport, catalogue: Catalogue) -> bool:
     """Return whether the plan that is named tells all: its price was asked for, or it can't be what was sold."""
     naming = sale.naming
     plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
@@ -154,7 +154,7 @@ def _is_decided(sale: Sale, catalogue: Catalogue) -> bool:
     return naming.accepts_price or plan.mode is not sale.mode or (naming.terms or plan.terms).price == sale.subtotal
 
 
-def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refused:
+def admit_bill(sale: SaleReport, bill: Bill, account: Account | None) -> Order | Refused:
     """Return the order that a subscription's invoice makes, by lines of plans, for the account that it names."""
     owner = _owner(sale.naming, account)
     if isinstance(owner, Refused):
@@ -169,7 +169,7 @@ def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refus
     )
 
 
-def undecided(why: Undecidable, sale: Sale, catalogue: Catalogue) -> Refused:
+def undecided(why: Undecidable, sale: SaleReport, catalogue: Catalogue) -> Refused:
     """Return why an invoice is parked that has a line of which nobody can tell what it is worth."""
     naming = sale.naming
     plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
@@ -182,7 +182,7 @@ def undecided(why: Undecidable, sale: Sale, catalogue: Catalogue) -> Refused:
     return Refused(ParkReason(why.reason), why.price_id)
 
 
-def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
+def admit_subscriber(news: SubscriptionReport, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
     """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
 
     Where no plan is named, the lines of its invoices tell it.
@@ -204,7 +204,7 @@ def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Acco
     )
 
 
-def _ends_at(sale: Sale, days: int) -> datetime | None:
+def _ends_at(sale: SaleReport, days: int) -> datetime | None:
     if days == 0 or sale.sold_at is None:
         return None
     return sale.sold_at + timedelta(days=days)
@@ -230,7 +230,7 @@ class _Sold:
     lasts_days: int
 
 
-def _sold(sale: Sale, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
+def _sold(sale: SaleReport, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
     naming = sale.naming
     plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
     if plan is not None and sale.mode is not plan.mode:

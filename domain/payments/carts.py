@@ -9,7 +9,7 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.line_plans import Undecidable
-from domain.payments.reports import Naming, Price, Sale, SaleItem
+from domain.payments.reports import Naming, Price, SaleItem, SaleReport
 from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 
 
@@ -55,7 +55,7 @@ def value_items(items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue)
     return Cart(plan=main_pack.plan, credits=int(credits_), lasts_days=max(lasts) if all(lasts) else 0)
 
 
-def with_item_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+def with_item_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
     """Return the sale with what is known of its items' prices."""
     known = {price.id: price for price in prices}
     items = (

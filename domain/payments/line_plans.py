@@ -11,7 +11,7 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.invoices import Line, LineKind
-from domain.payments.reports import InvoiceLine, Naming, Price, Sale
+from domain.payments.reports import InvoiceLine, Naming, Price, SaleReport
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode
 
 _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
@@ -73,7 +73,7 @@ class LineTerms:
     """Those of the invoice's prices that Credence made, as far as that is known."""
 
 
-def prices_to_ask(sale: Sale, terms: LineTerms) -> tuple[str, ...]:
+def prices_to_ask(sale: SaleReport, terms: LineTerms) -> tuple[str, ...]:
     """Return the ids of the prices without which the invoice's lines can't be told to be of a plan, or valued."""
     told = sale.lines or ()
     asked = [
@@ -87,7 +87,7 @@ def prices_to_ask(sale: Sale, terms: LineTerms) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def with_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+def with_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
     """Return the sale with what Stripe said of its lines' prices."""
     known = {price.id: price for price in prices}
     lines = tuple(

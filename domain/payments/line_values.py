@@ -19,14 +19,14 @@ from domain.payments.line_plans import (
     named_terms,
     terms_of,
 )
-from domain.payments.reports import InvoiceLine, Sale
+from domain.payments.reports import InvoiceLine, SaleReport
 from domain.values.plans import MAX_CREDITS
 
 _MAX_RECORDED = 2**63 - 1
 """The largest number that ledgers keep."""
 
 
-def value_lines(sale: Sale, subscription_id: str, terms: LineTerms) -> Bill | Undecidable:
+def value_lines(sale: SaleReport, subscription_id: str, terms: LineTerms) -> Bill | Undecidable:
     """Return the invoice's lines of plans with their worth, and its lines that give unused time back."""
     told = sale.lines or ()
     lines: list[Line] = []

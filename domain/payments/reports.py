@@ -110,7 +110,7 @@ class SaleItem:
 
 
 @attrs.frozen(kw_only=True)
-class Sale:
+class SaleReport:
     """What a checkout, a paid invoice, or a payment alone tells of a sale."""
 
     purchase_id: PurchaseId
@@ -145,7 +145,7 @@ class Sale:
 
 
 @attrs.frozen(kw_only=True)
-class SubscriptionNews:
+class SubscriptionReport:
     """What is told of a subscription: who subscribed to what, how it stands, or both."""
 
     subscription_id: SubscriptionId
@@ -156,7 +156,7 @@ class SubscriptionNews:
 
 
 @attrs.frozen(kw_only=True)
-class PaymentNews:
+class PaymentReport:
     """What is told of a payment apart from its sale: refunds, disputes, and what belongs together."""
 
     purchase_id: PurchaseId
@@ -181,7 +181,7 @@ class Unreadable:
     reason: str
 
 
-Told = Sale | SubscriptionNews | PaymentNews | Irrelevant | Unreadable
+Told = SaleReport | SubscriptionReport | PaymentReport | Irrelevant | Unreadable
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ import pytest
 
 from domain.payments.admission import ParkReason, Refused, admit, foreign, owner_named
 from domain.payments.purchases import Link, Order, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import InboxEvent, Naming, Sale
+from domain.payments.reports import InboxEvent, Naming, SaleReport
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -19,7 +19,7 @@ ACCOUNT = Account(user_id=ADA, email="ada@example.com")
 FIVE_DOLLARS = Money(amount=500, currency="usd")
 STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=FIVE_DOLLARS))
 CATALOGUE = Catalogue({STARTER.id: STARTER})
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=frozenset({Link("session:cs_1")}),
@@ -33,7 +33,7 @@ ORDER = Order(user_id=ADA, plan_id=STARTER.id, credits=50, amount=500, currency=
 EVENT = InboxEvent(id="evt_1", type="checkout.session.completed", body="{}", livemode=False)
 
 
-def sale(**changes: Any) -> Sale:
+def sale(**changes: Any) -> SaleReport:
     """The sale, told or named otherwise."""
     names = {field.name for field in attrs.fields(Naming)}
     naming = attrs.evolve(SALE.naming, **{name: value for name, value in changes.items() if name in names})

@@ -37,7 +37,7 @@ from domain.payments.purchases import (
     RefundStatus,
     learn,
 )
-from domain.payments.reports import InvoiceLine, Naming, Price, Sale
+from domain.payments.reports import InvoiceLine, Naming, Price, SaleReport
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -194,7 +194,7 @@ def _after(start: datetime, plan: Plan) -> datetime:
 
 
 def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
-    sale = Sale(
+    sale = SaleReport(
         purchase_id=PurchaseId("in"),
         links=frozenset(),
         mode=PlanMode.SUBSCRIPTION,

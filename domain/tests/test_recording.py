@@ -22,7 +22,7 @@ from domain.payments.purchases import (
     Refunded,
     RefundStatus,
 )
-from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
+from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentReport, SaleReport, Unreadable
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -35,7 +35,7 @@ CATALOGUE = Catalogue({STARTER.id: STARTER})
 EVENT = InboxEvent(
     id="evt_1", type="checkout.session.completed", body="{}", livemode=False, created=datetime(2026, 5, 1, tzinfo=UTC)
 )
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
@@ -47,7 +47,7 @@ SALE = Sale(
 )
 
 
-def named(**changes: Any) -> Sale:
+def named(**changes: Any) -> SaleReport:
     """The sale, named otherwise."""
     return attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, **changes))
 
@@ -55,7 +55,7 @@ def named(**changes: Any) -> Sale:
 NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
 
 
-def decided(sale: Sale = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
+def decided(sale: SaleReport = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
     return decide(event, sale, snapshot, CATALOGUE, livemode=False)
 
 
@@ -189,7 +189,7 @@ def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
     (known,) = recorded(decided()).purchases
     lapsed = {ADA: Lapse(credits=expired, stood=50)} if expired else {}
     snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted={None: Posted({ADA: 50}, lapsed)}),))
-    news = PaymentNews(
+    news = PaymentReport(
         purchase_id=known.id,
         links=frozenset({Link("payment_intent:pi_1")}),
         facts=(Refunded(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED)),),

@@ -11,7 +11,7 @@ from domain.decisions.payments import links_of, user_told
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus
-from domain.payments.reports import Sale, SubscriptionNews, Told
+from domain.payments.reports import SaleReport, SubscriptionReport, Told
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports import (
     Accounts,
@@ -183,7 +183,7 @@ class CheckoutDesk:
 
 
 def _plan_told(told: Told) -> str | None:
-    return told.naming.plan_id if isinstance(told, Sale | SubscriptionNews) else None
+    return told.naming.plan_id if isinstance(told, SaleReport | SubscriptionReport) else None
 
 
 def _owner(recorded: RecordedPurchase) -> UserId | None:
@@ -198,7 +198,7 @@ def _needs_person(told: Told, outcome: Recorded) -> bool:
     """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.TOLD_IN_PART:
         return False
-    return not isinstance(told, Sale) or PaymentReported(PaymentStatus.PAID) in told.facts
+    return not isinstance(told, SaleReport) or PaymentReported(PaymentStatus.PAID) in told.facts
 
 
 def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> CheckoutProgress:

@@ -32,7 +32,15 @@ from domain.payments.admission import item_prices_to_ask, needs_items
 from domain.payments.carts import with_item_prices
 from domain.payments.line_plans import prices_to_ask, with_prices
 from domain.payments.purchases import Purchase
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
+from domain.payments.reports import (
+    Delivery,
+    InboxEvent,
+    Irrelevant,
+    PaymentReport,
+    SaleReport,
+    SubscriptionReport,
+    Told,
+)
 from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
 from domain.ports import (
     CacheUnavailable,
@@ -167,10 +175,10 @@ class PaymentRecorder:
             asked = await self._asked(told, snapshot)
             if asked != told:
                 told, snapshot = asked, await self._read(event, asked)
-        named = named_by_subscription(told, snapshot.subscription) if isinstance(told, Sale) else told
+        named = named_by_subscription(told, snapshot.subscription) if isinstance(told, SaleReport) else told
         if user_told(named) != user_told(told):
             snapshot = await self._read(event, named)
-        if isinstance(named, Sale) and not is_settled:
+        if isinstance(named, SaleReport) and not is_settled:
             named = await self._with_prices(named, snapshot)
         decision = decide(
             event,
@@ -195,11 +203,11 @@ class PaymentRecorder:
             links=links_of(told),
             subscription_id=_subscription_of(told),
             periods_since=_periods_since(told),
-            claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
+            claims=isinstance(told, SaleReport) and any(line.amount == 0 for line in told.lines or ()),
             price_ids=_prices_of(told),
         )
 
-    async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
+    async def _with_prices(self, sale: SaleReport, snapshot: Snapshot) -> SaleReport:
         """An invoice with the prices that its lines or items need to be valued; in part, if out of reach."""
         if not (sale.lines or sale.items) or not sale.is_whole or stands(sale, snapshot):
             return sale
@@ -220,10 +228,11 @@ class PaymentRecorder:
         try:
             told = await self._in_whole(told, snapshot)
             match told:
-                case PaymentNews(ours=None) if not snapshot.purchases:
+                case PaymentReport(ours=None) if not snapshot.purchases:
                     return await self.payments.look_up(told)
-                case Sale(naming=naming, subscription_id=str() as subscription_id) if naming.names_nobody and not (
-                    snapshot.subscription and snapshot.subscription.subscription.subscriber
+                case SaleReport(naming=naming, subscription_id=str() as subscription_id) if (
+                    naming.names_nobody
+                    and not (snapshot.subscription and snapshot.subscription.subscription.subscriber)
                 ):
                     found = await self.payments.subscription(SubscriptionId(subscription_id))
                     if found is None:
@@ -239,7 +248,7 @@ class PaymentRecorder:
 
     def _in_part(self, told: Told, snapshot: Snapshot) -> Told:
         """A sale that was told without the items by which alone it can be valued, marked as told in part."""
-        if not isinstance(told, Sale) or stands(told, snapshot):
+        if not isinstance(told, SaleReport) or stands(told, snapshot):
             return told
         if not needs_items(told, self.catalogue, snapshot.account):
             return told
@@ -247,7 +256,7 @@ class PaymentRecorder:
 
     async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
-        if not isinstance(told, Sale) or told.is_whole:
+        if not isinstance(told, SaleReport) or told.is_whole:
             return told
         if told.lines is None:
             is_known = stands(told, snapshot)
@@ -256,7 +265,7 @@ class PaymentRecorder:
         if is_known:
             return told
         whole = await self.payments.whole(told)
-        if isinstance(whole, Sale) and told.naming.confirmed:
+        if isinstance(whole, SaleReport) and told.naming.confirmed:
             return attrs.evolve(whole, naming=told.naming)
         return whole
 
@@ -287,22 +296,22 @@ class PaymentRecorder:
 def _periods_since(told: Told) -> datetime | None:
     """The earliest time of which something is told that may change what a subscription's invoices are worth."""
     match told:
-        case Sale(lines=lines) if lines:
+        case SaleReport(lines=lines) if lines:
             # What ended a little before may have been waiting for this payment.
             return min(line.starts_at for line in lines) - MAX_GRACE
-        case SubscriptionNews(occurred_at=occurred_at):
+        case SubscriptionReport(occurred_at=occurred_at):
             return occurred_at - MAX_GRACE
         case _:
             return None
 
 
 def _prices_of(told: Told) -> frozenset[str]:
-    lines = told.lines or () if isinstance(told, Sale) else ()
+    lines = told.lines or () if isinstance(told, SaleReport) else ()
     return frozenset(line.price.id for line in lines if line.price.id is not None)
 
 
 def _subscription_of(told: Told) -> SubscriptionId | None:
-    return told.subscription_id if isinstance(told, Sale | SubscriptionNews) else None
+    return told.subscription_id if isinstance(told, SaleReport | SubscriptionReport) else None
 
 
 def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
@@ -312,7 +321,7 @@ def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
         status=decision.status,
         reason=decision.reason,
         user_id=decision.order.user_id if decision.order else user_told(told),
-        session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
+        session_id=told.session_id if isinstance(told, SaleReport | SubscriptionReport) else None,
         purchase_id=revision.id if revision else None,
         credits=sum(posting.amount for posting in postings),
         is_news=_is_news(decision, snapshot),

@@ -5,7 +5,7 @@ import attrs
 from domain.changes.changes import EventStatus, KeptEvent
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import PaymentReported, PaymentStatus
-from domain.payments.reports import Delivery, Irrelevant, Sale, SubscriptionNews, Unreadable
+from domain.payments.reports import Delivery, Irrelevant, SaleReport, SubscriptionReport, Unreadable
 from domain.ports import Deliveries, History, Inbox, InvalidBody
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
 
@@ -129,7 +129,11 @@ class InboxDesk:
         kept = await self.inbox.find(claimed_id)
         delivery = self._read(kept) if kept is not None else await self._made(claimed_id)
         told = delivery.told if delivery else None
-        if delivery is not None and isinstance(told, Sale | SubscriptionNews) and (kept is None or _waits(kept)):
+        if (
+            delivery is not None
+            and isinstance(told, SaleReport | SubscriptionReport)
+            and (kept is None or _waits(kept))
+        ):
             recorded = await self.recorder.record(
                 delivery.event, attrs.evolve(told, naming=confirmation.of(told.naming))
             )
@@ -150,13 +154,13 @@ class InboxDesk:
         match told:
             case None if delivery is None:
                 raise UnknownEvent(claimed_id)
-            case Sale() | SubscriptionNews():
+            case SaleReport() | SubscriptionReport():
                 named = attrs.evolve(told, naming=confirmation.of(told.naming))
             case Irrelevant(reason) | Unreadable(reason):
                 raise NoSale(claimed_id, reason)
             case _:
                 raise NoSale(claimed_id, "it is about no sale")
-        if isinstance(named, Sale) and PaymentReported(PaymentStatus.PAID) not in named.facts:
+        if isinstance(named, SaleReport) and PaymentReported(PaymentStatus.PAID) not in named.facts:
             raise NoSale(claimed_id, "it is not paid")
         assessed = await self.recorder.assess(None, named)
         if assessed.status in {EventStatus.PARKED, EventStatus.IGNORED}:

@@ -12,7 +12,7 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from domain.changes.changes import EventStatus
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
+from domain.payments.reports import Delivery, InboxEvent, Naming, SaleReport
 from domain.ports import Clock
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
@@ -90,7 +90,7 @@ class World:
 
     def delivery(self, event_id: str, payment: str) -> Delivery:
         event = InboxEvent(id=event_id, type="a.type", body=event_id, livemode=False, created=NOON)
-        sale = Sale(
+        sale = SaleReport(
             purchase_id=PurchaseId(payment),
             links=frozenset({Link(f"payment_intent:{payment}")}),
             mode=PlanMode.PAYMENT,

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from domain.payments.reports import Naming, SubscriptionNews
+from domain.payments.reports import Naming, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from features.billing.payloads import MONTHLY, START, SUBSCRIPTION, USER, Payload, ended, invoice, line
 from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
@@ -61,7 +61,7 @@ def test_an_end_that_was_told_too_early_is_asked_for_with_the_invoice() -> None:
     assert "ignored" == world.tell(deleted()).status
     state = SubscriptionState(occurred_at=START + timedelta(days=12), status=SubscriptionStatus.CANCELED)
     world.payments.teach_subscription(
-        SubscriptionNews(
+        SubscriptionReport(
             subscription_id=SubscriptionId(SUBSCRIPTION),
             naming=Naming(user_reference=USER, plan_id="monthly"),
             state=state,
@@ -82,7 +82,7 @@ def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
     world.tell(Told(type="checkout.session.completed", about=session, days=0))
     for days, is_news in ((9, False), (10, True)):
         plan_id = "monthly" if days == 9 else "pro"
-        later = SubscriptionNews(
+        later = SubscriptionReport(
             subscription_id=SubscriptionId(SUBSCRIPTION),
             naming=Naming(user_reference=USER, plan_id=plan_id),
             session_id="cs_1",

@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.cache import MemorySessionMarkers
 from adapters.stripe.events import told_by
 from domain.payments.purchases import Link
-from domain.payments.reports import Sale
+from domain.payments.reports import SaleReport
 from domain.ports import Checkout, CheckoutRequest
 from domain.usecases.check_out import AlreadySubscribed, CheckoutDesk, CheckoutProgress, CheckoutStage
 from domain.values.plans import PlanId
@@ -77,7 +77,7 @@ class Shop(World):
         now = datetime.now(UTC).replace(microsecond=0)
         told = told_by("checkout.session.completed", about, now, retrieved=True)
         of_bill = told_by("invoice.paid", bill, now, retrieved=True) if bill else None
-        if isinstance(of_bill, Sale):
+        if isinstance(of_bill, SaleReport):
             of_bill = attrs.evolve(of_bill, links=of_bill.links | {Link("session:cs_1")})
         self.sessions.found = Checkout(
             session_id="cs_1", url=None, status=about["status"], told=told, invoice_told=of_bill

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from simulators.stories.acts import worth_of
-from simulators.stories.invoice_readings import Sale, bill_told, note_told
+from simulators.stories.invoice_readings import SaleTerms, bill_told, note_told
 from simulators.stories.invoice_worth import Due, Gone, KnownBill, dues_of
 from simulators.stories.invoices import Bill, Note
 from simulators.stripe.objects import Object
@@ -96,7 +96,7 @@ def telling_of(  # noqa: PLR0911 - one line for each kind of object
         case "checkout.session" if subject["mode"] == "payment":
             return Telling(_handles(subject, "id", "payment_intent", "invoice"), _sold(kind, subject, credits_by_plan))
         case "invoice" if subject["status"] == "paid":
-            bill = bill_told(subject, Sale(credits_by_plan=credits_by_plan, prices=prices))
+            bill = bill_told(subject, SaleTerms(credits_by_plan=credits_by_plan, prices=prices))
             return Telling(_handles(subject, "id", "payment_intent", "charge"), (bill,) if bill else ())
         case "credit_note":
             return Telling(_handles(subject, "invoice"), (note_told(subject),))

@@ -11,7 +11,7 @@ from simulators.stripe.objects import Object
 
 
 @attrs.frozen(kw_only=True)
-class Sale:
+class SaleTerms:
     """What is for sale: how many credits each plan brings, and Stripe's prices."""
 
     credits_by_plan: Mapping[str, int]
@@ -22,7 +22,7 @@ class Sale:
         return next((price for price in self.prices if price["id"] == wanted), None)
 
 
-def bill_told(invoice: Object, sale: Sale) -> Bill | None:
+def bill_told(invoice: Object, sale: SaleTerms) -> Bill | None:
     """What a paid invoice says; None where it is of no subscription."""
     parent = invoice.get("parent") or {}
     details = parent.get("subscription_details") or invoice.get("subscription_details") or {}
@@ -60,7 +60,7 @@ def note_told(note: Object) -> Note:
     )
 
 
-def _sold(line: Object, invoice: Object, metadata: Object, sale: Sale) -> SoldTime | None:
+def _sold(line: Object, invoice: Object, metadata: Object, sale: SaleTerms) -> SoldTime | None:
     price_id = _price(line)
     if _gives_back(line) or price_id is None or not _item_or_proration(line):
         return None

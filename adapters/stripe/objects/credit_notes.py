@@ -5,7 +5,7 @@ from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.payments import links_to
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
 from domain.payments.purchases import CreditNoted, CurrencyTold, Fact, PurchaseId
-from domain.payments.reports import PaymentNews, Told
+from domain.payments.reports import PaymentReport, Told
 
 CREDIT_NOTE_EVENTS = frozenset(f"credit_note.{what}" for what in ("created", "updated", "voided"))
 
@@ -35,7 +35,7 @@ def told_by_credit_note(note: Object, *, event_type: str | None = None) -> Told:
         lines=_lines(note),
     )
     facts: tuple[Fact, ...] = (CreditNoted(noted), CurrencyTold(fields.currency(note)))
-    return PaymentNews(purchase_id=PurchaseId(invoice_id), links=links_to({"invoice": invoice_id}), facts=facts)
+    return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to({"invoice": invoice_id}), facts=facts)
 
 
 def _amounts(note: Object) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from domain.payments.purchases import (
     PaymentStatus,
     PurchaseId,
 )
-from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentNews, Sale, SaleItem, Told
+from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentReport, SaleItem, SaleReport, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode
@@ -61,7 +61,7 @@ def told_by_invoice(
         return Irrelevant("the invoice names no payment")
     ours = fields.is_ours(metadata) or None
     known = payments[0].get("payment_intent") or payments[0].get("charge") or fields.own_id(invoice)
-    return PaymentNews(purchase_id=PurchaseId(known), links=links, ours=ours)
+    return PaymentReport(purchase_id=PurchaseId(known), links=links, ours=ours)
 
 
 def _is_paid(invoice: Object) -> bool:
@@ -78,7 +78,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime 
     asked = sum(line.amount for line in lines if line.amount > 0)
     if asked > MAX_AMOUNT:
         raise UnreadableField("lines come to no amount of money")
-    return Sale(
+    return SaleReport(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
@@ -100,7 +100,7 @@ def _by_hand(invoice: Object, told_at: datetime | None) -> Told:
         return Irrelevant("the invoice gives money back")
     # New API versions show what paid an invoice only where they are asked; a session may have ordered the same.
     shows_payments = paid == 0 or any(key in invoice for key in ("payment_intent", "charge", "payments"))
-    return Sale(
+    return SaleReport(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.PAYMENT,

@@ -16,7 +16,7 @@ from domain.payments.purchases import (
     PurchaseId,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told
+from domain.payments.reports import Irrelevant, PaymentReport, SaleReport, Told
 from domain.values.plans import PlanMode
 
 INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
@@ -38,7 +38,7 @@ def told_by_intent(
     pays_session = fields.is_of_session(metadata)
     if not (claimed or pays_session or fields.is_ours(metadata)):
         return Irrelevant("no metadata of ours")
-    news = PaymentNews(
+    news = PaymentReport(
         purchase_id=PurchaseId(fields.own_id(intent)),
         links=links_to(
             {
@@ -53,7 +53,7 @@ def told_by_intent(
     if pays_session and not claimed:
         return news
     price = fields.money(intent, "amount")
-    return Sale(
+    return SaleReport(
         purchase_id=news.purchase_id,
         links=news.links,
         mode=PlanMode.PAYMENT,
@@ -67,9 +67,9 @@ def told_by_intent(
     )
 
 
-def only_pays(sale: Sale, links: frozenset[Link]) -> PaymentNews:
+def only_pays(sale: SaleReport, links: frozenset[Link]) -> PaymentReport:
     """Return what a payment that was told as a sale tells, where it pays what a session or an invoice orders."""
-    return PaymentNews(purchase_id=sale.purchase_id, links=sale.links | links, facts=sale.facts, ours=True)
+    return PaymentReport(purchase_id=sale.purchase_id, links=sale.links | links, facts=sale.facts, ours=True)
 
 
 def _charge(intent: Object) -> str | None:

@@ -19,7 +19,7 @@ from domain.payments.purchases import (
     RefundTotalReported,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentNews, Told
+from domain.payments.reports import Irrelevant, PaymentReport, Told
 
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 CHARGE_EVENTS = frozenset({"charge.refunded"})
@@ -105,7 +105,7 @@ def told_by_invoice_payment(payment: Object) -> Told:
     related = {"invoice": invoice_id, **payment_of(payment)}
     if len(links_to(related)) == 1:
         return Irrelevant("the invoice was paid outside of Stripe")
-    return PaymentNews(purchase_id=PurchaseId(invoice_id), links=links_to(related), facts=())
+    return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to(related), facts=())
 
 
 def payment_of(invoice_payment: Object) -> dict[str, str | None]:
@@ -123,7 +123,7 @@ def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | 
     known = [id_ for kind in _KINDS if (id_ := related.get(kind))]
     if not known:
         raise UnreadableField("neither a charge nor a payment intent is named")
-    return PaymentNews(purchase_id=PurchaseId(known[0]), links=links_to(related), facts=facts, ours=ours)
+    return PaymentReport(purchase_id=PurchaseId(known[0]), links=links_to(related), facts=facts, ours=ours)
 
 
 def _related(holder: Object) -> dict[str, str | None]:

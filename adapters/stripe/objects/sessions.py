@@ -5,7 +5,7 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.purchases import Fact, Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, Sale, SubscriptionNews, Told
+from domain.payments.reports import Irrelevant, SaleReport, SubscriptionReport, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import Money
 from domain.values.plans import PlanMode
@@ -43,7 +43,7 @@ def told_by_session(
         return _subscribed(session, occurred_at, event_type)
     session_id = fields.own_id(session)
     related = {key: fields.reference(session, key) for key in ("payment_intent", "invoice")}
-    return Sale(
+    return SaleReport(
         purchase_id=PurchaseId(related["payment_intent"] or session_id),
         session_id=session_id,
         links=frozenset(Link(f"{kind}:{id_}") for kind, id_ in (("session", session_id), *related.items()) if id_),
@@ -61,7 +61,7 @@ def _subscribed(session: Object, occurred_at: datetime | None, event_type: str |
     subscription_id = fields.reference(session, "subscription")
     if event_type is not None and (event_type not in _BEGINS or subscription_id is None):
         return Irrelevant("no subscription began")
-    return SubscriptionNews(
+    return SubscriptionReport(
         # An open session has none yet, and is told all the same: whoever retrieved it asks whose it is.
         subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
         naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from domain.payments.reports import SubscriptionNews, Told
+from domain.payments.reports import SubscriptionReport, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 
 _TELLING = (
@@ -35,7 +35,7 @@ def told_by_subscription(subscription: Object, occurred_at: datetime | None, *, 
         status = SubscriptionStatus.CANCELED
     if status is None:
         raise UnreadableField("the subscription's status is unknown")
-    return SubscriptionNews(
+    return SubscriptionReport(
         subscription_id=SubscriptionId(fields.own_id(subscription)),
         naming=fields.naming(fields.metadata(subscription)),
         state=SubscriptionState(

@@ -21,7 +21,7 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.purchases import Link, PaidAt, PurchaseId
-from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
+from domain.payments.reports import PaymentReport, SaleReport, SubscriptionReport, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
 from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.values.accounts import UserId
@@ -62,8 +62,8 @@ async def buy(stripe: StripeStandIn, connection: StripeConnection, plan: Plan = 
     return stripe.session(opened.session_id)
 
 
-def news(*links: str, **told: Any) -> PaymentNews:
-    return PaymentNews(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **told)
+def news(*links: str, **told: Any) -> PaymentReport:
+    return PaymentReport(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **told)
 
 
 def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -> None:
@@ -96,10 +96,10 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
         told = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
         assert (10, 13, True) == (len(told["lines"]["data"]), told["lines"]["total_count"], told["lines"]["has_more"])
         part = told_by("invoice.paid", told, datetime.now(UTC))
-        assert isinstance(part, Sale)
+        assert isinstance(part, SaleReport)
         assert not part.is_whole
         whole = await StripeLookup(connection).whole(part)
-        assert isinstance(whole, Sale)
+        assert isinstance(whole, SaleReport)
         assert whole.lines is not None
         assert part.lines == whole.lines[:10]
         assert [500] == [line.amount for line in whole.lines if not line.is_proration]
@@ -115,7 +115,7 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
     asking(stripe, story)
 
 
-def _ways(sale: Sale) -> tuple[list[bool], list[bool]]:
+def _ways(sale: SaleReport) -> tuple[list[bool], list[bool]]:
     """Which of the prorations give unused time back, and which pay for the rest of a period."""
     prorations = [line for line in sale.lines or () if line.is_proration]
     return [line.gives_back for line in prorations], [line.amount > 0 for line in prorations]
@@ -157,7 +157,7 @@ def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
     async def story(connection: StripeConnection) -> None:
         session = await buy(stripe, connection, MONTHLY)
         found = await StripeLookup(connection).subscription(session["subscription"])
-        assert isinstance(found, SubscriptionNews)
+        assert isinstance(found, SubscriptionReport)
         assert found.state is not None
         assert (ADA, "monthly", SubscriptionStatus.ACTIVE) == (
             found.naming.user_reference,
@@ -220,7 +220,7 @@ def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
         by_event = {delivery.event.session_id: delivery.told for delivery in events if delivery.event.session_id}
         for found in objects[:35]:
             told = found.delivery.told
-            assert isinstance(told, Sale)
+            assert isinstance(told, SaleReport)
             # The list of the stand-in expands nothing, and only a charge tells when a session was paid.
             assert _undated(by_event[found.object_id]) == _undated(told)
         assert [] == [delivery async for delivery in history.events(datetime.now(UTC) + timedelta(hours=1))]
@@ -228,8 +228,8 @@ def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
     asking(stripe, story)
 
 
-def _undated(told: Told) -> Sale:
-    assert isinstance(told, Sale)
+def _undated(told: Told) -> SaleReport:
+    assert isinstance(told, SaleReport)
     return attrs.evolve(told, facts=tuple(fact for fact in told.facts if not isinstance(fact, PaidAt)))
 
 
@@ -249,7 +249,7 @@ def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
         history = StripeHistory(connection, livemode=False)
         found = await history.event(stripe.events[-1]["id"])
         assert found is not None
-        assert isinstance(found.told, Sale)
+        assert isinstance(found.told, SaleReport)
         assert await history.event("evt_nobody") is None
 
     asking(stripe, story)
@@ -263,8 +263,8 @@ def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeS
         checkouts = StripeCheckouts(connection, success_url="https://a.test/", cancel_url="https://a.test/")
         found = await checkouts.retrieve(session["id"])
         assert found is not None
-        assert isinstance(found.told, SubscriptionNews)
-        assert isinstance(found.invoice_told, Sale)
+        assert isinstance(found.told, SubscriptionReport)
+        assert isinstance(found.invoice_told, SaleReport)
         assert {f"session:{session['id']}", f"invoice:{session['invoice']}"} <= set(found.invoice_told.links)
         assert PurchaseId(session["invoice"]) == found.invoice_told.purchase_id
 

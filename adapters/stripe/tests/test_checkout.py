@@ -12,7 +12,7 @@ import pytest
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus
-from domain.payments.reports import Naming, Sale
+from domain.payments.reports import Naming, SaleReport
 from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.money import Money
@@ -126,7 +126,7 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
             links.add(Link(f"invoice:{invoice}"))
         (charge,) = stripe.account.all_kept("charge")
         charged_at = datetime.fromtimestamp(charge["created"], UTC)
-        expected = Sale(
+        expected = SaleReport(
             purchase_id=intent,
             session_id=opened.session_id,
             links=frozenset(links),

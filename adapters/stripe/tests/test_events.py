@@ -25,7 +25,7 @@ from domain.payments.purchases import (
     RefundStatus,
     RefundTotalReported,
 )
-from domain.payments.reports import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Unreadable
+from domain.payments.reports import Irrelevant, Naming, PaymentReport, SaleReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 from domain.values.money import Money
 from domain.values.plans import PlanMode, Terms
@@ -61,9 +61,9 @@ def links(*expected: str) -> set[str]:
     return set(expected)
 
 
-def news(event_type: str, about: dict[str, Any]) -> PaymentNews:
+def news(event_type: str, about: dict[str, Any]) -> PaymentReport:
     told = told_by(event_type, about, NOON)
-    assert isinstance(told, PaymentNews), told
+    assert isinstance(told, PaymentReport), told
     return told
 
 
@@ -260,7 +260,7 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
 def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool, event_type: str) -> None:
     """Owner, plan, price, what was paid with tax, and its line: the same, wherever the version keeps it."""
     told = told_by(event_type, invoice_of(version, expanded=expanded), NOON)
-    assert isinstance(told, Sale), told
+    assert isinstance(told, SaleReport), told
     assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (told.purchase_id, told.subscription_id, told.mode)
     assert (NAMING, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
         told.naming,
@@ -292,7 +292,7 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
 def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: Any) -> None:
     """The subscription is asked then; missing, null and `[]` are the same."""
     told = told_by("invoice.paid", invoice_of(version, metadata=metadata), NOON)
-    assert isinstance(told, Sale), told
+    assert isinstance(told, SaleReport), told
     assert (Naming(), "sub_1") == (told.naming, told.subscription_id)
 
 
@@ -300,7 +300,7 @@ def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: 
 def test_a_zero_invoice_is_a_sale_and_an_unpaid_one_is_none(version: str) -> None:
     """A coupon of all, a trial's first invoice, and one that is still open."""
     free = told_by("invoice.paid", invoice_of(version, total=0, amount_paid=0, tax=0, subtotal=0), NOON)
-    assert isinstance(free, Sale)
+    assert isinstance(free, SaleReport)
     assert [900] == [line.amount for line in free.lines or ()]
     assert isinstance(told_by("invoice.paid", invoice_of(version, status="open", paid=False), NOON), Irrelevant)
 
@@ -310,7 +310,7 @@ def test_a_finalized_invoice_counts_where_nothing_is_left_to_be_paid(version: st
     """A total of nothing, or below it, is settled at once; any other has to be paid first."""
     for total in (0, -100):
         settled = invoice_of(version, status="open", paid=False, total=total, amount_paid=0, tax=0, subtotal=total)
-        assert isinstance(told_by("invoice.finalized", settled, NOON), Sale)
+        assert isinstance(told_by("invoice.finalized", settled, NOON), SaleReport)
     asked = invoice_of(version, status="open", paid=False, amount_paid=0)
     assert isinstance(told_by("invoice.finalized", asked, NOON), Irrelevant)
 
@@ -323,7 +323,7 @@ def test_a_discount_of_the_whole_invoice_is_its_lines_in_part(version: str) -> N
     proration = {**line, "id": "ii_1", "type": "invoiceitem", "proration": True, "amount": 900}
     about["lines"]["data"] = [line, proration]
     told = told_by("invoice.paid", about, NOON)
-    assert isinstance(told, Sale)
+    assert isinstance(told, SaleReport)
     assert told.lines is not None
     assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in told.lines]
     assert 990 == told.paid.amount
@@ -349,7 +349,7 @@ def test_prorations_are_lines_of_the_sale(version: str) -> None:
         back = {**line, "id": "ii_2", "amount": -300}
         for lines in ([line], [line, period], [back, line, period], [back]):
             told = told_by("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
-            assert isinstance(told, Sale)
+            assert isinstance(told, SaleReport)
             assert told.lines is not None
             expected = [(one["amount"], one is not period, one is back, True) for one in lines]
             assert expected == [
@@ -443,9 +443,9 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
     state = SubscriptionState(
         occurred_at=NOON, status=SubscriptionStatus.ACTIVE, cancels_at_period_end=True, period_ends_at=ENDS
     )
-    assert SubscriptionNews(subscription_id="sub_1", naming=NAMING, state=state, occurred_at=NOON) == told
+    assert SubscriptionReport(subscription_id="sub_1", naming=NAMING, state=state, occurred_at=NOON) == told
     ended = told_by("customer.subscription.deleted", about, NOON)
-    assert isinstance(ended, SubscriptionNews)
+    assert isinstance(ended, SubscriptionReport)
     assert ended.state is not None
     assert SubscriptionStatus.CANCELED is ended.state.status
 
@@ -541,6 +541,6 @@ def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> No
 
 
 def _can_be_kept(told: object) -> None:
-    if isinstance(told, PaymentNews | Sale):
+    if isinstance(told, PaymentReport | SaleReport):
         json.dumps(sorted(told.links)).encode()
         assert all("\x00" not in link and link.isprintable() for link in told.links)

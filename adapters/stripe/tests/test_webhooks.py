@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.stripe.envelope import THIN
 from adapters.stripe.webhooks import StripeWebhooks
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Sale, Unreadable
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, SaleReport, Unreadable
 from domain.ports import InvalidBody, InvalidSignature
 
 NOW = 1_777_000_000
@@ -99,7 +99,7 @@ def test_a_delivery_brings_its_event_and_its_exact_body() -> None:
         object_id="cs_1",
     )
     assert expected == delivery.event
-    assert isinstance(delivery.told, Sale)
+    assert isinstance(delivery.told, SaleReport)
 
 
 @pytest.mark.parametrize("secret", ["whsec_old", "whsec_new"])
@@ -424,7 +424,7 @@ def test_escapes_in_other_places_are_kept() -> None:
     """A NUL or a lone surrogate that we do not take out does not stop an event."""
     body = body_of(event(data={"object": session(custom="\x00\ud800")}))
     delivery = verified(body)
-    assert isinstance(delivery.told, Sale)
+    assert isinstance(delivery.told, SaleReport)
     assert body.decode() == delivery.event.body
 
 

@@ -27,7 +27,7 @@ from domain.decisions.operations import (
     VoidHold,
 )
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
-from domain.payments.reports import Naming, PaymentNews, Sale, Told
+from domain.payments.reports import Naming, PaymentReport, SaleReport, Told
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
@@ -40,7 +40,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PRICE = Money(amount=500, currency="usd")
 STARTER = Plan(id=PlanId("starter"), name="50 credits", terms=Terms(credits=50, price=PRICE))
 LINKS = frozenset({Link("payment_intent:pi_1")})
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=LINKS,
@@ -62,9 +62,9 @@ class SetClock:
         return self.moment
 
 
-def refund(refund_id: str, amount: int) -> PaymentNews:
+def refund(refund_id: str, amount: int) -> PaymentReport:
     fact = Refunded(Refund(id=refund_id, amount=amount, status=RefundStatus.SUCCEEDED))
-    return PaymentNews(purchase_id=PurchaseId(refund_id), links=LINKS, facts=(fact,))
+    return PaymentReport(purchase_id=PurchaseId(refund_id), links=LINKS, facts=(fact,))
 
 
 class Shop:
@@ -160,7 +160,7 @@ def test_each_fall_below_the_threshold_is_told_once(history: list[object], thres
         match act:
             case timedelta():
                 shop.clock.moment += act
-            case Sale() | PaymentNews():
+            case SaleReport() | PaymentReport():
                 shop.tell(act)
             case _:
                 shop.ask(act)  # type: ignore[arg-type]

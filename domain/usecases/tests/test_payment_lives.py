@@ -36,10 +36,10 @@ from domain.payments.reports import (
     InvoiceLine,
     Irrelevant,
     Naming,
-    PaymentNews,
+    PaymentReport,
     Price,
-    Sale,
-    SubscriptionNews,
+    SaleReport,
+    SubscriptionReport,
     Told,
 )
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
@@ -143,7 +143,7 @@ def linked(*names: str) -> frozenset[Link]:
     return frozenset(map(Link, names))
 
 
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=linked("session:cs_1", "payment_intent:pi_1", "invoice:in_1"),
@@ -166,7 +166,7 @@ LINE = InvoiceLine(
     subscription_item="si_1",
     price=PRICE,
 )
-PERIOD = Sale(
+PERIOD = SaleReport(
     purchase_id=PurchaseId("in_7"),
     links=linked("invoice:in_7"),
     mode=PlanMode.SUBSCRIPTION,
@@ -179,7 +179,7 @@ PERIOD = Sale(
 )
 
 
-def priced(amount: int, naming: Naming) -> Sale:
+def priced(amount: int, naming: Naming) -> SaleReport:
     """A period of a price of so much, which is paid."""
     line = attrs.evolve(
         LINE, amount=amount, net=amount, gross=amount, price=attrs.evolve(PRICE, unit_amount=Fraction(amount))
@@ -188,18 +188,20 @@ def priced(amount: int, naming: Naming) -> Sale:
     return attrs.evolve(PERIOD, naming=naming, lines=(line,), subtotal=money, paid=money)
 
 
-def refund(id_: str, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, by: str = "charge") -> PaymentNews:
+def refund(
+    id_: str, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, by: str = "charge"
+) -> PaymentReport:
     names = {"charge": ("charge:ch_1",), "both": ("charge:ch_1", "payment_intent:pi_1")}[by]
-    return PaymentNews(
+    return PaymentReport(
         purchase_id=PurchaseId("ch_1" if by == "charge" else "pi_1"),
         links=linked(*names),
         facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyTold("usd")),
     )
 
 
-def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int = 100) -> PaymentNews:
+def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int = 100) -> PaymentReport:
     found = Dispute(id=of, occurred_at=NOON + timedelta(seconds=after), amount=amount, status=status)
-    return PaymentNews(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
+    return PaymentReport(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
 
 
 LIFE: tuple[Told, ...] = (
@@ -213,7 +215,7 @@ LIFE: tuple[Told, ...] = (
     dispute(DisputeStatus.WITHDRAWN, 1),
     dispute(DisputeStatus.WON, 9),
     dispute(DisputeStatus.LOST, 9, of="dp_2", amount=50),
-    PaymentNews(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "charge:ch_1")),
+    PaymentReport(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "charge:ch_1")),
 )
 WORTH = 50 * (500 - 200 - 50) // 500
 
@@ -309,7 +311,7 @@ def test_a_plan_that_is_sold_no_longer_keeps_what_it_sold(world: World) -> None:
 def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) -> None:
     """An invoice has the address of the day on which the subscription began; nobody else's credits come by it."""
     named = Naming(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
-    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
     world.tell("evt_1", began)
     world.ledger.add_user(ADA, "ada@elsewhere.example")
     world.tell("evt_2", attrs.evolve(PERIOD, naming=named))
@@ -351,15 +353,15 @@ def test_a_sale_of_which_nobody_knows_the_rest_waits(world: World) -> None:
     assert "told_in_part" == world.tell("evt_1", part).reason
 
 
-def period_of(invoice: str, *links: str, user: UserId = ADA) -> Sale:
+def period_of(invoice: str, *links: str, user: UserId = ADA) -> SaleReport:
     naming = Naming(user_reference=user, plan_id="monthly")
     return attrs.evolve(
         PERIOD, purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", *links), naming=naming
     )
 
 
-def paid_by_one(invoice: str) -> PaymentNews:
-    return PaymentNews(purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", "payment_intent:pi_9"))
+def paid_by_one(invoice: str) -> PaymentReport:
+    return PaymentReport(purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", "payment_intent:pi_9"))
 
 
 TWO_INVOICES: tuple[Told, ...] = (
@@ -369,10 +371,10 @@ TWO_INVOICES: tuple[Told, ...] = (
     period_of("in_8", "payment_intent:pi_9", "charge:ch_9", user=BOB),
     paid_by_one("in_7"),
     paid_by_one("in_8"),
-    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
+    PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
     # Of what is no period the payment is told, by invoices of their own.
-    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_5", "payment_intent:pi_9"), ours=True),
-    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_6", "payment_intent:pi_9"), ours=True),
+    PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_5", "payment_intent:pi_9"), ours=True),
+    PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_6", "payment_intent:pi_9"), ours=True),
 )
 
 
@@ -392,7 +394,9 @@ def test_a_refund_of_a_payment_of_two_invoices_takes_from_one(world: World) -> N
     for told in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
         world.tell(f"evt_{told.links}", told)
     back = Refunded(Refund(id="re_9", amount=1000, status=RefundStatus.SUCCEEDED))
-    world.tell("evt_9", PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,)))
+    world.tell(
+        "evt_9", PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,))
+    )
     assert 50 == world.balance()
 
 
@@ -555,9 +559,9 @@ def test_stripe_leads_from_a_charge_to_its_purchase(world: World) -> None:
     assert 25 == world.balance()
 
 
-def subscribed(occurred_at: datetime = NOON, **naming: Any) -> SubscriptionNews:
+def subscribed(occurred_at: datetime = NOON, **naming: Any) -> SubscriptionReport:
     told = {"user_reference": ADA, "plan_id": "monthly", **naming}
-    return SubscriptionNews(
+    return SubscriptionReport(
         subscription_id=SubscriptionId("sub_1"), naming=Naming(**told), session_id="cs_7", occurred_at=occurred_at
     )
 
@@ -648,7 +652,7 @@ def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
 def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> None:
     """So that somebody cancels it: else it is paid for in vain again and again."""
     named = Naming(user_reference=ADA, plan_id="monthly")
-    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
     world.tell("evt_0", SALE)
     world.tell("evt_1", began)
     world.ledger.delete_user(ADA)
@@ -662,7 +666,7 @@ def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> No
 def test_who_left_within_a_trial_was_there_all_the_same(world: World) -> None:
     """No entry tells of them, but the subscription does; of one that nobody knew, nobody can tell."""
     named = Naming(user_reference=ADA, plan_id="monthly")
-    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
     world.tell("evt_1", began)
     world.ledger.delete_user(ADA)
     for number, naming in enumerate((named, Naming())):
@@ -679,7 +683,7 @@ def test_a_subscription_that_ended_is_not_to_be_canceled(world: World, status: S
     """Neither where the news themselves say so, nor where it is known from earlier ones."""
     named = Naming(user_reference=ADA, plan_id="monthly")
     state = SubscriptionState(occurred_at=NOON, status=status)
-    ended = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, state=state, occurred_at=NOON)
+    ended = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, state=state, occurred_at=NOON)
     world.tell("evt_0", SALE)
     world.tell("evt_1", ended)
     world.ledger.delete_user(ADA)
@@ -747,7 +751,7 @@ def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
     ],
 )
 def test_every_doubt_about_a_sale_can_be_resolved(
-    world: World, told: Sale, reason: str, confirmation: dict[str, Any]
+    world: World, told: SaleReport, reason: str, confirmation: dict[str, Any]
 ) -> None:
     """A person who looked may name the owner, the plan, or accept the price."""
     assert reason == world.tell("evt_1", told).reason

@@ -15,7 +15,7 @@ from adapters.system.clock import SystemClock
 from domain.changes.changes import Change, CommitResult, EventStatus
 from domain.payments.admission import ParkReason
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sale
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, SaleReport
 from domain.ports import CacheUnavailable, LedgerUnavailable
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
@@ -110,7 +110,7 @@ def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Deliv
         created=datetime(2026, 5, 1, tzinfo=UTC),
         session_id="cs_1",
     )
-    sale = Sale(
+    sale = SaleReport(
         purchase_id=PurchaseId("pi_1"),
         session_id="cs_1",
         links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),

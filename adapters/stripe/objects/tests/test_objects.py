@@ -10,7 +10,7 @@ import pytest
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.history import StripeHistory
 from domain.payments.purchases import CreditNoted, OrderRank, PaidAt
-from domain.payments.reports import PaymentNews, Sale
+from domain.payments.reports import PaymentReport, SaleReport
 from domain.ports import Found
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
@@ -64,7 +64,7 @@ def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeStandIn)
     (made,) = stripe.account.all_kept("charge")
     (found,) = [one for one in objects(stripe) if one.object_id == session_id]
     told = found.delivery.told
-    assert isinstance(told, Sale)
+    assert isinstance(told, SaleReport)
     assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in told.facts
 
 
@@ -75,10 +75,10 @@ def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
     found = {one.object_id: one.delivery.told for one in objects(stripe) if one.kind == "payment_intent"}
     assert other not in found
     sale = found.pop(alone)
-    assert isinstance(sale, Sale)
+    assert isinstance(sale, SaleReport)
     assert OrderRank.INTENT is sale.rank
     (news,) = found.values()
-    assert isinstance(news, PaymentNews)
+    assert isinstance(news, PaymentReport)
     assert news.ours
 
 
@@ -93,6 +93,6 @@ def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) 
     found = {one.object_id: one.delivery.told for one in objects(stripe)}
     assert {whole, free} <= found.keys()
     (note,) = [told for id_, told in found.items() if id_.startswith("cn_")]
-    assert isinstance(note, PaymentNews)
+    assert isinstance(note, PaymentReport)
     assert any(isinstance(fact, CreditNoted) and fact.note.post_payment == 200 for fact in note.facts)
     assert f"invoice:{whole}" in note.links

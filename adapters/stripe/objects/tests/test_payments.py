@@ -19,7 +19,7 @@ from domain.payments.purchases import (
     RefundTotalReported,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentNews, Unreadable
+from domain.payments.reports import Irrelevant, PaymentReport, Unreadable
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OURS = {"userId": "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"}
@@ -43,9 +43,9 @@ def dispute(**changes: Any) -> dict[str, Any]:
     return {**told, "payment_intent": "pi_1", "balance_transactions": [], **changes}
 
 
-def news(event_type: str, about: dict[str, Any], *, retrieved: bool = False) -> PaymentNews:
+def news(event_type: str, about: dict[str, Any], *, retrieved: bool = False) -> PaymentReport:
     told = told_by(event_type, about, NOON, retrieved=retrieved)
-    assert isinstance(told, PaymentNews), told
+    assert isinstance(told, PaymentReport), told
     return told
 
 
@@ -245,7 +245,7 @@ def test_a_dispute_of_nothing_is_kept() -> None:
 def test_an_invoice_payment_joins_an_invoice_and_its_payment(payment: object) -> None:
     """Since 2025 neither of them names the other."""
     about = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": payment}}
-    expected = PaymentNews(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "payment_intent:pi_1"))
+    expected = PaymentReport(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "payment_intent:pi_1"))
     assert expected == told_by("invoice_payment.paid", about, NOON)
 
 

@@ -22,7 +22,7 @@ from domain.payments.purchases import (
     PaymentStatus,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told, Unreadable
+from domain.payments.reports import Irrelevant, PaymentReport, SaleReport, Told, Unreadable
 from domain.values.money import Money
 from simulators.http.server import HttpServer, Request, Response
 
@@ -104,7 +104,7 @@ def asking(answers: dict[str, Any], story: Callable[[StripeLookup], Awaitable[No
 def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
     """It never shows the session that it may pay."""
     sale = told()
-    assert isinstance(sale, Sale)
+    assert isinstance(sale, SaleReport)
     assert (OrderRank.INTENT, False) == (sale.rank, sale.is_whole)
     assert links("payment_intent:pi_1", "charge:ch_1") == sale.links
     assert (Money(amount=500, currency="usd"), ADA, "starter") == (
@@ -118,7 +118,7 @@ def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
 def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
     """The session orders."""
     news = told(metadata={**OURS, "credence_session": "yes"})
-    assert isinstance(news, PaymentNews)
+    assert isinstance(news, PaymentReport)
     assert (True, links("payment_intent:pi_1", "charge:ch_1")) == (news.ours, news.links)
 
 
@@ -133,7 +133,7 @@ def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
 def test_what_is_not_captured_is_never_paid(shape: dict[str, Any], facts: tuple[object, ...]) -> None:
     """Versions that still show the invoice make a refund of it."""
     sale = told(amount_received=300, **shape)
-    assert isinstance(sale, Sale)
+    assert isinstance(sale, SaleReport)
     assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON), *facts) == sale.facts
 
 
@@ -142,7 +142,7 @@ def test_the_charge_is_found_in_old_versions_too() -> None:
     charges = {"data": [{"id": "ch_2", "paid": False}, {"id": "ch_1", "paid": True}]}
     old = {key: value for key, value in INTENT.items() if key != "latest_charge"}
     news = told_by("payment_intent.succeeded", {**old, "charges": charges}, NOON)
-    assert isinstance(news, Sale)
+    assert isinstance(news, SaleReport)
     assert Link("charge:ch_1") in news.links
 
 
@@ -167,7 +167,7 @@ def test_an_intent_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None
 def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_whole: bool) -> None:
     """Whole, once it shows what paid it."""
     sale = told_by("invoice.paid", {**INVOICE, **invoice}, NOON)
-    assert isinstance(sale, Sale)
+    assert isinstance(sale, SaleReport)
     assert (OrderRank.INVOICE, is_whole, "in_1") == (sale.rank, is_whole, sale.purchase_id)
     assert is_whole == sale.is_whole
 
@@ -180,7 +180,7 @@ def test_an_intent_that_pays_nothing_else_is_whole() -> None:
 
     async def story(lookup: StripeLookup) -> None:
         sale = told()
-        assert isinstance(sale, Sale)
+        assert isinstance(sale, SaleReport)
         assert attrs.evolve(sale, is_whole=True) == await lookup.whole(sale)
 
     asked = asking(ALONE, story)
@@ -206,9 +206,9 @@ def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], l
 
     async def story(lookup: StripeLookup) -> None:
         sale = told()
-        assert isinstance(sale, Sale)
+        assert isinstance(sale, SaleReport)
         news = await lookup.whole(sale)
-        assert isinstance(news, PaymentNews)
+        assert isinstance(news, PaymentReport)
         assert (True, sale.facts) == (news.ours, news.facts)
         assert sale.links | links(*([linked] if linked else [])) == news.links
 
@@ -220,9 +220,9 @@ def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
 
     async def story(lookup: StripeLookup) -> None:
         sale = told()
-        assert isinstance(sale, Sale)
+        assert isinstance(sale, SaleReport)
         whole = await lookup.whole(sale)
-        assert isinstance(whole, Sale)
+        assert isinstance(whole, SaleReport)
         assert (OrderRank.SESSION, "cs_1", 1500, ADA) == (
             whole.rank,
             whole.session_id,
@@ -240,9 +240,9 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
 
     async def story(lookup: StripeLookup) -> None:
         sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
-        assert isinstance(sale, Sale)
+        assert isinstance(sale, SaleReport)
         whole = await lookup.whole(attrs.evolve(sale, is_whole=False))
-        assert isinstance(whole, Sale)
+        assert isinstance(whole, SaleReport)
         assert whole.is_whole
         (item,) = whole.items or ()
         assert ("price_1", 3, 1500, 500) == (item.price.id, item.quantity, item.amount, item.price.unit_amount)
@@ -251,9 +251,9 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
 
     async def unknown(lookup: StripeLookup) -> None:
         sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
-        assert isinstance(sale, Sale)
+        assert isinstance(sale, SaleReport)
         whole = await lookup.whole(sale)
-        assert isinstance(whole, Sale)
+        assert isinstance(whole, SaleReport)
         assert () == whole.items
 
     asking({}, unknown)
@@ -264,9 +264,9 @@ def test_an_invoice_by_hand_is_asked_for_what_paid_it() -> None:
 
     async def story(lookup: StripeLookup) -> None:
         sale = told_by("invoice.paid", INVOICE, NOON)
-        assert isinstance(sale, Sale)
+        assert isinstance(sale, SaleReport)
         whole = await lookup.whole(sale)
-        assert isinstance(whole, Sale)
+        assert isinstance(whole, SaleReport)
         assert (True, links("invoice:in_1", "payment_intent:pi_1")) == (whole.is_whole, whole.links)
 
     asking({"invoices/in_1": {**INVOICE, "payments": PAYMENTS}, "invoices/in_1/lines": []}, story)
@@ -282,7 +282,7 @@ def test_any_object_may_be_read_as_a_sale(object_id: str, amount: int | None) ->
 
     async def story(lookup: StripeLookup) -> None:
         found = await lookup.sale(object_id)
-        assert isinstance(found, Sale) or found is None
+        assert isinstance(found, SaleReport) or found is None
         assert amount == (found.subtotal.amount if found else None)
 
     answers = {

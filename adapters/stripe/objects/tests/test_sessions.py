@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.stripe.events import told_by
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, Naming, Sale, SubscriptionNews, Told, Unreadable
+from domain.payments.reports import Irrelevant, Naming, SaleReport, SubscriptionReport, Told, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode, Terms
 
@@ -57,13 +57,13 @@ def without(key: str) -> dict[str, object]:
     return {name: value for name, value in session().items() if name != key}
 
 
-def sale(told_of: dict[str, object], event_type: str | None = COMPLETED) -> Sale:
+def sale(told_of: dict[str, object], event_type: str | None = COMPLETED) -> SaleReport:
     told = told_by_session(told_of, event_type=event_type)
-    assert isinstance(told, Sale), told
+    assert isinstance(told, SaleReport), told
     return told
 
 
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
@@ -142,7 +142,7 @@ def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, s
         session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
         event_type=event_type,
     )
-    expected = SubscriptionNews(subscription_id="sub_1", naming=SALE.naming, session_id="cs_1", occurred_at=NOON)
+    expected = SubscriptionReport(subscription_id="sub_1", naming=SALE.naming, session_id="cs_1", occurred_at=NOON)
     assert expected == told
 
 
@@ -308,7 +308,7 @@ def test_a_session_of_another_application_is_irrelevant(value: object, broken: d
 @pytest.mark.parametrize("ours", [{"userId": "somebody"}, {"plan": "starter"}, {"credence_terms": "50/500/usd"}])
 def test_one_key_of_ours_makes_it_ours(ours: dict[str, str]) -> None:
     """A sale that names only a part of what is needed must be looked at, not passed over."""
-    assert isinstance(told_by_session(session(metadata=ours, client_reference_id=None)), Sale)
+    assert isinstance(told_by_session(session(metadata=ours, client_reference_id=None)), SaleReport)
 
 
 def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
@@ -343,7 +343,7 @@ def test_any_shape_is_told_as_something(
     """No object raises, and no text that a database can't keep comes out of a sale."""
     told = told_by_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
     match told:
-        case Sale():
+        case SaleReport():
             texts = [told.session_id, told.purchase_id, *told.links]
             named = (told.naming.user_reference, told.naming.email, told.naming.plan_id)
             texts += [text for text in named if text is not None]

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS
-from domain.payments.reports import Naming, SubscriptionNews, Told, Unreadable
+from domain.payments.reports import Naming, SubscriptionReport, Told, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ def subscription(**changes: Any) -> dict[str, Any]:
 
 
 def state(told: Told) -> SubscriptionState:
-    assert isinstance(told, SubscriptionNews), told
+    assert isinstance(told, SubscriptionReport), told
     assert told.state is not None
     return told.state
 
@@ -74,5 +74,5 @@ def test_the_period_ends_with_its_last_item(changes: dict[str, Any], expected: i
 def test_a_subscription_without_metadata_of_ours_names_nobody(metadata: object) -> None:
     """Its session may have named the owner: the ledger knows."""
     told = told_by(UPDATED, subscription(metadata=metadata), NOON)
-    assert isinstance(told, SubscriptionNews)
+    assert isinstance(told, SubscriptionReport)
     assert (Naming(), None) == (told.naming, told.session_id)
