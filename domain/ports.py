@@ -27,7 +27,7 @@ from domain.decisions.batches import Outcome
 from domain.decisions.low_balance import Notice, Undelivered
 from domain.decisions.operations import Intent
 from domain.payments.purchases import Link
-from domain.payments.reports import Delivery, PaymentReport, Price, SaleReport, SubscriptionReport, Told
+from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
 from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
@@ -434,8 +434,8 @@ class Checkout:
     session_id: str
     url: str | None
     status: str
-    told: Told
-    invoice_told: Told | None = None
+    told: ProviderReport
+    invoice_told: ProviderReport | None = None
     """What the first invoice of a subscription tells, once there is one."""
 
 
@@ -475,11 +475,11 @@ class Payments(Protocol):
         """Return all that the provider knows of a price, or None where it has none of that id."""
         ...
 
-    async def whole(self, sale: SaleReport) -> Told:
+    async def whole(self, sale: SaleReport) -> ProviderReport:
         """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 
-    async def sale(self, object_id: str) -> Told | None:
+    async def sale(self, object_id: str) -> ProviderReport | None:
         """What a checkout, a payment or an invoice tells as a sale, whoever made it; None where there is none."""
         ...
 

@@ -6,7 +6,15 @@ from datetime import datetime
 import attrs
 
 from domain.payments.purchases import Link, OrderRank, PurchaseId
-from domain.payments.reports import Delivery, PaymentReport, Price, SaleItem, SaleReport, SubscriptionReport, Told
+from domain.payments.reports import (
+    Delivery,
+    PaymentReport,
+    Price,
+    ProviderReport,
+    SaleItem,
+    SaleReport,
+    SubscriptionReport,
+)
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
 
@@ -21,9 +29,9 @@ class MemoryPayments:
         """Invoices that were sent, by idempotency key."""
         self._payments: list[tuple[frozenset[Link], bool]] = []
         self._subscriptions: dict[SubscriptionId, SubscriptionReport] = {}
-        self._sales: dict[PurchaseId, Told] = {}
+        self._sales: dict[PurchaseId, ProviderReport] = {}
         self._items: dict[str, tuple[SaleItem, ...]] = {}
-        self._objects_sold: dict[str, Told] = {}
+        self._objects_sold: dict[str, ProviderReport] = {}
         self._prices: dict[str, Price] = {}
         self._deliveries: list[Delivery] = []
         self._objects: dict[str, Found] = {}
@@ -44,7 +52,7 @@ class MemoryPayments:
         """Let the items of a checkout be known."""
         self._items[session_id] = tuple(items)
 
-    def teach_sale(self, object_id: str, told: Told) -> None:
+    def teach_sale(self, object_id: str, told: ProviderReport) -> None:
         """Let an object be known that a person may say is a sale."""
         self._objects_sold[object_id] = told
 
@@ -79,7 +87,7 @@ class MemoryPayments:
         self._answer()
         return self._prices.get(price_id)
 
-    async def whole(self, sale: SaleReport) -> Told:
+    async def whole(self, sale: SaleReport) -> ProviderReport:
         """All of the sale, or what was told where it is not known."""
         self._answer()
         known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
@@ -93,7 +101,7 @@ class MemoryPayments:
             return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_whole=True)
         return self._sales.get(sale.purchase_id, sale)
 
-    async def sale(self, object_id: str) -> Told | None:
+    async def sale(self, object_id: str) -> ProviderReport | None:
         """What the object tells as a sale, or None where it is not known."""
         self._answer()
         return self._objects_sold.get(object_id)

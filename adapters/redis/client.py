@@ -19,7 +19,7 @@ from redis.exceptions import DataError, RedisError, ResponseError
 from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
 from domain.ports import CacheUnavailable
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
@@ -108,7 +108,7 @@ class SharedRedis(Redis):
     async def _send(self, commands: Sequence[_Packed]) -> Sequence[Any]:
         return await self._within_limits(lambda: self._answers(commands))
 
-    async def _within_limits(self, ask: Callable[[], Awaitable[Told]]) -> Told:
+    async def _within_limits(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         if self._rounds >= self._connected:
             await self._be_connected()
         self._rounds += 1

@@ -11,7 +11,7 @@ from adapters.stripe.connection import StripeConnection, is_missing, plain, tran
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
-from domain.payments.reports import SaleReport, Told
+from domain.payments.reports import ProviderReport, SaleReport
 from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
 
@@ -98,7 +98,7 @@ def _checkout(answer: object) -> Checkout:
     )
 
 
-def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> Told | None:
+def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
     """What the first invoice of a subscription tells: the credits of its first period."""
     invoice = session.get("invoice")
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):

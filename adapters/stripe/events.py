@@ -18,7 +18,7 @@ from adapters.stripe.objects.payments import (
 )
 from adapters.stripe.objects.sessions import SALE_EVENTS, told_by_session
 from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS, told_by_subscription
-from domain.payments.reports import Irrelevant, Told, Unreadable
+from domain.payments.reports import Irrelevant, ProviderReport, Unreadable
 
 CONCERNING = (
     SALE_EVENTS
@@ -36,7 +36,7 @@ CONCERNING = (
 
 def told_by(
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What an event tells by its object; whatever the object's shape, nothing is raised.
 
     `retrieved` is for an object that came by the API, in the place of an event that was never made; `claimed` for one
@@ -50,7 +50,7 @@ def told_by(
 
 def _told(  # noqa: PLR0911 - one line for each kind of object
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool, claimed: bool
-) -> Told:
+) -> ProviderReport:
     known_type = None if retrieved else event_type
     if event_type in SALE_EVENTS:
         return told_by_session(about, created, event_type=known_type, claimed=claimed)

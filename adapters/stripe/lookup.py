@@ -23,10 +23,10 @@ from domain.payments.reports import (
     Naming,
     PaymentReport,
     Price,
+    ProviderReport,
     SaleItem,
     SaleReport,
     SubscriptionReport,
-    Told,
 )
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports import PaymentsUnavailable
@@ -124,7 +124,7 @@ class StripeLookup:
                 del self._prices[next(iter(self._prices))]
         return self._prices.get(price_id)
 
-    async def whole(self, sale: SaleReport) -> Told:
+    async def whole(self, sale: SaleReport) -> ProviderReport:
         """What a sale of which a part was told is in whole.
 
         A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
@@ -140,7 +140,7 @@ class StripeLookup:
             invoice = await self._whole_invoice(sale.purchase_id)
             return told_by("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
 
-    async def sale(self, object_id: str) -> Told | None:
+    async def sale(self, object_id: str) -> ProviderReport | None:
         """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
@@ -159,7 +159,7 @@ class StripeLookup:
                     return None
         return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
 
-    async def _whole_payment(self, sale: SaleReport) -> Told:
+    async def _whole_payment(self, sale: SaleReport) -> ProviderReport:
         known = _Known(set(sale.links))
         await self._intent(known, sale.purchase_id)
         if not known.found:

@@ -35,7 +35,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import PLANS, Told, paid
+from features.billing.world import PLANS, StripeEvent, paid
 
 Grants = list[tuple[float, int, float]]
 """Of each grant the end of its period, what remains, and when that expires; in days after the start."""
@@ -65,7 +65,7 @@ class Account:
         )
         return cls(world, await world.sign_up(None), recorder, uuid.uuid4().hex[:12])
 
-    async def tell(self, told: Sequence[Told]) -> list[EventStatus]:
+    async def tell(self, told: Sequence[StripeEvent]) -> list[EventStatus]:
         """Tell events in their order."""
         found = []
         for one in told:
@@ -98,7 +98,7 @@ def _days(moment: datetime | None) -> float:
     return round(((moment or START) - START) / timedelta(days=1), 3)
 
 
-def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
+def subscribed(shape: Callable[[Payload], Payload]) -> list[StripeEvent]:
     """Monthly, upgraded at half time, charged; renewed, an hour late, in two months' seats; the rest given back."""
     return [
         paid(shape(invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create"))),
@@ -114,8 +114,8 @@ def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
             )
         ),
         paid(shape(invoice("in_3", line("il_4", 4900, PRO, days=(30, 60)), paid=30.05))),
-        Told(type="credit_note.created", about=credit_note("cn_1", "in_3", after=490), days=31),
-        Told(type="refund.created", about=refund("re_1", 980, "in_3"), days=32),
+        StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_3", after=490), days=31),
+        StripeEvent(type="refund.created", about=refund("re_1", 980, "in_3"), days=32),
         paid(
             shape(
                 invoice(
@@ -127,12 +127,12 @@ def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
                 )
             )
         ),
-        Told(
+        StripeEvent(
             type="charge.dispute.funds_reinstated",
             about=dispute("dp_1", 9000, "in_4", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (4500, "usd")}),
             days=50,
         ),
-        Told(type="customer.subscription.deleted", about=ended(410), days=60),
+        StripeEvent(type="customer.subscription.deleted", about=ended(410), days=60),
     ]
 
 
@@ -218,8 +218,8 @@ def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, or
                 paid=3,
             )
         ),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
-        Told(
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        StripeEvent(
             type="charge.dispute.funds_reinstated",
             about=dispute("dp_1", 9000, "in_1", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (9000, "usd")}),
             days=9,

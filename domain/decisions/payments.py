@@ -53,9 +53,9 @@ from domain.payments.reports import (
     Irrelevant,
     Naming,
     PaymentReport,
+    ProviderReport,
     SaleReport,
     SubscriptionReport,
-    Told,
     Unreadable,
 )
 from domain.payments.subscriptions import ENDED, Subscriber, Subscription, SubscriptionId, merge_subscriptions
@@ -82,12 +82,12 @@ class Decision:
     order: Order | None = None
 
 
-def links_of(told: Told) -> frozenset[Link]:
+def links_of(told: ProviderReport) -> frozenset[Link]:
     """The links by which the ledger may know the purchase."""
     return told.links if isinstance(told, SaleReport | PaymentReport) else frozenset()
 
 
-def user_told(told: Told) -> UserId | None:
+def user_told(told: ProviderReport) -> UserId | None:
     """The user whom a decision about the telling will have to know."""
     if not isinstance(told, SaleReport | SubscriptionReport):
         return None
@@ -118,7 +118,7 @@ def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription |
 
 def decide(
     event: InboxEvent | None,
-    told: Told,
+    told: ProviderReport,
     snapshot: Snapshot,
     catalogue: Catalogue,
     *,
@@ -149,7 +149,7 @@ def decide(
             return _sold(kept, told, snapshot, catalogue)
 
 
-def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
+def _of_one_invoice(told: ProviderReport, snapshot: Snapshot) -> tuple[ProviderReport, Snapshot]:
     """What is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
 
     The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.

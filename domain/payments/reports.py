@@ -181,7 +181,7 @@ class Unreadable:
     reason: str
 
 
-Told = SaleReport | SubscriptionReport | PaymentReport | Irrelevant | Unreadable
+ProviderReport = SaleReport | SubscriptionReport | PaymentReport | Irrelevant | Unreadable
 
 
 @attrs.frozen
@@ -189,4 +189,4 @@ class Delivery:
     """One verified delivery: the event, and what it tells."""
 
     event: InboxEvent
-    told: Told
+    told: ProviderReport

@@ -11,7 +11,7 @@ from domain.decisions.payments import links_of, user_told
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus
-from domain.payments.reports import SaleReport, SubscriptionReport, Told
+from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports import (
     Accounts,
@@ -182,7 +182,7 @@ class CheckoutDesk:
         return note is not None and note.user_id != user_id
 
 
-def _plan_told(told: Told) -> str | None:
+def _plan_told(told: ProviderReport) -> str | None:
     return told.naming.plan_id if isinstance(told, SaleReport | SubscriptionReport) else None
 
 
@@ -194,7 +194,7 @@ def _is_settled(recorded: RecordedPurchase) -> bool:
     return recorded.purchase.payment is PaymentStatus.PAID
 
 
-def _needs_person(told: Told, outcome: Recorded) -> bool:
+def _needs_person(told: ProviderReport, outcome: Recorded) -> bool:
     """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.TOLD_IN_PART:
         return False

@@ -37,9 +37,9 @@ from domain.payments.reports import (
     InboxEvent,
     Irrelevant,
     PaymentReport,
+    ProviderReport,
     SaleReport,
     SubscriptionReport,
-    Told,
 )
 from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
 from domain.ports import (
@@ -127,7 +127,7 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, told: Told, *, again: bool = False) -> Recorded:
+    async def record(self, event: InboxEvent | None, told: ProviderReport, *, again: bool = False) -> Recorded:
         """Record a telling; `event` is the inbox event behind it, if it came by one.
 
         `again` decides an event once more that was final.
@@ -160,7 +160,7 @@ class PaymentRecorder:
                     raise CommitRejected(reason)
         return await self._leave_to_worker(event)
 
-    async def assess(self, event: InboxEvent | None, told: Told) -> Recorded:
+    async def assess(self, event: InboxEvent | None, told: ProviderReport) -> Recorded:
         """What recording the telling would come to; nothing is written.
 
         :raises LedgerUnavailable: if the ledger could not be read.
@@ -168,7 +168,9 @@ class PaymentRecorder:
         told, snapshot, decision = await self._decide(event, told, again=False)
         return _recorded(told, decision, snapshot)
 
-    async def _decide(self, event: InboxEvent | None, told: Told, *, again: bool) -> tuple[Told, Snapshot, Decision]:
+    async def _decide(
+        self, event: InboxEvent | None, told: ProviderReport, *, again: bool
+    ) -> tuple[ProviderReport, Snapshot, Decision]:
         snapshot = await self._read(event, told)
         is_settled = snapshot.event_status is not None and snapshot.event_status.is_final and not again
         if not is_settled:
@@ -191,12 +193,12 @@ class PaymentRecorder:
         )
         return told, snapshot, decision
 
-    async def _own_account(self, event: InboxEvent | None, told: Told) -> str | None:
+    async def _own_account(self, event: InboxEvent | None, told: ProviderReport) -> str | None:
         if self.identity is None or event is None or event.account is None or isinstance(told, Irrelevant):
             return None
         return await self.identity.account_id()
 
-    async def _read(self, event: InboxEvent | None, told: Told) -> Snapshot:
+    async def _read(self, event: InboxEvent | None, told: ProviderReport) -> Snapshot:
         return await self.ledger.read(
             event_id=event.id if event else None,
             user_id=user_told(told),
@@ -222,7 +224,7 @@ class PaymentRecorder:
         prices = [price for price in asked if price is not None]
         return with_item_prices(sale, prices) if sale.lines is None else with_prices(sale, prices)
 
-    async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
+    async def _asked(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
         told = self._in_part(told, snapshot)
         try:
@@ -246,7 +248,7 @@ class PaymentRecorder:
             # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
             return told
 
-    def _in_part(self, told: Told, snapshot: Snapshot) -> Told:
+    def _in_part(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """A sale that was told without the items by which alone it can be valued, marked as told in part."""
         if not isinstance(told, SaleReport) or stands(told, snapshot):
             return told
@@ -254,7 +256,7 @@ class PaymentRecorder:
             return told
         return attrs.evolve(told, is_whole=False)
 
-    async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
+    async def _in_whole(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
         if not isinstance(told, SaleReport) or told.is_whole:
             return told
@@ -293,7 +295,7 @@ class PaymentRecorder:
             return False
 
 
-def _periods_since(told: Told) -> datetime | None:
+def _periods_since(told: ProviderReport) -> datetime | None:
     """The earliest time of which something is told that may change what a subscription's invoices are worth."""
     match told:
         case SaleReport(lines=lines) if lines:
@@ -305,16 +307,16 @@ def _periods_since(told: Told) -> datetime | None:
             return None
 
 
-def _prices_of(told: Told) -> frozenset[str]:
+def _prices_of(told: ProviderReport) -> frozenset[str]:
     lines = told.lines or () if isinstance(told, SaleReport) else ()
     return frozenset(line.price.id for line in lines if line.price.id is not None)
 
 
-def _subscription_of(told: Told) -> SubscriptionId | None:
+def _subscription_of(told: ProviderReport) -> SubscriptionId | None:
     return told.subscription_id if isinstance(told, SaleReport | SubscriptionReport) else None
 
 
-def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
+def _recorded(told: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
     revision = decision.change.revision
     postings = decision.change.postings
     return Recorded(

@@ -8,7 +8,7 @@ from adapters.stripe.objects.items import read_items
 from domain.changes.changes import EventStatus
 from features.billing.packs import NAMED, by_hand, completed, item, refund_of, session
 from features.billing.payloads import USER, Payload
-from features.billing.world import Told, World, paid, plan
+from features.billing.world import StripeEvent, World, paid, plan
 
 BIG = plan("big", 300, 2500, None)
 BY_ID = plan("by_id", 70, 700, None, stripe_prices=("price_seventy",))
@@ -119,7 +119,7 @@ def test_a_session_waits_while_stripe_can_not_be_asked_for_its_items() -> None:
     world.payments.is_away = False
     world.tell(told)
     world.payments.is_away = True
-    again = Told(type="checkout.session.async_payment_succeeded", about=told.about, days=1)
+    again = StripeEvent(type="checkout.session.async_payment_succeeded", about=told.about, days=1)
     assert EventStatus.NOTHING_NEW == world.tell(again).status
     assert 200 == world.balance
 

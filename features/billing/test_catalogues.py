@@ -7,17 +7,17 @@ from domain.changes.changes import EventStatus
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Terms
 from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line
-from features.billing.world import PLANS, Told, World, paid, plan
+from features.billing.world import PLANS, StripeEvent, World, paid, plan
 
 GENEROUS = tuple(attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS)
 
 
-def first(price: StripePrice = MONTHLY) -> Told:
+def first(price: StripePrice = MONTHLY) -> StripeEvent:
     lines = line("il_1", price.amount, price, days=(0, 30))
     return paid(in_new_shape(invoice("in_1", lines, paid=0, reason="subscription_create")))
 
 
-def cancelled_at_half() -> Told:
+def cancelled_at_half() -> StripeEvent:
     lines = line("il_2", -450, MONTHLY, days=(15, 30), proration=True)
     return paid(in_new_shape(invoice("in_2", lines, paid=15, reason="subscription_update")))
 
@@ -68,7 +68,7 @@ def test_a_price_as_agreed_needs_no_answer() -> None:
     assert 100 == world.balance
 
 
-def agreed() -> Told:
+def agreed() -> StripeEvent:
     """The first invoice of a checkout of ours, at the terms of its day."""
     metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
     lines = line("il_1", 900, MONTHLY, days=(0, 30))
@@ -119,6 +119,6 @@ def test_the_metadata_of_a_price_names_its_plan_and_credits() -> None:
     assert 55 == world.balance
 
 
-def _outcome(world: World, told: Told) -> tuple[EventStatus, str | None]:
+def _outcome(world: World, told: StripeEvent) -> tuple[EventStatus, str | None]:
     recorded = world.tell(told)
     return recorded.status, recorded.reason

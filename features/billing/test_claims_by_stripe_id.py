@@ -23,7 +23,7 @@ from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 from features.billing.packs import by_hand, completed, intent, item, refund_of, session, succeeded
 from features.billing.payloads import MONTHLY, Payload, invoice, line
-from features.billing.world import ADA, Told, World, paid
+from features.billing.world import ADA, StripeEvent, World, paid
 
 BOB = UserId("00000000-0000-0000-0000-00000000000b")
 KINDS = {
@@ -63,7 +63,7 @@ class Claims(World):
 
 
 NOBODY_S: dict[str, Any] = {"metadata": {}}
-TELLINGS: Sequence[Told] = (
+TELLINGS: Sequence[StripeEvent] = (
     completed(session(**NOBODY_S, invoice="in_1")),
     succeeded(intent(**NOBODY_S)),
     paid(by_hand(**NOBODY_S, payment_intent="pi_1", charge="ch_pi_1")),
@@ -71,7 +71,7 @@ TELLINGS: Sequence[Told] = (
 OBJECTS = [told.about for told in TELLINGS]
 
 
-def again(told: Told) -> Told:
+def again(told: StripeEvent) -> StripeEvent:
     return attrs.evolve(told, id=f"{told.id}_again")
 
 

@@ -25,7 +25,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
+from features.billing.world import PLANS, StripeEvent, World, paid, plan, told_in_every_way
 
 PRICES = (MONTHLY, PRO, ANNUAL, WEEKLY)
 SUPPORT = StripePrice(id="price_support", amount=1900, product="prod_support")
@@ -39,9 +39,9 @@ PRO_MONTH = invoice("in_1", line("il_1", 4900, PRO, days=(0, 30)), paid=0, reaso
 YEAR = invoice("in_1", line("il_1", 9000, ANNUAL, days=(0, 365)), paid=0, reason="subscription_create")
 
 
-def told(*events: Payload | Told, **world: Any) -> Grants:
+def told(*events: Payload | StripeEvent, **world: Any) -> Grants:
     """Return the grants after events, which are the same in both shapes and every order."""
-    known = [one if isinstance(one, Told) else paid(one) for one in events]
+    known = [one if isinstance(one, StripeEvent) else paid(one) for one in events]
     found: list[Grants] = []
     for shape in (_in_old_shape, _in_new_shape):
         ways = told_in_every_way([shape(one) for one in known], **world)
@@ -61,27 +61,27 @@ def rest(id_: str, amount: int, price: StripePrice, days: tuple[float, float], *
     return line(id_, amount, price, days=days, proration=True, **more)
 
 
-def noted(note: Payload) -> Told:
-    return Told(type="credit_note.created", about=note, days=1)
+def noted(note: Payload) -> StripeEvent:
+    return StripeEvent(type="credit_note.created", about=note, days=1)
 
 
-def refunded(*refunds: Payload) -> list[Told]:
-    return [Told(type="refund.created", about=one, days=1) for one in refunds]
+def refunded(*refunds: Payload) -> list[StripeEvent]:
+    return [StripeEvent(type="refund.created", about=one, days=1) for one in refunds]
 
 
-def disputed(*disputes: Payload) -> list[Told]:
-    return [Told(type="charge.dispute.updated", about=one, days=day) for day, one in enumerate(disputes, 1)]
+def disputed(*disputes: Payload) -> list[StripeEvent]:
+    return [StripeEvent(type="charge.dispute.updated", about=one, days=day) for day, one in enumerate(disputes, 1)]
 
 
 def credits_of(grants: Grants) -> int:
     return sum(credits_ for credits_, _ in grants.values())
 
 
-def _in_new_shape(event: Told) -> Told:
+def _in_new_shape(event: StripeEvent) -> StripeEvent:
     return attrs.evolve(event, about=in_new_shape(event.about)) if event.type.startswith("invoice.") else event
 
 
-def _in_old_shape(event: Told) -> Told:
+def _in_old_shape(event: StripeEvent) -> StripeEvent:
     """Return the event, with a credit note as before 2025-05-28: of one kind, and with one refund at most."""
     note = event.about
     if not event.type.startswith("credit_note.") or len(note["refunds"]) > 1:
@@ -119,7 +119,7 @@ def test_switching_to_and_fro() -> None:
 
 def test_cancelling_at_once_then_subscribing_again_by_the_balance() -> None:
     """The third that was used stays; the new month is whole, though only $3.00 of it was paid by card."""
-    gone = Told(type="customer.subscription.deleted", about=ended(10), days=10)
+    gone = StripeEvent(type="customer.subscription.deleted", about=ended(10), days=10)
     cancelled = invoice("in_2", unused("ii_2", 600, MONTHLY, (10, 30)), paid=10, reason="manual")
     new = line("il_3", 900, MONTHLY, days=(10, 40), item="si_2", subscription="sub_2")
     again = invoice(
@@ -138,7 +138,9 @@ def test_cancelling_at_once_then_subscribing_again_by_the_balance() -> None:
 
 def test_cancelling_at_once_without_proration() -> None:
     """Nothing was given back: the credits stay until the period's end, without grace."""
-    assert {"in_1@30": (100, 30)} == told(MONTH, Told(type="customer.subscription.deleted", about=ended(10), days=10))
+    assert {"in_1@30": (100, 30)} == told(
+        MONTH, StripeEvent(type="customer.subscription.deleted", about=ended(10), days=10)
+    )
 
 
 @pytest.mark.parametrize(
@@ -448,7 +450,7 @@ def test_rollover(cap: int, left: Grants) -> None:
         assert left == world.at(90).grants
 
 
-def _orders(events: list[Told]) -> Iterable[list[Told]]:
+def _orders(events: list[StripeEvent]) -> Iterable[list[StripeEvent]]:
     return (events, events[::-1], [*events, *events])
 
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 from domain.payments.reports import Naming, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from features.billing.payloads import MONTHLY, START, SUBSCRIPTION, USER, Payload, ended, invoice, line
-from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
+from features.billing.world import PLANS, StripeEvent, World, paid, plan, told_in_every_way
 
 MONTH = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create")
 
 
-def deleted(**metadata: str) -> Told:
+def deleted(**metadata: str) -> StripeEvent:
     about: Payload = {**ended(10), "metadata": metadata}
-    return Told(type="customer.subscription.deleted", about=about, days=10)
+    return StripeEvent(type="customer.subscription.deleted", about=about, days=10)
 
 
 def test_the_end_counts_though_the_metadata_names_no_plan() -> None:
@@ -31,15 +31,19 @@ def test_a_plan_that_is_named_has_to_be_a_subscription_that_is_known() -> None:
 
 def test_an_end_that_is_scheduled_leaves_no_grace() -> None:
     """No renewal is to come."""
-    scheduled = Told(type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5)
+    scheduled = StripeEvent(
+        type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5
+    )
     ways = told_in_every_way([paid(MONTH), scheduled])
     assert [{"in_1@30": (100, 30)}] * len(ways) == [*ways.values()]
 
 
 def test_an_end_that_is_called_off_leaves_it() -> None:
     """The newest telling counts."""
-    scheduled = Told(type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5)
-    resumed = Told(type="customer.subscription.updated", about=ended(30, status="active"), days=6)
+    scheduled = StripeEvent(
+        type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5
+    )
+    resumed = StripeEvent(type="customer.subscription.updated", about=ended(30, status="active"), days=6)
     ways = told_in_every_way([paid(MONTH), scheduled, resumed])
     assert [{"in_1@30": (100, 33)}] * len(ways) == [*ways.values()]
 
@@ -79,7 +83,7 @@ def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
     metadata = {"userId": USER, "plan": "monthly"}
     started = {"id": "cs_1", "object": "checkout.session", "mode": "subscription", "status": "complete"}
     session = {**started, "subscription": SUBSCRIPTION, "metadata": metadata}
-    world.tell(Told(type="checkout.session.completed", about=session, days=0))
+    world.tell(StripeEvent(type="checkout.session.completed", about=session, days=0))
     for days, is_news in ((9, False), (10, True)):
         plan_id = "monthly" if days == 9 else "pro"
         later = SubscriptionReport(

@@ -20,7 +20,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import ADA, PLANS, Told, World, paid, plan
+from features.billing.world import ADA, PLANS, StripeEvent, World, paid, plan
 
 FIRST = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create")
 UPGRADE = invoice(
@@ -38,10 +38,10 @@ def explained(world: World) -> AccountExplanation:
     return explain(record)
 
 
-def told(*events: Told | Payload, plans: Any = PLANS) -> dict[str, dict[str, Any]]:
+def told(*events: StripeEvent | Payload, plans: Any = PLANS) -> dict[str, dict[str, Any]]:
     """Return the explanation's purchases by id, as JSON has them, after events."""
     world = World(plans=plans)
-    world.tell(*(one if isinstance(one, Told) else paid(one) for one in events))
+    world.tell(*(one if isinstance(one, StripeEvent) else paid(one) for one in events))
     world.check()
     document = plain(explanation_of(explained(world)))
     return {one["id"]: one for one in document["purchases"]}
@@ -105,9 +105,9 @@ def test_reversals_are_told_by_part() -> None:
     """A refund, a credit note before the payment, and a dispute of a third each."""
     found = told(
         FIRST,
-        Told(type="credit_note.created", about=credit_note("cn_1", "in_1", before=300), days=0),
-        Told(type="refund.created", about=refund("re_1", 300, "in_1"), days=1),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 300, "in_1"), days=2),
+        StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_1", before=300), days=0),
+        StripeEvent(type="refund.created", about=refund("re_1", 300, "in_1"), days=1),
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 300, "in_1"), days=2),
     )["in_1"]
     parts = line_of(found, "il_1")
     assert (0.666667, 0.333333, 0.0) == (parts["refunded_part"], parts["disputed_part"], parts["worth"])

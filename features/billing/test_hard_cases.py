@@ -24,17 +24,17 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
+from features.billing.world import PLANS, StripeEvent, World, paid, plan, told_in_every_way
 
 shapes = pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
 Shape = Callable[[Payload], Payload]
 
 
-def bill(id_: str, *lines: Payload, at: float, shape: Shape, **how: Any) -> Told:
+def bill(id_: str, *lines: Payload, at: float, shape: Shape, **how: Any) -> StripeEvent:
     return paid(shape(invoice(id_, *lines, paid=at, **how)))
 
 
-def first(shape: Shape, price: StripePrice = MONTHLY, days: float = 30, **how: Any) -> Told:
+def first(shape: Shape, price: StripePrice = MONTHLY, days: float = 30, **how: Any) -> StripeEvent:
     return bill("in_1", line("il_1", price.amount, price, days=(0, days)), at=0, shape=shape, **how)
 
 
@@ -176,7 +176,7 @@ def test_an_end_that_is_far_ahead_takes_no_grace(shape: Shape) -> None:
     world = World()
     world.tell(first(shape))
     later = {**ended(30, status="active"), "cancel_at": (1767268800 + 365 * 86_400)}
-    world.tell(Told(type="customer.subscription.updated", about=later, days=1))
+    world.tell(StripeEvent(type="customer.subscription.updated", about=later, days=1))
     assert {"in_1@30": (100, 33)} == world.grants
 
 
@@ -205,9 +205,9 @@ def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> Non
     won = dispute("dp_1", 900, "in_1", status="won", moves=moves)
     told = [
         first(shape),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=2),
-        Told(type="charge.dispute.closed", about=won, days=9),
-        Told(type="charge.dispute.funds_reinstated", about=won, days=10),
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=2),
+        StripeEvent(type="charge.dispute.closed", about=won, days=9),
+        StripeEvent(type="charge.dispute.funds_reinstated", about=won, days=10),
     ]
     ways = told_in_every_way(told)
     assert {key: [(100, 33)] for key in ways} == {way: [*grants.values()] for way, grants in ways.items()}
@@ -263,7 +263,7 @@ def test_a_note_of_more_lines_than_it_shows_counts_as_a_whole() -> None:
     world.tell(bill("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), fee, at=0, shape=lambda old: old))
     note = credit_note("cn_1", "in_1", after=1900, lines={"il_2": 1000})
     note["lines"]["has_more"] = True
-    world.tell(Told(type="credit_note.created", about=note, days=1))
+    world.tell(StripeEvent(type="credit_note.created", about=note, days=1))
     assert 0 == world.balance
 
 
@@ -273,7 +273,7 @@ def test_an_invoice_that_does_not_say_when_it_was_paid() -> None:
     about = invoice("in_1", line("il_1", 300, weekly, days=(0, 7)), paid=11)
     del about["status_transitions"]
     world = World()
-    world.tell(Told(type="invoice.paid", about=about, days=11))
+    world.tell(StripeEvent(type="invoice.paid", about=about, days=11))
     assert {"in_1@7": (30, 18)} == world.grants
 
 
@@ -289,7 +289,7 @@ def test_discounts_that_are_null_are_found_at_the_invoice() -> None:
     }
     world = World()
     world.tell(paid(about))
-    world.tell(Told(type="refund.created", about=refund("re_1", 450, "in_1"), days=1))
+    world.tell(StripeEvent(type="refund.created", about=refund("re_1", 450, "in_1"), days=1))
     assert 0 == world.balance
 
 
@@ -323,8 +323,8 @@ def test_what_costs_nothing_is_given_once_for_any_quantity(shape: Shape) -> None
 @shapes
 def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
     """Disputed unspent, won after the period: it would have expired, and does; what had been spent stays."""
-    disputed = Told(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=5)
-    won = Told(type="charge.dispute.closed", about=dispute("dp_1", 900, "in_1", status="won"), days=60)
+    disputed = StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=5)
+    won = StripeEvent(type="charge.dispute.closed", about=dispute("dp_1", 900, "in_1", status="won"), days=60)
     unspent, spent = World(), World()
     for world, credits_ in ((unspent, 0), (spent, 70)):
         world.tell(first(shape))
@@ -344,8 +344,8 @@ def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
     """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
     told = [
         first(shape),
-        Told(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),
-        Told(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
+        StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),
+        StripeEvent(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
     ]
     for order in (told, told[::-1], [told[0], told[2], told[1]]):
         world = World().at(40)
@@ -367,9 +367,9 @@ def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
             at=3,
             shape=lambda old: old,
         ),
-        Told(type="checkout.session.completed", about=session(), days=4),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
-        Told(
+        StripeEvent(type="checkout.session.completed", about=session(), days=4),
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        StripeEvent(
             type="charge.dispute.funds_reinstated",
             about=dispute(
                 "dp_1", 9000, "in_1", status="under_review", moves={"txn_1": (-9000, "usd"), "txn_2": (won, "usd")}

@@ -9,12 +9,12 @@ import pytest
 from domain.changes.changes import EventStatus
 from domain.payments.purchases import Link
 from features.billing.packs import NAMED, OF_SESSION, by_hand, completed, intent, refund_of, session, succeeded
-from features.billing.world import Told, World, paid
+from features.billing.world import StripeEvent, World, paid
 
 Links = tuple[str, ...]
 
 
-def told_in_all_orders(told: Sequence[Told], *joined: Links) -> set[int]:
+def told_in_all_orders(told: Sequence[StripeEvent], *joined: Links) -> set[int]:
     """Return the balances after every order of the events, each of them told twice; Stripe knows what is joined."""
     balances = set()
     for order in itertools.permutations(told):

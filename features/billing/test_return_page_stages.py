@@ -26,7 +26,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import ADA, PLANS, Told, World, plan
+from features.billing.world import ADA, PLANS, StripeEvent, World, plan
 
 FREE = StripePrice(id="price_free", amount=0)
 TRIED = StripePrice(id="price_tried", amount=700)
@@ -139,10 +139,14 @@ def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
     [
         (refund_of("pi_1", 500), CheckoutStage.TAKEN_BACK, 0),
         (refund_of("pi_1", 100), CheckoutStage.CREDITED, 40),
-        (Told(type="charge.dispute.created", about=dispute("dp_1", 500, "x"), days=1), CheckoutStage.TAKEN_BACK, 0),
+        (
+            StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 500, "x"), days=1),
+            CheckoutStage.TAKEN_BACK,
+            0,
+        ),
     ],
 )
-def test_what_went_back_is_told(told: Told, stage: CheckoutStage, credits_: int) -> None:
+def test_what_went_back_is_told(told: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
     """All of it, or a part."""
     shop = Shop()
     told.about["payment_intent"] = "pi_1"
@@ -154,8 +158,8 @@ def test_what_went_back_is_told(told: Told, stage: CheckoutStage, credits_: int)
 def test_a_period_that_was_refunded_is_taken_back() -> None:
     """As a pack is; a credit note of all of it, too."""
     for back in (
-        Told(type="refund.created", about=refund("re_1", 900, "in_1"), days=1),
-        Told(type="credit_note.created", about=credit_note("cn_1", "in_1", after=900), days=1),
+        StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=1),
+        StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_1", after=900), days=1),
     ):
         shop = Shop()
         assert 100 == shop.returns(subscribed("monthly"), first(900, MONTHLY, "monthly")).credits
@@ -199,10 +203,10 @@ def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
         shop.start("free")
     shop.start("monthly")
     shop.start("pack")
-    going_on = Told(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
+    going_on = StripeEvent(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
     shop.tell(going_on)
     with pytest.raises(AlreadySubscribed):
         shop.at(40).start("free")  # type: ignore[attr-defined]  # the world is a shop
-    shop.tell(Told(type="customer.subscription.deleted", about=ended(31), days=41))
+    shop.tell(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
     shop.start("free")
     assert 4 == shop.sessions.opened

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from features.billing.payloads import ANNUAL, MONTHLY, Payload, StripePrice, in_new_shape, invoice, line
-from features.billing.world import Told, World, paid
+from features.billing.world import StripeEvent, World, paid
 
 TURNS = 20
 LENGTH = {MONTHLY.id: 30, ANNUAL.id: 365}
@@ -14,7 +14,7 @@ LENGTH = {MONTHLY.id: 30, ANNUAL.id: 365}
 Mode = Literal["classic", "included", "itemized"]
 
 
-def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every: float) -> list[Told]:
+def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every: float) -> list[StripeEvent]:
     """Monthly, then annual, then monthly and so on, each time with a new period that is charged at once."""
 
     def priced(
@@ -60,7 +60,7 @@ def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every
     return told
 
 
-def grants_of(told: list[Told]) -> dict[str, tuple[int, float | None]]:
+def grants_of(told: list[StripeEvent]) -> dict[str, tuple[int, float | None]]:
     """Tell the events, and return what remains of each grant, and when it ends."""
     world = World()
     world.tell(*told)

@@ -46,7 +46,7 @@ PLANS = (
 
 
 @attrs.frozen(kw_only=True)
-class Told:
+class StripeEvent:
     """One event of Stripe's: what happened, to which object, so many days after the start."""
 
     type: str
@@ -90,7 +90,7 @@ class World:
             livemode=False,
         )
 
-    def tell(self, *told: Told) -> Recorded:
+    def tell(self, *told: StripeEvent) -> Recorded:
         """Tell events, in their order; returns what became of the last."""
         recorded = None
         for one in told:
@@ -151,13 +151,15 @@ class World:
         asyncio.run(self.ledger.commit([decided.change]))
 
 
-def paid(invoice: Payload) -> Told:
+def paid(invoice: Payload) -> StripeEvent:
     """Return the event that an invoice was paid."""
     seconds = invoice["status_transitions"]["paid_at"] - START.timestamp()
-    return Told(type="invoice.paid", about=invoice, days=seconds / 86_400)
+    return StripeEvent(type="invoice.paid", about=invoice, days=seconds / 86_400)
 
 
-def told_in_every_way(told: Sequence[Told], **world: object) -> Mapping[str, dict[str, tuple[int, float | None]]]:
+def told_in_every_way(
+    told: Sequence[StripeEvent], **world: object
+) -> Mapping[str, dict[str, tuple[int, float | None]]]:
     """Return the grants after the events were told forwards, backwards, twice and turned about."""
     ways = {
         "forwards": list(told),

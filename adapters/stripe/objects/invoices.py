@@ -18,7 +18,7 @@ from domain.payments.purchases import (
     PaymentStatus,
     PurchaseId,
 )
-from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentReport, SaleItem, SaleReport, Told
+from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentReport, ProviderReport, SaleItem, SaleReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode
@@ -37,7 +37,7 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 
 def told_by_invoice(
     invoice: Object, occurred_at: datetime | None = None, *, event_type: str | None = None, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
 
     `occurred_at` is when the event was made; an invoice of before 2018 does not tell when it was paid.
@@ -71,7 +71,7 @@ def _is_paid(invoice: Object) -> bool:
     return invoice.get("status") == "open" and fields.amount(invoice, "total", signed=True) <= 0
 
 
-def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime | None) -> Told:
+def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime | None) -> ProviderReport:
     code = fields.currency(invoice)
     lines = read_lines(invoice)
     is_whole = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
@@ -93,7 +93,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime 
     )
 
 
-def _by_hand(invoice: Object, told_at: datetime | None) -> Told:
+def _by_hand(invoice: Object, told_at: datetime | None) -> ProviderReport:
     """What an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:

@@ -16,7 +16,7 @@ from domain.payments.purchases import (
     PurchaseId,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentReport, SaleReport, Told
+from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport, SaleReport
 from domain.values.plans import PlanMode
 
 INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
@@ -24,7 +24,7 @@ INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
 
 def told_by_intent(
     intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.
 
     One with metadata of ours is a sale until somebody has looked what it pays: it never shows a session, and in new

@@ -5,7 +5,7 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.purchases import (
-    CurrencyTold,
+    CurrencyReported,
     Dispute,
     Disputed,
     DisputeStatus,
@@ -19,7 +19,7 @@ from domain.payments.purchases import (
     RefundTotalReported,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentReport, Told
+from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport
 
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 CHARGE_EVENTS = frozenset({"charge.refunded"})
@@ -42,7 +42,7 @@ _OURS_ALONE = frozenset({DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED, Disp
 _KINDS = ("payment_intent", "charge", "invoice")
 
 
-def told_by_refund(refund: Object, *, event_type: str | None = None) -> Told:
+def told_by_refund(refund: Object, *, event_type: str | None = None) -> ProviderReport:
     """What a `refund` object tells.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -50,10 +50,10 @@ def told_by_refund(refund: Object, *, event_type: str | None = None) -> Told:
     fact = Refunded(_refund(refund, failed=event_type == "refund.failed"))
     if all(key in refund and refund[key] is None for key in ("charge", "payment_intent")):
         return Irrelevant("a refund of the customer's balance, not of a payment")
-    return _news(_related(refund), (fact, CurrencyTold(fields.currency(refund))), _ours(refund))
+    return _news(_related(refund), (fact, CurrencyReported(fields.currency(refund))), _ours(refund))
 
 
-def told_by_charge(charge: Object) -> Told:
+def told_by_charge(charge: Object) -> ProviderReport:
     """What a refunded `charge` object tells: its refunds where it names them, else how much they are in all.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -70,10 +70,10 @@ def told_by_charge(charge: Object) -> Told:
         "charge": fields.own_id(charge),
         "invoice": fields.reference(charge, "invoice"),
     }
-    return _news(related, (*facts, CurrencyTold(fields.currency(charge))), _says_ours(charge))
+    return _news(related, (*facts, CurrencyReported(fields.currency(charge))), _says_ours(charge))
 
 
-def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
     """What a `dispute` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -91,10 +91,10 @@ def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type
             movements=movements,
         )
     )
-    return _news(_related(dispute), (fact, CurrencyTold(code)), _ours(dispute))
+    return _news(_related(dispute), (fact, CurrencyReported(code)), _ours(dispute))
 
 
-def told_by_invoice_payment(payment: Object) -> Told:
+def told_by_invoice_payment(payment: Object) -> ProviderReport:
     """What an `invoice_payment` object tells: which payment paid which invoice.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -119,7 +119,7 @@ def links_to(related: dict[str, str | None]) -> frozenset[Link]:
     return frozenset(Link(f"{kind}:{id_}") for kind, id_ in related.items() if id_)
 
 
-def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | None) -> Told:
+def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | None) -> ProviderReport:
     known = [id_ for kind in _KINDS if (id_ := related.get(kind))]
     if not known:
         raise UnreadableField("neither a charge nor a payment intent is named")

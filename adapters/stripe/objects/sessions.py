@@ -5,7 +5,7 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.purchases import Fact, Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, SaleReport, SubscriptionReport, Told
+from domain.payments.reports import Irrelevant, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import Money
 from domain.values.plans import PlanMode
@@ -26,7 +26,7 @@ _PAID = frozenset({"paid", "no_payment_required"})
 
 def told_by_session(
     session: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
 
     `occurred_at` is when the event was made, or the object retrieved. `claimed` is for a session of which a person says
@@ -57,7 +57,7 @@ def told_by_session(
     )
 
 
-def _subscribed(session: Object, occurred_at: datetime | None, event_type: str | None) -> Told:
+def _subscribed(session: Object, occurred_at: datetime | None, event_type: str | None) -> ProviderReport:
     subscription_id = fields.reference(session, "subscription")
     if event_type is not None and (event_type not in _BEGINS or subscription_id is None):
         return Irrelevant("no subscription began")

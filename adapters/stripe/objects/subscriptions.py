@@ -4,7 +4,7 @@ from datetime import datetime
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from domain.payments.reports import SubscriptionReport, Told
+from domain.payments.reports import ProviderReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 
 _TELLING = (
@@ -22,7 +22,9 @@ SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _TEL
 _STATUS = {status.value: status for status in SubscriptionStatus}
 
 
-def told_by_subscription(subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+def told_by_subscription(
+    subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None
+) -> ProviderReport:
     """What a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.

@@ -21,7 +21,7 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.purchases import Link, PaidAt, PurchaseId
-from domain.payments.reports import PaymentReport, SaleReport, SubscriptionReport, Told
+from domain.payments.reports import PaymentReport, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
 from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.values.accounts import UserId
@@ -228,7 +228,7 @@ def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
     asking(stripe, story)
 
 
-def _undated(told: Told) -> SaleReport:
+def _undated(told: ProviderReport) -> SaleReport:
     assert isinstance(told, SaleReport)
     return attrs.evolve(told, facts=tuple(fact for fact in told.facts if not isinstance(fact, PaidAt)))
 

@@ -12,7 +12,7 @@ from adapters.stripe.events import CONCERNING, told_by
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
 from domain.payments.purchases import (
     CreditNoted,
-    CurrencyTold,
+    CurrencyReported,
     Dispute,
     Disputed,
     DisputeStatus,
@@ -92,7 +92,7 @@ def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) ->
     told = news(event_type, about)
     assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (told.purchase_id, set(told.links))
     fact = Refunded(Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED, charge="ch_1"))
-    assert (fact, CurrencyTold("usd")) == told.facts
+    assert (fact, CurrencyReported("usd")) == told.facts
     assert (True if expanded else None) is told.ours
 
 
@@ -196,7 +196,7 @@ def test_a_dispute_tells_where_the_money_is(event_type: str, about: dict[str, An
     moved = [move["amount"] for move in about["balance_transactions"]]
     movements = tuple(Movement(id=f"txn_{place}", amount=move, currency="usd") for place, move in enumerate(moved))
     known = Dispute(id="dp_1", occurred_at=NOON, amount=500, status=expected, currency="usd", movements=movements)
-    assert (Disputed(known), CurrencyTold("usd")) == told.facts
+    assert (Disputed(known), CurrencyReported("usd")) == told.facts
     assert {"payment_intent:pi_1", "charge:ch_1"} == set(told.links)
 
 
@@ -390,7 +390,7 @@ def noted(about: dict[str, Any], event_type: str = "credit_note.created") -> Cre
     told = news(event_type, about)
     assert ("in_1", {"invoice:in_1"}, None) == (told.purchase_id, set(told.links), told.ours)
     (fact, currency) = told.facts
-    assert CurrencyTold("usd") == currency
+    assert CurrencyReported("usd") == currency
     assert isinstance(fact, CreditNoted)
     return fact.note
 

@@ -27,7 +27,7 @@ from domain.decisions.operations import (
     VoidHold,
 )
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
-from domain.payments.reports import Naming, PaymentReport, SaleReport, Told
+from domain.payments.reports import Naming, PaymentReport, ProviderReport, SaleReport
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
@@ -96,7 +96,7 @@ class Shop:
     def ask(self, *intents: Intent) -> None:
         asyncio.run(self.desk.settle(intents, self.clock.now()))
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: ProviderReport) -> None:
         asyncio.run(self.recorder.record(None, told))
 
     def deliver(self) -> None:

@@ -17,7 +17,7 @@ from domain.changes.changes import EventStatus
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import (
-    CurrencyTold,
+    CurrencyReported,
     Dispute,
     Disputed,
     DisputeStatus,
@@ -38,9 +38,9 @@ from domain.payments.reports import (
     Naming,
     PaymentReport,
     Price,
+    ProviderReport,
     SaleReport,
     SubscriptionReport,
-    Told,
 )
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from domain.ports import CacheUnavailable, Found, InvalidBody, PaymentsUnavailable
@@ -109,14 +109,14 @@ class World:
         self.reconciler = Reconciler(history=self.payments, inbox=self.ledger.inbox, recorder=self.recorder)
         self.auditor = CacheAuditor(audit=self.ledger, cache=self.cache)
 
-    def delivery(self, event_id: str, told: Told, at: datetime = NOON) -> Delivery:
+    def delivery(self, event_id: str, told: ProviderReport, at: datetime = NOON) -> Delivery:
         event = InboxEvent(
             id=event_id, type="a.type", body=event_id, livemode=False, created=at, object_id=f"object_of_{event_id}"
         )
         self.deliveries.told[event_id] = Delivery(event, told)
         return self.deliveries.told[event_id]
 
-    def tell(self, event_id: str, told: Told) -> Recorded:
+    def tell(self, event_id: str, told: ProviderReport) -> Recorded:
         return run(self.recorder.receive(self.delivery(event_id, told)))
 
     def balance(self, user: UserId = ADA) -> int:
@@ -195,7 +195,7 @@ def refund(
     return PaymentReport(
         purchase_id=PurchaseId("ch_1" if by == "charge" else "pi_1"),
         links=linked(*names),
-        facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyTold("usd")),
+        facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyReported("usd")),
     )
 
 
@@ -204,7 +204,7 @@ def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int 
     return PaymentReport(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
 
 
-LIFE: tuple[Told, ...] = (
+LIFE: tuple[ProviderReport, ...] = (
     attrs.evolve(SALE, facts=(PaymentReported(PaymentStatus.UNPAID),)),
     SALE,
     refund("re_1", 100),
@@ -242,7 +242,7 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
 
 
 PACK = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, plan_id="lasting"), sold_at=NOON - timedelta(hours=1))
-PACK_LIFE: tuple[Told, ...] = (
+PACK_LIFE: tuple[ProviderReport, ...] = (
     attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.UNPAID),)),
     attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.FAILED),)),
     PACK,
@@ -364,7 +364,7 @@ def paid_by_one(invoice: str) -> PaymentReport:
     return PaymentReport(purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", "payment_intent:pi_9"))
 
 
-TWO_INVOICES: tuple[Told, ...] = (
+TWO_INVOICES: tuple[ProviderReport, ...] = (
     period_of("in_7"),
     period_of("in_8", user=BOB),
     period_of("in_7", "payment_intent:pi_9"),
@@ -629,7 +629,7 @@ def test_a_line_of_more_than_can_be_kept_is_parked(
 
 def test_a_refund_in_another_currency_is_parked(world: World) -> None:
     """It can't be measured by what was paid, whichever of the two comes first."""
-    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyTold("eur"),))
+    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyReported("eur"),))
     world.tell("evt_1", SALE)
     assert "currency_disagrees" == world.tell("evt_2", euros).reason
     assert 50 == world.balance()

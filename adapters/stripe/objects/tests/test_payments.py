@@ -7,7 +7,7 @@ import pytest
 
 from adapters.stripe.events import told_by
 from domain.payments.purchases import (
-    CurrencyTold,
+    CurrencyReported,
     Disputed,
     DisputeStatus,
     Link,
@@ -68,7 +68,10 @@ def linked(*links: str) -> frozenset[Link]:
 def test_a_refund_s_status_is_read(status: str | None, expected: RefundStatus) -> None:
     """A refund that waits for the customer is not yet made; one without a status was made before there were any."""
     told = news("refund.updated", refund(status=status))
-    assert (Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")), CurrencyTold("usd")) == told.facts
+    assert (
+        Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")),
+        CurrencyReported("usd"),
+    ) == told.facts
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "canceled", None, "of a later version", 7])
@@ -149,7 +152,7 @@ TOTAL = RefundTotalReported(300, "ch_1")
 def test_a_charge_names_its_refunds_or_their_total(refunds: object, expected: tuple[object, ...]) -> None:
     """The total only where the list is missing or not the whole one."""
     told = news("charge.refunded", charge(refunds=refunds, invoice="in_1"))
-    assert (*expected, CurrencyTold("usd")) == told.facts
+    assert (*expected, CurrencyReported("usd")) == told.facts
     assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == told.links
 
 

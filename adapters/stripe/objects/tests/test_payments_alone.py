@@ -22,7 +22,7 @@ from domain.payments.purchases import (
     PaymentStatus,
     UncapturedRefunds,
 )
-from domain.payments.reports import Irrelevant, PaymentReport, SaleReport, Told, Unreadable
+from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport, SaleReport, Unreadable
 from domain.values.money import Money
 from simulators.http.server import HttpServer, Request, Response
 
@@ -69,7 +69,7 @@ INVOICE: dict[str, Any] = {
 PAYMENTS = {"data": [{"status": "paid", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}]}
 
 
-def told(**changes: Any) -> Told:
+def told(**changes: Any) -> ProviderReport:
     return told_by("payment_intent.succeeded", {**INTENT, **changes}, NOON)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.stripe.events import told_by
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, Naming, SaleReport, SubscriptionReport, Told, Unreadable
+from domain.payments.reports import Irrelevant, Naming, ProviderReport, SaleReport, SubscriptionReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode, Terms
 
@@ -24,7 +24,7 @@ PRICE = Money(amount=500, currency="usd")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def told_by_session(told_of: dict[str, object], *, event_type: str | None = None) -> Told:
+def told_by_session(told_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
     """What the session tells by an event, or, without one, as an answer of the API."""
     return told_by(event_type or COMPLETED, told_of, NOON, retrieved=event_type is None)
 

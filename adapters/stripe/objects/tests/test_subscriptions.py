@@ -7,7 +7,7 @@ import pytest
 
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS
-from domain.payments.reports import Naming, SubscriptionReport, Told, Unreadable
+from domain.payments.reports import Naming, ProviderReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ def subscription(**changes: Any) -> dict[str, Any]:
     return {"id": "sub_1", "status": "active", "metadata": {}, "cancel_at_period_end": False, **changes}
 
 
-def state(told: Told) -> SubscriptionState:
+def state(told: ProviderReport) -> SubscriptionState:
     assert isinstance(told, SubscriptionReport), told
     assert told.state is not None
     return told.state
