@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import NoReturn
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import identifier, moment
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant
 from domain.ports import InvalidBody
@@ -45,7 +45,7 @@ def _snapshot(envelope: dict[str, object], text: str) -> Delivery:
         session_id=identifier(about.get("id")) if event_type.startswith("checkout.session.") else None,
         object_id=identifier(about.get("id")),
     )
-    return Delivery(event, told_by(event_type, about, event.created, retrieved=envelope.get(RECONCILED) is True))
+    return Delivery(event, read_event(event_type, about, event.created, retrieved=envelope.get(RECONCILED) is True))
 
 
 def _thin(envelope: dict[str, object], text: str) -> Delivery:

@@ -10,13 +10,13 @@ import attrs
 import stripe
 
 from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import UnreadableField
 from adapters.stripe.objects.items import read_items
 from adapters.stripe.objects.payment_intents import only_pays
 from adapters.stripe.objects.prices import read_price
-from adapters.stripe.objects.subscriptions import told_by_subscription
+from adapters.stripe.objects.subscriptions import read_subscription
 from domain.payments.purchases import Link, OrderRank
 from domain.payments.reports import (
     Irrelevant,
@@ -104,7 +104,7 @@ class StripeLookup:
     async def _subscription(self, subscription_id: str) -> SubscriptionReport | None:
         now = datetime.now(UTC).replace(microsecond=0)
         found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
-        told = told_by_subscription(found, now) if found else None
+        told = read_subscription(found, now) if found else None
         if not isinstance(told, SubscriptionReport):
             return None
         return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
@@ -138,7 +138,7 @@ class StripeLookup:
             if sale.session_id is not None:
                 return attrs.evolve(sale, items=await self._items(sale.session_id), is_whole=True)
             invoice = await self._whole_invoice(sale.purchase_id)
-            return told_by("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
+            return read_event("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
 
     async def sale(self, object_id: str) -> ProviderReport | None:
         """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
@@ -157,7 +157,7 @@ class StripeLookup:
                     kind, found = "invoice.paid", await self._whole_invoice(object_id)
                 case _:
                     return None
-        return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
+        return read_event(kind, found, now, retrieved=True, claimed=True) if found else None
 
     async def _whole_payment(self, sale: SaleReport) -> ProviderReport:
         known = _Known(set(sale.links))
@@ -206,7 +206,7 @@ class StripeLookup:
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
-            told = told_by("checkout.session.completed", session, news.occurred_at, retrieved=True)
+            told = read_event("checkout.session.completed", session, news.occurred_at, retrieved=True)
             if isinstance(told, SubscriptionReport):
                 return told.naming
         return news.naming
@@ -233,7 +233,7 @@ class StripeLookup:
         for session in map(plain, sessions.data):
             known.add("session", fields.reference(session, "id"))
             known.add("invoice", fields.reference(session, "invoice"))
-            told = told_by("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
+            told = read_event("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
             known.ours |= not isinstance(told, Irrelevant)
         invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
         if len(invoices) == 1:  # one of several would have the others' payment for its own
@@ -246,7 +246,7 @@ class StripeLookup:
             return
         known.found = True
         known.ours |= fields.is_ours(fields.metadata(invoice))
-        told = told_by("invoice.paid", invoice, None, retrieved=True)
+        told = read_event("invoice.paid", invoice, None, retrieved=True)
         if isinstance(told, PaymentReport | SaleReport):
             known.links |= told.links
         if isinstance(told, SaleReport) and not told.naming.names_nobody:
@@ -268,8 +268,8 @@ class StripeLookup:
 
 def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
     """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
-    told = told_by(kind, ordered, None, retrieved=True)
+    told = read_event(kind, ordered, None, retrieved=True)
     if not (isinstance(told, Irrelevant) or payment.naming.confirmed):
         return None
-    told = told_by(kind, ordered, None, retrieved=True, claimed=True)
+    told = read_event(kind, ordered, None, retrieved=True, claimed=True)
     return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, SaleReport) else None

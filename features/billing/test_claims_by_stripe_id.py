@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from adapters.stripe.envelope import delivery_of
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects.items import read_items
 from domain.changes.changes import EventStatus
 from domain.payments.admission import Confirmation
@@ -51,7 +51,7 @@ class Claims(World):
         """Let Stripe have the objects."""
         for one in objects:
             kind = KINDS[one["id"].partition("_")[0]]
-            told = told_by(kind, one, datetime.now(UTC), retrieved=True, claimed=True)
+            told = read_event(kind, one, datetime.now(UTC), retrieved=True, claimed=True)
             self.payments.teach_sale(one["id"], told)
         return self
 

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemorySessionMarkers
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.purchases import Link
 from domain.payments.reports import SaleReport
 from domain.ports import Checkout, CheckoutRequest
@@ -50,7 +50,7 @@ class Sessions:
 
     async def create(self, request: CheckoutRequest) -> Checkout:
         self.opened += 1
-        told = told_by("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
+        told = read_event("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
         return Checkout(session_id="cs_1", url=None, status="open", told=told)
 
     async def retrieve(self, session_id: str) -> Checkout | None:
@@ -75,8 +75,8 @@ class Shop(World):
     def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
         """Follow a session as Stripe has it, with the first invoice of its subscription."""
         now = datetime.now(UTC).replace(microsecond=0)
-        told = told_by("checkout.session.completed", about, now, retrieved=True)
-        of_bill = told_by("invoice.paid", bill, now, retrieved=True) if bill else None
+        told = read_event("checkout.session.completed", about, now, retrieved=True)
+        of_bill = read_event("invoice.paid", bill, now, retrieved=True) if bill else None
         if isinstance(of_bill, SaleReport):
             of_bill = attrs.evolve(of_bill, links=of_bill.links | {Link("session:cs_1")})
         self.sessions.found = Checkout(

@@ -12,7 +12,7 @@ CREDIT_NOTE_EVENTS = frozenset(f"credit_note.{what}" for what in ("created", "up
 _STATUS = {status.value: status for status in CreditNoteStatus}
 
 
-def told_by_credit_note(note: Object, *, event_type: str | None = None) -> ProviderReport:
+def read_credit_note(note: Object, *, event_type: str | None = None) -> ProviderReport:
     """Return what a `credit_note` object tells of its invoice.
 
     :raises UnreadableField: if it is in a shape that can't be read.

@@ -35,7 +35,7 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 """Reasons of those that are for a period where there is a subscription: a quote may be for either."""
 
 
-def told_by_invoice(
+def read_invoice(
     invoice: Object, occurred_at: datetime | None = None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
     """What an `invoice` object tells; `claimed` is for one of which a person says that it is ours.

@@ -22,7 +22,7 @@ from domain.values.plans import PlanMode
 INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
 
 
-def told_by_intent(
+def read_payment_intent(
     intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
     """What a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.

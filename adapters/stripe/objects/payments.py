@@ -42,7 +42,7 @@ _OURS_ALONE = frozenset({DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED, Disp
 _KINDS = ("payment_intent", "charge", "invoice")
 
 
-def told_by_refund(refund: Object, *, event_type: str | None = None) -> ProviderReport:
+def read_refund(refund: Object, *, event_type: str | None = None) -> ProviderReport:
     """What a `refund` object tells.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -53,7 +53,7 @@ def told_by_refund(refund: Object, *, event_type: str | None = None) -> Provider
     return _news(_related(refund), (fact, CurrencyReported(fields.currency(refund))), _ours(refund))
 
 
-def told_by_charge(charge: Object) -> ProviderReport:
+def read_charge(charge: Object) -> ProviderReport:
     """What a refunded `charge` object tells: its refunds where it names them, else how much they are in all.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -73,7 +73,7 @@ def told_by_charge(charge: Object) -> ProviderReport:
     return _news(related, (*facts, CurrencyReported(fields.currency(charge))), _says_ours(charge))
 
 
-def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
+def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
     """What a `dispute` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -94,7 +94,7 @@ def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type
     return _news(_related(dispute), (fact, CurrencyReported(code)), _ours(dispute))
 
 
-def told_by_invoice_payment(payment: Object) -> ProviderReport:
+def read_invoice_payment(payment: Object) -> ProviderReport:
     """What an `invoice_payment` object tells: which payment paid which invoice.
 
     :raises UnreadableField: if it is in a shape that can't be read.

@@ -24,7 +24,7 @@ _BEGINS = frozenset({COMPLETED, "checkout.session.async_payment_succeeded"})
 _PAID = frozenset({"paid", "no_payment_required"})
 
 
-def told_by_session(
+def read_session(
     session: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
     """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.

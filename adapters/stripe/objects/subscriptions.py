@@ -22,7 +22,7 @@ SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _TEL
 _STATUS = {status.value: status for status in SubscriptionStatus}
 
 
-def told_by_subscription(
+def read_subscription(
     subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None
 ) -> ProviderReport:
     """What a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.

@@ -16,7 +16,7 @@ import stripe as stripe_package
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection, plain
 from adapters.stripe.endpoints import StripeDeployment
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
@@ -95,7 +95,7 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
         stripe.account.billing.advance(31 * 24 * 3600)
         told = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
         assert (10, 13, True) == (len(told["lines"]["data"]), told["lines"]["total_count"], told["lines"]["has_more"])
-        part = told_by("invoice.paid", told, datetime.now(UTC))
+        part = read_event("invoice.paid", told, datetime.now(UTC))
         assert isinstance(part, SaleReport)
         assert not part.is_whole
         whole = await StripeLookup(connection).whole(part)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.stripe.events import CONCERNING, told_by
+from adapters.stripe.events import CONCERNING, read_event
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
 from domain.payments.purchases import (
     CreditNoted,
@@ -62,7 +62,7 @@ def links(*expected: str) -> set[str]:
 
 
 def news(event_type: str, about: dict[str, Any]) -> PaymentReport:
-    told = told_by(event_type, about, NOON)
+    told = read_event(event_type, about, NOON)
     assert isinstance(told, PaymentReport), told
     return told
 
@@ -259,7 +259,7 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
 @pytest.mark.parametrize("event_type", ["invoice.paid", "invoice.payment_succeeded"])
 def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool, event_type: str) -> None:
     """Owner, plan, price, what was paid with tax, and its line: the same, wherever the version keeps it."""
-    told = told_by(event_type, invoice_of(version, expanded=expanded), NOON)
+    told = read_event(event_type, invoice_of(version, expanded=expanded), NOON)
     assert isinstance(told, SaleReport), told
     assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (told.purchase_id, told.subscription_id, told.mode)
     assert (NAMING, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
@@ -291,7 +291,7 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
 @pytest.mark.parametrize("metadata", [None, [], {}, {"theirs": "x"}])
 def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: Any) -> None:
     """The subscription is asked then; missing, null and `[]` are the same."""
-    told = told_by("invoice.paid", invoice_of(version, metadata=metadata), NOON)
+    told = read_event("invoice.paid", invoice_of(version, metadata=metadata), NOON)
     assert isinstance(told, SaleReport), told
     assert (Naming(), "sub_1") == (told.naming, told.subscription_id)
 
@@ -299,10 +299,10 @@ def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_zero_invoice_is_a_sale_and_an_unpaid_one_is_none(version: str) -> None:
     """A coupon of all, a trial's first invoice, and one that is still open."""
-    free = told_by("invoice.paid", invoice_of(version, total=0, amount_paid=0, tax=0, subtotal=0), NOON)
+    free = read_event("invoice.paid", invoice_of(version, total=0, amount_paid=0, tax=0, subtotal=0), NOON)
     assert isinstance(free, SaleReport)
     assert [900] == [line.amount for line in free.lines or ()]
-    assert isinstance(told_by("invoice.paid", invoice_of(version, status="open", paid=False), NOON), Irrelevant)
+    assert isinstance(read_event("invoice.paid", invoice_of(version, status="open", paid=False), NOON), Irrelevant)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -310,9 +310,9 @@ def test_a_finalized_invoice_counts_where_nothing_is_left_to_be_paid(version: st
     """A total of nothing, or below it, is settled at once; any other has to be paid first."""
     for total in (0, -100):
         settled = invoice_of(version, status="open", paid=False, total=total, amount_paid=0, tax=0, subtotal=total)
-        assert isinstance(told_by("invoice.finalized", settled, NOON), SaleReport)
+        assert isinstance(read_event("invoice.finalized", settled, NOON), SaleReport)
     asked = invoice_of(version, status="open", paid=False, amount_paid=0)
-    assert isinstance(told_by("invoice.finalized", asked, NOON), Irrelevant)
+    assert isinstance(read_event("invoice.finalized", asked, NOON), Irrelevant)
 
 
 @pytest.mark.parametrize("version", [version for version in VERSIONS if version < "2020-08"])
@@ -322,7 +322,7 @@ def test_a_discount_of_the_whole_invoice_is_its_lines_in_part(version: str) -> N
     (line,) = about["lines"]["data"]
     proration = {**line, "id": "ii_1", "type": "invoiceitem", "proration": True, "amount": 900}
     about["lines"]["data"] = [line, proration]
-    told = told_by("invoice.paid", about, NOON)
+    told = read_event("invoice.paid", about, NOON)
     assert isinstance(told, SaleReport)
     assert told.lines is not None
     assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in told.lines]
@@ -348,7 +348,7 @@ def test_prorations_are_lines_of_the_sale(version: str) -> None:
     for line in (proration, item):
         back = {**line, "id": "ii_2", "amount": -300}
         for lines in ([line], [line, period], [back, line, period], [back]):
-            told = told_by("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
+            told = read_event("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
             assert isinstance(told, SaleReport)
             assert told.lines is not None
             expected = [(one["amount"], one is not period, one is back, True) for one in lines]
@@ -365,7 +365,7 @@ def test_a_one_time_sale_s_invoice_only_links() -> None:
     told = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
     assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (told.facts, set(told.links))
     alone = invoice_of("2026-10-28", **sold_once, parent=None, payments=None)
-    assert isinstance(told_by("invoice.paid", alone, NOON), Irrelevant)
+    assert isinstance(read_event("invoice.paid", alone, NOON), Irrelevant)
 
 
 def test_an_invoice_payment_links_an_invoice_with_its_payment() -> None:
@@ -439,12 +439,12 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
     ends = {"current_period_end": int(ENDS.timestamp())}
     about = {"id": "sub_1", "status": "active", "cancel_at_period_end": True, "metadata": OURS}
     about |= {"items": {"data": [ends]}} if is_new else ends
-    told = told_by("customer.subscription.updated", about, NOON)
+    told = read_event("customer.subscription.updated", about, NOON)
     state = SubscriptionState(
         occurred_at=NOON, status=SubscriptionStatus.ACTIVE, cancels_at_period_end=True, period_ends_at=ENDS
     )
     assert SubscriptionReport(subscription_id="sub_1", naming=NAMING, state=state, occurred_at=NOON) == told
-    ended = told_by("customer.subscription.deleted", about, NOON)
+    ended = read_event("customer.subscription.deleted", about, NOON)
     assert isinstance(ended, SubscriptionReport)
     assert ended.state is not None
     assert SubscriptionStatus.CANCELED is ended.state.status
@@ -471,7 +471,7 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
 )
 def test_a_newer_shape_is_kept_until_it_can_be_read(event_type: str, about: dict[str, Any]) -> None:
     """What can't be read is unreadable, not irrelevant."""
-    assert isinstance(told_by(event_type, about, NOON), Unreadable)
+    assert isinstance(read_event(event_type, about, NOON), Unreadable)
 
 
 VALID = [refund(), charge_of("2020-08-27", 100), dispute("lost", -5), note(), *map(invoice_of, VERSIONS)]
@@ -495,7 +495,7 @@ def test_any_shape_is_told_as_something(
     event_type: str, about: dict[str, Any], changes: dict[str, Any], created: datetime | None
 ) -> None:
     """Nothing raises, and nothing that a database can't keep comes out."""
-    told = told_by(event_type, {**about, **changes}, created)
+    told = read_event(event_type, {**about, **changes}, created)
     _can_be_kept(told)
 
 
@@ -523,7 +523,7 @@ def test_any_shape_of_a_line_is_told_as_something(
     (line,) = about["lines"]["data"]
     price = {**line["price"], **of_price} if "price" in line else {"object": "plan", **of_price}
     about["lines"]["data"] = [{**line, "price": price, **changes}, {**line, "proration": True, **changes}]
-    _can_be_kept(told_by("invoice.paid", about, NOON))
+    _can_be_kept(read_event("invoice.paid", about, NOON))
 
 
 @settings(deadline=None)
@@ -536,8 +536,8 @@ def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> No
     """What credit notes and disputes list."""
     within = [{"id": "cnli_1", "amount": 1, "refund": "re_1", "amount_refunded": 1, **changes}]
     for key in ("lines", "refunds"):
-        _can_be_kept(told_by("credit_note.created", note(**{key: within}), NOON))
-    _can_be_kept(told_by("charge.dispute.updated", dispute("lost", balance_transactions=within), NOON))
+        _can_be_kept(read_event("credit_note.created", note(**{key: within}), NOON))
+    _can_be_kept(read_event("charge.dispute.updated", dispute("lost", balance_transactions=within), NOON))
 
 
 def _can_be_kept(told: object) -> None:

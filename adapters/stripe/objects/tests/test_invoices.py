@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.purchases import Link, NeverPaid, Overpaid, PaidAt, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentReport, SaleReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
@@ -42,7 +42,7 @@ def invoice(*lines: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def sale(about: dict[str, Any]) -> SaleReport:
-    told = told_by("invoice.paid", about, NOON)
+    told = read_event("invoice.paid", about, NOON)
     assert isinstance(told, SaleReport), told
     return told
 
@@ -72,11 +72,13 @@ FEE = line(300, type="invoiceitem", subscription=None, subscription_item=None)
 )
 def test_the_reason_says_whether_a_period_may_be_paid(reason: str | None, is_sale: bool) -> None:
     """In 2017 there was none: then the subscription says it. A line of its items says it whatever the reason."""
-    told = told_by("invoice.paid", invoice(FEE, billing_reason=reason, charge="ch_1"), NOON)
+    told = read_event("invoice.paid", invoice(FEE, billing_reason=reason, charge="ch_1"), NOON)
     assert is_sale is isinstance(told, SaleReport)
     assert is_sale is not isinstance(told, PaymentReport)
     for one in (line(), item(), line(-700, type="invoiceitem", proration=True)):
-        assert isinstance(told_by("invoice.paid", invoice(one, billing_reason=reason, charge="ch_1"), NOON), SaleReport)
+        assert isinstance(
+            read_event("invoice.paid", invoice(one, billing_reason=reason, charge="ch_1"), NOON), SaleReport
+        )
 
 
 def test_the_lines_name_the_subscription_where_the_invoice_does_not() -> None:
@@ -85,19 +87,19 @@ def test_the_lines_name_the_subscription_where_the_invoice_does_not() -> None:
     told = sale(invoice(back, subscription=None, billing_reason="manual", total=-700))
     assert ("sub_1", True) == (told.subscription_id, lines_of(invoice(back))[0].gives_back)
     two = invoice(line(), line(subscription="sub_2"), subscription=None, billing_reason="manual", charge="ch_1")
-    assert isinstance(told_by("invoice.paid", two, NOON), PaymentReport)
+    assert isinstance(read_event("invoice.paid", two, NOON), PaymentReport)
 
 
 @pytest.mark.parametrize("reason", [["manual"], {}, 7])
 def test_a_reason_that_is_no_word_is_unreadable(reason: object) -> None:
     """Money of ours may stand behind it."""
-    assert Unreadable("billing_reason is no text") == told_by("invoice.paid", invoice(billing_reason=reason), NOON)
+    assert Unreadable("billing_reason is no text") == read_event("invoice.paid", invoice(billing_reason=reason), NOON)
 
 
 @pytest.mark.parametrize("changes", [{"status": "open"}, {"status": None, "paid": False}, {"status": "void"}])
 def test_an_invoice_that_is_not_paid_is_no_sale(changes: dict[str, Any]) -> None:
     """One that is finalized only, say."""
-    assert Irrelevant("the invoice is not paid") == told_by("invoice.finalized", invoice(**changes), NOON)
+    assert Irrelevant("the invoice is not paid") == read_event("invoice.finalized", invoice(**changes), NOON)
 
 
 @pytest.mark.parametrize("total", [0, -100])
@@ -105,7 +107,7 @@ def test_an_invoice_that_is_not_paid_is_no_sale(changes: dict[str, Any]) -> None
 def test_a_total_of_nothing_is_paid_as_it_is_finalized(total: int, status: str) -> None:
     """A sale of nothing is a sale; what is below it goes to the customer's balance."""
     about = invoice(line(0), total=total, amount_paid=0, status=status)
-    told = told_by("invoice.finalized", about, NOON)
+    told = read_event("invoice.finalized", about, NOON)
     assert isinstance(told, SaleReport)
     assert (0, 0, True) == (told.subtotal.amount, told.paid.amount, told.is_whole)
     assert (PaymentReported(PaymentStatus.PAID),) == told.facts
@@ -209,9 +211,9 @@ def test_an_invoice_of_more_lines_than_it_shows_is_told_in_part() -> None:
 
 def test_a_quote_may_be_for_a_period() -> None:
     """Where a subscription came of it."""
-    assert isinstance(told_by("invoice.paid", invoice(billing_reason="quote_accept"), NOON), SaleReport)
+    assert isinstance(read_event("invoice.paid", invoice(billing_reason="quote_accept"), NOON), SaleReport)
     once = invoice(FEE, billing_reason="quote_accept", subscription=None, charge="ch_1")
-    assert isinstance(told_by("invoice.paid", once, NOON), PaymentReport)
+    assert isinstance(read_event("invoice.paid", once, NOON), PaymentReport)
 
 
 def test_each_line_has_a_period_of_its_own() -> None:
@@ -229,7 +231,7 @@ def test_each_line_has_a_period_of_its_own() -> None:
 @pytest.mark.parametrize("period", [None, {}, {"start": BEGAN}, {"end": SOON}, {"start": "now", "end": SOON}])
 def test_a_period_without_its_times_is_kept(period: object) -> None:
     """Nobody can tell until when its credits would last; that of a fee does not matter."""
-    told = told_by("invoice.paid", invoice(line(period=period)), NOON)
+    told = read_event("invoice.paid", invoice(line(period=period)), NOON)
     assert Unreadable("a line's period is missing or no time") == told
     assert isinstance(sale(invoice(line(), {**FEE, "period": period})), SaleReport)
 
@@ -254,7 +256,7 @@ def test_what_was_never_paid_or_too_much_is_told() -> None:
 def test_lines_within_bounds_may_not_be_so_together() -> None:
     """No payment is that large, so something was misread."""
     assert isinstance(sale(invoice(line(MAX_AMOUNT))), SaleReport)
-    told = told_by("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
+    told = read_event("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
     assert Unreadable("lines come to no amount of money") == told
 
 
@@ -272,12 +274,12 @@ def test_lines_within_bounds_may_not_be_so_together() -> None:
 )
 def test_an_invoice_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None:
     """It concerns us, and can't be told from a smaller or a larger sum."""
-    assert isinstance(told_by("invoice.paid", invoice(**changes), NOON), Unreadable)
+    assert isinstance(read_event("invoice.paid", invoice(**changes), NOON), Unreadable)
 
 
 def test_a_period_of_no_subscription_is_kept() -> None:
     """By its reason it is one, so the shape is one that we do not know."""
-    told = told_by("invoice.paid", invoice(FEE, subscription=None), NOON)
+    told = read_event("invoice.paid", invoice(FEE, subscription=None), NOON)
     assert Unreadable("subscription is missing") == told
 
 
@@ -324,6 +326,8 @@ def test_another_invoice_only_joins_what_belongs_together(metadata: dict[str, st
     """A one-time sale's session tells of the sale; its invoice is only to be found by it."""
     about = invoice(FEE, billing_reason="manual", subscription=None, charge="ch_1", metadata=metadata)
     links = frozenset({Link("invoice:in_1"), Link("charge:ch_1")})
-    assert PaymentReport(purchase_id=PurchaseId("ch_1"), links=links, ours=ours) == told_by("invoice.paid", about, NOON)
+    assert PaymentReport(purchase_id=PurchaseId("ch_1"), links=links, ours=ours) == read_event(
+        "invoice.paid", about, NOON
+    )
     alone = {**about, "charge": None}
-    assert isinstance(told_by("invoice.paid", alone, NOON), Irrelevant)
+    assert isinstance(read_event("invoice.paid", alone, NOON), Irrelevant)

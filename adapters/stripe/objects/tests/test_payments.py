@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.purchases import (
     CurrencyReported,
     Disputed,
@@ -44,7 +44,7 @@ def dispute(**changes: Any) -> dict[str, Any]:
 
 
 def news(event_type: str, about: dict[str, Any], *, retrieved: bool = False) -> PaymentReport:
-    told = told_by(event_type, about, NOON, retrieved=retrieved)
+    told = read_event(event_type, about, NOON, retrieved=retrieved)
     assert isinstance(told, PaymentReport), told
     return told
 
@@ -97,15 +97,15 @@ def test_a_failed_refund_failed_whatever_it_says(status: object) -> None:
 )
 def test_a_refund_that_can_not_be_read_says_why(changes: dict[str, Any], reason: str) -> None:
     """It is kept whole until it can."""
-    assert Unreadable(reason) == told_by("refund.updated", refund(**changes), NOON)
+    assert Unreadable(reason) == read_event("refund.updated", refund(**changes), NOON)
 
 
 def test_a_refund_of_no_payment_is_irrelevant_and_one_that_names_none_is_kept() -> None:
     """Money that a customer keeps with us by bank transfer is refunded without a charge, and says so."""
     balance = refund(charge=None, payment_intent=None)
-    assert isinstance(told_by("refund.created", balance, NOON), Irrelevant)
+    assert isinstance(read_event("refund.created", balance, NOON), Irrelevant)
     nameless = {key: value for key, value in refund().items() if key not in ("charge", "payment_intent")}
-    assert isinstance(told_by("refund.created", nameless, NOON), Unreadable)
+    assert isinstance(read_event("refund.created", nameless, NOON), Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_movements_of_a_dispute_are_told_one_by_one() -> None:
     told = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
     assert told == fact.dispute.movements
     for broken in ({**OUT, "id": None}, {**OUT, "amount": "5"}, {**OUT, "currency": None}):
-        assert isinstance(told_by(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
+        assert isinstance(read_event(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -235,12 +235,12 @@ def test_what_was_never_captured_is_not_refunded(changes: dict[str, Any], releas
 @pytest.mark.parametrize("status", ["withdrawn", "reinstated", "of a later version", None, 7])
 def test_a_status_that_no_dispute_has_is_unreadable(status: object) -> None:
     """The names of the money's moves are ours, not Stripe's."""
-    assert isinstance(told_by(UPDATED, dispute(status=status), NOON), Unreadable)
+    assert isinstance(read_event(UPDATED, dispute(status=status), NOON), Unreadable)
 
 
 def test_a_dispute_of_nothing_is_kept() -> None:
     """Money is away, and nobody knows whose: that is for a person to see."""
-    told = told_by(CREATED, dispute(charge=None, payment_intent=None), NOON)
+    told = read_event(CREATED, dispute(charge=None, payment_intent=None), NOON)
     assert Unreadable("neither a charge nor a payment intent is named") == told
 
 
@@ -249,11 +249,11 @@ def test_an_invoice_payment_joins_an_invoice_and_its_payment(payment: object) ->
     """Since 2025 neither of them names the other."""
     about = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": payment}}
     expected = PaymentReport(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "payment_intent:pi_1"))
-    assert expected == told_by("invoice_payment.paid", about, NOON)
+    assert expected == read_event("invoice_payment.paid", about, NOON)
 
 
 def test_an_invoice_paid_outside_of_stripe_joins_nothing() -> None:
     """A payment record is no payment of ours to refund; without its invoice the telling is no use at all."""
     record = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record", "payment_record": "prec_1"}}
-    assert isinstance(told_by("invoice_payment.paid", record, NOON), Irrelevant)
-    assert Unreadable("invoice is missing") == told_by("invoice_payment.paid", {"id": "inpay_1"}, NOON)
+    assert isinstance(read_event("invoice_payment.paid", record, NOON), Irrelevant)
+    assert Unreadable("invoice is missing") == read_event("invoice_payment.paid", {"id": "inpay_1"}, NOON)

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from adapters.stripe.connection import StripeConnection
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.purchases import (
     Link,
@@ -70,7 +70,7 @@ PAYMENTS = {"data": [{"status": "paid", "payment": {"type": "payment_intent", "p
 
 
 def told(**changes: Any) -> ProviderReport:
-    return told_by("payment_intent.succeeded", {**INTENT, **changes}, NOON)
+    return read_event("payment_intent.succeeded", {**INTENT, **changes}, NOON)
 
 
 def links(*named: str) -> frozenset[Link]:
@@ -141,7 +141,7 @@ def test_the_charge_is_found_in_old_versions_too() -> None:
     """Before 2022-11-15 the intent lists its charges, tries that failed among them."""
     charges = {"data": [{"id": "ch_2", "paid": False}, {"id": "ch_1", "paid": True}]}
     old = {key: value for key, value in INTENT.items() if key != "latest_charge"}
-    news = told_by("payment_intent.succeeded", {**old, "charges": charges}, NOON)
+    news = read_event("payment_intent.succeeded", {**old, "charges": charges}, NOON)
     assert isinstance(news, SaleReport)
     assert Link("charge:ch_1") in news.links
 
@@ -166,7 +166,7 @@ def test_an_intent_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None
 )
 def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_whole: bool) -> None:
     """Whole, once it shows what paid it."""
-    sale = told_by("invoice.paid", {**INVOICE, **invoice}, NOON)
+    sale = read_event("invoice.paid", {**INVOICE, **invoice}, NOON)
     assert isinstance(sale, SaleReport)
     assert (OrderRank.INVOICE, is_whole, "in_1") == (sale.rank, is_whole, sale.purchase_id)
     assert is_whole == sale.is_whole
@@ -239,7 +239,7 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
     items = [{"id": "li_1", "amount_subtotal": 1500, "currency": "usd", "quantity": 3, "price": price}]
 
     async def story(lookup: StripeLookup) -> None:
-        sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
+        sale = read_event("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
         assert isinstance(sale, SaleReport)
         whole = await lookup.whole(attrs.evolve(sale, is_whole=False))
         assert isinstance(whole, SaleReport)
@@ -250,7 +250,7 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
     asking({"checkout/sessions/cs_1/line_items": items}, story)
 
     async def unknown(lookup: StripeLookup) -> None:
-        sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
+        sale = read_event("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
         assert isinstance(sale, SaleReport)
         whole = await lookup.whole(sale)
         assert isinstance(whole, SaleReport)
@@ -263,7 +263,7 @@ def test_an_invoice_by_hand_is_asked_for_what_paid_it() -> None:
     """In new API versions it shows that only then."""
 
     async def story(lookup: StripeLookup) -> None:
-        sale = told_by("invoice.paid", INVOICE, NOON)
+        sale = read_event("invoice.paid", INVOICE, NOON)
         assert isinstance(sale, SaleReport)
         whole = await lookup.whole(sale)
         assert isinstance(whole, SaleReport)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
 from domain.payments.reports import Irrelevant, Naming, ProviderReport, SaleReport, SubscriptionReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
@@ -24,9 +24,9 @@ PRICE = Money(amount=500, currency="usd")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def told_by_session(told_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
+def read_session(told_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
     """What the session tells by an event, or, without one, as an answer of the API."""
-    return told_by(event_type or COMPLETED, told_of, NOON, retrieved=event_type is None)
+    return read_event(event_type or COMPLETED, told_of, NOON, retrieved=event_type is None)
 
 
 def metadata(**changes: object) -> dict[str, object]:
@@ -58,7 +58,7 @@ def without(key: str) -> dict[str, object]:
 
 
 def sale(told_of: dict[str, object], event_type: str | None = COMPLETED) -> SaleReport:
-    told = told_by_session(told_of, event_type=event_type)
+    told = read_session(told_of, event_type=event_type)
     assert isinstance(told, SaleReport), told
     return told
 
@@ -138,7 +138,7 @@ def test_a_free_order_that_was_never_confirmed_is_not_paid(status: str) -> None:
 @pytest.mark.parametrize("subscription", ["sub_1", {"id": "sub_1", "object": "subscription"}])
 def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, subscription: object) -> None:
     """Its invoices are the payments, so nothing of the session reports one, nor leads to one."""
-    told = told_by_session(
+    told = read_session(
         session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
         event_type=event_type,
     )
@@ -149,7 +149,7 @@ def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, s
 @pytest.mark.parametrize("event_type", [FAILED, EXPIRED])
 def test_a_subscription_that_did_not_begin_is_none(event_type: str) -> None:
     """Nobody subscribed."""
-    told = told_by_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
+    told = read_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
     assert isinstance(told, Irrelevant)
 
 
@@ -215,7 +215,7 @@ NOT_CURRENCIES = [None, 840, "", "us", "usdt", "u d", "\u0440\u0443\u0431", ["us
 )
 def test_a_field_that_can_not_be_read_is_named(field: str, value: object) -> None:
     """What we need and can't read makes the whole unreadable, and the reason says which field it was."""
-    told = told_by_session(session(**{field: value}), event_type=COMPLETED)
+    told = read_session(session(**{field: value}), event_type=COMPLETED)
     assert isinstance(told, Unreadable), told
     assert field in told.reason
     assert told.reason.isprintable()
@@ -224,7 +224,7 @@ def test_a_field_that_can_not_be_read_is_named(field: str, value: object) -> Non
 @pytest.mark.parametrize("field", ["id", "mode", "amount_total", "amount_subtotal", "currency", "payment_status"])
 def test_a_field_that_is_missing_is_named(field: str) -> None:
     """A session without it can't become a purchase; it is kept until it can."""
-    told = told_by_session(without(field), event_type=COMPLETED)
+    told = read_session(without(field), event_type=COMPLETED)
     assert isinstance(told, Unreadable), told
     assert field in told.reason
 
@@ -233,7 +233,7 @@ def test_a_field_that_is_missing_is_named(field: str) -> None:
 def test_half_a_conversion_is_unreadable(key: str, value: object) -> None:
     """A conversion without its amount or currency is not mended with the buyer's."""
     conversion = {"amount_subtotal": 500, "source_currency": "usd", key: value}
-    told = told_by_session(session(currency_conversion=conversion), event_type=COMPLETED)
+    told = read_session(session(currency_conversion=conversion), event_type=COMPLETED)
     assert isinstance(told, Unreadable)
     assert f"currency_conversion.{key}" in told.reason
 
@@ -242,7 +242,7 @@ def test_half_a_conversion_is_unreadable(key: str, value: object) -> None:
 @pytest.mark.parametrize("value", [7, True, [], {}, "a\x00b", "a\ud800b", "x" * 501])
 def test_metadata_of_ours_that_is_no_text_is_unreadable(key: str, value: object) -> None:
     """Nothing that a database can't keep comes out of the metadata."""
-    told = told_by_session(session(metadata=metadata(**{key: value})), event_type=COMPLETED)
+    told = read_session(session(metadata=metadata(**{key: value})), event_type=COMPLETED)
     assert isinstance(told, Unreadable), told
     assert key in told.reason
 
@@ -270,7 +270,7 @@ def test_metadata_of_others_does_not_matter() -> None:
 )
 def test_malformed_terms_are_not_replaced_by_the_catalogue_s(terms: str) -> None:
     """Terms that can't be read were promised all the same: a person must look."""
-    told = told_by_session(session(metadata=metadata(credence_terms=terms)), event_type=COMPLETED)
+    told = read_session(session(metadata=metadata(credence_terms=terms)), event_type=COMPLETED)
     assert isinstance(told, Unreadable), told
     assert "credence_terms" in told.reason
 
@@ -301,14 +301,14 @@ def test_only_a_uuid_proposes_an_owner(reference: object) -> None:
 @pytest.mark.parametrize("broken", [{}, {"amount_total": None}, {"mode": "donation"}])
 def test_a_session_of_another_application_is_irrelevant(value: object, broken: dict[str, Any]) -> None:
     """Without metadata of ours it is none of our business, in whatever shape."""
-    told = told_by_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
+    told = read_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
     assert Irrelevant("no metadata of ours") == told
 
 
 @pytest.mark.parametrize("ours", [{"userId": "somebody"}, {"plan": "starter"}, {"credence_terms": "50/500/usd"}])
 def test_one_key_of_ours_makes_it_ours(ours: dict[str, str]) -> None:
     """A sale that names only a part of what is needed must be looked at, not passed over."""
-    assert isinstance(told_by_session(session(metadata=ours, client_reference_id=None)), SaleReport)
+    assert isinstance(read_session(session(metadata=ours, client_reference_id=None)), SaleReport)
 
 
 def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
@@ -320,7 +320,7 @@ def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
 @pytest.mark.parametrize("event_type", EVENTS)
 def test_a_setup_session_sells_nothing(event_type: str | None) -> None:
     """A card that is saved for later is no sale."""
-    assert isinstance(told_by_session(session(mode="setup"), event_type=event_type), Irrelevant)
+    assert isinstance(read_session(session(mode="setup"), event_type=event_type), Irrelevant)
 
 
 TEXTS = st.text("aZ09_/- \x00\n\u00e9\u0665\ud800\U0001f9fe", max_size=8)
@@ -341,7 +341,7 @@ def test_any_shape_is_told_as_something(
     changes: dict[str, object], ours: dict[str, object], event_type: str | None
 ) -> None:
     """No object raises, and no text that a database can't keep comes out of a sale."""
-    told = told_by_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
+    told = read_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
     match told:
         case SaleReport():
             texts = [told.session_id, told.purchase_id, *told.links]
