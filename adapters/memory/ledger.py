@@ -85,7 +85,7 @@ class MemoryLedger:
 
     def forget_traces(self, users: Sequence[UserId]) -> None:
         """Let nothing wait for users who are removed: neither messages nor events."""
-        links = self._purchases.links_of(users)
+        links = self._purchases.links_of_users(users)
         invoices = {link.removeprefix("invoice:") for link in links if link.startswith("invoice:")}
         self.outbox.withdraw(users=users, invoices=invoices)
         self.inbox.give_up(users, "its synthetic user was removed")

@@ -60,7 +60,7 @@ class MemoryPurchases:
         own = () if purchase_id is None else (purchase_id,)
         return frozenset((*own, *(other for other, into in self._merged.items() if into == purchase_id)))
 
-    def links_of(self, users: Iterable[UserId]) -> frozenset[Link]:
+    def links_of_users(self, users: Iterable[UserId]) -> frozenset[Link]:
         """Every link of purchases that the users own."""
         owners = frozenset(users)
         owned = ((row.purchase.order, row.purchase.links) for row in self._rows.values())

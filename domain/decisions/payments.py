@@ -82,12 +82,12 @@ class Decision:
     order: Order | None = None
 
 
-def links_of(told: ProviderReport) -> frozenset[Link]:
+def ledger_links(told: ProviderReport) -> frozenset[Link]:
     """The links by which the ledger may know the purchase."""
     return told.links if isinstance(told, SaleReport | PaymentReport) else frozenset()
 
 
-def user_told(told: ProviderReport) -> UserId | None:
+def claimed_user(told: ProviderReport) -> UserId | None:
     """The user whom a decision about the telling will have to know."""
     if not isinstance(told, SaleReport | SubscriptionReport):
         return None
@@ -405,7 +405,7 @@ def _reason(refused: Refused, told: SaleReport | SubscriptionReport, snapshot: S
     """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
     # Who subscribed was there, also where a trial brought no entry that would tell of them.
-    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == user_told(told))
+    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == claimed_user(told))
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
     state = told.state if isinstance(told, SubscriptionReport) and told.state else known.state

@@ -7,7 +7,7 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import EventStatus, RecordedPurchase
-from domain.decisions.payments import links_of, user_told
+from domain.decisions.payments import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus
@@ -130,7 +130,7 @@ class CheckoutDesk:
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
         checkout = await self.checkouts.retrieve(session_id)
-        if checkout is None or user_told(checkout.told) != user_id:
+        if checkout is None or claimed_user(checkout.told) != user_id:
             raise UnknownSession(session_id)
         return await self._learn(user_id, checkout)
 
@@ -164,7 +164,7 @@ class CheckoutDesk:
         if any(outcome.status is EventStatus.PARKED for outcome in outcomes):
             needs_person = any(map(_needs_person, told, outcomes))
             return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW if needs_person else CheckoutStage.PROCESSING)
-        recorded = await self._recorded(frozenset().union(*map(links_of, told)))
+        recorded = await self._recorded(frozenset().union(*map(ledger_links, told)))
         if recorded is None:
             is_over = any(outcome.status is EventStatus.IGNORED for outcome in outcomes)
             return attrs.evolve(waiting, stage=CheckoutStage.NOTHING_DUE if is_over else CheckoutStage.PROCESSING)

@@ -21,12 +21,12 @@ from domain.changes.changes import (
 from domain.decisions.payments import (
     NOT_OURS,
     Decision,
+    claimed_user,
     decide,
+    ledger_links,
     line_terms,
-    links_of,
     named_by_subscription,
     stands,
-    user_told,
 )
 from domain.payments.admission import item_prices_to_ask, needs_items
 from domain.payments.carts import with_item_prices
@@ -112,7 +112,7 @@ class PaymentRecorder:
             return Recorded(
                 status=EventStatus.NOTHING_NEW,
                 session_id=session_id,
-                user_id=user_told(delivery.told),
+                user_id=claimed_user(delivery.told),
                 duplicate=True,
             )
         with contextlib.suppress(CacheUnavailable):
@@ -178,7 +178,7 @@ class PaymentRecorder:
             if asked != told:
                 told, snapshot = asked, await self._read(event, asked)
         named = named_by_subscription(told, snapshot.subscription) if isinstance(told, SaleReport) else told
-        if user_told(named) != user_told(told):
+        if claimed_user(named) != claimed_user(told):
             snapshot = await self._read(event, named)
         if isinstance(named, SaleReport) and not is_settled:
             named = await self._with_prices(named, snapshot)
@@ -201,8 +201,8 @@ class PaymentRecorder:
     async def _read(self, event: InboxEvent | None, told: ProviderReport) -> Snapshot:
         return await self.ledger.read(
             event_id=event.id if event else None,
-            user_id=user_told(told),
-            links=links_of(told),
+            user_id=claimed_user(told),
+            links=ledger_links(told),
             subscription_id=_subscription_of(told),
             periods_since=_periods_since(told),
             claims=isinstance(told, SaleReport) and any(line.amount == 0 for line in told.lines or ()),
@@ -322,7 +322,7 @@ def _recorded(told: ProviderReport, decision: Decision, snapshot: Snapshot) -> R
     return Recorded(
         status=decision.status,
         reason=decision.reason,
-        user_id=decision.order.user_id if decision.order else user_told(told),
+        user_id=decision.order.user_id if decision.order else claimed_user(told),
         session_id=told.session_id if isinstance(told, SaleReport | SubscriptionReport) else None,
         purchase_id=revision.id if revision else None,
         credits=sum(posting.amount for posting in postings),

@@ -213,7 +213,7 @@ BUGS = (
         told="A payment is looked for by nothing but its own event.",
         case="renewal, told twice",
         checker=Checker.EVENT_LOST,
-        patches=(Patch(record_payment, "links_of", lambda _: lambda _told: frozenset()),),
+        patches=(Patch(record_payment, "ledger_links", lambda _: lambda _told: frozenset()),),
     ),
     Bug(
         name="the cache is written without a version",
