@@ -19,8 +19,8 @@ from adapters.stripe.objects.prices import read_price
 from adapters.stripe.objects.subscriptions import read_subscription
 from domain.payments.purchases import Link, OrderRank
 from domain.payments.reports import (
+    Attribution,
     Irrelevant,
-    Naming,
     PaymentReport,
     Price,
     ProviderReport,
@@ -107,7 +107,11 @@ class StripeLookup:
         told = read_subscription(found, now) if found else None
         if not isinstance(told, SubscriptionReport):
             return None
-        return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
+        return (
+            attrs.evolve(told, attribution=await self._attribution_of_session(told))
+            if told.attribution.is_anonymous
+            else told
+        )
 
     async def price(self, price_id: str) -> Price | None:
         """All that Stripe knows of a price, or None where it has none of that id. What was found once is remembered.
@@ -138,7 +142,7 @@ class StripeLookup:
             if sale.session_id is not None:
                 return attrs.evolve(sale, items=await self._items(sale.session_id), is_whole=True)
             invoice = await self._whole_invoice(sale.purchase_id)
-            return read_event("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
+            return read_event("invoice.paid", invoice, None, claimed=sale.attribution.confirmed) if invoice else sale
 
     async def sale(self, object_id: str) -> ProviderReport | None:
         """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
@@ -170,7 +174,7 @@ class StripeLookup:
         ordered: SaleReport | None = None
         if sessions:
             ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))
-        elif invoices and sale.naming.confirmed:
+        elif invoices and sale.attribution.confirmed:
             ordered = _named_by(sale, "invoice.paid", await self._whole_invoice(invoices[0]))
         if ordered is None:
             return only_pays(sale, frozenset(known.links))
@@ -201,15 +205,15 @@ class StripeLookup:
             lines = [plain(line) async for line in pages.auto_paging_iter()]
         return {**invoice, "lines": {"data": lines}}
 
-    async def _naming_of_session(self, news: SubscriptionReport) -> Naming:
+    async def _attribution_of_session(self, news: SubscriptionReport) -> Attribution:
         """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
             told = read_event("checkout.session.completed", session, news.occurred_at, retrieved=True)
             if isinstance(told, SubscriptionReport):
-                return told.naming
-        return news.naming
+                return told.attribution
+        return news.attribution
 
     def _charge(self, known: _Known, charge: Mapping[str, Any]) -> None:
         known.found |= bool(charge)
@@ -249,11 +253,11 @@ class StripeLookup:
         told = read_event("invoice.paid", invoice, None, retrieved=True)
         if isinstance(told, PaymentReport | SaleReport):
             known.links |= told.links
-        if isinstance(told, SaleReport) and not told.naming.names_nobody:
+        if isinstance(told, SaleReport) and not told.attribution.is_anonymous:
             known.ours = True
         elif isinstance(told, SaleReport) and told.subscription_id is not None:
             subscription = await self._subscription(told.subscription_id)
-            known.ours |= subscription is not None and not subscription.naming.names_nobody
+            known.ours |= subscription is not None and not subscription.attribution.is_anonymous
 
     async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
         """The object, empty where Stripe has none of that id."""
@@ -269,7 +273,11 @@ class StripeLookup:
 def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
     """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
     told = read_event(kind, ordered, None, retrieved=True)
-    if not (isinstance(told, Irrelevant) or payment.naming.confirmed):
+    if not (isinstance(told, Irrelevant) or payment.attribution.confirmed):
         return None
     told = read_event(kind, ordered, None, retrieved=True, claimed=True)
-    return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, SaleReport) else None
+    return (
+        attrs.evolve(told, attribution=payment.attribution, facts=payment.facts)
+        if isinstance(told, SaleReport)
+        else None
+    )

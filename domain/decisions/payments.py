@@ -26,8 +26,8 @@ from domain.payments.admission import (
     admit,
     admit_bill,
     admit_subscriber,
-    foreign,
-    owner_named,
+    claimed_owner,
+    origin_mismatch,
     undecided,
 )
 from domain.payments.entitlements import entitlement
@@ -49,9 +49,9 @@ from domain.payments.purchases import (
     merge,
 )
 from domain.payments.reports import (
+    Attribution,
     InboxEvent,
     Irrelevant,
-    Naming,
     PaymentReport,
     ProviderReport,
     SaleReport,
@@ -91,7 +91,7 @@ def claimed_user(told: ProviderReport) -> UserId | None:
     """The user whom a decision about the telling will have to know."""
     if not isinstance(told, SaleReport | SubscriptionReport):
         return None
-    owner = owner_named(told.naming)
+    owner = claimed_owner(told.attribution)
     return None if isinstance(owner, ParkReason) else owner
 
 
@@ -101,19 +101,19 @@ def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription |
     Of the owner that stands no address is wanted: an invoice has the one of the day on which the subscription began.
     """
     subscriber = subscription.subscription.subscriber if subscription else None
-    naming = sale.naming
-    if subscriber is None or naming.confirmed:
+    attribution = sale.attribution
+    if subscriber is None or attribution.confirmed:
         return sale
-    if not (naming.names_nobody or subscriber.confirmed):
-        stands = owner_named(naming) == subscriber.user_id
-        return attrs.evolve(sale, naming=attrs.evolve(naming, email=None)) if stands else sale
-    named = Naming(
+    if not (attribution.is_anonymous or subscriber.confirmed):
+        stands = claimed_owner(attribution) == subscriber.user_id
+        return attrs.evolve(sale, attribution=attrs.evolve(attribution, email=None)) if stands else sale
+    named = Attribution(
         user_reference=subscriber.user_id,
-        plan_id=naming.plan_id or subscriber.plan_id,
-        terms=naming.terms or subscriber.terms,
+        plan_id=attribution.plan_id or subscriber.plan_id,
+        terms=attribution.terms or subscriber.terms,
         confirmed=subscriber.confirmed,
     )
-    return attrs.evolve(sale, naming=named)
+    return attrs.evolve(sale, attribution=named)
 
 
 def decide(
@@ -133,7 +133,7 @@ def decide(
     """
     kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
     told, snapshot = _of_one_invoice(told, snapshot)
-    mismatch = foreign(event, livemode=livemode, own_account=own_account) if event is not None else None
+    mismatch = origin_mismatch(event, livemode=livemode, own_account=own_account) if event is not None else None
     if mismatch is not None and not isinstance(told, Irrelevant):
         return _without_change(kept, EventStatus.PARKED, mismatch)
     match told:
@@ -177,7 +177,7 @@ def stands(sale: SaleReport, snapshot: Snapshot) -> bool:
     """
     _, own = _of_one_invoice(sale, snapshot)
     orders = (recorded.purchase.order for recorded in own.purchases)
-    return any(order is not None and (sale.naming.confirmed or order.rank >= sale.rank) for order in orders)
+    return any(order is not None and (sale.attribution.confirmed or order.rank >= sale.rank) for order in orders)
 
 
 def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
@@ -220,7 +220,7 @@ def line_terms(sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> Li
     others = (one.purchase.bill for one in snapshot.family if one.id != sale.purchase_id)
     terms = LineTerms(
         catalogue=catalogue,
-        naming=sale.naming,
+        attribution=sale.attribution,
         recorded=tuple(line for bill in others if bill is not None for line in bill.lines),
         claimed=snapshot.claimed,
         made=snapshot.made_prices,
@@ -259,7 +259,7 @@ def _subscribed(
         id=news.subscription_id, revision=0, subscription=Subscription()
     )
     subscriber: Subscriber | None = None
-    if news.session_id is not None or not news.naming.names_nobody:
+    if news.session_id is not None or not news.attribution.is_anonymous:
         admitted = admit_subscriber(news, catalogue, snapshot.account)
         if isinstance(admitted, Subscriber):
             subscriber = admitted

@@ -11,7 +11,7 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.invoices import Line, LineKind
-from domain.payments.reports import InvoiceLine, Naming, Price, SaleReport
+from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode
 
 _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
@@ -63,7 +63,7 @@ class LineTerms:
     """What is known when the lines of an invoice are valued."""
 
     catalogue: Catalogue
-    naming: Naming
+    attribution: Attribution
     """Who bought what, by the subscription's metadata."""
     recorded: tuple[Line, ...] = ()
     """Lines of the subscription's other invoices."""
@@ -136,7 +136,7 @@ def _is_as_agreed(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTer
     """Return whether the line alone can be what Credence agreed with the customer, by the subscription's metadata."""
     named = named_terms(terms)
     return (
-        terms.naming.terms is not None
+        terms.attribution.terms is not None
         and named is not None
         and not line.is_proration
         and (line.amount == 0 or _fits(line, named))
@@ -191,7 +191,9 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
         unit = None if recorded is None else Fraction(recorded.unit_amount)
     if unit is None:
         unit = Fraction(plan.terms.price.amount)
-    return SoldTerms(plan=plan, credits=credits_ or _credits_at(plan, unit, terms.naming), unit_amount=unit, by_id=True)
+    return SoldTerms(
+        plan=plan, credits=credits_ or _credits_at(plan, unit, terms.attribution), unit_amount=unit, by_id=True
+    )
 
 
 def _by_amount(  # noqa: PLR0911 - each way of telling has its own
@@ -202,8 +204,8 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
         plan = terms.catalogue.find(recorded.plan_id)
         if plan is not None:
             unit = Fraction(recorded.unit_amount)
-            is_sold_so = unit == plan.terms.price.amount or _was_agreed(plan, unit, terms.naming)
-            credits_ = _credits_at(plan, unit, terms.naming) if is_sold_so else recorded.plan_credits
+            is_sold_so = unit == plan.terms.price.amount or _was_agreed(plan, unit, terms.attribution)
+            credits_ = _credits_at(plan, unit, terms.attribution) if is_sold_so else recorded.plan_credits
             return SoldTerms(plan=plan, credits=credits_, unit_amount=unit, by_id=False)
     named = named_terms(terms)
     if line.amount == 0 and not line.price.unit_amount:
@@ -242,25 +244,29 @@ def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, told: Sequence[InvoiceL
     return not is_of_another_item(line, terms.recorded) and not any(_fits(other, named) for other in beside)
 
 
-def _was_agreed(plan: Plan, unit_amount: Fraction, naming: Naming) -> bool:
+def _was_agreed(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> bool:
     """Return whether the subscription's metadata records the terms of that plan at that price."""
-    return naming.plan_id == plan.id and naming.terms is not None and naming.terms.price.amount == unit_amount
+    return (
+        attribution.plan_id == plan.id
+        and attribution.terms is not None
+        and attribution.terms.price.amount == unit_amount
+    )
 
 
-def _credits_at(plan: Plan, unit_amount: Fraction, naming: Naming) -> int:
+def _credits_at(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> int:
     """Return the credits of the plan at that price: those that were agreed, else those of the catalogue."""
-    if naming.terms is not None and _was_agreed(plan, unit_amount, naming):
-        return naming.terms.credits
+    if attribution.terms is not None and _was_agreed(plan, unit_amount, attribution):
+        return attribution.terms.credits
     return plan.terms.credits
 
 
 def named_terms(terms: LineTerms) -> SoldTerms | None:
     """Return what the subscription's metadata says was sold."""
-    naming = terms.naming
-    plan = terms.catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    attribution = terms.attribution
+    plan = terms.catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None or plan.mode is not PlanMode.SUBSCRIPTION:
         return None
-    agreed = naming.terms or plan.terms
+    agreed = attribution.terms or plan.terms
     return SoldTerms(plan=plan, credits=agreed.credits, unit_amount=Fraction(agreed.price.amount), by_id=False)
 
 

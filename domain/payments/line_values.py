@@ -77,7 +77,7 @@ def _valued(line: InvoiceLine, terms: SoldTerms, subscription_id: str, known: Li
             worth = per_unit * line.amount / terms.unit_amount
     elif line.amount == 0 and price > 0:
         kind, worth = LineKind.TRIAL, Fraction(plan.trial_credits)
-    elif line.price.unit_amount is None and not known.naming.accepts_price:
+    elif line.price.unit_amount is None and not known.attribution.accepts_price:
         return Undecidable("price_disagrees", line.price.id)
     else:
         spanned = max(intervals_of(line, plan), 1)
@@ -148,6 +148,6 @@ def _unused(line: InvoiceLine) -> UnusedTime:
 def _accepted(doubtful: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | None:
     """Return the terms on which a person let a line of another price pass for the plan that they named."""
     named = named_terms(terms)
-    if not doubtful or named is None or not terms.naming.accepts_price:
+    if not doubtful or named is None or not terms.attribution.accepts_price:
         return None
     return attrs.evolve(named, unit_amount=Fraction(doubtful[0].amount) / (doubtful[0].quantity or 1))

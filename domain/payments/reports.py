@@ -30,7 +30,7 @@ class InboxEvent:
 
 
 @attrs.frozen(kw_only=True)
-class Naming:
+class Attribution:
     """Who bought which plan, in the words of a Stripe object's metadata, before anything of it is believed."""
 
     user_reference: str | None = None
@@ -46,7 +46,7 @@ class Naming:
     """Whether a person confirmed that what was asked for is the price."""
 
     @property
-    def names_nobody(self) -> bool:
+    def is_anonymous(self) -> bool:
         """Whether there is not even a proposal of an owner."""
         return self.user_reference is None and self.client_reference is None
 
@@ -123,7 +123,7 @@ class SaleReport:
     """What the customer was asked for before discounts and tax, in the currency of the price."""
     paid: Money
     """What the customer pays in all, tax included."""
-    naming: Naming
+    attribution: Attribution
     subscription_id: SubscriptionId | None = None
     """The subscription whose invoice this is; it names the owner where the invoice does not."""
     sold_at: datetime | None = None
@@ -149,7 +149,7 @@ class SubscriptionReport:
     """What is told of a subscription: who subscribed to what, how it stands, or both."""
 
     subscription_id: SubscriptionId
-    naming: Naming
+    attribution: Attribution
     state: SubscriptionState | None = None
     session_id: str | None = None
     occurred_at: datetime

@@ -37,7 +37,7 @@ from domain.payments.purchases import (
     RefundStatus,
     learn,
 )
-from domain.payments.reports import InvoiceLine, Naming, Price, SaleReport
+from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -201,11 +201,11 @@ def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
         facts=(),
         subtotal=Money(amount=0, currency="usd"),
         paid=Money(amount=0, currency="usd"),
-        naming=Naming(),
+        attribution=Attribution(),
         lines=tuple(lines),
         issued_at=issued_at,
     )
-    valued = value_lines(sale, "sub_1", LineTerms(catalogue=CATALOGUE, naming=Naming()))
+    valued = value_lines(sale, "sub_1", LineTerms(catalogue=CATALOGUE, attribution=Attribution()))
     assert isinstance(valued, Bill)
     return valued
 

@@ -22,7 +22,7 @@ from domain.payments.purchases import (
     Refunded,
     RefundStatus,
 )
-from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentReport, SaleReport, Unreadable
+from domain.payments.reports import Attribution, InboxEvent, Irrelevant, PaymentReport, SaleReport, Unreadable
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -43,13 +43,13 @@ SALE = SaleReport(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    naming=Naming(user_reference=ADA, email="ADA@example.com", plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, email="ADA@example.com", plan_id="starter"),
 )
 
 
 def named(**changes: Any) -> SaleReport:
     """The sale, named otherwise."""
-    return attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, **changes))
+    return attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, **changes))
 
 
 NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
@@ -144,7 +144,7 @@ def test_a_sale_that_fails_a_check_is_parked(reason: ParkReason) -> None:
 def test_a_sale_of_which_no_money_comes_waits_for_nobody() -> None:
     """It is told, whoever its owner was to be; one that is good is known all the same."""
     over = attrs.evolve(SALE, is_over=True, facts=(PaymentReported(PaymentStatus.UNPAID),))
-    decision = decided(attrs.evolve(over, naming=named(user_reference="ada").naming))
+    decision = decided(attrs.evolve(over, attribution=named(user_reference="ada").attribution))
     assert (EventStatus.IGNORED, ParkReason.USER_NOT_A_UUID) == (decision.status, decision.reason)
     assert EventStatus.APPLIED == decided(over).status
 

@@ -183,7 +183,7 @@ class CheckoutDesk:
 
 
 def _plan_told(told: ProviderReport) -> str | None:
-    return told.naming.plan_id if isinstance(told, SaleReport | SubscriptionReport) else None
+    return told.attribution.plan_id if isinstance(told, SaleReport | SubscriptionReport) else None
 
 
 def _owner(recorded: RecordedPurchase) -> UserId | None:

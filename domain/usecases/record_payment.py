@@ -232,16 +232,16 @@ class PaymentRecorder:
             match told:
                 case PaymentReport(ours=None) if not snapshot.purchases:
                     return await self.payments.look_up(told)
-                case SaleReport(naming=naming, subscription_id=str() as subscription_id) if (
-                    naming.names_nobody
+                case SaleReport(attribution=attribution, subscription_id=str() as subscription_id) if (
+                    attribution.is_anonymous
                     and not (snapshot.subscription and snapshot.subscription.subscription.subscriber)
                 ):
                     found = await self.payments.subscription(SubscriptionId(subscription_id))
                     if found is None:
                         return told
-                    if found.naming.names_nobody:
+                    if found.attribution.is_anonymous:
                         return Irrelevant(NOT_OURS)
-                    return attrs.evolve(told, naming=found.naming, subscription_state=found.state)
+                    return attrs.evolve(told, attribution=found.attribution, subscription_state=found.state)
                 case _:
                     return told
         except PaymentsUnavailable:
@@ -267,8 +267,8 @@ class PaymentRecorder:
         if is_known:
             return told
         whole = await self.payments.whole(told)
-        if isinstance(whole, SaleReport) and told.naming.confirmed:
-            return attrs.evolve(whole, naming=told.naming)
+        if isinstance(whole, SaleReport) and told.attribution.confirmed:
+            return attrs.evolve(whole, attribution=told.attribution)
         return whole
 
     async def _leave_to_worker(self, event: InboxEvent | None) -> Recorded:

@@ -135,7 +135,7 @@ class InboxDesk:
             and (kept is None or _waits(kept))
         ):
             recorded = await self.recorder.record(
-                delivery.event, attrs.evolve(told, naming=confirmation.of(told.naming))
+                delivery.event, attrs.evolve(told, attribution=confirmation.of(told.attribution))
             )
         elif kept is not None and kept.status is not EventStatus.IGNORED:
             raise NotClaimable(claimed_id, kept.status)
@@ -155,7 +155,7 @@ class InboxDesk:
             case None if delivery is None:
                 raise UnknownEvent(claimed_id)
             case SaleReport() | SubscriptionReport():
-                named = attrs.evolve(told, naming=confirmation.of(told.naming))
+                named = attrs.evolve(told, attribution=confirmation.of(told.attribution))
             case Irrelevant(reason) | Unreadable(reason):
                 raise NoSale(claimed_id, reason)
             case _:

@@ -12,7 +12,7 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from domain.changes.changes import EventStatus
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Delivery, InboxEvent, Naming, SaleReport
+from domain.payments.reports import Attribution, Delivery, InboxEvent, SaleReport
 from domain.ports import Clock
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
@@ -97,7 +97,7 @@ class World:
             facts=(PaymentReported(PaymentStatus.PAID),),
             subtotal=PRICE,
             paid=PRICE,
-            naming=Naming(user_reference=ADA, plan_id="starter"),
+            attribution=Attribution(user_reference=ADA, plan_id="starter"),
         )
         self.bodies.told[event_id] = Delivery(event, sale)
         return self.bodies.told[event_id]

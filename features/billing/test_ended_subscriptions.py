@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from domain.payments.reports import Naming, SubscriptionReport
+from domain.payments.reports import Attribution, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from features.billing.payloads import MONTHLY, START, SUBSCRIPTION, USER, Payload, ended, invoice, line
 from features.billing.world import PLANS, StripeEvent, World, paid, plan, told_in_every_way
@@ -67,7 +67,7 @@ def test_an_end_that_was_told_too_early_is_asked_for_with_the_invoice() -> None:
     world.payments.teach_subscription(
         SubscriptionReport(
             subscription_id=SubscriptionId(SUBSCRIPTION),
-            naming=Naming(user_reference=USER, plan_id="monthly"),
+            attribution=Attribution(user_reference=USER, plan_id="monthly"),
             state=state,
             occurred_at=state.occurred_at,
         )
@@ -88,7 +88,7 @@ def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
         plan_id = "monthly" if days == 9 else "pro"
         later = SubscriptionReport(
             subscription_id=SubscriptionId(SUBSCRIPTION),
-            naming=Naming(user_reference=USER, plan_id=plan_id),
+            attribution=Attribution(user_reference=USER, plan_id=plan_id),
             session_id="cs_1",
             occurred_at=START + timedelta(days=days),
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import attrs
 
-from domain.payments.reports import Naming
+from domain.payments.reports import Attribution
 from domain.values.accounts import InvalidUserId, parse_user_id
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import Terms
@@ -154,9 +154,9 @@ def is_of_session(told: Object) -> bool:
     return told.get(SESSION_KEY) == "yes"
 
 
-def naming(told: Object, *, client_reference: str | None = None) -> Naming:
+def attribution(told: Object, *, client_reference: str | None = None) -> Attribution:
     """Who bought what, by metadata."""
-    return Naming(
+    return Attribution(
         user_reference=_text(told, USER_ID_KEY),
         email=_text(told, EMAIL_KEY),
         plan_id=_text(told, PLAN_KEY),

@@ -18,7 +18,15 @@ from domain.payments.purchases import (
     PaymentStatus,
     PurchaseId,
 )
-from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentReport, ProviderReport, SaleItem, SaleReport
+from domain.payments.reports import (
+    Attribution,
+    InvoiceLine,
+    Irrelevant,
+    PaymentReport,
+    ProviderReport,
+    SaleItem,
+    SaleReport,
+)
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode
@@ -85,7 +93,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime 
         facts=tuple(_payment_facts(invoice, told_at)),
         subtotal=Money(amount=asked, currency=code),
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
-        naming=_naming(invoice, list(fields.items(invoice, "lines"))),
+        attribution=_attribution(invoice, list(fields.items(invoice, "lines"))),
         subscription_id=subscription_id,
         is_whole=is_whole,
         lines=lines,
@@ -107,7 +115,7 @@ def _by_hand(invoice: Object, told_at: datetime | None) -> ProviderReport:
         facts=tuple(_payment_facts(invoice, told_at)),
         subtotal=fields.money(invoice, "subtotal"),
         paid=Money(amount=paid, currency=fields.currency(invoice)),
-        naming=fields.naming(fields.metadata(invoice)),
+        attribution=fields.attribution(fields.metadata(invoice)),
         sold_at=fields.moment(invoice.get("created")),
         is_whole=shows_payments and not fields.has_more(invoice, "lines"),
         issued_at=fields.moment(invoice.get("created")),
@@ -158,7 +166,7 @@ def _payments(invoice: Object) -> list[dict[str, str | None]]:
     return [one for one in found if any(one.values())] or [own]
 
 
-def _naming(invoice: Object, lines: list[Object]) -> Naming:
+def _attribution(invoice: Object, lines: list[Object]) -> Attribution:
     told = (
         fields.metadata(fields.expanded(fields.expanded(invoice, "parent"), "subscription_details")),
         fields.metadata(fields.expanded(invoice, "subscription_details")),
@@ -167,4 +175,4 @@ def _naming(invoice: Object, lines: list[Object]) -> Naming:
         fields.metadata(invoice),
     )
     ours = next((one for one in told if fields.is_ours(one)), None)
-    return fields.naming(ours) if ours is not None else Naming()
+    return fields.attribution(ours) if ours is not None else Attribution()

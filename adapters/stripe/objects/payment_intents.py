@@ -60,7 +60,7 @@ def read_payment_intent(
         facts=news.facts,
         subtotal=price,
         paid=price,
-        naming=fields.naming(metadata),
+        attribution=fields.attribution(metadata),
         sold_at=fields.moment(intent.get("created")),
         is_whole=False,
         rank=OrderRank.INTENT,

@@ -51,7 +51,7 @@ def read_session(
         facts=_payment(session, occurred_at, event_type),
         subtotal=_subtotal(session),
         paid=fields.money(session, "amount_total"),
-        naming=fields.naming(metadata, client_reference=reference),
+        attribution=fields.attribution(metadata, client_reference=reference),
         sold_at=fields.moment(session.get("created")),
         is_over=event_type in _OVER,
     )
@@ -64,7 +64,7 @@ def _subscribed(session: Object, occurred_at: datetime | None, event_type: str |
     return SubscriptionReport(
         # An open session has none yet, and is told all the same: whoever retrieved it asks whose it is.
         subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
-        naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),
+        attribution=fields.attribution(fields.metadata(session), client_reference=fields.client_reference(session)),
         session_id=fields.own_id(session),
         occurred_at=_known(occurred_at),
     )

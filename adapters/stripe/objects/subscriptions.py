@@ -39,7 +39,7 @@ def read_subscription(
         raise UnreadableField("the subscription's status is unknown")
     return SubscriptionReport(
         subscription_id=SubscriptionId(fields.own_id(subscription)),
-        naming=fields.naming(fields.metadata(subscription)),
+        attribution=fields.attribution(fields.metadata(subscription)),
         state=SubscriptionState(
             occurred_at=occurred_at,
             status=status,

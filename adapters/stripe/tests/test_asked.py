@@ -160,8 +160,8 @@ def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
         assert isinstance(found, SubscriptionReport)
         assert found.state is not None
         assert (ADA, "monthly", SubscriptionStatus.ACTIVE) == (
-            found.naming.user_reference,
-            found.naming.plan_id,
+            found.attribution.user_reference,
+            found.attribution.plan_id,
             found.state.status,
         )
         assert await StripeLookup(connection).subscription("sub_nobody") is None
@@ -180,7 +180,7 @@ def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> Non
         lookup = StripeLookup(connection)
         found = await lookup.subscription(session["subscription"])
         assert found is not None
-        assert ADA == found.naming.user_reference
+        assert ADA == found.attribution.user_reference
         told = await lookup.look_up(news(f"charge:{bill['_charge']}"))
         assert told.ours
         by_invoice = await lookup.look_up(news(f"invoice:{session['invoice']}"))

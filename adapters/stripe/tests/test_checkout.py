@@ -12,7 +12,7 @@ import pytest
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus
-from domain.payments.reports import Naming, SaleReport
+from domain.payments.reports import Attribution, SaleReport
 from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.money import Money
@@ -134,7 +134,7 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
             facts=(PaymentReported(PaymentStatus.PAID), PaidAt(charged_at)),
             subtotal=TERMS.price,
             paid=TERMS.price,
-            naming=Naming(
+            attribution=Attribution(
                 user_reference=ADA,
                 email="ada@example.com",
                 plan_id="starter",

@@ -25,7 +25,7 @@ from domain.payments.purchases import (
     RefundStatus,
     RefundTotalReported,
 )
-from domain.payments.reports import Irrelevant, Naming, PaymentReport, SaleReport, SubscriptionReport, Unreadable
+from domain.payments.reports import Attribution, Irrelevant, PaymentReport, SaleReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 from domain.values.money import Money
 from domain.values.plans import PlanMode, Terms
@@ -35,7 +35,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BEGINS, ENDS = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 PAID = datetime(2026, 5, 1, 1, tzinfo=UTC)
 OURS = {"userId": ADA, "plan": "monthly", "credence_terms": "100/900/usd"}
-NAMING = Naming(
+ATTRIBUTION = Attribution(
     user_reference=ADA, plan_id="monthly", terms=Terms(credits=100, price=Money(amount=900, currency="usd"))
 )
 VERSIONS = [
@@ -262,8 +262,8 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
     told = read_event(event_type, invoice_of(version, expanded=expanded), NOON)
     assert isinstance(told, SaleReport), told
     assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (told.purchase_id, told.subscription_id, told.mode)
-    assert (NAMING, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
-        told.naming,
+    assert (ATTRIBUTION, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
+        told.attribution,
         told.subtotal,
         told.paid,
     )
@@ -293,7 +293,7 @@ def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: 
     """The subscription is asked then; missing, null and `[]` are the same."""
     told = read_event("invoice.paid", invoice_of(version, metadata=metadata), NOON)
     assert isinstance(told, SaleReport), told
-    assert (Naming(), "sub_1") == (told.naming, told.subscription_id)
+    assert (Attribution(), "sub_1") == (told.attribution, told.subscription_id)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -443,7 +443,7 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
     state = SubscriptionState(
         occurred_at=NOON, status=SubscriptionStatus.ACTIVE, cancels_at_period_end=True, period_ends_at=ENDS
     )
-    assert SubscriptionReport(subscription_id="sub_1", naming=NAMING, state=state, occurred_at=NOON) == told
+    assert SubscriptionReport(subscription_id="sub_1", attribution=ATTRIBUTION, state=state, occurred_at=NOON) == told
     ended = read_event("customer.subscription.deleted", about, NOON)
     assert isinstance(ended, SubscriptionReport)
     assert ended.state is not None

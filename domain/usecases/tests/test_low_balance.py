@@ -27,7 +27,7 @@ from domain.decisions.operations import (
     VoidHold,
 )
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
-from domain.payments.reports import Naming, PaymentReport, ProviderReport, SaleReport
+from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
@@ -48,7 +48,7 @@ SALE = SaleReport(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=PRICE,
     paid=PRICE,
-    naming=Naming(user_reference=ADA, plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, plan_id="starter"),
 )
 
 

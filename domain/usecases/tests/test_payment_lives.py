@@ -31,11 +31,11 @@ from domain.payments.purchases import (
     RefundStatus,
 )
 from domain.payments.reports import (
+    Attribution,
     Delivery,
     InboxEvent,
     InvoiceLine,
     Irrelevant,
-    Naming,
     PaymentReport,
     Price,
     ProviderReport,
@@ -151,7 +151,7 @@ SALE = SaleReport(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE,
     paid=FIVE,
-    naming=Naming(user_reference=ADA, plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, plan_id="starter"),
 )
 PRICE = Price(
     id="price_7", unit_amount=Fraction(500), currency="usd", interval="month", interval_count=1, is_complete=True
@@ -173,19 +173,19 @@ PERIOD = SaleReport(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE,
     paid=FIVE,
-    naming=Naming(),
+    attribution=Attribution(),
     subscription_id=SubscriptionId("sub_1"),
     lines=(LINE,),
 )
 
 
-def priced(amount: int, naming: Naming) -> SaleReport:
+def priced(amount: int, attribution: Attribution) -> SaleReport:
     """A period of a price of so much, which is paid."""
     line = attrs.evolve(
         LINE, amount=amount, net=amount, gross=amount, price=attrs.evolve(PRICE, unit_amount=Fraction(amount))
     )
     money = Money(amount=amount, currency="usd")
-    return attrs.evolve(PERIOD, naming=naming, lines=(line,), subtotal=money, paid=money)
+    return attrs.evolve(PERIOD, attribution=attribution, lines=(line,), subtotal=money, paid=money)
 
 
 def refund(
@@ -241,7 +241,9 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     assert () == run(world.ledger.outbox.failures(10))
 
 
-PACK = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, plan_id="lasting"), sold_at=NOON - timedelta(hours=1))
+PACK = attrs.evolve(
+    SALE, attribution=attrs.evolve(SALE.attribution, plan_id="lasting"), sold_at=NOON - timedelta(hours=1)
+)
 PACK_LIFE: tuple[ProviderReport, ...] = (
     attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.UNPAID),)),
     attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.FAILED),)),
@@ -291,10 +293,10 @@ def test_whom_an_operator_gave_a_payment_keeps_it(world: World, given_to: UserId
     """Whoever is named by a later telling that would have been believed, and whichever id is larger."""
     named = BOB if given_to == ADA else ADA
     world.ledger.add_user(BOB, "bob@example.com")
-    told = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, user_reference=named, email="eve@example.com"))
+    told = attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, user_reference=named, email="eve@example.com"))
     assert "email_disagrees" == world.tell("evt_1", told).reason
     run(world.desk.claim("evt_1", Confirmation(user_id=given_to)))
-    right = attrs.evolve(told, naming=attrs.evolve(told.naming, email=None))
+    right = attrs.evolve(told, attribution=attrs.evolve(told.attribution, email=None))
     assert EventStatus.NOTHING_NEW == world.tell("evt_2", right).status
     assert (50, 0) == (world.balance(given_to), world.balance(named))
 
@@ -310,21 +312,21 @@ def test_a_plan_that_is_sold_no_longer_keeps_what_it_sold(world: World) -> None:
 
 def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) -> None:
     """An invoice has the address of the day on which the subscription began; nobody else's credits come by it."""
-    named = Naming(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
-    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    named = Attribution(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
     world.tell("evt_1", began)
     world.ledger.add_user(ADA, "ada@elsewhere.example")
-    world.tell("evt_2", attrs.evolve(PERIOD, naming=named))
+    world.tell("evt_2", attrs.evolve(PERIOD, attribution=named))
     assert 50 == world.balance()
     world.ledger.add_user(BOB, "bob@example.com")
     other = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"))
-    told = world.tell("evt_3", attrs.evolve(other, naming=attrs.evolve(named, user_reference=BOB)))
+    told = world.tell("evt_3", attrs.evolve(other, attribution=attrs.evolve(named, user_reference=BOB)))
     assert (EventStatus.PARKED, "email_disagrees") == (told.status, told.reason)
 
 
 def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None:
     """It waits while nobody can be asked; a claim of it stays one, and what stands needs nothing more."""
-    whole = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"))
+    whole = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"))
     part = attrs.evolve(whole, subtotal=Money(amount=0, currency="usd"), is_whole=False)
     world.payments.teach_whole(whole)
     world.payments.is_away = True
@@ -339,7 +341,7 @@ def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None
 
 def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
     """What an operator says of it goes before what the rest says."""
-    nameless = attrs.evolve(PERIOD, naming=Naming(user_reference="ada", plan_id="monthly"))
+    nameless = attrs.evolve(PERIOD, attribution=Attribution(user_reference="ada", plan_id="monthly"))
     world.payments.teach_whole(nameless)
     part = attrs.evolve(nameless, is_whole=False)
     assert "user_not_a_uuid" == world.tell("evt_1", part).reason
@@ -349,14 +351,14 @@ def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
 
 def test_a_sale_of_which_nobody_knows_the_rest_waits(world: World) -> None:
     """Where it is known to nobody, and where it is none of ours in whole."""
-    part = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"), is_whole=False)
+    part = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), is_whole=False)
     assert "told_in_part" == world.tell("evt_1", part).reason
 
 
 def period_of(invoice: str, *links: str, user: UserId = ADA) -> SaleReport:
-    naming = Naming(user_reference=user, plan_id="monthly")
+    attribution = Attribution(user_reference=user, plan_id="monthly")
     return attrs.evolve(
-        PERIOD, purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", *links), naming=naming
+        PERIOD, purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", *links), attribution=attribution
     )
 
 
@@ -559,10 +561,13 @@ def test_stripe_leads_from_a_charge_to_its_purchase(world: World) -> None:
     assert 25 == world.balance()
 
 
-def subscribed(occurred_at: datetime = NOON, **naming: Any) -> SubscriptionReport:
-    told = {"user_reference": ADA, "plan_id": "monthly", **naming}
+def subscribed(occurred_at: datetime = NOON, **attribution: Any) -> SubscriptionReport:
+    told = {"user_reference": ADA, "plan_id": "monthly", **attribution}
     return SubscriptionReport(
-        subscription_id=SubscriptionId("sub_1"), naming=Naming(**told), session_id="cs_7", occurred_at=occurred_at
+        subscription_id=SubscriptionId("sub_1"),
+        attribution=Attribution(**told),
+        session_id="cs_7",
+        occurred_at=occurred_at,
     )
 
 
@@ -582,16 +587,18 @@ def test_stripe_names_a_subscription_s_owner(world: World) -> None:
     world.tell("evt_1", PERIOD)
     assert 50 == world.balance()
     other = SubscriptionId("sub_2")
-    world.payments.teach_subscription(attrs.evolve(subscribed(), subscription_id=other, naming=Naming()))
-    foreign = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"), subscription_id=other)
-    assert EventStatus.IGNORED is world.tell("evt_2", foreign).status
+    world.payments.teach_subscription(attrs.evolve(subscribed(), subscription_id=other, attribution=Attribution()))
+    of_another = attrs.evolve(
+        PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"), subscription_id=other
+    )
+    assert EventStatus.IGNORED is world.tell("evt_2", of_another).status
 
 
 @pytest.mark.parametrize(("asked", "credits_"), [(500, 50), (2000, 300)])
 def test_an_upgraded_period_brings_the_credits_of_its_price(world: World, asked: int, credits_: int) -> None:
     """The terms of the first sale hold for its price; another price is another plan's of today."""
-    naming = Naming(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE))
-    world.tell("evt_1", priced(asked, naming))
+    attribution = Attribution(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE))
+    world.tell("evt_1", priced(asked, attribution))
     assert credits_ == world.balance()
 
 
@@ -600,16 +607,16 @@ def test_a_price_of_two_plans_is_nobody_s_guess(world: World) -> None:
     price = Money(amount=2000, currency="usd")
     twin = attrs.evolve(TEAM, id=PlanId("twin"), terms=Terms(credits=9, price=price))
     recorder = attrs.evolve(world.recorder, catalogue=Catalogue({**CATALOGUE.plans, twin.id: twin}))
-    by_monthly = priced(2000, Naming(user_reference=ADA, plan_id="monthly"))
+    by_monthly = priced(2000, Attribution(user_reference=ADA, plan_id="monthly"))
     assert "plan_ambiguous: price_7" == run(recorder.record(None, by_monthly)).reason
-    by_twin = priced(2000, Naming(user_reference=ADA, plan_id="twin"))
+    by_twin = priced(2000, Attribution(user_reference=ADA, plan_id="twin"))
     assert 9 == run(recorder.record(None, by_twin)).credits
 
 
 def test_a_period_of_no_plan_s_price_is_parked(world: World) -> None:
     """Nobody guesses what it is worth."""
-    naming = Naming(user_reference=ADA, plan_id="monthly")
-    assert "price_disagrees: price_7" == world.tell("evt_1", priced(777, naming)).reason
+    attribution = Attribution(user_reference=ADA, plan_id="monthly")
+    assert "price_disagrees: price_7" == world.tell("evt_1", priced(777, attribution)).reason
 
 
 @pytest.mark.parametrize(
@@ -623,7 +630,7 @@ def test_a_line_of_more_than_can_be_kept_is_parked(
     huge = attrs.evolve(MONTHLY, terms=Terms(credits=MAX_CREDITS - 1, price=FIVE))
     recorder = attrs.evolve(world.recorder, catalogue=Catalogue({huge.id: huge}))
     line = attrs.evolve(LINE, quantity=quantity, is_proration=is_proration, amount=amount, net=amount, gross=amount)
-    told = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"), lines=(line,))
+    told = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), lines=(line,))
     assert "price_disagrees: price_7" == run(recorder.record(None, told)).reason
 
 
@@ -651,12 +658,14 @@ def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
 
 def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> None:
     """So that somebody cancels it: else it is paid for in vain again and again."""
-    named = Naming(user_reference=ADA, plan_id="monthly")
-    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    named = Attribution(user_reference=ADA, plan_id="monthly")
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
     world.tell("evt_0", SALE)
     world.tell("evt_1", began)
     world.ledger.delete_user(ADA)
-    assert "user_deleted: cancel subscription sub_1" == world.tell("evt_2", attrs.evolve(PERIOD, naming=named)).reason
+    assert (
+        "user_deleted: cancel subscription sub_1" == world.tell("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
+    )
     other = attrs.evolve(began, subscription_id=SubscriptionId("sub_2"))
     assert "user_deleted: cancel subscription sub_2" == world.tell("evt_3", other).reason
     backlog = run(world.ledger.backlog())
@@ -665,29 +674,31 @@ def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> No
 
 def test_who_left_within_a_trial_was_there_all_the_same(world: World) -> None:
     """No entry tells of them, but the subscription does; of one that nobody knew, nobody can tell."""
-    named = Naming(user_reference=ADA, plan_id="monthly")
-    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
+    named = Attribution(user_reference=ADA, plan_id="monthly")
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
     world.tell("evt_1", began)
     world.ledger.delete_user(ADA)
-    for number, naming in enumerate((named, Naming())):
-        told = attrs.evolve(PERIOD, naming=naming)
+    for number, attribution in enumerate((named, Attribution())):
+        told = attrs.evolve(PERIOD, attribution=attribution)
         assert "user_deleted: cancel subscription sub_1" == world.tell(f"evt_2{number}", told).reason
-    other = attrs.evolve(PERIOD, naming=named, subscription_id=SubscriptionId("sub_2"))
+    other = attrs.evolve(PERIOD, attribution=named, subscription_id=SubscriptionId("sub_2"))
     assert "unknown_user" == world.tell("evt_3", other).reason
-    stranger = attrs.evolve(PERIOD, naming=attrs.evolve(named, user_reference=BOB))
+    stranger = attrs.evolve(PERIOD, attribution=attrs.evolve(named, user_reference=BOB))
     assert "unknown_user" == world.tell("evt_4", stranger).reason
 
 
 @pytest.mark.parametrize("status", [SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED])
 def test_a_subscription_that_ended_is_not_to_be_canceled(world: World, status: SubscriptionStatus) -> None:
     """Neither where the news themselves say so, nor where it is known from earlier ones."""
-    named = Naming(user_reference=ADA, plan_id="monthly")
+    named = Attribution(user_reference=ADA, plan_id="monthly")
     state = SubscriptionState(occurred_at=NOON, status=status)
-    ended = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), naming=named, state=state, occurred_at=NOON)
+    ended = SubscriptionReport(
+        subscription_id=SubscriptionId("sub_1"), attribution=named, state=state, occurred_at=NOON
+    )
     world.tell("evt_0", SALE)
     world.tell("evt_1", ended)
     world.ledger.delete_user(ADA)
-    assert "user_deleted" == world.tell("evt_2", attrs.evolve(PERIOD, naming=named)).reason
+    assert "user_deleted" == world.tell("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
     assert "user_deleted" == world.tell("evt_3", attrs.evolve(ended, subscription_id=SubscriptionId("sub_2"))).reason
 
 
@@ -696,7 +707,7 @@ def test_all_that_waits_is_tried_again_and_then_it_ends(world: World, seconds: i
     """Also where trying takes so long that what was tried first is due again by then."""
     ids = {f"evt_{number}" for number in range(2 * BATCH + 10)}
     for id_ in ids:
-        world.tell(id_, attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")))
+        world.tell(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
 
     class Slow(Kept):
         def read(self, body: str) -> Delivery:
@@ -713,7 +724,7 @@ def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world
     """What was tried of late comes after what was not, until nothing else is left."""
     ids = {f"evt_{number}" for number in range(2 * BATCH)}
     for id_ in ids:
-        world.tell(id_, attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")))
+        world.tell(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
     tried: list[str] = []
     for _ in range(2):
         tried += [one.event.id for one in run(world.desk.retry())]
@@ -721,7 +732,7 @@ def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world
     assert sorted(ids) == sorted(tried)
 
 
-PROPOSED = attrs.evolve(SALE, naming=Naming(client_reference=ADA, plan_id="starter"))
+PROPOSED = attrs.evolve(SALE, attribution=Attribution(client_reference=ADA, plan_id="starter"))
 
 
 def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
@@ -741,11 +752,19 @@ def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
 @pytest.mark.parametrize(
     ("told", "reason", "confirmation"),
     [
-        (attrs.evolve(SALE, naming=Naming(plan_id="starter")), "no_user_named", {}),
-        (attrs.evolve(SALE, naming=Naming(user_reference="ada", plan_id="starter")), "user_not_a_uuid", {}),
-        (attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")), "unknown_user", {}),
-        (attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, email="eve@example.com")), "email_disagrees", {}),
-        (attrs.evolve(SALE, naming=Naming(user_reference=ADA, plan_id="gold")), "unknown_plan", {"plan_id": "starter"}),
+        (attrs.evolve(SALE, attribution=Attribution(plan_id="starter")), "no_user_named", {}),
+        (attrs.evolve(SALE, attribution=Attribution(user_reference="ada", plan_id="starter")), "user_not_a_uuid", {}),
+        (attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")), "unknown_user", {}),
+        (
+            attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, email="eve@example.com")),
+            "email_disagrees",
+            {},
+        ),
+        (
+            attrs.evolve(SALE, attribution=Attribution(user_reference=ADA, plan_id="gold")),
+            "unknown_plan",
+            {"plan_id": "starter"},
+        ),
         (attrs.evolve(SALE, subtotal=Money(amount=499, currency="usd")), "price_disagrees", {"accepts_price": True}),
         (attrs.evolve(SALE, subtotal=Money(amount=500, currency="eur")), "currency_disagrees", {"accepts_price": True}),
     ],
@@ -766,7 +785,7 @@ def test_a_claimed_subscription_keeps_its_owner(world: World) -> None:
     assert "reference_unconfirmed" == world.tell("evt_1", proposal).reason
     run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
     world.tell("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
-    world.tell("evt_3", attrs.evolve(PERIOD, naming=Naming(user_reference=BOB, plan_id="monthly")))
+    world.tell("evt_3", attrs.evolve(PERIOD, attribution=Attribution(user_reference=BOB, plan_id="monthly")))
     assert (50, 0) == (world.balance(), world.balance(BOB))
 
 
@@ -786,7 +805,7 @@ def test_a_replay_decides_an_ignored_event_again(world: World) -> None:
 
 def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
     """It stays in the inbox with its reason, and is tried again."""
-    world.tell("evt_1", attrs.evolve(SALE, naming=Naming(plan_id="starter")))
+    world.tell("evt_1", attrs.evolve(SALE, attribution=Attribution(plan_id="starter")))
     del world.deliveries.told["evt_1"]
     run(world.ledger.inbox.hasten())
     (handled,) = run(world.desk.run_once())
@@ -859,7 +878,7 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     world.tell("evt_2", twin)
     world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
     world.tell("evt_4", PERIOD)
-    world.tell("evt_5", attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly")))
+    world.tell("evt_5", attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly")))
     spend = Posting(user_id=ADA, amount=-30, kind=EntryKind.SPEND, idempotency_key="spend-1")  # type: ignore[arg-type]
     from domain.changes.changes import Change
 

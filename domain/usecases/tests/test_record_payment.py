@@ -15,7 +15,7 @@ from adapters.system.clock import SystemClock
 from domain.changes.changes import Change, CommitResult, EventStatus
 from domain.payments.admission import ParkReason
 from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, SaleReport
+from domain.payments.reports import Attribution, Delivery, InboxEvent, Irrelevant, SaleReport
 from domain.ports import CacheUnavailable, LedgerUnavailable
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
@@ -118,7 +118,7 @@ def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Deliv
         facts=(PaymentReported(status),),
         subtotal=PRICE,
         paid=PRICE,
-        naming=Naming(user_reference=ADA, email=None, plan_id="starter"),
+        attribution=Attribution(user_reference=ADA, email=None, plan_id="starter"),
     )
     return Delivery(event, sale)
 

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.stripe.events import read_event
 from domain.payments.purchases import Link, NeverPaid, Overpaid, PaidAt, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentReport, SaleReport, Unreadable
+from domain.payments.reports import Attribution, InvoiceLine, Irrelevant, PaymentReport, SaleReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -296,7 +296,7 @@ PLACES: list[dict[str, Any]] = [
 def test_metadata_is_found_wherever_the_version_keeps_it(place: dict[str, Any]) -> None:
     """What others wrote before it does not hide it."""
     others = {"subscription_details": {"metadata": {"shop": "another"}}, "parent": {"subscription_details": None}}
-    assert Naming(user_reference=ADA) == sale(invoice(**{**others, **place})).naming
+    assert Attribution(user_reference=ADA) == sale(invoice(**{**others, **place})).attribution
 
 
 def test_the_subscription_s_own_metadata_comes_first() -> None:
@@ -304,8 +304,8 @@ def test_the_subscription_s_own_metadata_comes_first() -> None:
     bob = {"userId": BOB}
     for place in PLACES[:2]:
         about = {**place, "lines": {"data": [line(metadata=bob)]}, "metadata": bob}
-        assert Naming(user_reference=ADA) == sale(invoice(**about)).naming
-    assert Naming() == sale(invoice()).naming
+        assert Attribution(user_reference=ADA) == sale(invoice(**about)).attribution
+    assert Attribution() == sale(invoice()).attribution
 
 
 def test_every_payment_of_the_invoice_is_linked_but_never_its_subscription() -> None:

@@ -109,8 +109,8 @@ def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
     assert links("payment_intent:pi_1", "charge:ch_1") == sale.links
     assert (Money(amount=500, currency="usd"), ADA, "starter") == (
         sale.subtotal,
-        sale.naming.user_reference,
-        sale.naming.plan_id,
+        sale.attribution.user_reference,
+        sale.attribution.plan_id,
     )
     assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == sale.facts
 
@@ -227,7 +227,7 @@ def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
             whole.rank,
             whole.session_id,
             whole.subtotal.amount,
-            whole.naming.user_reference,
+            whole.attribution.user_reference,
         )
 
     asking({**ALONE, "checkout/sessions": [SESSION], "checkout/sessions/cs_1": SESSION}, story)

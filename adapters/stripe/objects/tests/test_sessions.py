@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.stripe.events import read_event
 from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, Naming, ProviderReport, SaleReport, SubscriptionReport, Unreadable
+from domain.payments.reports import Attribution, Irrelevant, ProviderReport, SaleReport, SubscriptionReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode, Terms
 
@@ -71,7 +71,7 @@ SALE = SaleReport(
     facts=(PaymentReported(PaymentStatus.PAID), PaidAt(NOON)),
     subtotal=PRICE,
     paid=Money(amount=595, currency="usd"),
-    naming=Naming(
+    attribution=Attribution(
         user_reference=ADA,
         email="ada@example.com",
         plan_id="starter",
@@ -142,7 +142,9 @@ def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, s
         session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
         event_type=event_type,
     )
-    expected = SubscriptionReport(subscription_id="sub_1", naming=SALE.naming, session_id="cs_1", occurred_at=NOON)
+    expected = SubscriptionReport(
+        subscription_id="sub_1", attribution=SALE.attribution, session_id="cs_1", occurred_at=NOON
+    )
     assert expected == told
 
 
@@ -279,8 +281,8 @@ def test_malformed_terms_are_not_replaced_by_the_catalogue_s(terms: str) -> None
 def test_blank_metadata_is_absent(blank: str | None) -> None:
     """A blank value is how some forms say that there is none."""
     blanks = metadata(userId=blank, userEmail=blank, credence_terms=blank)
-    naming = attrs.evolve(SALE.naming, user_reference=None, email=None, terms=None)
-    assert attrs.evolve(SALE, naming=naming) == sale(session(metadata=blanks))
+    attribution = attrs.evolve(SALE.attribution, user_reference=None, email=None, terms=None)
+    assert attrs.evolve(SALE, attribution=attribution) == sale(session(metadata=blanks))
 
 
 @pytest.mark.parametrize("blanks", [" ", "\n", "\t ", "\u00a0", " " * 600])
@@ -294,7 +296,7 @@ def test_blanks_around_metadata_are_trimmed(blanks: str) -> None:
 @pytest.mark.parametrize("reference", ["cart-42", "", None, 7, ["x"], ADA.replace("-", ""), f"{{{ADA}}}", ADA + "\n"])
 def test_only_a_uuid_proposes_an_owner(reference: object) -> None:
     """Any other reference is another application's."""
-    assert sale(session(client_reference_id=reference)).naming.client_reference is None
+    assert sale(session(client_reference_id=reference)).attribution.client_reference is None
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"userEmail": "ada@example.com"}, {"plan": " "}, {"theirs": 7}])
@@ -314,7 +316,7 @@ def test_one_key_of_ours_makes_it_ours(ours: dict[str, str]) -> None:
 def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
     """It only proposes an owner: the metadata names none."""
     told = sale({**session(client_reference_id=ADA), "metadata": {}})
-    assert (None, ADA) == (told.naming.user_reference, told.naming.client_reference)
+    assert (None, ADA) == (told.attribution.user_reference, told.attribution.client_reference)
 
 
 @pytest.mark.parametrize("event_type", EVENTS)
@@ -345,7 +347,7 @@ def test_any_shape_is_told_as_something(
     match told:
         case SaleReport():
             texts = [told.session_id, told.purchase_id, *told.links]
-            named = (told.naming.user_reference, told.naming.email, told.naming.plan_id)
+            named = (told.attribution.user_reference, told.attribution.email, told.attribution.plan_id)
             texts += [text for text in named if text is not None]
             assert all(text.strip() and "\x00" not in text and text.encode("utf-8") for text in texts)
         case Irrelevant(reason) | Unreadable(reason):

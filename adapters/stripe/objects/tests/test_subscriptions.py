@@ -7,7 +7,7 @@ import pytest
 
 from adapters.stripe.events import read_event
 from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS
-from domain.payments.reports import Naming, ProviderReport, SubscriptionReport, Unreadable
+from domain.payments.reports import Attribution, ProviderReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -75,4 +75,4 @@ def test_a_subscription_without_metadata_of_ours_names_nobody(metadata: object) 
     """Its session may have named the owner: the ledger knows."""
     told = read_event(UPDATED, subscription(metadata=metadata), NOON)
     assert isinstance(told, SubscriptionReport)
-    assert (Naming(), None) == (told.naming, told.session_id)
+    assert (Attribution(), None) == (told.attribution, told.session_id)
