@@ -475,7 +475,7 @@ class Payments(Protocol):
         """Return all that the provider knows of a price, or None where it has none of that id."""
         ...
 
-    async def whole(self, sale: SaleReport) -> ProviderReport:
+    async def complete_sale(self, sale: SaleReport) -> ProviderReport:
         """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 

@@ -35,7 +35,7 @@ _HINTS: Mapping[str, str] = {
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ANOTHER_S,
     ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
-    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of what was sold",
+    ParkReason.INCOMPLETE_INVOICE: "follows by itself once Stripe can be asked for the rest of what was sold",
     ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
 }
 
@@ -49,7 +49,7 @@ _TO_CLAIM: Mapping[str, str] = {
     ParkReason.PLAN_AMBIGUOUS: _NAME_PLAN,
     ParkReason.PRICE_DISAGREES: _ACCEPT,
     ParkReason.CURRENCY_DISAGREES: _ACCEPT,
-    ParkReason.TOLD_IN_PART: "try again once Stripe can be asked for all that was sold",
+    ParkReason.INCOMPLETE_INVOICE: "try again once Stripe can be asked for all that was sold",
 }
 
 

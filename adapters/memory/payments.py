@@ -44,7 +44,7 @@ class MemoryPayments:
         """Let a subscription be known."""
         self._subscriptions[news.subscription_id] = news
 
-    def teach_whole(self, sale: SaleReport) -> None:
+    def teach_complete(self, sale: SaleReport) -> None:
         """Let all of a sale be known."""
         self._sales[sale.purchase_id] = sale
 
@@ -87,18 +87,18 @@ class MemoryPayments:
         self._answer()
         return self._prices.get(price_id)
 
-    async def whole(self, sale: SaleReport) -> ProviderReport:
+    async def complete_sale(self, sale: SaleReport) -> ProviderReport:
         """All of the sale, or what was told where it is not known."""
         self._answer()
         known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
         if sale.rank is OrderRank.INTENT:
             if any(link.startswith(("session:", "invoice:")) for link in known):
                 return PaymentReport(purchase_id=sale.purchase_id, links=known, facts=sale.facts, ours=True)
-            return attrs.evolve(sale, links=known, is_whole=True)
+            return attrs.evolve(sale, links=known, is_complete=True)
         if sale.rank is OrderRank.INVOICE:
-            return attrs.evolve(sale, links=known, is_whole=True)
+            return attrs.evolve(sale, links=known, is_complete=True)
         if sale.session_id is not None and sale.lines is None:
-            return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_whole=True)
+            return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_complete=True)
         return self._sales.get(sale.purchase_id, sale)
 
     async def sale(self, object_id: str) -> ProviderReport | None:

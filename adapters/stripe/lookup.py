@@ -128,7 +128,7 @@ class StripeLookup:
                 del self._prices[next(iter(self._prices))]
         return self._prices.get(price_id)
 
-    async def whole(self, sale: SaleReport) -> ProviderReport:
+    async def complete_sale(self, sale: SaleReport) -> ProviderReport:
         """What a sale of which a part was told is in whole.
 
         A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
@@ -140,7 +140,7 @@ class StripeLookup:
             if sale.rank is OrderRank.INTENT:
                 return await self._whole_payment(sale)
             if sale.session_id is not None:
-                return attrs.evolve(sale, items=await self._items(sale.session_id), is_whole=True)
+                return attrs.evolve(sale, items=await self._items(sale.session_id), is_complete=True)
             invoice = await self._whole_invoice(sale.purchase_id)
             return read_event("invoice.paid", invoice, None, claimed=sale.attribution.confirmed) if invoice else sale
 
@@ -170,7 +170,7 @@ class StripeLookup:
             return sale
         sessions, invoices = known.ids("session"), known.ids("invoice")
         if not sessions and not invoices and not known.pays_invoices:
-            return attrs.evolve(sale, links=frozenset(known.links), is_whole=True)
+            return attrs.evolve(sale, links=frozenset(known.links), is_complete=True)
         ordered: SaleReport | None = None
         if sessions:
             ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))

@@ -186,8 +186,8 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
     made: tuple[MadePrice, ...] = ()
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
     if not stands(sale, snapshot):
-        if not sale.is_whole:
-            return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
+        if not sale.is_complete:
+            return _without_change(kept, EventStatus.PARKED, ParkReason.INCOMPLETE_INVOICE)
         admitted: Order | Refused | None
         if sale.lines is None:
             admitted = admit(sale, catalogue, snapshot.account)

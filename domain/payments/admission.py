@@ -39,7 +39,7 @@ class ParkReason(enum.StrEnum):
     PRICE_DISAGREES = "price_disagrees"
     PLAN_AMBIGUOUS = "plan_ambiguous"
     SALE_WITHOUT_DATE = "sale_without_date"
-    TOLD_IN_PART = "told_in_part"
+    INCOMPLETE_INVOICE = "incomplete_invoice"
     UNREADABLE = "unreadable"
 
 

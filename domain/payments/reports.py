@@ -130,7 +130,7 @@ class SaleReport:
     """When the checkout began, which every telling of it says alike; None for an invoice."""
     is_over: bool = False
     """Whether no money will come of it any more: it expired, or its payment failed."""
-    is_whole: bool = True
+    is_complete: bool = True
     """Whether all of what was sold is told: an invoice shows its first lines only, a payment not what it pays."""
     items: tuple[SaleItem, ...] | None = None
     """What was sold once, item by item; None where the price alone is told."""

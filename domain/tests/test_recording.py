@@ -127,7 +127,7 @@ PARKED = {
     ParkReason.MODE_DISAGREES: attrs.evolve(SALE, mode=PlanMode.SUBSCRIPTION),
     ParkReason.CURRENCY_DISAGREES: attrs.evolve(SALE, subtotal=Money(amount=500, currency="eur")),
     ParkReason.PRICE_DISAGREES: attrs.evolve(SALE, subtotal=Money(amount=499, currency="usd")),
-    ParkReason.TOLD_IN_PART: attrs.evolve(SALE, is_whole=False),
+    ParkReason.INCOMPLETE_INVOICE: attrs.evolve(SALE, is_complete=False),
 }
 
 

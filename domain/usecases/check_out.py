@@ -196,7 +196,7 @@ def _is_settled(recorded: RecordedPurchase) -> bool:
 
 def _needs_person(told: ProviderReport, outcome: Recorded) -> bool:
     """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
-    if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.TOLD_IN_PART:
+    if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
     return not isinstance(told, SaleReport) or PaymentReported(PaymentStatus.PAID) in told.facts
 

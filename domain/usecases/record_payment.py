@@ -211,7 +211,7 @@ class PaymentRecorder:
 
     async def _with_prices(self, sale: SaleReport, snapshot: Snapshot) -> SaleReport:
         """An invoice with the prices that its lines or items need to be valued; in part, if out of reach."""
-        if not (sale.lines or sale.items) or not sale.is_whole or stands(sale, snapshot):
+        if not (sale.lines or sale.items) or not sale.is_complete or stands(sale, snapshot):
             return sale
         if sale.lines is None:
             wanted = item_prices_to_ask(sale, self.catalogue)
@@ -220,7 +220,7 @@ class PaymentRecorder:
         try:
             asked = [await self.payments.price(price_id) for price_id in wanted]
         except PaymentsUnavailable:
-            return attrs.evolve(sale, is_whole=False)
+            return attrs.evolve(sale, is_complete=False)
         prices = [price for price in asked if price is not None]
         return with_item_prices(sale, prices) if sale.lines is None else with_prices(sale, prices)
 
@@ -254,11 +254,11 @@ class PaymentRecorder:
             return told
         if not needs_items(told, self.catalogue, snapshot.account):
             return told
-        return attrs.evolve(told, is_whole=False)
+        return attrs.evolve(told, is_complete=False)
 
     async def _in_whole(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
-        if not isinstance(told, SaleReport) or told.is_whole:
+        if not isinstance(told, SaleReport) or told.is_complete:
             return told
         if told.lines is None:
             is_known = stands(told, snapshot)
@@ -266,7 +266,7 @@ class PaymentRecorder:
             is_known = any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id)
         if is_known:
             return told
-        whole = await self.payments.whole(told)
+        whole = await self.payments.complete_sale(told)
         if isinstance(whole, SaleReport) and told.attribution.confirmed:
             return attrs.evolve(whole, attribution=told.attribution)
         return whole

@@ -113,7 +113,7 @@ def test_a_session_waits_while_stripe_can_not_be_asked_for_its_items() -> None:
     world.payments.is_away = True
     told = completed(session(subtotal=1500, metadata=NAMED))
     recorded = world.tell(told)
-    assert (EventStatus.PARKED, "told_in_part") == (recorded.status, recorded.reason)
+    assert (EventStatus.PARKED, "incomplete_invoice") == (recorded.status, recorded.reason)
     promised = session("cs_2", intent="pi_2")
     assert EventStatus.APPLIED == world.tell(completed(promised)).status
     world.payments.is_away = False
@@ -157,7 +157,7 @@ def test_the_prices_of_an_invoice_by_hand_are_asked_for_once() -> None:
     world = World(plans=PLANS)
     told = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
     world.payments.is_away = True
-    assert "told_in_part" == world.tell(told).reason
+    assert "incomplete_invoice" == world.tell(told).reason
     world.payments.is_away = False
     world.payments.teach_price(read_items([marked])[0].price)
     world.tell(told)

@@ -51,7 +51,7 @@ def test_an_unknown_price_waits_for_stripe() -> None:
     """While Stripe can't be asked an invoice of unknown prices is parked; once it answers, it is credited."""
     world = World()
     world.payments.is_away = True
-    assert (EventStatus.PARKED, "told_in_part") == _outcome(world, first(PRO))
+    assert (EventStatus.PARKED, "incomplete_invoice") == _outcome(world, first(PRO))
     assert 0 == world.balance
     world.payments.is_away = False
     assert EventStatus.APPLIED == world.tell(first(PRO)).status

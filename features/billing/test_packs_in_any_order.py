@@ -68,7 +68,7 @@ def test_an_intent_waits_where_stripe_can_not_be_asked() -> None:
     world.payments.is_away = True
     told = succeeded(intent())
     recorded = world.tell(told)
-    assert (EventStatus.PARKED, "told_in_part", 0) == (recorded.status, recorded.reason, world.balance)
+    assert (EventStatus.PARKED, "incomplete_invoice", 0) == (recorded.status, recorded.reason, world.balance)
     world.payments.is_away = False
     world.tell(told)
     assert 50 == world.balance
@@ -140,7 +140,7 @@ def test_an_invoice_of_a_payment_that_nobody_can_look_up_waits() -> None:
     """A session may have ordered the same."""
     world = World()
     world.payments.is_away = True
-    assert "told_in_part" == world.tell(paid(by_hand())).reason
+    assert "incomplete_invoice" == world.tell(paid(by_hand())).reason
     world.payments.is_away = False
     world.tell(completed(session(invoice="in_1")), paid(by_hand()))
     assert 50 == world.balance

@@ -82,7 +82,7 @@ def _is_paid(invoice: Object) -> bool:
 def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime | None) -> ProviderReport:
     code = fields.currency(invoice)
     lines = read_lines(invoice)
-    is_whole = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
+    is_complete = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
     asked = sum(line.amount for line in lines if line.amount > 0)
     if asked > MAX_AMOUNT:
         raise UnreadableField("lines come to no amount of money")
@@ -95,7 +95,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime 
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
         attribution=_attribution(invoice, list(fields.items(invoice, "lines"))),
         subscription_id=subscription_id,
-        is_whole=is_whole,
+        is_complete=is_complete,
         lines=lines,
         issued_at=fields.moment(invoice.get("created")),
     )
@@ -117,7 +117,7 @@ def _by_hand(invoice: Object, told_at: datetime | None) -> ProviderReport:
         paid=Money(amount=paid, currency=fields.currency(invoice)),
         attribution=fields.attribution(fields.metadata(invoice)),
         sold_at=fields.moment(invoice.get("created")),
-        is_whole=shows_payments and not fields.has_more(invoice, "lines"),
+        is_complete=shows_payments and not fields.has_more(invoice, "lines"),
         issued_at=fields.moment(invoice.get("created")),
         rank=OrderRank.INVOICE,
         items=tuple(_sold_item(line, fields.currency(invoice)) for line in read_lines(invoice)),

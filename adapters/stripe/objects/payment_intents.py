@@ -62,7 +62,7 @@ def read_payment_intent(
         paid=price,
         attribution=fields.attribution(metadata),
         sold_at=fields.moment(intent.get("created")),
-        is_whole=False,
+        is_complete=False,
         rank=OrderRank.INTENT,
     )
 

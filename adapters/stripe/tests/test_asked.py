@@ -97,8 +97,8 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
         assert (10, 13, True) == (len(told["lines"]["data"]), told["lines"]["total_count"], told["lines"]["has_more"])
         part = read_event("invoice.paid", told, datetime.now(UTC))
         assert isinstance(part, SaleReport)
-        assert not part.is_whole
-        whole = await StripeLookup(connection).whole(part)
+        assert not part.is_complete
+        whole = await StripeLookup(connection).complete_sale(part)
         assert isinstance(whole, SaleReport)
         assert whole.lines is not None
         assert part.lines == whole.lines[:10]
@@ -107,10 +107,11 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
         charged = sum(line.amount for line in whole.lines if line.amount > 0)
         subtotal = Money(amount=charged, currency="usd")
         assert (
-            attrs.evolve(part, is_whole=True, subtotal=subtotal, paid=subtotal, links=ANY, lines=whole.lines) == whole
+            attrs.evolve(part, is_complete=True, subtotal=subtotal, paid=subtotal, links=ANY, lines=whole.lines)
+            == whole
         )
         unknown = attrs.evolve(part, purchase_id=PurchaseId("in_unknown"))
-        assert unknown == await StripeLookup(connection).whole(unknown)
+        assert unknown == await StripeLookup(connection).complete_sale(unknown)
 
     asking(stripe, story)
 

@@ -327,10 +327,13 @@ def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) 
 def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None:
     """It waits while nobody can be asked; a claim of it stays one, and what stands needs nothing more."""
     whole = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"))
-    part = attrs.evolve(whole, subtotal=Money(amount=0, currency="usd"), is_whole=False)
-    world.payments.teach_whole(whole)
+    part = attrs.evolve(whole, subtotal=Money(amount=0, currency="usd"), is_complete=False)
+    world.payments.teach_complete(whole)
     world.payments.is_away = True
-    assert (EventStatus.PARKED, "told_in_part") == (world.tell("evt_1", part).status, world.tell("evt_1", part).reason)
+    assert (EventStatus.PARKED, "incomplete_invoice") == (
+        world.tell("evt_1", part).status,
+        world.tell("evt_1", part).reason,
+    )
     world.payments.is_away = False
     world.clock.moment += timedelta(hours=1)
     run(world.desk.run_once())
@@ -342,8 +345,8 @@ def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None
 def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
     """What an operator says of it goes before what the rest says."""
     nameless = attrs.evolve(PERIOD, attribution=Attribution(user_reference="ada", plan_id="monthly"))
-    world.payments.teach_whole(nameless)
-    part = attrs.evolve(nameless, is_whole=False)
+    world.payments.teach_complete(nameless)
+    part = attrs.evolve(nameless, is_complete=False)
     assert "user_not_a_uuid" == world.tell("evt_1", part).reason
     run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
     assert 50 == world.balance()
@@ -351,8 +354,8 @@ def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
 
 def test_a_sale_of_which_nobody_knows_the_rest_waits(world: World) -> None:
     """Where it is known to nobody, and where it is none of ours in whole."""
-    part = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), is_whole=False)
-    assert "told_in_part" == world.tell("evt_1", part).reason
+    part = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), is_complete=False)
+    assert "incomplete_invoice" == world.tell("evt_1", part).reason
 
 
 def period_of(invoice: str, *links: str, user: UserId = ADA) -> SaleReport:

@@ -26,7 +26,7 @@ def test_decimals_of_prices_are_read() -> None:
             lookup = StripeLookup(connection)
             sale = await lookup.sale(session_id)
             assert isinstance(sale, SaleReport)
-            whole = await lookup.whole(sale)
+            whole = await lookup.complete_sale(sale)
             assert isinstance(whole, SaleReport)
             (item,) = whole.items or ()
             assert (Fraction(500), 3) == (item.price.unit_amount, item.quantity)

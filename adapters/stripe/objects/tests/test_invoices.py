@@ -109,7 +109,7 @@ def test_a_total_of_nothing_is_paid_as_it_is_finalized(total: int, status: str) 
     about = invoice(line(0), total=total, amount_paid=0, status=status)
     told = read_event("invoice.finalized", about, NOON)
     assert isinstance(told, SaleReport)
-    assert (0, 0, True) == (told.subtotal.amount, told.paid.amount, told.is_whole)
+    assert (0, 0, True) == (told.subtotal.amount, told.paid.amount, told.is_complete)
     assert (PaymentReported(PaymentStatus.PAID),) == told.facts
 
 
@@ -203,10 +203,10 @@ def test_an_invoice_of_more_lines_than_it_shows_is_told_in_part() -> None:
     """Prorations come first: the period's own line may be one that is not shown. So is one that shows none at all."""
     shown = [line(10, proration=True)] * 10
     told = sale(invoice(lines={"data": shown, "has_more": True}))
-    assert (False, Money(amount=100, currency="usd")) == (told.is_whole, told.subtotal)
-    assert not sale(invoice(lines={"data": []})).is_whole
-    assert not sale(invoice(lines={"data": [line(1500), *shown], "has_more": True})).is_whole
-    assert sale(invoice(lines={"data": [line(1500)], "has_more": False})).is_whole
+    assert (False, Money(amount=100, currency="usd")) == (told.is_complete, told.subtotal)
+    assert not sale(invoice(lines={"data": []})).is_complete
+    assert not sale(invoice(lines={"data": [line(1500), *shown], "has_more": True})).is_complete
+    assert sale(invoice(lines={"data": [line(1500)], "has_more": False})).is_complete
 
 
 def test_a_quote_may_be_for_a_period() -> None:

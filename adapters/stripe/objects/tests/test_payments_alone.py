@@ -105,7 +105,7 @@ def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
     """It never shows the session that it may pay."""
     sale = told()
     assert isinstance(sale, SaleReport)
-    assert (OrderRank.INTENT, False) == (sale.rank, sale.is_whole)
+    assert (OrderRank.INTENT, False) == (sale.rank, sale.is_complete)
     assert links("payment_intent:pi_1", "charge:ch_1") == sale.links
     assert (Money(amount=500, currency="usd"), ADA, "starter") == (
         sale.subtotal,
@@ -164,12 +164,12 @@ def test_an_intent_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None
     ("invoice", "is_whole"),
     [({}, False), ({"payments": {"data": []}}, True), ({"payment_intent": "pi_1"}, True), ({"total": 0}, True)],
 )
-def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_whole: bool) -> None:
+def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_complete: bool) -> None:
     """Whole, once it shows what paid it."""
     sale = read_event("invoice.paid", {**INVOICE, **invoice}, NOON)
     assert isinstance(sale, SaleReport)
-    assert (OrderRank.INVOICE, is_whole, "in_1") == (sale.rank, is_whole, sale.purchase_id)
-    assert is_whole == sale.is_whole
+    assert (OrderRank.INVOICE, is_complete, "in_1") == (sale.rank, is_complete, sale.purchase_id)
+    assert is_complete == sale.is_complete
 
 
 ALONE: dict[str, Any] = {"payment_intents/pi_1": INTENT, "checkout/sessions": [], "invoice_payments": []}
@@ -181,7 +181,7 @@ def test_an_intent_that_pays_nothing_else_is_whole() -> None:
     async def story(lookup: StripeLookup) -> None:
         sale = told()
         assert isinstance(sale, SaleReport)
-        assert attrs.evolve(sale, is_whole=True) == await lookup.whole(sale)
+        assert attrs.evolve(sale, is_complete=True) == await lookup.complete_sale(sale)
 
     asked = asking(ALONE, story)
     assert any(target.startswith("/v1/checkout/sessions?") and "payment_intent=pi_1" in target for target in asked)
@@ -207,7 +207,7 @@ def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], l
     async def story(lookup: StripeLookup) -> None:
         sale = told()
         assert isinstance(sale, SaleReport)
-        news = await lookup.whole(sale)
+        news = await lookup.complete_sale(sale)
         assert isinstance(news, PaymentReport)
         assert (True, sale.facts) == (news.ours, news.facts)
         assert sale.links | links(*([linked] if linked else [])) == news.links
@@ -221,7 +221,7 @@ def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
     async def story(lookup: StripeLookup) -> None:
         sale = told()
         assert isinstance(sale, SaleReport)
-        whole = await lookup.whole(sale)
+        whole = await lookup.complete_sale(sale)
         assert isinstance(whole, SaleReport)
         assert (OrderRank.SESSION, "cs_1", 1500, ADA) == (
             whole.rank,
@@ -241,9 +241,9 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
     async def story(lookup: StripeLookup) -> None:
         sale = read_event("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
         assert isinstance(sale, SaleReport)
-        whole = await lookup.whole(attrs.evolve(sale, is_whole=False))
+        whole = await lookup.complete_sale(attrs.evolve(sale, is_complete=False))
         assert isinstance(whole, SaleReport)
-        assert whole.is_whole
+        assert whole.is_complete
         (item,) = whole.items or ()
         assert ("price_1", 3, 1500, 500) == (item.price.id, item.quantity, item.amount, item.price.unit_amount)
 
@@ -252,7 +252,7 @@ def test_a_session_is_asked_for_all_of_its_items() -> None:
     async def unknown(lookup: StripeLookup) -> None:
         sale = read_event("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
         assert isinstance(sale, SaleReport)
-        whole = await lookup.whole(sale)
+        whole = await lookup.complete_sale(sale)
         assert isinstance(whole, SaleReport)
         assert () == whole.items
 
@@ -265,9 +265,9 @@ def test_an_invoice_by_hand_is_asked_for_what_paid_it() -> None:
     async def story(lookup: StripeLookup) -> None:
         sale = read_event("invoice.paid", INVOICE, NOON)
         assert isinstance(sale, SaleReport)
-        whole = await lookup.whole(sale)
+        whole = await lookup.complete_sale(sale)
         assert isinstance(whole, SaleReport)
-        assert (True, links("invoice:in_1", "payment_intent:pi_1")) == (whole.is_whole, whole.links)
+        assert (True, links("invoice:in_1", "payment_intent:pi_1")) == (whole.is_complete, whole.links)
 
     asking({"invoices/in_1": {**INVOICE, "payments": PAYMENTS}, "invoices/in_1/lines": []}, story)
 
