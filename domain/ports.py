@@ -25,7 +25,7 @@ from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.decisions.batches import Outcome
 from domain.decisions.low_balance import Notice, Undelivered
-from domain.decisions.operations import Intent
+from domain.decisions.operations import CreditOperation
 from domain.payments.purchases import Link
 from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
@@ -158,14 +158,14 @@ class Overlap(Protocol):
 
 
 class Callers(Protocol):
-    """Those who asked for intents that are being settled, and who ask for more of the same accounts meanwhile."""
+    """Those who asked for operations that are being settled, and who ask for more of the same accounts meanwhile."""
 
-    def join(self) -> tuple[Sequence[Intent], datetime]:
+    def join(self) -> tuple[Sequence[CreditOperation], datetime]:
         """What was asked for since, and the time."""
         ...
 
     def tell(self, place: int, outcome: Outcome) -> None:
-        """Tell the outcome of an intent: of those that were there at first and those that joined, in their order."""
+        """Tell the outcome of an operation: of those that were there at first and those that joined, in their order."""
         ...
 
 

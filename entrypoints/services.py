@@ -6,7 +6,7 @@ from typing import Protocol
 import attrs
 
 from domain.decisions.batches import Outcome
-from domain.decisions.operations import Intent
+from domain.decisions.operations import CreditOperation
 from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache, Wallets
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
@@ -26,8 +26,8 @@ from entrypoints.doctor import Doctor
 class Credits(Protocol):
     """Does what callers ask of credits. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
 
-    async def settle(self, intent: Intent) -> Outcome:
-        """Do the intent once."""
+    async def settle(self, operation: CreditOperation) -> Outcome:
+        """Do the operation once."""
         ...
 
     async def settle_due(self) -> Mapping[UserId, Outcome]:

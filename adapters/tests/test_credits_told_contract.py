@@ -16,7 +16,15 @@ from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind, postings_due
 from domain.decisions.batches import Done
 from domain.decisions.low_balance import LOW_BALANCE, low_balance_notice
-from domain.decisions.operations import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.operations import (
+    AdjustCredits,
+    CaptureHold,
+    CreditOperation,
+    GiveCredits,
+    PlaceHold,
+    Spend,
+    VoidHold,
+)
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.thresholds import BalanceWatch, Watch
@@ -37,14 +45,14 @@ class Story:
     def key(self, name: str) -> str:
         return f"{name} of {self.user_id}"
 
-    async def ask(self, *intents: Intent) -> None:
+    async def ask(self, *operations: CreditOperation) -> None:
         desk = CreditDesk(
             ledger=self.world.ledger,
             wallets=self.world.ledger,
             cache=MemoryQuotaCache(),
             notify_below=self.threshold,
         )
-        for outcome in await desk.settle(intents, datetime.now(UTC)):
+        for outcome in await desk.settle(operations, datetime.now(UTC)):
             assert isinstance(outcome, Done), outcome
 
     async def give(self, credits: int, name: str, kind: EntryKind = EntryKind.PROMOTION) -> None:  # noqa: A002 - the word for it

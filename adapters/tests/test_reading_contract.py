@@ -24,8 +24,13 @@ async def lived(world: Any) -> Any:
         user_id=user, credits=100, kind=EntryKind.PROMOTION, key=f"g {hold}", reason="hello", operator="Grace"
     )
     held = PlaceHold(hold_id=hold, user_id=user, credits=60, key=f"h {hold}", lasts=timedelta(hours=1))
-    for intent in (gift, Spend(user_id=user, credits=5, key=f"s {hold}"), held, CaptureHold(hold_id=hold, credits=25)):
-        await desk.settle([intent], now)
+    for operation in (
+        gift,
+        Spend(user_id=user, credits=5, key=f"s {hold}"),
+        held,
+        CaptureHold(hold_id=hold, credits=25),
+    ):
+        await desk.settle([operation], now)
     return user
 
 

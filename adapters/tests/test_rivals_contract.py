@@ -17,7 +17,15 @@ from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done
-from domain.decisions.operations import CaptureHold, EntryAnswer, GiveCredits, HoldAnswer, Intent, PlaceHold, Spend
+from domain.decisions.operations import (
+    CaptureHold,
+    CreditOperation,
+    EntryAnswer,
+    GiveCredits,
+    HoldAnswer,
+    PlaceHold,
+    Spend,
+)
 from domain.usecases.use_credits import CreditDesk
 from domain.values.accounts import UserId
 
@@ -42,8 +50,8 @@ class Process:
             SystemClock(),
         )
 
-    async def do(self, intent: Intent) -> EntryAnswer | HoldAnswer:
-        outcome = await self._credits.settle(intent)
+    async def do(self, operation: CreditOperation) -> EntryAnswer | HoldAnswer:
+        outcome = await self._credits.settle(operation)
         assert isinstance(outcome, Done), outcome
         return outcome.answer
 

@@ -22,7 +22,7 @@ from domain.changes.changes import Hoped
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
-from domain.decisions.operations import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.operations import CaptureHold, CreditOperation, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import AlreadySettled
 from domain.usecases.use_credits import BATCH, CreditDesk
 from features.harness.credit_stories import ADA, Life, acts
@@ -157,14 +157,14 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
 
 
 class Latecomers:
-    """Callers who ask once while others' intents are being written."""
+    """Callers who ask once while others' operations are being written."""
 
-    def __init__(self, intents: list[Intent]) -> None:
-        self.intents = intents
+    def __init__(self, operations: list[CreditOperation]) -> None:
+        self.operations = operations
         self.told: dict[int, Outcome] = {}
 
-    def join(self) -> tuple[list[Intent], datetime]:
-        joining, self.intents = self.intents, []
+    def join(self) -> tuple[list[CreditOperation], datetime]:
+        joining, self.operations = self.operations, []
         return joining, datetime.now(UTC)
 
     def tell(self, place: int, outcome: Outcome) -> None:

@@ -146,7 +146,7 @@ Flat = Mapping[str, str | int | None]
 
 @attrs.frozen(kw_only=True)
 class KeptRequest:
-    """A caller's intent under its idempotency key: what was asked, and the answer that every repetition gets."""
+    """A caller's operation under its idempotency key: what was asked, and the answer that every repetition gets."""
 
     key: str
     user_id: UserId

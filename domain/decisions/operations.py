@@ -1,6 +1,6 @@
-"""Intents: what callers ask of an account's credits, under which key, and the answers they get.
+"""Credit operations: what callers ask of an account's credits, under which key, and the answers they get.
 
-An intent under an idempotency key is done once. Its first answer is kept beside the key and given to every repetition.
+An operation under an idempotency key is done once. Its first answer is kept with the key and given to repetitions.
 """
 
 from collections.abc import Mapping
@@ -106,7 +106,7 @@ class SettleDues:
     user_id: UserId
 
 
-Intent = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
+CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
 
 
 @attrs.frozen(kw_only=True)
@@ -142,41 +142,41 @@ class HoldAnswer:
 Answer = EntryAnswer | HoldAnswer
 
 
-def key_of(intent: Intent) -> str | None:
-    """The key under which the intent's first answer is kept; a hold is settled under its own name."""
-    match intent:
+def key_of(operation: CreditOperation) -> str | None:
+    """The key under which the operation's first answer is kept; a hold is settled under its own name."""
+    match operation:
         case CaptureHold(hold_id=hold_id) | VoidHold(hold_id=hold_id):
             return f"hold:{hold_id}:settled"
         case SettleDues():
             return None
         case _:
-            return f"key:{intent.key}"
+            return f"key:{operation.key}"
 
 
-def content_of(intent: Intent) -> Flat:
-    """What the intent asks, to be compared with a repetition's; a new hold's own id is not asked for."""
+def content_of(operation: CreditOperation) -> Flat:
+    """What the operation asks, to be compared with a repetition's; a new hold's own id is not asked for."""
     content: dict[str, str | int | None]
-    match intent:
+    match operation:
         case Spend():
-            content = {"operation": "spend", "user_id": intent.user_id, "credits": intent.credits}
+            content = {"operation": "spend", "user_id": operation.user_id, "credits": operation.credits}
         case PlaceHold():
-            content = {"operation": "hold", "user_id": intent.user_id, "credits": intent.credits}
-            content["expires_in"] = int(intent.lasts.total_seconds())
+            content = {"operation": "hold", "user_id": operation.user_id, "credits": operation.credits}
+            content["expires_in"] = int(operation.lasts.total_seconds())
         case CaptureHold():
-            return {"operation": "capture", "hold_id": intent.hold_id, "credits": intent.credits}
+            return {"operation": "capture", "hold_id": operation.hold_id, "credits": operation.credits}
         case VoidHold():
-            return {"operation": "void", "hold_id": intent.hold_id}
+            return {"operation": "void", "hold_id": operation.hold_id}
         case SettleDues():
             return {}
         case GiveCredits() | AdjustCredits():
-            content = {"user_id": intent.user_id, "credits": intent.credits}
-            content |= {"reason": intent.reason, "operator": intent.operator}
-            if isinstance(intent, AdjustCredits):
+            content = {"user_id": operation.user_id, "credits": operation.credits}
+            content |= {"reason": operation.reason, "operator": operation.operator}
+            if isinstance(operation, AdjustCredits):
                 return {"operation": "adjustment", **content}
-            ends = intent.expires_at
-            return {"operation": intent.kind.value, **content, "expires_at": ends.isoformat() if ends else None}
-    content["description"] = intent.description
-    for name, text in intent.metadata.items():
+            ends = operation.expires_at
+            return {"operation": operation.kind.value, **content, "expires_at": ends.isoformat() if ends else None}
+    content["description"] = operation.description
+    for name, text in operation.metadata.items():
         content[f"metadata.{name}"] = text
     return content
 

@@ -1,4 +1,4 @@
-"""Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit together.
+"""Use credits: spends, holds and grants, many operations at once: read once, decide each, commit together.
 
 A busy account costs one read and few commits for all that is asked of it at the same moment.
 """
@@ -13,13 +13,13 @@ import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
-from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
+from domain.decisions.operations import CaptureHold, CreditOperation, SettleDues, VoidHold, key_of
 from domain.decisions.spending import Decided
 from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
 from domain.values.accounts import UserId
 
 BATCH = 16
-"""So many intents are decided at a time, while those before them are being written."""
+"""So many operations are decided at a time, while those before them are being written."""
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
@@ -48,20 +48,20 @@ class CreditDesk:
 
     async def settle(
         self,
-        intents: Sequence[Intent],
+        operations: Sequence[CreditOperation],
         now: datetime,
         *,
         patience: int = MAX_ROUNDS,
         callers: Callers | None = None,
     ) -> tuple[Outcome, ...]:
-        """Do each intent once, as if one after the other; one outcome for each, in their order.
+        """Do each operation once, as if one after the other; one outcome for each, in their order.
 
         What is not settled after so many fruitless rounds is contended, and may be asked for again. Callers hear of
         each outcome as soon as it is so; what they ask for meanwhile is done too, and has its outcomes last.
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
-        asked = _Asked(intents, now, callers)
+        asked = _Asked(operations, now, callers)
         fruitless = 0
         while fruitless < patience:
             waiting = asked.waiting()
@@ -86,19 +86,21 @@ class CreditDesk:
         if self.pauses is not None and fruitless > 1:
             await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
-    async def _round(self, waiting: Mapping[int, Intent], asked: "_Asked") -> None:
+    async def _round(self, waiting: Mapping[int, CreditOperation], asked: "_Asked") -> None:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
         shared = self.turns.shared(found.wallets.keys()) if self.turns is not None else frozenset()
-        apart = {place: intent for place, intent in waiting.items() if owner_of(intent, found) not in shared}
+        apart = {place: operation for place, operation in waiting.items() if owner_of(operation, found) not in shared}
         if apart:
             await self._work(apart, found, asked, may_grow=not shared)
         if self.turns is not None and len(apart) < len(waiting):
-            in_turn = {place: intent for place, intent in waiting.items() if place not in apart}
+            in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
             async with self.turns.at(shared):
                 await self._work(in_turn, await self._read([*in_turn.values()]), asked, may_grow=False)
 
-    async def _work(self, waiting: Mapping[int, Intent], found: Holdings, asked: "_Asked", *, may_grow: bool) -> None:
+    async def _work(
+        self, waiting: Mapping[int, CreditOperation], found: Holdings, asked: "_Asked", *, may_grow: bool
+    ) -> None:
         hopes = Hopes(found, notify_below=self.notify_below)
         overlaps = self.overlap is not None and len(waiting) > BATCH
         chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps and may_grow)
@@ -107,11 +109,15 @@ class CreditDesk:
         elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
             await chain.tell(await chain.write(together))
 
-    async def _read(self, intents: Sequence[Intent]) -> Holdings:
+    async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
         return await self.wallets.holdings(
-            user_ids=frozenset(intent.user_id for intent in intents if not isinstance(intent, CaptureHold | VoidHold)),
-            keys=frozenset(key for intent in intents if (key := key_of(intent)) is not None),
-            hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
+            user_ids=frozenset(
+                operation.user_id for operation in operations if not isinstance(operation, CaptureHold | VoidHold)
+            ),
+            keys=frozenset(key for operation in operations if (key := key_of(operation)) is not None),
+            hold_ids=frozenset(
+                operation.hold_id for operation in operations if isinstance(operation, CaptureHold | VoidHold)
+            ),
         )
 
     async def refresh(self, results: Sequence[CommitResult]) -> frozenset[UserId]:
@@ -133,21 +139,21 @@ class CreditDesk:
 class _Asked:
     """What is asked for, each at its place, and the outcomes so far."""
 
-    def __init__(self, intents: Sequence[Intent], now: datetime, callers: Callers | None) -> None:
+    def __init__(self, operations: Sequence[CreditOperation], now: datetime, callers: Callers | None) -> None:
         self.now = now
-        self._intents = [*intents]
+        self._operations = [*operations]
         self._outcomes: dict[int, Outcome] = {}
         self._callers = callers
 
-    def waiting(self) -> dict[int, Intent]:
-        return {place: intent for place, intent in enumerate(self._intents) if place not in self._outcomes}
+    def waiting(self) -> dict[int, CreditOperation]:
+        return {place: operation for place, operation in enumerate(self._operations) if place not in self._outcomes}
 
-    def joined(self) -> dict[int, Intent]:
+    def joined(self) -> dict[int, CreditOperation]:
         if self._callers is None:
             return {}
-        first = len(self._intents)
+        first = len(self._operations)
         joined, self.now = self._callers.join()
-        self._intents += joined
+        self._operations += joined
         return dict(enumerate(joined, start=first))
 
     def tell(self, place: int, outcome: Outcome) -> None:
@@ -156,15 +162,15 @@ class _Asked:
             self._callers.tell(place, outcome)
 
     def outcomes(self, otherwise: Outcome) -> tuple[Outcome, ...]:
-        return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._intents))])
+        return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._operations))])
 
 
 @attrs.frozen
 class _Link:
-    """What was decided about the intent at a place."""
+    """What was decided about the operation at a place."""
 
     place: int
-    intent: Intent
+    operation: CreditOperation
     decided: Decided
 
 
@@ -176,7 +182,7 @@ class _Chain:
     """
 
     def __init__(
-        self, desk: CreditDesk, hopes: Hopes, asked: _Asked, waiting: Mapping[int, Intent], *, may_grow: bool
+        self, desk: CreditDesk, hopes: Hopes, asked: _Asked, waiting: Mapping[int, CreditOperation], *, may_grow: bool
     ) -> None:
         self._desk = desk
         self._hopes = hopes
@@ -222,7 +228,7 @@ class _Chain:
         finally:
             # Whoever gives up waiting for the cache must not take along what is known.
             for link, result in written:
-                outcome = outcome_of(link.intent, link.decided, result)
+                outcome = outcome_of(link.operation, link.decided, result)
                 if outcome is not None:
                     self._asked.tell(link.place, outcome)
 
@@ -240,7 +246,7 @@ class _Chain:
         if met and self._desk.turns is not None:
             self._desk.turns.met(met)
 
-    def _batch(self) -> dict[int, Intent]:
+    def _batch(self) -> dict[int, CreditOperation]:
         if self._may_grow and not self._waiting:
             self._are_later = True
             self._waiting.extend(self._asked.joined().items())

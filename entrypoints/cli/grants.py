@@ -95,7 +95,7 @@ def grant(
     key: str | None,
 ) -> None:
     """Give a USER so many CREDITS that nobody paid for."""
-    intent = GiveCredits(
+    operation = GiveCredits(
         user_id=user,
         credits=credits,
         kind=EntryKind(kind),
@@ -104,7 +104,7 @@ def grant(
         operator=operator,
         expires_at=expires_at,
     )
-    _do(intent)
+    _do(operation)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -121,14 +121,14 @@ def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | No
     _do(AdjustCredits(user_id=user, credits=credits, key=key or str(uuid.uuid4()), reason=reason, operator=operator))
 
 
-def _do(intent: GiveCredits | AdjustCredits) -> None:
+def _do(operation: GiveCredits | AdjustCredits) -> None:
     async def work(services: Services) -> Done:
         try:
-            outcome = await services.credits.settle(intent)
+            outcome = await services.credits.settle(operation)
         except LedgerUnavailable as away:
             raise click.ClickException(
                 f"The ledger gave no answer: {away.cause}. Whether it is done is unknown; "
-                f"repeat the command with --key {intent.key}, and it is done once."
+                f"repeat the command with --key {operation.key}, and it is done once."
             ) from away
         if isinstance(outcome, EndIsOver):
             raise click.UsageError("What expires in the past is not given: name a time to come.")
@@ -139,7 +139,7 @@ def _do(intent: GiveCredits | AdjustCredits) -> None:
         return outcome
 
     done = run_with_services(work)
-    assert isinstance(done.answer, EntryAnswer)  # noqa: S101 - for the type checker: these intents make entries
+    assert isinstance(done.answer, EntryAnswer)  # noqa: S101 - for the type checker: these operations make entries
     answer, before = done.answer, " before; this is the first answer" if done.repeated else ""
     ends = f", until {answer.expires_at}" if answer.expires_at else ""
     click.echo(

@@ -16,7 +16,7 @@ from domain.credits.holds import HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import Insufficient, Unfounded
 from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
-from domain.decisions.operations import Intent
+from domain.decisions.operations import CreditOperation
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.values.plans import MAX_CREDITS
 from entrypoints.auth.authenticator import Caller, Forbidden, Service
@@ -37,7 +37,7 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         pattern=KEY_PATTERN,
-        description="Your name for this one intent, 1 to 255 visible characters; a repetition gets the first answer.",
+        description="Your name for this operation, 1 to 255 visible characters; a repetition gets the first answer.",
     ),
 ]
 
@@ -88,16 +88,18 @@ def services_only(caller: Caller) -> None:
         raise Forbidden("Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.")
 
 
-async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
-    """Do the intent, and tell its first answer; raises the problem that says why it is not done."""
-    outcome = await services.credits.settle(intent)
-    metrics.settled_intent(type(intent).__name__, type(outcome).__name__)
+async def settled(
+    services: Services, operation: CreditOperation, *, status: HTTPStatus = HTTPStatus.OK
+) -> Response[Any]:
+    """Do the operation, and tell its first answer; raises the problem that says why it is not done."""
+    outcome = await services.credits.settle(operation)
+    metrics.executed_operation(type(operation).__name__, type(outcome).__name__)
     match outcome:
         case Done(answer=answer, repeated=repeated):
             headers = {REPLAYED: "true"} if repeated else {}
             return Response(answer, status_code=status, headers=headers)
         case _:
-            _note(intent, outcome)
+            _note(operation, outcome)
             raise refusal_of(outcome)
 
 
@@ -108,7 +110,7 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             detail = f"Only {available} credits are available."
             return _with(HTTPStatus.PAYMENT_REQUIRED, "not-enough-credits", detail, {"available": available})
         case KeyReused(fields):
-            detail = f"The Idempotency-Key names another intent, which differs in: {', '.join(fields)}."
+            detail = f"The Idempotency-Key names another operation, which differs in: {', '.join(fields)}."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail, {"fields": fields})
         case TooMuch(held=held):
             detail = f"The hold set {held} credits aside; no more can be captured."
@@ -136,9 +138,9 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
 
 
-def _note(intent: Intent, outcome: Outcome) -> None:
+def _note(operation: CreditOperation, outcome: Outcome) -> None:
     """Tell the log what callers can do nothing about."""
-    fields = {"intent": type(intent).__name__, "user_id": getattr(intent, "user_id", None)}
+    fields = {"operation": type(operation).__name__, "user_id": getattr(operation, "user_id", None)}
     match outcome:
         case Unsettled(cause=cause, is_contended=False):
             log.error("The database refused a change: %s", cause, extra=fields)

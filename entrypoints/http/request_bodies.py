@@ -61,7 +61,7 @@ def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler)
     keys = connection.headers.getall("Idempotency-Key", [])
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
         detail = (
-            "Send one Idempotency-Key: your name for this one intent, 1 to 255 visible ASCII characters without blanks."
+            "Send one Idempotency-Key: your name for this operation, 1 to 255 visible ASCII characters without blanks."
             " A repetition under the same key gets the first answer, and changes nothing."
         )
         raise problem(HTTPStatus.BAD_REQUEST, "invalid-idempotency-key", detail)

@@ -28,9 +28,9 @@ _refused = Counter(
 )
 
 _settled = Counter(
-    "credence_intents_total",
+    "credence_credit_operations_total",
     "Spends, holds, captures, voids, grants and adjustments that were asked for, by what came of them.",
-    ["intent", "outcome"],
+    ["operation", "outcome"],
 )
 
 _waiting = Gauge(
@@ -115,9 +115,9 @@ def refused_delivery(kind: str) -> None:
     _refused.labels(kind).inc()
 
 
-def settled_intent(intent: str, outcome: str) -> None:
+def executed_operation(operation: str, outcome: str) -> None:
     """Count something that was asked of credits, by the names of its kind and of its outcome."""
-    _settled.labels(intent, outcome).inc()
+    _settled.labels(operation, outcome).inc()
 
 
 def show_backlog(backlog: Backlog) -> None:

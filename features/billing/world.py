@@ -14,7 +14,7 @@ from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from domain.decisions.operations import SettleDues, Spend
-from domain.decisions.spending import Decided, decide_intent
+from domain.decisions.spending import Decided, decide_operation
 from domain.usecases.record_payment import PaymentRecorder, Recorded
 from domain.values.accounts import UserId
 from domain.values.money import Money
@@ -144,9 +144,9 @@ class World:
         """Assert that the books agree with themselves."""
         assert () == asyncio.run(self.ledger.inconsistencies())
 
-    def _decide(self, intent: Spend | SettleDues) -> None:
+    def _decide(self, operation: Spend | SettleDues) -> None:
         holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))
-        decided = decide_intent(intent, holdings.wallets[ADA], self.clock.now())
+        decided = decide_operation(operation, holdings.wallets[ADA], self.clock.now())
         assert isinstance(decided, Decided), decided
         asyncio.run(self.ledger.commit([decided.change]))
 

@@ -15,9 +15,9 @@ from domain.decisions.batches import Done, Outcome, Unsettled
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
+    CreditOperation,
     GiveCredits,
     HoldAnswer,
-    Intent,
     PlaceHold,
     SettleDues,
     Spend,
@@ -178,17 +178,17 @@ class Life:
         (result,) = await self.ledger.commit([change])
         assert isinstance(result, Committed)
 
-    async def _ask(self, intents: list[Intent]) -> None:
-        own = [self._own(intent) for intent in intents]
+    async def _ask(self, operations: list[CreditOperation]) -> None:
+        own = [self._own(operation) for operation in operations]
         outcomes = await self.desk.settle(own, self.time)
         self.outcomes += outcomes
-        for intent, outcome in zip(own, outcomes, strict=True):
+        for operation, outcome in zip(own, outcomes, strict=True):
             assert not isinstance(outcome, Unsettled), "what is decided is never refused by the ledger's guards"
-            if isinstance(intent, CaptureHold | VoidHold):
-                self._is_settled_once(intent.hold_id, outcome)
-            if not isinstance(outcome, Done) or isinstance(intent, SettleDues):
+            if isinstance(operation, CaptureHold | VoidHold):
+                self._is_settled_once(operation.hold_id, outcome)
+            if not isinstance(outcome, Done) or isinstance(operation, SettleDues):
                 continue
-            known = self.first.setdefault(_name(intent), outcome)
+            known = self.first.setdefault(_name(operation), outcome)
             assert known.answer == outcome.answer, "a repetition gets the first answer"
 
     def _is_settled_once(self, hold_id: HoldId, outcome: Outcome) -> None:
@@ -200,21 +200,21 @@ class Life:
                 told = self.settled[hold_id]
                 assert (told.status, told.captured) == (status, captured), "what was settled is not settled again"
 
-    def _own(self, intent: Intent) -> Intent:
+    def _own(self, operation: CreditOperation) -> CreditOperation:
         changes: dict[str, Any] = {}
-        if isinstance(intent, CaptureHold | VoidHold | PlaceHold):
-            changes["hold_id"] = HoldId(str(uuid.uuid5(uuid.UUID(intent.hold_id), self.tag)))
-        if not isinstance(intent, CaptureHold | VoidHold):
+        if isinstance(operation, CaptureHold | VoidHold | PlaceHold):
+            changes["hold_id"] = HoldId(str(uuid.uuid5(uuid.UUID(operation.hold_id), self.tag)))
+        if not isinstance(operation, CaptureHold | VoidHold):
             changes["user_id"] = self.user_id
-        if not isinstance(intent, CaptureHold | VoidHold | SettleDues):
-            changes["key"] = f"{self.tag}{intent.key}"
-        return attrs.evolve(intent, **changes)
+        if not isinstance(operation, CaptureHold | VoidHold | SettleDues):
+            changes["key"] = f"{self.tag}{operation.key}"
+        return attrs.evolve(operation, **changes)
 
     async def entries(self) -> list[LedgerEntry]:
         return list(reversed(await self.ledger.entries(self.user_id, before_version=None, limit=10_000)))
 
 
-def _name(intent: Intent) -> object:
-    if isinstance(intent, CaptureHold | VoidHold):
-        return "settled", intent.hold_id
-    return type(intent), intent.key
+def _name(operation: CreditOperation) -> object:
+    if isinstance(operation, CaptureHold | VoidHold):
+        return "settled", operation.hold_id
+    return type(operation), operation.key

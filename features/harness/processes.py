@@ -9,7 +9,7 @@ import attrs
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.credits.holds import HoldId
 from domain.decisions.batches import Done, Unsettled
-from domain.decisions.operations import CaptureHold, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.operations import CaptureHold, CreditOperation, PlaceHold, Spend, VoidHold
 from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader, UnknownUser
@@ -68,7 +68,7 @@ class UseCases:
 
     async def ask(self, use: Use) -> Answered:
         """Do what a service asks as its route does."""
-        (outcome,) = await self.credit_desk.settle([_intent(use)], self.deliveries.clock.now())
+        (outcome,) = await self.credit_desk.settle([_operation(use)], self.deliveries.clock.now())
         match outcome:
             case Done(answer=answer):
                 return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
@@ -129,7 +129,7 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
     )
 
 
-def _intent(use: Use) -> Intent:
+def _operation(use: Use) -> CreditOperation:
     user_id, hold_id = parse_user_id(use.customer), HoldId(use.hold or "")
     match use.act:
         case "spend":

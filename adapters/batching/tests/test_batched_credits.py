@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.batching.batched_credits import INTENTS, GatheredCredits
+from adapters.batching.batched_credits import OPERATIONS, GatheredCredits
 from adapters.batching.batcher import Limits
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Outcome, Unsettled
-from domain.decisions.operations import GiveCredits, Intent, Spend
+from domain.decisions.operations import CreditOperation, GiveCredits, Spend
 from domain.ports import LedgerBusy, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 from domain.values.accounts import UserId
@@ -25,7 +25,7 @@ from domain.values.accounts import UserId
 class World:
     """Credits on the ledger in memory."""
 
-    def __init__(self, *, refuses: str = "", limits: Limits = INTENTS) -> None:
+    def __init__(self, *, refuses: str = "", limits: Limits = OPERATIONS) -> None:
         self.ledger = MemoryLedger(SystemClock())
         self.desk = CountingDesk(
             ledger=self.ledger, wallets=self.ledger, cache=MemoryQuotaCache(), batches=[], refuses=refuses
@@ -54,12 +54,12 @@ class CountingDesk(CreditDesk):
     batches: list[int]
     refuses: str
 
-    async def settle(self, intents: Sequence[Intent], now: datetime, **told: Any) -> tuple[Outcome, ...]:
-        self.batches.append(len(intents))
+    async def settle(self, operations: Sequence[CreditOperation], now: datetime, **told: Any) -> tuple[Outcome, ...]:
+        self.batches.append(len(operations))
         await asyncio.sleep(0)
-        if any(isinstance(intent, Spend) and intent.description == self.refuses for intent in intents):
+        if any(isinstance(operation, Spend) and operation.description == self.refuses for operation in operations):
             raise LedgerRefused("22P05", is_final=True)
-        return await CreditDesk.settle(self, intents, now, **told)
+        return await CreditDesk.settle(self, operations, now, **told)
 
 
 def spend(user: UserId, number: int, description: str | None = None) -> Spend:
@@ -85,7 +85,7 @@ def test_a_hot_account_is_decided_in_few_batches_and_never_overdrawn() -> None:
     asyncio.run(story())
 
 
-def test_an_intent_that_the_ledger_chokes_on_fails_alone() -> None:
+def test_an_operation_that_the_ledger_chokes_on_fails_alone() -> None:
     """The others of its batch are done, once."""
 
     async def story() -> None:

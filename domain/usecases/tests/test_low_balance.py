@@ -19,8 +19,8 @@ from domain.decisions.low_balance import LOW_BALANCE, Undelivered
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
+    CreditOperation,
     GiveCredits,
-    Intent,
     PlaceHold,
     SettleDues,
     Spend,
@@ -93,8 +93,8 @@ class Shop:
             notifications=self.notifications,
         )
 
-    def ask(self, *intents: Intent) -> None:
-        asyncio.run(self.desk.settle(intents, self.clock.now()))
+    def ask(self, *operations: CreditOperation) -> None:
+        asyncio.run(self.desk.settle(operations, self.clock.now()))
 
     def tell(self, told: ProviderReport) -> None:
         asyncio.run(self.recorder.record(None, told))

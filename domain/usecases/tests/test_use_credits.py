@@ -24,10 +24,10 @@ from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Ou
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
+    CreditOperation,
     EntryAnswer,
     GiveCredits,
     HoldAnswer,
-    Intent,
     PlaceHold,
     Spend,
     VoidHold,
@@ -110,8 +110,8 @@ class Shop:
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
 
-    def ask(self, *intents: Intent, now: datetime = NOW) -> tuple[Outcome, ...]:
-        return asyncio.run(self.desk.settle(intents, now))
+    def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
+        return asyncio.run(self.desk.settle(operations, now))
 
     def balance(self, user: UserId = ADA) -> tuple[int, int]:
         account = asyncio.run(self.ledger.account(user))
@@ -163,16 +163,16 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
         (spend(60, "a", description="images"), ("description", "metadata.job")),
     ],
 )
-def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
-    """Another intent under it is told what differs, and does nothing."""
+def test_a_key_names_one_operation(other: Spend, fields: tuple[str, ...]) -> None:
+    """Another operation under it is told what differs, and does nothing."""
     shop = Shop()
     shop.ask(spend(60, "a", metadata={"job": "7"}))
     assert (KeyReused(fields),) == shop.ask(other)
     assert (40, 0) == shop.balance()
 
 
-def test_a_key_is_of_one_kind_of_intent() -> None:
-    """A hold under a spend's key is another intent."""
+def test_a_key_is_of_one_kind_of_operation() -> None:
+    """A hold under a spend's key is another operation."""
     shop = Shop()
     shop.ask(spend(60, "a"))
     (outcome,) = shop.ask(hold(60, "a"))
@@ -316,12 +316,12 @@ def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int])
 class Latecomers:
     """Callers who ask for more each time that they may, and what each was told, in the order of telling."""
 
-    def __init__(self, *crowds: Sequence[Intent]) -> None:
+    def __init__(self, *crowds: Sequence[CreditOperation]) -> None:
         self.crowds = [*crowds]
         self.told: dict[int, Outcome] = {}
         self.told_at_joins: list[int] = []
 
-    def join(self) -> tuple[Sequence[Intent], datetime]:
+    def join(self) -> tuple[Sequence[CreditOperation], datetime]:
         self.told_at_joins.append(len(self.told))
         return self.crowds.pop(0) if self.crowds else (), NOW
 
@@ -330,7 +330,7 @@ class Latecomers:
         self.told[place] = outcome
 
 
-def settle_with(shop: Shop, first: Sequence[Intent], callers: Latecomers) -> tuple[Outcome, ...]:
+def settle_with(shop: Shop, first: Sequence[CreditOperation], callers: Latecomers) -> tuple[Outcome, ...]:
     shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
     outcomes = asyncio.run(shop.desk.settle(first, NOW, callers=callers))
     told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
@@ -438,8 +438,8 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
         desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
         await desk.settle([give(100, key="welcome")], NOW)
         desk = attrs.evolve(desk, cache=cache, overlap=SystemOverlap())
-        intents = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(desk.settle(intents, NOW, callers=callers))
+        operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
+        settling = asyncio.ensure_future(desk.settle(operations, NOW, callers=callers))
         for _ in range(parts):
             await cache.is_asked.acquire()
         settling.cancel()
@@ -590,16 +590,16 @@ def test_whoever_joins_when_the_books_are_right(
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
     done, reused = {}, set()
-    for intent, outcome in zip(asked, outcomes, strict=True):
+    for operation, outcome in zip(asked, outcomes, strict=True):
         match outcome:
             case Done(answer=EntryAnswer() as answer):
                 assert balances[answer.version] == answer.balance
-                assert done.setdefault(intent.key, answer) == answer
-                assert intent.credits == -answer.credits
+                assert done.setdefault(operation.key, answer) == answer
+                assert operation.credits == -answer.credits
             case KeyReused():
-                reused.add(intent.key)
+                reused.add(operation.key)
             case Insufficient(available):
-                assert intent.credits > available
+                assert operation.credits > available
             case _:
                 raise AssertionError(outcome)
     assert reused <= done.keys()
@@ -644,7 +644,7 @@ def test_the_same_key_twice_at_once_is_one_spend() -> None:
     assert (40, 0) == shop.balance()
 
 
-def test_one_intent_harms_no_other() -> None:
+def test_one_operation_harms_no_other() -> None:
     """Each gets an outcome of its own."""
     shop = Shop()
     outcomes = shop.ask(
@@ -679,7 +679,7 @@ def test_a_hold_is_settled_once() -> None:
 
 
 def test_all_of_a_hold_is_captured_by_default_and_named_the_same() -> None:
-    """To capture all of it, named or not, is one intent."""
+    """To capture all of it, named or not, is one operation."""
     shop = Shop()
     shop.ask(hold(60))
     (captured,) = shop.ask(CaptureHold(hold_id=HOLD))
@@ -701,7 +701,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
-def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Intent) -> None:
+def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
     """It is written before it is told, once, with whatever else of the account is over."""
     shop = Shop()
     shop.ask(hold(60))
@@ -844,7 +844,7 @@ def test_what_is_over_is_swept() -> None:
 
 
 def test_a_key_that_looks_like_a_holds_harms_no_hold() -> None:
-    """Whatever a caller names an intent, a hold is settled under a name of its own."""
+    """Whatever a caller names an operation, a hold is settled under a name of its own."""
     shop = Shop()
     shop.ask(hold(50))
     for key in (f"hold:{HOLD}", f"capture:{HOLD}", f"hold:{HOLD}:settled"):

@@ -66,7 +66,7 @@ async def give_credits(
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
     """Give credits: a promotion or goodwill. The same key gives once."""
-    intent = GiveCredits(
+    operation = GiveCredits(
         user_id=parse_user_id(user_id),
         credits=data.credits,
         kind=EntryKind(data.kind.value),
@@ -76,7 +76,7 @@ async def give_credits(
         # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
         expires_at=moment("expires_at", data.expires_at, wanted=END_WANTED),
     )
-    return await settled(services, intent, status=HTTPStatus.CREATED)
+    return await settled(services, operation, status=HTTPStatus.CREATED)
 
 
 @post(
@@ -94,14 +94,14 @@ async def adjust_credits(
     """Correct an account by a signed amount. 402 if more is to be taken than is available."""
     if data.credits == 0:
         raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")
-    intent = AdjustCredits(
+    operation = AdjustCredits(
         user_id=parse_user_id(user_id),
         credits=data.credits,
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
     )
-    return await settled(services, intent, status=HTTPStatus.CREATED)
+    return await settled(services, operation, status=HTTPStatus.CREATED)
 
 
 gift_handlers = (give_credits, adjust_credits)

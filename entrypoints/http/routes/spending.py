@@ -90,16 +90,16 @@ async def spend_credits(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> Response[EntryMade]:
-    """Take credits. 402 if there are not enough; 422 if the key names another intent."""
+    """Take credits. 402 if there are not enough; 422 if the key names another operation."""
     services_only(caller)
-    intent = Spend(
+    operation = Spend(
         user_id=parse_user_id(data.user_id),
         credits=data.credits,
         key=idempotency_key,
         description=data.description,
         metadata=data.metadata,
     )
-    return await settled(services, intent)
+    return await settled(services, operation)
 
 
 @post(
@@ -120,7 +120,7 @@ async def place_hold(
     if RESERVED_NAME in data.metadata:
         detail = f"metadata may not have {RESERVED_NAME}: under this name the entry of a capture tells its hold."
         raise problem(HTTPStatus.BAD_REQUEST, "reserved-name", detail)
-    intent = PlaceHold(
+    operation = PlaceHold(
         hold_id=HoldId(str(uuid.uuid4())),
         user_id=parse_user_id(data.user_id),
         credits=data.credits,
@@ -129,7 +129,7 @@ async def place_hold(
         description=data.description,
         metadata=data.metadata,
     )
-    return await settled(services, intent, status=HTTPStatus.CREATED)
+    return await settled(services, operation, status=HTTPStatus.CREATED)
 
 
 @post(

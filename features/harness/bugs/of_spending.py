@@ -55,10 +55,10 @@ BUGS = (
         patches=(
             Patch(
                 batches,
-                "decide_intent",
+                "decide_operation",
                 lambda decide: (
-                    lambda intent, wallet, now, **told: decide(
-                        intent, wallet, now - timedelta(days=isinstance(intent, CaptureHold)), **told
+                    lambda operation, wallet, now, **told: decide(
+                        operation, wallet, now - timedelta(days=isinstance(operation, CaptureHold)), **told
                     )
                 ),
             ),
