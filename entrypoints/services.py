@@ -26,7 +26,7 @@ from entrypoints.doctor import Doctor
 class Credits(Protocol):
     """Does what callers ask of credits. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
 
-    async def settle(self, operation: CreditOperation) -> Outcome:
+    async def execute(self, operation: CreditOperation) -> Outcome:
         """Do the operation once."""
         ...
 

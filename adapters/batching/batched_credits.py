@@ -29,7 +29,7 @@ TRIES = 20
 class BatchesOfCredits(Protocol):
     """Does many operations at once, as the use case does. Methods raise :class:`domain.ports.LedgerUnavailable`."""
 
-    async def settle(
+    async def execute(
         self,
         operations: Sequence[CreditOperation],
         now: datetime,
@@ -54,10 +54,10 @@ class GatheredCredits:
         # To do an operation again is harmless: it is known by its key, or by its hold. So a batch that the ledger
         # refused as a whole is done again in parts, whatever was done of it.
         self._gatherer: Gatherer[CreditOperation, Outcome] = Gatherer(
-            self._settle, limits=limits, keys=_accounts, divisible=lambda error: isinstance(error, LedgerRefused)
+            self._execute, limits=limits, keys=_accounts, divisible=lambda error: isinstance(error, LedgerRefused)
         )
 
-    async def settle(self, operation: CreditOperation) -> Outcome:
+    async def execute(self, operation: CreditOperation) -> Outcome:
         """Do the operation once.
 
         :raises LedgerUnavailable: if the ledger gave no answer; asking again under its key is harmless.
@@ -81,10 +81,10 @@ class GatheredCredits:
         """Do what was accepted; what is too late is told so."""
         await self._gatherer.aclose()
 
-    async def _settle(self, crowd: Crowd[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
+    async def _execute(self, crowd: Crowd[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
         try:
             callers = _Callers(crowd, self._clock)
-            return await self._desk.settle([*crowd], self._clock.now(), patience=PATIENCE, callers=callers)
+            return await self._desk.execute([*crowd], self._clock.now(), patience=PATIENCE, callers=callers)
         except LedgerRefused as refused:
             if refused.is_final and len(crowd) == 1:
                 return (Unsettled(f"the ledger refuses it: {refused.cause}"),)

@@ -234,7 +234,7 @@ class Gatherer(Generic[Request, Answer]):
         try:
             while batch := self._take():
                 try:
-                    await self._settle(batch)
+                    await self._send(batch)
                 finally:
                     for asked in batch:
                         _fail(asked, Interrupted())
@@ -277,7 +277,7 @@ class Gatherer(Generic[Request, Answer]):
         calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
         return min(self._limits.requests, -(-waiting // calls))
 
-    async def _settle(self, batch: list[_Asked[Request, Answer]]) -> None:
+    async def _send(self, batch: list[_Asked[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
         most = self._limits.joining

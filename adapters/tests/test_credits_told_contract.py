@@ -52,7 +52,7 @@ class Story:
             cache=MemoryQuotaCache(),
             notify_below=self.threshold,
         )
-        for outcome in await desk.settle(operations, datetime.now(UTC)):
+        for outcome in await desk.execute(operations, datetime.now(UTC)):
             assert isinstance(outcome, Done), outcome
 
     async def give(self, credits: int, name: str, kind: EntryKind = EntryKind.PROMOTION) -> None:  # noqa: A002 - the word for it

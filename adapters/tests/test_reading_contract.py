@@ -30,7 +30,7 @@ async def lived(world: Any) -> Any:
         held,
         CaptureHold(hold_id=hold, credits=25),
     ):
-        await desk.settle([operation], now)
+        await desk.execute([operation], now)
     return user
 
 

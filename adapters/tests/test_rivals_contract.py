@@ -51,7 +51,7 @@ class Process:
         )
 
     async def do(self, operation: CreditOperation) -> EntryAnswer | HoldAnswer:
-        outcome = await self._credits.settle(operation)
+        outcome = await self._credits.execute(operation)
         assert isinstance(outcome, Done), outcome
         return outcome.answer
 
@@ -65,7 +65,7 @@ async def sign_up(world: World, credits: int) -> UserId:  # noqa: A002 - the wor
     gift = GiveCredits(
         user_id=user, credits=credits, kind=EntryKind.GOODWILL, key=f"g {user}", reason="hello", operator="Grace"
     )
-    await CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).settle(
+    await CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).execute(
         [gift], datetime.now(UTC)
     )
     return user

@@ -65,12 +65,12 @@ class Subscriber:
 
     async def settle(self) -> None:
         """Let what is over expire."""
-        await self.desk.settle([SettleDues(user_id=self.user_id)], self.now)
+        await self.desk.execute([SettleDues(user_id=self.user_id)], self.now)
 
     async def spend(self, credits_: int) -> None:
         """Spend credits."""
         spend = Spend(user_id=self.user_id, credits=credits_, key=f"{self.tag}:{uuid.uuid4().hex}")
-        await self.desk.settle([spend], self.now)
+        await self.desk.execute([spend], self.now)
 
     async def is_due(self) -> bool:
         """Return whether the ledger says that something of the account is over."""
@@ -154,12 +154,12 @@ def test_held_credits_are_decided_when_they_are_free(open_world: Any) -> None:
             place = PlaceHold(
                 hold_id=hold, user_id=ada.user_id, credits=80, key=f"{ada.tag} hold", lasts=timedelta(days=60)
             )
-            await ada.desk.settle([place], ada.now)
+            await ada.desk.execute([place], ada.now)
             ada.now = over
             await ada.settle()
             assert not await ada.is_due()
             assert {-5: 100} == await ada.check()
-            await ada.desk.settle([VoidHold(hold_id=hold)], ada.now)
+            await ada.desk.execute([VoidHold(hold_id=hold)], ada.now)
             assert {-5: 50} == await ada.check()
 
     asyncio.run(run())

@@ -108,11 +108,11 @@ def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) ->
                 user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
             )
             held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
-            await desk.settle([gift, held], now)
+            await desk.execute([gift, held], now)
             fast, slow = now + timedelta(hours=1), now
             expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
             for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
-                assert (expired,) == await desk.settle([settlement], moment)
+                assert (expired,) == await desk.execute([settlement], moment)
             record = await world.ledger.record_of(user)
             assert (50, 0) == (record.account.balance, record.account.held)
             assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
@@ -137,11 +137,11 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             gift = GiveCredits(
                 user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
-            await desk.settle([gift], datetime.now(UTC))
+            await desk.execute([gift], datetime.now(UTC))
             processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
             told = await asyncio.gather(
                 *(
-                    process.settle(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
+                    process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
                     for n in range(100)
                     for number, process in enumerate(processes)
                 )
@@ -187,10 +187,10 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
             gift = GiveCredits(
                 user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
-            await desk.settle([gift], now)
-            (old,) = await desk.settle([spend(2, "old")], now)
+            await desk.execute([gift], now)
+            (old,) = await desk.execute([spend(2, "old")], now)
             callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
-            outcomes = await desk.settle([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
+            outcomes = await desk.execute([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
             assert dict(enumerate(outcomes)) == callers.told
             first = outcomes[0]
             assert isinstance(old, Done)
@@ -224,12 +224,12 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
                 )
                 for user in (ada, bob)
             ]
-            await desk.settle(gifts, now)
+            await desk.execute(gifts, now)
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = {0: ada, 1: bob, 2: ada, 3: ada}
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
             batch = Hopes(found).decide(spends, now)
-            await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
+            await desk.execute([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
             results = await ledger.commit([decided.change for decided in batch.decided.values()])
             assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
             accounts = {user: await ledger.account(user) for user in (ada, bob)}
@@ -269,7 +269,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
                 )
                 for user in (ada, bob)
             ]
-            await desk.settle(gifts, now)
+            await desk.execute(gifts, now)
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = [ada, ada, bob, ada, ada]
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
@@ -277,7 +277,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
             calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
             for n, wish in enumerate(rivals):
-                await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
+                await desk.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
             told = [result for call in arrive for result in await ledger.commit(calls[call])]
             assert results == [type(result).__name__ for result in told]
             assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]

@@ -46,7 +46,7 @@ class CreditDesk:
     overlap: Overlap | None = None
     """How some are decided while others are written; None to decide all and then write them."""
 
-    async def settle(
+    async def execute(
         self,
         operations: Sequence[CreditOperation],
         now: datetime,
@@ -78,7 +78,7 @@ class CreditDesk:
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
         due = await self.wallets.due(DUE_BATCH)
-        outcomes = await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
+        outcomes = await self.execute([SettleDues(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
 
     async def _let_others_go_first(self, fruitless: int) -> None:

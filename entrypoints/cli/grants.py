@@ -124,7 +124,7 @@ def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | No
 def _do(operation: GiveCredits | AdjustCredits) -> None:
     async def work(services: Services) -> Done:
         try:
-            outcome = await services.credits.settle(operation)
+            outcome = await services.credits.execute(operation)
         except LedgerUnavailable as away:
             raise click.ClickException(
                 f"The ledger gave no answer: {away.cause}. Whether it is done is unknown; "

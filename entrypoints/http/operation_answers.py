@@ -92,7 +92,7 @@ async def settled(
     services: Services, operation: CreditOperation, *, status: HTTPStatus = HTTPStatus.OK
 ) -> Response[Any]:
     """Do the operation, and tell its first answer; raises the problem that says why it is not done."""
-    outcome = await services.credits.settle(operation)
+    outcome = await services.credits.execute(operation)
     metrics.executed_operation(type(operation).__name__, type(outcome).__name__)
     match outcome:
         case Done(answer=answer, repeated=repeated):

@@ -108,7 +108,7 @@ async def spending(
         async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
 
             async def spend() -> None:
-                outcome = await gathered.settle(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
+                outcome = await gathered.execute(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
                 if not isinstance(outcome, Done):
                     raise AssertionError(outcome)
 

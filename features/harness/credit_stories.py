@@ -180,7 +180,7 @@ class Life:
 
     async def _ask(self, operations: list[CreditOperation]) -> None:
         own = [self._own(operation) for operation in operations]
-        outcomes = await self.desk.settle(own, self.time)
+        outcomes = await self.desk.execute(own, self.time)
         self.outcomes += outcomes
         for operation, outcome in zip(own, outcomes, strict=True):
             assert not isinstance(outcome, Unsettled), "what is decided is never refused by the ledger's guards"

@@ -68,7 +68,7 @@ class UseCases:
 
     async def ask(self, use: Use) -> Answered:
         """Do what a service asks as its route does."""
-        (outcome,) = await self.credit_desk.settle([_operation(use)], self.deliveries.clock.now())
+        (outcome,) = await self.credit_desk.execute([_operation(use)], self.deliveries.clock.now())
         match outcome:
             case Done(answer=answer):
                 return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")

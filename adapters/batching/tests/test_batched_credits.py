@@ -38,7 +38,7 @@ class World:
         gift = GiveCredits(
             user_id=user, credits=given, kind=EntryKind.PROMOTION, key=f"give {user}", reason="test", operator="ada"
         )
-        assert isinstance(await self.credits.settle(gift), Done)
+        assert isinstance(await self.credits.execute(gift), Done)
         return user
 
     async def balance(self, user: UserId) -> int:
@@ -54,12 +54,12 @@ class CountingDesk(CreditDesk):
     batches: list[int]
     refuses: str
 
-    async def settle(self, operations: Sequence[CreditOperation], now: datetime, **told: Any) -> tuple[Outcome, ...]:
+    async def execute(self, operations: Sequence[CreditOperation], now: datetime, **told: Any) -> tuple[Outcome, ...]:
         self.batches.append(len(operations))
         await asyncio.sleep(0)
         if any(isinstance(operation, Spend) and operation.description == self.refuses for operation in operations):
             raise LedgerRefused("22P05", is_final=True)
-        return await CreditDesk.settle(self, operations, now, **told)
+        return await CreditDesk.execute(self, operations, now, **told)
 
 
 def spend(user: UserId, number: int, description: str | None = None) -> Spend:
@@ -72,11 +72,11 @@ def test_a_hot_account_is_decided_in_few_batches_and_never_overdrawn() -> None:
     async def story() -> None:
         world = World()
         user = await world.user_with(200)
-        outcomes = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
+        outcomes = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(300)))
         assert 200 == sum(isinstance(outcome, Done) for outcome in outcomes)
         assert 0 == await world.balance(user)
         assert len(world.desk.batches) <= 5
-        again = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
+        again = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(300)))
         done = [(before, after) for before, after in zip(outcomes, again, strict=True) if isinstance(before, Done)]
         assert all(isinstance(after, Done) and after.repeated for _, after in done)
         assert 0 == await world.balance(user)
@@ -92,7 +92,7 @@ def test_an_operation_that_the_ledger_chokes_on_fails_alone() -> None:
         world = World(refuses="bad")
         user = await world.user_with(200)
         spends = [spend(user, n, "bad" if n == 7 else None) for n in range(50)]
-        outcomes = await asyncio.gather(*(world.credits.settle(one) for one in spends))
+        outcomes = await asyncio.gather(*(world.credits.execute(one) for one in spends))
         assert isinstance(outcomes[7], Unsettled)
         assert 49 == sum(isinstance(outcome, Done) for outcome in outcomes)
         assert 200 - 49 == await world.balance(user)
@@ -108,13 +108,13 @@ def test_too_many_at_once_are_told_to_come_back() -> None:
         world = World(limits=Limits(calls=1, waiting=10))
         user = await world.user_with(200)
         outcomes = await asyncio.gather(
-            *(world.credits.settle(spend(user, n)) for n in range(50)), return_exceptions=True
+            *(world.credits.execute(spend(user, n)) for n in range(50)), return_exceptions=True
         )
         busy = sum(isinstance(outcome, LedgerBusy) for outcome in outcomes)
         assert 40 == busy
         assert 200 - 10 == await world.balance(user)
         await world.credits.aclose()
         with pytest.raises(LedgerBusy):
-            await world.credits.settle(spend(user, 99))
+            await world.credits.execute(spend(user, 99))
 
     asyncio.run(story())

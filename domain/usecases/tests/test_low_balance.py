@@ -94,7 +94,7 @@ class Shop:
         )
 
     def ask(self, *operations: CreditOperation) -> None:
-        asyncio.run(self.desk.settle(operations, self.clock.now()))
+        asyncio.run(self.desk.execute(operations, self.clock.now()))
 
     def tell(self, told: ProviderReport) -> None:
         asyncio.run(self.recorder.record(None, told))

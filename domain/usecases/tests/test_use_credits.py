@@ -111,7 +111,7 @@ class Shop:
         self.ledger.batches.clear()
 
     def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
-        return asyncio.run(self.desk.settle(operations, now))
+        return asyncio.run(self.desk.execute(operations, now))
 
     def balance(self, user: UserId = ADA) -> tuple[int, int]:
         account = asyncio.run(self.ledger.account(user))
@@ -233,7 +233,7 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    shop.ledger.rival = lambda: other.execute(rivals, NOW)
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
@@ -286,7 +286,7 @@ def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays
     shop.ask(give(900, key="more"))
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    shop.ledger.rival = lambda: other.execute(rivals, NOW)
     shop.ledger.delays = delays
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
@@ -330,9 +330,9 @@ class Latecomers:
         self.told[place] = outcome
 
 
-def settle_with(shop: Shop, first: Sequence[CreditOperation], callers: Latecomers) -> tuple[Outcome, ...]:
+def execute_with(shop: Shop, first: Sequence[CreditOperation], callers: Latecomers) -> tuple[Outcome, ...]:
     shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    outcomes = asyncio.run(shop.desk.settle(first, NOW, callers=callers))
+    outcomes = asyncio.run(shop.desk.execute(first, NOW, callers=callers))
     told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
     assert told == callers.told, "what was told is what came of it"
     return outcomes
@@ -349,7 +349,7 @@ def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
         return await holdings(**asked)
 
     shop.ledger.holdings = counted
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], callers)
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], callers)
     assert 2 * BATCH + 5 == sum(isinstance(outcome, Done) for outcome in outcomes)
     assert (100 - 2 * BATCH - 5, 0) == shop.balance()
     assert 1 == len(reads)
@@ -368,12 +368,12 @@ def test_who_comes_later_is_refused_only_after_a_newer_look() -> None:
 
     async def meanwhile() -> None:
         shop.ledger.add_user(cara)
-        await other.settle([give(50, key="to Bob", user=BOB)], NOW)
+        await other.execute([give(50, key="to Bob", user=BOB)], NOW)
 
     shop.ledger.rival = meanwhile
     late = [spend(50, "of Bob", user=BOB), spend(1, "of Cara", user=cara)]
     first = [spend(1, f"k{n}") for n in range(2 * BATCH - 1)] + [spend(10, "too early", user=BOB)]
-    outcomes = settle_with(shop, first, Latecomers(late))
+    outcomes = execute_with(shop, first, Latecomers(late))
     assert Insufficient(0) == outcomes[2 * BATCH - 1]
     assert isinstance(outcomes[-2], Done)
     assert Insufficient(0) == outcomes[-1]
@@ -385,7 +385,7 @@ def test_a_late_repetition_gets_the_first_answer() -> None:
     shop = Shop()
     (old,) = shop.ask(spend(2, "old"))
     late = [spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")]
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
     first = outcomes[0]
     assert isinstance(old, Done)
     assert isinstance(first, Done)
@@ -399,7 +399,7 @@ def test_nobody_joins_while_somebody_waits_for_a_newer_look() -> None:
     """Else who can't be served now would wait for ever behind those who can."""
     shop = Shop()
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], callers)
+    outcomes = execute_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], callers)
     assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes[: 3 * BATCH])
     assert 3 * BATCH - 33 == outcomes.count(Insufficient(1))
     assert 3 * BATCH == len(outcomes)
@@ -410,7 +410,7 @@ def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
     shop = Shop()
     shop.ledger.conflicts = 1
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
 
@@ -436,10 +436,10 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
         shop_ledger, callers, cache = CountingLedger(), Latecomers(), SlowCache()
         shop_ledger.add_user(ADA)
         desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
-        await desk.settle([give(100, key="welcome")], NOW)
+        await desk.execute([give(100, key="welcome")], NOW)
         desk = attrs.evolve(desk, cache=cache, overlap=SystemOverlap())
         operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(desk.settle(operations, NOW, callers=callers))
+        settling = asyncio.ensure_future(desk.execute(operations, NOW, callers=callers))
         for _ in range(parts):
             await cache.is_asked.acquire()
         settling.cancel()
@@ -530,7 +530,7 @@ def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     shop = shop_with(turns)
     shop.ask(spend(2, "old"))
     late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert frozenset() == turns.shared([ADA])
 
@@ -545,7 +545,7 @@ def test_nobody_joins_what_others_want_as_well(
     turns = KeptTurns(*shared)
     turns.others = {*found}
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    outcomes = execute_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert grows == any(callers.told_at_joins), "whether any join once something was told"
     assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
@@ -555,7 +555,7 @@ def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
     """Else they would wait for it for ever."""
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
-    outcomes = settle_with(shop_with(KeptTurns(BOB)), first, callers)
+    outcomes = execute_with(shop_with(KeptTurns(BOB)), first, callers)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert [] == callers.told_at_joins
 
@@ -579,13 +579,13 @@ def test_whoever_joins_when_the_books_are_right(
     taken: list[Outcome] = []
 
     async def take() -> None:
-        taken.extend(await other.settle([spend(rival, "rival")], NOW))
+        taken.extend(await other.execute([spend(rival, "rival")], NOW))
 
     if rival:
         shop.ledger.rival = take
     crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
     callers = Latecomers(*crowds[1:])
-    outcomes = settle_with(shop, crowds[0], callers)
+    outcomes = execute_with(shop, crowds[0], callers)
     asked = [one for crowd in crowds for one in crowd][: len(outcomes)]
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
