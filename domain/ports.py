@@ -208,7 +208,7 @@ class Wallets(Protocol):
         """The wallets of users and of holds' owners, the requests under keys, and the holds."""
         ...
 
-    async def due(self, limit: int) -> tuple[UserId, ...]:
+    async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         ...
 

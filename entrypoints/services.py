@@ -30,7 +30,7 @@ class Credits(Protocol):
         """Do the operation once."""
         ...
 
-    async def settle_due(self) -> Mapping[UserId, Outcome]:
+    async def execute_overdue(self) -> Mapping[UserId, Outcome]:
         """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
         ...
 

@@ -39,18 +39,18 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return await services.worker.run_once() == deliver_messages.BATCH
 
     async def decide() -> bool:
-        due = await services.inbox_desk.due()
+        due = await services.inbox_desk.claim_due()
         for kept in due:
             _tell(Handled(kept, await _decided(services, kept)))
         return len(due) == retry_inbox.BATCH
 
     async def expire() -> bool:
-        settled = await services.credits.settle_due()
+        settled = await services.credits.execute_overdue()
         unsettled = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, Unsettled)}
         for user_id, outcome in unsettled.items():
             if not outcome.is_contended:
                 log.error("What is over could not expire: %s", outcome.cause, extra={"user_id": user_id})
-        return len(settled) == use_credits.DUE_BATCH and len(unsettled) < len(settled)
+        return len(settled) == use_credits.OVERDUE_BATCH and len(unsettled) < len(settled)
 
     async def reconcile() -> bool:
         done = await services.reconciler.run(services.clock.now() - OVERLAP)

@@ -40,7 +40,7 @@ class BatchesOfCredits(Protocol):
         """Do each operation once; one outcome for each, in their order, and after these those of late callers."""
         ...
 
-    async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
+    async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
         """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
         ...
 
@@ -70,12 +70,12 @@ class GatheredCredits:
                     break
             return outcome
 
-    async def settle_due(self) -> Mapping[UserId, Outcome]:
+    async def execute_overdue(self) -> Mapping[UserId, Outcome]:
         """Let expire what is over, of a batch of accounts; what came of it, for each of those.
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
-        return await self._desk.settle_due(self._clock.now())
+        return await self._desk.execute_overdue(self._clock.now())
 
     async def aclose(self) -> None:
         """Do what was accepted; what is too late is told so."""

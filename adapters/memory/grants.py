@@ -57,7 +57,7 @@ class MemoryGrants:
             if self._placed[hold.id] <= moment and (hold.id not in self._settled or moment < self._settled[hold.id])
         )
 
-    def due(self, now: datetime, has_available: Callable[[UserId], bool]) -> list[tuple[datetime, UserId]]:
+    def overdue(self, now: datetime, has_available: Callable[[UserId], bool]) -> list[tuple[datetime, UserId]]:
         """Accounts with something whose time is over, and since when.
 
         Where nothing is available, what is left of an expired grant stands in for what is held, and is not due.

@@ -152,9 +152,9 @@ class MemoryLedger:
         """The first answer under each key."""
         return dict(self._requests)
 
-    async def due(self, limit: int) -> tuple[UserId, ...]:
+    async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
-        due = self.grants.due(
+        due = self.grants.overdue(
             self._clock.now(), lambda user: user in self._accounts and self._accounts[user].available > 0
         )
         return tuple(dict.fromkeys(user for _, user in due if user in self._accounts))[:limit]

@@ -108,7 +108,7 @@ class SqlLedger:
         query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
         return holdings_from_json(await self._rpc.value("wallets_read", {"query": query}))
 
-    async def due(self, limit: int) -> tuple[UserId, ...]:
+    async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         return tuple(map(UserId, await self._rpc.value("accounts_due", {"page_size": limit})))
 

@@ -14,7 +14,7 @@ from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from adapters.system.clock import SystemClock
 from domain.credits.holds import HoldId
-from domain.decisions.operations import PlaceHold, SettleDues, Spend, VoidHold
+from domain.decisions.operations import ExpireOverdue, PlaceHold, Spend, VoidHold
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditDesk
 from domain.values.plans import Catalogue
@@ -65,7 +65,7 @@ class Subscriber:
 
     async def settle(self) -> None:
         """Let what is over expire."""
-        await self.desk.execute([SettleDues(user_id=self.user_id)], self.now)
+        await self.desk.execute([ExpireOverdue(user_id=self.user_id)], self.now)
 
     async def spend(self, credits_: int) -> None:
         """Spend credits."""
@@ -74,7 +74,7 @@ class Subscriber:
 
     async def is_due(self) -> bool:
         """Return whether the ledger says that something of the account is over."""
-        return self.user_id in await self.world.ledger.due(1000)
+        return self.user_id in await self.world.ledger.accounts_with_overdue(1000)
 
     async def check(self) -> dict[float, int]:
         """Return what remains by days until the period's end, after asserting that the books agree with themselves."""

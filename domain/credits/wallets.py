@@ -60,7 +60,7 @@ class Debit:
     metadata: Mapping[str, str] = attrs.field(factory=dict)
 
 
-def settle_dues(wallet: Wallet, now: datetime) -> Move:
+def expire_overdue(wallet: Wallet, now: datetime) -> Move:
     """Free the holds whose time is over, then take what is unspent of ended grants and does not roll over.
 
     Credits that a hold reserves stay until it is settled. A hold can be on credits that a refund has taken since;
@@ -75,7 +75,7 @@ def settle_dues(wallet: Wallet, now: datetime) -> Move:
 
 def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | Unfounded:
     """Take credits, after what is due: from usable grants in the order in which they burn."""
-    move = settle_dues(wallet, now)
+    move = expire_overdue(wallet, now)
     draws = _covering(move.wallet, debit.credits, now)
     if not isinstance(draws, tuple):
         return draws
@@ -84,7 +84,7 @@ def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | 
 
 def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | Unfounded:
     """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
-    move = settle_dues(wallet, now)
+    move = expire_overdue(wallet, now)
     draws = _covering(move.wallet, hold.credits, now)
     if not isinstance(draws, tuple):
         return draws
@@ -103,13 +103,13 @@ def capture(wallet: Wallet, hold_id: HoldId, debit: Debit, now: datetime) -> Mov
     draws = _captured(hold, move.wallet.grants, debit.credits)
     if debit.credits > 0:
         move = posted(move, _debit(hold.user_id, debit, draws, now))
-    return _then_dues(move, now)
+    return _then_expire(move, now)
 
 
 def void(wallet: Wallet, hold_id: HoldId, now: datetime) -> Move:
     """Free what the open hold set aside; what it frees of an expired grant expires."""
     hold = _open_hold(wallet, hold_id)
-    return _then_dues(_released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
+    return _then_expire(_released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
 
 
 def _open_hold(wallet: Wallet, hold_id: HoldId) -> Hold:
@@ -130,9 +130,11 @@ def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
     return _summed(draws)
 
 
-def _then_dues(move: Move, now: datetime) -> Move:
-    dues = settle_dues(move.wallet, now)
-    return Move(wallet=dues.wallet, postings=(*move.postings, *dues.postings), holds=(*move.holds, *dues.holds))
+def _then_expire(move: Move, now: datetime) -> Move:
+    expiring = expire_overdue(move.wallet, now)
+    return Move(
+        wallet=expiring.wallet, postings=(*move.postings, *expiring.postings), holds=(*move.holds, *expiring.holds)
+    )
 
 
 def _lapsed(move: Move, now: datetime) -> Move:

@@ -100,13 +100,13 @@ class AdjustCredits:
 
 
 @attrs.frozen(kw_only=True)
-class SettleDues:
+class ExpireOverdue:
     """Let holds and grants expire whose time is over."""
 
     user_id: UserId
 
 
-CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
+CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | ExpireOverdue
 
 
 @attrs.frozen(kw_only=True)
@@ -147,7 +147,7 @@ def key_of(operation: CreditOperation) -> str | None:
     match operation:
         case CaptureHold(hold_id=hold_id) | VoidHold(hold_id=hold_id):
             return f"hold:{hold_id}:settled"
-        case SettleDues():
+        case ExpireOverdue():
             return None
         case _:
             return f"key:{operation.key}"
@@ -166,7 +166,7 @@ def content_of(operation: CreditOperation) -> Flat:
             return {"operation": "capture", "hold_id": operation.hold_id, "credits": operation.credits}
         case VoidHold():
             return {"operation": "void", "hold_id": operation.hold_id}
-        case SettleDues():
+        case ExpireOverdue():
             return {}
         case GiveCredits() | AdjustCredits():
             content = {"user_id": operation.user_id, "credits": operation.credits}

@@ -15,9 +15,9 @@ from domain.credits.wallets import (
     Unfounded,
     Wallet,
     capture,
+    expire_overdue,
     place_hold,
     posted,
-    settle_dues,
     spend,
     void,
 )
@@ -29,10 +29,10 @@ from domain.decisions.operations import (
     CaptureHold,
     CreditOperation,
     EntryAnswer,
+    ExpireOverdue,
     GiveCredits,
     HoldAnswer,
     PlaceHold,
-    SettleDues,
     Spend,
     VoidHold,
     content_of,
@@ -98,7 +98,7 @@ def decide_operation(
     """What the operation comes to, given the account as it is, and the hold that it settles."""
     if hold is not None and hold.is_open and hold.expires_at <= now:
         # The caller is told so only once it is written: to a process whose clock is behind, the hold would be open yet.
-        dues = decide_operation(SettleDues(user_id=hold.user_id), wallet, now, notify_below=notify_below)
+        dues = decide_operation(ExpireOverdue(user_id=hold.user_id), wallet, now, notify_below=notify_below)
         return attrs.evolve(dues, comes_first=True) if isinstance(dues, Decided) else dues
     moved: Move | Refusal
     match operation:
@@ -115,8 +115,8 @@ def decide_operation(
         case CaptureHold() | VoidHold():
             assert hold is not None  # noqa: S101 - for the type checker: who settles a hold has found it
             moved = _settled(operation, hold, wallet, now)
-        case SettleDues():
-            moved = settle_dues(wallet, now)
+        case ExpireOverdue():
+            moved = expire_overdue(wallet, now)
     if not isinstance(moved, Move):
         return moved
     answer = _answer(operation, moved, now)
@@ -162,7 +162,7 @@ def _settled(
 
 def _given(operation: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -> Move:
     kind = operation.kind if isinstance(operation, GiveCredits) else EntryKind.ADJUSTMENT
-    dues = settle_dues(wallet, now)
+    dues = expire_overdue(wallet, now)
     posting = Posting(
         user_id=operation.user_id,
         amount=operation.credits,
@@ -226,7 +226,7 @@ def _kept(operation: CreditOperation, account: Account, answer: Answer | None) -
 def _answer(operation: CreditOperation, moved: Move, now: datetime) -> Answer | None:
     account = moved.wallet.account
     match operation:
-        case SettleDues():
+        case ExpireOverdue():
             return None
         case PlaceHold() | CaptureHold() | VoidHold():
             hold = moved.holds[-1] if isinstance(operation, PlaceHold) else moved.holds[0]

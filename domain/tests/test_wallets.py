@@ -16,8 +16,8 @@ from domain.credits.wallets import (
     Unfounded,
     Wallet,
     capture,
+    expire_overdue,
     place_hold,
-    settle_dues,
     spend,
     void,
 )
@@ -130,7 +130,7 @@ def test_what_is_held_outlives_its_grant_until_it_is_settled() -> None:
     ends = grant(1, 100, expires_at=NOW + timedelta(days=1))
     held = moved(place_hold(wallet(ends), hold(60, lasts=timedelta(days=5)), NOW)).wallet
     late = NOW + timedelta(days=2)
-    kept = settle_dues(held, late)
+    kept = expire_overdue(held, late)
     assert [("expiry", {1: 40})] == taken(kept)
     assert (60, 60) == (kept.wallet.account.balance, kept.wallet.account.held)
     assert [("capture", {1: 25}), ("expiry", {1: 35})] == taken(
@@ -179,7 +179,7 @@ def test_what_stands_in_for_held_credits_does_not_expire_meanwhile() -> None:
     first = attrs.evolve(bought, priority=PROMOTION_PRIORITY)
     held = moved(place_hold(wallet(first, ends), hold(60, lasts=timedelta(days=1)), NOW)).wallet
     covered = clawed_back(held, 60, "pi_1")
-    assert [] == taken(settle_dues(covered, NOW + timedelta(hours=2)))
+    assert [] == taken(expire_overdue(covered, NOW + timedelta(hours=2)))
     assert [("expiry", {2: 60})] == taken(void(covered, HOLD, NOW + timedelta(hours=2)))
 
 

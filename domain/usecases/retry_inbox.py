@@ -60,7 +60,7 @@ class InboxDesk:
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        return tuple([Handled(kept, await self.decide(kept)) for kept in await self.due()])
+        return tuple([Handled(kept, await self.decide(kept)) for kept in await self.claim_due()])
 
     async def retry(self) -> tuple[Handled, ...]:
         """Decide again about at most :data:`BATCH` events that wait, due or not: first about those not tried of late.
@@ -86,7 +86,7 @@ class InboxDesk:
             batch = await self.run_once()
         return tuple(tried.values())
 
-    async def due(self) -> tuple[KeptEvent, ...]:
+    async def claim_due(self) -> tuple[KeptEvent, ...]:
         """Waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
 
         :raises LedgerUnavailable: if the inbox could not be asked.

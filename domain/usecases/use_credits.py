@@ -13,7 +13,7 @@ import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
-from domain.decisions.operations import CaptureHold, CreditOperation, SettleDues, VoidHold, key_of
+from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
 from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
 from domain.values.accounts import UserId
@@ -27,7 +27,7 @@ MAX_ROUNDS = 20
 LONGEST_PAUSE_MILLISECONDS = 50
 """Pauses before further rounds grow up to this one; all of them are below a second."""
 
-DUE_BATCH = 100
+OVERDUE_BATCH = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -72,13 +72,13 @@ class CreditDesk:
             fruitless = 0 if waiting.keys() - asked.waiting().keys() else fruitless + 1
         return asked.outcomes(Unsettled(f"the account kept changing through {patience} decisions", is_contended=True))
 
-    async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of at most :data:`DUE_BATCH` accounts; what came of it, for each of those.
+    async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of at most :data:`OVERDUE_BATCH` accounts; what came of it, for each of those.
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
-        due = await self.wallets.due(DUE_BATCH)
-        outcomes = await self.execute([SettleDues(user_id=user_id) for user_id in due], now)
+        due = await self.wallets.accounts_with_overdue(OVERDUE_BATCH)
+        outcomes = await self.execute([ExpireOverdue(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
 
     async def _let_others_go_first(self, fruitless: int) -> None:

@@ -13,7 +13,7 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
-from domain.decisions.operations import SettleDues, Spend
+from domain.decisions.operations import ExpireOverdue, Spend
 from domain.decisions.spending import Decided, decide_operation
 from domain.usecases.record_payment import PaymentRecorder, Recorded
 from domain.values.accounts import UserId
@@ -113,7 +113,7 @@ class World:
     def at(self, days: float) -> "World":
         """Let it be so many days after the start; what is over by then expires."""
         self.clock.moment = START + timedelta(days=days)
-        self._decide(SettleDues(user_id=ADA))
+        self._decide(ExpireOverdue(user_id=ADA))
         return self
 
     def spend(self, credits_: int) -> None:
@@ -144,7 +144,7 @@ class World:
         """Assert that the books agree with themselves."""
         assert () == asyncio.run(self.ledger.inconsistencies())
 
-    def _decide(self, operation: Spend | SettleDues) -> None:
+    def _decide(self, operation: Spend | ExpireOverdue) -> None:
         holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))
         decided = decide_operation(operation, holdings.wallets[ADA], self.clock.now())
         assert isinstance(decided, Decided), decided

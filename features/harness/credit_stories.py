@@ -16,10 +16,10 @@ from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
     CreditOperation,
+    ExpireOverdue,
     GiveCredits,
     HoldAnswer,
     PlaceHold,
-    SettleDues,
     Spend,
     VoidHold,
 )
@@ -100,7 +100,7 @@ acts: st.SearchStrategy[Any] = st.one_of(
                 reason=st.just("recount"),
                 operator=st.just("Grace"),
             ),
-            st.just(SettleDues(user_id=ADA)),
+            st.just(ExpireOverdue(user_id=ADA)),
         ),
         min_size=1,
         max_size=5,
@@ -186,7 +186,7 @@ class Life:
             assert not isinstance(outcome, Unsettled), "what is decided is never refused by the ledger's guards"
             if isinstance(operation, CaptureHold | VoidHold):
                 self._is_settled_once(operation.hold_id, outcome)
-            if not isinstance(outcome, Done) or isinstance(operation, SettleDues):
+            if not isinstance(outcome, Done) or isinstance(operation, ExpireOverdue):
                 continue
             known = self.first.setdefault(_name(operation), outcome)
             assert known.answer == outcome.answer, "a repetition gets the first answer"
@@ -206,7 +206,7 @@ class Life:
             changes["hold_id"] = HoldId(str(uuid.uuid5(uuid.UUID(operation.hold_id), self.tag)))
         if not isinstance(operation, CaptureHold | VoidHold):
             changes["user_id"] = self.user_id
-        if not isinstance(operation, CaptureHold | VoidHold | SettleDues):
+        if not isinstance(operation, CaptureHold | VoidHold | ExpireOverdue):
             changes["key"] = f"{self.tag}{operation.key}"
         return attrs.evolve(operation, **changes)
 

@@ -85,7 +85,7 @@ class UseCases:
             case "inbox":
                 return len(await self.inbox_desk.run_once())
             case "expire":
-                return len(await self.credit_desk.settle_due(self.deliveries.clock.now()))
+                return len(await self.credit_desk.execute_overdue(self.deliveries.clock.now()))
             case _:
                 raise ValueError(f"no worker does {job!r}")
 

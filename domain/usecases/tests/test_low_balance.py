@@ -20,9 +20,9 @@ from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
     CreditOperation,
+    ExpireOverdue,
     GiveCredits,
     PlaceHold,
-    SettleDues,
     Spend,
     VoidHold,
 )
@@ -147,7 +147,7 @@ acts = st.one_of(
         reason=st.just("recount"),
         operator=st.just("Grace"),
     ),
-    st.builds(SettleDues, user_id=st.just(ADA)),
+    st.builds(ExpireOverdue, user_id=st.just(ADA)),
 )
 
 

@@ -837,9 +837,9 @@ def test_what_is_over_is_swept() -> None:
     shop = Shop()
     shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
     shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
-    assert [BOB] == [*asyncio.run(shop.desk.settle_due(NOW))]
+    assert [BOB] == [*asyncio.run(shop.desk.execute_overdue(NOW))]
     assert (30, 0) == shop.balance(BOB)
-    assert {} == asyncio.run(shop.desk.settle_due(NOW))
+    assert {} == asyncio.run(shop.desk.execute_overdue(NOW))
     assert (100, 0) == shop.balance()
 
 
