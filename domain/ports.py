@@ -11,13 +11,13 @@ from domain.changes.changes import (
     Backlog,
     Change,
     CommitResult,
+    DeliveryResult,
     EventStatus,
     FailedMessage,
     Holdings,
     Inconsistency,
     KeptEvent,
     Message,
-    Settled,
     Snapshot,
 )
 from domain.credits.explanation import AccountRecord
@@ -341,7 +341,7 @@ class Outbox(Protocol):
         """Messages that are due; no other claim gets them until the lease has passed."""
         ...
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
         """Mark messages as delivered, due again later, or given up."""
         ...
 

@@ -17,23 +17,23 @@ from adapters.postgres.ledger_json import (
 )
 from adapters.postgres.waiting_json import (
     backlog_from_json,
+    delivery_result_to_json,
     failed_message_from_json,
     kept_event_from_json,
     message_from_json,
-    settled_to_json,
 )
 from adapters.postgres.wallet_json import account_from_json, holdings_from_json
 from domain.changes.changes import (
     Backlog,
     Change,
     CommitResult,
+    DeliveryResult,
     EventStatus,
     FailedMessage,
     Holdings,
     Inconsistency,
     KeptEvent,
     Message,
-    Settled,
     Snapshot,
     SnapshotQuery,
 )
@@ -149,9 +149,9 @@ class SqlLedger:
         claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return tuple(message_from_json(row) for row in claimed)
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
         """Mark messages as delivered, due again later, or given up."""
-        await self._rpc.value("outbox_settle", {"settled": [settled_to_json(one) for one in settled]})
+        await self._rpc.value("outbox_settle", {"settled": [delivery_result_to_json(one) for one in results]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
         """At most `limit` messages whose delivery was given up, newest first."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from adapters.postgres.wallet_json import Json
-from domain.changes.changes import Backlog, EventStatus, FailedMessage, KeptEvent, Message, Settled
+from domain.changes.changes import Backlog, DeliveryResult, EventStatus, FailedMessage, KeptEvent, Message
 
 
 def message_from_json(row: Json) -> Message:
@@ -18,7 +18,7 @@ def message_from_json(row: Json) -> Message:
     )
 
 
-def settled_to_json(settled: Settled) -> dict[str, object]:
+def delivery_result_to_json(settled: DeliveryResult) -> dict[str, object]:
     """One outcome, as `outbox_settle` takes it."""
     return {
         "id": settled.id,

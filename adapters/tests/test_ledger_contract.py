@@ -20,13 +20,13 @@ from domain.changes.changes import (
     CommitResult,
     Committed,
     Conflict,
+    DeliveryResult,
     Duplicate,
     EventDecision,
     EventStatus,
     OutboxMessage,
     PurchaseRevision,
     Rejected,
-    Settled,
 )
 from domain.credits.grants import Draw
 from domain.credits.idempotency import key_of_revision
@@ -495,9 +495,11 @@ def test_a_claimed_message_is_nobody_elses(open_world: Any) -> None:
 
         (message,) = await mine()
         assert [] == await mine()
-        await world.outbox.settle([Settled(id=message, error="cache unavailable", retry_in_seconds=0)])
+        await world.outbox.record_deliveries(
+            [DeliveryResult(id=message, error="cache unavailable", retry_in_seconds=0)]
+        )
         assert [message] == await mine()
-        await world.outbox.settle([Settled(id=message)])
+        await world.outbox.record_deliveries([DeliveryResult(id=message)])
         assert [] == await mine()
 
     in_world(open_world, story)

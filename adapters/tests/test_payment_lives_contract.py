@@ -13,12 +13,12 @@ from domain.changes.changes import (
     Change,
     Committed,
     Conflict,
+    DeliveryResult,
     Duplicate,
     EventDecision,
     EventStatus,
     OutboxMessage,
     PurchaseRevision,
-    Settled,
     SubscriptionRevision,
 )
 from domain.credits.ledger import EntryKind, Posting
@@ -347,7 +347,7 @@ def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None:
             return [one for one in claimed if one.payload.get("invoice_id") == invoice]
 
         (claimed,) = await mine()
-        await world.outbox.settle([Settled(id=claimed.id, error="no such invoice", gives_up=True)])
+        await world.outbox.record_deliveries([DeliveryResult(id=claimed.id, error="no such invoice", gives_up=True)])
         assert [] == await mine()
         (failure,) = [one for one in await world.outbox.failures(1000) if one.id == claimed.id]
         assert ("no such invoice", 1) == (failure.error, failure.attempts)
@@ -356,8 +356,10 @@ def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None:
         assert not await world.outbox.retry(claimed.id)
         (again,) = await mine()
         assert 1 == again.attempts
-        await world.outbox.settle([Settled(id=again.id)])
-        await world.outbox.settle([Settled(id=again.id, error="another worker was late", gives_up=True)])
+        await world.outbox.record_deliveries([DeliveryResult(id=again.id)])
+        await world.outbox.record_deliveries(
+            [DeliveryResult(id=again.id, error="another worker was late", gives_up=True)]
+        )
         assert ([], False) == (await mine(), await world.outbox.retry(again.id))
 
     in_world(open_world, story)

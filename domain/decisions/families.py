@@ -35,7 +35,7 @@ class Family:
 
 
 @attrs.frozen(kw_only=True)
-class Settled:
+class FamilySettlement:
     """What brings the ledger in line with a family."""
 
     revisions: tuple[PurchaseRevision, ...] = ()
@@ -44,7 +44,9 @@ class Settled:
     ends: tuple[GrantEnd, ...] = ()
 
 
-def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()) -> Settled:
+def settle_family(
+    family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()
+) -> FamilySettlement:
     """Return what brings the ledger in line with the purchase that changed, and with the others of its subscription.
 
     The first of `changed` is the purchase with all that is known now; the others were merged into it.
@@ -68,7 +70,7 @@ def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[Recor
             revisions.append(PurchaseRevision(id=row.id, expected_revision=row.revision, purchase=row.purchase))
     # What is taken comes first, so that it is not taken from what the same change gives.
     postings.sort(key=lambda posting: posting.amount > 0)
-    return Settled(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
+    return FamilySettlement(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
 
 
 def _since(

@@ -7,7 +7,7 @@ import attrs
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.outbox import MemoryOutbox
-from domain.changes.changes import Change, Conflict, Duplicate, EventStatus, Settled
+from domain.changes.changes import Change, Conflict, DeliveryResult, Duplicate, EventStatus
 from domain.credits import ledger
 from domain.decisions import payments
 from domain.ports import LedgerUnavailable
@@ -68,7 +68,7 @@ def _delivered_at_once(claim: Callable[..., Any]) -> Any:
 async def _settled_first(self: OutboxWorker) -> int:
     messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
     if messages:
-        await self.outbox.settle([Settled(id=message.id) for message in messages])
+        await self.outbox.record_deliveries([DeliveryResult(id=message.id) for message in messages])
     for message in messages:
         await self._deliver(message)
     return len(messages)
