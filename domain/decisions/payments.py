@@ -276,7 +276,7 @@ def _subscribed(
     settled = settle_family(
         Family(members=snapshot.family, state=known.state, since=news.occurred_at - MAX_GRACE), PostingOrigin()
     )
-    change = Change(event=_settled(kept, EventStatus.APPLIED, None), subscription=revision, ends=settled.ends)
+    change = Change(event=_with_status(kept, EventStatus.APPLIED, None), subscription=revision, ends=settled.ends)
     return Decision(status=EventStatus.APPLIED, change=change)
 
 
@@ -324,7 +324,7 @@ def _learned(
         status=EventStatus.APPLIED,
         order=purchase.order,
         change=Change(
-            event=_settled(kept, EventStatus.APPLIED, None),
+            event=_with_status(kept, EventStatus.APPLIED, None),
             revision=revision,
             others=settled.revisions,
             subscription=_touched(purchase, subscription),
@@ -416,10 +416,10 @@ def _reason(refused: Refused, told: SaleReport | SubscriptionReport, snapshot: S
 
 
 def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:
-    return Decision(status=status, reason=reason, change=Change(event=_settled(kept, status, reason)))
+    return Decision(status=status, reason=reason, change=Change(event=_with_status(kept, status, reason)))
 
 
-def _settled(kept: EventDecision | None, status: EventStatus, reason: str | None) -> EventDecision | None:
+def _with_status(kept: EventDecision | None, status: EventStatus, reason: str | None) -> EventDecision | None:
     return attrs.evolve(kept, status=status, reason=reason) if kept is not None else None
 
 

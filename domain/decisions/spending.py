@@ -114,7 +114,7 @@ def decide_operation(
             moved = place_hold(wallet, _new_hold(operation, now), now)
         case CaptureHold() | VoidHold():
             assert hold is not None  # noqa: S101 - for the type checker: who settles a hold has found it
-            moved = _settled(operation, hold, wallet, now)
+            moved = _settle_hold(operation, hold, wallet, now)
         case ExpireOverdue():
             moved = expire_overdue(wallet, now)
     if not isinstance(moved, Move):
@@ -140,7 +140,7 @@ def cache_refresh(guard: AccountGuard) -> OutboxMessage:
     )
 
 
-def _settled(
+def _settle_hold(
     operation: CaptureHold | VoidHold, hold: Hold, wallet: Wallet, now: datetime
 ) -> Move | TooMuch | AlreadySettled:
     if not hold.is_open:

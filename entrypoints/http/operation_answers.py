@@ -88,7 +88,7 @@ def services_only(caller: Caller) -> None:
         raise Forbidden("Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.")
 
 
-async def settled(
+async def respond_with(
     services: Services, operation: CreditOperation, *, status: HTTPStatus = HTTPStatus.OK
 ) -> Response[Any]:
     """Do the operation, and tell its first answer; raises the problem that says why it is not done."""

@@ -27,7 +27,7 @@ _refused = Counter(
     ["kind"],
 )
 
-_settled = Counter(
+_operations = Counter(
     "credence_credit_operations_total",
     "Spends, holds, captures, voids, grants and adjustments that were asked for, by what came of them.",
     ["operation", "outcome"],
@@ -117,7 +117,7 @@ def refused_delivery(kind: str) -> None:
 
 def executed_operation(operation: str, outcome: str) -> None:
     """Count something that was asked of credits, by the names of its kind and of its outcome."""
-    _settled.labels(operation, outcome).inc()
+    _operations.labels(operation, outcome).inc()
 
 
 def show_backlog(backlog: Backlog) -> None:

@@ -58,7 +58,7 @@ class Judge:
         self._ends = ends_of(self._tellings.values())
         self._moved: set[tuple[int, int]] = set()
         self._looked: dict[int, Seen] = {}
-        self._settled: set[int] = set()
+        self._judged: set[int] = set()
 
     def look(self, number: int) -> Seen:
         """Judge a world by itself, whatever is in flight: what was decided counts, wholly, and nothing else does.
@@ -99,13 +99,13 @@ class Judge:
 
         :raises Wrong: if a checker complains.
         """
-        if number not in self._settled:
+        if number not in self._judged:
             fork = self._known.worlds[number].fork()
             settle(fork)
             seen = fork.seen()
             insist(judge_quiet(seen, self._less(seen), [event.id for event in self._case.events]))
             insist(judge_invoices(seen, self._invoices))
-            self._settled.add(number)
+            self._judged.add(number)
 
     def _less(self, seen: Seen) -> Expectation:
         """What balances must be, less what was used; how much that may be is judged apart."""

@@ -15,7 +15,7 @@ from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCre
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
 from entrypoints.http.openapi import refusals
-from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, settled
+from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, respond_with
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import one_key
 from entrypoints.http.timestamps import moment
@@ -76,7 +76,7 @@ async def give_credits(
         # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
         expires_at=moment("expires_at", data.expires_at, wanted=END_WANTED),
     )
-    return await settled(services, operation, status=HTTPStatus.CREATED)
+    return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
 @post(
@@ -101,7 +101,7 @@ async def adjust_credits(
         reason=data.reason,
         operator=data.operator,
     )
-    return await settled(services, operation, status=HTTPStatus.CREATED)
+    return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
 gift_handlers = (give_credits, adjust_credits)

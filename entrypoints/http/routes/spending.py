@@ -24,8 +24,8 @@ from entrypoints.http.operation_answers import (
     IdempotencyKey,
     Metadata,
     Text,
+    respond_with,
     services_only,
-    settled,
 )
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import one_key
@@ -99,7 +99,7 @@ async def spend_credits(
         description=data.description,
         metadata=data.metadata,
     )
-    return await settled(services, operation)
+    return await respond_with(services, operation)
 
 
 @post(
@@ -129,7 +129,7 @@ async def place_hold(
         description=data.description,
         metadata=data.metadata,
     )
-    return await settled(services, operation, status=HTTPStatus.CREATED)
+    return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
 @post(
@@ -147,7 +147,7 @@ async def capture_hold(
 ) -> Response[HoldMade]:
     """Take what was set aside, or a part of it; the rest is free again. 409 if the hold is settled otherwise."""
     services_only(caller)
-    return await settled(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
+    return await respond_with(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
 
 
 @post(
@@ -164,7 +164,7 @@ async def void_hold(
 ) -> Response[HoldMade]:
     """Free what was set aside. 409 if the hold is settled otherwise."""
     services_only(caller)
-    return await settled(services, VoidHold(hold_id=_hold_id(hold_id)))
+    return await respond_with(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
 @get("/holds/{hold_id:str}", tags=["Spending"], security=SERVICES, responses=refusals(400, 401, 403, 404, 503))
