@@ -9,7 +9,7 @@ from typing import Protocol
 
 import attrs
 
-from adapters.batching.batcher import Crowd, Gatherer, Limits
+from adapters.batching.batcher import Batch, Batcher, Limits
 from adapters.batching.group_commit import ledger_errors
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold
@@ -53,7 +53,7 @@ class GatheredCredits:
         self._clock = clock
         # To do an operation again is harmless: it is known by its key, or by its hold. So a batch that the ledger
         # refused as a whole is done again in parts, whatever was done of it.
-        self._gatherer: Gatherer[CreditOperation, Outcome] = Gatherer(
+        self._batcher: Batcher[CreditOperation, Outcome] = Batcher(
             self._execute, limits=limits, keys=_accounts, divisible=lambda error: isinstance(error, LedgerRefused)
         )
 
@@ -65,7 +65,7 @@ class GatheredCredits:
         """
         with ledger_errors():
             for _ in range(TRIES):
-                outcome = await self._gatherer.ask(operation)
+                outcome = await self._batcher.submit(operation)
                 if not (isinstance(outcome, Unsettled) and outcome.is_contended):
                     break
             return outcome
@@ -79,14 +79,14 @@ class GatheredCredits:
 
     async def aclose(self) -> None:
         """Do what was accepted; what is too late is told so."""
-        await self._gatherer.aclose()
+        await self._batcher.aclose()
 
-    async def _execute(self, crowd: Crowd[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
+    async def _execute(self, batch: Batch[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
         try:
-            callers = _Callers(crowd, self._clock)
-            return await self._desk.execute([*crowd], self._clock.now(), patience=PATIENCE, callers=callers)
+            callers = _Callers(batch, self._clock)
+            return await self._desk.execute([*batch], self._clock.now(), patience=PATIENCE, callers=callers)
         except LedgerRefused as refused:
-            if refused.is_final and len(crowd) == 1:
+            if refused.is_final and len(batch) == 1:
                 return (Unsettled(f"the ledger refuses it: {refused.cause}"),)
             raise
 
@@ -95,7 +95,7 @@ class GatheredCredits:
 class _Callers:
     """Implements Callers."""
 
-    _crowd: Crowd[CreditOperation, Outcome]
+    _crowd: Batch[CreditOperation, Outcome]
     _clock: Clock
 
     def join(self) -> tuple[Sequence[CreditOperation], datetime]:

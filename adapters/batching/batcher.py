@@ -63,7 +63,7 @@ class Limits:
     repeats: int = 64
     """Calls made to find what is bad in one that failed as a whole."""
     closing_seconds: float = 15.0
-    """How long :meth:`Gatherer.aclose` lets calls finish."""
+    """How long :meth:`Batcher.aclose` lets calls finish."""
 
 
 @attrs.define(eq=False)
@@ -74,7 +74,7 @@ class _Asked(Generic[Request, Answer]):
     answer: asyncio.Future[Answer]
 
 
-class Crowd(list[Request], Generic[Request, Answer]):
+class Batch(list[Request], Generic[Request, Answer]):
     """The requests of one call, with those that join it."""
 
     def __init__(
@@ -101,12 +101,12 @@ class Crowd(list[Request], Generic[Request, Answer]):
             self._asked[place].answer.set_result(answer)
 
 
-class Gatherer(Generic[Request, Answer]):
+class Batcher(Generic[Request, Answer]):
     """Makes one call of many requests."""
 
     def __init__(
         self,
-        call: Callable[[Crowd[Request, Answer]], Awaitable[Sequence[Answer]]],
+        call: Callable[[Batch[Request, Answer]], Awaitable[Sequence[Answer]]],
         *,
         limits: Limits,
         keys: Callable[[Request], Collection[Hashable]] = lambda _: (),
@@ -133,12 +133,12 @@ class Gatherer(Generic[Request, Answer]):
         self._is_starting = False
         self._is_closed = False
 
-    async def ask(self, request: Request) -> Answer:
+    async def submit(self, request: Request) -> Answer:
         """The answer to one request.
 
         :raises QueueFull: if too much waits.
         :raises Closed: if no more is sent.
-        :raises Interrupted: if it was in flight when the gatherer had to stop.
+        :raises Interrupted: if it was in flight when the batcher had to stop.
         """
         asked = self._asked(request)
         self._accept((asked,), asked.weight)
@@ -147,14 +147,14 @@ class Gatherer(Generic[Request, Answer]):
         finally:
             self._withdraw(asked)
 
-    async def ask_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
+    async def submit_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         """The answers to several requests, in their order: all of them are accepted, or none.
 
         They need not go out in one call. If some fail, the first one's error is raised once all are settled.
 
         :raises QueueFull: if too much waits.
         :raises Closed: if no more is sent.
-        :raises Interrupted: if one was in flight when the gatherer had to stop.
+        :raises Interrupted: if one was in flight when the batcher had to stop.
         """
         asked = [self._asked(request) for request in requests]
         self._accept(asked, sum(one.weight for one in asked))
@@ -310,7 +310,7 @@ class Gatherer(Generic[Request, Answer]):
             return joining
 
         try:
-            answers = await self._call(Crowd(part, join))
+            answers = await self._call(Batch(part, join))
             for asked, answer in zip(part, answers, strict=True):
                 if not asked.answer.done():
                     asked.answer.set_result(answer)

@@ -16,7 +16,7 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import DataError, RedisError, ResponseError
 
-from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
+from adapters.batching.batcher import Batcher, Closed, Interrupted, Limits, QueueFull
 from domain.ports import CacheUnavailable
 
 Answer = TypeVar("Answer")
@@ -49,7 +49,7 @@ class SharedRedis(Redis):
         """How many connections were made since a round failed."""
         self._rounds = 0
         """How many are in flight, each on a connection of its own."""
-        self._commands: Gatherer[_Packed, Any] = Gatherer(self._send, limits=COMMANDS)
+        self._commands: Batcher[_Packed, Any] = Batcher(self._send, limits=COMMANDS)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to one command.
@@ -62,7 +62,7 @@ class SharedRedis(Redis):
             return await self._within_limits(lambda: Redis.execute_command(self, *args, **options))  # type: ignore[no-untyped-call]
         packed = _packed(args)
         try:
-            answer = await self._commands.ask(packed)
+            answer = await self._commands.submit(packed)
         except _NOT_SENT as error:
             raise _not_sent(error) from error
         if isinstance(answer, Exception):
@@ -76,7 +76,7 @@ class SharedRedis(Redis):
         """
         packed = [_packed(command) for command in commands]
         try:
-            return await self._commands.ask_all(packed)
+            return await self._commands.submit_all(packed)
         except _NOT_SENT as error:
             raise _not_sent(error) from error
 
