@@ -16,7 +16,7 @@ from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold
 from domain.ports import Callers, Clock, LedgerRefused
 from domain.values.accounts import UserId
 
-OPERATIONS = Limits(calls=2, requests=256, joining=4096)
+OPERATIONS = Limits(calls=2, requests=256, late_joiners_max=4096)
 
 PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
@@ -54,7 +54,7 @@ class GatheredCredits:
         # To do an operation again is harmless: it is known by its key, or by its hold. So a batch that the ledger
         # refused as a whole is done again in parts, whatever was done of it.
         self._batcher: Batcher[CreditOperation, Outcome] = Batcher(
-            self._execute, limits=limits, keys=_accounts, divisible=lambda error: isinstance(error, LedgerRefused)
+            self._execute, limits=limits, keys=_accounts, can_bisect=lambda error: isinstance(error, LedgerRefused)
         )
 
     async def execute(self, operation: CreditOperation) -> Outcome:

@@ -21,7 +21,7 @@ import attrs
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-PARTS = 8
+BISECT_WAYS = 8
 """Into how many a call that failed as a whole is split: three rounds find one bad request among five hundred."""
 
 
@@ -48,9 +48,9 @@ class Limits:
     """Calls in flight."""
     requests: int = 100
     """Requests in one call, to begin with."""
-    joining: int = 0
+    late_joiners_max: int = 0
     """Requests that may join a call in flight."""
-    worth_a_call: int | None = None
+    batch_size_min: int | None = None
     """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
     smaller. None where a call does better for being given all.
     """
@@ -111,18 +111,18 @@ class Batcher(Generic[Request, Answer]):
         limits: Limits,
         keys: Callable[[Request], Collection[Hashable]] = lambda _: (),
         weight: Callable[[Request], int] = lambda _: 1,
-        divisible: Callable[[Exception], bool] = lambda _: False,
+        can_bisect: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
         """`call` gives one answer per request, in their order, also to those that it let join.
 
-        `divisible` says of a call's error that nothing took effect, and that it may be one request's fault: then the
+        `can_bisect` says of a call's error that nothing took effect, and that it may be one request's fault: then the
         call is repeated in parts, and only those fail that fail alone.
         """
         self._call = call
         self._limits = limits
         self._keys = keys
         self._weight = weight
-        self._divisible = divisible
+        self._can_bisect = can_bisect
         self._waiting: dict[int, _Asked[Request, Answer]] = {}
         self._waiting_weight = 0
         self._claims: Counter[Hashable] = Counter()
@@ -269,7 +269,7 @@ class Batcher(Generic[Request, Answer]):
 
     def _share(self) -> int:
         """The most requests for the next call."""
-        waiting, least = len(self._waiting), self._limits.worth_a_call
+        waiting, least = len(self._waiting), self._limits.batch_size_min
         if least is None:
             return self._limits.requests
         free = 1 + self._limits.calls - len(self._runners)  # with the one that asks
@@ -280,7 +280,7 @@ class Batcher(Generic[Request, Answer]):
     async def _send(self, batch: list[_Asked[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
-        most = self._limits.joining
+        most = self._limits.late_joiners_max
         parts = deque([batch])
         while parts:
             # Who has gone away before its request is sent again does not need it.
@@ -289,7 +289,7 @@ class Batcher(Generic[Request, Answer]):
             if error is None:
                 continue
             pieces = _pieces(part)
-            if len(part) > 1 and len(pieces) <= repeats and self._divisible(error):
+            if len(part) > 1 and len(pieces) <= repeats and self._can_bisect(error):
                 repeats -= len(pieces)
                 most = 0
                 parts.extendleft(reversed(pieces))
@@ -354,5 +354,5 @@ def _fail(asked: _Asked[Request, Answer], error: Exception) -> None:
 
 
 def _pieces(part: list[_Asked[Request, Answer]]) -> list[list[_Asked[Request, Answer]]]:
-    size = -(-len(part) // PARTS)
+    size = -(-len(part) // BISECT_WAYS)
     return [part[start : start + size] for start in range(0, len(part), size)]

@@ -17,7 +17,7 @@ from domain.payments.subscriptions import SubscriptionId
 from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.values.accounts import UserId
 
-COMMITS = READS = Limits(calls=2, requests=128, worth_a_call=16)
+COMMITS = READS = Limits(calls=2, requests=128, batch_size_min=16)
 """Two calls are two processes of Postgres at work."""
 
 RETRY_AFTER_SECONDS = 2
@@ -41,9 +41,9 @@ class GroupCommit:
     def __init__(self, ledger: ManyLedger, *, commits: Limits = COMMITS, reads: Limits = READS) -> None:
         self._ledger = ledger
         self._commits = Batcher(
-            self._commit, limits=commits, keys=_touched, weight=_weight, divisible=_is_known_to_have_no_effect
+            self._commit, limits=commits, keys=_touched, weight=_weight, can_bisect=_is_known_to_have_no_effect
         )
-        self._reads = Batcher(ledger.read_all, limits=reads, divisible=_is_known_to_have_no_effect)
+        self._reads = Batcher(ledger.read_all, limits=reads, can_bisect=_is_known_to_have_no_effect)
 
     async def read(
         self,

@@ -8,7 +8,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Written = TypeVar("Written")
 
-PARTS = 2
+PARTS_IN_FLIGHT = 2
 """Parts on their way: while one is being written, the client and the network have done with the next."""
 
 MOST = 64
@@ -45,7 +45,7 @@ class SystemOverlap:
                 while writing and writing[0].done():
                     await writing.popleft()
                 if waiting and (not writing or len(waiting) >= MOST or not decided):
-                    if len(writing) == PARTS:
+                    if len(writing) == PARTS_IN_FLIGHT:
                         await writing.popleft()
                     writing.append(asyncio.ensure_future(write_down(waiting)))
                     waiting = []

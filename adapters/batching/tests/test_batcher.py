@@ -90,7 +90,7 @@ def new_batcher(server: Server, limits: Limits, *, is_keyed: bool = True) -> Bat
         server.call,
         limits=limits,
         keys=lambda ask: [*ask.key] if is_keyed else (),
-        divisible=lambda error: isinstance(error, Refused),
+        can_bisect=lambda error: isinstance(error, Refused),
     )
 
 
@@ -159,7 +159,7 @@ def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) ->
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=3, requests=50, worth_a_call=8))
+        batcher = new_batcher(server, Limits(calls=3, requests=50, batch_size_min=8))
         asked = [asyncio.ensure_future(batcher.submit(Ask(number))) for number in range(waiting)]
         await quiet()
         assert calls == [len(call.requests) for call in server.in_flight]
@@ -176,7 +176,7 @@ def test_what_waits_for_one_key_is_not_spread() -> None:
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=3, requests=50, worth_a_call=8))
+        batcher = new_batcher(server, Limits(calls=3, requests=50, batch_size_min=8))
         asked = [asyncio.ensure_future(batcher.submit(Ask(number, "a"))) for number in range(40)]
         await quiet()
         assert [40] == [len(call.requests) for call in server.in_flight]
@@ -226,7 +226,7 @@ def test_what_comes_for_a_call_in_flight_may_join_it() -> None:
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=2, requests=3, joining=2))
+        batcher = new_batcher(server, Limits(calls=2, requests=3, late_joiners_max=2))
         asked = [asyncio.ensure_future(batcher.submit(Ask(n, "a"))) for n in range(5)]
         await quiet()
         (call,) = server.in_flight
@@ -252,7 +252,7 @@ def test_who_has_gone_away_does_not_join() -> None:
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=1, requests=1, joining=5))
+        batcher = new_batcher(server, Limits(calls=1, requests=1, late_joiners_max=5))
         asked = [asyncio.ensure_future(batcher.submit(Ask(n, "a"))) for n in range(3)]
         await quiet()
         (call,) = server.in_flight
@@ -270,7 +270,7 @@ def test_nobody_overtakes_by_joining() -> None:
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=1, requests=3, joining=5))
+        batcher = new_batcher(server, Limits(calls=1, requests=3, late_joiners_max=5))
         asked = [asyncio.ensure_future(batcher.submit(Ask(0, "a")))]
         await quiet()
         asked += [asyncio.ensure_future(batcher.submit(Ask(n, key))) for n, key in [(1, "a"), (2, "ab"), (3, "a")]]
@@ -292,7 +292,7 @@ def test_nothing_joins_while_others_wait_for_a_call() -> None:
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=1, requests=3, joining=5))
+        batcher = new_batcher(server, Limits(calls=1, requests=3, late_joiners_max=5))
         asked = [asyncio.ensure_future(batcher.submit(Ask(0, "a")))]
         await quiet()
         asked += [asyncio.ensure_future(batcher.submit(Ask(n, key))) for n, key in [(1, "a"), (2, "c"), (3, "a")]]
@@ -313,7 +313,7 @@ def test_nothing_joins_while_others_are_in_a_call() -> None:
 
     async def story() -> None:
         server = Server()
-        batcher = new_batcher(server, Limits(calls=2, requests=3, joining=5))
+        batcher = new_batcher(server, Limits(calls=2, requests=3, late_joiners_max=5))
         asked = []
         for n, key in enumerate("aba"):
             asked.append(asyncio.ensure_future(batcher.submit(Ask(n, key))))
@@ -525,7 +525,7 @@ LIMITS = st.builds(
     calls=st.integers(1, 3),
     requests=st.integers(1, 5),
     joining=st.sampled_from([0, 0, 2, 5]),
-    worth_a_call=st.none() | st.integers(1, 4),
+    batch_size_min=st.none() | st.integers(1, 4),
     waiting=st.integers(1, 12),
     repeats=st.integers(0, 20),
     closing_seconds=st.sampled_from([0.0, 60.0]),
@@ -583,7 +583,7 @@ def test_whatever_happens_every_request_has_one_end(steps: list[Step], limits: L
 
 def check_flight(server: Server, limits: Limits) -> None:
     assert len(server.in_flight) <= limits.calls
-    assert all(len(call.requests) <= limits.requests + limits.joining for call in server.sent)
+    assert all(len(call.requests) <= limits.requests + limits.late_joiners_max for call in server.sent)
     keys = Counter(key for call in server.in_flight for key in {k for ask in call.requests for k in ask.key})
     assert not keys or 1 == max(keys.values())
     for key in "ab":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.batching.write_pipeline import MOST, PARTS, SystemOverlap
+from adapters.batching.write_pipeline import MOST, PARTS_IN_FLIGHT, SystemOverlap
 from domain.ports import LedgerUnavailable
 
 
@@ -75,7 +75,7 @@ def test_all_is_written_once_in_its_order(sizes: list[int], turns: int) -> None:
     asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
     assert [*range(sum(sizes))] == [*itertools.chain.from_iterable(ledger.parts)]
     assert [*range(sum(sizes))] == ledger.told
-    assert ledger.most_at_once <= PARTS
+    assert ledger.most_at_once <= PARTS_IN_FLIGHT
     assert all(len(part) < MOST + max(sizes) for part in ledger.parts)
 
 
@@ -85,7 +85,7 @@ def test_more_is_decided_while_a_part_is_written() -> None:
     asyncio.run(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
     assert 16 == len(ledger.parts[0])
     assert min(ledger.decided_meanwhile[:-2]) > 0
-    assert PARTS == ledger.most_at_once
+    assert PARTS_IN_FLIGHT == ledger.most_at_once
     assert len(ledger.parts) <= 6
 
 
