@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import attrs
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.group_commit import GroupCommit
 from adapters.batching.write_pipeline import SystemOverlap
 from adapters.postgres import migrations
@@ -142,7 +142,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             turns=RedisTurns(redis),
             overlap=SystemOverlap(),
         )
-        gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))
+        batched = await stack.enter_async_context(contextlib.aclosing(BatchedCreditService(desk, clock)))
         yield Services(
             authenticator=Authenticator.from_settings(settings),
             deliveries=deliveries,
@@ -155,7 +155,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 catalogue=catalogue,
                 recorder=recorder,
             ),
-            credits=gathered,
+            credits=batched,
             watch=BalanceWatch(thresholds=sql_ledger, default=settings.low_balance),
             wallets=sql_ledger,
             reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),

@@ -45,7 +45,7 @@ class BatchesOfCredits(Protocol):
         ...
 
 
-class GatheredCredits:
+class BatchedCreditService:
     """Does what callers ask of credits, by a desk."""
 
     def __init__(self, desk: BatchesOfCredits, clock: Clock, *, limits: Limits = OPERATIONS) -> None:

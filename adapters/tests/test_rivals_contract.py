@@ -5,7 +5,7 @@ import contextlib
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.write_pipeline import SystemOverlap
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisTurns
@@ -38,7 +38,7 @@ class Process:
 
     def __init__(self, world: World, redis_url: str) -> None:
         self._redis = connect(redis_url)
-        self._credits = GatheredCredits(
+        self._credits = BatchedCreditService(
             CreditDesk(
                 ledger=world.ledger,
                 wallets=world.ledger,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.write_pipeline import SystemOverlap
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
@@ -138,7 +138,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
                 user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
             await desk.execute([gift], datetime.now(UTC))
-            processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
+            processes = [BatchedCreditService(desk, SystemClock()) for _ in range(2)]
             told = await asyncio.gather(
                 *(
                     process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import uvloop
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.write_pipeline import SystemOverlap
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
@@ -105,10 +105,10 @@ async def spending(
             turns=RedisTurns(redis),
             overlap=SystemOverlap(),
         )
-        async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
+        async with contextlib.aclosing(BatchedCreditService(desk, SystemClock())) as batched:
 
             async def spend() -> None:
-                outcome = await gathered.execute(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
+                outcome = await batched.execute(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
                 if not isinstance(outcome, Done):
                     raise AssertionError(outcome)
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.batching.batched_credits import OPERATIONS, GatheredCredits
+from adapters.batching.batched_credits import OPERATIONS, BatchedCreditService
 from adapters.batching.batcher import Limits
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
@@ -30,7 +30,7 @@ class World:
         self.desk = CountingDesk(
             ledger=self.ledger, wallets=self.ledger, cache=MemoryQuotaCache(), batches=[], refuses=refuses
         )
-        self.credits = GatheredCredits(self.desk, SystemClock(), limits=limits)
+        self.credits = BatchedCreditService(self.desk, SystemClock(), limits=limits)
 
     async def user_with(self, given: int) -> UserId:
         user = UserId(str(uuid.uuid4()))
