@@ -139,19 +139,19 @@ class Turns(Protocol):
         ...
 
 
-class Overlap(Protocol):
+class WritePipeline(Protocol):
     """Decides, and tells of what is written, while it writes."""
 
-    async def write(
+    async def run(
         self,
         decide: Callable[[], Sequence[Item]],
-        write: Callable[[Sequence[Item]], Awaitable[Written]],
-        tell: Callable[[Written], Awaitable[None]],
+        commit: Callable[[Sequence[Item]], Awaitable[Written]],
+        acknowledge: Callable[[Written], Awaitable[None]],
     ) -> None:
         """Write what is decided, in its order, until nothing more is decided.
 
         `decide` is asked for more while parts are being written; what it gave by then goes together, as soon as may be.
-        A part may be on its way while the one before it is being written. `tell` is given each part once it is written,
+        A part may be on its way while the one before it is being written. `acknowledge` is given each part once it is written,
         while the next one is.
         """
         ...

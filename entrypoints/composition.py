@@ -9,7 +9,7 @@ import attrs
 
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.group_commit import GroupCommit
-from adapters.batching.write_pipeline import SystemOverlap
+from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.postgres import migrations
 from adapters.postgres.direct_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
@@ -140,7 +140,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             notify_below=settings.low_balance,
             pauses=SystemPauses(),
             turns=RedisTurns(redis),
-            overlap=SystemOverlap(),
+            pipeline=SystemWritePipeline(),
         )
         batched = await stack.enter_async_context(contextlib.aclosing(BatchedCreditService(desk, clock)))
         yield Services(

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from adapters.batching.batched_credits import BatchedCreditService
-from adapters.batching.write_pipeline import SystemOverlap
+from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisTurns
 from adapters.redis.client import connect
@@ -45,7 +45,7 @@ class Process:
                 cache=RedisQuotaCache(self._redis),
                 pauses=SystemPauses(),
                 turns=RedisTurns(self._redis),
-                overlap=SystemOverlap(),
+                pipeline=SystemWritePipeline(),
             ),
             SystemClock(),
         )

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.batching.batched_credits import BatchedCreditService
-from adapters.batching.write_pipeline import SystemOverlap
+from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.backoff import SystemPauses
@@ -132,7 +132,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
                 wallets=world.ledger,
                 cache=MemoryQuotaCache(),
                 pauses=SystemPauses(),
-                overlap=SystemOverlap(),
+                pipeline=SystemWritePipeline(),
             )
             gift = GiveCredits(
                 user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
@@ -179,7 +179,7 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
         async with open_world() as world:
             now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
             user = await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), overlap=SystemOverlap())
+            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), pipeline=SystemWritePipeline())
 
             def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
                 return Spend(user_id=user, credits=credits, key=f"{tag} {key}")

@@ -15,7 +15,7 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
+from domain.ports import CacheUnavailable, Callers, Ledger, Pauses, QuotaCache, Turns, Wallets, WritePipeline
 from domain.values.accounts import UserId
 
 BATCH = 16
@@ -43,7 +43,7 @@ class CreditDesk:
     """Between rounds in which nothing was done; None where nobody else works."""
     turns: Turns | None = None
     """At accounts that other processes want as well; None where nobody else works."""
-    overlap: Overlap | None = None
+    pipeline: WritePipeline | None = None
     """How some are decided while others are written; None to decide all and then write them."""
 
     async def execute(
@@ -102,12 +102,12 @@ class CreditDesk:
         self, waiting: Mapping[int, CreditOperation], found: Holdings, asked: "_Asked", *, may_grow: bool
     ) -> None:
         hopes = Hopes(found, notify_below=self.notify_below)
-        overlaps = self.overlap is not None and len(waiting) > BATCH
-        chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps and may_grow)
-        if self.overlap is not None and overlaps:
-            await self.overlap.write(chain.decide, chain.write, chain.tell)
+        is_pipelined = self.pipeline is not None and len(waiting) > BATCH
+        chain = _Chain(self, hopes, asked, waiting, may_grow=is_pipelined and may_grow)
+        if self.pipeline is not None and is_pipelined:
+            await self.pipeline.run(chain.decide, chain.commit, chain.acknowledge)
         elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
-            await chain.tell(await chain.write(together))
+            await chain.acknowledge(await chain.commit(together))
 
     async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
         return await self.wallets.holdings(
@@ -207,7 +207,7 @@ class _Chain:
                 return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
         return []
 
-    async def write(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
+    async def commit(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
         """Commit what is not broken. More may be written before this is."""
         good = [link for link in links if link.decided.guard.user_id not in self._broken]
         if not good:
@@ -220,7 +220,7 @@ class _Chain:
         self._learn(written)
         return written
 
-    async def tell(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+    async def acknowledge(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
         """Tell what came of it, once the cache knows."""
         try:
             shared = await self._desk.refresh([result for _, result in written])

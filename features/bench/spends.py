@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 import uvloop
 
 from adapters.batching.batched_credits import BatchedCreditService
-from adapters.batching.write_pipeline import SystemOverlap
+from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
@@ -103,7 +103,7 @@ async def spending(
             cache=RedisQuotaCache(redis),
             pauses=SystemPauses(),
             turns=RedisTurns(redis),
-            overlap=SystemOverlap(),
+            pipeline=SystemWritePipeline(),
         )
         async with contextlib.aclosing(BatchedCreditService(desk, SystemClock())) as batched:
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.batching.write_pipeline import MOST, SystemOverlap
+from adapters.batching.write_pipeline import MOST, SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, KeptRequest
@@ -202,7 +202,7 @@ def test_a_busy_account_costs_one_commit() -> None:
 def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
     """The cache is told of each transaction: the process may end after any of them."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert (100 - 3 * BATCH, 0) == shop.balance()
@@ -216,7 +216,7 @@ def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
 def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
     """And so is what was decided on top of it: each is done once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     shop.ledger.conflicts = conflicts
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
@@ -225,11 +225,11 @@ def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None
 
 
 @pytest.mark.parametrize("moves", [1, 2, BATCH, 2 * BATCH])
-@pytest.mark.parametrize("overlaps", [True, False])
-def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, overlaps: bool) -> None:
+@pytest.mark.parametrize("is_pipelined", [True, False])
+def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, is_pipelined: bool) -> None:
     """He made as many changes as ours, of other amounts: each answer is of the entry that it names."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap() if overlaps else None)
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline() if is_pipelined else None)
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
@@ -247,7 +247,7 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
 def test_a_part_tells_where_the_one_before_it_begins() -> None:
     """Only while the account is there may that one be yet to come: for each account its own place."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     shop.ledger.add_user(BOB, None)
     shop.ask(give(900, key="more"), attrs.evolve(give(900, key="his"), user_id=BOB))
     shop.ledger.sent.clear()
@@ -269,7 +269,7 @@ def test_a_part_tells_where_the_one_before_it_begins() -> None:
 def test_what_rests_on_a_lost_part_is_not_sent() -> None:
     """But what was on its way by then."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     shop.ask(give(900, key="more"))
     shop.ledger.batches.clear()
     shop.ledger.conflicts = 1
@@ -282,7 +282,7 @@ def test_what_rests_on_a_lost_part_is_not_sent() -> None:
 def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays: list[int]) -> None:
     """The first part loses to a rival, who brings the account to the revision that the second or the third expects."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     shop.ask(give(900, key="more"))
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
@@ -300,7 +300,7 @@ def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays
 def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int]) -> None:
     """Who asks again gets the answer that stands, or is done then: each once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     shop.ledger.delays = [*delays]
     shop.ledger.breaks = 1
     crowd = [spend(1, f"k{n}") for n in range(6 * BATCH)]
@@ -331,7 +331,7 @@ class Latecomers:
 
 
 def execute_with(shop: Shop, first: Sequence[CreditOperation], callers: Latecomers) -> tuple[Outcome, ...]:
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     outcomes = asyncio.run(shop.desk.execute(first, NOW, callers=callers))
     told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
     assert told == callers.told, "what was told is what came of it"
@@ -437,7 +437,7 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
         shop_ledger.add_user(ADA)
         desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
         await desk.execute([give(100, key="welcome")], NOW)
-        desk = attrs.evolve(desk, cache=cache, overlap=SystemOverlap())
+        desk = attrs.evolve(desk, cache=cache, pipeline=SystemWritePipeline())
         operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
         settling = asyncio.ensure_future(desk.execute(operations, NOW, callers=callers))
         for _ in range(parts):
@@ -614,7 +614,7 @@ def test_whoever_joins_when_the_books_are_right(
 def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
     """Written in parts: nothing is spent twice, and nobody is refused what is there in the end."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
     done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
     left, _ = shop.balance()
