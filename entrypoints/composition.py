@@ -16,7 +16,7 @@ from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect, upstash_url
 from adapters.redis.embedded import EmbeddedRedis, EmbeddedRedisMissing
 from adapters.redis.quota_cache import RedisQuotaCache
@@ -139,7 +139,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             cache=cache,
             notify_below=settings.low_balance,
             pauses=SystemPauses(),
-            turns=RedisTurns(redis),
+            locks=RedisAccountLocks(redis),
             pipeline=SystemWritePipeline(),
         )
         batched = await stack.enter_async_context(contextlib.aclosing(BatchedCreditService(desk, clock)))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.system.backoff import SystemPauses
@@ -44,7 +44,7 @@ class Process:
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
                 pauses=SystemPauses(),
-                turns=RedisTurns(self._redis),
+                locks=RedisAccountLocks(self._redis),
                 pipeline=SystemWritePipeline(),
             ),
             SystemClock(),

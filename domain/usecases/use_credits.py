@@ -15,7 +15,7 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import CacheUnavailable, Callers, Ledger, Pauses, QuotaCache, Turns, Wallets, WritePipeline
+from domain.ports import AccountLocks, CacheUnavailable, Callers, Ledger, Pauses, QuotaCache, Wallets, WritePipeline
 from domain.values.accounts import UserId
 
 BATCH = 16
@@ -41,7 +41,7 @@ class CreditDesk:
     """The threshold of a low balance, for accounts that have none of their own."""
     pauses: Pauses | None = None
     """Between rounds in which nothing was done; None where nobody else works."""
-    turns: Turns | None = None
+    locks: AccountLocks | None = None
     """At accounts that other processes want as well; None where nobody else works."""
     pipeline: WritePipeline | None = None
     """How some are decided while others are written; None to decide all and then write them."""
@@ -89,13 +89,15 @@ class CreditDesk:
     async def _round(self, waiting: Mapping[int, CreditOperation], asked: "_Asked") -> None:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
-        shared = self.turns.shared(found.wallets.keys()) if self.turns is not None else frozenset()
-        apart = {place: operation for place, operation in waiting.items() if owner_of(operation, found) not in shared}
+        contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
+        apart = {
+            place: operation for place, operation in waiting.items() if owner_of(operation, found) not in contended
+        }
         if apart:
-            await self._work(apart, found, asked, may_grow=not shared)
-        if self.turns is not None and len(apart) < len(waiting):
+            await self._work(apart, found, asked, may_grow=not contended)
+        if self.locks is not None and len(apart) < len(waiting):
             in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
-            async with self.turns.at(shared):
+            async with self.locks.lock(contended):
                 await self._work(in_turn, await self._read([*in_turn.values()]), asked, may_grow=False)
 
     async def _work(
@@ -129,11 +131,11 @@ class CreditDesk:
             if isinstance(result, Committed | Duplicate)
             for account in result.accounts
         }
-        if self.turns is not None:
-            self.turns.look(newest.keys())
+        if self.locks is not None:
+            self.locks.probe_soon(newest.keys())
         with contextlib.suppress(CacheUnavailable):
             await self.cache.store_many([*newest.values()])
-        return self.turns.shared(newest.keys()) if self.turns is not None else frozenset()
+        return self.locks.contended(newest.keys()) if self.locks is not None else frozenset()
 
 
 class _Asked:
@@ -223,8 +225,8 @@ class _Chain:
     async def acknowledge(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
         """Tell what came of it, once the cache knows."""
         try:
-            shared = await self._desk.refresh([result for _, result in written])
-            self._may_grow = self._may_grow and not shared
+            contended = await self._desk.refresh([result for _, result in written])
+            self._may_grow = self._may_grow and not contended
         finally:
             # Whoever gives up waiting for the cache must not take along what is known.
             for link, result in written:
@@ -234,7 +236,7 @@ class _Chain:
 
     def _learn(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
         """Whose chains are broken, and by whom: what rested on a broken one says nothing of others."""
-        met: set[UserId] = set()
+        conflicting: set[UserId] = set()
         for link, result in written:
             user_id = link.decided.guard.user_id
             if isinstance(result, Committed) or user_id in self._broken:
@@ -242,9 +244,9 @@ class _Chain:
             self._broken.add(user_id)
             self._may_grow = False
             if isinstance(result, Conflict):
-                met.add(user_id)
-        if met and self._desk.turns is not None:
-            self._desk.turns.met(met)
+                conflicting.add(user_id)
+        if conflicting and self._desk.locks is not None:
+            self._desk.locks.mark_contended(conflicting)
 
     def _batch(self) -> dict[int, CreditOperation]:
         if self._may_grow and not self._waiting:

@@ -14,7 +14,7 @@ from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.system.backoff import SystemPauses
@@ -102,7 +102,7 @@ async def spending(
             wallets=ledger,
             cache=RedisQuotaCache(redis),
             pauses=SystemPauses(),
-            turns=RedisTurns(redis),
+            locks=RedisAccountLocks(redis),
             pipeline=SystemWritePipeline(),
         )
         async with contextlib.aclosing(BatchedCreditService(desk, SystemClock())) as batched:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.redis.account_locks import BLIND_SECONDS, MINDFUL_SECONDS, TURN_SECONDS, RedisTurns
+from adapters.redis.account_locks import BLIND_SECONDS, LOCK_SECONDS, MINDFUL_SECONDS, RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.embedded import EmbeddedRedis
 from domain.values.accounts import UserId
@@ -28,9 +28,9 @@ def new_user() -> UserId:
     return UserId(str(uuid.uuid4()))
 
 
-async def in_turn(turns: RedisTurns, users: set[UserId], log: list[str], name: str, *, laps: int = 1) -> None:
+async def in_turn(locks: RedisAccountLocks, users: set[UserId], log: list[str], name: str, *, laps: int = 1) -> None:
     for _ in range(laps):
-        async with turns.at(users):
+        async with locks.lock(users):
             log.append(f"{name} begins")
             for _ in range(5):
                 await asyncio.sleep(0)
@@ -43,13 +43,18 @@ def test_one_has_a_turn_at_a_time(redis_url: str) -> None:
     async def story() -> None:
         ada, bob = new_user(), new_user()
         async with contextlib.aclosing(connect(redis_url)) as first, contextlib.aclosing(connect(redis_url)) as second:
-            processes = [RedisTurns(first), RedisTurns(first), RedisTurns(second), RedisTurns(second)]
+            processes = [
+                RedisAccountLocks(first),
+                RedisAccountLocks(first),
+                RedisAccountLocks(second),
+                RedisAccountLocks(second),
+            ]
             log: list[str] = []
             wanted = [{ada, bob}, {bob, ada}, {ada}, {ada, bob}]
             await asyncio.gather(
                 *(
-                    in_turn(turns, users, log, f"process {n}", laps=5)
-                    for n, (turns, users) in enumerate(zip(processes, wanted, strict=True))
+                    in_turn(locks, users, log, f"process {n}", laps=5)
+                    for n, (locks, users) in enumerate(zip(processes, wanted, strict=True))
                 )
             )
             assert 40 == len(log)
@@ -67,18 +72,18 @@ def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after_a_whi
         ada, bob, cara = new_user(), new_user(), new_user()
         async with contextlib.aclosing(connect(redis_url)) as redis:
             clock = HandClock()
-            mine, others = RedisTurns(redis, clock=clock), RedisTurns(redis)
-            mine.met([ada])
+            mine, others = RedisAccountLocks(redis, clock=clock), RedisAccountLocks(redis)
+            mine.mark_contended([ada])
             async with others.at([bob]), mine.at([cara]):
                 await look(mine, {bob, cara})
-            assert {ada, bob} == mine.shared({ada, bob, cara})
+            assert {ada, bob} == mine.contended({ada, bob, cara})
             clock.now += MINDFUL_SECONDS
-            assert frozenset() == mine.shared({ada, bob, cara})
+            assert frozenset() == mine.contended({ada, bob, cara})
 
             log: list[str] = []
             async with others.at([cara]):
                 waiting = asyncio.ensure_future(in_turn(mine, {cara}, log, "mine"))
-                while not mine.shared([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
+                while not mine.contended([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
                     await asyncio.sleep(0)
                 assert [] == log
             await waiting
@@ -87,10 +92,10 @@ def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after_a_whi
     asyncio.run(story())
 
 
-async def look(turns: RedisTurns, users: set[UserId]) -> None:
+async def look(locks: RedisAccountLocks, users: set[UserId]) -> None:
     """Look, and wait until it has."""
     before = asyncio.all_tasks()
-    turns.look(users)
+    locks.probe_soon(users)
     await asyncio.gather(*(asyncio.all_tasks() - before))
 
 
@@ -100,11 +105,11 @@ def test_a_process_that_died_in_its_turn_keeps_nobody_waiting_for_long(redis_url
     async def story() -> None:
         ada = new_user()
         async with contextlib.aclosing(connect(redis_url)) as redis:
-            await RedisTurns(redis).at([ada]).__aenter__()
+            await RedisAccountLocks(redis).at([ada]).__aenter__()
             left = await redis.pttl(f"turn:{ada}")
-            assert 0 < left <= TURN_SECONDS * 1000
+            assert 0 < left <= LOCK_SECONDS * 1000
             log: list[str] = []
-            await in_turn(RedisTurns(redis), {ada}, log, "mine")
+            await in_turn(RedisAccountLocks(redis), {ada}, log, "mine")
             assert ["mine begins", "mine ends"] == log
 
     asyncio.run(story())
@@ -116,7 +121,7 @@ def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str) -> N
     async def story() -> None:
         ada = new_user()
         async with contextlib.aclosing(connect(redis_url)) as redis:
-            async with RedisTurns(redis).at([ada]):
+            async with RedisAccountLocks(redis).at([ada]):
                 await redis.set(f"turn:{ada}", "another's")
             assert "another's" == await redis.get(f"turn:{ada}")
 
@@ -154,17 +159,17 @@ def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: tuple[str, st
                 await redis.hset(f"turn:{ada}", "a", "hash")
                 await redis.pexpire(f"turn:{ada}", 500)
             clock = HandClock()
-            turns = RedisTurns(redis, clock=clock)
-            turns.met([ada])
+            locks = RedisAccountLocks(redis, clock=clock)
+            locks.mark_contended([ada])
             log: list[str] = []
-            await in_turn(turns, {ada}, log, "mine")
+            await in_turn(locks, {ada}, log, "mine")
             assert ["mine begins", "mine ends"] == log
-            turns.met([ada])
+            locks.mark_contended([ada])
             is_answered = why == "foreign"  # with what is no turn, until that is gone
-            assert is_answered == bool(turns.shared([ada]))
+            assert is_answered == bool(locks.contended([ada]))
             clock.now += BLIND_SECONDS
-            turns.met([ada])
-            assert {ada} == turns.shared([ada])
+            locks.mark_contended([ada])
+            assert {ada} == locks.contended([ada])
 
     asyncio.run(story())
 
@@ -175,15 +180,15 @@ def test_a_look_at_a_redis_that_does_not_answer_is_the_last_for_a_while() -> Non
     async def story() -> None:
         ada, clock = new_user(), HandClock()
         async with contextlib.aclosing(connect("redis://127.0.0.1:1/0")) as redis:
-            turns = RedisTurns(redis, clock=clock)
-            turns.met([ada])
-            await look(turns, {ada})
-            assert frozenset() == turns.shared([ada])
-            turns.look([ada])
+            locks = RedisAccountLocks(redis, clock=clock)
+            locks.mark_contended([ada])
+            await look(locks, {ada})
+            assert frozenset() == locks.contended([ada])
+            locks.probe_soon([ada])
             assert 1 == len(asyncio.all_tasks()), "this one"
             clock.now += BLIND_SECONDS
-            turns.look([ada])
+            locks.probe_soon([ada])
             assert 2 == len(asyncio.all_tasks())
-            await look(turns, {ada})
+            await look(locks, {ada})
 
     asyncio.run(story())

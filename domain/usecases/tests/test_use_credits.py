@@ -452,7 +452,7 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
     assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in told.values())
 
 
-class KeptTurns:
+class KeptLocks:
     """Turns of a test: which accounts are shared, and what was done in a turn."""
 
     def __init__(self, *shared: UserId) -> None:
@@ -462,77 +462,77 @@ class KeptTurns:
         self.others: set[UserId] = set()
         """Where others are found by the next look."""
 
-    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+    def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         return frozenset(self.are_shared & {*user_ids})
 
-    def met(self, user_ids: Collection[UserId]) -> None:
+    def mark_contended(self, user_ids: Collection[UserId]) -> None:
         self.are_shared |= {*user_ids}
 
-    def look(self, user_ids: Collection[UserId]) -> None:
+    def probe_soon(self, user_ids: Collection[UserId]) -> None:
         self.looked_at |= {*user_ids}
         self.are_shared |= self.others & {*user_ids}
 
     @contextlib.asynccontextmanager
-    async def at(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
+    async def lock(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
         self.taken.append(sorted(user_ids))
         yield
 
 
-def shop_with(turns: KeptTurns) -> Shop:
+def shop_with(locks: KeptLocks) -> Shop:
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, turns=turns)
+    shop.desk = attrs.evolve(shop.desk, locks=locks)
     return shop
 
 
 def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
     """A lone process waits for nobody; it looks whether there is somebody once it has written."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptLocks()
+    shop = shop_with(locks)
     shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
-    assert ([], {ADA}) == (turns.taken, turns.looked_at)
+    assert ([], {ADA}) == (locks.taken, locks.looked_at)
 
 
 def test_who_met_another_takes_turns_with_him() -> None:
     """From the next round on, and at that account alone."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptLocks()
+    shop = shop_with(locks)
     shop.ledger.conflicts = 1
     (outcome,) = shop.ask(spend(1, "a"))
     assert isinstance(outcome, Done)
-    assert [[ADA]] == turns.taken
+    assert [[ADA]] == locks.taken
     shop.ask(give(5, key="to Bob", user=BOB))
-    assert [[ADA]] == turns.taken
+    assert [[ADA]] == locks.taken
 
 
 def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     """It is done before the turn at what they do want; a hold is of its owner's account."""
-    turns = KeptTurns(ADA)
-    shop = shop_with(turns)
+    locks = KeptLocks(ADA)
+    shop = shop_with(locks)
     shop.ask(give(10, key="to Bob", user=BOB), hold(5))
-    turns.taken.clear()
+    locks.taken.clear()
     done_before: list[int] = []
-    at = turns.at
+    at = locks.at
 
     def noted(user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         done_before.append(len(shop.ledger.batches))
         return at(user_ids)
 
-    turns.at = noted
+    locks.at = noted
     shop.ledger.batches.clear()
     outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert ([[ADA]], [1], [1, 2]) == (turns.taken, done_before, shop.ledger.batches)
+    assert ([[ADA]], [1], [1, 2]) == (locks.taken, done_before, shop.ledger.batches)
 
 
 def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     """A repetition breaks its account's chain, and what rests on it; nobody else was there."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptLocks()
+    shop = shop_with(locks)
     shop.ask(spend(2, "old"))
     late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
     outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert frozenset() == turns.shared([ADA])
+    assert frozenset() == locks.contended([ADA])
 
 
 @pytest.mark.parametrize(
@@ -542,10 +542,10 @@ def test_nobody_joins_what_others_want_as_well(
     shared: tuple[UserId, ...], found: tuple[UserId, ...], grows: bool
 ) -> None:
     """Neither in a turn, nor once a look has found them: the turn of others is near."""
-    turns = KeptTurns(*shared)
-    turns.others = {*found}
+    locks = KeptLocks(*shared)
+    locks.others = {*found}
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    outcomes = execute_with(shop_with(locks), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert grows == any(callers.told_at_joins), "whether any join once something was told"
     assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
@@ -555,7 +555,7 @@ def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
     """Else they would wait for it for ever."""
     callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
-    outcomes = execute_with(shop_with(KeptTurns(BOB)), first, callers)
+    outcomes = execute_with(shop_with(KeptLocks(BOB)), first, callers)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert [] == callers.told_at_joins
 
