@@ -108,10 +108,10 @@ class Clock(Protocol):
         ...
 
 
-class Pauses(Protocol):
+class Backoff(Protocol):
     """Waits of a random length, so that those who were in each other's way come back one after the other."""
 
-    async def pause(self, *, at_most_milliseconds: int) -> None:
+    async def sleep(self, *, at_most_milliseconds: int) -> None:
         """Wait a moment."""
         ...
 

@@ -31,7 +31,7 @@ from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import ANSWER_SECONDS, StripeLookup
 from adapters.stripe.webhooks import StripeWebhooks
-from adapters.system.backoff import SystemPauses
+from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
@@ -138,7 +138,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             wallets=sql_ledger,
             cache=cache,
             notify_below=settings.low_balance,
-            pauses=SystemPauses(),
+            backoff=SystemBackoff(),
             locks=RedisAccountLocks(redis),
             pipeline=SystemWritePipeline(),
         )

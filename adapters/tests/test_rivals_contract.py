@@ -11,7 +11,7 @@ from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemPauses
+from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
@@ -43,7 +43,7 @@ class Process:
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
-                pauses=SystemPauses(),
+                backoff=SystemBackoff(),
                 locks=RedisAccountLocks(self._redis),
                 pipeline=SystemWritePipeline(),
             ),

@@ -16,7 +16,7 @@ from adapters.batching.batched_credits import BatchedCreditService
 from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from adapters.system.backoff import SystemPauses
+from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from domain.changes.changes import Hoped
 from domain.credits.holds import HoldId, HoldStatus
@@ -131,7 +131,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=MemoryQuotaCache(),
-                pauses=SystemPauses(),
+                backoff=SystemBackoff(),
                 pipeline=SystemWritePipeline(),
             )
             gift = GiveCredits(

@@ -15,7 +15,7 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import AccountLocks, CacheUnavailable, Callers, Ledger, Pauses, QuotaCache, Wallets, WritePipeline
+from domain.ports import AccountLocks, Backoff, CacheUnavailable, Callers, Ledger, QuotaCache, Wallets, WritePipeline
 from domain.values.accounts import UserId
 
 BATCH = 16
@@ -39,7 +39,7 @@ class CreditDesk:
     cache: QuotaCache
     notify_below: int | None = None
     """The threshold of a low balance, for accounts that have none of their own."""
-    pauses: Pauses | None = None
+    backoff: Backoff | None = None
     """Between rounds in which nothing was done; None where nobody else works."""
     locks: AccountLocks | None = None
     """At accounts that other processes want as well; None where nobody else works."""
@@ -83,8 +83,8 @@ class CreditDesk:
 
     async def _let_others_go_first(self, fruitless: int) -> None:
         # The first conflict may be the only one, and a hold's end is written in a round that has no outcome.
-        if self.pauses is not None and fruitless > 1:
-            await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
+        if self.backoff is not None and fruitless > 1:
+            await self.backoff.sleep(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
     async def _round(self, waiting: Mapping[int, CreditOperation], asked: "_Asked") -> None:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""

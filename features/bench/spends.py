@@ -17,7 +17,7 @@ from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemPauses
+from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
@@ -101,7 +101,7 @@ async def spending(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
-            pauses=SystemPauses(),
+            backoff=SystemBackoff(),
             locks=RedisAccountLocks(redis),
             pipeline=SystemWritePipeline(),
         )

@@ -85,13 +85,13 @@ class CountingLedger(MemoryLedger):
         return results
 
 
-class CountedPauses:
+class CountedBackoff:
     """Pauses that take no time, and how long they might have been."""
 
     def __init__(self) -> None:
         self.longest: list[int] = []
 
-    async def pause(self, *, at_most_milliseconds: int) -> None:
+    async def sleep(self, *, at_most_milliseconds: int) -> None:
         self.longest.append(at_most_milliseconds)
 
 
@@ -103,9 +103,9 @@ class Shop:
         self.cache = MemoryQuotaCache()
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
-        self.pauses = CountedPauses()
+        self.backoff = CountedBackoff()
         self.desk = CreditDesk(
-            ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, pauses=self.pauses
+            ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, backoff=self.backoff
         )
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
@@ -800,7 +800,7 @@ def test_rivals_let_each_other_go_first(conflicts: int, longest: list[int]) -> N
     shop = Shop()
     shop.ledger.conflicts = conflicts
     shop.ask(spend(60, "a"))
-    assert longest == shop.pauses.longest
+    assert longest == shop.backoff.longest
     assert sum(longest) < 1000
 
 
@@ -810,7 +810,7 @@ def test_what_is_done_in_rounds_is_not_held_up() -> None:
     shop.ask(hold(60))
     shop.ask(*(give(1, key=f"gift {number}") for number in range(5)), spend(10, "a"))
     shop.ask(VoidHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert [] == shop.pauses.longest
+    assert [] == shop.backoff.longest
 
 
 def test_falling_below_the_threshold_makes_one_message() -> None:
