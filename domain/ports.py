@@ -157,14 +157,14 @@ class WritePipeline(Protocol):
         ...
 
 
-class Callers(Protocol):
+class LateArrivals(Protocol):
     """Those who asked for operations that are being settled, and who ask for more of the same accounts meanwhile."""
 
-    def join(self) -> tuple[Sequence[CreditOperation], datetime]:
+    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
         """What was asked for since, and the time."""
         ...
 
-    def tell(self, place: int, outcome: Outcome) -> None:
+    def resolve(self, place: int, outcome: Outcome) -> None:
         """Tell the outcome of an operation: of those that were there at first and those that joined, in their order."""
         ...
 

@@ -13,7 +13,7 @@ from adapters.batching.batcher import Batch, Batcher, Limits
 from adapters.batching.group_commit import ledger_errors
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold
-from domain.ports import Callers, Clock, LedgerRefused
+from domain.ports import Clock, LateArrivals, LedgerRefused
 from domain.values.accounts import UserId
 
 OPERATIONS = Limits(calls=2, requests=256, late_joiners_max=4096)
@@ -35,7 +35,7 @@ class BatchesOfCredits(Protocol):
         now: datetime,
         *,
         patience: int = ...,
-        callers: Callers | None = None,
+        late_arrivals: LateArrivals | None = None,
     ) -> tuple[Outcome, ...]:
         """Do each operation once; one outcome for each, in their order, and after these those of late callers."""
         ...
@@ -83,8 +83,8 @@ class BatchedCreditService:
 
     async def _execute(self, batch: Batch[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
         try:
-            callers = _Callers(batch, self._clock)
-            return await self._desk.execute([*batch], self._clock.now(), patience=PATIENCE, callers=callers)
+            late_arrivals = _BatchArrivals(batch, self._clock)
+            return await self._desk.execute([*batch], self._clock.now(), patience=PATIENCE, late_arrivals=late_arrivals)
         except LedgerRefused as refused:
             if refused.is_final and len(batch) == 1:
                 return (Unsettled(f"the ledger refuses it: {refused.cause}"),)
@@ -92,16 +92,16 @@ class BatchedCreditService:
 
 
 @attrs.frozen
-class _Callers:
+class _BatchArrivals:
     """Implements Callers."""
 
     _crowd: Batch[CreditOperation, Outcome]
     _clock: Clock
 
-    def join(self) -> tuple[Sequence[CreditOperation], datetime]:
+    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
         return self._crowd.join(), self._clock.now()
 
-    def tell(self, place: int, outcome: Outcome) -> None:
+    def resolve(self, place: int, outcome: Outcome) -> None:
         self._crowd.answer(place, outcome)
 
 

@@ -163,11 +163,11 @@ class Latecomers:
         self.operations = operations
         self.told: dict[int, Outcome] = {}
 
-    def join(self) -> tuple[list[CreditOperation], datetime]:
+    def take(self) -> tuple[list[CreditOperation], datetime]:
         joining, self.operations = self.operations, []
         return joining, datetime.now(UTC)
 
-    def tell(self, place: int, outcome: Outcome) -> None:
+    def resolve(self, place: int, outcome: Outcome) -> None:
         assert place not in self.told
         self.told[place] = outcome
 
@@ -189,9 +189,11 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
             )
             await desk.execute([gift], now)
             (old,) = await desk.execute([spend(2, "old")], now)
-            callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
-            outcomes = await desk.execute([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
-            assert dict(enumerate(outcomes)) == callers.told
+            late_arrivals = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
+            outcomes = await desk.execute(
+                [spend(1, f"k{n}") for n in range(2 * BATCH)], now, late_arrivals=late_arrivals
+            )
+            assert dict(enumerate(outcomes)) == late_arrivals.told
             first = outcomes[0]
             assert isinstance(old, Done)
             assert isinstance(first, Done)

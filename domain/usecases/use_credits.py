@@ -15,7 +15,16 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import AccountLocks, Backoff, CacheUnavailable, Callers, Ledger, QuotaCache, Wallets, WritePipeline
+from domain.ports import (
+    AccountLocks,
+    Backoff,
+    CacheUnavailable,
+    LateArrivals,
+    Ledger,
+    QuotaCache,
+    Wallets,
+    WritePipeline,
+)
 from domain.values.accounts import UserId
 
 BATCH = 16
@@ -52,7 +61,7 @@ class CreditDesk:
         now: datetime,
         *,
         patience: int = MAX_ROUNDS,
-        callers: Callers | None = None,
+        late_arrivals: LateArrivals | None = None,
     ) -> tuple[Outcome, ...]:
         """Do each operation once, as if one after the other; one outcome for each, in their order.
 
@@ -61,7 +70,7 @@ class CreditDesk:
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
-        asked = _Asked(operations, now, callers)
+        asked = _Asked(operations, now, late_arrivals)
         fruitless = 0
         while fruitless < patience:
             waiting = asked.waiting()
@@ -141,27 +150,29 @@ class CreditDesk:
 class _Asked:
     """What is asked for, each at its place, and the outcomes so far."""
 
-    def __init__(self, operations: Sequence[CreditOperation], now: datetime, callers: Callers | None) -> None:
+    def __init__(
+        self, operations: Sequence[CreditOperation], now: datetime, late_arrivals: LateArrivals | None
+    ) -> None:
         self.now = now
         self._operations = [*operations]
         self._outcomes: dict[int, Outcome] = {}
-        self._callers = callers
+        self._late_arrivals = late_arrivals
 
     def waiting(self) -> dict[int, CreditOperation]:
         return {place: operation for place, operation in enumerate(self._operations) if place not in self._outcomes}
 
     def joined(self) -> dict[int, CreditOperation]:
-        if self._callers is None:
+        if self._late_arrivals is None:
             return {}
         first = len(self._operations)
-        joined, self.now = self._callers.join()
+        joined, self.now = self._late_arrivals.take()
         self._operations += joined
         return dict(enumerate(joined, start=first))
 
-    def tell(self, place: int, outcome: Outcome) -> None:
+    def resolve(self, place: int, outcome: Outcome) -> None:
         self._outcomes[place] = outcome
-        if self._callers is not None:
-            self._callers.tell(place, outcome)
+        if self._late_arrivals is not None:
+            self._late_arrivals.resolve(place, outcome)
 
     def outcomes(self, otherwise: Outcome) -> tuple[Outcome, ...]:
         return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._operations))])
@@ -203,7 +214,7 @@ class _Chain:
             decide = self._hopes.decide_later if self._are_later else self._hopes.decide
             made = decide(batch, self._asked.now)
             for place, outcome in made.outcomes.items():
-                self._asked.tell(place, outcome)
+                self._asked.resolve(place, outcome)
             self._may_grow = self._may_grow and len(made.decided) + len(made.outcomes) == len(batch)
             if made.decided:
                 return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
@@ -232,7 +243,7 @@ class _Chain:
             for link, result in written:
                 outcome = outcome_of(link.operation, link.decided, result)
                 if outcome is not None:
-                    self._asked.tell(link.place, outcome)
+                    self._asked.resolve(link.place, outcome)
 
     def _learn(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
         """Whose chains are broken, and by whom: what rested on a broken one says nothing of others."""

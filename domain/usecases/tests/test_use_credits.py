@@ -319,29 +319,29 @@ class Latecomers:
     def __init__(self, *crowds: Sequence[CreditOperation]) -> None:
         self.crowds = [*crowds]
         self.told: dict[int, Outcome] = {}
-        self.told_at_joins: list[int] = []
+        self.resolved_at_takes: list[int] = []
 
-    def join(self) -> tuple[Sequence[CreditOperation], datetime]:
-        self.told_at_joins.append(len(self.told))
+    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
+        self.resolved_at_takes.append(len(self.told))
         return self.crowds.pop(0) if self.crowds else (), NOW
 
-    def tell(self, place: int, outcome: Outcome) -> None:
+    def resolve(self, place: int, outcome: Outcome) -> None:
         assert place not in self.told
         self.told[place] = outcome
 
 
-def execute_with(shop: Shop, first: Sequence[CreditOperation], callers: Latecomers) -> tuple[Outcome, ...]:
+def execute_with(shop: Shop, first: Sequence[CreditOperation], late_arrivals: Latecomers) -> tuple[Outcome, ...]:
     shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
-    outcomes = asyncio.run(shop.desk.execute(first, NOW, callers=callers))
+    outcomes = asyncio.run(shop.desk.execute(first, NOW, late_arrivals=late_arrivals))
     told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
-    assert told == callers.told, "what was told is what came of it"
+    assert told == late_arrivals.told, "what was told is what came of it"
     return outcomes
 
 
 def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
     """The account is read once; the first are told before the last ask."""
     shop = Shop()
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
     reads, holdings = [], shop.ledger.holdings
 
     async def counted(**asked: frozenset[str]) -> object:
@@ -349,11 +349,11 @@ def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
         return await holdings(**asked)
 
     shop.ledger.holdings = counted
-    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], callers)
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], late_arrivals)
     assert 2 * BATCH + 5 == sum(isinstance(outcome, Done) for outcome in outcomes)
     assert (100 - 2 * BATCH - 5, 0) == shop.balance()
     assert 1 == len(reads)
-    assert 0 < callers.told_at_joins[1] < len(outcomes)
+    assert 0 < late_arrivals.resolved_at_takes[1] < len(outcomes)
     told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
     assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in told) - 1, (
         "one each, and the gift"
@@ -398,8 +398,8 @@ def test_a_late_repetition_gets_the_first_answer() -> None:
 def test_nobody_joins_while_somebody_waits_for_a_newer_look() -> None:
     """Else who can't be served now would wait for ever behind those who can."""
     shop = Shop()
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], callers)
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = execute_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], late_arrivals)
     assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes[: 3 * BATCH])
     assert 3 * BATCH - 33 == outcomes.count(Insufficient(1))
     assert 3 * BATCH == len(outcomes)
@@ -409,10 +409,10 @@ def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
     """What rests on it is decided again before more is begun."""
     shop = Shop()
     shop.ledger.conflicts = 1
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], late_arrivals)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
+    assert late_arrivals.resolved_at_takes.count(0) <= 1, "none but who joined before it was known"
 
 
 class SlowCache(MemoryQuotaCache):
@@ -433,20 +433,20 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
     """As when the process ends: a caller must not hear that the outcome is unknown."""
 
     async def story() -> Latecomers:
-        shop_ledger, callers, cache = CountingLedger(), Latecomers(), SlowCache()
+        shop_ledger, late_arrivals, cache = CountingLedger(), Latecomers(), SlowCache()
         shop_ledger.add_user(ADA)
         desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
         await desk.execute([give(100, key="welcome")], NOW)
         desk = attrs.evolve(desk, cache=cache, pipeline=SystemWritePipeline())
         operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(desk.execute(operations, NOW, callers=callers))
+        settling = asyncio.ensure_future(desk.execute(operations, NOW, late_arrivals=late_arrivals))
         for _ in range(parts):
             await cache.is_asked.acquire()
         settling.cancel()
         asyncio.get_running_loop().call_soon(cache.may_answer.set)
         with pytest.raises(asyncio.CancelledError):
             await settling
-        return callers
+        return late_arrivals
 
     told = asyncio.run(story()).told
     assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in told.values())
@@ -544,20 +544,20 @@ def test_nobody_joins_what_others_want_as_well(
     """Neither in a turn, nor once a look has found them: the turn of others is near."""
     locks = KeptLocks(*shared)
     locks.others = {*found}
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop_with(locks), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = execute_with(shop_with(locks), [spend(1, f"k{n}") for n in range(BATCH + 1)], late_arrivals)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert grows == any(callers.told_at_joins), "whether any join once something was told"
-    assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
+    assert grows == any(late_arrivals.resolved_at_takes), "whether any join once something was told"
+    assert ADA not in shared or not late_arrivals.resolved_at_takes, "none in a turn, not even at once"
 
 
 def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
     """Else they would wait for it for ever."""
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
-    outcomes = execute_with(shop_with(KeptLocks(BOB)), first, callers)
+    outcomes = execute_with(shop_with(KeptLocks(BOB)), first, late_arrivals)
     assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert [] == callers.told_at_joins
+    assert [] == late_arrivals.resolved_at_takes
 
 
 @given(
@@ -584,8 +584,8 @@ def test_whoever_joins_when_the_books_are_right(
     if rival:
         shop.ledger.rival = take
     crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
-    callers = Latecomers(*crowds[1:])
-    outcomes = execute_with(shop, crowds[0], callers)
+    late_arrivals = Latecomers(*crowds[1:])
+    outcomes = execute_with(shop, crowds[0], late_arrivals)
     asked = [one for crowd in crowds for one in crowd][: len(outcomes)]
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
