@@ -140,7 +140,7 @@ class AccountLocks(Protocol):
 
 
 class WritePipeline(Protocol):
-    """Decides, and tells of what is written, while it writes."""
+    """Decides, commits and acknowledges at the same time, one part each."""
 
     async def run(
         self,
@@ -151,8 +151,8 @@ class WritePipeline(Protocol):
         """Write what is decided, in its order, until nothing more is decided.
 
         `decide` is asked for more while parts are being written; what it gave by then goes together, as soon as may be.
-        A part may be on its way while the one before it is being written. `acknowledge` is given each part once it is written,
-        while the next one is.
+        A part may be on its way while the one before it is being written. `acknowledge` is given each part once it is
+        written, while the next one is.
         """
         ...
 
@@ -165,7 +165,7 @@ class LateArrivals(Protocol):
         ...
 
     def resolve(self, place: int, outcome: Outcome) -> None:
-        """Tell the outcome of an operation: of those that were there at first and those that joined, in their order."""
+        """Give an operation its outcome: of those that were there at first and those that joined, in their order."""
         ...
 
 

@@ -93,7 +93,7 @@ class BatchedCreditService:
 
 @attrs.frozen
 class _BatchArrivals:
-    """Implements Callers."""
+    """Implements LateArrivals."""
 
     _crowd: Batch[CreditOperation, Outcome]
     _clock: Clock

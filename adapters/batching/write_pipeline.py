@@ -21,7 +21,7 @@ who is told of what was written asks again by then.
 
 
 class SystemWritePipeline:
-    """Implements Overlap."""
+    """Implements WritePipeline."""
 
     async def run(
         self,

@@ -43,7 +43,7 @@ class _Contended:
 
 
 class RedisAccountLocks:
-    """Implements Turns; where Redis does not answer, each process goes ahead."""
+    """Implements AccountLocks; where Redis does not answer, each process goes ahead."""
 
     def __init__(self, redis: SharedRedis, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis

@@ -13,7 +13,7 @@ def test_a_pause_is_a_part_of_the_longest() -> None:
         slept.append(seconds)
 
     for part in (0.0, 0.25, 0.5):
-        asyncio.run(SystemBackoff(chance=lambda part=part: part, sleep=sleep).sleep(at_most_milliseconds=40))
+        asyncio.run(SystemBackoff(chance=lambda part=part: part, wait=sleep).sleep(at_most_milliseconds=40))
     assert [0.0, 0.01, 0.02] == slept
 
 
@@ -25,6 +25,6 @@ def test_rivals_do_not_pause_alike() -> None:
         slept.append(seconds)
 
     for _ in range(10):
-        asyncio.run(SystemBackoff(sleep=sleep).sleep(at_most_milliseconds=50))
+        asyncio.run(SystemBackoff(wait=sleep).sleep(at_most_milliseconds=50))
     assert 10 == len(set(slept))
     assert 0 <= min(slept) <= max(slept) <= 0.05
