@@ -524,7 +524,7 @@ LIMITS = st.builds(
     Limits,
     calls=st.integers(1, 3),
     requests=st.integers(1, 5),
-    joining=st.sampled_from([0, 0, 2, 5]),
+    late_joiners_max=st.sampled_from([0, 0, 2, 5]),
     batch_size_min=st.none() | st.integers(1, 4),
     waiting=st.integers(1, 12),
     repeats=st.integers(0, 20),

@@ -74,14 +74,14 @@ def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after_a_whi
             clock = HandClock()
             mine, others = RedisAccountLocks(redis, clock=clock), RedisAccountLocks(redis)
             mine.mark_contended([ada])
-            async with others.at([bob]), mine.at([cara]):
+            async with others.lock([bob]), mine.lock([cara]):
                 await look(mine, {bob, cara})
             assert {ada, bob} == mine.contended({ada, bob, cara})
             clock.now += MINDFUL_SECONDS
             assert frozenset() == mine.contended({ada, bob, cara})
 
             log: list[str] = []
-            async with others.at([cara]):
+            async with others.lock([cara]):
                 waiting = asyncio.ensure_future(in_turn(mine, {cara}, log, "mine"))
                 while not mine.contended([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
                     await asyncio.sleep(0)
@@ -105,7 +105,7 @@ def test_a_process_that_died_in_its_turn_keeps_nobody_waiting_for_long(redis_url
     async def story() -> None:
         ada = new_user()
         async with contextlib.aclosing(connect(redis_url)) as redis:
-            await RedisAccountLocks(redis).at([ada]).__aenter__()
+            await RedisAccountLocks(redis).lock([ada]).__aenter__()
             left = await redis.pttl(f"turn:{ada}")
             assert 0 < left <= LOCK_SECONDS * 1000
             log: list[str] = []
@@ -121,7 +121,7 @@ def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str) -> N
     async def story() -> None:
         ada = new_user()
         async with contextlib.aclosing(connect(redis_url)) as redis:
-            async with RedisAccountLocks(redis).at([ada]):
+            async with RedisAccountLocks(redis).lock([ada]):
                 await redis.set(f"turn:{ada}", "another's")
             assert "another's" == await redis.get(f"turn:{ada}")
 

@@ -511,13 +511,13 @@ def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     shop.ask(give(10, key="to Bob", user=BOB), hold(5))
     locks.taken.clear()
     done_before: list[int] = []
-    at = locks.at
+    lock = locks.lock
 
     def noted(user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         done_before.append(len(shop.ledger.batches))
-        return at(user_ids)
+        return lock(user_ids)
 
-    locks.at = noted
+    locks.lock = noted
     shop.ledger.batches.clear()
     outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
