@@ -910,5 +910,5 @@ def test_what_stands_in_for_held_credits_is_not_due() -> None:
     # As after a refund of what is held, with other credits in its place.
     (grant,) = grants.of(BOB)
     grants._grants[BOB][grant.id] = attrs.evolve(grant, held=0)
-    assert [] == grants.due(NOW + timedelta(hours=1), lambda _: False)
-    assert [BOB] == [user for _, user in grants.due(NOW + timedelta(hours=1), lambda _: True)]
+    assert [] == grants.overdue(NOW + timedelta(hours=1), lambda _: False)
+    assert [BOB] == [user for _, user in grants.overdue(NOW + timedelta(hours=1), lambda _: True)]
