@@ -251,13 +251,13 @@ class MemoryLedger:
 
     def _is_astray(self, guard: AccountGuard) -> bool:
         """Whether the account does not stand as was hoped."""
-        if guard.rests_on is None:
+        if guard.expects is None:
             return False
-        hoped, account = guard.rests_on.account, self._accounts.get(guard.user_id)
+        expected, account = guard.expects.account, self._accounts.get(guard.user_id)
         return account is None or (account.version, account.balance, account.held) != (
-            hoped.version,
-            hoped.balance,
-            hoped.held,
+            expected.version,
+            expected.balance,
+            expected.held,
         )
 
     def _repeated(self, change: Change) -> Duplicate | Conflict | None:

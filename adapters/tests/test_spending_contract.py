@@ -18,10 +18,10 @@ from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Hoped
+from domain.changes.changes import ExpectedAccount
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
+from domain.decisions.batches import Done, KeyReused, Outcome, SpeculativeAccounts, for_one_commit
 from domain.decisions.operations import CaptureHold, CreditOperation, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import AlreadySettled
 from domain.usecases.use_credits import BATCH, CreditDesk
@@ -230,7 +230,7 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = {0: ada, 1: bob, 2: ada, 3: ada}
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
-            batch = Hopes(found).decide(spends, now)
+            batch = SpeculativeAccounts(found).decide(spends, now)
             await desk.execute([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
             results = await ledger.commit([decided.change for decided in batch.decided.values()])
             assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
@@ -275,9 +275,13 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = [ada, ada, bob, ada, ada]
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
-            decided = [*Hopes(found).decide(spends, now).decided.values()]
-            hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
-            calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
+            decided = [*SpeculativeAccounts(found).decide(spends, now).decided.values()]
+            expected = {
+                ada: ExpectedAccount(
+                    account=decided[1].wallet.account, base_revision=decided[0].guard.expected_revision
+                )
+            }
+            calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], expected)]
             for n, wish in enumerate(rivals):
                 await desk.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
             told = [result for call in arrive for result in await ledger.commit(calls[call])]

@@ -11,8 +11,8 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
+    ExpectedAccount,
     Holdings,
-    Hoped,
     KeptRequest,
     Rejected,
 )
@@ -84,7 +84,7 @@ class Batch:
     outcomes: Mapping[int, Outcome]
 
 
-class Hopes:
+class SpeculativeAccounts:
     """The accounts as they will be once all that was decided is committed.
 
     Operations of one account are decided one after the other, each on what the one before leaves.
@@ -153,10 +153,10 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
     return hold.user_id if hold is not None else None
 
 
-def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) -> list[Change]:
+def for_one_commit(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
     """What is to be committed together, with one message for each account whose copies are older then.
 
-    `hoped` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
+    `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
     account is not committed, none of those after it is: its message and its guard do for all.
     """
     seen: set[UserId] = set()
@@ -166,21 +166,21 @@ def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) ->
         if guard.user_id not in seen:
             seen.add(guard.user_id)
             outbox = (*change.outbox, cache_refresh(guard))
-            guard = attrs.evolve(guard, rests_on=hoped.get(guard.user_id))
+            guard = attrs.evolve(guard, expects=expected.get(guard.user_id))
             change = attrs.evolve(change, account=guard, outbox=outbox)
         changes.append(change)
     return changes
 
 
-def hoped_of(sent: Sequence[Decided]) -> dict[UserId, Hoped]:
+def hoped_of(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
     """The accounts as a commit leaves them, for :func:`for_one_commit` of what rests on it."""
-    found_at: dict[UserId, int] = {}
-    hoped = {}
+    base_revision: dict[UserId, int] = {}
+    expected = {}
     for one in sent:
-        first = found_at.setdefault(one.guard.user_id, one.guard.expected_revision)
+        first = base_revision.setdefault(one.guard.user_id, one.guard.expected_revision)
         if one.wallet is not None:
-            hoped[one.guard.user_id] = Hoped(account=one.wallet.account, found_at=first)
-    return hoped
+            expected[one.guard.user_id] = ExpectedAccount(account=one.wallet.account, base_revision=first)
+    return expected
 
 
 def outcome_of(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:

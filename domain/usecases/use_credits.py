@@ -11,8 +11,16 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
-from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
+from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, ExpectedAccount, Holdings
+from domain.decisions.batches import (
+    Outcome,
+    SpeculativeAccounts,
+    Unsettled,
+    for_one_commit,
+    hoped_of,
+    outcome_of,
+    owner_of,
+)
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
 from domain.ports import (
@@ -112,9 +120,9 @@ class CreditDesk:
     async def _work(
         self, waiting: Mapping[int, CreditOperation], found: Holdings, asked: "_Asked", *, may_grow: bool
     ) -> None:
-        hopes = Hopes(found, notify_below=self.notify_below)
+        accounts = SpeculativeAccounts(found, notify_below=self.notify_below)
         is_pipelined = self.pipeline is not None and len(waiting) > BATCH
-        chain = _Chain(self, hopes, asked, waiting, may_grow=is_pipelined and may_grow)
+        chain = _Chain(self, accounts, asked, waiting, may_grow=is_pipelined and may_grow)
         if self.pipeline is not None and is_pipelined:
             await self.pipeline.run(chain.decide, chain.commit, chain.acknowledge)
         elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
@@ -195,23 +203,29 @@ class _Chain:
     """
 
     def __init__(
-        self, desk: CreditDesk, hopes: Hopes, asked: _Asked, waiting: Mapping[int, CreditOperation], *, may_grow: bool
+        self,
+        desk: CreditDesk,
+        accounts: SpeculativeAccounts,
+        asked: _Asked,
+        waiting: Mapping[int, CreditOperation],
+        *,
+        may_grow: bool,
     ) -> None:
         self._desk = desk
-        self._hopes = hopes
+        self._accounts = accounts
         self._asked = asked
         self._waiting = deque(waiting.items())
         self._may_grow = may_grow
         """Whether more may join: not while somebody waits for a newer look."""
         self._are_later = False
         self._broken: set[UserId] = set()
-        self._hoped: dict[UserId, Hoped] = {}
+        self._expected: dict[UserId, ExpectedAccount] = {}
         """As what was sent leaves them."""
 
     def decide(self) -> list[_Link]:
         """What is to be written next; nothing if nothing can be decided now."""
         while batch := self._batch():
-            decide = self._hopes.decide_later if self._are_later else self._hopes.decide
+            decide = self._accounts.decide_later if self._are_later else self._accounts.decide
             made = decide(batch, self._asked.now)
             for place, outcome in made.outcomes.items():
                 self._asked.resolve(place, outcome)
@@ -226,8 +240,8 @@ class _Chain:
         if not good:
             return []
         decided = [link.decided for link in good]
-        changes = for_one_commit(decided, self._hoped)
-        self._hoped.update(hoped_of(decided))
+        changes = for_one_commit(decided, self._expected)
+        self._expected.update(hoped_of(decided))
         results = await self._desk.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
         self._learn(written)

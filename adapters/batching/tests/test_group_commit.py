@@ -23,7 +23,7 @@ from domain.changes.changes import (
     Duplicate,
     EventDecision,
     EventStatus,
-    Hoped,
+    ExpectedAccount,
     Rejected,
 )
 from domain.credits.idempotency import IdempotencyKey
@@ -200,8 +200,8 @@ def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Callable[
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
         user = await sign_up(connection)
-        hoped = Hoped(account=Account(user_id=user), found_at=-1)
-        guard = AccountGuard(user_id=user, expected_revision=0, rests_on=hoped if rests else None)
+        expected = ExpectedAccount(account=Account(user_id=user), base_revision=-1)
+        guard = AccountGuard(user_id=user, expected_revision=0, expects=expected if rests else None)
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute(LOCK, user)
@@ -220,9 +220,9 @@ def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], Non
 
     async def overtaking(ledger: SqlLedger, connection: Any) -> bool:
         user, bystander = await sign_up(connection), await sign_up(connection)
-        hoped = Hoped(account=Account(user_id=user, version=1, balance=50), found_at=0)
+        expected = ExpectedAccount(account=Account(user_id=user, version=1, balance=50), base_revision=0)
         first = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0))
-        second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, rests_on=hoped))
+        second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, expects=expected))
         early = asyncio.ensure_future(ledger.commit([change(bystander), second]))
         has_waited = False
         while not has_waited and not early.done():
@@ -238,14 +238,14 @@ def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Callable[[Story], Non
     on_ledger(story)
 
 
-@pytest.mark.parametrize("found_at", [0, 1, 2])
-def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story], None], found_at: int) -> None:
+@pytest.mark.parametrize("base_revision", [0, 1, 2])
+def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story], None], base_revision: int) -> None:
     """Neither where it is there already, nor where a rival was sooner: each look takes a number of Postgres' own."""
 
-    async def numbers_taken(ledger: SqlLedger, connection: Any, hoped: Hoped | None) -> int:
+    async def numbers_taken(ledger: SqlLedger, connection: Any, expected: ExpectedAccount | None) -> int:
         user = await sign_up(connection)
         await ledger.commit([change(user)])
-        guard = AccountGuard(user_id=user, expected_revision=1, rests_on=hoped)
+        guard = AccountGuard(user_id=user, expected_revision=1, expects=expected)
         number = "select pg_current_xact_id()::text::bigint"
         before = await connection.fetchval(number)
         await ledger.commit([attrs.evolve(change(user), account=guard)])
@@ -253,9 +253,11 @@ def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Callable[[Story
         return taken
 
     async def story(ledger: SqlLedger, connection: Any) -> None:
-        hoped = Hoped(account=Account(user_id=UserId("anybody's"), version=1, balance=50), found_at=found_at)
-        resting, free = [await numbers_taken(ledger, connection, rests) for rests in (hoped, None)]
-        assert (resting > free) == (found_at == 1)
+        expected = ExpectedAccount(
+            account=Account(user_id=UserId("anybody's"), version=1, balance=50), base_revision=base_revision
+        )
+        resting, free = [await numbers_taken(ledger, connection, rests) for rests in (expected, None)]
+        assert (resting > free) == (base_revision == 1)
 
     on_ledger(story)
 

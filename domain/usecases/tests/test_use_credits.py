@@ -260,8 +260,8 @@ def test_a_part_tells_where_the_one_before_it_begins() -> None:
             assert change.account is not None
             firsts.setdefault(change.account.user_id, change.account)
         for user_id, guard in firsts.items():
-            assert begins.get(user_id) == (guard.rests_on.found_at if guard.rests_on else None)
-            rested += guard.rests_on is not None
+            assert begins.get(user_id) == (guard.expects.base_revision if guard.expects else None)
+            rested += guard.expects is not None
             begins[user_id] = guard.expected_revision
     assert rested >= 4
 
