@@ -67,7 +67,7 @@ class Limits:
 
 
 @attrs.define(eq=False)
-class _Asked(Generic[Request, Answer]):
+class _Submitted(Generic[Request, Answer]):
     request: Request
     keys: Collection[Hashable]
     weight: int
@@ -78,11 +78,11 @@ class Batch(list[Request], Generic[Request, Answer]):
     """The requests of one call, with those that join it."""
 
     def __init__(
-        self, asked: list[_Asked[Request, Answer]], join: Callable[[], Sequence[_Asked[Request, Answer]]]
+        self, submitted: list[_Submitted[Request, Answer]], join: Callable[[], Sequence[_Submitted[Request, Answer]]]
     ) -> None:
-        """`asked` grows by what `join` gives."""
-        super().__init__([one.request for one in asked])
-        self._asked = asked
+        """`submitted` grows by what `join` gives."""
+        super().__init__([one.request for one in submitted])
+        self._submitted = submitted
         self._join = join
 
     def join(self) -> list[Request]:
@@ -97,8 +97,8 @@ class Batch(list[Request], Generic[Request, Answer]):
 
     def answer(self, place: int, answer: Answer) -> None:
         """Answer a request before the call is over."""
-        if not self._asked[place].answer.done():
-            self._asked[place].answer.set_result(answer)
+        if not self._submitted[place].answer.done():
+            self._submitted[place].answer.set_result(answer)
 
 
 class Batcher(Generic[Request, Answer]):
@@ -123,7 +123,7 @@ class Batcher(Generic[Request, Answer]):
         self._keys = keys
         self._weight = weight
         self._can_bisect = can_bisect
-        self._waiting: dict[int, _Asked[Request, Answer]] = {}
+        self._waiting: dict[int, _Submitted[Request, Answer]] = {}
         self._waiting_weight = 0
         self._claims: Counter[Hashable] = Counter()
         """How often each key waits or is in flight."""
@@ -140,12 +140,12 @@ class Batcher(Generic[Request, Answer]):
         :raises Closed: if no more is sent.
         :raises Interrupted: if it was in flight when the batcher had to stop.
         """
-        asked = self._asked(request)
-        self._accept((asked,), asked.weight)
+        submitted = self._submitted(request)
+        self._accept((submitted,), submitted.weight)
         try:
-            return await asked.answer
+            return await submitted.answer
         finally:
-            self._withdraw(asked)
+            self._withdraw(submitted)
 
     async def submit_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         """The answers to several requests, in their order: all of them are accepted, or none.
@@ -156,13 +156,13 @@ class Batcher(Generic[Request, Answer]):
         :raises Closed: if no more is sent.
         :raises Interrupted: if one was in flight when the batcher had to stop.
         """
-        asked = [self._asked(request) for request in requests]
-        self._accept(asked, sum(one.weight for one in asked))
+        submitted = [self._submitted(request) for request in requests]
+        self._accept(submitted, sum(one.weight for one in submitted))
         try:
-            await asyncio.gather(*(one.answer for one in asked), return_exceptions=True)
-            return tuple([one.answer.result() for one in asked])
+            await asyncio.gather(*(one.answer for one in submitted), return_exceptions=True)
+            return tuple([one.answer.result() for one in submitted])
         finally:
-            for one in asked:
+            for one in submitted:
                 self._withdraw(one)
 
     async def aclose(self) -> None:
@@ -175,20 +175,20 @@ class Batcher(Generic[Request, Answer]):
         except TimeoutError:
             pass
         finally:
-            for asked in [*self._waiting.values()]:
-                _fail(asked, Closed())
-                self._withdraw(asked)
+            for submitted in [*self._waiting.values()]:
+                _fail(submitted, Closed())
+                self._withdraw(submitted)
             given_up = {*self._runners}
             for runner in given_up:
                 runner.cancel()
         if given_up:
             await asyncio.wait(given_up)
 
-    def _asked(self, request: Request) -> _Asked[Request, Answer]:
+    def _submitted(self, request: Request) -> _Submitted[Request, Answer]:
         answer = asyncio.get_running_loop().create_future()
-        return _Asked(request, self._keys(request), self._weight(request), answer)
+        return _Submitted(request, self._keys(request), self._weight(request), answer)
 
-    def _accept(self, accepted: Sequence[_Asked[Request, Answer]], weight: int) -> None:
+    def _accept(self, accepted: Sequence[_Submitted[Request, Answer]], weight: int) -> None:
         if self._is_closed:
             raise Closed
         weight += self._waiting_weight
@@ -197,23 +197,23 @@ class Batcher(Generic[Request, Answer]):
             raise QueueFull
         self._waiting_weight = weight
         is_free = False
-        for asked in accepted:
+        for submitted in accepted:
             # Of what waits while a call is free, each needs a key that is in flight. What claims the same key goes
             # after it; only what claims none of them is worth a look.
-            if asked.keys:
-                is_free = is_free or not any(self._claims[key] for key in asked.keys)
-                self._claims.update(asked.keys)
+            if submitted.keys:
+                is_free = is_free or not any(self._claims[key] for key in submitted.keys)
+                self._claims.update(submitted.keys)
             else:
                 is_free = True
-            self._waiting[id(asked)] = asked
+            self._waiting[id(submitted)] = submitted
         if is_free:
             self._start_runner()
 
-    def _withdraw(self, asked: _Asked[Request, Answer]) -> None:
-        if self._waiting.pop(id(asked), None) is not None:
-            self._waiting_weight -= asked.weight
-            self._release(asked.keys)
-            if asked.keys and self._waiting:
+    def _withdraw(self, submitted: _Submitted[Request, Answer]) -> None:
+        if self._waiting.pop(id(submitted), None) is not None:
+            self._waiting_weight -= submitted.weight
+            self._release(submitted.keys)
+            if submitted.keys and self._waiting:
                 self._start_runner()  # for what waited behind it
 
     def _start_runner(self) -> None:
@@ -236,33 +236,33 @@ class Batcher(Generic[Request, Answer]):
                 try:
                     await self._send(batch)
                 finally:
-                    for asked in batch:
-                        _fail(asked, Interrupted())
-                        if asked.keys:
-                            self._busy.difference_update(asked.keys)
-                            self._release(asked.keys)
+                    for submitted in batch:
+                        _fail(submitted, Interrupted())
+                        if submitted.keys:
+                            self._busy.difference_update(submitted.keys)
+                            self._release(submitted.keys)
         finally:
             # At once, not when the task is over: what is asked for in between must find that a call is free.
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    def _take(self) -> list[_Asked[Request, Answer]]:
+    def _take(self) -> list[_Submitted[Request, Answer]]:
         """What can go out together now, oldest first."""
-        batch: list[_Asked[Request, Answer]] = []
+        batch: list[_Submitted[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         most = self._share()
-        for asked in self._waiting.values():
-            if asked.keys and not blocked.isdisjoint(asked.keys):
-                blocked.update(asked.keys)
+        for submitted in self._waiting.values():
+            if submitted.keys and not blocked.isdisjoint(submitted.keys):
+                blocked.update(submitted.keys)
                 continue
-            weight += asked.weight
+            weight += submitted.weight
             if len(batch) == most or (batch and weight > self._limits.weight):
                 leaves_some = True
                 break
-            batch.append(asked)
-        for asked in batch:
-            del self._waiting[id(asked)]
-            self._waiting_weight -= asked.weight
-            self._busy.update(asked.keys)
+            batch.append(submitted)
+        for submitted in batch:
+            del self._waiting[id(submitted)]
+            self._waiting_weight -= submitted.weight
+            self._busy.update(submitted.keys)
         if leaves_some:
             self._start_runner()
         return batch
@@ -277,14 +277,14 @@ class Batcher(Generic[Request, Answer]):
         calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
         return min(self._limits.requests, -(-waiting // calls))
 
-    async def _send(self, batch: list[_Asked[Request, Answer]]) -> None:
+    async def _send(self, batch: list[_Submitted[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
         most = self._limits.late_joiners_max
         parts = deque([batch])
         while parts:
             # Who has gone away before its request is sent again does not need it.
-            part = [asked for asked in parts.popleft() if not asked.answer.done()]
+            part = [submitted for submitted in parts.popleft() if not submitted.answer.done()]
             error = await self._attempt(part, batch, most) if part else None
             if error is None:
                 continue
@@ -294,16 +294,16 @@ class Batcher(Generic[Request, Answer]):
                 most = 0
                 parts.extendleft(reversed(pieces))
                 continue
-            for asked in part:
-                _fail(asked, error)
+            for submitted in part:
+                _fail(submitted, error)
 
     async def _attempt(
-        self, part: list[_Asked[Request, Answer]], batch: list[_Asked[Request, Answer]], most: int
+        self, part: list[_Submitted[Request, Answer]], batch: list[_Submitted[Request, Answer]], most: int
     ) -> Exception | None:
         """So many at `most` may join the call; they are of the batch too."""
-        keys, size = {key for asked in part for key in asked.keys}, len(part)
+        keys, size = {key for submitted in part for key in submitted.keys}, len(part)
 
-        def join() -> list[_Asked[Request, Answer]]:
+        def join() -> list[_Submitted[Request, Answer]]:
             joining = self._join(keys, most - len(part) + size)
             part.extend(joining)
             batch.extend(joining)
@@ -311,33 +311,33 @@ class Batcher(Generic[Request, Answer]):
 
         try:
             answers = await self._call(Batch(part, join))
-            for asked, answer in zip(part, answers, strict=True):
-                if not asked.answer.done():
-                    asked.answer.set_result(answer)
+            for submitted, answer in zip(part, answers, strict=True):
+                if not submitted.answer.done():
+                    submitted.answer.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
             return error
         return None
 
-    def _join(self, keys: Collection[Hashable], most: int) -> list[_Asked[Request, Answer]]:
+    def _join(self, keys: Collection[Hashable], most: int) -> list[_Submitted[Request, Answer]]:
         """What waits for these keys alone, which are in flight; nothing if others wait for a call, or are in one."""
-        joining: list[_Asked[Request, Answer]] = []
+        joining: list[_Submitted[Request, Answer]] = []
         if len(self._runners) > 1:
             return joining
         others: set[Hashable] = set()
-        for asked in self._waiting.values():
+        for submitted in self._waiting.values():
             if len(joining) == most:
                 break
-            if asked.answer.done():
+            if submitted.answer.done():
                 continue  # who has gone away is about to withdraw it
-            if asked.keys and others.isdisjoint(asked.keys) and all(key in keys for key in asked.keys):
-                joining.append(asked)
-            elif self._busy.isdisjoint(asked.keys) and others.isdisjoint(asked.keys):
+            if submitted.keys and others.isdisjoint(submitted.keys) and all(key in keys for key in submitted.keys):
+                joining.append(submitted)
+            elif self._busy.isdisjoint(submitted.keys) and others.isdisjoint(submitted.keys):
                 return []
             else:
-                others.update(asked.keys)
-        for asked in joining:
-            del self._waiting[id(asked)]
-            self._waiting_weight -= asked.weight
+                others.update(submitted.keys)
+        for submitted in joining:
+            del self._waiting[id(submitted)]
+            self._waiting_weight -= submitted.weight
         return joining
 
     def _release(self, keys: Iterable[Hashable]) -> None:
@@ -347,12 +347,12 @@ class Batcher(Generic[Request, Answer]):
                 del self._claims[key]
 
 
-def _fail(asked: _Asked[Request, Answer], error: Exception) -> None:
-    if not asked.answer.done():
-        asked.answer.set_exception(error)
-        asked.answer.exception()  # that nobody waits for it any more is no news
+def _fail(submitted: _Submitted[Request, Answer], error: Exception) -> None:
+    if not submitted.answer.done():
+        submitted.answer.set_exception(error)
+        submitted.answer.exception()  # that nobody waits for it any more is no news
 
 
-def _pieces(part: list[_Asked[Request, Answer]]) -> list[list[_Asked[Request, Answer]]]:
+def _pieces(part: list[_Submitted[Request, Answer]]) -> list[list[_Submitted[Request, Answer]]]:
     size = -(-len(part) // BISECT_WAYS)
     return [part[start : start + size] for start in range(0, len(part), size)]

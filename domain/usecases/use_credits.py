@@ -78,16 +78,18 @@ class CreditDesk:
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
-        asked = _Asked(operations, now, late_arrivals)
+        requests = _Requests(operations, now, late_arrivals)
         fruitless = 0
         while fruitless < patience:
-            waiting = asked.waiting()
+            waiting = requests.waiting()
             if not waiting:
                 break
             await self._let_others_go_first(fruitless)
-            await self._round(waiting, asked)
-            fruitless = 0 if waiting.keys() - asked.waiting().keys() else fruitless + 1
-        return asked.outcomes(Unsettled(f"the account kept changing through {patience} decisions", is_contended=True))
+            await self._round(waiting, requests)
+            fruitless = 0 if waiting.keys() - requests.waiting().keys() else fruitless + 1
+        return requests.outcomes(
+            Unsettled(f"the account kept changing through {patience} decisions", is_contended=True)
+        )
 
     async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
         """Let expire what is over, of at most :data:`OVERDUE_BATCH` accounts; what came of it, for each of those.
@@ -103,7 +105,7 @@ class CreditDesk:
         if self.backoff is not None and fruitless > 1:
             await self.backoff.sleep(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
-    async def _round(self, waiting: Mapping[int, CreditOperation], asked: "_Asked") -> None:
+    async def _round(self, waiting: Mapping[int, CreditOperation], requests: "_Asked") -> None:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
         contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
@@ -111,22 +113,22 @@ class CreditDesk:
             place: operation for place, operation in waiting.items() if owner_of(operation, found) not in contended
         }
         if apart:
-            await self._work(apart, found, asked, may_grow=not contended)
+            await self._work(apart, found, requests, may_grow=not contended)
         if self.locks is not None and len(apart) < len(waiting):
             in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
             async with self.locks.lock(contended):
-                await self._work(in_turn, await self._read([*in_turn.values()]), asked, may_grow=False)
+                await self._work(in_turn, await self._read([*in_turn.values()]), requests, may_grow=False)
 
     async def _work(
-        self, waiting: Mapping[int, CreditOperation], found: Holdings, asked: "_Asked", *, may_grow: bool
+        self, waiting: Mapping[int, CreditOperation], found: Holdings, requests: "_Asked", *, may_grow: bool
     ) -> None:
         accounts = SpeculativeAccounts(found, notify_below=self.notify_below)
         is_pipelined = self.pipeline is not None and len(waiting) > BATCH
-        chain = _Chain(self, accounts, asked, waiting, may_grow=is_pipelined and may_grow)
+        writes = _PendingWrites(self, accounts, requests, waiting, may_grow=is_pipelined and may_grow)
         if self.pipeline is not None and is_pipelined:
-            await self.pipeline.run(chain.decide, chain.commit, chain.acknowledge)
-        elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
-            await chain.acknowledge(await chain.commit(together))
+            await self.pipeline.run(writes.decide, writes.commit, writes.acknowledge)
+        elif together := [*itertools.writes.from_iterable(iter(writes.decide, []))]:
+            await writes.acknowledge(await writes.commit(together))
 
     async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
         return await self.wallets.holdings(
@@ -155,7 +157,7 @@ class CreditDesk:
         return self.locks.contended(newest.keys()) if self.locks is not None else frozenset()
 
 
-class _Asked:
+class _Requests:
     """What is asked for, each at its place, and the outcomes so far."""
 
     def __init__(
@@ -187,7 +189,7 @@ class _Asked:
 
 
 @attrs.frozen
-class _Link:
+class _PendingChange:
     """What was decided about the operation at a place."""
 
     place: int
@@ -195,7 +197,7 @@ class _Link:
     decided: Decided
 
 
-class _Chain:
+class _PendingWrites:
     """What is decided and written in a round, a part at a time, each resting on those before.
 
     What was not committed breaks the chain of its account: what was decided on top of it is not sent any more. What is
@@ -206,14 +208,14 @@ class _Chain:
         self,
         desk: CreditDesk,
         accounts: SpeculativeAccounts,
-        asked: _Asked,
+        requests: _Requests,
         waiting: Mapping[int, CreditOperation],
         *,
         may_grow: bool,
     ) -> None:
         self._desk = desk
         self._accounts = accounts
-        self._asked = asked
+        self._requests = requests
         self._waiting = deque(waiting.items())
         self._may_grow = may_grow
         """Whether more may join: not while somebody waits for a newer look."""
@@ -222,24 +224,24 @@ class _Chain:
         self._expected: dict[UserId, ExpectedAccount] = {}
         """As what was sent leaves them."""
 
-    def decide(self) -> list[_Link]:
+    def decide(self) -> list[_PendingChange]:
         """What is to be written next; nothing if nothing can be decided now."""
         while batch := self._batch():
             decide = self._accounts.decide_later if self._are_later else self._accounts.decide
-            made = decide(batch, self._asked.now)
+            made = decide(batch, self._requests.now)
             for place, outcome in made.outcomes.items():
-                self._asked.resolve(place, outcome)
+                self._requests.resolve(place, outcome)
             self._may_grow = self._may_grow and len(made.decided) + len(made.outcomes) == len(batch)
             if made.decided:
-                return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
+                return [_PendingChange(place, batch[place], decided) for place, decided in made.decided.items()]
         return []
 
-    async def commit(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
+    async def commit(self, pendings: Sequence[_PendingChange]) -> list[tuple[_PendingChange, CommitResult]]:
         """Commit what is not broken. More may be written before this is."""
-        good = [link for link in links if link.decided.guard.user_id not in self._broken]
+        good = [pending for pending in pendings if pending.decided.guard.user_id not in self._broken]
         if not good:
             return []
-        decided = [link.decided for link in good]
+        decided = [pending.decided for pending in good]
         changes = for_one_commit(decided, self._expected)
         self._expected.update(hoped_of(decided))
         results = await self._desk.ledger.commit(changes)
@@ -247,23 +249,23 @@ class _Chain:
         self._learn(written)
         return written
 
-    async def acknowledge(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+    async def acknowledge(self, written: Sequence[tuple[_PendingChange, CommitResult]]) -> None:
         """Tell what came of it, once the cache knows."""
         try:
             contended = await self._desk.refresh([result for _, result in written])
             self._may_grow = self._may_grow and not contended
         finally:
             # Whoever gives up waiting for the cache must not take along what is known.
-            for link, result in written:
-                outcome = outcome_of(link.operation, link.decided, result)
+            for pending, result in written:
+                outcome = outcome_of(pending.operation, pending.decided, result)
                 if outcome is not None:
-                    self._asked.resolve(link.place, outcome)
+                    self._requests.resolve(pending.place, outcome)
 
-    def _learn(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+    def _learn(self, written: Sequence[tuple[_PendingChange, CommitResult]]) -> None:
         """Whose chains are broken, and by whom: what rested on a broken one says nothing of others."""
         conflicting: set[UserId] = set()
-        for link, result in written:
-            user_id = link.decided.guard.user_id
+        for pending, result in written:
+            user_id = pending.decided.guard.user_id
             if isinstance(result, Committed) or user_id in self._broken:
                 continue
             self._broken.add(user_id)
@@ -276,5 +278,5 @@ class _Chain:
     def _batch(self) -> dict[int, CreditOperation]:
         if self._may_grow and not self._waiting:
             self._are_later = True
-            self._waiting.extend(self._asked.joined().items())
+            self._waiting.extend(self._requests.joined().items())
         return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
