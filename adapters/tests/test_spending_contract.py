@@ -21,7 +21,7 @@ from adapters.system.clock import SystemClock
 from domain.changes.changes import ExpectedAccount
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, KeyReused, Outcome, SpeculativeAccounts, for_one_commit
+from domain.decisions.batches import Done, KeyReused, Outcome, SpeculativeAccounts, commit_plan
 from domain.decisions.operations import CaptureHold, CreditOperation, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import AlreadySettled
 from domain.usecases.use_credits import BATCH, CreditDesk
@@ -281,7 +281,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
                     account=decided[1].wallet.account, base_revision=decided[0].guard.expected_revision
                 )
             }
-            calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], expected)]
+            calls = [commit_plan(decided[:2], {}), commit_plan(decided[2:], expected)]
             for n, wish in enumerate(rivals):
                 await desk.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
             told = [result for call in arrive for result in await ledger.commit(calls[call])]

@@ -74,7 +74,7 @@ Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
 
 
 @attrs.frozen(kw_only=True)
-class Batch:
+class BatchDecision:
     """What came of some operations: what is to be committed, by place, and what needs no commit.
 
     A place that is in neither is decided again, with newer holdings.
@@ -97,7 +97,7 @@ class SpeculativeAccounts:
         self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
         self._keys: set[str | None] = set()
 
-    def decide(self, operations: Mapping[int, CreditOperation], now: datetime) -> Batch:
+    def decide(self, operations: Mapping[int, CreditOperation], now: datetime) -> BatchDecision:
         """Decide operations that were asked for before all was read."""
         outcomes: dict[int, Outcome] = {}
         new: dict[int, CreditOperation] = {}
@@ -109,7 +109,7 @@ class SpeculativeAccounts:
                 outcomes[place] = known
         return self._decide(new, now, outcomes)
 
-    def decide_later(self, operations: Mapping[int, CreditOperation], now: datetime) -> Batch:
+    def decide_later(self, operations: Mapping[int, CreditOperation], now: datetime) -> BatchDecision:
         """Decide operations that were asked for since: others may have moved their accounts before they were.
 
         The ledger guards what is committed. What needs no commit, a refusal say, takes a newer look.
@@ -121,7 +121,9 @@ class SpeculativeAccounts:
         }
         return attrs.evolve(self._decide(known, now, {}), outcomes={})
 
-    def _decide(self, operations: Mapping[int, CreditOperation], now: datetime, outcomes: dict[int, Outcome]) -> Batch:
+    def _decide(
+        self, operations: Mapping[int, CreditOperation], now: datetime, outcomes: dict[int, Outcome]
+    ) -> BatchDecision:
         decided: dict[int, Decided] = {}
         for place, operation in operations.items():
             user_id, key = owner_of(operation, self._found), key_of(operation)
@@ -142,7 +144,7 @@ class SpeculativeAccounts:
                     self._keys.add(key)
             elif not made.comes_first:
                 outcomes[place] = Done(answer=made.answer)
-        return Batch(decided=decided, outcomes=outcomes)
+        return BatchDecision(decided=decided, outcomes=outcomes)
 
 
 def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
@@ -153,7 +155,7 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
     return hold.user_id if hold is not None else None
 
 
-def for_one_commit(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
+def commit_plan(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
     """What is to be committed together, with one message for each account whose copies are older then.
 
     `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
@@ -172,8 +174,8 @@ def for_one_commit(decided: Sequence[Decided], expected: Mapping[UserId, Expecte
     return changes
 
 
-def hoped_of(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
-    """The accounts as a commit leaves them, for :func:`for_one_commit` of what rests on it."""
+def expected_after(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
+    """The accounts as a commit leaves them, for :func:`commit_plan` of what rests on it."""
     base_revision: dict[UserId, int] = {}
     expected = {}
     for one in sent:
@@ -183,7 +185,7 @@ def hoped_of(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
     return expected
 
 
-def outcome_of(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:
+def outcome_from(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:
     """What a commit's result means for the operation; None where it must be decided again."""
     match result:
         case Committed() if not decided.comes_first:

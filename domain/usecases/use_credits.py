@@ -16,9 +16,9 @@ from domain.decisions.batches import (
     Outcome,
     SpeculativeAccounts,
     Unsettled,
-    for_one_commit,
-    hoped_of,
-    outcome_of,
+    commit_plan,
+    expected_after,
+    outcome_from,
     owner_of,
 )
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
@@ -242,8 +242,8 @@ class _PendingWrites:
         if not good:
             return []
         decided = [pending.decided for pending in good]
-        changes = for_one_commit(decided, self._expected)
-        self._expected.update(hoped_of(decided))
+        changes = commit_plan(decided, self._expected)
+        self._expected.update(expected_after(decided))
         results = await self._desk.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
         self._learn(written)
@@ -257,7 +257,7 @@ class _PendingWrites:
         finally:
             # Whoever gives up waiting for the cache must not take along what is known.
             for pending, result in written:
-                outcome = outcome_of(pending.operation, pending.decided, result)
+                outcome = outcome_from(pending.operation, pending.decided, result)
                 if outcome is not None:
                     self._requests.resolve(pending.place, outcome)
 
