@@ -43,7 +43,7 @@ class Insufficient:
 
 
 @attrs.frozen
-class Unfounded:
+class BalanceMismatch:
     """By its balance the account has enough, by its grants only so much: others than the ledger wrote its balance."""
 
     granted: int
@@ -73,7 +73,7 @@ def expire_overdue(wallet: Wallet, now: datetime) -> Move:
     return _lapsed(move, now)
 
 
-def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | Unfounded:
+def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | BalanceMismatch:
     """Take credits, after what is due: from usable grants in the order in which they burn."""
     move = expire_overdue(wallet, now)
     draws = _covering(move.wallet, debit.credits, now)
@@ -82,7 +82,7 @@ def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | 
     return posted(move, _debit(wallet.account.user_id, debit, draws, now))
 
 
-def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | Unfounded:
+def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | BalanceMismatch:
     """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
     move = expire_overdue(wallet, now)
     draws = _covering(move.wallet, hold.credits, now)
@@ -221,14 +221,14 @@ def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) 
     return tuple(draws)
 
 
-def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | Unfounded:
+def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | BalanceMismatch:
     """What takes so many available credits, or why nothing does."""
     available = wallet.account.available
     if wanted > available:
         return Insufficient(max(0, available))
     draws = _drawn_at(now, wallet.grants, wanted)
     granted = _total(draws)
-    return draws if granted >= wanted else Unfounded(granted)
+    return draws if granted >= wanted else BalanceMismatch(granted)
 
 
 def _total(draws: Iterable[Draw]) -> int:

@@ -9,10 +9,10 @@ from domain.credits.holds import Hold, HoldStatus
 from domain.credits.idempotency import IdempotencyKey, key_of_capture, key_of_request
 from domain.credits.ledger import EntryKind, Posting
 from domain.credits.wallets import (
+    BalanceMismatch,
     Debit,
     Insufficient,
     Move,
-    Unfounded,
     Wallet,
     capture,
     expire_overdue,
@@ -64,7 +64,7 @@ class EndIsOver:
     expires_at: datetime
 
 
-Refusal = Insufficient | Unfounded | TooMuch | AlreadySettled | EndIsOver
+Refusal = Insufficient | BalanceMismatch | TooMuch | AlreadySettled | EndIsOver
 
 
 @attrs.frozen(kw_only=True)

@@ -10,10 +10,10 @@ from domain.credits.holds import Hold, HoldId, HoldStatus
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import (
+    BalanceMismatch,
     Debit,
     Insufficient,
     Move,
-    Unfounded,
     Wallet,
     capture,
     expire_overdue,
@@ -83,8 +83,8 @@ def test_a_balance_that_no_grants_are_behind_is_told_apart(grants: tuple[Grant, 
     """Nothing can be spent or held of what somebody else than the ledger wrote into a balance; the rest can."""
     granted = sum(one.remaining for one in grants)
     drifted = wallet(*grants, balance=granted + 25)
-    assert Unfounded(granted) == spend(drifted, debit(granted + 1), NOW)
-    assert Unfounded(granted) == place_hold(drifted, hold(granted + 1), NOW)
+    assert BalanceMismatch(granted) == spend(drifted, debit(granted + 1), NOW)
+    assert BalanceMismatch(granted) == place_hold(drifted, hold(granted + 1), NOW)
     assert Insufficient(granted + 25) == spend(drifted, debit(granted + 26), NOW)
     assert not grants or isinstance(spend(drifted, debit(granted), NOW), Move)
 

@@ -14,7 +14,7 @@ from litestar.plugins.problem_details import ProblemDetailsException
 
 from domain.credits.holds import HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.credits.wallets import Insufficient, Unfounded
+from domain.credits.wallets import BalanceMismatch, Insufficient
 from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
 from domain.decisions.operations import CreditOperation
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
@@ -125,7 +125,7 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():
             return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
-        case Unfounded(granted):
+        case BalanceMismatch(granted):
             detail = (
                 f"The balance differs from the ledger's entries, by which only {granted} credits are left. `credence "
                 "check` shows it and `credence sync USER` mends it; then ask again with the same key."
@@ -144,7 +144,7 @@ def _note(operation: CreditOperation, outcome: Outcome) -> None:
     match outcome:
         case Unsettled(cause=cause, is_contended=False):
             log.error("The database refused a change: %s", cause, extra=fields)
-        case Unfounded():
+        case BalanceMismatch():
             log.error("A balance differs from the ledger's entries", extra=fields)
         case _:
             pass
