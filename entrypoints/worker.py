@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from domain.changes.changes import EventStatus, KeptEvent
-from domain.decisions.batches import Unsettled
+from domain.decisions.batches import NotCommitted
 from domain.ports import LedgerUnavailable, PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
 from domain.usecases.reconcile import Reconciliation
@@ -46,11 +46,11 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
 
     async def expire() -> bool:
         settled = await services.credits.execute_overdue()
-        unsettled = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, Unsettled)}
-        for user_id, outcome in unsettled.items():
+        not_committed = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, NotCommitted)}
+        for user_id, outcome in not_committed.items():
             if not outcome.is_contended:
                 log.error("What is over could not expire: %s", outcome.cause, extra={"user_id": user_id})
-        return len(settled) == use_credits.OVERDUE_BATCH and len(unsettled) < len(settled)
+        return len(settled) == use_credits.OVERDUE_BATCH and len(not_committed) < len(settled)
 
     async def reconcile() -> bool:
         done = await services.reconciler.run(services.clock.now() - OVERLAP)

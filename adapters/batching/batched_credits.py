@@ -11,7 +11,7 @@ import attrs
 
 from adapters.batching.batcher import Batch, Batcher, Limits
 from adapters.batching.group_commit import ledger_errors
-from domain.decisions.batches import Outcome, Unsettled
+from domain.decisions.batches import NotCommitted, Outcome
 from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold
 from domain.ports import Clock, LateArrivals, LedgerRefused
 from domain.values.accounts import UserId
@@ -66,7 +66,7 @@ class BatchedCreditService:
         with ledger_errors():
             for _ in range(TRIES):
                 outcome = await self._batcher.submit(operation)
-                if not (isinstance(outcome, Unsettled) and outcome.is_contended):
+                if not (isinstance(outcome, NotCommitted) and outcome.is_contended):
                     break
             return outcome
 
@@ -87,7 +87,7 @@ class BatchedCreditService:
             return await self._desk.execute([*batch], self._clock.now(), patience=PATIENCE, late_arrivals=late_arrivals)
         except LedgerRefused as refused:
             if refused.is_final and len(batch) == 1:
-                return (Unsettled(f"the ledger refuses it: {refused.cause}"),)
+                return (NotCommitted(f"the ledger refuses it: {refused.cause}"),)
             raise
 
 

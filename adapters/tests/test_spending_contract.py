@@ -21,9 +21,9 @@ from adapters.system.clock import SystemClock
 from domain.changes.changes import ExpectedAccount
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, KeyReused, Outcome, SpeculativeAccounts, commit_plan
+from domain.decisions.batches import Done, IdempotencyKeyReused, Outcome, SpeculativeAccounts, commit_plan
 from domain.decisions.operations import CaptureHold, CreditOperation, GiveCredits, PlaceHold, Spend, VoidHold
-from domain.decisions.spending import AlreadySettled
+from domain.decisions.spending import HoldAlreadySettled
 from domain.usecases.use_credits import BATCH, CreditDesk
 from features.harness.credit_stories import ADA, Life, acts
 
@@ -110,7 +110,7 @@ def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) ->
             held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
             await desk.execute([gift, held], now)
             fast, slow = now + timedelta(hours=1), now
-            expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+            expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
             for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
                 assert (expired,) == await desk.execute([settlement], moment)
             record = await world.ledger.record_of(user)
@@ -198,7 +198,7 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
             assert isinstance(old, Done)
             assert isinstance(first, Done)
             assert (attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)) == outcomes[-4:-2]
-            assert KeyReused(("credits",)) == outcomes[-2]
+            assert IdempotencyKeyReused(("credits",)) == outcomes[-2]
             assert isinstance(outcomes[-1], Done)
             account = await ledger.account(user)
             assert 100 - 2 - 2 * BATCH - 1 == account.balance

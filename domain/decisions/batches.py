@@ -28,7 +28,7 @@ from domain.decisions.operations import (
     differing_fields,
     key_of,
 )
-from domain.decisions.spending import AlreadySettled, Decided, Refusal, cache_refresh, decide_operation
+from domain.decisions.spending import Decided, HoldAlreadySettled, Refusal, cache_refresh, decide_operation
 from domain.values.accounts import UserId
 
 
@@ -41,7 +41,7 @@ class Done:
 
 
 @attrs.frozen
-class KeyReused:
+class IdempotencyKeyReused:
     """The key names another operation, which differs in these fields."""
 
     fields: tuple[str, ...]
@@ -62,7 +62,7 @@ class NoSuchHold:
 
 
 @attrs.frozen
-class Unsettled:
+class NotCommitted:
     """The operation could not be committed; asking again under its key is harmless."""
 
     cause: str
@@ -70,7 +70,7 @@ class Unsettled:
     """Whether others came first each time, so that it may still be done."""
 
 
-Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
+Outcome = Done | Refusal | IdempotencyKeyReused | NoSuchUser | NoSuchHold | NotCommitted
 
 
 @attrs.frozen(kw_only=True)
@@ -193,9 +193,9 @@ def outcome_from(operation: CreditOperation, decided: Decided, result: CommitRes
         case Duplicate(request=KeptRequest() as kept) if not isinstance(operation, CaptureHold | VoidHold):
             return _repeated(operation, kept)
         case Rejected(reason):
-            return Unsettled(f"the ledger refuses it: {reason}")
+            return NotCommitted(f"the ledger refuses it: {reason}")
         case Conflict("idempotency_key"):
-            return Unsettled("an entry of the same key is another's")
+            return NotCommitted("an entry of the same key is another's")
         case _:
             return None
 
@@ -223,12 +223,12 @@ def _settled_before(operation: CaptureHold | VoidHold, hold: Hold, kept: KeptReq
         is_same = hold.status is HoldStatus.CAPTURED and hold.captured == wanted
     if is_same and kept is not None:
         return Done(answer=answer_of(kept), repeated=True)
-    return AlreadySettled(status=hold.status, captured=hold.captured)
+    return HoldAlreadySettled(status=hold.status, captured=hold.captured)
 
 
-def _repeated(operation: CreditOperation, kept: KeptRequest) -> Done | KeyReused:
+def _repeated(operation: CreditOperation, kept: KeptRequest) -> Done | IdempotencyKeyReused:
     fields = differing_fields(kept.content, content_of(operation))
-    return KeyReused(fields) if fields else Done(answer=answer_of(kept), repeated=True)
+    return IdempotencyKeyReused(fields) if fields else Done(answer=answer_of(kept), repeated=True)
 
 
 def _hold_of(operation: CreditOperation, found: Holdings) -> Hold | None:

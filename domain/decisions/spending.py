@@ -43,14 +43,14 @@ from domain.values.accounts import Account
 
 
 @attrs.frozen(kw_only=True)
-class TooMuch:
+class CaptureExceedsHold:
     """More is to be captured than the hold set aside."""
 
     held: int
 
 
 @attrs.frozen(kw_only=True)
-class AlreadySettled:
+class HoldAlreadySettled:
     """The hold is settled otherwise; it is settled once."""
 
     status: HoldStatus
@@ -58,13 +58,13 @@ class AlreadySettled:
 
 
 @attrs.frozen(kw_only=True)
-class EndIsOver:
+class ExpiryInPast:
     """What would be given ends in the past."""
 
     expires_at: datetime
 
 
-Refusal = Insufficient | BalanceMismatch | TooMuch | AlreadySettled | EndIsOver
+Refusal = Insufficient | BalanceMismatch | CaptureExceedsHold | HoldAlreadySettled | ExpiryInPast
 
 
 @attrs.frozen(kw_only=True)
@@ -107,7 +107,7 @@ def decide_operation(
         case AdjustCredits() if operation.credits < 0:
             moved = spend(wallet, _correction(operation), now)
         case GiveCredits(expires_at=datetime() as ends) if ends <= now:
-            return EndIsOver(expires_at=ends)
+            return ExpiryInPast(expires_at=ends)
         case GiveCredits() | AdjustCredits():
             moved = _given(operation, wallet, now)
         case PlaceHold():
@@ -142,14 +142,14 @@ def cache_refresh(guard: AccountGuard) -> OutboxMessage:
 
 def _settle_hold(
     operation: CaptureHold | VoidHold, hold: Hold, wallet: Wallet, now: datetime
-) -> Move | TooMuch | AlreadySettled:
+) -> Move | CaptureExceedsHold | HoldAlreadySettled:
     if not hold.is_open:
-        return AlreadySettled(status=hold.status, captured=hold.captured)
+        return HoldAlreadySettled(status=hold.status, captured=hold.captured)
     if isinstance(operation, VoidHold):
         return void(wallet, hold.id, now)
     wanted = hold.credits if operation.credits is None else operation.credits
     if wanted > hold.credits:
-        return TooMuch(held=hold.credits)
+        return CaptureExceedsHold(held=hold.credits)
     debit = Debit(
         kind=EntryKind.CAPTURE,
         credits=wanted,

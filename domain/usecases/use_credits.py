@@ -13,9 +13,9 @@ import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, ExpectedAccount, Holdings
 from domain.decisions.batches import (
+    NotCommitted,
     Outcome,
     SpeculativeAccounts,
-    Unsettled,
     commit_plan,
     expected_after,
     outcome_from,
@@ -88,7 +88,7 @@ class CreditDesk:
             await self._round(waiting, requests)
             fruitless = 0 if waiting.keys() - requests.waiting().keys() else fruitless + 1
         return requests.outcomes(
-            Unsettled(f"the account kept changing through {patience} decisions", is_contended=True)
+            NotCommitted(f"the account kept changing through {patience} decisions", is_contended=True)
         )
 
     async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import click
 
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Unsettled
+from domain.decisions.batches import Done, NotCommitted
 from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
-from domain.decisions.spending import EndIsOver
+from domain.decisions.spending import ExpiryInPast
 from domain.ports import LedgerUnavailable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
@@ -130,9 +130,9 @@ def _do(operation: GiveCredits | AdjustCredits) -> None:
                 f"The ledger gave no answer: {away.cause}. Whether it is done is unknown; "
                 f"repeat the command with --key {operation.key}, and it is done once."
             ) from away
-        if isinstance(outcome, EndIsOver):
+        if isinstance(outcome, ExpiryInPast):
             raise click.UsageError("What expires in the past is not given: name a time to come.")
-        if isinstance(outcome, Unsettled) and not outcome.is_contended:
+        if isinstance(outcome, NotCommitted) and not outcome.is_contended:
             raise click.ClickException(f"Nothing is done: {outcome.cause}.")
         if not isinstance(outcome, Done):
             raise click.ClickException(str(refusal_of(outcome).detail))

@@ -15,9 +15,9 @@ from litestar.plugins.problem_details import ProblemDetailsException
 from domain.credits.holds import HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import BalanceMismatch, Insufficient
-from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.decisions.batches import Done, IdempotencyKeyReused, NoSuchHold, NoSuchUser, NotCommitted, Outcome
 from domain.decisions.operations import CreditOperation
-from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
+from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.values.plans import MAX_CREDITS
 from entrypoints.auth.authenticator import Caller, Forbidden, Service
 from entrypoints.http.problems import ledger_refused, problem
@@ -109,17 +109,17 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
         case Insufficient(available):
             detail = f"Only {available} credits are available."
             return _with(HTTPStatus.PAYMENT_REQUIRED, "not-enough-credits", detail, {"available": available})
-        case KeyReused(fields):
+        case IdempotencyKeyReused(fields):
             detail = f"The Idempotency-Key names another operation, which differs in: {', '.join(fields)}."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail, {"fields": fields})
-        case TooMuch(held=held):
+        case CaptureExceedsHold(held=held):
             detail = f"The hold set {held} credits aside; no more can be captured."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "more-than-held", detail, {"held": held})
-        case AlreadySettled(status=hold_status, captured=captured):
+        case HoldAlreadySettled(status=hold_status, captured=captured):
             detail = f"The hold is {hold_status} already, with {captured} credits captured; a hold is settled once."
             told = {"hold_status": hold_status.value, "captured": captured}
             return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
-        case EndIsOver():
+        case ExpiryInPast():
             return no_moment(END_WANTED)
         case NoSuchHold():
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
@@ -131,9 +131,9 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
                 "check` shows it and `credence sync USER` mends it; then ask again with the same key."
             )
             return _with(HTTPStatus.SERVICE_UNAVAILABLE, "balance-differs", detail, {"granted": granted})
-        case Unsettled(is_contended=False):
+        case NotCommitted(is_contended=False):
             return ledger_refused()
-        case Unsettled() | Done():
+        case NotCommitted() | Done():
             detail = "The account is too busy; nothing is done, please try again with the same key."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
 
@@ -142,7 +142,7 @@ def _note(operation: CreditOperation, outcome: Outcome) -> None:
     """Tell the log what callers can do nothing about."""
     fields = {"operation": type(operation).__name__, "user_id": getattr(operation, "user_id", None)}
     match outcome:
-        case Unsettled(cause=cause, is_contended=False):
+        case NotCommitted(cause=cause, is_contended=False):
             log.error("The database refused a change: %s", cause, extra=fields)
         case BalanceMismatch():
             log.error("A balance differs from the ledger's entries", extra=fields)

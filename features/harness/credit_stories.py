@@ -11,7 +11,7 @@ from adapters.memory.cache import MemoryQuotaCache
 from domain.changes.changes import Change, Committed, PurchaseRevision
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind, LedgerEntry, postings_due
-from domain.decisions.batches import Done, Outcome, Unsettled
+from domain.decisions.batches import Done, NotCommitted, Outcome
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
@@ -23,7 +23,7 @@ from domain.decisions.operations import (
     Spend,
     VoidHold,
 )
-from domain.decisions.spending import AlreadySettled
+from domain.decisions.spending import HoldAlreadySettled
 from domain.payments.entitlements import grants_due
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.usecases.use_credits import CreditDesk
@@ -120,7 +120,7 @@ class Life:
         self.sold: dict[int, tuple[Order, int]] = {}
         self.caps: dict[int, int | None] = {}
         self.first: dict[object, Done] = {}
-        self.settled: dict[HoldId, AlreadySettled] = {}
+        self.settled: dict[HoldId, HoldAlreadySettled] = {}
         self.outcomes: list[Outcome] = []
 
     async def live(self, act: object) -> None:
@@ -183,7 +183,7 @@ class Life:
         outcomes = await self.desk.execute(own, self.time)
         self.outcomes += outcomes
         for operation, outcome in zip(own, outcomes, strict=True):
-            assert not isinstance(outcome, Unsettled), "what is decided is never refused by the ledger's guards"
+            assert not isinstance(outcome, NotCommitted), "what is decided is never refused by the ledger's guards"
             if isinstance(operation, CaptureHold | VoidHold):
                 self._is_settled_once(operation.hold_id, outcome)
             if not isinstance(outcome, Done) or isinstance(operation, ExpireOverdue):
@@ -193,7 +193,7 @@ class Life:
 
     def _is_settled_once(self, hold_id: HoldId, outcome: Outcome) -> None:
         match outcome:
-            case AlreadySettled():
+            case HoldAlreadySettled():
                 known = self.settled.setdefault(hold_id, outcome)
                 assert known == outcome, "what became of a hold is told once and for all"
             case Done(answer=HoldAnswer(status=status, captured=captured)) if hold_id in self.settled:

@@ -8,7 +8,7 @@ import attrs
 
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.credits.holds import HoldId
-from domain.decisions.batches import Done, Unsettled
+from domain.decisions.batches import Done, NotCommitted
 from domain.decisions.operations import CaptureHold, CreditOperation, PlaceHold, Spend, VoidHold
 from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
 from domain.usecases.deliver_messages import OutboxWorker
@@ -72,7 +72,7 @@ class UseCases:
         match outcome:
             case Done(answer=answer):
                 return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
-            case Unsettled(cause):
+            case NotCommitted(cause):
                 return Answered(verdict="unsettled", answer=cause)
             case refusal:
                 return Answered(verdict="refused", answer=repr(refusal))

@@ -15,7 +15,7 @@ from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Outcome, Unsettled
+from domain.decisions.batches import Done, NotCommitted, Outcome
 from domain.decisions.operations import CreditOperation, GiveCredits, Spend
 from domain.ports import LedgerBusy, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
@@ -93,7 +93,7 @@ def test_an_operation_that_the_ledger_chokes_on_fails_alone() -> None:
         user = await world.user_with(200)
         spends = [spend(user, n, "bad" if n == 7 else None) for n in range(50)]
         outcomes = await asyncio.gather(*(world.credits.execute(one) for one in spends))
-        assert isinstance(outcomes[7], Unsettled)
+        assert isinstance(outcomes[7], NotCommitted)
         assert 49 == sum(isinstance(outcome, Done) for outcome in outcomes)
         assert 200 - 49 == await world.balance(user)
         await world.credits.aclose()

@@ -20,7 +20,7 @@ from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import Insufficient
-from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.decisions.batches import Done, IdempotencyKeyReused, NoSuchHold, NoSuchUser, NotCommitted, Outcome
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
@@ -33,7 +33,7 @@ from domain.decisions.operations import (
     VoidHold,
     answer_of,
 )
-from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
+from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.ports import LedgerUnavailable
 from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
 from domain.values.accounts import Account, UserId
@@ -167,7 +167,7 @@ def test_a_key_names_one_operation(other: Spend, fields: tuple[str, ...]) -> Non
     """Another operation under it is told what differs, and does nothing."""
     shop = Shop()
     shop.ask(spend(60, "a", metadata={"job": "7"}))
-    assert (KeyReused(fields),) == shop.ask(other)
+    assert (IdempotencyKeyReused(fields),) == shop.ask(other)
     assert (40, 0) == shop.balance()
 
 
@@ -176,7 +176,7 @@ def test_a_key_is_of_one_kind_of_operation() -> None:
     shop = Shop()
     shop.ask(spend(60, "a"))
     (outcome,) = shop.ask(hold(60, "a"))
-    assert isinstance(outcome, KeyReused)
+    assert isinstance(outcome, IdempotencyKeyReused)
     assert "operation" in outcome.fields
 
 
@@ -333,7 +333,7 @@ class Latecomers:
 def execute_with(shop: Shop, first: Sequence[CreditOperation], late_arrivals: Latecomers) -> tuple[Outcome, ...]:
     shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
     outcomes = asyncio.run(shop.desk.execute(first, NOW, late_arrivals=late_arrivals))
-    told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
+    told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, NotCommitted)}
     assert told == late_arrivals.told, "what was told is what came of it"
     return outcomes
 
@@ -390,7 +390,7 @@ def test_a_late_repetition_gets_the_first_answer() -> None:
     assert isinstance(old, Done)
     assert isinstance(first, Done)
     assert [attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)] == [*outcomes[-4:-2]]
-    assert KeyReused(("credits",)) == outcomes[-2]
+    assert IdempotencyKeyReused(("credits",)) == outcomes[-2]
     assert isinstance(outcomes[-1], Done)
     assert (100 - 2 - 2 * BATCH - 1, 0) == shop.balance()
 
@@ -596,7 +596,7 @@ def test_whoever_joins_when_the_books_are_right(
                 assert balances[answer.version] == answer.balance
                 assert done.setdefault(operation.key, answer) == answer
                 assert operation.credits == -answer.credits
-            case KeyReused():
+            case IdempotencyKeyReused():
                 reused.add(operation.key)
             case Insufficient(available):
                 assert operation.credits > available
@@ -626,7 +626,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -
             case Insufficient():
                 assert wish > left
                 assert key not in done
-            case KeyReused(fields):
+            case IdempotencyKeyReused(fields):
                 assert ("credits",) == fields
                 assert done[key] != wish
             case _:
@@ -640,7 +640,7 @@ def test_the_same_key_twice_at_once_is_one_spend() -> None:
     first, second, other = shop.ask(spend(60, "a"), spend(60, "a"), spend(50, "a"))
     assert isinstance(first, Done)
     assert attrs.evolve(first, repeated=True) == second
-    assert KeyReused(("credits",)) == other
+    assert IdempotencyKeyReused(("credits",)) == other
     assert (40, 0) == shop.balance()
 
 
@@ -665,7 +665,7 @@ def test_a_hold_is_settled_once() -> None:
     assert isinstance(placed, Done)
     assert isinstance(placed.answer, HoldAnswer)
     assert ("open", 60, 40) == (placed.answer.status, placed.answer.held, placed.answer.available)
-    assert (TooMuch(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
+    assert (CaptureExceedsHold(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
     captured, voided, again, other = shop.ask(
         CaptureHold(hold_id=HOLD, credits=25),
         VoidHold(hold_id=HOLD),
@@ -674,7 +674,7 @@ def test_a_hold_is_settled_once() -> None:
     )
     assert isinstance(captured, Done)
     assert attrs.evolve(captured, repeated=True) == again
-    assert AlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
+    assert HoldAlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
     assert (75, 0) == shop.balance()
 
 
@@ -692,7 +692,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
     shop = Shop()
     shop.ask(hold(60))
     late = NOW + timedelta(hours=1)
-    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
     assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=late)
     (spent,) = shop.ask(spend(100, "a"), now=late)
     assert isinstance(spent, Done)
@@ -706,7 +706,7 @@ def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Credi
     shop = Shop()
     shop.ask(hold(60))
     shop.ledger.batches.clear()
-    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
     assert (expired, expired) == shop.ask(settlement, settlement, now=NOW + timedelta(hours=1))
     assert [1] == shop.ledger.batches
     assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
@@ -720,7 +720,7 @@ def test_an_end_that_could_not_be_written_is_not_told() -> None:
     shop.ask(hold(60))
     shop.ledger.conflicts = MAX_ROUNDS
     (tired,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert isinstance(tired, Unsettled)
+    assert isinstance(tired, NotCommitted)
     (captured,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
     assert isinstance(captured, Done)
 
@@ -734,7 +734,7 @@ def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
         spend(100, "a"), VoidHold(hold_id=HOLD), CaptureHold(hold_id=HOLD, credits=1), now=late
     )
     assert isinstance(spent, Done)
-    assert AlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
+    assert HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
 
 
 def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
@@ -787,7 +787,7 @@ def test_a_rival_makes_us_decide_again() -> None:
     assert isinstance(outcome, Done)
     shop.ledger.conflicts = MAX_ROUNDS
     (tired,) = shop.ask(spend(10, "b"))
-    assert isinstance(tired, Unsettled)
+    assert isinstance(tired, NotCommitted)
     assert (40, 0) == shop.balance()
 
 
@@ -882,7 +882,7 @@ def test_a_gift_is_repeated_after_its_end() -> None:
     (first,) = shop.ask(gift)
     assert isinstance(first, Done)
     assert (attrs.evolve(first, repeated=True),) == shop.ask(gift, now=ends)
-    assert (EndIsOver(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
+    assert (ExpiryInPast(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
 
 
 def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
