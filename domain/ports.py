@@ -15,8 +15,8 @@ from domain.changes.changes import (
     EventStatus,
     FailedMessage,
     Holdings,
+    InboxRecord,
     Inconsistency,
-    KeptEvent,
     Message,
     Snapshot,
 )
@@ -245,17 +245,17 @@ class Inbox(Protocol):
     Every method raises :class:`LedgerUnavailable`.
     """
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
         """Events that wait and are due for another try, longest due first, with their bodies; each for one claim."""
         ...
 
-    async def find(self, event_id: str) -> KeptEvent | None:
+    async def find(self, event_id: str) -> InboxRecord | None:
         """The event with its body, or None where it was never recorded."""
         ...
 
     async def page(
-        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
-    ) -> tuple[KeptEvent, ...]:
+        self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
+    ) -> tuple[InboxRecord, ...]:
         """At most `limit` events of these statuses without their bodies, newest first, those after `before`."""
         ...
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.changes import EventStatus, InboxRecord
 from domain.decisions.batches import NotCommitted
 from domain.ports import LedgerUnavailable, PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
@@ -95,7 +95,7 @@ async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -
         await asyncio.sleep(pause)
 
 
-async def _decided(services: Services, kept: KeptEvent) -> Recorded:
+async def _decided(services: Services, kept: InboxRecord) -> Recorded:
     try:
         return await services.inbox_desk.decide(kept)
     except LedgerUnavailable:

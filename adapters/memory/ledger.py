@@ -24,8 +24,8 @@ from domain.changes.changes import (
     Duplicate,
     EventStatus,
     Holdings,
+    IdempotencyRecord,
     Inconsistency,
-    KeptRequest,
     OutboxMessage,
     RecordedPurchase,
     RecordedSubscription,
@@ -69,7 +69,7 @@ class MemoryLedger:
         self._purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
         self._made_prices: dict[str, MadePrice] = {}
-        self._requests: dict[str, KeptRequest] = {}
+        self._requests: dict[str, IdempotencyRecord] = {}
         self._keys: dict[str, Posting] = {}
 
     def add_user(self, user_id: UserId, email: str | None = None) -> None:
@@ -148,7 +148,7 @@ class MemoryLedger:
             holds=holds,
         )
 
-    def requests(self) -> dict[str, KeptRequest]:
+    def requests(self) -> dict[str, IdempotencyRecord]:
         """The first answer under each key."""
         return dict(self._requests)
 

@@ -31,8 +31,8 @@ from domain.changes.changes import (
     EventStatus,
     FailedMessage,
     Holdings,
+    InboxRecord,
     Inconsistency,
-    KeptEvent,
     Message,
     Snapshot,
     SnapshotQuery,
@@ -161,19 +161,19 @@ class SqlLedger:
         """Let a message that was given up be delivered after all."""
         return bool(await self._rpc.value("outbox_retry", {"message_id": message_id}))
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
         """Events that wait and are due; nobody else gets them until the lease has passed."""
         rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return tuple(map(kept_event_from_json, rows))
 
-    async def find(self, event_id: str) -> KeptEvent | None:
+    async def find(self, event_id: str) -> InboxRecord | None:
         """The event with its body, or None."""
         found = await self._rpc.value("inbox_event", {"event_id": event_id})
         return kept_event_from_json(found) if found else None
 
     async def page(
-        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
-    ) -> tuple[KeptEvent, ...]:
+        self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
+    ) -> tuple[InboxRecord, ...]:
         """At most `limit` events of these statuses, newest first, those after `before`."""
         query = {
             "statuses": sorted(statuses),

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from adapters.postgres.wallet_json import Json
-from domain.changes.changes import Backlog, DeliveryResult, EventStatus, FailedMessage, KeptEvent, Message
+from domain.changes.changes import Backlog, DeliveryResult, EventStatus, FailedMessage, InboxRecord, Message
 
 
 def message_from_json(row: Json) -> Message:
@@ -40,9 +40,9 @@ def failed_message_from_json(row: Json) -> FailedMessage:
     )
 
 
-def kept_event_from_json(row: Json) -> KeptEvent:
+def kept_event_from_json(row: Json) -> InboxRecord:
     """An event of the inbox."""
-    return KeptEvent(
+    return InboxRecord(
         id=row["id"],
         type=row["type"],
         status=EventStatus(row["status"]),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from domain.changes.changes import Holdings, KeptRequest
+from domain.changes.changes import Holdings, IdempotencyRecord
 from domain.credits.grants import Draw, Grant, GrantId
 from domain.credits.holds import Hold, HoldId, HoldStatus
 from domain.credits.wallets import Wallet
@@ -82,12 +82,14 @@ def hold_to_json(hold: Hold) -> dict[str, object]:
     }
 
 
-def request_from_json(row: Json) -> KeptRequest:
+def request_from_json(row: Json) -> IdempotencyRecord:
     """A request with its first answer."""
-    return KeptRequest(key=row["key"], user_id=UserId(row["user_id"]), content=row["content"], answer=row["answer"])
+    return IdempotencyRecord(
+        key=row["key"], user_id=UserId(row["user_id"]), content=row["content"], answer=row["answer"]
+    )
 
 
-def request_to_json(request: KeptRequest) -> dict[str, object]:
+def request_to_json(request: IdempotencyRecord) -> dict[str, object]:
     """A request with its first answer, as `ledger_commit` takes it."""
     return {
         "key": request.key,

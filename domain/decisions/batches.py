@@ -13,7 +13,7 @@ from domain.changes.changes import (
     Duplicate,
     ExpectedAccount,
     Holdings,
-    KeptRequest,
+    IdempotencyRecord,
     Rejected,
 )
 from domain.credits.holds import Hold, HoldStatus
@@ -190,7 +190,7 @@ def outcome_from(operation: CreditOperation, decided: Decided, result: CommitRes
     match result:
         case Committed() if not decided.comes_first:
             return Done(answer=decided.answer)
-        case Duplicate(request=KeptRequest() as kept) if not isinstance(operation, CaptureHold | VoidHold):
+        case Duplicate(request=IdempotencyRecord() as kept) if not isinstance(operation, CaptureHold | VoidHold):
             return _repeated(operation, kept)
         case Rejected(reason):
             return NotCommitted(f"the ledger refuses it: {reason}")
@@ -215,7 +215,7 @@ def _known(operation: CreditOperation, found: Holdings) -> Outcome | None:
     return None if operation.user_id in found.wallets else NoSuchUser(operation.user_id)
 
 
-def _settled_before(operation: CaptureHold | VoidHold, hold: Hold, kept: KeptRequest | None) -> Outcome:
+def _settled_before(operation: CaptureHold | VoidHold, hold: Hold, kept: IdempotencyRecord | None) -> Outcome:
     if isinstance(operation, VoidHold):
         is_same = hold.status is HoldStatus.VOIDED
     else:
@@ -226,7 +226,7 @@ def _settled_before(operation: CaptureHold | VoidHold, hold: Hold, kept: KeptReq
     return HoldAlreadySettled(status=hold.status, captured=hold.captured)
 
 
-def _repeated(operation: CreditOperation, kept: KeptRequest) -> Done | IdempotencyKeyReused:
+def _repeated(operation: CreditOperation, kept: IdempotencyRecord) -> Done | IdempotencyKeyReused:
     fields = differing_fields(kept.content, content_of(operation))
     return IdempotencyKeyReused(fields) if fields else Done(answer=answer_of(kept), repeated=True)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from domain.changes.changes import Flat, KeptRequest
+from domain.changes.changes import FlatJson, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind
@@ -153,7 +153,7 @@ def key_of(operation: CreditOperation) -> str | None:
             return f"key:{operation.key}"
 
 
-def content_of(operation: CreditOperation) -> Flat:
+def content_of(operation: CreditOperation) -> FlatJson:
     """What the operation asks, to be compared with a repetition's; a new hold's own id is not asked for."""
     content: dict[str, str | int | None]
     match operation:
@@ -181,12 +181,12 @@ def content_of(operation: CreditOperation) -> Flat:
     return content
 
 
-def differing_fields(kept: Flat, asked: Flat) -> tuple[str, ...]:
+def differing_fields(kept: FlatJson, asked: FlatJson) -> tuple[str, ...]:
     """The names of what differs between two requests under one key; none for a repetition."""
     return tuple(sorted(name for name in {*kept, *asked} if kept.get(name) != asked.get(name)))
 
 
-def answer_of(kept: KeptRequest) -> Answer:
+def answer_of(kept: IdempotencyRecord) -> Answer:
     """The first answer, as it was given."""
     kind = HoldAnswer if "captured" in kept.answer else EntryAnswer
     return kind(**kept.answer)  # type: ignore[arg-type]  # it was made of that class, by attrs.asdict

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import AccountGuard, Change, KeptRequest, OutboxMessage
+from domain.changes.changes import AccountGuard, Change, IdempotencyRecord, OutboxMessage
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.idempotency import IdempotencyKey, key_of_capture, key_of_request
 from domain.credits.ledger import EntryKind, Posting
@@ -214,11 +214,11 @@ def _entry_key(operation: Spend | GiveCredits | AdjustCredits) -> IdempotencyKey
     return key_of_request(operation.key)
 
 
-def _kept(operation: CreditOperation, account: Account, answer: Answer | None) -> KeptRequest | None:
+def _kept(operation: CreditOperation, account: Account, answer: Answer | None) -> IdempotencyRecord | None:
     key = key_of(operation)
     if key is None or answer is None:
         return None
-    return KeptRequest(
+    return IdempotencyRecord(
         key=key, user_id=account.user_id, content=content_of(operation), answer=attrs.asdict(answer, recurse=False)
     )
 

@@ -2,7 +2,7 @@
 
 import attrs
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.changes import EventStatus, InboxRecord
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import PaymentReported, PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, SaleReport, SubscriptionReport, Unreadable
@@ -42,7 +42,7 @@ class NoSale(Exception):
 class Handled:
     """An event that was decided again."""
 
-    event: KeptEvent
+    event: InboxRecord
     recorded: Recorded
 
 
@@ -86,14 +86,14 @@ class InboxDesk:
             batch = await self.run_once()
         return tuple(tried.values())
 
-    async def claim_due(self) -> tuple[KeptEvent, ...]:
+    async def claim_due(self) -> tuple[InboxRecord, ...]:
         """Waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
 
         :raises LedgerUnavailable: if the inbox could not be asked.
         """
         return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
 
-    async def decide(self, kept: KeptEvent) -> Recorded:
+    async def decide(self, kept: InboxRecord) -> Recorded:
         """Decide again about one event; what can't be decided is failed, with why.
 
         :raises LedgerUnavailable: if it could not be stored.
@@ -106,7 +106,7 @@ class InboxDesk:
         except CommitRejected as rejected:
             return await self.fail(kept, f"the ledger refuses it: {rejected.reason}")
 
-    async def fail(self, kept: KeptEvent, reason: str) -> Recorded:
+    async def fail(self, kept: InboxRecord, reason: str) -> Recorded:
         """Note that deciding about a waiting event failed; it is tried again later.
 
         :raises LedgerUnavailable: if that could not be stored.
@@ -183,12 +183,12 @@ class InboxDesk:
             raise UnknownEvent(event_id)
         return await self.recorder.record(delivery.event, delivery.told, again=True)
 
-    def _read(self, kept: KeptEvent) -> Delivery | None:
+    def _read(self, kept: InboxRecord) -> Delivery | None:
         try:
             return self.deliveries.read(kept.body or "")
         except InvalidBody:
             return None
 
 
-def _waits(kept: KeptEvent) -> bool:
+def _waits(kept: InboxRecord) -> bool:
     return kept.status in WAITING

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import click
 
-from domain.changes.changes import EventStatus, FailedMessage, KeptEvent
+from domain.changes.changes import EventStatus, FailedMessage, InboxRecord
 from domain.payments.admission import Confirmation
 from domain.usecases.record_payment import Recorded
 from domain.usecases.retry_inbox import WAITING, Handled
@@ -26,7 +26,7 @@ MAX_LISTED = 1000
 def parked(*, as_json: bool, retry: bool) -> None:
     """List the events that wait, newest first, and why."""
 
-    async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[KeptEvent, ...]]:
+    async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[InboxRecord, ...]]:
         handled = await services.inbox_desk.retry_all() if retry else ()
         return handled, await services.inbox.page(statuses=WAITING, before=None, limit=MAX_LISTED)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from adapters.batching.write_pipeline import MOST, SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, KeptRequest
+from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
@@ -896,7 +896,7 @@ def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
         "available": 20, "expires_at": "2026-11-24T21:42:55.336300+00:00",
     }  # fmt: skip
     for kept in (entry, held):
-        answer = answer_of(KeptRequest(key="key:k", user_id=ADA, content={}, answer=kept))
+        answer = answer_of(IdempotencyRecord(key="key:k", user_id=ADA, content={}, answer=kept))
         assert kept == attrs.asdict(answer)
         assert sorted(kept) == sorted(field.name for field in attrs.fields(type(answer)))
 

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 
-from domain.changes.changes import EventStatus, FailedMessage, Inconsistency, KeptEvent
+from domain.changes.changes import EventStatus, FailedMessage, InboxRecord, Inconsistency
 from domain.payments.admission import Confirmation
 from domain.usecases.audit_cache import Disagreement
 from domain.usecases.read_account import QuotaSource, UnknownUser
@@ -123,7 +123,7 @@ async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> t
 
 
 @get("/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
-async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
+async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> InboxRecord:
     """One event, with the exact body that was signed."""
     found = await services.inbox.find(_that_may_be(event_id))
     if found is None:
@@ -239,7 +239,7 @@ def _that_may_be(event_id: str) -> str:
     return event_id
 
 
-def _row(event: KeptEvent) -> InboxRow:
+def _row(event: InboxRecord) -> InboxRow:
     return InboxRow(
         id=event.id,
         type=event.type,
