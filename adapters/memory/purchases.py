@@ -7,7 +7,7 @@ import attrs
 
 from domain.changes.changes import PurchaseRevision, RecordedPurchase
 from domain.credits.explanation import PurchaseRecord
-from domain.credits.ledger import EntryKind, Lapse, LedgerEntry, Posted, period_of
+from domain.credits.ledger import EntryKind, ExpiredCredits, LedgerEntry, Posted, period_of
 from domain.payments.invoices import LineKind
 from domain.payments.line_plans import Claimed
 from domain.payments.purchases import Link, PurchaseId
@@ -121,7 +121,7 @@ class MemoryPurchases:
     def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
         """What the entries posted for each grant of the purchase and of those merged into it, and what expired."""
         posted: dict[datetime | None, dict[UserId, int]] = {}
-        lapsed: dict[datetime | None, dict[UserId, Lapse]] = {}
+        lapsed: dict[datetime | None, dict[UserId, ExpiredCredits]] = {}
         for entry in entries:
             posting, period = entry.posting, period_of(entry.posting)
             if posting.purchase_id is None or self._goes_on(posting.purchase_id) != purchase_id:
@@ -130,7 +130,7 @@ class MemoryPurchases:
             gone = lapsed.setdefault(period, {})
             if posting.kind is EntryKind.EXPIRY:
                 before = gone[posting.user_id].credits if posting.user_id in gone else 0
-                gone[posting.user_id] = Lapse(credits=before - posting.amount, stood=stands)
+                gone[posting.user_id] = ExpiredCredits(amount=before - posting.amount, posted_before=stands)
             else:
                 posted[period][posting.user_id] = stands + posting.amount
         return {period: Posted(by_user, lapsed[period]) for period, by_user in posted.items()}

@@ -35,7 +35,7 @@ from domain.changes.changes import (
 from domain.credits.clawbacks import ClawedBack
 from domain.credits.explanation import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.credits.idempotency import IdempotencyKey
-from domain.credits.ledger import EntryFilter, EntryKind, GrantEnd, Lapse, LedgerEntry, Posted, Posting
+from domain.credits.ledger import EntryFilter, EntryKind, ExpiredCredits, GrantEnd, LedgerEntry, Posted, Posting
 from domain.payments.line_plans import Claimed, MadePrice
 from domain.payments.purchases import Purchase, PurchaseId
 from domain.payments.subscriptions import Subscription, SubscriptionId
@@ -192,7 +192,7 @@ def _posted(rows: Sequence[Json]) -> dict[datetime | None, Posted]:
         period: Posted(
             {UserId(row["user_id"]): row["posted"] for row in found},
             {
-                UserId(row["user_id"]): Lapse(credits=row["lapsed"], stood=row["stood"])
+                UserId(row["user_id"]): ExpiredCredits(amount=row["lapsed"], posted_before=row["stood"])
                 for row in found
                 if row["lapsed"] is not None
             },

@@ -30,7 +30,7 @@ from domain.changes.changes import (
 )
 from domain.credits.grants import Draw
 from domain.credits.idempotency import key_of_revision
-from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
+from domain.credits.ledger import EntryKind, ExpiredCredits, GrantEnd, Posting, period_metadata, postings_due
 from domain.payments.invoices import (
     Bill,
     CreditNote,
@@ -752,7 +752,7 @@ def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
         )
         assert [Committed] == [type(result) for result in await world.ledger.commit([back])]
         (known,) = await recorded(world, invoice)
-        assert {JUNE: ({user: 40}, {user: Lapse(credits=30, stood=50)}), JULY: ({user: 40}, {})} == {
+        assert {JUNE: ({user: 40}, {user: ExpiredCredits(amount=30, posted_before=50)}), JULY: ({user: 40}, {})} == {
             end: (one.by_user, one.lapsed) for end, one in known.posted.items()
         }
         assert user not in {row.user_id for row in await world.ledger.inconsistencies()}

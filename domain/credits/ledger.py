@@ -104,11 +104,11 @@ EVERY_ENTRY = EntryFilter()
 
 
 @attrs.frozen(kw_only=True)
-class Lapse:
+class ExpiredCredits:
     """What expired of one purchase's credits, and what stood posted for it when that last happened."""
 
     credits: int
-    stood: int
+    posted_before: int
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ class Posted:
     """
 
     by_user: Mapping[UserId, int] = attrs.field(factory=dict)
-    lapsed: Mapping[UserId, Lapse] = attrs.field(factory=dict)
+    lapsed: Mapping[UserId, ExpiredCredits] = attrs.field(factory=dict)
     expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
     """When what is left of each user's grant expires, where something is left of it."""
     clawed_back: Mapping[UserId, ClawedBack] = attrs.field(factory=dict)
@@ -251,9 +251,9 @@ def _place(period: datetime | None) -> float:
     return period.timestamp() if period is not None else 0.0
 
 
-def _unlapsed(worth: int, lapse: Lapse | None) -> int:
+def _unlapsed(worth: int, lapse: ExpiredCredits | None) -> int:
     """What must stand posted, expiries apart, for credits of that worth on the account."""
-    return worth if lapse is None else min(worth + lapse.credits, max(lapse.stood, worth))
+    return worth if lapse is None else min(worth + lapse.credits, max(lapse.posted_before, worth))
 
 
 def _kind(difference: int, *, had_entries: bool) -> EntryKind:

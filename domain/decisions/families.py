@@ -8,8 +8,8 @@ import attrs
 from domain.changes.changes import PurchaseRevision, RecordedPurchase
 from domain.credits.clawbacks import NOTHING_CLAWED_BACK, ClawedBack
 from domain.credits.ledger import (
+    ExpiredCredits,
     GrantEnd,
-    Lapse,
     Posted,
     PostedByPeriod,
     Posting,
@@ -98,8 +98,10 @@ def _sum(one: Posted, other: Posted) -> Posted:
         by_user[user_id] = by_user.get(user_id, 0) + amount
     lapsed = dict(one.lapsed)
     for user_id, lapse in other.lapsed.items():
-        known = lapsed.get(user_id, Lapse(credits=0, stood=0))
-        lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
+        known = lapsed.get(user_id, ExpiredCredits(amount=0, posted_before=0))
+        lapsed[user_id] = ExpiredCredits(
+            amount=known.credits + lapse.credits, posted_before=known.posted_before + lapse.posted_before
+        )
     clawed_back = dict(one.clawed_back)
     for user_id, taken in other.clawed_back.items():
         before = clawed_back.get(user_id, NOTHING_CLAWED_BACK)

@@ -10,10 +10,10 @@ from domain.credits.idempotency import IdempotencyKey, key_of_capture, key_of_re
 from domain.credits.ledger import EntryKind, Posting
 from domain.credits.wallets import (
     BalanceMismatch,
-    Debit,
+    DebitDetails,
     Insufficient,
-    Move,
     Wallet,
+    WalletChange,
     capture,
     expire_overdue,
     place_hold,
@@ -100,7 +100,7 @@ def decide_operation(
         # The caller is told so only once it is written: to a process whose clock is behind, the hold would be open yet.
         dues = decide_operation(ExpireOverdue(user_id=hold.user_id), wallet, now, notify_below=notify_below)
         return attrs.evolve(dues, comes_first=True) if isinstance(dues, Decided) else dues
-    moved: Move | Refusal
+    moved: WalletChange | Refusal
     match operation:
         case Spend():
             moved = spend(wallet, _debit(operation), now)
@@ -117,7 +117,7 @@ def decide_operation(
             moved = _settle_hold(operation, hold, wallet, now)
         case ExpireOverdue():
             moved = expire_overdue(wallet, now)
-    if not isinstance(moved, Move):
+    if not isinstance(moved, WalletChange):
         return moved
     answer = _answer(operation, moved, now)
     change = Change(
@@ -142,7 +142,7 @@ def cache_refresh(guard: AccountGuard) -> OutboxMessage:
 
 def _settle_hold(
     operation: CaptureHold | VoidHold, hold: Hold, wallet: Wallet, now: datetime
-) -> Move | CaptureExceedsHold | HoldAlreadySettled:
+) -> WalletChange | CaptureExceedsHold | HoldAlreadySettled:
     if not hold.is_open:
         return HoldAlreadySettled(status=hold.status, captured=hold.captured)
     if isinstance(operation, VoidHold):
@@ -150,7 +150,7 @@ def _settle_hold(
     wanted = hold.credits if operation.credits is None else operation.credits
     if wanted > hold.credits:
         return CaptureExceedsHold(held=hold.credits)
-    debit = Debit(
+    debit = DebitDetails(
         kind=EntryKind.CAPTURE,
         credits=wanted,
         key=key_of_capture(hold.id),
@@ -160,7 +160,7 @@ def _settle_hold(
     return capture(wallet, hold.id, debit, now)
 
 
-def _given(operation: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -> Move:
+def _given(operation: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -> WalletChange:
     kind = operation.kind if isinstance(operation, GiveCredits) else EntryKind.ADJUSTMENT
     dues = expire_overdue(wallet, now)
     posting = Posting(
@@ -177,8 +177,8 @@ def _given(operation: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime
     return posted(dues, posting)
 
 
-def _debit(operation: Spend) -> Debit:
-    return Debit(
+def _debit(operation: Spend) -> DebitDetails:
+    return DebitDetails(
         kind=EntryKind.SPEND,
         credits=operation.credits,
         key=_entry_key(operation),
@@ -187,8 +187,8 @@ def _debit(operation: Spend) -> Debit:
     )
 
 
-def _correction(operation: AdjustCredits) -> Debit:
-    return Debit(
+def _correction(operation: AdjustCredits) -> DebitDetails:
+    return DebitDetails(
         kind=EntryKind.ADJUSTMENT,
         credits=-operation.credits,
         key=_entry_key(operation),
@@ -223,7 +223,7 @@ def _kept(operation: CreditOperation, account: Account, answer: Answer | None) -
     )
 
 
-def _answer(operation: CreditOperation, moved: Move, now: datetime) -> Answer | None:
+def _answer(operation: CreditOperation, moved: WalletChange, now: datetime) -> Answer | None:
     account = moved.wallet.account
     match operation:
         case ExpireOverdue():

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from domain.changes.changes import EventStatus, RecordedPurchase, Snapshot
-from domain.credits.ledger import EntryKind, Lapse, Posted
+from domain.credits.ledger import EntryKind, ExpiredCredits, Posted
 from domain.decisions.payments import Decision, decide
 from domain.payments.admission import ParkReason
 from domain.payments.purchases import (
@@ -187,7 +187,7 @@ def test_what_was_told_before_the_sale_counts() -> None:
 def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
     """A refund after the end of the credits takes what was used of them, not what is gone already."""
     (known,) = recorded(decided()).purchases
-    lapsed = {ADA: Lapse(credits=expired, stood=50)} if expired else {}
+    lapsed = {ADA: ExpiredCredits(amount=expired, posted_before=50)} if expired else {}
     snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted={None: Posted({ADA: 50}, lapsed)}),))
     news = PaymentReport(
         purchase_id=known.id,

@@ -11,7 +11,17 @@ from domain.credits.grants import Grant, GrantId, lapsing
 from domain.credits.holds import Hold, HoldId
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind
-from domain.credits.wallets import Debit, Insufficient, Move, Wallet, capture, expire_overdue, place_hold, spend, void
+from domain.credits.wallets import (
+    DebitDetails,
+    Insufficient,
+    Wallet,
+    WalletChange,
+    capture,
+    expire_overdue,
+    place_hold,
+    spend,
+    void,
+)
 from domain.payments.purchases import PurchaseId
 from domain.values.accounts import Account, UserId
 
@@ -42,13 +52,13 @@ def wallet(*grants: Grant, balance: int | None = None) -> Wallet:
     return Wallet(account=Account(user_id=ADA, balance=there if balance is None else balance), grants=grants)
 
 
-def left(move: object) -> dict[int, int]:
-    assert isinstance(move, Move)
-    return {one.id: one.remaining for one in move.wallet.grants}
+def left(change: object) -> dict[int, int]:
+    assert isinstance(change, WalletChange)
+    return {one.id: one.remaining for one in change.wallet.grants}
 
 
-def debit(credits: int, kind: EntryKind = EntryKind.SPEND) -> Debit:  # noqa: A002 - the word for it
-    return Debit(kind=kind, credits=credits, key=IdempotencyKey("k"))
+def debit(credits: int, kind: EntryKind = EntryKind.SPEND) -> DebitDetails:  # noqa: A002 - the word for it
+    return DebitDetails(kind=kind, credits=credits, key=IdempotencyKey("k"))
 
 
 def hold(credits: int) -> Hold:  # noqa: A002 - the word for it
@@ -65,7 +75,7 @@ def test_what_was_spent_makes_room() -> None:
     settled = expire_overdue(wallet(grant(1, -40), grant(2, 20)), NOW)
     after = spend(settled.wallet, debit(30), NOW)
     assert {1: 20, 2: 100} == left(after)
-    assert isinstance(after, Move)
+    assert isinstance(after, WalletChange)
     assert {1: 20, 2: 30} == left(expire_overdue(after.wallet, NOW + 30 * DAY))
 
 
@@ -74,14 +84,14 @@ def test_rolled_over_credits_are_spent_and_held_like_others() -> None:
     wallet_ = expire_overdue(wallet(grant(1, -40)), NOW).wallet
     assert {} == left(spend(wallet_, debit(50), NOW))
     assert Insufficient(50) == spend(wallet_, debit(51), NOW)
-    assert isinstance(place_hold(wallet_, hold(50), NOW), Move)
+    assert isinstance(place_hold(wallet_, hold(50), NOW), WalletChange)
 
 
 @pytest.mark.parametrize(("captured", "stays"), [(80, 20), (10, 50), (None, 50)])
 def test_a_hold_is_decided_when_it_is_settled(captured: int | None, stays: int) -> None:
     """What it sets aside neither expires nor fills the cap; what it frees does either."""
     held = place_hold(wallet(grant(1, 1)), hold(80), NOW)
-    assert isinstance(held, Move)
+    assert isinstance(held, WalletChange)
     over = expire_overdue(held.wallet, NOW + 2 * DAY)
     assert {1: 100} == left(over)
     later = NOW + 3 * DAY
@@ -105,8 +115,8 @@ def test_credits_that_do_not_roll_over_expire_beside_those_that_do() -> None:
 
 def test_debt_is_not_made_by_an_expiry() -> None:
     """No more expires than is available."""
-    move = expire_overdue(wallet(grant(1, -1), balance=20), NOW)
-    assert 0 == move.wallet.account.balance
+    change = expire_overdue(wallet(grant(1, -1), balance=20), NOW)
+    assert 0 == change.wallet.account.balance
 
 
 grants = st.lists(
