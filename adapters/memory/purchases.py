@@ -129,7 +129,7 @@ class MemoryPurchases:
             stands = posted.setdefault(period, {}).setdefault(posting.user_id, 0)
             gone = lapsed.setdefault(period, {})
             if posting.kind is EntryKind.EXPIRY:
-                before = gone[posting.user_id].credits if posting.user_id in gone else 0
+                before = gone[posting.user_id].amount if posting.user_id in gone else 0
                 gone[posting.user_id] = ExpiredCredits(amount=before - posting.amount, posted_before=stands)
             else:
                 posted[period][posting.user_id] = stands + posting.amount

@@ -107,7 +107,7 @@ EVERY_ENTRY = EntryFilter()
 class ExpiredCredits:
     """What expired of one purchase's credits, and what stood posted for it when that last happened."""
 
-    credits: int
+    amount: int
     posted_before: int
 
 
@@ -253,7 +253,7 @@ def _place(period: datetime | None) -> float:
 
 def _unlapsed(worth: int, lapse: ExpiredCredits | None) -> int:
     """What must stand posted, expiries apart, for credits of that worth on the account."""
-    return worth if lapse is None else min(worth + lapse.credits, max(lapse.posted_before, worth))
+    return worth if lapse is None else min(worth + lapse.amount, max(lapse.posted_before, worth))
 
 
 def _kind(difference: int, *, had_entries: bool) -> EntryKind:

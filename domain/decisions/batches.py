@@ -158,8 +158,8 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
 def commit_plan(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
     """What is to be committed together, with one message for each account whose copies are older then.
 
-    `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
-    account is not committed, none of those after it is: its message and its guard do for all.
+    `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change
+    of an account is not committed, none of those after it is: its message and its guard do for all.
     """
     seen: set[UserId] = set()
     changes = []

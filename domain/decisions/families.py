@@ -100,7 +100,7 @@ def _sum(one: Posted, other: Posted) -> Posted:
     for user_id, lapse in other.lapsed.items():
         known = lapsed.get(user_id, ExpiredCredits(amount=0, posted_before=0))
         lapsed[user_id] = ExpiredCredits(
-            amount=known.credits + lapse.credits, posted_before=known.posted_before + lapse.posted_before
+            amount=known.amount + lapse.amount, posted_before=known.posted_before + lapse.posted_before
         )
     clawed_back = dict(one.clawed_back)
     for user_id, taken in other.clawed_back.items():

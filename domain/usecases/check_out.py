@@ -229,4 +229,4 @@ def _stage(recorded: RecordedPurchase, user_id: UserId, credits_: int) -> Checko
 
 def _expired(recorded: RecordedPurchase, user_id: UserId) -> int:
     lapses = (posted.lapsed.get(user_id) for posted in recorded.posted.values())
-    return sum(lapse.credits for lapse in lapses if lapse is not None)
+    return sum(lapse.amount for lapse in lapses if lapse is not None)

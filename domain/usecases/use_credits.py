@@ -105,7 +105,7 @@ class CreditDesk:
         if self.backoff is not None and fruitless > 1:
             await self.backoff.sleep(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
-    async def _round(self, waiting: Mapping[int, CreditOperation], requests: "_Asked") -> None:
+    async def _round(self, waiting: Mapping[int, CreditOperation], requests: "_Requests") -> None:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
         contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
@@ -120,14 +120,14 @@ class CreditDesk:
                 await self._work(in_turn, await self._read([*in_turn.values()]), requests, may_grow=False)
 
     async def _work(
-        self, waiting: Mapping[int, CreditOperation], found: Holdings, requests: "_Asked", *, may_grow: bool
+        self, waiting: Mapping[int, CreditOperation], found: Holdings, requests: "_Requests", *, may_grow: bool
     ) -> None:
         accounts = SpeculativeAccounts(found, notify_below=self.notify_below)
         is_pipelined = self.pipeline is not None and len(waiting) > BATCH
         writes = _PendingWrites(self, accounts, requests, waiting, may_grow=is_pipelined and may_grow)
         if self.pipeline is not None and is_pipelined:
             await self.pipeline.run(writes.decide, writes.commit, writes.acknowledge)
-        elif together := [*itertools.writes.from_iterable(iter(writes.decide, []))]:
+        elif together := [*itertools.chain.from_iterable(iter(writes.decide, []))]:
             await writes.acknowledge(await writes.commit(together))
 
     async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
