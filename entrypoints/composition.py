@@ -34,15 +34,15 @@ from adapters.stripe.webhooks import StripeWebhooks
 from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from domain.usecases.audit_cache import CacheAuditor
-from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.retry_inbox import InboxDesk
-from domain.usecases.synthetic_users import RehearsalDesk
-from domain.usecases.thresholds import BalanceWatch
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.retry_inbox import InboxRetrier
+from domain.usecases.synthetic_users import SyntheticUserService
+from domain.usecases.thresholds import LowBalanceThresholds
+from domain.usecases.use_credits import CreditService
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.catalogue import load_catalogue
 from entrypoints.doctor import Doctor
@@ -133,7 +133,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             identity=StripeIdentity(hasty_stripe, configured=settings.stripe_account_id),
             notify_below=settings.low_balance,
         )
-        desk = CreditDesk(
+        service = CreditService(
             ledger=sql_ledger,
             wallets=sql_ledger,
             cache=cache,
@@ -142,12 +142,12 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             locks=RedisAccountLocks(redis),
             pipeline=SystemWritePipeline(),
         )
-        batched = await stack.enter_async_context(contextlib.aclosing(BatchedCreditService(desk, clock)))
+        batched = await stack.enter_async_context(contextlib.aclosing(BatchedCreditService(service, clock)))
         yield Services(
             authenticator=Authenticator.from_settings(settings),
             deliveries=deliveries,
             recorder=recorder,
-            desk=CheckoutDesk(
+            service=CheckoutService(
                 checkouts=StripeCheckouts(stripe, success_url=settings.success_url, cancel_url=settings.cancel_url),
                 accounts=sql_ledger,
                 ledger=group_commit,
@@ -156,7 +156,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 recorder=recorder,
             ),
             credits=batched,
-            watch=BalanceWatch(thresholds=sql_ledger, default=settings.low_balance),
+            watch=LowBalanceThresholds(thresholds=sql_ledger, default=settings.low_balance),
             wallets=sql_ledger,
             reader=AccountReader(accounts=sql_ledger, audit=sql_ledger, cache=cache),
             worker=OutboxWorker(
@@ -166,10 +166,10 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
                 invoices=StripeInvoices(stripe),
                 notifications=notifications,
             ),
-            inbox_desk=InboxDesk(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
+            inbox_retrier=InboxRetrier(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
             reconciler=Reconciler(history=history, inbox=sql_ledger, recorder=recorder),
             auditor=auditor,
-            rehearsals=RehearsalDesk(users=SqlSyntheticUsers(rpc), cache=cache, livemode=settings.livemode),
+            rehearsals=SyntheticUserService(users=SqlSyntheticUsers(rpc), cache=cache, livemode=settings.livemode),
             doctor=Doctor(
                 settings=settings,
                 provider=StripeDeployment(stripe),

@@ -9,14 +9,14 @@ from domain.decisions.batches import Outcome
 from domain.decisions.operations import CreditOperation
 from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache, Wallets
 from domain.usecases.audit_cache import CacheAuditor
-from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.retry_inbox import InboxDesk
-from domain.usecases.synthetic_users import RehearsalDesk
-from domain.usecases.thresholds import BalanceWatch
+from domain.usecases.retry_inbox import InboxRetrier
+from domain.usecases.synthetic_users import SyntheticUserService
+from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue
 from entrypoints.auth.authenticator import Authenticator
@@ -42,16 +42,16 @@ class Services:
     authenticator: Authenticator
     deliveries: Deliveries
     recorder: PaymentRecorder
-    desk: CheckoutDesk
+    checkout: CheckoutService
     reader: AccountReader
     credits: Credits
-    watch: BalanceWatch
+    watch: LowBalanceThresholds
     wallets: Wallets
     worker: OutboxWorker
-    inbox_desk: InboxDesk
+    inbox_retrier: InboxRetrier
     reconciler: Reconciler
     auditor: CacheAuditor
-    rehearsals: RehearsalDesk
+    rehearsals: SyntheticUserService
     doctor: Doctor
     ledger: Ledger
     inbox: Inbox

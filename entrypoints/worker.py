@@ -39,7 +39,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return await services.worker.run_once() == deliver_messages.BATCH
 
     async def decide() -> bool:
-        due = await services.inbox_desk.claim_due()
+        due = await services.inbox_retrier.claim_due()
         for kept in due:
             _tell(Handled(kept, await _decided(services, kept)))
         return len(due) == retry_inbox.BATCH
@@ -97,13 +97,13 @@ async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -
 
 async def _decided(services: Services, kept: InboxRecord) -> Recorded:
     try:
-        return await services.inbox_desk.decide(kept)
+        return await services.inbox_retrier.decide(kept)
     except LedgerUnavailable:
         raise
     except Exception as error:
         # One event that trips us up must not keep the others waiting.
         log.exception("Failed to handle %s", kept.type, extra={"event_id": kept.id})
-        return await services.inbox_desk.fail(kept, f"unexpected {type(error).__name__}; see the log")
+        return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
 
 def _tell(handled: Handled) -> None:

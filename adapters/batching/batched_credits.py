@@ -48,8 +48,8 @@ class BatchesOfCredits(Protocol):
 class BatchedCreditService:
     """Does what callers ask of credits, by a desk."""
 
-    def __init__(self, desk: BatchesOfCredits, clock: Clock, *, limits: Limits = OPERATIONS) -> None:
-        self._desk = desk
+    def __init__(self, service: BatchesOfCredits, clock: Clock, *, limits: Limits = OPERATIONS) -> None:
+        self._service = service
         self._clock = clock
         # To do an operation again is harmless: it is known by its key, or by its hold. So a batch that the ledger
         # refused as a whole is done again in parts, whatever was done of it.
@@ -75,7 +75,7 @@ class BatchedCreditService:
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
-        return await self._desk.execute_overdue(self._clock.now())
+        return await self._service.execute_overdue(self._clock.now())
 
     async def aclose(self) -> None:
         """Do what was accepted; what is too late is told so."""
@@ -84,7 +84,9 @@ class BatchedCreditService:
     async def _execute(self, batch: Batch[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
         try:
             late_arrivals = _BatchArrivals(batch, self._clock)
-            return await self._desk.execute([*batch], self._clock.now(), patience=PATIENCE, late_arrivals=late_arrivals)
+            return await self._service.execute(
+                [*batch], self._clock.now(), patience=PATIENCE, late_arrivals=late_arrivals
+            )
         except LedgerRefused as refused:
             if refused.is_final and len(batch) == 1:
                 return (NotCommitted(f"the ledger refuses it: {refused.cause}"),)

@@ -27,8 +27,8 @@ from domain.decisions.operations import (
 )
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.usecases.read_account import UnknownUser
-from domain.usecases.thresholds import BalanceWatch, Watch
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.thresholds import LowBalanceThresholds, Watch
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 
@@ -46,13 +46,13 @@ class Story:
         return f"{name} of {self.user_id}"
 
     async def ask(self, *operations: CreditOperation) -> None:
-        desk = CreditDesk(
+        service = CreditService(
             ledger=self.world.ledger,
             wallets=self.world.ledger,
             cache=MemoryQuotaCache(),
             notify_below=self.threshold,
         )
-        for outcome in await desk.execute(operations, datetime.now(UTC)):
+        for outcome in await service.execute(operations, datetime.now(UTC)):
             assert isinstance(outcome, Done), outcome
 
     async def give(self, credits: int, name: str, kind: EntryKind = EntryKind.PROMOTION) -> None:  # noqa: A002 - the word for it
@@ -218,7 +218,7 @@ def test_an_account_may_have_a_threshold_of_its_own(open_world: Any) -> None:
     """It goes before the default, which is back when it is taken away; setting it is no fall."""
 
     async def story(told: Story) -> None:
-        watch = BalanceWatch(thresholds=told.world.ledger, default=20)
+        watch = LowBalanceThresholds(thresholds=told.world.ledger, default=20)
         told.threshold = 20
         await told.buy()
         before = await told.world.ledger.account(told.user_id)

@@ -11,14 +11,14 @@ from adapters.memory.cache import MemoryQuotaCache
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryFilter, EntryKind
 from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import BalanceThen
 
 
 async def lived(world: Any) -> Any:
     """A user who was given 100, had 60 set aside, and then captured 25 of them."""
     user = await world.sign_up(None)
-    desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+    service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
     hold, now = HoldId(str(uuid.uuid4())), datetime.now(UTC)
     gift = GiveCredits(
         user_id=user, credits=100, kind=EntryKind.PROMOTION, key=f"g {hold}", reason="hello", operator="Grace"
@@ -30,7 +30,7 @@ async def lived(world: Any) -> Any:
         held,
         CaptureHold(hold_id=hold, credits=25),
     ):
-        await desk.execute([operation], now)
+        await service.execute([operation], now)
     return user
 
 

@@ -26,7 +26,7 @@ from domain.decisions.operations import (
     PlaceHold,
     Spend,
 )
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 
 CALLERS = 64
@@ -39,7 +39,7 @@ class Process:
     def __init__(self, world: World, redis_url: str) -> None:
         self._redis = connect(redis_url)
         self._credits = BatchedCreditService(
-            CreditDesk(
+            CreditService(
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
@@ -65,7 +65,7 @@ async def sign_up(world: World, credits: int) -> UserId:  # noqa: A002 - the wor
     gift = GiveCredits(
         user_id=user, credits=credits, kind=EntryKind.GOODWILL, key=f"g {user}", reason="hello", operator="Grace"
     )
-    await CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).execute(
+    await CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).execute(
         [gift], datetime.now(UTC)
     )
     return user

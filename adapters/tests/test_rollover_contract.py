@@ -16,7 +16,7 @@ from adapters.system.clock import SystemClock
 from domain.credits.holds import HoldId
 from domain.decisions.operations import ExpireOverdue, PlaceHold, Spend, VoidHold
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.plans import Catalogue
 from features.billing.payloads import MONTHLY, START, Payload, invoice, line
 from features.billing.world import plan
@@ -31,7 +31,7 @@ class Subscriber:
     def __init__(self, world: Any, user_id: str) -> None:
         self.world, self.user_id, self.tag = world, user_id, uuid.uuid4().hex[:12]
         self.now = datetime.now(UTC)
-        self.desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+        self.service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
 
     async def pay(self, begins: float, sold: Any = CAPPED) -> None:
         """Tell that the period of 30 days is paid that began then."""
@@ -65,12 +65,12 @@ class Subscriber:
 
     async def settle(self) -> None:
         """Let what is over expire."""
-        await self.desk.execute([ExpireOverdue(user_id=self.user_id)], self.now)
+        await self.service.execute([ExpireOverdue(user_id=self.user_id)], self.now)
 
     async def spend(self, credits_: int) -> None:
         """Spend credits."""
         spend = Spend(user_id=self.user_id, credits=credits_, key=f"{self.tag}:{uuid.uuid4().hex}")
-        await self.desk.execute([spend], self.now)
+        await self.service.execute([spend], self.now)
 
     async def is_due(self) -> bool:
         """Return whether the ledger says that something of the account is over."""
@@ -154,12 +154,12 @@ def test_held_credits_are_decided_when_they_are_free(open_world: Any) -> None:
             place = PlaceHold(
                 hold_id=hold, user_id=ada.user_id, credits=80, key=f"{ada.tag} hold", lasts=timedelta(days=60)
             )
-            await ada.desk.execute([place], ada.now)
+            await ada.service.execute([place], ada.now)
             ada.now = over
             await ada.settle()
             assert not await ada.is_due()
             assert {-5: 100} == await ada.check()
-            await ada.desk.execute([VoidHold(hold_id=hold)], ada.now)
+            await ada.service.execute([VoidHold(hold_id=hold)], ada.now)
             assert {-5: 50} == await ada.check()
 
     asyncio.run(run())

@@ -24,7 +24,7 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, IdempotencyKeyReused, Outcome, SpeculativeAccounts, commit_plan
 from domain.decisions.operations import CaptureHold, CreditOperation, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import HoldAlreadySettled
-from domain.usecases.use_credits import BATCH, CreditDesk
+from domain.usecases.use_credits import BATCH, CreditService
 from features.harness.credit_stories import ADA, Life, acts
 
 
@@ -103,16 +103,16 @@ def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) ->
     async def run() -> None:
         async with open_world() as world:
             user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
-            desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+            service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
             gift = GiveCredits(
                 user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
             )
             held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
-            await desk.execute([gift, held], now)
+            await service.execute([gift, held], now)
             fast, slow = now + timedelta(hours=1), now
             expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
             for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
-                assert (expired,) == await desk.execute([settlement], moment)
+                assert (expired,) == await service.execute([settlement], moment)
             record = await world.ledger.record_of(user)
             assert (50, 0) == (record.account.balance, record.account.held)
             assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
@@ -127,7 +127,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
     async def run() -> None:
         async with open_world() as world:
             user, tag = await world.sign_up(None), uuid.uuid4().hex
-            desk = CreditDesk(
+            service = CreditService(
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=MemoryQuotaCache(),
@@ -137,8 +137,8 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             gift = GiveCredits(
                 user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
-            await desk.execute([gift], datetime.now(UTC))
-            processes = [BatchedCreditService(desk, SystemClock()) for _ in range(2)]
+            await service.execute([gift], datetime.now(UTC))
+            processes = [BatchedCreditService(service, SystemClock()) for _ in range(2)]
             told = await asyncio.gather(
                 *(
                     process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
@@ -179,7 +179,9 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
         async with open_world() as world:
             now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
             user = await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), pipeline=SystemWritePipeline())
+            service = CreditService(
+                ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), pipeline=SystemWritePipeline()
+            )
 
             def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
                 return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
@@ -187,10 +189,10 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
             gift = GiveCredits(
                 user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
-            await desk.execute([gift], now)
-            (old,) = await desk.execute([spend(2, "old")], now)
+            await service.execute([gift], now)
+            (old,) = await service.execute([spend(2, "old")], now)
             late_arrivals = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
-            outcomes = await desk.execute(
+            outcomes = await service.execute(
                 [spend(1, f"k{n}") for n in range(2 * BATCH)], now, late_arrivals=late_arrivals
             )
             assert dict(enumerate(outcomes)) == late_arrivals.told
@@ -214,7 +216,7 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
         async with open_world() as world:
             now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
             ada, bob = await world.sign_up(None), await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+            service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
             gifts = [
                 GiveCredits(
                     user_id=user,
@@ -226,12 +228,12 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
                 )
                 for user in (ada, bob)
             ]
-            await desk.execute(gifts, now)
+            await service.execute(gifts, now)
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = {0: ada, 1: bob, 2: ada, 3: ada}
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
             batch = SpeculativeAccounts(found).decide(spends, now)
-            await desk.execute([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
+            await service.execute([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
             results = await ledger.commit([decided.change for decided in batch.decided.values()])
             assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
             accounts = {user: await ledger.account(user) for user in (ada, bob)}
@@ -259,7 +261,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
         async with open_world() as world:
             now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
             ada, bob = await world.sign_up(None), await world.sign_up(None)
-            desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+            service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
             gifts = [
                 GiveCredits(
                     user_id=user,
@@ -271,7 +273,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
                 )
                 for user in (ada, bob)
             ]
-            await desk.execute(gifts, now)
+            await service.execute(gifts, now)
             found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
             users = [ada, ada, bob, ada, ada]
             spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
@@ -283,7 +285,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             }
             calls = [commit_plan(decided[:2], {}), commit_plan(decided[2:], expected)]
             for n, wish in enumerate(rivals):
-                await desk.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
+                await service.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
             told = [result for call in arrive for result in await ledger.commit(calls[call])]
             assert results == [type(result).__name__ for result in told]
             assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]

@@ -80,7 +80,7 @@ class CheckoutProgress:
 
 
 @attrs.frozen(kw_only=True)
-class CheckoutDesk:
+class CheckoutService:
     """Starts checkouts and follows them."""
 
     checkouts: Checkouts

@@ -47,7 +47,7 @@ class Handled:
 
 
 @attrs.frozen(kw_only=True)
-class InboxDesk:
+class InboxRetrier:
     """Works on what the inbox holds; any number may work at once."""
 
     inbox: Inbox

@@ -12,7 +12,7 @@ class LiveDeployment(Exception):
 
 
 @attrs.frozen(kw_only=True)
-class RehearsalDesk:
+class SyntheticUserService:
     """Makes and removes the users of rehearsals."""
 
     users: SyntheticUsers

@@ -48,7 +48,7 @@ OVERDUE_BATCH = 100
 
 
 @attrs.frozen(kw_only=True)
-class CreditDesk:
+class CreditService:
     """Does what callers ask of credits; any number may work at once."""
 
     ledger: Ledger
@@ -206,14 +206,14 @@ class _PendingWrites:
 
     def __init__(
         self,
-        desk: CreditDesk,
+        service: CreditService,
         accounts: SpeculativeAccounts,
         requests: _Requests,
         waiting: Mapping[int, CreditOperation],
         *,
         may_grow: bool,
     ) -> None:
-        self._desk = desk
+        self._service = service
         self._accounts = accounts
         self._requests = requests
         self._waiting = deque(waiting.items())
@@ -244,7 +244,7 @@ class _PendingWrites:
         decided = [pending.decided for pending in good]
         changes = commit_plan(decided, self._expected)
         self._expected.update(expected_after(decided))
-        results = await self._desk.ledger.commit(changes)
+        results = await self._service.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
         self._learn(written)
         return written
@@ -252,7 +252,7 @@ class _PendingWrites:
     async def acknowledge(self, written: Sequence[tuple[_PendingChange, CommitResult]]) -> None:
         """Tell what came of it, once the cache knows."""
         try:
-            contended = await self._desk.refresh([result for _, result in written])
+            contended = await self._service.refresh([result for _, result in written])
             self._may_grow = self._may_grow and not contended
         finally:
             # Whoever gives up waiting for the cache must not take along what is known.
@@ -272,8 +272,8 @@ class _PendingWrites:
             self._may_grow = False
             if isinstance(result, Conflict):
                 conflicting.add(user_id)
-        if conflicting and self._desk.locks is not None:
-            self._desk.locks.mark_contended(conflicting)
+        if conflicting and self._service.locks is not None:
+            self._service.locks.mark_contended(conflicting)
 
     def _batch(self) -> dict[int, CreditOperation]:
         if self._may_grow and not self._waiting:

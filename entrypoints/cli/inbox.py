@@ -27,7 +27,7 @@ def parked(*, as_json: bool, retry: bool) -> None:
     """List the events that wait, newest first, and why."""
 
     async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[InboxRecord, ...]]:
-        handled = await services.inbox_desk.retry_all() if retry else ()
+        handled = await services.inbox_retrier.retry_all() if retry else ()
         return handled, await services.inbox.page(statuses=WAITING, before=None, limit=MAX_LISTED)
 
     handled, events = run_with_services(work)
@@ -65,7 +65,7 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
     intent (pi_...) or invoice (in_...), or of an event that tells of one.
     """
     confirmation = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accept_price)
-    recorded = run_with_services(lambda services: services.inbox_desk.claim(event, confirmation))
+    recorded = run_with_services(lambda services: services.inbox_retrier.claim(event, confirmation))
     _say(event, recorded)
 
 
@@ -74,7 +74,7 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
 @told_plainly
 def replay(event: str) -> None:
     """Decide about an EVENT once more; one that never arrived is fetched from Stripe. Harmless at any time."""
-    _say(event, run_with_services(lambda services: services.inbox_desk.replay(event)))
+    _say(event, run_with_services(lambda services: services.inbox_retrier.replay(event)))
 
 
 @click.command()

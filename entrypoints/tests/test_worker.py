@@ -17,7 +17,7 @@ from domain.ports import Clock
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.retry_inbox import InboxRetrier
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -58,7 +58,7 @@ class Needed:
     """What the worker needs of the services."""
 
     worker: OutboxWorker
-    inbox_desk: InboxDesk
+    inbox_retrier: InboxRetrier
     reconciler: Reconciler
     backlogs: MemoryLedger
     clock: Clock
@@ -82,7 +82,7 @@ class World:
             worker=OutboxWorker(
                 outbox=self.ledger.outbox, accounts=self.ledger, cache=self.cache, invoices=self.payments
             ),
-            inbox_desk=InboxDesk(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
+            inbox_retrier=InboxRetrier(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
             backlogs=self.ledger,
             clock=self.clock,

@@ -21,7 +21,7 @@ from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from entrypoints.http.gc_tuning import settle_memory
 from features.bench import pgbench
@@ -97,7 +97,7 @@ async def spending(
     numbers, run = itertools.count(), uuid.uuid4().hex
     async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
         ledger = SqlLedger(rpc)
-        desk = CreditDesk(
+        service = CreditService(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
@@ -105,7 +105,7 @@ async def spending(
             locks=RedisAccountLocks(redis),
             pipeline=SystemWritePipeline(),
         )
-        async with contextlib.aclosing(BatchedCreditService(desk, SystemClock())) as batched:
+        async with contextlib.aclosing(BatchedCreditService(service, SystemClock())) as batched:
 
             async def spend() -> None:
                 outcome = await batched.execute(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))

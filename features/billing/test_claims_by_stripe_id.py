@@ -18,7 +18,7 @@ from domain.payments.purchases import Link
 from domain.payments.reports import Delivery
 from domain.ports import PaymentsUnavailable
 from domain.usecases.record_payment import Recorded
-from domain.usecases.retry_inbox import InboxDesk, NoSale, NotClaimable, UnknownEvent
+from domain.usecases.retry_inbox import InboxRetrier, NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 from features.billing.packs import by_hand, completed, intent, item, refund_of, session, succeeded
@@ -57,7 +57,7 @@ class Claims(World):
 
     def claim(self, id_: str, user: UserId = ADA, plan: str | None = "pack", *, accepts: bool = False) -> Recorded:
         """Give a payment to a user."""
-        desk = InboxDesk(inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder)
+        desk = InboxRetrier(inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder)
         said = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accepts)
         return asyncio.run(desk.claim(id_, said))
 

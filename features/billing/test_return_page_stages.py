@@ -11,7 +11,7 @@ from adapters.stripe.events import read_event
 from domain.payments.purchases import Link
 from domain.payments.reports import SaleReport
 from domain.ports import Checkout, CheckoutRequest
-from domain.usecases.check_out import AlreadySubscribed, CheckoutDesk, CheckoutProgress, CheckoutStage
+from domain.usecases.check_out import AlreadySubscribed, CheckoutProgress, CheckoutService, CheckoutStage
 from domain.values.plans import PlanId
 from features.billing.packs import NAMED, completed, refund_of, session
 from features.billing.payloads import (
@@ -63,7 +63,7 @@ class Shop(World):
     def __init__(self) -> None:
         super().__init__(ON_SALE, PRICES)
         self.sessions = Sessions()
-        self.desk = CheckoutDesk(
+        self.desk = CheckoutService(
             checkouts=self.sessions,
             accounts=self.ledger,
             ledger=self.ledger,

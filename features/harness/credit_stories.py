@@ -26,7 +26,7 @@ from domain.decisions.operations import (
 from domain.decisions.spending import HoldAlreadySettled
 from domain.payments.entitlements import grants_due
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 
@@ -116,7 +116,7 @@ class Life:
         self.user_id = user_id
         self.tag = tag
         self.time = START
-        self.desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        self.service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         self.sold: dict[int, tuple[Order, int]] = {}
         self.caps: dict[int, int | None] = {}
         self.first: dict[object, Done] = {}
@@ -180,7 +180,7 @@ class Life:
 
     async def _ask(self, operations: list[CreditOperation]) -> None:
         own = [self._own(operation) for operation in operations]
-        outcomes = await self.desk.execute(own, self.time)
+        outcomes = await self.service.execute(own, self.time)
         self.outcomes += outcomes
         for operation, outcome in zip(own, outcomes, strict=True):
             assert not isinstance(outcome, NotCommitted), "what is decided is never refused by the ledger's guards"

@@ -18,7 +18,7 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, NotCommitted, Outcome
 from domain.decisions.operations import CreditOperation, GiveCredits, Spend
 from domain.ports import LedgerBusy, LedgerRefused
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 
 
@@ -27,10 +27,10 @@ class World:
 
     def __init__(self, *, refuses: str = "", limits: Limits = OPERATIONS) -> None:
         self.ledger = MemoryLedger(SystemClock())
-        self.desk = CountingDesk(
+        self.service = CountingService(
             ledger=self.ledger, wallets=self.ledger, cache=MemoryQuotaCache(), batches=[], refuses=refuses
         )
-        self.credits = BatchedCreditService(self.desk, SystemClock(), limits=limits)
+        self.credits = BatchedCreditService(self.service, SystemClock(), limits=limits)
 
     async def user_with(self, given: int) -> UserId:
         user = UserId(str(uuid.uuid4()))
@@ -48,7 +48,7 @@ class World:
 
 
 @attrs.frozen(kw_only=True)
-class CountingDesk(CreditDesk):
+class CountingService(CreditService):
     """A desk that lets others go on before each batch, notes its size, and chokes on one description."""
 
     batches: list[int]
@@ -59,7 +59,7 @@ class CountingDesk(CreditDesk):
         await asyncio.sleep(0)
         if any(isinstance(operation, Spend) and operation.description == self.refuses for operation in operations):
             raise LedgerRefused("22P05", is_final=True)
-        return await CreditDesk.execute(self, operations, now, **told)
+        return await CreditService.execute(self, operations, now, **told)
 
 
 def spend(user: UserId, number: int, description: str | None = None) -> Spend:
@@ -75,7 +75,7 @@ def test_a_hot_account_is_decided_in_few_batches_and_never_overdrawn() -> None:
         outcomes = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(300)))
         assert 200 == sum(isinstance(outcome, Done) for outcome in outcomes)
         assert 0 == await world.balance(user)
-        assert len(world.desk.batches) <= 5
+        assert len(world.service.batches) <= 5
         again = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(300)))
         done = [(before, after) for before, after in zip(outcomes, again, strict=True) if isinstance(before, Done)]
         assert all(isinstance(after, Done) and after.repeated for _, after in done)

@@ -30,7 +30,7 @@ from domain.payments.purchases import Link, PaymentReported, PaymentStatus, Purc
 from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -75,7 +75,7 @@ class Shop:
         self.ledger = MemoryLedger(self.clock)
         self.ledger.add_user(ADA)
         self.notifications = MemoryNotifications()
-        self.desk = CreditDesk(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=threshold)
+        self.service = CreditService(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=threshold)
         self.recorder = PaymentRecorder(
             ledger=self.ledger,
             cache=self.cache,
@@ -94,7 +94,7 @@ class Shop:
         )
 
     def ask(self, *operations: CreditOperation) -> None:
-        asyncio.run(self.desk.execute(operations, self.clock.now()))
+        asyncio.run(self.service.execute(operations, self.clock.now()))
 
     def tell(self, told: ProviderReport) -> None:
         asyncio.run(self.recorder.record(None, told))

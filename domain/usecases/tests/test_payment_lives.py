@@ -48,7 +48,7 @@ from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder, Recorded
-from domain.usecases.retry_inbox import BATCH, InboxDesk, NotClaimable, UnknownEvent
+from domain.usecases.retry_inbox import BATCH, InboxRetrier, NotClaimable, UnknownEvent
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
 from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanId, PlanMode, Terms
@@ -103,7 +103,7 @@ class World:
             catalogue=CATALOGUE,
             livemode=False,
         )
-        self.desk = InboxDesk(
+        self.retrier = InboxRetrier(
             inbox=self.ledger.inbox, deliveries=self.deliveries, history=self.payments, recorder=self.recorder
         )
         self.reconciler = Reconciler(history=self.payments, inbox=self.ledger.inbox, recorder=self.recorder)
@@ -295,7 +295,7 @@ def test_whom_an_operator_gave_a_payment_keeps_it(world: World, given_to: UserId
     world.ledger.add_user(BOB, "bob@example.com")
     told = attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, user_reference=named, email="eve@example.com"))
     assert "email_disagrees" == world.tell("evt_1", told).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=given_to)))
+    run(world.retrier.claim("evt_1", Confirmation(user_id=given_to)))
     right = attrs.evolve(told, attribution=attrs.evolve(told.attribution, email=None))
     assert EventStatus.NOTHING_NEW == world.tell("evt_2", right).status
     assert (50, 0) == (world.balance(given_to), world.balance(named))
@@ -336,7 +336,7 @@ def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None
     )
     world.payments.is_away = False
     world.clock.moment += timedelta(hours=1)
-    run(world.desk.run_once())
+    run(world.retrier.run_once())
     assert (EventStatus.APPLIED, 50) == (world.ledger.inbox.status("evt_1"), world.balance())
     world.payments.is_away = True
     assert EventStatus.NOTHING_NEW == world.tell("evt_2", part).status
@@ -348,7 +348,7 @@ def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
     world.payments.teach_complete(nameless)
     part = attrs.evolve(nameless, is_complete=False)
     assert "user_not_a_uuid" == world.tell("evt_1", part).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 50 == world.balance()
 
 
@@ -580,7 +580,7 @@ def test_a_period_that_names_nobody_has_its_subscription_s_owner(world: World) -
     assert "no_user_named" == world.tell("evt_1", PERIOD).reason
     world.tell("evt_2", subscribed())
     run(world.ledger.inbox.hasten())
-    assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.desk.run_once())]
+    assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.retrier.run_once())]
     assert 50 == world.balance()
 
 
@@ -717,8 +717,8 @@ def test_all_that_waits_is_tried_again_and_then_it_ends(world: World, seconds: i
             world.clock.moment += timedelta(seconds=seconds)
             return super().read(body)
 
-    desk = attrs.evolve(world.desk, deliveries=Slow(world.deliveries.told))
-    handled = run(desk.retry_all())
+    retrier = attrs.evolve(world.retrier, deliveries=Slow(world.deliveries.told))
+    handled = run(retrier.retry_all())
     assert sorted(ids) == sorted(one.event.id for one in handled)
     assert {EventStatus.PARKED} == {one.recorded.status for one in handled}
 
@@ -730,7 +730,7 @@ def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world
         world.tell(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
     tried: list[str] = []
     for _ in range(2):
-        tried += [one.event.id for one in run(world.desk.retry())]
+        tried += [one.event.id for one in run(world.retrier.retry())]
         world.clock.moment += timedelta(seconds=1)
     assert sorted(ids) == sorted(tried)
 
@@ -742,14 +742,14 @@ def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
     """A later event of the session that still names nobody is applied to the claimed purchase."""
     unpaid = attrs.evolve(PROPOSED, facts=(PaymentReported(PaymentStatus.UNPAID),))
     assert "reference_unconfirmed" == world.tell("evt_1", unpaid).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 0 == world.balance()
     assert EventStatus.APPLIED is world.tell("evt_2", PROPOSED).status
     assert 50 == world.balance()
     with pytest.raises(NotClaimable):
-        run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+        run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     with pytest.raises(UnknownEvent):
-        run(world.desk.claim("evt_9", Confirmation(user_id=ADA)))
+        run(world.retrier.claim("evt_9", Confirmation(user_id=ADA)))
 
 
 @pytest.mark.parametrize(
@@ -777,7 +777,7 @@ def test_every_doubt_about_a_sale_can_be_resolved(
 ) -> None:
     """A person who looked may name the owner, the plan, or accept the price."""
     assert reason == world.tell("evt_1", told).reason
-    assert EventStatus.APPLIED is run(world.desk.claim("evt_1", Confirmation(user_id=ADA, **confirmation))).status
+    assert EventStatus.APPLIED is run(world.retrier.claim("evt_1", Confirmation(user_id=ADA, **confirmation))).status
     assert 50 == world.balance()
 
 
@@ -786,7 +786,7 @@ def test_a_claimed_subscription_keeps_its_owner(world: World) -> None:
     world.ledger.add_user(BOB)
     proposal = subscribed(user_reference=None, client_reference=ADA)
     assert "reference_unconfirmed" == world.tell("evt_1", proposal).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     world.tell("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
     world.tell("evt_3", attrs.evolve(PERIOD, attribution=Attribution(user_reference=BOB, plan_id="monthly")))
     assert (50, 0) == (world.balance(), world.balance(BOB))
@@ -796,14 +796,14 @@ def test_a_replay_decides_an_ignored_event_again(world: World) -> None:
     """What an older version ignored is applied; what stands already changes nothing; one that never came is fetched."""
     world.tell("evt_1", Irrelevant("not used yet"))
     world.delivery("evt_1", SALE)
-    assert EventStatus.APPLIED is run(world.desk.replay("evt_1")).status
-    assert EventStatus.NOTHING_NEW is run(world.desk.replay("evt_1")).status
+    assert EventStatus.APPLIED is run(world.retrier.replay("evt_1")).status
+    assert EventStatus.NOTHING_NEW is run(world.retrier.replay("evt_1")).status
     assert EventStatus.APPLIED is world.ledger.inbox.status("evt_1")
     world.payments.remember(world.delivery("evt_2", refund("re_1", 500, by="both")))
-    assert EventStatus.APPLIED is run(world.desk.replay("evt_2")).status
+    assert EventStatus.APPLIED is run(world.retrier.replay("evt_2")).status
     assert 0 == world.balance()
     with pytest.raises(UnknownEvent):
-        run(world.desk.replay("evt_3"))
+        run(world.retrier.replay("evt_3"))
 
 
 def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
@@ -811,7 +811,7 @@ def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
     world.tell("evt_1", attrs.evolve(SALE, attribution=Attribution(plan_id="starter")))
     del world.deliveries.told["evt_1"]
     run(world.ledger.inbox.hasten())
-    (handled,) = run(world.desk.run_once())
+    (handled,) = run(world.retrier.run_once())
     assert EventStatus.FAILED is handled.recorded.status
     assert EventStatus.FAILED is world.ledger.inbox.status("evt_1")
 

@@ -35,7 +35,7 @@ from domain.decisions.operations import (
 )
 from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.ports import LedgerUnavailable
-from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
+from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditService
 from domain.values.accounts import Account, UserId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
@@ -104,14 +104,14 @@ class Shop:
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
         self.backoff = CountedBackoff()
-        self.desk = CreditDesk(
+        self.service = CreditService(
             ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, backoff=self.backoff
         )
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
 
     def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
-        return asyncio.run(self.desk.execute(operations, now))
+        return asyncio.run(self.service.execute(operations, now))
 
     def balance(self, user: UserId = ADA) -> tuple[int, int]:
         account = asyncio.run(self.ledger.account(user))
@@ -202,7 +202,7 @@ def test_a_busy_account_costs_one_commit() -> None:
 def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
     """The cache is told of each transaction: the process may end after any of them."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert (100 - 3 * BATCH, 0) == shop.balance()
@@ -216,7 +216,7 @@ def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
 def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
     """And so is what was decided on top of it: each is done once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.conflicts = conflicts
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
@@ -229,10 +229,10 @@ def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None
 def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, is_pipelined: bool) -> None:
     """He made as many changes as ours, of other amounts: each answer is of the entry that it names."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline() if is_pipelined else None)
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline() if is_pipelined else None)
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     shop.ledger.rival = lambda: other.execute(rivals, NOW)
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
@@ -247,7 +247,7 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, is_p
 def test_a_part_tells_where_the_one_before_it_begins() -> None:
     """Only while the account is there may that one be yet to come: for each account its own place."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.add_user(BOB, None)
     shop.ask(give(900, key="more"), attrs.evolve(give(900, key="his"), user_id=BOB))
     shop.ledger.sent.clear()
@@ -269,7 +269,7 @@ def test_a_part_tells_where_the_one_before_it_begins() -> None:
 def test_what_rests_on_a_lost_part_is_not_sent() -> None:
     """But what was on its way by then."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ask(give(900, key="more"))
     shop.ledger.batches.clear()
     shop.ledger.conflicts = 1
@@ -282,10 +282,10 @@ def test_what_rests_on_a_lost_part_is_not_sent() -> None:
 def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays: list[int]) -> None:
     """The first part loses to a rival, who brings the account to the revision that the second or the third expects."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ask(give(900, key="more"))
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     shop.ledger.rival = lambda: other.execute(rivals, NOW)
     shop.ledger.delays = delays
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
@@ -300,7 +300,7 @@ def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays
 def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int]) -> None:
     """Who asks again gets the answer that stands, or is done then: each once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.delays = [*delays]
     shop.ledger.breaks = 1
     crowd = [spend(1, f"k{n}") for n in range(6 * BATCH)]
@@ -331,8 +331,8 @@ class Latecomers:
 
 
 def execute_with(shop: Shop, first: Sequence[CreditOperation], late_arrivals: Latecomers) -> tuple[Outcome, ...]:
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
-    outcomes = asyncio.run(shop.desk.execute(first, NOW, late_arrivals=late_arrivals))
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
+    outcomes = asyncio.run(shop.service.execute(first, NOW, late_arrivals=late_arrivals))
     told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, NotCommitted)}
     assert told == late_arrivals.told, "what was told is what came of it"
     return outcomes
@@ -363,7 +363,7 @@ def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
 def test_who_comes_later_is_refused_only_after_a_newer_look() -> None:
     """What others gave or took meanwhile may have made it enough; and who signed up meanwhile is known."""
     shop = Shop()
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     cara = UserId("00000000-0000-0000-0000-00000000000c")
 
     async def meanwhile() -> None:
@@ -435,11 +435,11 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
     async def story() -> Latecomers:
         shop_ledger, late_arrivals, cache = CountingLedger(), Latecomers(), SlowCache()
         shop_ledger.add_user(ADA)
-        desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
-        await desk.execute([give(100, key="welcome")], NOW)
-        desk = attrs.evolve(desk, cache=cache, pipeline=SystemWritePipeline())
+        service = CreditService(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
+        await service.execute([give(100, key="welcome")], NOW)
+        service = attrs.evolve(service, cache=cache, pipeline=SystemWritePipeline())
         operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(desk.execute(operations, NOW, late_arrivals=late_arrivals))
+        settling = asyncio.ensure_future(service.execute(operations, NOW, late_arrivals=late_arrivals))
         for _ in range(parts):
             await cache.is_asked.acquire()
         settling.cancel()
@@ -480,7 +480,7 @@ class KeptLocks:
 
 def shop_with(locks: KeptLocks) -> Shop:
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, locks=locks)
+    shop.service = attrs.evolve(shop.service, locks=locks)
     return shop
 
 
@@ -575,7 +575,7 @@ def test_whoever_joins_when_the_books_are_right(
     """
     shop = Shop()
     shop.ledger.delays = delays
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     taken: list[Outcome] = []
 
     async def take() -> None:
@@ -614,7 +614,7 @@ def test_whoever_joins_when_the_books_are_right(
 def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
     """Written in parts: nothing is spent twice, and nobody is refused what is there in the end."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, pipeline=SystemWritePipeline())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
     done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
     left, _ = shop.balance()
@@ -837,9 +837,9 @@ def test_what_is_over_is_swept() -> None:
     shop = Shop()
     shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
     shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
-    assert [BOB] == [*asyncio.run(shop.desk.execute_overdue(NOW))]
+    assert [BOB] == [*asyncio.run(shop.service.execute_overdue(NOW))]
     assert (30, 0) == shop.balance(BOB)
-    assert {} == asyncio.run(shop.desk.execute_overdue(NOW))
+    assert {} == asyncio.run(shop.service.execute_overdue(NOW))
     assert (100, 0) == shop.balance()
 
 

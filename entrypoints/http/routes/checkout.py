@@ -65,7 +65,7 @@ async def start_checkout(
     A subscription that costs nothing is refused while the account has it.
     """
     user = signed_in(caller)
-    checkout = await services.desk.start(
+    checkout = await services.checkout.start(
         user.user_id,
         email=user.email,
         plan_id=data.plan,
@@ -94,7 +94,7 @@ async def follow_checkout(
     user = signed_in(caller)
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])
-    progress = await services.desk.follow(user.user_id, session_id)
+    progress = await services.checkout.follow(user.user_id, session_id)
     quota = await services.reader.quota(user.user_id)
     return FollowedCheckout(
         id=progress.session_id,

@@ -119,7 +119,7 @@ async def list_parked(
 @post("/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
     """Decide again about a batch of the events that wait; each call goes on with those that were not tried of late."""
-    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.retry())
+    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_retrier.retry())
 
 
 @get("/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
@@ -150,7 +150,7 @@ async def claim_event(
         plan_id=PlanId(data.plan) if data.plan else None,
         accepts_price=data.accept_price,
     )
-    return _outcome(event_id, await services.inbox_desk.claim(_that_may_be(event_id), confirmation))
+    return _outcome(event_id, await services.inbox_retrier.claim(_that_may_be(event_id), confirmation))
 
 
 @post(
@@ -161,7 +161,7 @@ async def claim_event(
 )
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
     """Decide about an event once more; one that never arrived is fetched from Stripe."""
-    return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
+    return _outcome(event_id, await services.inbox_retrier.replay(_that_may_be(event_id)))
 
 
 @get("/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))

@@ -101,7 +101,9 @@ class _OtherLedger:
 def _committing(function: Callable[[Any, Sequence[Change]], Any]) -> Callable[[Any], Any]:
     def changed(cases: Any) -> Any:
         recorder = attrs.evolve(cases.recorder, ledger=_OtherLedger(cases.recorder.ledger, function))
-        return attrs.evolve(cases, recorder=recorder, inbox_desk=attrs.evolve(cases.inbox_desk, recorder=recorder))
+        return attrs.evolve(
+            cases, recorder=recorder, inbox_retrier=attrs.evolve(cases.inbox_retrier, recorder=recorder)
+        )
 
     return changed
 
