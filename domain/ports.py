@@ -267,7 +267,7 @@ class Inbox(Protocol):
         """Whether an event that tells of the object waits."""
         ...
 
-    async def hasten(self) -> None:
+    async def make_all_due(self) -> None:
         """Let every event that waits be due now; what is due already stays before it."""
         ...
 

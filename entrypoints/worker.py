@@ -14,7 +14,7 @@ from domain.ports import LedgerUnavailable, PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
 from domain.usecases.reconcile import Reconciliation
 from domain.usecases.record_payment import Recorded
-from domain.usecases.retry_inbox import Handled
+from domain.usecases.retry_inbox import Retried
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics
 
@@ -41,7 +41,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
     async def decide() -> bool:
         due = await services.inbox_retrier.claim_due()
         for kept in due:
-            _tell(Handled(kept, await _decided(services, kept)))
+            _tell(Retried(kept, await _decided(services, kept)))
         return len(due) == retry_inbox.BATCH
 
     async def expire() -> bool:
@@ -106,7 +106,7 @@ async def _decided(services: Services, kept: InboxRecord) -> Recorded:
         return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
 
-def _tell(handled: Handled) -> None:
+def _tell(handled: Retried) -> None:
     event, recorded = handled.event, handled.recorded
     fields = {"event_id": event.id, "event_type": event.type, "status": recorded.status, "reason": recorded.reason}
     if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:

@@ -106,7 +106,7 @@ class MemoryInbox:
             for kept in self._kept.values()
         )
 
-    async def hasten(self) -> None:
+    async def make_all_due(self) -> None:
         """Let every event that waits be due now; what is due already stays before it."""
         now = self._clock.now()
         for kept in self._kept.values():

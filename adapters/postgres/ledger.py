@@ -191,7 +191,7 @@ class SqlLedger:
         """Whether an event of the object waits."""
         return bool(await self._rpc.value("inbox_waits_for", {"about": object_id}))
 
-    async def hasten(self) -> None:
+    async def make_all_due(self) -> None:
         """Let every event that waits be due now."""
         await self._rpc.value("inbox_hasten", {})
 

@@ -284,7 +284,7 @@ def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> None:
             return [kept.body for kept in claimed if kept.id == id_]
 
         assert [] == await mine()
-        await world.inbox.hasten()
+        await world.inbox.make_all_due()
         assert ['{"a": 1}'] == await mine()
         assert [] == await mine()
         await world.inbox.mark_failed(id_, "the ledger refuses it")
@@ -292,7 +292,7 @@ def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> None:
         assert (EventStatus.FAILED, "the ledger refuses it", 2) == (failed.status, failed.reason, failed.attempts)
         await world.ledger.commit([Change(event=decision(EventStatus.APPLIED, event_id=id_))])
         await world.inbox.mark_failed(id_, "too late")
-        await world.inbox.hasten()
+        await world.inbox.make_all_due()
         assert ([], EventStatus.APPLIED) == (await mine(), (await world.inbox.find(id_)).status)
 
     in_world(open_world, story)
@@ -304,11 +304,11 @@ def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_world: Any
     async def story(world: Any) -> None:
         for _ in range(3):
             await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=new_id("evt")))])
-        await world.inbox.hasten()
+        await world.inbox.make_all_due()
         waiting = {kept.id for kept in await world.inbox.claim_waiting(1000, lease_seconds=600)}
         claimed: list[str] = []
         for _ in waiting:
-            await world.inbox.hasten()
+            await world.inbox.make_all_due()
             claimed += [kept.id for kept in await world.inbox.claim_waiting(1, lease_seconds=600)]
         assert sorted(waiting) == sorted(claimed)
 

@@ -39,7 +39,7 @@ class NoSale(Exception):
 
 
 @attrs.frozen
-class Handled:
+class Retried:
     """An event that was decided again."""
 
     event: InboxRecord
@@ -55,27 +55,27 @@ class InboxRetrier:
     history: History
     recorder: PaymentRecorder
 
-    async def run_once(self) -> tuple[Handled, ...]:
+    async def run_once(self) -> tuple[Retried, ...]:
         """Decide again about waiting events that are due, at most :data:`BATCH` of them.
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        return tuple([Handled(kept, await self.decide(kept)) for kept in await self.claim_due()])
+        return tuple([Retried(kept, await self.decide(kept)) for kept in await self.claim_due()])
 
-    async def retry(self) -> tuple[Handled, ...]:
+    async def retry(self) -> tuple[Retried, ...]:
         """Decide again about at most :data:`BATCH` events that wait, due or not: first about those not tried of late.
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        await self.inbox.hasten()
+        await self.inbox.make_all_due()
         return await self.run_once()
 
-    async def retry_all(self) -> tuple[Handled, ...]:
+    async def retry_all(self) -> tuple[Retried, ...]:
         """Decide again about all events that wait, due or not; gives the last try of each.
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        tried: dict[str, Handled] = {}
+        tried: dict[str, Retried] = {}
         batch = await self.retry()
         while batch:
             before = len(tried)
@@ -142,7 +142,7 @@ class InboxRetrier:
         else:
             recorded = await self._claim_object(claimed_id, delivery, confirmation)
         # What waits for the same reason, a renewal, say, may be good now.
-        await self.inbox.hasten()
+        await self.inbox.make_all_due()
         return recorded
 
     async def _made(self, event_id: str) -> Delivery | None:

@@ -8,7 +8,7 @@ import click
 from domain.changes.changes import EventStatus, FailedMessage, InboxRecord
 from domain.payments.admission import Confirmation
 from domain.usecases.record_payment import Recorded
-from domain.usecases.retry_inbox import WAITING, Handled
+from domain.usecases.retry_inbox import WAITING, Retried
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
@@ -26,7 +26,7 @@ MAX_LISTED = 1000
 def parked(*, as_json: bool, retry: bool) -> None:
     """List the events that wait, newest first, and why."""
 
-    async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[InboxRecord, ...]]:
+    async def work(services: Services) -> tuple[tuple[Retried, ...], tuple[InboxRecord, ...]]:
         handled = await services.inbox_retrier.retry_all() if retry else ()
         return handled, await services.inbox.page(statuses=WAITING, before=None, limit=MAX_LISTED)
 

@@ -126,7 +126,7 @@ def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
             await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
         del world.bodies.told["evt_1"]
         world.ledger.add_user(ADA)
-        await world.ledger.inbox.hasten()
+        await world.ledger.inbox.make_all_due()
         await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
 
     asyncio.run(story())

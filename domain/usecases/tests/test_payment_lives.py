@@ -579,7 +579,7 @@ def test_a_period_that_names_nobody_has_its_subscription_s_owner(world: World) -
     world.payments.is_away = True
     assert "no_user_named" == world.tell("evt_1", PERIOD).reason
     world.tell("evt_2", subscribed())
-    run(world.ledger.inbox.hasten())
+    run(world.ledger.inbox.make_all_due())
     assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.retrier.run_once())]
     assert 50 == world.balance()
 
@@ -810,7 +810,7 @@ def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
     """It stays in the inbox with its reason, and is tried again."""
     world.tell("evt_1", attrs.evolve(SALE, attribution=Attribution(plan_id="starter")))
     del world.deliveries.told["evt_1"]
-    run(world.ledger.inbox.hasten())
+    run(world.ledger.inbox.make_all_due())
     (handled,) = run(world.retrier.run_once())
     assert EventStatus.FAILED is handled.recorded.status
     assert EventStatus.FAILED is world.ledger.inbox.status("evt_1")
