@@ -30,7 +30,7 @@ from domain.payments.purchases import Link
 from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
-from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
 from domain.values.accounts import Account, BalanceThen, UserId
 from domain.values.plans import Plan
 
@@ -317,7 +317,7 @@ class SyntheticUsers(Protocol):
         """
         ...
 
-    async def rehearsals(self) -> tuple[Rehearsal, ...]:
+    async def groups(self) -> tuple[SyntheticUserGroup, ...]:
         """The rehearsals that have users now, oldest first."""
         ...
 

@@ -169,7 +169,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             inbox_retrier=InboxRetrier(inbox=sql_ledger, deliveries=deliveries, history=history, recorder=recorder),
             reconciler=Reconciler(history=history, inbox=sql_ledger, recorder=recorder),
             auditor=auditor,
-            rehearsals=SyntheticUserService(users=SqlSyntheticUsers(rpc), cache=cache, livemode=settings.livemode),
+            synthetic_users=SyntheticUserService(users=SqlSyntheticUsers(rpc), cache=cache, livemode=settings.livemode),
             doctor=Doctor(
                 settings=settings,
                 provider=StripeDeployment(stripe),

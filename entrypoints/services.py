@@ -51,7 +51,7 @@ class Services:
     inbox_retrier: InboxRetrier
     reconciler: Reconciler
     auditor: CacheAuditor
-    rehearsals: SyntheticUserService
+    synthetic_users: SyntheticUserService
     doctor: Doctor
     ledger: Ledger
     inbox: Inbox

@@ -7,7 +7,7 @@ import attrs
 
 from adapters.memory.ledger import MemoryLedger
 from domain.ports import Clock
-from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
 from domain.values.accounts import UserId
 
 
@@ -38,13 +38,13 @@ class MemorySyntheticUsers:
                 self._noted.append(_Noted(user, tag, self._clock.now()))
         return tuple(noted.user for noted in self._of(tag) if not noted.removed)
 
-    async def rehearsals(self) -> tuple[Rehearsal, ...]:
+    async def groups(self) -> tuple[SyntheticUserGroup, ...]:
         """The rehearsals that have users now, oldest first."""
         since: dict[Tag, list[datetime]] = {}
         for noted in self._noted:
             if not noted.removed:
                 since.setdefault(noted.tag, []).append(noted.created_at)
-        return tuple(Rehearsal(tag=tag, users=len(times), since=min(times)) for tag, times in since.items())
+        return tuple(SyntheticUserGroup(tag=tag, users=len(times), since=min(times)) for tag, times in since.items())
 
     async def remove(self, tag: Tag) -> Removal:
         """Remove the rehearsal's users, and what waits for them."""

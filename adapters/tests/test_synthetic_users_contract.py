@@ -95,7 +95,7 @@ def test_they_are_made_once(open_world: Any) -> None:
         assert (first[0].email, 0, 0) == (account.email, account.balance, account.version)
         assert first == await stage.synthetic.add(tag, 2)
         assert first == (await stage.synthetic.add(tag, 3))[:2]
-        assert [(tag, 3)] == [(one.tag, one.users) for one in await stage.synthetic.rehearsals() if one.tag == tag]
+        assert [(tag, 3)] == [(one.tag, one.users) for one in await stage.synthetic.groups() if one.tag == tag]
 
     on_stage(open_world, story)
 
@@ -131,7 +131,7 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
         assert EventStatus.PARKED == (await stage.world.inbox.find(others.event.id)).status
         assert () == await ledger.inconsistencies()
         assert 50 == (await ledger.account(stranger)).balance
-        assert tag not in [one.tag for one in await stage.synthetic.rehearsals()]
+        assert tag not in [one.tag for one in await stage.synthetic.groups()]
 
     on_stage(open_world, story)
 
@@ -212,7 +212,7 @@ def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
         )
         with pytest.raises(SyntheticUsersRefused, match="ours"):
             await synthetic.add(Tag("fire-1"), 3)
-        assert () == await synthetic.rehearsals()
+        assert () == await synthetic.groups()
         await rpc.aclose()
 
     asyncio.run(story())

@@ -24,7 +24,7 @@ from entrypoints.http.dependencies import caller_of, services_of
 from entrypoints.http.openapi import OPERATORS, refusals
 from entrypoints.http.routes.accounts import QuotaAnswer, quota_answer
 from entrypoints.http.routes.ops_grants import gift_handlers
-from entrypoints.http.routes.ops_synthetic_users import rehearsal_handlers
+from entrypoints.http.routes.ops_synthetic_users import synthetic_user_handlers
 from entrypoints.services import Services
 
 MAX_PAGE = 200
@@ -282,6 +282,6 @@ ops_router = Router(
         show_backlog,
         sync_account,
         *gift_handlers,
-        *rehearsal_handlers,
+        *synthetic_user_handlers,
     ],
 )
