@@ -20,7 +20,7 @@ from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
     CreditOperation,
-    GiveCredits,
+    GrantCredits,
     PlaceHold,
     Spend,
     VoidHold,
@@ -57,7 +57,7 @@ class Story:
 
     async def give(self, credits: int, name: str, kind: EntryKind = EntryKind.PROMOTION) -> None:  # noqa: A002 - the word for it
         await self.ask(
-            GiveCredits(
+            GrantCredits(
                 user_id=self.user_id,
                 credits=credits,
                 kind=kind,

@@ -10,7 +10,7 @@ import pytest
 from adapters.memory.cache import MemoryQuotaCache
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryFilter, EntryKind
-from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend
+from domain.decisions.operations import CaptureHold, GrantCredits, PlaceHold, Spend
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import BalanceThen
 
@@ -20,7 +20,7 @@ async def lived(world: Any) -> Any:
     user = await world.sign_up(None)
     service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
     hold, now = HoldId(str(uuid.uuid4())), datetime.now(UTC)
-    gift = GiveCredits(
+    gift = GrantCredits(
         user_id=user, credits=100, kind=EntryKind.PROMOTION, key=f"g {hold}", reason="hello", operator="Grace"
     )
     held = PlaceHold(hold_id=hold, user_id=user, credits=60, key=f"h {hold}", lasts=timedelta(hours=1))

@@ -21,7 +21,7 @@ from domain.decisions.operations import (
     CaptureHold,
     CreditOperation,
     EntryAnswer,
-    GiveCredits,
+    GrantCredits,
     HoldAnswer,
     PlaceHold,
     Spend,
@@ -62,7 +62,7 @@ class Process:
 
 async def sign_up(world: World, credits: int) -> UserId:  # noqa: A002 - the word for it
     user = await world.sign_up(None)
-    gift = GiveCredits(
+    gift = GrantCredits(
         user_id=user, credits=credits, kind=EntryKind.GOODWILL, key=f"g {user}", reason="hello", operator="Grace"
     )
     await CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).execute(

@@ -22,7 +22,7 @@ from domain.changes.changes import ExpectedAccount
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, IdempotencyKeyReused, Outcome, SpeculativeAccounts, commit_plan
-from domain.decisions.operations import CaptureHold, CreditOperation, GiveCredits, PlaceHold, Spend, VoidHold
+from domain.decisions.operations import CaptureHold, CreditOperation, GrantCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import HoldAlreadySettled
 from domain.usecases.use_credits import BATCH, CreditService
 from features.harness.credit_stories import ADA, Life, acts
@@ -104,7 +104,7 @@ def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) ->
         async with open_world() as world:
             user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
             service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
-            gift = GiveCredits(
+            gift = GrantCredits(
                 user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
             )
             held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
@@ -134,7 +134,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
                 backoff=SystemBackoff(),
                 pipeline=SystemWritePipeline(),
             )
-            gift = GiveCredits(
+            gift = GrantCredits(
                 user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
             await service.execute([gift], datetime.now(UTC))
@@ -186,7 +186,7 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
             def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
                 return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
 
-            gift = GiveCredits(
+            gift = GrantCredits(
                 user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
             )
             await service.execute([gift], now)
@@ -218,7 +218,7 @@ def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_worl
             ada, bob = await world.sign_up(None), await world.sign_up(None)
             service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
             gifts = [
-                GiveCredits(
+                GrantCredits(
                     user_id=user,
                     credits=50,
                     kind=EntryKind.GOODWILL,
@@ -263,7 +263,7 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             ada, bob = await world.sign_up(None), await world.sign_up(None)
             service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
             gifts = [
-                GiveCredits(
+                GrantCredits(
                     user_id=user,
                     credits=50,
                     kind=EntryKind.GOODWILL,

@@ -26,7 +26,7 @@ MAX_OPERATOR_NAME = 100
 RESERVED_NAME = "hold_id"
 """The name in an entry's metadata by which a capture tells its hold; a hold has no metadata of that name."""
 
-GIVEN = {
+GRANTABLE = {
     EntryKind.PROMOTION: PROMOTION_PRIORITY,
     EntryKind.GOODWILL: GOODWILL_PRIORITY,
 }
@@ -75,13 +75,13 @@ class VoidHold:
 
 
 @attrs.frozen(kw_only=True)
-class GiveCredits:
+class GrantCredits:
     """Put credits on an account that nobody paid for, by an operator's wish."""
 
     user_id: UserId
     credits: int
     kind: EntryKind
-    """One of :data:`GIVEN`."""
+    """One of :data:`GRANTABLE`."""
     key: str
     reason: str
     operator: str
@@ -106,7 +106,7 @@ class ExpireOverdue:
     user_id: UserId
 
 
-CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | ExpireOverdue
+CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GrantCredits | AdjustCredits | ExpireOverdue
 
 
 @attrs.frozen(kw_only=True)
@@ -168,7 +168,7 @@ def content_of(operation: CreditOperation) -> FlatJson:
             return {"operation": "void", "hold_id": operation.hold_id}
         case ExpireOverdue():
             return {}
-        case GiveCredits() | AdjustCredits():
+        case GrantCredits() | AdjustCredits():
             content = {"user_id": operation.user_id, "credits": operation.credits}
             content |= {"reason": operation.reason, "operator": operation.operator}
             if isinstance(operation, AdjustCredits):

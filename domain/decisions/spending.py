@@ -22,7 +22,7 @@ from domain.credits.wallets import (
     void,
 )
 from domain.decisions.operations import (
-    GIVEN,
+    GRANTABLE,
     RESERVED_NAME,
     AdjustCredits,
     Answer,
@@ -30,7 +30,7 @@ from domain.decisions.operations import (
     CreditOperation,
     EntryAnswer,
     ExpireOverdue,
-    GiveCredits,
+    GrantCredits,
     HoldAnswer,
     PlaceHold,
     Spend,
@@ -106,9 +106,9 @@ def decide_operation(
             moved = spend(wallet, _debit(operation), now)
         case AdjustCredits() if operation.credits < 0:
             moved = spend(wallet, _correction(operation), now)
-        case GiveCredits(expires_at=datetime() as ends) if ends <= now:
+        case GrantCredits(expires_at=datetime() as ends) if ends <= now:
             return ExpiryInPast(expires_at=ends)
-        case GiveCredits() | AdjustCredits():
+        case GrantCredits() | AdjustCredits():
             moved = _given(operation, wallet, now)
         case PlaceHold():
             moved = place_hold(wallet, _new_hold(operation, now), now)
@@ -160,8 +160,8 @@ def _settle_hold(
     return capture(wallet, hold.id, debit, now)
 
 
-def _given(operation: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -> WalletChange:
-    kind = operation.kind if isinstance(operation, GiveCredits) else EntryKind.ADJUSTMENT
+def _given(operation: GrantCredits | AdjustCredits, wallet: Wallet, now: datetime) -> WalletChange:
+    kind = operation.kind if isinstance(operation, GrantCredits) else EntryKind.ADJUSTMENT
     dues = expire_overdue(wallet, now)
     posting = Posting(
         user_id=operation.user_id,
@@ -171,8 +171,8 @@ def _given(operation: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime
         description=operation.reason,
         metadata={"operator": operation.operator},
         event_at=now,
-        expires_at=operation.expires_at if isinstance(operation, GiveCredits) else None,
-        priority=GIVEN.get(kind),
+        expires_at=operation.expires_at if isinstance(operation, GrantCredits) else None,
+        priority=GRANTABLE.get(kind),
     )
     return posted(dues, posting)
 
@@ -210,7 +210,7 @@ def _new_hold(operation: PlaceHold, now: datetime) -> Hold:
     )
 
 
-def _entry_key(operation: Spend | GiveCredits | AdjustCredits) -> IdempotencyKey:
+def _entry_key(operation: Spend | GrantCredits | AdjustCredits) -> IdempotencyKey:
     return key_of_request(operation.key)
 
 
@@ -241,7 +241,7 @@ def _answer(operation: CreditOperation, moved: WalletChange, now: datetime) -> A
                 held=account.held,
                 available=account.available,
             )
-        case Spend() | GiveCredits() | AdjustCredits():
+        case Spend() | GrantCredits() | AdjustCredits():
             posting = moved.postings[-1]
             return EntryAnswer(
                 user_id=account.user_id,

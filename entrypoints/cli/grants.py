@@ -8,14 +8,14 @@ import click
 
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, NotCommitted
-from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
+from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GrantCredits
 from domain.decisions.spending import ExpiryInPast
 from domain.ports import LedgerUnavailable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
 from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
 from entrypoints.http.operation_answers import KEY_PATTERN, refusal_of
-from entrypoints.http.routes.ops_grants import GiftKind
+from entrypoints.http.routes.ops_grants import GrantKind
 from entrypoints.services import Services
 
 
@@ -77,7 +77,7 @@ _key = click.option("--key", type=KeyParameter(), help="Your name for this one a
 @click.option(
     "--kind",
     required=True,
-    type=click.Choice([kind.value for kind in GiftKind]),
+    type=click.Choice([kind.value for kind in GrantKind]),
     help="A promotion burns first, then goodwill.",
 )
 @_reason
@@ -95,7 +95,7 @@ def grant(
     key: str | None,
 ) -> None:
     """Give a USER so many CREDITS that nobody paid for."""
-    operation = GiveCredits(
+    operation = GrantCredits(
         user_id=user,
         credits=credits,
         kind=EntryKind(kind),
@@ -121,7 +121,7 @@ def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | No
     _do(AdjustCredits(user_id=user, credits=credits, key=key or str(uuid.uuid4()), reason=reason, operator=operator))
 
 
-def _do(operation: GiveCredits | AdjustCredits) -> None:
+def _do(operation: GrantCredits | AdjustCredits) -> None:
     async def work(services: Services) -> Done:
         try:
             outcome = await services.credits.execute(operation)

@@ -17,7 +17,7 @@ from domain.decisions.operations import (
     CaptureHold,
     CreditOperation,
     ExpireOverdue,
-    GiveCredits,
+    GrantCredits,
     HoldAnswer,
     PlaceHold,
     Spend,
@@ -83,7 +83,7 @@ acts: st.SearchStrategy[Any] = st.one_of(
             st.builds(CaptureHold, hold_id=st.sampled_from(HOLDS), credits=st.sampled_from([None, 0, 10, 30])),
             st.builds(VoidHold, hold_id=st.sampled_from(HOLDS)),
             st.builds(
-                GiveCredits,
+                GrantCredits,
                 user_id=st.just(ADA),
                 credits=amounts,
                 kind=st.sampled_from([EntryKind.PROMOTION, EntryKind.GOODWILL]),

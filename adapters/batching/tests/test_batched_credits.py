@@ -16,7 +16,7 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, NotCommitted, Outcome
-from domain.decisions.operations import CreditOperation, GiveCredits, Spend
+from domain.decisions.operations import CreditOperation, GrantCredits, Spend
 from domain.ports import LedgerBusy, LedgerRefused
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
@@ -35,7 +35,7 @@ class World:
     async def user_with(self, given: int) -> UserId:
         user = UserId(str(uuid.uuid4()))
         self.ledger.add_user(user, None)
-        gift = GiveCredits(
+        gift = GrantCredits(
             user_id=user, credits=given, kind=EntryKind.PROMOTION, key=f"give {user}", reason="test", operator="ada"
         )
         assert isinstance(await self.credits.execute(gift), Done)

@@ -15,7 +15,7 @@ from domain.values.accounts import Account, UserId
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-GIVEN, TAKEN = (
+GRANTABLE, TAKEN = (
     LedgerEntry(
         posting=Posting(user_id=ADA, amount=amount, kind=kind, idempotency_key=kind),
         version=version,
@@ -37,7 +37,7 @@ HOLD = Hold(
 ACCOUNT = Account(user_id=ADA, balance=30, held=10, version=2, revision=3)
 GOOD: dict[str, Any] = {
     "account": ACCOUNT,
-    "entries": (GIVEN, TAKEN),
+    "entries": (GRANTABLE, TAKEN),
     "grants": (GrantRecord(grant=GRANT, draws=(RecordedDraw(version=2, credits=20),)),),
     "holds": (HOLD,),
 }

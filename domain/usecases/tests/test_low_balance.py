@@ -21,7 +21,7 @@ from domain.decisions.operations import (
     CaptureHold,
     CreditOperation,
     ExpireOverdue,
-    GiveCredits,
+    GrantCredits,
     PlaceHold,
     Spend,
     VoidHold,
@@ -130,7 +130,7 @@ acts = st.one_of(
     st.builds(CaptureHold, hold_id=st.sampled_from(HOLDS), credits=st.sampled_from([None, 5])),
     st.builds(VoidHold, hold_id=st.sampled_from(HOLDS)),
     st.builds(
-        GiveCredits,
+        GrantCredits,
         user_id=st.just(ADA),
         credits=amounts,
         kind=st.just(EntryKind.PROMOTION),

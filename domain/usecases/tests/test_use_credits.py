@@ -26,7 +26,7 @@ from domain.decisions.operations import (
     CaptureHold,
     CreditOperation,
     EntryAnswer,
-    GiveCredits,
+    GrantCredits,
     HoldAnswer,
     PlaceHold,
     Spend,
@@ -119,8 +119,8 @@ class Shop:
         return account.balance, account.held
 
 
-def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GiveCredits:  # noqa: A002 - the word for it
-    return GiveCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
+def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GrantCredits:  # noqa: A002 - the word for it
+    return GrantCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
 
 
 def spend(credits: int, key: str, user: UserId = ADA, **more: object) -> Spend:  # noqa: A002 - the word for it

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.credits.ledger import EntryKind
-from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCredits
+from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GrantCredits
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
 from entrypoints.http.openapi import refusals
@@ -26,7 +26,7 @@ Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON, patter
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OPERATOR_NAME, pattern=_SAYS_SOMETHING)]
 
 
-class GiftKind(StrEnum):
+class GrantKind(StrEnum):
     """Why credits are given that nobody paid for; a promotion burns first, then goodwill, then what was bought."""
 
     PROMOTION = "promotion"
@@ -34,10 +34,10 @@ class GiftKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Gift:
+class GrantRequest:
     """Credits to give; they never expire unless it is said when."""
 
-    kind: GiftKind
+    kind: GrantKind
     credits: Credits
     reason: Reason
     operator: Name
@@ -59,14 +59,14 @@ class Adjustment:
     tags=["Operators"],
     responses=refusals(400, 401, 403, 404, 413, 422, 503),
 )
-async def give_credits(
+async def grant_credits(
     user_id: FromPath[str],
-    data: JSONBody[Gift],
+    data: JSONBody[GrantRequest],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
     """Give credits: a promotion or goodwill. The same key gives once."""
-    operation = GiveCredits(
+    operation = GrantCredits(
         user_id=parse_user_id(user_id),
         credits=data.credits,
         kind=EntryKind(data.kind.value),
@@ -104,4 +104,4 @@ async def adjust_credits(
     return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
-gift_handlers = (give_credits, adjust_credits)
+gift_handlers = (grant_credits, adjust_credits)

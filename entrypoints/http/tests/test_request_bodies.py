@@ -14,7 +14,7 @@ from litestar.testing import TestClient
 from entrypoints.http.operation_answers import Credits, Metadata
 from entrypoints.http.problems import problems_plugin
 from entrypoints.http.request_bodies import ALSO_OTHERS, JsonRequest
-from entrypoints.http.routes.ops_grants import GiftKind
+from entrypoints.http.routes.ops_grants import GrantKind
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +22,7 @@ class Wish:
     """A body with a field of each kind."""
 
     credits: Credits
-    kind: GiftKind = GiftKind.GOODWILL
+    kind: GrantKind = GrantKind.GOODWILL
     threshold: Annotated[int, msgspec.Meta(ge=0)] | None = None
     accept: bool = False
     ends: datetime | None = None
@@ -52,7 +52,7 @@ async def choose(data: JSONBody[Choice]) -> dict[str, Any]:
 async def page(
     limit: Annotated[int, QueryParameter(ge=1)],
     deep: Annotated[bool, QueryParameter()] = False,
-    kind: Annotated[GiftKind, QueryParameter()] = GiftKind.GOODWILL,
+    kind: Annotated[GrantKind, QueryParameter()] = GrantKind.GOODWILL,
 ) -> list[Any]:
     """Tells what was understood."""
     return [limit, deep, kind]
