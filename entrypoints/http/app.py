@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from entrypoints.http.dependencies import caller_of, services_of
 from entrypoints.http.json_response import Answer
-from entrypoints.http.openapi import WAYS_TO_SHOW_WHO_CALLS
+from entrypoints.http.openapi import SECURITY_SCHEMES
 from entrypoints.http.problems import problems_plugin, unexpected
 from entrypoints.http.request_bodies import JsonRequest
 from entrypoints.http.routes.accounts import list_transactions, read_quota
@@ -82,9 +82,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         plugins=[problems_plugin()],
         middleware=[metrics.RouteMetrics],
         exception_handlers={Exception: unexpected},
-        openapi_config=OpenAPIConfig(
-            title="Credence", version="0.1.0", path="/schema", components=WAYS_TO_SHOW_WHO_CALLS
-        ),
+        openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema", components=SECURITY_SCHEMES),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

@@ -27,7 +27,7 @@ SERVICES: tuple[SecurityRequirement, ...] = ({"service": []},)
 OPERATORS: tuple[SecurityRequirement, ...] = ({"operator": []},)
 """Whom a route is for, as it says by `security=`; those of several are added to each other."""
 
-WAYS_TO_SHOW_WHO_CALLS = Components(
+SECURITY_SCHEMES = Components(
     security_schemes={
         "user": SecurityScheme(
             type="http",
@@ -79,7 +79,7 @@ class Problem:
     captured: int | None = None
 
 
-def refusals(*statuses: int) -> Mapping[int, ResponseSpec]:
+def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:
     """A route's `responses=`: the statuses by which it may refuse, and that of a fault of ours."""
     return {
         status: ResponseSpec(

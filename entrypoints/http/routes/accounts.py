@@ -20,7 +20,7 @@ from domain.usecases.read_account import MAX_PAGE, Page, Quota, QuotaSource
 from domain.values.accounts import Account
 from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import account_asked_for, caller_of, services_of
-from entrypoints.http.openapi import CSV, OPERATORS, SERVICES, USERS, AlsoAsCsv, refusals
+from entrypoints.http.openapi import CSV, OPERATORS, SERVICES, USERS, AlsoAsCsv, problem_responses
 from entrypoints.http.problems import problem
 from entrypoints.http.timestamps import moment, no_moment
 from entrypoints.services import Services
@@ -97,7 +97,7 @@ class Transactions:
     "/quota",
     tags=["Account"],
     security=[*USERS, *SERVICES, *OPERATORS],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
 )
 async def read_quota(
     request: Request[Any, Any, Any],
@@ -124,7 +124,7 @@ async def read_quota(
     "/transactions",
     tags=["Account"],
     security=[*USERS, *SERVICES, *OPERATORS],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
     operation_class=AlsoAsCsv,
 )
 async def list_transactions(

@@ -14,7 +14,7 @@ from domain.usecases.check_out import CheckoutStage, UnknownSession
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import signed_in
-from entrypoints.http.openapi import USERS, refusals
+from entrypoints.http.openapi import USERS, problem_responses
 from entrypoints.http.request_bodies import ALSO_OTHERS
 from entrypoints.services import Services
 
@@ -52,7 +52,7 @@ class FollowedCheckout:
     tags=["Checkout"],
     opt={ALSO_OTHERS: True},
     security=USERS,
-    responses=refusals(400, 401, 403, 404, 409, 413, 422, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],
@@ -79,7 +79,7 @@ async def start_checkout(
     "/checkout/sessions/{session_id:str}",
     tags=["Checkout"],
     security=USERS,
-    responses=refusals(400, 401, 403, 404, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 502, 503),
 )
 async def follow_checkout(
     session_id: FromPath[str],

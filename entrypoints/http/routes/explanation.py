@@ -15,7 +15,7 @@ from domain.payments.purchases import Dispute, PaymentStatus, Refund
 from entrypoints.auth.authenticator import Caller
 from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
 from entrypoints.http.dependencies import account_asked_for
-from entrypoints.http.openapi import OPERATORS, SERVICES, USERS, refusals
+from entrypoints.http.openapi import OPERATORS, SERVICES, USERS, problem_responses
 from entrypoints.http.routes.accounts import Transaction, transaction_of
 from entrypoints.services import Services
 
@@ -125,7 +125,7 @@ class Explanation:
     "/accounts/{user_id:str}/explanation",
     tags=["Account"],
     security=[*USERS, *SERVICES, *OPERATORS],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
 )
 async def explain_account(
     user_id: FromPath[str],

@@ -7,20 +7,20 @@ from litestar.params import SkipValidation
 
 from domain.ports import CacheUnavailable, LedgerUnavailable
 from domain.values.accounts import UserId
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 _NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 _NOT_READY = ResponseSpec(dict[str, str], generate_examples=False, description="Not ready")
 
 
-@get("/healthz", tags=["Machines"], responses=refusals())
+@get("/healthz", tags=["Machines"], responses=problem_responses())
 async def is_alive() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "ok"}
 
 
-@get("/readyz", tags=["Machines"], responses={**refusals(), 503: _NOT_READY})
+@get("/readyz", tags=["Machines"], responses={**problem_responses(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
     """Whether payments can be recorded: 503 without the ledger; without the cache it is slower, but ready."""
     ledger, cache = "ok", "ok"

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
 from entrypoints.auth.authenticator import Caller, Forbidden, Operator, Service
-from entrypoints.http.openapi import OPERATORS, SERVICES, refusals
+from entrypoints.http.openapi import OPERATORS, SERVICES, problem_responses
 from entrypoints.services import Services
 
 
@@ -35,7 +35,7 @@ class ThresholdShown:
     "/accounts/{user_id:str}/low-balance",
     tags=["Account"],
     security=[*SERVICES, *OPERATORS],
-    responses=refusals(400, 401, 403, 404, 413, 503),
+    responses=problem_responses(400, 401, 403, 404, 413, 503),
 )
 async def set_low_balance(
     user_id: FromPath[str],

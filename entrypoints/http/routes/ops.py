@@ -21,7 +21,7 @@ from domain.values.plans import PlanId
 from entrypoints.auth.authenticator import Forbidden, Operator
 from entrypoints.hints import hint_for
 from entrypoints.http.dependencies import caller_of, services_of
-from entrypoints.http.openapi import OPERATORS, refusals
+from entrypoints.http.openapi import OPERATORS, problem_responses
 from entrypoints.http.routes.accounts import QuotaAnswer, quota_answer
 from entrypoints.http.routes.ops_grants import gift_handlers
 from entrypoints.http.routes.ops_synthetic_users import synthetic_user_handlers
@@ -95,7 +95,7 @@ class Backlogged:
     messages_failed: int
 
 
-@get("/events", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/events", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
 async def list_events(
     services: NamedDependency[SkipValidation[Services]],
     status: Annotated[list[EventStatus] | None, QueryParameter()] = None,
@@ -106,7 +106,7 @@ async def list_events(
     return await _page(services, frozenset(status or EventStatus), limit, cursor)
 
 
-@get("/parked", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/parked", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
 async def list_parked(
     services: NamedDependency[SkipValidation[Services]],
     limit: Limit = 50,
@@ -116,13 +116,13 @@ async def list_parked(
     return await _page(services, WAITING, limit, cursor)
 
 
-@post("/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@post("/parked/retry", status_code=200, tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
     """Decide again about a batch of the events that wait; each call goes on with those that were not tried of late."""
     return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_retrier.retry())
 
 
-@get("/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/events/{event_id:str}", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
 async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> InboxRecord:
     """One event, with the exact body that was signed."""
     found = await services.inbox.find(_that_may_be(event_id))
@@ -135,7 +135,7 @@ async def show_event(event_id: FromPath[str], services: NamedDependency[SkipVali
     ["/events/{event_id:str}/claim", "/parked/{event_id:str}/claim"],
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 409, 413, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 502, 503),
 )
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
@@ -157,14 +157,14 @@ async def claim_event(
     "/events/{event_id:str}/replay",
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 502, 503),
 )
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
     """Decide about an event once more; one that never arrived is fetched from Stripe."""
     return _outcome(event_id, await services.inbox_retrier.replay(_that_may_be(event_id)))
 
 
-@get("/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/outbox/failures", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def list_failures(
     services: NamedDependency[SkipValidation[Services]], limit: Limit = 50
 ) -> tuple[FailedMessage, ...]:
@@ -172,7 +172,12 @@ async def list_failures(
     return await services.outbox.failures(limit)
 
 
-@post("/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@post(
+    "/outbox/{message_id:int}/retry",
+    status_code=200,
+    tags=["Operators"],
+    responses=problem_responses(400, 401, 403, 503),
+)
 async def retry_message(
     message_id: FromPath[int], services: NamedDependency[SkipValidation[Services]]
 ) -> dict[str, bool]:
@@ -180,14 +185,14 @@ async def retry_message(
     return {"retried": 0 < message_id < 2**63 and await services.outbox.retry(message_id)}
 
 
-@get("/consistency", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/consistency", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
     """The ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
     wrong, stale = await services.audit.inconsistencies(), await services.auditor.disagreements()
     return Consistency(consistent=not wrong and not stale, ledger=wrong, cache=stale)
 
 
-@get("/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/backlog", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
     """How much waits."""
     backlog = await services.backlogs.backlog()
@@ -199,7 +204,7 @@ async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> B
     "/accounts/{user_id:str}/sync",
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
 )
 async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> QuotaAnswer:
     """Recompute the balance from the ledger's entries, and write it to Redis."""

@@ -14,7 +14,7 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GrantCredits
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, respond_with
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import one_key
@@ -57,7 +57,7 @@ class Adjustment:
     "/accounts/{user_id:str}/grants",
     guards=[one_key],
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 413, 422, 503),
 )
 async def grant_credits(
     user_id: FromPath[str],
@@ -83,7 +83,7 @@ async def grant_credits(
     "/accounts/{user_id:str}/adjustments",
     guards=[one_key],
     tags=["Operators"],
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def adjust_credits(
     user_id: FromPath[str],

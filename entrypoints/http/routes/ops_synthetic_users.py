@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.upkeep.synthetic_users import NotRemoved, SyntheticUser, SyntheticUserGroup
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 
@@ -44,7 +44,7 @@ class SyntheticUserGroups:
     rehearsals: tuple[SyntheticUserGroup, ...]
 
 
-@post("/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 409, 413, 503))
+@post("/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 409, 413, 503))
 async def add_synthetic_users(
     data: JSONBody[GroupWanted], services: NamedDependency[SkipValidation[Services]]
 ) -> GroupUsers:
@@ -53,7 +53,7 @@ async def add_synthetic_users(
     return GroupUsers(tag=data.tag, users=users)
 
 
-@get("/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def list_synthetic_users(services: NamedDependency[SkipValidation[Services]]) -> SyntheticUserGroups:
     """The rehearsals that have users now. 403 where real money moves."""
     return SyntheticUserGroups(mode="test", rehearsals=await services.synthetic_users.list())
@@ -63,7 +63,7 @@ async def list_synthetic_users(services: NamedDependency[SkipValidation[Services
     "/synthetic-users/{tag:str}",
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 503),
+    responses=problem_responses(400, 401, 403, 503),
 )
 async def remove_synthetic_users(
     tag: FromPath[str], services: NamedDependency[SkipValidation[Services]]

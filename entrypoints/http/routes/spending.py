@@ -16,7 +16,7 @@ from domain.decisions.operations import MAX_HOLD, RESERVED_NAME, CaptureHold, Pl
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
 from entrypoints.auth.authenticator import Caller
-from entrypoints.http.openapi import SERVICES, refusals
+from entrypoints.http.openapi import SERVICES, problem_responses
 from entrypoints.http.operation_answers import (
     Credits,
     EntryMade,
@@ -82,7 +82,7 @@ class HoldShown:
     guards=[one_key],
     tags=["Spending"],
     security=SERVICES,
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def spend_credits(
     data: JSONBody[Usage],
@@ -107,7 +107,7 @@ async def spend_credits(
     guards=[one_key],
     tags=["Spending"],
     security=SERVICES,
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def place_hold(
     data: JSONBody[HoldWanted],
@@ -137,7 +137,7 @@ async def place_hold(
     status_code=200,
     tags=["Spending"],
     security=SERVICES,
-    responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def capture_hold(
     hold_id: FromPath[str],
@@ -155,7 +155,7 @@ async def capture_hold(
     status_code=200,
     tags=["Spending"],
     security=SERVICES,
-    responses=refusals(400, 401, 403, 404, 409, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 503),
 )
 async def void_hold(
     hold_id: FromPath[str],
@@ -167,7 +167,7 @@ async def void_hold(
     return await respond_with(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
-@get("/holds/{hold_id:str}", tags=["Spending"], security=SERVICES, responses=refusals(400, 401, 403, 404, 503))
+@get("/holds/{hold_id:str}", tags=["Spending"], security=SERVICES, responses=problem_responses(400, 401, 403, 404, 503))
 async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],

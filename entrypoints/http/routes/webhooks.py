@@ -11,7 +11,7 @@ from domain.payments.reports import Delivery, InboxEvent
 from domain.ports import InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavailable
 from domain.usecases.record_payment import CommitRejected, Recorded
 from entrypoints.http.dependencies import services_of
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics
 
@@ -26,7 +26,7 @@ log = logging.getLogger("credence.webhooks")
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
     tags=["Stripe"],
-    responses=refusals(400, 413, 503),
+    responses=problem_responses(400, 413, 503),
 )
 async def receive_webhook(
     request: Request[Any, Any, Any],
