@@ -29,7 +29,7 @@ async def caller_of(
     return await services.authenticator.authenticate(headers)
 
 
-def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
+def requested_account(caller: Caller, user_id: str | None) -> UserId:
     """Whose account a request is about: one's own, or for a service the one it names.
 
     :raises Forbidden: if a user asks for another's.
@@ -45,7 +45,7 @@ def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
     return named
 
 
-def signed_in(caller: Caller) -> SignedInUser:
+def require_user(caller: Caller) -> SignedInUser:
     """The caller as the user that a checkout needs.
 
     :raises Forbidden: if the caller is a service.

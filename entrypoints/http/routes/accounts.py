@@ -19,7 +19,7 @@ from domain.payments.purchases import PurchaseId
 from domain.usecases.read_account import MAX_PAGE, Page, Quota, QuotaSource
 from domain.values.accounts import Account
 from entrypoints.auth.authenticator import Caller
-from entrypoints.http.dependencies import account_asked_for, caller_of, services_of
+from entrypoints.http.dependencies import caller_of, requested_account, services_of
 from entrypoints.http.openapi import CSV, OPERATORS, SERVICES, USERS, AlsoAsCsv, problem_responses
 from entrypoints.http.problems import problem
 from entrypoints.http.timestamps import moment, no_moment
@@ -110,7 +110,7 @@ async def read_quota(
     caller = await caller_of(request, services)
     if user_id is not None and len(user_id) > 1:
         return await _quotas(services, caller, user_id, at)
-    named = account_asked_for(caller, user_id[0] if user_id else None)
+    named = requested_account(caller, user_id[0] if user_id else None)
     wanted = moment("at", at)
     if wanted is None:
         return _quota(await services.reader.quota(named))
@@ -147,7 +147,7 @@ async def list_transactions(
         purchase_id=PurchaseId(purchase_id) if purchase_id else None,
     )
     page = await services.reader.transactions(
-        account_asked_for(caller, user_id),
+        requested_account(caller, user_id),
         before_version=int(cursor) if cursor else None,
         limit=limit,
         wanted=wanted,
@@ -223,7 +223,7 @@ async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: s
     if len(user_ids) > MAX_QUOTAS:
         detail = f"At most {MAX_QUOTAS} users can be asked for at once."
         raise problem(HTTPStatus.BAD_REQUEST, "too-many-users", detail)
-    named = [account_asked_for(caller, user_id) for user_id in user_ids]
+    named = [requested_account(caller, user_id) for user_id in user_ids]
     found = await services.reader.quotas(named)
     return Quotas(
         quotas=tuple(_quota(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),

@@ -13,7 +13,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 from domain.usecases.check_out import CheckoutStage, UnknownSession
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import Caller
-from entrypoints.http.dependencies import signed_in
+from entrypoints.http.dependencies import require_user
 from entrypoints.http.openapi import USERS, problem_responses
 from entrypoints.http.request_bodies import ALSO_OTHERS
 from entrypoints.services import Services
@@ -64,7 +64,7 @@ async def start_checkout(
 
     A subscription that costs nothing is refused while the account has it.
     """
-    user = signed_in(caller)
+    user = require_user(caller)
     checkout = await services.checkout.start(
         user.user_id,
         email=user.email,
@@ -91,7 +91,7 @@ async def follow_checkout(
     `credited` is never without credits: a trial that brings none is `trial_started`, what is done and brings none
     `nothing_due`, and what was credited once is `taken_back` or `credits_expired`.
     """
-    user = signed_in(caller)
+    user = require_user(caller)
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])
     progress = await services.checkout.follow(user.user_id, session_id)

@@ -14,7 +14,7 @@ from domain.payments.invoices import CreditNote
 from domain.payments.purchases import Dispute, PaymentStatus, Refund
 from entrypoints.auth.authenticator import Caller
 from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
-from entrypoints.http.dependencies import account_asked_for
+from entrypoints.http.dependencies import requested_account
 from entrypoints.http.openapi import OPERATORS, SERVICES, USERS, problem_responses
 from entrypoints.http.routes.accounts import Transaction, transaction_of
 from entrypoints.services import Services
@@ -133,7 +133,7 @@ async def explain_account(
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> Explanation:
     """Where every credit came from, what was taken back, spent or expired, and Stripe's objects behind it."""
-    return explanation_of(await services.reader.explanation(account_asked_for(caller, user_id)))
+    return explanation_of(await services.reader.explanation(requested_account(caller, user_id)))
 
 
 def explanation_of(explained: AccountExplanation) -> Explanation:
