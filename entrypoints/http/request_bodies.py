@@ -16,7 +16,7 @@ from litestar.handlers import BaseRouteHandler
 from entrypoints.http.operation_answers import KEY_PATTERN
 from entrypoints.http.problems import problem
 
-ALSO_OTHERS = "may_have_also_other_fields"
+ALLOW_UNKNOWN_FIELDS = "may_have_also_other_fields"
 """The `opt` of a route whose body may have fields that it does not read."""
 
 _MISSING = re.compile(r"Object missing required field `(.+)`")
@@ -41,7 +41,7 @@ class JsonRequest(Request[Any, Any, Any]):
         except msgspec.ValidationError as error:
             raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
         unknown = body.keys() - _names(wanted.annotation)
-        if unknown and not self.route_handler.opt.get(ALSO_OTHERS):
+        if unknown and not self.route_handler.opt.get(ALLOW_UNKNOWN_FIELDS):
             raise ValidationException(extra=[_field(name[:64], "is not known here") for name in sorted(unknown)[:5]])
         return understood
 
@@ -56,7 +56,7 @@ class JsonRequest(Request[Any, Any, Any]):
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
 
 
-def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def require_idempotency_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let nothing pass that is not named by exactly one Idempotency-Key: two would leave open which of them counts."""
     keys = connection.headers.getall("Idempotency-Key", [])
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):

@@ -15,7 +15,7 @@ from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import require_user
 from entrypoints.http.openapi import USERS, problem_responses
-from entrypoints.http.request_bodies import ALSO_OTHERS
+from entrypoints.http.request_bodies import ALLOW_UNKNOWN_FIELDS
 from entrypoints.services import Services
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
@@ -50,7 +50,7 @@ class FollowedCheckout:
 @post(
     "/checkout/sessions",
     tags=["Checkout"],
-    opt={ALSO_OTHERS: True},
+    opt={ALLOW_UNKNOWN_FIELDS: True},
     security=USERS,
     responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 502, 503),
 )

@@ -125,7 +125,7 @@ async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> t
 @get("/events/{event_id:str}", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
 async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> InboxRecord:
     """One event, with the exact body that was signed."""
-    found = await services.inbox.find(_that_may_be(event_id))
+    found = await services.inbox.find(_valid_event_id(event_id))
     if found is None:
         raise UnknownEvent(event_id[:255])
     return found
@@ -150,7 +150,7 @@ async def claim_event(
         plan_id=PlanId(data.plan) if data.plan else None,
         accepts_price=data.accept_price,
     )
-    return _outcome(event_id, await services.inbox_retrier.claim(_that_may_be(event_id), confirmation))
+    return _outcome(event_id, await services.inbox_retrier.claim(_valid_event_id(event_id), confirmation))
 
 
 @post(
@@ -161,7 +161,7 @@ async def claim_event(
 )
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
     """Decide about an event once more; one that never arrived is fetched from Stripe."""
-    return _outcome(event_id, await services.inbox_retrier.replay(_that_may_be(event_id)))
+    return _outcome(event_id, await services.inbox_retrier.replay(_valid_event_id(event_id)))
 
 
 @get("/outbox/failures", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
@@ -226,7 +226,7 @@ async def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: Base
 
 
 async def _page(services: Services, statuses: frozenset[EventStatus], limit: int, cursor: str | None) -> InboxPage:
-    before = await services.inbox.find(_that_may_be(cursor)) if cursor else None
+    before = await services.inbox.find(_valid_event_id(cursor)) if cursor else None
     if cursor and before is None:
         raise UnknownEvent(cursor)
     found = await services.inbox.page(statuses=statuses, before=before, limit=limit + 1)
@@ -234,7 +234,7 @@ async def _page(services: Services, statuses: frozenset[EventStatus], limit: int
     return InboxPage(rows, rows[-1].id if len(found) > limit else None)
 
 
-def _that_may_be(event_id: str) -> str:
+def _valid_event_id(event_id: str) -> str:
     """The event's id; no database has one with a NUL.
 
     :raises UnknownEvent: if it has one.

@@ -17,7 +17,7 @@ from domain.values.plans import MAX_CREDITS
 from entrypoints.http.openapi import problem_responses
 from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, respond_with
 from entrypoints.http.problems import problem
-from entrypoints.http.request_bodies import one_key
+from entrypoints.http.request_bodies import require_idempotency_key
 from entrypoints.http.timestamps import moment
 from entrypoints.services import Services
 
@@ -55,7 +55,7 @@ class Adjustment:
 
 @post(
     "/accounts/{user_id:str}/grants",
-    guards=[one_key],
+    guards=[require_idempotency_key],
     tags=["Operators"],
     responses=problem_responses(400, 401, 403, 404, 413, 422, 503),
 )
@@ -81,7 +81,7 @@ async def grant_credits(
 
 @post(
     "/accounts/{user_id:str}/adjustments",
-    guards=[one_key],
+    guards=[require_idempotency_key],
     tags=["Operators"],
     responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )

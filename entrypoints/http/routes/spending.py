@@ -28,7 +28,7 @@ from entrypoints.http.operation_answers import (
     services_only,
 )
 from entrypoints.http.problems import problem
-from entrypoints.http.request_bodies import one_key
+from entrypoints.http.request_bodies import require_idempotency_key
 from entrypoints.services import Services
 
 DEFAULT_HOLD_SECONDS = 900
@@ -79,7 +79,7 @@ class HoldShown:
 @post(
     "/usage",
     status_code=200,
-    guards=[one_key],
+    guards=[require_idempotency_key],
     tags=["Spending"],
     security=SERVICES,
     responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
@@ -104,7 +104,7 @@ async def spend_credits(
 
 @post(
     "/holds",
-    guards=[one_key],
+    guards=[require_idempotency_key],
     tags=["Spending"],
     security=SERVICES,
     responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),

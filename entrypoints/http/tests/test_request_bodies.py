@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 from entrypoints.http.operation_answers import Credits, Metadata
 from entrypoints.http.problems import problems_plugin
-from entrypoints.http.request_bodies import ALSO_OTHERS, JsonRequest
+from entrypoints.http.request_bodies import ALLOW_UNKNOWN_FIELDS, JsonRequest
 from entrypoints.http.routes.ops_grants import GrantKind
 
 
@@ -42,7 +42,7 @@ class Choice:
     plan: str
 
 
-@post("/choices", opt={ALSO_OTHERS: True})
+@post("/choices", opt={ALLOW_UNKNOWN_FIELDS: True})
 async def choose(data: JSONBody[Choice]) -> dict[str, Any]:
     """Tells what was understood."""
     return attrs.asdict(data)
