@@ -21,7 +21,7 @@ from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlre
 from domain.values.plans import MAX_CREDITS
 from entrypoints.auth.authenticator import Caller, Forbidden, Service
 from entrypoints.http.problems import ledger_refused, problem
-from entrypoints.http.timestamps import no_moment
+from entrypoints.http.timestamps import invalid_timestamp
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics
 
@@ -120,7 +120,7 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             told = {"hold_status": hold_status.value, "captured": captured}
             return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
         case ExpiryInPast():
-            return no_moment(END_WANTED)
+            return invalid_timestamp(END_WANTED)
         case NoSuchHold():
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():

@@ -11,7 +11,7 @@ from entrypoints.http.problems import problem
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
-def moment(name: str, text: str | None, *, wanted: str | None = None) -> datetime | None:
+def parse_timestamp(name: str, text: str | None, *, wanted: str | None = None) -> datetime | None:
     """The moment that the parameter of that name says, in UTC; None where it is not given.
 
     400 if it says none, with what is `wanted`.
@@ -25,9 +25,9 @@ def moment(name: str, text: str | None, *, wanted: str | None = None) -> datetim
     except (ValueError, OverflowError):
         pass
     usual = f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here)."
-    raise no_moment(wanted or usual)
+    raise invalid_timestamp(wanted or usual)
 
 
-def no_moment(detail: str) -> ProblemDetailsException:
+def invalid_timestamp(detail: str) -> ProblemDetailsException:
     """The problem that something is no time that can be worked with."""
     return problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)

@@ -22,7 +22,7 @@ from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import caller_of, requested_account, services_of
 from entrypoints.http.openapi import CSV, OPERATORS, SERVICES, USERS, AlsoAsCsv, problem_responses
 from entrypoints.http.problems import problem
-from entrypoints.http.timestamps import moment, no_moment
+from entrypoints.http.timestamps import invalid_timestamp, parse_timestamp
 from entrypoints.services import Services
 
 MAX_QUOTAS = 100
@@ -111,11 +111,11 @@ async def read_quota(
     if user_id is not None and len(user_id) > 1:
         return await _quotas(services, caller, user_id, at)
     named = requested_account(caller, user_id[0] if user_id else None)
-    wanted = moment("at", at)
+    wanted = parse_timestamp("at", at)
     if wanted is None:
         return _quota(await services.reader.quota(named))
     if wanted > services.clock.now():
-        raise no_moment("What will be then, nobody knows: name a moment that is over.")
+        raise invalid_timestamp("What will be then, nobody knows: name a moment that is over.")
     then = await services.reader.quota_at(named, wanted)
     return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=wanted)
 
@@ -142,8 +142,8 @@ async def list_transactions(
     """The user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
-        since=moment("since", since),
-        until=moment("until", until),
+        since=parse_timestamp("since", since),
+        until=parse_timestamp("until", until),
         purchase_id=PurchaseId(purchase_id) if purchase_id else None,
     )
     page = await services.reader.transactions(

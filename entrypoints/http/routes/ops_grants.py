@@ -18,7 +18,7 @@ from entrypoints.http.openapi import problem_responses
 from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, respond_with
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import require_idempotency_key
-from entrypoints.http.timestamps import moment
+from entrypoints.http.timestamps import parse_timestamp
 from entrypoints.services import Services
 
 _SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*\Z"
@@ -74,7 +74,7 @@ async def grant_credits(
         reason=data.reason,
         operator=data.operator,
         # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
-        expires_at=moment("expires_at", data.expires_at, wanted=END_WANTED),
+        expires_at=parse_timestamp("expires_at", data.expires_at, wanted=END_WANTED),
     )
     return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
