@@ -19,8 +19,8 @@ from entrypoints.cli.inbox import claim, outbox, parked, replay
 from entrypoints.cli.reconcile import reconcile
 from entrypoints.cli.running import told_plainly
 from entrypoints.http.app import create_app
-from entrypoints.http.gc_tuning import settle_memory
-from entrypoints.http.joined_writes import WholeAnswers
+from entrypoints.http.gc_tuning import freeze_startup_objects
+from entrypoints.http.joined_writes import JoinedWritesProtocol
 from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
@@ -52,7 +52,7 @@ def serve() -> None:
             app,
             host=settings.host,
             port=settings.port,
-            http=WholeAnswers,
+            http=JoinedWritesProtocol,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -74,7 +74,7 @@ def worker() -> None:
 
     async def work(storage: composition.Storage) -> None:
         async with composition.services(settings, storage) as services:
-            settle_memory()
+            freeze_startup_objects()
             running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -107,7 +107,7 @@ for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain,
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        settle_memory()
+        freeze_startup_objects()
 
 
 def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) -> None:

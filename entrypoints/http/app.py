@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from entrypoints.http.dependencies import caller_of, services_of
-from entrypoints.http.json_response import Answer
+from entrypoints.http.json_response import FastJsonResponse
 from entrypoints.http.openapi import SECURITY_SCHEMES
 from entrypoints.http.problems import problems_plugin, unexpected
 from entrypoints.http.request_bodies import JsonRequest
@@ -76,7 +76,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             "caller": Provide(caller_of),
         },
         request_class=JsonRequest,
-        response_class=Answer,
+        response_class=FastJsonResponse,
         lifespan=[lifespan],
         cors_config=_cors(settings.allowed_origins),
         plugins=[problems_plugin()],

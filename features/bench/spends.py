@@ -23,7 +23,7 @@ from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
-from entrypoints.http.gc_tuning import settle_memory
+from entrypoints.http.gc_tuning import freeze_startup_objects
 from features.bench import pgbench
 from features.bench.accounts import user_id
 from features.bench.callers import keep_asking
@@ -79,7 +79,7 @@ def _by_processes(name: str, servers: Servers, place: int, seconds: float) -> li
 
 def _in_process(name: str, servers: Servers, place: int, seconds: float) -> Measured:
     """As a service's process does it, beside others."""
-    settle_memory()
+    freeze_startup_objects()
     user, callers = UserId(user_id(place)), CALLERS // PROCESSES
     make = transports(servers)[name]
     return uvloop.run(spending(make, servers.redis_url, lambda: user, callers=callers, seconds=seconds))

@@ -10,7 +10,7 @@ import uvicorn
 from litestar import Litestar, get, head
 from litestar.response import Stream
 
-from entrypoints.http.joined_writes import JoiningTransport, WholeAnswers
+from entrypoints.http.joined_writes import JoinedWritesProtocol, JoiningTransport
 
 
 class Connection(asyncio.Transport):
@@ -107,7 +107,7 @@ def test_a_server_answers_as_uvicorn_does() -> None:
         return None
 
     app = Litestar([plain, stream, none], openapi_config=None, logging_config=None)
-    server = Server(uvicorn.Config(app, port=0, http=WholeAnswers, ws="none", log_config=None))
+    server = Server(uvicorn.Config(app, port=0, http=JoinedWritesProtocol, ws="none", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
