@@ -31,7 +31,7 @@ from domain.payments.reports import Delivery, PaymentReport, Price, ProviderRepo
 from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
 from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 from domain.values.plans import Plan
 
 Item = TypeVar("Item")
@@ -226,7 +226,7 @@ class Accounts(Protocol):
         """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         ...
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the account had at the moment; nothing, where it had no entry by then."""
         ...
 

@@ -107,13 +107,13 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
     catalogue = load_catalogue(settings.plans)
     key, base = settings.stripe_secret_key, settings.stripe_api_base
     stripe = StripeConnection(api_key=key, api_base=base)
-    hasty_stripe = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
+    webhook_time_stripe = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
     async with (
         ledger_calls(settings, storage.postgres_url) as rpc,
         contextlib.aclosing(GroupCommit(SqlLedger(rpc))) as group_commit,
         contextlib.aclosing(connect(storage.redis_url)) as redis,
         contextlib.aclosing(stripe),
-        contextlib.aclosing(hasty_stripe),
+        contextlib.aclosing(webhook_time_stripe),
         _notifications(settings, clock) as notifications,
         contextlib.AsyncExitStack() as stack,
     ):
@@ -127,10 +127,10 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             ledger=group_commit,
             cache=cache,
             markers=markers,
-            payments=StripeLookup(hasty_stripe),
+            payments=StripeLookup(webhook_time_stripe),
             catalogue=catalogue,
             livemode=settings.livemode,
-            identity=StripeIdentity(hasty_stripe, configured=settings.stripe_account_id),
+            identity=StripeIdentity(webhook_time_stripe, configured=settings.stripe_account_id),
             notify_below=settings.low_balance,
         )
         service = CreditService(

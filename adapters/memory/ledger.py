@@ -53,7 +53,7 @@ from domain.payments.line_plans import MadePrice
 from domain.payments.purchases import Link, PurchaseId
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports import Clock
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
 class MemoryLedger:
@@ -180,10 +180,10 @@ class MemoryLedger:
         ]
         return tuple(older[:limit])
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the account had at the moment."""
         entries = [entry for entry in self._entries.get(user_id, []) if entry.created_at <= moment]
-        return BalanceThen(
+        return HistoricalBalance(
             balance=entries[-1].balance_after if entries else 0, held=self.grants.held_at(user_id, moment)
         )
 

@@ -43,7 +43,7 @@ from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.diagnosis import SchemaFacts
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
 class Rpc(Protocol):
@@ -135,10 +135,10 @@ class SqlLedger:
         rows = await self._rpc.value("account_transactions", query)
         return tuple(entry_from_json(user_id, row) for row in rows)
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the account had at the moment."""
         asked = {"account_id": user_id, "moment": moment.isoformat()}
-        return BalanceThen(**await self._rpc.value("balance_at", asked))
+        return HistoricalBalance(**await self._rpc.value("balance_at", asked))
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
         """What `validate_credits_consistency()` says."""

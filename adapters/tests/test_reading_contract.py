@@ -12,7 +12,7 @@ from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryFilter, EntryKind
 from domain.decisions.operations import CaptureHold, GrantCredits, PlaceHold, Spend
 from domain.usecases.use_credits import CreditService
-from domain.values.accounts import BalanceThen
+from domain.values.accounts import HistoricalBalance
 
 
 async def lived(world: Any) -> Any:
@@ -42,11 +42,11 @@ def test_a_balance_of_a_moment_is_known(open_world: Any) -> None:
             user = await lived(world)
             entries = await world.ledger.entries(user, before_version=None, limit=10)
             captured, spent, given = entries
-            assert BalanceThen(balance=70, held=0) == await world.ledger.balance_at(user, datetime.now(UTC))
-            assert BalanceThen(balance=95, held=0) == await world.ledger.balance_at(user, spent.created_at)
-            assert BalanceThen(balance=100, held=0) == await world.ledger.balance_at(user, given.created_at)
+            assert HistoricalBalance(balance=70, held=0) == await world.ledger.balance_at(user, datetime.now(UTC))
+            assert HistoricalBalance(balance=95, held=0) == await world.ledger.balance_at(user, spent.created_at)
+            assert HistoricalBalance(balance=100, held=0) == await world.ledger.balance_at(user, given.created_at)
             before = given.created_at - timedelta(microseconds=1)
-            assert BalanceThen(balance=0, held=0) == await world.ledger.balance_at(user, before)
+            assert HistoricalBalance(balance=0, held=0) == await world.ledger.balance_at(user, before)
             meanwhile = await world.ledger.balance_at(user, captured.created_at - timedelta(microseconds=1))
             assert 95 == meanwhile.balance
             assert meanwhile.held in {0, 60}

@@ -18,7 +18,7 @@ from domain.payments.subscriptions import Subscriber
 from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 from domain.values.plans import Catalogue, PlanId, PlanMode
 
-LAST_SALE = datetime(9000, 1, 1, tzinfo=UTC)
+SALE_DATE_MAX = datetime(9000, 1, 1, tzinfo=UTC)
 """What is sold later is not believed: the calendar would have no room for the end of its credits."""
 
 
@@ -107,7 +107,7 @@ def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Or
     sold = _sold(sale, catalogue)
     if isinstance(sold, Refused):
         return sold
-    if sold.lasts_days and (sale.sold_at is None or sale.sold_at > LAST_SALE):
+    if sold.lasts_days and (sale.sold_at is None or sale.sold_at > SALE_DATE_MAX):
         # The time at which somebody tells of it would be another for each who does.
         return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(

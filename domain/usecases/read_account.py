@@ -10,7 +10,7 @@ import attrs
 from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.ports import Accounts, Audit, CacheUnavailable, QuotaCache
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 MAX_PAGE = 200
 """The most entries one page may have."""
@@ -88,7 +88,7 @@ class AccountReader:
             await self.cache.store_many(accounts)
         return found
 
-    async def quota_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def quota_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the user had at a moment that is over.
 
         :raises UnknownUser: if the ledger knows no such user.

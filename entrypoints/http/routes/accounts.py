@@ -50,7 +50,7 @@ class QuotaAnswer:
 
 
 @attrs.frozen(kw_only=True)
-class QuotaThen:
+class QuotaAt:
     """A user's credits at a moment that is over."""
 
     user_id: str
@@ -103,7 +103,7 @@ async def read_quota(
     request: Request[Any, Any, Any],
     user_id: UsersAskedFor = None,
     at: Annotated[str | None, QueryParameter(format="date-time", description="A moment that is over.")] = None,
-) -> QuotaAnswer | QuotaThen | Quotas:
+) -> QuotaAnswer | QuotaAt | Quotas:
     """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
     # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
     services = services_of(request.app.state)
@@ -117,7 +117,7 @@ async def read_quota(
     if wanted > services.clock.now():
         raise invalid_timestamp("What will be then, nobody knows: name a moment that is over.")
     then = await services.reader.quota_at(named, wanted)
-    return QuotaThen(user_id=named, balance=then.balance, held=then.held, available=then.available, at=wanted)
+    return QuotaAt(user_id=named, balance=then.balance, held=then.held, available=then.available, at=wanted)
 
 
 @get(
