@@ -147,7 +147,7 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             authenticator=Authenticator.from_settings(settings),
             deliveries=deliveries,
             recorder=recorder,
-            service=CheckoutService(
+            checkout=CheckoutService(
                 checkouts=StripeCheckouts(stripe, success_url=settings.success_url, cancel_url=settings.cancel_url),
                 accounts=sql_ledger,
                 ledger=group_commit,
