@@ -63,12 +63,12 @@ class Claims(World):
 
 
 NOBODY_S: dict[str, Any] = {"metadata": {}}
-TELLINGS: Sequence[StripeEvent] = (
+REPORTS: Sequence[StripeEvent] = (
     completed(session(**NOBODY_S, invoice="in_1")),
     succeeded(intent(**NOBODY_S)),
     paid(by_hand(**NOBODY_S, payment_intent="pi_1", charge="ch_pi_1")),
 )
-OBJECTS = [told.about for told in TELLINGS]
+OBJECTS = [told.about for told in REPORTS]
 
 
 def again(told: StripeEvent) -> StripeEvent:
@@ -81,11 +81,11 @@ def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> N
     """Its events change nothing, before or after; a refund takes its share; whoever claims it again is too late."""
     world = Claims()
     if before:
-        world.tell(*TELLINGS)
+        world.tell(*REPORTS)
     assert 0 == world.balance
     recorded = world.has(*OBJECTS).claim(claimed)
     assert (EventStatus.APPLIED, 50, ADA) == (recorded.status, recorded.credits, recorded.user_id)
-    world.tell(*map(again, TELLINGS), refund_of("pi_1", 100))
+    world.tell(*map(again, REPORTS), refund_of("pi_1", 100))
     assert 40 == world.balance
     world.ledger.add_user(BOB, "bob@example.com")
     assert {0} == {world.claim(id_).credits for id_ in ("pi_1", "cs_1", "in_1")}
@@ -99,7 +99,7 @@ def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> N
 def test_an_event_that_was_ignored_is_claimed() -> None:
     """From then on the inbox shows what became of it."""
     world = Claims()
-    told = TELLINGS[0]
+    told = REPORTS[0]
     assert EventStatus.IGNORED == world.tell(told).status
     recorded = world.has(*OBJECTS).claim(told.id)
     assert 50 == recorded.credits == world.balance
@@ -112,7 +112,7 @@ def test_an_event_that_was_ignored_is_claimed() -> None:
 
 def test_an_event_that_never_arrived_is_claimed() -> None:
     """It is fetched from Stripe; its delivery, later, is a repetition."""
-    world, told = Claims(), TELLINGS[0]
+    world, told = Claims(), REPORTS[0]
     body = {
         "id": told.id,
         "object": "event",

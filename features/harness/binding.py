@@ -20,11 +20,11 @@ from domain.values.accounts import Account, parse_user_id
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from features.harness.bugs.catalogue import BUGS
-from features.harness.observation import seen_in, state_in
+from features.harness.observation import observe, state_in
 from features.harness.parts import Parts
 from features.harness.planting import Patch, PlantedCoroutine, planted
 from features.harness.processes import UseCases, WorldClock, begun, use_cases
-from simulators.stories.checkers import Seen
+from simulators.stories.checkers import Observation
 from simulators.stories.life import Customer
 from simulators.stories.life import Plan as PlanOnSale
 from simulators.system.states import digest_of, forked
@@ -138,9 +138,9 @@ class MemoryWorld:
         """A short name of the state."""
         return digest_of(self.state())
 
-    def seen(self) -> Seen:
+    def seen(self) -> Observation:
         """What the checkers look at."""
-        return seen_in(self._parts)
+        return observe(self._parts)
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ import pytest
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, WEBHOOK_SECRET, Service
 from features.real_parts import ROOT, execute
 from simulators.fire.killable_stack import KILLABLE, KillableStack, killable
-from simulators.fire.load_patterns import volley
+from simulators.fire.load_patterns import load_schedule
 from simulators.fire.preflight import PROBE
 from simulators.fire.sender import OTHER_SECRET
 from simulators.schedules.files import save
@@ -329,7 +329,7 @@ def test_a_stack_of_its_own_is_killed_and_judged(tmp_path: Path) -> None:
     """It sells what the schedule sells, odd prices too; what dies when is told; what can't be done is left out."""
     odd = Plan(id="odd", credits=7, price=333, currency="eur")
     stories = tuple(story for story in STORIES.values() if story.mode == "payment")
-    schedule = volley(stories, (odd,), count=20, seed=5, kills=KILLABLE)
+    schedule = load_schedule(stories, (odd,), count=20, seed=5, kills=KILLABLE)
     inside = (Work(task="w1", on="a", job="outbox"), Advance(task="w1"), Wait(seconds=3600))
     file = tmp_path / "schedule.json"
     save(attrs.evolve(schedule, steps=(*schedule.steps, *inside)), file)

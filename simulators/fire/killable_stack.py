@@ -33,7 +33,7 @@ class Parts:
     ports: Mapping[str, Part]
     _broken: list[str] = attrs.field(factory=list)
 
-    def strike(self, step: Step) -> None:
+    def fault(self, step: Step) -> None:
         """Do what a step says.
 
         :raises PartFailed: if a part does not end, or does not come back.
@@ -56,7 +56,7 @@ class Parts:
     def mend_all(self) -> None:
         """Start again whatever was killed."""
         for port in tuple(self._broken):
-            self.strike(Mend(port=port))
+            self.fault(Mend(port=port))
 
 
 @attrs.frozen(kw_only=True)

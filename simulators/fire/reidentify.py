@@ -25,7 +25,7 @@ _EPOCH = range(1_000_000_000, 5_000_000_000)
 _ID_BYTES = 15
 
 
-def recast(schedule: Schedule, users: Sequence[User], *, word: str, now: int) -> Schedule:
+def reidentify(schedule: Schedule, users: Sequence[User], *, word: str, now: int) -> Schedule:
     """The schedule with these users in the roles of its own, in their order, from the moment `now` on.
 
     :raises ValueError: if there are fewer users than roles.
@@ -77,8 +77,8 @@ class _Casting:
     def step(self, step: Step) -> Step:
         """A step, of the event and the user that it names."""
         changed = {name: self.text(getattr(step, name)) for name in ("event", "user") if hasattr(step, name)}
-        recast_step: Step = attrs.evolve(step, **changed)  # type: ignore[arg-type]  # which fields it has was asked
-        return recast_step
+        reidentify_step: Step = attrs.evolve(step, **changed)  # type: ignore[arg-type]  # which fields it has was asked
+        return reidentify_step
 
     def text(self, told: str) -> str:
         """A text: a user's name, one of Stripe's ids, or anything else, which stays."""

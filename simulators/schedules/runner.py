@@ -52,27 +52,27 @@ class Running:
     task: Task
     committed: bool = False
     """Whether the ledger has what it brought."""
-    befell: list[str] = attrs.field(factory=list)
+    faults_met: list[str] = attrs.field(factory=list)
     """What went wrong for it so far, in the coverage's words."""
 
 
 class Watcher:
     """What is told of deliveries while a schedule is played; by itself it does nothing."""
 
-    def began(self, running: Running, player: "Player") -> None:
+    def began(self, running: Running, runner: "Player") -> None:
         """A task began."""
 
-    def ended(self, running: Running, player: "Player", *, died: bool) -> None:
+    def ended(self, running: Running, runner: "Player", *, died: bool) -> None:
         """A task ended, or died with its process."""
 
     def happened(self, what: str) -> None:
         """Something else happened: `flush`."""
 
-    def recorded(self, events: frozenset[str], player: "Player") -> None:
+    def recorded(self, events: frozenset[str], runner: "Player") -> None:
         """Events were recorded, and decided for good, since this was last told."""
 
 
-class Player:
+class ScheduleRunner:
     """One schedule on one world of the system."""
 
     def __init__(self, schedule: Schedule, under_test: system.System, *, watcher: Watcher | None = None) -> None:
@@ -271,7 +271,7 @@ class Player:
             outcome, said = self._perform(running, pause, failure)
         if outcome is not Outcome.GOOD:
             self.faults += error is not None
-            running.befell.append(f"{part} {'away' if outcome is Outcome.BAD else 'silent'}")
+            running.faults_met.append(f"{part} {'away' if outcome is Outcome.BAD else 'silent'}")
         self._tell(Kind.CALL, running.process, f"{pause.name}{said}", to=part, task=running.name, outcome=outcome)
         if part == traces.LEDGER and pause.name == "ledger.commit" and outcome is not Outcome.BAD:
             self._look()
@@ -290,7 +290,7 @@ class Player:
         if pause.name == "ledger.commit":
             running.committed |= "Committed" in said or "Duplicate" in said
             if "Conflict" in said:
-                running.befell.append("conflict")
+                running.faults_met.append("conflict")
         if failure is not None:
             running.task.fail(failure)
             return Outcome.LOST, said
@@ -338,11 +338,11 @@ class Player:
         if step.answer == "lost":
             outcome = Outcome.LOST
             self.faults += 1
-            running.befell.append("answer lost")
+            running.faults_met.append("answer lost")
         self._tell(Kind.END, running.process, str(status), to=traces.STRIPE, task=running.name, outcome=outcome)
         if is_accepted and not is_good:
             self._complain(Complaint(Checker.FORGED, f"{step.event}, {step.signature}, was answered {status}"))
-        if not is_accepted and is_good and not (status >= 500 and "ledger" in " ".join(running.befell)):
+        if not is_accepted and is_good and not (status >= 500 and "ledger" in " ".join(running.faults_met)):
             self._complain(Complaint(Checker.REFUSED, f"{step.event} was answered {status}, and nothing was away"))
         if is_accepted and is_good:
             self._complain(*self.accounting.judge_answered(self.world.seen(), step.event))
@@ -353,7 +353,7 @@ class Player:
         dying = [running for running in self.running.values() if running.process == process]
         for running in dying:
             running.task.die()
-            running.befell.append("crash")
+            running.faults_met.append("crash")
             del self.running[running.name]
         self.world.restart(process)
         self.faults += 1

@@ -22,7 +22,7 @@ class SaleTerms:
         return next((price for price in self.prices if price["id"] == wanted), None)
 
 
-def bill_told(invoice: Object, sale: SaleTerms) -> Bill | None:
+def read_bill(invoice: Object, sale: SaleTerms) -> Bill | None:
     """What a paid invoice says; None where it is of no subscription."""
     parent = invoice.get("parent") or {}
     details = parent.get("subscription_details") or invoice.get("subscription_details") or {}
@@ -43,7 +43,7 @@ def bill_told(invoice: Object, sale: SaleTerms) -> Bill | None:
     )
 
 
-def note_told(note: Object) -> Note:
+def read_note(note: Object) -> Note:
     """What a credit note says: before its parts were told, it was of one kind."""
     before, after = (note["amount"], 0) if note["type"] == "pre_payment" else (0, note["amount"])
     if "pre_payment_amount" in note:

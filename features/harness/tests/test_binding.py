@@ -19,7 +19,7 @@ from simulators.stories.checkers import (
     possible_balances,
 )
 from simulators.stories.credit_operations import Answered, Use
-from simulators.stories.event_readings import telling_of
+from simulators.stories.event_readings import reading_of
 from simulators.stories.events import Event
 from simulators.stories.life import Plan, customers
 from simulators.stripe.signatures import sign_webhook
@@ -71,7 +71,7 @@ def test_any_order_comes_to_the_same(name: str) -> None:
         random.Random(seed).shuffle(events)  # noqa: S311 - seeded, so that it repeats
         for event in events:
             assert 200 == deliver(world, event)
-            known.append(telling_of(event.body, CREDITS, story.prices))
+            known.append(reading_of(event.body, CREDITS, story.prices))
             seen = world.seen()
             assert () == judge_meanwhile(seen, expected, possible_balances(known, [], [ADA.user_id]))
             assert () == judge_account(seen.accounts[0])

@@ -14,7 +14,7 @@ from simulators.explorer.cases import settings
 from simulators.explorer.exhaustive import Exploration, Failure
 from simulators.explorer.failure_schedule import schedule_of
 from simulators.schedules.files import dumped, parsed, save
-from simulators.schedules.runner import Player
+from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.steps import Advance
 from simulators.stories.checkers import Checker
 
@@ -42,7 +42,7 @@ def test_every_bug_is_caught(name: str) -> None:
 def test_what_led_there_is_replayed_to_the_same_end(name: str) -> None:
     """The schedule alone, played by the other explorer's player, brings a complaint of the same kind."""
     failure = found(name)
-    complaints = Player(schedule_of(failure, bug=name), system.planted(name)).play()
+    complaints = ScheduleRunner(schedule_of(failure, bug=name), system.planted(name)).play()
     assert {one.checker for one in failure.complaints} & {one.checker for one in complaints}
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from simulators.fire.report import SHOWN, Report
-from simulators.fire.runs import Course
+from simulators.fire.runs import FireRun
 from simulators.fire.sender import Tally
 from simulators.fire.verdicts import Finding, Verdict
 
@@ -24,14 +24,14 @@ def report(
 ) -> Report:
     tally = Tally(complaints=list(complaints))
     verdict = Verdict(findings=findings, complaints=complaints) if judged else None
-    course = Course(tag="fire-1", tally=tally, verdict=verdict, seen_wrong=list(seen_wrong), left_behind=left_behind)
+    fire_run = FireRun(tag="fire-1", tally=tally, verdict=verdict, seen_wrong=list(seen_wrong), left_behind=left_behind)
     return Report(
         target="https://staging.example.com",
         seed="0x7",
         schedule=None,
         stories=("purchase",),
         tally=tally,
-        courses=(course,),
+        courses=(fire_run,),
         interrupted=not judged,
         left_out=0,
     )

@@ -7,7 +7,7 @@ import pytest
 from simulators.stories import acts
 from simulators.stories.acts import act_as_json, act_of_json, balances, most_ever
 from simulators.stories.catalogue import STORIES, Lived, live
-from simulators.stories.event_readings import dues, telling_of, worth
+from simulators.stories.event_readings import dues, reading_of, worth
 from simulators.stories.invoice_worth import Due
 from simulators.stories.life import Life, Plan, customers
 
@@ -37,7 +37,7 @@ def _grants(wanted: list[Due]) -> list[tuple[int | None, int, int | None]]:
 def test_all_events_together_tell_what_was_done(name: str, version: str) -> None:
     """Two readings that share nothing agree: the acts' worth, and that of the events in any version's shapes."""
     story = lived(name, version)
-    told = dues(telling_of(event.body, CREDITS, story.prices) for event in story.events)
+    told = dues(reading_of(event.body, CREDITS, story.prices) for event in story.events)
     done = acts.dues(story.acts)
     assert _grants(done) == _grants(told)
     assert {version} == {event.api_version for event in story.events}
@@ -87,7 +87,7 @@ def test_what_is_given_away_is_worth_its_credits() -> None:
     free = life.buy(ADA, PLANS[0])
     assert free.intent is None
     assert {ADA.user_id: 5} == balances(life.acts)
-    assert {ADA.user_id: 5} == worth(telling_of(event.body, CREDITS) for event in life.events)
+    assert {ADA.user_id: 5} == worth(reading_of(event.body, CREDITS) for event in life.events)
 
 
 def test_partial_knowledge_is_worth_what_it_says() -> None:
@@ -96,9 +96,9 @@ def test_partial_knowledge_is_worth_what_it_says() -> None:
     second = [event for event in story.events if event.type == "invoice.paid"][1]
     refund = next(event for event in story.events if event.type == "refund.created")
     link = [event for event in story.events if event.type == "invoice_payment.paid"][1]
-    tellings = [telling_of(event.body, CREDITS) for event in (second, refund, link)]
-    assert {ADA.user_id: 100} == worth(tellings[:2])
-    assert {ADA.user_id: 0} == worth(tellings)
+    readings = [reading_of(event.body, CREDITS) for event in (second, refund, link)]
+    assert {ADA.user_id: 100} == worth(readings[:2])
+    assert {ADA.user_id: 0} == worth(readings)
 
 
 def test_a_story_says_which_plan_it_lacks() -> None:
