@@ -59,16 +59,16 @@ class Running:
 class Watcher:
     """What is told of deliveries while a schedule is played; by itself it does nothing."""
 
-    def began(self, running: Running, runner: "Player") -> None:
+    def began(self, running: Running, runner: "ScheduleRunner") -> None:
         """A task began."""
 
-    def ended(self, running: Running, runner: "Player", *, died: bool) -> None:
+    def ended(self, running: Running, runner: "ScheduleRunner", *, died: bool) -> None:
         """A task ended, or died with its process."""
 
     def happened(self, what: str) -> None:
         """Something else happened: `flush`."""
 
-    def recorded(self, events: frozenset[str], runner: "Player") -> None:
+    def recorded(self, events: frozenset[str], runner: "ScheduleRunner") -> None:
         """Events were recorded, and decided for good, since this was last told."""
 
 
