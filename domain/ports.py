@@ -429,13 +429,13 @@ class CheckoutRequest:
 
 @attrs.frozen(kw_only=True)
 class Checkout:
-    """A checkout session as the provider has it now; `told` is what it tells of its sale."""
+    """A checkout session as the provider has it now; `report` is what it tells of its sale."""
 
     session_id: str
     url: str | None
     status: str
-    told: ProviderReport
-    invoice_told: ProviderReport | None = None
+    report: ProviderReport
+    invoice_report: ProviderReport | None = None
     """What the first invoice of a subscription tells, once there is one."""
 
 

@@ -41,7 +41,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
     async def decide() -> bool:
         due = await services.inbox_retrier.claim_due()
         for kept in due:
-            _tell(Retried(kept, await _decided(services, kept)))
+            _log_retried(Retried(kept, await _decided(services, kept)))
         return len(due) == retry_inbox.BATCH
 
     async def expire() -> bool:
@@ -54,7 +54,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
 
     async def reconcile() -> bool:
         done = await services.reconciler.run(services.clock.now() - OVERLAP)
-        _tell_reconciled(done)
+        _log_reconciled(done)
         return False
 
     loops = [
@@ -106,7 +106,7 @@ async def _decided(services: Services, kept: InboxRecord) -> Recorded:
         return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
 
-def _tell(handled: Retried) -> None:
+def _log_retried(handled: Retried) -> None:
     event, recorded = handled.event, handled.recorded
     fields = {"event_id": event.id, "event_type": event.type, "status": recorded.status, "reason": recorded.reason}
     if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:
@@ -117,7 +117,7 @@ def _tell(handled: Retried) -> None:
         log.info("Event %s still waits: %s", event.id, recorded.reason, extra=fields)
 
 
-def _tell_reconciled(done: Reconciliation) -> None:
+def _log_reconciled(done: Reconciliation) -> None:
     log.info("Compared %s events and %s objects; %s were missing", done.events, done.objects, len(done.found))
     for found in done.found:
         log.warning("%s %s had not arrived: %s", found.kind, found.id, found.status, extra={"reason": found.reason})

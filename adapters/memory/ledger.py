@@ -325,9 +325,9 @@ class MemoryLedger:
         for other in change.others:
             self._purchases.keep(other)
         if change.subscription is not None:
-            told = change.subscription
-            self._subscriptions[told.id] = RecordedSubscription(
-                id=told.id, revision=told.expected_revision + 1, subscription=told.subscription
+            revised = change.subscription
+            self._subscriptions[revised.id] = RecordedSubscription(
+                id=revised.id, revision=revised.expected_revision + 1, subscription=revised.subscription
             )
         for price in change.made_prices:
             self._made_prices.setdefault(price.id, price)

@@ -52,9 +52,9 @@ class MemoryPayments:
         """Let the items of a checkout be known."""
         self._items[session_id] = tuple(items)
 
-    def teach_sale(self, object_id: str, told: ProviderReport) -> None:
+    def teach_sale(self, object_id: str, report: ProviderReport) -> None:
         """Let an object be known that a person may say is a sale."""
-        self._objects_sold[object_id] = told
+        self._objects_sold[object_id] = report
 
     def teach_price(self, price: Price) -> None:
         """Let a price be known by its id."""
@@ -134,7 +134,7 @@ class MemoryPayments:
     async def event(self, event_id: str) -> Delivery | None:
         """One event, or None."""
         self._answer()
-        return next((told for told in self._deliveries if told.event.id == event_id), None)
+        return next((report for report in self._deliveries if report.event.id == event_id), None)
 
     def _answer(self) -> None:
         if self.is_away:

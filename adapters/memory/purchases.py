@@ -145,10 +145,10 @@ def subscription_of(rows: Iterable[RecordedPurchase]) -> SubscriptionId | None:
     return SubscriptionId(known[0]) if known else None
 
 
-def earliest_time(told: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
+def earliest_time(since: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
     """Return the earliest time that was told, or that the purchases' own lines begin at."""
     starts = [row.purchase.bill.starts_at for row in rows if row.purchase.bill is not None]
-    return min((one for one in (told, *starts) if one is not None), default=None)
+    return min((one for one in (since, *starts) if one is not None), default=None)
 
 
 def _is_of_family(row: RecordedPurchase, subscription_id: str, since: datetime) -> bool:

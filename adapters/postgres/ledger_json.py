@@ -216,12 +216,12 @@ def _accounts(result: Json) -> tuple[Account, ...]:
 
 
 def _guard(guard: AccountGuard) -> dict[str, object]:
-    told: dict[str, object] = {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
+    members: dict[str, object] = {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
     if guard.expects is not None:
         expected = guard.expects.account
-        told["rests_on"] = {"version": expected.version, "balance": expected.balance, "held": expected.held}
-        told["comes_after"] = guard.expects.base_revision
-    return told
+        members["rests_on"] = {"version": expected.version, "balance": expected.balance, "held": expected.held}
+        members["comes_after"] = guard.expects.base_revision
+    return members
 
 
 def _event(decision: EventDecision) -> dict[str, object]:

@@ -92,18 +92,22 @@ def _checkout(answer: object) -> Checkout:
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
         raise PaymentsUnavailable("the answer is no checkout session")
     now = datetime.now(UTC).replace(microsecond=0)
-    told = read_event("checkout.session.completed", session, now, retrieved=True)
+    report = read_event("checkout.session.completed", session, now, retrieved=True)
     return Checkout(
-        session_id=session_id, url=url, status=status, told=told, invoice_told=_invoice_told(session, session_id, now)
+        session_id=session_id,
+        url=url,
+        status=status,
+        report=report,
+        invoice_report=_invoice_report(session, session_id, now),
     )
 
 
-def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
+def _invoice_report(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
     """What the first invoice of a subscription tells: the credits of its first period."""
     invoice = session.get("invoice")
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
         return None
-    told = read_event("invoice.paid", invoice, now, retrieved=True)
-    if not isinstance(told, SaleReport):
+    report = read_event("invoice.paid", invoice, now, retrieved=True)
+    if not isinstance(report, SaleReport):
         return None
-    return attrs.evolve(told, session_id=session_id, links=told.links | {Link(f"session:{session_id}")})
+    return attrs.evolve(report, session_id=session_id, links=report.links | {Link(f"session:{session_id}")})

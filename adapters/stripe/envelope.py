@@ -100,8 +100,8 @@ def _account(envelope: dict[str, object]) -> str | None:
 def _instant(text: object) -> datetime | None:
     """A time in ISO 8601 in whole seconds, which is how thin events tell it; None where it is none."""
     try:
-        told = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return moment(int(told.timestamp())) if told is not None and told.tzinfo is not None else None
+        report = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return moment(int(report.timestamp())) if report is not None and report.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
 

@@ -104,13 +104,13 @@ class StripeLookup:
     async def _subscription(self, subscription_id: str) -> SubscriptionReport | None:
         now = datetime.now(UTC).replace(microsecond=0)
         found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
-        told = read_subscription(found, now) if found else None
-        if not isinstance(told, SubscriptionReport):
+        report = read_subscription(found, now) if found else None
+        if not isinstance(report, SubscriptionReport):
             return None
         return (
-            attrs.evolve(told, attribution=await self._attribution_of_session(told))
-            if told.attribution.is_anonymous
-            else told
+            attrs.evolve(report, attribution=await self._attribution_of_session(report))
+            if report.attribution.is_anonymous
+            else report
         )
 
     async def price(self, price_id: str) -> Price | None:
@@ -210,9 +210,9 @@ class StripeLookup:
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
-            told = read_event("checkout.session.completed", session, news.occurred_at, retrieved=True)
-            if isinstance(told, SubscriptionReport):
-                return told.attribution
+            report = read_event("checkout.session.completed", session, news.occurred_at, retrieved=True)
+            if isinstance(report, SubscriptionReport):
+                return report.attribution
         return news.attribution
 
     def _charge(self, known: _Known, charge: Mapping[str, Any]) -> None:
@@ -237,8 +237,8 @@ class StripeLookup:
         for session in map(plain, sessions.data):
             known.add("session", fields.reference(session, "id"))
             known.add("invoice", fields.reference(session, "invoice"))
-            told = read_event("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
-            known.ours |= not isinstance(told, Irrelevant)
+            report = read_event("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
+            known.ours |= not isinstance(report, Irrelevant)
         invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
         if len(invoices) == 1:  # one of several would have the others' payment for its own
             known.add("invoice", invoices.pop())
@@ -250,13 +250,13 @@ class StripeLookup:
             return
         known.found = True
         known.ours |= fields.is_ours(fields.metadata(invoice))
-        told = read_event("invoice.paid", invoice, None, retrieved=True)
-        if isinstance(told, PaymentReport | SaleReport):
-            known.links |= told.links
-        if isinstance(told, SaleReport) and not told.attribution.is_anonymous:
+        report = read_event("invoice.paid", invoice, None, retrieved=True)
+        if isinstance(report, PaymentReport | SaleReport):
+            known.links |= report.links
+        if isinstance(report, SaleReport) and not report.attribution.is_anonymous:
             known.ours = True
-        elif isinstance(told, SaleReport) and told.subscription_id is not None:
-            subscription = await self._subscription(told.subscription_id)
+        elif isinstance(report, SaleReport) and report.subscription_id is not None:
+            subscription = await self._subscription(report.subscription_id)
             known.ours |= subscription is not None and not subscription.attribution.is_anonymous
 
     async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
@@ -272,12 +272,12 @@ class StripeLookup:
 
 def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
     """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
-    told = read_event(kind, ordered, None, retrieved=True)
-    if not (isinstance(told, Irrelevant) or payment.attribution.confirmed):
+    report = read_event(kind, ordered, None, retrieved=True)
+    if not (isinstance(report, Irrelevant) or payment.attribution.confirmed):
         return None
-    told = read_event(kind, ordered, None, retrieved=True, claimed=True)
+    report = read_event(kind, ordered, None, retrieved=True, claimed=True)
     return (
-        attrs.evolve(told, attribution=payment.attribution, facts=payment.facts)
-        if isinstance(told, SaleReport)
+        attrs.evolve(report, attribution=payment.attribution, facts=payment.facts)
+        if isinstance(report, SaleReport)
         else None
     )

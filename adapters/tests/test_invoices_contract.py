@@ -65,7 +65,7 @@ class Account:
         )
         return cls(world, await world.sign_up(None), recorder, uuid.uuid4().hex[:12])
 
-    async def tell(self, told: Sequence[StripeEvent]) -> list[EventStatus]:
+    async def deliver(self, told: Sequence[StripeEvent]) -> list[EventStatus]:
         """Tell events in their order."""
         found = []
         for one in told:
@@ -148,12 +148,12 @@ def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
-        await account.tell(orders[way])
+        await account.deliver(orders[way])
         # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
-        statuses = await account.tell(told)
+        statuses = await account.deliver(told)
         assert EventStatus.PARKED not in statuses
         assert EXPECTED == await account.grants()
-        assert [EventStatus.NOTHING_NEW] * len(told) == await account.tell(told)
+        assert [EventStatus.NOTHING_NEW] * len(told) == await account.deliver(told)
 
     run_in(open_world, story)
 
@@ -164,7 +164,7 @@ def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_wor
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
-        await asyncio.gather(*(account.tell([one]) for one in told * 2))
+        await asyncio.gather(*(account.deliver([one]) for one in told * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
 
     run_in(open_world, story)
@@ -179,10 +179,12 @@ def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_wor
         account = await Account.opened(world)
         catalogue = Catalogue({plan.id: plan for plan in generous})
         other = attrs.evolve(account, recorder=attrs.evolve(account.recorder, catalogue=catalogue))
-        await asyncio.gather(account.tell([told]), other.tell([told]), account.tell([told]), other.tell([told]))
+        await asyncio.gather(
+            account.deliver([told]), other.deliver([told]), account.deliver([told]), other.deliver([told])
+        )
         first = await account.grants()
         assert first in ([(30, 100, 33)], [(30, 200, 33)])
-        again = [*await account.tell([told]), *await other.tell([told])]
+        again = [*await account.deliver([told]), *await other.deliver([told])]
         assert [EventStatus.NOTHING_NEW] * 2 == again
         assert first == await account.grants()
 
@@ -198,7 +200,7 @@ def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
-        await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
+        await account.deliver([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
         assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
         assert () == await world.ledger.inconsistencies()
 
@@ -228,8 +230,8 @@ def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, or
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
-        await account.tell([told[place] for place in order])
-        await account.tell(told)
+        await account.deliver([told[place] for place in order])
+        await account.deliver(told)
         assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
         assert () == await world.ledger.inconsistencies()
 

@@ -139,15 +139,15 @@ def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             )
             await service.execute([gift], datetime.now(UTC))
             processes = [BatchedCreditService(service, SystemClock()) for _ in range(2)]
-            told = await asyncio.gather(
+            resolved = await asyncio.gather(
                 *(
                     process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
                     for n in range(100)
                     for number, process in enumerate(processes)
                 )
             )
-            assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
-            answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
+            assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in resolved)
+            answers = [outcome.answer for outcome in resolved if isinstance(outcome, Done)]
             assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
             assert [] == ours(await world.ledger.inconsistencies(), user)
             for process in processes:
@@ -161,15 +161,15 @@ class Latecomers:
 
     def __init__(self, operations: list[CreditOperation]) -> None:
         self.operations = operations
-        self.told: dict[int, Outcome] = {}
+        self.resolved: dict[int, Outcome] = {}
 
     def take(self) -> tuple[list[CreditOperation], datetime]:
         joining, self.operations = self.operations, []
         return joining, datetime.now(UTC)
 
     def resolve(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.told
-        self.told[place] = outcome
+        assert place not in self.resolved
+        self.resolved[place] = outcome
 
 
 def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) -> None:
@@ -195,7 +195,7 @@ def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) 
             outcomes = await service.execute(
                 [spend(1, f"k{n}") for n in range(2 * BATCH)], now, late_arrivals=late_arrivals
             )
-            assert dict(enumerate(outcomes)) == late_arrivals.told
+            assert dict(enumerate(outcomes)) == late_arrivals.resolved
             first = outcomes[0]
             assert isinstance(old, Done)
             assert isinstance(first, Done)
@@ -286,8 +286,8 @@ def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             calls = [commit_plan(decided[:2], {}), commit_plan(decided[2:], expected)]
             for n, wish in enumerate(rivals):
                 await service.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
-            told = [result for call in arrive for result in await ledger.commit(calls[call])]
-            assert results == [type(result).__name__ for result in told]
+            resolved = [result for call in arrive for result in await ledger.commit(calls[call])]
+            assert results == [type(result).__name__ for result in resolved]
             assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]
 
     asyncio.run(run())

@@ -18,7 +18,7 @@ from features.billing.payloads import MONTHLY, Payload, credit_note, invoice, li
 from features.billing.world import PLANS
 
 
-async def tell(world: Any, kind: str, about: Payload) -> None:
+async def deliver(world: Any, kind: str, about: Payload) -> None:
     """Tell one event."""
     payments = MemoryPayments()
     payments.teach_price(read_price(MONTHLY.payload))
@@ -60,10 +60,10 @@ def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_concerns
                 gives_back=(f"in_{tag}a", f"il_{tag}a"),
             )
             whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
-            await tell(world, "invoice.paid", invoice(f"in_{tag}b", unused, paid=20, **whose))
-            await tell(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
+            await deliver(world, "invoice.paid", invoice(f"in_{tag}b", unused, paid=20, **whose))
+            await deliver(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
             note = credit_note(f"cn_{tag}", f"in_{tag}a", before=90)
-            await tell(world, "credit_note.created", note)
+            await deliver(world, "credit_note.created", note)
             explained = explain(await world.ledger.record_of(ada))
             purchases = {purchase.id: purchase for purchase in explained.purchases}
             (balance,) = purchases[f"in_{tag}a"].lines

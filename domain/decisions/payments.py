@@ -82,16 +82,16 @@ class Decision:
     order: Order | None = None
 
 
-def ledger_links(told: ProviderReport) -> frozenset[Link]:
+def ledger_links(report: ProviderReport) -> frozenset[Link]:
     """The links by which the ledger may know the purchase."""
-    return told.links if isinstance(told, SaleReport | PaymentReport) else frozenset()
+    return report.links if isinstance(report, SaleReport | PaymentReport) else frozenset()
 
 
-def claimed_user(told: ProviderReport) -> UserId | None:
+def claimed_user(report: ProviderReport) -> UserId | None:
     """The user whom a decision about the telling will have to know."""
-    if not isinstance(told, SaleReport | SubscriptionReport):
+    if not isinstance(report, SaleReport | SubscriptionReport):
         return None
-    owner = claimed_owner(told.attribution)
+    owner = claimed_owner(report.attribution)
     return None if isinstance(owner, ParkReason) else owner
 
 
@@ -118,7 +118,7 @@ def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription |
 
 def decide(
     event: InboxEvent | None,
-    told: ProviderReport,
+    report: ProviderReport,
     snapshot: Snapshot,
     catalogue: Catalogue,
     *,
@@ -132,42 +132,42 @@ def decide(
     our own account's id where it is known. `again` decides an event that is final already once more.
     """
     kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
-    told, snapshot = _of_one_invoice(told, snapshot)
+    report, snapshot = _of_one_invoice(report, snapshot)
     mismatch = origin_mismatch(event, livemode=livemode, own_account=own_account) if event is not None else None
-    if mismatch is not None and not isinstance(told, Irrelevant):
+    if mismatch is not None and not isinstance(report, Irrelevant):
         return _without_change(kept, EventStatus.PARKED, mismatch)
-    match told:
+    match report:
         case Irrelevant(reason):
             return _without_change(kept, EventStatus.IGNORED, reason)
         case Unreadable(reason):
             return _without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
         case SubscriptionReport():
-            return _subscribed(kept, told, snapshot, catalogue)
+            return _subscribed(kept, report, snapshot, catalogue)
         case PaymentReport():
-            return _heard(kept, told, snapshot)
+            return _heard(kept, report, snapshot)
         case SaleReport():
-            return _sold(kept, told, snapshot, catalogue)
+            return _sold(kept, report, snapshot, catalogue)
 
 
-def _of_one_invoice(told: ProviderReport, snapshot: Snapshot) -> tuple[ProviderReport, Snapshot]:
+def _of_one_invoice(report: ProviderReport, snapshot: Snapshot) -> tuple[ProviderReport, Snapshot]:
     """What is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
 
     The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.
     """
-    if not isinstance(told, SaleReport | PaymentReport):
-        return told, snapshot
+    if not isinstance(report, SaleReport | PaymentReport):
+        return report, snapshot
     rows = sorted(snapshot.purchases, key=_precedence)
-    named = (_invoice_links(links) for links in (told.links, *(row.purchase.links for row in rows)))
+    named = (_invoice_links(links) for links in (report.links, *(row.purchase.links for row in rows)))
     invoices = next(filter(None, named), frozenset())
     apart = [row for row in rows if (own := _invoice_links(row.purchase.links)) and own.isdisjoint(invoices)]
     if not apart:
-        return told, snapshot
+        return report, snapshot
     theirs = frozenset().union(*(row.purchase.links for row in apart))
     rest = tuple(row for row in snapshot.purchases if row not in apart)
     # The payment's own name is for one of them: what begins now has its invoice's.
-    own = _invoice_links(told.links)
-    id_ = PurchaseId(min(own).partition(":")[2]) if own else told.purchase_id
-    return attrs.evolve(told, links=told.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
+    own = _invoice_links(report.links)
+    id_ = PurchaseId(min(own).partition(":")[2]) if own else report.purchase_id
+    return attrs.evolve(report, links=report.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
 
 
 def stands(sale: SaleReport, snapshot: Snapshot) -> bool:
@@ -401,18 +401,18 @@ def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
     return frozenset(link for link in links if link.startswith("invoice:"))
 
 
-def _reason(refused: Refused, told: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:
+def _reason(refused: Refused, report: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:
     """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
     # Who subscribed was there, also where a trial brought no entry that would tell of them.
-    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == claimed_user(told))
+    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == claimed_user(report))
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
-    state = told.state if isinstance(told, SubscriptionReport) and told.state else known.state
-    if told.subscription_id is None or (state is not None and state.status in ENDED):
+    state = report.state if isinstance(report, SubscriptionReport) and report.state else known.state
+    if report.subscription_id is None or (state is not None and state.status in ENDED):
         return ParkReason.USER_DELETED
     # Who has gone would pay for nothing, period after period.
-    return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"
+    return f"{ParkReason.USER_DELETED}: cancel subscription {report.subscription_id}"
 
 
 def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:

@@ -220,9 +220,9 @@ def _owner(attribution: Attribution, account: Account | None) -> UserId | Refuse
         return Refused(owner)
     if account is None or account.user_id != owner:
         return Refused(ParkReason.UNKNOWN_USER)
-    told, known = attribution.email, account.email
+    claimed, known = attribution.email, account.email
     # Where our own terms stand we wrote the id beside them: it decides alone, for an address may have changed since.
-    if attribution.terms is None and told and known and told.casefold() != known.casefold():
+    if attribution.terms is None and claimed and known and claimed.casefold() != known.casefold():
         return Refused(ParkReason.EMAIL_DISAGREES)
     return owner
 

@@ -28,13 +28,13 @@ _MAX_RECORDED = 2**63 - 1
 
 def value_lines(sale: SaleReport, subscription_id: str, terms: LineTerms) -> Bill | Undecidable:
     """Return the invoice's lines of plans with their worth, and its lines that give unused time back."""
-    told = sale.lines or ()
+    all_lines = sale.lines or ()
     lines: list[Line] = []
     strangers: list[InvoiceLine] = []
-    for line in told:
+    for line in all_lines:
         if line.gives_back or not line.is_subscription or line.price.is_metered:
             continue
-        found = terms_of(line, told, terms)
+        found = terms_of(line, all_lines, terms)
         if isinstance(found, Undecidable):
             return found
         if found is None:
@@ -57,8 +57,8 @@ def value_lines(sale: SaleReport, subscription_id: str, terms: LineTerms) -> Bil
     return Bill(
         subscription_id=subscription_id,
         lines=tuple(sorted(lines, key=lambda line: line.id)),
-        unused=tuple(sorted((_unused(line) for line in told if line.gives_back), key=lambda line: line.id)),
-        total=sum(line.gross for line in told if line.amount > 0),
+        unused=tuple(sorted((_unused(line) for line in all_lines if line.gives_back), key=lambda line: line.id)),
+        total=sum(line.gross for line in all_lines if line.amount > 0),
         issued_at=sale.issued_at,
     )
 

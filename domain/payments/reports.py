@@ -189,4 +189,4 @@ class Delivery:
     """One verified delivery: the event, and what it tells."""
 
     event: InboxEvent
-    told: ProviderReport
+    report: ProviderReport

@@ -130,7 +130,7 @@ class CheckoutService:
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
         checkout = await self.checkouts.retrieve(session_id)
-        if checkout is None or claimed_user(checkout.told) != user_id:
+        if checkout is None or claimed_user(checkout.report) != user_id:
             raise UnknownSession(session_id)
         return await self._learn(user_id, checkout)
 
@@ -149,22 +149,22 @@ class CheckoutService:
         return state is not None and state.status not in ENDED
 
     async def _learn(self, user_id: UserId, checkout: Checkout) -> CheckoutProgress:
-        told = [checkout.told] if checkout.invoice_told is None else [checkout.told, checkout.invoice_told]
+        report = [checkout.report] if checkout.invoice_report is None else [checkout.report, checkout.invoice_report]
         waiting = CheckoutProgress(
-            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=_plan_told(checkout.told), credits=0
+            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=_claimed_plan(checkout.report), credits=0
         )
         if checkout.status == "expired":
             return attrs.evolve(waiting, stage=CheckoutStage.EXPIRED)
         if checkout.status != "complete":
             return waiting
         try:
-            outcomes = [await self.recorder.record(None, one) for one in told]
+            outcomes = [await self.recorder.record(None, one) for one in report]
         except CommitRejected as rejected:
             raise LedgerUnavailable(rejected.reason) from rejected
         if any(outcome.status is EventStatus.PARKED for outcome in outcomes):
-            needs_person = any(map(_needs_person, told, outcomes))
+            needs_person = any(map(_needs_person, report, outcomes))
             return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW if needs_person else CheckoutStage.PROCESSING)
-        recorded = await self._recorded(frozenset().union(*map(ledger_links, told)))
+        recorded = await self._recorded(frozenset().union(*map(ledger_links, report)))
         if recorded is None:
             is_over = any(outcome.status is EventStatus.IGNORED for outcome in outcomes)
             return attrs.evolve(waiting, stage=CheckoutStage.NOTHING_DUE if is_over else CheckoutStage.PROCESSING)
@@ -182,8 +182,8 @@ class CheckoutService:
         return note is not None and note.user_id != user_id
 
 
-def _plan_told(told: ProviderReport) -> str | None:
-    return told.attribution.plan_id if isinstance(told, SaleReport | SubscriptionReport) else None
+def _claimed_plan(report: ProviderReport) -> str | None:
+    return report.attribution.plan_id if isinstance(report, SaleReport | SubscriptionReport) else None
 
 
 def _owner(recorded: RecordedPurchase) -> UserId | None:
@@ -194,11 +194,11 @@ def _is_settled(recorded: RecordedPurchase) -> bool:
     return recorded.purchase.payment is PaymentStatus.PAID
 
 
-def _needs_person(told: ProviderReport, outcome: Recorded) -> bool:
+def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:
     """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
-    return not isinstance(told, SaleReport) or PaymentReported(PaymentStatus.PAID) in told.facts
+    return not isinstance(report, SaleReport) or PaymentReported(PaymentStatus.PAID) in report.facts
 
 
 def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> CheckoutProgress:

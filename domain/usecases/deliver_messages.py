@@ -90,7 +90,7 @@ class OutboxWorker:
             # Another worker may know the address, or this one may be told of it tomorrow.
             return [_later(message, "CREDENCE_NOTIFY_URL is not set") for message in messages]
         outcomes = await self.notifications.send([low_balance_notice(message) for message in messages])
-        return [_told(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
+        return [_result(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
 
     async def _refresh(self, user_id: UserId) -> None:
         account = await self.accounts.account(user_id)
@@ -109,7 +109,7 @@ def _in_turn(messages: Sequence[Message]) -> list[Message]:
     return [*messages[first:], *messages[:first]]
 
 
-def _told(message: Message, outcome: Undelivered | None) -> DeliveryResult:
+def _result(message: Message, outcome: Undelivered | None) -> DeliveryResult:
     if outcome is None:
         return DeliveryResult(id=message.id)
     if outcome.is_final:

@@ -107,19 +107,19 @@ class PaymentRecorder:
         event = delivery.event
         session_id = event.session_id
         if session_id is None:
-            return await self.record(event, delivery.told)
+            return await self.record(event, delivery.report)
         if await self._is_processed(session_id, event.id):
             return Recorded(
                 status=EventStatus.NOTHING_NEW,
                 session_id=session_id,
-                user_id=claimed_user(delivery.told),
+                user_id=claimed_user(delivery.report),
                 duplicate=True,
             )
         with contextlib.suppress(CacheUnavailable):
             await self.markers.begin(session_id)
         committed = None
         try:
-            recorded = await self.record(event, delivery.told)
+            recorded = await self.record(event, delivery.report)
             if recorded.status.is_final:
                 committed = event.id
             return recorded
@@ -127,7 +127,7 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, told: ProviderReport, *, again: bool = False) -> Recorded:
+    async def record(self, event: InboxEvent | None, report: ProviderReport, *, again: bool = False) -> Recorded:
         """Record a telling; `event` is the inbox event behind it, if it came by one.
 
         `again` decides an event once more that was final.
@@ -136,8 +136,8 @@ class PaymentRecorder:
         :raises CommitRejected: if the ledger refuses what was decided.
         """
         for _ in range(MAX_ATTEMPTS):
-            told, snapshot, decision = await self._decide(event, told, again=again)
-            recorded = _recorded(told, decision, snapshot)
+            report, snapshot, decision = await self._decide(event, report, again=again)
+            recorded = _recorded(report, decision, snapshot)
             was_final = snapshot.event_status is not None and snapshot.event_status.is_final
             stands = again and was_final and decision.status is EventStatus.NOTHING_NEW
             if decision.change == Change() or stands:
@@ -160,25 +160,25 @@ class PaymentRecorder:
                     raise CommitRejected(reason)
         return await self._leave_to_worker(event)
 
-    async def assess(self, event: InboxEvent | None, told: ProviderReport) -> Recorded:
+    async def assess(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """What recording the telling would come to; nothing is written.
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
-        told, snapshot, decision = await self._decide(event, told, again=False)
-        return _recorded(told, decision, snapshot)
+        report, snapshot, decision = await self._decide(event, report, again=False)
+        return _recorded(report, decision, snapshot)
 
     async def _decide(
-        self, event: InboxEvent | None, told: ProviderReport, *, again: bool
+        self, event: InboxEvent | None, report: ProviderReport, *, again: bool
     ) -> tuple[ProviderReport, Snapshot, Decision]:
-        snapshot = await self._read(event, told)
+        snapshot = await self._read(event, report)
         is_settled = snapshot.event_status is not None and snapshot.event_status.is_final and not again
         if not is_settled:
-            asked = await self._asked(told, snapshot)
-            if asked != told:
-                told, snapshot = asked, await self._read(event, asked)
-        named = named_by_subscription(told, snapshot.subscription) if isinstance(told, SaleReport) else told
-        if claimed_user(named) != claimed_user(told):
+            asked = await self._asked(report, snapshot)
+            if asked != report:
+                report, snapshot = asked, await self._read(event, asked)
+        named = named_by_subscription(report, snapshot.subscription) if isinstance(report, SaleReport) else report
+        if claimed_user(named) != claimed_user(report):
             snapshot = await self._read(event, named)
         if isinstance(named, SaleReport) and not is_settled:
             named = await self._with_prices(named, snapshot)
@@ -191,22 +191,22 @@ class PaymentRecorder:
             own_account=await self._own_account(event, named),
             again=again,
         )
-        return told, snapshot, decision
+        return report, snapshot, decision
 
-    async def _own_account(self, event: InboxEvent | None, told: ProviderReport) -> str | None:
-        if self.identity is None or event is None or event.account is None or isinstance(told, Irrelevant):
+    async def _own_account(self, event: InboxEvent | None, report: ProviderReport) -> str | None:
+        if self.identity is None or event is None or event.account is None or isinstance(report, Irrelevant):
             return None
         return await self.identity.account_id()
 
-    async def _read(self, event: InboxEvent | None, told: ProviderReport) -> Snapshot:
+    async def _read(self, event: InboxEvent | None, report: ProviderReport) -> Snapshot:
         return await self.ledger.read(
             event_id=event.id if event else None,
-            user_id=claimed_user(told),
-            links=ledger_links(told),
-            subscription_id=_subscription_of(told),
-            periods_since=_periods_since(told),
-            claims=isinstance(told, SaleReport) and any(line.amount == 0 for line in told.lines or ()),
-            price_ids=_prices_of(told),
+            user_id=claimed_user(report),
+            links=ledger_links(report),
+            subscription_id=_subscription_of(report),
+            periods_since=_periods_since(report),
+            claims=isinstance(report, SaleReport) and any(line.amount == 0 for line in report.lines or ()),
+            price_ids=_prices_of(report),
         )
 
     async def _with_prices(self, sale: SaleReport, snapshot: Snapshot) -> SaleReport:
@@ -224,51 +224,51 @@ class PaymentRecorder:
         prices = [price for price in asked if price is not None]
         return with_item_prices(sale, prices) if sale.lines is None else with_prices(sale, prices)
 
-    async def _asked(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
+    async def _asked(self, report: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
-        told = self._in_part(told, snapshot)
+        report = self._in_part(report, snapshot)
         try:
-            told = await self._in_whole(told, snapshot)
-            match told:
+            report = await self._in_whole(report, snapshot)
+            match report:
                 case PaymentReport(ours=None) if not snapshot.purchases:
-                    return await self.payments.look_up(told)
+                    return await self.payments.look_up(report)
                 case SaleReport(attribution=attribution, subscription_id=str() as subscription_id) if (
                     attribution.is_anonymous
                     and not (snapshot.subscription and snapshot.subscription.subscription.subscriber)
                 ):
                     found = await self.payments.subscription(SubscriptionId(subscription_id))
                     if found is None:
-                        return told
+                        return report
                     if found.attribution.is_anonymous:
                         return Irrelevant(NOT_OURS)
-                    return attrs.evolve(told, attribution=found.attribution, subscription_state=found.state)
+                    return attrs.evolve(report, attribution=found.attribution, subscription_state=found.state)
                 case _:
-                    return told
+                    return report
         except PaymentsUnavailable:
             # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
-            return told
+            return report
 
-    def _in_part(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
+    def _in_part(self, report: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """A sale that was told without the items by which alone it can be valued, marked as told in part."""
-        if not isinstance(told, SaleReport) or stands(told, snapshot):
-            return told
-        if not needs_items(told, self.catalogue, snapshot.account):
-            return told
-        return attrs.evolve(told, is_complete=False)
+        if not isinstance(report, SaleReport) or stands(report, snapshot):
+            return report
+        if not needs_items(report, self.catalogue, snapshot.account):
+            return report
+        return attrs.evolve(report, is_complete=False)
 
-    async def _in_whole(self, told: ProviderReport, snapshot: Snapshot) -> ProviderReport:
+    async def _in_whole(self, report: ProviderReport, snapshot: Snapshot) -> ProviderReport:
         """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
-        if not isinstance(told, SaleReport) or told.is_complete:
-            return told
-        if told.lines is None:
-            is_known = stands(told, snapshot)
+        if not isinstance(report, SaleReport) or report.is_complete:
+            return report
+        if report.lines is None:
+            is_known = stands(report, snapshot)
         else:
-            is_known = any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id)
+            is_known = any(row.purchase.order for row in snapshot.purchases if row.id == report.purchase_id)
         if is_known:
-            return told
-        whole = await self.payments.complete_sale(told)
-        if isinstance(whole, SaleReport) and told.attribution.confirmed:
-            return attrs.evolve(whole, attribution=told.attribution)
+            return report
+        whole = await self.payments.complete_sale(report)
+        if isinstance(whole, SaleReport) and report.attribution.confirmed:
+            return attrs.evolve(whole, attribution=report.attribution)
         return whole
 
     async def _leave_to_worker(self, event: InboxEvent | None) -> Recorded:
@@ -295,9 +295,9 @@ class PaymentRecorder:
             return False
 
 
-def _periods_since(told: ProviderReport) -> datetime | None:
+def _periods_since(report: ProviderReport) -> datetime | None:
     """The earliest time of which something is told that may change what a subscription's invoices are worth."""
-    match told:
+    match report:
         case SaleReport(lines=lines) if lines:
             # What ended a little before may have been waiting for this payment.
             return min(line.starts_at for line in lines) - MAX_GRACE
@@ -307,23 +307,23 @@ def _periods_since(told: ProviderReport) -> datetime | None:
             return None
 
 
-def _prices_of(told: ProviderReport) -> frozenset[str]:
-    lines = told.lines or () if isinstance(told, SaleReport) else ()
+def _prices_of(report: ProviderReport) -> frozenset[str]:
+    lines = report.lines or () if isinstance(report, SaleReport) else ()
     return frozenset(line.price.id for line in lines if line.price.id is not None)
 
 
-def _subscription_of(told: ProviderReport) -> SubscriptionId | None:
-    return told.subscription_id if isinstance(told, SaleReport | SubscriptionReport) else None
+def _subscription_of(report: ProviderReport) -> SubscriptionId | None:
+    return report.subscription_id if isinstance(report, SaleReport | SubscriptionReport) else None
 
 
-def _recorded(told: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
+def _recorded(report: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
     revision = decision.change.revision
     postings = decision.change.postings
     return Recorded(
         status=decision.status,
         reason=decision.reason,
-        user_id=decision.order.user_id if decision.order else claimed_user(told),
-        session_id=told.session_id if isinstance(told, SaleReport | SubscriptionReport) else None,
+        user_id=decision.order.user_id if decision.order else claimed_user(report),
+        session_id=report.session_id if isinstance(report, SaleReport | SubscriptionReport) else None,
         purchase_id=revision.id if revision else None,
         credits=sum(posting.amount for posting in postings),
         is_news=_is_news(decision, snapshot),

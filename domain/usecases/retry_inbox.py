@@ -102,7 +102,7 @@ class InboxRetrier:
         if delivery is None:
             return await self.fail(kept, "the body can't be read any more")
         try:
-            return await self.recorder.record(delivery.event, delivery.told)
+            return await self.recorder.record(delivery.event, delivery.report)
         except CommitRejected as rejected:
             return await self.fail(kept, f"the ledger refuses it: {rejected.reason}")
 
@@ -128,14 +128,14 @@ class InboxRetrier:
         """
         kept = await self.inbox.find(claimed_id)
         delivery = self._read(kept) if kept is not None else await self._made(claimed_id)
-        told = delivery.told if delivery else None
+        report = delivery.report if delivery else None
         if (
             delivery is not None
-            and isinstance(told, SaleReport | SubscriptionReport)
+            and isinstance(report, SaleReport | SubscriptionReport)
             and (kept is None or _waits(kept))
         ):
             recorded = await self.recorder.record(
-                delivery.event, attrs.evolve(told, attribution=confirmation.of(told.attribution))
+                delivery.event, attrs.evolve(report, attribution=confirmation.of(report.attribution))
             )
         elif kept is not None and kept.status is not EventStatus.IGNORED:
             raise NotClaimable(claimed_id, kept.status)
@@ -150,12 +150,12 @@ class InboxRetrier:
 
     async def _claim_object(self, claimed_id: str, delivery: Delivery | None, confirmation: Confirmation) -> Recorded:
         object_id = delivery.event.object_id if delivery else claimed_id
-        told = await self.recorder.payments.sale(object_id) if object_id is not None else None
-        match told:
+        report = await self.recorder.payments.sale(object_id) if object_id is not None else None
+        match report:
             case None if delivery is None:
                 raise UnknownEvent(claimed_id)
             case SaleReport() | SubscriptionReport():
-                named = attrs.evolve(told, attribution=confirmation.of(told.attribution))
+                named = attrs.evolve(report, attribution=confirmation.of(report.attribution))
             case Irrelevant(reason) | Unreadable(reason):
                 raise NoSale(claimed_id, reason)
             case _:
@@ -181,7 +181,7 @@ class InboxRetrier:
         delivery = self._read(kept) if kept is not None else await self.history.event(event_id)
         if delivery is None:
             raise UnknownEvent(event_id)
-        return await self.recorder.record(delivery.event, delivery.told, again=True)
+        return await self.recorder.record(delivery.event, delivery.report, again=True)
 
     def _read(self, kept: InboxRecord) -> Delivery | None:
         try:

@@ -9,14 +9,14 @@ from domain.changes.changes import Inconsistency
 from domain.upkeep.diagnosis import Verdict
 from domain.usecases.audit_cache import Disagreement
 from domain.values.accounts import Account, UserId
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.services import Services
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def check(*, as_json: bool) -> None:
     """Check the ledger against itself, and Redis against the ledger; exits 1 and names what disagrees."""
 
@@ -51,7 +51,7 @@ def check(*, as_json: bool) -> None:
 @click.command()
 @click.argument("user", required=False, type=UserIdParameter())
 @click.option("--all", "everyone", is_flag=True, help="Every account, and every line in Redis.")
-@told_plainly
+@report_errors_plainly
 def sync(user: UserId | None, *, everyone: bool) -> None:
     """Recompute a USER's balance from the ledger's entries, and write it to Redis."""
     if everyone is (user is not None):
@@ -73,7 +73,7 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def doctor(*, as_json: bool) -> None:
     """Examine the deployment: keys, endpoint, schema, privileges, Redis. Exits 1 if anything is bad."""
     found = run_with_services(lambda services: services.doctor.examine())

@@ -13,7 +13,7 @@ from domain.decisions.spending import ExpiryInPast
 from domain.ports import LedgerUnavailable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.http.operation_answers import KEY_PATTERN, refusal_of
 from entrypoints.http.routes.ops_grants import GrantKind
 from entrypoints.services import Services
@@ -84,7 +84,7 @@ _key = click.option("--key", type=KeyParameter(), help="Your name for this one a
 @_operator
 @click.option("--expires-at", type=MomentParameter(), help="When what is left ends, such as 2030-01-31T00:00:00Z.")
 @_key
-@told_plainly
+@report_errors_plainly
 def grant(
     user: UserId,
     credits: int,  # noqa: A002 - the word for it
@@ -113,7 +113,7 @@ def grant(
 @_reason
 @_operator
 @_key
-@told_plainly
+@report_errors_plainly
 def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | None) -> None:  # noqa: A002 - the word
     """Correct a USER's account by ±CREDITS; it takes no more than is available."""
     if credits == 0:

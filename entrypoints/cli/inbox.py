@@ -11,7 +11,7 @@ from domain.usecases.record_payment import Recorded
 from domain.usecases.retry_inbox import WAITING, Retried
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.cli.tables import plain, print_json, print_table
 from entrypoints.hints import hint_for
 from entrypoints.services import Services
@@ -22,7 +22,7 @@ MAX_LISTED = 1000
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--retry", is_flag=True, help="Decide again about all of them first.")
-@told_plainly
+@report_errors_plainly
 def parked(*, as_json: bool, retry: bool) -> None:
     """List the events that wait, newest first, and why."""
 
@@ -57,7 +57,7 @@ def parked(*, as_json: bool, retry: bool) -> None:
 @click.option("--user", required=True, type=UserIdParameter(), help="Who gets the credits: the user's uuid.")
 @click.option("--plan", help="Which plan it was, where the event names none or an unknown one.")
 @click.option("--accept-price", is_flag=True, help="Give the plan's credits although another price was paid.")
-@told_plainly
+@report_errors_plainly
 def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> None:
     """Give the payment of a parked EVENT to a user, having made sure that it is theirs.
 
@@ -71,7 +71,7 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
 
 @click.command()
 @click.argument("event")
-@told_plainly
+@report_errors_plainly
 def replay(event: str) -> None:
     """Decide about an EVENT once more; one that never arrived is fetched from Stripe. Harmless at any time."""
     _say(event, run_with_services(lambda services: services.inbox_retrier.replay(event)))
@@ -80,7 +80,7 @@ def replay(event: str) -> None:
 @click.command()
 @click.option("--retry", type=int, metavar="MESSAGE", help="Let this message be delivered after all.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def outbox(retry: int | None, *, as_json: bool) -> None:
     """List the messages whose delivery was given up, and why."""
 

@@ -17,7 +17,7 @@ from entrypoints.cli.explain import explain
 from entrypoints.cli.grants import adjust, grant
 from entrypoints.cli.inbox import claim, outbox, parked, replay
 from entrypoints.cli.reconcile import reconcile
-from entrypoints.cli.running import told_plainly
+from entrypoints.cli.running import report_errors_plainly
 from entrypoints.http.app import create_app
 from entrypoints.http.gc_tuning import freeze_startup_objects
 from entrypoints.http.joined_writes import JoinedWritesProtocol
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 @main.command()
-@told_plainly
+@report_errors_plainly
 def serve() -> None:
     """Serve the HTTP API, with the worker beside it unless CREDENCE_WORKER is false."""
     settings = read_settings(os.environ)
@@ -66,7 +66,7 @@ def serve() -> None:
 
 
 @main.command()
-@told_plainly
+@report_errors_plainly
 def worker() -> None:
     """Run the worker alone: outbox, parked events, reconciliation. Any number may run; Ctrl-C ends it."""
     settings = read_settings(os.environ)
@@ -87,7 +87,7 @@ def worker() -> None:
 
 @main.command()
 @click.option("--database-url", envvar="SUPABASE_DB_URL", help="A Postgres address; default: SUPABASE_DB_URL.")
-@told_plainly
+@report_errors_plainly
 def migrate(database_url: str | None) -> None:
     """Apply the migrations that the database lacks; the Supabase CLI's `db push` does the same."""
     if not database_url:

@@ -56,7 +56,7 @@ def ledger_refused() -> ProblemDetailsException:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
 
 
-def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR0912 - one line for each refusal
+def _to_problem(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR0912 - one line for each refusal
     match error:
         case InvalidSignature(reason):
             return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", f"The signature is refused: {reason}.")
@@ -162,7 +162,7 @@ def problems_plugin() -> ProblemDetailsPlugin:
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
             exception_to_problem_detail_map={
-                **dict.fromkeys(_REFUSALS, _told),
+                **dict.fromkeys(_REFUSALS, _to_problem),
                 HTTPException: _of_framework,
             },
         )

@@ -44,13 +44,13 @@ class SetClock:
 class Bodies:
     """Translates by a table; a body that is not in it trips the translation up."""
 
-    told: dict[str, Delivery]
+    report: dict[str, Delivery]
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
-        return self.told[body.decode()]
+        return self.report[body.decode()]
 
     def read(self, body: str) -> Delivery:
-        return self.told[body]
+        return self.report[body]
 
 
 @attrs.frozen(kw_only=True)
@@ -99,8 +99,8 @@ class World:
             paid=PRICE,
             attribution=Attribution(user_reference=ADA, plan_id="starter"),
         )
-        self.bodies.told[event_id] = Delivery(event, sale)
-        return self.bodies.told[event_id]
+        self.bodies.report[event_id] = Delivery(event, sale)
+        return self.bodies.report[event_id]
 
     async def work(self, until: Any, *, reconcile_every: timedelta | None = None) -> None:
         """Let the worker run until something holds; bounded by the turns of the loop."""
@@ -124,7 +124,7 @@ def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> None:
     async def story() -> None:
         for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
             await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
-        del world.bodies.told["evt_1"]
+        del world.bodies.report["evt_1"]
         world.ledger.add_user(ADA)
         await world.ledger.inbox.make_all_due()
         await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)

@@ -22,7 +22,7 @@ def sold(*items: Payload, metadata: Payload | None = None, plans: Sequence[objec
     world.payments.teach_items("cs_1", read_items(items))
     subtotal = sum(one["amount_subtotal"] for one in items)
     about = session(subtotal=subtotal, metadata=ANYONE_S if metadata is None else metadata, **more)  # type: ignore[arg-type]  # fields by name
-    world.tell(completed(about))
+    world.deliver(completed(about))
     world.check()
     return world
 
@@ -30,7 +30,7 @@ def sold(*items: Payload, metadata: Payload | None = None, plans: Sequence[objec
 def reason_of(world: World, items: Sequence[Payload], metadata: Payload = ANYONE_S) -> str | None:
     """Return why the session of these items waits."""
     subtotal = sum(one["amount_subtotal"] for one in items)
-    return world.tell(completed(session(subtotal=subtotal, metadata=metadata))).reason
+    return world.deliver(completed(session(subtotal=subtotal, metadata=metadata))).reason
 
 
 @pytest.mark.parametrize("metadata", [NAMED, ANYONE_S, {**NAMED, "credence_terms": "50/500/usd"}])
@@ -62,7 +62,7 @@ def test_a_pack_beside_another_product_brings_its_credits_alone() -> None:
 def test_a_refund_takes_its_share_of_all_that_was_paid() -> None:
     """Nobody says for which of the items it is."""
     world = sold(item("li_1", 500), item("li_2", 1500), metadata=NAMED)
-    world.tell(refund_of("pi_1", 500))
+    world.deliver(refund_of("pi_1", 500))
     assert 37 == world.balance
 
 
@@ -112,15 +112,15 @@ def test_a_session_waits_while_stripe_can_not_be_asked_for_its_items() -> None:
     world.payments.teach_items("cs_1", read_items(items))
     world.payments.is_away = True
     told = completed(session(subtotal=1500, metadata=NAMED))
-    recorded = world.tell(told)
+    recorded = world.deliver(told)
     assert (EventStatus.PARKED, "incomplete_invoice") == (recorded.status, recorded.reason)
     promised = session("cs_2", intent="pi_2")
-    assert EventStatus.APPLIED == world.tell(completed(promised)).status
+    assert EventStatus.APPLIED == world.deliver(completed(promised)).status
     world.payments.is_away = False
-    world.tell(told)
+    world.deliver(told)
     world.payments.is_away = True
     again = StripeEvent(type="checkout.session.async_payment_succeeded", about=told.about, days=1)
-    assert EventStatus.NOTHING_NEW == world.tell(again).status
+    assert EventStatus.NOTHING_NEW == world.deliver(again).status
     assert 200 == world.balance
 
 
@@ -138,7 +138,7 @@ def test_an_invoice_by_hand_shows_its_items() -> None:
     pieces = {"price": {"id": "price_1", "unit_amount": 500, "currency": "usd", "product": "prod_1"}}
     line = {"id": "il_1", "type": "invoiceitem", "amount": 1500, "quantity": 3, "currency": "usd", **pieces}
     world = World(plans=PLANS)
-    world.tell(paid(by_hand(amount=1500, lines=[line], payment_intent="pi_1")))
+    world.deliver(paid(by_hand(amount=1500, lines=[line], payment_intent="pi_1")))
     assert 150 == world.balance
 
 
@@ -157,8 +157,8 @@ def test_the_prices_of_an_invoice_by_hand_are_asked_for_once() -> None:
     world = World(plans=PLANS)
     told = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
     world.payments.is_away = True
-    assert "incomplete_invoice" == world.tell(told).reason
+    assert "incomplete_invoice" == world.deliver(told).reason
     world.payments.is_away = False
     world.payments.teach_price(read_items([marked])[0].price)
-    world.tell(told)
+    world.deliver(told)
     assert 27 == world.balance

@@ -81,11 +81,11 @@ def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> N
     """Its events change nothing, before or after; a refund takes its share; whoever claims it again is too late."""
     world = Claims()
     if before:
-        world.tell(*REPORTS)
+        world.deliver(*REPORTS)
     assert 0 == world.balance
     recorded = world.has(*OBJECTS).claim(claimed)
     assert (EventStatus.APPLIED, 50, ADA) == (recorded.status, recorded.credits, recorded.user_id)
-    world.tell(*map(again, REPORTS), refund_of("pi_1", 100))
+    world.deliver(*map(again, REPORTS), refund_of("pi_1", 100))
     assert 40 == world.balance
     world.ledger.add_user(BOB, "bob@example.com")
     assert {0} == {world.claim(id_).credits for id_ in ("pi_1", "cs_1", "in_1")}
@@ -100,7 +100,7 @@ def test_an_event_that_was_ignored_is_claimed() -> None:
     """From then on the inbox shows what became of it."""
     world = Claims()
     told = REPORTS[0]
-    assert EventStatus.IGNORED == world.tell(told).status
+    assert EventStatus.IGNORED == world.deliver(told).status
     recorded = world.has(*OBJECTS).claim(told.id)
     assert 50 == recorded.credits == world.balance
     kept = asyncio.run(world.ledger.inbox.find(told.id))
@@ -123,7 +123,7 @@ def test_an_event_that_never_arrived_is_claimed() -> None:
     }
     world.payments.remember(delivery_of(json.dumps(body)))
     assert 50 == world.has(*OBJECTS).claim(told.id).credits
-    world.tell(told)
+    world.deliver(told)
     assert 50 == world.balance
 
 
@@ -178,7 +178,7 @@ def test_a_period_of_a_subscription_that_named_nobody_is_given() -> None:
     period = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 31)), paid=0, metadata={})
     world = Claims().has(period)
     assert 100 == world.claim("in_1", plan="monthly").credits
-    world.tell(paid(period))
+    world.deliver(paid(period))
     assert 100 == world.balance
 
 
@@ -186,9 +186,9 @@ def test_a_parked_event_and_its_object_are_one_sale() -> None:
     """Claimed by the object's id, the event finds it done when it is tried again."""
     world = Claims()
     told = completed(session(metadata={"userId": ADA, "plan": "pack", "userEmail": "other@example.com"}))
-    assert "email_disagrees" == world.tell(told).reason
+    assert "email_disagrees" == world.deliver(told).reason
     assert 50 == world.has(told.about).claim("cs_1").credits
-    world.tell(told)
+    world.deliver(told)
     assert 50 == world.balance
 
 

@@ -25,7 +25,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import PLANS, StripeEvent, World, paid, plan, told_in_every_way
+from features.billing.world import PLANS, StripeEvent, World, delivered_in_every_way, paid, plan
 
 PRICES = (MONTHLY, PRO, ANNUAL, WEEKLY)
 SUPPORT = StripePrice(id="price_support", amount=1900, product="prod_support")
@@ -44,7 +44,7 @@ def told(*events: Payload | StripeEvent, **world: Any) -> Grants:
     known = [one if isinstance(one, StripeEvent) else paid(one) for one in events]
     found: list[Grants] = []
     for shape in (_in_old_shape, _in_new_shape):
-        ways = told_in_every_way([shape(one) for one in known], **world)
+        ways = delivered_in_every_way([shape(one) for one in known], **world)
         # What was told first names the purchase: its payment, or its invoice.
         found += [{name.removeprefix("pi_"): left for name, left in ways[way].items()} for way in ways]
     assert all(found[0] == other for other in found), found
@@ -376,7 +376,7 @@ def test_a_free_plan() -> None:
     )
     for shape in (_in_old_shape, _in_new_shape):
         events = [shape(paid(one)) for one in (first, beside)]
-        ways = told_in_every_way(events, plans=plans, prices=(*PRICES, FREE))
+        ways = delivered_in_every_way(events, plans=plans, prices=(*PRICES, FREE))
         assert {20} == {credits_of(grants) for grants in ways.values()}
 
 
@@ -417,7 +417,7 @@ def test_what_was_spent_before_a_dispute_is_owed() -> None:
     world = World()
     world.pay(MONTH)
     world.spend(60)
-    world.tell(*disputed(dispute("dp_1", 900, "in_1")))
+    world.deliver(*disputed(dispute("dp_1", 900, "in_1")))
     world.check()
     assert -60 == world.balance
 
@@ -446,7 +446,7 @@ def test_rollover(cap: int, left: Grants) -> None:
     renewal = invoice("in_2", line("il_2", 900, MONTHLY, days=(30, 60)), paid=30)
     for events in _orders([paid(MONTH), paid(renewal)]):
         world = World(plans=plans)
-        world.tell(*events)
+        world.deliver(*events)
         assert left == world.at(90).grants
 
 
@@ -487,13 +487,13 @@ def test_what_fits_two_plans_or_none_is_parked_until_the_catalogue_says_more(sha
     """The reason names the price; once a plan lists it, the invoice is credited."""
     month = paid(shape(MONTH))
     twins = (plan("monthly", 100, 900), plan("twin", 200, 900))
-    assert "plan_ambiguous: price_monthly" == World(plans=twins).tell(month).reason
+    assert "plan_ambiguous: price_monthly" == World(plans=twins).deliver(month).reason
     dearer = (plan("monthly", 100, 1000),)
-    assert "price_disagrees: price_monthly" == World(plans=dearer).tell(month).reason
+    assert "price_disagrees: price_monthly" == World(plans=dearer).deliver(month).reason
     for plans in (twins, dearer):
         listed = (attrs.evolve(plans[0], stripe_prices=("price_monthly",)), *plans[1:])
         world = World(plans=listed)
-        assert "applied" == world.tell(month).status
+        assert "applied" == world.deliver(month).status
         assert 100 == world.balance
 
 

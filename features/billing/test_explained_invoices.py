@@ -41,7 +41,7 @@ def explained(world: World) -> AccountExplanation:
 def told(*events: StripeEvent | Payload, plans: Any = PLANS) -> dict[str, dict[str, Any]]:
     """Return the explanation's purchases by id, as JSON has them, after events."""
     world = World(plans=plans)
-    world.tell(*(one if isinstance(one, StripeEvent) else paid(one) for one in events))
+    world.deliver(*(one if isinstance(one, StripeEvent) else paid(one) for one in events))
     world.check()
     document = plain(explanation_of(explained(world)))
     return {one["id"]: one for one in document["purchases"]}

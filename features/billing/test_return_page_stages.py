@@ -50,8 +50,8 @@ class Sessions:
 
     async def create(self, request: CheckoutRequest) -> Checkout:
         self.opened += 1
-        told = read_event("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
-        return Checkout(session_id="cs_1", url=None, status="open", told=told)
+        report = read_event("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
+        return Checkout(session_id="cs_1", url=None, status="open", report=report)
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         return self.found
@@ -75,12 +75,12 @@ class Shop(World):
     def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
         """Follow a session as Stripe has it, with the first invoice of its subscription."""
         now = datetime.now(UTC).replace(microsecond=0)
-        told = read_event("checkout.session.completed", about, now, retrieved=True)
+        report = read_event("checkout.session.completed", about, now, retrieved=True)
         of_bill = read_event("invoice.paid", bill, now, retrieved=True) if bill else None
         if isinstance(of_bill, SaleReport):
             of_bill = attrs.evolve(of_bill, links=of_bill.links | {Link("session:cs_1")})
         self.sessions.found = Checkout(
-            session_id="cs_1", url=None, status=about["status"], told=told, invoice_told=of_bill
+            session_id="cs_1", url=None, status=about["status"], report=report, invoice_report=of_bill
         )
         return asyncio.run(self.desk.follow(ADA, "cs_1"))
 
@@ -146,11 +146,11 @@ def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
         ),
     ],
 )
-def test_what_went_back_is_told(told: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
+def test_what_went_back_is_told(report: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
     """All of it, or a part."""
     shop = Shop()
-    told.about["payment_intent"] = "pi_1"
-    shop.tell(completed(session()), attrs.evolve(told, id=f"evt_of_{id(shop)}"))
+    report.about["payment_intent"] = "pi_1"
+    shop.deliver(completed(session()), attrs.evolve(report, id=f"evt_of_{id(shop)}"))
     found = shop.returns(session())
     assert (stage, credits_) == (found.stage, found.credits)
 
@@ -163,7 +163,7 @@ def test_a_period_that_was_refunded_is_taken_back() -> None:
     ):
         shop = Shop()
         assert 100 == shop.returns(subscribed("monthly"), first(900, MONTHLY, "monthly")).credits
-        shop.tell(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
+        shop.deliver(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
         found = shop.returns(subscribed("monthly"))
         assert (CheckoutStage.TAKEN_BACK, 0) == (found.stage, found.credits)
 
@@ -171,7 +171,7 @@ def test_a_period_that_was_refunded_is_taken_back() -> None:
 def test_credits_whose_time_is_over_are_told_as_such() -> None:
     """Those of a pack that lasts some days."""
     shop, about = Shop(), session(subtotal=200, metadata={**NAMED, "plan": "short"})
-    shop.tell(completed(about))
+    shop.deliver(completed(about))
     assert CheckoutStage.CREDITED is shop.returns(about).stage
     shop.at(11)
     found = shop.returns(about)
@@ -204,9 +204,9 @@ def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
     shop.start("monthly")
     shop.start("pack")
     going_on = StripeEvent(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
-    shop.tell(going_on)
+    shop.deliver(going_on)
     with pytest.raises(AlreadySubscribed):
         shop.at(40).start("free")  # type: ignore[attr-defined]  # the world is a shop
-    shop.tell(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
+    shop.deliver(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
     shop.start("free")
     assert 4 == shop.sessions.opened

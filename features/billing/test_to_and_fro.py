@@ -63,7 +63,7 @@ def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every
 def grants_of(told: list[StripeEvent]) -> dict[str, tuple[int, float | None]]:
     """Tell the events, and return what remains of each grant, and when it ends."""
     world = World()
-    world.tell(*told)
+    world.deliver(*told)
     world.check()
     return world.grants
 

@@ -90,7 +90,7 @@ class World:
             livemode=False,
         )
 
-    def tell(self, *told: StripeEvent) -> Recorded:
+    def deliver(self, *told: StripeEvent) -> Recorded:
         """Tell events, in their order; returns what became of the last."""
         recorded = None
         for one in told:
@@ -108,7 +108,7 @@ class World:
 
     def pay(self, invoice: Payload) -> Recorded:
         """Tell that an invoice is paid, at the time at which it was."""
-        return self.tell(paid(invoice))
+        return self.deliver(paid(invoice))
 
     def at(self, days: float) -> "World":
         """Let it be so many days after the start; what is over by then expires."""
@@ -157,7 +157,7 @@ def paid(invoice: Payload) -> StripeEvent:
     return StripeEvent(type="invoice.paid", about=invoice, days=seconds / 86_400)
 
 
-def told_in_every_way(
+def delivered_in_every_way(
     told: Sequence[StripeEvent], **world: object
 ) -> Mapping[str, dict[str, tuple[int, float | None]]]:
     """Return the grants after the events were told forwards, backwards, twice and turned about."""
@@ -171,8 +171,8 @@ def told_in_every_way(
     found = {}
     for way, events in ways.items():
         one = World(**world)  # type: ignore[arg-type]  # the world's own parameters
-        one.tell(*events)
-        one.tell(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
+        one.deliver(*events)
+        one.deliver(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
         one.check()
         found[way] = one.grants
     return found

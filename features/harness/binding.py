@@ -152,7 +152,7 @@ class MemorySystem:
     @property
     def bugs(self) -> Mapping[str, str]:
         """The bugs that can be planted."""
-        return {name: bug.told for name, bug in BUGS.items()}
+        return {name: bug.description for name, bug in BUGS.items()}
 
     def planted(self, bug: str) -> "MemorySystem":
         """The same system with a bug in it.

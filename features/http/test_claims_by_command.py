@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from features.harness.service import Service
-from features.steps.lives import account, told
+from features.steps.lives import account, deliver_all
 from features.steps.story import Story
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
@@ -31,7 +31,7 @@ def session_of_nobody(story: Story, *, quantity: int = 1, pays: bool = True) -> 
     stripe = account(story)
     session_id: str = stripe.create_session(order(asked), story.service.stripe.url)["id"]
     if pays:
-        told(story, [stripe.pay(session_id)])
+        deliver_all(story, [stripe.pay(session_id)])
     return session_id
 
 

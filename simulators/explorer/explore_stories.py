@@ -73,7 +73,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(_as_json(explored, figures, path)))
     else:
-        _tell(figures, failure, path)
+        _show(figures, failure, path)
     return 1 if failure is not None else 0
 
 
@@ -118,12 +118,12 @@ def _watched(*, quiet: bool) -> Iterator[Watch]:
     if quiet or not console.is_terminal:
         begun: set[str] = set()
 
-        def tell(name: str, _states: int) -> None:
+        def show(name: str, _states: int) -> None:
             if name not in begun and not quiet:
                 print(f"Exploring {name} …", file=sys.stderr, flush=True)
             begun.add(name)
 
-        yield tell
+        yield show
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -152,7 +152,7 @@ def _as_json(explored: list[Explored], figures: Figures, path: Path | None) -> d
     }
 
 
-def _tell(figures: Figures, failure: Failure | None, path: Path | None) -> None:
+def _show(figures: Figures, failure: Failure | None, path: Path | None) -> None:
     tried = (
         f"{figures.schedules:,} schedules, {figures.states:,} distinct states, {figures.worlds:,} distinct worlds, "
         f"{figures.stories} {'story' if figures.stories == 1 else 'stories'}, {figures.seconds:.0f} s"

@@ -52,7 +52,7 @@ def read_invoice(
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    told_at = occurred_at if event_type in _PAYING else None
+    reported_at = occurred_at if event_type in _PAYING else None
     if not _is_paid(invoice):
         return Irrelevant("the invoice is not paid")
     reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
@@ -60,10 +60,10 @@ def read_invoice(
         raise UnreadableField("subscription is missing")
     # A subscription that is cancelled at once may leave an invoice of its unused time that was made by hand.
     if subscription_id is not None and (reason in _PERIODS or reason in _PERIODS_IF_SUBSCRIBED or _has_items(invoice)):
-        return _period(invoice, SubscriptionId(subscription_id), told_at)
+        return _period(invoice, SubscriptionId(subscription_id), reported_at)
     metadata = fields.metadata(invoice)
     if subscription_id is None and (claimed or (fields.is_ours(metadata) and not fields.is_of_session(metadata))):
-        return _by_hand(invoice, told_at)
+        return _by_hand(invoice, reported_at)
     links, payments = _links(invoice), _payments(invoice)
     if len(links) == 1:
         return Irrelevant("the invoice names no payment")
@@ -79,7 +79,7 @@ def _is_paid(invoice: Object) -> bool:
     return invoice.get("status") == "open" and fields.amount(invoice, "total", signed=True) <= 0
 
 
-def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime | None) -> ProviderReport:
+def _period(invoice: Object, subscription_id: SubscriptionId, reported_at: datetime | None) -> ProviderReport:
     code = fields.currency(invoice)
     lines = read_lines(invoice)
     is_complete = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
@@ -90,7 +90,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime 
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
-        facts=tuple(_payment_facts(invoice, told_at)),
+        facts=tuple(_payment_facts(invoice, reported_at)),
         subtotal=Money(amount=asked, currency=code),
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
         attribution=_attribution(invoice, list(fields.items(invoice, "lines"))),
@@ -101,7 +101,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime 
     )
 
 
-def _by_hand(invoice: Object, told_at: datetime | None) -> ProviderReport:
+def _by_hand(invoice: Object, reported_at: datetime | None) -> ProviderReport:
     """What an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:
@@ -112,7 +112,7 @@ def _by_hand(invoice: Object, told_at: datetime | None) -> ProviderReport:
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.PAYMENT,
-        facts=tuple(_payment_facts(invoice, told_at)),
+        facts=tuple(_payment_facts(invoice, reported_at)),
         subtotal=fields.money(invoice, "subtotal"),
         paid=Money(amount=paid, currency=fields.currency(invoice)),
         attribution=fields.attribution(fields.metadata(invoice)),
@@ -128,13 +128,13 @@ def _sold_item(line: InvoiceLine, currency: str) -> SaleItem:
     return SaleItem(id=line.id, price=line.price, quantity=line.quantity, amount=line.amount, currency=currency)
 
 
-def _payment_facts(invoice: Object, told_at: datetime | None) -> list[Fact]:
+def _payment_facts(invoice: Object, reported_at: datetime | None) -> list[Fact]:
     facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
     if invoice.get("pre_payment_credit_notes_amount"):
         facts.append(NeverPaid(fields.amount(invoice, "pre_payment_credit_notes_amount")))
     if invoice.get("amount_overpaid"):
         facts.append(Overpaid(fields.amount(invoice, "amount_overpaid")))
-    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or told_at
+    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or reported_at
     if paid_at is not None:
         facts.append(PaidAt(paid_at))
     return facts
@@ -167,12 +167,12 @@ def _payments(invoice: Object) -> list[dict[str, str | None]]:
 
 
 def _attribution(invoice: Object, lines: list[Object]) -> Attribution:
-    told = (
+    report = (
         fields.metadata(fields.expanded(fields.expanded(invoice, "parent"), "subscription_details")),
         fields.metadata(fields.expanded(invoice, "subscription_details")),
         *(fields.metadata(line) for line in lines),
         fields.metadata(fields.expanded(invoice, "subscription")),
         fields.metadata(invoice),
     )
-    ours = next((one for one in told if fields.is_ours(one)), None)
+    ours = next((one for one in report if fields.is_ours(one)), None)
     return fields.attribution(ours) if ours is not None else Attribution()

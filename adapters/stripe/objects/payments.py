@@ -171,10 +171,10 @@ def _refund(refund: Object, *, failed: bool = False, of_charge: str | None = Non
 def _dispute_status(
     dispute: Object, event_type: str | None, code: str, movements: tuple[Movement, ...]
 ) -> DisputeStatus:
-    told = dispute.get("status")
-    status = _DISPUTE_STATUS.get(told) if isinstance(told, str) else None
+    report = dispute.get("status")
+    status = _DISPUTE_STATUS.get(report) if isinstance(report, str) else None
     if status is None or status in _OURS_ALONE:
-        if not movements or not isinstance(told, str):
+        if not movements or not isinstance(report, str):
             raise UnreadableField("the dispute's status is unknown")
         return DisputeStatus.UNKNOWN
     if status is DisputeStatus.WON and movements and code not in {move.currency for move in movements}:

@@ -31,8 +31,8 @@ def read_subscription(
     """
     if occurred_at is None:
         raise UnreadableField("created is missing or no time")
-    told = subscription.get("status")
-    status = _STATUS.get(told) if isinstance(told, str) else None
+    report = subscription.get("status")
+    status = _STATUS.get(report) if isinstance(report, str) else None
     if event_type == "customer.subscription.deleted":
         status = SubscriptionStatus.CANCELED
     if status is None:

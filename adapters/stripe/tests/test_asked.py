@@ -62,8 +62,8 @@ async def buy(stripe: StripeStandIn, connection: StripeConnection, plan: Plan = 
     return stripe.session(opened.session_id)
 
 
-def news(*links: str, **told: Any) -> PaymentReport:
-    return PaymentReport(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **told)
+def news(*links: str, **report: Any) -> PaymentReport:
+    return PaymentReport(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **report)
 
 
 def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -> None:
@@ -93,9 +93,13 @@ def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(stripe
         for price in (900, 500, 900, 500, 900, 500):
             stripe.account.billing.change_plan(session["subscription"], price)
         stripe.account.billing.advance(31 * 24 * 3600)
-        told = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
-        assert (10, 13, True) == (len(told["lines"]["data"]), told["lines"]["total_count"], told["lines"]["has_more"])
-        part = read_event("invoice.paid", told, datetime.now(UTC))
+        report = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
+        assert (10, 13, True) == (
+            len(report["lines"]["data"]),
+            report["lines"]["total_count"],
+            report["lines"]["has_more"],
+        )
+        part = read_event("invoice.paid", report, datetime.now(UTC))
         assert isinstance(part, SaleReport)
         assert not part.is_complete
         whole = await StripeLookup(connection).complete_sale(part)
@@ -182,8 +186,8 @@ def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> Non
         found = await lookup.subscription(session["subscription"])
         assert found is not None
         assert ADA == found.attribution.user_reference
-        told = await lookup.look_up(news(f"charge:{bill['_charge']}"))
-        assert told.ours
+        report = await lookup.look_up(news(f"charge:{bill['_charge']}"))
+        assert report.ours
         by_invoice = await lookup.look_up(news(f"invoice:{session['invoice']}"))
         assert (True, True) == (by_invoice.ours, f"payment_intent:{bill['_payment_intent']}" in by_invoice.links)
 
@@ -218,28 +222,28 @@ def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
         objects = [found async for found in history.objects(since)]
         kinds = [found.kind for found in objects]
         assert [35, 35, 1, 1] == [kinds.count(kind) for kind in ("checkout.session", "invoice", "refund", "dispute")]
-        by_event = {delivery.event.session_id: delivery.told for delivery in events if delivery.event.session_id}
+        by_event = {delivery.event.session_id: delivery.report for delivery in events if delivery.event.session_id}
         for found in objects[:35]:
-            told = found.delivery.told
-            assert isinstance(told, SaleReport)
+            report = found.delivery.report
+            assert isinstance(report, SaleReport)
             # The list of the stand-in expands nothing, and only a charge tells when a session was paid.
-            assert _undated(by_event[found.object_id]) == _undated(told)
+            assert _undated(by_event[found.object_id]) == _undated(report)
         assert [] == [delivery async for delivery in history.events(datetime.now(UTC) + timedelta(hours=1))]
 
     asking(stripe, story)
 
 
-def _undated(told: ProviderReport) -> SaleReport:
-    assert isinstance(told, SaleReport)
-    return attrs.evolve(told, facts=tuple(fact for fact in told.facts if not isinstance(fact, PaidAt)))
+def _undated(report: ProviderReport) -> SaleReport:
+    assert isinstance(report, SaleReport)
+    return attrs.evolve(report, facts=tuple(fact for fact in report.facts if not isinstance(fact, PaidAt)))
 
 
 def _open(stripe: StripeStandIn) -> tuple[Any, str]:
     from simulators.stripe.account.orders import order
 
     price = {"currency": "usd", "unit_amount": "500"}
-    told = {"mode": "payment", "success_url": "https://a.test/", "line_items": {"0": {"price_data": price}}}
-    return order(told), stripe.url
+    report = {"mode": "payment", "success_url": "https://a.test/", "line_items": {"0": {"price_data": price}}}
+    return order(report), stripe.url
 
 
 def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
@@ -250,7 +254,7 @@ def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
         history = StripeHistory(connection, livemode=False)
         found = await history.event(stripe.events[-1]["id"])
         assert found is not None
-        assert isinstance(found.told, SaleReport)
+        assert isinstance(found.report, SaleReport)
         assert await history.event("evt_nobody") is None
 
     asking(stripe, story)
@@ -264,10 +268,10 @@ def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeS
         checkouts = StripeCheckouts(connection, success_url="https://a.test/", cancel_url="https://a.test/")
         found = await checkouts.retrieve(session["id"])
         assert found is not None
-        assert isinstance(found.told, SubscriptionReport)
-        assert isinstance(found.invoice_told, SaleReport)
-        assert {f"session:{session['id']}", f"invoice:{session['invoice']}"} <= set(found.invoice_told.links)
-        assert PurchaseId(session["invoice"]) == found.invoice_told.purchase_id
+        assert isinstance(found.report, SubscriptionReport)
+        assert isinstance(found.invoice_report, SaleReport)
+        assert {f"session:{session['id']}", f"invoice:{session['invoice']}"} <= set(found.invoice_report.links)
+        assert PurchaseId(session["invoice"]) == found.invoice_report.purchase_id
 
     asking(stripe, story)
 
@@ -275,7 +279,7 @@ def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: StripeS
 @pytest.mark.parametrize("answers", [0, 1, 3])
 def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int) -> None:
     """However many requests it takes, and whichever of them hangs: to the caller Stripe is away."""
-    told = [
+    report = [
         {"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "metadata": {}},
         {"id": "pi_1", "object": "payment_intent", "latest_charge": "ch_1", "metadata": {}},
         {"object": "list", "data": [], "has_more": False},
@@ -287,9 +291,9 @@ def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int) -> N
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(asyncio.IncompleteReadError):
                 while await reader.readuntil(b"\r\n\r\n"):
-                    if not told:
+                    if not report:
                         break
-                    body = json.dumps(told.pop(0)).encode()
+                    body = json.dumps(report.pop(0)).encode()
                     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                     writer.write(head.encode() + body)
                 await done.wait()

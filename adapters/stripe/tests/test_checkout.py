@@ -143,7 +143,7 @@ def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
             ),
             sold_at=datetime.fromtimestamp(event["data"]["object"]["created"], UTC),
         )
-        assert Checkout(session_id=opened.session_id, url=None, status="complete", told=expected) == found
+        assert Checkout(session_id=opened.session_id, url=None, status="complete", report=expected) == found
 
     with_checkouts(stripe.url, story)
 

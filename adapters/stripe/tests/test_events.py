@@ -62,9 +62,9 @@ def links(*expected: str) -> set[str]:
 
 
 def news(event_type: str, about: dict[str, Any]) -> PaymentReport:
-    told = read_event(event_type, about, NOON)
-    assert isinstance(told, PaymentReport), told
-    return told
+    report = read_event(event_type, about, NOON)
+    assert isinstance(report, PaymentReport), report
+    return report
 
 
 def refund(**changes: Any) -> dict[str, Any]:
@@ -89,11 +89,11 @@ def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) ->
         charge=named("charge", "ch_1", expanded=expanded, payment_intent="pi_1", metadata=OURS),
         payment_intent=named("payment_intent", "pi_1", expanded=expanded),
     )
-    told = news(event_type, about)
-    assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (told.purchase_id, set(told.links))
+    report = news(event_type, about)
+    assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (report.purchase_id, set(report.links))
     fact = Refunded(Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED, charge="ch_1"))
-    assert (fact, CurrencyReported("usd")) == told.facts
-    assert (True if expanded else None) is told.ours
+    assert (fact, CurrencyReported("usd")) == report.facts
+    assert (True if expanded else None) is report.ours
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_a_refund_s_status_is_what_became_of_it(event_type: str, status: str | N
 
 def test_a_refund_of_a_bare_charge_waits_on_the_charge() -> None:
     """Before payment intents a charge was all there was."""
-    told = news("charge.refund.updated", refund(payment_intent=None))
-    assert ("ch_1", {"charge:ch_1"}) == (told.purchase_id, set(told.links))
+    report = news("charge.refund.updated", refund(payment_intent=None))
+    assert ("ch_1", {"charge:ch_1"}) == (report.purchase_id, set(report.links))
 
 
 def charge_of(version: str, *amounts: int, has_more: bool = False) -> dict[str, Any]:
@@ -142,17 +142,17 @@ def charge_of(version: str, *amounts: int, has_more: bool = False) -> dict[str, 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_refunded_charge_tells_its_refunds_or_their_sum(version: str) -> None:
     """Until 2022-11-15 each refund by its id, since then only how much it is in all."""
-    told = news("charge.refunded", charge_of(version, 100, 150))
-    amounts = [fact.refund.amount for fact in told.facts if isinstance(fact, Refunded)]
-    totals = [fact.amount for fact in told.facts if isinstance(fact, RefundTotalReported)]
+    report = news("charge.refunded", charge_of(version, 100, 150))
+    amounts = [fact.refund.amount for fact in report.facts if isinstance(fact, Refunded)]
+    totals = [fact.amount for fact in report.facts if isinstance(fact, RefundTotalReported)]
     assert (([100, 150], []) if version < "2022-11-15" else ([], [250])) == (amounts, totals)
-    assert ("invoice:in_1" in told.links) is (version < "2025-03-31")
+    assert ("invoice:in_1" in report.links) is (version < "2025-03-31")
 
 
 def test_a_list_that_is_cut_off_tells_its_sum_too() -> None:
     """The refunds that are not shown count."""
-    told = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
-    assert RefundTotalReported(100, "ch_1") in told.facts
+    report = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
+    assert RefundTotalReported(100, "ch_1") in report.facts
 
 
 def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
@@ -192,12 +192,12 @@ def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
 )
 def test_a_dispute_tells_where_the_money_is(event_type: str, about: dict[str, Any], expected: DisputeStatus) -> None:
     """By its status, and by the moves of the money where these say more."""
-    told = news(f"charge.dispute.{event_type}", about)
+    report = news(f"charge.dispute.{event_type}", about)
     moved = [move["amount"] for move in about["balance_transactions"]]
     movements = tuple(Movement(id=f"txn_{place}", amount=move, currency="usd") for place, move in enumerate(moved))
     known = Dispute(id="dp_1", occurred_at=NOON, amount=500, status=expected, currency="usd", movements=movements)
-    assert (Disputed(known), CurrencyReported("usd")) == told.facts
-    assert {"payment_intent:pi_1", "charge:ch_1"} == set(told.links)
+    assert (Disputed(known), CurrencyReported("usd")) == report.facts
+    assert {"payment_intent:pi_1", "charge:ch_1"} == set(report.links)
 
 
 def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **changes: Any) -> dict[str, Any]:
@@ -259,19 +259,19 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
 @pytest.mark.parametrize("event_type", ["invoice.paid", "invoice.payment_succeeded"])
 def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool, event_type: str) -> None:
     """Owner, plan, price, what was paid with tax, and its line: the same, wherever the version keeps it."""
-    told = read_event(event_type, invoice_of(version, expanded=expanded), NOON)
-    assert isinstance(told, SaleReport), told
-    assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (told.purchase_id, told.subscription_id, told.mode)
+    report = read_event(event_type, invoice_of(version, expanded=expanded), NOON)
+    assert isinstance(report, SaleReport), report
+    assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (report.purchase_id, report.subscription_id, report.mode)
     assert (ATTRIBUTION, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
-        told.attribution,
-        told.subtotal,
-        told.paid,
+        report.attribution,
+        report.subtotal,
+        report.paid,
     )
     # Before 2018-11 an invoice does not say when it was paid: then the event's own time counts.
     paid_at = PAID if version >= "2018-11" else NOON
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(paid_at)) == told.facts
-    assert told.lines is not None
-    (line,) = told.lines
+    assert (PaymentReported(PaymentStatus.PAID), PaidAt(paid_at)) == report.facts
+    assert report.lines is not None
+    (line,) = report.lines
     assert (900, 900, 990, 1) == (line.amount, line.net, line.gross, line.quantity)
     assert (BEGINS, ENDS, False, True) == (line.starts_at, line.ends_at, line.is_proration, line.is_subscription)
     assert ("price_1", "prod_1", 900, "usd") == (
@@ -283,17 +283,17 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
     # Lines of versions since 2025-03-31 show no interval.
     assert (None if version >= "2025-03-31" else "month") == line.price.interval
     assert ("si_1" if version >= "2018" else None) == line.subscription_item
-    assert {"invoice:in_1", "payment_intent:pi_1"} <= set(told.links)
-    assert not any(link.startswith("subscription:") for link in told.links)
+    assert {"invoice:in_1", "payment_intent:pi_1"} <= set(report.links)
+    assert not any(link.startswith("subscription:") for link in report.links)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("metadata", [None, [], {}, {"theirs": "x"}])
 def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: Any) -> None:
     """The subscription is asked then; missing, null and `[]` are the same."""
-    told = read_event("invoice.paid", invoice_of(version, metadata=metadata), NOON)
-    assert isinstance(told, SaleReport), told
-    assert (Attribution(), "sub_1") == (told.attribution, told.subscription_id)
+    report = read_event("invoice.paid", invoice_of(version, metadata=metadata), NOON)
+    assert isinstance(report, SaleReport), report
+    assert (Attribution(), "sub_1") == (report.attribution, report.subscription_id)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -322,11 +322,11 @@ def test_a_discount_of_the_whole_invoice_is_its_lines_in_part(version: str) -> N
     (line,) = about["lines"]["data"]
     proration = {**line, "id": "ii_1", "type": "invoiceitem", "proration": True, "amount": 900}
     about["lines"]["data"] = [line, proration]
-    told = read_event("invoice.paid", about, NOON)
-    assert isinstance(told, SaleReport)
-    assert told.lines is not None
-    assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in told.lines]
-    assert 990 == told.paid.amount
+    report = read_event("invoice.paid", about, NOON)
+    assert isinstance(report, SaleReport)
+    assert report.lines is not None
+    assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in report.lines]
+    assert 990 == report.paid.amount
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -348,22 +348,22 @@ def test_prorations_are_lines_of_the_sale(version: str) -> None:
     for line in (proration, item):
         back = {**line, "id": "ii_2", "amount": -300}
         for lines in ([line], [line, period], [back, line, period], [back]):
-            told = read_event("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
-            assert isinstance(told, SaleReport)
-            assert told.lines is not None
+            report = read_event("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
+            assert isinstance(report, SaleReport)
+            assert report.lines is not None
             expected = [(one["amount"], one is not period, one is back, True) for one in lines]
             assert expected == [
-                (one.amount, one.is_proration, one.gives_back, one.is_subscription) for one in told.lines
+                (one.amount, one.is_proration, one.gives_back, one.is_subscription) for one in report.lines
             ]
-            assert sum(one["amount"] for one in lines if one is not back) == told.subtotal.amount
+            assert sum(one["amount"] for one in lines if one is not back) == report.subtotal.amount
 
 
 def test_a_one_time_sale_s_invoice_only_links() -> None:
     """It is the paper of a payment that its session tells of."""
     fee = {"id": "ii_1", "type": "invoiceitem", "amount": 900, "currency": "usd", "subscription": None}
     sold_once = {"billing_reason": "manual", "subscription": None, "lines": {"data": [fee]}}
-    told = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
-    assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (told.facts, set(told.links))
+    report = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
+    assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (report.facts, set(report.links))
     alone = invoice_of("2026-10-28", **sold_once, parent=None, payments=None)
     assert isinstance(read_event("invoice.paid", alone, NOON), Irrelevant)
 
@@ -371,8 +371,12 @@ def test_a_one_time_sale_s_invoice_only_links() -> None:
 def test_an_invoice_payment_links_an_invoice_with_its_payment() -> None:
     """Since 2025-03-31 nothing else does."""
     about = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}
-    told = news("invoice_payment.paid", about)
-    assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, ()) == (told.purchase_id, set(told.links), told.facts)
+    report = news("invoice_payment.paid", about)
+    assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, ()) == (
+        report.purchase_id,
+        set(report.links),
+        report.facts,
+    )
 
 
 def note(**changes: Any) -> dict[str, Any]:
@@ -381,15 +385,15 @@ def note(**changes: Any) -> dict[str, Any]:
         {"id": "cnli_1", "amount": 250, "type": "invoice_line_item", "invoice_line_item": "il_1"},
         {"id": "cnli_2", "amount": 50, "type": "custom_line_item"},
     ]
-    told = {"id": "cn_1", "object": "credit_note", "invoice": "in_1", "status": "issued", "currency": "usd"}
-    told |= {"amount": 300, "pre_payment_amount": 0, "post_payment_amount": 300, "lines": {"data": lines}}
-    return {**told, "refunds": [{"refund": "re_1", "amount_refunded": 300}], **changes}
+    report = {"id": "cn_1", "object": "credit_note", "invoice": "in_1", "status": "issued", "currency": "usd"}
+    report |= {"amount": 300, "pre_payment_amount": 0, "post_payment_amount": 300, "lines": {"data": lines}}
+    return {**report, "refunds": [{"refund": "re_1", "amount_refunded": 300}], **changes}
 
 
 def noted(about: dict[str, Any], event_type: str = "credit_note.created") -> CreditNote:
-    told = news(event_type, about)
-    assert ("in_1", {"invoice:in_1"}, None) == (told.purchase_id, set(told.links), told.ours)
-    (fact, currency) = told.facts
+    report = news(event_type, about)
+    assert ("in_1", {"invoice:in_1"}, None) == (report.purchase_id, set(report.links), report.ours)
+    (fact, currency) = report.facts
     assert CurrencyReported("usd") == currency
     assert isinstance(fact, CreditNoted)
     return fact.note
@@ -428,9 +432,9 @@ def test_a_credit_note_of_before_2025_is_of_one_kind(
 ) -> None:
     """Its one refund is of what it gave back, but for what was given out of band."""
     old = {key: value for key, value in note().items() if key not in ("pre_payment_amount", "post_payment_amount")}
-    told = noted({**old, "refunds": None, **changes})
-    refunds = tuple((one.refund_id, one.amount) for one in told.refunds)
-    assert expected == (told.pre_payment, told.post_payment, refunds)
+    report = noted({**old, "refunds": None, **changes})
+    refunds = tuple((one.refund_id, one.amount) for one in report.refunds)
+    assert expected == (report.pre_payment, report.post_payment, refunds)
 
 
 @pytest.mark.parametrize("is_new", [False, True])
@@ -439,11 +443,11 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
     ends = {"current_period_end": int(ENDS.timestamp())}
     about = {"id": "sub_1", "status": "active", "cancel_at_period_end": True, "metadata": OURS}
     about |= {"items": {"data": [ends]}} if is_new else ends
-    told = read_event("customer.subscription.updated", about, NOON)
+    report = read_event("customer.subscription.updated", about, NOON)
     state = SubscriptionState(
         occurred_at=NOON, status=SubscriptionStatus.ACTIVE, cancels_at_period_end=True, period_ends_at=ENDS
     )
-    assert SubscriptionReport(subscription_id="sub_1", attribution=ATTRIBUTION, state=state, occurred_at=NOON) == told
+    assert SubscriptionReport(subscription_id="sub_1", attribution=ATTRIBUTION, state=state, occurred_at=NOON) == report
     ended = read_event("customer.subscription.deleted", about, NOON)
     assert isinstance(ended, SubscriptionReport)
     assert ended.state is not None
@@ -495,8 +499,8 @@ def test_any_shape_is_told_as_something(
     event_type: str, about: dict[str, Any], changes: dict[str, Any], created: datetime | None
 ) -> None:
     """Nothing raises, and nothing that a database can't keep comes out."""
-    told = read_event(event_type, {**about, **changes}, created)
-    _can_be_kept(told)
+    report = read_event(event_type, {**about, **changes}, created)
+    _can_be_kept(report)
 
 
 LINES = [one["lines"]["data"][0] for one in map(invoice_of, VERSIONS)]
@@ -540,7 +544,7 @@ def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> No
     _can_be_kept(read_event("charge.dispute.updated", dispute("lost", balance_transactions=within), NOON))
 
 
-def _can_be_kept(told: object) -> None:
-    if isinstance(told, PaymentReport | SaleReport):
-        json.dumps(sorted(told.links)).encode()
-        assert all("\x00" not in link and link.isprintable() for link in told.links)
+def _can_be_kept(report: object) -> None:
+    if isinstance(report, PaymentReport | SaleReport):
+        json.dumps(sorted(report.links)).encode()
+        assert all("\x00" not in link and link.isprintable() for link in report.links)

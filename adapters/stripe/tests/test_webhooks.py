@@ -99,7 +99,7 @@ def test_a_delivery_brings_its_event_and_its_exact_body() -> None:
         object_id="cs_1",
     )
     assert expected == delivery.event
-    assert isinstance(delivery.told, SaleReport)
+    assert isinstance(delivery.report, SaleReport)
 
 
 @pytest.mark.parametrize("secret", ["whsec_old", "whsec_new"])
@@ -410,13 +410,13 @@ def test_only_a_session_s_event_has_a_session(kind: str, expected: str | None) -
 @pytest.mark.parametrize("kind", ["checkout.session.of_a_later_version", "invoice.created", "plan.created"])
 def test_a_type_that_is_not_used_is_irrelevant(kind: str) -> None:
     """It is kept and ignored, whatever it is about."""
-    assert Irrelevant(f"event type {kind} is not used") == verified(body_of(event(type=kind))).told
+    assert Irrelevant(f"event type {kind} is not used") == verified(body_of(event(type=kind))).report
 
 
 def test_an_unusable_session_id_stays_inside() -> None:
     """The event is kept for a person to look at; its id is not used as one."""
     delivery = verified(body_of(event(data={"object": session(id="cs_\ud800")})))
-    assert isinstance(delivery.told, Unreadable)
+    assert isinstance(delivery.report, Unreadable)
     assert delivery.event.session_id is None
 
 
@@ -424,7 +424,7 @@ def test_escapes_in_other_places_are_kept() -> None:
     """A NUL or a lone surrogate that we do not take out does not stop an event."""
     body = body_of(event(data={"object": session(custom="\x00\ud800")}))
     delivery = verified(body)
-    assert isinstance(delivery.told, SaleReport)
+    assert isinstance(delivery.report, SaleReport)
     assert body.decode() == delivery.event.body
 
 

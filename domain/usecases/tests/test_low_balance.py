@@ -96,8 +96,8 @@ class Shop:
     def ask(self, *operations: CreditOperation) -> None:
         asyncio.run(self.service.execute(operations, self.clock.now()))
 
-    def tell(self, told: ProviderReport) -> None:
-        asyncio.run(self.recorder.record(None, told))
+    def receive(self, report: ProviderReport) -> None:
+        asyncio.run(self.recorder.record(None, report))
 
     def deliver(self) -> None:
         asyncio.run(self.worker.run_once())
@@ -107,7 +107,7 @@ class Shop:
         assert account is not None
         return account.available
 
-    def told(self) -> list[object]:
+    def notices(self) -> list[object]:
         return [notice.content["available"] for notice in self.notifications.taken]
 
 
@@ -161,30 +161,30 @@ def test_each_fall_below_the_threshold_is_told_once(history: list[object], thres
             case timedelta():
                 shop.clock.moment += act
             case SaleReport() | PaymentReport():
-                shop.tell(act)
+                shop.receive(act)
             case _:
                 shop.ask(act)  # type: ignore[arg-type]
         if threshold is not None and shop.available() < threshold <= before:
             falls.append(shop.available())
     shop.deliver()
-    assert falls == shop.told()
+    assert falls == shop.notices()
     assert len(falls) == len({notice.id for notice in shop.notifications.taken})
 
 
 def test_a_refund_warns_as_a_spend_does() -> None:
     """What Stripe tells lowers balances too."""
     shop = Shop()
-    shop.tell(SALE)
-    shop.tell(refund("re_1", 400))
+    shop.receive(SALE)
+    shop.receive(refund("re_1", 400))
     shop.deliver()
-    assert [10] == shop.told()
+    assert [10] == shop.notices()
     assert NOON == shop.notifications.taken[0].occurred_at
 
 
 def test_a_notice_is_told_again_until_it_is_taken() -> None:
     """Less and less often, under the same name, and with what was so when it happened."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = Undelivered(cause="answered 500")
     shop.deliver()
@@ -196,7 +196,7 @@ def test_a_notice_is_told_again_until_it_is_taken() -> None:
     shop.notifications.refusal = None
     shop.clock.moment += timedelta(seconds=4)
     shop.deliver()
-    assert [10] == shop.told()
+    assert [10] == shop.notices()
     assert 3 == len(shop.notifications.tried)
     assert 1 == len({notice.id for notice in shop.notifications.tried})
 
@@ -211,7 +211,7 @@ def test_a_notice_is_told_again_until_it_is_taken() -> None:
 def test_in_the_end_a_notice_is_given_up_where_operators_see_it(refusal: Undelivered, error: str, tries: int) -> None:
     """At once where the receiver wants no more, else after days; it can be asked for again."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = refusal
     began = shop.clock.moment
@@ -224,13 +224,13 @@ def test_in_the_end_a_notice_is_given_up_where_operators_see_it(refusal: Undeliv
     shop.notifications.refusal = None
     assert asyncio.run(shop.ledger.outbox.retry(failure.id))
     shop.deliver()
-    assert [10] == shop.told()
+    assert [10] == shop.notices()
 
 
 def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
     """For a day at most: a notice that is older tells nobody anything."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = Undelivered(cause="answered 503", wants_pause_seconds=10**9)
     shop.deliver()
@@ -245,7 +245,7 @@ def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
 def test_the_cache_does_not_wait_for_a_receiver() -> None:
     """When notices are sent, the cache lines of the same round are written already."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.cache.flush()
 
@@ -262,7 +262,7 @@ def test_the_cache_does_not_wait_for_a_receiver() -> None:
 def test_a_worker_that_does_not_know_the_address_leaves_the_notice_to_others() -> None:
     """As while a deployment is being given one: it is not lost, and where nobody ever knows, it is given up visibly."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     ignorant, knowing = attrs.evolve(shop.worker, notifications=None), MemoryNotifications()
     asyncio.run(ignorant.run_once())

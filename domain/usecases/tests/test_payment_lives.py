@@ -78,15 +78,15 @@ class SetClock:
 class Kept:
     """Reads bodies back, as a translation does: by the id that they hold."""
 
-    told: dict[str, Delivery] = attrs.field(factory=dict)
+    report: dict[str, Delivery] = attrs.field(factory=dict)
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
         return self.read(body.decode())
 
     def read(self, body: str) -> Delivery:
-        if body not in self.told:
+        if body not in self.report:
             raise InvalidBody("not JSON")
-        return self.told[body]
+        return self.report[body]
 
 
 class World:
@@ -109,15 +109,15 @@ class World:
         self.reconciler = Reconciler(history=self.payments, inbox=self.ledger.inbox, recorder=self.recorder)
         self.auditor = CacheAuditor(audit=self.ledger, cache=self.cache)
 
-    def delivery(self, event_id: str, told: ProviderReport, at: datetime = NOON) -> Delivery:
+    def delivery(self, event_id: str, report: ProviderReport, at: datetime = NOON) -> Delivery:
         event = InboxEvent(
             id=event_id, type="a.type", body=event_id, livemode=False, created=at, object_id=f"object_of_{event_id}"
         )
-        self.deliveries.told[event_id] = Delivery(event, told)
-        return self.deliveries.told[event_id]
+        self.deliveries.report[event_id] = Delivery(event, report)
+        return self.deliveries.report[event_id]
 
-    def tell(self, event_id: str, told: ProviderReport) -> Recorded:
-        return run(self.recorder.receive(self.delivery(event_id, told)))
+    def deliver(self, event_id: str, report: ProviderReport) -> Recorded:
+        return run(self.recorder.receive(self.delivery(event_id, report)))
 
     def balance(self, user: UserId = ADA) -> int:
         found = run(self.ledger.account(user))
@@ -227,7 +227,7 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     world = World()
     world.payments.is_away = is_away
     for place, which in enumerate(order):
-        assert world.tell(f"evt_{place}", LIFE[which]).status.is_final
+        assert world.deliver(f"evt_{place}", LIFE[which]).status.is_final
         assert (run(world.cache.find(ADA)) or Account(user_id=ADA)).balance == world.balance()
     assert WORTH == world.balance()
     entries = run(world.ledger.entries(ADA, before_version=None, limit=100))
@@ -293,20 +293,22 @@ def test_whom_an_operator_gave_a_payment_keeps_it(world: World, given_to: UserId
     """Whoever is named by a later telling that would have been believed, and whichever id is larger."""
     named = BOB if given_to == ADA else ADA
     world.ledger.add_user(BOB, "bob@example.com")
-    told = attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, user_reference=named, email="eve@example.com"))
-    assert "email_disagrees" == world.tell("evt_1", told).reason
+    report = attrs.evolve(
+        SALE, attribution=attrs.evolve(SALE.attribution, user_reference=named, email="eve@example.com")
+    )
+    assert "email_disagrees" == world.deliver("evt_1", report).reason
     run(world.retrier.claim("evt_1", Confirmation(user_id=given_to)))
-    right = attrs.evolve(told, attribution=attrs.evolve(told.attribution, email=None))
-    assert EventStatus.NOTHING_NEW == world.tell("evt_2", right).status
+    right = attrs.evolve(report, attribution=attrs.evolve(report.attribution, email=None))
+    assert EventStatus.NOTHING_NEW == world.deliver("evt_2", right).status
     assert (50, 0) == (world.balance(given_to), world.balance(named))
 
 
 def test_a_plan_that_is_sold_no_longer_keeps_what_it_sold(world: World) -> None:
     """What is told of an old sale needs no plan any more."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.recorder = attrs.evolve(world.recorder, catalogue=Catalogue({}))
-    world.tell("evt_2", refund("re_1", 250, by="both"))
-    assert EventStatus.NOTHING_NEW == world.tell("evt_3", SALE).status
+    world.deliver("evt_2", refund("re_1", 250, by="both"))
+    assert EventStatus.NOTHING_NEW == world.deliver("evt_3", SALE).status
     assert 25 == world.balance()
 
 
@@ -314,14 +316,14 @@ def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) 
     """An invoice has the address of the day on which the subscription began; nobody else's credits come by it."""
     named = Attribution(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
     began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
-    world.tell("evt_1", began)
+    world.deliver("evt_1", began)
     world.ledger.add_user(ADA, "ada@elsewhere.example")
-    world.tell("evt_2", attrs.evolve(PERIOD, attribution=named))
+    world.deliver("evt_2", attrs.evolve(PERIOD, attribution=named))
     assert 50 == world.balance()
     world.ledger.add_user(BOB, "bob@example.com")
     other = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"))
-    told = world.tell("evt_3", attrs.evolve(other, attribution=attrs.evolve(named, user_reference=BOB)))
-    assert (EventStatus.PARKED, "email_disagrees") == (told.status, told.reason)
+    report = world.deliver("evt_3", attrs.evolve(other, attribution=attrs.evolve(named, user_reference=BOB)))
+    assert (EventStatus.PARKED, "email_disagrees") == (report.status, report.reason)
 
 
 def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None:
@@ -331,15 +333,15 @@ def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None
     world.payments.teach_complete(whole)
     world.payments.is_away = True
     assert (EventStatus.PARKED, "incomplete_invoice") == (
-        world.tell("evt_1", part).status,
-        world.tell("evt_1", part).reason,
+        world.deliver("evt_1", part).status,
+        world.deliver("evt_1", part).reason,
     )
     world.payments.is_away = False
     world.clock.moment += timedelta(hours=1)
     run(world.retrier.run_once())
     assert (EventStatus.APPLIED, 50) == (world.ledger.inbox.status("evt_1"), world.balance())
     world.payments.is_away = True
-    assert EventStatus.NOTHING_NEW == world.tell("evt_2", part).status
+    assert EventStatus.NOTHING_NEW == world.deliver("evt_2", part).status
 
 
 def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
@@ -347,7 +349,7 @@ def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
     nameless = attrs.evolve(PERIOD, attribution=Attribution(user_reference="ada", plan_id="monthly"))
     world.payments.teach_complete(nameless)
     part = attrs.evolve(nameless, is_complete=False)
-    assert "user_not_a_uuid" == world.tell("evt_1", part).reason
+    assert "user_not_a_uuid" == world.deliver("evt_1", part).reason
     run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 50 == world.balance()
 
@@ -355,7 +357,7 @@ def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
 def test_a_sale_of_which_nobody_knows_the_rest_waits(world: World) -> None:
     """Where it is known to nobody, and where it is none of ours in whole."""
     part = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), is_complete=False)
-    assert "incomplete_invoice" == world.tell("evt_1", part).reason
+    assert "incomplete_invoice" == world.deliver("evt_1", part).reason
 
 
 def period_of(invoice: str, *links: str, user: UserId = ADA) -> SaleReport:
@@ -390,16 +392,16 @@ def test_a_payment_of_two_invoices_is_two_purchases(order: list[int]) -> None:
     world = World()
     world.ledger.add_user(BOB, "bob@example.com")
     for place, which in enumerate(order):
-        assert world.tell(f"evt_{place}", TWO_INVOICES[which]).status.is_final
+        assert world.deliver(f"evt_{place}", TWO_INVOICES[which]).status.is_final
     assert (50, 50) == (world.balance(), world.balance(BOB))
 
 
 def test_a_refund_of_a_payment_of_two_invoices_takes_from_one(world: World) -> None:
     """From the one that had the payment first, and no more than that one brought."""
-    for told in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
-        world.tell(f"evt_{told.links}", told)
+    for report in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
+        world.deliver(f"evt_{report.links}", report)
     back = Refunded(Refund(id="re_9", amount=1000, status=RefundStatus.SUCCEEDED))
-    world.tell(
+    world.deliver(
         "evt_9", PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,))
     )
     assert 50 == world.balance()
@@ -408,18 +410,18 @@ def test_a_refund_of_a_payment_of_two_invoices_takes_from_one(world: World) -> N
 def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
     """What was given twice is taken back once they prove to be one; a refund then takes the rest."""
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
-    world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
-    world.tell("evt_2", twin)
+    world.deliver("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
+    world.deliver("evt_2", twin)
     assert 100 == world.balance()
-    world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
+    world.deliver("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
     assert 50 == world.balance()
-    world.tell("evt_4", refund("re_1", 500, by="both"))
+    world.deliver("evt_4", refund("re_1", 500, by="both"))
     assert 0 == world.balance()
 
 
 def test_the_cache_forgets_who_has_left(world: World) -> None:
     """A quota is told of nobody."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
     world.ledger.delete_user(ADA)
     assert run(world.cache.find(ADA)) is not None
@@ -430,8 +432,8 @@ def test_the_cache_forgets_who_has_left(world: World) -> None:
 def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
     """Whoever tells of the payment, and although the first try met trouble."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
-    for number, told in enumerate(LIFE):
-        world.tell(f"evt_{number}", told)
+    for number, report in enumerate(LIFE):
+        world.deliver(f"evt_{number}", report)
     world.payments.is_away = True
     run(worker.run_once())
     assert {} == world.payments.sent
@@ -444,7 +446,7 @@ def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
 def test_messages_are_given_up_in_the_end_and_told(world: World) -> None:
     """Stripe refuses for good, or is away for too long: the failure stays visible."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
-    world.tell("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))
+    world.deliver("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))
     run(worker.run_once())
     (failure,) = run(world.ledger.outbox.failures(10))
     assert ("send_invoice", "refused: no such invoice", 1) == (failure.topic, failure.error, failure.attempts)
@@ -469,7 +471,7 @@ def test_an_invoice_is_sent_although_stripe_remembers_a_failure_for_a_day(world:
     """Tries that are answered from Stripe's memory don't use up those that follow."""
     invoices = RememberedFailure(world.clock)
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=invoices)
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     while world.ledger.outbox.count(failed=False):
         run(worker.run_once())
         world.clock.moment += timedelta(minutes=5)
@@ -503,7 +505,7 @@ def with_invoices_to_send(world: World, refused: Iterable[str] = ()) -> tuple[Wa
     for invoice in INVOICES:
         sale = attrs.evolve(SALE, purchase_id=PurchaseId(f"pi_{invoice}"), session_id=f"cs_{invoice}")
         links = linked(f"payment_intent:pi_{invoice}", f"session:cs_{invoice}", f"invoice:{invoice}")
-        world.tell(f"evt_{invoice}", attrs.evolve(sale, links=links))
+        world.deliver(f"evt_{invoice}", attrs.evolve(sale, links=links))
     world.cache.flush()
     invoices = WatchedInvoices(world, frozenset(refused))
     return invoices, OutboxWorker(
@@ -548,27 +550,27 @@ def test_one_invoice_that_stripe_does_not_take_does_not_stop_the_others(world: W
 def test_a_payment_of_others_is_ignored_and_an_unknown_one_waits(world: World) -> None:
     """Only an answer of Stripe's proves that a refund is another application's."""
     world.payments.teach(linked("charge:ch_1"), ours=False)
-    recorded = world.tell("evt_1", refund("re_1", 100))
+    recorded = world.deliver("evt_1", refund("re_1", 100))
     assert (EventStatus.IGNORED, "no metadata of ours") == (recorded.status, recorded.reason)
     waiting = attrs.evolve(refund("re_2", 100, by="both"), links=linked("payment_intent:pi_1"))
-    assert EventStatus.APPLIED is world.tell("evt_2", waiting).status
-    world.tell("evt_3", SALE)
+    assert EventStatus.APPLIED is world.deliver("evt_2", waiting).status
+    world.deliver("evt_3", SALE)
     assert 40 == world.balance()
 
 
 def test_stripe_leads_from_a_charge_to_its_purchase(world: World) -> None:
     """Asked once, it names the payment intent, and the refund is applied at once."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.payments.teach(linked("charge:ch_1", "payment_intent:pi_1"))
-    world.tell("evt_2", refund("re_1", 250))
+    world.deliver("evt_2", refund("re_1", 250))
     assert 25 == world.balance()
 
 
 def subscribed(occurred_at: datetime = NOON, **attribution: Any) -> SubscriptionReport:
-    told = {"user_reference": ADA, "plan_id": "monthly", **attribution}
+    report = {"user_reference": ADA, "plan_id": "monthly", **attribution}
     return SubscriptionReport(
         subscription_id=SubscriptionId("sub_1"),
-        attribution=Attribution(**told),
+        attribution=Attribution(**report),
         session_id="cs_7",
         occurred_at=occurred_at,
     )
@@ -577,8 +579,8 @@ def subscribed(occurred_at: datetime = NOON, **attribution: Any) -> Subscription
 def test_a_period_that_names_nobody_has_its_subscription_s_owner(world: World) -> None:
     """From the ledger if it knows the subscription, else from Stripe; else it waits, and follows by itself."""
     world.payments.is_away = True
-    assert "no_user_named" == world.tell("evt_1", PERIOD).reason
-    world.tell("evt_2", subscribed())
+    assert "no_user_named" == world.deliver("evt_1", PERIOD).reason
+    world.deliver("evt_2", subscribed())
     run(world.ledger.inbox.make_all_due())
     assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.retrier.run_once())]
     assert 50 == world.balance()
@@ -587,21 +589,21 @@ def test_a_period_that_names_nobody_has_its_subscription_s_owner(world: World) -
 def test_stripe_names_a_subscription_s_owner(world: World) -> None:
     """Or says that it is none of ours."""
     world.payments.teach_subscription(subscribed())
-    world.tell("evt_1", PERIOD)
+    world.deliver("evt_1", PERIOD)
     assert 50 == world.balance()
     other = SubscriptionId("sub_2")
     world.payments.teach_subscription(attrs.evolve(subscribed(), subscription_id=other, attribution=Attribution()))
     of_another = attrs.evolve(
         PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"), subscription_id=other
     )
-    assert EventStatus.IGNORED is world.tell("evt_2", of_another).status
+    assert EventStatus.IGNORED is world.deliver("evt_2", of_another).status
 
 
 @pytest.mark.parametrize(("asked", "credits_"), [(500, 50), (2000, 300)])
 def test_an_upgraded_period_brings_the_credits_of_its_price(world: World, asked: int, credits_: int) -> None:
     """The terms of the first sale hold for its price; another price is another plan's of today."""
     attribution = Attribution(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE))
-    world.tell("evt_1", priced(asked, attribution))
+    world.deliver("evt_1", priced(asked, attribution))
     assert credits_ == world.balance()
 
 
@@ -619,7 +621,7 @@ def test_a_price_of_two_plans_is_nobody_s_guess(world: World) -> None:
 def test_a_period_of_no_plan_s_price_is_parked(world: World) -> None:
     """Nobody guesses what it is worth."""
     attribution = Attribution(user_reference=ADA, plan_id="monthly")
-    assert "price_disagrees: price_7" == world.tell("evt_1", priced(777, attribution)).reason
+    assert "price_disagrees: price_7" == world.deliver("evt_1", priced(777, attribution)).reason
 
 
 @pytest.mark.parametrize(
@@ -633,29 +635,29 @@ def test_a_line_of_more_than_can_be_kept_is_parked(
     huge = attrs.evolve(MONTHLY, terms=Terms(credits=MAX_CREDITS - 1, price=FIVE))
     recorder = attrs.evolve(world.recorder, catalogue=Catalogue({huge.id: huge}))
     line = attrs.evolve(LINE, quantity=quantity, is_proration=is_proration, amount=amount, net=amount, gross=amount)
-    told = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), lines=(line,))
-    assert "price_disagrees: price_7" == run(recorder.record(None, told)).reason
+    report = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), lines=(line,))
+    assert "price_disagrees: price_7" == run(recorder.record(None, report)).reason
 
 
 def test_a_refund_in_another_currency_is_parked(world: World) -> None:
     """It can't be measured by what was paid, whichever of the two comes first."""
     euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyReported("eur"),))
-    world.tell("evt_1", SALE)
-    assert "currency_disagrees" == world.tell("evt_2", euros).reason
+    world.deliver("evt_1", SALE)
+    assert "currency_disagrees" == world.deliver("evt_2", euros).reason
     assert 50 == world.balance()
     other = World()
-    other.tell("evt_1", euros)
-    assert "currency_disagrees" == other.tell("evt_2", SALE).reason
+    other.deliver("evt_1", euros)
+    assert "currency_disagrees" == other.deliver("evt_2", SALE).reason
 
 
 def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
     """A refund can't be posted to nobody, and waits; nothing loops."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.ledger.delete_user(ADA)
-    assert "user_deleted" == world.tell("evt_2", refund("re_1", 500, by="both")).reason
+    assert "user_deleted" == world.deliver("evt_2", refund("re_1", 500, by="both")).reason
     assert (
         "user_deleted"
-        == world.tell("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
+        == world.deliver("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
     )
 
 
@@ -663,14 +665,15 @@ def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> No
     """So that somebody cancels it: else it is paid for in vain again and again."""
     named = Attribution(user_reference=ADA, plan_id="monthly")
     began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
-    world.tell("evt_0", SALE)
-    world.tell("evt_1", began)
+    world.deliver("evt_0", SALE)
+    world.deliver("evt_1", began)
     world.ledger.delete_user(ADA)
     assert (
-        "user_deleted: cancel subscription sub_1" == world.tell("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
+        "user_deleted: cancel subscription sub_1"
+        == world.deliver("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
     )
     other = attrs.evolve(began, subscription_id=SubscriptionId("sub_2"))
-    assert "user_deleted: cancel subscription sub_2" == world.tell("evt_3", other).reason
+    assert "user_deleted: cancel subscription sub_2" == world.deliver("evt_3", other).reason
     backlog = run(world.ledger.backlog())
     assert {("parked", "user_deleted"): 2} == backlog.events
 
@@ -679,15 +682,15 @@ def test_who_left_within_a_trial_was_there_all_the_same(world: World) -> None:
     """No entry tells of them, but the subscription does; of one that nobody knew, nobody can tell."""
     named = Attribution(user_reference=ADA, plan_id="monthly")
     began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
-    world.tell("evt_1", began)
+    world.deliver("evt_1", began)
     world.ledger.delete_user(ADA)
     for number, attribution in enumerate((named, Attribution())):
-        told = attrs.evolve(PERIOD, attribution=attribution)
-        assert "user_deleted: cancel subscription sub_1" == world.tell(f"evt_2{number}", told).reason
+        report = attrs.evolve(PERIOD, attribution=attribution)
+        assert "user_deleted: cancel subscription sub_1" == world.deliver(f"evt_2{number}", report).reason
     other = attrs.evolve(PERIOD, attribution=named, subscription_id=SubscriptionId("sub_2"))
-    assert "unknown_user" == world.tell("evt_3", other).reason
+    assert "unknown_user" == world.deliver("evt_3", other).reason
     stranger = attrs.evolve(PERIOD, attribution=attrs.evolve(named, user_reference=BOB))
-    assert "unknown_user" == world.tell("evt_4", stranger).reason
+    assert "unknown_user" == world.deliver("evt_4", stranger).reason
 
 
 @pytest.mark.parametrize("status", [SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED])
@@ -698,11 +701,11 @@ def test_a_subscription_that_ended_is_not_to_be_canceled(world: World, status: S
     ended = SubscriptionReport(
         subscription_id=SubscriptionId("sub_1"), attribution=named, state=state, occurred_at=NOON
     )
-    world.tell("evt_0", SALE)
-    world.tell("evt_1", ended)
+    world.deliver("evt_0", SALE)
+    world.deliver("evt_1", ended)
     world.ledger.delete_user(ADA)
-    assert "user_deleted" == world.tell("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
-    assert "user_deleted" == world.tell("evt_3", attrs.evolve(ended, subscription_id=SubscriptionId("sub_2"))).reason
+    assert "user_deleted" == world.deliver("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
+    assert "user_deleted" == world.deliver("evt_3", attrs.evolve(ended, subscription_id=SubscriptionId("sub_2"))).reason
 
 
 @pytest.mark.parametrize("seconds", [0, 3 * 3600])
@@ -710,14 +713,14 @@ def test_all_that_waits_is_tried_again_and_then_it_ends(world: World, seconds: i
     """Also where trying takes so long that what was tried first is due again by then."""
     ids = {f"evt_{number}" for number in range(2 * BATCH + 10)}
     for id_ in ids:
-        world.tell(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
+        world.deliver(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
 
     class Slow(Kept):
         def read(self, body: str) -> Delivery:
             world.clock.moment += timedelta(seconds=seconds)
             return super().read(body)
 
-    retrier = attrs.evolve(world.retrier, deliveries=Slow(world.deliveries.told))
+    retrier = attrs.evolve(world.retrier, deliveries=Slow(world.deliveries.report))
     handled = run(retrier.retry_all())
     assert sorted(ids) == sorted(one.event.id for one in handled)
     assert {EventStatus.PARKED} == {one.recorded.status for one in handled}
@@ -727,7 +730,7 @@ def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world
     """What was tried of late comes after what was not, until nothing else is left."""
     ids = {f"evt_{number}" for number in range(2 * BATCH)}
     for id_ in ids:
-        world.tell(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
+        world.deliver(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
     tried: list[str] = []
     for _ in range(2):
         tried += [one.event.id for one in run(world.retrier.retry())]
@@ -741,10 +744,10 @@ PROPOSED = attrs.evolve(SALE, attribution=Attribution(client_reference=ADA, plan
 def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
     """A later event of the session that still names nobody is applied to the claimed purchase."""
     unpaid = attrs.evolve(PROPOSED, facts=(PaymentReported(PaymentStatus.UNPAID),))
-    assert "reference_unconfirmed" == world.tell("evt_1", unpaid).reason
+    assert "reference_unconfirmed" == world.deliver("evt_1", unpaid).reason
     run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 0 == world.balance()
-    assert EventStatus.APPLIED is world.tell("evt_2", PROPOSED).status
+    assert EventStatus.APPLIED is world.deliver("evt_2", PROPOSED).status
     assert 50 == world.balance()
     with pytest.raises(NotClaimable):
         run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
@@ -773,10 +776,10 @@ def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
     ],
 )
 def test_every_doubt_about_a_sale_can_be_resolved(
-    world: World, told: SaleReport, reason: str, confirmation: dict[str, Any]
+    world: World, report: SaleReport, reason: str, confirmation: dict[str, Any]
 ) -> None:
     """A person who looked may name the owner, the plan, or accept the price."""
-    assert reason == world.tell("evt_1", told).reason
+    assert reason == world.deliver("evt_1", report).reason
     assert EventStatus.APPLIED is run(world.retrier.claim("evt_1", Confirmation(user_id=ADA, **confirmation))).status
     assert 50 == world.balance()
 
@@ -785,16 +788,16 @@ def test_a_claimed_subscription_keeps_its_owner(world: World) -> None:
     """Later tellings of the subscription, and its invoices, don't name another."""
     world.ledger.add_user(BOB)
     proposal = subscribed(user_reference=None, client_reference=ADA)
-    assert "reference_unconfirmed" == world.tell("evt_1", proposal).reason
+    assert "reference_unconfirmed" == world.deliver("evt_1", proposal).reason
     run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
-    world.tell("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
-    world.tell("evt_3", attrs.evolve(PERIOD, attribution=Attribution(user_reference=BOB, plan_id="monthly")))
+    world.deliver("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
+    world.deliver("evt_3", attrs.evolve(PERIOD, attribution=Attribution(user_reference=BOB, plan_id="monthly")))
     assert (50, 0) == (world.balance(), world.balance(BOB))
 
 
 def test_a_replay_decides_an_ignored_event_again(world: World) -> None:
     """What an older version ignored is applied; what stands already changes nothing; one that never came is fetched."""
-    world.tell("evt_1", Irrelevant("not used yet"))
+    world.deliver("evt_1", Irrelevant("not used yet"))
     world.delivery("evt_1", SALE)
     assert EventStatus.APPLIED is run(world.retrier.replay("evt_1")).status
     assert EventStatus.NOTHING_NEW is run(world.retrier.replay("evt_1")).status
@@ -808,8 +811,8 @@ def test_a_replay_decides_an_ignored_event_again(world: World) -> None:
 
 def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
     """It stays in the inbox with its reason, and is tried again."""
-    world.tell("evt_1", attrs.evolve(SALE, attribution=Attribution(plan_id="starter")))
-    del world.deliveries.told["evt_1"]
+    world.deliver("evt_1", attrs.evolve(SALE, attribution=Attribution(plan_id="starter")))
+    del world.deliveries.report["evt_1"]
     run(world.ledger.inbox.make_all_due())
     (handled,) = run(world.retrier.run_once())
     assert EventStatus.FAILED is handled.recorded.status
@@ -847,7 +850,7 @@ def test_reconciling_finds_what_never_arrived_and_nothing_twice(world: World) ->
 
 def test_the_auditor_names_every_copy_that_disagrees_and_repairs_it(world: World) -> None:
     """Ahead, behind, different, or of nobody; an emptied cache disagrees with nothing."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.ledger.add_user(BOB)
     nobody = UserId("00000000-0000-0000-0000-00000000000c")
     assert () == run(world.auditor.disagreements())
@@ -877,11 +880,11 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     from domain.credits.explanation import explain
 
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
-    world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
-    world.tell("evt_2", twin)
-    world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
-    world.tell("evt_4", PERIOD)
-    world.tell("evt_5", attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly")))
+    world.deliver("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
+    world.deliver("evt_2", twin)
+    world.deliver("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
+    world.deliver("evt_4", PERIOD)
+    world.deliver("evt_5", attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly")))
     spend = Posting(user_id=ADA, amount=-30, kind=EntryKind.SPEND, idempotency_key="spend-1")  # type: ignore[arg-type]
     from domain.changes.changes import Change
 
@@ -892,8 +895,8 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     assert [50, 50] == [purchase.posted for purchase in explained.purchases]
     assert [50, 50] == [purchase.worth for purchase in explained.purchases]
     assert [-30] == [entry.posting.amount for entry in explained.others]
-    told = [entry.version for purchase in explained.purchases for entry in purchase.entries]
-    assert sorted([*told, *(entry.version for entry in explained.others)]) == [
+    report = [entry.version for purchase in explained.purchases for entry in purchase.entries]
+    assert sorted([*report, *(entry.version for entry in explained.others)]) == [
         entry.version for entry in record.entries
     ]
 
@@ -917,7 +920,7 @@ class Overtaken:
 @pytest.mark.parametrize("call", ["forget", "recompute", "store"])
 def test_a_repair_does_not_bring_back_an_older_balance(world: World, call: str) -> None:
     """Whenever others commit while it is at work, what they told the cache stays."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     refunded = world.delivery("evt_2", refund("re_1", 100, by="both"))
     others = lambda: world.recorder.receive(refunded)  # noqa: E731 - called once
     audit: Any = Overtaken(world.ledger, call, others)
@@ -935,7 +938,7 @@ def test_a_repair_mends_the_ledger_although_the_cache_is_away(world: World) -> N
         async def forget(self, user_id: UserId) -> None:
             raise CacheUnavailable("no answer")
 
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.ledger.tamper(ADA, 1_000_000)
     with pytest.raises(CacheUnavailable):
         run(CacheAuditor(audit=world.ledger, cache=AwayCache()).sync(ADA))

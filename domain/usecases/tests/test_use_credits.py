@@ -208,8 +208,8 @@ def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
     assert (100 - 3 * BATCH, 0) == shop.balance()
     assert len(shop.ledger.batches) > 1
     assert all(BATCH <= size for size in shop.ledger.batches[:-1])
-    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*told}
+    resolved = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*resolved}
 
 
 @pytest.mark.parametrize("conflicts", [1, 2])
@@ -318,23 +318,23 @@ class Latecomers:
 
     def __init__(self, *crowds: Sequence[CreditOperation]) -> None:
         self.crowds = [*crowds]
-        self.told: dict[int, Outcome] = {}
+        self.resolved: dict[int, Outcome] = {}
         self.resolved_at_takes: list[int] = []
 
     def take(self) -> tuple[Sequence[CreditOperation], datetime]:
-        self.resolved_at_takes.append(len(self.told))
+        self.resolved_at_takes.append(len(self.resolved))
         return self.crowds.pop(0) if self.crowds else (), NOW
 
     def resolve(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.told
-        self.told[place] = outcome
+        assert place not in self.resolved
+        self.resolved[place] = outcome
 
 
 def execute_with(shop: Shop, first: Sequence[CreditOperation], late_arrivals: Latecomers) -> tuple[Outcome, ...]:
     shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     outcomes = asyncio.run(shop.service.execute(first, NOW, late_arrivals=late_arrivals))
-    told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, NotCommitted)}
-    assert told == late_arrivals.told, "what was told is what came of it"
+    resolved = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, NotCommitted)}
+    assert resolved == late_arrivals.resolved, "what was told is what came of it"
     return outcomes
 
 
@@ -354,8 +354,8 @@ def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
     assert (100 - 2 * BATCH - 5, 0) == shop.balance()
     assert 1 == len(reads)
     assert 0 < late_arrivals.resolved_at_takes[1] < len(outcomes)
-    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in told) - 1, (
+    resolved = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in resolved) - 1, (
         "one each, and the gift"
     )
 
@@ -448,8 +448,8 @@ def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int)
             await settling
         return late_arrivals
 
-    told = asyncio.run(story()).told
-    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in told.values())
+    resolved = asyncio.run(story()).resolved
+    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in resolved.values())
 
 
 class KeptLocks:

@@ -56,11 +56,11 @@ async def _recorded(services: Services, delivery: Delivery) -> Recorded:
         log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
         raise
     metrics.recorded_delivery(event.type, recorded)
-    _tell(event, recorded)
+    _log_recorded(event, recorded)
     return recorded
 
 
-def _tell(event: InboxEvent, recorded: Recorded) -> None:
+def _log_recorded(event: InboxEvent, recorded: Recorded) -> None:
     fields = {**_fields(event), "status": recorded.status, "reason": recorded.reason}
     session, user = recorded.session_id or event.session_id, recorded.user_id
     match recorded.status:

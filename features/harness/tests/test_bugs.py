@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def found(name: str) -> Failure:
     bug = BUGS[name]
     failure = Exploration(system.planted(name), settings(bug.case)).run().failure
-    assert failure is not None, f"nobody noticed that: {bug.told}"
+    assert failure is not None, f"nobody noticed that: {bug.description}"
     return failure
 
 

@@ -22,11 +22,11 @@ PLANS = (
 NOW = 1_800_000_000
 
 
-TOLD = playable(tuple(STORIES.values()), PLANS)
+LIFE = playable(tuple(STORIES.values()), PLANS)
 
 
-def made(*, seed: int = 7, count: int = 2 * len(TOLD)) -> Schedule:
-    return load_schedule(TOLD, PLANS, count=count, seed=seed)
+def made(*, seed: int = 7, count: int = 2 * len(LIFE)) -> Schedule:
+    return load_schedule(LIFE, PLANS, count=count, seed=seed)
 
 
 def users(schedule: Schedule) -> list[User]:
@@ -49,7 +49,7 @@ def test_a_saved_one_is_the_same_one() -> None:
 
 def test_it_has_all_that_a_webhook_must_bear() -> None:
     """Every story, every kind of signature, duplicates, disorder, lost answers."""
-    schedule = made(count=4 * len(TOLD))
+    schedule = made(count=4 * len(LIFE))
     deliveries = [step for step in schedule.steps if isinstance(step, Deliver)]
     assert set(SIGNATURES) == {delivery.signature for delivery in deliveries}
     assert {"heard", "lost"} == {delivery.answer for delivery in deliveries}

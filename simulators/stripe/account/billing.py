@@ -72,7 +72,7 @@ class StripeBilling:
             made = new_subscription(
                 account, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
             )
-            told = [account.tell("customer.subscription.created", made)]
+            told = [account.report("customer.subscription.created", made)]
             bill = draft_period(account, made, "subscription_create")
             if made["collection_method"] == "send_invoice":
                 self._schedule(bill)
@@ -106,7 +106,7 @@ class StripeBilling:
             found = self._live(subscription_id)
             if at_period_end:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
-                return [account.tell("customer.subscription.updated", found)]
+                return [account.report("customer.subscription.updated", found)]
             if prorate:
                 found["_pending"] += unused_time(account, found, found["_items"])
             elif not invoice_now:
@@ -182,7 +182,7 @@ class StripeBilling:
         with self._account.lock:
             found = self._live(subscription_id)
             set_discount(self._account, found, coupon)
-            return [self._account.tell("customer.subscription.updated", found)]
+            return [self._account.report("customer.subscription.updated", found)]
 
     def decline(self, subscription_id: str, *, declines: bool = True) -> None:
         """Let the bank decline what a subscription charges from now on, or no longer."""
@@ -215,7 +215,7 @@ class StripeBilling:
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
         if found["status"] == "trialing":
             found["status"] = "active"
-        told = [account.tell("customer.subscription.updated", found)]
+        told = [account.report("customer.subscription.updated", found)]
         self._schedule(draft_period(account, found, "subscription_cycle"))
         return told
 
@@ -234,7 +234,7 @@ class StripeBilling:
         for bill in self._drafts.values():
             if bill["_subscription"] == found["id"]:
                 bill["auto_advance"] = False
-        return [self._account.tell("customer.subscription.deleted", found)]
+        return [self._account.report("customer.subscription.deleted", found)]
 
     def _live(self, subscription_id: str) -> Object:
         found = self._account.kept("subscription", subscription_id)

@@ -37,7 +37,7 @@ def change(account: "StripeAccount", method: str, path: list[str], parameters: M
         require(parameters, "duration_in_months")
     months = count(parameters["duration_in_months"], "duration_in_months") if duration == "repeating" else None
     made = new_coupon(account, float(percent), duration=duration, months=months, coupon_id=text(parameters, "id"))
-    account.tell("coupon.created", made)
+    account.report("coupon.created", made)
     return made
 
 

@@ -105,7 +105,7 @@ class StripeCreditNotes:
                     bill["customer"], -credit, bill["currency"], kind="credit_note", credit_note=made["id"]
                 )
                 made["customer_balance_transaction"] = move["id"]
-            return [*told, self._account.tell("credit_note.created", made), *self._take(bill, before, after)]
+            return [*told, self._account.report("credit_note.created", made), *self._take(bill, before, after)]
 
     def update(self, note_id: str, metadata: Mapping[str, str]) -> list[Object]:
         """Give a note other metadata.
@@ -115,7 +115,7 @@ class StripeCreditNotes:
         with self._account.lock:
             note = self._account.kept("credit_note", note_id)
             note["metadata"] = dict(metadata)
-            return [self._account.tell("credit_note.updated", note)]
+            return [self._account.report("credit_note.updated", note)]
 
     def void(self, note_id: str) -> list[Object]:
         """Void a note, while its invoice is open: as much is due again.
@@ -128,7 +128,7 @@ class StripeCreditNotes:
             if bill["status"] != "open" or note["status"] == "void":
                 raise invalid("Only a credit note of an open invoice can be voided.", "id")
             note |= {"status": "void", "voided_at": self._account.now()}
-            told = [self._account.tell("credit_note.voided", note)]
+            told = [self._account.report("credit_note.voided", note)]
             return told + self._take(bill, -note["_before_payment"], -note["_after_payment"])
 
     def _take(self, bill: Object, before: int, after: int) -> list[Object]:

@@ -48,7 +48,7 @@ def switch(
         now = account.now()
         found |= {"billing_cycle_anchor": now, "_period": [now, now + length]}
         found["status"] = "active" if is_trial else found["status"]
-    told = [account.tell("customer.subscription.updated", found)]
+    told = [account.report("customer.subscription.updated", found)]
     if begins:
         return told + account.collecting.collect(draft_period(account, found, "subscription_update"))
     if prorate and not is_trial:

@@ -73,7 +73,7 @@ def _product(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         metadata=metadata(parameters),
         url=text(parameters, "url"),
     )
-    account.tell("product.created", made)
+    account.report("product.created", made)
     return made
 
 
@@ -95,7 +95,7 @@ def _price(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         metadata=metadata(parameters),
         nickname=text(parameters, "nickname"),
     )
-    account.tell("price.created", made)
+    account.report("price.created", made)
     return made
 
 

@@ -80,7 +80,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             if kept["customer"] is None:
                 raise invalid("The payment method is not attached to a customer.", "payment_method")
             kept["customer"] = None
-            account.tell("payment_method.detached", kept)
+            account.report("payment_method.detached", kept)
             return kept
         case _:
             return None
@@ -111,7 +111,7 @@ def attach(account: StripeAccount, method: Object, customer_id: str) -> Object:
     if outcome.decline is not None and outcome.declines_when_attached:
         raise declined(outcome.decline)
     method["customer"] = customer_id
-    account.tell("payment_method.attached", method)
+    account.report("payment_method.attached", method)
     return method
 
 

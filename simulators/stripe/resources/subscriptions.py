@@ -68,18 +68,18 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         return _charged(account, new_subscription(account, customer["id"], items, **told), method_id)
     _, subscription, _ = account.billing.subscribe(customer["id"], items, **told)
     if 0 < trial_days <= TRIAL_WARNING_DAYS:
-        account.tell("customer.subscription.trial_will_end", subscription)
+        account.report("customer.subscription.trial_will_end", subscription)
     return subscription
 
 
 def _charged(account: StripeAccount, made: Object, method_id: str) -> Object:
     """A subscription whose first invoice is paid by a method; where the bank declines, it stands incomplete."""
-    bill = draft_period(account, made, "subscription_create", is_told=True)
+    bill = draft_period(account, made, "subscription_create", is_reported=True)
     try:
         pay(account, bill, method_id)
     except Refusal:
         made["status"] = "incomplete"
-    account.tell("customer.subscription.created", made)
+    account.report("customer.subscription.created", made)
     return made
 
 
@@ -94,7 +94,7 @@ def _changed(account: StripeAccount, wanted: str, parameters: Mapping[str, Any])
     if "metadata" not in parameters:
         return account.kept("subscription", wanted)
     told = {"metadata": parameters["metadata"]}
-    return edit(account, "subscription", wanted, told, told_as="customer.subscription.updated")
+    return edit(account, "subscription", wanted, told, reported_as="customer.subscription.updated")
 
 
 def _switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> None:

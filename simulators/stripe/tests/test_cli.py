@@ -31,7 +31,7 @@ REFUNDED = [*PAID, "refund.created", "charge.refunded", "charge.refund.updated"]
 
 @pytest.fixture
 def stand_in() -> Iterator[StripeStandIn]:
-    with StripeStandIn(seed=5, tells_steps=True) as running:
+    with StripeStandIn(seed=5, reports_steps=True) as running:
         yield running
 
 

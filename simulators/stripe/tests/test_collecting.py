@@ -16,7 +16,7 @@ SENT = Terms(collection_method="send_invoice", days_until_due=30)
 
 @pytest.fixture
 def account() -> StripeAccount:
-    return StripeAccount(seed=2, now=NOW, tells_steps=True)
+    return StripeAccount(seed=2, now=NOW, reports_steps=True)
 
 
 def subscribed(account: StripeAccount, terms: Terms | None = None) -> Any:
@@ -145,7 +145,7 @@ def test_what_a_balance_paid_of_a_void_invoice_comes_back(account: StripeAccount
     _, subscription, bill = account.billing.subscribe(customer, [(price, 1)], terms=SENT)
     account.billing.advance(HOUR)
     assert (700, 0) == (latest(account, subscription)["amount_due"], account.balances.of(customer))
-    account.collecting.end(bill, status, told_as=f"invoice.{status}")
+    account.collecting.end(bill, status, reported_as=f"invoice.{status}")
     assert balance == account.balances.of(customer)
 
 

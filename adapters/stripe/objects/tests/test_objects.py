@@ -63,7 +63,7 @@ def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeStandIn)
     session_id = bought(stripe)
     (made,) = stripe.account.all_kept("charge")
     (found,) = [one for one in objects(stripe) if one.object_id == session_id]
-    told = found.delivery.told
+    told = found.delivery.report
     assert isinstance(told, SaleReport)
     assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in told.facts
 
@@ -72,7 +72,7 @@ def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
     """That of a checkout only pays; a saved card's is a sale; another application's is left out."""
     bought(stripe)
     alone, other = paid(stripe, OURS), paid(stripe, {"order": "7"})
-    found = {one.object_id: one.delivery.told for one in objects(stripe) if one.kind == "payment_intent"}
+    found = {one.object_id: one.delivery.report for one in objects(stripe) if one.kind == "payment_intent"}
     assert other not in found
     sale = found.pop(alone)
     assert isinstance(sale, SaleReport)
@@ -90,7 +90,7 @@ def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) 
         for amount in (900, 0)
     )
     account.credit_notes.issue(whole, 200, credit=200)
-    found = {one.object_id: one.delivery.told for one in objects(stripe)}
+    found = {one.object_id: one.delivery.report for one in objects(stripe)}
     assert {whole, free} <= found.keys()
     (note,) = [told for id_, told in found.items() if id_.startswith("cn_")]
     assert isinstance(note, PaymentReport)
