@@ -75,7 +75,7 @@ def standing(url: str, key: str) -> list[str]:
     return [one["tag"] for one in answer.json()["rehearsals"]]
 
 
-def told(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
+def answer_of(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
     """The one document on standard output."""
     assert code == done.returncode, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -98,7 +98,7 @@ def test_a_good_deployment_is_found_good(service: Service) -> None:
     done = fire(
         service.url, *QUICKLY, "--seed", "7", secret=WEBHOOK_SECRET, key=OPERATOR_KEY, CREDENCE_SERVICE_KEY=SERVICE_KEY
     )
-    report = told(done)
+    report = answer_of(done)
     assert {
         "verdict", "target", "seed", "schedule", "stories", "tags", "seconds", "deliveries", "answers", "outcomes",
         "latency_ms", "accounts", "complaints", "left_out", "left_behind",
@@ -166,7 +166,7 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
     """It exits 1 and names the accounts or the events; the users are removed all the same."""
     plant, remove = FAULTS[fault]
     with planted(stack, plant, remove):
-        report = told(fire_at(stack, *QUICKLY, "--customers", "17", "--patience", "2", "--attempts", "3"), 1)
+        report = answer_of(fire_at(stack, *QUICKLY, "--customers", "17", "--patience", "2", "--attempts", "3"), 1)
     assert "bad" == report["verdict"]
     assert report["accounts"]["wrong"] or report["complaints"]
     wrong = report["accounts"]["wrong"]
@@ -273,8 +273,8 @@ def test_what_was_left_behind_can_be_removed_later(stack: KillableStack) -> None
 def test_a_saved_schedule_is_fired_again(stack: KillableStack, tmp_path: Path) -> None:
     """As often as one likes, also where it was fired before; the deliveries are the same ones."""
     file = tmp_path / "schedule.json"
-    first = told(fire_at(stack, *QUICKLY, "--customers", "10", "--seed", "0xc0ffee", "--save", str(file)))
-    second = told(fire_at(stack, *QUICKLY, "--replay", str(file)))
+    first = answer_of(fire_at(stack, *QUICKLY, "--customers", "10", "--seed", "0xc0ffee", "--save", str(file)))
+    second = answer_of(fire_at(stack, *QUICKLY, "--replay", str(file)))
     assert ("good", "good", str(file)) == (first["verdict"], second["verdict"], second["schedule"])
     assert first["deliveries"]["planned"] == second["deliveries"]["planned"]
     assert first["answers"] == second["answers"]
@@ -286,7 +286,7 @@ def test_a_saved_schedule_is_fired_again(stack: KillableStack, tmp_path: Path) -
 def test_a_schedule_of_another_catalogue_is_told(stack: KillableStack, tmp_path: Path) -> None:
     """Its payments would wait at the target for a person."""
     file = tmp_path / "schedule.json"
-    told(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase", "--save", str(file)))
+    answer_of(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase", "--save", str(file)))
     schedule = json.loads(file.read_text())
     schedule["plans"][0]["credits"] += 1
     file.write_text(json.dumps(schedule))
@@ -303,7 +303,7 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
     )
     done = fire(url, *QUICKLY, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     of_packs = {story.name for story in STORIES.values() if story.mode == "payment"}
-    assert of_packs == set(told(done)["stories"])
+    assert of_packs == set(answer_of(done)["stories"])
     assert f"left out, for want of a plan: {', '.join(sorted(STORIES.keys() - of_packs))}" in done.stderr
     named = fire(url, "--story", "renewal", secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     assert (2, True) == (named.returncode, "sells no plan for: renewal" in named.stderr)
@@ -311,7 +311,7 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
 
 def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
     """For as long as it is told; each round has users of its own, and all are removed."""
-    report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", "1"))
+    report = answer_of(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", "1"))
     assert len(report["tags"]) > 1
     assert 5 * len(report["tags"]) == report["accounts"]["checked"]
     assert [] == standing(stack.url, stack.operator_key)
@@ -319,7 +319,7 @@ def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
 
 def test_the_probe_is_kept_as_somebody_elses(stack: KillableStack) -> None:
     """The event that tries the secret moves nothing: it is stored, and ignored."""
-    told(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase"))
+    answer_of(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase"))
     headers = {"Authorization": f"Bearer {stack.operator_key}"}
     events = httpx.get(f"{stack.url}/ops/events?status=ignored&limit=200", headers=headers).json()["events"]
     assert PROBE in {event["type"] for event in events}
@@ -342,7 +342,7 @@ def test_a_stack_of_its_own_is_killed_and_judged(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    report = told(done)
+    report = answer_of(done)
     assert ("good", 3, 20) == (report["verdict"], report["left_out"], report["accounts"]["checked"])
     for word in ("crash", "break cache", "mend cache", "break ledger", "mend ledger"):
         assert word in done.stderr

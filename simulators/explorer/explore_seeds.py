@@ -24,7 +24,7 @@ from simulators.schedules import timeline_text
 from simulators.schedules.files import save
 from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.shrinking import shrink
-from simulators.schedules.traces import told
+from simulators.schedules.traces import as_text
 from simulators.stories.seeds import seed_of, shown
 from simulators.system.system import NoSuchSystem
 
@@ -89,7 +89,7 @@ def run(parsed: argparse.Namespace) -> int:
 def _traced(parsed: argparse.Namespace) -> bool:
     moments = explore(parsed.seed or 0, system_named(parsed.system, parsed.bug), bug=parsed.bug).moments
     try:
-        parsed.trace.write_text(told(moments), encoding="utf-8")
+        parsed.trace.write_text(as_text(moments), encoding="utf-8")
     except OSError as error:
         print(f"The trace is not written: {parsed.trace} ({error.strerror})", file=sys.stderr)
         return False

@@ -64,7 +64,9 @@ def run(parsed: argparse.Namespace) -> int:
         return 2
     if parsed.list:
         for name in CASES:
-            print(f"{name}: the customer {STORIES[CASES[name].story].told}{' (large)' if CASES[name].is_large else ''}")
+            print(
+                f"{name}: the customer {STORIES[CASES[name].story].summary}{' (large)' if CASES[name].is_large else ''}"
+            )
         return 0
     with _watched(quiet=parsed.json) as watch:
         explored, figures = explore(system, names, watch)

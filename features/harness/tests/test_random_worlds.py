@@ -17,7 +17,7 @@ from simulators.explorer.seed_runs import Totals, live_all
 from simulators.schedules.files import dumped, parsed, save
 from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.shrinking import shrink
-from simulators.schedules.traces import told
+from simulators.schedules.traces import as_text
 from simulators.system.system import DEFAULT, System
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,7 +79,7 @@ def test_a_world_replays_without_its_generator() -> None:
     explored = explore(7, MemorySystem())
     runner = ScheduleRunner(parsed(dumped(explored.schedule)), MemorySystem())
     assert () == runner.play()
-    assert told(explored.moments) == told(runner.moments)
+    assert as_text(explored.moments) == as_text(runner.moments)
 
 
 @pytest.mark.parametrize("bug", SAMPLE)
