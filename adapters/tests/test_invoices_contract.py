@@ -65,10 +65,10 @@ class Account:
         )
         return cls(world, await world.sign_up(None), recorder, uuid.uuid4().hex[:12])
 
-    async def deliver(self, told: Sequence[StripeEvent]) -> list[EventStatus]:
+    async def deliver(self, events: Sequence[StripeEvent]) -> list[EventStatus]:
         """Tell events in their order."""
         found = []
-        for one in told:
+        for one in events:
             text = json.dumps(
                 {
                     "id": f"{one.id}_{uuid.uuid4().hex}",
@@ -143,28 +143,28 @@ EXPECTED: Grants = [(30, 50, 30.05), (30, 500, 30.05), (60, 500, 60), (410, 600,
 @pytest.mark.parametrize("way", ["forwards", "backwards", "turned"])
 def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape: Callable[[Payload], Payload]) -> None:
     """Half of what changed hands is given back, the larger of unused time and refunds counts, ends follow payments."""
-    told = subscribed(shape)
-    orders = {"forwards": told, "backwards": told[::-1], "turned": [*told[4:], *told[:4]]}
+    report = subscribed(shape)
+    orders = {"forwards": report, "backwards": report[::-1], "turned": [*report[4:], *report[:4]]}
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
         await account.deliver(orders[way])
         # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
-        statuses = await account.deliver(told)
+        statuses = await account.deliver(report)
         assert EventStatus.PARKED not in statuses
         assert EXPECTED == await account.grants()
-        assert [EventStatus.NOTHING_NEW] * len(told) == await account.deliver(told)
+        assert [EventStatus.NOTHING_NEW] * len(report) == await account.deliver(report)
 
     run_in(open_world, story)
 
 
 def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
     """A line and its unused time, told at the same moment, know of each other, whichever is first."""
-    told = subscribed(lambda old: old)[:4]
+    report = subscribed(lambda old: old)[:4]
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
-        await asyncio.gather(*(account.deliver([one]) for one in told * 2))
+        await asyncio.gather(*(account.deliver([one]) for one in report * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
 
     run_in(open_world, story)
@@ -173,18 +173,18 @@ def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_wor
 def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_world: Any) -> None:
     """Two processes are told of one invoice at once: its line has the terms of one of them, for good."""
     generous = [attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS]
-    told = subscribed(lambda old: old)[0]
+    report = subscribed(lambda old: old)[0]
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
         catalogue = Catalogue({plan.id: plan for plan in generous})
         other = attrs.evolve(account, recorder=attrs.evolve(account.recorder, catalogue=catalogue))
         await asyncio.gather(
-            account.deliver([told]), other.deliver([told]), account.deliver([told]), other.deliver([told])
+            account.deliver([report]), other.deliver([report]), account.deliver([report]), other.deliver([report])
         )
         first = await account.grants()
         assert first in ([(30, 100, 33)], [(30, 200, 33)])
-        again = [*await account.deliver([told]), *await other.deliver([told])]
+        again = [*await account.deliver([report]), *await other.deliver([report])]
         assert [EventStatus.NOTHING_NEW] * 2 == again
         assert first == await account.grants()
 
@@ -210,7 +210,7 @@ def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 1, 3), (2, 0, 3, 1)])
 def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, order: Sequence[int]) -> None:
     """Of an annual plan that was changed on day 3 all is disputed: it takes the monthly period's credits, and more."""
-    told = [
+    found = [
         paid(invoice("in_1", line("il_1", 9000, ANNUAL, days=(0, 365)), paid=0, reason="subscription_create")),
         paid(
             invoice(
@@ -230,8 +230,8 @@ def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, or
 
     async def story(world: Any) -> None:
         account = await Account.opened(world)
-        await account.deliver([told[place] for place in order])
-        await account.deliver(told)
+        await account.deliver([found[place] for place in order])
+        await account.deliver(found)
         assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
         assert () == await world.ledger.inconsistencies()
 

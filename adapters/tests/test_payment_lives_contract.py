@@ -111,7 +111,8 @@ def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) -> None:
         known = bought(user, f"payment_intent:{purchase}", refunded=100)
         taken = entry(user, purchase, 2, -10)
         changes = [
-            Change(event=told, revision=revised(purchase, known, 1), postings=(taken,)) for told in (first, second)
+            Change(event=reported, revision=revised(purchase, known, 1), postings=(taken,))
+            for reported in (first, second)
         ]
         results = [(await world.ledger.commit([change]))[0] for change in changes]
         assert isinstance(results[0], Committed)

@@ -63,8 +63,8 @@ def test_a_receiver_can_trust_what_it_gets(receiver: tuple[Receiver, str]) -> No
     taker, url = receiver
     assert (None,) == send(f"{url}/notices?of=credits")
     (request,) = taker.got
-    told = Webhook(SECRET).verify(request.body, dict(request.headers))
-    assert {"type": NOTICE.type, "timestamp": "2026-05-01T12:00:00+00:00", "data": NOTICE.content} == told
+    reported = Webhook(SECRET).verify(request.body, dict(request.headers))
+    assert {"type": NOTICE.type, "timestamp": "2026-05-01T12:00:00+00:00", "data": NOTICE.content} == reported
     assert ("POST", "/notices?of=credits") == (request.method, request.target)
     assert ("application/json", NOTICE.id) == (request.headers["content-type"], request.headers["webhook-id"])
     with pytest.raises(WebhookVerificationError):

@@ -217,8 +217,8 @@ def period_metadata(period_ends_at: datetime | None) -> Mapping[str, str]:
 
 def period_of(posting: Posting) -> datetime | None:
     """Return the end of the period whose grant the entry is of; None for what was sold once or not at all."""
-    told = posting.metadata.get(PERIOD_ENDS_AT) if posting.purchase_id is not None else None
-    return datetime.fromisoformat(told) if told is not None else None
+    reported = posting.metadata.get(PERIOD_ENDS_AT) if posting.purchase_id is not None else None
+    return datetime.fromisoformat(reported) if reported is not None else None
 
 
 def returned_to(posting: Posting) -> GrantName | None:

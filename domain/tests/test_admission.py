@@ -37,8 +37,8 @@ def sale(**changes: Any) -> SaleReport:
     """The sale, told or named otherwise."""
     names = {field.name for field in attrs.fields(Attribution)}
     attribution = attrs.evolve(SALE.attribution, **{name: value for name, value in changes.items() if name in names})
-    told = {name: value for name, value in changes.items() if name not in names}
-    return attrs.evolve(SALE, attribution=attribution, **told)
+    options = {name: value for name, value in changes.items() if name not in names}
+    return attrs.evolve(SALE, attribution=attribution, **options)
 
 
 def test_a_sale_that_agrees_with_everything_is_an_order() -> None:
@@ -97,9 +97,9 @@ def test_a_user_whom_the_ledger_does_not_know_waits(account: Account | None) -> 
         (None, None),
     ],
 )
-def test_an_email_disagrees_only_where_both_are_known(told: str | None, known: str | None) -> None:
+def test_an_email_disagrees_only_where_both_are_known(text: str | None, known: str | None) -> None:
     """Case does not matter, and an email that is missing contradicts nobody."""
-    assert ORDER == admit(sale(email=told), CATALOGUE, attrs.evolve(ACCOUNT, email=known))
+    assert ORDER == admit(sale(email=text), CATALOGUE, attrs.evolve(ACCOUNT, email=known))
 
 
 def test_whom_we_named_ourselves_is_the_owner_whatever_the_address_is_now() -> None:

@@ -175,14 +175,14 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Disputed, disputes),
     st.builds(Linked, links),
 )
-told = st.lists(facts, max_size=8)
+reported = st.lists(facts, max_size=8)
 # Most random tellings leave nothing to post, so half of them begin with a paid order.
 paid = st.builds(
     lambda order, rest: [Ordered(order), PaymentReported(PaymentStatus.PAID), *rest],
     orders,
     st.lists(facts, max_size=6),
 )
-reports = st.one_of(told, paid)
+reports = st.one_of(reported, paid)
 purchases = reports.map(lambda known: learn(Purchase(), known))
 
 

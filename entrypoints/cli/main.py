@@ -127,7 +127,7 @@ def _say_where(settings: Settings, storage: composition.Storage, *, plans: int) 
     if not settings.worker:
         click.echo("Worker: not here; run `credence worker` beside it.")
     if settings.livemode and settings.plans is None:
-        told = "Plans: the packaged example is for sale, for real money; set CREDENCE_PLANS to a catalogue of your own."
-        click.echo(told)
-        log.warning(told)
+        text = "Plans: the packaged example is for sale, for real money; set CREDENCE_PLANS to a catalogue of your own."
+        click.echo(text)
+        log.warning(text)
     click.echo("Ready for requests in a moment; Ctrl-C ends it.")

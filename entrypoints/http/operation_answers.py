@@ -117,8 +117,8 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "more-than-held", detail, {"held": held})
         case HoldAlreadySettled(status=hold_status, captured=captured):
             detail = f"The hold is {hold_status} already, with {captured} credits captured; a hold is settled once."
-            told = {"hold_status": hold_status.value, "captured": captured}
-            return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
+            given = {"hold_status": hold_status.value, "captured": captured}
+            return _with(HTTPStatus.CONFLICT, "already-settled", detail, given)
         case ExpiryInPast():
             return invalid_timestamp(END_WANTED)
         case NoSuchHold():
@@ -151,6 +151,6 @@ def _note(operation: CreditOperation, outcome: Outcome) -> None:
 
 
 def _with(status: HTTPStatus, kind: str, detail: str, members: Mapping[str, Any]) -> ProblemDetailsException:
-    told = problem(status, kind, detail)
-    told.extra = dict(members)
-    return told
+    reported = problem(status, kind, detail)
+    reported.extra = dict(members)
+    return reported

@@ -111,15 +111,15 @@ def test_a_session_waits_while_stripe_can_not_be_asked_for_its_items() -> None:
     world, items = World(plans=PLANS), [item("li_1", 1500, quantity=3)]
     world.payments.teach_items("cs_1", read_items(items))
     world.payments.is_away = True
-    told = completed(session(subtotal=1500, metadata=NAMED))
-    recorded = world.deliver(told)
+    event = completed(session(subtotal=1500, metadata=NAMED))
+    recorded = world.deliver(event)
     assert (EventStatus.PARKED, "incomplete_invoice") == (recorded.status, recorded.reason)
     promised = session("cs_2", intent="pi_2")
     assert EventStatus.APPLIED == world.deliver(completed(promised)).status
     world.payments.is_away = False
-    world.deliver(told)
+    world.deliver(event)
     world.payments.is_away = True
-    again = StripeEvent(type="checkout.session.async_payment_succeeded", about=told.about, days=1)
+    again = StripeEvent(type="checkout.session.async_payment_succeeded", about=event.about, days=1)
     assert EventStatus.NOTHING_NEW == world.deliver(again).status
     assert 200 == world.balance
 
@@ -155,10 +155,10 @@ def test_the_prices_of_an_invoice_by_hand_are_asked_for_once() -> None:
         "pricing": {"price_details": {"price": "price_1", "product": "prod_1"}, "unit_amount_decimal": "500"},
     }
     world = World(plans=PLANS)
-    told = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
+    reported = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
     world.payments.is_away = True
-    assert "incomplete_invoice" == world.deliver(told).reason
+    assert "incomplete_invoice" == world.deliver(reported).reason
     world.payments.is_away = False
     world.payments.teach_price(read_items([marked])[0].price)
-    world.deliver(told)
+    world.deliver(reported)
     assert 27 == world.balance

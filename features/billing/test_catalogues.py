@@ -95,9 +95,9 @@ def test_beside_a_price_that_we_made_an_amount_decides_nothing(order: tuple[int,
     other = StripePrice(id="price_other", amount=4900, product="prod_other")
     metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
     both = line("il_2", 900, MONTHLY, days=(30, 60)), line("il_3", 4900, other, days=(30, 60), item="si_other")
-    told = agreed(), paid(in_new_shape(invoice("in_2", *both, paid=30, metadata=metadata)))
+    reported = agreed(), paid(in_new_shape(invoice("in_2", *both, paid=30, metadata=metadata)))
     world = World(prices=(MONTHLY, other))
-    world.deliver(*(told[place] for place in order))
+    world.deliver(*(reported[place] for place in order))
     assert {"in_1@30": (100, 30), "in_2@60": (100, 63)} == world.grants
 
 
@@ -119,6 +119,6 @@ def test_the_metadata_of_a_price_names_its_plan_and_credits() -> None:
     assert 55 == world.balance
 
 
-def _outcome(world: World, told: StripeEvent) -> tuple[EventStatus, str | None]:
-    recorded = world.deliver(told)
+def _outcome(world: World, events: StripeEvent) -> tuple[EventStatus, str | None]:
+    recorded = world.deliver(events)
     return recorded.status, recorded.reason

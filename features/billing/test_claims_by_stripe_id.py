@@ -51,8 +51,8 @@ class Claims(World):
         """Let Stripe have the objects."""
         for one in objects:
             kind = KINDS[one["id"].partition("_")[0]]
-            told = read_event(kind, one, datetime.now(UTC), retrieved=True, claimed=True)
-            self.payments.teach_sale(one["id"], told)
+            report = read_event(kind, one, datetime.now(UTC), retrieved=True, claimed=True)
+            self.payments.teach_sale(one["id"], report)
         return self
 
     def claim(self, id_: str, user: UserId = ADA, plan: str | None = "pack", *, accepts: bool = False) -> Recorded:
@@ -68,11 +68,11 @@ REPORTS: Sequence[StripeEvent] = (
     succeeded(intent(**NOBODY_S)),
     paid(by_hand(**NOBODY_S, payment_intent="pi_1", charge="ch_pi_1")),
 )
-OBJECTS = [told.about for told in REPORTS]
+OBJECTS = [reported.about for reported in REPORTS]
 
 
-def again(told: StripeEvent) -> StripeEvent:
-    return attrs.evolve(told, id=f"{told.id}_again")
+def again(event: StripeEvent) -> StripeEvent:
+    return attrs.evolve(event, id=f"{event.id}_again")
 
 
 @pytest.mark.parametrize("claimed", ["cs_1", "pi_1", "in_1"])
@@ -99,31 +99,31 @@ def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> N
 def test_an_event_that_was_ignored_is_claimed() -> None:
     """From then on the inbox shows what became of it."""
     world = Claims()
-    told = REPORTS[0]
-    assert EventStatus.IGNORED == world.deliver(told).status
-    recorded = world.has(*OBJECTS).claim(told.id)
+    reported = REPORTS[0]
+    assert EventStatus.IGNORED == world.deliver(reported).status
+    recorded = world.has(*OBJECTS).claim(reported.id)
     assert 50 == recorded.credits == world.balance
-    kept = asyncio.run(world.ledger.inbox.find(told.id))
+    kept = asyncio.run(world.ledger.inbox.find(reported.id))
     assert kept is not None
     assert EventStatus.APPLIED is kept.status
     with pytest.raises(NotClaimable):
-        world.claim(told.id)
+        world.claim(reported.id)
 
 
 def test_an_event_that_never_arrived_is_claimed() -> None:
     """It is fetched from Stripe; its delivery, later, is a repetition."""
-    world, told = Claims(), REPORTS[0]
+    world, reported = Claims(), REPORTS[0]
     body = {
-        "id": told.id,
+        "id": reported.id,
         "object": "event",
-        "type": told.type,
+        "type": reported.type,
         "created": 1_767_268_800,
         "livemode": False,
-        "data": {"object": told.about},
+        "data": {"object": reported.about},
     }
     world.payments.remember(delivery_of(json.dumps(body)))
-    assert 50 == world.has(*OBJECTS).claim(told.id).credits
-    world.deliver(told)
+    assert 50 == world.has(*OBJECTS).claim(reported.id).credits
+    world.deliver(reported)
     assert 50 == world.balance
 
 
@@ -185,10 +185,10 @@ def test_a_period_of_a_subscription_that_named_nobody_is_given() -> None:
 def test_a_parked_event_and_its_object_are_one_sale() -> None:
     """Claimed by the object's id, the event finds it done when it is tried again."""
     world = Claims()
-    told = completed(session(metadata={"userId": ADA, "plan": "pack", "userEmail": "other@example.com"}))
-    assert "email_disagrees" == world.deliver(told).reason
-    assert 50 == world.has(told.about).claim("cs_1").credits
-    world.deliver(told)
+    reported = completed(session(metadata={"userId": ADA, "plan": "pack", "userEmail": "other@example.com"}))
+    assert "email_disagrees" == world.deliver(reported).reason
+    assert 50 == world.has(reported.about).claim("cs_1").credits
+    world.deliver(reported)
     assert 50 == world.balance
 
 

@@ -41,7 +41,7 @@ def first(shape: Shape, price: StripePrice = MONTHLY, days: float = 30, **how: A
 @shapes
 def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
     """Annual, monthly on day 3, pro on day 18, renewals: the monthly period's other half is not given once more."""
-    told = [
+    found = [
         first(shape, ANNUAL, 365),
         bill(
             "in_2",
@@ -67,7 +67,7 @@ def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
         "in_4@64": (1000, 64.04),
         "in_5@94": (1000, 97),
     }
-    ways = delivered_in_every_way(told)
+    ways = delivered_in_every_way(found)
     assert dict.fromkeys(ways, expected) == ways
 
 
@@ -75,7 +75,7 @@ def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
 def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
     """The renewal and more seats of a price with `credence_plan` in its metadata are of that plan, too."""
     price = StripePrice(id="price_meta", amount=777, metadata={"credence_plan": "monthly"})
-    told = [
+    found = [
         first(shape, price),
         bill(
             "in_2",
@@ -86,7 +86,7 @@ def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
         ),
         bill("in_3", line("il_4", 2331, price, days=(30, 60), quantity=3), at=30.04, shape=shape),
     ]
-    ways = delivered_in_every_way(told, prices=(price,))
+    ways = delivered_in_every_way(found, prices=(price,))
     held = {way: {name: credits_ for name, (credits_, _) in grants.items()} for way, grants in ways.items()}
     assert {key: {"in_1@30": 50, "in_2@30": 149, "in_3@60": 300} for key in ways} == held
 
@@ -96,8 +96,8 @@ def test_a_new_price_of_a_plan_beside_a_listed_one(shape: Shape) -> None:
     """Monthly is listed by its id, a later price of it is not: the renewal at that price is credited in any order."""
     later = StripePrice(id="price_later", amount=900)
     listed = (attrs.evolve(PLANS[0], stripe_prices=("price_monthly",)), *PLANS[1:])
-    told = [first(shape), bill("in_2", line("il_2", 900, later, days=(30, 60)), at=30.04, shape=shape)]
-    ways = delivered_in_every_way(told, plans=listed, prices=(MONTHLY, later))
+    found = [first(shape), bill("in_2", line("il_2", 900, later, days=(30, 60)), at=30.04, shape=shape)]
+    ways = delivered_in_every_way(found, plans=listed, prices=(MONTHLY, later))
     assert {key: {"in_1@30": (100, 30.04), "in_2@60": (100, 63)} for key in ways} == ways
 
 
@@ -203,13 +203,13 @@ def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> Non
     """What was withdrawn and given back differs by the exchange rate: the customer keeps every credit."""
     moves = {"txn_1": (-3800, "gbp"), "txn_2": (3700, "gbp")}
     won = dispute("dp_1", 900, "in_1", status="won", moves=moves)
-    told = [
+    found = [
         first(shape),
         StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=2),
         StripeEvent(type="charge.dispute.closed", about=won, days=9),
         StripeEvent(type="charge.dispute.funds_reinstated", about=won, days=10),
     ]
-    ways = delivered_in_every_way(told)
+    ways = delivered_in_every_way(found)
     assert {key: [(100, 33)] for key in ways} == {way: [*grants.values()] for way, grants in ways.items()}
 
 
@@ -342,12 +342,12 @@ def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
 @shapes
 def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
     """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
-    told = [
+    found = [
         first(shape),
         StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),
         StripeEvent(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
     ]
-    for order in (told, told[::-1], [told[0], told[2], told[1]]):
+    for order in (found, found[::-1], [found[0], found[2], found[1]]):
         world = World().at(40)
         world.deliver(*order)
         world.at(40.01)
@@ -358,7 +358,7 @@ def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
 @pytest.mark.parametrize("won", [9000, 4500], ids=["whole", "half"])
 def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
     """Annual, monthly on day 3, a pack; annual disputed, and won: in every order as if nothing had been disputed."""
-    told = [
+    reported = [
         first(lambda old: old, ANNUAL, 365),
         bill(
             "in_2",
@@ -378,7 +378,7 @@ def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
         ),
     ]
     found = []
-    for order in itertools.permutations(told):
+    for order in itertools.permutations(reported):
         world = World()
         world.deliver(*order, *order)
         world.check()

@@ -14,10 +14,10 @@ from features.billing.world import StripeEvent, World, paid
 Links = tuple[str, ...]
 
 
-def delivered_in_all_orders(told: Sequence[StripeEvent], *joined: Links) -> set[int]:
+def delivered_in_all_orders(events: Sequence[StripeEvent], *joined: Links) -> set[int]:
     """Return the balances after every order of the events, each of them told twice; Stripe knows what is joined."""
     balances = set()
-    for order in itertools.permutations(told):
+    for order in itertools.permutations(events):
         world = World()
         for links in joined:
             world.payments.teach(map(Link, links))
@@ -31,15 +31,15 @@ def delivered_in_all_orders(told: Sequence[StripeEvent], *joined: Links) -> set[
 
 def test_a_checkout_of_ours_is_paid_by_its_intent_and_invoice() -> None:
     """They say that they are of a session; neither has to be looked up."""
-    told = [
+    found = [
         completed(session(invoice="in_1")),
         succeeded(intent(metadata=OF_SESSION)),
         paid(by_hand(metadata=OF_SESSION, payment_intent="pi_1", charge="ch_pi_1")),
     ]
-    assert {50} == delivered_in_all_orders(told)
+    assert {50} == delivered_in_all_orders(found)
     world = World()
     world.payments.is_away = True
-    world.deliver(*told)
+    world.deliver(*found)
     assert 50 == world.balance
 
 
@@ -52,8 +52,8 @@ def test_an_intent_of_a_checkout_tells_that_it_is_paid() -> None:
 @pytest.mark.parametrize("metadata", [NAMED, {**NAMED, "plan": "another"}])
 def test_an_intent_of_an_older_checkout_is_looked_up(metadata: dict[str, str]) -> None:
     """It has our metadata and does not say that it is of a session; what the session orders goes before it."""
-    told = [completed(session()), succeeded(intent(metadata=metadata))]
-    assert {50} == delivered_in_all_orders(told, ("payment_intent:pi_1", "session:cs_1"))
+    found = [completed(session()), succeeded(intent(metadata=metadata))]
+    assert {50} == delivered_in_all_orders(found, ("payment_intent:pi_1", "session:cs_1"))
 
 
 def test_an_intent_with_neither_is_a_sale_of_its_own() -> None:
@@ -66,11 +66,11 @@ def test_an_intent_waits_where_stripe_can_not_be_asked() -> None:
     """Nobody knows by then whether a session orders the same."""
     world = World()
     world.payments.is_away = True
-    told = succeeded(intent())
-    recorded = world.deliver(told)
+    reported = succeeded(intent())
+    recorded = world.deliver(reported)
     assert (EventStatus.PARKED, "incomplete_invoice", 0) == (recorded.status, recorded.reason, world.balance)
     world.payments.is_away = False
-    world.deliver(told)
+    world.deliver(reported)
     assert 50 == world.balance
 
 
@@ -113,15 +113,15 @@ def test_session_intent_and_invoice_of_others_are_one_sale(shape: str) -> None:
     """Another program's checkout may put our metadata on all three; a new API version does not show how they join."""
     shown = {"payment_intent": "pi_1", "charge": "ch_pi_1"} if shape == "old" else {}
     joined = ("session:cs_1", "payment_intent:pi_1", "invoice:in_1")
-    told = [completed(session()), succeeded(intent()), paid(by_hand(**shown)), refund_of("pi_1", 100)]
-    assert {40} == delivered_in_all_orders(told, joined)
+    found = [completed(session()), succeeded(intent()), paid(by_hand(**shown)), refund_of("pi_1", 100)]
+    assert {40} == delivered_in_all_orders(found, joined)
 
 
 def test_an_invoice_and_its_payment_are_one_sale() -> None:
     """Our metadata is on both; the invoice orders, the payment pays."""
     joined = ("payment_intent:pi_1", "invoice:in_1")
-    told = [succeeded(intent(metadata={**NAMED, "plan": "another"})), paid(by_hand())]
-    assert {50} == delivered_in_all_orders(told, joined)
+    found = [succeeded(intent(metadata={**NAMED, "plan": "another"})), paid(by_hand())]
+    assert {50} == delivered_in_all_orders(found, joined)
 
 
 def test_what_a_session_orders_goes_before_an_intent_that_was_first() -> None:

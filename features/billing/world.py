@@ -90,10 +90,10 @@ class World:
             livemode=False,
         )
 
-    def deliver(self, *told: StripeEvent) -> Recorded:
+    def deliver(self, *event: StripeEvent) -> Recorded:
         """Tell events, in their order; returns what became of the last."""
         recorded = None
-        for one in told:
+        for one in event:
             body = {
                 "id": one.id,
                 "object": "event",
@@ -158,15 +158,15 @@ def paid(invoice: Payload) -> StripeEvent:
 
 
 def delivered_in_every_way(
-    told: Sequence[StripeEvent], **world: object
+    reported: Sequence[StripeEvent], **world: object
 ) -> Mapping[str, dict[str, tuple[int, float | None]]]:
     """Return the grants after the events were told forwards, backwards, twice and turned about."""
     ways = {
-        "forwards": list(told),
-        "backwards": list(reversed(told)),
-        "twice": [*told, *told],
-        "turned": [*told[len(told) // 2 :], *told[: len(told) // 2]],
-        "odd first": [*told[1::2], *told[::2]],
+        "forwards": list(reported),
+        "backwards": list(reversed(reported)),
+        "twice": [*reported, *reported],
+        "turned": [*reported[len(reported) // 2 :], *reported[: len(reported) // 2]],
+        "odd first": [*reported[1::2], *reported[::2]],
     }
     found = {}
     for way, events in ways.items():

@@ -197,8 +197,8 @@ class Life:
                 known = self.settled.setdefault(hold_id, outcome)
                 assert known == outcome, "what became of a hold is told once and for all"
             case Done(answer=HoldAnswer(status=status, captured=captured)) if hold_id in self.settled:
-                told = self.settled[hold_id]
-                assert (told.status, told.captured) == (status, captured), "what was settled is not settled again"
+                given = self.settled[hold_id]
+                assert (given.status, given.captured) == (status, captured), "what was settled is not settled again"
 
     def _own(self, operation: CreditOperation) -> CreditOperation:
         changes: dict[str, Any] = {}

@@ -20,8 +20,8 @@ def story(service: Service) -> Iterator[Story]:
 
 
 def entries(story: Story) -> list[tuple[str, int, str, dict[str, str]]]:
-    told = story.get("/transactions", story.customers["Ada"]).json()["transactions"]
-    return [(entry["kind"], entry["amount"], entry["description"], entry["metadata"]) for entry in told]
+    answer = story.get("/transactions", story.customers["Ada"]).json()["transactions"]
+    return [(entry["kind"], entry["amount"], entry["description"], entry["metadata"]) for entry in answer]
 
 
 def run(story: Story, command: str, credits: str, *options: str) -> tuple[int, str]:  # noqa: A002 - the word for it

@@ -66,9 +66,9 @@ def is_refused(answer: httpx.Response, *statuses: int) -> None:
     """A problem of one of these statuses, in words for people."""
     assert answer.status_code in statuses, answer.text
     assert PROBLEM == answer.headers["content-type"]
-    told = answer.json()
-    assert {"type", "title", "status", "detail"} <= told.keys()
-    assert told["detail"]
+    body = answer.json()
+    assert {"type", "title", "status", "detail"} <= body.keys()
+    assert body["detail"]
     assert [] == [word for word in JARGON if word in answer.text], answer.text
 
 

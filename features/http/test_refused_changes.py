@@ -96,8 +96,8 @@ def test_what_can_not_expire_is_told_in_the_log(story: Story) -> None:
     """It stays on the account meanwhile, and expires once the database lets it."""
     over = "update public.credit_grants set expires_at = now() - interval '1 second' where user_id = $1::uuid"
     story.rows(over, ada(story))
-    told = "What is over could not expire: the ledger refuses it: P0001: the project says no"
-    assert told == eventually(lambda: (errors(story) or [None])[-1], told)
+    text = "What is over could not expire: the ledger refuses it: P0001: the project says no"
+    assert text == eventually(lambda: (errors(story) or [None])[-1], text)
     story.rows("drop trigger project_rule on public.users")
     assert 0 == eventually(lambda: story.get("/quota", story.customers["Ada"]).json()["balance"], 0)
 
@@ -107,9 +107,9 @@ def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) ->
     story.rows("update public.users set credits_balance = 25 where id = $1", uuid.UUID(ada(story)))
     key = uuid.uuid4().hex
     answer = spend(story, key)
-    told = answer.json()
-    assert (503, "urn:credence:balance-differs", 0) == (answer.status_code, told["type"], told["granted"]), answer.text
-    assert "`credence sync USER` mends it" in told["detail"]
+    body = answer.json()
+    assert (503, "urn:credence:balance-differs", 0) == (answer.status_code, body["type"], body["granted"]), answer.text
+    assert "`credence sync USER` mends it" in body["detail"]
     assert ["A balance differs from the ledger's entries"] == errors(story)
     assert "balance_differs_from_ledger" in story.service.command("check", "--json").stdout
     assert 0 == story.service.command("sync", ada(story)).returncode

@@ -137,7 +137,7 @@ def test_a_change_of_address_never_fails_by_it(database_url: str, how: str) -> N
         connection.add_log_listener(lambda _, message: warned.append(message.message))
         await move(connection, ada, None if how == "not null" else AFTER)
         assert BEFORE == await known(connection, ada)
-        assert [True] == [f"the address of user {ada} stays" in told for told in warned]
+        assert [True] == [f"the address of user {ada} stays" in reported for reported in warned]
 
     in_database(database_url, story)
 

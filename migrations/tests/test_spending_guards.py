@@ -295,8 +295,8 @@ def test_what_expired_is_reinstated_for_good(database_url: str) -> None:
         own = await books.grant(ada, 50, "purchase", purchase_id="pi_1", expires_at="2100-01-01T00:00:00Z")
 
         async def turn(amount: int, kind: str) -> None:
-            told = {"purchase_id": "pi_1", "expires_at": "2100-01-01T00:00:00Z"}
-            assert "committed" == await books.outcome(entries=[entry(ada, amount, kind, **told)])
+            fields = {"purchase_id": "pi_1", "expires_at": "2100-01-01T00:00:00Z"}
+            assert "committed" == await books.outcome(entries=[entry(ada, amount, kind, **fields)])
 
         await turn(-20, "clawback")
         await turn(20, "reinstatement")
@@ -321,27 +321,27 @@ def test_the_low_balance_is_told_once_per_crossing(database_url: str) -> None:
         ada = await books.sign_up()
         grant = await books.grant(ada, 50)
 
-        async def told() -> list[dict[str, str]]:
+        async def reported() -> list[dict[str, str]]:
             query = "select payload from public.outbox where topic = 'low_balance' order by id"
             return [json.loads(row["payload"]) for row in await books.connection.fetch(query)]
 
         assert "committed" == await books.outcome(entries=[entry(ada, -20, "spend")], notify_below=30)
-        assert [] == await told()
+        assert [] == await reported()
         held = hold(ada, 1, (grant, 1))
         assert "committed" == await books.outcome(holds=[held], notify_below=30)
         message = {"user_id": ada, "balance": "30", "held": "1", "available": "29", "threshold": "30"}
-        assert [message] == await told()
+        assert [message] == await reported()
         assert "committed" == await books.outcome(entries=[entry(ada, -1, "spend")], notify_below=30)
-        assert 1 == len(await told())
+        assert 1 == len(await reported())
         assert "committed" == await books.outcome(holds=[settled(held, 0, "voided")], notify_below=30)
         await books.grant(ada, 1)
         assert "committed" == await books.outcome(entries=[entry(ada, -1, "spend")], notify_below=30)
-        assert 2 == len(await told())
+        assert 2 == len(await reported())
         await books.connection.execute("update public.users set credits_notify_below = 10")
         assert "committed" == await books.outcome(entries=[entry(ada, -18, "spend")], notify_below=30)
-        assert 2 == len(await told())
+        assert 2 == len(await reported())
         assert "committed" == await books.outcome(entries=[entry(ada, -3, "clawback")])
-        assert "10" == (await told())[2]["threshold"]
+        assert "10" == (await reported())[2]["threshold"]
         keys = await books.connection.fetch("select key from public.outbox where topic = 'low_balance' order by id")
         assert [f"low_balance:{ada}:3", f"low_balance:{ada}:7", f"low_balance:{ada}:9"] == [row["key"] for row in keys]
 

@@ -54,8 +54,8 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         system = load(parsed.system)
         if parsed.bug == "list":
-            for name, told in system.bugs.items():
-                print(f"{name}: {told}")
+            for name, given in system.bugs.items():
+                print(f"{name}: {given}")
             return 0
         system = _planted(system, parsed.bug)
         names = _names(parsed)
@@ -141,7 +141,7 @@ def _saved(failure: Failure, parsed: argparse.Namespace) -> Path:
 
 
 def _as_json(explored: list[Explored], figures: Figures, path: Path | None) -> dict[str, Any]:
-    complaints = [str(told) for one in explored if one.failure is not None for told in one.failure.complaints]
+    complaints = [str(given) for one in explored if one.failure is not None for given in one.failure.complaints]
     return {
         "verdict": "bad" if complaints else "good",
         **attrs.asdict(figures),

@@ -70,9 +70,9 @@ class Judge:
             seen = world.seen()
             insist(judge_uses(seen, self._case.uses))
             insist(judge_expiries(seen, self._ends, self._case.now))
-            told = [reading for event, reading in self._readings.items() if event in seen.ended]
-            due = dues(told)
-            possible = possible_balances(told, [], [self._case.customer.user_id])
+            found = [reading for event, reading in self._readings.items() if event in seen.ended]
+            due = dues(found)
+            possible = possible_balances(found, [], [self._case.customer.user_id])
             insist(judge_meanwhile(before_use(seen), self._expected, possible))
             for account in seen.accounts:
                 insist(judge_account(account))

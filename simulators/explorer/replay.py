@@ -104,7 +104,7 @@ def _as_json(schedule: Schedule, runner: ScheduleRunner) -> dict[str, object]:
         "seed": schedule.seed,
         "bug": schedule.bug,
         "holds": not runner.has_failed,
-        "complaints": [{"checker": one.checker.name, "told": runner.named(one.told)} for one in runner.complaints],
+        "complaints": [{"checker": one.checker.name, "told": runner.named(one.message)} for one in runner.complaints],
         "events": len(schedule.events),
         "steps": len(schedule.steps),
         "deliveries": runner.deliveries,

@@ -117,6 +117,6 @@ def killable(
 
 def _table(plan: Mapping[str, Any]) -> str:
     """A plan as a table of TOML; a JSON text is a text of TOML too."""
-    told = {"name": f"Plan {plan['id']}", **{name: value for name, value in plan.items() if name != "id"}}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items() if value is not None]
+    fields = {"name": f"Plan {plan['id']}", **{name: value for name, value in plan.items() if name != "id"}}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None]
     return "\n".join([f"[plans.{json.dumps(plan['id'])}]", *lines, ""])

@@ -85,15 +85,15 @@ async def check_secret(sender: Sender) -> None:
         raise TargetUnfit(f"{url} answers a well signed webhook with {answer.status_code}. Is it ready (GET /readyz)?")
     answer = await sender.once(forged)
     if answer is None or answer.status_code != 400:
-        told = "nothing" if answer is None else str(answer.status_code)
-        raise TargetUnfit(f"{url} answers a forged webhook with {told} instead of 400: it does not check signatures!")
+        text = "nothing" if answer is None else str(answer.status_code)
+        raise TargetUnfit(f"{url} answers a forged webhook with {text} instead of 400: it does not check signatures!")
 
 
 def _probe(signature: str) -> DeliveryAttempt:
     now = time.time_ns()
     subject = {"id": "probe", "object": "credence.rehearsal"}
-    told = event(f"evt_probe{now}", PROBE, subject, created=now // 1_000_000_000, api_version=API_VERSION)
-    return DeliveryAttempt(event=told["id"], body=json.dumps(told).encode(), signature=signature)
+    given = event(f"evt_probe{now}", PROBE, subject, created=now // 1_000_000_000, api_version=API_VERSION)
+    return DeliveryAttempt(event=given["id"], body=json.dumps(given).encode(), signature=signature)
 
 
 def _is_loopback(host: str) -> bool:

@@ -35,7 +35,7 @@ class Watcher:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("deliveries", total=0, told="")
+            self._task = self._bar.add_task("deliveries", total=0, message="")
         return self
 
     def __exit__(
@@ -52,7 +52,7 @@ class Watcher:
         """Look at the tally."""
         tally = self._tally
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=tally.finished, total=tally.planned, told=_summary(tally))
+            self._bar.update(self._task, completed=tally.finished, total=tally.planned, message=_summary(tally))
         elif time.monotonic() - self._summary >= LINE_SECONDS:
             self._summary = time.monotonic()
             self.say(f"{tally.finished} of {tally.planned} deliveries, {_summary(tally)}")

@@ -44,13 +44,13 @@ class Report:
     def complaints(self) -> list[str]:
         """All that is wrong, but for accounts at the end."""
         verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]
-        seen = [f"meanwhile: {told}" for fire_run in self.courses for told in fire_run.seen_wrong]
-        return [*seen, *dict.fromkeys(told for verdict in verdicts for told in verdict.complaints)]
+        seen = [f"meanwhile: {given}" for fire_run in self.courses for given in fire_run.seen_wrong]
+        return [*seen, *dict.fromkeys(given for verdict in verdicts for given in verdict.complaints)]
 
     @property
     def left_behind(self) -> list[str]:
         """What could not be cleaned up."""
-        return [told for fire_run in self.courses for told in fire_run.left_behind]
+        return [given for fire_run in self.courses for given in fire_run.left_behind]
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object; docs/staging.md says what is in it."""
@@ -97,10 +97,10 @@ class Report:
                 table.add_row(name, status, str(count))
         console.print(table)
         quick = percentiles(tally.latencies)
-        told = ", ".join(f"{name} {value}" for name, value in quick.items()) if quick else "no answers"
+        text = ", ".join(f"{name} {value}" for name, value in quick.items()) if quick else "no answers"
         rate = f" at {tally.requests / tally.seconds:.0f}/s" if tally.seconds else ""
         console.print(f"  {tally.requests} requests in {tally.seconds:.1f} s{rate}, {tally.repeated} of them repeated")
-        console.print(f"  latency in ms: {told}")
+        console.print(f"  latency in ms: {text}")
         looks = sum(fire_run.looks for fire_run in self.courses)
         console.print(f"  {len(findings)} accounts read back at the end, {looks} looks at them meanwhile")
         if self.left_out:
@@ -111,8 +111,8 @@ class Report:
                 f"  ✗ {finding.customer}: {finding.balance} instead of {finding.expected}, {finding.entries} entries",
                 style="red",
             )
-            for told in finding.complaints:
-                console.print(f"      {told}", style="red", markup=False)
+            for text in finding.complaints:
+                console.print(f"      {text}", style="red", markup=False)
         problems = [*self.left_behind, *self.complaints]
         for problem in problems[:SHOWN]:
             console.print(f"  ✗ {problem}", style="red", markup=False)
@@ -138,9 +138,9 @@ class Report:
         return [finding for verdict in verdicts for finding in verdict.findings]
 
 
-def dumped(told: dict[str, Any]) -> str:
+def dumped(fields: dict[str, Any]) -> str:
     """The one document that machines get."""
-    return json.dumps(told, indent=2)
+    return json.dumps(fields, indent=2)
 
 
 def percentiles(latencies: Sequence[float]) -> dict[str, float] | None:

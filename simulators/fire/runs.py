@@ -155,12 +155,12 @@ def acts_of(schedule: Schedule) -> tuple[Act, ...]:
 def customers_of(schedule: Schedule) -> tuple[Customer, ...]:
     """The customers, each with the events of their payments: what shares one of Stripe's objects is theirs."""
     worth = {str(plan["id"]): int(plan["credits"]) for plan in schedule.plans}
-    told = {event.id: reading_of(event.body, worth) for event in schedule.events}
-    owners = _owners(told)
+    fields = {event.id: reading_of(event.body, worth) for event in schedule.events}
+    owners = _owners(fields)
     return tuple(
         Customer(
             user_id=user.id,
-            readings={event: told[event] for event, owner in owners.items() if owner == user.id},
+            readings={event: fields[event] for event, owner in owners.items() if owner == user.id},
         )
         for user in schedule.users
     )
@@ -196,18 +196,21 @@ async def _watch(setup: FireSetup, customers: Sequence[Customer], acts: Sequence
                 fire_run.seen_wrong += found or ()
 
 
-def _owners(told: dict[str, Reading]) -> dict[str, str]:
+def _owners(fields: dict[str, Reading]) -> dict[str, str]:
     """Whose each event is, by its id; those that concern no payment are nobody's."""
     groups: dict[str, set[str]] = {}
-    for reading in told.values():
+    for reading in fields.values():
         joined = set(reading.handles).union(*(groups.get(handle, set()) for handle in reading.handles))
         for handle in joined:
             groups[handle] = joined
     customers: dict[str, str] = {}
-    for reading in told.values():
+    for reading in fields.values():
         for customer in (getattr(claim, "customer", None) for claim in reading.claims):
             if customer is not None:
                 customers.update(dict.fromkeys(set().union(*(groups[handle] for handle in reading.handles)), customer))
     return {
-        event: customers[handle] for event, reading in told.items() for handle in reading.handles if handle in customers
+        event: customers[handle]
+        for event, reading in fields.items()
+        for handle in reading.handles
+        if handle in customers
     }

@@ -217,10 +217,10 @@ class Sender:
             reason = problem_type(answer) or "no reason"
             tally.complaints.append(f"{attempt.event}, well signed, was answered {status} ({reason})")
             return
-        told = _outcome(answer)
-        tally.outcomes[told] += 1
+        given = _outcome(answer)
+        tally.outcomes[given] += 1
         tally.accepted.add(attempt.event)
-        if told in FINAL:
+        if given in FINAL:
             tally.decided.add(attempt.event)
 
 
@@ -241,7 +241,7 @@ def signed(attempt: DeliveryAttempt, secret: str, now: int) -> tuple[bytes, str 
 
 def _outcome(answer: httpx.Response) -> str:
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
-        told = None
-    return str(told.get("status", "accepted")) if isinstance(told, dict) else "accepted"
+        body = None
+    return str(body.get("status", "accepted")) if isinstance(body, dict) else "accepted"

@@ -88,8 +88,8 @@ class Accounting:
             due = self._due.get(name, [])
             wanted = _summed(due).get(name, 0) - taken(account)
             if account.balance != wanted:
-                told = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
-                found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, told))
+                text = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
+                found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, text))
             found += judge_grants(account, due, now)
             if self._judged.get(name) != account:
                 found += judge_account(account)
@@ -102,8 +102,8 @@ class Accounting:
         for account in seen.accounts:
             version = account.copy.version if account.copy else 0
             if version < self._copies.get(account.customer, 0):
-                told = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
-                found.append(Complaint(Checker.COPY_BACK, told))
+                text = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
+                found.append(Complaint(Checker.COPY_BACK, text))
             self._copies[account.customer] = version
         return tuple(found)
 
@@ -156,8 +156,8 @@ class Accounting:
     def joins_apart(self, event: str) -> bool:
         """Whether an event, told last, was the one to show that what others had told is of one payment."""
         others = [self.readings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
-        told = [(set(reading.handles), bool(reading.claims)) for reading in others if reading.handles]
-        return len(_apart(told)) > len(_apart([*told, (set(self.readings[event].handles), False)]))
+        found = [(set(reading.handles), bool(reading.claims)) for reading in others if reading.handles]
+        return len(_apart(found)) > len(_apart([*found, (set(self.readings[event].handles), False)]))
 
     def _in(self, events: Iterable[str]) -> list[Reading]:
         return [self.readings[event] for event in events]
@@ -215,10 +215,10 @@ def _payments(readings: Mapping[str, Reading]) -> dict[str, frozenset[str]]:
     return {event: frozenset(group) for group in members.values() for event in group}
 
 
-def _apart(told: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
+def _apart(found: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
     """What was told, in groups that share no handle; only those that claim something count."""
     groups: list[tuple[set[str], bool]] = []
-    for handles, claims in told:
+    for handles, claims in found:
         joined = [group for group in groups if group[0] & handles]
         groups = [group for group in groups if not group[0] & handles]
         merged = set(handles).union(*(group[0] for group in joined))

@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("The service did not start:", str(problem), style="red", markup=False)
         return 1
     except OSError as problem:
-        told = f"Can't listen: {problem}. Choose other ports with --port and --stripe-port."
-        console.print(told, style="red", markup=False)
+        text = f"Can't listen: {problem}. Choose other ports with --port and --stripe-port."
+        console.print(text, style="red", markup=False)
         return 1
     return 0
 

@@ -49,10 +49,10 @@ class Complaint:
     """Something that is wrong: by which checker, and what it saw."""
 
     checker: Checker
-    told: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.checker}: {self.told}"
+        return f"{self.checker}: {self.message}"
 
 
 @attrs.frozen(kw_only=True)
@@ -191,8 +191,8 @@ def judge_grants(account: ObservedAccount, wanted: Iterable[Due], now: int | Non
             continue
         if grant.ends != due.ends:
             late = (grant.ends or 0) - (due.ends or 0)
-            told = f"{account.customer}: {grant.payment} at {grant.ends}, {late} seconds from what was paid for"
-            found.append(Complaint(Checker.ENDS, told))
+            text = f"{account.customer}: {grant.payment} at {grant.ends}, {late} seconds from what was paid for"
+            found.append(Complaint(Checker.ENDS, text))
     return tuple(found)
 
 
@@ -205,8 +205,8 @@ def judge_over(seen: Observation, wanted: Iterable[Due], now: int) -> tuple[Comp
         for grant in account.grants or ():
             ends = over.get((grant.payment or "", grant.period))
             if grant.remaining > 0 and grant.ends is not None and ends is not None and ends <= now:
-                told = f"{account.customer}: {grant.remaining} of {grant.payment} are left at {now}"
-                found.append(Complaint(Checker.OUTLASTED, told))
+                text = f"{account.customer}: {grant.remaining} of {grant.payment} are left at {now}"
+                found.append(Complaint(Checker.OUTLASTED, text))
         found += [
             Complaint(Checker.EXPIRED, f"{account.customer}: {entry.payment} at {now}")
             for entry in account.entries
@@ -325,5 +325,5 @@ def _standing(account: ObservedAccount) -> Copy:
 
 
 def _twice(checker: Checker, name: str, values: Sequence[str | None]) -> list[Complaint]:
-    told = [value for value in values if value is not None]
-    return [Complaint(checker, f"{name}: {value}") for value in sorted({one for one in told if told.count(one) > 1})]
+    found = [value for value in values if value is not None]
+    return [Complaint(checker, f"{name}: {value}") for value in sorted({one for one in found if found.count(one) > 1})]

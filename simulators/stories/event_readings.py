@@ -233,7 +233,7 @@ def _ending(claims: Iterable[Claim]) -> frozenset[str]:
             known = latest.get(claim.subscription)
             if known is None or known.moment < claim.moment:
                 latest[claim.subscription] = claim
-    return frozenset(name for name, told in latest.items() if told.is_ending)
+    return frozenset(name for name, given in latest.items() if given.is_ending)
 
 
 def _handles(subject: Object, *names: str) -> frozenset[str]:
@@ -278,10 +278,10 @@ def _dispute(event: Object) -> DisputeReading:
 
 
 def _subscription(event: Object) -> SubscriptionReading:
-    told = event["data"]["object"]
-    is_over, is_scheduled = told["status"] == "canceled", bool(told["cancel_at_period_end"])
+    given = event["data"]["object"]
+    is_over, is_scheduled = given["status"] == "canceled", bool(given["cancel_at_period_end"])
     return SubscriptionReading(
-        subscription=told["id"],
+        subscription=given["id"],
         moment=(event["created"], is_over, is_scheduled),
         is_ending=is_over or is_scheduled,
     )

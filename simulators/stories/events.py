@@ -16,8 +16,8 @@ class Event:
 
     @cached_property
     def _told(self) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = json.loads(self.body)
-        return told
+        answer: Mapping[str, Any] = json.loads(self.body)
+        return answer
 
     @property
     def id(self) -> str:

@@ -113,8 +113,8 @@ def _item_or_proration(line: Object) -> bool:
 
 
 def _credited(line: Object) -> Object | None:
-    told: Object | None = _details(line)["proration_details"]["credited_items"]
-    return told
+    fields: Object | None = _details(line)["proration_details"]["credited_items"]
+    return fields
 
 
 def _details(line: Object) -> Object:

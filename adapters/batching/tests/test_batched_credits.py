@@ -54,12 +54,12 @@ class CountingService(CreditService):
     batches: list[int]
     refuses: str
 
-    async def execute(self, operations: Sequence[CreditOperation], now: datetime, **told: Any) -> tuple[Outcome, ...]:
+    async def execute(self, operations: Sequence[CreditOperation], now: datetime, **fields: Any) -> tuple[Outcome, ...]:
         self.batches.append(len(operations))
         await asyncio.sleep(0)
         if any(isinstance(operation, Spend) and operation.description == self.refuses for operation in operations):
             raise LedgerRefused("22P05", is_final=True)
-        return await CreditService.execute(self, operations, now, **told)
+        return await CreditService.execute(self, operations, now, **fields)
 
 
 def spend(user: UserId, number: int, description: str | None = None) -> Spend:

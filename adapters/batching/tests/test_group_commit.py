@@ -156,11 +156,11 @@ def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story]
         assert {Committed} == {type(result) for (result,) in results}
         is_held_up = not any(one.done() for one in waiting)
         await transaction.rollback()
-        told = [result for (result,) in await asyncio.gather(*waiting)]
-        assert all(isinstance(one, Committed) or one == Conflict("locked") for one in told)
+        found = [result for (result,) in await asyncio.gather(*waiting)]
+        assert all(isinstance(one, Committed) or one == Conflict("locked") for one in found)
         keys = "select idempotency_key from public.credit_transactions where user_id = $1 order by version"
         written = [row["idempotency_key"] for row in await connection.fetch(keys, locked)]
-        pairs = zip(stuck, told, strict=True)
+        pairs = zip(stuck, found, strict=True)
         assert [one.postings[0].idempotency_key for one, result in pairs if isinstance(result, Committed)] == written
         await group.aclose()
         return is_held_up and len(written) == len(stuck)
@@ -278,12 +278,12 @@ def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Callable[[Stor
                 one.event.event.id if one.event else None,
             )
         results = await ledger.commit(changes)
-        told = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
-        assert {*range(0, 64, 64 // held)} <= {*told}
-        assert all(isinstance(results[place], Conflict) for place in told)
-        assert held > 1 or [0] == told
+        found = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
+        assert {*range(0, 64, 64 // held)} <= {*found}
+        assert all(isinstance(results[place], Conflict) for place in found)
+        assert held > 1 or [0] == found
         await transaction.rollback()
-        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in told])}
+        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in found])}
         assert 64 * 50 == await balance(connection, user)
 
     on_ledger(story)

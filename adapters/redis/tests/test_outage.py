@@ -182,8 +182,8 @@ def test_an_absurd_revision_does_not_shut_out_true_ones(redis_url: str, revision
     ada = account()
 
     async def story(redis: Redis) -> None:
-        told = {"balance": "5", "held": "0", "version": "9", "revision": revision}
-        await redis.hset(f"credits:{ada.user_id}", mapping=told)
+        fields = {"balance": "5", "held": "0", "version": "9", "revision": revision}
+        await redis.hset(f"credits:{ada.user_id}", mapping=fields)
         quotas = RedisQuotaCache(redis)
         assert await quotas.find(ada.user_id) is None
         await quotas.store(ada)
@@ -257,8 +257,8 @@ def test_any_token_survives_in_an_address() -> None:
     """Whatever characters it has, it is the password that Redis is told."""
     token = "a/b+c=d@e:f#g?h%i j"
     pool = connect(upstash_url("https://eu1.upstash.io", token)).connection_pool
-    told = (pool.connection_kwargs["username"], pool.connection_kwargs["password"], pool.connection_kwargs["host"])
-    assert ("default", token, "eu1.upstash.io") == told
+    reported = (pool.connection_kwargs["username"], pool.connection_kwargs["password"], pool.connection_kwargs["host"])
+    assert ("default", token, "eu1.upstash.io") == reported
 
 
 @contextlib.asynccontextmanager
@@ -305,8 +305,10 @@ def test_a_command_that_can_not_be_sent_fails_alone(redis_url: str) -> None:
     async def story(redis: Redis) -> None:
         key = f"test:{uuid.uuid4()}"
         commands = [("SET", key, "1"), ("GET", "\ud800"), ("GET", None), ("GET", key)]
-        told = await asyncio.gather(*(redis.execute_command(*one) for one in commands), return_exceptions=True)
-        assert [True, DataError, DataError, "1"] == [type(one) if isinstance(one, Exception) else one for one in told]
+        reported = await asyncio.gather(*(redis.execute_command(*one) for one in commands), return_exceptions=True)
+        assert [True, DataError, DataError, "1"] == [
+            type(one) if isinstance(one, Exception) else one for one in reported
+        ]
         await redis.delete(key)
 
     with_redis(redis_url, story)

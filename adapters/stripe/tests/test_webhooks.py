@@ -61,7 +61,7 @@ def session(**changes: object) -> dict[str, object]:
 
 
 def event(**changes: object) -> dict[str, object]:
-    told = {
+    fields = {
         "id": "evt_1",
         "object": "event",
         "type": COMPLETED,
@@ -70,11 +70,11 @@ def event(**changes: object) -> dict[str, object]:
         "api_version": "2026-10-28.endive",
         "data": {"object": session()},
     }
-    return {**told, **changes}
+    return {**fields, **changes}
 
 
-def body_of(told: object) -> bytes:
-    return json.dumps(told, indent=2).encode()
+def body_of(text: object) -> bytes:
+    return json.dumps(text, indent=2).encode()
 
 
 def verified(body: bytes) -> Delivery:
@@ -278,7 +278,7 @@ def test_an_envelope_that_can_not_be_kept_is_refused(envelope: dict[str, object]
 
 
 def thin(**changes: object) -> dict[str, object]:
-    told = {
+    fields = {
         "id": "evt_test_65",
         "object": "v2.core.event",
         "type": "v1.payment_intent.succeeded",
@@ -286,7 +286,7 @@ def thin(**changes: object) -> dict[str, object]:
         "livemode": False,
         "related_object": {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"},
     }
-    return {**told, **changes}
+    return {**fields, **changes}
 
 
 def test_a_thin_event_is_kept_and_ignored() -> None:
@@ -306,8 +306,8 @@ def test_a_thin_event_is_kept_and_ignored() -> None:
 def test_a_thin_checkout_marks_no_session() -> None:
     """Its session's snapshot event is still to come, and must not be taken for a copy of it."""
     about = {"id": "cs_1", "type": "checkout.session", "url": "/v1/checkout/sessions/cs_1"}
-    told = verified(body_of(thin(type="v1.checkout.session.completed", related_object=about))).event
-    assert (None, "cs_1") == (told.session_id, told.object_id)
+    report = verified(body_of(thin(type="v1.checkout.session.completed", related_object=about))).event
+    assert (None, "cs_1") == (report.session_id, report.object_id)
 
 
 @pytest.mark.parametrize("related", [None, 7, [], {}, {"id": None}, {"id": "pi_\ud800"}])
@@ -317,9 +317,9 @@ def test_a_thin_event_may_be_about_nothing(related: object) -> None:
 
 
 @pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False)])
-def test_a_thin_event_s_mode_is_test_unless_told(told: object, expected: bool) -> None:
+def test_a_thin_event_s_mode_is_test_unless_told(text: object, expected: bool) -> None:
     """As the stripe package reads it; an ignored event is ignored in either mode."""
-    assert expected is verified(body_of(thin(livemode=told))).event.livemode
+    assert expected is verified(body_of(thin(livemode=text))).event.livemode
     without = {key: value for key, value in thin().items() if key != "livemode"}
     assert verified(body_of(without)).event.livemode is False
 
@@ -461,10 +461,10 @@ def test_any_signed_bytes_are_kept_or_refused(body: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(told=JSON)
-def test_any_signed_json_is_kept_or_refused(told: object) -> None:
+@given(text=JSON)
+def test_any_signed_json_is_kept_or_refused(text: object) -> None:
     """Whatever JSON it is."""
-    body = json.dumps(told).encode()
+    body = json.dumps(text).encode()
     is_kept_or_refused(body, header(body))
 
 

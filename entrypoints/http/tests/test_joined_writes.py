@@ -18,17 +18,17 @@ class Connection(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[bytes | str] = []
+        self.sent: list[bytes | str] = []
 
     def write(self, data: bytes) -> None:
         assert not self.is_closing()
-        self.told.append(data)
+        self.sent.append(data)
 
     def is_closing(self) -> bool:
-        return "closed" in self.told
+        return "closed" in self.sent
 
     def close(self) -> None:
-        self.told.append("closed")
+        self.sent.append("closed")
 
 
 class Server(uvicorn.Server):
@@ -49,9 +49,9 @@ def told_of(act: Callable[[JoiningTransport, Connection], None]) -> list[bytes |
     async def story() -> list[bytes | str]:
         connection = Connection()
         act(JoiningTransport(connection, asyncio.get_running_loop().call_soon), connection)
-        connection.told.append("turn")
+        connection.sent.append("turn")
         await asyncio.sleep(0)
-        return connection.told
+        return connection.sent
 
     return asyncio.run(story())
 

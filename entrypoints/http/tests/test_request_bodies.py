@@ -79,8 +79,8 @@ def test_what_is_good_is_read(client: TestClient[Litestar]) -> None:
         "metadata": {"job": "7"},
     }  # fmt: skip
     answer = client.post("/wishes?limit=3", json=asked)
-    told = {**answer.json(), "ends": datetime.fromisoformat(answer.json()["ends"])}
-    assert {**asked, "ends": datetime(2030, 1, 31, tzinfo=UTC), "limit": 3} == told
+    body = {**answer.json(), "ends": datetime.fromisoformat(answer.json()["ends"])}
+    assert {**asked, "ends": datetime(2030, 1, 31, tzinfo=UTC), "limit": 3} == body
 
 
 def test_many_unknown_fields_are_told_briefly(client: TestClient[Litestar]) -> None:
@@ -101,8 +101,8 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
     """They are numbers all the same, and what is none is refused."""
     assert [7, True, "goodwill"] == client.get("/page?limit=7&deep=true").json()
     answer = client.get("/page?limit=seven&kind=purchase")
-    told = "limit must be a whole number, not text. kind must be one of the names that /schema lists for it."
-    assert (400, told) == (answer.status_code, answer.json()["detail"])
+    text = "limit must be a whole number, not text. kind must be one of the names that /schema lists for it."
+    assert (400, text) == (answer.status_code, answer.json()["detail"])
 
 
 @pytest.mark.parametrize(

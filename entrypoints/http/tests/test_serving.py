@@ -72,10 +72,10 @@ def test_the_embedded_storage_is_told_and_survives(tmp_path: Path) -> None:
     for expected in (200, 200):
         with serving(settings, log) as said:
             wait_until_ready(f"http://127.0.0.1:{port}", log)
-            told = "\n".join(said)
-            assert "embedded Postgres" in told
-            assert "postgresql://" in told
-            assert "redis://" in told
+            given = "\n".join(said)
+            assert "embedded Postgres" in given
+            assert "postgresql://" in given
+            assert "redis://" in given
             assert expected == httpx.get(f"http://127.0.0.1:{port}/plans").status_code
     assert (tmp_path / "data" / "postgres" / "PG_VERSION").exists()
     assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()

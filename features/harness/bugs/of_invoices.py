@@ -309,7 +309,7 @@ BUGS = (
     ),
     Bug(
         name="the family is not settled",
-        description="Only the invoice that an event is of is brought in line, and not the one whose time it gives back.",
+        description="Only the event's own invoice is brought in line, and not the one whose time it gives back.",
         case="upgrade at once",
         checker=_WRONG,
         patches=(Patch(payments, "settle_family", _alone),),

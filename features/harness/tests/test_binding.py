@@ -160,7 +160,7 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
         "[deliver(world, event) for event in story.events]\n"
         "print(world.digest())"
     )
-    told = {
+    fields = {
         subprocess.run(
             [sys.executable, "-c", script],
             cwd=ROOT,
@@ -171,7 +171,7 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
         ).stdout
         for seed in ("0", "1", "2")
     }
-    assert 1 == len(told)
+    assert 1 == len(fields)
 
 
 def test_what_is_over_expires_by_the_worker() -> None:

@@ -64,8 +64,8 @@ def test_what_led_there_is_replayed_by_whoever_has_the_file(name: str, tmp_path:
 def test_there_are_bugs_enough() -> None:
     """At least twenty, for most of the checkers."""
     assert len(BUGS) >= 20
-    told = {bug.checker for bug in BUGS.values()}
-    assert {Checker.BALANCE_IMPOSSIBLE, Checker.EVENT_LOST, Checker.COPY_BACK, Checker.INVOICE} <= told
+    fields = {bug.checker for bug in BUGS.values()}
+    assert {Checker.BALANCE_IMPOSSIBLE, Checker.EVENT_LOST, Checker.COPY_BACK, Checker.INVOICE} <= fields
 
 
 def test_a_bug_is_in_force_only_where_it_was_planted() -> None:

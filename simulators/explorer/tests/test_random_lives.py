@@ -16,9 +16,9 @@ LIVES = [lead(random.Random(seed), customers(1)[0], PLANS, now=EPOCH) for seed i
 def test_what_is_told_is_worth_what_was_done() -> None:
     """Reading a life's events comes to the same credits as adding up its acts."""
     for life in LIVES:
-        told = worth(reading_of(event.body, CREDITS, life.prices) for event in life.events)
+        given = worth(reading_of(event.body, CREDITS, life.prices) for event in life.events)
         assert {name: left for name, left in balances(life.acts).items() if left} == {
-            name: left for name, left in told.items() if left
+            name: left for name, left in given.items() if left
         }
 
 
@@ -26,8 +26,8 @@ def test_the_order_of_telling_does_not_show() -> None:
     """Nor does it where two things were told in one second."""
     chance = random.Random(0)
     for life in LIVES:
-        told = [reading_of(event.body, CREDITS, life.prices) for event in life.events]
-        assert worth(told) == worth(chance.sample(told, len(told))) == worth(reversed(told))
+        found = [reading_of(event.body, CREDITS, life.prices) for event in life.events]
+        assert worth(found) == worth(chance.sample(found, len(found))) == worth(reversed(found))
 
 
 def test_an_inquiry_does_not_follow_its_dispute() -> None:
@@ -38,8 +38,8 @@ def test_an_inquiry_does_not_follow_its_dispute() -> None:
     life.respond(dispute)
     life.escalate(payment, dispute)
     # The move of the money would tell it, too.
-    told = [reading_of(event.body, CREDITS) for event in life.events if "funds" not in event.type]
-    assert {ada.user_id: 0} == worth(told) == worth(reversed(told))
+    found = [reading_of(event.body, CREDITS) for event in life.events if "funds" not in event.type]
+    assert {ada.user_id: 0} == worth(found) == worth(reversed(found))
 
 
 def test_lives_tell_of_everything() -> None:

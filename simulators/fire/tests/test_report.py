@@ -37,9 +37,9 @@ def report(
     )
 
 
-def shown(told: Report) -> str:
+def shown(given: Report) -> str:
     text = io.StringIO()
-    told.show(Console(file=text, width=200, highlight=False))
+    given.show(Console(file=text, width=200, highlight=False))
     return text.getvalue()
 
 
@@ -56,9 +56,9 @@ def shown(told: Report) -> str:
         (report(judged=False, left_behind=("the users of fire-1 could not be removed",)), "bad"),
     ],
 )
-def test_anything_wrong_makes_it_bad(told: Report, verdict: str) -> None:
+def test_anything_wrong_makes_it_bad(given: Report, verdict: str) -> None:
     """At the end, meanwhile, in the deliveries, or in the cleaning up; also where somebody interrupted it."""
-    assert verdict == told.verdict == told.as_json()["verdict"]
+    assert verdict == given.verdict == given.as_json()["verdict"]
 
 
 def test_what_is_left_behind_is_told_first() -> None:

@@ -39,8 +39,8 @@ def test_an_older_python_is_refused_at_once(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     make = ["make", "demo", f"PYTHON={python}"]
     done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=False)
-    told = f"Python 3.11 or later is needed, and {python} is older: make demo PYTHON=python3.12"
-    assert (2, told) == (done.returncode, done.stderr.splitlines()[0])
+    given = f"Python 3.11 or later is needed, and {python} is older: make demo PYTHON=python3.12"
+    assert (2, given) == (done.returncode, done.stderr.splitlines()[0])
     assert not (tmp_path / ".venv").exists()
 
 

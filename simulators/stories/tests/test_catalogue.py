@@ -37,9 +37,9 @@ def _grants(wanted: list[Due]) -> list[tuple[int | None, int, int | None]]:
 def test_all_events_together_tell_what_was_done(name: str, version: str) -> None:
     """Two readings that share nothing agree: the acts' worth, and that of the events in any version's shapes."""
     story = lived(name, version)
-    told = dues(reading_of(event.body, CREDITS, story.prices) for event in story.events)
+    given = dues(reading_of(event.body, CREDITS, story.prices) for event in story.events)
     done = acts.dues(story.acts)
-    assert _grants(done) == _grants(told)
+    assert _grants(done) == _grants(given)
     assert {version} == {event.api_version for event in story.events}
 
 
@@ -54,8 +54,8 @@ def test_the_same_seed_tells_the_same_to_the_byte(name: str) -> None:
 @pytest.mark.parametrize("name", STORIES)
 def test_acts_go_into_a_file_and_come_back(name: str) -> None:
     """As JSON, each by its kind."""
-    told = json.loads(json.dumps([act_as_json(act) for act in lived(name).acts]))
-    assert lived(name).acts == tuple(map(act_of_json, told))
+    answer = json.loads(json.dumps([act_as_json(act) for act in lived(name).acts]))
+    assert lived(name).acts == tuple(map(act_of_json, answer))
 
 
 def test_what_the_acts_are_worth() -> None:

@@ -115,8 +115,8 @@ def test_balances_are_judged_while_things_are_in_flight(balance: int, checkers: 
     """A balance of no set of what was told, and one beyond all that was paid."""
     seen = Observation(accounts=(attrs.evolve(GOOD, balance=balance),))
     possible = possible_balances([SALE, REFUND], [], [ADA])
-    told = judge_meanwhile(seen, Expectation.of(ACTS), possible)
-    assert checkers == {complaint.checker for complaint in told}
+    given = judge_meanwhile(seen, Expectation.of(ACTS), possible)
+    assert checkers == {complaint.checker for complaint in given}
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_balances_are_judged_while_things_are_in_flight(balance: int, checkers: 
 )
 def test_one_step_takes_nothing_back(after: ObservedAccount, checkers: list[Checker]) -> None:
     """Entries stay as they are, and a copy goes forward or is gone."""
-    told = judge_move(Observation(accounts=(GOOD,)), Observation(accounts=(after,)))
-    assert checkers == [complaint.checker for complaint in told]
+    given = judge_move(Observation(accounts=(GOOD,)), Observation(accounts=(after,)))
+    assert checkers == [complaint.checker for complaint in given]
 
 
 def test_an_answer_without_a_record_and_an_invoice_that_was_not_sent() -> None:

@@ -48,8 +48,8 @@ class StripeAccount:
 
     With a seed its ids are the same in every run. What it returns are copies, but for events. With an `api_version`
     all its events are of that version, else those of a session are of the version that the session was made with.
-    With a moment as `now` its time stands still, but for what is let pass. With `reports_steps` a checkout and a renewal
-    also make the events that change no credits, as Stripe does.
+    With a moment as `now` its time stands still, but for what is let pass. With `reports_steps` a checkout and a
+    renewal also make the events that change no credits, as Stripe does.
     """
 
     def __init__(
@@ -165,15 +165,15 @@ class StripeAccount:
     def report(self, kind: str, subject: Object) -> Object:
         """A new event about an object as it is now."""
         version = self.api_version or API_VERSION
-        told = self._report(kind, self.shown(subject, version), version)
+        given = self._report(kind, self.shown(subject, version), version)
         if version != API_VERSION:
-            self._newest[told["id"]] = self.shown(subject, API_VERSION)
-        return told
+            self._newest[given["id"]] = self.shown(subject, API_VERSION)
+        return given
 
-    def newest(self, told: Object) -> Object:
+    def newest(self, fields: Object) -> Object:
         """An event as the newest version of the API tells it."""
-        subject = self._newest.get(told["id"], told["data"]["object"])
-        return told | {"api_version": API_VERSION, "data": told["data"] | {"object": subject}}
+        subject = self._newest.get(fields["id"], fields["data"]["object"])
+        return fields | {"api_version": API_VERSION, "data": fields["data"] | {"object": subject}}
 
     def step(self, kind: str, subject: Object, **then: Any) -> None:
         """An event of a step on the way, told only where every step is; `then` is what was still otherwise."""
@@ -243,7 +243,7 @@ class StripeAccount:
 
     def event(self, event_id: str) -> Object | None:
         """An event as it was told."""
-        return next((told for told in tuple(self.events) if told["id"] == event_id), None)
+        return next((one for one in tuple(self.events) if one["id"] == event_id), None)
 
     def product(self, session_id: str) -> str:
         """What the session sells."""
@@ -385,6 +385,8 @@ class StripeAccount:
 
     def _report(self, kind: str, subject: Object, api_version: str) -> Object:
         with self.lock:
-            told = event(self.new_id("evt_"), kind, copy.deepcopy(subject), created=self.now(), api_version=api_version)
-            self.events.append(told)
-            return told
+            given = event(
+                self.new_id("evt_"), kind, copy.deepcopy(subject), created=self.now(), api_version=api_version
+            )
+            self.events.append(given)
+            return given

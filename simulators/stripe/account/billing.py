@@ -72,24 +72,24 @@ class StripeBilling:
             made = new_subscription(
                 account, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
             )
-            told = [account.report("customer.subscription.created", made)]
+            events = [account.report("customer.subscription.created", made)]
             bill = draft_period(account, made, "subscription_create")
             if made["collection_method"] == "send_invoice":
                 self._schedule(bill)
-                return told, made, bill
-            return told + account.collecting.collect(bill), made, bill
+                return events, made, bill
+            return events + account.collecting.collect(bill), made, bill
 
     def advance(self, seconds: int) -> list[Object]:
         """Let time pass: a period that ends meanwhile renews with a draft, which is charged an hour later."""
         with self._account.lock:
             until = self._account.now() + seconds
-            told: list[Object] = []
+            found: list[Object] = []
             while due := self._due(until):
                 moment, what = due
                 self._account.set_clock(moment)
-                told += self._collect(what) if what["object"] == "invoice" else self._turn(what)
+                found += self._collect(what) if what["object"] == "invoice" else self._turn(what)
             self._account.set_clock(until)
-            return told
+            return found
 
     def cancel(
         self, subscription_id: str, *, at_period_end: bool = False, prorate: bool = False, invoice_now: bool = False
@@ -111,10 +111,10 @@ class StripeBilling:
                 found["_pending"] += unused_time(account, found, found["_items"])
             elif not invoice_now:
                 found["_pending"] = []
-            told = self._end(found)
+            given = self._end(found)
             if invoice_now and found["_pending"]:
-                told += account.collecting.collect(draft_pending(account, found, "subscription_update"))
-            return told
+                given += account.collecting.collect(draft_pending(account, found, "subscription_update"))
+            return given
 
     def change(
         self,
@@ -207,17 +207,17 @@ class StripeBilling:
     def _turn(self, found: Object) -> list[Object]:
         account = self._account
         if found["cancel_at_period_end"]:
-            told = self._end(found)
+            events = self._end(found)
             if found["_pending"]:
                 self._schedule(draft_pending(account, found, "subscription_cycle"))
-            return told
+            return events
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
         if found["status"] == "trialing":
             found["status"] = "active"
-        told = [account.report("customer.subscription.updated", found)]
+        events = [account.report("customer.subscription.updated", found)]
         self._schedule(draft_period(account, found, "subscription_cycle"))
-        return told
+        return events
 
     def _schedule(self, bill: Object) -> None:
         bill["_finalizes_at"] = self._account.now() + DRAFT_SECONDS

@@ -31,12 +31,12 @@ class StripeCollecting:
             return self._account.events[-1:]
 
     def draft(
-        self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **told: object
+        self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **fields: object
     ) -> Object:
         """A draft of these lines, told if that is asked for, or where every step is."""
         account = self._account
         bill = invoice(
-            account.new_id("in_"), created=account.now(), reason=reason, lines=lines, currency=currency, **told
+            account.new_id("in_"), created=account.now(), reason=reason, lines=lines, currency=currency, **fields
         )
         for one in lines:
             one |= {"currency": currency, "invoice": bill["id"]}
@@ -131,7 +131,7 @@ class StripeCollecting:
     def settle(self, bill: Object, intent: Object | None = None) -> list[Object]:
         """Let an invoice be paid by a payment that succeeded, by other means, or because nothing is due."""
         account = self._account
-        told: list[Object] = []
+        found: list[Object] = []
         paid = bill["amount_remaining"] if intent is None else intent["amount"]
         excess = max(paid - bill["amount_remaining"], 0)
         bill["amount_paid"] += paid - excess
@@ -146,16 +146,16 @@ class StripeCollecting:
         if intent is not None:
             payment = invoice_payment(account.new_id("inpay_"), bill, intent, created=account.now())
             account.keep(payment)
-            told.append(account.report("invoice_payment.paid", payment))
+            found.append(account.report("invoice_payment.paid", payment))
         if bill["status"] != "paid":
-            return told
-        told += [account.report("invoice.paid", bill), account.report("invoice.payment_succeeded", bill)]
+            return found
+        found += [account.report("invoice.paid", bill), account.report("invoice.payment_succeeded", bill)]
         if excess:
             account.balances.move(
                 bill["customer"], -excess, bill["currency"], kind="invoice_overpaid", invoice=bill["id"]
             )
-            told.append(account.report("invoice.overpaid", bill))
-        return told + self._revive(bill)
+            found.append(account.report("invoice.overpaid", bill))
+        return found + self._revive(bill)
 
     def settle_by(self, bill: Object, intent: Object) -> list[Object]:
         """Let a payment that succeeded, and has no charge yet, pay an invoice."""
@@ -179,12 +179,12 @@ class StripeCollecting:
     def _fail(self, bill: Object) -> list[Object]:
         account = self._account
         bill["attempt_count"], bill["attempted"] = bill["attempt_count"] + 1, True
-        told = [account.report("invoice.payment_failed", bill)]
+        events = [account.report("invoice.payment_failed", bill)]
         subscription = self._subscription(bill)
         if subscription is not None and subscription["status"] == "active":
             subscription["status"] = "past_due"
-            told.append(account.report("customer.subscription.updated", subscription))
-        return told
+            events.append(account.report("customer.subscription.updated", subscription))
+        return events
 
     def _revive(self, bill: Object) -> list[Object]:
         subscription = self._subscription(bill)

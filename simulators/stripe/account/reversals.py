@@ -133,8 +133,8 @@ class StripeReversals:
             made["_settled"] = settled or made["_settled"]
             self._account.keep(made)
             charge["disputed"] = True
-            told = [self._account.report("charge.dispute.created", made)]
-            return told if inquiry else [*told, *self._move(made, -amount)]
+            events = [self._account.report("charge.dispute.created", made)]
+            return events if inquiry else [*events, *self._move(made, -amount)]
 
     def respond(self, dispute_id: str) -> list[Object]:
         """Hand in evidence, or appeal; the bank looks at it.
@@ -191,9 +191,9 @@ class StripeReversals:
             if status not in ("won", "lost", "prevented", "warning_closed"):
                 raise invalid("Invalid status: must be one of won, lost, prevented or warning_closed", "status")
             found["status"] = status
-            told = [self._account.report("charge.dispute.closed", found)]
+            events = [self._account.report("charge.dispute.closed", found)]
             away = found["_away"]
-            return [*told, *self._move(found, away)] if status != "lost" and away > 0 else told
+            return [*events, *self._move(found, away)] if status != "lost" and away > 0 else events
 
     def _end_refund(self, refund_id: str, status: str, *, among: tuple[str, ...]) -> list[Object]:
         with self._account.lock:
@@ -202,8 +202,11 @@ class StripeReversals:
                 raise invalid(f"A refund that is {found['status']} can't become {status}.", "refund")
             found["status"] = status
             self._count(self._account.kept("charge", found["charge"]))
-            told = [self._account.report("refund.updated", found), self._account.report("charge.refund.updated", found)]
-            return [*told, self._account.report("refund.failed", found)] if status == "failed" else told
+            events = [
+                self._account.report("refund.updated", found),
+                self._account.report("charge.refund.updated", found),
+            ]
+            return [*events, self._account.report("refund.failed", found)] if status == "failed" else events
 
     def _move(self, found: Object, amount: int) -> list[Object]:
         settled, currency = found["_settled"]

@@ -64,9 +64,9 @@ def _refund(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     named = [name for name in ("charge", "payment_intent") if parameters.get(name)]
     if len(named) != 1:
         raise invalid("Name one of charge and payment_intent.", "charge", code="parameter_missing")
-    told = parameters.get("amount")
+    given = parameters.get("amount")
     metadata = parameters.get("metadata") or {}
-    payment, amount = str(parameters[named[0]]), None if told is None else integer(told, "amount")
+    payment, amount = str(parameters[named[0]]), None if given is None else integer(given, "amount")
     becomes = account.reversals.fate(payment)
     events = account.reversals.refund(
         payment, amount, status="pending" if becomes == "pending" else "succeeded", metadata=metadata

@@ -56,8 +56,8 @@ def _customer(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
 
 
 def _set_default_method(account: StripeAccount, customer: Object, parameters: Mapping[str, Any]) -> None:
-    told = mapping(parameters, "invoice_settings")
-    wanted = text(told, "default_payment_method", "invoice_settings")
+    given = mapping(parameters, "invoice_settings")
+    wanted = text(given, "default_payment_method", "invoice_settings")
     method_id = found_method(account, wanted)["id"] if wanted else None
     settings = customer["invoice_settings"] | {"default_payment_method": method_id}
     report_change(account, customer, {"invoice_settings": settings}, reported_as="customer.updated")

@@ -67,19 +67,19 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             return None
 
 
-def new_intent(account: StripeAccount, amount: int, in_currency: str, **told: Any) -> Object:
+def new_intent(account: StripeAccount, amount: int, in_currency: str, **fields: Any) -> Object:
     """A payment intent that nobody has paid yet."""
     session = {
         "amount_total": amount,
         "currency": in_currency,
-        "payment_method_types": told.pop("payment_method_types", None) or ["card"],
-        "customer_email": told.pop("receipt_email", None),
+        "payment_method_types": fields.pop("payment_method_types", None) or ["card"],
+        "customer_email": fields.pop("receipt_email", None),
     }
     intent_id = account.new_id("pi_")
     intent = payment_intent(
-        intent_id, session, created=account.now(), metadata=told.pop("metadata", {}), charge_id=None
+        intent_id, session, created=account.now(), metadata=fields.pop("metadata", {}), charge_id=None
     )
-    intent |= {"client_secret": account.new_id(f"{intent_id}_secret_"), "status": "requires_payment_method", **told}
+    intent |= {"client_secret": account.new_id(f"{intent_id}_secret_"), "status": "requires_payment_method", **fields}
     account.keep(intent)
     account.report("payment_intent.created", intent)
     return intent

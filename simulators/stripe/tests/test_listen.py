@@ -77,9 +77,9 @@ def test_events_are_forwarded_with_the_secret_that_it_says(
         listening.wait_for(r"   --> ", count)
     for request in posted:
         stripe.WebhookSignature.verify_header(request.body, request.headers["stripe-signature"], SECRET, 300)
-    told = [json.loads(request.body) for request in posted]
-    assert sorted(event["id"] for event in stand_in.events) == sorted(event["id"] for event in told)
-    assert all(stand_in.event(event["id"]) == event for event in told)
+    found = [json.loads(request.body) for request in posted]
+    assert sorted(event["id"] for event in stand_in.events) == sorted(event["id"] for event in found)
+    assert all(stand_in.event(event["id"]) == event for event in found)
 
 
 def test_what_the_endpoint_answers_is_recorded(
@@ -194,9 +194,9 @@ def test_the_service_is_driven_by_the_cli(tmp_path: Path, stripe_cli: Callable[[
             query = "select status from public.webhook_events where id = $1"
             assert (["ignored"], []) == ([row["status"] for row in stack.rows(query, ignored)], entries())
 
-            told = {"userId": ada, "userEmail": "ada@example.com", "plan": "starter"}
+            fields = {"userId": ada, "userEmail": "ada@example.com", "plan": "starter"}
             sale = ["--override", "price:unit_amount=250", "--override", "payment_page_confirm:expected_amount=500"]
-            for name, value in told.items():
+            for name, value in fields.items():
                 sale += ["--add", f"checkout_session:metadata[{name}]={value}"]
             done = cli.run("trigger", "checkout.session.completed", *sale)
             assert 0 == done.returncode, done.stdout + done.stderr

@@ -18,33 +18,39 @@ ADA, BOB = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d", "1b9d6bcd-bbfd-4b2d-9b5d-ab8d
 
 def line(amount: int = 1500, **changes: Any) -> dict[str, Any]:
     """A line in the shape before 2025-03-31."""
-    told = {"id": "il_1", "type": "subscription", "proration": False, "amount": amount, "currency": "usd"}
-    told |= {"period": {"start": BEGAN, "end": SOON}, "quantity": 1, "metadata": {}, "subscription": "sub_1"}
-    told |= {"subscription_item": "si_1", "discount_amounts": [], "tax_amounts": []}
-    told["price"] = {"id": "price_1", "unit_amount": 1500, "currency": "usd", "product": "prod_1"}
-    told["price"]["recurring"] = {"interval": "month", "interval_count": 1}
-    return {**told, **changes}
+    fields = {"id": "il_1", "type": "subscription", "proration": False, "amount": amount, "currency": "usd"}
+    fields |= {"period": {"start": BEGAN, "end": SOON}, "quantity": 1, "metadata": {}, "subscription": "sub_1"}
+    fields |= {"subscription_item": "si_1", "discount_amounts": [], "tax_amounts": []}
+    fields["price"] = {"id": "price_1", "unit_amount": 1500, "currency": "usd", "product": "prod_1"}
+    fields["price"]["recurring"] = {"interval": "month", "interval_count": 1}
+    return {**fields, **changes}
 
 
 def item(amount: int = 1500, *, kind: str = "subscription_item_details", **details: Any) -> dict[str, Any]:
     """A line in the shape since then."""
     known = {"proration": False, "subscription": "sub_1", "subscription_item": "si_1", **details}
     priced = {"type": "price_details", "price_details": {"price": "price_1", "product": "prod_1"}}
-    told = {"id": "il_1", "amount": amount, "currency": "usd", "period": {"start": BEGAN, "end": SOON}, "metadata": {}}
-    told |= {"quantity": 1, "discount_amounts": [], "taxes": [], "pricing": {**priced, "unit_amount_decimal": "1500"}}
-    return {**told, "parent": {"type": kind, kind: known}}
+    fields = {
+        "id": "il_1",
+        "amount": amount,
+        "currency": "usd",
+        "period": {"start": BEGAN, "end": SOON},
+        "metadata": {},
+    }
+    fields |= {"quantity": 1, "discount_amounts": [], "taxes": [], "pricing": {**priced, "unit_amount_decimal": "1500"}}
+    return {**fields, "parent": {"type": kind, kind: known}}
 
 
 def invoice(*lines: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    told = {"id": "in_1", "status": "paid", "billing_reason": "subscription_create", "currency": "usd", "total": 1500}
-    told |= {"amount_paid": 1500, "subscription": "sub_1", "charge": None, "metadata": {}, "created": BEGAN}
-    return {**told, "lines": {"data": list(lines or [line()])}, **changes}
+    fields = {"id": "in_1", "status": "paid", "billing_reason": "subscription_create", "currency": "usd", "total": 1500}
+    fields |= {"amount_paid": 1500, "subscription": "sub_1", "charge": None, "metadata": {}, "created": BEGAN}
+    return {**fields, "lines": {"data": list(lines or [line()])}, **changes}
 
 
 def sale(about: dict[str, Any]) -> SaleReport:
-    told = read_event("invoice.paid", about, NOON)
-    assert isinstance(told, SaleReport), told
-    return told
+    report = read_event("invoice.paid", about, NOON)
+    assert isinstance(report, SaleReport), report
+    return report
 
 
 def lines_of(about: dict[str, Any]) -> tuple[InvoiceLine, ...]:
@@ -72,9 +78,9 @@ FEE = line(300, type="invoiceitem", subscription=None, subscription_item=None)
 )
 def test_the_reason_says_whether_a_period_may_be_paid(reason: str | None, is_sale: bool) -> None:
     """In 2017 there was none: then the subscription says it. A line of its items says it whatever the reason."""
-    told = read_event("invoice.paid", invoice(FEE, billing_reason=reason, charge="ch_1"), NOON)
-    assert is_sale is isinstance(told, SaleReport)
-    assert is_sale is not isinstance(told, PaymentReport)
+    report = read_event("invoice.paid", invoice(FEE, billing_reason=reason, charge="ch_1"), NOON)
+    assert is_sale is isinstance(report, SaleReport)
+    assert is_sale is not isinstance(report, PaymentReport)
     for one in (line(), item(), line(-700, type="invoiceitem", proration=True)):
         assert isinstance(
             read_event("invoice.paid", invoice(one, billing_reason=reason, charge="ch_1"), NOON), SaleReport
@@ -84,8 +90,8 @@ def test_the_reason_says_whether_a_period_may_be_paid(reason: str | None, is_sal
 def test_the_lines_name_the_subscription_where_the_invoice_does_not() -> None:
     """As of unused time that is left when a subscription is cancelled at once: that invoice was made by hand."""
     back = item(-700, kind="invoice_item_details", proration=True)
-    told = sale(invoice(back, subscription=None, billing_reason="manual", total=-700))
-    assert ("sub_1", True) == (told.subscription_id, lines_of(invoice(back))[0].gives_back)
+    report = sale(invoice(back, subscription=None, billing_reason="manual", total=-700))
+    assert ("sub_1", True) == (report.subscription_id, lines_of(invoice(back))[0].gives_back)
     two = invoice(line(), line(subscription="sub_2"), subscription=None, billing_reason="manual", charge="ch_1")
     assert isinstance(read_event("invoice.paid", two, NOON), PaymentReport)
 
@@ -107,10 +113,10 @@ def test_an_invoice_that_is_not_paid_is_no_sale(changes: dict[str, Any]) -> None
 def test_a_total_of_nothing_is_paid_as_it_is_finalized(total: int, status: str) -> None:
     """A sale of nothing is a sale; what is below it goes to the customer's balance."""
     about = invoice(line(0), total=total, amount_paid=0, status=status)
-    told = read_event("invoice.finalized", about, NOON)
-    assert isinstance(told, SaleReport)
-    assert (0, 0, True) == (told.subtotal.amount, told.paid.amount, told.is_complete)
-    assert (PaymentReported(PaymentStatus.PAID),) == told.facts
+    report = read_event("invoice.finalized", about, NOON)
+    assert isinstance(report, SaleReport)
+    assert (0, 0, True) == (report.subtotal.amount, report.paid.amount, report.is_complete)
+    assert (PaymentReported(PaymentStatus.PAID),) == report.facts
 
 
 @pytest.mark.parametrize(
@@ -133,17 +139,21 @@ def test_a_line_says_what_it_is_for(
     one: dict[str, Any], is_subscription: bool, is_proration: bool, gives_back: bool
 ) -> None:
     """A period, the rest of one, unused time that is given back, or a fee or a gift of its own."""
-    (told,) = lines_of(invoice(one))
-    assert (is_subscription, is_proration, gives_back) == (told.is_subscription, told.is_proration, told.gives_back)
-    assert one["amount"] == told.amount == told.net == told.gross
+    (reported,) = lines_of(invoice(one))
+    assert (is_subscription, is_proration, gives_back) == (
+        reported.is_subscription,
+        reported.is_proration,
+        reported.gives_back,
+    )
+    assert one["amount"] == reported.amount == reported.net == reported.gross
 
 
 def test_a_line_is_what_its_parent_s_type_says() -> None:
     """An invoice item may carry the details of a subscription's item too."""
     both = item(700, kind="invoice_item_details")
     both["parent"]["subscription_item_details"] = {"proration": False, "subscription": "sub_1"}
-    (told,) = lines_of(invoice(both))
-    assert (False, False) == (told.is_subscription, told.is_proration)
+    (reported,) = lines_of(invoice(both))
+    assert (False, False) == (reported.is_subscription, reported.is_proration)
 
 
 def test_a_line_tells_what_is_left_of_its_amount() -> None:
@@ -154,8 +164,8 @@ def test_a_line_tells_what_is_left_of_its_amount() -> None:
     old = line(discount_amounts=off, tax_amounts=old_taxes)
     new = {**item(), "discount_amounts": off, "taxes": new_taxes}
     for one in (old, new):
-        (told,) = lines_of(invoice(one, total=1100))
-        assert (1500, 1000, 1100) == (told.amount, told.net, told.gross)
+        (reported,) = lines_of(invoice(one, total=1100))
+        assert (1500, 1000, 1100) == (reported.amount, reported.net, reported.gross)
         assert Money(amount=1100, currency="usd") == sale(invoice(one, total=1100)).paid
 
 
@@ -179,31 +189,31 @@ def test_unused_time_names_the_line_that_it_credits() -> None:
     old = line(-700, type="invoiceitem", proration=True, proration_details=details)
     new = item(-700, kind="invoice_item_details", proration=True, proration_details=details)
     for one in (old, new):
-        (told,) = lines_of(invoice(one))
-        assert ("in_0", ("il_0",)) == (told.credited_invoice, told.credited_lines)
+        (reported,) = lines_of(invoice(one))
+        assert ("in_0", ("il_0",)) == (reported.credited_invoice, reported.credited_lines)
     (unnamed,) = lines_of(invoice(line(-700, type="invoiceitem", proration=True)))
     assert (None, ()) == (unnamed.credited_invoice, unnamed.credited_lines)
 
 
 def test_a_line_has_an_id_of_its_own() -> None:
     """In old versions its id was that of the subscription, which every invoice shares."""
-    told = lines_of(invoice(line(id="sub_1"), line(id="sub_1", unique_id="il_7"), line(id="ii_3")))
-    assert ["in_1:0:sub_1", "il_7", "ii_3"] == [one.id for one in told]
+    reported = lines_of(invoice(line(id="sub_1"), line(id="sub_1", unique_id="il_7"), line(id="ii_3")))
+    assert ["in_1:0:sub_1", "il_7", "ii_3"] == [one.id for one in reported]
 
 
 @pytest.mark.parametrize("one", [line, item])
 def test_what_was_asked_for_is_every_line_that_adds(one: Any) -> None:
     """Of whatever product; unused time that is given back is no purchase, and takes nothing off this one."""
     others = [one(1000), line(-400, proration=True, type="invoiceitem"), item(99, kind="invoice_item_details")]
-    told = sale(invoice(one(1500), *others, total=2199, amount_paid=2199))
-    assert (Money(amount=2599, currency="usd"), Money(amount=2599, currency="usd")) == (told.subtotal, told.paid)
+    report = sale(invoice(one(1500), *others, total=2199, amount_paid=2199))
+    assert (Money(amount=2599, currency="usd"), Money(amount=2599, currency="usd")) == (report.subtotal, report.paid)
 
 
 def test_an_invoice_of_more_lines_than_it_shows_is_told_in_part() -> None:
     """Prorations come first: the period's own line may be one that is not shown. So is one that shows none at all."""
     shown = [line(10, proration=True)] * 10
-    told = sale(invoice(lines={"data": shown, "has_more": True}))
-    assert (False, Money(amount=100, currency="usd")) == (told.is_complete, told.subtotal)
+    report = sale(invoice(lines={"data": shown, "has_more": True}))
+    assert (False, Money(amount=100, currency="usd")) == (report.is_complete, report.subtotal)
     assert not sale(invoice(lines={"data": []})).is_complete
     assert not sale(invoice(lines={"data": [line(1500), *shown], "has_more": True})).is_complete
     assert sale(invoice(lines={"data": [line(1500)], "has_more": False})).is_complete
@@ -224,24 +234,24 @@ def test_each_line_has_a_period_of_its_own() -> None:
         line(proration=True, period={"start": SOON, "end": LATER + 9}),
     )
     expected = [(BEGAN, SOON), (BEGAN, LATER), (SOON, LATER + 9)]
-    told = [(one.starts_at, one.ends_at) for one in lines_of(invoice(*lines))]
-    assert [tuple(datetime.fromtimestamp(at, UTC) for at in times) for times in expected] == told
+    found = [(one.starts_at, one.ends_at) for one in lines_of(invoice(*lines))]
+    assert [tuple(datetime.fromtimestamp(at, UTC) for at in times) for times in expected] == found
 
 
 @pytest.mark.parametrize("period", [None, {}, {"start": BEGAN}, {"end": SOON}, {"start": "now", "end": SOON}])
 def test_a_period_without_its_times_is_kept(period: object) -> None:
     """Nobody can tell until when its credits would last; that of a fee does not matter."""
-    told = read_event("invoice.paid", invoice(line(period=period)), NOON)
-    assert Unreadable("a line's period is missing or no time") == told
+    report = read_event("invoice.paid", invoice(line(period=period)), NOON)
+    assert Unreadable("a line's period is missing or no time") == report
     assert isinstance(sale(invoice(line(), {**FEE, "period": period})), SaleReport)
 
 
 @pytest.mark.parametrize("amount_paid", [1500, 900, 0, None])
 def test_what_was_not_paid_by_card_was_paid_all_the_same(amount_paid: int | None) -> None:
     """From the customer's balance, or outside of Stripe; or in 2017, when invoices did not say."""
-    told = sale(invoice(amount_paid=amount_paid))
-    assert Money(amount=1500, currency="usd") == told.paid
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == told.facts
+    report = sale(invoice(amount_paid=amount_paid))
+    assert Money(amount=1500, currency="usd") == report.paid
+    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == report.facts
 
 
 def test_what_was_never_paid_or_too_much_is_told() -> None:
@@ -256,8 +266,8 @@ def test_what_was_never_paid_or_too_much_is_told() -> None:
 def test_lines_within_bounds_may_not_be_so_together() -> None:
     """No payment is that large, so something was misread."""
     assert isinstance(sale(invoice(line(MAX_AMOUNT))), SaleReport)
-    told = read_event("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
-    assert Unreadable("lines come to no amount of money") == told
+    report = read_event("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
+    assert Unreadable("lines come to no amount of money") == report
 
 
 @pytest.mark.parametrize(
@@ -279,8 +289,8 @@ def test_an_invoice_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> Non
 
 def test_a_period_of_no_subscription_is_kept() -> None:
     """By its reason it is one, so the shape is one that we do not know."""
-    told = read_event("invoice.paid", invoice(FEE, subscription=None), NOON)
-    assert Unreadable("subscription is missing") == told
+    report = read_event("invoice.paid", invoice(FEE, subscription=None), NOON)
+    assert Unreadable("subscription is missing") == report
 
 
 PLACES: list[dict[str, Any]] = [

@@ -37,14 +37,14 @@ def objects(stripe: StripeStandIn) -> list[Found]:
 
 def bought(stripe: StripeStandIn) -> str:
     """A session of ours that is paid."""
-    told = {
+    fields = {
         "mode": "payment",
         "success_url": "https://a.test/",
         "line_items": {"0": {"price_data": {"currency": "usd", "unit_amount": "500"}, "quantity": "1"}},
         "metadata": OURS,
         "payment_intent_data": {"metadata": {**OURS, "credence_session": "yes"}},
     }
-    session_id: str = stripe.account.create_session(order(told), stripe.url)["id"]
+    session_id: str = stripe.account.create_session(order(fields), stripe.url)["id"]
     stripe.pay(session_id)
     return session_id
 
@@ -63,9 +63,9 @@ def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeStandIn)
     session_id = bought(stripe)
     (made,) = stripe.account.all_kept("charge")
     (found,) = [one for one in objects(stripe) if one.object_id == session_id]
-    told = found.delivery.report
-    assert isinstance(told, SaleReport)
-    assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in told.facts
+    reported = found.delivery.report
+    assert isinstance(reported, SaleReport)
+    assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in reported.facts
 
 
 def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
@@ -92,7 +92,7 @@ def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) 
     account.credit_notes.issue(whole, 200, credit=200)
     found = {one.object_id: one.delivery.report for one in objects(stripe)}
     assert {whole, free} <= found.keys()
-    (note,) = [told for id_, told in found.items() if id_.startswith("cn_")]
+    (note,) = [reported for id_, reported in found.items() if id_.startswith("cn_")]
     assert isinstance(note, PaymentReport)
     assert any(isinstance(fact, CreditNoted) and fact.note.post_payment == 200 for fact in note.facts)
     assert f"invoice:{whole}" in note.links

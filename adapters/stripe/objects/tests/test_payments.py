@@ -29,24 +29,24 @@ CREATED, UPDATED, CLOSED, WITHDRAWN, REINSTATED = (
 
 
 def refund(**changes: Any) -> dict[str, Any]:
-    told = {"id": "re_1", "amount": 100, "currency": "usd", "status": "succeeded", "charge": "ch_1"}
-    return {**told, "payment_intent": "pi_1", **changes}
+    fields = {"id": "re_1", "amount": 100, "currency": "usd", "status": "succeeded", "charge": "ch_1"}
+    return {**fields, "payment_intent": "pi_1", **changes}
 
 
 def charge(**changes: Any) -> dict[str, Any]:
-    told = {"id": "ch_1", "amount_refunded": 300, "currency": "usd", "payment_intent": "pi_1", "metadata": {}}
-    return {**told, **changes}
+    fields = {"id": "ch_1", "amount_refunded": 300, "currency": "usd", "payment_intent": "pi_1", "metadata": {}}
+    return {**fields, **changes}
 
 
 def dispute(**changes: Any) -> dict[str, Any]:
-    told = {"id": "dp_1", "amount": 500, "currency": "usd", "status": "needs_response", "charge": "ch_1"}
-    return {**told, "payment_intent": "pi_1", "balance_transactions": [], **changes}
+    fields = {"id": "dp_1", "amount": 500, "currency": "usd", "status": "needs_response", "charge": "ch_1"}
+    return {**fields, "payment_intent": "pi_1", "balance_transactions": [], **changes}
 
 
 def news(event_type: str, about: dict[str, Any], *, retrieved: bool = False) -> PaymentReport:
-    told = read_event(event_type, about, NOON, retrieved=retrieved)
-    assert isinstance(told, PaymentReport), told
-    return told
+    report = read_event(event_type, about, NOON, retrieved=retrieved)
+    assert isinstance(report, PaymentReport), report
+    return report
 
 
 def linked(*links: str) -> frozenset[Link]:
@@ -67,11 +67,11 @@ def linked(*links: str) -> frozenset[Link]:
 )
 def test_a_refund_s_status_is_read(status: str | None, expected: RefundStatus) -> None:
     """A refund that waits for the customer is not yet made; one without a status was made before there were any."""
-    told = news("refund.updated", refund(status=status))
+    report = news("refund.updated", refund(status=status))
     assert (
         Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")),
         CurrencyReported("usd"),
-    ) == told.facts
+    ) == report.facts
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "canceled", None, "of a later version", 7])
@@ -115,9 +115,9 @@ def test_a_refund_of_no_payment_is_irrelevant_and_one_that_names_none_is_kept() 
 def test_an_expanded_charge_tells_all_that_it_knows(event_type: str, about: Any) -> None:
     """Its payment intent, its invoice, and whose it is."""
     whole = charge(payment_intent={"id": "pi_9"}, invoice={"id": "in_9"}, metadata=OURS)
-    told = news(event_type, about(payment_intent=None, charge=whole))
-    assert linked("payment_intent:pi_9", "charge:ch_1", "invoice:in_9") == told.links
-    assert (PurchaseId("pi_9"), True) == (told.purchase_id, told.ours)
+    report = news(event_type, about(payment_intent=None, charge=whole))
+    assert linked("payment_intent:pi_9", "charge:ch_1", "invoice:in_9") == report.links
+    assert (PurchaseId("pi_9"), True) == (report.purchase_id, report.ours)
 
 
 @pytest.mark.parametrize(("metadata", "ours"), [(OURS, True), ({}, None), ([], None), (None, None), ({"a": "b"}, None)])
@@ -151,9 +151,9 @@ TOTAL = RefundTotalReported(300, "ch_1")
 )
 def test_a_charge_names_its_refunds_or_their_total(refunds: object, expected: tuple[object, ...]) -> None:
     """The total only where the list is missing or not the whole one."""
-    told = news("charge.refunded", charge(refunds=refunds, invoice="in_1"))
-    assert (*expected, CurrencyReported("usd")) == told.facts
-    assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == told.links
+    report = news("charge.refunded", charge(refunds=refunds, invoice="in_1"))
+    assert (*expected, CurrencyReported("usd")) == report.facts
+    assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == report.links
 
 
 def moved(id_: str, amount: int, currency: str = "usd") -> dict[str, Any]:
@@ -208,8 +208,8 @@ def test_movements_of_a_dispute_are_told_one_by_one() -> None:
     moves = [BACK, moved("txn_1", -440, "EUR"), BACK]
     (fact, _) = news(UPDATED, dispute(balance_transactions=moves)).facts
     assert isinstance(fact, Disputed)
-    told = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
-    assert told == fact.dispute.movements
+    reported = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
+    assert reported == fact.dispute.movements
     for broken in ({**OUT, "id": None}, {**OUT, "amount": "5"}, {**OUT, "currency": None}):
         assert isinstance(read_event(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
 
@@ -240,8 +240,8 @@ def test_a_status_that_no_dispute_has_is_unreadable(status: object) -> None:
 
 def test_a_dispute_of_nothing_is_kept() -> None:
     """Money is away, and nobody knows whose: that is for a person to see."""
-    told = read_event(CREATED, dispute(charge=None, payment_intent=None), NOON)
-    assert Unreadable("neither a charge nor a payment intent is named") == told
+    report = read_event(CREATED, dispute(charge=None, payment_intent=None), NOON)
+    assert Unreadable("neither a charge nor a payment intent is named") == report
 
 
 @pytest.mark.parametrize("payment", ["pi_1", {"id": "pi_1", "object": "payment_intent"}])

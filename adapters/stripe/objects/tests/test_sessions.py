@@ -58,9 +58,9 @@ def without(key: str) -> dict[str, object]:
 
 
 def sale(told_of: dict[str, object], event_type: str | None = COMPLETED) -> SaleReport:
-    told = read_session(told_of, event_type=event_type)
-    assert isinstance(told, SaleReport), told
-    return told
+    report = read_session(told_of, event_type=event_type)
+    assert isinstance(report, SaleReport), report
+    return report
 
 
 SALE = SaleReport(
@@ -111,10 +111,10 @@ def test_the_event_says_how_far_the_payment_is(
     event_type: str | None, payment_status: object, expected: PaymentStatus
 ) -> None:
     """What happened outranks the status that the session had at that moment; an event of a payment tells its time."""
-    told = sale(session(payment_status=payment_status), event_type)
+    report = sale(session(payment_status=payment_status), event_type)
     is_dated = expected is PaymentStatus.PAID and event_type is not None
-    assert (PaymentReported(expected), *([PaidAt(NOON)] if is_dated else [])) == told.facts
-    assert (event_type in {EXPIRED, FAILED}) is told.is_over
+    assert (PaymentReported(expected), *([PaidAt(NOON)] if is_dated else [])) == report.facts
+    assert (event_type in {EXPIRED, FAILED}) is report.is_over
 
 
 @pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
@@ -130,29 +130,29 @@ def test_a_charge_that_is_shown_says_when_it_was_paid(event_type: str | None) ->
 @pytest.mark.parametrize("status", ["open", "expired"])
 def test_a_free_order_that_was_never_confirmed_is_not_paid(status: str) -> None:
     """Asked for, a session that the customer did not complete needs no payment and earns no credits."""
-    told = sale(session(status=status, payment_status="no_payment_required", payment_intent=None), None)
-    assert (PaymentReported(PaymentStatus.UNPAID),) == told.facts
+    report = sale(session(status=status, payment_status="no_payment_required", payment_intent=None), None)
+    assert (PaymentReported(PaymentStatus.UNPAID),) == report.facts
 
 
 @pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
 @pytest.mark.parametrize("subscription", ["sub_1", {"id": "sub_1", "object": "subscription"}])
 def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, subscription: object) -> None:
     """Its invoices are the payments, so nothing of the session reports one, nor leads to one."""
-    told = read_session(
+    report = read_session(
         session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
         event_type=event_type,
     )
     expected = SubscriptionReport(
         subscription_id="sub_1", attribution=SALE.attribution, session_id="cs_1", occurred_at=NOON
     )
-    assert expected == told
+    assert expected == report
 
 
 @pytest.mark.parametrize("event_type", [FAILED, EXPIRED])
 def test_a_subscription_that_did_not_begin_is_none(event_type: str) -> None:
     """Nobody subscribed."""
-    told = read_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
-    assert isinstance(told, Irrelevant)
+    report = read_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
+    assert isinstance(report, Irrelevant)
 
 
 @pytest.mark.parametrize(
@@ -172,17 +172,17 @@ def test_a_purchase_is_named_by_what_is_paid(changes: dict[str, object], expecte
 
 def test_every_object_of_the_payment_is_linked() -> None:
     """What the session names of Stripe's objects leads to the purchase later."""
-    told = sale(session(invoice={"id": "in_1", "object": "invoice"}, subscription="sub_1"))
+    report = sale(session(invoice={"id": "in_1", "object": "invoice"}, subscription="sub_1"))
     expected = {"session:cs_1", "payment_intent:pi_1", "invoice:in_1"}
-    assert expected == set(told.links)
+    assert expected == set(report.links)
     assert {"session:cs_1"} == set(sale(without("payment_intent")).links)
 
 
 def test_a_converted_price_is_compared_in_its_own_currency() -> None:
     """Adaptive Pricing of old API versions: the buyer pays in euros what is priced in dollars."""
     conversion = {"amount_subtotal": 500, "amount_total": 595, "fx_rate": "0.9", "source_currency": "usd"}
-    told = sale(session(currency="eur", amount_subtotal=450, amount_total=536, currency_conversion=conversion))
-    assert (PRICE, Money(amount=536, currency="eur")) == (told.subtotal, told.paid)
+    report = sale(session(currency="eur", amount_subtotal=450, amount_total=536, currency_conversion=conversion))
+    assert (PRICE, Money(amount=536, currency="eur")) == (report.subtotal, report.paid)
 
 
 def test_currencies_are_read_in_either_case() -> None:
@@ -217,36 +217,36 @@ NOT_CURRENCIES = [None, 840, "", "us", "usdt", "u d", "\u0440\u0443\u0431", ["us
 )
 def test_a_field_that_can_not_be_read_is_named(field: str, value: object) -> None:
     """What we need and can't read makes the whole unreadable, and the reason says which field it was."""
-    told = read_session(session(**{field: value}), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert field in told.reason
-    assert told.reason.isprintable()
+    report = read_session(session(**{field: value}), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert field in report.reason
+    assert report.reason.isprintable()
 
 
 @pytest.mark.parametrize("field", ["id", "mode", "amount_total", "amount_subtotal", "currency", "payment_status"])
 def test_a_field_that_is_missing_is_named(field: str) -> None:
     """A session without it can't become a purchase; it is kept until it can."""
-    told = read_session(without(field), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert field in told.reason
+    report = read_session(without(field), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert field in report.reason
 
 
 @pytest.mark.parametrize(("key", "value"), [("amount_subtotal", None), ("source_currency", None)])
 def test_half_a_conversion_is_unreadable(key: str, value: object) -> None:
     """A conversion without its amount or currency is not mended with the buyer's."""
     conversion = {"amount_subtotal": 500, "source_currency": "usd", key: value}
-    told = read_session(session(currency_conversion=conversion), event_type=COMPLETED)
-    assert isinstance(told, Unreadable)
-    assert f"currency_conversion.{key}" in told.reason
+    report = read_session(session(currency_conversion=conversion), event_type=COMPLETED)
+    assert isinstance(report, Unreadable)
+    assert f"currency_conversion.{key}" in report.reason
 
 
 @pytest.mark.parametrize("key", ["userId", "userEmail", "plan", "credence_terms"])
 @pytest.mark.parametrize("value", [7, True, [], {}, "a\x00b", "a\ud800b", "x" * 501])
 def test_metadata_of_ours_that_is_no_text_is_unreadable(key: str, value: object) -> None:
     """Nothing that a database can't keep comes out of the metadata."""
-    told = read_session(session(metadata=metadata(**{key: value})), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert key in told.reason
+    report = read_session(session(metadata=metadata(**{key: value})), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert key in report.reason
 
 
 def test_metadata_of_others_does_not_matter() -> None:
@@ -272,9 +272,9 @@ def test_metadata_of_others_does_not_matter() -> None:
 )
 def test_malformed_terms_are_not_replaced_by_the_catalogue_s(terms: str) -> None:
     """Terms that can't be read were promised all the same: a person must look."""
-    told = read_session(session(metadata=metadata(credence_terms=terms)), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert "credence_terms" in told.reason
+    report = read_session(session(metadata=metadata(credence_terms=terms)), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert "credence_terms" in report.reason
 
 
 @pytest.mark.parametrize("blank", [None, "", " ", "\n"])
@@ -303,8 +303,8 @@ def test_only_a_uuid_proposes_an_owner(reference: object) -> None:
 @pytest.mark.parametrize("broken", [{}, {"amount_total": None}, {"mode": "donation"}])
 def test_a_session_of_another_application_is_irrelevant(value: object, broken: dict[str, Any]) -> None:
     """Without metadata of ours it is none of our business, in whatever shape."""
-    told = read_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
-    assert Irrelevant("no metadata of ours") == told
+    report = read_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
+    assert Irrelevant("no metadata of ours") == report
 
 
 @pytest.mark.parametrize("ours", [{"userId": "somebody"}, {"plan": "starter"}, {"credence_terms": "50/500/usd"}])
@@ -315,8 +315,8 @@ def test_one_key_of_ours_makes_it_ours(ours: dict[str, str]) -> None:
 
 def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
     """It only proposes an owner: the metadata names none."""
-    told = sale({**session(client_reference_id=ADA), "metadata": {}})
-    assert (None, ADA) == (told.attribution.user_reference, told.attribution.client_reference)
+    report = sale({**session(client_reference_id=ADA), "metadata": {}})
+    assert (None, ADA) == (report.attribution.user_reference, report.attribution.client_reference)
 
 
 @pytest.mark.parametrize("event_type", EVENTS)
@@ -343,11 +343,11 @@ def test_any_shape_is_told_as_something(
     changes: dict[str, object], ours: dict[str, object], event_type: str | None
 ) -> None:
     """No object raises, and no text that a database can't keep comes out of a sale."""
-    told = read_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
-    match told:
+    report = read_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
+    match report:
         case SaleReport():
-            texts = [told.session_id, told.purchase_id, *told.links]
-            named = (told.attribution.user_reference, told.attribution.email, told.attribution.plan_id)
+            texts = [report.session_id, report.purchase_id, *report.links]
+            named = (report.attribution.user_reference, report.attribution.email, report.attribution.plan_id)
             texts += [text for text in named if text is not None]
             assert all(text.strip() and "\x00" not in text and text.encode("utf-8") for text in texts)
         case Irrelevant(reason) | Unreadable(reason):

@@ -19,10 +19,10 @@ def subscription(**changes: Any) -> dict[str, Any]:
     return {"id": "sub_1", "status": "active", "metadata": {}, "cancel_at_period_end": False, **changes}
 
 
-def state(told: ProviderReport) -> SubscriptionState:
-    assert isinstance(told, SubscriptionReport), told
-    assert told.state is not None
-    return told.state
+def state(report: ProviderReport) -> SubscriptionState:
+    assert isinstance(report, SubscriptionReport), report
+    assert report.state is not None
+    return report.state
 
 
 @pytest.mark.parametrize("status", list(SubscriptionStatus))
@@ -73,6 +73,6 @@ def test_the_period_ends_with_its_last_item(changes: dict[str, Any], expected: i
 @pytest.mark.parametrize("metadata", [{}, [], None, {"shop": "another"}])
 def test_a_subscription_without_metadata_of_ours_names_nobody(metadata: object) -> None:
     """Its session may have named the owner: the ledger knows."""
-    told = read_event(UPDATED, subscription(metadata=metadata), NOON)
-    assert isinstance(told, SubscriptionReport)
-    assert (Attribution(), None) == (told.attribution, told.session_id)
+    report = read_event(UPDATED, subscription(metadata=metadata), NOON)
+    assert isinstance(report, SubscriptionReport)
+    assert (Attribution(), None) == (report.attribution, report.session_id)
