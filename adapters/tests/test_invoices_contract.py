@@ -158,7 +158,7 @@ def test_the_same_story_ends_in_the_same_grants(open_world: Any, way: str, shape
     run_in(open_world, story)
 
 
-def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
+def test_invoices_that_are_reported_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
     """A line and its unused time, told at the same moment, know of each other, whichever is first."""
     report = subscribed(lambda old: old)[:4]
 

@@ -403,7 +403,7 @@ def test_twenty_purchases_at_the_same_moment_all_count(open_world: Any) -> None:
     in_world(open_world, story)
 
 
-def test_one_purchase_told_at_the_same_moment_counts_once(open_world: Any) -> None:
+def test_one_purchase_reported_at_the_same_moment_counts_once(open_world: Any) -> None:
     """Of twenty equal decisions by different events one is written; the others conflict or are duplicates."""
 
     async def story(world: Any) -> None:
@@ -735,7 +735,7 @@ def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> None:
     in_world(open_world, story)
 
 
-def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
+def test_what_expired_is_reported_for_each_period(open_world: Any) -> None:
     """With what stood posted then: what expired of one period is none of another's."""
 
     async def story(world: Any) -> None:
@@ -822,7 +822,7 @@ def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
     in_world(open_world, story)
 
 
-def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: Any) -> None:
+def test_trials_and_free_periods_that_an_account_has_had_are_reported(open_world: Any) -> None:
     """Where that is asked for: not those that brought nothing, nor what was paid for, nor another account's."""
 
     async def story(world: Any) -> None:

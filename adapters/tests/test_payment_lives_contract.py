@@ -212,7 +212,7 @@ def test_a_subscription_is_kept_by_its_revision(open_world: Any) -> None:
     in_world(open_world, story)
 
 
-def test_a_user_who_left_is_told(open_world: Any) -> None:
+def test_a_user_who_left_is_reported(open_world: Any) -> None:
     """Who has entries and no account any more is absent, by order and by entry, and told apart from a stranger."""
 
     async def story(world: Any) -> None:

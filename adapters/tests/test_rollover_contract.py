@@ -112,7 +112,7 @@ def test_at_most_the_cap_stays_in_all(open_world: Any) -> None:
 
 @pytest.mark.parametrize("order", [(-110, -80, -50), (-50, -80, -110), (-80, -50, -110)])
 @pytest.mark.parametrize("often", [True, False])
-def test_the_order_of_telling_does_not_show(open_world: Any, order: tuple[int, ...], often: bool) -> None:
+def test_the_order_of_reporting_does_not_show(open_world: Any, order: tuple[int, ...], often: bool) -> None:
     """Whether or not something expired in between."""
 
     async def run() -> None:

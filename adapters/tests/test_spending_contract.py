@@ -97,7 +97,7 @@ def test_the_same_story_ends_in_the_same_books(open_world: Any, story: list[Any]
     asyncio.run(run())
 
 
-def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
+def test_a_hold_whose_end_was_reported_is_over_for_slower_clocks(open_world: Any) -> None:
     """The process that tells of the end has written it; what expired is freed once, and captured by nobody."""
 
     async def run() -> None:

@@ -193,7 +193,7 @@ def test_nobody_there_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://exämple..com/", "https://xn--.com/", "https://x.test/\x7f"])
-def test_an_address_that_is_none_is_told(url: str) -> None:
+def test_an_address_that_is_none_is_reported(url: str) -> None:
     """Else the worker would stumble over the same notices for ever."""
     (outcome,) = send(url)
     assert outcome is not None

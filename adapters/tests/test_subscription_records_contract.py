@@ -41,7 +41,7 @@ async def deliver(world: Any, kind: str, about: Payload) -> None:
     await recorder.receive(delivery_of(json.dumps(body)))
 
 
-def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_concerns(open_world: Any) -> None:
+def test_an_invoice_that_only_gives_unused_time_back_is_reported_to_whom_it_concerns(open_world: Any) -> None:
     """Though it is nobody's order; the credits are explained by it, and nobody else is told of it."""
 
     async def run() -> None:

@@ -136,7 +136,7 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
     on_stage(open_world, story)
 
 
-def test_removing_again_tells_the_same(open_world: Any) -> None:
+def test_removing_again_reports_the_same(open_world: Any) -> None:
     """So that a cache which was away the first time can be told the second time."""
 
     async def story(stage: Stage) -> None:
@@ -175,7 +175,7 @@ def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
     on_stage(open_world, story)
 
 
-def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None:
+def test_one_that_a_project_holds_on_to_is_reported(database_url: str) -> None:
     """A table of the project's refers to one of them: the others go, and this one's reason is told."""
     from adapters.postgres.direct_rpc import PostgresRpc
     from features.real_parts import execute

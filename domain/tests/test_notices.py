@@ -23,7 +23,9 @@ account = st.builds(
 
 
 @given(account, account, st.none() | st.integers(0, 15))
-def test_only_crossing_the_threshold_downwards_is_told(before: Account, after: Account, default: int | None) -> None:
+def test_only_crossing_the_threshold_downwards_is_reported(
+    before: Account, after: Account, default: int | None
+) -> None:
     """An account's own threshold goes before the deployment's; what was low already is told no more."""
     reported = low_balance_due(before, after, default)
     threshold = default if after.notify_below is None else after.notify_below
@@ -31,7 +33,7 @@ def test_only_crossing_the_threshold_downwards_is_told(before: Account, after: A
     assert (is_low and not was_low) == (reported is not None)
 
 
-def test_a_notice_tells_what_the_account_has() -> None:
+def test_a_notice_reports_what_the_account_has() -> None:
     """The numbers are numbers again, and its name is that of the message."""
     before, after = Account(user_id=ADA, balance=12), Account(user_id=ADA, balance=11, held=2, version=7)
     due = low_balance_due(before, after, 10)

@@ -150,7 +150,7 @@ def test_an_appeal_keeps_the_money_away(status: DisputeStatus, left: int) -> Non
         (DisputeStatus.LOST, [("txn_1", -280, "eur"), ("txn_2", 140, "eur")], 20),
     ],
 )
-def test_movements_tell_what_of_a_dispute_is_away(
+def test_movements_report_what_of_a_dispute_is_away(
     status: DisputeStatus, moves: list[tuple[str, int, str]], left: int
 ) -> None:
     """Joined by their ids, whichever event told them; the amount that moves is no more than what is disputed."""

@@ -85,7 +85,7 @@ def test_a_paid_sale_is_one_change() -> None:
     assert [{"user_id": ADA}] == [message.payload for message in decision.change.outbox]
 
 
-def test_a_repeated_telling_is_nothing_new() -> None:
+def test_a_repeated_reporting_is_nothing_new() -> None:
     """What the ledger knows already changes nothing, whichever event or caller brings it."""
     snapshot = recorded(decided())
     for event in (EVENT, attrs.evolve(EVENT, id="evt_2"), None):
@@ -164,7 +164,7 @@ def test_what_is_no_sale_is_only_kept() -> None:
     assert "unreadable: mode" == unreadable.reason
 
 
-def test_what_was_told_before_the_sale_counts() -> None:
+def test_what_was_reported_before_the_sale_counts() -> None:
     """A refund and a dispute that came first lower what the sale posts."""
     early = RecordedPurchase(
         id=PurchaseId("pi_1"),

@@ -145,7 +145,7 @@ def test_it_does_not_matter_when_it_is_looked_at(periods: list[tuple[int, int, i
 
 
 @given(periods=grants, late=st.integers(0, 5))
-def test_a_period_that_is_told_late_ends_as_if_it_had_been_told_in_time(
+def test_a_period_that_is_reported_late_ends_as_if_it_had_been_reported_in_time(
     periods: list[tuple[int, int, int | None]], late: int
 ) -> None:
     """Where nothing was spent meanwhile, each grant keeps as much as it would have."""

@@ -81,7 +81,7 @@ def test_an_account_in_debt_has_nothing() -> None:
 
 
 @pytest.mark.parametrize("grants", [(), (grant(1, 20),)])
-def test_a_balance_that_no_grants_are_behind_is_told_apart(grants: tuple[Grant, ...]) -> None:
+def test_a_balance_that_no_grants_are_behind_is_distinguished(grants: tuple[Grant, ...]) -> None:
     """Nothing can be spent or held of what somebody else than the ledger wrote into a balance; the rest can."""
     granted = sum(one.remaining for one in grants)
     drifted = wallet(*grants, balance=granted + 25)

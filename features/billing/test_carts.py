@@ -71,7 +71,7 @@ def test_a_discount_of_the_whole_leaves_the_credits() -> None:
     assert 100 == sold(item("li_1", 1000, quantity=2), total=0, intent=None).balance
 
 
-def test_items_that_nobody_can_tell_apart_wait() -> None:
+def test_items_that_nobody_can_distinguish_wait() -> None:
     """Two packs of one price, or two products of the price of one pack."""
     twins = (*PLANS, plan("twin", 80, 500, None))
     items = [item("li_1", 1000, quantity=2)]

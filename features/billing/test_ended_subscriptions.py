@@ -59,7 +59,7 @@ def test_what_rolled_over_outlasts_the_subscription() -> None:
     world.check()
 
 
-def test_an_end_that_was_told_too_early_is_asked_for_with_the_invoice() -> None:
+def test_an_end_that_was_reported_too_early_is_asked_for_with_the_invoice() -> None:
     """Its own metadata names nobody, so its end is ignored; the invoice asks whose it is, and how it stands."""
     world = World()
     assert "ignored" == world.deliver(deleted()).status

@@ -53,7 +53,7 @@ def line_of(purchase: dict[str, Any], line_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shape", [lambda one: one, in_new_shape], ids=["old", "new"])
-def test_an_upgrade_is_told_with_what_it_gives_back(shape: Any) -> None:
+def test_an_upgrade_is_reported_with_what_it_gives_back(shape: Any) -> None:
     """Half of the month went back to the customer, and half of the larger plan's month came."""
     found = explained_after(shape(FIRST), shape(UPGRADE))
     first, second = line_of(found["in_1"], "il_1"), line_of(found["in_2"], "il_3")
@@ -72,7 +72,7 @@ def test_an_upgrade_is_told_with_what_it_gives_back(shape: Any) -> None:
     assert "2026-01-16T12:00:00+00:00" == found["in_2"]["paid_at"]
 
 
-def test_the_credited_invoice_is_told_where_stripe_does_not_name_it() -> None:
+def test_the_credited_invoice_is_reported_where_stripe_does_not_name_it() -> None:
     """It is the one of the newest line of the same item; of a subscription older than Credence there is none."""
     unnamed = invoice(
         "in_2",
@@ -101,7 +101,7 @@ def test_an_invoice_that_only_gives_back_is_among_them() -> None:
     )
 
 
-def test_reversals_are_told_by_part() -> None:
+def test_reversals_are_reported_by_part() -> None:
     """A refund, a credit note before the payment, and a dispute of a third each."""
     found = explained_after(
         FIRST,
@@ -135,7 +135,7 @@ def test_why_a_line_brought_so_many(sold: Payload, brought: float, why: str) -> 
 
 
 @pytest.mark.parametrize(("days", "part"), [((15, 30), "half"), ((20, 30), "10 of 30 days"), ((0, 30), "all")])
-def test_under_a_discount_the_time_is_told(days: tuple[float, float], part: str) -> None:
+def test_under_a_discount_the_time_is_reported(days: tuple[float, float], part: str) -> None:
     """Where Stripe shows the amount after the discount only, the part of the period's time counts."""
     rest = line("il_2", 100, PRO, days=days, proration=True)
     found = explained_after(FIRST, invoice("in_2", rest, paid=days[0], discounted=True))

@@ -340,7 +340,7 @@ def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
 
 
 @shapes
-def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
+def test_a_refund_that_fails_is_reported_late_in_any_order(shape: Shape) -> None:
     """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
     found = [
         first(shape),

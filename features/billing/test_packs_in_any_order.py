@@ -43,7 +43,7 @@ def test_a_checkout_of_ours_is_paid_by_its_intent_and_invoice() -> None:
     assert 50 == world.balance
 
 
-def test_an_intent_of_a_checkout_tells_that_it_is_paid() -> None:
+def test_an_intent_of_a_checkout_reports_that_it_is_paid() -> None:
     """A transfer that arrives pays the session, whichever of both events is the first."""
     unpaid = completed(session(payment_status="unpaid"))
     assert {50} == delivered_in_all_orders([unpaid, succeeded(intent(metadata=OF_SESSION), days=3)])

@@ -146,7 +146,7 @@ def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
         ),
     ],
 )
-def test_what_went_back_is_told(report: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
+def test_what_went_back_is_reported(report: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
     """All of it, or a part."""
     shop = Shop()
     report.about["payment_intent"] = "pi_1"
@@ -168,7 +168,7 @@ def test_a_period_that_was_refunded_is_taken_back() -> None:
         assert (CheckoutStage.TAKEN_BACK, 0) == (found.stage, found.credits)
 
 
-def test_credits_whose_time_is_over_are_told_as_such() -> None:
+def test_credits_whose_time_is_over_are_reported_as_such() -> None:
     """Those of a pack that lasts some days."""
     shop, about = Shop(), session(subtotal=200, metadata={**NAMED, "plan": "short"})
     shop.deliver(completed(about))
@@ -178,7 +178,7 @@ def test_credits_whose_time_is_over_are_told_as_such() -> None:
     assert (CheckoutStage.CREDITS_EXPIRED, 0) == (found.stage, found.credits)
 
 
-def test_what_waits_is_told_truthfully() -> None:
+def test_what_waits_is_reported_truthfully() -> None:
     """For a person, for Stripe's answer, or for the money."""
     strange = session(subtotal=4200)
     shop = Shop()

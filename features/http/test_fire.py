@@ -178,7 +178,7 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
     assert [] == standing(stack.url, stack.operator_key)
 
 
-def test_the_wrong_secret_is_told(stack: KillableStack) -> None:
+def test_the_wrong_secret_is_reported(stack: KillableStack) -> None:
     """Before any user is made."""
     done = fire(stack.url, secret="whsec_of_another_endpoint", key=stack.operator_key)
     assert 2 == done.returncode
@@ -187,7 +187,7 @@ def test_the_wrong_secret_is_told(stack: KillableStack) -> None:
 
 
 @pytest.mark.parametrize("key", ["not-the-operators-key-at-all", "service-key-of-the-simulated-backend"])
-def test_the_wrong_key_is_told(stack: KillableStack, key: str) -> None:
+def test_the_wrong_key_is_reported(stack: KillableStack, key: str) -> None:
     """A guessed one, and the backend's."""
     done = fire(stack.url, secret=stack.secret, key=key)
     assert (2, True) == (done.returncode, "refuses our key" in done.stderr)
@@ -227,7 +227,7 @@ def test_a_live_deployment_is_left_alone(deployment: Callable[..., str]) -> None
     assert [] == events
 
 
-def test_a_deployment_that_believes_forgeries_is_told(deployment: Callable[..., str]) -> None:
+def test_a_deployment_that_believes_forgeries_is_reported(deployment: Callable[..., str]) -> None:
     """One that takes the secret of somebody else as its own."""
     url = deployment(STRIPE_SECRET_KEY="sk_test_of_nobody", STRIPE_WEBHOOK_SECRET=f"{WEBHOOK_SECRET},{OTHER_SECRET}")
     done = fire(url, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
@@ -283,7 +283,7 @@ def test_a_saved_schedule_is_fired_again(stack: KillableStack, tmp_path: Path) -
     assert set() == other_tags
 
 
-def test_a_schedule_of_another_catalogue_is_told(stack: KillableStack, tmp_path: Path) -> None:
+def test_a_schedule_of_another_catalogue_is_reported(stack: KillableStack, tmp_path: Path) -> None:
     """Its payments would wait at the target for a person."""
     file = tmp_path / "schedule.json"
     answer_of(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase", "--save", str(file)))

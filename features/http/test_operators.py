@@ -208,7 +208,7 @@ def test_a_price_is_accepted_only_by_a_person(story: Story) -> None:
         ("outbox", "--retry", "999999999"),
     ],
 )
-def test_a_wrong_command_is_told_plainly(story: Story, arguments: tuple[str, ...]) -> None:
+def test_a_wrong_command_is_reported_plainly(story: Story, arguments: tuple[str, ...]) -> None:
     """A message, an exit code that is not 0, and no traceback."""
     done = story.service.command(*arguments)
     assert 0 != done.returncode

@@ -196,7 +196,7 @@ def test_a_balance_that_others_read_keeps_its_type(project: str) -> None:
         ),
     ],
 )
-def test_what_can_not_be_adopted_is_told(project: str, table: str, text: str) -> None:
+def test_what_can_not_be_adopted_is_reported(project: str, table: str, text: str) -> None:
     """A table that can't hold credits stops the migration with what to do."""
     asyncio.run(execute(project, table))
     with pytest.raises(migrations.MigrationFailed, match=text):
@@ -292,7 +292,7 @@ def test_credence_migrate_says_what_it_did(project: str) -> None:
     assert "The database is up to date.\n" == second.stdout
 
 
-def test_a_database_that_is_not_supabase_s_is_told(server: str) -> None:
+def test_a_database_that_is_not_supabase_s_is_reported(server: str) -> None:
     """A bare Postgres lacks what Supabase brings; the message says more than the database does."""
     name = f"bare_{uuid.uuid4().hex}"
     asyncio.run(execute(server, f"create database {name}"))

@@ -102,7 +102,7 @@ def test_entries_are_followed_again(postgres_url: str, tmp_path: Path) -> None:
     in_old_ledger(postgres_url, tmp_path, write, read)
 
 
-def test_what_can_not_be_told_is_said_so(postgres_url: str, tmp_path: Path) -> None:
+def test_what_can_not_be_reported_is_said_so(postgres_url: str, tmp_path: Path) -> None:
     """Where the grants disagree with the rules, what is gone from them is drawn by no entry in particular."""
     users: list[str] = []
 

@@ -314,7 +314,7 @@ def test_what_expired_is_reinstated_for_good(database_url: str) -> None:
     in_database(database_url, story)
 
 
-def test_the_low_balance_is_told_once_per_crossing(database_url: str) -> None:
+def test_the_low_balance_is_reported_once_per_crossing(database_url: str) -> None:
     """Whatever lowers the available credits below the threshold, one message says so; none while they stay there."""
 
     async def story(books: Books) -> None:

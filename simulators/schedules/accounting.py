@@ -62,7 +62,7 @@ class Accounting:
         acts = [act_of_json(dict(act)) for act in schedule.acts]
         self._by_acts = Expectation.of(acts) if acts else None
         self._ends = ends_of(self.readings.values())
-        self._told: dict[str, list[Reading]] = {}
+        self._reported: dict[str, list[Reading]] = {}
         self._due: dict[str, list[Due]] = {}
         self.uses = tuple(Use(**use) for use in schedule.uses)
         self._last: Observation | None = None
@@ -167,11 +167,11 @@ class Accounting:
         for event in ended - self.ended:
             customer = self.customers.get(event)
             if customer is not None:
-                self._told.setdefault(customer, []).append(self.readings[event])
+                self._reported.setdefault(customer, []).append(self.readings[event])
                 concerned.add(customer)
         self.ended = ended
         for customer in concerned:
-            self._due[customer] = dues(self._told[customer])
+            self._due[customer] = dues(self._reported[customer])
 
 
 def _summed(wanted: Iterable[Due]) -> dict[str, int]:

@@ -101,7 +101,7 @@ def test_an_operation_that_the_ledger_chokes_on_fails_alone() -> None:
     asyncio.run(story())
 
 
-def test_too_many_at_once_are_told_to_come_back() -> None:
+def test_too_many_at_once_are_reported_to_come_back() -> None:
     """What finds no place is refused before anything of it is done."""
 
     async def story() -> None:

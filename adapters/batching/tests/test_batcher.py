@@ -407,7 +407,7 @@ def test_a_call_that_can_only_fail_is_not_repeated_for_ever() -> None:
     run(story)
 
 
-def test_an_unknown_outcome_is_told_to_all_and_not_repeated() -> None:
+def test_an_unknown_outcome_is_reported_to_all_and_not_repeated() -> None:
     """A call without an answer may have taken effect: nothing of it is sent again."""
 
     async def story() -> None:
@@ -478,7 +478,7 @@ def test_closing_finishes_what_was_accepted() -> None:
     run(story)
 
 
-def test_what_is_too_late_at_the_end_is_told_so() -> None:
+def test_what_is_too_late_at_the_end_is_reported_so() -> None:
     """What was not sent says so; of what is in flight nothing is claimed."""
 
     async def story() -> None:

@@ -172,7 +172,7 @@ def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Callable[[Story]
 
 
 @pytest.mark.parametrize(("held", "others"), [(1, 0), (1, 60), (8, 60)])
-def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
+def test_locked_accounts_are_reported_of_and_those_of_their_call_are_written(
     on_ledger: Callable[[Story], None], held: int, others: int
 ) -> None:
     """Nobody lets go: the call does not wait for it, and writes what needs no such lock."""

@@ -89,7 +89,7 @@ def test_more_is_decided_while_a_part_is_written() -> None:
     assert len(ledger.parts) <= 6
 
 
-def test_the_next_part_does_not_wait_until_the_last_is_told() -> None:
+def test_the_next_part_does_not_wait_until_the_last_is_reported() -> None:
     """A rival for the account would be there before it."""
     ledger = Ledger([16] * 16, turns=30)
     asyncio.run(SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge))
@@ -99,7 +99,7 @@ def test_the_next_part_does_not_wait_until_the_last_is_told() -> None:
     )
 
 
-def test_who_is_told_may_ask_again() -> None:
+def test_who_is_reported_may_ask_again() -> None:
     """Nothing was there to decide meanwhile, and nothing is in flight: what comes then is written too."""
     ledger = Ledger([16], turns=30, more=[8, 4])
     asyncio.run(SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge))
@@ -115,7 +115,7 @@ def test_what_fails_ends_it() -> None:
     assert [*range(16)] == ledger.acknowledged[:16], "what was written before is told"
 
 
-def test_what_is_on_its_way_beside_a_failure_is_told() -> None:
+def test_what_is_on_its_way_beside_a_failure_is_reported() -> None:
     """It may be written, and who asked for it hears so; then the failure is told."""
     ledger = Ledger([16] * 16, turns=30, fails_at=0)
     with pytest.raises(LedgerUnavailable):
@@ -153,7 +153,7 @@ def test_who_goes_away_leaves_nothing_in_flight() -> None:
     asyncio.run(story())
 
 
-def test_who_goes_away_while_all_is_told_leaves_it_told() -> None:
+def test_who_goes_away_while_all_is_reported_leaves_it_reported() -> None:
     """What is written is told to those who wait for it."""
 
     async def story() -> None:

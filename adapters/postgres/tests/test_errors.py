@@ -12,7 +12,7 @@ from features.real_parts import Supabase
 
 
 @pytest.mark.parametrize("way", ["postgres", "supabase"])
-def test_a_schema_that_lacks_something_is_told_with_its_remedy(supabase: Supabase, way: str) -> None:
+def test_a_schema_that_lacks_something_is_reported_with_its_remedy(supabase: Supabase, way: str) -> None:
     """A function that is not there, as before the first migration, is none of the call's faults; the log helps."""
 
     async def call() -> None:

@@ -94,7 +94,7 @@ def test_a_server_that_is_no_redis_is_unavailable() -> None:
     asyncio.run(run())
 
 
-def test_a_refused_password_is_told_and_not_shown(redis_url: str) -> None:
+def test_a_refused_password_is_reported_and_not_shown(redis_url: str) -> None:
     """A login that Redis does not know is an outage; the log does not get the password."""
     url = redis_url.replace("redis://", "redis://nobody:swordfish@")
 

@@ -7,7 +7,7 @@ from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.reports import ProviderReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 
-_TELLING = (
+_REPORTING = (
     "created",
     "updated",
     "deleted",
@@ -17,7 +17,7 @@ _TELLING = (
     "pending_update_expired",
     "trial_will_end",
 )
-SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _TELLING)
+SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _REPORTING)
 
 _STATUS = {status.value: status for status in SubscriptionStatus}
 

@@ -156,7 +156,7 @@ def test_a_payment_of_others_is_not_ours_and_an_unknown_one_stays_open(stripe: S
     asking(stripe, story)
 
 
-def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
+def test_a_subscription_reports_whose_it_is(stripe: StripeStandIn) -> None:
     """Its metadata, and how it stands now; one that does not exist is none."""
 
     async def story(connection: StripeConnection) -> None:
@@ -348,7 +348,7 @@ def test_endpoints_are_described(stripe: StripeStandIn) -> None:
     asking(stripe, story)
 
 
-def test_decimals_are_told_as_stripe_writes_them() -> None:
+def test_decimals_are_reported_as_stripe_writes_them() -> None:
     """The library makes numbers of them, which are written otherwise where they are small."""
     line = {"quantity_decimal": "2.50", "price": {"unit_amount_decimal": "0.0000005", "unit_amount": None}}
     values = {"id": "il_1", "object": "line_item", **line, "discounts": ["di_1"], "lines": [line]}

@@ -87,7 +87,7 @@ def test_the_same_key_opens_one_session(stripe: StripeStandIn) -> None:
     with_checkouts(stripe.url, story)
 
 
-def test_a_key_that_opened_another_session_is_told_apart(stripe: StripeStandIn) -> None:
+def test_a_key_that_opened_another_session_is_distinguished(stripe: StripeStandIn) -> None:
     """To try again changes nothing then, which is no matter of Stripe's being away."""
 
     async def story(checkouts: StripeCheckouts) -> None:
@@ -111,7 +111,7 @@ def test_a_key_that_is_in_use_may_be_tried_again() -> None:
         with_checkouts(server.url, story)
 
 
-def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
+def test_a_retrieved_session_reports_its_sale(stripe: StripeStandIn) -> None:
     """Asked for, a session tells the same sale as its webhook does, paid when its charge was made."""
 
     async def story(checkouts: StripeCheckouts) -> None:
@@ -169,7 +169,7 @@ def test_a_refused_key_is_named_and_not_shown(stripe: StripeStandIn) -> None:
     with_checkouts(stripe.url, story, key="sk_wrong_123456789012")
 
 
-def test_an_invalid_request_is_told(stripe: StripeStandIn) -> None:
+def test_an_invalid_request_is_reported(stripe: StripeStandIn) -> None:
     """What Stripe refuses is told as such."""
 
     async def story(checkouts: StripeCheckouts) -> None:
@@ -224,7 +224,7 @@ def test_an_answer_that_is_no_session_is_no_answer(status: int, body: bytes) -> 
         with_checkouts(server.url, story)
 
 
-def test_nobody_who_answers_is_told() -> None:
+def test_nobody_who_answers_is_reported() -> None:
     """A Stripe out of reach is the domain's error too."""
 
     async def story(checkouts: StripeCheckouts) -> None:

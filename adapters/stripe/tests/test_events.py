@@ -140,7 +140,7 @@ def charge_of(version: str, *amounts: int, has_more: bool = False) -> dict[str, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_refunded_charge_tells_its_refunds_or_their_sum(version: str) -> None:
+def test_a_refunded_charge_reports_its_refunds_or_their_sum(version: str) -> None:
     """Until 2022-11-15 each refund by its id, since then only how much it is in all."""
     report = news("charge.refunded", charge_of(version, 100, 150))
     amounts = [fact.refund.amount for fact in report.facts if isinstance(fact, Refunded)]
@@ -149,7 +149,7 @@ def test_a_refunded_charge_tells_its_refunds_or_their_sum(version: str) -> None:
     assert ("invoice:in_1" in report.links) is (version < "2025-03-31")
 
 
-def test_a_list_that_is_cut_off_tells_its_sum_too() -> None:
+def test_a_list_that_is_cut_off_reports_its_sum_too() -> None:
     """The refunds that are not shown count."""
     report = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
     assert RefundTotalReported(100, "ch_1") in report.facts
@@ -190,7 +190,7 @@ def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
         ("closed", dispute("charge_refunded"), DisputeStatus.CHARGE_REFUNDED),
     ],
 )
-def test_a_dispute_tells_where_the_money_is(event_type: str, about: dict[str, Any], expected: DisputeStatus) -> None:
+def test_a_dispute_reports_where_the_money_is(event_type: str, about: dict[str, Any], expected: DisputeStatus) -> None:
     """By its status, and by the moves of the money where these say more."""
     report = news(f"charge.dispute.{event_type}", about)
     moved = [move["amount"] for move in about["balance_transactions"]]
@@ -438,7 +438,7 @@ def test_a_credit_note_of_before_2025_is_of_one_kind(
 
 
 @pytest.mark.parametrize("is_new", [False, True])
-def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
+def test_a_subscription_reports_how_it_stands(is_new: bool) -> None:
     """Its period is the subscription's own, or since 2025-03-31 its items'."""
     ends = {"current_period_end": int(ENDS.timestamp())}
     about = {"id": "sub_1", "status": "active", "cancel_at_period_end": True, "metadata": OURS}
@@ -495,7 +495,7 @@ JSON = st.recursive(
     changes=st.dictionaries(st.sampled_from(sorted({key for one in VALID for key in one})), JSON, max_size=3),
     created=st.sampled_from([None, NOON]),
 )
-def test_any_shape_is_told_as_something(
+def test_any_shape_is_reported_as_something(
     event_type: str, about: dict[str, Any], changes: dict[str, Any], created: datetime | None
 ) -> None:
     """Nothing raises, and nothing that a database can't keep comes out."""
@@ -519,7 +519,7 @@ WITHIN = sorted({key for one in PARTS for key in one} | {"proration_details", "q
     ),
     whole=st.dictionaries(st.sampled_from(["tax", "subtotal", "total", "discount", "discounts", "created"]), JSON),
 )
-def test_any_shape_of_a_line_is_told_as_something(
+def test_any_shape_of_a_line_is_reported_as_something(
     version: str, changes: dict[str, Any], of_price: dict[str, Any], whole: dict[str, Any]
 ) -> None:
     """Nothing within a line raises either, nor what it is a part of."""
@@ -536,7 +536,7 @@ def test_any_shape_of_a_line_is_told_as_something(
         st.sampled_from(["id", "amount", "invoice_line_item", "refund", "amount_refunded", "currency"]), JSON
     )
 )
-def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> None:
+def test_any_shape_of_a_list_is_reported_as_something(changes: dict[str, Any]) -> None:
     """What credit notes and disputes list."""
     within = [{"id": "cnli_1", "amount": 1, "refund": "re_1", "amount_refunded": 1, **changes}]
     for key in ("lines", "refunds"):

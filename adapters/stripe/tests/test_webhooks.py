@@ -128,7 +128,7 @@ def test_a_delivery_inside_the_window_is_believed(age: int) -> None:
     assert "evt_1" == WEBHOOKS.verify(BODY, header(BODY, at=NOW - age)).event.id
 
 
-def test_the_window_is_told_by_the_given_clock() -> None:
+def test_the_window_is_reported_by_the_given_clock() -> None:
     """Neither end of the window depends on the machine's time."""
     webhooks = StripeWebhooks(secrets=(SECRET,), clock=FrozenClock(86_400))
     assert "evt_1" == webhooks.verify(BODY, header(BODY, at=86_400)).event.id
@@ -317,7 +317,7 @@ def test_a_thin_event_may_be_about_nothing(related: object) -> None:
 
 
 @pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False)])
-def test_a_thin_event_s_mode_is_test_unless_told(text: object, expected: bool) -> None:
+def test_a_thin_event_s_mode_is_test_unless_reported(text: object, expected: bool) -> None:
     """As the stripe package reads it; an ignored event is ignored in either mode."""
     assert expected is verified(body_of(thin(livemode=text))).event.livemode
     without = {key: value for key, value in thin().items() if key != "livemode"}
@@ -365,7 +365,7 @@ def test_an_unusable_version_is_none(version: object) -> None:
     assert verified(body_of(event(api_version=version))).event.api_version is None
 
 
-def test_a_connected_account_is_told() -> None:
+def test_a_connected_account_is_reported() -> None:
     """So that its event is not taken for one of our own."""
     assert "acct_1" == verified(body_of(event(account="acct_1"))).event.account
 

@@ -152,7 +152,7 @@ acts = st.one_of(
 
 
 @given(st.lists(acts, max_size=25), st.sampled_from([None, 0, 1, 20, 40]))
-def test_each_fall_below_the_threshold_is_told_once(history: list[object], threshold: int | None) -> None:
+def test_each_fall_below_the_threshold_is_reported_once(history: list[object], threshold: int | None) -> None:
     """Whatever happens: as many notices as falls below it, each with what was available then; none while it is low."""
     shop, falls = Shop(threshold), []
     for act in history:
@@ -181,7 +181,7 @@ def test_a_refund_warns_as_a_spend_does() -> None:
     assert NOON == shop.notifications.taken[0].occurred_at
 
 
-def test_a_notice_is_told_again_until_it_is_taken() -> None:
+def test_a_notice_is_reported_again_until_it_is_taken() -> None:
     """Less and less often, under the same name, and with what was so when it happened."""
     shop = Shop()
     shop.receive(SALE)

@@ -261,7 +261,7 @@ WHEN_PAID = (PaidAt(NOON + timedelta(hours=2)), PaidAt(NOON + timedelta(hours=3)
 @pytest.mark.parametrize("ends_at", [NOON + timedelta(days=30, hours=-1), NOON + timedelta(days=30, hours=2)])
 @settings(deadline=None, max_examples=100)
 @given(order=st.permutations([*range(len(PACK_LIFE)), *range(len(PACK_LIFE))]), changes_after=st.integers(1, 6))
-def test_credits_end_at_one_time_whoever_tells_of_their_sale(
+def test_credits_end_at_one_time_whoever_reports_of_their_sale(
     ends_at: datetime, order: list[int], changes_after: int
 ) -> None:
     """Webhook, return page and reconciler, hours apart; and although the catalogue was changed meanwhile.
@@ -326,7 +326,7 @@ def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) 
     assert (EventStatus.PARKED, "email_disagrees") == (report.status, report.reason)
 
 
-def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None:
+def test_a_sale_that_is_reported_in_part_is_asked_for_in_whole(world: World) -> None:
     """It waits while nobody can be asked; a claim of it stays one, and what stands needs nothing more."""
     whole = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"))
     part = attrs.evolve(whole, subtotal=Money(amount=0, currency="usd"), is_complete=False)
@@ -344,7 +344,7 @@ def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None
     assert EventStatus.NOTHING_NEW == world.deliver("evt_2", part).status
 
 
-def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
+def test_a_claim_of_a_sale_that_is_reported_in_part_is_kept(world: World) -> None:
     """What an operator says of it goes before what the rest says."""
     nameless = attrs.evolve(PERIOD, attribution=Attribution(user_reference="ada", plan_id="monthly"))
     world.payments.teach_complete(nameless)
@@ -443,7 +443,7 @@ def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
     assert ["in_1"] == list(world.payments.sent.values())
 
 
-def test_messages_are_given_up_in_the_end_and_told(world: World) -> None:
+def test_messages_are_given_up_in_the_end_and_reported(world: World) -> None:
     """Stripe refuses for good, or is away for too long: the failure stays visible."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
     world.deliver("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))

@@ -146,7 +146,7 @@ def test_a_rival_in_the_middle_is_merged(world: World) -> None:
     assert EventStatus.APPLIED == snapshot.event_status
 
 
-def test_a_rival_that_tells_the_same_leaves_nothing_to_do(world: World) -> None:
+def test_a_rival_that_reports_the_same_leaves_nothing_to_do(world: World) -> None:
     """Two events of one payment that race are one credit, and both are on record."""
     world.ledger.before = lambda: world.deliver(delivery("evt_1"))
     assert EventStatus.NOTHING_NEW == world.deliver(delivery("evt_2")).status

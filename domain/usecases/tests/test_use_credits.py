@@ -244,7 +244,7 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, is_p
     assert all(answer_of(one).balance == balances[answer_of(one).version] for one in kept)
 
 
-def test_a_part_tells_where_the_one_before_it_begins() -> None:
+def test_a_part_reports_where_the_one_before_it_begins() -> None:
     """Only while the account is there may that one be yet to come: for each account its own place."""
     shop = Shop()
     shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
@@ -429,7 +429,7 @@ class SlowCache(MemoryQuotaCache):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int) -> None:
+def test_who_gives_up_waiting_for_the_cache_has_reported_what_is_written(parts: int) -> None:
     """As when the process ends: a caller must not hear that the outcome is unknown."""
 
     async def story() -> Latecomers:
@@ -701,7 +701,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
-def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
+def test_an_end_that_was_reported_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
     """It is written before it is told, once, with whatever else of the account is over."""
     shop = Shop()
     shop.ask(hold(60))
@@ -714,7 +714,7 @@ def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Credi
     assert {} == {key: kept for key, kept in shop.ledger.requests().items() if HOLD in key}, "no answer is kept of it"
 
 
-def test_an_end_that_could_not_be_written_is_not_told() -> None:
+def test_an_end_that_could_not_be_written_is_not_reported() -> None:
     """What the ledger does not have, another process may not see."""
     shop = Shop()
     shop.ask(hold(60))
@@ -725,7 +725,7 @@ def test_an_end_that_could_not_be_written_is_not_told() -> None:
     assert isinstance(captured, Done)
 
 
-def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
+def test_a_hold_that_ends_beside_other_intents_is_reported_so() -> None:
     """Whatever frees it first."""
     shop = Shop()
     shop.ask(hold(60))

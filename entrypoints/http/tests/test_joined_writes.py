@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
         self.is_up.set()
 
 
-def told_of(act: Callable[[JoiningTransport, Connection], None]) -> list[bytes | str]:
+def reported_of(act: Callable[[JoiningTransport, Connection], None]) -> list[bytes | str]:
     """What the connection was told during the act, and what in the turn of the event loop that followed it."""
 
     async def story() -> list[bytes | str]:
@@ -63,12 +63,12 @@ def test_head_and_body_are_one_write() -> None:
         for part in (b"head ", b"body", b"head2 ", b"body2"):
             transport.write(part)
 
-    assert [b"head body", b"head2 body2", "turn"] == told_of(two_answers)
+    assert [b"head body", b"head2 body2", "turn"] == reported_of(two_answers)
 
 
 def test_a_lone_write_leaves_in_the_next_turn() -> None:
     """The head of an answer whose body takes its time, or that has none."""
-    assert ["turn", b"head"] == told_of(lambda transport, _: transport.write(b"head"))
+    assert ["turn", b"head"] == reported_of(lambda transport, _: transport.write(b"head"))
 
 
 def test_closing_sends_what_waits() -> None:
@@ -78,7 +78,7 @@ def test_closing_sends_what_waits() -> None:
         transport.write(b"head")
         transport.close()
 
-    assert [b"head", "closed", "turn"] == told_of(end)
+    assert [b"head", "closed", "turn"] == reported_of(end)
 
 
 def test_nothing_is_sent_to_whom_has_gone() -> None:
@@ -88,7 +88,7 @@ def test_nothing_is_sent_to_whom_has_gone() -> None:
         transport.write(b"head")
         connection.close()
 
-    assert ["closed", "turn"] == told_of(lose)
+    assert ["closed", "turn"] == reported_of(lose)
 
 
 def test_a_server_answers_as_uvicorn_does() -> None:

@@ -79,7 +79,7 @@ async def until_a_call_waits(owner: Any) -> None:
     raise AssertionError("no call waits")
 
 
-def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str) -> None:
+def test_what_is_too_much_is_reported_to_come_back(database_url: str, redis_url: str) -> None:
     """While the ledger stalls, what finds no place in the queue is answered 503 at once; told again, it is kept."""
 
     async def story() -> None:

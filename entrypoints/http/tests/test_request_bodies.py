@@ -83,7 +83,7 @@ def test_what_is_good_is_read(client: TestClient[Litestar]) -> None:
     assert {**asked, "ends": datetime(2030, 1, 31, tzinfo=UTC), "limit": 3} == body
 
 
-def test_many_unknown_fields_are_told_briefly(client: TestClient[Litestar]) -> None:
+def test_many_unknown_fields_are_reported_briefly(client: TestClient[Litestar]) -> None:
     """The answer does not grow with what is sent."""
     answer = client.post("/wishes", json={"credits": 5, **{f"{number:02}{'x' * 999}": 1 for number in range(30)}})
     assert (400, [f"{number:02}{'x' * 62}" for number in range(5)]) == (
@@ -128,7 +128,7 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
         ("", "body", "body is missing."),
     ],
 )
-def test_what_a_body_has_instead_is_told(client: TestClient[Litestar], body: str, field: str, detail: str) -> None:
+def test_what_a_body_has_instead_is_reported(client: TestClient[Litestar], body: str, field: str, detail: str) -> None:
     """With the field's name, and what is wanted of it."""
     answer = client.post("/wishes", content=body, headers={"Content-Type": "application/json"})
     assert (400, detail) == (answer.status_code, answer.json()["detail"])

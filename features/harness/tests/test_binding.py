@@ -141,7 +141,7 @@ def test_the_cache_goes_back_by_writes() -> None:
     assert copies[-1] is None
 
 
-def test_each_port_tells_in_its_own_way_that_it_is_away() -> None:
+def test_each_port_reports_in_its_own_way_that_it_is_away() -> None:
     """The ledger's tables are away together, and so is all of Redis."""
     world = world_after(lived("purchase"))
     task = Task(world.begin(Work("inbox")))

@@ -36,7 +36,7 @@ def test_machines_get_json() -> None:
     assert answer["schedules"] == sum(one["schedules"] for one in answer["each"]) > 1_000_000
 
 
-def test_a_failure_is_told_and_saved(tmp_path: Path) -> None:
+def test_a_failure_is_reported_and_saved(tmp_path: Path) -> None:
     """What led there is in a file that needs nothing else."""
     done = explore("--bug", "the last refund wins", "--story", "refund in parts", "--save", str(tmp_path / "kept"))
     assert 1 == done.returncode
@@ -55,7 +55,7 @@ def test_a_failure_is_told_and_saved(tmp_path: Path) -> None:
         (("--system", "json"), "The module 'json' provides no `system`."),
     ],
 )
-def test_what_can_not_be_explored_is_told(arguments: tuple[str, ...], text: str) -> None:
+def test_what_can_not_be_explored_is_reported(arguments: tuple[str, ...], text: str) -> None:
     """In a sentence, with exit code 2."""
     done = explore(*arguments)
     assert (2, "") == (done.returncode, done.stdout)

@@ -13,7 +13,7 @@ CREDITS = {plan.id: plan.credits for plan in PLANS}
 LIVES = [lead(random.Random(seed), customers(1)[0], PLANS, now=EPOCH) for seed in range(400)]
 
 
-def test_what_is_told_is_worth_what_was_done() -> None:
+def test_what_is_reported_is_worth_what_was_done() -> None:
     """Reading a life's events comes to the same credits as adding up its acts."""
     for life in LIVES:
         given = worth(reading_of(event.body, CREDITS, life.prices) for event in life.events)
@@ -22,7 +22,7 @@ def test_what_is_told_is_worth_what_was_done() -> None:
         }
 
 
-def test_the_order_of_telling_does_not_show() -> None:
+def test_the_order_of_reporting_does_not_show() -> None:
     """Nor does it where two things were told in one second."""
     chance = random.Random(0)
     for life in LIVES:
@@ -42,7 +42,7 @@ def test_an_inquiry_does_not_follow_its_dispute() -> None:
     assert {ada.user_id: 0} == worth(found) == worth(reversed(found))
 
 
-def test_lives_tell_of_everything() -> None:
+def test_lives_report_of_everything() -> None:
     """Every type of event that matters is made, in the shapes of every version."""
     made = {(event.type, event.api_version) for life in LIVES for event in life.events}
     assert {(kind, version) for kind in coverage.TYPES for version in VERSIONS} <= made

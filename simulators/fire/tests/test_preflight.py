@@ -101,7 +101,7 @@ def test_a_safe_address_is_taken(target: str) -> None:
     assert target.rstrip("/") == safe_address(target)
 
 
-def test_nobody_there_is_told() -> None:
+def test_nobody_there_is_reported() -> None:
     """The address is named."""
     done = fire("--target", "http://127.0.0.1:9", "--secret", SECRET, "--operator-key", KEY)
     assert_refused(done, "http://127.0.0.1:9 can't be reached", "Is it up")
@@ -118,12 +118,12 @@ def test_a_redirect_is_not_followed() -> None:
     "handler",
     [answer(200), answer(404), answer(200, {"hello": "world"}), answer(200, {"plans": [{"id": 1}]}), answer(200, [])],
 )
-def test_another_service_is_told(handler: Callable[[Request], Response]) -> None:
+def test_another_service_is_reported(handler: Callable[[Request], Response]) -> None:
     """Nothing is fired at what does not answer as a Credence service."""
     assert_refused(fired_at(handler), "does not answer as a Credence service")
 
 
-def test_a_service_that_can_not_work_is_told() -> None:
+def test_a_service_that_can_not_work_is_reported() -> None:
     """With the status, and what it says."""
     assert_refused(fired_at(answer(503, {"detail": "Back soon"})), "can't work now", "Back soon")
 
@@ -157,12 +157,12 @@ def test_a_target_that_does_not_say_its_mode_is_refused(mode: str | None) -> Non
         (("--target", "http://127.0.0.1:9", "--secret", "whsec_a"), "CREDENCE_OPERATOR_KEY"),
     ],
 )
-def test_what_can_not_be_is_told(arguments: tuple[str, ...], word: str) -> None:
+def test_what_can_not_be_is_reported(arguments: tuple[str, ...], word: str) -> None:
     """In one line, with what to do."""
     assert_refused(fire(*arguments), word)
 
 
-def test_a_machine_is_told_too() -> None:
+def test_a_machine_is_reported_too() -> None:
     """One JSON document on standard output, whatever happens."""
     done = fire("--target", "http://127.0.0.1:9", "--secret", SECRET, "--operator-key", KEY, "--json")
     body = json.loads(done.stdout)

@@ -61,7 +61,7 @@ def test_anything_wrong_makes_it_bad(given: Report, verdict: str) -> None:
     assert verdict == given.verdict == given.as_json()["verdict"]
 
 
-def test_what_is_left_behind_is_told_first() -> None:
+def test_what_is_left_behind_is_reported_first() -> None:
     """Before all that is too much to be told."""
     many = tuple(f"evt_{number} was never accepted" for number in range(3 * SHOWN))
     text = shown(report(complaints=many, left_behind=("the users of fire-1 could not be removed",)))
@@ -69,7 +69,7 @@ def test_what_is_left_behind_is_told_first() -> None:
     assert f"… and {2 * SHOWN + 1} more; --json tells all" in text
 
 
-def test_a_wrong_account_is_told_with_its_reason() -> None:
+def test_a_wrong_account_is_reported_with_its_reason() -> None:
     """What it has, and what it should."""
     text = shown(report(findings=(RIGHT, WRONG)))
     assert "bob: 100 instead of 50, 2 entries" in text

@@ -116,7 +116,7 @@ def test_a_customer_buys_in_a_browser(stack: str, page: Page) -> None:
     assert [] == complaints
 
 
-def test_a_declined_card_is_told(stack: str, page: Page) -> None:
+def test_a_declined_card_is_reported(stack: str, page: Page) -> None:
     """The checkout says so, and nothing is credited."""
     page.goto(address(stack, "buy credits, as Ada"))
     page.get_by_role("button", name="Buy 250 credits").click()

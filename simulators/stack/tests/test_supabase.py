@@ -168,7 +168,7 @@ def test_a_postgrest_that_ends_shows_its_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [Postgrest.stop, Postgrest.kill])
-def test_a_postgrest_ends_when_told(tmp_path: Path, end: Callable[[Postgrest], None]) -> None:
+def test_a_postgrest_ends_when_reported(tmp_path: Path, end: Callable[[Postgrest], None]) -> None:
     """It is waited for until it is ready; ended, in order or at once, it is gone, and a second end does nothing."""
     (tmp_path / "ready").touch()
     binary = tmp_path / "postgrest"

@@ -34,7 +34,7 @@ def _grants(wanted: list[Due]) -> list[tuple[int | None, int, int | None]]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", STORIES)
-def test_all_events_together_tell_what_was_done(name: str, version: str) -> None:
+def test_all_events_together_report_what_was_done(name: str, version: str) -> None:
     """Two readings that share nothing agree: the acts' worth, and that of the events in any version's shapes."""
     story = lived(name, version)
     given = dues(reading_of(event.body, CREDITS, story.prices) for event in story.events)
@@ -44,7 +44,7 @@ def test_all_events_together_tell_what_was_done(name: str, version: str) -> None
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_the_same_seed_tells_the_same_to_the_byte(name: str) -> None:
+def test_the_same_seed_reports_the_same_to_the_byte(name: str) -> None:
     """Whenever it is told; another seed has other ids."""
     assert lived(name) == lived(name)
     ids = {event.id for event in lived(name).events} & {event.id for event in lived(name, seed=8).events}

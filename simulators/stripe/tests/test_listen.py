@@ -97,7 +97,7 @@ def test_what_the_endpoint_answers_is_recorded(
         )
 
 
-def test_a_declined_payment_is_told_too(stand_in: StripeStandIn, cli: StripeCli) -> None:
+def test_a_declined_payment_is_reported_too(stand_in: StripeStandIn, cli: StripeCli) -> None:
     """The request is refused, and its events are sent."""
     with cli.listening("--events", "charge.failed,payment_intent.payment_failed") as listening:
         assert 0 == cli.run("trigger", "charge.failed").returncode
@@ -107,7 +107,7 @@ def test_a_declined_payment_is_told_too(stand_in: StripeStandIn, cli: StripeCli)
 
 
 @pytest.mark.parametrize("flags", [(), ("--latest",)])
-def test_it_is_told_in_one_version(
+def test_it_is_reported_in_one_version(
     flags: tuple[str, ...], stripe_cli: Callable[[str], StripeCli], endpoint: Endpoint, address: str
 ) -> None:
     """In the account's own, or with `--latest` in the newest."""

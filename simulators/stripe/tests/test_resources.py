@@ -198,7 +198,7 @@ def test_a_subscription_that_the_bank_declines_is_incomplete(stand_in: StripeSta
     assert "invoice.paid" in [event["type"] for event in stand_in.account.billing.advance(0)]
 
 
-def test_a_change_tells_what_was_before(stand_in: StripeStandIn, v1: Any) -> None:
+def test_a_change_reports_what_was_before(stand_in: StripeStandIn, v1: Any) -> None:
     """Keys are added, replaced and removed; a change of nothing is no event."""
     customer = v1.customers.create({"name": "Ada", "metadata": {"a": "1", "b": "2"}})
     v1.customers.update(customer.id, {"name": "Ada Lovelace", "metadata": {"a": "", "c": "3"}})

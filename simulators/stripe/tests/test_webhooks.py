@@ -120,7 +120,7 @@ def test_a_twin_has_another_id_and_the_same_content(stand_in: StripeStandIn) -> 
     assert [200] == [delivery.status for delivery in stand_in.deliver(twin)]
 
 
-def test_an_event_keeps_what_it_told(stand_in: StripeStandIn) -> None:
+def test_an_event_keeps_what_it_reported(stand_in: StripeStandIn) -> None:
     """What is done to a copy of the session changes neither event nor session."""
     event = paid(stand_in)
     session = stand_in.session(event["data"]["object"]["id"])
@@ -237,7 +237,7 @@ def test_other_processes_can_deliver_and_read_deliveries(stand_in: StripeStandIn
         ("/deliveries", {}, 404),
     ],
 )
-def test_what_can_not_be_done_is_told_in_json(
+def test_what_can_not_be_done_is_reported_in_json(
     stand_in: StripeStandIn, receiver: Receiver, path: str, form: dict[str, str], status: int
 ) -> None:
     """With a status and an error, and nothing is delivered."""

@@ -156,7 +156,7 @@ def test_a_line_is_what_its_parent_s_type_says() -> None:
     assert (False, False) == (reported.is_subscription, reported.is_proration)
 
 
-def test_a_line_tells_what_is_left_of_its_amount() -> None:
+def test_a_line_reports_what_is_left_of_its_amount() -> None:
     """After its discounts, and with the taxes that come on top."""
     off = [{"amount": 300, "discount": "di_1"}, {"amount": 200, "discount": "di_2"}]
     old_taxes = [{"amount": 100, "inclusive": False}, {"amount": 50, "inclusive": True}]
@@ -209,7 +209,7 @@ def test_what_was_asked_for_is_every_line_that_adds(one: Any) -> None:
     assert (Money(amount=2599, currency="usd"), Money(amount=2599, currency="usd")) == (report.subtotal, report.paid)
 
 
-def test_an_invoice_of_more_lines_than_it_shows_is_told_in_part() -> None:
+def test_an_invoice_of_more_lines_than_it_shows_is_reported_in_part() -> None:
     """Prorations come first: the period's own line may be one that is not shown. So is one that shows none at all."""
     shown = [line(10, proration=True)] * 10
     report = sale(invoice(lines={"data": shown, "has_more": True}))
@@ -254,7 +254,7 @@ def test_what_was_not_paid_by_card_was_paid_all_the_same(amount_paid: int | None
     assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == report.facts
 
 
-def test_what_was_never_paid_or_too_much_is_told() -> None:
+def test_what_was_never_paid_or_too_much_is_reported() -> None:
     """Credit notes took it off before the payment, or it goes to the customer's balance; and when that was."""
     about = invoice(pre_payment_credit_notes_amount=400, amount_overpaid=70, status_transitions={"paid_at": SOON})
     paid_at = datetime.fromtimestamp(SOON, UTC)

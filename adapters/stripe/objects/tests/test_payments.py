@@ -112,7 +112,7 @@ def test_a_refund_of_no_payment_is_irrelevant_and_one_that_names_none_is_kept() 
     ("event_type", "about"),
     [("refund.updated", refund), ("charge.refund.updated", refund), (UPDATED, dispute)],
 )
-def test_an_expanded_charge_tells_all_that_it_knows(event_type: str, about: Any) -> None:
+def test_an_expanded_charge_reports_all_that_it_knows(event_type: str, about: Any) -> None:
     """Its payment intent, its invoice, and whose it is."""
     whole = charge(payment_intent={"id": "pi_9"}, invoice={"id": "in_9"}, metadata=OURS)
     report = news(event_type, about(payment_intent=None, charge=whole))
@@ -194,7 +194,7 @@ OUT, BACK, PART, AGAIN = moved("txn_1", -500), moved("txn_2", 500), moved("txn_3
         (UPDATED, "withdrawn", [OUT], DisputeStatus.UNKNOWN),
     ],
 )
-def test_a_dispute_is_told_by_where_the_money_is(
+def test_a_dispute_is_reported_by_where_the_money_is(
     event_type: str, status: str, moves: object, expected: DisputeStatus
 ) -> None:
     """The moves of the money outrank an open status, and only its whole return outranks a loss."""
@@ -203,7 +203,7 @@ def test_a_dispute_is_told_by_where_the_money_is(
     assert (expected, NOON, "usd") == (fact.dispute.status, fact.dispute.occurred_at, fact.dispute.currency)
 
 
-def test_movements_of_a_dispute_are_told_one_by_one() -> None:
+def test_movements_of_a_dispute_are_reported_one_by_one() -> None:
     """Each by its id, once, in the currency in which it was settled."""
     moves = [BACK, moved("txn_1", -440, "EUR"), BACK]
     (fact, _) = news(UPDATED, dispute(balance_transactions=moves)).facts

@@ -69,7 +69,7 @@ INVOICE: dict[str, Any] = {
 PAYMENTS = {"data": [{"status": "paid", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}]}
 
 
-def told(**changes: Any) -> ProviderReport:
+def reported(**changes: Any) -> ProviderReport:
     return read_event("payment_intent.succeeded", {**INTENT, **changes}, NOON)
 
 
@@ -101,9 +101,9 @@ def asking(answers: dict[str, Any], story: Callable[[StripeLookup], Awaitable[No
     return asked
 
 
-def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
+def test_an_intent_is_a_sale_that_is_reported_in_part() -> None:
     """It never shows the session that it may pay."""
-    sale = told()
+    sale = reported()
     assert isinstance(sale, SaleReport)
     assert (OrderRank.INTENT, False) == (sale.rank, sale.is_complete)
     assert links("payment_intent:pi_1", "charge:ch_1") == sale.links
@@ -117,7 +117,7 @@ def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
 
 def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
     """The session orders."""
-    news = told(metadata={**OURS, "credence_session": "yes"})
+    news = reported(metadata={**OURS, "credence_session": "yes"})
     assert isinstance(news, PaymentReport)
     assert (True, links("payment_intent:pi_1", "charge:ch_1")) == (news.ours, news.links)
 
@@ -132,7 +132,7 @@ def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
 )
 def test_what_is_not_captured_is_never_paid(shape: dict[str, Any], facts: tuple[object, ...]) -> None:
     """Versions that still show the invoice make a refund of it."""
-    sale = told(amount_received=300, **shape)
+    sale = reported(amount_received=300, **shape)
     assert isinstance(sale, SaleReport)
     assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON), *facts) == sale.facts
 
@@ -149,7 +149,7 @@ def test_the_charge_is_found_in_old_versions_too() -> None:
 @pytest.mark.parametrize("changes", [{"metadata": {}}, {"metadata": {"order": "1"}}, {"status": "processing"}])
 def test_another_intent_does_not_matter(changes: dict[str, Any]) -> None:
     """Another application's, or one that is not paid."""
-    assert isinstance(told(**changes), Irrelevant)
+    assert isinstance(reported(**changes), Irrelevant)
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_another_intent_does_not_matter(changes: dict[str, Any]) -> None:
 )
 def test_an_intent_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None:
     """Money may stand behind it."""
-    assert isinstance(told(**changes), Unreadable)
+    assert isinstance(reported(**changes), Unreadable)
 
 
 @pytest.mark.parametrize(
     ("invoice", "is_whole"),
     [({}, False), ({"payments": {"data": []}}, True), ({"payment_intent": "pi_1"}, True), ({"total": 0}, True)],
 )
-def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_complete: bool) -> None:
+def test_an_invoice_by_hand_reports_its_sale(invoice: dict[str, Any], is_complete: bool) -> None:
     """Whole, once it shows what paid it."""
     sale = read_event("invoice.paid", {**INVOICE, **invoice}, NOON)
     assert isinstance(sale, SaleReport)
@@ -179,7 +179,7 @@ def test_an_intent_that_pays_nothing_else_is_whole() -> None:
     """Neither a session nor an invoice has it."""
 
     async def story(lookup: StripeLookup) -> None:
-        sale = told()
+        sale = reported()
         assert isinstance(sale, SaleReport)
         assert attrs.evolve(sale, is_complete=True) == await lookup.complete_sale(sale)
 
@@ -205,7 +205,7 @@ def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], l
     """One that pays several invoices is linked with none of them."""
 
     async def story(lookup: StripeLookup) -> None:
-        sale = told()
+        sale = reported()
         assert isinstance(sale, SaleReport)
         news = await lookup.complete_sale(sale)
         assert isinstance(news, PaymentReport)
@@ -219,7 +219,7 @@ def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
     """Another program's session may have our metadata on its payment alone: what was sold is in the session."""
 
     async def story(lookup: StripeLookup) -> None:
-        sale = told()
+        sale = reported()
         assert isinstance(sale, SaleReport)
         whole = await lookup.complete_sale(sale)
         assert isinstance(whole, SaleReport)

@@ -24,9 +24,9 @@ PRICE = Money(amount=500, currency="usd")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def read_session(told_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
+def read_session(reported_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
     """What the session tells by an event, or, without one, as an answer of the API."""
-    return read_event(event_type or COMPLETED, told_of, NOON, retrieved=event_type is None)
+    return read_event(event_type or COMPLETED, reported_of, NOON, retrieved=event_type is None)
 
 
 def metadata(**changes: object) -> dict[str, object]:
@@ -57,8 +57,8 @@ def without(key: str) -> dict[str, object]:
     return {name: value for name, value in session().items() if name != key}
 
 
-def sale(told_of: dict[str, object], event_type: str | None = COMPLETED) -> SaleReport:
-    report = read_session(told_of, event_type=event_type)
+def sale(reported_of: dict[str, object], event_type: str | None = COMPLETED) -> SaleReport:
+    report = read_session(reported_of, event_type=event_type)
     assert isinstance(report, SaleReport), report
     return report
 
@@ -136,7 +136,7 @@ def test_a_free_order_that_was_never_confirmed_is_not_paid(status: str) -> None:
 
 @pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
 @pytest.mark.parametrize("subscription", ["sub_1", {"id": "sub_1", "object": "subscription"}])
-def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, subscription: object) -> None:
+def test_a_subscription_s_session_reports_who_subscribed(event_type: str | None, subscription: object) -> None:
     """Its invoices are the payments, so nothing of the session reports one, nor leads to one."""
     report = read_session(
         session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
@@ -339,7 +339,7 @@ JSON = st.recursive(
     ours=st.dictionaries(st.sampled_from(list(metadata())), JSON),
     event_type=st.sampled_from(EVENTS),
 )
-def test_any_shape_is_told_as_something(
+def test_any_shape_is_reported_as_something(
     changes: dict[str, object], ours: dict[str, object], event_type: str | None
 ) -> None:
     """No object raises, and no text that a database can't keep comes out of a sale."""

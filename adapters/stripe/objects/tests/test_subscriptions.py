@@ -50,7 +50,7 @@ def test_a_status_that_is_not_known_is_unreadable(status: object) -> None:
         ({"cancel_at_period_end": "true"}, False),
     ],
 )
-def test_an_end_that_is_set_is_told(changes: dict[str, Any], expected: bool) -> None:
+def test_an_end_that_is_set_is_reported(changes: dict[str, Any], expected: bool) -> None:
     """By either of the ways in which Stripe says so."""
     assert expected is state(read_event(UPDATED, subscription(**changes), NOON)).cancels_at_period_end
 

@@ -118,7 +118,7 @@ def play(open_world: Any, story: Callable[[Story], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_every_credit_s_life_is_told(open_world: Any) -> None:
+def test_every_credit_s_life_is_reported(open_world: Any) -> None:
     """What was given, bought, spent, held, captured and taken back: each grant adds up, and says why it is there."""
 
     async def story(story: Story) -> None:
@@ -179,7 +179,7 @@ def test_every_credit_s_life_is_told(open_world: Any) -> None:
     play(open_world, story)
 
 
-def test_falling_below_the_threshold_is_told_once(open_world: Any) -> None:
+def test_falling_below_the_threshold_is_reported_once(open_world: Any) -> None:
     """By spends, holds and refunds; what hovers below it is told no more until it has been above."""
 
     async def story(story: Story) -> None:
