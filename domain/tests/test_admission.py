@@ -86,7 +86,7 @@ def test_a_user_whom_the_ledger_does_not_know_waits(account: Account | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "known"),
+    ("text", "known"),
     [
         ("Ada@Example.COM", "ada@example.com"),
         ("stra\u00dfe@example.com", "STRASSE@example.com"),

@@ -135,7 +135,7 @@ def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "stage", "credits_"),
+    ("report", "stage", "credits_"),
     [
         (refund_of("pi_1", 500), CheckoutStage.TAKEN_BACK, 0),
         (refund_of("pi_1", 100), CheckoutStage.CREDITED, 40),

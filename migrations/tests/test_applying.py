@@ -185,7 +185,7 @@ def test_a_balance_that_others_read_keeps_its_type(project: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "text"),
     [
         ("create table public.users (id bigint primary key)", "need the uuid"),
         ("create table public.users (id uuid primary key, credits_balance text)", "whole numbers"),

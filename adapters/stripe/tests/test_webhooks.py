@@ -316,7 +316,7 @@ def test_a_thin_event_may_be_about_nothing(related: object) -> None:
     assert verified(body_of(thin(related_object=related))).event.object_id is None
 
 
-@pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False)])
+@pytest.mark.parametrize(("text", "expected"), [(True, True), (False, False), (None, False)])
 def test_a_thin_event_s_mode_is_test_unless_reported(text: object, expected: bool) -> None:
     """As the stripe package reads it; an ignored event is ignored in either mode."""
     assert expected is verified(body_of(thin(livemode=text))).event.livemode

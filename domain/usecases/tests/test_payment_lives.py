@@ -756,7 +756,7 @@ def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "reason", "confirmation"),
+    ("report", "reason", "confirmation"),
     [
         (attrs.evolve(SALE, attribution=Attribution(plan_id="starter")), "no_user_named", {}),
         (attrs.evolve(SALE, attribution=Attribution(user_reference="ada", plan_id="starter")), "user_not_a_uuid", {}),

@@ -47,7 +47,7 @@ def test_a_failure_is_reported_and_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "text"),
     [
         (("--story", "nonsense"), "There is no story 'nonsense'; `--list` lists them."),
         (("--bug", "nonsense"), "There is no planted bug 'nonsense'; `--bug list` lists them."),

@@ -44,7 +44,7 @@ def shown(given: Report) -> str:
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict"),
+    ("given", "verdict"),
     [
         (report(), "good"),
         (report(findings=(RIGHT, WRONG)), "bad"),

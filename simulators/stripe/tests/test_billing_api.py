@@ -188,7 +188,7 @@ def test_another_process_drives_billing(stand_in: StripeStandIn, v1: Any, custom
 
 
 @pytest.mark.parametrize(
-    ("resource", "told", "param"),
+    ("resource", "fields", "param"),
     [
         ("coupons", {"percent_off": 101}, "percent_off"),
         ("coupons", {"percent_off": 10, "duration": "repeating"}, "duration_in_months"),

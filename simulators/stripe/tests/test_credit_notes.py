@@ -125,7 +125,7 @@ def test_a_note_is_changed(account: StripeAccount) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"),
+    ("amount", "fields"),
     [(5001, {"credit": 5001}), (0, {}), (100, {"credit": 99}), (100, {"refund": 101})],
 )
 def test_a_note_must_add_up(account: StripeAccount, amount: int, fields: dict[str, int]) -> None:

@@ -219,7 +219,7 @@ def test_what_is_removed_is_gone(v1: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "told", "param"),
+    ("resource", "fields", "param"),
     [
         ("customers", {"colour": "red"}, "colour"),
         ("payment_intents", {"amount": 1000, "currency": "xxx"}, "currency"),
