@@ -304,10 +304,10 @@ class Batcher(Generic[Request, Answer]):
         keys, size = {key for submitted in part for key in submitted.keys}, len(part)
 
         def join() -> list[_Submitted[Request, Answer]]:
-            joining = self._join(keys, most - len(part) + size)
-            part.extend(joining)
-            batch.extend(joining)
-            return joining
+            late = self._join(keys, most - len(part) + size)
+            part.extend(late)
+            batch.extend(late)
+            return late
 
         try:
             answers = await self._call(Batch(part, join))
@@ -320,25 +320,25 @@ class Batcher(Generic[Request, Answer]):
 
     def _join(self, keys: Collection[Hashable], most: int) -> list[_Submitted[Request, Answer]]:
         """What waits for these keys alone, which are in flight; nothing if others wait for a call, or are in one."""
-        joining: list[_Submitted[Request, Answer]] = []
+        late: list[_Submitted[Request, Answer]] = []
         if len(self._runners) > 1:
-            return joining
+            return late
         others: set[Hashable] = set()
         for submitted in self._waiting.values():
-            if len(joining) == most:
+            if len(late) == most:
                 break
             if submitted.answer.done():
                 continue  # who has gone away is about to withdraw it
             if submitted.keys and others.isdisjoint(submitted.keys) and all(key in keys for key in submitted.keys):
-                joining.append(submitted)
+                late.append(submitted)
             elif self._busy.isdisjoint(submitted.keys) and others.isdisjoint(submitted.keys):
                 return []
             else:
                 others.update(submitted.keys)
-        for submitted in joining:
+        for submitted in late:
             del self._waiting[id(submitted)]
             self._waiting_weight -= submitted.weight
-        return joining
+        return late
 
     def _release(self, keys: Iterable[Hashable]) -> None:
         for key in keys:

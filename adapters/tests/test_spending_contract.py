@@ -164,8 +164,8 @@ class Latecomers:
         self.resolved: dict[int, Outcome] = {}
 
     def take(self) -> tuple[list[CreditOperation], datetime]:
-        joining, self.operations = self.operations, []
-        return joining, datetime.now(UTC)
+        late, self.operations = self.operations, []
+        return late, datetime.now(UTC)
 
     def resolve(self, place: int, outcome: Outcome) -> None:
         assert place not in self.resolved

@@ -22,14 +22,14 @@ from domain.values.accounts import UserId
 
 
 @attrs.frozen
-class Stage:
+class Setting:
     """A ledger's world, and the users of its rehearsals."""
 
     world: Any
     synthetic: SyntheticUsers
 
 
-def on_stage(open_world: Any, story: Callable[[Stage], Awaitable[None]]) -> None:
+def on_stage(open_world: Any, story: Callable[[Setting], Awaitable[None]]) -> None:
     async def run() -> None:
         async with open_world() as world:
             ledger = world.ledger
@@ -38,7 +38,7 @@ def on_stage(open_world: Any, story: Callable[[Stage], Awaitable[None]]) -> None
                 if isinstance(ledger, MemoryLedger)
                 else SqlSyntheticUsers(ledger._rpc)
             )
-            await story(Stage(world, synthetic))
+            await story(Setting(world, synthetic))
 
     asyncio.run(run())
 
@@ -87,15 +87,15 @@ def waiting(user_id: UserId, status: EventStatus = EventStatus.PARKED) -> EventD
 def test_they_are_made_once(open_world: Any) -> None:
     """Each has a row of its own and an address that tells the tag; asking again gives the same, and more if wanted."""
 
-    async def story(stage: Stage) -> None:
+    async def story(setting: Setting) -> None:
         tag = new_tag()
-        first = await stage.synthetic.add(tag, 2)
+        first = await setting.synthetic.add(tag, 2)
         assert [f"synthetic+{tag}-1@example.test", f"synthetic+{tag}-2@example.test"] == [user.email for user in first]
-        account = await stage.world.ledger.account(first[0].user_id)
+        account = await setting.world.ledger.account(first[0].user_id)
         assert (first[0].email, 0, 0) == (account.email, account.balance, account.version)
-        assert first == await stage.synthetic.add(tag, 2)
-        assert first == (await stage.synthetic.add(tag, 3))[:2]
-        assert [(tag, 3)] == [(one.tag, one.users) for one in await stage.synthetic.groups() if one.tag == tag]
+        assert first == await setting.synthetic.add(tag, 2)
+        assert first == (await setting.synthetic.add(tag, 3))[:2]
+        assert [(tag, 3)] == [(one.tag, one.users) for one in await setting.synthetic.groups() if one.tag == tag]
 
     on_stage(open_world, story)
 
@@ -103,10 +103,10 @@ def test_they_are_made_once(open_world: Any) -> None:
 def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
     """Their rows, messages and waiting events go; their entries stay, and the ledger agrees with itself."""
 
-    async def story(stage: Stage) -> None:
-        ledger, tag = stage.world.ledger, new_tag()
-        (ada,) = await stage.synthetic.add(tag, 1)
-        stranger = await stage.world.sign_up(f"{uuid.uuid4().hex}@example.com")
+    async def story(setting: Setting) -> None:
+        ledger, tag = setting.world.ledger, new_tag()
+        (ada,) = await setting.synthetic.add(tag, 1)
+        stranger = await setting.world.sign_up(f"{uuid.uuid4().hex}@example.com")
         theirs, others = waiting(ada.user_id), waiting(stranger)
         await ledger.commit(
             (
@@ -118,7 +118,7 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
         )
         before = await ledger.backlog()
 
-        removal = await stage.synthetic.remove(tag)
+        removal = await setting.synthetic.remove(tag)
 
         assert ((ada.user_id,), ()) == (removal.removed, removal.kept)
         assert await ledger.account(ada.user_id) is None
@@ -127,11 +127,11 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
         ]
         after = await ledger.backlog()
         assert 2 == before.messages_due - after.messages_due
-        assert EventStatus.IGNORED == (await stage.world.inbox.find(theirs.event.id)).status
-        assert EventStatus.PARKED == (await stage.world.inbox.find(others.event.id)).status
+        assert EventStatus.IGNORED == (await setting.world.inbox.find(theirs.event.id)).status
+        assert EventStatus.PARKED == (await setting.world.inbox.find(others.event.id)).status
         assert () == await ledger.inconsistencies()
         assert 50 == (await ledger.account(stranger)).balance
-        assert tag not in [one.tag for one in await stage.synthetic.groups()]
+        assert tag not in [one.tag for one in await setting.synthetic.groups()]
 
     on_stage(open_world, story)
 
@@ -139,12 +139,12 @@ def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
 def test_removing_again_reports_the_same(open_world: Any) -> None:
     """So that a cache which was away the first time can be told the second time."""
 
-    async def story(stage: Stage) -> None:
+    async def story(setting: Setting) -> None:
         tag = new_tag()
-        users = {user.user_id for user in await stage.synthetic.add(tag, 3)}
-        assert users == set((await stage.synthetic.remove(tag)).removed)
-        assert users == set((await stage.synthetic.remove(tag)).removed)
-        assert () == (await stage.synthetic.remove(new_tag())).removed
+        users = {user.user_id for user in await setting.synthetic.add(tag, 3)}
+        assert users == set((await setting.synthetic.remove(tag)).removed)
+        assert users == set((await setting.synthetic.remove(tag)).removed)
+        assert () == (await setting.synthetic.remove(new_tag())).removed
 
     on_stage(open_world, story)
 
@@ -152,11 +152,11 @@ def test_removing_again_reports_the_same(open_world: Any) -> None:
 def test_a_tag_may_be_used_again(open_world: Any) -> None:
     """Its users are new ones: nobody comes back with a history."""
 
-    async def story(stage: Stage) -> None:
+    async def story(setting: Setting) -> None:
         tag = new_tag()
-        (first,) = await stage.synthetic.add(tag, 1)
-        await stage.synthetic.remove(tag)
-        (second,) = await stage.synthetic.add(tag, 1)
+        (first,) = await setting.synthetic.add(tag, 1)
+        await setting.synthetic.remove(tag)
+        (second,) = await setting.synthetic.add(tag, 1)
         assert (first.email, True) == (second.email, first.user_id != second.user_id)
 
     on_stage(open_world, story)
@@ -165,12 +165,12 @@ def test_a_tag_may_be_used_again(open_world: Any) -> None:
 def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
     """A real user may have such an address; there is no note of them, so nothing removes them."""
 
-    async def story(stage: Stage) -> None:
+    async def story(setting: Setting) -> None:
         tag = new_tag()
-        lookalike = await stage.world.sign_up(f"synthetic+{tag}-7@example.test")
-        await stage.synthetic.add(tag, 1)
-        await stage.synthetic.remove(tag)
-        assert await stage.world.ledger.account(lookalike) is not None
+        lookalike = await setting.world.sign_up(f"synthetic+{tag}-7@example.test")
+        await setting.synthetic.add(tag, 1)
+        await setting.synthetic.remove(tag)
+        assert await setting.world.ledger.account(lookalike) is not None
 
     on_stage(open_world, story)
 
