@@ -23,7 +23,7 @@ class Asked(Generic[Request, Answer]):
     answer: asyncio.Future[Answer]
 
 
-class Crowd(list[Request], Generic[Request, Answer]):
+class Batch(list[Request], Generic[Request, Answer]):
     """The requests of one call, with those that join it."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Written = TypeVar("Written")
 
-PARTS = 2
+PARTS_IN_FLIGHT = 2
 """Parts on their way: while one is being written, the client and the network have done with the next."""
 
 MOST = 64
@@ -20,23 +20,23 @@ who is told of what was written asks again by then.
 """
 
 
-class SystemOverlap:
-    """Implements Overlap."""
+class SystemWritePipeline:
+    """Implements WritePipeline."""
 
-    async def write(
+    async def run(
         self,
         decide: Callable[[], Sequence[Item]],
-        write: Callable[[Sequence[Item]], Awaitable[Written]],
-        tell: Callable[[Written], Awaitable[None]],
+        commit: Callable[[Sequence[Item]], Awaitable[Written]],
+        acknowledge: Callable[[Written], Awaitable[None]],
     ) -> None:
         """Write what is decided, in its order, a few parts at once, until nothing more is decided."""
         waiting: list[Item] = []
         writing: deque[asyncio.Future[None]] = deque()
-        telling: list[asyncio.Future[None]] = []
+        acknowledging: list[asyncio.Future[None]] = []
 
         async def write_down(items: Sequence[Item]) -> None:
             # The next part does not wait until this one is told: a rival would be there before it.
-            telling.append(asyncio.ensure_future(tell(await write(items))))
+            acknowledging.append(asyncio.ensure_future(acknowledge(await commit(items))))
 
         try:
             while True:
@@ -45,18 +45,18 @@ class SystemOverlap:
                 while writing and writing[0].done():
                     await writing.popleft()
                 if waiting and (not writing or len(waiting) >= MOST or not decided):
-                    if len(writing) == PARTS:
+                    if len(writing) == PARTS_IN_FLIGHT:
                         await writing.popleft()
                     writing.append(asyncio.ensure_future(write_down(waiting)))
                     waiting = []
                 elif writing and not decided:
                     await writing.popleft()
                 elif not writing and not waiting:
-                    if not telling:
+                    if not acknowledging:
                         return
-                    await asyncio.wait(telling)  # unlike gather, it does not cancel them where it is cancelled
-                    told, telling = telling, []
-                    for one in told:
+                    await asyncio.wait(acknowledging)  # unlike gather, it does not cancel them where it is cancelled
+                    done, acknowledging = acknowledging, []
+                    for one in done:
                         one.result()
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
@@ -67,4 +67,4 @@ class SystemOverlap:
         finally:
             # What was sent may be done: it is waited for, and what is written is told, whatever else failed.
             await asyncio.gather(*writing, return_exceptions=True)
-            await asyncio.gather(*telling, return_exceptions=True)
+            await asyncio.gather(*acknowledging, return_exceptions=True)

@@ -15,13 +15,13 @@ def touched_by(change: Change) -> tuple[UserId, ...]:
 
 def is_astray(guard: AccountGuard, accounts: MemoryAccounts) -> bool:
     """Return whether the account does not stand as was hoped."""
-    if guard.rests_on is None:
+    if guard.expects is None:
         return False
-    hoped, account = guard.rests_on.account, accounts.find(guard.user_id)
+    expected, account = guard.expects.account, accounts.find(guard.user_id)
     return account is None or (account.version, account.balance, account.held) != (
-        hoped.version,
-        hoped.balance,
-        hoped.held,
+        expected.version,
+        expected.balance,
+        expected.held,
     )
 
 

@@ -8,12 +8,12 @@ import attrs
 
 
 @attrs.frozen(kw_only=True)
-class SystemPauses:
-    """Implements Pauses; `chance` gives a part of 1."""
+class SystemBackoff:
+    """Implements Backoff; `chance` gives a part of 1."""
 
     chance: Callable[[], float] = random.random
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def pause(self, *, at_most_milliseconds: int) -> None:
+    async def sleep(self, *, at_most_milliseconds: int) -> None:
         """Wait a moment: any time up to the longest is as likely."""
-        await self.sleep(self.chance() * at_most_milliseconds / 1000)
+        await self.wait(self.chance() * at_most_milliseconds / 1000)

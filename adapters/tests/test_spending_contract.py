@@ -12,20 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batched_credits import GatheredCredits
-from adapters.batching.write_pipeline import SystemOverlap
+from adapters.batching.batched_credits import BatchedCreditService
+from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from adapters.system.backoff import SystemPauses
+from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Hoped
+from domain.changes.changes import ExpectedAccount
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
-from domain.decisions.operations import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
-from domain.decisions.spending import AlreadySettled
+from domain.decisions.batches import Done, IdempotencyKeyReused, Outcome, SpeculativeAccounts, commit_plan
+from domain.decisions.operations import CaptureHold, CreditOperation, GrantCredits, PlaceHold, Spend, VoidHold
+from domain.decisions.spending import HoldAlreadySettled
 from domain.ports.ledger import Audit
-from domain.usecases.use_credits import BATCH, CreditDesk
+from domain.usecases.use_credits import BATCH, CreditService
 from features.harness.credit_stories import ADA, Life, acts
 
 
@@ -96,20 +96,20 @@ async def test_the_same_story_ends_in_the_same_books(open_world: Any, story: lis
         assert [] == ours(await world.audit.inconsistencies(), life.user_id)
 
 
-async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
+async def test_a_hold_whose_end_was_reported_is_over_for_slower_clocks(open_world: Any) -> None:
     """The process that tells of the end has written it; what expired is freed once, and captured by nobody."""
     async with open_world() as world:
         user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
-        desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
-        gift = GiveCredits(
+        service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+        gift = GrantCredits(
             user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
         )
         held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
-        await desk.settle([gift, held], now)
+        await service.execute([gift, held], now)
         fast, slow = now + timedelta(hours=1), now
-        expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+        expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
         for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
-            assert (expired,) == await desk.settle([settlement], moment)
+            assert (expired,) == await service.execute([settlement], moment)
         record = await world.audit.record_of(user)
         assert (50, 0) == (record.account.balance, record.account.held)
         assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
@@ -120,27 +120,27 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
     """Two processes' crowds at once on one account, each written in parts: each credit is spent once, none is left."""
     async with open_world() as world:
         user, tag = await world.sign_up(None), uuid.uuid4().hex
-        desk = CreditDesk(
+        service = CreditService(
             ledger=world.ledger,
             wallets=world.ledger,
             cache=MemoryQuotaCache(),
-            pauses=SystemPauses(),
-            overlap=SystemOverlap(),
+            backoff=SystemBackoff(),
+            pipeline=SystemWritePipeline(),
         )
-        gift = GiveCredits(
+        gift = GrantCredits(
             user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
         )
-        await desk.settle([gift], datetime.now(UTC))
-        processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
-        told = await asyncio.gather(
+        await service.execute([gift], datetime.now(UTC))
+        processes = [BatchedCreditService(service, SystemClock()) for _ in range(2)]
+        resolved = await asyncio.gather(
             *(
-                process.settle(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
+                process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
                 for n in range(100)
                 for number, process in enumerate(processes)
             )
         )
-        assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
-        answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
+        assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in resolved)
+        answers = [outcome.answer for outcome in resolved if isinstance(outcome, Done)]
         assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
         assert [] == ours(await world.audit.inconsistencies(), user)
         for process in processes:
@@ -148,19 +148,19 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
 
 
 class Latecomers:
-    """Callers who ask once while others' intents are being written."""
+    """Callers who ask once while others' operations are being written."""
 
-    def __init__(self, intents: list[Intent]) -> None:
-        self.intents = intents
-        self.told: dict[int, Outcome] = {}
+    def __init__(self, operations: list[CreditOperation]) -> None:
+        self.operations = operations
+        self.resolved: dict[int, Outcome] = {}
 
-    def join(self) -> tuple[list[Intent], datetime]:
-        joining, self.intents = self.intents, []
-        return joining, datetime.now(UTC)
+    def take(self) -> tuple[list[CreditOperation], datetime]:
+        late, self.operations = self.operations, []
+        return late, datetime.now(UTC)
 
-    def tell(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.told
-        self.told[place] = outcome
+    def resolve(self, place: int, outcome: Outcome) -> None:
+        assert place not in self.resolved
+        self.resolved[place] = outcome
 
 
 async def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) -> None:
@@ -168,24 +168,26 @@ async def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world:
     async with open_world() as world:
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         user = await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), overlap=SystemOverlap())
+        service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), pipeline=SystemWritePipeline())
 
         def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
             return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
 
-        gift = GiveCredits(
+        gift = GrantCredits(
             user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
         )
-        await desk.settle([gift], now)
-        (old,) = await desk.settle([spend(2, "old")], now)
-        callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
-        outcomes = await desk.settle([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
-        assert dict(enumerate(outcomes)) == callers.told
+        await service.execute([gift], now)
+        (old,) = await service.execute([spend(2, "old")], now)
+        late_arrivals = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
+        outcomes = await service.execute(
+            [spend(1, f"k{n}") for n in range(2 * BATCH)], now, late_arrivals=late_arrivals
+        )
+        assert dict(enumerate(outcomes)) == late_arrivals.resolved
         first = outcomes[0]
         assert isinstance(old, Done)
         assert isinstance(first, Done)
         assert (attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)) == outcomes[-4:-2]
-        assert KeyReused(("credits",)) == outcomes[-2]
+        assert IdempotencyKeyReused(("credits",)) == outcomes[-2]
         assert isinstance(outcomes[-1], Done)
         account = await ledger.account(user)
         assert 100 - 2 - 2 * BATCH - 1 == account.balance
@@ -197,9 +199,9 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
     async with open_world() as world:
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         ada, bob = await world.sign_up(None), await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         gifts = [
-            GiveCredits(
+            GrantCredits(
                 user_id=user,
                 credits=50,
                 kind=EntryKind.GOODWILL,
@@ -209,12 +211,12 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
             )
             for user in (ada, bob)
         ]
-        await desk.settle(gifts, now)
+        await service.execute(gifts, now)
         found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
         users = {0: ada, 1: bob, 2: ada, 3: ada}
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
-        batch = Hopes(found).decide(spends, now)
-        await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
+        batch = SpeculativeAccounts(found).decide(spends, now)
+        await service.execute([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
         results = await ledger.commit([decided.change for decided in batch.decided.values()])
         assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
         accounts = {user: await ledger.account(user) for user in (ada, bob)}
@@ -238,9 +240,9 @@ async def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
     async with open_world() as world:
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         ada, bob = await world.sign_up(None), await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         gifts = [
-            GiveCredits(
+            GrantCredits(
                 user_id=user,
                 credits=50,
                 kind=EntryKind.GOODWILL,
@@ -250,17 +252,19 @@ async def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
             )
             for user in (ada, bob)
         ]
-        await desk.settle(gifts, now)
+        await service.execute(gifts, now)
         found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
         users = [ada, ada, bob, ada, ada]
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
-        decided = [*Hopes(found).decide(spends, now).decided.values()]
-        hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
-        calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
+        decided = [*SpeculativeAccounts(found).decide(spends, now).decided.values()]
+        expected = {
+            ada: ExpectedAccount(account=decided[1].wallet.account, base_revision=decided[0].guard.expected_revision)
+        }
+        calls = [commit_plan(decided[:2], {}), commit_plan(decided[2:], expected)]
         for n, wish in enumerate(rivals):
-            await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
-        told = [result for call in arrive for result in await ledger.commit(calls[call])]
-        assert results == [type(result).__name__ for result in told]
+            await service.execute([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
+        resolved = [result for call in arrive for result in await ledger.commit(calls[call])]
+        assert results == [type(result).__name__ for result in resolved]
         assert [] == [*ours(await world.audit.inconsistencies(), ada), *ours(await world.audit.inconsistencies(), bob)]
 
 

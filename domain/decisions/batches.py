@@ -1,4 +1,4 @@
-"""Many intents decided together, and what came of each."""
+"""Many operations decided together, and what came of each."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
+    ExpectedAccount,
     Holdings,
-    Hoped,
-    KeptRequest,
+    IdempotencyRecord,
     Rejected,
 )
 from domain.credits.holds import Hold, HoldStatus
@@ -21,28 +21,28 @@ from domain.credits.wallets import Wallet
 from domain.decisions.operations import (
     Answer,
     CaptureHold,
-    Intent,
+    CreditOperation,
     VoidHold,
     answer_of,
     content_of,
     differing_fields,
     key_of,
 )
-from domain.decisions.spending import AlreadySettled, Decided, Refusal, cache_refresh, decide_intent
+from domain.decisions.spending import Decided, HoldAlreadySettled, Refusal, cache_refresh, decide_operation
 from domain.values.accounts import UserId
 
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """The intent is done; `repeated` tells that it had been done before, and this is its first answer."""
+    """The operation is done; `repeated` tells that it had been done before, and this is its first answer."""
 
     answer: Answer | None
     repeated: bool = False
 
 
 @attrs.frozen
-class KeyReused:
-    """The key names another intent, which differs in these fields."""
+class IdempotencyKeyReused:
+    """The key names another operation, which differs in these fields."""
 
     fields: tuple[str, ...]
 
@@ -62,20 +62,20 @@ class NoSuchHold:
 
 
 @attrs.frozen
-class Unsettled:
-    """The intent could not be committed; asking again under its key is harmless."""
+class NotCommitted:
+    """The operation could not be committed; asking again under its key is harmless."""
 
     cause: str
     is_contended: bool = False
     """Whether others came first each time, so that it may still be done."""
 
 
-Outcome = Done | Refusal | KeyReused | NoSuchUser | NoSuchHold | Unsettled
+Outcome = Done | Refusal | IdempotencyKeyReused | NoSuchUser | NoSuchHold | NotCommitted
 
 
 @attrs.frozen(kw_only=True)
-class Batch:
-    """What came of some intents: what is to be committed, by place, and what needs no commit.
+class BatchDecision:
+    """What came of some operations: what is to be committed, by place, and what needs no commit.
 
     A place that is in neither is decided again, with newer holdings.
     """
@@ -84,53 +84,55 @@ class Batch:
     outcomes: Mapping[int, Outcome]
 
 
-class Hopes:
+class SpeculativeAccounts:
     """The accounts as they will be once all that was decided is committed.
 
-    Intents of one account are decided one after the other, each on what the one before leaves.
+    Operations of one account are decided one after the other, each on what the one before leaves.
     """
 
     def __init__(self, found: Holdings, *, notify_below: int | None = None) -> None:
-        """`found` is what was read for the intents; `notify_below` is the threshold of accounts that have none."""
+        """`found` is what was read for the operations; `notify_below` is the threshold of accounts that have none."""
         self._found = found
         self._notify_below = notify_below
         self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
         self._keys: set[str | None] = set()
 
-    def decide(self, intents: Mapping[int, Intent], now: datetime) -> Batch:
-        """Decide intents that were asked for before all was read."""
+    def decide(self, operations: Mapping[int, CreditOperation], now: datetime) -> BatchDecision:
+        """Decide operations that were asked for before all was read."""
         outcomes: dict[int, Outcome] = {}
-        new: dict[int, Intent] = {}
-        for place, intent in intents.items():
-            known = _known(intent, self._found)
+        new: dict[int, CreditOperation] = {}
+        for place, operation in operations.items():
+            known = _known(operation, self._found)
             if known is None:
-                new[place] = intent
+                new[place] = operation
             else:
                 outcomes[place] = known
         return self._decide(new, now, outcomes)
 
-    def decide_later(self, intents: Mapping[int, Intent], now: datetime) -> Batch:
-        """Decide intents that were asked for since: others may have moved their accounts before they were.
+    def decide_later(self, operations: Mapping[int, CreditOperation], now: datetime) -> BatchDecision:
+        """Decide operations that were asked for since: others may have moved their accounts before they were.
 
         The ledger guards what is committed. What needs no commit, a refusal say, takes a newer look.
         """
         known = {
-            place: intent
-            for place, intent in intents.items()
-            if not isinstance(intent, CaptureHold | VoidHold) and intent.user_id in self._found.wallets
+            place: operation
+            for place, operation in operations.items()
+            if not isinstance(operation, CaptureHold | VoidHold) and operation.user_id in self._found.wallets
         }
         return attrs.evolve(self._decide(known, now, {}), outcomes={})
 
-    def _decide(self, intents: Mapping[int, Intent], now: datetime, outcomes: dict[int, Outcome]) -> Batch:
+    def _decide(
+        self, operations: Mapping[int, CreditOperation], now: datetime, outcomes: dict[int, Outcome]
+    ) -> BatchDecision:
         decided: dict[int, Decided] = {}
-        for place, intent in intents.items():
-            user_id, key = owner_of(intent, self._found), key_of(intent)
+        for place, operation in operations.items():
+            user_id, key = owner_of(operation, self._found), key_of(operation)
             assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
             wallet = self._wallets[user_id]
             if wallet is None or key in self._keys:
                 continue
-            hold = _hold_of(intent, self._found)
-            made = decide_intent(intent, wallet, now, hold=hold, notify_below=self._notify_below)
+            hold = _hold_of(operation, self._found)
+            made = decide_operation(operation, wallet, now, hold=hold, notify_below=self._notify_below)
             if not isinstance(made, Decided):
                 # Never on what others only hope to have done.
                 if wallet is self._found.wallets[user_id]:
@@ -142,22 +144,22 @@ class Hopes:
                     self._keys.add(key)
             elif not made.comes_first:
                 outcomes[place] = Done(answer=made.answer)
-        return Batch(decided=decided, outcomes=outcomes)
+        return BatchDecision(decided=decided, outcomes=outcomes)
 
 
-def owner_of(intent: Intent, found: Holdings) -> UserId | None:
-    """Whose account the intent is about; None where its hold is not known."""
-    if not isinstance(intent, CaptureHold | VoidHold):
-        return intent.user_id
-    hold = _hold_of(intent, found)
+def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
+    """Whose account the operation is about; None where its hold is not known."""
+    if not isinstance(operation, CaptureHold | VoidHold):
+        return operation.user_id
+    hold = _hold_of(operation, found)
     return hold.user_id if hold is not None else None
 
 
-def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) -> list[Change]:
+def commit_plan(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
     """What is to be committed together, with one message for each account whose copies are older then.
 
-    `hoped` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
-    account is not committed, none of those after it is: its message and its guard do for all.
+    `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change
+    of an account is not committed, none of those after it is: its message and its guard do for all.
     """
     seen: set[UserId] = set()
     changes = []
@@ -166,68 +168,68 @@ def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) ->
         if guard.user_id not in seen:
             seen.add(guard.user_id)
             outbox = (*change.outbox, cache_refresh(guard))
-            guard = attrs.evolve(guard, rests_on=hoped.get(guard.user_id))
+            guard = attrs.evolve(guard, expects=expected.get(guard.user_id))
             change = attrs.evolve(change, account=guard, outbox=outbox)
         changes.append(change)
     return changes
 
 
-def hoped_of(sent: Sequence[Decided]) -> dict[UserId, Hoped]:
-    """The accounts as a commit leaves them, for :func:`for_one_commit` of what rests on it."""
-    found_at: dict[UserId, int] = {}
-    hoped = {}
+def expected_after(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
+    """The accounts as a commit leaves them, for :func:`commit_plan` of what rests on it."""
+    base_revision: dict[UserId, int] = {}
+    expected = {}
     for one in sent:
-        first = found_at.setdefault(one.guard.user_id, one.guard.expected_revision)
+        first = base_revision.setdefault(one.guard.user_id, one.guard.expected_revision)
         if one.wallet is not None:
-            hoped[one.guard.user_id] = Hoped(account=one.wallet.account, found_at=first)
-    return hoped
+            expected[one.guard.user_id] = ExpectedAccount(account=one.wallet.account, base_revision=first)
+    return expected
 
 
-def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:
-    """What a commit's result means for the intent; None where it must be decided again."""
+def outcome_from(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:
+    """What a commit's result means for the operation; None where it must be decided again."""
     match result:
         case Committed() if not decided.comes_first:
             return Done(answer=decided.answer)
-        case Duplicate(request=KeptRequest() as kept) if not isinstance(intent, CaptureHold | VoidHold):
-            return _repeated(intent, kept)
+        case Duplicate(request=IdempotencyRecord() as kept) if not isinstance(operation, CaptureHold | VoidHold):
+            return _repeated(operation, kept)
         case Rejected(reason):
-            return Unsettled(f"the ledger refuses it: {reason}")
+            return NotCommitted(f"the ledger refuses it: {reason}")
         case Conflict("idempotency_key"):
-            return Unsettled("an entry of the same key is another's")
+            return NotCommitted("an entry of the same key is another's")
         case _:
             return None
 
 
-def _known(intent: Intent, found: Holdings) -> Outcome | None:
+def _known(operation: CreditOperation, found: Holdings) -> Outcome | None:
     """The outcome that needs no decision: of what is done already, or can't be."""
-    kept = found.requests.get(key_of(intent) or "")
-    if isinstance(intent, CaptureHold | VoidHold):
-        hold = _hold_of(intent, found)
+    kept = found.requests.get(key_of(operation) or "")
+    if isinstance(operation, CaptureHold | VoidHold):
+        hold = _hold_of(operation, found)
         if hold is None:
-            return NoSuchHold(intent.hold_id)
+            return NoSuchHold(operation.hold_id)
         if not hold.is_open:
-            return _settled_before(intent, hold, kept)
+            return _settled_before(operation, hold, kept)
         return None if hold.user_id in found.wallets else NoSuchUser(hold.user_id)
     if kept is not None:
-        return _repeated(intent, kept)
-    return None if intent.user_id in found.wallets else NoSuchUser(intent.user_id)
+        return _repeated(operation, kept)
+    return None if operation.user_id in found.wallets else NoSuchUser(operation.user_id)
 
 
-def _settled_before(intent: CaptureHold | VoidHold, hold: Hold, kept: KeptRequest | None) -> Outcome:
-    if isinstance(intent, VoidHold):
+def _settled_before(operation: CaptureHold | VoidHold, hold: Hold, kept: IdempotencyRecord | None) -> Outcome:
+    if isinstance(operation, VoidHold):
         is_same = hold.status is HoldStatus.VOIDED
     else:
-        wanted = hold.credits if intent.credits is None else intent.credits
+        wanted = hold.credits if operation.credits is None else operation.credits
         is_same = hold.status is HoldStatus.CAPTURED and hold.captured == wanted
     if is_same and kept is not None:
         return Done(answer=answer_of(kept), repeated=True)
-    return AlreadySettled(status=hold.status, captured=hold.captured)
+    return HoldAlreadySettled(status=hold.status, captured=hold.captured)
 
 
-def _repeated(intent: Intent, kept: KeptRequest) -> Done | KeyReused:
-    fields = differing_fields(kept.content, content_of(intent))
-    return KeyReused(fields) if fields else Done(answer=answer_of(kept), repeated=True)
+def _repeated(operation: CreditOperation, kept: IdempotencyRecord) -> Done | IdempotencyKeyReused:
+    fields = differing_fields(kept.content, content_of(operation))
+    return IdempotencyKeyReused(fields) if fields else Done(answer=answer_of(kept), repeated=True)
 
 
-def _hold_of(intent: Intent, found: Holdings) -> Hold | None:
-    return found.holds.get(intent.hold_id) if isinstance(intent, CaptureHold | VoidHold) else None
+def _hold_of(operation: CreditOperation, found: Holdings) -> Hold | None:
+    return found.holds.get(operation.hold_id) if isinstance(operation, CaptureHold | VoidHold) else None

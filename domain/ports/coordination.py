@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from domain.decisions.batches import Outcome
-from domain.decisions.operations import Intent
+from domain.decisions.operations import CreditOperation
 from domain.values.accounts import UserId
 
 Item = TypeVar("Item")
@@ -21,62 +21,62 @@ class Clock(Protocol):
         ...
 
 
-class Pauses(Protocol):
+class Backoff(Protocol):
     """Waits of a random length, so that those who were in each other's way come back one after the other."""
 
-    async def pause(self, *, at_most_milliseconds: int) -> None:
+    async def sleep(self, *, at_most_milliseconds: int) -> None:
         """Wait a moment."""
         ...
 
 
-class Turns(Protocol):
+class AccountLocks(Protocol):
     """Turns at accounts that several processes want at once, so that they are not in each other's way.
 
     No account is less safe without them. No method fails: where nobody can tell whose turn it is, each goes ahead.
     """
 
-    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+    def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         """Those of the accounts where others were met of late."""
         ...
 
-    def met(self, user_ids: Collection[UserId]) -> None:
+    def mark_contended(self, user_ids: Collection[UserId]) -> None:
         """Others came first at these accounts."""
         ...
 
-    def look(self, user_ids: Collection[UserId]) -> None:
+    def probe_soon(self, user_ids: Collection[UserId]) -> None:
         """Begin to look whether others have a turn at these accounts: then they are met."""
         ...
 
-    def at(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
+    def lock(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         """A turn at all of these accounts, or as much of it as is to be had in a moment."""
         ...
 
 
-class Overlap(Protocol):
-    """Decides, and tells of what is written, while it writes."""
+class WritePipeline(Protocol):
+    """Decides, commits and acknowledges at the same time, one part each."""
 
-    async def write(
+    async def run(
         self,
         decide: Callable[[], Sequence[Item]],
-        write: Callable[[Sequence[Item]], Awaitable[Written]],
-        tell: Callable[[Written], Awaitable[None]],
+        commit: Callable[[Sequence[Item]], Awaitable[Written]],
+        acknowledge: Callable[[Written], Awaitable[None]],
     ) -> None:
         """Write what is decided, in its order, until nothing more is decided.
 
         `decide` is asked for more while parts are being written; what it gave by then goes together, as soon as may be.
-        A part may be on its way while the one before it is being written. `tell` is given each part once it is written,
-        while the next one is.
+        A part may be on its way while the one before it is being written. `acknowledge` is given each part once it is
+        written, while the next one is.
         """
         ...
 
 
-class Callers(Protocol):
-    """Those who asked for intents that are being settled, and who ask for more of the same accounts meanwhile."""
+class LateArrivals(Protocol):
+    """Those who asked for operations that are being settled, and who ask for more of the same accounts meanwhile."""
 
-    def join(self) -> tuple[Sequence[Intent], datetime]:
+    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
         """What was asked for since, and the time."""
         ...
 
-    def tell(self, place: int, outcome: Outcome) -> None:
-        """Tell the outcome of an intent: of those that were there at first and those that joined, in their order."""
+    def resolve(self, place: int, outcome: Outcome) -> None:
+        """Give an operation its outcome: of those that were there at first and those that joined, in their order."""
         ...

@@ -1,4 +1,4 @@
-"""Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit together.
+"""Use credits: spends, holds and grants, many operations at once: read once, decide each, commit together.
 
 A busy account costs one read and few commits for all that is asked of it at the same moment.
 """
@@ -11,17 +11,25 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
-from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
-from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
+from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, ExpectedAccount, Holdings
+from domain.decisions.batches import (
+    NotCommitted,
+    Outcome,
+    SpeculativeAccounts,
+    commit_plan,
+    expected_after,
+    outcome_from,
+    owner_of,
+)
+from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
 from domain.ports.cache import CacheUnavailable, QuotaCache
-from domain.ports.coordination import Callers, Overlap, Pauses, Turns
+from domain.ports.coordination import AccountLocks, Backoff, LateArrivals, WritePipeline
 from domain.ports.ledger import Ledger, Wallets
 from domain.values.accounts import UserId
 
 BATCH = 16
-"""So many intents are decided at a time, while those before them are being written."""
+"""So many operations are decided at a time, while those before them are being written."""
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
@@ -29,11 +37,11 @@ MAX_ROUNDS = 20
 LONGEST_PAUSE_MILLISECONDS = 50
 """Pauses before further rounds grow up to this one; all of them are below a second."""
 
-DUE_BATCH = 100
+OVERDUE_BATCH = 100
 
 
 @attrs.frozen(kw_only=True)
-class CreditDesk:
+class CreditService:
     """Does what callers ask of credits; any number may work at once."""
 
     ledger: Ledger
@@ -41,79 +49,89 @@ class CreditDesk:
     cache: QuotaCache
     notify_below: int | None = None
     """The threshold of a low balance, for accounts that have none of their own."""
-    pauses: Pauses | None = None
+    backoff: Backoff | None = None
     """Between rounds in which nothing was done; None where nobody else works."""
-    turns: Turns | None = None
+    locks: AccountLocks | None = None
     """At accounts that other processes want as well; None where nobody else works."""
-    overlap: Overlap | None = None
+    pipeline: WritePipeline | None = None
     """How some are decided while others are written; None to decide all and then write them."""
 
-    async def settle(
+    async def execute(
         self,
-        intents: Sequence[Intent],
+        operations: Sequence[CreditOperation],
         now: datetime,
         *,
         patience: int = MAX_ROUNDS,
-        callers: Callers | None = None,
+        late_arrivals: LateArrivals | None = None,
     ) -> tuple[Outcome, ...]:
-        """Do each intent once, as if one after the other; one outcome for each, in their order.
+        """Do each operation once, as if one after the other; one outcome for each, in their order.
 
         What is not settled after so many fruitless rounds is contended, and may be asked for again. Callers hear of
         each outcome as soon as it is so; what they ask for meanwhile is done too, and has its outcomes last.
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
-        asked = _Asked(intents, now, callers)
+        requests = _Requests(operations, now, late_arrivals)
         fruitless = 0
         while fruitless < patience:
-            waiting = asked.waiting()
+            waiting = requests.waiting()
             if not waiting:
                 break
             await self._let_others_go_first(fruitless)
-            await self._round(waiting, asked)
-            fruitless = 0 if waiting.keys() - asked.waiting().keys() else fruitless + 1
-        return asked.outcomes(Unsettled(f"the account kept changing through {patience} decisions", is_contended=True))
+            await self._round(waiting, requests)
+            fruitless = 0 if waiting.keys() - requests.waiting().keys() else fruitless + 1
+        return requests.outcomes(
+            NotCommitted(f"the account kept changing through {patience} decisions", is_contended=True)
+        )
 
-    async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of at most :data:`DUE_BATCH` accounts; what came of it, for each of those.
+    async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of at most :data:`OVERDUE_BATCH` accounts; what came of it, for each of those.
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
-        due = await self.wallets.due(DUE_BATCH)
-        outcomes = await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
+        due = await self.wallets.accounts_with_overdue(OVERDUE_BATCH)
+        outcomes = await self.execute([ExpireOverdue(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
 
     async def _let_others_go_first(self, fruitless: int) -> None:
         # The first conflict may be the only one, and a hold's end is written in a round that has no outcome.
-        if self.pauses is not None and fruitless > 1:
-            await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
+        if self.backoff is not None and fruitless > 1:
+            await self.backoff.sleep(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
-    async def _round(self, waiting: Mapping[int, Intent], asked: "_Asked") -> None:
+    async def _round(self, waiting: Mapping[int, CreditOperation], requests: "_Requests") -> None:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
-        shared = self.turns.shared(found.wallets.keys()) if self.turns is not None else frozenset()
-        apart = {place: intent for place, intent in waiting.items() if owner_of(intent, found) not in shared}
+        contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
+        apart = {
+            place: operation for place, operation in waiting.items() if owner_of(operation, found) not in contended
+        }
         if apart:
-            await self._work(apart, found, asked, may_grow=not shared)
-        if self.turns is not None and len(apart) < len(waiting):
-            in_turn = {place: intent for place, intent in waiting.items() if place not in apart}
-            async with self.turns.at(shared):
-                await self._work(in_turn, await self._read([*in_turn.values()]), asked, may_grow=False)
+            await self._work(apart, found, requests, may_grow=not contended)
+        if self.locks is not None and len(apart) < len(waiting):
+            in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
+            async with self.locks.lock(contended):
+                await self._work(in_turn, await self._read([*in_turn.values()]), requests, may_grow=False)
 
-    async def _work(self, waiting: Mapping[int, Intent], found: Holdings, asked: "_Asked", *, may_grow: bool) -> None:
-        hopes = Hopes(found, notify_below=self.notify_below)
-        overlaps = self.overlap is not None and len(waiting) > BATCH
-        chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps and may_grow)
-        if self.overlap is not None and overlaps:
-            await self.overlap.write(chain.decide, chain.write, chain.tell)
-        elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
-            await chain.tell(await chain.write(together))
+    async def _work(
+        self, waiting: Mapping[int, CreditOperation], found: Holdings, requests: "_Requests", *, may_grow: bool
+    ) -> None:
+        accounts = SpeculativeAccounts(found, notify_below=self.notify_below)
+        is_pipelined = self.pipeline is not None and len(waiting) > BATCH
+        writes = _PendingWrites(self, accounts, requests, waiting, may_grow=is_pipelined and may_grow)
+        if self.pipeline is not None and is_pipelined:
+            await self.pipeline.run(writes.decide, writes.commit, writes.acknowledge)
+        elif together := [*itertools.chain.from_iterable(iter(writes.decide, []))]:
+            await writes.acknowledge(await writes.commit(together))
 
-    async def _read(self, intents: Sequence[Intent]) -> Holdings:
+    async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
         return await self.wallets.holdings(
-            user_ids=frozenset(intent.user_id for intent in intents if not isinstance(intent, CaptureHold | VoidHold)),
-            keys=frozenset(key for intent in intents if (key := key_of(intent)) is not None),
-            hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
+            user_ids=frozenset(
+                operation.user_id for operation in operations if not isinstance(operation, CaptureHold | VoidHold)
+            ),
+            keys=frozenset(key for operation in operations if (key := key_of(operation)) is not None),
+            hold_ids=frozenset(
+                operation.hold_id for operation in operations if isinstance(operation, CaptureHold | VoidHold)
+            ),
         )
 
     async def refresh(self, results: Sequence[CommitResult]) -> frozenset[UserId]:
@@ -125,52 +143,54 @@ class CreditDesk:
             if isinstance(result, Committed | Duplicate)
             for account in result.accounts
         }
-        if self.turns is not None:
-            self.turns.look(newest.keys())
+        if self.locks is not None:
+            self.locks.probe_soon(newest.keys())
         with contextlib.suppress(CacheUnavailable):
             await self.cache.store_many([*newest.values()])
-        return self.turns.shared(newest.keys()) if self.turns is not None else frozenset()
+        return self.locks.contended(newest.keys()) if self.locks is not None else frozenset()
 
 
-class _Asked:
+class _Requests:
     """What is asked for, each at its place, and the outcomes so far."""
 
-    def __init__(self, intents: Sequence[Intent], now: datetime, callers: Callers | None) -> None:
+    def __init__(
+        self, operations: Sequence[CreditOperation], now: datetime, late_arrivals: LateArrivals | None
+    ) -> None:
         self.now = now
-        self._intents = [*intents]
+        self._operations = [*operations]
         self._outcomes: dict[int, Outcome] = {}
-        self._callers = callers
+        self._late_arrivals = late_arrivals
 
-    def waiting(self) -> dict[int, Intent]:
-        return {place: intent for place, intent in enumerate(self._intents) if place not in self._outcomes}
+    def waiting(self) -> dict[int, CreditOperation]:
+        return {place: operation for place, operation in enumerate(self._operations) if place not in self._outcomes}
 
-    def joined(self) -> dict[int, Intent]:
-        if self._callers is None:
+    def joined(self) -> dict[int, CreditOperation]:
+        if self._late_arrivals is None:
             return {}
-        first = len(self._intents)
-        joined, self.now = self._callers.join()
-        self._intents += joined
+        first = len(self._operations)
+        joined, self.now = self._late_arrivals.take()
+        self._operations += joined
         return dict(enumerate(joined, start=first))
 
-    def tell(self, place: int, outcome: Outcome) -> None:
+    def resolve(self, place: int, outcome: Outcome) -> None:
         self._outcomes[place] = outcome
-        if self._callers is not None:
-            self._callers.tell(place, outcome)
+        if self._late_arrivals is not None:
+            self._late_arrivals.resolve(place, outcome)
 
     def outcomes(self, otherwise: Outcome) -> tuple[Outcome, ...]:
-        return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._intents))])
+        return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._operations))])
 
 
 @attrs.frozen
-class _Link:
-    """What was decided about the intent at a place."""
+class _PendingChange:
+    """What was decided about the operation at a place."""
 
     place: int
-    intent: Intent
+    operation: CreditOperation
     decided: Decided
 
 
-class _Chain:
+class _PendingWrites:
     """What is decided and written in a round, a part at a time, each resting on those before.
 
     What was not committed breaks the chain of its account: what was decided on top of it is not sent any more. What is
@@ -178,72 +198,78 @@ class _Chain:
     """
 
     def __init__(
-        self, desk: CreditDesk, hopes: Hopes, asked: _Asked, waiting: Mapping[int, Intent], *, may_grow: bool
+        self,
+        service: CreditService,
+        accounts: SpeculativeAccounts,
+        requests: _Requests,
+        waiting: Mapping[int, CreditOperation],
+        *,
+        may_grow: bool,
     ) -> None:
-        self._desk = desk
-        self._hopes = hopes
-        self._asked = asked
+        self._service = service
+        self._accounts = accounts
+        self._requests = requests
         self._waiting = deque(waiting.items())
         self._may_grow = may_grow
         """Whether more may join: not while somebody waits for a newer look."""
         self._are_later = False
         self._broken: set[UserId] = set()
-        self._hoped: dict[UserId, Hoped] = {}
+        self._expected: dict[UserId, ExpectedAccount] = {}
         """As what was sent leaves them."""
 
-    def decide(self) -> list[_Link]:
+    def decide(self) -> list[_PendingChange]:
         """What is to be written next; nothing if nothing can be decided now."""
         while batch := self._batch():
-            decide = self._hopes.decide_later if self._are_later else self._hopes.decide
-            made = decide(batch, self._asked.now)
+            decide = self._accounts.decide_later if self._are_later else self._accounts.decide
+            made = decide(batch, self._requests.now)
             for place, outcome in made.outcomes.items():
-                self._asked.tell(place, outcome)
+                self._requests.resolve(place, outcome)
             self._may_grow = self._may_grow and len(made.decided) + len(made.outcomes) == len(batch)
             if made.decided:
-                return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
+                return [_PendingChange(place, batch[place], decided) for place, decided in made.decided.items()]
         return []
 
-    async def write(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
+    async def commit(self, pendings: Sequence[_PendingChange]) -> list[tuple[_PendingChange, CommitResult]]:
         """Commit what is not broken. More may be written before this is."""
-        good = [link for link in links if link.decided.guard.user_id not in self._broken]
+        good = [pending for pending in pendings if pending.decided.guard.user_id not in self._broken]
         if not good:
             return []
-        decided = [link.decided for link in good]
-        changes = for_one_commit(decided, self._hoped)
-        self._hoped.update(hoped_of(decided))
-        results = await self._desk.ledger.commit(changes)
+        decided = [pending.decided for pending in good]
+        changes = commit_plan(decided, self._expected)
+        self._expected.update(expected_after(decided))
+        results = await self._service.ledger.commit(changes)
         written = [*zip(good, results, strict=True)]
         self._learn(written)
         return written
 
-    async def tell(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+    async def acknowledge(self, written: Sequence[tuple[_PendingChange, CommitResult]]) -> None:
         """Tell what came of it, once the cache knows."""
         try:
-            shared = await self._desk.refresh([result for _, result in written])
-            self._may_grow = self._may_grow and not shared
+            contended = await self._service.refresh([result for _, result in written])
+            self._may_grow = self._may_grow and not contended
         finally:
             # Whoever gives up waiting for the cache must not take along what is known.
-            for link, result in written:
-                outcome = outcome_of(link.intent, link.decided, result)
+            for pending, result in written:
+                outcome = outcome_from(pending.operation, pending.decided, result)
                 if outcome is not None:
-                    self._asked.tell(link.place, outcome)
+                    self._requests.resolve(pending.place, outcome)
 
-    def _learn(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
+    def _learn(self, written: Sequence[tuple[_PendingChange, CommitResult]]) -> None:
         """Whose chains are broken, and by whom: what rested on a broken one says nothing of others."""
-        met: set[UserId] = set()
-        for link, result in written:
-            user_id = link.decided.guard.user_id
+        conflicting: set[UserId] = set()
+        for pending, result in written:
+            user_id = pending.decided.guard.user_id
             if isinstance(result, Committed) or user_id in self._broken:
                 continue
             self._broken.add(user_id)
             self._may_grow = False
             if isinstance(result, Conflict):
-                met.add(user_id)
-        if met and self._desk.turns is not None:
-            self._desk.turns.met(met)
+                conflicting.add(user_id)
+        if conflicting and self._service.locks is not None:
+            self._service.locks.mark_contended(conflicting)
 
-    def _batch(self) -> dict[int, Intent]:
+    def _batch(self) -> dict[int, CreditOperation]:
         if self._may_grow and not self._waiting:
             self._are_later = True
-            self._waiting.extend(self._asked.joined().items())
+            self._waiting.extend(self._requests.joined().items())
         return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])

@@ -40,7 +40,7 @@ class JoiningTransport:
         self._waiting = b""
 
 
-class WholeAnswers(HttpToolsProtocol):
+class JoinedWritesProtocol(HttpToolsProtocol):
     """uvicorn's protocol over such a transport: a packet less, and a call of the system less, for each answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

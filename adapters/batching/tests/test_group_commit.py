@@ -15,7 +15,7 @@ from adapters.batching.limits import Limits
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.changes.changes import AccountGuard, Change, Committed, Conflict, Duplicate, Hoped, Rejected
+from domain.changes.changes import AccountGuard, Change, Committed, Conflict, Duplicate, ExpectedAccount, Rejected
 from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind, Posting
@@ -152,8 +152,8 @@ async def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Opener) ->
         assert {Committed} == {type(result) for (result,) in results}
         assert [False] * 5 == [one.done() for one in waiting]
         await transaction.rollback()
-        told = await asyncio.gather(*waiting)
-        assert [Committed] * 5 == [type(result) for (result,) in told]
+        reported = await asyncio.gather(*waiting)
+        assert [Committed] * 5 == [type(result) for (result,) in reported]
         keys = "select idempotency_key from public.credit_transactions where user_id = $1 order by version"
         written = [row["idempotency_key"] for row in await connection.fetch(keys, locked)]
         assert [one.postings[0].idempotency_key for one in stuck] == written
@@ -161,7 +161,7 @@ async def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Opener) ->
 
 
 @pytest.mark.parametrize(("held", "others"), [(1, 0), (1, 60), (8, 60)])
-async def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
+async def test_locked_accounts_are_reported_of_and_those_of_their_call_are_written(
     on_ledger: Opener, held: int, others: int
 ) -> None:
     """Nobody lets go: the call does not wait for it, and writes what needs no such lock."""
@@ -185,8 +185,8 @@ async def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Ope
     """However slow the disk is today; for whoever else holds the lock, nobody waits so long."""
     async with on_ledger() as (ledger, connection), patient(connection, "500ms"):
         user = await sign_up(connection)
-        hoped = Hoped(account=Account(user_id=user), found_at=-1)
-        guard = AccountGuard(user_id=user, expected_revision=0, rests_on=hoped if rests else None)
+        expected = ExpectedAccount(account=Account(user_id=user), base_revision=-1)
+        guard = AccountGuard(user_id=user, expected_revision=0, expects=expected if rests else None)
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute(LOCK, user)
@@ -202,9 +202,9 @@ async def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Opener) -> None
     """It lets the other go first, and holds up no account."""
     async with on_ledger() as (ledger, connection), patient(connection, "20 ms", "50ms", "500ms"):
         user, bystander = await sign_up(connection), await sign_up(connection)
-        hoped = Hoped(account=Account(user_id=user, version=1, balance=50), found_at=0)
+        expected = ExpectedAccount(account=Account(user_id=user, version=1, balance=50), base_revision=0)
         first = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0))
-        second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, rests_on=hoped))
+        second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, expects=expected))
         early = asyncio.ensure_future(ledger.commit([change(bystander), second]))
         while await process_that_waits(connection, "Timeout") is None:
             assert not early.done()
@@ -212,14 +212,14 @@ async def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Opener) -> None
         assert [Committed] * 3 == [type(result) for result in (theirs, *await early)]
 
 
-@pytest.mark.parametrize("found_at", [0, 1, 2])
-async def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Opener, found_at: int) -> None:
+@pytest.mark.parametrize("base_revision", [0, 1, 2])
+async def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Opener, base_revision: int) -> None:
     """Neither where it is there already, nor where a rival was sooner: each look takes a number of Postgres' own."""
 
-    async def numbers_taken(ledger: SqlLedger, connection: Any, hoped: Hoped | None) -> int:
+    async def numbers_taken(ledger: SqlLedger, connection: Any, expected: ExpectedAccount | None) -> int:
         user = await sign_up(connection)
         await ledger.commit([change(user)])
-        guard = AccountGuard(user_id=user, expected_revision=1, rests_on=hoped)
+        guard = AccountGuard(user_id=user, expected_revision=1, expects=expected)
         number = "select pg_current_xact_id()::text::bigint"
         before = await connection.fetchval(number)
         await ledger.commit([attrs.evolve(change(user), account=guard)])
@@ -227,9 +227,11 @@ async def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Opener, f
         return taken
 
     async with on_ledger() as (ledger, connection):
-        hoped = Hoped(account=Account(user_id=UserId("anybody's"), version=1, balance=50), found_at=found_at)
-        resting, free = [await numbers_taken(ledger, connection, rests) for rests in (hoped, None)]
-        assert (resting > free) == (found_at == 1)
+        expected = ExpectedAccount(
+            account=Account(user_id=UserId("anybody's"), version=1, balance=50), base_revision=base_revision
+        )
+        resting, free = [await numbers_taken(ledger, connection, rests) for rests in (expected, None)]
+        assert (resting > free) == (base_revision == 1)
 
 
 @pytest.mark.parametrize("held", [1, 16])
@@ -247,12 +249,12 @@ async def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Opener, 
                 one.event.event.id if one.event else None,
             )
         results = await ledger.commit(changes)
-        told = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
-        assert {*range(0, 64, 64 // held)} <= {*told}
-        assert [Conflict] * len(told) == [type(results[place]) for place in told]
-        assert held > 1 or [0] == told
+        found = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
+        assert {*range(0, 64, 64 // held)} <= {*found}
+        assert [Conflict] * len(found) == [type(results[place]) for place in found]
+        assert held > 1 or [0] == found
         await transaction.rollback()
-        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in told])}
+        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in found])}
         assert 64 * 50 == await balance(connection, user)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.batching.write_pipeline import MOST, PARTS, SystemOverlap
+from adapters.batching.write_pipeline import MOST, PARTS_IN_FLIGHT, SystemWritePipeline
 from domain.ports.ledger import LedgerUnavailable
 
 
@@ -30,12 +30,12 @@ class Ledger:
         self.are_writing = 0
         self.most_at_once = 0
         self.is_asked = asyncio.Event()
-        self.is_telling = asyncio.Event()
-        self.told: list[int] = []
-        self.written_when_told: list[int] = []
+        self.is_acknowledging = asyncio.Event()
+        self.acknowledged: list[int] = []
+        self.written_when_acknowledged: list[int] = []
         """How many parts were begun when each had been told."""
 
-    async def write(self, numbers: Sequence[int]) -> Sequence[int]:
+    async def commit(self, numbers: Sequence[int]) -> Sequence[int]:
         self.are_writing += 1
         self.is_asked.set()
         self.most_at_once = max(self.most_at_once, self.are_writing)
@@ -51,15 +51,15 @@ class Ledger:
             raise LedgerUnavailable("away")
         return numbers
 
-    async def tell(self, numbers: Sequence[int]) -> None:
+    async def acknowledge(self, numbers: Sequence[int]) -> None:
         """Takes as long as writing does."""
-        self.is_telling.set()
+        self.is_acknowledging.set()
         for _ in range(self.turns):
             await asyncio.sleep(0)
-        self.told += numbers
+        self.acknowledged += numbers
         self.sizes += self.more[:1]
         del self.more[:1]
-        self.written_when_told.append(len(self.parts))
+        self.written_when_acknowledged.append(len(self.parts))
 
     def decide(self) -> list[int]:
         """So many new numbers as the next size says; none when there is no size any more."""
@@ -72,37 +72,37 @@ class Ledger:
 async def test_all_is_written_once_in_its_order(sizes: list[int], turns: int) -> None:
     """Whatever the ledger's speed."""
     ledger = Ledger(sizes, turns=turns)
-    await SystemOverlap().write(ledger.decide, ledger.write, ledger.tell)
+    await SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge)
     assert [*range(sum(sizes))] == [*itertools.chain.from_iterable(ledger.parts)]
-    assert [*range(sum(sizes))] == ledger.told
-    assert ledger.most_at_once <= PARTS
+    assert [*range(sum(sizes))] == ledger.acknowledged
+    assert ledger.most_at_once <= PARTS_IN_FLIGHT
     assert [] == [part for part in ledger.parts if len(part) >= MOST + max(sizes)]
 
 
 async def test_more_is_decided_while_a_part_is_written() -> None:
     """A slow ledger gets few parts; what was decided meanwhile is in the next, which is on its way by then."""
     ledger = Ledger([16] * 16, turns=60)
-    await SystemOverlap().write(ledger.decide, ledger.write, ledger.tell)
+    await SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge)
     assert 16 == len(ledger.parts[0])
     assert min(ledger.decided_meanwhile[:-2]) > 0
-    assert PARTS == ledger.most_at_once
+    assert PARTS_IN_FLIGHT == ledger.most_at_once
     assert len(ledger.parts) <= 6
 
 
-async def test_the_next_part_does_not_wait_until_the_last_is_told() -> None:
+async def test_the_next_part_does_not_wait_until_the_last_is_reported() -> None:
     """A rival for the account would be there before it."""
     ledger = Ledger([16] * 16, turns=30)
-    await SystemOverlap().write(ledger.decide, ledger.write, ledger.tell)
+    await SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge)
     assert len(ledger.parts) > 2
-    begun = ledger.written_when_told[:-1]
-    assert [] == [told for told, written in enumerate(begun, start=1) if written <= told]
+    begun = ledger.written_when_acknowledged[:-1]
+    assert [] == [acknowledged for acknowledged, written in enumerate(begun, start=1) if written <= acknowledged]
     assert len(ledger.parts) - 1 == len(begun)
 
 
-async def test_who_is_told_may_ask_again() -> None:
+async def test_who_is_reported_may_ask_again() -> None:
     """Nothing was there to decide meanwhile, and nothing is in flight: what comes then is written too."""
     ledger = Ledger([16], turns=30, more=[8, 4])
-    await SystemOverlap().write(ledger.decide, ledger.write, ledger.tell)
+    await SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge)
     assert [16, 8, 4] == [len(part) for part in ledger.parts]
 
 
@@ -110,18 +110,18 @@ async def test_what_fails_ends_it() -> None:
     """Nothing is written after a part that failed: it rests on that one."""
     ledger = Ledger([16] * 16, turns=5, fails_at=20)
     with pytest.raises(LedgerUnavailable):
-        await SystemOverlap().write(ledger.decide, ledger.write, ledger.tell)
+        await SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge)
     assert 20 in ledger.parts[-1]
-    assert [*range(16)] == ledger.told[:16], "what was written before is told"
+    assert [*range(16)] == ledger.acknowledged[:16], "what was written before is told"
 
 
-async def test_what_is_on_its_way_beside_a_failure_is_told() -> None:
+async def test_what_is_on_its_way_beside_a_failure_is_reported() -> None:
     """It may be written, and who asked for it hears so; then the failure is told."""
     ledger = Ledger([16] * 16, turns=30, fails_at=0)
     with pytest.raises(LedgerUnavailable):
-        await SystemOverlap().write(ledger.decide, ledger.write, ledger.tell)
+        await SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge)
     assert 2 == len(ledger.parts)
-    assert ledger.told == ledger.parts[1]
+    assert ledger.acknowledged == ledger.parts[1]
 
 
 async def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
@@ -134,14 +134,14 @@ async def test_a_decision_that_fails_leaves_nothing_in_flight() -> None:
         return ledger.decide()
 
     with pytest.raises(ZeroDivisionError):
-        await SystemOverlap().write(decide, ledger.write, ledger.tell)
-    assert (0, [0]) == (ledger.are_writing, ledger.told)
+        await SystemWritePipeline().run(decide, ledger.commit, ledger.acknowledge)
+    assert (0, [0]) == (ledger.are_writing, ledger.acknowledged)
 
 
 async def test_who_goes_away_leaves_nothing_in_flight() -> None:
     """The same for a caller who is cancelled."""
     ledger = Ledger([1], turns=10_000)
-    writing = asyncio.ensure_future(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
+    writing = asyncio.ensure_future(SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge))
     await ledger.is_asked.wait()
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -149,15 +149,15 @@ async def test_who_goes_away_leaves_nothing_in_flight() -> None:
     assert (0, []) == (ledger.are_writing, ledger.decided_meanwhile)
 
 
-async def test_who_goes_away_while_all_is_told_leaves_it_told() -> None:
+async def test_who_goes_away_while_all_is_reported_leaves_it_reported() -> None:
     """What is written is told to those who wait for it."""
     ledger = Ledger([1], turns=50)
-    writing = asyncio.ensure_future(SystemOverlap().write(ledger.decide, ledger.write, ledger.tell))
-    await ledger.is_telling.wait()
+    writing = asyncio.ensure_future(SystemWritePipeline().run(ledger.decide, ledger.commit, ledger.acknowledge))
+    await ledger.is_acknowledging.wait()
     for _ in range(20):
         await asyncio.sleep(0)  # until nothing is left but to wait for it
-    assert [] == ledger.told
+    assert [] == ledger.acknowledged
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    assert [0] == ledger.told
+    assert [0] == ledger.acknowledged

@@ -1,6 +1,6 @@
 """Pauses are of a random length, within their bound."""
 
-from adapters.system.backoff import SystemPauses
+from adapters.system.backoff import SystemBackoff
 
 
 async def test_a_pause_is_a_part_of_the_longest() -> None:
@@ -11,7 +11,7 @@ async def test_a_pause_is_a_part_of_the_longest() -> None:
         slept.append(seconds)
 
     for part in (0.0, 0.25, 0.5):
-        await SystemPauses(chance=lambda part=part: part, sleep=sleep).pause(at_most_milliseconds=40)
+        await SystemBackoff(chance=lambda part=part: part, wait=sleep).sleep(at_most_milliseconds=40)
     assert [0.0, 0.01, 0.02] == slept
 
 
@@ -23,6 +23,6 @@ async def test_rivals_do_not_pause_alike() -> None:
         slept.append(seconds)
 
     for _ in range(10):
-        await SystemPauses(sleep=sleep).pause(at_most_milliseconds=50)
+        await SystemBackoff(wait=sleep).sleep(at_most_milliseconds=50)
     assert 10 == len(set(slept))
     assert 0 <= min(slept) <= max(slept) <= 0.05

@@ -12,31 +12,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.batching.write_pipeline import MOST, SystemOverlap
+from adapters.batching.write_pipeline import MOST, SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, KeptRequest
+from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import Insufficient
-from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.decisions.batches import Done, IdempotencyKeyReused, NoSuchHold, NoSuchUser, NotCommitted, Outcome
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
+    CreditOperation,
     EntryAnswer,
-    GiveCredits,
+    GrantCredits,
     HoldAnswer,
-    Intent,
     PlaceHold,
     Spend,
     VoidHold,
     answer_of,
 )
-from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
+from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, BOB
-from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
+from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditService
 from domain.values.accounts import Account, UserId
 
 NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
@@ -84,13 +84,13 @@ class CountingLedger(MemoryLedger):
         return results
 
 
-class CountedPauses:
+class CountedBackoff:
     """Pauses that take no time, and how long they might have been."""
 
     def __init__(self) -> None:
         self.longest: list[int] = []
 
-    async def pause(self, *, at_most_milliseconds: int) -> None:
+    async def sleep(self, *, at_most_milliseconds: int) -> None:
         self.longest.append(at_most_milliseconds)
 
 
@@ -102,15 +102,15 @@ class Shop:
         self.cache = MemoryQuotaCache()
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
-        self.pauses = CountedPauses()
-        self.desk = CreditDesk(
-            ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, pauses=self.pauses
+        self.backoff = CountedBackoff()
+        self.service = CreditService(
+            ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, backoff=self.backoff
         )
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
 
-    def ask(self, *intents: Intent, now: datetime = NOW) -> tuple[Outcome, ...]:
-        return asyncio.run(self.desk.settle(intents, now))
+    def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
+        return asyncio.run(self.service.execute(operations, now))
 
     def balance(self, user: UserId = ADA) -> tuple[int, int]:
         account = asyncio.run(self.ledger.account(user))
@@ -118,8 +118,8 @@ class Shop:
         return account.balance, account.held
 
 
-def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GiveCredits:  # noqa: A002 - the word for it
-    return GiveCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
+def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GrantCredits:  # noqa: A002 - the word for it
+    return GrantCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
 
 
 def spend(credits: int, key: str, user: UserId = ADA, **more: object) -> Spend:  # noqa: A002 - the word for it
@@ -162,20 +162,20 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
         (spend(60, "a", description="images"), ("description", "metadata.job")),
     ],
 )
-def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
-    """Another intent under it is told what differs, and does nothing."""
+def test_a_key_names_one_operation(other: Spend, fields: tuple[str, ...]) -> None:
+    """Another operation under it is told what differs, and does nothing."""
     shop = Shop()
     shop.ask(spend(60, "a", metadata={"job": "7"}))
-    assert (KeyReused(fields),) == shop.ask(other)
+    assert (IdempotencyKeyReused(fields),) == shop.ask(other)
     assert (40, 0) == shop.balance()
 
 
-def test_a_key_is_of_one_kind_of_intent() -> None:
-    """A hold under a spend's key is another intent."""
+def test_a_key_is_of_one_kind_of_operation() -> None:
+    """A hold under a spend's key is another operation."""
     shop = Shop()
     shop.ask(spend(60, "a"))
     (outcome,) = shop.ask(hold(60, "a"))
-    assert isinstance(outcome, KeyReused)
+    assert isinstance(outcome, IdempotencyKeyReused)
     assert "operation" in outcome.fields
 
 
@@ -201,21 +201,21 @@ def test_a_busy_account_costs_one_commit() -> None:
 def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
     """The cache is told of each transaction: the process may end after any of them."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
     assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
     assert (100 - 3 * BATCH, 0) == shop.balance()
     assert len(shop.ledger.batches) > 1
     assert [] == [size for size in shop.ledger.batches[:-1] if size < BATCH]
-    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*told}
+    resolved = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*resolved}
 
 
 @pytest.mark.parametrize("conflicts", [1, 2])
 def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
     """And so is what was decided on top of it: each is done once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.conflicts = conflicts
     outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
@@ -224,15 +224,15 @@ def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None
 
 
 @pytest.mark.parametrize("moves", [1, 2, BATCH, 2 * BATCH])
-@pytest.mark.parametrize("overlaps", [True, False])
-def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, overlaps: bool) -> None:
+@pytest.mark.parametrize("is_pipelined", [True, False])
+def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, is_pipelined: bool) -> None:
     """He made as many changes as ours, of other amounts: each answer is of the entry that it names."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap() if overlaps else None)
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline() if is_pipelined else None)
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.execute(rivals, NOW)
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
@@ -244,10 +244,10 @@ def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, over
     assert [balances[one.version] for one in kept] == [one.balance for one in kept]
 
 
-def test_a_part_tells_where_the_one_before_it_begins() -> None:
+def test_a_part_reports_where_the_one_before_it_begins() -> None:
     """Only while the account is there may that one be yet to come: for each account its own place."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.add_user(BOB, None)
     shop.ask(give(900, key="more"), attrs.evolve(give(900, key="his"), user_id=BOB))
     shop.ledger.sent.clear()
@@ -260,8 +260,8 @@ def test_a_part_tells_where_the_one_before_it_begins() -> None:
             assert change.account is not None
             firsts.setdefault(change.account.user_id, change.account)
         for user_id, guard in firsts.items():
-            assert begins.get(user_id) == (guard.rests_on.found_at if guard.rests_on else None)
-            rested += guard.rests_on is not None
+            assert begins.get(user_id) == (guard.expects.base_revision if guard.expects else None)
+            rested += guard.expects is not None
             begins[user_id] = guard.expected_revision
     assert rested >= 4
 
@@ -269,7 +269,7 @@ def test_a_part_tells_where_the_one_before_it_begins() -> None:
 def test_what_rests_on_a_lost_part_is_not_sent() -> None:
     """But what was on its way by then."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ask(give(900, key="more"))
     shop.ledger.batches.clear()
     shop.ledger.conflicts = 1
@@ -282,11 +282,11 @@ def test_what_rests_on_a_lost_part_is_not_sent() -> None:
 def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays: list[int]) -> None:
     """The first part loses to a rival, who brings the account to the revision that the second or the third expects."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ask(give(900, key="more"))
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.execute(rivals, NOW)
     shop.ledger.delays = delays
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
@@ -300,7 +300,7 @@ def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays
 def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int]) -> None:
     """Who asks again gets the answer that stands, or is done then: each once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.delays = [*delays]
     shop.ledger.breaks = 1
     crowd = [spend(1, f"k{n}") for n in range(6 * BATCH)]
@@ -316,32 +316,32 @@ def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int])
 class Latecomers:
     """Callers who ask for more each time that they may, and what each was told, in the order of telling."""
 
-    def __init__(self, *crowds: Sequence[Intent]) -> None:
+    def __init__(self, *crowds: Sequence[CreditOperation]) -> None:
         self.crowds = [*crowds]
-        self.told: dict[int, Outcome] = {}
-        self.told_at_joins: list[int] = []
+        self.resolved: dict[int, Outcome] = {}
+        self.resolved_at_takes: list[int] = []
 
-    def join(self) -> tuple[Sequence[Intent], datetime]:
-        self.told_at_joins.append(len(self.told))
+    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
+        self.resolved_at_takes.append(len(self.resolved))
         return self.crowds.pop(0) if self.crowds else (), NOW
 
-    def tell(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.told
-        self.told[place] = outcome
+    def resolve(self, place: int, outcome: Outcome) -> None:
+        assert place not in self.resolved
+        self.resolved[place] = outcome
 
 
-def settle_with(shop: Shop, first: Sequence[Intent], callers: Latecomers) -> tuple[Outcome, ...]:
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    outcomes = asyncio.run(shop.desk.settle(first, NOW, callers=callers))
-    told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
-    assert told == callers.told, "what was told is what came of it"
+def execute_with(shop: Shop, first: Sequence[CreditOperation], late_arrivals: Latecomers) -> tuple[Outcome, ...]:
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
+    outcomes = asyncio.run(shop.service.execute(first, NOW, late_arrivals=late_arrivals))
+    resolved = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, NotCommitted)}
+    assert resolved == late_arrivals.resolved, "what was told is what came of it"
     return outcomes
 
 
 def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
     """The account is read once; the first are told before the last ask."""
     shop = Shop()
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
     reads, holdings = [], shop.ledger.holdings
 
     async def counted(**asked: frozenset[str]) -> object:
@@ -349,13 +349,13 @@ def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
         return await holdings(**asked)
 
     shop.ledger.holdings = counted
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], callers)
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], late_arrivals)
     assert 2 * BATCH + 5 == sum(isinstance(outcome, Done) for outcome in outcomes)
     assert (100 - 2 * BATCH - 5, 0) == shop.balance()
     assert 1 == len(reads)
-    assert 0 < callers.told_at_joins[1] < len(outcomes)
-    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in told) - 1, (
+    assert 0 < late_arrivals.resolved_at_takes[1] < len(outcomes)
+    resolved = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in resolved) - 1, (
         "one each, and the gift"
     )
 
@@ -363,17 +363,17 @@ def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
 def test_who_comes_later_is_refused_only_after_a_newer_look() -> None:
     """What others gave or took meanwhile may have made it enough; and who signed up meanwhile is known."""
     shop = Shop()
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     cara = UserId("00000000-0000-0000-0000-00000000000c")
 
     async def meanwhile() -> None:
         shop.ledger.add_user(cara)
-        await other.settle([give(50, key="to Bob", user=BOB)], NOW)
+        await other.execute([give(50, key="to Bob", user=BOB)], NOW)
 
     shop.ledger.rival = meanwhile
     late = [spend(50, "of Bob", user=BOB), spend(1, "of Cara", user=cara)]
     first = [spend(1, f"k{n}") for n in range(2 * BATCH - 1)] + [spend(10, "too early", user=BOB)]
-    outcomes = settle_with(shop, first, Latecomers(late))
+    outcomes = execute_with(shop, first, Latecomers(late))
     assert Insufficient(0) == outcomes[2 * BATCH - 1]
     assert isinstance(outcomes[-2], Done)
     assert Insufficient(0) == outcomes[-1]
@@ -385,12 +385,12 @@ def test_a_late_repetition_gets_the_first_answer() -> None:
     shop = Shop()
     (old,) = shop.ask(spend(2, "old"))
     late = [spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")]
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
     first = outcomes[0]
     assert isinstance(old, Done)
     assert isinstance(first, Done)
     assert [attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)] == [*outcomes[-4:-2]]
-    assert KeyReused(("credits",)) == outcomes[-2]
+    assert IdempotencyKeyReused(("credits",)) == outcomes[-2]
     assert isinstance(outcomes[-1], Done)
     assert (100 - 2 - 2 * BATCH - 1, 0) == shop.balance()
 
@@ -398,8 +398,8 @@ def test_a_late_repetition_gets_the_first_answer() -> None:
 def test_nobody_joins_while_somebody_waits_for_a_newer_look() -> None:
     """Else who can't be served now would wait for ever behind those who can."""
     shop = Shop()
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], callers)
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = execute_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], late_arrivals)
     assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes[: 3 * BATCH])
     assert 3 * BATCH - 33 == outcomes.count(Insufficient(1))
     assert 3 * BATCH == len(outcomes)
@@ -409,10 +409,10 @@ def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
     """What rests on it is decided again before more is begun."""
     shop = Shop()
     shop.ledger.conflicts = 1
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], late_arrivals)
     assert {Done} == {type(outcome) for outcome in outcomes}
-    assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
+    assert late_arrivals.resolved_at_takes.count(0) <= 1, "none but who joined before it was known"
 
 
 class SlowCache(MemoryQuotaCache):
@@ -429,30 +429,30 @@ class SlowCache(MemoryQuotaCache):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int) -> None:
+def test_who_gives_up_waiting_for_the_cache_has_reported_what_is_written(parts: int) -> None:
     """As when the process ends: a caller must not hear that the outcome is unknown."""
 
     async def story() -> Latecomers:
-        shop_ledger, callers, cache = CountingLedger(), Latecomers(), SlowCache()
+        shop_ledger, late_arrivals, cache = CountingLedger(), Latecomers(), SlowCache()
         shop_ledger.add_user(ADA)
-        desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
-        await desk.settle([give(100, key="welcome")], NOW)
-        desk = attrs.evolve(desk, cache=cache, overlap=SystemOverlap())
-        intents = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(desk.settle(intents, NOW, callers=callers))
+        service = CreditService(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
+        await service.execute([give(100, key="welcome")], NOW)
+        service = attrs.evolve(service, cache=cache, pipeline=SystemWritePipeline())
+        operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
+        settling = asyncio.ensure_future(service.execute(operations, NOW, late_arrivals=late_arrivals))
         for _ in range(parts):
             await cache.is_asked.acquire()
         settling.cancel()
         asyncio.get_running_loop().call_soon(cache.may_answer.set)
         with pytest.raises(asyncio.CancelledError):
             await settling
-        return callers
+        return late_arrivals
 
-    told = asyncio.run(story()).told
-    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in told.values())
+    resolved = asyncio.run(story()).resolved
+    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in resolved.values())
 
 
-class KeptTurns:
+class KeptLocks:
     """Turns of a test: which accounts are shared, and what was done in a turn."""
 
     def __init__(self, *shared: UserId) -> None:
@@ -462,77 +462,77 @@ class KeptTurns:
         self.others: set[UserId] = set()
         """Where others are found by the next look."""
 
-    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+    def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         return frozenset(self.are_shared & {*user_ids})
 
-    def met(self, user_ids: Collection[UserId]) -> None:
+    def mark_contended(self, user_ids: Collection[UserId]) -> None:
         self.are_shared |= {*user_ids}
 
-    def look(self, user_ids: Collection[UserId]) -> None:
+    def probe_soon(self, user_ids: Collection[UserId]) -> None:
         self.looked_at |= {*user_ids}
         self.are_shared |= self.others & {*user_ids}
 
     @contextlib.asynccontextmanager
-    async def at(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
+    async def lock(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
         self.taken.append(sorted(user_ids))
         yield
 
 
-def shop_with(turns: KeptTurns) -> Shop:
+def shop_with(locks: KeptLocks) -> Shop:
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, turns=turns)
+    shop.service = attrs.evolve(shop.service, locks=locks)
     return shop
 
 
 def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
     """A lone process waits for nobody; it looks whether there is somebody once it has written."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptLocks()
+    shop = shop_with(locks)
     shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
-    assert ([], {ADA}) == (turns.taken, turns.looked_at)
+    assert ([], {ADA}) == (locks.taken, locks.looked_at)
 
 
 def test_who_met_another_takes_turns_with_him() -> None:
     """From the next round on, and at that account alone."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptLocks()
+    shop = shop_with(locks)
     shop.ledger.conflicts = 1
     (outcome,) = shop.ask(spend(1, "a"))
     assert isinstance(outcome, Done)
-    assert [[ADA]] == turns.taken
+    assert [[ADA]] == locks.taken
     shop.ask(give(5, key="to Bob", user=BOB))
-    assert [[ADA]] == turns.taken
+    assert [[ADA]] == locks.taken
 
 
 def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     """It is done before the turn at what they do want; a hold is of its owner's account."""
-    turns = KeptTurns(ADA)
-    shop = shop_with(turns)
+    locks = KeptLocks(ADA)
+    shop = shop_with(locks)
     shop.ask(give(10, key="to Bob", user=BOB), hold(5))
-    turns.taken.clear()
+    locks.taken.clear()
     done_before: list[int] = []
-    at = turns.at
+    lock = locks.lock
 
     def noted(user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         done_before.append(len(shop.ledger.batches))
-        return at(user_ids)
+        return lock(user_ids)
 
-    turns.at = noted
+    locks.lock = noted
     shop.ledger.batches.clear()
     outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
     assert [Done, Done, Done] == [type(outcome) for outcome in outcomes]
-    assert ([[ADA]], [1], [1, 2]) == (turns.taken, done_before, shop.ledger.batches)
+    assert ([[ADA]], [1], [1, 2]) == (locks.taken, done_before, shop.ledger.batches)
 
 
 def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     """A repetition breaks its account's chain, and what rests on it; nobody else was there."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptLocks()
+    shop = shop_with(locks)
     shop.ask(spend(2, "old"))
     late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
     assert {Done} == {type(outcome) for outcome in outcomes}
-    assert frozenset() == turns.shared([ADA])
+    assert frozenset() == locks.contended([ADA])
 
 
 @pytest.mark.parametrize(
@@ -542,22 +542,22 @@ def test_nobody_joins_what_others_want_as_well(
     shared: tuple[UserId, ...], found: tuple[UserId, ...], grows: bool
 ) -> None:
     """Neither in a turn, nor once a look has found them: the turn of others is near."""
-    turns = KeptTurns(*shared)
-    turns.others = {*found}
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
+    locks = KeptLocks(*shared)
+    locks.others = {*found}
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    outcomes = execute_with(shop_with(locks), [spend(1, f"k{n}") for n in range(BATCH + 1)], late_arrivals)
     assert {Done} == {type(outcome) for outcome in outcomes}
-    assert grows == any(callers.told_at_joins), "whether any join once something was told"
-    assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
+    assert grows == any(late_arrivals.resolved_at_takes), "whether any join once something was told"
+    assert ADA not in shared or not late_arrivals.resolved_at_takes, "none in a turn, not even at once"
 
 
 def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
     """Else they would wait for it for ever."""
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
+    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
     first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
-    outcomes = settle_with(shop_with(KeptTurns(BOB)), first, callers)
+    outcomes = execute_with(shop_with(KeptLocks(BOB)), first, late_arrivals)
     assert {Done} == {type(outcome) for outcome in outcomes}
-    assert [] == callers.told_at_joins
+    assert [] == late_arrivals.resolved_at_takes
 
 
 @given(
@@ -575,31 +575,31 @@ def test_whoever_joins_when_the_books_are_right(
     """
     shop = Shop()
     shop.ledger.delays = delays
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     taken: list[Outcome] = []
 
     async def take() -> None:
-        taken.extend(await other.settle([spend(rival, "rival")], NOW))
+        taken.extend(await other.execute([spend(rival, "rival")], NOW))
 
     if rival:
         shop.ledger.rival = take
     crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
-    callers = Latecomers(*crowds[1:])
-    outcomes = settle_with(shop, crowds[0], callers)
+    late_arrivals = Latecomers(*crowds[1:])
+    outcomes = execute_with(shop, crowds[0], late_arrivals)
     asked = [one for crowd in crowds for one in crowd][: len(outcomes)]
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
     done, reused = {}, set()
-    for intent, outcome in zip(asked, outcomes, strict=True):
+    for operation, outcome in zip(asked, outcomes, strict=True):
         match outcome:
             case Done(answer=EntryAnswer() as answer):
                 assert balances[answer.version] == answer.balance
-                assert done.setdefault(intent.key, answer) == answer
-                assert intent.credits == -answer.credits
-            case KeyReused():
-                reused.add(intent.key)
+                assert done.setdefault(operation.key, answer) == answer
+                assert operation.credits == -answer.credits
+            case IdempotencyKeyReused():
+                reused.add(operation.key)
             case Insufficient(available):
-                assert intent.credits > available
+                assert operation.credits > available
             case _:
                 raise AssertionError(outcome)
     assert reused <= done.keys()
@@ -614,7 +614,7 @@ def test_whoever_joins_when_the_books_are_right(
 def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
     """Written in parts: nothing is spent twice, and nobody is refused what is there in the end."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
+    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
     done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
     left, _ = shop.balance()
@@ -626,7 +626,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -
             case Insufficient():
                 assert wish > left
                 assert key not in done
-            case KeyReused(fields):
+            case IdempotencyKeyReused(fields):
                 assert ("credits",) == fields
                 assert done[key] != wish
             case _:
@@ -640,11 +640,11 @@ def test_the_same_key_twice_at_once_is_one_spend() -> None:
     first, second, other = shop.ask(spend(60, "a"), spend(60, "a"), spend(50, "a"))
     assert isinstance(first, Done)
     assert attrs.evolve(first, repeated=True) == second
-    assert KeyReused(("credits",)) == other
+    assert IdempotencyKeyReused(("credits",)) == other
     assert (40, 0) == shop.balance()
 
 
-def test_one_intent_harms_no_other() -> None:
+def test_one_operation_harms_no_other() -> None:
     """Each gets an outcome of its own."""
     shop = Shop()
     outcomes = shop.ask(
@@ -665,7 +665,7 @@ def test_a_hold_is_settled_once() -> None:
     assert isinstance(placed, Done)
     assert isinstance(placed.answer, HoldAnswer)
     assert ("open", 60, 40) == (placed.answer.status, placed.answer.held, placed.answer.available)
-    assert (TooMuch(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
+    assert (CaptureExceedsHold(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
     captured, voided, again, other = shop.ask(
         CaptureHold(hold_id=HOLD, credits=25),
         VoidHold(hold_id=HOLD),
@@ -674,12 +674,12 @@ def test_a_hold_is_settled_once() -> None:
     )
     assert isinstance(captured, Done)
     assert attrs.evolve(captured, repeated=True) == again
-    assert AlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
+    assert HoldAlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
     assert (75, 0) == shop.balance()
 
 
 def test_all_of_a_hold_is_captured_by_default_and_named_the_same() -> None:
-    """To capture all of it, named or not, is one intent."""
+    """To capture all of it, named or not, is one operation."""
     shop = Shop()
     shop.ask(hold(60))
     (captured,) = shop.ask(CaptureHold(hold_id=HOLD))
@@ -692,7 +692,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
     shop = Shop()
     shop.ask(hold(60))
     late = NOW + timedelta(hours=1)
-    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
     assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=late)
     (spent,) = shop.ask(spend(100, "a"), now=late)
     assert isinstance(spent, Done)
@@ -701,12 +701,12 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
-def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Intent) -> None:
+def test_an_end_that_was_reported_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
     """It is written before it is told, once, with whatever else of the account is over."""
     shop = Shop()
     shop.ask(hold(60))
     shop.ledger.batches.clear()
-    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
     assert (expired, expired) == shop.ask(settlement, settlement, now=NOW + timedelta(hours=1))
     assert [1] == shop.ledger.batches
     assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
@@ -714,18 +714,18 @@ def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Inten
     assert {} == {key: kept for key, kept in shop.ledger.requests().items() if HOLD in key}, "no answer is kept of it"
 
 
-def test_an_end_that_could_not_be_written_is_not_told() -> None:
+def test_an_end_that_could_not_be_written_is_not_reported() -> None:
     """What the ledger does not have, another process may not see."""
     shop = Shop()
     shop.ask(hold(60))
     shop.ledger.conflicts = MAX_ROUNDS
     (tired,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert isinstance(tired, Unsettled)
+    assert isinstance(tired, NotCommitted)
     (captured,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
     assert isinstance(captured, Done)
 
 
-def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
+def test_a_hold_that_ends_beside_other_intents_is_reported_so() -> None:
     """Whatever frees it first."""
     shop = Shop()
     shop.ask(hold(60))
@@ -734,7 +734,7 @@ def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
         spend(100, "a"), VoidHold(hold_id=HOLD), CaptureHold(hold_id=HOLD, credits=1), now=late
     )
     assert isinstance(spent, Done)
-    assert AlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
+    assert HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
 
 
 def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
@@ -787,7 +787,7 @@ def test_a_rival_makes_us_decide_again() -> None:
     assert isinstance(outcome, Done)
     shop.ledger.conflicts = MAX_ROUNDS
     (tired,) = shop.ask(spend(10, "b"))
-    assert isinstance(tired, Unsettled)
+    assert isinstance(tired, NotCommitted)
     assert (40, 0) == shop.balance()
 
 
@@ -800,7 +800,7 @@ def test_rivals_let_each_other_go_first(conflicts: int, longest: list[int]) -> N
     shop = Shop()
     shop.ledger.conflicts = conflicts
     shop.ask(spend(60, "a"))
-    assert longest == shop.pauses.longest
+    assert longest == shop.backoff.longest
     assert sum(longest) < 1000
 
 
@@ -810,7 +810,7 @@ def test_what_is_done_in_rounds_is_not_held_up() -> None:
     shop.ask(hold(60))
     shop.ask(*(give(1, key=f"gift {number}") for number in range(5)), spend(10, "a"))
     shop.ask(VoidHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert [] == shop.pauses.longest
+    assert [] == shop.backoff.longest
 
 
 def test_falling_below_the_threshold_makes_one_message() -> None:
@@ -837,14 +837,14 @@ def test_what_is_over_is_swept() -> None:
     shop = Shop()
     shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
     shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
-    assert [BOB] == [*asyncio.run(shop.desk.settle_due(NOW))]
+    assert [BOB] == [*asyncio.run(shop.service.execute_overdue(NOW))]
     assert (30, 0) == shop.balance(BOB)
-    assert {} == asyncio.run(shop.desk.settle_due(NOW))
+    assert {} == asyncio.run(shop.service.execute_overdue(NOW))
     assert (100, 0) == shop.balance()
 
 
 def test_a_key_that_looks_like_a_holds_harms_no_hold() -> None:
-    """Whatever a caller names an intent, a hold is settled under a name of its own."""
+    """Whatever a caller names an operation, a hold is settled under a name of its own."""
     shop = Shop()
     shop.ask(hold(50))
     for key in (f"hold:{HOLD}", f"capture:{HOLD}", f"hold:{HOLD}:settled"):
@@ -882,7 +882,7 @@ def test_a_gift_is_repeated_after_its_end() -> None:
     (first,) = shop.ask(gift)
     assert isinstance(first, Done)
     assert (attrs.evolve(first, repeated=True),) == shop.ask(gift, now=ends)
-    assert (EndIsOver(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
+    assert (ExpiryInPast(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
 
 
 def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
@@ -896,7 +896,7 @@ def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
         "available": 20, "expires_at": "2026-11-24T21:42:55.336300+00:00",
     }  # fmt: skip
     for kept in (entry, held):
-        answer = answer_of(KeptRequest(key="key:k", user_id=ADA, content={}, answer=kept))
+        answer = answer_of(IdempotencyRecord(key="key:k", user_id=ADA, content={}, answer=kept))
         assert kept == attrs.asdict(answer)
         assert sorted(kept) == sorted(field.name for field in attrs.fields(type(answer)))
 
@@ -910,5 +910,5 @@ def test_what_stands_in_for_held_credits_is_not_due() -> None:
     # As after a refund of what is held, with other credits in its place.
     (grant,) = grants.of(BOB)
     grants._grants[BOB][grant.id] = attrs.evolve(grant, held=0)
-    assert [] == grants.due(NOW + timedelta(hours=1), lambda _: False)
-    assert [BOB] == [user for _, user in grants.due(NOW + timedelta(hours=1), lambda _: True)]
+    assert [] == grants.overdue(NOW + timedelta(hours=1), lambda _: False)
+    assert [BOB] == [user for _, user in grants.overdue(NOW + timedelta(hours=1), lambda _: True)]

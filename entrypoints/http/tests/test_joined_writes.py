@@ -10,7 +10,7 @@ import uvicorn
 from litestar import Litestar, get, head
 from litestar.response import Stream
 
-from entrypoints.http.joined_writes import JoiningTransport, WholeAnswers
+from entrypoints.http.joined_writes import JoinedWritesProtocol, JoiningTransport
 
 
 class Connection(asyncio.Transport):
@@ -18,17 +18,17 @@ class Connection(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[bytes | str] = []
+        self.sent: list[bytes | str] = []
 
     def write(self, data: bytes) -> None:
         assert not self.is_closing()
-        self.told.append(data)
+        self.sent.append(data)
 
     def is_closing(self) -> bool:
-        return "closed" in self.told
+        return "closed" in self.sent
 
     def close(self) -> None:
-        self.told.append("closed")
+        self.sent.append("closed")
 
 
 class Server(uvicorn.Server):
@@ -43,15 +43,15 @@ class Server(uvicorn.Server):
         self.is_up.set()
 
 
-def told_of(act: Callable[[JoiningTransport, Connection], None]) -> list[bytes | str]:
+def reported_of(act: Callable[[JoiningTransport, Connection], None]) -> list[bytes | str]:
     """What the connection was told during the act, and what in the turn of the event loop that followed it."""
 
     async def story() -> list[bytes | str]:
         connection = Connection()
         act(JoiningTransport(connection, asyncio.get_running_loop().call_soon), connection)
-        connection.told.append("turn")
+        connection.sent.append("turn")
         await asyncio.sleep(0)
-        return connection.told
+        return connection.sent
 
     return asyncio.run(story())
 
@@ -63,12 +63,12 @@ def test_head_and_body_are_one_write() -> None:
         for part in (b"head ", b"body", b"head2 ", b"body2"):
             transport.write(part)
 
-    assert [b"head body", b"head2 body2", "turn"] == told_of(two_answers)
+    assert [b"head body", b"head2 body2", "turn"] == reported_of(two_answers)
 
 
 def test_a_lone_write_leaves_in_the_next_turn() -> None:
     """The head of an answer whose body takes its time, or that has none."""
-    assert ["turn", b"head"] == told_of(lambda transport, _: transport.write(b"head"))
+    assert ["turn", b"head"] == reported_of(lambda transport, _: transport.write(b"head"))
 
 
 def test_closing_sends_what_waits() -> None:
@@ -78,7 +78,7 @@ def test_closing_sends_what_waits() -> None:
         transport.write(b"head")
         transport.close()
 
-    assert [b"head", "closed", "turn"] == told_of(end)
+    assert [b"head", "closed", "turn"] == reported_of(end)
 
 
 def test_nothing_is_sent_to_whom_has_gone() -> None:
@@ -88,7 +88,7 @@ def test_nothing_is_sent_to_whom_has_gone() -> None:
         transport.write(b"head")
         connection.close()
 
-    assert ["closed", "turn"] == told_of(lose)
+    assert ["closed", "turn"] == reported_of(lose)
 
 
 def test_a_server_answers_as_uvicorn_does() -> None:
@@ -107,7 +107,7 @@ def test_a_server_answers_as_uvicorn_does() -> None:
         return None
 
     app = Litestar([plain, stream, none], openapi_config=None, logging_config=None)
-    server = Server(uvicorn.Config(app, port=0, http=WholeAnswers, ws="none", log_config=None))
+    server = Server(uvicorn.Config(app, port=0, http=JoinedWritesProtocol, ws="none", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
