@@ -164,7 +164,7 @@ def test_an_invoice_by_hand_reports_its_sale(invoice: dict[str, Any], is_complet
     """Whole, once it shows what paid it."""
     sale = read_event("invoice.paid", {**INVOICE, **invoice}, NOON)
     assert isinstance(sale, SaleReport)
-    assert (OrderRank.INVOICE, is_complete, "in_1") == (sale.rank, is_complete, sale.purchase_id)
+    assert (OrderRank.INVOICE, is_complete, "in_1") == (sale.rank, sale.is_complete, sale.purchase_id)
     assert is_complete == sale.is_complete
 
 
