@@ -56,7 +56,7 @@ class InvalidCatalogue(Exception):
 
 
 def load_catalogue(path: Path | None) -> Catalogue:
-    """The plans of a TOML file, in its order; without a path, the packaged ones.
+    """Return the plans of a TOML file, in its order; without a path, the packaged ones.
 
     :raises InvalidCatalogue: with everything that is wrong in it.
     """

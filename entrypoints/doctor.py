@@ -20,7 +20,7 @@ class Doctor:
 
 
 def diagnose_settings(settings: Settings) -> tuple[Diagnosis, ...]:
-    """What the settings alone tell."""
+    """Return what the settings alone tell."""
     mode = "live" if settings.livemode else "test"
     found = [Diagnosis("Stripe key", Verdict.GOOD, f"{mode} mode")]
     if not settings.public_url.startswith("https://"):

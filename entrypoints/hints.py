@@ -56,11 +56,11 @@ _TO_CLAIM: Mapping[str, str] = {
 
 
 def hint_for(event: str, reason: str | None) -> str:
-    """What helps an event that waits for this reason, in a sentence."""
+    """Return what helps an event that waits for this reason, in a sentence."""
     return _HINTS.get((reason or "").partition(":")[0], _BY_ITSELF).format(event=event)
 
 
 def unclaimable(object_id: str, reason: str) -> str:
-    """Why an object of Stripe's can't be claimed so, and what helps, where something does."""
+    """Return why an object of Stripe's can't be claimed so, and what helps, where something does."""
     hint = _TO_CLAIM.get(reason.partition(":")[0])
     return reason + (f". What to do: {hint.format(object=object_id)}" if hint else "")

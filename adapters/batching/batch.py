@@ -29,13 +29,13 @@ class Batch(list[Request], Generic[Request, Answer]):
     def __init__(
         self, asked: list[Asked[Request, Answer]], join: Callable[[], Sequence[Asked[Request, Answer]]]
     ) -> None:
-        """`asked` grows by what `join` gives."""
+        """Begin with what was asked for; it grows by what `join` gives."""
         super().__init__([one.request for one in asked])
         self._asked = asked
         self._join = join
 
     def join(self) -> list[Request]:
-        """What was asked for since under this call's keys alone, oldest first: it has the last places from now on.
+        """Return what was asked for since under this call's keys alone, oldest first: it has the last places.
 
         Nothing joins while others wait for a call or are in one, for they may need the same; nor when as many have
         joined as may.

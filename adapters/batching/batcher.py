@@ -32,7 +32,7 @@ class Batcher(Generic[Request, Answer]):
         weight: Callable[[Request], int] = lambda _: 1,
         can_bisect: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
-        """`call` gives one answer per request, in their order, also to those that it let join.
+        """Batch requests for `call`, which gives one answer each, in their order, also to those that it let join.
 
         `can_bisect` says of a call's error that nothing took effect, and that it may be one request's fault: then the
         call is repeated in parts, and only those fail that fail alone.
@@ -53,7 +53,7 @@ class Batcher(Generic[Request, Answer]):
         self._is_closed = False
 
     async def submit(self, request: Request) -> Answer:
-        """The answer to one request.
+        """Return the answer to one request.
 
         :raises QueueFull: if too much waits.
         :raises Closed: if no more is sent.
@@ -67,7 +67,7 @@ class Batcher(Generic[Request, Answer]):
             self._withdraw(submitted)
 
     async def submit_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
-        """The answers to several requests, in their order: all of them are accepted, or none.
+        """Return the answers to several requests, in their order: all of them are accepted, or none.
 
         They need not go out in one call. If some fail, the first one's error is raised once all are settled.
 
@@ -165,7 +165,7 @@ class Batcher(Generic[Request, Answer]):
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _take(self) -> list[Asked[Request, Answer]]:
-        """What can go out together now, oldest first."""
+        """Return what can go out together now, oldest first."""
         batch: list[Asked[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         most = self._share()
@@ -187,7 +187,7 @@ class Batcher(Generic[Request, Answer]):
         return batch
 
     def _share(self) -> int:
-        """The most requests for the next call."""
+        """Return the most requests for the next call."""
         waiting, least = len(self._waiting), self._limits.batch_size_min
         if least is None:
             return self._limits.requests
@@ -197,7 +197,7 @@ class Batcher(Generic[Request, Answer]):
         return min(self._limits.requests, -(-waiting // calls))
 
     async def _send(self, batch: list[Asked[Request, Answer]]) -> None:
-        """Call; where that fails as a whole and may be one request's fault, call again in parts."""
+        """Call and, where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
         most = self._limits.late_joiners_max
         parts = deque([batch])
@@ -219,7 +219,7 @@ class Batcher(Generic[Request, Answer]):
     async def _attempt(
         self, part: list[Asked[Request, Answer]], batch: list[Asked[Request, Answer]], most: int
     ) -> Exception | None:
-        """So many at `most` may join the call; they are of the batch too."""
+        """Return so many at `most` may join the call; they are of the batch too."""
         keys, size = {key for submitted in part for key in submitted.keys}, len(part)
 
         def join() -> list[Asked[Request, Answer]]:
@@ -238,7 +238,7 @@ class Batcher(Generic[Request, Answer]):
         return None
 
     def _join(self, keys: Collection[Hashable], most: int) -> list[Asked[Request, Answer]]:
-        """What waits for these keys alone, which are in flight; nothing if others wait for a call, or are in one."""
+        """Return what waits for these keys alone, which are in flight; nothing if others wait or are in a call."""
         if len(self._runners) > 1:
             return []
         late = joining_of(self._waiting.values(), keys, self._busy, most)

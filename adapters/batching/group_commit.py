@@ -28,7 +28,7 @@ class ManyLedger(Protocol):
     """A ledger that answers many in one call. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
-        """What it knows for each query."""
+        """Return what it knows for each query."""
         ...
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
@@ -57,7 +57,7 @@ class GroupCommit:
         claims: bool = False,
         price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
-        """What the ledger knows of an event, an account, a subscription, and the purchases behind the links.
+        """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links.
 
         :raises LedgerUnavailable: if it could not be asked; :class:`domain.ports.ledger.LedgerBusy` if too many ask.
         """
@@ -100,7 +100,7 @@ class GroupCommit:
 
 @contextlib.contextmanager
 def ledger_errors() -> Iterator[None]:
-    """The batcher's errors inside the block, in the domain's words.
+    """Return the batcher's errors inside the block, in the domain's words.
 
     :raises LedgerBusy: if too much waits, or the process is about to end.
     :raises LedgerUnavailable: if the process ended before the ledger answered.
@@ -120,7 +120,7 @@ def _is_known_to_have_no_effect(error: Exception) -> bool:
 
 
 def _touched(change: Change) -> frozenset[str]:
-    """What the ledger locks for a change: what waits for a lock of ours would hold up a call of others."""
+    """Return what the ledger locks for a change: what waits for a lock of ours would hold up a call of others."""
     touched: set[str] = {posting.user_id for posting in change.postings}
     touched.update(hold.user_id for hold in change.holds)
     if change.revision is not None:
@@ -136,6 +136,6 @@ def _touched(change: Change) -> frozenset[str]:
 
 
 def _weight(change: Change) -> int:
-    """About how many bytes are sent for a change."""
+    """Return about how many bytes are sent for a change."""
     body = len(change.event.event.body) if change.event is not None else 0
     return 1_000 + body + 500 * (len(change.postings) + len(change.holds))

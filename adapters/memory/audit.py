@@ -25,7 +25,7 @@ class MemoryAudit:
         self._purchases = purchases
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
-        """One per account that disagrees with its entries, grants and holds, in the order of their ids."""
+        """Return one per account that disagrees with its entries, grants and holds, in the order of their ids."""
         found = (
             first_inconsistency(
                 account,
@@ -38,12 +38,12 @@ class MemoryAudit:
         return tuple(one for one in found if one is not None)
 
     async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
-        """At most `limit` accounts in the order of their ids."""
+        """Return at most `limit` accounts in the order of their ids."""
         following = [account for account in self._accounts if user_id is None or account.user_id > user_id]
         return tuple(following[:limit])
 
     async def accounts_of(self, user_ids: Sequence[UserId]) -> tuple[Account, ...]:
-        """Those of the accounts that exist."""
+        """Return those of the accounts that exist."""
         return self._accounts.among(sorted(set(user_ids)))
 
     async def recompute(self, user_id: UserId) -> Account | None:
@@ -59,7 +59,7 @@ class MemoryAudit:
         return self._accounts.get(user_id)
 
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """All that the ledger has of an account; None where nothing is known of such a user."""
+        """Return all that the ledger has of an account; None where nothing is known of such a user."""
         entries = self._accounts.entries(user_id)
         purchases = tuple(self._purchases.records(user_id, entries))
         if user_id not in self._accounts and not entries and not purchases:
@@ -77,7 +77,7 @@ class MemoryAudit:
 def first_inconsistency(
     account: Account, entries: Sequence[LedgerEntry], grants: Sequence[GrantRecord], holds: Sequence[Hold]
 ) -> Inconsistency | None:
-    """Where the account first disagrees with its entries, grants and holds; None where all agrees."""
+    """Return where the account first disagrees with its entries, grants and holds; None where all agrees."""
     kept = [hold for hold in holds if hold.is_open]
     return next(chain(_account(account, entries, grants, kept), _draws(account, entries, grants, kept)), None)
 
@@ -133,7 +133,7 @@ def _draws(
 
 
 def _most(entry: LedgerEntry) -> int:
-    """The most that an entry may draw: what it takes, or what it pays of a debt."""
+    """Return the most that an entry may draw: what it takes, or what it pays of a debt."""
     stands = max(entry.balance_after, 0) - max(entry.balance_before, 0)
     return max(entry.posting.amount, 0) - stands
 

@@ -24,11 +24,11 @@ class MemoryQuotaCache:
         self._accounts: dict[UserId, Account] = {}
 
     async def find(self, user_id: UserId) -> Account | None:
-        """The copy, or None where there is none. It has no email."""
+        """Return the copy, or None where there is none. It has no email."""
         return self._accounts.get(user_id)
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
-        """The copy of each, or None where there is none."""
+        """Return the copy of each, or None where there is none."""
         return tuple(map(self._accounts.get, user_ids))
 
     async def store(self, account: Account) -> None:
@@ -47,11 +47,11 @@ class MemoryQuotaCache:
         self._accounts.pop(user_id, None)
 
     async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
-        """Every copy that is kept."""
+        """Yield every copy that is kept."""
         yield tuple(self._accounts.values())
 
     def copies(self) -> dict[UserId, Account]:
-        """Every copy as it is now."""
+        """Return every copy as it is now."""
         return dict(self._accounts)
 
     def restore(self, copies: dict[UserId, Account]) -> None:
@@ -77,7 +77,7 @@ class MemorySessionMarkers:
         self._checkouts[session_id] = note, self._clock.now() + CHECKOUT_FOR
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
-        """Who started the session, if that is still known."""
+        """Return who started the session, if that is still known."""
         note, until = self._checkouts.get(session_id, (None, self._clock.now()))
         return note if self._clock.now() < until else None
 
@@ -92,7 +92,7 @@ class MemorySessionMarkers:
             self._processed[session_id] = event_id, self._clock.now() + PROCESSED_FOR
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Whether this event is the one last known to be committed for the session."""
+        """Return whether this event is the one last known to be committed for the session."""
         kept, until = self._processed.get(session_id, (None, self._clock.now()))
         return kept == event_id and self._clock.now() < until
 

@@ -26,31 +26,31 @@ class MemoryGrants:
         self._count = 0
 
     def of(self, user_id: UserId) -> tuple[Grant, ...]:
-        """Every grant of the account, oldest first."""
+        """Return every grant of the account, oldest first."""
         return tuple(self._grants.get(user_id, {}).values())
 
     def live(self, user_id: UserId) -> tuple[Grant, ...]:
-        """The grants that remain or are held, oldest first."""
+        """Return the grants that remain or are held, oldest first."""
         return tuple(grant for grant in self.of(user_id) if grant.remaining > 0 or grant.held > 0)
 
     def records(self, user_id: UserId) -> tuple[GrantRecord, ...]:
-        """Every grant of the account with what entries took from it, in the order in which they did."""
+        """Return every grant of the account with what entries took from it, in the order in which they did."""
         return tuple(GrantRecord(grant=grant, draws=tuple(self._draws.get(grant.id, ()))) for grant in self.of(user_id))
 
     def hold(self, hold_id: HoldId) -> Hold | None:
-        """The hold, settled or not."""
+        """Return the hold, settled or not."""
         return self._holds.get(hold_id)
 
     def holds(self, user_id: UserId) -> tuple[Hold, ...]:
-        """Every hold of the account, oldest first."""
+        """Return every hold of the account, oldest first."""
         return tuple(hold for hold in self._holds.values() if hold.user_id == user_id)
 
     def open_holds(self, user_id: UserId) -> tuple[Hold, ...]:
-        """The holds that set the account's credits aside."""
+        """Return the holds that set the account's credits aside."""
         return tuple(hold for hold in self.holds(user_id) if hold.is_open)
 
     def held_at(self, user_id: UserId, moment: datetime) -> int:
-        """The credits that the account's holds set aside at the moment."""
+        """Return the credits that the account's holds set aside at the moment."""
         return sum(
             hold.credits
             for hold in self.holds(user_id)
@@ -59,7 +59,7 @@ class MemoryGrants:
         )
 
     def overdue(self, now: datetime, has_available: Callable[[UserId], bool]) -> list[tuple[datetime, UserId]]:
-        """Accounts with something whose time is over, and since when.
+        """Return accounts with something whose time is over, and since when.
 
         Where nothing is available, what is left of an expired grant stands in for what is held, and is not due.
         """
@@ -73,7 +73,7 @@ class MemoryGrants:
         return sorted(due for due in over if due[0] <= now)
 
     def can_draw(self, user_id: UserId, postings: Iterable[Posting]) -> bool:
-        """Whether the grants have what the decided entries of one change take from them."""
+        """Return whether the grants have what the decided entries of one change take from them."""
         left = {grant.id: grant.remaining for grant in self.of(user_id)}
         for posting in postings:
             for draw in posting.draws or ():

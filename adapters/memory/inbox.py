@@ -42,20 +42,20 @@ class MemoryInbox:
         known.retry_at = None if decision.status.is_final else now + _pause(known.attempts)
 
     def status(self, event_id: str) -> EventStatus | None:
-        """What became of an event."""
+        """Return what became of an event."""
         known = self._kept.get(event_id)
         return known.decision.status if known else None
 
     def statuses(self) -> dict[str, EventStatus]:
-        """What became of each event, in the order in which they came."""
+        """Return what became of each event, in the order in which they came."""
         return {event_id: kept.decision.status for event_id, kept in self._kept.items()}
 
     def touched(self, event_id: str) -> tuple[UserId, ...]:
-        """The accounts that an event changed."""
+        """Return the accounts that an event changed."""
         return self._kept[event_id].touched
 
     def waiting(self) -> dict[tuple[str, str], int]:
-        """How many events wait, by status and reason."""
+        """Return how many events wait, by status and reason."""
         counts: dict[tuple[str, str], int] = {}
         for kept in self._kept.values():
             if not kept.decision.status.is_final:
@@ -72,7 +72,7 @@ class MemoryInbox:
                 kept.retry_at = None
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Events that wait and are due; nobody else gets them until the lease has passed."""
+        """Return events that wait and are due; nobody else gets them until the lease has passed."""
         now = self._clock.now()
         due = [(kept.retry_at, kept) for kept in self._kept.values() if kept.retry_at and kept.retry_at <= now]
         claimed = [kept for _, kept in sorted(due, key=lambda one: one[0])[:limit]]
@@ -81,14 +81,14 @@ class MemoryInbox:
         return tuple(_shown(kept, with_body=True) for kept in claimed)
 
     async def find(self, event_id: str) -> InboxRecord | None:
-        """The event with its body, or None."""
+        """Return the event with its body, or None."""
         known = self._kept.get(event_id)
         return _shown(known, with_body=True) if known else None
 
     async def page(
         self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
     ) -> tuple[InboxRecord, ...]:
-        """At most `limit` events of these statuses, newest first, those after `before`."""
+        """Return at most `limit` events of these statuses, newest first, those after `before`."""
         shown = [_shown(kept, with_body=False) for kept in self._kept.values() if kept.decision.status in statuses]
         shown.sort(key=lambda event: (event.received_at, event.id), reverse=True)
         if before is not None:
@@ -96,11 +96,11 @@ class MemoryInbox:
         return tuple(shown[:limit])
 
     async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the events that are recorded."""
+        """Return those of the events that are recorded."""
         return frozenset(event_ids) & self._kept.keys()
 
     async def waits_for(self, object_id: str) -> bool:
-        """Whether an event of the object waits."""
+        """Return whether an event of the object waits."""
         return any(
             kept.decision.event.object_id == object_id and not kept.decision.status.is_final
             for kept in self._kept.values()

@@ -89,7 +89,7 @@ class MemoryLedger:
         claims: bool = False,
         price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
-        """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
+        """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
         reached = self.purchases.reached(links)
         subscription_id = subscription_id or subscription_of(reached)
         family = self.purchases.family(subscription_id, earliest_time(periods_since, reached))
@@ -123,7 +123,7 @@ class MemoryLedger:
     async def holdings(
         self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
     ) -> Holdings:
-        """The wallets of users and of holds' owners, the requests under keys, and the holds."""
+        """Return the wallets of users and of holds' owners, the requests under keys, and the holds."""
         holds = {hold_id: hold for hold_id in hold_ids if (hold := self.grants.hold(hold_id)) is not None}
         asked = user_ids | {hold.user_id for hold in holds.values()}
         return Holdings(
@@ -133,18 +133,18 @@ class MemoryLedger:
         )
 
     def requests(self) -> dict[str, IdempotencyRecord]:
-        """The first answer under each key."""
+        """Return the first answer under each key."""
         return dict(self._requests)
 
     async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
-        """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
+        """Return at most `limit` users with a hold or a grant whose time is over, the longest over first."""
         due = self.grants.overdue(
             self._clock.now(), lambda user: user in self.accounts and self.accounts.get(user).available > 0
         )
         return tuple(dict.fromkeys(user for _, user in due if user in self.accounts))[:limit]
 
     async def account(self, user_id: UserId) -> Account | None:
-        """The account, or None when there is no such user."""
+        """Return the account, or None when there is no such user."""
         return self.accounts.find(user_id)
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
@@ -156,7 +156,7 @@ class MemoryLedger:
     async def entries(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
     ) -> tuple[LedgerEntry, ...]:
-        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
+        """Return at most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         older = [
             entry
             for entry in reversed(self.accounts.entries(user_id))
@@ -165,14 +165,14 @@ class MemoryLedger:
         return tuple(older[:limit])
 
     async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """What the account had at the moment."""
+        """Return what the account had at the moment."""
         entries = [entry for entry in self.accounts.entries(user_id) if entry.created_at <= moment]
         return HistoricalBalance(
             balance=entries[-1].balance_after if entries else 0, held=self.grants.held_at(user_id, moment)
         )
 
     async def backlog(self) -> Backlog:
-        """What waits now."""
+        """Return what waits now."""
         return Backlog(
             events=self.inbox.waiting(),
             messages_due=self.outbox.count(failed=False),

@@ -34,7 +34,7 @@ class MemoryOutbox:
         self._messages += [_Stored(message, now, now.timestamp()) for message in messages if message.key not in queued]
 
     def count(self, *, failed: bool) -> int:
-        """How many messages were given up, or are still to be delivered."""
+        """Return how many messages were given up, or are still to be delivered."""
         return sum((stored.failed_at is not None) is failed for stored in self._messages if not stored.delivered)
 
     def withdraw(self, *, users: Container[str], invoices: Container[str]) -> None:
@@ -45,7 +45,7 @@ class MemoryOutbox:
                 stored.delivered, stored.failed_at = True, None
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Messages that are due; nobody else gets them until the lease has passed."""
+        """Return messages that are due; nobody else gets them until the lease has passed."""
         now = self._clock.now().timestamp()
         claimed: list[Message] = []
         for key, stored in enumerate(self._messages):
@@ -79,7 +79,7 @@ class MemoryOutbox:
             stored.due_at = self._clock.now().timestamp() + outcome.retry_in_seconds
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
-        """At most `limit` messages whose delivery was given up, newest first."""
+        """Return at most `limit` messages whose delivery was given up, newest first."""
         failed = [
             FailedMessage(
                 id=key,

@@ -70,7 +70,7 @@ class MemoryPayments:
         self._objects[found.object_id] = found
 
     async def look_up(self, news: PaymentReport) -> PaymentReport:
-        """The news with every link that is known of the payment, and whether it is ours."""
+        """Return the news with every link that is known of the payment, and whether it is ours."""
         self._answer()
         for links, ours in self._payments:
             if links & news.links:
@@ -78,17 +78,17 @@ class MemoryPayments:
         return news
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
-        """The subscription, or None where there is none."""
+        """Return the subscription, or None where there is none."""
         self._answer()
         return self._subscriptions.get(subscription_id)
 
     async def price(self, price_id: str) -> Price | None:
-        """The price, or None where there is none."""
+        """Return the price, or None where there is none."""
         self._answer()
         return self._prices.get(price_id)
 
     async def complete_sale(self, sale: SaleReport) -> ProviderReport:
-        """All of the sale, or what was told where it is not known."""
+        """Return all of the sale, or what was told where it is not known."""
         self._answer()
         known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
         if sale.rank is OrderRank.INTENT:
@@ -102,12 +102,12 @@ class MemoryPayments:
         return self._sales.get(sale.purchase_id, sale)
 
     async def sale(self, object_id: str) -> ProviderReport | None:
-        """What the object tells as a sale, or None where it is not known."""
+        """Return what the object tells as a sale, or None where it is not known."""
         self._answer()
         return self._objects_sold.get(object_id)
 
     async def account_id(self) -> str | None:
-        """Our own account's id, or None where it is not known."""
+        """Return our own account's id, or None where it is not known."""
         return self.own_account
 
     async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
@@ -118,21 +118,21 @@ class MemoryPayments:
         self.sent.setdefault(idempotency_key, invoice_id)
 
     async def events(self, since: datetime) -> AsyncIterator[Delivery]:
-        """Every event since then."""
+        """Yield every event since then."""
         self._answer()
         for delivery in self._deliveries:
             if delivery.event.created is not None and delivery.event.created >= since:
                 yield delivery
 
     async def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Every object since then."""
+        """Yield every object since then."""
         self._answer()
         for found in self._objects.values():
             if found.delivery.event.created is not None and found.delivery.event.created >= since:
                 yield found
 
     async def event(self, event_id: str) -> Delivery | None:
-        """One event, or None."""
+        """Return one event, or None."""
         self._answer()
         return next((report for report in self._deliveries if report.event.id == event_id), None)
 

@@ -24,17 +24,17 @@ class MemoryPurchases:
         self._owners: dict[Link, PurchaseId] = {}
 
     def reached(self, links: Iterable[Link]) -> tuple[RecordedPurchase, ...]:
-        """The purchases that the links lead to, without what stands posted for them."""
+        """Return the purchases that the links lead to, without what stands posted for them."""
         ids = sorted({self._owners[link] for link in links if link in self._owners})
         return tuple(self._rows[known] for known in ids)
 
     def revision(self, purchase_id: PurchaseId) -> int:
-        """The purchase's revision; 0 for one that is not recorded yet."""
+        """Return the purchase's revision; 0 for one that is not recorded yet."""
         known = self._rows.get(purchase_id)
         return known.revision if known else 0
 
     def leads_elsewhere(self, revision: PurchaseRevision) -> bool:
-        """Whether a link of the purchase belongs to one that it does not absorb."""
+        """Return whether a link of the purchase belongs to one that it does not absorb."""
         own = {revision.id, *(other.id for other in revision.absorbed)}
         return any(self._owners.get(link, revision.id) not in own for link in revision.purchase.links)
 
@@ -56,18 +56,18 @@ class MemoryPurchases:
         self._owners.update(dict.fromkeys(revision.purchase.links, revision.id))
 
     def one_payment(self, purchase_id: PurchaseId | None) -> frozenset[PurchaseId]:
-        """The purchase and those that were merged into it."""
+        """Return the purchase and those that were merged into it."""
         own = () if purchase_id is None else (purchase_id,)
         return frozenset((*own, *(other for other, into in self._merged.items() if into == purchase_id)))
 
     def links_of_users(self, users: Iterable[UserId]) -> frozenset[Link]:
-        """Every link of purchases that the users own."""
+        """Return every link of purchases that the users own."""
         owners = frozenset(users)
         owned = ((row.purchase.order, row.purchase.links) for row in self._rows.values())
         return frozenset(link for order, links in owned if order and order.user_id in owners for link in links)
 
     def records(self, user_id: UserId, entries: Iterable[LedgerEntry]) -> Iterator[PurchaseRecord]:
-        """The purchases that the user owns, or that one of the entries is of, and what else gives back their time."""
+        """Yield the purchases that the user owns or that an entry is of, and what else gives back their time."""
         behind = {
             self._goes_on(entry.posting.purchase_id) for entry in entries if entry.posting.purchase_id is not None
         }
@@ -119,7 +119,7 @@ class MemoryPurchases:
         )
 
     def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
-        """What the entries posted for each grant of the purchase and of those merged into it, and what expired."""
+        """Return what entries posted for each grant of the purchase, and of those merged into it, and what expired."""
         posted: dict[datetime | None, dict[UserId, int]] = {}
         lapsed: dict[datetime | None, dict[UserId, ExpiredCredits]] = {}
         for entry in entries:

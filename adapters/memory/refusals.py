@@ -78,7 +78,7 @@ def _conflict_with(change: Change, account: Account, grants: MemoryGrants) -> Co
 
 
 def _needs_cover(change: Change, user_id: UserId) -> bool:
-    """Whether nothing of the change may take what is not available: a capture may, of what was held."""
+    """Return whether nothing of the change may take what is not available: a capture may, of what was held."""
     kinds = {posting.kind for posting in change.postings if posting.user_id == user_id and posting.amount < 0}
     holds_more = any(hold.is_open for hold in change.holds if hold.user_id == user_id)
     guarded = bool(kinds & {EntryKind.SPEND, EntryKind.EXPIRY, EntryKind.ADJUSTMENT}) or holds_more

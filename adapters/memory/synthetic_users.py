@@ -40,7 +40,7 @@ class MemorySyntheticUsers:
         return tuple(noted.user for noted in self._of(tag) if not noted.removed)
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
-        """The rehearsals that have users now, oldest first."""
+        """Return the rehearsals that have users now, oldest first."""
         since: dict[Tag, list[datetime]] = {}
         for noted in self._noted:
             if not noted.removed:

@@ -28,11 +28,11 @@ class PostgresRpc:
         self._opening = asyncio.Lock()
 
     async def value(self, function: str, arguments: Mapping[str, object]) -> Any:
-        """The one JSON value that the function returns."""
+        """Return the one JSON value that the function returns."""
         return await self._fetch(f"select to_json({_call(function, arguments)})", arguments)
 
     async def rows(self, function: str, arguments: Mapping[str, object]) -> list[dict[str, Any]]:
-        """The rows that the function returns."""
+        """Return the rows that the function returns."""
         call = _call(function, arguments)
         query = f"select coalesce(jsonb_agg(to_jsonb(found)), '[]') from {call} as found"  # noqa: S608 - our own names
         rows: list[dict[str, Any]] = await self._fetch(query, arguments)
@@ -75,7 +75,7 @@ class PostgresRpc:
 
 
 async def _leave_as_it_is(_: object) -> None:
-    """Each call is one statement, which leaves nothing behind that the next should not find."""
+    """Leave the session as it is: each call is one statement, which leaves nothing behind."""
 
 
 def _call(function: str, arguments: Mapping[str, object]) -> str:

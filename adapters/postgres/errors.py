@@ -14,7 +14,7 @@ _LACKING = frozenset({"3F000", "42883", "42P01", "PGRST202"})
 
 
 def ledger_error_from(cause: str, sqlstate: str | None) -> LedgerUnavailable:
-    """An error of the database in the domain's words.
+    """Return an error of the database in the domain's words.
 
     What is the server's or the schema's fault (connections, resources, privileges) says nothing of the call.
     """
@@ -24,5 +24,5 @@ def ledger_error_from(cause: str, sqlstate: str | None) -> LedgerUnavailable:
 
 
 def no_text() -> LedgerRefused:
-    """Half of a character, which no JSON can carry, in the domain's words: as final as what the database would say."""
+    """Return the refusal of half a character, which no JSON can carry: as final as the database's own."""
     return LedgerRefused("half of a character is no text", is_final=True)

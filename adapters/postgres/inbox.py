@@ -21,19 +21,19 @@ class SqlInbox:
         self._rpc = rpc
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Events that wait and are due; nobody else gets them until the lease has passed."""
+        """Return events that wait and are due; nobody else gets them until the lease has passed."""
         rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return msgspec.convert(rows, tuple[InboxRecord, ...])
 
     async def find(self, event_id: str) -> InboxRecord | None:
-        """The event with its body, or None."""
+        """Return the event with its body, or None."""
         found = await self._rpc.value("inbox_event", {"event_id": event_id})
         return msgspec.convert(found, InboxRecord | None)
 
     async def page(
         self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
     ) -> tuple[InboxRecord, ...]:
-        """At most `limit` events of these statuses, newest first, those after `before`."""
+        """Return at most `limit` events of these statuses, newest first, those after `before`."""
         query = {
             "statuses": sorted(statuses),
             "before_id": before.id if before else None,
@@ -43,11 +43,11 @@ class SqlInbox:
         return msgspec.convert(await self._rpc.value("inbox_list", {"query": query}), tuple[InboxRecord, ...])
 
     async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the events that are recorded."""
+        """Return those of the events that are recorded."""
         return frozenset(await self._rpc.value("inbox_known", {"event_ids": [*event_ids]}))
 
     async def waits_for(self, object_id: str) -> bool:
-        """Whether an event of the object waits."""
+        """Return whether an event of the object waits."""
         return bool(await self._rpc.value("inbox_waits_for", {"about": object_id}))
 
     async def make_all_due(self) -> None:
@@ -59,7 +59,7 @@ class SqlInbox:
         await self._rpc.value("inbox_fail", {"event_id": event_id, "why": reason})
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Messages that are due; nobody else gets them until the lease has passed."""
+        """Return messages that are due; nobody else gets them until the lease has passed."""
         claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return msgspec.convert(claimed, tuple[Message, ...])
 
@@ -68,7 +68,7 @@ class SqlInbox:
         await self._rpc.value("outbox_record_deliveries", {"results": [*results]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
-        """At most `limit` messages whose delivery was given up, newest first."""
+        """Return at most `limit` messages whose delivery was given up, newest first."""
         return tuple(map(failed_message_from_json, await self._rpc.value("outbox_failures", {"page_size": limit})))
 
     async def retry(self, message_id: int) -> bool:
@@ -76,5 +76,5 @@ class SqlInbox:
         return bool(await self._rpc.value("outbox_retry", {"message_id": message_id}))
 
     async def backlog(self) -> Backlog:
-        """What waits now."""
+        """Return what waits now."""
         return backlog_from_json(await self._rpc.value("credence_backlog", {}))

@@ -45,7 +45,7 @@ class SqlLedger:
         claims: bool = False,
         price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
-        """What the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
+        """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
         query = SnapshotQuery(
             event_id=event_id,
             user_id=user_id,
@@ -58,7 +58,7 @@ class SqlLedger:
         return snapshot_from_json(await self._rpc.value("ledger_read", {"query": snapshot_query_to_json(query)}))
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
-        """What the ledger knows for each query, at one moment."""
+        """Return what the ledger knows for each query, at one moment."""
         sent = [snapshot_query_to_json(query) for query in queries]
         return tuple(map(snapshot_from_json, await self._rpc.value("ledger_read_all", {"queries": sent})))
 
@@ -71,16 +71,16 @@ class SqlLedger:
     async def holdings(
         self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
     ) -> Holdings:
-        """The wallets of users and of holds' owners, the requests under keys, and the holds."""
+        """Return the wallets of users and of holds' owners, the requests under keys, and the holds."""
         query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
         return holdings_from_json(await self._rpc.value("accounts_read_for_spending", {"query": query}))
 
     async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
-        """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
+        """Return at most `limit` users with a hold or a grant whose time is over, the longest over first."""
         return tuple(map(UserId, await self._rpc.value("accounts_with_overdue", {"page_size": limit})))
 
     async def account(self, user_id: UserId) -> Account | None:
-        """The account, or None when there is no such user."""
+        """Return the account, or None when there is no such user."""
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
 
@@ -92,7 +92,7 @@ class SqlLedger:
     async def entries(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
     ) -> tuple[LedgerEntry, ...]:
-        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
+        """Return at most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         query = {
             "account_id": user_id,
             "before_version": before_version,
@@ -103,6 +103,6 @@ class SqlLedger:
         return tuple(entry_from_json(user_id, row) for row in rows)
 
     async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """What the account had at the moment."""
+        """Return what the account had at the moment."""
         asked = {"account_id": user_id, "moment": moment.isoformat()}
         return HistoricalBalance(**await self._rpc.value("balance_at", asked))

@@ -37,7 +37,7 @@ class Migration:
 
 
 def migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
-    """Every migration in the directory, in the order in which they apply."""
+    """Return every migration in the directory, in the order in which they apply."""
     found = []
     for path in sorted(directory.glob("*.sql")):
         version, _, name = path.stem.partition("_")
@@ -46,7 +46,7 @@ def migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
 
 
 def versions(directory: Path = DIRECTORY) -> tuple[str, ...]:
-    """The versions that a complete schema has."""
+    """Return the versions that a complete schema has."""
     return tuple(migration.version for migration in migrations(directory))
 
 

@@ -11,9 +11,9 @@ class Rpc(Protocol):
     """
 
     async def value(self, function: str, arguments: Mapping[str, object]) -> Any:
-        """The one JSON value that the function returns."""
+        """Return the one JSON value that the function returns."""
         ...
 
     async def rows(self, function: str, arguments: Mapping[str, object]) -> list[dict[str, Any]]:
-        """The rows that the function returns."""
+        """Return the rows that the function returns."""
         ...

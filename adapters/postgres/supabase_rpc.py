@@ -27,7 +27,7 @@ class SupabaseRpc:
         self._opening = asyncio.Lock()
 
     async def value(self, function: str, arguments: Mapping[str, object]) -> Any:
-        """The one JSON value that the function returns."""
+        """Return the one JSON value that the function returns."""
         try:
             client = await self._open()
             call = client.rpc(function, msgspec.to_builtins(dict(arguments)))
@@ -44,7 +44,7 @@ class SupabaseRpc:
         return answer.data
 
     async def rows(self, function: str, arguments: Mapping[str, object]) -> list[dict[str, Any]]:
-        """The rows that the function returns."""
+        """Return the rows that the function returns."""
         rows: list[dict[str, Any]] = await self.value(function, arguments)
         return rows
 

@@ -25,7 +25,7 @@ class SqlSyntheticUsers:
         return tuple(SyntheticUser(user_id=UserId(user["user_id"]), email=user["email"]) for user in made["users"])
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
-        """The rehearsals that have users now, oldest first."""
+        """Return the rehearsals that have users now, oldest first."""
         return tuple(
             SyntheticUserGroup(tag=Tag(row["tag"]), users=row["users"], since=datetime.fromisoformat(row["since"]))
             for row in await self._rpc.value("credence_list_synthetic_users", {})

@@ -55,7 +55,7 @@ class RedisAccountLocks:
         self._probing: set[asyncio.Task[None]] = set()
 
     def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
-        """Those of the accounts where others were met within the last seconds."""
+        """Return those of the accounts where others were met within the last seconds."""
         if not self._contended:
             return frozenset()
         now = self._clock()
@@ -65,7 +65,7 @@ class RedisAccountLocks:
         return frozenset(user_id for user_id in user_ids if user_id in self._contended)
 
     def mark_contended(self, user_ids: Collection[UserId]) -> None:
-        """Others came first at these accounts: from now on turns are taken at them, for some seconds."""
+        """Note that others came first at these accounts: from now on they are locked, for some seconds."""
         now = self._clock()
         if now < self._blind_until:
             return
@@ -102,7 +102,7 @@ class RedisAccountLocks:
 
     @contextlib.asynccontextmanager
     async def lock(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
-        """A turn at all of these accounts, or as much of it as is to be had within a moment."""
+        """Return a turn at all of these accounts, or as much of it as is to be had within a moment."""
         ends = self._clock() + WAITING_SECONDS
         async with contextlib.AsyncExitStack() as stack:
             # In one order, so that none waits for another in a circle.

@@ -53,7 +53,7 @@ class SharedRedis(Redis):
         self._commands: Batcher[_Packed, Any] = Batcher(self._send, limits=COMMANDS)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """The answer to one command.
+        """Return the answer to one command.
 
         :raises redis.exceptions.RedisError: if there is none, or it is an error.
         """
@@ -71,7 +71,7 @@ class SharedRedis(Redis):
         return answer
 
     async def together(self, commands: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-        """The answers to several commands; an error that is Redis' answer to one stands in its place.
+        """Return the answers to several commands; an error that is Redis' answer to one stands in its place.
 
         :raises redis.exceptions.RedisError: if there is no answer.
         """
@@ -124,7 +124,7 @@ class SharedRedis(Redis):
             self._rounds -= 1
 
     async def _answers(self, commands: Sequence[_Packed]) -> list[Any]:
-        """What Redis answers each command, its errors among them, by one write and on one connection.
+        """Return what Redis answers each command, its errors among them, by one write and on one connection.
 
         No transaction: each command stands for itself, and in a cluster their keys are on different nodes. The client's
         own pipeline takes twice the time: it packs in Python, and looks after what is not used here.
@@ -140,13 +140,13 @@ class SharedRedis(Redis):
         return [self._as_documented(name, answer) for (name, _), answer in zip(commands, answers, strict=True)]
 
     def _as_documented(self, name: str, answer: Any) -> Any:
-        """An answer in the form that the client documents for the command."""
+        """Return an answer in the form that the client documents for the command."""
         form = self.response_callbacks.get(name)
         return answer if form is None or isinstance(answer, ResponseError) else form(answer)
 
 
 def _packed(command: Sequence[Any]) -> _Packed:
-    """A command as it is sent; its own error, where it can't be, is nobody else's."""
+    """Return a command as it is sent; its own error, where it can't be, is nobody else's."""
     name, *arguments = command
     try:
         return name, pack_command((*name.split(), *arguments))
@@ -175,7 +175,7 @@ def _forget_error(connecting: asyncio.Task[None]) -> None:
 
 
 def connect(url: str) -> SharedRedis:
-    """A client of the Redis at a `redis://` or `rediss://` address; it connects at its first command.
+    """Return a client of the Redis at a `redis://` or `rediss://` address; it connects at its first command.
 
     :raises ValueError: if the address is of another kind.
     """
@@ -199,7 +199,7 @@ def connect(url: str) -> SharedRedis:
 
 @contextlib.contextmanager
 def cache_errors() -> Iterator[None]:
-    """The client's errors inside the block, in the domain's words.
+    """Return the client's errors inside the block, in the domain's words.
 
     :raises CacheUnavailable: if Redis did not answer.
     """
@@ -210,17 +210,17 @@ def cache_errors() -> Iterator[None]:
 
 
 def is_of_another_type(error: object) -> bool:
-    """Whether Redis says that a key holds something else than ours: for a reader, nothing that can be read."""
+    """Return whether Redis says that a key holds something else than ours: for a reader, nothing that can be read."""
     return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
 def cache_unavailable(error: Exception) -> CacheUnavailable:
-    """One of the client's errors, in the domain's words."""
+    """Return one of the client's errors, in the domain's words."""
     return CacheUnavailable(f"{type(error).__name__}: {error}")
 
 
 def upstash_url(rest_url: str, rest_token: str) -> str:
-    """The `rediss://` address of the Upstash database with that REST address and token.
+    """Return the `rediss://` address of the Upstash database with that REST address and token.
 
     :raises ValueError: if the address names no host, or the token is empty.
     """

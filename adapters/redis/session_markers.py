@@ -29,7 +29,7 @@ class RedisSessionMarkers:
             await self._redis.set(f"checkout:{session_id}", kept, ex=CHECKOUT_SECONDS)
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
-        """Who started the session, or None where that is not known or can't be read."""
+        """Return who started the session, or None where that is not known or can't be read."""
         kept = await self._find(f"checkout:{session_id}")
         return _note(kept) if kept is not None else None
 
@@ -50,7 +50,7 @@ class RedisSessionMarkers:
                     raise answer
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Whether this event is the one last known to be committed for the session."""
+        """Return whether this event is the one last known to be committed for the session."""
         return await self._find(f"processed:{session_id}") == event_id
 
     async def _find(self, key: str) -> str | None:

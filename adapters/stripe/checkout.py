@@ -41,7 +41,7 @@ class StripeCheckouts:
         return _checkout(answer)
 
     async def retrieve(self, session_id: str) -> Checkout | None:
-        """The session, or None when there is none of that id.
+        """Return the session, or None when there is none of that id.
 
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
         """
@@ -103,7 +103,7 @@ def _checkout(answer: object) -> Checkout:
 
 
 def _invoice_report(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
-    """What the first invoice of a subscription tells: the credits of its first period."""
+    """Return what the first invoice of a subscription tells: the credits of its first period."""
     invoice = session.get("invoice")
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
         return None

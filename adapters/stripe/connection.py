@@ -37,7 +37,7 @@ class StripeConnection:
 
 
 async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Every object of a list, page by page, newest first.
+    """Yield every object of a list, page by page, newest first.
 
     :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
     """
@@ -54,7 +54,7 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
 
 def plain(answer: object) -> dict[str, Any]:
-    """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
+    """Return an answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
     details = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
     return {key: _as_sent(value) for key, value in details.items()}
 
@@ -92,7 +92,7 @@ def translated(*, refusals: bool = False) -> Iterator[None]:
 
 
 def is_missing(error: stripe.InvalidRequestError) -> bool:
-    """Whether Stripe has no such object."""
+    """Return whether Stripe has no such object."""
     return error.code == "resource_missing"
 
 

@@ -13,7 +13,7 @@ class StripeDeployment:
         self._v1 = connection.client.v1
 
     async def endpoints(self) -> tuple[WebhookEndpoint, ...]:
-        """The addresses to which Stripe delivers events.
+        """Return the addresses to which Stripe delivers events.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         :raises PaymentsRefused: if the key may not ask.

@@ -17,7 +17,7 @@ THIN = "a thin event, which only names its object; let the event destination sen
 
 
 def delivery_of(text: str) -> Delivery:
-    """The event that a body holds, and what it tells.
+    """Return the event that a body holds, and what it tells.
 
     :raises InvalidBody: if it is no event.
     """
@@ -49,7 +49,7 @@ def _snapshot(envelope: dict[str, object], text: str) -> Delivery:
 
 
 def _thin(envelope: dict[str, object], text: str) -> Delivery:
-    """A thin event. One that does not tell its mode is of test mode, as the `stripe` package has it."""
+    """Return a thin event. One that does not tell its mode is of test mode, as the `stripe` package has it."""
     about = envelope.get("related_object")
     event = InboxEvent(
         id=_required(envelope, "id"),
@@ -78,7 +78,7 @@ def _livemode(envelope: dict[str, object]) -> bool:
 
 
 def _account(envelope: dict[str, object]) -> str | None:
-    """The account that the event is of, where it names one.
+    """Return the account that the event is of, where it names one.
 
     `account` is of Connect. `context` is of organizations too: the way from the destination's holder to the account,
     such as `acct_platform/acct_connected`. Events of Connect have both, and their `context` need not end in `account`.
@@ -98,7 +98,7 @@ def _account(envelope: dict[str, object]) -> str | None:
 
 
 def _instant(text: object) -> datetime | None:
-    """A time in ISO 8601 in whole seconds, which is how thin events tell it; None where it is none."""
+    """Return a time in ISO 8601 in whole seconds, which is how thin events tell it; None where it is none."""
     try:
         report = datetime.fromisoformat(text) if isinstance(text, str) else None
         return moment(int(report.timestamp())) if report is not None and report.tzinfo is not None else None

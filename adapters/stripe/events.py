@@ -37,7 +37,7 @@ CONCERNING = (
 def read_event(
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False, claimed: bool = False
 ) -> ProviderReport:
-    """What an event tells by its object; whatever the object's shape, nothing is raised.
+    """Return what an event tells by its object; whatever the object's shape, nothing is raised.
 
     `retrieved` is for an object that came by the API, in the place of an event that was never made; `claimed` for one
     of which a person says that it is a sale of ours, whatever its metadata.

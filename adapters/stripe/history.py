@@ -34,7 +34,7 @@ class StripeHistory:
         self._livemode = livemode
 
     async def events(self, since: datetime) -> AsyncIterator[Delivery]:
-        """Every event that concerns us and was made since then; Stripe keeps them for 30 days.
+        """Yield every event that concerns us and was made since then; Stripe keeps them for 30 days.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
@@ -46,7 +46,7 @@ class StripeHistory:
                     yield delivery
 
     async def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Every paid session, paid invoice, credit note, refund and dispute since then, as it is now.
+        """Yield every paid session, paid invoice, credit note, refund and dispute since then, as it is now.
 
         They may be older, and have changed since. With them come payments with metadata of ours: one may be a sale of
         its own. Invoices of nothing, and of less than nothing, are paid.
@@ -79,7 +79,7 @@ class StripeHistory:
                 yield found
 
     async def event(self, event_id: str) -> Delivery | None:
-        """One event, or None where Stripe has none of that id, or none any more.
+        """Return one event, or None where Stripe has none of that id, or none any more.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """

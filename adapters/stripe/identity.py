@@ -31,7 +31,7 @@ class StripeIdentity:
         self._turn = asyncio.Lock()
 
     async def account_id(self) -> str | None:
-        """Our own account's id, or None where neither Stripe nor the settings say it."""
+        """Return our own account's id, or None where neither Stripe nor the settings say it."""
         async with self._turn:
             if self._found is None and time.monotonic() >= self._quiet_until:
                 self._found = await self._asked()

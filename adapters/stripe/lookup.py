@@ -49,7 +49,7 @@ class StripeLookup:
         self._prices: dict[str, Price] = {}
 
     async def look_up(self, news: PaymentReport) -> PaymentReport:
-        """The news with every link that Stripe knows, and whether the payment is ours.
+        """Return the news with every link that Stripe knows, and whether the payment is ours.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
@@ -66,7 +66,7 @@ class StripeLookup:
         return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
-        """The subscription as it is now, or None where there is none.
+        """Return the subscription as it is now, or None where there is none.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
@@ -75,7 +75,7 @@ class StripeLookup:
 
     @contextlib.asynccontextmanager
     async def _answered(self) -> AsyncIterator[None]:
-        """All that is asked within: in time, and answered so that it can be read."""
+        """Return all that is asked within: in time, and answered so that it can be read."""
         try:
             async with asyncio.timeout(self._seconds):
                 yield
@@ -97,7 +97,7 @@ class StripeLookup:
         )
 
     async def price(self, price_id: str) -> Price | None:
-        """All that Stripe knows of a price, or None where it has none of that id. What was found once is remembered.
+        """Return all that Stripe knows of a price, or None where it has none of that id; it is asked for once.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
@@ -112,7 +112,7 @@ class StripeLookup:
         return self._prices.get(price_id)
 
     async def complete_sale(self, sale: SaleReport) -> ProviderReport:
-        """What a sale of which a part was told is in whole.
+        """Return what a sale of which a part was told is in whole.
 
         A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
         session or invoice that it pays, where there is one.
@@ -128,7 +128,7 @@ class StripeLookup:
             return read_event("invoice.paid", invoice, None, claimed=sale.attribution.confirmed) if invoice else sale
 
     async def sale(self, object_id: str) -> ProviderReport | None:
-        """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
+        """Return what a session, payment intent or invoice tells as a sale, whatever its metadata; or None.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
@@ -168,7 +168,7 @@ class StripeLookup:
         return await self._retrieve(self._v1.checkout.sessions.retrieve_async, session_id, shown)
 
     async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
-        """The items of a session; none where Stripe has no such session."""
+        """Return the items of a session; none where Stripe has no such session."""
         with translated():
             try:
                 pages = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": 100})
@@ -179,7 +179,7 @@ class StripeLookup:
                 raise
 
     async def _whole_invoice(self, invoice_id: str) -> Mapping[str, Any]:
-        """The invoice with all of its lines and payments; empty where there is none."""
+        """Return the invoice with all of its lines and payments; empty where there is none."""
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return {}
@@ -189,7 +189,7 @@ class StripeLookup:
         return {**invoice, "lines": {"data": lines}}
 
     async def _attribution_of_session(self, news: SubscriptionReport) -> Attribution:
-        """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
+        """Return who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
@@ -237,7 +237,7 @@ class StripeLookup:
             known.ours |= subscription is not None and not subscription.attribution.is_anonymous
 
     async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
-        """The object, empty where Stripe has none of that id."""
+        """Return the object, empty where Stripe has none of that id."""
         with translated():
             try:
                 return plain(await retrieve(id_, parameters))
@@ -248,7 +248,7 @@ class StripeLookup:
 
 
 def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
-    """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
+    """Return the sale that a session or invoice made; if it names nobody, with whom its payment names."""
     report = read_event(kind, ordered, None, retrieved=True)
     if not (isinstance(report, Irrelevant) or payment.attribution.confirmed):
         return None

@@ -36,7 +36,7 @@ class StripeWebhooks:
     clock: Clock
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
-        """The event behind a delivery, by its body as received and its `Stripe-Signature` header.
+        """Return the event behind a delivery, by its body as received and its `Stripe-Signature` header.
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
         :raises InvalidBody: if what was signed is no event.
@@ -53,7 +53,7 @@ class StripeWebhooks:
         return delivery_of(text)
 
     def read(self, body: str) -> Delivery:
-        """The event of a body that was verified before.
+        """Return the event of a body that was verified before.
 
         :raises InvalidBody: if it is no event.
         """
@@ -61,7 +61,7 @@ class StripeWebhooks:
 
 
 def _timestamp(header: str | None) -> int:
-    """Seconds since 1970, read more strictly than the library does, which takes the first of many."""
+    """Return seconds since 1970, read more strictly than the library does, which takes the first of many."""
     if header is None or not header.strip():
         raise InvalidSignature("missing")
     if not header.isascii():  # the library's comparison takes nothing else

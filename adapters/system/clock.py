@@ -7,5 +7,5 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Now, in UTC, aware."""
+        """Return now, in UTC, aware."""
         return datetime.now(UTC)

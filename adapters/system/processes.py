@@ -4,7 +4,7 @@ import os
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of that id."""
+    """Return whether there is a process of that id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

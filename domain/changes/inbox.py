@@ -20,7 +20,7 @@ class EventStatus(enum.StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether a repetition of the event needs no second decision."""
+        """Return whether a repetition of the event needs no second decision."""
         return self in {EventStatus.APPLIED, EventStatus.NOTHING_NEW, EventStatus.IGNORED}
 
 

@@ -69,7 +69,7 @@ class DrawExplanation:
 
     @property
     def pays_debt(self) -> bool:
-        """Whether they paid what the account owed when they came."""
+        """Return whether they paid what the account owed when they came."""
         return self.entry is not None and self.entry.posting.amount > 0
 
 
@@ -89,7 +89,7 @@ class GrantExplanation:
 
     @property
     def drawn(self) -> int:
-        """All that was taken from it."""
+        """Return all that was taken from it."""
         return sum(draw.credits for draw in self.draws)
 
 
@@ -106,7 +106,7 @@ class AccountExplanation:
 
 
 def explain(record: AccountRecord) -> AccountExplanation:
-    """The account, explained: every entry stands at exactly one place."""
+    """Return the account, explained: every entry stands at exactly one place."""
     explained: list[PurchaseExplanation] = []
     reported: set[int] = set()
     for known in record.purchases:
@@ -146,7 +146,7 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
 
 
 def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
-    """For each grant the entries that put credits into it.
+    """Yield for each grant the entries that put credits into it.
 
     Those of a purchase share one, but for what is reinstated after its end, each time, and for what returns to another
     grant; any other entry makes one of its own.
@@ -183,7 +183,7 @@ def _came_late(entry: LedgerEntry, first: Grant) -> bool:
 
 
 def _relatives(known: PurchaseRecord, records: Iterable[PurchaseRecord]) -> tuple[Purchase, ...]:
-    """The other invoices of the purchase's subscription."""
+    """Return the other invoices of the purchase's subscription."""
     bill = known.purchase.bill
     if bill is None:
         return ()

@@ -48,20 +48,20 @@ class Grant:
 
     @property
     def free(self) -> int:
-        """Credits of it that no hold reserves."""
+        """Return credits of it that no hold reserves."""
         return max(0, self.remaining - self.held)
 
     @property
     def is_live(self) -> bool:
-        """Whether there is anything of it, to be spent or held."""
+        """Return whether there is anything of it, to be spent or held."""
         return self.remaining > 0 or self.held > 0
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether its time is over: it is good before its expiry, not at it."""
+        """Return whether its time is over: it is good before its expiry, not at it."""
         return self.expires_at is not None and self.expires_at <= now
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether what is free of it can be spent: before its expiry, and after it what has rolled over."""
+        """Return whether what is free of it can be spent: before its expiry, and after it what has rolled over."""
         return self.rollover_cap is not None or not self.has_expired(now)
 
 
@@ -72,7 +72,7 @@ class BurnOrder(tuple[Grant, ...]):
 
 
 def burn_order(grants: Iterable[Grant]) -> BurnOrder:
-    """The grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
+    """Return the grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
     return grants if isinstance(grants, BurnOrder) else BurnOrder(sorted(grants, key=_place))
 
 
@@ -82,7 +82,7 @@ def _place(grant: Grant) -> tuple[int, bool, float, GrantId]:
 
 
 def lapsing(grants: Iterable[Grant], now: datetime) -> Mapping[GrantId, int]:
-    """What expires of each grant whose time is over: what is free of it, but for what rolls over.
+    """Return what expires of each grant whose time is over: what is free of it, but for what rolls over.
 
     Of grants that roll over, the oldest period's come first; each keeps what is free of it, as far as its cap has room
     beside what those before it keep. So it does not matter when, or how often, this is looked at.
@@ -105,7 +105,7 @@ def _age(grant: Grant) -> tuple[float, str, GrantId]:
 def draws_of_clawback(
     grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId], period_ends_at: datetime | None = None
 ) -> tuple[Draw, ...]:
-    """What a clawback takes: of its own grants all that remains, then of others what is free, then what holds are on.
+    """Return what a clawback takes: of its own grants all that remains, of others what is free, then what is held.
 
     `purchase_ids` are the purchase's own and those of purchases that were merged into it; of these the grant of the
     period comes first. What is not there is debt.

@@ -40,5 +40,5 @@ class Hold:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still sets credits aside."""
+        """Return whether it still sets credits aside."""
         return self.status is HoldStatus.OPEN

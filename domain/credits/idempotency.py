@@ -32,15 +32,15 @@ def key_of_revision(
 
 
 def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:
-    """The key of the entry that takes what is free of an expired grant, of an account at `revision`."""
+    """Return the key of the entry that takes what is free of an expired grant, of an account at `revision`."""
     return IdempotencyKey(f"grant:{grant_id}:expiry:{revision}")
 
 
 def key_of_capture(hold_id: str) -> IdempotencyKey:
-    """The key of the entry that settles a hold; no caller's key makes it."""
+    """Return the key of the entry that settles a hold; no caller's key makes it."""
     return IdempotencyKey(f"capture:{hold_id}")
 
 
 def key_of_request(key: str) -> IdempotencyKey:
-    """The key of the entry that a caller asked for under a key of theirs."""
+    """Return the key of the entry that a caller asked for under a key of theirs."""
     return IdempotencyKey(f"request:{key}")

@@ -85,7 +85,7 @@ class EntryFilter:
     purchase_id: PurchaseId | None = None
 
     def admits(self, entry: LedgerEntry) -> bool:
-        """Whether the entry is asked for."""
+        """Return whether the entry is asked for."""
         posting, written = entry.posting, entry.created_at
         return (
             (not self.kinds or posting.kind in self.kinds)
@@ -153,7 +153,7 @@ def returned_to(posting: Posting) -> GrantName | None:
 
 
 def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account, LedgerEntry]:
-    """The account after the posting, and the entry that says so."""
+    """Return the account after the posting, and the entry that says so."""
     entry = LedgerEntry(
         posting=posting,
         version=account.version + 1,

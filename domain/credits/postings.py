@@ -107,7 +107,7 @@ def _place(period: datetime | None) -> float:
 
 
 def _unlapsed(worth: int, lapse: ExpiredCredits | None) -> int:
-    """What must stand posted, expiries apart, for credits of that worth on the account."""
+    """Return what must stand posted, expiries apart, for credits of that worth on the account."""
     return worth if lapse is None else min(worth + lapse.amount, max(lapse.posted_before, worth))
 
 

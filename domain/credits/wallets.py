@@ -185,7 +185,7 @@ def _revised(change: WalletChange, hold: Hold, grants: BurnOrder, held: int) -> 
 
 
 def posted(change: WalletChange, posting: Posting) -> WalletChange:
-    """The move, with one more entry; what the entry puts into a grant only the ledger knows."""
+    """Return the move, with one more entry; what the entry puts into a grant only the ledger knows."""
     wallet = Wallet(
         account=change.wallet.account.posted(posting.amount),
         grants=less(change.wallet.grants, posting.draws or ()),
@@ -208,7 +208,7 @@ def _debit(user_id: UserId, debit: DebitDetails, draws: tuple[Draw, ...], now: d
 
 
 def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | BalanceMismatch:
-    """What takes so many available credits, or why nothing does."""
+    """Return what takes so many available credits, or why nothing does."""
     available = wallet.account.available
     if wanted > available:
         return Insufficient(max(0, available))

@@ -91,7 +91,7 @@ class SpeculativeAccounts:
     """
 
     def __init__(self, found: Holdings, *, notify_below: int | None = None) -> None:
-        """`found` is what was read for the operations; `notify_below` is the threshold of accounts that have none."""
+        """Begin with what was read for the operations; `notify_below` is the threshold of accounts that have none."""
         self._found = found
         self._notify_below = notify_below
         self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
@@ -148,7 +148,7 @@ class SpeculativeAccounts:
 
 
 def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
-    """Whose account the operation is about; None where its hold is not known."""
+    """Return whose account the operation is about; None where its hold is not known."""
     if not isinstance(operation, CaptureHold | VoidHold):
         return operation.user_id
     hold = _hold_of(operation, found)
@@ -156,7 +156,7 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
 
 
 def commit_plan(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
-    """What is to be committed together, with one message for each account whose copies are older then.
+    """Return what is to be committed together, with one message for each account whose copies are older then.
 
     `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change
     of an account is not committed, none of those after it is: its message and its guard do for all.
@@ -175,7 +175,7 @@ def commit_plan(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAc
 
 
 def expected_after(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
-    """The accounts as a commit leaves them, for :func:`commit_plan` of what rests on it."""
+    """Return the accounts as a commit leaves them, for :func:`commit_plan` of what rests on it."""
     base_revision: dict[UserId, int] = {}
     expected = {}
     for one in sent:
@@ -186,7 +186,7 @@ def expected_after(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
 
 
 def outcome_from(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:
-    """What a commit's result means for the operation; None where it must be decided again."""
+    """Return what a commit's result means for the operation; None where it must be decided again."""
     match result:
         case Committed() if not decided.comes_first:
             return Done(answer=decided.answer)
@@ -201,7 +201,7 @@ def outcome_from(operation: CreditOperation, decided: Decided, result: CommitRes
 
 
 def _known(operation: CreditOperation, found: Holdings) -> Outcome | None:
-    """The outcome that needs no decision: of what is done already, or can't be."""
+    """Return the outcome that needs no decision: of what is done already, or can't be."""
     kept = found.requests.get(key_of(operation) or "")
     if isinstance(operation, CaptureHold | VoidHold):
         hold = _hold_of(operation, found)

@@ -33,7 +33,7 @@ class Undelivered:
 
 
 def low_balance_due(before: Account, after: Account, default_threshold: int | None) -> OutboxMessage | None:
-    """The message that a change of the account makes: one where it takes the available credits below the threshold.
+    """Return the message that a change makes if it takes the available credits below the threshold, else None.
 
     What goes on below it makes none, until the credits have been at the threshold again, or above.
     """
@@ -54,7 +54,7 @@ def low_balance_due(before: Account, after: Account, default_threshold: int | No
 
 
 def low_balance_notice(message: Message) -> Notice:
-    """What the message tells."""
+    """Return what the message tells."""
     counts = {name: int(message.payload[name]) for name in ("balance", "held", "available", "threshold")}
     return Notice(
         id=message.key,

@@ -143,7 +143,7 @@ Answer = EntryAnswer | HoldAnswer
 
 
 def key_of(operation: CreditOperation) -> str | None:
-    """The key under which the operation's first answer is kept; a hold is settled under its own name."""
+    """Return the key under which the operation's first answer is kept; a hold is settled under its own name."""
     match operation:
         case CaptureHold(hold_id=hold_id) | VoidHold(hold_id=hold_id):
             return f"hold:{hold_id}:settled"
@@ -154,7 +154,7 @@ def key_of(operation: CreditOperation) -> str | None:
 
 
 def content_of(operation: CreditOperation) -> FlatJson:
-    """What the operation asks, to be compared with a repetition's; a new hold's own id is not asked for."""
+    """Return what the operation asks, to be compared with a repetition's; a new hold's own id is not asked for."""
     content: dict[str, str | int | None]
     match operation:
         case Spend():
@@ -182,11 +182,11 @@ def content_of(operation: CreditOperation) -> FlatJson:
 
 
 def differing_fields(kept: FlatJson, asked: FlatJson) -> tuple[str, ...]:
-    """The names of what differs between two requests under one key; none for a repetition."""
+    """Return the names of what differs between two requests under one key; none for a repetition."""
     return tuple(sorted(name for name in {*kept, *asked} if kept.get(name) != asked.get(name)))
 
 
 def answer_of(kept: IdempotencyRecord) -> Answer:
-    """The first answer, as it was given."""
+    """Return the first answer, as it was given."""
     kind = HoldAnswer if "captured" in kept.answer else EntryAnswer
     return kind(**kept.answer)  # type: ignore[arg-type]  # it was made of that class, by attrs.asdict

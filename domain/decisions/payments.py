@@ -179,7 +179,7 @@ def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ..
 
 
 def _reason(refused: Refused, report: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:
-    """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
+    """Return why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
     # Who subscribed was there, also where a trial brought no entry that would tell of them.
     was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == claimed_user(report))

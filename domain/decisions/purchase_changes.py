@@ -46,7 +46,7 @@ def learned(
     session_id: str | None = None,
     reach: timedelta = timedelta(0),
 ) -> Decision:
-    """What facts of a purchase change; the family that was read begins `reach` before the purchase's own times."""
+    """Return what facts of a purchase change; its family was read from `reach` before the purchase's times on."""
     recorded, absorbed = _one_payment(purchase_id, snapshot)
     before = reduce(merge, (other.purchase for other in absorbed), recorded.purchase)
     purchase = learn(before, facts)
@@ -102,7 +102,7 @@ def _touched(purchase: Purchase, subscription: RecordedSubscription | None) -> S
 
 
 def _one_payment(purchase_id: PurchaseId, snapshot: Snapshot) -> tuple[RecordedPurchase, tuple[RecordedPurchase, ...]]:
-    """The row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
+    """Return the row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
     if not snapshot.purchases:
         return RecordedPurchase(id=purchase_id, revision=0, purchase=Purchase()), ()
     first, *others = sorted(snapshot.purchases, key=precedence)
@@ -123,7 +123,7 @@ def _invoices_due(before: tuple[RecordedPurchase, ...], purchase: Purchase) -> t
 
 
 def _invoices(purchase: Purchase) -> set[str]:
-    """The invoices of credits that are paid, and not for nothing."""
+    """Return the invoices of credits that are paid, and not for nothing."""
     if purchase.order is None or entitlement(purchase) == 0:
         return set()
     return {link.partition(":")[2] for link in invoice_links(purchase.links)}

@@ -13,12 +13,12 @@ from domain.values.plans import Catalogue
 
 
 def ledger_links(report: ProviderReport) -> frozenset[Link]:
-    """The links by which the ledger may know the purchase."""
+    """Return the links by which the ledger may know the purchase."""
     return report.links if isinstance(report, SaleReport | PaymentReport) else frozenset()
 
 
 def claimed_user(report: ProviderReport) -> UserId | None:
-    """The user whom a decision about the telling will have to know."""
+    """Return the user whom a decision about the telling will have to know."""
     if not isinstance(report, SaleReport | SubscriptionReport):
         return None
     owner = claimed_owner(report.attribution)
@@ -26,7 +26,7 @@ def claimed_user(report: ProviderReport) -> UserId | None:
 
 
 def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription | None) -> SaleReport:
-    """The sale, with the subscription's owner and plan where its invoice names nobody, or a person confirmed them.
+    """Return the sale with the subscription's owner and plan, if its invoice names nobody or a person confirmed them.
 
     Of the owner that stands no address is wanted: an invoice has the one of the day on which the subscription began.
     """
@@ -47,7 +47,7 @@ def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription |
 
 
 def of_one_invoice(report: ProviderReport, snapshot: Snapshot) -> tuple[ProviderReport, Snapshot]:
-    """What is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
+    """Return what is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
 
     The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.
     """

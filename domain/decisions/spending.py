@@ -82,7 +82,7 @@ class Decided:
 
     @property
     def guard(self) -> AccountGuard:
-        """The account that it is about."""
+        """Return the account that it is about."""
         assert self.change.account is not None  # noqa: S101 - for the type checker: what is decided here is guarded
         return self.change.account
 
@@ -95,7 +95,7 @@ def decide_operation(
     hold: Hold | None = None,
     notify_below: int | None = None,
 ) -> Decided | Refusal:
-    """What the operation comes to, given the account as it is, and the hold that it settles."""
+    """Return what the operation comes to, given the account as it is, and the hold that it settles."""
     if hold is not None and hold.is_open and hold.expires_at <= now:
         # The caller is told so only once it is written: to a process whose clock is behind, the hold would be open yet.
         dues = decide_operation(ExpireOverdue(user_id=hold.user_id), wallet, now, notify_below=notify_below)
@@ -132,7 +132,7 @@ def decide_operation(
 
 
 def cache_refresh(guard: AccountGuard) -> OutboxMessage:
-    """The message that lets the cache learn of what was decided about the account as it was."""
+    """Return the message that lets the cache learn of what was decided about the account as it was."""
     return OutboxMessage(
         topic=REFRESH_CACHE,
         key=f"{REFRESH_CACHE}:{guard.user_id}:revision={guard.expected_revision}",

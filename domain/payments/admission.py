@@ -61,7 +61,7 @@ class Confirmation:
     accepts_price: bool = False
 
     def of(self, attribution: Attribution) -> Attribution:
-        """The naming, with what was confirmed in the place of what was told."""
+        """Return the naming, with what was confirmed in the place of what was told."""
         return attrs.evolve(
             attribution,
             user_reference=self.user_id,
@@ -75,7 +75,7 @@ class Confirmation:
 
 
 def origin_mismatch(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
-    """Why the event is not of our own account in the mode of our key, or None if it is.
+    """Return why the event is not of our own account in the mode of our key, or None if it is.
 
     An event that names no account is our own; one that does is another's, unless our own id is known and is that one.
     """
@@ -87,7 +87,7 @@ def origin_mismatch(event: InboxEvent, *, livemode: bool, own_account: str | Non
 
 
 def claimed_owner(attribution: Attribution) -> UserId | ParkReason:
-    """The user whom our own metadata names, or why there is none."""
+    """Return the user whom our own metadata names, or why there is none."""
     if attribution.user_reference is None:
         return ParkReason.NO_USER_NAMED if attribution.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
     try:
@@ -97,7 +97,7 @@ def claimed_owner(attribution: Attribution) -> UserId | ParkReason:
 
 
 def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Order | Refused:
-    """The order that the sale makes for the account that it names.
+    """Return the order that the sale makes for the account that it names.
 
     Credits and price are those recorded when we created the session, else those of the catalogue.
     """
@@ -187,7 +187,7 @@ def undecided(why: Undecidable, sale: SaleReport, catalogue: Catalogue) -> Refus
 
 
 def admit_subscriber(news: SubscriptionReport, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
-    """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
+    """Return who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
 
     Where no plan is named, the lines of its invoices tell it.
     """

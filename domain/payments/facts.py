@@ -151,7 +151,7 @@ def purchase_of(fact: Fact) -> Purchase:  # noqa: PLR0911, PLR0912 - one line fo
 
 
 def learn(purchase: Purchase, facts: Iterable[Fact]) -> Purchase:
-    """The purchase after hearing the facts, in whatever order they come."""
+    """Return the purchase after hearing the facts, in whatever order they come."""
     for fact in facts:
         purchase = merge(purchase, purchase_of(fact))
     return purchase

@@ -136,7 +136,7 @@ class Purchase:
 
 
 def merge(one: Purchase, other: Purchase) -> Purchase:
-    """The join of what two sources know of one payment."""
+    """Return the join of what two sources know of one payment."""
     return Purchase(
         order=max(
             (order for order in (one.order, other.order) if order is not None),
@@ -159,7 +159,7 @@ def merge(one: Purchase, other: Purchase) -> Purchase:
 
 
 def is_in_one_currency(purchase: Purchase) -> bool:
-    """Whether what went back can be measured by what was paid."""
+    """Return whether what went back can be measured by what was paid."""
     return purchase.order is None or purchase.currencies <= {purchase.order.currency}
 
 

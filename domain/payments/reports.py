@@ -48,7 +48,7 @@ class Attribution:
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether there is not even a proposal of an owner."""
+        """Return whether there is not even a proposal of an owner."""
         return self.user_reference is None and self.client_reference is None
 
 

@@ -76,7 +76,7 @@ class Subscription:
 
 
 def merge_subscriptions(one: Subscription, other: Subscription) -> Subscription:
-    """The join of what two sources know of one subscription."""
+    """Return the join of what two sources know of one subscription."""
     subscribers = [known for known in (one.subscriber, other.subscriber) if known is not None]
     states = [known for known in (one.state, other.state) if known is not None]
     return Subscription(

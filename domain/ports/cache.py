@@ -19,11 +19,11 @@ class QuotaCache(Protocol):
     """A fast copy of balances. Every method raises :class:`CacheUnavailable`."""
 
     async def find(self, user_id: UserId) -> Account | None:
-        """The copy, or None where there is none. It has no email."""
+        """Return the copy, or None where there is none. It has no email."""
         ...
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
-        """The copy of each, or None where there is none."""
+        """Return the copy of each, or None where there is none."""
         ...
 
     async def store(self, account: Account) -> None:
@@ -39,7 +39,7 @@ class QuotaCache(Protocol):
         ...
 
     def lines(self) -> AsyncIterator[tuple[Account, ...]]:
-        """Every copy that is kept, some at a time; one that moves meanwhile may come twice."""
+        """Yield every copy that is kept, some at a time; one that moves meanwhile may come twice."""
         ...
 
 
@@ -62,7 +62,7 @@ class SessionMarkers(Protocol):
         ...
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
-        """Who started the session, if that is still known."""
+        """Return who started the session, if that is still known."""
         ...
 
     async def begin(self, session_id: str) -> None:
@@ -74,5 +74,5 @@ class SessionMarkers(Protocol):
         ...
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Whether this event of the session is known to be committed."""
+        """Return whether this event of the session is known to be committed."""
         ...

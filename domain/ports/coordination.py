@@ -17,7 +17,7 @@ class Clock(Protocol):
     """The time."""
 
     def now(self) -> datetime:
-        """Now, in UTC, aware."""
+        """Return now, in UTC, aware."""
         ...
 
 
@@ -36,11 +36,11 @@ class AccountLocks(Protocol):
     """
 
     def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
-        """Those of the accounts where others were met of late."""
+        """Return those of the accounts where others were met of late."""
         ...
 
     def mark_contended(self, user_ids: Collection[UserId]) -> None:
-        """Others came first at these accounts."""
+        """Note that others came first at these accounts."""
         ...
 
     def probe_soon(self, user_ids: Collection[UserId]) -> None:
@@ -48,7 +48,7 @@ class AccountLocks(Protocol):
         ...
 
     def lock(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
-        """A turn at all of these accounts, or as much of it as is to be had in a moment."""
+        """Return a turn at all of these accounts, or as much of it as is to be had in a moment."""
         ...
 
 
@@ -74,7 +74,7 @@ class LateArrivals(Protocol):
     """Those who asked for operations that are being settled, and who ask for more of the same accounts meanwhile."""
 
     def take(self) -> tuple[Sequence[CreditOperation], datetime]:
-        """What was asked for since, and the time."""
+        """Return what was asked for since, and the time."""
         ...
 
     def resolve(self, place: int, outcome: Outcome) -> None:

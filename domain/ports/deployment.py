@@ -28,7 +28,7 @@ class SyntheticUsers(Protocol):
         ...
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
-        """The rehearsals that have users now, oldest first."""
+        """Return the rehearsals that have users now, oldest first."""
         ...
 
     async def remove(self, tag: Tag) -> Removal:
@@ -48,7 +48,7 @@ class Endpoints(Protocol):
     """Where the provider delivers its events."""
 
     async def endpoints(self) -> tuple[WebhookEndpoint, ...]:
-        """The addresses to which the provider delivers events.
+        """Return the addresses to which the provider delivers events.
 
         :raises PaymentsUnavailable: if it could not be asked.
         :raises PaymentsRefused: if the key may not ask.
@@ -60,5 +60,5 @@ class Schema(Protocol):
     """How the ledger's schema is set up. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def schema(self) -> SchemaFacts:
-        """What the schema says of itself."""
+        """Return what the schema says of itself."""
         ...

@@ -15,25 +15,25 @@ class Inbox(Protocol):
     """
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Events that wait and are due for another try, longest due first, with their bodies; each for one claim."""
+        """Return events that are due for another try, longest due first, with their bodies; each for one claim."""
         ...
 
     async def find(self, event_id: str) -> InboxRecord | None:
-        """The event with its body, or None where it was never recorded."""
+        """Return the event with its body, or None where it was never recorded."""
         ...
 
     async def page(
         self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
     ) -> tuple[InboxRecord, ...]:
-        """At most `limit` events of these statuses without their bodies, newest first, those after `before`."""
+        """Return at most `limit` events of these statuses without their bodies, newest first, those after `before`."""
         ...
 
     async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the events that are recorded, whatever became of them."""
+        """Return those of the events that are recorded, whatever became of them."""
         ...
 
     async def waits_for(self, object_id: str) -> bool:
-        """Whether an event that tells of the object waits."""
+        """Return whether an event that tells of the object waits."""
         ...
 
     async def make_all_due(self) -> None:
@@ -49,7 +49,7 @@ class Backlogs(Protocol):
     """How much waits. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def backlog(self) -> Backlog:
-        """What waits now."""
+        """Return what waits now."""
         ...
 
 
@@ -57,7 +57,7 @@ class Outbox(Protocol):
     """Messages that must follow a commit. Every method raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Messages that are due; no other claim gets them until the lease has passed."""
+        """Return messages that are due; no other claim gets them until the lease has passed."""
         ...
 
     async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
@@ -65,7 +65,7 @@ class Outbox(Protocol):
         ...
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
-        """At most `limit` messages whose delivery was given up, newest first."""
+        """Return at most `limit` messages whose delivery was given up, newest first."""
         ...
 
     async def retry(self, message_id: int) -> bool:

@@ -55,7 +55,7 @@ class Ledger(Protocol):
         claims: bool = False,
         price_ids: frozenset[str] = frozenset(),
     ) -> Snapshot:
-        """What the ledger knows of an event, an account, a subscription, and the purchases that the links reach.
+        """Return what the ledger knows of an event, an account, a subscription, and the purchases that the links reach.
 
         With them come the invoices of the subscription, or of the purchases' own, that end at `periods_since` or later,
         or when the purchases themselves begin; with `claims` the account's trials and free periods,
@@ -74,11 +74,11 @@ class Wallets(Protocol):
     async def holdings(
         self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
     ) -> Holdings:
-        """The wallets of users and of holds' owners, the requests under keys, and the holds."""
+        """Return the wallets of users and of holds' owners, the requests under keys, and the holds."""
         ...
 
     async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
-        """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
+        """Return at most `limit` users with a hold or a grant whose time is over, the longest over first."""
         ...
 
 
@@ -86,17 +86,17 @@ class Accounts(Protocol):
     """The authority's accounts, to read. Every method raises :class:`LedgerUnavailable`."""
 
     async def account(self, user_id: UserId) -> Account | None:
-        """The account, or None when there is no such user."""
+        """Return the account, or None when there is no such user."""
         ...
 
     async def entries(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
     ) -> tuple[LedgerEntry, ...]:
-        """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
+        """Return at most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         ...
 
     async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """What the account had at the moment; nothing, where it had no entry by then."""
+        """Return what the account had at the moment; nothing, where it had no entry by then."""
         ...
 
 
@@ -112,15 +112,15 @@ class Audit(Protocol):
     """The ledger's check of itself, and its repair. Every method raises :class:`LedgerUnavailable`."""
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
-        """One per inconsistent account, naming its first bad entry; none when all agrees."""
+        """Return one per inconsistent account, naming its first bad entry; none when all agrees."""
         ...
 
     async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
-        """At most `limit` accounts in the order of their ids: those after one, or the first ones."""
+        """Return at most `limit` accounts in the order of their ids: those after one, or the first ones."""
         ...
 
     async def accounts_of(self, user_ids: Sequence[UserId]) -> tuple[Account, ...]:
-        """Those of the accounts that exist."""
+        """Return those of the accounts that exist."""
         ...
 
     async def recompute(self, user_id: UserId) -> Account | None:
@@ -128,5 +128,5 @@ class Audit(Protocol):
         ...
 
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """All that the ledger has of an account; None where nothing is known of such a user."""
+        """Return all that the ledger has of an account; None where nothing is known of such a user."""
         ...

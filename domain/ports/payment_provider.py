@@ -78,7 +78,7 @@ class Checkouts(Protocol):
         ...
 
     async def retrieve(self, session_id: str) -> Checkout | None:
-        """The session, or None when there is none of that id."""
+        """Return the session, or None when there is none of that id."""
         ...
 
 
@@ -89,14 +89,14 @@ class Payments(Protocol):
     """
 
     async def look_up(self, news: PaymentReport) -> PaymentReport:
-        """The news with every link that the provider knows, and whether the payment is ours.
+        """Return the news with every link that the provider knows, and whether the payment is ours.
 
         Where the provider knows no such payment it stays as it is.
         """
         ...
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
-        """The subscription as it is now, or None where there is none."""
+        """Return the subscription as it is now, or None where there is none."""
         ...
 
     async def price(self, price_id: str) -> Price | None:
@@ -104,11 +104,11 @@ class Payments(Protocol):
         ...
 
     async def complete_sale(self, sale: SaleReport) -> ProviderReport:
-        """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
+        """Return what a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 
     async def sale(self, object_id: str) -> ProviderReport | None:
-        """What a checkout, a payment or an invoice tells as a sale, whoever made it; None where there is none."""
+        """Return what a checkout, a payment or an invoice tells as a sale; None where there is none."""
         ...
 
 
@@ -116,7 +116,7 @@ class Identity(Protocol):
     """Who we are to the provider. No method fails."""
 
     async def account_id(self) -> str | None:
-        """Our own account's id, or None where it is not known."""
+        """Return our own account's id, or None where it is not known."""
         ...
 
 
@@ -144,15 +144,15 @@ class History(Protocol):
     """
 
     def events(self, since: datetime) -> AsyncIterator[Delivery]:
-        """Every event that concerns us and was made since then."""
+        """Yield every event that concerns us and was made since then."""
         ...
 
     def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Every paid session and invoice, credit note, payment of ours, refund and dispute since then, as it is now."""
+        """Yield each paid session or invoice, credit note, payment, refund and dispute since then, as it is now."""
         ...
 
     async def event(self, event_id: str) -> Delivery | None:
-        """One event, or None where the provider has none of that id, or none any more."""
+        """Return one event, or None where the provider has none of that id, or none any more."""
         ...
 
 
@@ -160,7 +160,7 @@ class Deliveries(Protocol):
     """Verification and translation of webhook deliveries."""
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
-        """The event behind a delivery.
+        """Return the event behind a delivery.
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
         :raises InvalidBody: if what was signed is no event.
@@ -168,7 +168,7 @@ class Deliveries(Protocol):
         ...
 
     def read(self, body: str) -> Delivery:
-        """The event of a body that was verified before.
+        """Return the event of a body that was verified before.
 
         :raises InvalidBody: if it is no event.
         """

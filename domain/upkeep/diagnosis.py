@@ -51,7 +51,7 @@ class SchemaFacts:
 def diagnose_endpoints(
     endpoints: tuple[WebhookEndpoint, ...], *, wanted_url: str, livemode: bool, wanted_events: frozenset[str]
 ) -> tuple[Diagnosis, ...]:
-    """Whether the provider delivers what is needed, to where the service listens."""
+    """Return whether the provider delivers what is needed, to where the service listens."""
     subject = "webhook endpoint"
     ours = [one for one in endpoints if one.url.rstrip("/") == wanted_url]
     if not ours:
@@ -71,7 +71,7 @@ def diagnose_endpoints(
 
 
 def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -> tuple[Diagnosis, ...]:
-    """Whether the schema is complete, and closed to those who must not write it."""
+    """Return whether the schema is complete, and closed to those who must not write it."""
     missing = [version for version in wanted_migrations if version not in facts.migrations]
     migrate = "Run `credence migrate` or `supabase db push`."
     trail = None if facts.trail_is_guarded else "entries could be changed: the trigger is gone or disabled"

@@ -32,7 +32,7 @@ class WrongNumberOfUsers(ValueError):
 
 
 def parse_tag(text: str) -> Tag:
-    """The tag; lower-case letters, digits and hyphens, 40 at most.
+    """Return the tag; lower-case letters, digits and hyphens, 40 at most.
 
     :raises InvalidTag: if the text is anything else.
     """
@@ -42,7 +42,7 @@ def parse_tag(text: str) -> Tag:
 
 
 def check_number(wanted: int) -> int:
-    """The number of users.
+    """Return the number of users.
 
     :raises WrongNumberOfUsers: unless it is between 1 and :data:`MAX_USERS`.
     """

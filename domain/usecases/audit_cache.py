@@ -51,7 +51,7 @@ class CacheAuditor:
         return ConsistencyReport(ledger=await self.audit.inconsistencies(), cache=await self.disagreements())
 
     async def disagreements(self) -> tuple[Disagreement, ...]:
-        """Every copy that is not its account. What moved while it was looked at is looked at again.
+        """Return every copy that is not its account. What moved while it was looked at is looked at again.
 
         :raises LedgerUnavailable: if the ledger could not be asked.
         :raises CacheUnavailable: if the cache could not be asked.

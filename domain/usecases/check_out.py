@@ -113,7 +113,7 @@ class CheckoutService:
         return checkout
 
     async def follow(self, user_id: UserId, session_id: str) -> CheckoutProgress:
-        """Where the user's checkout stands; credits that are due are put on the account on the way.
+        """Return where the user's checkout stands; credits that are due are put on the account on the way.
 
         :raises UnknownSession: if there is no such session of this user.
         :raises PaymentsUnavailable: if the provider had to be asked and could not be.
@@ -130,7 +130,7 @@ class CheckoutService:
         return await self._learn(user_id, checkout)
 
     async def _has(self, user_id: UserId, plan: Plan, now: datetime) -> bool:
-        """Whether a period of the free plan is under way, or the subscription of the last one goes on."""
+        """Return whether a period of the free plan is under way, or the subscription of the last one goes on."""
         known = await self.ledger.read(event_id=None, user_id=user_id, links=frozenset(), claims=True)
         periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
         last = max(periods, key=lambda one: one.ends_at, default=None)
@@ -190,7 +190,7 @@ def _is_settled(recorded: RecordedPurchase) -> bool:
 
 
 def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:
-    """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
+    """Return whether it waits for a person, and not for the payment or for an answer of the provider's."""
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
     return not isinstance(report, SaleReport) or PaymentReported(PaymentStatus.PAID) in report.facts

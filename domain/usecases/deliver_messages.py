@@ -98,7 +98,7 @@ class OutboxWorker:
 
 
 def _in_turn(messages: Sequence[Message]) -> list[Message]:
-    """The messages, from another one on each time: one that fails for itself does not keep the same ones waiting."""
+    """Return the messages, from another one on each time, so that none that fails keeps the same ones waiting."""
     first = messages[0].attempts % len(messages) if messages else 0
     return [*messages[first:], *messages[:first]]
 

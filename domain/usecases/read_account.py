@@ -56,7 +56,7 @@ class AccountReader:
     cache: QuotaCache
 
     async def quota(self, user_id: UserId) -> Quota:
-        """The user's quota: from the cache, else from the ledger, which then fills the cache.
+        """Return the user's quota: from the cache, else from the ledger, which then fills the cache.
 
         :raises UnknownUser: if the ledger knows no such user.
         :raises LedgerUnavailable: if neither could be asked.
@@ -73,7 +73,7 @@ class AccountReader:
         return Quota(account, QuotaSource.LEDGER)
 
     async def quotas(self, user_ids: Sequence[UserId]) -> dict[UserId, Quota]:
-        """The quotas of those of the users whom the ledger knows: from the cache, and from the ledger for the rest.
+        """Return the quotas of the users whom the ledger knows: from the cache, and from the ledger for the rest.
 
         :raises LedgerUnavailable: if it had to be asked and could not be.
         """
@@ -90,7 +90,7 @@ class AccountReader:
         return found
 
     async def quota_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """What the user had at a moment that is over.
+        """Return what the user had at a moment that is over.
 
         :raises UnknownUser: if the ledger knows no such user.
         :raises LedgerUnavailable: if it could not be asked.
@@ -102,7 +102,7 @@ class AccountReader:
     async def transactions(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
     ) -> Page:
-        """One page of the user's entries that are wanted; `limit` is between 1 and :data:`MAX_PAGE`.
+        """Return one page of the user's entries that are wanted; `limit` is between 1 and :data:`MAX_PAGE`.
 
         :raises UnknownUser: if the ledger knows no such user.
         :raises LedgerUnavailable: if it could not be asked.
@@ -114,7 +114,7 @@ class AccountReader:
         return Page(entries=entries, next_before=entries[-1].version if len(found) > limit else None)
 
     async def explanation(self, user_id: UserId) -> AccountExplanation:
-        """What became of every credit of the user, with the provider's objects.
+        """Return what became of every credit of the user, with the provider's objects.
 
         :raises UnknownUser: if the ledger never knew such a user.
         :raises LedgerUnavailable: if it could not be asked.

@@ -230,7 +230,7 @@ def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuer
 
 
 def _periods_since(report: ProviderReport) -> datetime | None:
-    """The earliest time of which something is told that may change what a subscription's invoices are worth."""
+    """Return the earliest time of which something is told that may change what a subscription's invoices are worth."""
     match report:
         case SaleReport(lines=lines) if lines:
             # What ended a little before may have been waiting for this payment.

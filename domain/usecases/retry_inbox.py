@@ -90,7 +90,7 @@ class InboxRetrier:
         return tuple(tried.values())
 
     async def claim_due(self) -> tuple[InboxRecord, ...]:
-        """Waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
+        """Return waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
 
         :raises LedgerUnavailable: if the inbox could not be asked.
         """

@@ -33,7 +33,7 @@ class SyntheticUserService:
         return await self.users.add(parse_tag(tag), check_number(count))
 
     async def list(self) -> tuple[SyntheticUserGroup, ...]:
-        """The rehearsals that have users now.
+        """Return the rehearsals that have users now.
 
         :raises LiveDeployment: if real money moves here.
         :raises LedgerUnavailable: if the ledger could not be asked.

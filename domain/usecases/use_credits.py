@@ -218,7 +218,7 @@ class _PendingWrites:
         """As what was sent leaves them."""
 
     def decide(self) -> list[_PendingChange]:
-        """What is to be written next; nothing if nothing can be decided now."""
+        """Return what is to be written next; nothing if nothing can be decided now."""
         while batch := self._batch():
             decide = self._accounts.decide_later if self._are_later else self._accounts.decide
             made = decide(batch, self._requests.now)

@@ -22,7 +22,7 @@ class InvalidUserId(ValueError):
 
 
 def parse_user_id(text: str) -> UserId:
-    """The canonical form of a uuid in its hyphenated form, upper or lower case.
+    """Return the canonical form of a uuid in its hyphenated form, upper or lower case.
 
     :raises InvalidUserId: if the text is anything else.
     """
@@ -49,11 +49,11 @@ class Account:
 
     @property
     def available(self) -> int:
-        """Credits that may be spent now."""
+        """Return credits that may be spent now."""
         return self.balance - self.held
 
     def posted(self, amount: int) -> "Account":
-        """The account after one more entry."""
+        """Return the account after one more entry."""
         return Account(  # as attrs.evolve would, at half its cost
             user_id=self.user_id,
             email=self.email,
@@ -74,5 +74,5 @@ class HistoricalBalance:
 
     @property
     def available(self) -> int:
-        """Credits that could be spent then."""
+        """Return credits that could be spent then."""
         return self.balance - self.held

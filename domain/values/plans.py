@@ -76,11 +76,11 @@ class Catalogue:
 
     @property
     def on_sale(self) -> tuple[Plan, ...]:
-        """The plans that can be bought now."""
+        """Return the plans that can be bought now."""
         return tuple(plan for plan in self.plans.values() if not plan.retired)
 
     def find(self, plan_id: str) -> Plan | None:
-        """The plan of that id, or None."""
+        """Return the plan of that id, or None."""
         return self.plans.get(PlanId(plan_id))
 
     def of_price(self, price_id: str | None) -> Plan | None:

@@ -92,7 +92,7 @@ class Authenticator:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The authenticator of a deployment."""
+        """Return the authenticator of a deployment."""
         auth_url = f"{settings.supabase_url}/auth/v1" if settings.supabase_url else None
         jwks_url = settings.supabase_jwks_url or (f"{auth_url}/.well-known/jwks.json" if auth_url else None)
         return cls(
@@ -106,7 +106,7 @@ class Authenticator:
         )
 
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """The caller. Header names are lower-case.
+        """Return the caller. Header names are lower-case.
 
         :raises Unauthenticated: if nobody can be recognised.
         :raises Forbidden: if the `x-user-*` headers name another than the token does.
@@ -174,7 +174,7 @@ class Authenticator:
 
 
 def _log_what_is_missing(algorithm: object) -> None:
-    """Who configured nothing for a kind of tokens that Supabase does sign would else see nothing but refusals."""
+    """Log that nothing is configured for a kind of tokens: else nothing but refusals would be seen."""
     if algorithm == "HS256":
         missing = "SUPABASE_JWT_SECRET is not set"
     elif isinstance(algorithm, str) and algorithm in _PUBLISHED:

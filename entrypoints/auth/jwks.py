@@ -35,7 +35,7 @@ class Jwks:
         transport: httpx.AsyncBaseTransport | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`seconds` tells how much time goes by, from any beginning."""
+        """Keep keys by a clock: `seconds` tells how much time goes by, from any beginning."""
         self._url = url
         self._transport = transport
         self._seconds = seconds
@@ -44,7 +44,7 @@ class Jwks:
         self._fetching = asyncio.Lock()
 
     async def key_for(self, token: str) -> Any:
-        """The key that the token names.
+        """Return the key that the token names.
 
         :raises AuthUnavailable: if the keys can't be fetched.
         :raises jwt.PyJWTError: if there is no such key.

@@ -28,7 +28,7 @@ class TextParameter(click.ParamType[str]):
         self.longest = longest
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text, as it is written to the ledger."""
+        """Return the text, as it is written to the ledger."""
         text = str(value)
         if not text.strip() or len(text) > self.longest or not _is_unicode(text):
             self.fail(f"it must have 1 to {self.longest} characters, in UTF-8.", param, ctx)
@@ -58,7 +58,7 @@ class KeyParameter(click.ParamType[str]):
     name = "key"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The key."""
+        """Return the key."""
         if not re.match(KEY_PATTERN, str(value)):
             self.fail("a key has 1 to 255 visible ASCII characters, no blanks.", param, ctx)
         return str(value)
@@ -70,7 +70,7 @@ class MomentParameter(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment, in UTC."""
+        """Return the moment, in UTC."""
         try:
             return time_of(str(value))
         except InvalidTime:
@@ -160,5 +160,5 @@ def _do(operation: GrantCredits | AdjustCredits) -> None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be written; what a terminal sent in another encoding can't."""
+    """Return whether it can be written; what a terminal sent in another encoding can't."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

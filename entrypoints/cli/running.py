@@ -79,7 +79,7 @@ class UserIdParameter(click.ParamType[UserId]):
     name = "uuid"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> UserId:
-        """The canonical form."""
+        """Return the canonical form."""
         try:
             return parse_user_id(str(value))
         except InvalidUserId as error:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output; wide cells are folded, never cut, and shown to the letter."""
+    """Print a table; wide cells are folded, never cut, and shown to the letter."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -25,12 +25,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document."""
     click.echo(json.dumps(plain(value), indent=2))
 
 
 def plain(value: object) -> Any:
-    """The value as JSON has it: classes as objects, moments in ISO 8601, sets sorted."""
+    """Return the value as JSON has it: classes as objects, moments in ISO 8601, sets sorted."""
     kind = type(value)
     if attrs.has(kind):
         return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}

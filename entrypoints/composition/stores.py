@@ -43,7 +43,7 @@ class Storage:
 
 @contextlib.contextmanager
 def storage(settings: Settings) -> Iterator[Storage]:
-    """The storage that the settings name; what they leave out is started embedded, and stopped at the end.
+    """Return the storage that the settings name; what they leave out is started embedded, and stopped at the end.
 
     :raises EmbeddedPostgresMissing: if the embedded Postgres is needed and not installed.
     :raises EmbeddedRedisMissing: likewise for Redis.

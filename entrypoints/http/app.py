@@ -43,7 +43,7 @@ two escapes of six bytes.
 
 
 def create_app(open_services: AbstractAsyncContextManager[Services], settings: Settings) -> Litestar:
-    """The application; it opens its services when it starts and closes them when it stops."""
+    """Return the application; it opens its services when it starts and closes them when it stops."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
@@ -100,7 +100,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
-    """What a page of another origin may do in a browser: what signed-in users do, by their access tokens alone."""
+    """Return what a page of another origin may do: what signed-in users do, by their access tokens alone."""
     if not origins:
         return None
     return CORSConfig(

@@ -36,7 +36,7 @@ class FastJsonResponse(Response[Any]):
         headers: dict[str, str] | None = None,
         **wishes: Any,
     ) -> Any:
-        """The application that sends it."""
+        """Return the application that sends it."""
         has_wishes = self.headers or self.cookies or self.background or cookies or headers or any(wishes.values())
         status = self.status_code
         if has_wishes or self.media_type != MediaType.JSON or status not in _WITH_BODY:

@@ -74,7 +74,7 @@ class Problem:
 
 
 def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:
-    """A route's `responses=`: the statuses by which it may refuse, and that of a fault of ours."""
+    """Return a route's `responses=`: the statuses by which it may refuse, and that of a fault of ours."""
     return {
         status: ResponseSpec(
             Problem, media_type=PROBLEM, generate_examples=False, description=HTTPStatus(status).phrase

@@ -94,7 +94,7 @@ async def respond_with(
 
 
 def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - one for each outcome
-    """How an outcome is told that is not what was asked for."""
+    """Return how an outcome is told that is not what was asked for."""
     match outcome:
         case Insufficient(available):
             detail = f"Only {available} credits are available."

@@ -37,7 +37,7 @@ log = logging.getLogger("credence")
 def problem(
     status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RETRY_AFTER_SECONDS
 ) -> ProblemDetailsException:
-    """A refusal as it is told; `kind` is the stable name that a program branches on."""
+    """Return a refusal as it is told; `kind` is the stable name that a program branches on."""
     headers = {"Retry-After": retry_after} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     if status is HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
@@ -146,7 +146,7 @@ def _not_claimable(error: NoSale) -> ProblemDetailsException:
 
 
 def problems_plugin() -> ProblemDetailsPlugin:
-    """Litestar's plugin, told of every refusal of ours and of Litestar's own."""
+    """Return Litestar's plugin, told of every refusal of ours and of Litestar's own."""
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
             exception_to_problem_detail_map={
@@ -160,7 +160,7 @@ def problems_plugin() -> ProblemDetailsPlugin:
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """A fault of ours: the traceback goes to the log, nothing of it to the caller."""
+    """Return a fault of ours: the traceback goes to the log, nothing of it to the caller."""
     log.error("Unexpected error", exc_info=error, extra={"path": request.url.path, "method": request.method})
     detail = "An unexpected error occurred; it is in the service's log."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", detail).to_response(request)
@@ -176,7 +176,7 @@ def _of_framework(error: HTTPException) -> ProblemDetailsException:
 
 
 def _humanize(extra: Any) -> Any:
-    """What Litestar adds, which for a bad request is a list of what is wrong with which field."""
+    """Return what Litestar adds, which for a bad request is a list of what is wrong with which field."""
     if not isinstance(extra, list):
         return extra
     return [_of_field(one) if "message" in one else one for one in extra]
@@ -189,7 +189,7 @@ def _of_field(wrong: dict[str, Any]) -> dict[str, Any]:
 
 
 def _summed_up(wrong: Any) -> str:
-    """All that is wrong, in one line; nothing where it is no such list."""
+    """Return all that is wrong, in one line; nothing where it is no such list."""
     if not isinstance(wrong, list):
         return ""
     found = [" ".join(filter(None, (one.get("key"), one["message"]))) for one in wrong if "message" in one]

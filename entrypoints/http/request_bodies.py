@@ -28,7 +28,7 @@ class JsonRequest(Request[Any, Any, Any]):
     """A request whose body may be deeper, or of other bytes, than a JSON parser stands."""
 
     async def json(self) -> Any:
-        """The body as what its route asks for; 400 where it can't be read, or is not that.
+        """Return the body as what its route asks for; 400 where it can't be read, or is not that.
 
         A number is a number here. Litestar takes "5", 5.0 and 5 for one, as it must where all is text: in an address.
         What is not known is refused: a field that is misspelt would be one that was not sent, an end of credits, say.
@@ -69,7 +69,7 @@ def require_idempotency_key(request: Request[Any, Any, Any]) -> None:
 
 
 def _wrong(message: str, wanted: Any) -> dict[str, str]:
-    """What is wrong with which field, as Litestar tells it of other parameters."""
+    """Return what is wrong with which field, as Litestar tells it of other parameters."""
     missing, place = _MISSING.match(message), _PLACE.search(message)
     if missing is not None:
         return _field(missing[1], message)
@@ -87,7 +87,7 @@ def _field(name: str, message: str) -> dict[str, str]:
 
 
 def _accepted(wanted: Any, name: str) -> str | None:
-    """What may stand in a field, in words, where that is one of a few names."""
+    """Return what may stand in a field, in words, where that is one of a few names."""
     field = attrs.fields_dict(wanted).get(name) if attrs.has(wanted) else None
     names = field.type if field is not None else None
     return f"must be {' or '.join(names)}" if isinstance(names, type) and issubclass(names, StrEnum) else None

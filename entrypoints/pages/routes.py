@@ -25,25 +25,25 @@ def _file(name: str, media_type: str) -> Response[bytes]:
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def pricing_page() -> Response[bytes]:
-    """The catalogue with buy buttons."""
+    """Return the catalogue with buy buttons."""
     return _file("pricing.html", "text/html")
 
 
 @get("/return", include_in_schema=False, sync_to_thread=False)
 def return_page() -> Response[bytes]:
-    """Where Stripe sends the customer after paying."""
+    """Return where Stripe sends the customer after paying."""
     return _file("return.html", "text/html")
 
 
 @get("/ops", include_in_schema=False, sync_to_thread=False)
 def operator_page() -> Response[bytes]:
-    """What waits, for whoever has the operator's key; the page itself tells nothing."""
+    """Return what waits, for whoever has the operator's key; the page itself tells nothing."""
     return _file("ops.html", "text/html")
 
 
 @get("/pages/{name:str}", include_in_schema=False, sync_to_thread=False)
 def page_asset(name: FromPath[str]) -> Response[bytes]:
-    """A page's style or script."""
+    """Return a page's style or script."""
     match name:
         case "pages.css":
             return _file(name, "text/css")

@@ -90,16 +90,16 @@ class Reader:
         self.problems: list[str] = []
 
     def text(self, name: str) -> str | None:
-        """The value without surrounding blanks, None if it is not set."""
+        """Return the value without surrounding blanks, None if it is not set."""
         return self._environ.get(name, "").strip() or None
 
     def list(self, name: str) -> tuple[str, ...]:
-        """The values between commas; an empty one among them stays, to be complained of."""
+        """Return the values between commas; an empty one among them stays, to be complained of."""
         value = self.text(name)
         return tuple(part.strip() for part in value.split(",")) if value else ()
 
     def url(self, name: str, *, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
-        """An address of one of the schemes, without a trailing slash."""
+        """Return an address of one of the schemes, without a trailing slash."""
         value = self.text(name)
         if value is None:
             return None
@@ -115,7 +115,7 @@ class Reader:
         return value.rstrip("/")
 
     def port(self, name: str, default: int) -> int:
-        """A port number."""
+        """Return a port number."""
         value = self.text(name) or str(default)
         if value.isascii() and value.isdecimal() and 0 < int(value[:6]) <= _MAX_PORT:
             return int(value)
@@ -123,11 +123,11 @@ class Reader:
         return default
 
     def words(self, name: str) -> tuple[str, ...]:
-        """The values between blanks or commas."""
+        """Return the values between blanks or commas."""
         return tuple((self.text(name) or "").replace(",", " ").split())
 
     def count(self, name: str) -> int | None:
-        """A number of credits, None if it is not set."""
+        """Return a number of credits, None if it is not set."""
         value = self.text(name)
         if value is None or (value.isascii() and value.isdecimal() and int(value[:19]) <= MAX_CREDITS):
             return None if value is None else int(value)
@@ -135,7 +135,7 @@ class Reader:
         return None
 
     def minutes(self, name: str, default: int) -> int:
-        """A number of minutes, a week's at most."""
+        """Return a number of minutes, a week's at most."""
         value = self.text(name) or str(default)
         if value.isascii() and value.isdecimal() and int(value[:6]) <= _WEEK_MINUTES:
             return int(value)
@@ -143,7 +143,7 @@ class Reader:
         return default
 
     def flag(self, name: str, default: bool) -> bool:
-        """Yes or no."""
+        """Return yes or no."""
         value = (self.text(name) or str(default)).lower()
         if value not in {"true", "false", "1", "0"}:
             self.problems.append(f"{name} must be true or false")
@@ -151,7 +151,7 @@ class Reader:
 
 
 def unknown_names(environ: Mapping[str, str], known: frozenset[str]) -> Iterator[str]:
-    """Variables of our own prefix that nothing reads: typing errors, most likely."""
+    """Yield variables of our own prefix that nothing reads: typing errors, most likely."""
     for name in sorted(environ):
         if name.startswith("CREDENCE_") and name not in known:
             # The prefix that all of them share makes none of them alike.

@@ -20,7 +20,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def problems_of(settings: Settings) -> Iterator[str]:
-    """What is wrong with settings that could be read."""
+    """Yield what is wrong with settings that could be read."""
     yield from _stripe(settings)
     yield from _supabase(settings)
     yield from _own(settings)
@@ -117,7 +117,7 @@ def _can_be_notified(url: str) -> bool:
 
 
 def _is_origin(value: str) -> bool:
-    """Whether it is, to the letter, what a browser sends: lower case, no usual port, nothing behind the host."""
+    """Return whether it is, to the letter, what a browser sends: lower case, no usual port, nothing behind the host."""
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
@@ -160,7 +160,7 @@ def _is_private(url: str) -> bool:
 
 
 def _role(key: str) -> str | None:
-    """The role that a key of the older kind, a JWT, names; None for a key of another kind."""
+    """Return the role that a key of the older kind, a JWT, names; None for a key of another kind."""
     try:
         payload = key.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -139,26 +139,26 @@ class Settings:
 
     @property
     def livemode(self) -> bool:
-        """Whether the key moves real money."""
+        """Return whether the key moves real money."""
         return self.stripe_secret_key.startswith(("sk_live_", "rk_live_"))
 
     @property
     def reconcile_every(self) -> timedelta | None:
-        """The pause between reconciliations; None where there are none."""
+        """Return the pause between reconciliations; None where there are none."""
         return timedelta(minutes=self.reconcile_minutes) if self.reconcile_minutes else None
 
     @property
     def can_sign_users_in(self) -> bool:
-        """Whether anything is there to recognise users by: access tokens, or headers that are believed."""
+        """Return whether anything is there to recognise users by: access tokens, or headers that are believed."""
         by_token = self.supabase_url or self.supabase_jwks_url or self.supabase_jwt_secret
         return bool(by_token or self.gateway_secrets or self.trust_user_headers)
 
     @property
     def embedded_storage(self) -> bool:
-        """Whether the ledger is the embedded Postgres."""
+        """Return whether the ledger is the embedded Postgres."""
         return self.supabase_url is None and self.supabase_db_url is None
 
     @property
     def embedded_cache(self) -> bool:
-        """Whether the cache is the embedded Redis."""
+        """Return whether the cache is the embedded Redis."""
         return self.redis_url is None and self.upstash_redis_rest_url is None

@@ -6,7 +6,7 @@ from entrypoints.settings.settings import Settings
 
 
 def settings_table() -> str:
-    """A Markdown table with a row for each setting."""
+    """Return a Markdown table with a row for each setting."""
     rows = ["| variable | what it is | default |", "| --- | --- | --- |"]
     for field in attrs.fields(Settings):
         names = " or ".join(f"`{name}`" for name in field.metadata["names"])

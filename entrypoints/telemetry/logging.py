@@ -12,7 +12,7 @@ class JsonFormatter(logging.Formatter):
     """A record as one line of JSON; what was passed as `extra` stands beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         extra = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),

@@ -71,28 +71,28 @@ class Setting:
 
     @property
     def now(self) -> int:
-        """The time: all of it is told in the second after the last of it happened."""
+        """Return the time: all of it is told in the second after the last of it happened."""
         return max(event.created for event in self.events) + 1
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """What may be done, but for the sign-up."""
+        """Return what may be done, but for the sign-up."""
         bodies = [event.body.encode() for event in self.events]
         deliveries = [Deliver(body, sign_webhook(body, SECRET, self.now)) for body in bodies]
         return (*deliveries, ReadQuota(self.customer.user_id), Work("outbox"), *map(Ask, self.uses), Work("expire"))
 
     @property
     def reader(self) -> int:
-        """The place of the reader."""
+        """Return the place of the reader."""
         return len(self.events)
 
     @property
     def join(self) -> int:
-        """The place of the sign-up."""
+        """Return the place of the sign-up."""
         return len(self.times) - 1
 
     def describe(self, job: int) -> str:
-        """A job, in a word."""
+        """Return a job, in a word."""
         uses = [f"{use.act} {use.key}" for use in self.uses]
         workers = "the reader", "the worker", *uses, "the expiry", "the sign-up"
         return (*(event.type for event in self.events), *workers)[job]
@@ -228,7 +228,7 @@ CASES = _cases(
 
 
 def settings(name: str, plans: Sequence[Plan] = PLANS) -> Iterator[Setting]:
-    """A case with each thing more in turn: every event once more, a reader, a worker.
+    """Yield a case with each thing more in turn: every event once more, a reader, a worker.
 
     :raises KeyError: if there is no such case.
     """

@@ -78,7 +78,7 @@ class Coverage(Watcher):
     _flushed: bool = False
 
     def counted(self) -> "Coverage":
-        """The counts alone, to be sent to another process."""
+        """Return the counts alone, to be sent to another process."""
         return Coverage(cells=self.cells, sometimes=self.sometimes, versions=self.versions)
 
     def add(self, other: "Coverage") -> None:
@@ -88,7 +88,7 @@ class Coverage(Watcher):
         self.versions += other.versions
 
     def began(self, running: Running, runner: ScheduleRunner) -> None:
-        """A task began: how does it stand to what came before?"""
+        """Note how a task that began stands to what came before."""
         step = running.step
         if not isinstance(step, steps.Deliver):
             return
@@ -116,7 +116,7 @@ class Coverage(Watcher):
             self._count("two processes handle one customer at once")
 
     def ended(self, running: Running, runner: ScheduleRunner, *, died: bool) -> None:
-        """A task ended: what befell it?"""
+        """Note what befell a task that ended."""
         step, faults_met = running.step, set(running.faults_met)
         match step:
             case steps.Deliver() if running.name in self._orders:
@@ -132,12 +132,12 @@ class Coverage(Watcher):
                         self._count(f"a read is answered while the {part} is away")
 
     def happened(self, what: str) -> None:
-        """Something else happened."""
+        """Note what else happened."""
         if what == "flush":
             self._flushed = True
 
     def recorded(self, events: frozenset[str], runner: ScheduleRunner) -> None:
-        """Events were recorded, and decided for good."""
+        """Note that events were recorded, and decided for good."""
         for event in events:
             if event in self._waiting:
                 self._waiting.discard(event)
@@ -200,7 +200,7 @@ class Gaps:
 
 
 def possible(cell: tuple[str, str, str]) -> bool:
-    """Whether a cell can be visited at all."""
+    """Return whether a cell can be visited at all."""
     kind, order, fault = cell
     # Where no account is concerned a commit is the last await: nothing is cached, and nothing follows in which to die.
     touches_no_account = order == EARLY or kind in PAYMENTS
@@ -220,7 +220,7 @@ ANY = "any"
 
 
 def views(cell: tuple[str, str, str], *, is_long: bool) -> tuple[tuple[str, str, str], ...]:
-    """The entries of the catalogue that a cell fills.
+    """Return the entries of the catalogue that a cell fills.
 
     Each type must come in each order, and each fault must befall some; in a long run each fault must befall sales,
     and what is taken back, in each order.
@@ -233,7 +233,7 @@ def views(cell: tuple[str, str, str], *, is_long: bool) -> tuple[tuple[str, str,
 
 
 def gaps(coverage: Coverage, versions: tuple[str, ...], *, is_long: bool) -> Gaps:
-    """The entries of the catalogue that stayed empty."""
+    """Return the entries of the catalogue that stayed empty."""
     wanted = {view: None for cell in ALL for view in views(cell, is_long=is_long)}
     seen = {view for cell in coverage.cells for view in views(cell, is_long=is_long)}
     return Gaps(
@@ -246,7 +246,7 @@ def gaps(coverage: Coverage, versions: tuple[str, ...], *, is_long: bool) -> Gap
 
 
 def as_json(coverage: Coverage) -> Mapping[str, object]:
-    """The counts, for machines."""
+    """Return the counts, for machines."""
     return {
         "cells": {" / ".join(cell): count for cell, count in sorted(coverage.cells.items())},
         "sometimes": {what: coverage.sometimes[what] for what in SOMETIMES},

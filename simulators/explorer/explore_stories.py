@@ -37,7 +37,7 @@ class Figures:
 
     @property
     def states_a_second(self) -> float:
-        """Distinct moments in each second."""
+        """Return distinct moments in each second."""
         return self.states / max(self.seconds, 1e-9)
 
 
@@ -115,7 +115,7 @@ def _planted(system: System, bug: str | None) -> System:
 
 @contextlib.contextmanager
 def _watched(*, quiet: bool) -> Iterator[Watch]:
-    """Progress on a terminal; elsewhere nothing, but for a line where each story begins."""
+    """Return progress on a terminal; elsewhere nothing, but for a line where each story begins."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         begun: set[str] = set()

@@ -25,7 +25,7 @@ class _Flying:
 
 
 def schedule_of(failure: Failure, *, bug: str | None = None) -> Schedule:
-    """The schedule that led to a complaint; each task runs in a process of its own."""
+    """Return the schedule that led to a complaint; each task runs in a process of its own."""
     setting = failure.setting
     customer = schedules.User(
         id=setting.customer.user_id,

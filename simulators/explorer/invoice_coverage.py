@@ -24,7 +24,7 @@ CELLS = (
 
 
 def cells_of(claims: Iterable[Claim]) -> frozenset[str]:
-    """The cells that an event's claims visit."""
+    """Return the cells that an event's claims visit."""
     found: set[str] = set()
     for claim in claims:
         match claim:

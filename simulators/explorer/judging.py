@@ -108,7 +108,7 @@ class Judge:
             self._judged.add(number)
 
     def _less(self, seen: Observation) -> Expectation:
-        """What balances must be, less what was used; how much that may be is judged apart."""
+        """Return what balances must be, less what was used; how much that may be is judged apart."""
         used = {account.customer: taken(account) for account in seen.accounts}
         left = {name: worth - used.get(name, 0) for name, worth in self._expected.balances.items()}
         return attrs.evolve(self._expected, balances=left)

@@ -105,7 +105,7 @@ class _Led:
         )
 
     def possible(self) -> dict[str, Callable[[], None]]:
-        """What may happen next, by its name."""
+        """Return what may happen next, by its name."""
         refundable = [payment for payment in self.paid if self.left[payment.id] > 0]
         pending = [refund for refund, (status, _, _) in self.refunds.items() if status == "pending"]
         undisputed = [payment for payment in self.paid if payment.id not in {p.id for p in self.disputes.values()}]

@@ -43,7 +43,7 @@ class Rates:
 
 
 def draw(chance: random.Random) -> Rates:
-    """The rates of a world."""
+    """Return the rates of a world."""
 
     def rate(least: float, most: float) -> float:
         return 0.0 if chance.random() < ABSENT else least * (most / least) ** chance.random()

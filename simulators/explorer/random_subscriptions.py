@@ -62,7 +62,7 @@ class Subscriptions:
     """Every subscription, those that ended among them."""
 
     def possible(self) -> dict[str, Callable[[], None]]:
-        """What may happen next, by its name."""
+        """Return what may happen next, by its name."""
         changing = [one for one in self.going if one.changes < MOST_PENDING]
         # Where a line names no item, something else alone on an invoice waits for a person.
         itemizing = [one for one in changing if self.life.names_items(one.id)]

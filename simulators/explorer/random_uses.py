@@ -17,7 +17,7 @@ REPEATED = 0.4
 
 
 def wished(chance: random.Random, lives: Sequence[LifeLed]) -> tuple[Use, ...]:
-    """All that services ever ask, customer by customer; no key is the end of another."""
+    """Return all that services ever ask, customer by customer; no key is the end of another."""
     uses: list[Use] = []
     for life in lives:
         if any('"object": "subscription"' in event.body for event in life.events):
@@ -32,14 +32,14 @@ def wished(chance: random.Random, lives: Sequence[LifeLed]) -> tuple[Use, ...]:
 
 
 def asked(chance: random.Random, uses: Sequence[Use]) -> list[int]:
-    """The places of the uses in the order in which they are asked, last first."""
+    """Return the places of the uses in the order in which they are asked, last first."""
     order = [place for place in range(len(uses)) for _ in range(1 + (chance.random() < REPEATED))]
     chance.shuffle(order)
     return order
 
 
 def _held(chance: random.Random, customer: str, place: int) -> list[Use]:
-    """A hold, and what becomes of it: captured in part or whole, voided, both, or forgotten."""
+    """Return a hold, and what becomes of it: captured in part or whole, voided, both, or forgotten."""
     hold = str(uuid.UUID(int=chance.getrandbits(128), version=4))
     wish = chance.choice(WISHES)
     uses = [Use(act="hold", customer=customer, key=f"use-{place:04}", credits=wish, hold=hold)]

@@ -123,7 +123,7 @@ class _RandomWorld:
             self._let_time_pass()
 
     def _chaos(self) -> bool:  # noqa: PLR0911 - one for each thing that may happen
-        """Perhaps let something happen that nobody asked for."""
+        """Let something happen that nobody asked for, or not."""
         rates, now = self.rates, self.runner.world.now()
         for port, until in sorted(self.healing.items()):
             if now >= until:
@@ -223,7 +223,7 @@ class _RandomWorld:
 
 
 def _populated(seed: int, rates: Rates, bug: str | None) -> Schedule:
-    """The world before its first step: its people, what is for sale, and all that Stripe will tell."""
+    """Return the world before its first step: its people, what is for sale, and all that Stripe will tell."""
     chance = fork(seed, "lives")
     people = customers(rates.customers)
     lives = [lead(chance, one, PLANS, now=EPOCH + chance.randrange(DAY)) for one in people]

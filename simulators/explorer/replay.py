@@ -64,7 +64,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def system_for(schedule: Schedule, name: str) -> System:
-    """The system that a schedule is for, with its bug where it has one.
+    """Return the system that a schedule is for, with its bug where it has one.
 
     :raises NoSuchSystem: if there is none.
     """
@@ -78,7 +78,7 @@ def system_for(schedule: Schedule, name: str) -> System:
 
 
 def verdict(schedule: Schedule, runner: ScheduleRunner) -> str:
-    """How it went, in one line."""
+    """Return how it went, in one line."""
     figures = f"{runner.deliveries:,} deliveries of {len(schedule.events):,} events, {runner.faults:,} faults"
     if not runner.has_failed:
         return f"Every check held: {figures}, {runner.reads:,} reads."

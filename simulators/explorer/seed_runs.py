@@ -57,7 +57,7 @@ class Totals:
 
 
 def system_named(name: str, bug: str | None) -> System:
-    """The system under test, with a bug planted where one is named.
+    """Return the system under test, with a bug planted where one is named.
 
     :raises NoSuchSystem: if there is none of that name.
     :raises KeyError: if there is no such bug.

@@ -60,7 +60,7 @@ class Successors:
     reduces: bool = True
 
     def of(self, node: Node) -> list[tuple[Choice, Node]]:
-        """Every choice, and where it leads.
+        """Return every choice, and where it leads.
 
         :raises Wrong: if a checker complains of a task's end.
         """
@@ -87,7 +87,7 @@ class Successors:
         return found
 
     def _step(self, found: list[tuple[Choice, Node]], node: Node, task: int, *, begins: bool) -> None:
-        """Everything that may happen to one task next; the node is without it."""
+        """Add everything that may happen to one task next; the node is without it."""
         known = self.known
         job, pause = known.standings[task].job, known.standings[task].awaits
         assert pause is not None  # noqa: S101 - a task that has ended is in flight no more
@@ -115,7 +115,7 @@ class Successors:
     def _after(  # noqa: PLR0911 - one line for each way to end
         self, choice: Choice, node: Node, world: int, task: int
     ) -> Node:
-        """The node once a task has gone on, and is in flight still or has ended."""
+        """Return the node once a task has gone on, and is in flight still or has ended."""
         standing, tasks = self.known.standings[task], node.tasks
         if standing.awaits is not None:
             flying = (*tasks, task) if not tasks or tasks[0] <= task else (task, *tasks)
@@ -146,14 +146,14 @@ class Successors:
         return ended
 
     def _undone(self, world: int, tasks: tuple[int, ...], left: tuple[int, ...], *jobs: int) -> Node:
-        """The node once a fault cut jobs short: Stripe repeats what was not answered, nobody else does."""
+        """Return the node once a fault cut jobs short: Stripe repeats what was not answered, nobody else does."""
         again = list(left)
         for job in jobs:
             again[job] += job < len(self.case.events)
         return Node(world, tasks, tuple(again), faulted=True)
 
     def _alone(self, node: Node) -> int | None:
-        """A task whose next call commutes with all that may happen otherwise, if there is one."""
+        """Return a task whose next call commutes with all that may happen otherwise, if there is one."""
         known, reader = self.known, self.case.reader
         is_read = node.left[reader] > 0 or any(known.standings[task].job == reader for task in node.tasks)
         for task in node.tasks:

@@ -54,17 +54,17 @@ class Transitions:
         self.first = self.keep(world)
 
     def keep(self, world: World) -> int:
-        """The number of a world: that of an equal one, if there is one."""
+        """Return the number of a world: that of an equal one, if there is one."""
         return _numbered(self._worlds, self.worlds, world.state(), world)
 
     def begin(self, job: int) -> int:
-        """A task that does a job, before its first call."""
+        """Return a task that does a job, before its first call."""
         if job not in self._begun:
             self._begun[job] = self._stand(job, ())
         return self._begun[job]
 
     def perform(self, world: int, pause: int) -> tuple[int, int]:
-        """The world after a call, and its answer."""
+        """Return the world after a call, and its answer."""
         known = self._performed.get((world, pause))
         if known is None:
             fork = self.worlds[world].fork()
@@ -76,21 +76,21 @@ class Transitions:
         return known
 
     def failure(self, pause: int) -> int | None:
-        """The answer of a port that is away; None where it can't be."""
+        """Return the answer of a port that is away; None where it can't be."""
         if pause not in self._failed:
             error = self.worlds[self.first].fault(self.pauses[pause])
             self._failed[pause] = None if error is None else self._number(Answer(error=error))
         return self._failed[pause]
 
     def commutes(self, pause: int, *, is_read: bool) -> bool:
-        """Whether a call may come before or after any other, to the same effect."""
+        """Return whether a call may come before or after any other, to the same effect."""
         key = pause, is_read
         if key not in self._commuting:
             self._commuting[key] = self.worlds[self.first].commutes(self.pauses[pause], is_read=is_read)
         return self._commuting[key]
 
     def advance(self, standing: int, answer: int) -> int:
-        """Where a task stands once it got an answer."""
+        """Return where a task stands once it got an answer."""
         known = self._advanced.get((standing, answer))
         if known is None:
             before = self.standings[standing]

@@ -75,7 +75,7 @@ class KillableStack:
 def killable(
     data: Path, *, settings: Mapping[str, str] | None = None, plans: Sequence[Mapping[str, Any]] = ()
 ) -> Iterator[KillableStack]:
-    """The stack on the embedded storage in `data`, until the end of the block; it sells these plans, or its own.
+    """Return the stack on the embedded storage in `data`, until the end of the block; it sells these plans, or its own.
 
     :raises StackFailed: if it does not start.
     """
@@ -116,7 +116,7 @@ def killable(
 
 
 def _table(plan: Mapping[str, Any]) -> str:
-    """A plan as a table of TOML; a JSON text is a text of TOML too."""
+    """Return a plan as a table of TOML; a JSON text is a text of TOML too."""
     fields = {"name": f"Plan {plan['id']}", **{name: value for name, value in plan.items() if name != "id"}}
     lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None]
     return "\n".join([f"[plans.{json.dumps(plan['id'])}]", *lines, ""])

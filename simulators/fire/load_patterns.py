@@ -34,7 +34,7 @@ SPREAD = 6.0
 def load_schedule(
     stories: Sequence[Story], plans: Sequence[Plan], *, count: int, seed: int, kills: Sequence[str] = ()
 ) -> Schedule:
-    """A schedule of so many customers, each with one of the stories; `kills` are parts of the stack, in their order.
+    """Return a schedule of so many customers, each with one of the stories; `kills` are parts of the stack.
 
     :raises LookupError: if a story needs a plan that is not for sale.
     """
@@ -70,7 +70,7 @@ def load_schedule(
 
 
 def playable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ...]:
-    """Those of the stories for which there is a plan, and which tell of no price that a target's Stripe can't know."""
+    """Return the stories for which there is a plan, and which need no price that the target's Stripe can't know."""
     found = []
     for story in stories:
         with contextlib.suppress(LookupError):
@@ -80,7 +80,7 @@ def playable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ..
 
 
 def _deliveries(lived: Sequence[Lived], chance: random.Random) -> Iterator[tuple[float, str, str, str]]:
-    """Each with its place in time, its event, its signature, and what becomes of its answer."""
+    """Yield each with its place in time, its event, its signature, and what becomes of its answer."""
     bad = [signature for signature in SIGNATURES if signature not in GOOD_SIGNATURES]
     for number, life in enumerate(lived):
         begins = number * SPREAD * chance.random()
@@ -94,12 +94,12 @@ def _deliveries(lived: Sequence[Lived], chance: random.Random) -> Iterator[tuple
 
 
 def _shuffled(plans: Sequence[Plan], chance: random.Random) -> list[Plan]:
-    """The plans in another order: a story is told with the first that fits."""
+    """Return the plans in another order: a story is told with the first that fits."""
     return chance.sample(list(plans), len(plans))
 
 
 def _with_kills(deliveries: Sequence[Step], kills: Sequence[str]) -> tuple[Step, ...]:
-    """The deliveries, with the kills spread evenly among them."""
+    """Return the deliveries, with the kills spread evenly among them."""
     steps = list(deliveries)
     gap = len(deliveries) // (len(kills) + 1)
     for place in range(len(kills), 0, -1):

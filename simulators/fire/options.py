@@ -61,7 +61,7 @@ class Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments, and how they are used."""
+    """Set up the arguments, and how they are used."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     where = parser.add_mutually_exclusive_group(required=True)
@@ -120,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
-    """The options that the arguments make, with what the environment adds.
+    """Return the options that the arguments make, with what the environment adds.
 
     :raises TargetUnfit: with what is missing or out of bounds.
     """
@@ -180,7 +180,7 @@ def _stories(names: list[str]) -> tuple[Story, ...]:
 
 
 def _first(environ: Mapping[str, str], name: str) -> str:
-    """The first of those that stand between commas while they are rotated; empty if there is none."""
+    """Return the first of those that stand between commas while they are rotated; empty if there is none."""
     return environ.get(name, "").partition(",")[0].strip()
 
 

@@ -32,7 +32,7 @@ def refuse_live_keys(given: Mapping[str, str | None]) -> None:
 
 
 def safe_address(target: str) -> str:
-    """The target's address, without a trailing slash.
+    """Return the target's address, without a trailing slash.
 
     :raises TargetUnfit: if it is none, or secrets would cross a network unprotected.
     """

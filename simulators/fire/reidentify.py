@@ -26,7 +26,7 @@ _ID_BYTES = 15
 
 
 def reidentify(schedule: Schedule, users: Sequence[User], *, word: str, now: int) -> Schedule:
-    """The schedule with these users in the roles of its own, in their order, from the moment `now` on.
+    """Return the schedule with these users in the roles of its own, in their order, from the moment `now` on.
 
     :raises ValueError: if there are fewer users than roles.
     """
@@ -59,7 +59,7 @@ class _Casting:
     later: int
 
     def value(self, given: Any) -> Any:
-        """A value of JSON, recast all through."""
+        """Return a value of JSON, recast all through."""
         match given:
             case dict():
                 return {name: self.value(one) for name, one in given.items()}
@@ -75,13 +75,13 @@ class _Casting:
                 return given
 
     def step(self, step: Step) -> Step:
-        """A step, of the event and the user that it names."""
+        """Return a step, of the event and the user that it names."""
         changed = {name: self.text(getattr(step, name)) for name in ("event", "user") if hasattr(step, name)}
         reidentify_step: Step = attrs.evolve(step, **changed)  # type: ignore[arg-type]  # which fields it has was asked
         return reidentify_step
 
     def text(self, given: str) -> str:
-        """A text: a user's name, one of Stripe's ids, or anything else, which stays."""
+        """Return a text: a user's name, one of Stripe's ids, or anything else, which stays."""
         if given in self.renamed:
             return self.renamed[given]
         kind, _, rest = given.rpartition("_")

@@ -33,7 +33,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """`good`, `bad`, or `interrupted`."""
+        """Return `good`, `bad`, or `interrupted`."""
         if any(fire_run.verdict is not None and not fire_run.is_good for fire_run in self.courses) or self.left_behind:
             return "bad"
         if any(fire_run.seen_wrong for fire_run in self.courses):
@@ -42,18 +42,18 @@ class Report:
 
     @property
     def complaints(self) -> list[str]:
-        """All that is wrong, but for accounts at the end."""
+        """Return all that is wrong, but for accounts at the end."""
         verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]
         seen = [f"meanwhile: {given}" for fire_run in self.courses for given in fire_run.seen_wrong]
         return [*seen, *dict.fromkeys(given for verdict in verdicts for given in verdict.complaints)]
 
     @property
     def left_behind(self) -> list[str]:
-        """What could not be cleaned up."""
+        """Return what could not be cleaned up."""
         return [given for fire_run in self.courses for given in fire_run.left_behind]
 
     def as_json(self) -> dict[str, Any]:
-        """The report as one JSON object; docs/staging.md says what is in it."""
+        """Return the report as one JSON object; docs/staging.md says what is in it."""
         tally, findings = self.tally, self._findings()
         return {
             "verdict": self.verdict,
@@ -140,12 +140,12 @@ class Report:
 
 
 def dumped(fields: dict[str, Any]) -> str:
-    """The one document that machines get."""
+    """Return the one document that machines get."""
     return json.dumps(fields, indent=2)
 
 
 def percentiles(latencies: Sequence[float]) -> dict[str, float] | None:
-    """The usual points of a distribution of seconds, in milliseconds; None where there is none."""
+    """Return the usual points of a distribution of seconds, in milliseconds; None where there is none."""
     if not latencies:
         return None
     ordered = sorted(latencies)

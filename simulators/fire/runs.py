@@ -39,7 +39,7 @@ class FireRun:
 
     @property
     def is_good(self) -> bool:
-        """Whether all was right, at the end and before."""
+        """Return whether all was right, at the end and before."""
         return self.verdict is not None and self.verdict.is_good and not self.seen_wrong
 
 
@@ -64,7 +64,7 @@ class FireSetup:
     fault: StackFault | None = None
 
     def sender(self, tally: Tally) -> Sender:
-        """What fires here."""
+        """Return what fires here."""
         return Sender(
             target=self.target,
             secret=self.secret,
@@ -80,7 +80,7 @@ class FireSetup:
 
 
 def new_tag() -> str:
-    """A tag that nobody used before."""
+    """Return a tag that nobody used before."""
     return f"fire-{time.strftime('%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
@@ -119,7 +119,7 @@ async def clean_up(setup: FireSetup, tag: str) -> tuple[str, ...]:
 
 
 def shots_of(schedule: Schedule) -> tuple[DeliveryAttempt | Step, ...]:
-    """What to fire: the deliveries, what to do to a stack, and at the end the events that nobody delivered."""
+    """Return what to fire: the deliveries, what to do to a stack, and at the end the events that nobody delivered."""
     bodies = {event.id: event.body.encode() for event in schedule.events}
     attempts: list[DeliveryAttempt | Step] = []
     broken: set[str] = set()
@@ -142,7 +142,7 @@ def shots_of(schedule: Schedule) -> tuple[DeliveryAttempt | Step, ...]:
 
 
 def acts_of(schedule: Schedule) -> tuple[Act, ...]:
-    """What the customers did.
+    """Return what the customers did.
 
     :raises TargetUnfit: if some of it can't be judged by a target's API.
     """
@@ -153,7 +153,7 @@ def acts_of(schedule: Schedule) -> tuple[Act, ...]:
 
 
 def customers_of(schedule: Schedule) -> tuple[Customer, ...]:
-    """The customers, each with the events of their payments: what shares one of Stripe's objects is theirs."""
+    """Return the customers, each with the events of their payments: what shares one of Stripe's objects is theirs."""
     worth = {str(plan["id"]): int(plan["credits"]) for plan in schedule.plans}
     fields = {event.id: reading_of(event.body, worth) for event in schedule.events}
     owners = _owners(fields)
@@ -197,7 +197,7 @@ async def _watch(setup: FireSetup, customers: Sequence[Customer], acts: Sequence
 
 
 def _owners(fields: dict[str, Reading]) -> dict[str, str]:
-    """Whose each event is, by its id; those that concern no payment are nobody's."""
+    """Return whose each event is, by its id; those that concern no payment are nobody's."""
     groups: dict[str, set[str]] = {}
     for reading in fields.values():
         joined = set(reading.handles).union(*(groups.get(handle, set()) for handle in reading.handles))

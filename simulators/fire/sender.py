@@ -38,7 +38,7 @@ class DeliveryAttempt:
 
     @property
     def is_good(self) -> bool:
-        """Whether the target must accept it."""
+        """Return whether the target must accept it."""
         return self.signature in GOOD_SIGNATURES
 
 
@@ -64,7 +64,7 @@ class Tally:
 
     @property
     def lost(self) -> frozenset[str]:
-        """Events that were sent, and never accepted."""
+        """Return events that were sent, and never accepted."""
         return frozenset(self.begun - self.accepted)
 
 
@@ -174,7 +174,7 @@ class Sender:
         self._finished()
 
     async def _attempted(self, attempt: DeliveryAttempt, *, is_heard: bool) -> bool:
-        """Whether Stripe has done with the delivery; what is lost on the way to it, it repeats."""
+        """Return whether Stripe has done with the delivery; what is lost on the way to it, it repeats."""
         answer = await self._sent(attempt)
         status = answer.status_code if answer is not None else NO_ANSWER
         self.tally.statuses[attempt.is_good, status] += 1
@@ -225,7 +225,7 @@ class Sender:
 
 
 def signed(attempt: DeliveryAttempt, secret: str, now: int) -> tuple[bytes, str | None]:
-    """The body and the `Stripe-Signature` header of a shot."""
+    """Return the body and the `Stripe-Signature` header of a shot."""
     body = attempt.body
     headers: dict[str, Callable[[], str | None]] = {
         "good": lambda: sign_webhook(body, secret, now),

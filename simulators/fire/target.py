@@ -104,7 +104,7 @@ class Target:
         return await self._webhooks.post(WEBHOOK, content=body, headers=headers)
 
     async def plans(self) -> tuple[Plan, ...]:
-        """What is for sale.
+        """Return what is for sale.
 
         :raises TargetUnfit: if this is no Credence service.
         :raises NoAnswer: if it can't be asked now.
@@ -152,7 +152,7 @@ class Target:
         return tuple(f"{kept['user_id']}: {kept['problem']}" for kept in given["kept"])
 
     async def quota(self, user_id: str) -> Quota:
-        """What a user may spend.
+        """Return what a user may spend.
 
         :raises TargetUnfit: if it refuses.
         :raises NoAnswer: if it can't be asked now.
@@ -161,7 +161,7 @@ class Target:
         return Quota(**{name: given[name] for name in _QUOTA})
 
     async def entries(self, user_id: str) -> tuple[Entry, ...]:
-        """Every ledger entry of a user, oldest first.
+        """Return every ledger entry of a user, oldest first.
 
         :raises TargetUnfit: if it refuses.
         :raises NoAnswer: if it can't be asked now.
@@ -181,7 +181,7 @@ class Target:
         return tuple(reversed(found))
 
     async def inconsistencies(self) -> tuple[tuple[str, str], ...]:
-        """What disagrees, ledger with itself or cache with ledger: whose account it is, and the problem.
+        """Return what disagrees, ledger with itself or cache with ledger: whose account it is, and the problem.
 
         :raises TargetUnfit: if it refuses.
         :raises NoAnswer: if it can't be asked now.
@@ -240,7 +240,7 @@ def check_redirect(url: str, answer: httpx.Response) -> None:
 
 
 def problem_type(answer: httpx.Response) -> str | None:
-    """The stable name of a refusal of the service's own; None for any other answer."""
+    """Return the stable name of a refusal of the service's own; None for any other answer."""
     try:
         body = answer.json()
     except ValueError:

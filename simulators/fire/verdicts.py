@@ -58,14 +58,14 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """Whether all is as the customers' acts say."""
+        """Return whether all is as the customers' acts say."""
         return not self.complaints and not any(finding.complaints for finding in self.findings)
 
 
 async def look_meanwhile(
     target: Target, customer: Customer, acts: Sequence[Act], tally: Tally
 ) -> tuple[str, ...] | None:
-    """What is wrong with a customer's account while deliveries are under way; None where it can't be said.
+    """Return what is wrong with a customer's account while deliveries are under way; None where it can't be said.
 
     :raises NoAnswer: if the target can't be asked now.
     """
@@ -90,7 +90,7 @@ async def look_meanwhile(
 async def judge(
     target: Target, customers: Sequence[Customer], acts: Sequence[Act], tally: Tally, *, patience: float
 ) -> Verdict:
-    """The verdict, once every account is right, or has had so many seconds to become so."""
+    """Return the verdict, once every account is right, or has had so many seconds to become so."""
     expected = Expectation.of(acts)
     places = asyncio.Semaphore(READERS)
     until = time.monotonic() + patience
@@ -135,7 +135,7 @@ async def _looked_at(target: Target, customer: Customer, expected: Expectation) 
 
 
 def _account(user: str, entries: Sequence[Entry]) -> ObservedAccount:
-    """The account that the entries make: they are the authority."""
+    """Return the account that the entries make: they are the authority."""
     return ObservedAccount(
         customer=user,
         balance=entries[-1].balance_after if entries else 0,

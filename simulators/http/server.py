@@ -149,7 +149,7 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        """The address, without a trailing slash."""
+        """Return the address, without a trailing slash."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:

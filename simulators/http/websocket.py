@@ -36,7 +36,7 @@ class WebSocket:
             return self._flush()
 
     def messages(self) -> Iterator[str]:
-        """Each message that arrives, until the connection ends."""
+        """Yield each message that arrives, until the connection ends."""
         parts: list[bytes] = []
         while frames := self._received():
             for frame in frames:
@@ -50,7 +50,7 @@ class WebSocket:
                     yield b"".join(parts).decode(errors="replace")
 
     def _received(self) -> list[Frame]:
-        """The next frames; none once the connection has ended."""
+        """Return the next frames; none once the connection has ended."""
         while True:
             try:
                 data = self._connection.recv(CHUNK_BYTES)
@@ -82,7 +82,7 @@ class WebSocket:
 
 
 def upgrade(request: Request, use: Callable[[WebSocket], None]) -> Response:
-    """The answer to a request for a WebSocket: the connection is then used until `use` returns, or 400 says why not."""
+    """Return the answer to a request for a WebSocket, whose connection is used until `use` returns; or 400 says why."""
     protocol = ServerProtocol()
     head = [f"{name}: {given}" for name, given in request.headers.items()]
     protocol.receive_data("\r\n".join([f"{request.method} {request.target} HTTP/1.1", *head, "", ""]).encode())

@@ -72,7 +72,7 @@ class Accounting:
         self._copies: dict[str, int] = {}
 
     def judge_meanwhile(self, seen: Observation, now: int) -> tuple[Complaint, ...]:
-        """What is wrong while things are in flight: each balance is what the events that were recorded are worth, less
+        """Return what is wrong while things are in flight: each balance is what the recorded events are worth, less
         what was used or has expired, and nothing was used that was not there.
 
         An event is recorded together with what it changes, or not at all; so there is no moment at which a balance
@@ -97,7 +97,7 @@ class Accounting:
         return tuple(found)
 
     def judge_copies(self, seen: Observation) -> tuple[Complaint, ...]:
-        """What is wrong after a copy was written: a late writer must not bring back an older one."""
+        """Return what is wrong after a copy was written: a late writer must not bring back an older one."""
         found = []
         for account in seen.accounts:
             version = account.copy.version if account.copy else 0
@@ -108,11 +108,11 @@ class Accounting:
         return tuple(found)
 
     def forget_copies(self) -> None:
-        """The cache lost something, so that an older copy may follow."""
+        """Note that the cache lost something, so that an older copy may follow."""
         self._copies.clear()
 
     def judge_read(self, seen: Observation, customer: str, read: Copy | None) -> tuple[Complaint, ...]:
-        """What is wrong with a quota that was read."""
+        """Return what is wrong with a quota that was read."""
         if read is None:
             return ()
         account = next((one for one in seen.accounts if one.customer == customer), None)
@@ -121,19 +121,19 @@ class Accounting:
         return judge_read(account, read)
 
     def judge_answered(self, seen: Observation, event: str) -> tuple[Complaint, ...]:
-        """What is wrong with a delivery that was answered with success."""
+        """Return what is wrong with a delivery that was answered with success."""
         return judge_answered(seen, event)
 
     def judge_answer(self, seen: Observation, use: int, answered: Answered) -> tuple[Complaint, ...]:
-        """What is wrong with what a service was answered."""
+        """Return what is wrong with what a service was answered."""
         return judge_answer(seen, self.uses[use], answered)
 
     def is_quiet(self, seen: Observation) -> bool:
-        """Whether every event is decided, and no message is left."""
+        """Return whether every event is decided, and no message is left."""
         return self.readings.keys() <= seen.ended and not seen.messages_left
 
     def judge_quiet(self, seen: Observation) -> tuple[Complaint, ...]:
-        """What is wrong once all is at rest, by what the events tell, and by what the customers did."""
+        """Return what is wrong once all is at rest, by what the events tell, and by what the customers did."""
         found = judge_quiet(seen, _less_use(self.balances, seen), self.readings)
         if self._by_acts is not None:
             expected = attrs.evolve(_less_use(self._by_acts.balances, seen), dues=self._by_acts.dues)
@@ -142,19 +142,19 @@ class Accounting:
         return (*found, *judge_invoices(seen, self._invoices))
 
     def judge_over(self, seen: Observation, now: int) -> tuple[Complaint, ...]:
-        """What is wrong once all that is over was let expire."""
+        """Return what is wrong once all that is over was let expire."""
         return judge_over(seen, self.dues, now)
 
     def ends(self) -> tuple[int, ...]:
-        """When credits end, each moment once."""
+        """Return when credits end, each moment once."""
         return tuple(sorted({due.ends for due in self.dues if due.ends is not None}))
 
     def sales_of(self, event: str) -> frozenset[str]:
-        """The events that tell of the sale of an event's payment."""
+        """Return the events that tell of the sale of an event's payment."""
         return frozenset(one for one in self.payments[event] if _buyers([self.readings[one]]))
 
     def joins_apart(self, event: str) -> bool:
-        """Whether an event, told last, was the one to show that what others had told is of one payment."""
+        """Return whether an event, told last, was the one to show that what others had told is of one payment."""
         others = [self.readings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
         found = [(set(reading.handles), bool(reading.claims)) for reading in others if reading.handles]
         return len(_apart(found)) > len(_apart([*found, (set(self.readings[event].handles), False)]))
@@ -182,7 +182,7 @@ def _summed(wanted: Iterable[Due]) -> dict[str, int]:
 
 
 def _subscribers(readings: Mapping[str, Reading]) -> dict[str, str]:
-    """Whose subscriptions the events tell of, that tell of nothing else."""
+    """Return whose subscriptions the events tell of, that tell of nothing else."""
     claims = [(event, claim) for event, reading in readings.items() for claim in reading.claims]
     owners = {claim.subscription: claim.customer for _, claim in claims if isinstance(claim, Bill)}
     return {
@@ -193,7 +193,7 @@ def _subscribers(readings: Mapping[str, Reading]) -> dict[str, str]:
 
 
 def _without_copies(seen: Observation) -> Observation:
-    """What was seen of the ledger alone: a cache that lost something may rightly go back."""
+    """Return what was seen of the ledger alone: a cache that lost something may rightly go back."""
     return attrs.evolve(seen, accounts=tuple(attrs.evolve(account, copy=None) for account in seen.accounts))
 
 
@@ -204,7 +204,7 @@ def _less_use(balances: Mapping[str, int], seen: Observation) -> Expectation:
 
 
 def _payments(readings: Mapping[str, Reading]) -> dict[str, frozenset[str]]:
-    """For each event, all that are of its payment, however far: events that share a handle are of one payment."""
+    """Return for each event all that are of its payment: events that share a handle are of one payment."""
     groups: dict[str, int] = {}
     members: dict[int, list[str]] = {}
     for number, (event, reading) in enumerate(readings.items()):
@@ -216,7 +216,7 @@ def _payments(readings: Mapping[str, Reading]) -> dict[str, frozenset[str]]:
 
 
 def _apart(found: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
-    """What was told, in groups that share no handle; only those that claim something count."""
+    """Return what was told, in groups that share no handle; only those that claim something count."""
     groups: list[tuple[set[str], bool]] = []
     for handles, claims in found:
         joined = [group for group in groups if group[0] & handles]

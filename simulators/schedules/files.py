@@ -32,7 +32,7 @@ class UnreadableSchedule(Exception):
 
 
 def dumped(schedule: Schedule) -> str:
-    """The file's text: one line for each member of a list."""
+    """Return the file's text: one line for each member of a list."""
     given = {
         "format": FORMAT,
         **{field.name: getattr(schedule, field.name) for field in attrs.fields(Schedule)},
@@ -44,7 +44,7 @@ def dumped(schedule: Schedule) -> str:
 
 
 def dumped_step(step: Step) -> dict[str, Any]:
-    """A step as it stands in a file; what is left out is as it is by default."""
+    """Return a step as it stands in a file; what is left out is as it is by default."""
     options = {
         field.name: getattr(step, field.name)
         for field in attrs.fields(type(step))
@@ -82,7 +82,7 @@ def load(path: Path) -> Schedule:
 
 
 def parsed(text: str) -> Schedule:
-    """The schedule that a text holds.
+    """Return the schedule that a text holds.
 
     :raises UnreadableSchedule: if it is none.
     """
@@ -193,7 +193,7 @@ def _step(place: str, fields: Mapping[str, Any]) -> Step:
 
 
 def _made(kind: type[Made], place: str, options: Mapping[str, Any]) -> Made:
-    """A value of an attrs class, by its fields' types and what their metadata allow."""
+    """Return a value of an attrs class, by its fields' types and what their metadata allow."""
     fields: dict[str, Any] = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type] # all are attrs
     unknown = sorted(options.keys() - fields.keys())
     _expect(not unknown, place, f"has unknown members: {', '.join(unknown)}")

@@ -60,16 +60,16 @@ class Watcher:
     """What is told of deliveries while a schedule is played; by itself it does nothing."""
 
     def began(self, running: Running, runner: "ScheduleRunner") -> None:
-        """A task began."""
+        """Hear that a task began."""
 
     def ended(self, running: Running, runner: "ScheduleRunner", *, died: bool) -> None:
-        """A task ended, or died with its process."""
+        """Hear that a task ended, or died with its process."""
 
     def happened(self, what: str) -> None:
-        """Something else happened: `flush`."""
+        """Hear what else happened: `flush`."""
 
     def recorded(self, events: frozenset[str], runner: "ScheduleRunner") -> None:
-        """Events were recorded, and decided for good, since this was last told."""
+        """Hear which events were recorded, and decided for good, since this was last told."""
 
 
 class ScheduleRunner:
@@ -102,7 +102,7 @@ class ScheduleRunner:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a checker complained."""
+        """Return whether a checker complained."""
         return bool(self.complaints)
 
     def play(self) -> tuple[Complaint, ...]:
@@ -370,7 +370,7 @@ class ScheduleRunner:
             self._trace(Kind.JOIN, traces.LEDGER, f"{self.names[user]} signs up")
 
     def _look(self) -> None:
-        """After a commit: does every balance follow from what was recorded?"""
+        """Check after a commit that every balance follows from what was recorded."""
         seen = self.world.seen()
         for account in seen.accounts:
             before = self._seen_balances.get(account.customer, 0)
@@ -388,7 +388,7 @@ class ScheduleRunner:
             self._trace(Kind.COMPLAINT, traces.LEDGER, self.named(str(complaint)), outcome=Outcome.BAD)
 
     def named(self, text: str) -> str:
-        """A text with the customers' names in the place of their ids."""
+        """Return a text with the customers' names in the place of their ids."""
         for user, name in self.names.items():
             text = text.replace(user, name)
         return text
@@ -408,7 +408,7 @@ class ScheduleRunner:
 
 
 def _said(name: str, value: Any) -> str:
-    """What an answer came to, where that is worth a word."""
+    """Return what an answer came to, where that is worth a word."""
     if isinstance(value, bool):
         return f": {'yes' if value else 'no'}"
     if name.endswith(".commit") and isinstance(value, tuple):

@@ -24,7 +24,7 @@ MOST_PLAYS = 5_000
 
 
 def shrink(schedule: Schedule, under_test: System, *, watch: Watch = lambda plays, smallest: None) -> Schedule:
-    """The smallest schedule found that fails as this one does; itself, where it does not fail."""
+    """Return the smallest schedule found that fails as this one does; itself, where it does not fail."""
     search = _Search(schedule, under_test, watch)
     return search.run() if search.checker is not None else schedule
 
@@ -115,7 +115,7 @@ class _Search:
         self._try(_without_unasked(self.smallest), is_smaller=True)
 
     def _try(self, candidate: Schedule, *, is_smaller: bool = False) -> bool:
-        """Whether a candidate fails in the same way; if it does, it is the smallest from now on."""
+        """Return whether a candidate fails in the same way; if it does, it is the smallest from now on."""
         if candidate == self.smallest and not is_smaller:
             return False
         if self.plays >= MOST_PLAYS or self._play(candidate) is not self.checker:
@@ -136,7 +136,7 @@ def _restricted(
     events: Sequence[Event],
     gone: set[str] = frozenset(),  # type: ignore[assignment]
 ) -> Schedule:
-    """The schedule with these events only, and without the steps that name others, or users who are gone."""
+    """Return the schedule with these events only, and without the steps that name others, or users who are gone."""
     kept = {event.id for event in events}
     steps = [
         step
@@ -147,7 +147,7 @@ def _restricted(
 
 
 def _without_unasked(schedule: Schedule) -> Schedule:
-    """The schedule without the uses that no step asks for."""
+    """Return the schedule without the uses that no step asks for."""
     asked = sorted({step.use for step in schedule.steps if isinstance(step, schedules.Ask)})
     steps = [
         attrs.evolve(step, use=asked.index(step.use)) if isinstance(step, schedules.Ask) else step
@@ -157,14 +157,14 @@ def _without_unasked(schedule: Schedule) -> Schedule:
 
 
 def _whom(schedule: Schedule, step: Step) -> str | None:
-    """The customer whom a step is about, where it names one."""
+    """Return the customer whom a step is about, where it names one."""
     if isinstance(step, schedules.Ask):
         return str(schedule.uses[step.use]["customer"])
     return getattr(step, "user", None)
 
 
 def _whole(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps without those of tasks that never begin."""
+    """Return the steps without those of tasks that never begin."""
     begun: set[str] = set()
     whole = []
     for step in steps:

@@ -43,12 +43,12 @@ box-shadow: 0 1px 8px #0002 }}</style></head>
 
 
 def page(title: str, verdict: str, moments: Sequence[Moment]) -> str:
-    """The picture inside a page of its own; nothing is fetched from anywhere."""
+    """Return the picture inside a page of its own; nothing is fetched from anywhere."""
     return _PAGE.format(title=html.escape(title), svg=svg(title, verdict, moments))
 
 
 def svg(title: str, verdict: str, moments: Sequence[Moment]) -> str:
-    """The picture."""
+    """Return the picture."""
     lanes = lanes_of(moments)
     sheet = _Sheet(lanes=lanes, rows=_rows(moments), bars=_bars(moments), moments=moments)
     body = [*sheet.outages(), *sheet.lines(), *sheet.heads(), *sheet.tasks()]
@@ -67,7 +67,7 @@ def svg(title: str, verdict: str, moments: Sequence[Moment]) -> str:
 
 
 def lanes_of(moments: Sequence[Moment]) -> tuple[str, ...]:
-    """Who takes part, from left to right."""
+    """Return who takes part, from left to right."""
     present = {place for moment in moments for place in (moment.lane, moment.to) if place} | {STRIPE, LEDGER, CACHE}
     processes = sorted(present - {place for place in _ORDER if place})
     ordered: list[str] = []
@@ -77,7 +77,7 @@ def lanes_of(moments: Sequence[Moment]) -> tuple[str, ...]:
 
 
 def lane_name(lane: str) -> str:
-    """What a lane is called."""
+    """Return what a lane is called."""
     names = {STRIPE: "Stripe", LEDGER: "Ledger", CACHE: "Cache", PAYMENTS: "Stripe's API", CUSTOMERS: "Customers"}
     return names.get(lane, f"Process {lane}")
 
@@ -131,7 +131,7 @@ class _Sheet:
         ]
 
     def outages(self) -> list[str]:
-        """Where a part is away, its lane is tinted."""
+        """Return where a part is away, its lane is tinted."""
         begun: dict[str, int] = {}
         drawn = []
         for row, moment in zip(self.rows, self.moments, strict=True):
@@ -257,7 +257,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _bars(moments: Sequence[Moment]) -> dict[str, _Bar]:
-    """A bar for every task, in the first slot of its process that is free while it is under way."""
+    """Return a bar for every task, in the first slot of its process that is free while it is under way."""
     begins: dict[str, tuple[int, str]] = {}
     ends: dict[str, int] = {}
     for place, moment in enumerate(moments):

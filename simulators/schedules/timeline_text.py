@@ -50,7 +50,7 @@ def draw(console: Console, title: str, moments: Sequence[Moment]) -> None:
 
 
 def lines(moments: Sequence[Moment], width: int) -> Iterator[Text]:
-    """The lines of a timeline."""
+    """Yield the lines of a timeline."""
     lanes = lanes_of(moments)
     column = max((width - _TIME) // len(lanes), 12)
     head = Text(" " * _TIME)

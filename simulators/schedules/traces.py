@@ -53,19 +53,19 @@ class Moment:
 
 
 def as_text(moments: Iterable[Moment]) -> str:
-    """A trace as text, one line for each moment."""
+    """Return a trace as text, one line for each moment."""
     return "".join(f"{_line(moment)}\n" for moment in moments)
 
 
 def clock(seconds: int) -> str:
-    """A time since the beginning, as people read it: `2d 03:00:07`."""
+    """Return a time since the beginning, as people read it: `2d 03:00:07`."""
     days, rest = divmod(seconds, 86400)
     time = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"{days}d {time}" if days else time
 
 
 def span(seconds: int) -> str:
-    """A length of time in its two largest units: `1 day 6 hours`."""
+    """Return a length of time in its two largest units: `1 day 6 hours`."""
     units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
     parts = []
     for name, size in units:

@@ -22,7 +22,7 @@ from simulators.stripe.webhooks import Delivery
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Stay: the answer itself is of interest."""
+        """Stay, because the answer itself is of interest."""
 
 
 class Demonstration:
@@ -205,7 +205,7 @@ def _deliveries(found: list[Delivery]) -> list[dict[str, Any]]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The demonstration takes no arguments."""
+    """Set up the command, which takes no arguments."""
 
 
 def run(arguments: argparse.Namespace) -> int:

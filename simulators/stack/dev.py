@@ -12,7 +12,7 @@ from simulators.stack.stack import OPERATOR_KEY, SERVICE_KEY, WEBHOOK_SECRET, St
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the stack listens, and keeps its data."""
+    """Set up where the stack listens, and keeps its data."""
     parser.add_argument("--port", type=int, default=8000, help="the service's port (default: 8000)")
     parser.add_argument("--stripe-port", type=int, default=12111, help="the stand-in's port (default: 12111)")
     parser.add_argument("--data", type=Path, default=Path(".credence/dev"), help="where the data is kept")

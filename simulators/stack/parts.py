@@ -198,7 +198,7 @@ def _children(parent: int) -> list[int]:
 
 
 def _stat(process: int) -> list[str]:
-    """State, parent and more; nothing where there is no such process."""
+    """Return state, parent and more; nothing where there is no such process."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:

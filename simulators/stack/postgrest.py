@@ -17,7 +17,7 @@ STOPPING_SECONDS = 10.0
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
+    """Return a port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +28,7 @@ class Postgrest:
     """PostgREST over one database, its schema `public`, with Supabase's roles."""
 
     def __init__(self, binary: Path, database_url: str, jwt_secret: str, *, listens: bool = True) -> None:
-        """`listens`: whether it hears of a changed schema on the database's channel."""
+        """Set up PostgREST; with `listens` it hears of a changed schema on the database's channel."""
         self._binary = binary
         self._port, self._admin_port = free_port(), free_port()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
@@ -48,7 +48,7 @@ class Postgrest:
 
     @property
     def url(self) -> str:
-        """The address of its root."""
+        """Return the address of its root."""
         return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:

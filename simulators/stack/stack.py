@@ -43,7 +43,7 @@ class Stack:
     log: Path
 
     def sign_up(self, email: str) -> str:
-        """The id of the user of that address, as Supabase Auth would make it."""
+        """Return the id of the user of that address, as Supabase Auth would make it."""
         query = (
             "insert into auth.users (email) values ($1)"
             " on conflict (email) do update set email = excluded.email returning id"
@@ -51,7 +51,7 @@ class Stack:
         return str(self.rows(query, email)[0]["id"])
 
     def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
-        """What the database answers."""
+        """Return what the database answers."""
 
         async def fetch() -> list[dict[str, Any]]:
             connection = await asyncpg.connect(self.postgres_url)
@@ -81,7 +81,7 @@ def running(
     stripe_port: int = 0,
     settings: dict[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """The stack on the embedded storage in `data`, until the end of the block.
+    """Return the stack on the embedded storage in `data`, until the end of the block.
 
     :raises StackFailed: if the service does not start.
     """
@@ -109,7 +109,7 @@ def running(
 
 
 def environment_of(data: Path, *, port: int, stripe_url: str, settings: dict[str, str] | None = None) -> dict[str, str]:
-    """The variables of a service on the embedded storage in `data`; what is set outside for another is left out."""
+    """Return the variables of a service on the embedded storage in `data`, without what is set for another one."""
     outside = {name: value for name, value in os.environ.items() if not _is_ours(name)}
     return {
         **outside,
@@ -126,7 +126,7 @@ def environment_of(data: Path, *, port: int, stripe_url: str, settings: dict[str
 
 @contextlib.contextmanager
 def serving(environment: dict[str, str], log: Path) -> Iterator[list[str]]:
-    """`credence serve` with these variables; gives what it says at its start. Its log goes to the file.
+    """Run `credence serve` with these variables; gives what it says at its start. Its log goes to the file.
 
     :raises StackFailed: if it ends instead.
     """
@@ -172,14 +172,14 @@ def wait_until_ready(url: str, log: Path) -> None:
 
 
 def is_ready(url: str) -> bool:
-    """Whether the service can work now."""
+    """Return whether the service can work now."""
     with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310 - our own
         return True
     return False
 
 
 def address_said(said: list[str], scheme: str) -> str:
-    """The first address of a scheme among the lines; none is an empty one."""
+    """Return the first address of a scheme among the lines; none is an empty one."""
     found = re.search(rf"{scheme}://\S+", "\n".join(said))
     return found.group() if found else ""
 

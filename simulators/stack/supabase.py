@@ -34,7 +34,7 @@ class SupabaseGateway:
 
     @property
     def url(self) -> str:
-        """The address that stands for SUPABASE_URL."""
+        """Return the address that stands for SUPABASE_URL."""
         return self._server.url
 
     def __enter__(self) -> Self:

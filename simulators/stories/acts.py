@@ -121,7 +121,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Act.__args__}
 
 
 def balances(acts: Iterable[Act]) -> dict[str, int]:
-    """What each customer's balance must be once everything that was done is known."""
+    """Return what each customer's balance must be once everything that was done is known."""
     totals: dict[str, int] = {}
     for due in dues(acts):
         totals[due.customer] = totals.get(due.customer, 0) + due.credits
@@ -129,14 +129,14 @@ def balances(acts: Iterable[Act]) -> dict[str, int]:
 
 
 def dues(acts: Iterable[Act]) -> list[Due]:
-    """What each grant must come to once everything that was done is known."""
+    """Return what each grant must come to once everything that was done is known."""
     acts = tuple(acts)
     gone = _gone(acts)
     return _packs(acts, gone) + _periods(acts, gone)
 
 
 def _gone(acts: tuple[Act, ...]) -> dict[str, Gone]:
-    """What is gone of each payment."""
+    """Return what is gone of each payment."""
     failed = {act.refund for act in acts if isinstance(act, RefundFailed)}
     returned = {act.dispute for act in acts if isinstance(act, DisputeEnded) and act.money_is_back}
     eased: dict[str, int] = {}
@@ -185,7 +185,7 @@ def _periods(acts: tuple[Act, ...], gone: dict[str, Gone]) -> list[Due]:
 
 
 def most_ever(acts: Iterable[Act]) -> dict[str, int]:
-    """The credits that each customer ever paid for: no balance was at any time legitimately higher."""
+    """Return the credits that each customer ever paid for: no balance was at any time legitimately higher."""
     acts = tuple(acts)
     only_purchases = [act for act in acts if isinstance(act, Bought | Paid)]
     sales = [Billed(bill=attrs.evolve(act.bill, back=(), never_paid=0)) for act in acts if isinstance(act, Billed)]
@@ -198,20 +198,20 @@ def most_ever(acts: Iterable[Act]) -> dict[str, int]:
 
 
 def worth_of(credits: int, amount: int, gone: Fraction | int) -> int:  # noqa: A002 - the field's own word
-    """The credits that are left of a paid order when so much of its amount is gone."""
+    """Return the credits that are left of a paid order when so much of its amount is gone."""
     if amount == 0:
         return credits
     return int(credits * (amount - min(gone, amount)) // amount)
 
 
 def act_as_json(act: Act) -> dict[str, Any]:
-    """The act as a JSON object."""
+    """Return the act as a JSON object."""
     fields: dict[str, Any] = json.loads(json.dumps(attrs.asdict(act)))
     return {"act": type(act).__name__, **fields}
 
 
 def act_of_json(given: dict[str, Any]) -> Act:
-    """The act that a JSON object of :func:`act_as_json` tells.
+    """Return the act that a JSON object of :func:`act_as_json` tells.
 
     :raises KeyError: if there is no such kind of act.
     """

@@ -66,7 +66,7 @@ def live(
 
 
 def plan_for(story: Story, plans: Sequence[Plan]) -> Plan:
-    """The first plan that the story can be told with: what is given away can't be refunded.
+    """Return the first plan that the story can be told with: what is given away can't be refunded.
 
     :raises LookupError: if there is none.
     """

@@ -131,13 +131,13 @@ class Expectation:
 
     @classmethod
     def of(cls, acts: Iterable[Act]) -> "Expectation":
-        """By the acts alone."""
+        """Return by the acts alone."""
         acts = tuple(acts)
         return cls(balances=balances(acts), at_most=most_ever(acts), dues=tuple(dues(acts)))
 
 
 def judge_account(account: ObservedAccount) -> tuple[Complaint, ...]:
-    """What is wrong with an account by itself, at whatever moment it is looked at."""
+    """Return what is wrong with an account by itself, at whatever moment it is looked at."""
     entries, name = account.entries, account.customer
     found: list[Complaint] = []
     if [entry.version for entry in entries] != list(range(1, account.version + 1)):
@@ -158,7 +158,7 @@ def judge_account(account: ObservedAccount) -> tuple[Complaint, ...]:
 
 
 def judge_grants(account: ObservedAccount, wanted: Iterable[Due], now: int | None) -> tuple[Complaint, ...]:
-    """What is wrong with what periods brought, and with when it ends; balances may be right where these are not.
+    """Return what is wrong with what periods brought, and with when it ends; balances may be right where these are not.
 
     What comes back only after its time is over has no end, and what comes back to an empty grant has that grant's.
     """
@@ -197,7 +197,7 @@ def judge_grants(account: ObservedAccount, wanted: Iterable[Due], now: int | Non
 
 
 def judge_over(seen: Observation, wanted: Iterable[Due], now: int) -> tuple[Complaint, ...]:
-    """What is wrong once all that is over was let expire: what has ended is gone, and nothing else is."""
+    """Return what is wrong once all that is over was let expire: what has ended is gone, and nothing else is."""
     found = []
     over: dict[tuple[str, int | None], int]
     over = {(handle, due.period): due.ends or 0 for due in wanted if due.period is not None for handle in due.handles}
@@ -216,21 +216,21 @@ def judge_over(seen: Observation, wanted: Iterable[Due], now: int) -> tuple[Comp
 
 
 def judge_copy(account: ObservedAccount) -> tuple[Complaint, ...]:
-    """What is wrong with the copy: it may be behind, but must be what the ledger once had."""
+    """Return what is wrong with the copy: it may be behind, but must be what the ledger once had."""
     if account.copy is None or _had(account, account.copy):
         return ()
     return (Complaint(Checker.COPY, f"{account.customer}: {account.copy}, the ledger {_standing(account)}"),)
 
 
 def judge_read(account: ObservedAccount, read: Copy) -> tuple[Complaint, ...]:
-    """What is wrong with a quota that somebody read while the account stood so."""
+    """Return what is wrong with a quota that somebody read while the account stood so."""
     if _had(account, read):
         return ()
     return (Complaint(Checker.READ, f"{account.customer}: {read}, the ledger {_standing(account)}"),)
 
 
 def judge_move(before: Observation, after: Observation) -> tuple[Complaint, ...]:
-    """What is wrong with one step: entries stay as they are, and a copy goes forward, or is gone."""
+    """Return what is wrong with one step: entries stay as they are, and a copy goes forward, or is gone."""
     known = {account.customer: account for account in before.accounts}
     found: list[Complaint] = []
     for account in after.accounts:
@@ -245,13 +245,13 @@ def judge_move(before: Observation, after: Observation) -> tuple[Complaint, ...]
 
 
 def judge_invoices(seen: Observation, due: Iterable[str]) -> tuple[Complaint, ...]:
-    """What is wrong with what customers got: each invoice of paid credits is sent once all is quiet."""
+    """Return what is wrong with what customers got: each invoice of paid credits is sent once all is quiet."""
     missing = sorted(set(due) - seen.invoices_sent)
     return (Complaint(Checker.INVOICE, ", ".join(missing)),) if missing else ()
 
 
 def judge_answered(seen: Observation, event: str) -> tuple[Complaint, ...]:
-    """What is wrong once an event was answered with 200: it must be recorded by then."""
+    """Return what is wrong once an event was answered with 200: it must be recorded by then."""
     if event in seen.ended or event in seen.waiting:
         return ()
     return (Complaint(Checker.EVENT_LOST, f"{event}: answered, and not recorded"),)
@@ -260,7 +260,7 @@ def judge_answered(seen: Observation, event: str) -> tuple[Complaint, ...]:
 def judge_meanwhile(
     seen: Observation, expected: Expectation, possible: Mapping[str, Collection[int]]
 ) -> tuple[Complaint, ...]:
-    """What is wrong with balances while things are in flight; `possible` is what :func:`possible_balances` gives."""
+    """Return what is wrong with balances in flight; `possible` is what :func:`possible_balances` gives."""
     found: list[Complaint] = []
     for account in seen.accounts:
         name, balance = account.customer, account.balance
@@ -276,7 +276,7 @@ def judge_meanwhile(
 
 
 def judge_quiet(seen: Observation, expected: Expectation, events: Iterable[str]) -> tuple[Complaint, ...]:
-    """What is wrong once every event was delivered and answered, and nothing is left to do."""
+    """Return what is wrong once every event was delivered and answered, and nothing is left to do."""
     found: list[Complaint] = []
     for account in seen.accounts:
         found += judge_account(account)
@@ -299,7 +299,7 @@ def judge_quiet(seen: Observation, expected: Expectation, events: Iterable[str])
 def possible_balances(
     known: Sequence[Reading], uncertain: Sequence[Reading], customers: Iterable[str]
 ) -> dict[str, frozenset[int]]:
-    """Every balance that each customer may have when all of `known` counts, and any of `uncertain`.
+    """Return every balance that each customer may have when all of `known` counts, and any of `uncertain`.
 
     What was answered is known. What is being handled, or was when a process died, is uncertain. The cost doubles with
     each uncertain telling.

@@ -38,18 +38,18 @@ class Answered:
 
 
 def taken(account: ObservedAccount) -> int:
-    """The credits that entries say were used, or expired."""
+    """Return the credits that entries say were used, or expired."""
     return -sum(entry.amount for entry in account.entries if entry.kind in (*TAKING, EXPIRING))
 
 
 def before_use(seen: Observation) -> Observation:
-    """The balances as they would be had nobody used any credits, and none expired."""
+    """Return the balances as they would be had nobody used any credits, and none expired."""
     accounts = [attrs.evolve(account, balance=account.balance + taken(account)) for account in seen.accounts]
     return attrs.evolve(seen, accounts=tuple(accounts))
 
 
 def judge_uses(seen: Observation, uses: Sequence[Use]) -> tuple[Complaint, ...]:
-    """What is wrong with what was used: each intent at most once, for exactly what was asked."""
+    """Return what is wrong with what was used: each intent at most once, for exactly what was asked."""
     found: list[Complaint] = []
     for account in seen.accounts:
         own = [use for use in uses if use.customer == account.customer]
@@ -78,7 +78,7 @@ def judge_uses(seen: Observation, uses: Sequence[Use]) -> tuple[Complaint, ...]:
 
 
 def judge_expiries(seen: Observation, ends: Mapping[str, int], now: int) -> tuple[Complaint, ...]:
-    """What is wrong with what expired: only what was given for a time that is over, and no more of it than was given.
+    """Return what is wrong with what expired: only what was given for a time that is over may, and no more of it.
 
     `ends` has when each period of a subscription ends, by its invoice, in seconds since 1970; nothing else ends.
     """
@@ -97,7 +97,7 @@ def judge_expiries(seen: Observation, ends: Mapping[str, int], now: int) -> tupl
 
 
 def judge_taking(before: Observation, after: Observation) -> tuple[Complaint, ...]:
-    """What is wrong with one step: a spend or a hold never takes what is not available."""
+    """Return what is wrong with one step: a spend or a hold never takes what is not available."""
     known = {account.customer: account for account in before.accounts}
     found: list[Complaint] = []
     for account in after.accounts:
@@ -114,7 +114,7 @@ def judge_taking(before: Observation, after: Observation) -> tuple[Complaint, ..
 
 
 def judge_answer(seen: Observation, use: Use, answered: Answered) -> tuple[Complaint, ...]:
-    """What is wrong with an answer: what is done stands under its key, with this very answer."""
+    """Return what is wrong with an answer: what is done stands under its key, with this very answer."""
     if answered.verdict == "unsettled":
         return (Complaint(Checker.REFUSED, f"{use.act} {use.key}: {answered.answer}"),)
     if answered.verdict == "done" and seen.answers.get(use.key) != answered.answer:

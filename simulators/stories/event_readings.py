@@ -41,7 +41,7 @@ class RefundReading:
 
     @property
     def is_live(self) -> bool:
-        """Whether the money is with the customer, or on its way to them."""
+        """Return whether the money is with the customer, or on its way to them."""
         return self.rank <= 1
 
 
@@ -86,7 +86,7 @@ class Reading:
 def reading_of(  # noqa: PLR0911 - one line for each kind of object
     body: str, credits_by_plan: Mapping[str, int], prices: Sequence[Mapping[str, Any]] = ()
 ) -> Reading:
-    """What an event tells by its body; nothing, if it is of a kind that concerns no payment.
+    """Return what an event tells by its body; nothing, if it is of a kind that concerns no payment.
 
     `prices` are Stripe's, of plans and of anything else. Without any, each period is of its subscription's plan.
     """
@@ -115,7 +115,7 @@ def reading_of(  # noqa: PLR0911 - one line for each kind of object
 
 
 def worth(readings: Iterable[Reading]) -> dict[str, int]:
-    """The credits that each customer has if exactly these things are known."""
+    """Return the credits that each customer has if exactly these things are known."""
     totals: dict[str, int] = {}
     for due in dues(readings):
         totals[due.customer] = totals.get(due.customer, 0) + due.credits
@@ -123,7 +123,7 @@ def worth(readings: Iterable[Reading]) -> dict[str, int]:
 
 
 def dues(readings: Iterable[Reading]) -> list[Due]:
-    """What each grant must come to if exactly these things are known."""
+    """Return what each grant must come to if exactly these things are known."""
     readings = tuple(readings)
     found: list[Due] = []
     families: dict[str, list[KnownBill]] = {}
@@ -142,7 +142,7 @@ def dues(readings: Iterable[Reading]) -> list[Due]:
 
 
 def invoices_due(readings: Iterable[Reading]) -> frozenset[str]:
-    """The invoices of payments that are worth credits once all of this is known."""
+    """Return the invoices of payments that are worth credits once all of this is known."""
     readings = tuple(readings)
     return frozenset(
         handle
@@ -154,13 +154,13 @@ def invoices_due(readings: Iterable[Reading]) -> frozenset[str]:
 
 
 def ends_of(readings: Iterable[Reading]) -> dict[str, int]:
-    """When the first period that an invoice is for ends: nothing of it ends before."""
+    """Return when the first period that an invoice is for ends: nothing of it ends before."""
     bills = [claim for reading in readings for claim in reading.claims if isinstance(claim, Bill) and claim.sold]
     return {bill.invoice: min(line.end for line in bill.sold) for bill in bills}
 
 
 def _grouped(readings: Iterable[Reading]) -> list[tuple[set[str], list[Claim]]]:
-    """Handles and claims of each payment: whatever shares a handle is about one."""
+    """Return handles and claims of each payment: whatever shares a handle is about one."""
     groups: list[tuple[set[str], list[Claim]]] = []
     for reading in readings:
         handles, claims = set(reading.handles), list(reading.claims)
@@ -219,14 +219,14 @@ def _disputed(claims: list[Claim]) -> Fraction:
 
 
 def _away(dispute: DisputeReading, moves: list[int]) -> Fraction:
-    """What of a dispute is with the bank: by the money that moved, once some came back; else by its status."""
+    """Return what of a dispute is with the bank: by the money that moved, once some came back; else by its status."""
     if any(move > 0 for move in moves) and any(move < 0 for move in moves):
         return Fraction(min(max(-sum(moves), 0), dispute.amount))
     return Fraction(dispute.amount if dispute.is_away else 0)
 
 
 def _ending(claims: Iterable[Claim]) -> frozenset[str]:
-    """The subscriptions that are over, or will be when their periods end, as they were told last."""
+    """Return the subscriptions that are over, or will be when their periods end, as they were told last."""
     latest: dict[str, SubscriptionReading] = {}
     for claim in claims:
         if isinstance(claim, SubscriptionReading):

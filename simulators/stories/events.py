@@ -21,20 +21,20 @@ class Event:
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """Return its id."""
         return str(self._reported["id"])
 
     @property
     def type(self) -> str:
-        """Its type."""
+        """Return its type."""
         return str(self._reported["type"])
 
     @property
     def api_version(self) -> str:
-        """The version of Stripe's API whose shapes it has."""
+        """Return the version of Stripe's API whose shapes it has."""
         return str(self._reported.get("api_version"))
 
     @property
     def created(self) -> int:
-        """When it was made, in seconds since 1970."""
+        """Return when it was made, in seconds since 1970."""
         return int(self._reported["created"])

@@ -18,12 +18,12 @@ class SaleTerms:
     prices: Sequence[Mapping[str, Any]] = ()
 
     def price(self, wanted: str) -> Mapping[str, Any] | None:
-        """The price of that id."""
+        """Return the price of that id."""
         return next((price for price in self.prices if price["id"] == wanted), None)
 
 
 def read_bill(invoice: Object, sale: SaleTerms) -> Bill | None:
-    """What a paid invoice says; None where it is of no subscription."""
+    """Return what a paid invoice says; None where it is of no subscription."""
     parent = invoice.get("parent") or {}
     details = parent.get("subscription_details") or invoice.get("subscription_details") or {}
     subscription = details.get("subscription") or invoice.get("subscription")
@@ -44,7 +44,7 @@ def read_bill(invoice: Object, sale: SaleTerms) -> Bill | None:
 
 
 def read_note(note: Object) -> Note:
-    """What a credit note says: before its parts were told, it was of one kind."""
+    """Return what a credit note says: before its parts were told, it was of one kind."""
     before, after = (note["amount"], 0) if note["type"] == "pre_payment" else (0, note["amount"])
     if "pre_payment_amount" in note:
         before, after = note["pre_payment_amount"], note["post_payment_amount"]
@@ -118,7 +118,7 @@ def _credited(line: Object) -> Object | None:
 
 
 def _details(line: Object) -> Object:
-    """What a line says of its item: itself in old versions, its parent in newer ones."""
+    """Return what a line says of its item: itself in old versions, its parent in newer ones."""
     parent = line.get("parent")
     details: Object = parent[parent["type"]] if parent else line
     return details

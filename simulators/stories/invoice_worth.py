@@ -54,7 +54,7 @@ class KnownBill:
 
 
 def dues_of(family: Sequence[KnownBill], *, is_ending: bool = False) -> list[Due]:
-    """What each grant of one subscription's invoices comes to.
+    """Return what each grant of one subscription's invoices comes to.
 
     `is_ending` is whether the subscription is canceled, or will be when its period ends.
     """
@@ -78,7 +78,7 @@ def dues_of(family: Sequence[KnownBill], *, is_ending: bool = False) -> list[Due
 
 
 def _left(line: SoldTime, known: KnownBill, bills: Sequence[Bill]) -> Fraction:
-    """What is left of a line: unused time given back and refunds are the same money, a dispute is other money."""
+    """Return what is left of a line: unused time and refunds are the same money, a dispute is other money."""
     bill, gone = known.bill, known.gone
     disputed = min(gone.disputed / bill.total, Fraction(1)) if bill.total > 0 else Fraction(0)
     back = max(_given_back(line, bill, bills), _refunded(line, bill, gone))
@@ -113,7 +113,7 @@ def _given_back(line: SoldTime, bill: Bill, bills: Sequence[Bill]) -> Fraction:
 
 
 def _credited(back: TimeBack, giver: Bill, bills: Sequence[Bill]) -> tuple[str, str] | None:
-    """The invoice and the line whose time a line gives back: that which it names, else the newest that it can be."""
+    """Return the invoice and the line whose time a line gives back: as it names them, else the newest possible."""
     if back.of_line is not None:
         return back.of_invoice or "", back.of_line
     possible = [
@@ -131,7 +131,7 @@ def _credited(back: TimeBack, giver: Bill, bills: Sequence[Bill]) -> tuple[str, 
 
 
 def _refunded(line: SoldTime, bill: Bill, gone: Gone) -> Fraction:
-    """The part of a line that was never paid or went back; a note is measured by the lines that it names."""
+    """Return the part of a line that was never paid or went back; a note is measured by the lines that it names."""
     noted: dict[str, int] = {}
     for note in gone.notes:
         for refund, amount in note.refunds:
@@ -154,7 +154,7 @@ def _refunded(line: SoldTime, bill: Bill, gone: Gone) -> Fraction:
 
 
 def _end(line: SoldTime, bill: Bill, family: Iterable[KnownBill], *, is_ending: bool) -> int:
-    """When what is left of a line's credits ends."""
+    """Return when what is left of a line's credits ends."""
     if bill.paid > min(line.start + GRACE, line.end):
         return max(line.end, bill.paid + line.end - line.start)
     following = [
@@ -182,7 +182,7 @@ def _of_one_item(one: SoldTime, other: SoldTime | TimeBack) -> bool:
 
 
 def _an_interval_before(end: int, interval: str) -> int:
-    """When a period of the calendar began that ends then."""
+    """Return when a period of the calendar began that ends then."""
     if interval in ("day", "week"):
         return end - {"day": 1, "week": 7}[interval] * DAY
     moment = datetime.fromtimestamp(end, UTC)

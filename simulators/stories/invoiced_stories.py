@@ -7,7 +7,7 @@ from simulators.stripe.account.subscription_shapes import Terms
 
 
 def a_period(plan: Plan) -> int:
-    """The seconds until the next period is paid: an hour after this one ends."""
+    """Return the seconds until the next period is paid: an hour after this one ends."""
     return _length(plan) + HOUR
 
 
@@ -20,7 +20,7 @@ def _part(plan: Plan, thirds: int = 1) -> int:
 
 
 def _other(life: Life, plan: Plan, *, is_longer: bool = False) -> Plan:
-    """Another plan on sale, with the same period or a longer one.
+    """Return another plan on sale, with the same period or a longer one.
 
     :raises LookupError: if there is none.
     """

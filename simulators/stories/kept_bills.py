@@ -11,7 +11,7 @@ PLAN_KEY = "credence_plan"
 
 
 def bill_of(kept: Object, customer: str, credits_by_plan: Mapping[str, int], version: str) -> Bill:
-    """A paid invoice; `version` is the API version in which it is told."""
+    """Return a paid invoice; `version` is the API version in which it is told."""
     sold = [one for one in kept["_lines"] if _is_of_plan(one) and not _gives_back(one)]
     back = [one for one in kept["_lines"] if _gives_back(one)]
     return Bill(
@@ -28,7 +28,7 @@ def bill_of(kept: Object, customer: str, credits_by_plan: Mapping[str, int], ver
 
 
 def note_of(kept: Object) -> Note:
-    """A credit note."""
+    """Return a credit note."""
     return Note(
         note=kept["id"],
         before=kept["_before_payment"],

@@ -69,7 +69,7 @@ class Payment:
 
 
 def customers(count: int, *, domain: str = "example.test") -> tuple[Customer, ...]:
-    """Customers who are the same ones in every run."""
+    """Return customers who are the same ones in every run."""
     space = uuid.uuid5(uuid.NAMESPACE_DNS, domain)
     return tuple(
         Customer(str(uuid.uuid5(space, str(number))), f"customer-{number}@{domain}") for number in range(1, count + 1)
@@ -95,16 +95,16 @@ class Life:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Every event so far, in the order in which they were made."""
+        """Return every event so far, in the order in which they were made."""
         return tuple(Event(body=json.dumps(event, indent=2)) for event in self.account.events)
 
     @property
     def prices(self) -> tuple[Object, ...]:
-        """The prices of what recurs, as Stripe tells them."""
+        """Return the prices of what recurs, as Stripe tells them."""
         return tuple(dict(price) for price in self.account.all_kept("price") if price["recurring"])
 
     def price(self, plan: Plan) -> str:
-        """The id of a plan's price on the account."""
+        """Return the id of a plan's price on the account."""
         if plan.id not in self._prices:
             self._prices[plan.id] = self.account.billing.price(
                 plan.price, plan.interval or "month", currency=plan.currency, metadata={PLAN_KEY: plan.id}
@@ -249,7 +249,7 @@ class Life:
         self.account.collecting.charge_later(found["customer"], amount, found["currency"], description="Setup")
 
     def names_items(self, subscription: str) -> bool:
-        """Whether every line of the subscription's invoices names its item."""
+        """Return whether every line of the subscription's invoices names its item."""
         terms, version = self.account.kept("subscription", subscription)["_terms"], self.account.api_version
         return bool(terms.is_flexible or (version or API_VERSION)[:10] < LINES_CHANGE)
 
@@ -258,7 +258,7 @@ class Life:
         self.account.billing.decline(subscription, declines=declines)
 
     def open_bills(self, subscription: str) -> list[str]:
-        """The subscription's invoices that wait to be paid, oldest first."""
+        """Return the subscription's invoices that wait to be paid, oldest first."""
         bills = self.account.all_kept("invoice")
         return [one["id"] for one in bills if one["_subscription"] == subscription and one["status"] == "open"]
 
@@ -295,7 +295,7 @@ class Life:
         return str(refunds[0]["id"]) if refunds else None
 
     def creditable(self, subscription: str) -> list[tuple[Payment, int]]:
-        """The subscription's invoices that are paid, and how much of each a credit note may still be of."""
+        """Return the subscription's invoices that are paid, and how much of each a credit note may still be of."""
         return [
             (
                 Payment(id=one["id"], amount=one["total"], intent=one["_payment_intent"]),
@@ -306,11 +306,11 @@ class Life:
         ]
 
     def away(self, dispute: str) -> int:
-        """How much of a dispute is with the bank."""
+        """Return how much of a dispute is with the bank."""
         return int(self.account.kept("dispute", dispute)["_away"])
 
     def lines(self, invoice: str) -> list[tuple[str, int]]:
-        """The lines of an invoice that cost something, and how much."""
+        """Return the lines of an invoice that cost something, and how much."""
         bill = self.account.kept("invoice", invoice)
         return [(one["id"], one["amount"]) for one in bill["_lines"] if net(one) > 0]
 
@@ -325,7 +325,7 @@ class Life:
         self._remember_periods(events)
 
     def period(self, subscription: str) -> Payment:
-        """The payment of a subscription's latest invoice."""
+        """Return the payment of a subscription's latest invoice."""
         bill = self.account.kept("invoice", self.account.kept("subscription", subscription)["latest_invoice"])
         return Payment(id=bill["id"], amount=bill["amount_paid"], intent=bill["_payment_intent"])
 

@@ -8,7 +8,7 @@ DIGITS = 18
 
 
 def seed_of(text: str) -> int:
-    """The seed that a person names: decimal, or hexadecimal of any length, such as a commit's hash.
+    """Return the seed that a person names: decimal, or hexadecimal of any length, such as a commit's hash.
 
     :raises ValueError: if it is neither; the message says what is.
     """
@@ -21,11 +21,11 @@ def seed_of(text: str) -> int:
 
 
 def shown(seed: int) -> str:
-    """A seed as it is printed, and read back as the same."""
+    """Return a seed as it is printed, and read back as the same."""
     return f"{seed:#x}"
 
 
 def fork(seed: int, purpose: str) -> random.Random:
-    """A stream of chance of its own for a purpose: what one draws does not shift what another draws."""
+    """Return a stream of chance of its own for a purpose: what one draws does not shift what another draws."""
     # A text is hashed with SHA-512 by `random`, so neither PYTHONHASHSEED nor the machine changes what follows.
     return random.Random(f"{seed}/{purpose}")

@@ -50,7 +50,7 @@ class StripeApi:
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
     def answer(self, request: Request) -> Response:
-        """Stripe's answer, refusals among them."""
+        """Return Stripe's answer, refusals among them."""
         headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}"}
         try:
             self._fail_if_asked(request.path)
@@ -142,7 +142,7 @@ class StripeApi:
 
 
 def json_answer(body: Object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in JSON, indented as Stripe's are."""
+    """Return an answer in JSON, indented as Stripe's are."""
     fields = {"Content-Type": "application/json", **(headers or {})}
     return Response(status=status, headers=fields, body=json.dumps(body, indent=2).encode())
 

@@ -35,7 +35,7 @@ class Controlled(Protocol):
         """Deliver new events again."""
 
     def recorded(self) -> list[Delivery]:
-        """Every attempt of a delivery, oldest first."""
+        """Return every attempt of a delivery, oldest first."""
 
     def settle(self, session_id: str) -> Object:
         """Let a delayed payment arrive."""
@@ -47,10 +47,10 @@ class Controlled(Protocol):
         """Let an open session expire."""
 
     def event(self, event_id: str) -> Object | None:
-        """An event as it was told."""
+        """Return an event as it was told."""
 
     def twin(self, event: Object) -> Object:
-        """Another event of the same content."""
+        """Return another event of the same content."""
 
     def deliver(self, *events: Object, copies: int, simultaneously: bool) -> list[Delivery]:
         """Deliver events now."""
@@ -88,7 +88,7 @@ def control(stand_in: Controlled, request: Request) -> Response:  # noqa: PLR091
 
 
 def _lived(stand_in: Controlled, path: list[str], asked: dict[str, Any]) -> list[Object]:
-    """What happens to a payment or a subscription later; the events that it made."""
+    """Return what happens to a payment or a subscription later; the events that it made."""
     account = stand_in.account
     reversals, billing, collecting = account.reversals, account.billing, account.collecting
     amount = _number(asked, "amount", None)

@@ -47,7 +47,7 @@ class StripeListening:
         """By the id of a message: its event, and when it was sent."""
 
     def open_session(self, parameters: Mapping[str, Any]) -> Object:
-        """Where a listener connects to, and the secret.
+        """Return where a listener connects to, and the secret.
 
         :raises Refusal: if it does not want webhooks: neither thin events nor logs of requests are simulated.
         """

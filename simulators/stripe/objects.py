@@ -9,7 +9,7 @@ API_VERSION = "2026-10-28.endive"
 
 
 def checkout_session(session_id: str, *, created: int, url: str, mode: str, **fields: Any) -> Object:
-    """A fresh session, with what is told of it; the payment intent is made when the customer pays."""
+    """Return a fresh session, with what is told of it; the payment intent is made when the customer pays."""
     return {
         "id": session_id,
         "object": "checkout.session",
@@ -77,7 +77,7 @@ def checkout_session(session_id: str, *, created: int, url: str, mode: str, **fi
 
 
 def line_item(item_id: str, price: Object, quantity: int) -> Object:
-    """What a session sells at one price, so many times."""
+    """Return what a session sells at one price, so many times."""
     amount = price["unit_amount"] * quantity
     return {
         "id": item_id,
@@ -94,7 +94,7 @@ def line_item(item_id: str, price: Object, quantity: int) -> Object:
 
 
 def customer_details(email: str | None) -> Object:
-    """What the customer said of themselves on the page."""
+    """Return what the customer said of themselves on the page."""
     return {
         "address": {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None},
         "business_name": None,
@@ -110,7 +110,7 @@ def customer_details(email: str | None) -> Object:
 def payment_intent(
     intent_id: str, session: Object, *, created: int, metadata: Mapping[str, str], charge_id: str | None
 ) -> Object:
-    """The payment of a session: succeeded if it has a charge, else still on its way."""
+    """Return the payment of a session: succeeded if it has a charge, else still on its way."""
     return {
         "id": intent_id,
         "object": "payment_intent",
@@ -139,7 +139,7 @@ def payment_intent(
 
 
 def customer(customer_id: str, *, created: int, **fields: Any) -> Object:
-    """A customer; a balance below zero is what we owe them."""
+    """Return a customer; a balance below zero is what we owe them."""
     return {
         "id": customer_id,
         "object": "customer",
@@ -166,12 +166,12 @@ def customer(customer_id: str, *, created: int, **fields: Any) -> Object:
 
 
 def listed(data: list[Object], url: str, *, has_more: bool = False) -> Object:
-    """An API list."""
+    """Return an API list."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
 def event(event_id: str, kind: str, subject: Object, *, created: int, api_version: str = API_VERSION) -> Object:
-    """An event that tells of an object as it is now."""
+    """Return an event that tells of an object as it is now."""
     return {
         "id": event_id,
         "object": "event",

@@ -35,7 +35,7 @@ class CheckoutPages:
         self._do = do
 
     def answer(self, request: Request) -> Response:
-        """The page; or, where a button did its work, the way back to the merchant."""
+        """Return the page; or, where a button did its work, the way back to the merchant."""
         session_id = request.path.removeprefix("/c/pay/")
         if request.method not in ("GET", "HEAD", "POST"):
             return Response(status=405, headers={"Allow": "GET, HEAD, POST"})
@@ -66,7 +66,7 @@ class CheckoutPages:
 
 
 def html_answer(body: bytes, status: int = 200) -> Response:
-    """An answer for a browser."""
+    """Return an answer for a browser."""
     return Response(status=status, headers={"Content-Type": "text/html; charset=utf-8"}, body=body)
 
 
@@ -79,7 +79,7 @@ def _page(title: str, content: str) -> bytes:
 
 
 def money(minor: int, currency: str) -> str:
-    """An amount as people read it."""
+    """Return an amount as people read it."""
     if currency in {"jpy", "krw", "vnd", "clp"}:
         return f"{minor:,} {currency.upper()}"
     whole, part = divmod(minor, 100)
@@ -87,7 +87,7 @@ def money(minor: int, currency: str) -> str:
 
 
 def checkout_page(session: Object, product: str, merchant: str, *, error: str = "") -> bytes:
-    """What the customer sees of an open session."""
+    """Return what the customer sees of an open session."""
     complaint = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
     cancel = session["cancel_url"]
     back = f'<a class="button" href="{escape(cancel)}">Cancel</a>' if cancel else ""
@@ -105,7 +105,7 @@ def checkout_page(session: Object, product: str, merchant: str, *, error: str = 
 
 
 def closed_page(session: Object) -> bytes:
-    """What the customer sees of a session that is over."""
+    """Return what the customer sees of a session that is over."""
     text = "This checkout has expired."
     if session["status"] == "complete":
         failed = session["payment_status"] == "unpaid"
@@ -114,7 +114,7 @@ def closed_page(session: Object) -> bytes:
 
 
 def awaiting_page(session: Object) -> bytes:
-    """A session whose bank transfer is under way, with what may become of it."""
+    """Return a session whose bank transfer is under way, with what may become of it."""
     return _page(
         "Checkout (simulated)",
         f"{_TAG}<h1>The bank transfer is under way.</h1>"
@@ -125,7 +125,7 @@ def awaiting_page(session: Object) -> bytes:
 
 
 def index_page(sessions: list[Object]) -> bytes:
-    """Every session with its state."""
+    """Return every session with its state."""
     rows = "".join(
         f'<tr><td><a href="/c/pay/{escape(session["id"])}">{escape(session["id"][:24])}…</a></td>'
         f"<td>{escape(session['status'])}</td><td>{escape(session['payment_status'])}</td></tr>"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def sign_webhook(body: bytes, secret: str, timestamp: int, *more_secrets: str) -> str:
-    """The `Stripe-Signature` header of a body; `timestamp` is in seconds since the epoch.
+    """Return the `Stripe-Signature` header of a body; `timestamp` is in seconds since the epoch.
 
     While a secret is being rolled Stripe signs with the old and the new one: a signature for each is in the header.
     """
@@ -18,7 +18,7 @@ def sign_webhook(body: bytes, secret: str, timestamp: int, *more_secrets: str) -
 
 
 def mint_token(secret: str, claims: Mapping[str, object]) -> str:
-    """An access token with these claims, signed with HS256."""
+    """Return an access token with these claims, signed with HS256."""
     head = _encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
     body = _encode(json.dumps(dict(claims)).encode())
     signature = hmac.new(secret.encode(), f"{head}.{body}".encode(), hashlib.sha256).digest()

@@ -64,7 +64,7 @@ class StripeStandIn:
 
     @property
     def url(self) -> str:
-        """The address: the API's base, and an index of sessions for people."""
+        """Return the address: the API's base, and an index of sessions for people."""
         return self._server.url
 
     def __enter__(self) -> Self:
@@ -79,15 +79,15 @@ class StripeStandIn:
 
     @property
     def events(self) -> list[Object]:
-        """Every event, oldest first."""
+        """Return every event, oldest first."""
         return list(self.account.events)
 
     def event(self, event_id: str) -> Object | None:
-        """An event as it was told."""
+        """Return an event as it was told."""
         return self.account.event(event_id)
 
     def session(self, session_id: str) -> Object | None:
-        """A session as it is now."""
+        """Return a session as it is now."""
         return self.account.session(session_id)
 
     def pay(self, session_id: str, method: str = "card") -> Object:
@@ -145,7 +145,7 @@ class StripeStandIn:
         self._api.fail_next(count, status=status, path=path)
 
     def twin(self, event: Object) -> Object:
-        """Another event of the same content, to be delivered by `deliver`."""
+        """Return another event of the same content, to be delivered by `deliver`."""
         return self.account.twin(event)
 
     def deliver(
@@ -182,7 +182,7 @@ class StripeStandIn:
         return self.deliver(event, secret=f"{self.webhook_secret}_guessed")
 
     def recorded(self) -> list[Delivery]:
-        """Every attempt of a delivery, oldest first."""
+        """Return every attempt of a delivery, oldest first."""
         return list(self._recorded)
 
     def _send(self, made: list[Object]) -> None:
@@ -207,7 +207,7 @@ class StripeStandIn:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `python -m simulators stripe` takes."""
+    """Set up what `python -m simulators stripe` takes."""
     parser.epilog = (
         "Driven by the Stripe CLI: stripe --api-base http://127.0.0.1:12111 --api-key sk_test_simulated_account"
         " trigger checkout.session.completed. Events reach a service by --webhook-url, or by: stripe --api-base …"

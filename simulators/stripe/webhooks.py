@@ -29,7 +29,7 @@ class Delivery:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the endpoint has the event."""
+        """Return whether the endpoint has the event."""
         return 200 <= self.status < 300
 
 
@@ -69,7 +69,7 @@ def at_once(jobs: Sequence[Callable[[], Delivery]]) -> list[Delivery]:
 
 
 def signed_headers(body: bytes, secret: str, timestamp: int) -> dict[str, str]:
-    """The headers that Stripe sends."""
+    """Return the headers that Stripe sends."""
     return {
         "Content-Type": "application/json; charset=utf-8",
         "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",

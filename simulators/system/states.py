@@ -17,7 +17,7 @@ _ATOMS = (str, int, float, bool, bytes, type(None), Fraction, datetime, enum.Enu
 
 
 def forked(value: Any, known: dict[int, Any]) -> Any:
-    """A copy that shares only what can't change; `known` has what was copied already, by its id."""
+    """Return a copy that shares only what can't change; `known` has what was copied already, by its id."""
     if isinstance(value, _ATOMS) or _is_frozen(type(value)):
         return value
     if id(value) in known:
@@ -45,7 +45,7 @@ def forked(value: Any, known: dict[int, Any]) -> Any:
 def state_of(  # noqa: PLR0911 - one line for each kind of value
     value: Any, views: Mapping[str, Callable[[Any], Hashable]]
 ) -> Hashable:
-    """The value as nested tuples that are equal where the values are.
+    """Return the value as nested tuples that are equal where the values are.
 
     `views` has, by a class's name, what of its objects counts. Of a mapping only its items count, not their order.
     """
@@ -68,7 +68,7 @@ def state_of(  # noqa: PLR0911 - one line for each kind of value
 
 
 def digest_of(state: Hashable) -> str:
-    """A short name for a state, independent of the run."""
+    """Return a short name for a state, independent of the run."""
     return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
 
 

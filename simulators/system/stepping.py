@@ -32,7 +32,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The pause point."""
+        """Return the pause point."""
         return f"{self.port}.{self.method}"
 
 
@@ -45,7 +45,7 @@ class NextItem:
 
     @property
     def name(self) -> str:
-        """The pause point."""
+        """Return the pause point."""
         return f"{self.port}.{self.method}.next"
 
 

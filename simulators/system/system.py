@@ -54,7 +54,7 @@ class World(Protocol):
     """One state of a system. Jobs are begun in a process, and awaited call by call."""
 
     def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, Result]:
-        """The coroutine of a job; its pauses are those of :mod:`simulators.system.stepping`. What it awaits belongs
+        """Return a job's coroutine; its pauses are those of :mod:`simulators.system.stepping`. What it awaits belongs
         to no world: whoever drives performs it on this world, or on a fork of it.
         """
         ...
@@ -64,11 +64,11 @@ class World(Protocol):
         ...
 
     def fault(self, pause: Pause) -> Exception | None:
-        """The error by which that port tells that it is away; None where it can't be."""
+        """Return the error by which that port tells that it is away; None where it can't be."""
         ...
 
     def commutes(self, pause: Pause, *, is_read: bool) -> bool:
-        """Whether this call commutes with every call of every job, in effect and answer.
+        """Return whether this call commutes with every call of every job, in effect and answer.
 
         `is_read` is whether a quota may be read meanwhile. To say no is always right, and costs time.
         """
@@ -91,7 +91,7 @@ class World(Protocol):
         ...
 
     def now(self) -> int:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         ...
 
     def let_pass(self, seconds: int) -> None:
@@ -99,19 +99,19 @@ class World(Protocol):
         ...
 
     def fork(self) -> Self:
-        """A world of its own that begins as this one is."""
+        """Return a world of its own that begins as this one is."""
         ...
 
     def state(self) -> Hashable:
-        """All that later behaviour can depend on: equal states behave equally."""
+        """Return all that later behaviour can depend on: equal states behave equally."""
         ...
 
     def digest(self) -> str:
-        """A short name of the state, the same in every run of the same schedule."""
+        """Return a short name of the state, the same in every run of the same schedule."""
         ...
 
     def seen(self) -> Observation:
-        """What the checkers look at."""
+        """Return what the checkers look at."""
         ...
 
 
@@ -120,11 +120,11 @@ class System(Protocol):
 
     @property
     def bugs(self) -> Mapping[str, str]:
-        """The bugs that can be planted, by name, each with what it does wrong."""
+        """Return the bugs that can be planted, by name, each with what it does wrong."""
         ...
 
     def planted(self, bug: str) -> "System":
-        """The same system with a bug in it.
+        """Return the same system with a bug in it.
 
         :raises KeyError: if there is no such bug.
         """
@@ -140,7 +140,7 @@ class System(Protocol):
         payments: Sequence[Mapping[str, Any]] = (),
         prices: Sequence[Mapping[str, Any]] = (),
     ) -> World:
-        """A world with these plans on sale and these users signed up.
+        """Return a world with these plans on sale and these users signed up.
 
         `secret` signs deliveries; `payments` and `prices` are what Stripe can tell when it is asked, as a schedule has
         them.
@@ -153,7 +153,7 @@ class NoSuchSystem(Exception):
 
 
 def load(name: str = DEFAULT) -> System:
-    """The system that a module of that name provides as `system`.
+    """Return the system that a module of that name provides as `system`.
 
     :raises NoSuchSystem: if there is none.
     """

@@ -41,12 +41,12 @@ class UnreadableField(Exception):
 
 
 def identifier(value: object) -> str | None:
-    """The value if it can be an id or a type of Stripe's: 1 to 255 printable ASCII characters, no space."""
+    """Return the value if it can be an id or a type of Stripe's: 1 to 255 printable ASCII characters, no space."""
     return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
 
 
 def own_id(holder: Object) -> str:
-    """The id of the object itself."""
+    """Return the id of the object itself."""
     found = identifier(holder.get("id"))
     if found is None:
         raise UnreadableField("id is missing or no id")
@@ -54,7 +54,7 @@ def own_id(holder: Object) -> str:
 
 
 def reference(holder: Object, key: str) -> str | None:
-    """The id of another object, named or expanded; None where there is none."""
+    """Return the id of another object, named or expanded; None where there is none."""
     value = holder.get(key)
     if not is_present(value):
         return None
@@ -65,13 +65,13 @@ def reference(holder: Object, key: str) -> str | None:
 
 
 def expanded(holder: Object, key: str) -> Object:
-    """Another object that is expanded here; empty where it is only named, or missing."""
+    """Return another object that is expanded here; empty where it is only named, or missing."""
     value = holder.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def items(holder: Object, key: str) -> Iterator[Object]:
-    """The objects of a list, as an API list or as a bare array; nothing where it is missing."""
+    """Yield the objects of a list, as an API list or as a bare array; nothing where it is missing."""
     value = holder.get(key)
     data = value.get("data") if isinstance(value, Mapping) else value
     if data is None:
@@ -85,7 +85,7 @@ def items(holder: Object, key: str) -> Iterator[Object]:
 
 
 def text(holder: Object, key: str) -> str | None:
-    """A word of Stripe's; None where there is none."""
+    """Return a word of Stripe's; None where there is none."""
     value = holder.get(key)
     if not is_present(value):
         return None
@@ -95,13 +95,13 @@ def text(holder: Object, key: str) -> str | None:
 
 
 def has_more(holder: Object, key: str) -> bool:
-    """Whether an API list is only the beginning of one."""
+    """Return whether an API list is only the beginning of one."""
     value = holder.get(key)
     return isinstance(value, Mapping) and value.get("has_more") is True
 
 
 def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") -> int:
-    """A whole number of minor units."""
+    """Return a whole number of minor units."""
     value = holder.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnreadableField(f"{within}{key} is missing or no integer")
@@ -111,7 +111,7 @@ def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") 
 
 
 def currency(holder: Object, key: str = "currency", *, within: str = "") -> str:
-    """A currency's code in lower case."""
+    """Return a currency's code in lower case."""
     value = holder.get(key)
     if not isinstance(value, str):
         raise UnreadableField(f"{within}{key} is missing or no text")
@@ -121,21 +121,21 @@ def currency(holder: Object, key: str = "currency", *, within: str = "") -> str:
 
 
 def money(holder: Object, amount_key: str, currency_key: str = "currency", *, within: str = "") -> Money:
-    """An amount and its currency."""
+    """Return an amount and its currency."""
     return Money(
         amount=amount(holder, amount_key, within=within), currency=currency(holder, currency_key, within=within)
     )
 
 
 def moment(seconds: object) -> datetime | None:
-    """A time that Stripe counts in seconds since 1970; None where it is none."""
+    """Return a time that Stripe counts in seconds since 1970; None where it is none."""
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds < _YEAR_10000:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def metadata(holder: Object, key: str = "metadata") -> Object:
-    """Metadata; empty where it is missing, null, or `[]`, which is how some languages write an empty object."""
+    """Return metadata; empty where it is missing, null, or `[]`, which is how some languages write an empty object."""
     value = holder.get(key)
     if value is None or value == []:
         return {}
@@ -145,17 +145,17 @@ def metadata(holder: Object, key: str = "metadata") -> Object:
 
 
 def is_ours(given: Object) -> bool:
-    """Whether metadata holds a key of ours."""
+    """Return whether metadata holds a key of ours."""
     return any(is_present(given.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
 
 
 def is_of_session(given: Object) -> bool:
-    """Whether metadata says that a checkout of ours made its object."""
+    """Return whether metadata says that a checkout of ours made its object."""
     return given.get(SESSION_KEY) == "yes"
 
 
 def attribution(given: Object, *, client_reference: str | None = None) -> Attribution:
-    """Who bought what, by metadata."""
+    """Return who bought what, by metadata."""
     return Attribution(
         user_reference=_text(given, USER_ID_KEY),
         email=_text(given, EMAIL_KEY),
@@ -166,7 +166,7 @@ def attribution(given: Object, *, client_reference: str | None = None) -> Attrib
 
 
 def client_reference(session: Object) -> str | None:
-    """A session's reference, where it is a user id."""
+    """Return a session's reference, where it is a user id."""
     value = session.get("client_reference_id")
     if not isinstance(value, str):
         return None
@@ -178,17 +178,17 @@ def client_reference(session: Object) -> str | None:
 
 
 def terms_text(terms: Terms) -> str:
-    """The terms, as they are recorded in metadata."""
+    """Return the terms, as they are recorded in metadata."""
     return f"{terms.credits}/{terms.price.amount}/{terms.price.currency}"
 
 
 def is_present(value: object) -> bool:
-    """Whether there is something: neither null nor blank."""
+    """Return whether there is something: neither null nor blank."""
     return value is not None and not (isinstance(value, str) and not value.strip())
 
 
 def metadata_text(given: Object, key: str) -> str | None:
-    """A value of metadata; None where it is missing or blank."""
+    """Return a value of metadata; None where it is missing or blank."""
     return _text(given, key)
 
 
@@ -207,7 +207,7 @@ def _terms(given: Object) -> Terms | None:
 
 
 def _text(given: Object, key: str) -> str | None:
-    """A value without blanks around it, which forms and copying leave; None where there is nothing else."""
+    """Return a value without blanks around it, which forms and copying leave; None where there is nothing else."""
     value = given.get(key)
     if not is_present(value):
         return None

@@ -37,7 +37,7 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 def read_invoice(
     invoice: Object, occurred_at: datetime | None = None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
-    """What an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
+    """Return what an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
 
     `occurred_at` is when the event was made; an invoice of before 2018 does not tell when it was paid.
 
@@ -93,7 +93,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, reported_at: datet
 
 
 def _by_hand(invoice: Object, reported_at: datetime | None) -> ProviderReport:
-    """What an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
+    """Return what an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:
         return Irrelevant("the invoice gives money back")
@@ -150,7 +150,7 @@ def _links(invoice: Object) -> frozenset[Link]:
 
 
 def _payments(invoice: Object) -> list[dict[str, str | None]]:
-    """What paid the invoice: by its own fields in old versions, in new ones by its list, where that is shown."""
+    """Return what paid the invoice: by its own fields in old versions, in new ones by its list, where that is shown."""
     own = {kind: fields.reference(invoice, kind) for kind in ("payment_intent", "charge")}
     paid = [one for one in fields.items(invoice, "payments") if one.get("status") in (None, "paid")]
     found = [own, *map(payment_of, paid)]

@@ -16,7 +16,7 @@ INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
 def read_payment_intent(
     intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
-    """What a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.
+    """Return what a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.
 
     One with metadata of ours is a sale until somebody has looked what it pays: it never shows a session, and in new
     API versions no invoice. `claimed` is for one of which a person says that it is ours.

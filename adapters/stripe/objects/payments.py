@@ -31,7 +31,7 @@ _KINDS = ("payment_intent", "charge", "invoice")
 
 
 def read_refund(refund: Object, *, event_type: str | None = None) -> ProviderReport:
-    """What a `refund` object tells.
+    """Return what a `refund` object tells.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
@@ -42,7 +42,7 @@ def read_refund(refund: Object, *, event_type: str | None = None) -> ProviderRep
 
 
 def read_charge(charge: Object) -> ProviderReport:
-    """What a refunded `charge` object tells: its refunds where it names them, else how much they are in all.
+    """Return what a refunded `charge` object tells: its refunds where it names them, else how much they are in all.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
@@ -62,7 +62,7 @@ def read_charge(charge: Object) -> ProviderReport:
 
 
 def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
-    """What a `dispute` object tells; `occurred_at` is when the event was made, or the object retrieved.
+    """Return what a `dispute` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
@@ -83,7 +83,7 @@ def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: s
 
 
 def read_invoice_payment(payment: Object) -> ProviderReport:
-    """What an `invoice_payment` object tells: which payment paid which invoice.
+    """Return what an `invoice_payment` object tells: which payment paid which invoice.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
@@ -97,13 +97,13 @@ def read_invoice_payment(payment: Object) -> ProviderReport:
 
 
 def payment_of(invoice_payment: Object) -> dict[str, str | None]:
-    """The payment intent or charge of an `invoice_payment`."""
+    """Return the payment intent or charge of an `invoice_payment`."""
     payment = fields.expanded(invoice_payment, "payment")
     return {kind: fields.reference(payment, kind) for kind in ("payment_intent", "charge")}
 
 
 def links_to(related: dict[str, str | None]) -> frozenset[Link]:
-    """Links to the objects that are named."""
+    """Return links to the objects that are named."""
     return frozenset(Link(f"{kind}:{id_}") for kind, id_ in related.items() if id_)
 
 

@@ -28,7 +28,7 @@ _PAID = frozenset({"paid", "no_payment_required"})
 def read_session(
     session: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
-    """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
+    """Return what a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
 
     `occurred_at` is when the event was made, or the object retrieved. `claimed` is for a session of which a person says
     that it is ours.

@@ -25,7 +25,7 @@ _STATUS = {status.value: status for status in SubscriptionStatus}
 def read_subscription(
     subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None
 ) -> ProviderReport:
-    """What a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
+    """Return what a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """

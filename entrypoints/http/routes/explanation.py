@@ -132,7 +132,7 @@ async def explain_account(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> Explanation:
-    """Where every credit came from, what was taken back, spent or expired, and Stripe's objects behind it."""
+    """Return where every credit came from, what was taken back, spent or expired, and Stripe's objects behind it."""
     return explanation_of(await services.reader.explanation(requested_account(caller, user_id)))
 
 

@@ -13,13 +13,13 @@ _NOT_READY = ResponseSpec(dict[str, str], generate_examples=False, description="
 
 @get("/healthz", tags=["Machines"], responses=problem_responses())
 async def is_alive() -> dict[str, str]:
-    """Whether the process answers."""
+    """Return whether the process answers."""
     return {"status": "ok"}
 
 
 @get("/readyz", tags=["Machines"], responses={**problem_responses(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
-    """Whether payments can be recorded: 503 without the ledger; without the cache it is slower, but ready."""
+    """Return whether payments can be recorded: 503 without the ledger; without the cache it is slower, but ready."""
     found = await services.monitor.readiness()
     fields = {
         "status": "ready" if found.ledger else "not ready",

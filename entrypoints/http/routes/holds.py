@@ -117,7 +117,7 @@ async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
 ) -> HoldShown:
-    """A hold as it stands."""
+    """Return a hold as it stands."""
     return _shown(await services.holds.hold(_hold_id(hold_id)))
 
 

@@ -25,7 +25,7 @@ class Consistency:
 
 @get("/ops/consistency", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
-    """The ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
+    """Return the ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
     report = await services.auditor.report()
     return Consistency(consistent=report.consistent, ledger=report.ledger, cache=report.cache)
 

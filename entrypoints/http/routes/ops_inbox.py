@@ -178,7 +178,7 @@ async def _page(services: Services, statuses: frozenset[EventStatus], limit: int
 
 
 def _valid_event_id(event_id: str) -> str:
-    """The event's id; no database has one with a NUL.
+    """Return the event's id; no database has one with a NUL.
 
     :raises UnknownEvent: if it has one.
     """

@@ -55,7 +55,7 @@ async def add_synthetic_users(
 
 @get("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def list_synthetic_users(services: NamedDependency[SkipValidation[Services]]) -> SyntheticUserGroups:
-    """The rehearsals that have users now. 403 where real money moves."""
+    """Return the rehearsals that have users now. 403 where real money moves."""
     return SyntheticUserGroups(mode="test", rehearsals=await services.synthetic_users.list())
 
 

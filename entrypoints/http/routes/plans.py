@@ -41,7 +41,7 @@ class PlansOnSale:
 
 @get("/plans", tags=["Catalogue"], responses=problem_responses())
 async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
-    """What is for sale."""
+    """Return what is for sale."""
     return PlansOnSale(tuple(map(_on_sale, services.catalogue.on_sale)))
 
 

@@ -63,7 +63,7 @@ async def read_quota(
     user_id: UsersAskedFor = None,
     at: Annotated[str | None, QueryParameter(format="date-time", description="A past time; omit it for now.")] = None,
 ) -> QuotaAnswer | QuotaAt | Quotas:
-    """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
+    """Return what the user may spend now, or could `at` a moment; a service may name up to 100 users."""
     # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
     services, caller = services_of(request.app.state), caller_of(request)
     if user_id is not None and len(user_id) > 1:
@@ -98,7 +98,7 @@ async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: s
 
 
 def quota_answer(account: Account, source: QuotaSource) -> QuotaAnswer:
-    """An account, as its quota is told."""
+    """Return an account, as its quota is told."""
     return QuotaAnswer(
         user_id=account.user_id,
         balance=account.balance,

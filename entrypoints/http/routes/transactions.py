@@ -72,7 +72,7 @@ async def list_transactions(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}\Z")] = None,
 ) -> Response[Transactions]:
-    """The user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
+    """Return the user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
         since=parse_timestamp("since", since),
@@ -99,7 +99,7 @@ def _presented(request: Request[Any, Any, Any], page: Page) -> Response[Any]:
 
 
 def transaction_of(entry: LedgerEntry) -> Transaction:
-    """The entry, as it is shown."""
+    """Return the entry, as it is shown."""
     posting = entry.posting
     return Transaction(
         version=entry.version,

@@ -79,7 +79,7 @@ class StripeAccount:
         self.events: list[Object] = []
 
     def now(self) -> int:
-        """The account's own time, in seconds since 1970: the real one, and what was let pass."""
+        """Return the account's own time, in seconds since 1970: the real one, and what was let pass."""
         return self._began() + self._ahead
 
     def set_clock(self, moment: int) -> None:
@@ -95,7 +95,7 @@ class StripeAccount:
         del self._kept[kind][gone]
 
     def kept(self, kind: str, wanted: str) -> Object:
-        """An object as it is kept, to be changed under the lock.
+        """Return an object as it is kept, to be changed under the lock.
 
         :raises Refusal: if there is none of that id.
         """
@@ -105,16 +105,16 @@ class StripeAccount:
         return found
 
     def all_kept(self, kind: str) -> list[Object]:
-        """Every object of a kind as it is kept, oldest first."""
+        """Return every object of a kind as it is kept, oldest first."""
         return list(self._kept.get(kind, {}).values())
 
     def shown(self, kept: Object, version: str | None = None) -> Object:
-        """A copy of an object in the shape of a version, the account's own if none is named."""
+        """Return a copy of an object in the shape of a version, the account's own if none is named."""
         with self.lock:
             return copy.deepcopy(shown(kept, version or self.api_version or API_VERSION))
 
     def new_customer(self, email: str | None = None) -> str:
-        """A customer whom no event tells of; gives the id."""
+        """Return a customer whom no event tells of; gives the id."""
         with self.lock:
             made = customer(self.new_id("cus_"), created=self.now(), email=email)
             self.keep(made)
@@ -123,7 +123,7 @@ class StripeAccount:
     def new_intent(
         self, amount: int, currency: str, *, metadata: dict[str, str], customer_id: str | None = None
     ) -> Object:
-        """A payment that succeeds, without a checkout."""
+        """Return a payment that succeeds, without a checkout."""
         session = {
             "amount_total": amount,
             "currency": currency,
@@ -139,7 +139,7 @@ class StripeAccount:
         return intent
 
     def add_endpoint(self, parameters: Mapping[str, Any]) -> Object:
-        """A webhook endpoint as it is shown; nothing is delivered to it.
+        """Return a webhook endpoint as it is shown; nothing is delivered to it.
 
         :raises Refusal: if it has no address or no events.
         """
@@ -163,7 +163,7 @@ class StripeAccount:
         return dict(made)
 
     def report(self, kind: str, subject: Object) -> Object:
-        """A new event about an object as it is now."""
+        """Return a new event about an object as it is now."""
         version = self.api_version or API_VERSION
         given = self._report(kind, self.shown(subject, version), version)
         if version != API_VERSION:
@@ -171,23 +171,23 @@ class StripeAccount:
         return given
 
     def newest(self, fields: Object) -> Object:
-        """An event as the newest version of the API tells it."""
+        """Return an event as the newest version of the API tells it."""
         subject = self._newest.get(fields["id"], fields["data"]["object"])
         return fields | {"api_version": API_VERSION, "data": fields["data"] | {"object": subject}}
 
     def step(self, kind: str, subject: Object, **then: Any) -> None:
-        """An event of a step on the way, told only where every step is; `then` is what was still otherwise."""
+        """Report a step on the way, only where every step is; `then` is what was still otherwise."""
         if self.reports_steps:
             self.report(kind, subject | then)
 
     def new_id(self, prefix: str) -> str:
-        """An id of Stripe's kind."""
+        """Return an id of Stripe's kind."""
         letters = string.ascii_letters + string.digits
         with self.lock:
             return prefix + "".join(self._random.choice(letters) for _ in range(24))
 
     def create_session(self, order: Order, page: str, *, api_version: str = API_VERSION) -> Object:
-        """A new session, paid on a page below the address `page`; its events will be of this API version."""
+        """Return a new session, paid on a page below the address `page`; its events will be of this API version."""
         with self.lock:
             session_id = self.new_id("cs_test_")
             session = checkout_session(
@@ -213,13 +213,13 @@ class StripeAccount:
             return copy.deepcopy(session)
 
     def session(self, session_id: str) -> Object | None:
-        """A session as it is now."""
+        """Return a session as it is now."""
         with self.lock:
             found = self._checkouts.get(session_id)
             return copy.deepcopy(found.session) if found else None
 
     def line_items(self, session_id: str) -> list[Object]:
-        """What a session sells, item by item.
+        """Return what a session sells, item by item.
 
         :raises Refusal: if there is no such session.
         """
@@ -231,22 +231,22 @@ class StripeAccount:
             ]
 
     def sessions(self) -> list[Object]:
-        """Every session, newest first."""
+        """Return every session, newest first."""
         with self.lock:
             return [copy.deepcopy(checkout.session) for checkout in reversed(self._checkouts.values())]
 
     def intent(self, intent_id: str) -> Object | None:
-        """A payment intent as it is now."""
+        """Return a payment intent as it is now."""
         with self.lock:
             found = self._by_intent.get(intent_id)
             return self.shown(found.intent) if found and found.intent else None
 
     def event(self, event_id: str) -> Object | None:
-        """An event as it was told."""
+        """Return an event as it was told."""
         return next((one for one in tuple(self.events) if one["id"] == event_id), None)
 
     def product(self, session_id: str) -> str:
-        """What the session sells."""
+        """Return what the session sells."""
         with self.lock:
             return self._checkout(session_id).order.product
 
@@ -303,7 +303,7 @@ class StripeAccount:
             return self._report("checkout.session.async_payment_failed", checkout.session, self._version(checkout))
 
     def is_awaited(self, session_id: str) -> bool:
-        """Whether a delayed payment of the session is under way."""
+        """Return whether a delayed payment of the session is under way."""
         with self.lock:
             intent = self._checkout(session_id).intent
             return intent is not None and intent["status"] == "processing"
@@ -321,7 +321,7 @@ class StripeAccount:
             return self._report("checkout.session.expired", checkout.session, self._version(checkout))
 
     def twin(self, original: Object) -> Object:
-        """Another event of the same content, as Stripe makes now and then."""
+        """Return another event of the same content, as Stripe makes now and then."""
         return self._report(original["type"], original["data"]["object"], original["api_version"])
 
     def _checkout(self, session_id: str) -> _Checkout:
@@ -349,7 +349,7 @@ class StripeAccount:
             self.step("payment_intent.processing", checkout.intent)
 
     def _collect(self, checkout: _Checkout, intent: Object) -> None:
-        """The money is there: a charge, and the invoice where one is wanted."""
+        """Take the money: make a charge, and the invoice where one is wanted."""
         if checkout.order.creates_invoice:
             order = checkout.order
             self.collecting.bill_once(checkout.items, order.currency, intent, order.invoice_metadata)

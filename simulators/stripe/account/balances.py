@@ -34,7 +34,7 @@ class StripeBalances:
         self._account = account
 
     def of(self, customer_id: str | None) -> int:
-        """A customer's balance; 0 where an invoice has no customer."""
+        """Return a customer's balance; 0 where an invoice has no customer."""
         return int(self._account.kept("customer", customer_id)["balance"]) if customer_id else 0
 
     def move(

@@ -61,7 +61,7 @@ class StripeBilling:
         coupon: str | None = None,
         terms: Terms | None = None,
     ) -> tuple[list[Object], Object, Object]:
-        """A subscription to prices, each so many times; its first invoice is charged, or an hour later sent.
+        """Return a subscription to prices, each so many times; its first invoice is charged, or an hour later sent.
 
         Returns the events, the subscription and the invoice.
 

@@ -33,7 +33,7 @@ class StripeCollecting:
     def draft(
         self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **fields: object
     ) -> Object:
-        """A draft of these lines, told if that is asked for, or where every step is."""
+        """Return a draft of these lines, told if that is asked for, or where every step is."""
         account = self._account
         bill = invoice(
             account.new_id("in_"), created=account.now(), reason=reason, lines=lines, currency=currency, **fields
@@ -85,7 +85,7 @@ class StripeCollecting:
     def bill_once(
         self, items: Sequence[tuple[str, int]], currency: str, intent: Object, metadata: Mapping[str, str]
     ) -> list[Object]:
-        """The paper of a one-time sale of prices, each so many times, which an intent pays."""
+        """Return the paper of a one-time sale of prices, each so many times, which an intent pays."""
         account, now, lines = self._account, self._account.now(), []
         for price_id, quantity in items:
             price = account.kept("price", price_id)

@@ -49,7 +49,7 @@ def new_coupon(
     months: int | None = None,
     coupon_id: str | None = None,
 ) -> Object:
-    """A coupon, which exists from now on."""
+    """Return a coupon, which exists from now on."""
     made: Object = {
         "id": coupon_id or account.new_id("")[:8],
         "object": "coupon",
@@ -72,7 +72,7 @@ def new_coupon(
 
 
 def new_discount(account: "StripeAccount", coupon: Object, *, customer: str, subscription: str) -> Object:
-    """The discount that a coupon gives a subscription from now on."""
+    """Return the discount that a coupon gives a subscription from now on."""
     now, months = account.now(), coupon["duration_in_months"]
     coupon["times_redeemed"] += 1
     return {
@@ -90,7 +90,7 @@ def new_discount(account: "StripeAccount", coupon: Object, *, customer: str, sub
 
 
 def discount_of(kept: Object, date: str) -> Object:
-    """A discount as a version of the API shows it."""
+    """Return a discount as a version of the API shows it."""
     fields = {name: value for name, value in kept.items() if not name.startswith("_")}
     if date >= SOURCES_COME:
         return fields | {"source": {"coupon": kept["_coupon"]["id"], "type": "coupon"}}
@@ -98,12 +98,12 @@ def discount_of(kept: Object, date: str) -> Object:
 
 
 def is_in_force(discount: Object | None, at: int) -> bool:
-    """Whether a discount takes something off what is billed at this moment."""
+    """Return whether a discount takes something off what is billed at this moment."""
     return discount is not None and (discount["end"] is None or at < discount["end"])
 
 
 def taken_off(amount: int, discount: Object | None) -> int:
-    """What a discount takes off an amount, in minor units; below zero where the amount is."""
+    """Return what a discount takes off an amount, in minor units; below zero where the amount is."""
     if discount is None:
         return 0
     return rounded(amount * Fraction(str(discount["_coupon"]["percent_off"])) / 100)

@@ -10,7 +10,7 @@ PARTS_COME = "2025-05-28"
 
 
 def credit_note(note_id: str, of: Object, *, created: int, amount: int, lines: list[Object], **fields: Any) -> Object:
-    """A note that takes an amount off an invoice."""
+    """Return a note that takes an amount off an invoice."""
     return {
         "id": note_id,
         "object": "credit_note",
@@ -43,7 +43,7 @@ def credit_note(note_id: str, of: Object, *, created: int, amount: int, lines: l
 
 
 def note_line(line_id: str, amount: int, *, of: str | None, discount: int = 0, quantity: int | None = None) -> Object:
-    """A line of a note: of an invoice's line where one is named, else a custom one."""
+    """Return a line of a note: of an invoice's line where one is named, else a custom one."""
     return {
         "id": line_id,
         "object": "credit_note_line_item",
@@ -62,7 +62,7 @@ def note_line(line_id: str, amount: int, *, of: str | None, discount: int = 0, q
 
 
 def credit_note_of(kept: Object, date: str) -> Object:
-    """The fields of a note that differ from version to version."""
+    """Return the fields of a note that differ from version to version."""
     before, after = kept["_before_payment"], kept["_after_payment"]
     lines = [dict(one) for one in kept["_lines"]]
     fields: Object = {"lines": listed(lines, f"/v1/credit_notes/{kept['id']}/lines"), "type": _type(before, after)}

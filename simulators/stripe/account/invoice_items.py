@@ -21,7 +21,7 @@ def add_item(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Object:
-    """An item for a customer's next invoice, which is told.
+    """Return an item for a customer's next invoice, which is told.
 
     :raises Refusal: if there is no such customer.
     """
@@ -51,13 +51,13 @@ def add_item(
 
 
 def pending_items(account: "StripeAccount", customer_id: str) -> list[Object]:
-    """The items that wait for a customer's next invoice."""
+    """Return the items that wait for a customer's next invoice."""
     items = account.all_kept("invoiceitem")
     return [one for one in items if one["customer"] == customer_id and one["invoice"] is None]
 
 
 def item_line(account: "StripeAccount", item: Object, discount: Object | None = None) -> Object:
-    """The line of an item, at a price of its own."""
+    """Return the line of an item, at a price of its own."""
     product = new_product(account, item["description"])
     price = new_price(account, item["amount"], item["currency"], product=product["id"], recurring=None)
     made = line(

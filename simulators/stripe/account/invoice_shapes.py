@@ -12,7 +12,7 @@ LINES_SHOWN = 10
 
 
 def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], **fields: Any) -> Object:
-    """A draft; its lines make its total."""
+    """Return a draft; its lines make its total."""
     subtotal, total = sum(one["amount"] for one in lines), sum(map(net, lines))
     return {
         "id": invoice_id,
@@ -65,7 +65,7 @@ def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], 
 
 
 def invoice_payment(payment_id: str, paid: Object, intent: Object, *, created: int) -> Object:
-    """Which payment paid an invoice, and how much of it."""
+    """Return which payment paid an invoice, and how much of it."""
     return {
         "id": payment_id,
         "object": "invoice_payment",
@@ -82,12 +82,12 @@ def invoice_payment(payment_id: str, paid: Object, intent: Object, *, created: i
 
 
 def lines_of(kept: Object, version: str) -> list[Object]:
-    """All lines of an invoice, of which it shows the first few itself."""
+    """Return all lines of an invoice, of which it shows the first few itself."""
     return [line_of(one, kept, version[:10]) for one in kept["_lines"]]
 
 
 def invoice_of(kept: Object, date: str) -> Object:
-    """The fields of an invoice that differ from version to version."""
+    """Return the fields of an invoice that differ from version to version."""
     lines = lines_of(kept, date)
     first = listed(lines[:LINES_SHOWN], f"/v1/invoices/{kept['id']}/lines", has_more=len(lines) > LINES_SHOWN)
     fields: Object = {"lines": first | {"total_count": len(lines)}}

@@ -13,7 +13,7 @@ LINES_CHANGE = "2025-03-31"
 
 
 def line(line_id: str, amount: int, *, start: int, end: int, **fields: Any) -> Object:
-    """A line of a period or of a moment; its amount is in minor units."""
+    """Return a line of a period or of a moment; its amount is in minor units."""
     return {
         "id": line_id,
         "object": "line_item",
@@ -41,12 +41,12 @@ def line(line_id: str, amount: int, *, start: int, end: int, **fields: Any) -> O
 
 
 def net(kept: Object) -> int:
-    """What a line costs after its discounts."""
+    """Return what a line costs after its discounts."""
     return int(kept["amount"] - sum(one["amount"] for one in kept["discount_amounts"]))
 
 
 def line_of(kept: Object, of: Object, date: str) -> Object:
-    """A line of an invoice as a version of the API shows it."""
+    """Return a line of an invoice as a version of the API shows it."""
     fields = {name: value for name, value in kept.items() if not name.startswith("_")}
     fields["invoice"] = of["id"]
     if kept["_subscription"]:

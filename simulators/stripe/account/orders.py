@@ -85,7 +85,7 @@ class Order:
 
 
 def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> Order:
-    """The order that decoded parameters of `POST /v1/checkout/sessions` make.
+    """Return the order that decoded parameters of `POST /v1/checkout/sessions` make.
 
     :raises Refusal: if Stripe would refuse them.
     """
@@ -125,7 +125,7 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
 
 
 def ordered_prices(account: "StripeAccount", ordered: Order) -> list[tuple[str, int]]:
-    """The price of each item of an order, and how many times; one that was only described is made."""
+    """Return the price of each item of an order, and how many times; one that was only described is made."""
     whole = OrderedItem(unit_amount=ordered.amount, quantity=1, product=ordered.product)
     recurs = recurring(ordered.interval) if ordered.mode == "subscription" else None
     return [

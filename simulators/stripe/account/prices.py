@@ -14,7 +14,7 @@ PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
 
 
 def new_product(account: "StripeAccount", name: str | None, **fields: object) -> Object:
-    """A product, which exists from now on."""
+    """Return a product, which exists from now on."""
     made: Object = {
         "id": account.new_id("prod_"),
         "object": "product",
@@ -46,7 +46,7 @@ def new_price(
     metadata: Mapping[str, str] | None = None,
     nickname: str | None = None,
 ) -> Object:
-    """A price of a product, which exists from now on; of one sale where nothing recurs."""
+    """Return a price of a product, which exists from now on; of one sale where nothing recurs."""
     made: Object = {
         "id": account.new_id("price_"),
         "object": "price",
@@ -70,10 +70,10 @@ def new_price(
 
 
 def recurring(interval: str, interval_count: int = 1, *, usage_type: str = "licensed") -> Object:
-    """How a price recurs."""
+    """Return how a price recurs."""
     return {"interval": interval, "interval_count": interval_count, "meter": None, "usage_type": usage_type}
 
 
 def seconds_of(price: Object) -> int:
-    """How long a period at a recurring price is."""
+    """Return how long a period at a recurring price is."""
     return PERIODS[price["recurring"]["interval"]] * int(price["recurring"]["interval_count"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def period_line(account: "StripeAccount", found: Object, item: Object) -> Object:
-    """The line of a whole period, 0 for a trial; it is what later changes give back."""
+    """Return the line of a whole period, 0 for a trial; it is what later changes give back."""
     is_trial = found["status"] == "trialing"
     start, end = found["_period"]
     amount, discount = 0 if is_trial else _price_of(item), discount_in_force(account, found)
@@ -31,7 +31,7 @@ def period_line(account: "StripeAccount", found: Object, item: Object) -> Object
 
 
 def rest_of_period(account: "StripeAccount", found: Object, item: Object) -> Object:
-    """The line of what is left of a period; later changes give back of it."""
+    """Return the line of what is left of a period; later changes give back of it."""
     start, end = found["_period"]
     gross = _price_of(item) * _left(start, end, account.now())
     discount = discount_in_force(account, found)
@@ -41,7 +41,7 @@ def rest_of_period(account: "StripeAccount", found: Object, item: Object) -> Obj
 
 
 def unused_time(account: "StripeAccount", found: Object, items: Sequence[Object]) -> list[Object]:
-    """The lines that give back what is left of the period of these items.
+    """Return the lines that give back what is left of the period of these items.
 
     Classic billing computes them from an item's present price and quantity, and the discount in force or the last one;
     flexible billing from what was billed, and nothing of what never was. In a trial there is nothing to give back.
@@ -68,7 +68,7 @@ def _unused(account: "StripeAccount", found: Object, item: Object) -> Object:
 
 
 def discount_in_force(account: "StripeAccount", found: Object) -> Object | None:
-    """The discount that takes something off what a subscription is billed now."""
+    """Return the discount that takes something off what a subscription is billed now."""
     discount: Object | None = found["_discount"]
     return discount if is_in_force(discount, account.now()) else None
 
@@ -114,7 +114,7 @@ def _line(
 
 
 def _price_of(item: Object) -> int:
-    """What a period of an item costs ahead; what is metered is billed by its use."""
+    """Return what a period of an item costs ahead; what is metered is billed by its use."""
     price = item["_price"]
     return 0 if price["recurring"]["usage_type"] == "metered" else int(price["unit_amount"]) * int(item["quantity"])
 

@@ -58,7 +58,7 @@ class StripeReversals:
             return self._give_back(charge, amount, "succeeded", {})
 
     def charge_of(self, payment: str) -> Object:
-        """The charge of a payment intent that succeeded, or of a charge's own id, as it is kept.
+        """Return the charge of a payment intent that succeeded, or of a charge's own id, as it is kept.
 
         :raises Refusal: if there is no such payment.
         """
@@ -74,7 +74,7 @@ class StripeReversals:
         return charges[-1]
 
     def fate(self, payment: str) -> str:
-        """What becomes of a refund of this payment, by its test card: `succeeded`, `pending` or `failed`.
+        """Return what becomes of a refund of this payment, by its test card: `succeeded`, `pending` or `failed`.
 
         :raises Refusal: if there is no such payment.
         """

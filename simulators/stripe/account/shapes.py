@@ -14,7 +14,7 @@ REFUNDS_LEAVE_CHARGES = "2022-11-15"
 
 
 def shown(kept: Object, version: str) -> Object:
-    """The object as a version of the API shows it."""
+    """Return the object as a version of the API shows it."""
     if kept.get("deleted"):
         return dict(kept)
     date = version[:10]
@@ -36,12 +36,12 @@ def shown(kept: Object, version: str) -> Object:
 
 
 def balance() -> Object:
-    """The account's balance, whose amounts are not simulated."""
+    """Return the account's balance, whose amounts are not simulated."""
     return {"object": "balance", "available": [], "livemode": False, "pending": []}
 
 
 def charge(charge_id: str, intent: Object, *, created: int, invoice: str | None) -> Object:
-    """The charge of a payment that succeeded."""
+    """Return the charge of a payment that succeeded."""
     return {
         "id": charge_id,
         "object": "charge",
@@ -68,7 +68,7 @@ def charge(charge_id: str, intent: Object, *, created: int, invoice: str | None)
 def refund(
     refund_id: str, of: Object, *, created: int, amount: int, status: str, metadata: Mapping[str, str]
 ) -> Object:
-    """A refund of a charge."""
+    """Return a refund of a charge."""
     return {
         "id": refund_id,
         "object": "refund",
@@ -90,7 +90,7 @@ def refund(
 def dispute(
     dispute_id: str, of: Object, *, created: int, amount: int, status: str, reason: str = "fraudulent"
 ) -> Object:
-    """A dispute of a charge; its money moves are added as they happen."""
+    """Return a dispute of a charge; its money moves are added as they happen."""
     return {
         "id": dispute_id,
         "object": "dispute",
@@ -118,7 +118,7 @@ def dispute(
 
 
 def money_move(move_id: str, dispute_id: str, amount: int, currency: str, created: int) -> Object:
-    """Money that a dispute takes away, or brings back."""
+    """Return money that a dispute takes away, or brings back."""
     return {
         "id": move_id,
         "object": "balance_transaction",

@@ -25,7 +25,7 @@ def new_subscription(
     coupon: str | None = None,
     terms: Terms | None = None,
 ) -> Object:
-    """A subscription to prices, each so many times, that nobody was told of, nor charged for.
+    """Return a subscription to prices, each so many times, that nobody was told of, nor charged for.
 
     :raises Refusal: if there is no such price or coupon, or the prices can't be of one subscription.
     """
@@ -50,7 +50,7 @@ def new_subscription(
 
 
 def new_item(account: "StripeAccount", price_id: str, quantity: int) -> Object:
-    """An item that a subscription may have.
+    """Return an item that a subscription may have.
 
     :raises Refusal: if there is no such price.
     """
@@ -83,13 +83,13 @@ def set_discount(account: "StripeAccount", found: Object, coupon: str | None) ->
 
 
 def draft_period(account: "StripeAccount", found: Object, reason: str, *, is_reported: bool = False) -> Object:
-    """The draft of a subscription's present period, and of what is still to be prorated."""
+    """Return the draft of a subscription's present period, and of what is still to be prorated."""
     lines = [period_line(account, found, item) for item in found["_items"]]
     return _draft(account, found, reason, lines, is_reported=is_reported)
 
 
 def draft_pending(account: "StripeAccount", found: Object, reason: str) -> Object:
-    """The draft of what is still to be prorated alone."""
+    """Return the draft of what is still to be prorated alone."""
     return _draft(account, found, reason, [], is_reported=False)
 
 

@@ -25,17 +25,17 @@ class Terms:
 
     @property
     def is_flexible(self) -> bool:
-        """Whether billing is flexible."""
+        """Return whether billing is flexible."""
         return self.billing_mode == "flexible"
 
     @property
     def itemizes(self) -> bool:
-        """Whether prorations show their amounts before discounts."""
+        """Return whether prorations show their amounts before discounts."""
         return self.is_flexible and self.proration_discounts == "itemized"
 
 
 def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends: int | None, **fields: Any) -> Object:
-    """A subscription that begins now, with a trial where one ends later."""
+    """Return a subscription that begins now, with a trial where one ends later."""
     return {
         "id": subscription_id,
         "object": "subscription",
@@ -68,7 +68,7 @@ def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends
 
 
 def subscription_item(item_id: str, price: Object, quantity: int, *, created: int) -> Object:
-    """What a subscription sells, so many of it; it remembers the line that billed it last."""
+    """Return what a subscription sells, so many of it; it remembers the line that billed it last."""
     return {
         "id": item_id,
         "object": "subscription_item",
@@ -83,7 +83,7 @@ def subscription_item(item_id: str, price: Object, quantity: int, *, created: in
 
 
 def subscription_of(kept: Object, date: str) -> Object:
-    """The fields of a subscription that differ from version to version."""
+    """Return the fields of a subscription that differ from version to version."""
     start, end = kept["_period"]
     on_items = date >= PERIODS_MOVE_TO_ITEMS
     period = {"current_period_start": start, "current_period_end": end}

@@ -12,7 +12,7 @@ _PART = re.compile(r"\[([^\]]*)\]")
 
 
 def decode(form: bytes) -> dict[str, Any]:
-    """A form body, or a query, as the object it means.
+    """Return a form body, or a query, as the object it means.
 
     :raises ValueError: if it is no form of this kind.
     """

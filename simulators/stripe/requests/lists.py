@@ -18,7 +18,7 @@ _COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
 
 
 def page(objects: Sequence[Object], url: str, parameters: Mapping[str, Any], *, filters: Sequence[str] = ()) -> Object:
-    """A page of objects that are given oldest first; `filters` are the fields by which they may be chosen.
+    """Return a page of objects that are given oldest first; `filters` are the fields by which they may be chosen.
 
     :raises Refusal: if Stripe would refuse the parameters.
     """
@@ -47,7 +47,7 @@ def page(objects: Sequence[Object], url: str, parameters: Mapping[str, Any], *, 
 
 
 def integer(given: object, param: str) -> int:
-    """A whole number of a request.
+    """Return a whole number of a request.
 
     :raises Refusal: if it is none.
     """

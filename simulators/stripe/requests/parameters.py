@@ -37,12 +37,12 @@ def require(parameters: Mapping[str, Any], *names: str) -> None:
 
 
 def place_of(name: str, within: str) -> str:
-    """The name of a parameter inside of another one."""
+    """Return the name of a parameter inside of another one."""
     return f"{within}[{name}]" if within else name
 
 
 def mapping(parameters: Mapping[str, Any], name: str, within: str = "") -> Mapping[str, Any]:
-    """An object, empty if there is none.
+    """Return an object, empty if there is none.
 
     :raises Refusal: if it is a value.
     """
@@ -53,7 +53,7 @@ def mapping(parameters: Mapping[str, Any], name: str, within: str = "") -> Mappi
 
 
 def text(parameters: Mapping[str, Any], name: str, within: str = "") -> str | None:
-    """A value, None if it is empty.
+    """Return a value, None if it is empty.
 
     :raises Refusal: if it is an object.
     """
@@ -64,7 +64,7 @@ def text(parameters: Mapping[str, Any], name: str, within: str = "") -> str | No
 
 
 def texts(parameters: Mapping[str, Any], name: str) -> list[str]:
-    """A list of values, empty if there is none.
+    """Return a list of values, empty if there is none.
 
     :raises Refusal: if it is a value.
     """
@@ -72,7 +72,7 @@ def texts(parameters: Mapping[str, Any], name: str) -> list[str]:
 
 
 def boolean(parameters: Mapping[str, Any], name: str, within: str = "") -> bool | None:
-    """True or false, None if nothing is said.
+    """Return true or false, None if nothing is said.
 
     :raises Refusal: if it is something else.
     """
@@ -83,7 +83,7 @@ def boolean(parameters: Mapping[str, Any], name: str, within: str = "") -> bool 
 
 
 def count(given: object, place: str) -> int:
-    """A number, or an amount in minor units, from 0 to MAX_AMOUNT.
+    """Return a number, or an amount in minor units, from 0 to MAX_AMOUNT.
 
     :raises Refusal: if it is none, or too large.
     """
@@ -96,7 +96,7 @@ def count(given: object, place: str) -> int:
 
 
 def currency(parameters: Mapping[str, Any], within: str = "") -> str:
-    """A currency, in lower case.
+    """Return a currency, in lower case.
 
     :raises Refusal: if there is none such.
     """
@@ -107,7 +107,7 @@ def currency(parameters: Mapping[str, Any], within: str = "") -> str:
 
 
 def address(parameters: Mapping[str, Any], name: str) -> str | None:
-    """An address of the web, None if there is none.
+    """Return an address of the web, None if there is none.
 
     :raises Refusal: if it is no address.
     """
@@ -124,7 +124,7 @@ def address(parameters: Mapping[str, Any], name: str) -> str | None:
 
 
 def metadata(parameters: Mapping[str, Any], name: str = "metadata", within: str = "") -> dict[str, str]:
-    """Metadata of a new object.
+    """Return metadata of a new object.
 
     :raises Refusal: if Stripe would not keep it.
     """
@@ -136,7 +136,7 @@ def metadata(parameters: Mapping[str, Any], name: str = "metadata", within: str 
 
 
 def merged_metadata(kept: Mapping[str, str], parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Metadata of an object after a change: keys are added and replaced, and those without a value removed.
+    """Return metadata of an object after a change: keys are added and replaced, and those without a value removed.
 
     :raises Refusal: if Stripe would not keep it.
     """

@@ -23,28 +23,28 @@ class Refusal(Exception):
 
 
 def error(kind: str, message: str, *, code: str | None = None, param: str | None = None) -> Object:
-    """An API error."""
+    """Return an API error."""
     fields = {"type": kind, "message": message, "code": code, "param": param}
     return {"error": {name: value for name, value in fields.items() if value is not None}}
 
 
 def refusal(status: int, message: str, *, code: str | None = None, param: str | None = None) -> Refusal:
-    """A refusal of a whole request."""
+    """Return a refusal of a whole request."""
     return Refusal(status, error("invalid_request_error", message, code=code, param=param))
 
 
 def invalid(message: str, param: str, *, code: str | None = None) -> Refusal:
-    """A refusal of one parameter."""
+    """Return a refusal of one parameter."""
     return refusal(400, message, code=code, param=param)
 
 
 def missing(kind: str, wanted: str, *, param: str = "id", status: int = 404) -> Refusal:
-    """A refusal because there is no such object."""
+    """Return a refusal because there is no such object."""
     return refusal(status, f"No such {kind}: '{wanted}'", code="resource_missing", param=param)
 
 
 def declined(code: str = "card_declined", *, intent: Object | None = None) -> Refusal:
-    """A refusal by the customer's bank, of a payment where there is one."""
+    """Return a refusal by the customer's bank, of a payment where there is one."""
     message = _DECLINES.get(code, "Your card was declined.")
     # The other reasons of a plain decline are told beside its code.
     plain = code not in _OWN_CODES

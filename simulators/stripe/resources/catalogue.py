@@ -38,7 +38,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
 
 
 def with_prices(account: StripeAccount, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of a checkout session, with each price that is only named by its id written out.
+    """Return the parameters of a checkout session, with each price that is only named by its id written out.
 
     :raises Refusal: if there is no such price.
     """

@@ -68,7 +68,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
 
 
 def new_intent(account: StripeAccount, amount: int, in_currency: str, **fields: Any) -> Object:
-    """A payment intent that nobody has paid yet."""
+    """Return a payment intent that nobody has paid yet."""
     session = {
         "amount_total": amount,
         "currency": in_currency,

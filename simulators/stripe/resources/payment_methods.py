@@ -87,7 +87,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
 
 
 def found_method(account: StripeAccount, wanted: str) -> Object:
-    """A kept payment method, or a new one of a test card such as `pm_card_visa`.
+    """Return a kept payment method, or a new one of a test card such as `pm_card_visa`.
 
     :raises Refusal: if there is none of that id.
     """
@@ -97,7 +97,7 @@ def found_method(account: StripeAccount, wanted: str) -> Object:
 
 
 def outcome_of(method: Object) -> Outcome:
-    """What comes of a payment by this method."""
+    """Return what comes of a payment by this method."""
     found: Outcome = method["_outcome"]
     return found
 

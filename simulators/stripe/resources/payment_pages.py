@@ -12,7 +12,7 @@ from simulators.stripe.resources.payment_methods import found_method, outcome_of
 
 
 def shown_page(account: StripeAccount, session_id: str) -> Object:
-    """The page of a session.
+    """Return the page of a session.
 
     :raises Refusal: if there is no such session.
     """

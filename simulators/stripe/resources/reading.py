@@ -39,7 +39,7 @@ class StripeReading:
     def show(  # noqa: PLR0911, PLR0912 - one for each route
         self, path: list[str], parameters: Mapping[str, Any], version: str
     ) -> Object | None:
-        """What stands at a path below `/v1/`; None where there is no such route.
+        """Return what stands at a path below `/v1/`; None where there is no such route.
 
         :raises Refusal: if Stripe would refuse it.
         """
@@ -123,7 +123,7 @@ class StripeReading:
         return fields
 
     def _each_expanded(self, found: Object, parameters: Mapping[str, Any], version: str) -> Object:
-        """A list, with what is expanded within each of its objects."""
+        """Return a list, with what is expanded within each of its objects."""
         wanted = parameters.get("expand", {})
         names = [str(name) for name in wanted.values()] if isinstance(wanted, Mapping) else []
         within = {str(place): name.removeprefix("data.") for place, name in enumerate(names)}
