@@ -1,9 +1,10 @@
 """Who may do what, with the real roles: anon, authenticated, service_role, and the owner."""
 
 import asyncio
+import contextlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -13,17 +14,14 @@ COLUMNS = ("credits_balance", "credits_held", "credits_version", "credits_revisi
 Connection = asyncpg.Connection[Any] if hasattr(asyncpg.Connection, "__class_getitem__") else asyncpg.Connection
 
 
-def in_database(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a story on a connection of the owner's."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await story(connection)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def in_database(url: str) -> AsyncIterator[Any]:
+    """Open a connection of the owner's."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def sign_up(connection: Any, email: str) -> uuid.UUID:
@@ -69,10 +67,9 @@ async def is_refused(connection: Any, statement: str, *arguments: object) -> boo
     return str(touched).endswith(" 0")
 
 
-def test_a_user_reads_own_rows_alone(database_url: str) -> None:
+async def test_a_user_reads_own_rows_alone(database_url: str) -> None:
     """A signed-in user sees their account, entries and grants, and nobody else's."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada, bob = await sign_up(connection, "ada@example.com"), await sign_up(connection, "bob@example.com")
         await buy(connection, ada)
         await buy(connection, bob, 70)
@@ -87,19 +84,14 @@ def test_a_user_reads_own_rows_alone(database_url: str) -> None:
             row["remaining"] for row in await connection.fetch("select remaining from public.credit_grants")
         ]
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("table", ["credit_requests", "purchases", "purchase_links", "webhook_events", "outbox"])
-def test_a_user_does_not_read_the_machinery(database_url: str, table: str) -> None:
+async def test_a_user_does_not_read_the_machinery(database_url: str, table: str) -> None:
     """Purchases, inbox and outbox are not for users at all."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await act_as(connection, "authenticated", await sign_up(connection, "ada@example.com"))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch(f"select * from public.{table}")
-
-    in_database(database_url, story)
 
 
 async def tables(connection: Any) -> list[Any]:
@@ -112,24 +104,20 @@ async def tables(connection: Any) -> list[Any]:
     return list(found)
 
 
-def test_anon_reads_nothing(database_url: str) -> None:
+async def test_anon_reads_nothing(database_url: str) -> None:
     """Who has not signed in may not even ask."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         known = await tables(connection)
         await act_as(connection, "anon")
         for table in known:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.fetch(f"select * from public.{table['name']}")
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-def test_users_write_nothing(database_url: str, role: str) -> None:
+async def test_users_write_nothing(database_url: str, role: str) -> None:
     """Neither insert, update, delete nor truncate is granted to users, on no table, no column and no sequence."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         for table in await tables(connection):
             for right in ("insert", "update", "delete", "truncate", "references", "trigger"):
                 query = "select has_table_privilege($1, $2::oid, $3)"
@@ -144,13 +132,10 @@ def test_users_write_nothing(database_url: str, role: str) -> None:
         )
         assert [] == granted
 
-    in_database(database_url, story)
 
-
-def test_a_user_reads_only_what_a_policy_is_made_for(database_url: str) -> None:
+async def test_a_user_reads_only_what_a_policy_is_made_for(database_url: str) -> None:
     """A table that users may read has a policy that says which rows; the others are not granted to them at all."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         readable = {
             table["name"]
             for table in await tables(connection)
@@ -165,13 +150,10 @@ def test_a_user_reads_only_what_a_policy_is_made_for(database_url: str) -> None:
             (policy["reads"], policy["permits"], tuple(policy["roles"])) for policy in policies
         }
 
-    in_database(database_url, story)
 
-
-def test_the_usual_policy_opens_nothing(database_url: str) -> None:
+async def test_the_usual_policy_opens_nothing(database_url: str) -> None:
     """Not even where a project lets its users update and insert their own row can they give themselves credits."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         await connection.execute("create policy own_update on public.users for update using (auth.uid() = id)")
         await connection.execute("create policy own_insert on public.users for insert with check (auth.uid() = id)")
@@ -193,8 +175,6 @@ def test_the_usual_policy_opens_nothing(database_url: str) -> None:
         await act_as(connection, "authenticated", ada)
         assert await is_refused(connection, insert, ada)
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("role", ["postgres", "service_role"])
 @pytest.mark.parametrize(
@@ -212,10 +192,9 @@ def test_the_usual_policy_opens_nothing(database_url: str) -> None:
         "truncate public.credit_requests",
     ],
 )
-def test_nobody_changes_the_audit_trail(database_url: str, role: str, statement: str) -> None:
+async def test_nobody_changes_the_audit_trail(database_url: str, role: str, statement: str) -> None:
     """Neither the service nor the owner can update, delete or truncate entries."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         await buy(connection, ada)
         await connection.execute("insert into public.credit_requests values ('key', $1, '{\"a\": 1}', '{}')", ada)
@@ -223,13 +202,10 @@ def test_nobody_changes_the_audit_trail(database_url: str, role: str, statement:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
 
-    in_database(database_url, story)
 
-
-def test_the_service_runs_every_function(database_url: str) -> None:
+async def test_the_service_runs_every_function(database_url: str) -> None:
     """service_role commits, reads, checks and repairs, as itself."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         await connection.execute("set role service_role")
         await buy(connection, ada)
@@ -237,8 +213,6 @@ def test_the_service_runs_every_function(database_url: str) -> None:
         assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
         assert 1 == len(await connection.fetch("select * from public.sync_user_credits($1)", ada))
         assert "[]" == await connection.fetchval("select public.outbox_claim(1, 1)::text")
-
-    in_database(database_url, story)
 
 
 OURS = """
@@ -249,13 +223,12 @@ from pg_proc p where p.pronamespace = 'public'::regnamespace
 """
 
 
-def test_functions_are_closed(database_url: str) -> None:
+async def test_functions_are_closed(database_url: str) -> None:
     """Each function has a comment that says it is ours, and is for neither anon, authenticated nor everyone.
 
     Each has an empty search_path, or a body whose names were resolved when it was made.
     """
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         functions = await connection.fetch(OURS)
         assert len(functions) > 10
         for function in functions:
@@ -265,25 +238,19 @@ def test_functions_are_closed(database_url: str) -> None:
                 query = "select has_function_privilege($1, $2::oid, 'execute')"
                 assert not await connection.fetchval(query, role, function["oid"]), (role, function["name"])
 
-    in_database(database_url, story)
 
-
-def test_tables_are_guarded_and_described(database_url: str) -> None:
+async def test_tables_are_guarded_and_described(database_url: str) -> None:
     """Row level security is on, and a comment says that the table is ours, and what it is for."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         for table in await tables(connection):
             assert table["relrowsecurity"], table["name"]
             assert (table["told"] or "").startswith("Credence: "), table["name"]
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize("column", ["user_id", "stripe_session_id", "created_at"])
-def test_the_indexes_are_used(database_url: str, column: str) -> None:
+async def test_the_indexes_are_used(database_url: str, column: str) -> None:
     """With many rows a search by the column goes through its index."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute(
             "insert into public.credit_transactions (user_id, version, amount, balance_before, balance_after, kind,"
             " idempotency_key, stripe_session_id, hash, created_at)"
@@ -298,8 +265,6 @@ def test_the_indexes_are_used(database_url: str, column: str) -> None:
         assert "credit_transactions_" in text
         indexes = await connection.fetch("select indexname from pg_indexes where tablename = 'credit_transactions'")
         assert f"credit_transactions_{column}_idx" in {row[0] for row in indexes}
-
-    in_database(database_url, story)
 
 
 ENTRIES = "public.credit_transactions"
@@ -346,11 +311,10 @@ TAMPERINGS = {
 
 
 @pytest.mark.parametrize("tampering", TAMPERINGS)
-def test_tampering_shows(database_url: str, tampering: str) -> None:
+async def test_tampering_shows(database_url: str, tampering: str) -> None:
     """Whatever is changed behind the ledger's back, the check names the account and the first bad entry."""
     statement, problem, version = TAMPERINGS[tampering]
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada, bob = await sign_up(connection, "ada@example.com"), await sign_up(connection, "bob@example.com")
         for _ in range(3):
             await buy(connection, ada)
@@ -363,13 +327,10 @@ def test_tampering_shows(database_url: str, tampering: str) -> None:
         (found,) = await connection.fetch("select * from public.validate_credits_consistency()")
         assert (ada, problem, version) == (found["user_id"], found["problem"], found["version"])
 
-    in_database(database_url, story)
 
-
-def test_sync_repairs_a_balance_and_says_what_it_was(database_url: str) -> None:
+async def test_sync_repairs_a_balance_and_says_what_it_was(database_url: str) -> None:
     """A balance that somebody changed is recomputed from the entries, and a second repair finds nothing to do."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         await buy(connection, ada)
         await connection.execute("update public.users set credits_balance = 1000000, credits_version = 7")
@@ -381,13 +342,10 @@ def test_sync_repairs_a_balance_and_says_what_it_was(database_url: str) -> None:
         with pytest.raises(asyncpg.NoDataFoundError):
             await connection.fetch("select * from public.sync_user_credits($1)", uuid.uuid4())
 
-    in_database(database_url, story)
 
-
-def test_a_tampered_balance_does_not_poison_the_chain(database_url: str) -> None:
+async def test_a_tampered_balance_does_not_poison_the_chain(database_url: str) -> None:
     """The next entry builds on the last one, not on the balance that somebody wrote."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         await buy(connection, ada)
         await connection.execute("update public.users set credits_balance = 1000000")
@@ -395,13 +353,10 @@ def test_a_tampered_balance_does_not_poison_the_chain(database_url: str) -> None
         assert 100 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
         assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
 
-    in_database(database_url, story)
 
-
-def test_a_clawback_takes_its_own_grant_first_and_the_rest_is_debt(database_url: str) -> None:
+async def test_a_clawback_takes_its_own_grant_first_and_the_rest_is_debt(database_url: str) -> None:
     """Spent credits that are taken back leave a debt, and the next grant pays it."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
 
         async def remainders() -> list[int]:
@@ -422,25 +377,19 @@ def test_a_clawback_takes_its_own_grant_first_and_the_rest_is_debt(database_url:
         assert [0, 0, 10] == await remainders()
         assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
 
-    in_database(database_url, story)
 
-
-def test_a_second_grant_of_a_purchase_is_impossible(database_url: str) -> None:
+async def test_a_second_grant_of_a_purchase_is_impossible(database_url: str) -> None:
     """Even a caller that decides wrongly can't grant one purchase twice."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         assert "committed" == await commit(connection, entry(ada, 50, "purchase", "pi_1"))
         assert "refused" == await commit(connection, entry(ada, 50, "purchase", "pi_1"))
         assert 50 == await connection.fetchval("select credits_balance from public.users where id = $1", ada)
 
-    in_database(database_url, story)
 
-
-def test_opposite_batches_do_not_deadlock(database_url: str) -> None:
+async def test_opposite_batches_do_not_deadlock(database_url: str) -> None:
     """Calls that touch the same accounts and purchases in opposite orders all end, and each purchase counts once."""
-
-    async def story(owner: Any) -> None:
+    async with in_database(database_url) as owner:
         users = [await sign_up(owner, f"user{number}@example.com") for number in range(8)]
 
         def change(number: int, caller: int) -> dict[str, Any]:
@@ -477,5 +426,3 @@ def test_opposite_batches_do_not_deadlock(database_url: str) -> None:
         await asyncio.gather(*(call(caller) for caller in range(12)))
         rows = await owner.fetch("select credits_balance from public.users")
         assert [50] * 8 == [row["credits_balance"] for row in rows]
-
-    in_database(database_url, story)

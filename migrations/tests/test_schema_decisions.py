@@ -1,9 +1,9 @@
 """What the schema decides for later: identity, unit, whose an account is, and that a person can be forgotten."""
 
-import asyncio
+import contextlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -17,17 +17,14 @@ FORGET = (
 )
 
 
-def in_database(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a story on a connection of the owner's."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await story(connection)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def in_database(url: str) -> AsyncIterator[Any]:
+    """Open a connection of the owner's."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def commit(connection: Any, **change: Any) -> str:
@@ -70,10 +67,9 @@ async def somebody(connection: Any) -> str:
     return user
 
 
-def test_a_person_is_forgotten_and_the_chain_stays_valid(database_url: str) -> None:
+async def test_a_person_is_forgotten_and_the_chain_stays_valid(database_url: str) -> None:
     """Descriptions, metadata and salts go; what the ledger itself reads stays, and all of it is verified still."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         user = await somebody(connection)
         before = await connection.fetch(f"select hash, details_digest from {ENTRIES} order by version")
         for statement in FORGET:
@@ -92,8 +88,6 @@ def test_a_person_is_forgotten_and_the_chain_stays_valid(database_url: str) -> N
         assert "committed" == await commit(connection, entries=[entry(user, -1, "spend")])
         assert [] == await problems(connection)
 
-    in_database(database_url, story)
-
 
 @pytest.mark.parametrize(
     "change",
@@ -107,15 +101,12 @@ def test_a_person_is_forgotten_and_the_chain_stays_valid(database_url: str) -> N
         "details_digest = null",
     ],
 )
-def test_details_are_taken_away_whole_or_not_at_all(database_url: str, change: str) -> None:
+async def test_details_are_taken_away_whole_or_not_at_all(database_url: str, change: str) -> None:
     """Nobody writes others, nor changes anything else by the way."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await somebody(connection)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="never changed"):
             await connection.execute(f"update {ENTRIES} set {change} where kind = 'capture'")
-
-    in_database(database_url, story)
 
 
 @pytest.mark.parametrize(
@@ -130,36 +121,29 @@ def test_details_are_taken_away_whole_or_not_at_all(database_url: str, change: s
         "details_digest = sha256(''), details_salt = '' where version = 4",
     ],
 )
-def test_tampering_with_details_shows(database_url: str, tampering: str) -> None:
+async def test_tampering_with_details_shows(database_url: str, tampering: str) -> None:
     """Whatever of them is changed behind the guards' back, the check names it."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await somebody(connection)
         assert [] == await problems(connection)
         await connection.execute("set session_replication_role = replica")
         await connection.execute(f"update {ENTRIES} set {tampering}")
         assert ["entry_tampered"] == await problems(connection)
 
-    in_database(database_url, story)
 
-
-def test_equal_details_have_different_digests(database_url: str) -> None:
+async def test_equal_details_have_different_digests(database_url: str) -> None:
     """Each entry has a salt of its own: who knows one text can't find it in another entry."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         user = await somebody(connection)
         gifts = [entry(user, 1, "goodwill", description="Sorry, Ada") for _ in range(2)]
         assert "committed" == await commit(connection, entries=gifts)
         found = await connection.fetch(f"select distinct details_digest from {ENTRIES} where kind = 'goodwill'")
         assert 2 == len(found)
 
-    in_database(database_url, story)
 
-
-def test_a_ledger_has_one_identity(new_database: Callable[[], str]) -> None:
+async def test_a_ledger_has_one_identity(database_url: str) -> None:
     """The service reads it; nobody changes it, takes it away, or adds another."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute("set role service_role")
         known = json.loads(await connection.fetchval("select public.ledger_identity()"))
         assert (0, 4) == (known["scale"], uuid.UUID(known["id"]).version)
@@ -176,13 +160,10 @@ def test_a_ledger_has_one_identity(new_database: Callable[[], str]) -> None:
             await connection.execute("insert into public.credit_ledgers default values")
         assert known == json.loads(await connection.fetchval("select public.ledger_identity()"))
 
-    in_database(new_database(), story)
 
-
-def test_the_scale_is_chosen_before_the_first_entry(database_url: str) -> None:
+async def test_the_scale_is_chosen_before_the_first_entry(database_url: str) -> None:
     """Afterwards every amount would be another one."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         await connection.execute("update public.credit_ledgers set scale = 2")
         assert 2 == json.loads(await connection.fetchval("select public.ledger_identity()"))["scale"]
         await somebody(connection)
@@ -190,13 +171,10 @@ def test_the_scale_is_chosen_before_the_first_entry(database_url: str) -> None:
             await connection.execute("update public.credit_ledgers set scale = 3")
         assert 2 == json.loads(await connection.fetchval("select public.ledger_identity()"))["scale"]
 
-    in_database(database_url, story)
 
-
-def test_whoever_reads_a_balance_reads_its_scale(database_url: str) -> None:
+async def test_whoever_reads_a_balance_reads_its_scale(database_url: str) -> None:
     """A signed-in user sees both, and writes neither."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         user = await somebody(connection)
         await connection.execute("select set_config('request.jwt.claims', $1, false)", json.dumps({"sub": user}))
         await connection.execute("set role authenticated")
@@ -205,26 +183,20 @@ def test_whoever_reads_a_balance_reads_its_scale(database_url: str) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("update public.credit_ledgers set scale = 2")
 
-    in_database(database_url, story)
 
-
-def test_an_entry_reports_which_member_acted(database_url: str) -> None:
+async def test_an_entry_reports_which_member_acted(database_url: str) -> None:
     """The account's id and the member's are two: both are in the entry, and in its hash."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         user, member = await somebody(connection), str(uuid.uuid4())
         assert "committed" == await commit(connection, entries=[entry(user, -1, "spend", actor_id=member)])
         found = await connection.fetch(f"select user_id, actor_id from {ENTRIES} where actor_id is not null")
         assert [(user, member)] == [(str(row["user_id"]), str(row["actor_id"])) for row in found]
         assert [] == await problems(connection)
 
-    in_database(database_url, story)
 
-
-def test_the_body_of_a_final_event_may_go(database_url: str) -> None:
+async def test_the_body_of_a_final_event_may_go(database_url: str) -> None:
     """The event itself stays known; one that waits keeps what it is decided by."""
-
-    async def story(connection: Any) -> None:
+    async with in_database(database_url) as connection:
         event = {"id": "evt_1", "type": "t", "livemode": False, "status": "applied", "body": "{}"}
         waiting = {**event, "id": "evt_2", "status": "parked"}
         for one in (event, waiting):
@@ -233,5 +205,3 @@ def test_the_body_of_a_final_event_may_go(database_url: str) -> None:
         assert "duplicate" == await commit(connection, event=event)
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute("update public.webhook_events set body = null where id = 'evt_2'")
-
-    in_database(database_url, story)
