@@ -1,0 +1,78 @@
+"""Ways to spend: as the service does it, or without a part of that."""
+
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import attrs
+
+from adapters.batching import write_pipeline
+from adapters.batching.batched_credits import INTENTS, GatheredCredits
+from adapters.batching.write_pipeline import SystemOverlap
+from adapters.postgres.ledger import SqlLedger
+from adapters.redis.account_locks import RedisTurns
+from adapters.redis.client import connect
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.system.backoff import SystemPauses
+from adapters.system.clock import SystemClock
+from domain.decisions.batches import Done, Outcome
+from domain.decisions.operations import Spend
+from domain.ports import LedgerUnavailable
+from domain.usecases.use_credits import CreditDesk
+from domain.values.accounts import UserId
+from features.bench.callers import Call
+from features.bench.commits import transports
+from features.bench.servers import Servers
+
+TRIES = 200
+
+
+@attrs.frozen(kw_only=True)
+class Spending:
+    """How spends are done."""
+
+    is_batched: bool = True
+    joining: int = INTENTS.joining
+    overlaps: bool = True
+    parts: int = write_pipeline.PARTS
+    has_turns: bool = True
+    has_pauses: bool = True
+
+
+@contextlib.asynccontextmanager
+async def spender(
+    servers: Servers, transport: str, how: Spending, next_user: Callable[[], UserId]
+) -> AsyncIterator[Call]:
+    """Give a spend of one credit, done in this way; what is contended is asked for again until it is done."""
+    async with (
+        contextlib.aclosing(transports(servers)[transport]()) as rpc,
+        contextlib.aclosing(connect(servers.redis_url)) as redis,
+    ):
+        ledger, clock = SqlLedger(rpc), SystemClock()
+        desk = CreditDesk(
+            ledger=ledger,
+            wallets=ledger,
+            cache=RedisQuotaCache(redis),
+            pauses=SystemPauses() if how.has_pauses else None,
+            turns=RedisTurns(redis) if how.has_turns else None,
+            overlap=SystemOverlap() if how.overlaps else None,
+        )
+        limits = attrs.evolve(INTENTS, joining=how.joining)
+        async with contextlib.aclosing(GatheredCredits(desk, clock, limits=limits)) as gathered:
+            run, numbers = uuid.uuid4().hex, itertools.count()
+
+            async def spend() -> None:
+                intent = Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}")
+                outcome: Outcome | None = None
+                for _ in range(TRIES):
+                    with contextlib.suppress(LedgerUnavailable):
+                        if how.is_batched:
+                            outcome = await gathered.settle(intent)
+                        else:
+                            (outcome,) = await desk.settle([intent], clock.now())
+                    if isinstance(outcome, Done):
+                        return
+                raise AssertionError(outcome)
+
+            yield spend
