@@ -1,9 +1,9 @@
 """What the use cases need of the world: every port, and the errors that a port may raise."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import attrs
 
@@ -23,9 +23,7 @@ from domain.changes.changes import (
 from domain.credits.explanation import AccountRecord
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
-from domain.decisions.batches import Outcome
 from domain.decisions.low_balance import Notice, Undelivered
-from domain.decisions.operations import Intent
 from domain.payments.purchases import Link
 from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId
@@ -33,9 +31,6 @@ from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
 from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
 from domain.values.accounts import Account, BalanceThen, UserId
 from domain.values.plans import Plan
-
-Item = TypeVar("Item")
-Written = TypeVar("Written")
 
 
 @attrs.frozen
@@ -136,36 +131,6 @@ class Turns(Protocol):
 
     def at(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         """A turn at all of these accounts, or as much of it as is to be had in a moment."""
-        ...
-
-
-class Overlap(Protocol):
-    """Decides, and tells of what is written, while it writes."""
-
-    async def write(
-        self,
-        decide: Callable[[], Sequence[Item]],
-        write: Callable[[Sequence[Item]], Awaitable[Written]],
-        tell: Callable[[Written], Awaitable[None]],
-    ) -> None:
-        """Write what is decided, in its order, until nothing more is decided.
-
-        `decide` is asked for more while parts are being written; what it gave by then goes together, as soon as may be.
-        A part may be on its way while the one before it is being written. `tell` is given each part once it is written,
-        while the next one is.
-        """
-        ...
-
-
-class Callers(Protocol):
-    """Those who asked for intents that are being settled, and who ask for more of the same accounts meanwhile."""
-
-    def join(self) -> tuple[Sequence[Intent], datetime]:
-        """What was asked for since, and the time."""
-        ...
-
-    def tell(self, place: int, outcome: Outcome) -> None:
-        """Tell the outcome of an intent: of those that were there at first and those that joined, in their order."""
         ...
 
 

@@ -9,7 +9,6 @@ import attrs
 
 from adapters.batching.batched_credits import GatheredCredits
 from adapters.batching.group_commit import GroupCommit
-from adapters.batching.write_pipeline import SystemOverlap
 from adapters.postgres import migrations
 from adapters.postgres.direct_rpc import CONNECT_SECONDS, PostgresRpc
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
@@ -140,7 +139,6 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             notify_below=settings.low_balance,
             pauses=SystemPauses(),
             turns=RedisTurns(redis),
-            overlap=SystemOverlap(),
         )
         gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))
         yield Services(

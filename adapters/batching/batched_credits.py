@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-import attrs
-
-from adapters.batching.batcher import Crowd, Gatherer, Limits
+from adapters.batching.batcher import Gatherer, Limits
 from adapters.batching.group_commit import ledger_errors
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, VoidHold
-from domain.ports import Callers, Clock, LedgerRefused
+from domain.ports import Clock, LedgerRefused
 from domain.values.accounts import UserId
 
-INTENTS = Limits(calls=2, requests=256, joining=4096)
+INTENTS = Limits(calls=2, requests=256)
 
 PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
@@ -29,10 +27,8 @@ TRIES = 20
 class BatchesOfCredits(Protocol):
     """Does many intents at once, as the use case does. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
 
-    async def settle(
-        self, intents: Sequence[Intent], now: datetime, *, patience: int = ..., callers: Callers | None = None
-    ) -> tuple[Outcome, ...]:
-        """Do each intent once; one outcome for each, in their order, and after these those of late callers."""
+    async def settle(self, intents: Sequence[Intent], now: datetime, *, patience: int = ...) -> tuple[Outcome, ...]:
+        """Do each intent once; one outcome for each, in their order."""
         ...
 
     async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
@@ -76,28 +72,13 @@ class GatheredCredits:
         """Do what was accepted; what is too late is told so."""
         await self._gatherer.aclose()
 
-    async def _settle(self, crowd: Crowd[Intent, Outcome]) -> tuple[Outcome, ...]:
+    async def _settle(self, intents: Sequence[Intent]) -> tuple[Outcome, ...]:
         try:
-            callers = _Callers(crowd, self._clock)
-            return await self._desk.settle([*crowd], self._clock.now(), patience=PATIENCE, callers=callers)
+            return await self._desk.settle(intents, self._clock.now(), patience=PATIENCE)
         except LedgerRefused as refused:
-            if refused.is_final and len(crowd) == 1:
+            if refused.is_final and len(intents) == 1:
                 return (Unsettled(f"the ledger refuses it: {refused.cause}"),)
             raise
-
-
-@attrs.frozen
-class _Callers:
-    """Implements Callers."""
-
-    _crowd: Crowd[Intent, Outcome]
-    _clock: Clock
-
-    def join(self) -> tuple[Sequence[Intent], datetime]:
-        return self._crowd.join(), self._clock.now()
-
-    def tell(self, place: int, outcome: Outcome) -> None:
-        self._crowd.answer(place, outcome)
 
 
 def _accounts(intent: Intent) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ Nothing waits for company: a request that finds a call free goes out at once, al
 What holds, whatever fails:
 
 * Each request is in one call at a time, and gets exactly one answer or one error.
-* A call may take on what comes for its keys while it is in flight, and answer who asked before it is over.
 * Two requests of one key are never in two calls at the same time, and go out in the order in which they came.
 * A caller that goes away takes only its own request along, and only one that was not sent.
 * No more waits than the limits allow; what is more is refused at once.
@@ -47,9 +46,7 @@ class Limits:
     calls: int = 2
     """Calls in flight."""
     requests: int = 100
-    """Requests in one call, to begin with."""
-    joining: int = 0
-    """Requests that may join a call in flight."""
+    """Requests in one call."""
     worth_a_call: int | None = None
     """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
     smaller. None where a call does better for being given all.
@@ -74,46 +71,19 @@ class _Asked(Generic[Request, Answer]):
     answer: asyncio.Future[Answer]
 
 
-class Crowd(list[Request], Generic[Request, Answer]):
-    """The requests of one call, with those that join it."""
-
-    def __init__(
-        self, asked: list[_Asked[Request, Answer]], join: Callable[[], Sequence[_Asked[Request, Answer]]]
-    ) -> None:
-        """`asked` grows by what `join` gives."""
-        super().__init__([one.request for one in asked])
-        self._asked = asked
-        self._join = join
-
-    def join(self) -> list[Request]:
-        """What was asked for since under this call's keys alone, oldest first: it has the last places from now on.
-
-        Nothing joins while others wait for a call or are in one, for they may need the same; nor when as many have
-        joined as may.
-        """
-        joined = [one.request for one in self._join()]
-        self += joined
-        return joined
-
-    def answer(self, place: int, answer: Answer) -> None:
-        """Answer a request before the call is over."""
-        if not self._asked[place].answer.done():
-            self._asked[place].answer.set_result(answer)
-
-
 class Gatherer(Generic[Request, Answer]):
     """Makes one call of many requests."""
 
     def __init__(
         self,
-        call: Callable[[Crowd[Request, Answer]], Awaitable[Sequence[Answer]]],
+        call: Callable[[list[Request]], Awaitable[Sequence[Answer]]],
         *,
         limits: Limits,
         keys: Callable[[Request], Collection[Hashable]] = lambda _: (),
         weight: Callable[[Request], int] = lambda _: 1,
         divisible: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
-        """`call` gives one answer per request, in their order, also to those that it let join.
+        """`call` gives one answer per request, in their order.
 
         `divisible` says of a call's error that nothing took effect, and that it may be one request's fault: then the
         call is repeated in parts, and only those fail that fail alone.
@@ -280,65 +250,30 @@ class Gatherer(Generic[Request, Answer]):
     async def _settle(self, batch: list[_Asked[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
-        most = self._limits.joining
         parts = deque([batch])
         while parts:
             # Who has gone away before its request is sent again does not need it.
             part = [asked for asked in parts.popleft() if not asked.answer.done()]
-            error = await self._attempt(part, batch, most) if part else None
+            error = await self._attempt(part) if part else None
             if error is None:
                 continue
             pieces = _pieces(part)
             if len(part) > 1 and len(pieces) <= repeats and self._divisible(error):
                 repeats -= len(pieces)
-                most = 0
                 parts.extendleft(reversed(pieces))
                 continue
             for asked in part:
                 _fail(asked, error)
 
-    async def _attempt(
-        self, part: list[_Asked[Request, Answer]], batch: list[_Asked[Request, Answer]], most: int
-    ) -> Exception | None:
-        """So many at `most` may join the call; they are of the batch too."""
-        keys, size = {key for asked in part for key in asked.keys}, len(part)
-
-        def join() -> list[_Asked[Request, Answer]]:
-            joining = self._join(keys, most - len(part) + size)
-            part.extend(joining)
-            batch.extend(joining)
-            return joining
-
+    async def _attempt(self, part: list[_Asked[Request, Answer]]) -> Exception | None:
         try:
-            answers = await self._call(Crowd(part, join))
+            answers = await self._call([asked.request for asked in part])
             for asked, answer in zip(part, answers, strict=True):
                 if not asked.answer.done():
                     asked.answer.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
             return error
         return None
-
-    def _join(self, keys: Collection[Hashable], most: int) -> list[_Asked[Request, Answer]]:
-        """What waits for these keys alone, which are in flight; nothing if others wait for a call, or are in one."""
-        joining: list[_Asked[Request, Answer]] = []
-        if len(self._runners) > 1:
-            return joining
-        others: set[Hashable] = set()
-        for asked in self._waiting.values():
-            if len(joining) == most:
-                break
-            if asked.answer.done():
-                continue  # who has gone away is about to withdraw it
-            if asked.keys and others.isdisjoint(asked.keys) and all(key in keys for key in asked.keys):
-                joining.append(asked)
-            elif self._busy.isdisjoint(asked.keys) and others.isdisjoint(asked.keys):
-                return []
-            else:
-                others.update(asked.keys)
-        for asked in joining:
-            del self._waiting[id(asked)]
-            self._waiting_weight -= asked.weight
-        return joining
 
     def _release(self, keys: Iterable[Hashable]) -> None:
         for key in keys:

@@ -15,7 +15,6 @@ from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
 from domain.changes.changes import (
-    AccountGuard,
     Backlog,
     Change,
     CommitResult,
@@ -128,8 +127,6 @@ class MemoryLedger:
         broken: set[UserId] = set()
         for change in changes:
             user_id = change.account.user_id if change.account is not None else None
-            if change.account is not None and self._is_astray(change.account):
-                broken.add(change.account.user_id)
             result = Conflict("account") if user_id in broken else self._commit(change)
             if user_id is not None and not isinstance(result, Committed):
                 broken.add(user_id)
@@ -248,17 +245,6 @@ class MemoryLedger:
             kept = self._requests[change.request.key]
             return Duplicate(accounts=self._now((kept.user_id,)), request=kept)
         return self._repeated(change) or self._refusal(change) or self._apply(change)
-
-    def _is_astray(self, guard: AccountGuard) -> bool:
-        """Whether the account does not stand as was hoped."""
-        if guard.rests_on is None:
-            return False
-        hoped, account = guard.rests_on.account, self._accounts.get(guard.user_id)
-        return account is None or (account.version, account.balance, account.held) != (
-            hoped.version,
-            hoped.balance,
-            hoped.held,
-        )
 
     def _repeated(self, change: Change) -> Duplicate | Conflict | None:
         if change.revision is not None:

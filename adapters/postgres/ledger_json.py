@@ -216,12 +216,7 @@ def _accounts(result: Json) -> tuple[Account, ...]:
 
 
 def _guard(guard: AccountGuard) -> dict[str, object]:
-    told: dict[str, object] = {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
-    if guard.rests_on is not None:
-        hoped = guard.rests_on.account
-        told["rests_on"] = {"version": hoped.version, "balance": hoped.balance, "held": hoped.held}
-        told["comes_after"] = guard.rests_on.found_at
-    return told
+    return {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
 
 
 def _event(decision: EventDecision) -> dict[str, object]:

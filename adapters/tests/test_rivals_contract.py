@@ -6,7 +6,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from adapters.batching.batched_credits import GatheredCredits
-from adapters.batching.write_pipeline import SystemOverlap
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisTurns
 from adapters.redis.client import connect
@@ -37,7 +36,6 @@ class Process:
                 cache=RedisQuotaCache(self._redis),
                 pauses=SystemPauses(),
                 turns=RedisTurns(self._redis),
-                overlap=SystemOverlap(),
             ),
             SystemClock(),
         )

@@ -7,24 +7,22 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.batching.batched_credits import GatheredCredits
-from adapters.batching.write_pipeline import SystemOverlap
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.backoff import SystemPauses
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Hoped
+from domain.changes.changes import Conflict, Duplicate
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Hopes, KeyReused, Outcome, for_one_commit
-from domain.decisions.operations import CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.batches import Done, decide_together, for_one_commit, outcome_of
+from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import AlreadySettled
-from domain.usecases.use_credits import BATCH, CreditDesk
+from domain.usecases.use_credits import CreditDesk
 from features.harness.credit_stories import ADA, Life, acts
 
 
@@ -114,7 +112,7 @@ async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: A
 
 
 async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
-    """Two processes' crowds at once on one account, each written in parts: each credit is spent once, none is left."""
+    """Two processes' crowds at once on one account: each credit is spent once, none is left."""
     async with open_world() as world:
         user, tag = await world.sign_up(None), uuid.uuid4().hex
         desk = CreditDesk(
@@ -122,7 +120,6 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             wallets=world.ledger,
             cache=MemoryQuotaCache(),
             pauses=SystemPauses(),
-            overlap=SystemOverlap(),
         )
         gift = GiveCredits(
             user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
@@ -144,49 +141,27 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             await process.aclose()
 
 
-class Latecomers:
-    """Callers who ask once while others' intents are being written."""
-
-    def __init__(self, intents: list[Intent]) -> None:
-        self.intents = intents
-        self.told: dict[int, Outcome] = {}
-
-    def join(self) -> tuple[list[Intent], datetime]:
-        joining, self.intents = self.intents, []
-        return joining, datetime.now(UTC)
-
-    def tell(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.told
-        self.told[place] = outcome
-
-
-async def test_repetitions_that_join_a_crowd_get_their_first_answers(open_world: Any) -> None:
-    """Nobody looked their keys up, but the ledger knows them; what was decided after them is done all the same."""
+async def test_a_repetition_that_was_done_meanwhile_gets_its_first_answer(open_world: Any) -> None:
+    """Though it was not known yet when the account was read; what was decided after it is decided again."""
     async with open_world() as world:
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         user = await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache(), overlap=SystemOverlap())
-
-        def spend(credits: int, key: str) -> Spend:  # noqa: A002 - the word for it
-            return Spend(user_id=user, credits=credits, key=f"{tag} {key}")
-
+        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         gift = GiveCredits(
             user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
         )
         await desk.settle([gift], now)
-        (old,) = await desk.settle([spend(2, "old")], now)
-        callers = Latecomers([spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")])
-        outcomes = await desk.settle([spend(1, f"k{n}") for n in range(2 * BATCH)], now, callers=callers)
-        assert dict(enumerate(outcomes)) == callers.told
-        first = outcomes[0]
-        assert isinstance(old, Done)
+        spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n in range(2)}
+        found = await ledger.holdings(user_ids=frozenset({user}), keys=frozenset(), hold_ids=frozenset())
+        (first,) = await desk.settle([spends[0]], now)
         assert isinstance(first, Done)
-        assert (attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)) == outcomes[-4:-2]
-        assert KeyReused(("credits",)) == outcomes[-2]
-        assert isinstance(outcomes[-1], Done)
+        decided = [*decide_together(spends, found, now).decided.values()]
+        repeated, after = await ledger.commit(for_one_commit(decided))
+        assert isinstance(repeated, Duplicate)
+        assert Done(answer=first.answer, repeated=True) == outcome_of(spends[0], decided[0], repeated)
+        assert Conflict("account") == after
         account = await ledger.account(user)
-        assert 100 - 2 - 2 * BATCH - 1 == account.balance
-        assert [] == ours(await ledger.inconsistencies(), user)
+        assert 98 == account.balance
 
 
 async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(open_world: Any) -> None:
@@ -210,55 +185,12 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
         found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
         users = {0: ada, 1: bob, 2: ada, 3: ada}
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
-        batch = Hopes(found).decide(spends, now)
+        batch = decide_together(spends, found, now)
         await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
         results = await ledger.commit([decided.change for decided in batch.decided.values()])
         assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
         accounts = {user: await ledger.account(user) for user in (ada, bob)}
         assert {ada: 47, bob: 48} == {user: account.balance for user, account in accounts.items()}
-
-
-@pytest.mark.parametrize(
-    ("rivals", "arrive", "results"),
-    [
-        pytest.param([], [0, 1], ["Committed"] * 5, id="as hoped"),
-        pytest.param([3], [0, 1], ["Conflict"] * 2 + ["Committed"] + ["Conflict"] * 2, id="the first lost to a rival"),
-        pytest.param([1, 2], [1], ["Committed"] + ["Conflict"] * 2, id="a rival came to the same revision"),
-        pytest.param([1, 3], [1], ["Committed"] * 3, id="a rival came to the same account"),
-        pytest.param([], [1, 0], ["Committed"] + ["Conflict"] * 2 + ["Committed"] * 2, id="the second came sooner"),
-    ],
-)
-async def test_what_rests_on_another_commit_needs_the_account_as_that_leaves_it(
-    open_world: Any, rivals: list[int], arrive: list[int], results: list[str]
-) -> None:
-    """Calls may be sent before it is known what came of those before them. Others' accounts are not concerned."""
-    async with open_world() as world:
-        now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
-        ada, bob = await world.sign_up(None), await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
-        gifts = [
-            GiveCredits(
-                user_id=user,
-                credits=50,
-                kind=EntryKind.GOODWILL,
-                key=f"{user} {tag}",
-                reason="hello",
-                operator="Grace",
-            )
-            for user in (ada, bob)
-        ]
-        await desk.settle(gifts, now)
-        found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
-        users = [ada, ada, bob, ada, ada]
-        spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in enumerate(users)}
-        decided = [*Hopes(found).decide(spends, now).decided.values()]
-        hoped = {ada: Hoped(account=decided[1].wallet.account, found_at=decided[0].guard.expected_revision)}
-        calls = [for_one_commit(decided[:2], {}), for_one_commit(decided[2:], hoped)]
-        for n, wish in enumerate(rivals):
-            await desk.settle([Spend(user_id=ada, credits=wish, key=f"{tag} rival {n}")], now)
-        told = [result for call in arrive for result in await ledger.commit(calls[call])]
-        assert results == [type(result).__name__ for result in told]
-        assert [] == [*ours(await ledger.inconsistencies(), ada), *ours(await ledger.inconsistencies(), bob)]
 
 
 async def test_a_story_that_fails_fails_no_other_test(open_world: Any) -> None:

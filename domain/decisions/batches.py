@@ -12,7 +12,6 @@ from domain.changes.changes import (
     Conflict,
     Duplicate,
     Holdings,
-    Hoped,
     KeptRequest,
     Rejected,
 )
@@ -84,65 +83,41 @@ class Batch:
     outcomes: Mapping[int, Outcome]
 
 
-class Hopes:
-    """The accounts as they will be once all that was decided is committed.
+def decide_together(
+    intents: Mapping[int, Intent], found: Holdings, now: datetime, *, notify_below: int | None = None
+) -> Batch:
+    """Decide intents that were asked for before `found` was read.
 
-    Intents of one account are decided one after the other, each on what the one before leaves.
+    Those of one account are decided one after the other, each on what the one before leaves, and are to be committed
+    together. `notify_below` is the threshold of accounts that have none.
     """
-
-    def __init__(self, found: Holdings, *, notify_below: int | None = None) -> None:
-        """`found` is what was read for the intents; `notify_below` is the threshold of accounts that have none."""
-        self._found = found
-        self._notify_below = notify_below
-        self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
-        self._keys: set[str | None] = set()
-
-    def decide(self, intents: Mapping[int, Intent], now: datetime) -> Batch:
-        """Decide intents that were asked for before all was read."""
-        outcomes: dict[int, Outcome] = {}
-        new: dict[int, Intent] = {}
-        for place, intent in intents.items():
-            known = _known(intent, self._found)
-            if known is None:
-                new[place] = intent
-            else:
-                outcomes[place] = known
-        return self._decide(new, now, outcomes)
-
-    def decide_later(self, intents: Mapping[int, Intent], now: datetime) -> Batch:
-        """Decide intents that were asked for since: others may have moved their accounts before they were.
-
-        The ledger guards what is committed. What needs no commit, a refusal say, takes a newer look.
-        """
-        known = {
-            place: intent
-            for place, intent in intents.items()
-            if not isinstance(intent, CaptureHold | VoidHold) and intent.user_id in self._found.wallets
-        }
-        return attrs.evolve(self._decide(known, now, {}), outcomes={})
-
-    def _decide(self, intents: Mapping[int, Intent], now: datetime, outcomes: dict[int, Outcome]) -> Batch:
-        decided: dict[int, Decided] = {}
-        for place, intent in intents.items():
-            user_id, key = owner_of(intent, self._found), key_of(intent)
-            assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
-            wallet = self._wallets[user_id]
-            if wallet is None or key in self._keys:
-                continue
-            hold = _hold_of(intent, self._found)
-            made = decide_intent(intent, wallet, now, hold=hold, notify_below=self._notify_below)
-            if not isinstance(made, Decided):
-                # Never on what others only hope to have done.
-                if wallet is self._found.wallets[user_id]:
-                    outcomes[place] = made
-            elif made.change.postings or made.change.holds:
-                decided[place] = made
-                self._wallets[user_id] = made.wallet
-                if key is not None:
-                    self._keys.add(key)
-            elif not made.comes_first:
-                outcomes[place] = Done(answer=made.answer)
-        return Batch(decided=decided, outcomes=outcomes)
+    decided: dict[int, Decided] = {}
+    outcomes: dict[int, Outcome] = {}
+    wallets: dict[UserId, Wallet | None] = dict(found.wallets)
+    keys: set[str | None] = set()
+    for place, intent in intents.items():
+        known = _known(intent, found)
+        if known is not None:
+            outcomes[place] = known
+            continue
+        user_id, key = owner_of(intent, found), key_of(intent)
+        assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
+        wallet = wallets[user_id]
+        if wallet is None or key in keys:
+            continue
+        made = decide_intent(intent, wallet, now, hold=_hold_of(intent, found), notify_below=notify_below)
+        if not isinstance(made, Decided):
+            # Never on what others have not done yet: their commit may come to nothing.
+            if wallet is found.wallets[user_id]:
+                outcomes[place] = made
+        elif made.change.postings or made.change.holds:
+            decided[place] = made
+            wallets[user_id] = made.wallet
+            if key is not None:
+                keys.add(key)
+        elif not made.comes_first:
+            outcomes[place] = Done(answer=made.answer)
+    return Batch(decided=decided, outcomes=outcomes)
 
 
 def owner_of(intent: Intent, found: Holdings) -> UserId | None:
@@ -153,34 +128,20 @@ def owner_of(intent: Intent, found: Holdings) -> UserId | None:
     return hold.user_id if hold is not None else None
 
 
-def for_one_commit(decided: Sequence[Decided], hoped: Mapping[UserId, Hoped]) -> list[Change]:
+def for_one_commit(decided: Sequence[Decided]) -> list[Change]:
     """What is to be committed together, with one message for each account whose copies are older then.
 
-    `hoped` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change of an
-    account is not committed, none of those after it is: its message and its guard do for all.
+    Where the first change of an account is not committed, none of those after it is: its message does for all.
     """
     seen: set[UserId] = set()
     changes = []
     for one in decided:
-        change, guard = one.change, one.guard
-        if guard.user_id not in seen:
-            seen.add(guard.user_id)
-            outbox = (*change.outbox, cache_refresh(guard))
-            guard = attrs.evolve(guard, rests_on=hoped.get(guard.user_id))
-            change = attrs.evolve(change, account=guard, outbox=outbox)
+        change, user_id = one.change, one.guard.user_id
+        if user_id not in seen:
+            seen.add(user_id)
+            change = attrs.evolve(change, outbox=(*change.outbox, cache_refresh(one.guard)))
         changes.append(change)
     return changes
-
-
-def hoped_of(sent: Sequence[Decided]) -> dict[UserId, Hoped]:
-    """The accounts as a commit leaves them, for :func:`for_one_commit` of what rests on it."""
-    found_at: dict[UserId, int] = {}
-    hoped = {}
-    for one in sent:
-        first = found_at.setdefault(one.guard.user_id, one.guard.expected_revision)
-        if one.wallet is not None:
-            hoped[one.guard.user_id] = Hoped(account=one.wallet.account, found_at=first)
-    return hoped
 
 
 def outcome_of(intent: Intent, decided: Decided, result: CommitResult) -> Outcome | None:

@@ -1,25 +1,20 @@
 """Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit together.
 
-A busy account costs one read and few commits for all that is asked of it at the same moment.
+A busy account costs one read and one commit for all that is asked of it at the same moment.
 """
 
 import contextlib
-import itertools
-from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, Hoped
-from domain.decisions.batches import Hopes, Outcome, Unsettled, for_one_commit, hoped_of, outcome_of, owner_of
+from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings
+from domain.decisions.batches import Outcome, Unsettled, decide_together, for_one_commit, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import CacheUnavailable, Callers, Ledger, Overlap, Pauses, QuotaCache, Turns, Wallets
+from domain.ports import CacheUnavailable, Ledger, Pauses, QuotaCache, Turns, Wallets
 from domain.values.accounts import UserId
-
-BATCH = 16
-"""So many intents are decided at a time, while those before them are being written."""
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
@@ -43,34 +38,28 @@ class CreditDesk:
     """Between rounds in which nothing was done; None where nobody else works."""
     turns: Turns | None = None
     """At accounts that other processes want as well; None where nobody else works."""
-    overlap: Overlap | None = None
-    """How some are decided while others are written; None to decide all and then write them."""
 
     async def settle(
-        self,
-        intents: Sequence[Intent],
-        now: datetime,
-        *,
-        patience: int = MAX_ROUNDS,
-        callers: Callers | None = None,
+        self, intents: Sequence[Intent], now: datetime, *, patience: int = MAX_ROUNDS
     ) -> tuple[Outcome, ...]:
         """Do each intent once, as if one after the other; one outcome for each, in their order.
 
-        What is not settled after so many fruitless rounds is contended, and may be asked for again. Callers hear of
-        each outcome as soon as it is so; what they ask for meanwhile is done too, and has its outcomes last.
+        What is not settled after so many fruitless rounds is contended, and may be asked for again.
 
         :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
         """
-        asked = _Asked(intents, now, callers)
+        outcomes: dict[int, Outcome] = {}
         fruitless = 0
         while fruitless < patience:
-            waiting = asked.waiting()
+            waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
             if not waiting:
                 break
             await self._let_others_go_first(fruitless)
-            await self._round(waiting, asked)
-            fruitless = 0 if waiting.keys() - asked.waiting().keys() else fruitless + 1
-        return asked.outcomes(Unsettled(f"the account kept changing through {patience} decisions", is_contended=True))
+            found = await self._round(waiting, now)
+            outcomes |= found
+            fruitless = 0 if found else fruitless + 1
+        contended = Unsettled(f"the account kept changing through {patience} decisions", is_contended=True)
+        return tuple([outcomes.get(place, contended) for place in range(len(intents))])
 
     async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
         """Let expire what is over, of at most :data:`DUE_BATCH` accounts; what came of it, for each of those.
@@ -86,26 +75,44 @@ class CreditDesk:
         if self.pauses is not None and fruitless > 1:
             await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
-    async def _round(self, waiting: Mapping[int, Intent], asked: "_Asked") -> None:
+    async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
         shared = self.turns.shared(found.wallets.keys()) if self.turns is not None else frozenset()
         apart = {place: intent for place, intent in waiting.items() if owner_of(intent, found) not in shared}
-        if apart:
-            await self._work(apart, found, asked, may_grow=not shared)
+        outcomes = await self._work(apart, found, now)
         if self.turns is not None and len(apart) < len(waiting):
             in_turn = {place: intent for place, intent in waiting.items() if place not in apart}
             async with self.turns.at(shared):
-                await self._work(in_turn, await self._read([*in_turn.values()]), asked, may_grow=False)
+                outcomes |= await self._work(in_turn, await self._read([*in_turn.values()]), now)
+        return outcomes
 
-    async def _work(self, waiting: Mapping[int, Intent], found: Holdings, asked: "_Asked", *, may_grow: bool) -> None:
-        hopes = Hopes(found, notify_below=self.notify_below)
-        overlaps = self.overlap is not None and len(waiting) > BATCH
-        chain = _Chain(self, hopes, asked, waiting, may_grow=overlaps and may_grow)
-        if self.overlap is not None and overlaps:
-            await self.overlap.write(chain.decide, chain.write, chain.tell)
-        elif together := [*itertools.chain.from_iterable(iter(chain.decide, []))]:
-            await chain.tell(await chain.write(together))
+    async def _work(self, waiting: Mapping[int, Intent], found: Holdings, now: datetime) -> dict[int, Outcome]:
+        """Decide all, and write what is to be written in one commit; what has no outcome is to be decided again."""
+        made = decide_together(waiting, found, now, notify_below=self.notify_below)
+        outcomes = dict(made.outcomes)
+        if made.decided:
+            results = await self.ledger.commit(for_one_commit([*made.decided.values()]))
+            self._learn([*made.decided.values()], results)
+            await self.refresh(results)
+            for (place, decided), result in zip(made.decided.items(), results, strict=True):
+                outcome = outcome_of(waiting[place], decided, result)
+                if outcome is not None:
+                    outcomes[place] = outcome
+        return outcomes
+
+    def _learn(self, decided: Sequence[Decided], results: Sequence[CommitResult]) -> None:
+        """Note where others came first: what was to follow on a change that is not committed says nothing of others."""
+        broken: set[UserId] = set()
+        met: set[UserId] = set()
+        for one, result in zip(decided, results, strict=True):
+            user_id = one.guard.user_id
+            if not isinstance(result, Committed) and user_id not in broken:
+                broken.add(user_id)
+                if isinstance(result, Conflict):
+                    met.add(user_id)
+        if met and self.turns is not None:
+            self.turns.met(met)
 
     async def _read(self, intents: Sequence[Intent]) -> Holdings:
         return await self.wallets.holdings(
@@ -114,8 +121,8 @@ class CreditDesk:
             hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
         )
 
-    async def refresh(self, results: Sequence[CommitResult]) -> frozenset[UserId]:
-        """Let the cache learn of what was committed, if it can be reached; returns those that others want as well."""
+    async def refresh(self, results: Sequence[CommitResult]) -> None:
+        """Let the cache learn of what was committed, if it can be reached."""
         # The commits' outbox holds the same refresh: a cache that is away now learns of it later.
         newest = {
             account.user_id: account
@@ -127,121 +134,3 @@ class CreditDesk:
             self.turns.look(newest.keys())
         with contextlib.suppress(CacheUnavailable):
             await self.cache.store_many([*newest.values()])
-        return self.turns.shared(newest.keys()) if self.turns is not None else frozenset()
-
-
-class _Asked:
-    """What is asked for, each at its place, and the outcomes so far."""
-
-    def __init__(self, intents: Sequence[Intent], now: datetime, callers: Callers | None) -> None:
-        self.now = now
-        self._intents = [*intents]
-        self._outcomes: dict[int, Outcome] = {}
-        self._callers = callers
-
-    def waiting(self) -> dict[int, Intent]:
-        return {place: intent for place, intent in enumerate(self._intents) if place not in self._outcomes}
-
-    def joined(self) -> dict[int, Intent]:
-        if self._callers is None:
-            return {}
-        first = len(self._intents)
-        joined, self.now = self._callers.join()
-        self._intents += joined
-        return dict(enumerate(joined, start=first))
-
-    def tell(self, place: int, outcome: Outcome) -> None:
-        self._outcomes[place] = outcome
-        if self._callers is not None:
-            self._callers.tell(place, outcome)
-
-    def outcomes(self, otherwise: Outcome) -> tuple[Outcome, ...]:
-        return tuple([self._outcomes.get(place, otherwise) for place in range(len(self._intents))])
-
-
-@attrs.frozen
-class _Link:
-    """What was decided about the intent at a place."""
-
-    place: int
-    intent: Intent
-    decided: Decided
-
-
-class _Chain:
-    """What is decided and written in a round, a part at a time, each resting on those before.
-
-    What was not committed breaks the chain of its account: what was decided on top of it is not sent any more. What is
-    on its way by then names how the account must stand, and comes to nothing where it does not.
-    """
-
-    def __init__(
-        self, desk: CreditDesk, hopes: Hopes, asked: _Asked, waiting: Mapping[int, Intent], *, may_grow: bool
-    ) -> None:
-        self._desk = desk
-        self._hopes = hopes
-        self._asked = asked
-        self._waiting = deque(waiting.items())
-        self._may_grow = may_grow
-        """Whether more may join: not while somebody waits for a newer look."""
-        self._are_later = False
-        self._broken: set[UserId] = set()
-        self._hoped: dict[UserId, Hoped] = {}
-        """As what was sent leaves them."""
-
-    def decide(self) -> list[_Link]:
-        """What is to be written next; nothing if nothing can be decided now."""
-        while batch := self._batch():
-            decide = self._hopes.decide_later if self._are_later else self._hopes.decide
-            made = decide(batch, self._asked.now)
-            for place, outcome in made.outcomes.items():
-                self._asked.tell(place, outcome)
-            self._may_grow = self._may_grow and len(made.decided) + len(made.outcomes) == len(batch)
-            if made.decided:
-                return [_Link(place, batch[place], decided) for place, decided in made.decided.items()]
-        return []
-
-    async def write(self, links: Sequence[_Link]) -> list[tuple[_Link, CommitResult]]:
-        """Commit what is not broken. More may be written before this is."""
-        good = [link for link in links if link.decided.guard.user_id not in self._broken]
-        if not good:
-            return []
-        decided = [link.decided for link in good]
-        changes = for_one_commit(decided, self._hoped)
-        self._hoped.update(hoped_of(decided))
-        results = await self._desk.ledger.commit(changes)
-        written = [*zip(good, results, strict=True)]
-        self._learn(written)
-        return written
-
-    async def tell(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
-        """Tell what came of it, once the cache knows."""
-        try:
-            shared = await self._desk.refresh([result for _, result in written])
-            self._may_grow = self._may_grow and not shared
-        finally:
-            # Whoever gives up waiting for the cache must not take along what is known.
-            for link, result in written:
-                outcome = outcome_of(link.intent, link.decided, result)
-                if outcome is not None:
-                    self._asked.tell(link.place, outcome)
-
-    def _learn(self, written: Sequence[tuple[_Link, CommitResult]]) -> None:
-        """Whose chains are broken, and by whom: what rested on a broken one says nothing of others."""
-        met: set[UserId] = set()
-        for link, result in written:
-            user_id = link.decided.guard.user_id
-            if isinstance(result, Committed) or user_id in self._broken:
-                continue
-            self._broken.add(user_id)
-            self._may_grow = False
-            if isinstance(result, Conflict):
-                met.add(user_id)
-        if met and self._desk.turns is not None:
-            self._desk.turns.met(met)
-
-    def _batch(self) -> dict[int, Intent]:
-        if self._may_grow and not self._waiting:
-            self._are_later = True
-            self._waiting.extend(self._asked.joined().items())
-        return dict([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])

@@ -7,12 +7,10 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from unittest import mock
 
 import attrs
 import uvloop
 
-from adapters.batching import write_pipeline
 from adapters.batching.group_commit import COMMITS, READS, GroupCommit
 from adapters.postgres.ledger import SqlLedger
 from domain.changes.changes import CommitResult, Committed, Duplicate
@@ -33,16 +31,9 @@ SECONDS = {16: 0.8, 256: 2.0}
 HOT = 100
 """The first of the accounts that are spent from alone."""
 
-OF_ONE_ACCOUNT = {
-    COMPLETE: Spending(),
-    "overlap of deciding and writing": Spending(overlaps=False),
-    "a second part in flight": Spending(parts=1),
-    "late joining": Spending(joining=0),
-}
 OF_MANY_ACCOUNTS = {
     COMPLETE: Spending(),
     "batching": Spending(is_batched=False),
-    "overlap of deciding and writing": Spending(overlaps=False),
 }
 OF_RIVALS = {
     COMPLETE: Spending(),
@@ -59,13 +50,9 @@ def measure(servers: Servers, *, accounts: int, pace: float, rounds: int) -> Ite
         load = _Load(servers=servers, transport=transport, callers=callers, seconds=seconds, rounds=rounds)
         hot = UserId(user_id(HOT + place))
 
-        def one(hot: UserId = hot) -> UserId:
-            return hot
-
         def any_of_many() -> UserId:
             return UserId(user_id(random.randrange(accounts)))
 
-        yield from comparisons(f"spends of one account {load}", uvloop.run(load.spends(OF_ONE_ACCOUNT, one)))
         yield from comparisons(
             f"spends of many accounts {load}", uvloop.run(load.spends(OF_MANY_ACCOUNTS, any_of_many))
         )
@@ -112,10 +99,10 @@ class _Load:
             variants = {}
             for name, how in ways.items():
                 spend = await stack.enter_async_context(spender(self.servers, self.transport, how, next_user))
-                variants[name] = partial(self._slice, spend, how.parts)
+                variants[name] = partial(self._slice, spend)
             return await in_turns(variants, rounds=self.rounds)
 
-    async def _slice(self, call: Call, parts: int = write_pipeline.PARTS) -> Slice:
+    async def _slice(self, call: Call) -> Slice:
         count, ends = 0, time.perf_counter() + self.seconds
 
         async def keep_calling() -> None:
@@ -127,8 +114,7 @@ class _Load:
         async def all_of_them() -> None:
             await asyncio.gather(*(keep_calling() for _ in range(self.callers)))
 
-        with mock.patch.object(write_pipeline, "PARTS", parts):
-            return await metered(all_of_them(), self.servers, lambda: count, counts_own=True)
+        return await metered(all_of_them(), self.servers, lambda: count, counts_own=True)
 
 
 def _until_committed(ledger: GroupCommit | SqlLedger, accounts: int) -> Call:

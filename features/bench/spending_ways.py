@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import attrs
 
-from adapters.batching import write_pipeline
-from adapters.batching.batched_credits import INTENTS, GatheredCredits
-from adapters.batching.write_pipeline import SystemOverlap
+from adapters.batching.batched_credits import GatheredCredits
 from adapters.postgres.ledger import SqlLedger
 from adapters.redis.account_locks import RedisTurns
 from adapters.redis.client import connect
@@ -33,9 +31,6 @@ class Spending:
     """How spends are done."""
 
     is_batched: bool = True
-    joining: int = INTENTS.joining
-    overlaps: bool = True
-    parts: int = write_pipeline.PARTS
     has_turns: bool = True
     has_pauses: bool = True
 
@@ -56,10 +51,8 @@ async def spender(
             cache=RedisQuotaCache(redis),
             pauses=SystemPauses() if how.has_pauses else None,
             turns=RedisTurns(redis) if how.has_turns else None,
-            overlap=SystemOverlap() if how.overlaps else None,
         )
-        limits = attrs.evolve(INTENTS, joining=how.joining)
-        async with contextlib.aclosing(GatheredCredits(desk, clock, limits=limits)) as gathered:
+        async with contextlib.aclosing(GatheredCredits(desk, clock)) as gathered:
             run, numbers = uuid.uuid4().hex, itertools.count()
 
             async def spend() -> None:

@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 import uvloop
 
 from adapters.batching.batched_credits import GatheredCredits
-from adapters.batching.write_pipeline import SystemOverlap
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
@@ -103,7 +102,6 @@ async def spending(
             cache=RedisQuotaCache(redis),
             pauses=SystemPauses(),
             turns=RedisTurns(redis),
-            overlap=SystemOverlap(),
         )
         async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
 

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.batching.write_pipeline import MOST, SystemOverlap
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, KeptRequest
+from domain.changes.changes import Change, CommitResult, Conflict, KeptRequest
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
@@ -36,12 +35,13 @@ from domain.decisions.operations import (
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.ports import LedgerUnavailable
 from domain.tests.examples import ADA, BOB
-from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditDesk
-from domain.values.accounts import Account, UserId
+from domain.usecases.use_credits import MAX_ROUNDS, CreditDesk
+from domain.values.accounts import UserId
 
 NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HOLD = HoldId(str(uuid.UUID(int=1)))
+CROWD = 48
 
 
 class StoppedClock:
@@ -57,20 +57,14 @@ class CountingLedger(MemoryLedger):
     def __init__(self) -> None:
         super().__init__(StoppedClock())
         self.batches: list[int] = []
-        self.sent: list[Sequence[Change]] = []
         self.conflicts = 0
         self.rival: Callable[[], Awaitable[object]] | None = None
         """What another process does before the next commit."""
-        self.delays: list[int] = []
-        """Turns of the event loop that the next calls are on their way: one that was sent later may arrive sooner."""
         self.breaks = 0
         """Calls that get no answer, though they are done."""
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        for _ in range(self.delays.pop(0) if self.delays else 0):
-            await asyncio.sleep(0)
         self.batches.append(len(changes))
-        self.sent.append(changes)
         if self.rival is not None:
             rival, self.rival = self.rival, None
             await rival()
@@ -198,258 +192,56 @@ def test_a_busy_account_costs_one_commit() -> None:
     assert (1, 0) == shop.balance()
 
 
-def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
+def test_a_crowd_has_one_message_of_each_account() -> None:
     """The cache is told of each transaction: the process may end after any of them."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
-    assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
-    assert (100 - 3 * BATCH, 0) == shop.balance()
-    assert len(shop.ledger.batches) > 1
-    assert [] == [size for size in shop.ledger.batches[:-1] if size < BATCH]
+    shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
+    assert (100 - CROWD, 0) == shop.balance()
     told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*told}
+    assert [f"refresh_cache:{ADA}:revision={revision}" for revision in (0, 1)] == told
 
 
 @pytest.mark.parametrize("conflicts", [1, 2])
-def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
-    """And so is what was decided on top of it: each is done once."""
+def test_a_crowd_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
+    """Each is done once."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
     shop.ledger.conflicts = conflicts
-    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
+    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
-    assert [*range(2, 2 + 3 * BATCH)] == sorted(versions)
-    assert (100 - 3 * BATCH, 0) == shop.balance()
+    assert [*range(2, 2 + CROWD)] == sorted(versions)
+    assert (100 - CROWD, 0) == shop.balance()
 
 
-@pytest.mark.parametrize("moves", [1, 2, BATCH, 2 * BATCH])
-@pytest.mark.parametrize("overlaps", [True, False])
-def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, overlaps: bool) -> None:
-    """He made as many changes as ours, of other amounts: each answer is of the entry that it names."""
+@pytest.mark.parametrize("moves", [1, 2, CROWD // 2, CROWD])
+def test_a_rival_at_a_revision_that_we_expect_is_no_ground(moves: int) -> None:
+    """He made as many changes as some of ours, of other amounts: each answer is of the entry that it names."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap() if overlaps else None)
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     shop.ledger.rival = lambda: other.settle(rivals, NOW)
-    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
+    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(CROWD)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
-    assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
+    assert CROWD * [Done] == [type(outcome) for outcome in outcomes]
     assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
-    assert 400 - 3 * moves - 2 * 3 * BATCH == shop.balance()[0]
+    assert 400 - 3 * moves - 2 * CROWD == shop.balance()[0]
     kept = [answer_of(one) for one in shop.ledger.requests().values()]
-    assert 2 + moves + 3 * BATCH == len(kept)
+    assert 2 + moves + CROWD == len(kept)
     assert [balances[one.version] for one in kept] == [one.balance for one in kept]
 
 
-def test_a_part_tells_where_the_one_before_it_begins() -> None:
-    """Only while the account is there may that one be yet to come: for each account its own place."""
+def test_a_call_without_an_answer_may_be_done() -> None:
+    """Who asks again gets the answer that stands."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    shop.ledger.add_user(BOB, None)
-    shop.ask(give(900, key="more"), attrs.evolve(give(900, key="his"), user_id=BOB))
-    shop.ledger.sent.clear()
-    shop.ask(*(attrs.evolve(spend(1, f"k{n}"), user_id=BOB if n % 3 else ADA) for n in range(10 * BATCH)))
-    begins: dict[UserId, int] = {}
-    rested = 0
-    for changes in shop.ledger.sent:
-        firsts: dict[UserId, AccountGuard] = {}
-        for change in changes:
-            assert change.account is not None
-            firsts.setdefault(change.account.user_id, change.account)
-        for user_id, guard in firsts.items():
-            assert begins.get(user_id) == (guard.rests_on.found_at if guard.rests_on else None)
-            rested += guard.rests_on is not None
-            begins[user_id] = guard.expected_revision
-    assert rested >= 4
-
-
-def test_what_rests_on_a_lost_part_is_not_sent() -> None:
-    """But what was on its way by then."""
-    shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    shop.ask(give(900, key="more"))
-    shop.ledger.batches.clear()
-    shop.ledger.conflicts = 1
-    shop.ask(*(spend(1, f"k{n}") for n in range(20 * BATCH)))
-    assert sum(shop.ledger.batches) <= 20 * BATCH + BATCH + MOST
-
-
-@pytest.mark.parametrize("delays", [[60, 80], [60, 0]])
-@pytest.mark.parametrize("moves", [BATCH, 5 * BATCH])
-def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays: list[int]) -> None:
-    """The first part loses to a rival, who brings the account to the revision that the second or the third expects."""
-    shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    shop.ask(give(900, key="more"))
-    rivals = [spend(3, f"rival {n}") for n in range(moves)]
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle(rivals, NOW)
-    shop.ledger.delays = delays
-    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
-    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
-    balances = {entry.version: entry.balance_after for entry in entries}
-    assert 10 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
-    assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
-    assert 1000 - 3 * moves - 2 * 10 * BATCH == shop.balance()[0]
-
-
-@pytest.mark.parametrize("delays", [[0, 40], [40, 0], [0, 0]])
-def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int]) -> None:
-    """Who asks again gets the answer that stands, or is done then: each once."""
-    shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    shop.ledger.delays = [*delays]
     shop.ledger.breaks = 1
-    crowd = [spend(1, f"k{n}") for n in range(6 * BATCH)]
+    crowd = [spend(1, f"k{n}") for n in range(CROWD)]
     with pytest.raises(LedgerUnavailable):
         shop.ask(*crowd)
     outcomes = shop.ask(*crowd)
-    versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
-    assert [*range(2, 2 + 6 * BATCH)] == sorted(versions)
-    assert (100 - 6 * BATCH, 0) == shop.balance()
-    assert any(outcome.repeated for outcome in outcomes)
-
-
-class Latecomers:
-    """Callers who ask for more each time that they may, and what each was told, in the order of telling."""
-
-    def __init__(self, *crowds: Sequence[Intent]) -> None:
-        self.crowds = [*crowds]
-        self.told: dict[int, Outcome] = {}
-        self.told_at_joins: list[int] = []
-
-    def join(self) -> tuple[Sequence[Intent], datetime]:
-        self.told_at_joins.append(len(self.told))
-        return self.crowds.pop(0) if self.crowds else (), NOW
-
-    def tell(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.told
-        self.told[place] = outcome
-
-
-def settle_with(shop: Shop, first: Sequence[Intent], callers: Latecomers) -> tuple[Outcome, ...]:
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
-    outcomes = asyncio.run(shop.desk.settle(first, NOW, callers=callers))
-    told = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, Unsettled)}
-    assert told == callers.told, "what was told is what came of it"
-    return outcomes
-
-
-def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
-    """The account is read once; the first are told before the last ask."""
-    shop = Shop()
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
-    reads, holdings = [], shop.ledger.holdings
-
-    async def counted(**asked: frozenset[str]) -> object:
-        reads.append(asked)
-        return await holdings(**asked)
-
-    shop.ledger.holdings = counted
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], callers)
-    assert 2 * BATCH + 5 == sum(isinstance(outcome, Done) for outcome in outcomes)
-    assert (100 - 2 * BATCH - 5, 0) == shop.balance()
-    assert 1 == len(reads)
-    assert 0 < callers.told_at_joins[1] < len(outcomes)
-    told = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in told) - 1, (
-        "one each, and the gift"
-    )
-
-
-def test_who_comes_later_is_refused_only_after_a_newer_look() -> None:
-    """What others gave or took meanwhile may have made it enough; and who signed up meanwhile is known."""
-    shop = Shop()
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    cara = UserId("00000000-0000-0000-0000-00000000000c")
-
-    async def meanwhile() -> None:
-        shop.ledger.add_user(cara)
-        await other.settle([give(50, key="to Bob", user=BOB)], NOW)
-
-    shop.ledger.rival = meanwhile
-    late = [spend(50, "of Bob", user=BOB), spend(1, "of Cara", user=cara)]
-    first = [spend(1, f"k{n}") for n in range(2 * BATCH - 1)] + [spend(10, "too early", user=BOB)]
-    outcomes = settle_with(shop, first, Latecomers(late))
-    assert Insufficient(0) == outcomes[2 * BATCH - 1]
-    assert isinstance(outcomes[-2], Done)
-    assert Insufficient(0) == outcomes[-1]
-    assert ((100 - 2 * BATCH + 1, 0), (0, 0)) == (shop.balance(), shop.balance(BOB))
-
-
-def test_a_late_repetition_gets_the_first_answer() -> None:
-    """Of what was done before, and of what this crowd does; what comes after it is done all the same."""
-    shop = Shop()
-    (old,) = shop.ask(spend(2, "old"))
-    late = [spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")]
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
-    first = outcomes[0]
-    assert isinstance(old, Done)
-    assert isinstance(first, Done)
-    assert [attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)] == [*outcomes[-4:-2]]
-    assert KeyReused(("credits",)) == outcomes[-2]
-    assert isinstance(outcomes[-1], Done)
-    assert (100 - 2 - 2 * BATCH - 1, 0) == shop.balance()
-
-
-def test_nobody_joins_while_somebody_waits_for_a_newer_look() -> None:
-    """Else who can't be served now would wait for ever behind those who can."""
-    shop = Shop()
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], callers)
-    assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes[: 3 * BATCH])
-    assert 3 * BATCH - 33 == outcomes.count(Insufficient(1))
-    assert 3 * BATCH == len(outcomes)
-
-
-def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
-    """What rests on it is decided again before more is begun."""
-    shop = Shop()
-    shop.ledger.conflicts = 1
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
-    assert {Done} == {type(outcome) for outcome in outcomes}
-    assert callers.told_at_joins.count(0) <= 1, "none but who joined before it was known"
-
-
-class SlowCache(MemoryQuotaCache):
-    """A cache that answers when it may."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_asked = asyncio.Semaphore(0)
-        self.may_answer = asyncio.Event()
-
-    async def store_many(self, accounts: Sequence[Account]) -> None:
-        self.is_asked.release()
-        await self.may_answer.wait()
-
-
-@pytest.mark.parametrize("parts", [1, 2])
-def test_who_gives_up_waiting_for_the_cache_has_told_what_is_written(parts: int) -> None:
-    """As when the process ends: a caller must not hear that the outcome is unknown."""
-
-    async def story() -> Latecomers:
-        shop_ledger, callers, cache = CountingLedger(), Latecomers(), SlowCache()
-        shop_ledger.add_user(ADA)
-        desk = CreditDesk(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
-        await desk.settle([give(100, key="welcome")], NOW)
-        desk = attrs.evolve(desk, cache=cache, overlap=SystemOverlap())
-        intents = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(desk.settle(intents, NOW, callers=callers))
-        for _ in range(parts):
-            await cache.is_asked.acquire()
-        settling.cancel()
-        asyncio.get_running_loop().call_soon(cache.may_answer.set)
-        with pytest.raises(asyncio.CancelledError):
-            await settling
-        return callers
-
-    told = asyncio.run(story()).told
-    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in told.values())
+    versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done) and outcome.repeated]
+    assert [*range(2, 2 + CROWD)] == versions
+    assert (100 - CROWD, 0) == shop.balance()
 
 
 class KeptTurns:
@@ -525,56 +317,23 @@ def test_what_others_do_not_want_is_not_kept_waiting() -> None:
 
 
 def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
-    """A repetition breaks its account's chain, and what rests on it; nobody else was there."""
+    """The same request twice at once breaks its account's chain, and what follows on it: no rival need be there."""
     turns = KeptTurns()
     shop = shop_with(turns)
-    shop.ask(spend(2, "old"))
-    late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
-    outcomes = settle_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.settle([spend(2, "old")], NOW)
+    outcomes = shop.ask(spend(2, "old"), *(spend(1, f"k{n}") for n in range(CROWD)))
     assert {Done} == {type(outcome) for outcome in outcomes}
     assert frozenset() == turns.shared([ADA])
 
 
-@pytest.mark.parametrize(
-    ("shared", "found", "grows"), [((), (), True), ((ADA,), (), False), ((), (ADA,), False), ((BOB,), (BOB,), True)]
-)
-def test_nobody_joins_what_others_want_as_well(
-    shared: tuple[UserId, ...], found: tuple[UserId, ...], grows: bool
-) -> None:
-    """Neither in a turn, nor once a look has found them: the turn of others is near."""
-    turns = KeptTurns(*shared)
-    turns.others = {*found}
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = settle_with(shop_with(turns), [spend(1, f"k{n}") for n in range(BATCH + 1)], callers)
-    assert {Done} == {type(outcome) for outcome in outcomes}
-    assert grows == any(callers.told_at_joins), "whether any join once something was told"
-    assert ADA not in shared or not callers.told_at_joins, "none in a turn, not even at once"
-
-
-def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
-    """Else they would wait for it for ever."""
-    callers = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
-    outcomes = settle_with(shop_with(KeptTurns(BOB)), first, callers)
-    assert {Done} == {type(outcome) for outcome in outcomes}
-    assert [] == callers.told_at_joins
-
-
 @given(
-    first=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=BATCH + 1, max_size=4 * BATCH),
-    later=st.lists(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), max_size=12), max_size=6),
+    wishes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), min_size=1, max_size=100),
     rival=st.integers(0, 60),
-    delays=st.lists(st.integers(0, 40), max_size=12),
 )
-def test_whoever_joins_when_the_books_are_right(
-    first: list[tuple[int, int]], later: list[list[tuple[int, int]]], rival: int, delays: list[int]
-) -> None:
-    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say.
-
-    So it is when calls overtake each other on their way.
-    """
+def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival: int) -> None:
+    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say."""
     shop = Shop()
-    shop.ledger.delays = delays
     other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     taken: list[Outcome] = []
 
@@ -583,10 +342,8 @@ def test_whoever_joins_when_the_books_are_right(
 
     if rival:
         shop.ledger.rival = take
-    crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
-    callers = Latecomers(*crowds[1:])
-    outcomes = settle_with(shop, crowds[0], callers)
-    asked = [one for crowd in crowds for one in crowd][: len(outcomes)]
+    asked = [spend(wish, f"k{key}") for wish, key in wishes]
+    outcomes = shop.ask(*asked)
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
     done, reused = {}, set()
@@ -604,17 +361,15 @@ def test_whoever_joins_when_the_books_are_right(
                 raise AssertionError(outcome)
     assert reused <= done.keys()
     spent = sum(-answer.credits for answer in done.values())
-    # A call that overtook the rival's may leave him too little.
     has_taken = rival if any(isinstance(outcome, Done) for outcome in taken) else 0
     assert 100 - has_taken - spent == shop.balance()[0] >= 0
     assert () == asyncio.run(shop.ledger.inconsistencies())
 
 
-@given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=BATCH, max_size=8 * BATCH))
+@given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=1, max_size=120))
 def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
-    """Written in parts: nothing is spent twice, and nobody is refused what is there in the end."""
+    """Nothing is spent twice, and nobody is refused what is there in the end."""
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, overlap=SystemOverlap())
     outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
     done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
     left, _ = shop.balance()
