@@ -20,7 +20,6 @@ from entrypoints.cli.reconcile import reconcile
 from entrypoints.cli.running import told_plainly
 from entrypoints.http.app import create_app
 from entrypoints.http.gc_tuning import settle_memory
-from entrypoints.http.joined_writes import WholeAnswers
 from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
@@ -52,7 +51,7 @@ def serve() -> None:
             app,
             host=settings.host,
             port=settings.port,
-            http=WholeAnswers,
+            http="httptools",
             ws="none",
             lifespan="on",
             log_config=None,

@@ -14,7 +14,6 @@ from typing import Any
 import litestar
 import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entrypoints import composition
 from entrypoints.cli import main as cli
@@ -50,7 +49,6 @@ def _plain_redis(url: str) -> PlainRedis:
 
 
 LEFT_OUT: dict[str, Callable[[], None]] = {
-    "joined writes": lambda: setattr(cli, "WholeAnswers", HttpToolsProtocol),
     "plain JSON answers": lambda: setattr(app, "Answer", litestar.Response),
     "tuned garbage collection": lambda: setattr(cli, "settle_memory", lambda: None),
     "pipelined Redis client": lambda: setattr(composition, "connect", _plain_redis),
