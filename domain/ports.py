@@ -103,14 +103,6 @@ class Clock(Protocol):
         ...
 
 
-class Pauses(Protocol):
-    """Waits of a random length, so that those who were in each other's way come back one after the other."""
-
-    async def pause(self, *, at_most_milliseconds: int) -> None:
-        """Wait a moment."""
-        ...
-
-
 class Turns(Protocol):
     """Turns at accounts that several processes want at once, so that they are not in each other's way.
 

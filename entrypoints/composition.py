@@ -30,7 +30,6 @@ from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import ANSWER_SECONDS, StripeLookup
 from adapters.stripe.webhooks import StripeWebhooks
-from adapters.system.backoff import SystemPauses
 from adapters.system.clock import SystemClock
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
@@ -137,7 +136,6 @@ async def services(settings: Settings, storage: Storage) -> AsyncIterator[Servic
             wallets=sql_ledger,
             cache=cache,
             notify_below=settings.low_balance,
-            pauses=SystemPauses(),
             turns=RedisTurns(redis),
         )
         gathered = await stack.enter_async_context(contextlib.aclosing(GatheredCredits(desk, clock)))

@@ -10,7 +10,6 @@ from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisTurns
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemPauses
 from adapters.system.clock import SystemClock
 from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
@@ -34,7 +33,6 @@ class Process:
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
-                pauses=SystemPauses(),
                 turns=RedisTurns(self._redis),
             ),
             SystemClock(),

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from adapters.batching.batched_credits import GatheredCredits
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from adapters.system.backoff import SystemPauses
 from adapters.system.clock import SystemClock
 from domain.changes.changes import Conflict, Duplicate
 from domain.credits.holds import HoldId, HoldStatus
@@ -119,7 +118,6 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             ledger=world.ledger,
             wallets=world.ledger,
             cache=MemoryQuotaCache(),
-            pauses=SystemPauses(),
         )
         gift = GiveCredits(
             user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"

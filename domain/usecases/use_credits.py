@@ -13,14 +13,11 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Outcome, Unsettled, decide_together, for_one_commit, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import CacheUnavailable, Ledger, Pauses, QuotaCache, Turns, Wallets
+from domain.ports import CacheUnavailable, Ledger, QuotaCache, Turns, Wallets
 from domain.values.accounts import UserId
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
-
-LONGEST_PAUSE_MILLISECONDS = 50
-"""Pauses before further rounds grow up to this one; all of them are below a second."""
 
 DUE_BATCH = 100
 
@@ -34,8 +31,6 @@ class CreditDesk:
     cache: QuotaCache
     notify_below: int | None = None
     """The threshold of a low balance, for accounts that have none of their own."""
-    pauses: Pauses | None = None
-    """Between rounds in which nothing was done; None where nobody else works."""
     turns: Turns | None = None
     """At accounts that other processes want as well; None where nobody else works."""
 
@@ -54,7 +49,6 @@ class CreditDesk:
             waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
             if not waiting:
                 break
-            await self._let_others_go_first(fruitless)
             found = await self._round(waiting, now)
             outcomes |= found
             fruitless = 0 if found else fruitless + 1
@@ -69,11 +63,6 @@ class CreditDesk:
         due = await self.wallets.due(DUE_BATCH)
         outcomes = await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
-
-    async def _let_others_go_first(self, fruitless: int) -> None:
-        # The first conflict may be the only one, and a hold's end is written in a round that has no outcome.
-        if self.pauses is not None and fruitless > 1:
-            await self.pauses.pause(at_most_milliseconds=min(2 ** (fruitless - 1), LONGEST_PAUSE_MILLISECONDS))
 
     async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""

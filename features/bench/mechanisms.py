@@ -38,8 +38,6 @@ OF_MANY_ACCOUNTS = {
 OF_RIVALS = {
     COMPLETE: Spending(),
     "account locks": Spending(has_turns=False),
-    "backoff": Spending(has_pauses=False),
-    "account locks and backoff": Spending(has_turns=False, has_pauses=False),
 }
 
 

@@ -12,7 +12,6 @@ from adapters.postgres.ledger import SqlLedger
 from adapters.redis.account_locks import RedisTurns
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemPauses
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done, Outcome
 from domain.decisions.operations import Spend
@@ -32,7 +31,6 @@ class Spending:
 
     is_batched: bool = True
     has_turns: bool = True
-    has_pauses: bool = True
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +47,6 @@ async def spender(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
-            pauses=SystemPauses() if how.has_pauses else None,
             turns=RedisTurns(redis) if how.has_turns else None,
         )
         async with contextlib.aclosing(GatheredCredits(desk, clock)) as gathered:

@@ -16,7 +16,6 @@ from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisTurns
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemPauses
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
@@ -100,7 +99,6 @@ async def spending(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
-            pauses=SystemPauses(),
             turns=RedisTurns(redis),
         )
         async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:

@@ -78,16 +78,6 @@ class CountingLedger(MemoryLedger):
         return results
 
 
-class CountedPauses:
-    """Pauses that take no time, and how long they might have been."""
-
-    def __init__(self) -> None:
-        self.longest: list[int] = []
-
-    async def pause(self, *, at_most_milliseconds: int) -> None:
-        self.longest.append(at_most_milliseconds)
-
-
 class Shop:
     """A desk with Ada, who was given 100 credits, and Bob, who has none."""
 
@@ -96,10 +86,7 @@ class Shop:
         self.cache = MemoryQuotaCache()
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
-        self.pauses = CountedPauses()
-        self.desk = CreditDesk(
-            ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, pauses=self.pauses
-        )
+        self.desk = CreditDesk(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20)
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
 
@@ -544,28 +531,6 @@ def test_a_rival_makes_us_decide_again() -> None:
     (tired,) = shop.ask(spend(10, "b"))
     assert isinstance(tired, Unsettled)
     assert (40, 0) == shop.balance()
-
-
-@pytest.mark.parametrize(
-    ("conflicts", "longest"),
-    [(0, []), (1, []), (2, [2]), (7, [2, 4, 8, 16, 32, 50]), (MAX_ROUNDS, [2, 4, 8, 16, 32, *[50] * 13])],
-)
-def test_rivals_let_each_other_go_first(conflicts: int, longest: list[int]) -> None:
-    """Not at the first conflict, then for longer each time, up to a bound; and not when it is given up."""
-    shop = Shop()
-    shop.ledger.conflicts = conflicts
-    shop.ask(spend(60, "a"))
-    assert longest == shop.pauses.longest
-    assert sum(longest) < 1000
-
-
-def test_what_is_done_in_rounds_is_not_held_up() -> None:
-    """Gifts that need a round each, and a hold whose end is written first, come without a pause."""
-    shop = Shop()
-    shop.ask(hold(60))
-    shop.ask(*(give(1, key=f"gift {number}") for number in range(5)), spend(10, "a"))
-    shop.ask(VoidHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert [] == shop.pauses.longest
 
 
 def test_falling_below_the_threshold_makes_one_message() -> None:
