@@ -11,10 +11,11 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.http.gc_tuning import settle_memory
-from features.bench import commits, end_to_end, growth, mechanisms, simulations, spends
+from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.figures import Figure, plot, print_table
+from features.bench.mechanisms import measuring
 from features.bench.servers import Servers, execute, running
 
 ACCOUNTS = 1_000
@@ -48,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         "growth": lambda servers: growth.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
-        "mechanisms": lambda servers: mechanisms.measure(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
-        "served": lambda servers: mechanisms.measure_served(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
+        "mechanisms": lambda servers: measuring.measure(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
+        "served": lambda servers: measuring.measure_served(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
         "simulators": lambda _: simulations.measure(customers=4 if asked.quick else 40, seeds=2 if asked.quick else 40),
     }
     figures: list[Figure] = []

@@ -1,6 +1,6 @@
 """The service without one of the parts that are there for speed alone, to measure what the part gains.
 
-`python -m features.bench.served_without PART` serves as `credence serve` does.
+`python -m features.bench.mechanisms.served_without PART` serves as `credence serve` does.
 """
 
 import contextlib
@@ -18,10 +18,10 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from entrypoints import composition
 from entrypoints.cli import main as cli
 from entrypoints.http import app
-from features.bench.comparing import COMPLETE, comparisons, in_turns
-from features.bench.cpu import Slice, metered
 from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
+from features.bench.mechanisms.comparing import COMPLETE, comparisons, in_turns
+from features.bench.mechanisms.cpu import Slice, metered
 from features.bench.requests import SERVICE_KEY, WEBHOOK_SECRET, quota_reads, spends
 from features.bench.servers import ROOT, Servers
 from simulators.stack.postgrest import free_port
@@ -104,7 +104,7 @@ def _serving(servers: Servers, transport: str, left_out: str) -> Iterator[str]:
         "REDIS_URL": servers.redis_url,
         **(ledger if transport == "Supabase" else {}),
     }
-    command = [sys.executable, "-m", "features.bench.served_without", left_out]
+    command = [sys.executable, "-m", "features.bench.mechanisms.served_without", left_out]
     with (
         log.open("ab") as said,
         subprocess.Popen(

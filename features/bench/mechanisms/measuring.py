@@ -15,16 +15,16 @@ from adapters.batching.group_commit import COMMITS, READS, GroupCommit
 from adapters.postgres.ledger import SqlLedger
 from domain.changes.changes import CommitResult, Committed, Duplicate
 from domain.values.accounts import UserId
-from features.bench import rivals, served_without
 from features.bench.accounts import user_id
 from features.bench.callers import Call
 from features.bench.changes import next_purchase
 from features.bench.commits import transports
-from features.bench.comparing import COMPLETE, comparisons, in_turns
-from features.bench.cpu import Slice, metered
 from features.bench.figures import Figure
+from features.bench.mechanisms import rivals, served_without
+from features.bench.mechanisms.comparing import COMPLETE, comparisons, in_turns
+from features.bench.mechanisms.cpu import Slice, metered
+from features.bench.mechanisms.spending_ways import Spending, spender
 from features.bench.servers import Servers
-from features.bench.spending_ways import Spending, spender
 
 SECONDS = {16: 0.8, 256: 2.0}
 """Of one slice, by callers: a crowd on a busy machine takes a second for one round."""

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from features.bench.cpu import Slice
 from features.bench.figures import Figure
+from features.bench.mechanisms.cpu import Slice
 
 COMPLETE = "nothing left out"
 _UNITS: dict[str, Callable[[Slice], Any]] = {

@@ -14,10 +14,10 @@ import uvloop
 from domain.values.accounts import UserId
 from entrypoints.http.gc_tuning import settle_memory
 from features.bench.callers import Call
-from features.bench.comparing import in_turns
-from features.bench.cpu import Slice, metered
+from features.bench.mechanisms.comparing import in_turns
+from features.bench.mechanisms.cpu import Slice, metered
+from features.bench.mechanisms.spending_ways import Spending, spender
 from features.bench.servers import Servers
-from features.bench.spending_ways import Spending, spender
 
 FEW = 4
 """Callers of the second process: the first, with all others, comes too late each time unless they take turns."""
