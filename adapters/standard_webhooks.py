@@ -12,7 +12,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from domain.decisions.low_balance import Notice, Undelivered
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 
 ANSWER_SECONDS = 15.0
 """For all notices that are sent together; the specification's recommendation for one."""

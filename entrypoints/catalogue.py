@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class InvalidCatalogue(Exception):
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "\n".join([f"The plans in {self.path} can't be sold:", *(f"- {problem}" for problem in self.problems)])
+        return "\n".join([f"Invalid plan catalogue {self.path}:", *(f"- {problem}" for problem in self.problems)])
 
 
 def load_catalogue(path: Path | None) -> Catalogue:
@@ -64,9 +64,9 @@ def load_catalogue(path: Path | None) -> Catalogue:
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidCatalogue(str(source), (f"the file can't be read: {error}",)) from error
+        raise InvalidCatalogue(str(source), (f"the file cannot be read: {error}",)) from error
     except tomllib.TOMLDecodeError as error:
-        raise InvalidCatalogue(str(source), (f"the file is no TOML: {error}",)) from error
+        raise InvalidCatalogue(str(source), (f"the file is not valid TOML: {error}",)) from error
     problems: list[str] = []
     tables = content.get("plans")
     if set(content) != {"plans"} or not isinstance(tables, dict) or not tables:
@@ -74,13 +74,9 @@ def load_catalogue(path: Path | None) -> Catalogue:
     plans: dict[PlanId, Plan] = {}
     for plan_id, table in tables.items():
         found = _problems(plan_id, table)
-        if found:
-            problems += [f"plan {plan_id}: {problem}" for problem in found]
-            continue
-        try:
+        problems += [f"plan {plan_id}: {problem}" for problem in found]
+        if not found:
             plans[PlanId(plan_id)] = _plan(plan_id, table)
-        except ValueError as error:
-            problems.append(f"plan {plan_id}: {error}")
     problems += _shared_prices(tables)
     if problems:
         raise InvalidCatalogue(str(source), tuple(problems))
@@ -101,6 +97,7 @@ def _problems(plan_id: str, table: object) -> list[str]:
         if key in _TYPES and type(value) is not _TYPES[key]
     ]
     problems += _mode_problems(table)
+    problems += _value_problems(table)
     problems += [
         f"{key} must be between {least} and {largest}"
         for key, (smallest, largest, least) in _RANGES.items()
@@ -115,6 +112,29 @@ def _problems(plan_id: str, table: object) -> list[str]:
     if isinstance(name, str) and not 0 < len(name.strip()) <= _MAX_NAME:
         problems.append(f"name must have between 1 and {_MAX_NAME} characters")
     return problems
+
+
+def _value_problems(table: Mapping[str, Any]) -> list[str]:
+    """Return what the values themselves refuse, each asked beside good ones: one fault does not hide another."""
+    good = Money(amount=0, currency="usd")
+    asked: Mapping[str, Callable[[Any], object]] = {
+        "credits": lambda value: Terms(credits=value, price=good),
+        "price": lambda value: attrs.evolve(good, amount=value),
+        "currency": lambda value: attrs.evolve(good, currency=value),
+    }
+    return [
+        refused
+        for key, make in asked.items()
+        if type(table.get(key)) is _TYPES[key] and (refused := _refused(make, table[key])) is not None
+    ]
+
+
+def _refused(make: Callable[[Any], object], value: object) -> str | None:
+    try:
+        make(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _mode_problems(table: Mapping[str, Any]) -> list[str]:

@@ -2,103 +2,21 @@
 
 import attrs
 
-from domain.ports import (
-    Backlogs,
-    CacheUnavailable,
-    Endpoints,
-    LedgerUnavailable,
-    PaymentsRefused,
-    PaymentsUnavailable,
-    Schema,
-)
-from domain.upkeep.diagnosis import (
-    Diagnosis,
-    SchemaFacts,
-    Verdict,
-    WebhookEndpoint,
-    diagnose_endpoints,
-    diagnose_schema,
-)
-from domain.usecases.audit_cache import CacheAuditor
+from domain.upkeep.diagnosis import Diagnosis, Verdict
+from domain.usecases.examine_deployment import DeploymentExaminer
 from entrypoints.settings.settings import Settings
-
-MAX_NAMED = 5
 
 
 @attrs.frozen(kw_only=True)
 class Doctor:
-    """Examines one deployment; what can't be reached is a finding too, never an error."""
+    """Examines the settings, and what they lead to."""
 
     settings: Settings
-    provider: Endpoints
-    database: Schema
-    auditor: CacheAuditor
-    backlogs: Backlogs
-    wanted_events: frozenset[str]
-    wanted_migrations: tuple[str, ...]
+    examiner: DeploymentExaminer
 
     async def examine(self) -> tuple[Diagnosis, ...]:
-        """Everything that was looked at, the good and the bad."""
-        return (
-            *diagnose_settings(self.settings),
-            *await self._stripe(),
-            *await self._ledger(),
-            *await self._cache(),
-        )
-
-    async def _stripe(self) -> tuple[Diagnosis, ...]:
-        try:
-            endpoints: tuple[WebhookEndpoint, ...] = await self.provider.endpoints()
-        except PaymentsUnavailable as unavailable:
-            remedy = "Check STRIPE_SECRET_KEY and the network."
-            return (Diagnosis("Stripe", Verdict.BAD, f"not reachable: {unavailable.cause}", remedy),)
-        except PaymentsRefused as refused:
-            remedy = "A restricted key needs the permission to read webhook endpoints; give it, or look there yourself."
-            return (Diagnosis("Stripe", Verdict.DOUBTFUL, f"endpoints can't be listed: {refused.cause}", remedy),)
-        return (
-            Diagnosis("Stripe", Verdict.GOOD, "the key is accepted"),
-            *diagnose_endpoints(
-                endpoints,
-                wanted_url=f"{self.settings.public_url}/webhooks/stripe",
-                livemode=self.settings.livemode,
-                wanted_events=self.wanted_events,
-            ),
-        )
-
-    async def _ledger(self) -> tuple[Diagnosis, ...]:
-        try:
-            facts: SchemaFacts = await self.database.schema()
-            backlog = await self.backlogs.backlog()
-        except LedgerUnavailable as unavailable:
-            remedy = "Check SUPABASE_URL and its key; run `credence migrate` if the schema is older than this version."
-            return (Diagnosis("ledger", Verdict.BAD, f"can't be asked: {unavailable.cause}", remedy),)
-        waiting, failed = sum(backlog.events.values()), backlog.messages_failed
-        return (
-            Diagnosis("ledger", Verdict.GOOD, f"reachable as {facts.role}"),
-            *diagnose_schema(facts, wanted_migrations=self.wanted_migrations),
-            Diagnosis("inbox", Verdict.DOUBTFUL, f"{waiting} events wait", "See `credence parked`.")
-            if waiting
-            else Diagnosis("inbox", Verdict.GOOD, "nothing waits"),
-            Diagnosis("outbox", Verdict.DOUBTFUL, f"{failed} messages were given up", "See `credence outbox`.")
-            if failed
-            else Diagnosis("outbox", Verdict.GOOD, "nothing was given up"),
-        )
-
-    async def _cache(self) -> tuple[Diagnosis, ...]:
-        try:
-            found = await self.auditor.disagreements()
-        except CacheUnavailable as unavailable:
-            return (Diagnosis("Redis", Verdict.BAD, f"not reachable: {unavailable.cause}", "Check its address."),)
-        except LedgerUnavailable:
-            return ()  # told already
-        reachable = Diagnosis("Redis", Verdict.GOOD, "reachable")
-        if not found:
-            return reachable, Diagnosis("Redis and ledger", Verdict.GOOD, "agree; Redis is not ahead")
-        ahead = [one.user_id for one in found if one.problem != "cache_is_behind"]
-        seen = f"{len(found)} accounts disagree" + (f", {len(ahead)} of them not by mere delay" if ahead else "")
-        verdict = Verdict.BAD if ahead else Verdict.DOUBTFUL
-        named = ", ".join((ahead or [one.user_id for one in found])[:MAX_NAMED])
-        return reachable, Diagnosis("Redis and ledger", verdict, f"{seen}: {named}", "Run `credence sync --all`.")
+        """Return everything that was looked at, the good and the bad."""
+        return (*diagnose_settings(self.settings), *await self.examiner.examine())
 
 
 def diagnose_settings(settings: Settings) -> tuple[Diagnosis, ...]:

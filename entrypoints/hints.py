@@ -5,20 +5,22 @@ from collections.abc import Mapping
 from domain.payments.admission import ParkReason
 
 _CLAIM = "name its owner: credence claim {event} --user <id>"
-_USER = "follows by itself once the user exists; or name another owner: credence claim {event} --user <id>"
+_USER = "resolved automatically once the user exists; or name another owner: credence claim {event} --user <id>"
 _DELETED = (
     "cancel in Stripe the subscription that the reason names, if any, and refund what was paid after the user left; "
-    "follows by itself if the user comes back; or name another owner: credence claim {event} --user <id>"
+    "resolved automatically if the user comes back; or name another owner: credence claim {event} --user <id>"
 )
-_PLAN = "follows by itself once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
-_PRICE = "follows by itself once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
+_PLAN = "resolved automatically once the catalogue has the plan; or: credence claim {event} --user <id> --plan <plan>"
+_PRICE = "resolved automatically once the catalogue agrees; or: credence claim {event} --user <id> --accept-price"
 _AMBIGUOUS = (
     "list the price that the reason names in the `stripe_prices` of its plan; "
     "or: credence claim {event} --user <id> --plan <plan>"
 )
-_ELSEWHERE = "not of this account and mode: look at which endpoint sends it"
-_ANOTHER_S = "of another Stripe account; if it is your own, set STRIPE_ACCOUNT_ID, else look at which endpoint sends it"
-_BY_ITSELF = "is tried again by itself"
+_ELSEWHERE = "from another account or mode: check which webhook endpoint sends it"
+_ANOTHER_S = (
+    "from another Stripe account: if it is yours, set STRIPE_ACCOUNT_ID, else check which webhook endpoint sends it"
+)
+_BY_ITSELF = "is retried automatically"
 
 _HINTS: Mapping[str, str] = {
     ParkReason.NO_USER_NAMED: _CLAIM,
@@ -34,13 +36,13 @@ _HINTS: Mapping[str, str] = {
     ParkReason.PLAN_AMBIGUOUS: _AMBIGUOUS,
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ANOTHER_S,
-    ParkReason.SALE_WITHOUT_DATE: "`credence reconcile` asks Stripe for the session, which says when it was",
-    ParkReason.TOLD_IN_PART: "follows by itself once Stripe can be asked for the rest of what was sold",
-    ParkReason.UNREADABLE: "follows by itself once a version of Credence reads it; nothing is lost",
+    ParkReason.SALE_WITHOUT_DATE: "run `credence reconcile`: it asks Stripe when the session took place",
+    ParkReason.TOLD_IN_PART: "resolved automatically once Stripe returns the rest of the sale",
+    ParkReason.UNREADABLE: "resolved automatically once a version of Credence can read it; nothing is lost",
 }
 
-_NAME_PLAN = "name the plan that it was: credence claim {object} --user <id> --plan <plan>"
-_ACCEPT = "give the plan's credits all the same: credence claim {object} --user <id> --plan <plan> --accept-price"
+_NAME_PLAN = "name the plan: credence claim {object} --user <id> --plan <plan>"
+_ACCEPT = "to grant the plan's credits anyway: credence claim {object} --user <id> --plan <plan> --accept-price"
 _TO_CLAIM: Mapping[str, str] = {
     ParkReason.UNKNOWN_USER: "name a user who is in public.users",
     ParkReason.USER_DELETED: "name a user who is in public.users",
@@ -49,7 +51,7 @@ _TO_CLAIM: Mapping[str, str] = {
     ParkReason.PLAN_AMBIGUOUS: _NAME_PLAN,
     ParkReason.PRICE_DISAGREES: _ACCEPT,
     ParkReason.CURRENCY_DISAGREES: _ACCEPT,
-    ParkReason.TOLD_IN_PART: "try again once Stripe can be asked for all that was sold",
+    ParkReason.TOLD_IN_PART: "retry once Stripe can be reached",
 }
 
 
@@ -61,4 +63,4 @@ def hint_for(event: str, reason: str | None) -> str:
 def unclaimable(object_id: str, reason: str) -> str:
     """Why an object of Stripe's can't be claimed so, and what helps, where something does."""
     hint = _TO_CLAIM.get(reason.partition(":")[0])
-    return reason + (f". What helps: {hint.format(object=object_id)}" if hint else "")
+    return reason + (f". What to do: {hint.format(object=object_id)}" if hint else "")

@@ -1,20 +1,24 @@
-"""What the routes need: use cases and ports, wired by the composition root."""
+"""What the routes, the commands and the worker call: the use cases, wired by the composition root. No port is here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 import attrs
 
 from domain.decisions.batches import Outcome
 from domain.decisions.operations import Intent
-from domain.ports import Audit, Backlogs, Clock, Deliveries, Inbox, Ledger, Outbox, QuotaCache, Wallets
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutDesk
 from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.monitor import Monitor
 from domain.usecases.read_account import AccountReader
+from domain.usecases.read_hold import HoldReader
+from domain.usecases.read_inbox import InboxReader
+from domain.usecases.receive_webhook import WebhookReceiver
 from domain.usecases.reconcile import Reconciler
-from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.synthetic_users import RehearsalDesk
 from domain.usecases.thresholds import BalanceWatch
 from domain.values.accounts import UserId
@@ -24,7 +28,7 @@ from entrypoints.doctor import Doctor
 
 
 class Credits(Protocol):
-    """Does what callers ask of credits. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+    """Does what callers ask of credits. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def settle(self, intent: Intent) -> Outcome:
         """Do the intent once."""
@@ -40,24 +44,21 @@ class Services:
     """The inside of one running process."""
 
     authenticator: Authenticator
-    deliveries: Deliveries
-    recorder: PaymentRecorder
+    webhooks: WebhookReceiver
     desk: CheckoutDesk
     reader: AccountReader
     credits: Credits
+    holds: HoldReader
     watch: BalanceWatch
-    wallets: Wallets
     worker: OutboxWorker
+    outbox: OutboxRetrier
+    inbox: InboxReader
     inbox_desk: InboxDesk
     reconciler: Reconciler
     auditor: CacheAuditor
+    monitor: Monitor
     rehearsals: RehearsalDesk
     doctor: Doctor
-    ledger: Ledger
-    inbox: Inbox
-    outbox: Outbox
-    backlogs: Backlogs
-    audit: Audit
-    cache: QuotaCache
-    clock: Clock
     catalogue: Catalogue
+    now: Callable[[], datetime]
+    """The time, aware, in UTC: use cases are given it."""

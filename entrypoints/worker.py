@@ -8,12 +8,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
 from domain.decisions.batches import Unsettled
-from domain.ports import LedgerUnavailable, PaymentsUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
 from domain.usecases.reconcile import Reconciliation
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import Handled
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics
@@ -49,21 +50,21 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         unsettled = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, Unsettled)}
         for user_id, outcome in unsettled.items():
             if not outcome.is_contended:
-                log.error("What is over could not expire: %s", outcome.cause, extra={"user_id": user_id})
+                log.error("Overdue credits could not expire: %s", outcome.cause, extra={"user_id": user_id})
         return len(settled) == use_credits.DUE_BATCH and len(unsettled) < len(settled)
 
     async def reconcile() -> bool:
-        done = await services.reconciler.run(services.clock.now() - OVERLAP)
+        done = await services.reconciler.run(services.now() - OVERLAP)
         _tell_reconciled(done)
         return False
 
     loops = [
-        _repeat("outbox", deliver, IDLE_SECONDS),
-        _repeat("inbox", decide, WAITING_SECONDS),
-        _repeat("expiries", expire, EXPIRY_SECONDS),
+        _repeat("Outbox delivery", deliver, IDLE_SECONDS),
+        _repeat("Inbox retries", decide, WAITING_SECONDS),
+        _repeat("Expiry of credits", expire, EXPIRY_SECONDS),
     ]
     if reconcile_every is not None:
-        loops.append(_repeat("reconciliation", reconcile, reconcile_every.total_seconds(), at_once=False))
+        loops.append(_repeat("Reconciliation", reconcile, reconcile_every.total_seconds(), at_once=False))
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop)
@@ -73,10 +74,10 @@ async def watch_backlog(services: Services) -> None:
     """Count what waits, for the metrics of this process, until cancelled; it only reads."""
 
     async def count() -> bool:
-        metrics.show_backlog(await services.backlogs.backlog())
+        metrics.show_backlog(await services.monitor.backlog())
         return False
 
-    await _repeat("backlog", count, COUNTING_SECONDS)
+    await _repeat("Backlog count", count, COUNTING_SECONDS)
 
 
 async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -> None:
@@ -88,10 +89,10 @@ async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -
             pause = 0.0 if await work() else idle
         except (LedgerUnavailable, PaymentsUnavailable) as unavailable:
             pause = max(idle, min(max(pause, IDLE_SECONDS) * 2, MAX_BACKOFF_SECONDS))
-            log.warning("The %s waits: %s", name, unavailable.cause)
+            log.warning("%s paused, retrying: %s", name, unavailable.cause)
         except Exception:
             pause = max(idle, MAX_BACKOFF_SECONDS)
-            log.exception("The %s waits", name)
+            log.exception("%s paused, retrying", name)
         await asyncio.sleep(pause)
 
 
@@ -112,9 +113,9 @@ def _tell(handled: Handled) -> None:
     if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:
         log.info("Successfully processed session %s for user %s", recorded.session_id, recorded.user_id, extra=fields)
     elif recorded.status.is_final:
-        log.info("Event %s is %s after all", event.id, recorded.status, extra=fields)
+        log.info("Event %s is now %s", event.id, recorded.status, extra=fields)
     else:
-        log.info("Event %s still waits: %s", event.id, recorded.reason, extra=fields)
+        log.info("Event %s is still parked: %s", event.id, recorded.reason, extra=fields)
 
 
 def _tell_reconciled(done: Reconciliation) -> None:

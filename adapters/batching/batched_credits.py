@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from adapters.batching.batcher import Gatherer, Limits
+from adapters.batching.batcher import Gatherer
 from adapters.batching.group_commit import ledger_errors
+from adapters.batching.limits import Limits
 from domain.decisions.batches import Outcome, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, VoidHold
-from domain.ports import Clock, LedgerRefused
+from domain.ports.coordination import Clock
+from domain.ports.ledger import LedgerRefused
 from domain.values.accounts import UserId
 
 INTENTS = Limits(calls=2, requests=256)
@@ -25,7 +27,10 @@ TRIES = 20
 
 
 class BatchesOfCredits(Protocol):
-    """Does many intents at once, as the use case does. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+    """Does many intents at once, as the use case does.
+
+    Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`.
+    """
 
     async def settle(self, intents: Sequence[Intent], now: datetime, *, patience: int = ...) -> tuple[Outcome, ...]:
         """Do each intent once; one outcome for each, in their order."""

@@ -13,62 +13,10 @@ What holds, whatever fails:
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Generic, cast
 
-import attrs
-
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
-
-PARTS = 8
-"""Into how many a call that failed as a whole is split: three rounds find one bad request among five hundred."""
-
-
-@attrs.frozen
-class QueueFull(Exception):
-    """As much waits as may; nothing of the request was sent."""
-
-
-@attrs.frozen
-class Closed(Exception):
-    """No more is sent; nothing of the request was."""
-
-
-@attrs.frozen
-class Interrupted(Exception):
-    """The call was given up in mid-flight: whether it took effect is unknown."""
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What may be in flight, and what may wait. Weights are in the unit of the requests' weight."""
-
-    calls: int = 2
-    """Calls in flight."""
-    requests: int = 100
-    """Requests in one call."""
-    worth_a_call: int | None = None
-    """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
-    smaller. None where a call does better for being given all.
-    """
-    weight: int = 1_000_000
-    """The weight of one call, unless it is of one request."""
-    waiting: int = 2_000
-    """Requests that wait to be sent."""
-    waiting_weight: int = 64_000_000
-    """The weight of what waits."""
-    repeats: int = 64
-    """Calls made to find what is bad in one that failed as a whole."""
-    closing_seconds: float = 15.0
-    """How long :meth:`Gatherer.aclose` lets calls finish."""
-
-
-@attrs.define(eq=False)
-class _Asked(Generic[Request, Answer]):
-    request: Request
-    keys: Collection[Hashable]
-    weight: int
-    answer: asyncio.Future[Answer]
+from adapters.batching.batch import Answer, Asked, Request, fail, in_pieces
+from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
 class Gatherer(Generic[Request, Answer]):
@@ -93,7 +41,7 @@ class Gatherer(Generic[Request, Answer]):
         self._keys = keys
         self._weight = weight
         self._divisible = divisible
-        self._waiting: dict[int, _Asked[Request, Answer]] = {}
+        self._waiting: dict[int, Asked[Request, Answer]] = {}
         self._waiting_weight = 0
         self._claims: Counter[Hashable] = Counter()
         """How often each key waits or is in flight."""
@@ -146,7 +94,7 @@ class Gatherer(Generic[Request, Answer]):
             pass
         finally:
             for asked in [*self._waiting.values()]:
-                _fail(asked, Closed())
+                fail(asked, Closed())
                 self._withdraw(asked)
             given_up = {*self._runners}
             for runner in given_up:
@@ -154,11 +102,11 @@ class Gatherer(Generic[Request, Answer]):
         if given_up:
             await asyncio.wait(given_up)
 
-    def _asked(self, request: Request) -> _Asked[Request, Answer]:
+    def _asked(self, request: Request) -> Asked[Request, Answer]:
         answer = asyncio.get_running_loop().create_future()
-        return _Asked(request, self._keys(request), self._weight(request), answer)
+        return Asked(request, self._keys(request), self._weight(request), answer)
 
-    def _accept(self, accepted: Sequence[_Asked[Request, Answer]], weight: int) -> None:
+    def _accept(self, accepted: Sequence[Asked[Request, Answer]], weight: int) -> None:
         if self._is_closed:
             raise Closed
         weight += self._waiting_weight
@@ -179,7 +127,7 @@ class Gatherer(Generic[Request, Answer]):
         if is_free:
             self._start_runner()
 
-    def _withdraw(self, asked: _Asked[Request, Answer]) -> None:
+    def _withdraw(self, asked: Asked[Request, Answer]) -> None:
         if self._waiting.pop(id(asked), None) is not None:
             self._waiting_weight -= asked.weight
             self._release(asked.keys)
@@ -207,7 +155,7 @@ class Gatherer(Generic[Request, Answer]):
                     await self._settle(batch)
                 finally:
                     for asked in batch:
-                        _fail(asked, Interrupted())
+                        fail(asked, Interrupted())
                         if asked.keys:
                             self._busy.difference_update(asked.keys)
                             self._release(asked.keys)
@@ -215,9 +163,9 @@ class Gatherer(Generic[Request, Answer]):
             # At once, not when the task is over: what is asked for in between must find that a call is free.
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    def _take(self) -> list[_Asked[Request, Answer]]:
+    def _take(self) -> list[Asked[Request, Answer]]:
         """What can go out together now, oldest first."""
-        batch: list[_Asked[Request, Answer]] = []
+        batch: list[Asked[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         most = self._share()
         for asked in self._waiting.values():
@@ -247,7 +195,7 @@ class Gatherer(Generic[Request, Answer]):
         calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
         return min(self._limits.requests, -(-waiting // calls))
 
-    async def _settle(self, batch: list[_Asked[Request, Answer]]) -> None:
+    async def _settle(self, batch: list[Asked[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
         parts = deque([batch])
@@ -257,15 +205,15 @@ class Gatherer(Generic[Request, Answer]):
             error = await self._attempt(part) if part else None
             if error is None:
                 continue
-            pieces = _pieces(part)
+            pieces = in_pieces(part)
             if len(part) > 1 and len(pieces) <= repeats and self._divisible(error):
                 repeats -= len(pieces)
                 parts.extendleft(reversed(pieces))
                 continue
             for asked in part:
-                _fail(asked, error)
+                fail(asked, error)
 
-    async def _attempt(self, part: list[_Asked[Request, Answer]]) -> Exception | None:
+    async def _attempt(self, part: list[Asked[Request, Answer]]) -> Exception | None:
         try:
             answers = await self._call([asked.request for asked in part])
             for asked, answer in zip(part, answers, strict=True):
@@ -280,14 +228,3 @@ class Gatherer(Generic[Request, Answer]):
             self._claims[key] -= 1
             if not self._claims[key]:
                 del self._claims[key]
-
-
-def _fail(asked: _Asked[Request, Answer], error: Exception) -> None:
-    if not asked.answer.done():
-        asked.answer.set_exception(error)
-        asked.answer.exception()  # that nobody waits for it any more is no news
-
-
-def _pieces(part: list[_Asked[Request, Answer]]) -> list[list[_Asked[Request, Answer]]]:
-    size = -(-len(part) // PARTS)
-    return [part[start : start + size] for start in range(0, len(part), size)]

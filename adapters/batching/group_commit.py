@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
+from adapters.batching.batcher import Gatherer
+from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 from domain.changes.changes import Change, CommitResult, Rejected, Snapshot, SnapshotQuery
 from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
-from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.values.accounts import UserId
 
 COMMITS = READS = Limits(calls=2, requests=128, worth_a_call=16)
@@ -24,7 +25,7 @@ RETRY_AFTER_SECONDS = 2
 
 
 class ManyLedger(Protocol):
-    """A ledger that answers many in one call. Both methods raise :class:`domain.ports.LedgerUnavailable`."""
+    """A ledger that answers many in one call. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
         """What it knows for each query."""
@@ -58,7 +59,7 @@ class GroupCommit:
     ) -> Snapshot:
         """What the ledger knows of an event, an account, a subscription, and the purchases behind the links.
 
-        :raises LedgerUnavailable: if it could not be asked; :class:`domain.ports.LedgerBusy` if too many ask.
+        :raises LedgerUnavailable: if it could not be asked; :class:`domain.ports.ledger.LedgerBusy` if too many ask.
         """
         query = SnapshotQuery(
             event_id=event_id,
@@ -75,7 +76,7 @@ class GroupCommit:
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         """Write each change whole or not at all; those of one account in their order.
 
-        :raises LedgerUnavailable: if the outcome of one is unknown; :class:`domain.ports.LedgerBusy` if too much
+        :raises LedgerUnavailable: if the outcome of one is unknown; :class:`domain.ports.ledger.LedgerBusy` if too much
             waits to be written, and none of these is.
         """
         with ledger_errors():

@@ -4,11 +4,74 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from domain.changes.changes import Inconsistency
-from domain.credits.explanation import GrantRecord
+import attrs
+
+from adapters.memory.accounts import MemoryAccounts
+from adapters.memory.grants import MemoryGrants
+from adapters.memory.purchases import MemoryPurchases
 from domain.credits.holds import Hold
 from domain.credits.ledger import LedgerEntry
-from domain.values.accounts import Account
+from domain.credits.records import AccountRecord, GrantRecord
+from domain.upkeep.consistency import Inconsistency
+from domain.values.accounts import Account, UserId
+
+
+class MemoryAudit:
+    """Implements the port Audit in memory, of a ledger's accounts, grants and purchases."""
+
+    def __init__(self, accounts: MemoryAccounts, grants: MemoryGrants, purchases: MemoryPurchases) -> None:
+        self._accounts = accounts
+        self._grants = grants
+        self._purchases = purchases
+
+    async def inconsistencies(self) -> tuple[Inconsistency, ...]:
+        """One per account that disagrees with its entries, grants and holds, in the order of their ids."""
+        found = (
+            first_inconsistency(
+                account,
+                self._accounts.entries(account.user_id),
+                self._grants.records(account.user_id),
+                self._grants.holds(account.user_id),
+            )
+            for account in self._accounts
+        )
+        return tuple(one for one in found if one is not None)
+
+    async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
+        """At most `limit` accounts in the order of their ids."""
+        following = [account for account in self._accounts if user_id is None or account.user_id > user_id]
+        return tuple(following[:limit])
+
+    async def accounts_of(self, user_ids: Sequence[UserId]) -> tuple[Account, ...]:
+        """Those of the accounts that exist."""
+        return self._accounts.among(sorted(set(user_ids)))
+
+    async def recompute(self, user_id: UserId) -> Account | None:
+        """Bring an account in line with its entries; None where there is no such user."""
+        account = self._accounts.find(user_id)
+        if account is None:
+            return None
+        held = sum(hold.credits for hold in self._grants.open_holds(user_id))
+        due = self._accounts.recomputed(user_id, held=held)
+        if due != account:
+            # A copy of what was wrong is older than what is right.
+            self._accounts.keep(attrs.evolve(due, revision=max(account.revision, due.version) + 1))
+        return self._accounts.get(user_id)
+
+    async def record_of(self, user_id: UserId) -> AccountRecord | None:
+        """All that the ledger has of an account; None where nothing is known of such a user."""
+        entries = self._accounts.entries(user_id)
+        purchases = tuple(self._purchases.records(user_id, entries))
+        if user_id not in self._accounts and not entries and not purchases:
+            return None
+        return AccountRecord(
+            user_id=user_id,
+            account=self._accounts.find(user_id),
+            purchases=purchases,
+            entries=entries,
+            grants=self._grants.records(user_id),
+            holds=self._grants.holds(user_id),
+        )
 
 
 def first_inconsistency(

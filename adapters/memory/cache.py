@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from domain.ports import CheckoutNote, Clock
+from domain.ports.cache import CheckoutNote
+from domain.ports.coordination import Clock
 from domain.values.accounts import Account, UserId
 
 PROCESSED_FOR = timedelta(hours=24)

@@ -6,10 +6,10 @@ from datetime import datetime
 import attrs
 
 from domain.credits.clawbacks import OWN_GRANT
-from domain.credits.explanation import GrantRecord, RecordedDraw
 from domain.credits.grants import SOLD_PRIORITY, Draw, Grant, GrantId, burn_order, draws_of_clawback, lapsing
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EntryKind, GrantEnd, Posting, period_of, returned_to
+from domain.credits.records import GrantRecord, RecordedDraw
 from domain.payments.purchases import PurchaseId
 from domain.values.accounts import UserId
 

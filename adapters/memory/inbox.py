@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from domain.changes.changes import EventDecision, EventStatus, KeptEvent
-from domain.ports import Clock
+from domain.changes.inbox import EventDecision, EventStatus, KeptEvent
+from domain.ports.coordination import Clock
 from domain.values.accounts import UserId
 
 MAX_PAUSE_SECONDS = 3600

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import FailedMessage, Message, OutboxMessage, Settled
-from domain.ports import Clock
+from domain.changes.outbox import FailedMessage, Message, OutboxMessage, Settled
+from domain.ports.coordination import Clock
 
 
 @attrs.define

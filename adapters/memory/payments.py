@@ -8,7 +8,7 @@ import attrs
 from domain.payments.purchases import Link, OrderRank, PurchaseId
 from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId
-from domain.ports import Found, PaymentsRefused, PaymentsUnavailable
+from domain.ports.payment_provider import Found, PaymentsRefused, PaymentsUnavailable
 
 
 class MemoryPayments:

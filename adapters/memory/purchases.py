@@ -6,10 +6,10 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import PurchaseRevision, RecordedPurchase
-from domain.credits.explanation import PurchaseRecord
 from domain.credits.ledger import EntryKind, Lapse, LedgerEntry, Posted, period_of
+from domain.credits.records import PurchaseRecord
 from domain.payments.invoices import LineKind
-from domain.payments.line_plans import Claimed
+from domain.payments.line_terms import Claimed
 from domain.payments.purchases import Link, PurchaseId
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import UserId

@@ -1,12 +1,13 @@
 """Synthetic users in memory: every rule of the real ones, and nothing that survives the process."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
 
 from adapters.memory.ledger import MemoryLedger
-from domain.ports import Clock
+from domain.ports.coordination import Clock
 from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
 from domain.values.accounts import UserId
 
@@ -53,8 +54,15 @@ class MemorySyntheticUsers:
                 self._ledger.delete_user(noted.user.user_id)
                 noted.removed = True
         removed = tuple(sorted(noted.user.user_id for noted in self._of(tag)))
-        self._ledger.forget_traces(removed)
+        self._forget_traces(removed)
         return Removal(removed=removed, kept=())
+
+    def _forget_traces(self, users: Sequence[UserId]) -> None:
+        """Let nothing wait for users who are removed: neither messages nor events."""
+        links = self._ledger.purchases.links_of(users)
+        invoices = {link.removeprefix("invoice:") for link in links if link.startswith("invoice:")}
+        self._ledger.outbox.withdraw(users=users, invoices=invoices)
+        self._ledger.inbox.give_up(users, "its synthetic user was removed")
 
     def _of(self, tag: Tag) -> list[_Noted]:
         return [noted for noted in self._noted if noted.tag == tag]

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from adapters.postgres.errors import no_text, told
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 
 CONNECT_SECONDS = 5
 COMMAND_SECONDS = 10

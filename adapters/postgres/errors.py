@@ -3,7 +3,7 @@
 The classes are those of Postgres' appendix "PostgreSQL Error Codes".
 """
 
-from domain.ports import LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 
 _FAULTS = ("21", "22", "23", "54", "P0")
 """The content is at fault: cardinality, data, constraints, sizes, and what functions raise."""

@@ -24,7 +24,7 @@ class MigrationFailed(Exception):
     message: str
 
     def __str__(self) -> str:
-        return f"Migrating failed at {self.name}: {self.message}"
+        return f"Migration {self.name} failed: {self.message}"
 
 
 @attrs.frozen
@@ -65,7 +65,7 @@ async def apply(connection: "asyncpg.Connection[asyncpg.Record]", directory: Pat
             await _apply(connection, migration)
         return tuple(f"{migration.version}_{migration.name}" for migration in pending)
     except asyncpg.PostgresError as error:
-        raise MigrationFailed("the history of migrations", str(error)) from error
+        raise MigrationFailed("history", str(error)) from error
     finally:
         await connection.execute("select pg_advisory_unlock($1)", _LOCK)
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+import msgspec
 import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from adapters.postgres.errors import no_text, told
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 
 ANSWER_SECONDS = 10
 MAX_CONNECTIONS = 20
@@ -29,7 +30,7 @@ class SupabaseRpc:
         """The one JSON value that the function returns."""
         try:
             client = await self._open()
-            call = client.rpc(function, dict(arguments))
+            call = client.rpc(function, msgspec.to_builtins(dict(arguments)))
             if arguments:
                 # Told their names, PostgREST hands the body to Postgres as it comes; else it reads all of it for them.
                 call.request.params = call.request.params.set("columns", ",".join(arguments))

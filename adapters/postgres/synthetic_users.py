@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from adapters.postgres.ledger import Rpc
-from domain.ports import SyntheticUsersRefused
+from adapters.postgres.rpc import Rpc
+from domain.ports.deployment import SyntheticUsersRefused
 from domain.upkeep.synthetic_users import Rehearsal, Removal, Stuck, SyntheticUser, Tag
 from domain.values.accounts import UserId
 

@@ -16,8 +16,9 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import DataError, RedisError, ResponseError
 
-from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
-from domain.ports import CacheUnavailable
+from adapters.batching.batcher import Gatherer
+from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
+from domain.ports.cache import CacheUnavailable
 
 Told = TypeVar("Told")
 

@@ -5,7 +5,7 @@ import json
 from redis.exceptions import ResponseError
 
 from adapters.redis.client import SharedRedis, cache_errors, is_of_another_type
-from domain.ports import CheckoutNote
+from domain.ports.cache import CheckoutNote
 from domain.values.accounts import InvalidUserId, parse_user_id
 
 PROCESSED_SECONDS = 24 * 60 * 60

@@ -12,7 +12,7 @@ from adapters.stripe.events import told_by
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
 from domain.payments.reports import Sale, Told
-from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
+from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
 
 

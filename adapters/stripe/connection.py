@@ -7,7 +7,7 @@ from typing import Any
 
 import stripe
 
-from domain.ports import PaymentsRefused, PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 
 ANSWER_SECONDS = 15
 RETRIES = 2

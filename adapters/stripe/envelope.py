@@ -7,7 +7,7 @@ from typing import NoReturn
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.fields import identifier, moment
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant
-from domain.ports import InvalidBody
+from domain.ports.payment_provider import InvalidBody
 
 RECONCILED = "credence_reconciled"
 """Marks the envelope of an event that Stripe never made: its object was retrieved."""

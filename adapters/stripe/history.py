@@ -11,7 +11,7 @@ from adapters.stripe.connection import StripeConnection, is_missing, pages, plai
 from adapters.stripe.envelope import RECONCILED, delivery_of
 from adapters.stripe.events import CONCERNING
 from domain.payments.reports import Delivery, Irrelevant
-from domain.ports import Found, InvalidBody
+from domain.ports.payment_provider import Found, InvalidBody
 
 TYPES_AT_ONCE = 20
 

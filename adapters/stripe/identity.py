@@ -5,7 +5,7 @@ import time
 
 from adapters.stripe.connection import StripeConnection, plain, translated
 from adapters.stripe.objects.fields import identifier
-from domain.ports import PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsUnavailable
 
 ANSWER_SECONDS = 5
 PAUSE_SECONDS = 300

@@ -11,16 +11,17 @@ import stripe
 
 from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
 from adapters.stripe.events import told_by
+from adapters.stripe.known_links import KnownLinks
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import UnreadableField
 from adapters.stripe.objects.items import read_items
 from adapters.stripe.objects.payment_intents import only_pays
 from adapters.stripe.objects.prices import read_price
 from adapters.stripe.objects.subscriptions import told_by_subscription
-from domain.payments.purchases import Link, OrderRank
+from domain.payments.purchases import OrderRank
 from domain.payments.reports import Irrelevant, Naming, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId
-from domain.ports import PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsUnavailable
 
 ANSWER_SECONDS = 5
 """How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""
@@ -28,24 +29,6 @@ ANSWER_SECONDS = 5
 
 MAX_PRICES = 10_000
 """How many prices are remembered: their amounts and intervals never change at Stripe."""
-
-
-@attrs.define
-class _Known:
-    """What was found out so far."""
-
-    links: set[Link]
-    found: bool = False
-    ours: bool = False
-    pays_invoices: bool = False
-    """Whether it pays several invoices, of which none is linked."""
-
-    def add(self, kind: str, id_: str | None) -> None:
-        if id_ is not None:
-            self.links.add(Link(f"{kind}:{id_}"))
-
-    def ids(self, kind: str) -> list[str]:
-        return sorted(link.partition(":")[2] for link in self.links if link.startswith(f"{kind}:"))
 
 
 class StripeLookup:
@@ -61,10 +44,10 @@ class StripeLookup:
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
-        known = _Known(set(news.links))
+        known = KnownLinks(set(news.links))
         async with self._answered():
             for charge_id in known.ids("charge"):
-                self._charge(known, await self._retrieve(self._v1.charges.retrieve_async, charge_id))
+                known.add_charge(await self._retrieve(self._v1.charges.retrieve_async, charge_id))
             for intent_id in known.ids("payment_intent"):
                 await self._intent(known, intent_id)
             for invoice_id in known.ids("invoice"):
@@ -151,7 +134,7 @@ class StripeLookup:
         return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
 
     async def _whole_payment(self, sale: Sale) -> Told:
-        known = _Known(set(sale.links))
+        known = KnownLinks(set(sale.links))
         await self._intent(known, sale.purchase_id)
         if not known.found:
             return sale
@@ -202,13 +185,7 @@ class StripeLookup:
                 return told.naming
         return news.naming
 
-    def _charge(self, known: _Known, charge: Mapping[str, Any]) -> None:
-        known.found |= bool(charge)
-        known.ours |= fields.is_ours(fields.metadata(charge))
-        for kind in ("payment_intent", "invoice"):
-            known.add(kind, fields.reference(charge, kind))
-
-    async def _intent(self, known: _Known, intent_id: str) -> None:
+    async def _intent(self, known: KnownLinks, intent_id: str) -> None:
         intent = await self._retrieve(self._v1.payment_intents.retrieve_async, intent_id)
         if not intent:
             return
@@ -231,7 +208,7 @@ class StripeLookup:
             known.add("invoice", invoices.pop())
         known.pays_invoices |= len(invoices) > 1
 
-    async def _invoice(self, known: _Known, invoice_id: str) -> None:
+    async def _invoice(self, known: KnownLinks, invoice_id: str) -> None:
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return

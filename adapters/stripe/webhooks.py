@@ -10,7 +10,8 @@ import stripe
 
 from adapters.stripe.envelope import delivery_of
 from domain.payments.reports import Delivery
-from domain.ports import Clock, InvalidBody, InvalidSignature
+from domain.ports.coordination import Clock
+from domain.ports.payment_provider import InvalidBody, InvalidSignature
 
 TOLERANCE_SECONDS = 300
 """How far a delivery's timestamp may be from now, in the past and in the future."""

@@ -9,10 +9,13 @@ import attrs
 import pytest
 
 from adapters.batching.group_commit import GroupCommit
+from adapters.memory.audit import MemoryAudit
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.outbox import MemoryOutbox
+from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.system.clock import SystemClock
@@ -24,8 +27,10 @@ class World:
     """A ledger under test, and the coming and going of users that is none of its business."""
 
     ledger: MemoryLedger | SqlLedger
-    inbox: MemoryInbox | SqlLedger
-    outbox: MemoryOutbox | SqlLedger
+    inbox: MemoryInbox | SqlInbox
+    outbox: MemoryOutbox | SqlInbox
+    audit: MemoryAudit | SqlAudit
+    backlogs: MemoryLedger | SqlInbox
     sign_up: Callable[[str | None], Awaitable[UserId]]
     leave: Callable[[UserId], Awaitable[None]]
 
@@ -42,7 +47,7 @@ async def memory_world() -> AsyncIterator[World]:
     async def leave(user_id: UserId) -> None:
         ledger.delete_user(user_id)
 
-    yield World(ledger, ledger.inbox, ledger.outbox, sign_up, leave)
+    yield World(ledger, ledger.inbox, ledger.outbox, ledger.audit, ledger, sign_up, leave)
 
 
 class GroupedLedger(SqlLedger):
@@ -69,8 +74,8 @@ async def sql_world(
 
     try:
         async with contextlib.aclosing(rpc):
-            ledger = kind(rpc)
-            yield World(ledger, ledger, ledger, sign_up, leave)
+            inbox = SqlInbox(rpc)
+            yield World(kind(rpc), inbox, inbox, SqlAudit(rpc), inbox, sign_up, leave)
     finally:
         # One that is left open fails whichever test runs when it is collected.
         await connection.close()

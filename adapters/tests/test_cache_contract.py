@@ -15,7 +15,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.redis.client import connect, upstash_url
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
-from domain.ports import CacheUnavailable, CheckoutNote, QuotaCache, SessionMarkers
+from domain.ports.cache import CacheUnavailable, CheckoutNote, QuotaCache, SessionMarkers
 from domain.values.accounts import Account, UserId
 
 

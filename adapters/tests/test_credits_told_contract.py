@@ -10,10 +10,12 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache
-from domain.changes.changes import Change, Committed, Message, PurchaseRevision, RecordedPurchase
+from domain.changes.changes import Change, Committed, PurchaseRevision, RecordedPurchase
+from domain.changes.outbox import Message
 from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.holds import HoldId
-from domain.credits.ledger import EntryKind, postings_due
+from domain.credits.ledger import EntryKind
+from domain.credits.postings import postings_due
 from domain.decisions.batches import Done
 from domain.decisions.low_balance import LOW_BALANCE, low_balance_notice
 from domain.decisions.operations import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
@@ -91,7 +93,7 @@ class Story:
         assert isinstance(result, Committed), result
 
     async def explained(self) -> AccountExplanation:
-        record = await self.world.ledger.record_of(self.user_id)
+        record = await self.world.audit.record_of(self.user_id)
         assert record is not None
         return explain(record)
 
@@ -105,7 +107,7 @@ async def tell(open_world: Any) -> AsyncIterator[Story]:
     async with open_world() as world:
         user_id = await world.sign_up(f"{uuid.uuid4().hex}@example.com")
         yield Story(world, user_id)
-        assert user_id not in {found.user_id for found in await world.ledger.inconsistencies()}
+        assert user_id not in {found.user_id for found in await world.audit.inconsistencies()}
 
 
 async def test_every_credit_s_life_is_told(open_world: Any) -> None:

@@ -15,7 +15,7 @@ from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from adapters.system.clock import SystemClock
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.usecases.record_payment import PaymentRecorder
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue
@@ -192,7 +192,7 @@ async def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
         account = await Account.opened(world)
         await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
         assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
-        assert () == await world.ledger.inconsistencies()
+        assert () == await world.audit.inconsistencies()
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 1, 3), (2, 0, 3, 1)])
@@ -220,4 +220,4 @@ async def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: A
         await account.tell([told[place] for place in order])
         await account.tell(told)
         assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
-        assert () == await world.ledger.inconsistencies()
+        assert () == await world.audit.inconsistencies()

@@ -20,16 +20,16 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
-    EventDecision,
-    EventStatus,
-    OutboxMessage,
     PurchaseRevision,
     Rejected,
-    Settled,
 )
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage, Settled
 from domain.credits.grants import Draw
 from domain.credits.idempotency import key_of_revision
-from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata, postings_due
+from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata
+from domain.credits.postings import postings_due
+from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.invoices import (
     Bill,
     CreditNote,
@@ -40,13 +40,10 @@ from domain.payments.invoices import (
     NotedRefund,
     UnusedTime,
 )
-from domain.payments.line_plans import Claimed
+from domain.payments.line_terms import Claimed
 from domain.payments.purchases import (
     ChargeRefunds,
-    Dispute,
-    DisputeStatus,
     Link,
-    Movement,
     Order,
     PaymentStatus,
     Purchase,
@@ -55,7 +52,7 @@ from domain.payments.purchases import (
     RefundStatus,
 )
 from domain.payments.reports import InboxEvent
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, UserId
 
 
@@ -151,7 +148,7 @@ async def recorded(world: Any, *invoices: str) -> Any:
 
 async def grants_of(world: Any, user: UserId) -> list[tuple[datetime | None, int, datetime | None]]:
     """Period, what remains, and until when, of each grant, oldest first."""
-    record = await world.ledger.record_of(user)
+    record = await world.audit.record_of(user)
     grants = [known.grant for known in record.grants]
     return [(grant.period_ends_at, grant.remaining, grant.expires_at) for grant in grants]
 
@@ -458,7 +455,7 @@ async def test_an_honest_ledger_is_consistent(open_world: Any) -> None:
     async with open_world() as world:
         user = await world.sign_up(None)
         await world.ledger.commit([buying(user, new_id("pi"))])
-        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
 GRACE = timedelta(days=3)
@@ -489,7 +486,7 @@ async def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -
         assert expected == await grants_of(world, user)
         (known,) = await recorded(world, invoice)
         assert {JUNE: 50, JULY: 57, None: 5} == {end: one.by_user[user] for end, one in known.posted.items()}
-        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
 async def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> None:
@@ -512,7 +509,7 @@ async def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> No
         assert [[50, 50, 0, 40], [50, 40, 0, 0], [30, 0, 0, 0]] == left
         (known,) = await recorded(world, twin)
         assert {JUNE: -10, JULY: -10} == {end: one.by_user[user] for end, one in known.posted.items()}
-        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
 async def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> None:
@@ -571,7 +568,7 @@ async def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_wo
             event_id=None, user_id=None, links=frozenset(), subscription_id=later, periods_since=MAY
         )
         assert [later] == [one.id for one in snapshot.family]
-        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
 async def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
@@ -637,7 +634,7 @@ async def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> N
             amount=-50,
             kind=EntryKind.SPEND,
             idempotency_key=new_id("spend"),
-            draws=(Draw(grant_id=(await world.ledger.record_of(user)).grants[0].grant.id, credits=50),),
+            draws=(Draw(grant_id=(await world.audit.record_of(user)).grants[0].grant.id, credits=50),),
         )
         assert [Committed] == [type(result) for result in await world.ledger.commit([Change(postings=(spend,))])]
         await end(4, JUNE, JULY)
@@ -652,7 +649,7 @@ async def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
         user, invoice = await world.sign_up(None), new_id("in")
         await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
         (known,) = await recorded(world, invoice)
-        first = (await world.ledger.record_of(user)).grants[0].grant
+        first = (await world.audit.record_of(user)).grants[0].grant
         expiry = of_period(user, invoice, -30, JUNE, 9, kind=EntryKind.EXPIRY)
         expiry = attrs.evolve(expiry, draws=(Draw(grant_id=first.id, credits=30),))
         assert [Committed] == [type(result) for result in await world.ledger.commit([Change(postings=(expiry,))])]
@@ -665,7 +662,7 @@ async def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
         assert {JUNE: ({user: 40}, {user: Lapse(credits=30, stood=50)}), JULY: ({user: 40}, {})} == {
             end: (one.by_user, one.lapsed) for end, one in known.posted.items()
         }
-        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
 async def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_world: Any) -> None:

@@ -13,13 +13,11 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
-    EventDecision,
-    EventStatus,
-    OutboxMessage,
     PurchaseRevision,
-    Settled,
     SubscriptionRevision,
 )
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage, Settled
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import InboxEvent
@@ -127,10 +125,10 @@ async def test_two_rows_become_one(open_world: Any) -> None:
         (one,) = await purchases(world, f"payment_intent:{c}", f"payment_intent:{b}")
         assert (a, 2, {user: 50}) == (one.id, one.revision, one.posted[None].by_user)
         assert all_three == one.purchase
-        record = await world.ledger.record_of(user)
+        record = await world.audit.record_of(user)
         assert [(a, (b, c))] == [(known.id, known.merged) for known in record.purchases]
         assert [50, 50, 50, -50, -50] == [known.posting.amount for known in record.entries]
-        assert user not in {row.user_id for row in await world.ledger.inconsistencies()}
+        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
 async def test_a_row_that_moved_on_is_not_absorbed(open_world: Any) -> None:
@@ -200,9 +198,9 @@ async def test_a_user_who_left_is_told(open_world: Any) -> None:
         assert frozenset({user}) == snapshot.purchases[0].absent_users
         stranger = await world.ledger.read(event_id=None, user_id=UserId(str(uuid.uuid4())), links=frozenset())
         assert (None, False) == (stranger.account, stranger.account_is_deleted)
-        record = await world.ledger.record_of(user)
+        record = await world.audit.record_of(user)
         assert (None, 1, 1) == (record.account, len(record.purchases), len(record.entries))
-        assert await world.ledger.record_of(UserId(str(uuid.uuid4()))) is None
+        assert await world.audit.record_of(UserId(str(uuid.uuid4()))) is None
 
 
 async def test_a_final_event_is_decided_again_only_by_wish(open_world: Any) -> None:
@@ -234,7 +232,7 @@ async def test_the_inbox_shows_what_became_of_each_event(open_world: Any) -> Non
         assert await world.inbox.find("evt_of_nobody") is None
         assert frozenset({id_}) == await world.inbox.known([id_, "evt_of_nobody"])
         assert [True, False] == [await world.inbox.waits_for(asked) for asked in (about, "cs_of_nobody")]
-        assert 1 <= (await world.ledger.backlog()).events["parked", "unknown_user"]
+        assert 1 <= (await world.backlogs.backlog()).events["parked", "unknown_user"]
         await world.ledger.commit([Change(event=decision(EventStatus.APPLIED, event_id=id_, about=about))])
         assert not await world.inbox.waits_for(about)
 
@@ -308,7 +306,7 @@ async def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None
         assert [] == await mine()
         (failure,) = [one for one in await world.outbox.failures(1000) if one.id == claimed.id]
         assert ("no such invoice", 1) == (failure.error, failure.attempts)
-        assert 1 <= (await world.ledger.backlog()).messages_failed
+        assert 1 <= (await world.backlogs.backlog()).messages_failed
         assert await world.outbox.retry(claimed.id)
         assert not await world.outbox.retry(claimed.id)
         (again,) = await mine()
@@ -324,17 +322,17 @@ async def test_accounts_come_in_pages_and_by_name(open_world: Any) -> None:
         users = {await world.sign_up(f"{number}@example.com") for number in range(5)}
         seen: list[UserId] = []
         last = None
-        while page := await world.ledger.accounts_after(last, 2):
+        while page := await world.audit.accounts_after(last, 2):
             seen += [account.user_id for account in page]
             last = page[-1].user_id
         assert sorted(seen) == seen
         assert users <= set(seen)
         stranger = UserId(str(uuid.uuid4()))
-        assert sorted(users) == [account.user_id for account in await world.ledger.accounts_of([*users, stranger])]
-        assert await world.ledger.recompute(stranger) is None
+        assert sorted(users) == [account.user_id for account in await world.audit.accounts_of([*users, stranger])]
+        assert await world.audit.recompute(stranger) is None
         user = min(users)
         await buy(world, user, new_id("pi"))
-        assert (50, 1) == ((await world.ledger.recompute(user)).balance, (await world.ledger.account(user)).version)
+        assert (50, 1) == ((await world.audit.recompute(user)).balance, (await world.ledger.account(user)).version)
 
 
 @pytest.mark.parametrize("expires_at", [None, datetime(2026, 6, 1, tzinfo=UTC)])

@@ -94,4 +94,4 @@ async def test_a_crowd_that_never_ends_keeps_nobody_from_the_account(open_world:
         account = await world.ledger.account(user)
         assert account is not None
         assert (1_000_000 - spent, 0) == (account.balance, account.held)
-        assert [] == [one for one in await world.ledger.inconsistencies() if one.user_id == user]
+        assert [] == [one for one in await world.audit.inconsistencies() if one.user_id == user]

@@ -77,8 +77,8 @@ class Subscriber:
 
     async def check(self) -> dict[float, int]:
         """Return what remains by days until the period's end, after asserting that the books agree with themselves."""
-        assert [] == [one for one in await self.world.ledger.inconsistencies() if one.user_id == self.user_id]
-        record = await self.world.ledger.record_of(self.user_id)
+        assert [] == [one for one in await self.world.audit.inconsistencies() if one.user_id == self.user_id]
+        record = await self.world.audit.record_of(self.user_id)
         return {
             round((known.grant.period_ends_at - self.now) / timedelta(days=1)): known.grant.remaining
             for known in record.grants

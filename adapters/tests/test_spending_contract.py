@@ -21,13 +21,14 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, decide_together, for_one_commit, outcome_of
 from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import AlreadySettled
+from domain.ports.ledger import Audit
 from domain.usecases.use_credits import CreditDesk
 from features.harness.credit_stories import ADA, Life, acts
 
 
-async def books(life: Life) -> Any:
+async def books(audit: Audit, life: Life) -> Any:
     """All that the ledger has of the account, but for ids, times, and the tag."""
-    record = await life.ledger.record_of(life.user_id)
+    record = await audit.record_of(life.user_id)
     account = record.account
     entries = [
         (
@@ -86,8 +87,8 @@ async def test_the_same_story_ends_in_the_same_books(open_world: Any, story: lis
         for act in story:
             await expected.live(act)
             await life.live(act)
-        assert await books(expected) == await books(life)
-        assert [] == ours(await world.ledger.inconsistencies(), life.user_id)
+        assert await books(memory.audit, expected) == await books(world.audit, life)
+        assert [] == ours(await world.audit.inconsistencies(), life.user_id)
 
 
 async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: Any) -> None:
@@ -104,10 +105,10 @@ async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: A
         expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
         for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
             assert (expired,) == await desk.settle([settlement], moment)
-        record = await world.ledger.record_of(user)
+        record = await world.audit.record_of(user)
         assert (50, 0) == (record.account.balance, record.account.held)
         assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
-        assert [] == ours(await world.ledger.inconsistencies(), user)
+        assert [] == ours(await world.audit.inconsistencies(), user)
 
 
 async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
@@ -134,7 +135,7 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
         assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
         answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
         assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
-        assert [] == ours(await world.ledger.inconsistencies(), user)
+        assert [] == ours(await world.audit.inconsistencies(), user)
         for process in processes:
             await process.aclose()
 

@@ -61,7 +61,7 @@ async def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_co
         await tell(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
         note = credit_note(f"cn_{tag}", f"in_{tag}a", before=90)
         await tell(world, "credit_note.created", note)
-        explained = explain(await world.ledger.record_of(ada))
+        explained = explain(await world.audit.record_of(ada))
         purchases = {purchase.id: purchase for purchase in explained.purchases}
         (balance,) = purchases[f"in_{tag}a"].lines
         assert (100, 66) == (balance.worth, purchases[f"in_{tag}a"].worth)
@@ -69,4 +69,4 @@ async def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_co
         (returned,) = purchases[f"in_{tag}b"].unused
         assert (f"in_{tag}a", (f"il_{tag}a",)) == (returned.invoice_id, returned.line_ids)
         assert timedelta(days=10) == returned.unused.ends_at - returned.unused.starts_at
-        assert await world.ledger.record_of(bob) is None or () == (await world.ledger.record_of(bob)).purchases
+        assert await world.audit.record_of(bob) is None or () == (await world.audit.record_of(bob)).purchases

@@ -12,11 +12,13 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.synthetic_users import MemorySyntheticUsers
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+from domain.changes.changes import Change, PurchaseRevision
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import InboxEvent
-from domain.ports import SyntheticUsers
+from domain.ports.deployment import SyntheticUsers
 from domain.upkeep.synthetic_users import Tag
 from domain.values.accounts import UserId
 
@@ -110,7 +112,7 @@ async def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> Non
                 Change(event=others),
             )
         )
-        before = await ledger.backlog()
+        before = await stage.world.backlogs.backlog()
 
         removal = await stage.synthetic.remove(tag)
 
@@ -119,11 +121,11 @@ async def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> Non
         assert [50] == [
             entry.posting.amount for entry in await ledger.entries(ada.user_id, before_version=None, limit=9)
         ]
-        after = await ledger.backlog()
+        after = await stage.world.backlogs.backlog()
         assert 2 == before.messages_due - after.messages_due
         assert EventStatus.IGNORED == (await stage.world.inbox.find(theirs.event.id)).status
         assert EventStatus.PARKED == (await stage.world.inbox.find(others.event.id)).status
-        assert () == await ledger.inconsistencies()
+        assert () == await stage.world.audit.inconsistencies()
         assert 50 == (await ledger.account(stranger)).balance
         assert tag not in [one.tag for one in await stage.synthetic.rehearsals()]
 
@@ -181,7 +183,7 @@ async def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None
 async def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
     """A constraint of the project's keeps them out: none is made, and the reason is told."""
     from adapters.postgres.direct_rpc import PostgresRpc
-    from domain.ports import SyntheticUsersRefused
+    from domain.ports.deployment import SyntheticUsersRefused
     from features.real_parts import execute
 
     rpc = PostgresRpc(database_url)

@@ -1,35 +1,19 @@
 """What is read from the ledger before a decision, and written to it in one commit after."""
 
-import enum
 from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
 
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import GrantEnd, PostedByPeriod, Posting
 from domain.credits.wallets import Wallet
-from domain.payments.line_plans import Claimed, MadePrice
+from domain.payments.line_terms import Claimed, MadePrice
 from domain.payments.purchases import Link, Purchase, PurchaseId
-from domain.payments.reports import InboxEvent
 from domain.payments.subscriptions import Subscription, SubscriptionId
 from domain.values.accounts import Account, UserId
-
-
-class EventStatus(enum.StrEnum):
-    """What became of an inbox event."""
-
-    RECEIVED = "received"
-    APPLIED = "applied"
-    NOTHING_NEW = "nothing_new"
-    IGNORED = "ignored"
-    PARKED = "parked"
-    FAILED = "failed"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether a repetition of the event needs no second decision."""
-        return self in {EventStatus.APPLIED, EventStatus.NOTHING_NEW, EventStatus.IGNORED}
 
 
 @attrs.frozen(kw_only=True)
@@ -93,17 +77,6 @@ class Snapshot:
 
 
 @attrs.frozen(kw_only=True)
-class EventDecision:
-    """An inbox event with what was decided about it."""
-
-    event: InboxEvent
-    status: EventStatus
-    reason: str | None = None
-    again: bool = False
-    """Whether it is decided again although it was final: by an operator's wish, with a newer translation."""
-
-
-@attrs.frozen(kw_only=True)
 class AbsorbedPurchase:
     """A purchase that proved to be the same payment as another, good only at the expected revision."""
 
@@ -129,15 +102,6 @@ class SubscriptionRevision:
     id: SubscriptionId
     expected_revision: int
     subscription: Subscription
-
-
-@attrs.frozen(kw_only=True)
-class OutboxMessage:
-    """A message to deliver after the commit, at least once; the key makes it one message."""
-
-    topic: str
-    key: str
-    payload: Mapping[str, str]
 
 
 Flat = Mapping[str, str | int | None]
@@ -231,75 +195,3 @@ class Rejected:
 
 
 CommitResult = Committed | Duplicate | Conflict | Rejected
-
-
-@attrs.frozen(kw_only=True)
-class Message:
-    """An outbox message under a claim."""
-
-    id: int
-    key: str
-    topic: str
-    payload: Mapping[str, str]
-    attempts: int
-    created_at: datetime
-
-
-@attrs.frozen(kw_only=True)
-class Settled:
-    """How a claimed message fared: delivered when there is no error, else due again later, or given up."""
-
-    id: int
-    error: str | None = None
-    retry_in_seconds: int = 0
-    gives_up: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class FailedMessage:
-    """An outbox message whose delivery was given up, and why."""
-
-    id: int
-    topic: str
-    payload: Mapping[str, str]
-    attempts: int
-    error: str
-    failed_at: datetime
-
-
-@attrs.frozen(kw_only=True)
-class KeptEvent:
-    """An event as it stands in the inbox."""
-
-    id: str
-    type: str
-    status: EventStatus
-    reason: str | None
-    attempts: int
-    received_at: datetime
-    session_id: str | None
-    object_id: str | None
-    purchase_id: str | None
-    body: str | None = None
-    """The exact text that was signed; None in lists."""
-
-
-@attrs.frozen(kw_only=True)
-class Backlog:
-    """What waits: events by status and reason, and messages of the outbox."""
-
-    events: Mapping[tuple[str, str], int]
-    messages_due: int
-    messages_failed: int
-
-
-@attrs.frozen(kw_only=True)
-class Inconsistency:
-    """An account that disagrees with its entries, and the first entry that shows it."""
-
-    user_id: str
-    problem: str
-    entry_id: int | None
-    version: int | None
-    expected: str | None
-    actual: str | None

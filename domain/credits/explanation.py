@@ -9,52 +9,13 @@ from domain.credits.clawbacks import OWN_GRANT
 from domain.credits.grants import Grant
 from domain.credits.holds import Hold
 from domain.credits.ledger import EntryKind, LedgerEntry, period_of, returned_to
+from domain.credits.records import AccountRecord, PurchaseRecord
+from domain.payments.disputes import Dispute
 from domain.payments.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.payments.invoices import CreditNote, UnusedTime
-from domain.payments.purchases import Dispute, Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
 from domain.payments.unused_time import credited_lines
 from domain.values.accounts import Account, UserId
-
-
-@attrs.frozen(kw_only=True)
-class PurchaseRecord:
-    """A purchase as it is kept, with the ids of those that were merged into it."""
-
-    id: PurchaseId
-    purchase: Purchase
-    merged: tuple[PurchaseId, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class RecordedDraw:
-    """Credits that the entry of a version took; version 0 stands for entries of before draws were recorded."""
-
-    version: int
-    credits: int
-
-
-@attrs.frozen(kw_only=True)
-class GrantRecord:
-    """A grant as it is kept, with all that was drawn from it, in the order in which it was."""
-
-    grant: Grant
-    draws: tuple[RecordedDraw, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class AccountRecord:
-    """All that the ledger has of an account: entries, grants and holds oldest first, and the purchases behind them.
-
-    Invoices of its subscriptions that only give unused time back are among these, though nobody ordered anything.
-    """
-
-    user_id: UserId
-    account: Account | None
-    """None where the user was deleted."""
-    purchases: tuple[PurchaseRecord, ...]
-    entries: tuple[LedgerEntry, ...]
-    grants: tuple[GrantRecord, ...] = ()
-    holds: tuple[Hold, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

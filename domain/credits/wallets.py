@@ -1,16 +1,18 @@
 """Wallets: what an account has to spend, and the decisions about it. Each gives the wallet after, and what to write.
 
-Everything that decides what a spend, a hold, a capture or an expiry takes from which grant must live here. What a
-clawback takes is the ledger's rule: it takes what a refund demands, whatever else happened meanwhile.
+Everything that decides what a spend, a hold, a capture or an expiry takes from which grant must live here; how it is
+taken stands in `draws`. What a clawback takes is the ledger's rule: it takes what a refund demands, whatever else
+happened meanwhile.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import reduce
 
 import attrs
 
-from domain.credits.grants import BurnOrder, Draw, Grant, GrantId, burn_order, lapsing
+from domain.credits.draws import drawn, drawn_at, less, reserving, summed, total
+from domain.credits.grants import BurnOrder, Draw, Grant, burn_order, lapsing
 from domain.credits.holds import Hold, HoldId, HoldStatus
 from domain.credits.idempotency import IdempotencyKey, key_of_expiry
 from domain.credits.ledger import EntryKind, Posting, period_metadata
@@ -89,7 +91,7 @@ def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient
     if not isinstance(draws, tuple):
         return draws
     held = attrs.evolve(hold, draws=draws)
-    return _revised(move, held, _reserving(move.wallet.grants, draws, 1), held.credits)
+    return _revised(move, held, reserving(move.wallet.grants, draws, 1), held.credits)
 
 
 def capture(wallet: Wallet, hold_id: HoldId, debit: Debit, now: datetime) -> Move:
@@ -125,9 +127,9 @@ def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
         # No balance is in debt while anything remains, so what other holds are on comes last.
         lambda grant: grant.remaining,
     ):
-        missing = wanted - _total(draws)
-        draws = (*draws, *_drawn(_less(grants, draws), missing, of=of))
-    return _summed(draws)
+        missing = wanted - total(draws)
+        draws = (*draws, *drawn(less(grants, draws), missing, of=of))
+    return summed(draws)
 
 
 def _then_dues(move: Move, now: datetime) -> Move:
@@ -161,7 +163,7 @@ def _grant_lapsed(move: Move, over: tuple[Grant, int]) -> Move:
 
 
 def _released(move: Move, settled: Hold) -> Move:
-    return _revised(move, settled, _reserving(move.wallet.grants, settled.draws, -1), -settled.credits)
+    return _revised(move, settled, reserving(move.wallet.grants, settled.draws, -1), -settled.credits)
 
 
 def _revised(move: Move, hold: Hold, grants: BurnOrder, held: int) -> Move:
@@ -182,7 +184,7 @@ def posted(move: Move, posting: Posting) -> Move:
     """The move, with one more entry; what the entry puts into a grant only the ledger knows."""
     wallet = Wallet(
         account=move.wallet.account.posted(posting.amount),
-        grants=_less(move.wallet.grants, posting.draws or ()),
+        grants=less(move.wallet.grants, posting.draws or ()),
         holds=move.wallet.holds,
     )
     return Move(wallet=wallet, postings=(*move.postings, posting), holds=move.holds)
@@ -201,68 +203,11 @@ def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime
     )
 
 
-def _drawn_at(now: datetime, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
-    """So many credits of what is free in grants that are still good."""
-    return _drawn(grants, wanted, of=lambda grant: grant.free if grant.is_usable(now) else 0)
-
-
-def _drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:
-    """At most so many credits from the grants in their order, as far as `of` says that each can give."""
-    draws = []
-    for grant in grants:
-        if wanted <= 0:
-            break
-        taken = min(of(grant), wanted)
-        if taken > 0:
-            draws.append(Draw(grant_id=grant.id, credits=taken))
-            wanted -= taken
-    return tuple(draws)
-
-
 def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | Unfounded:
     """What takes so many available credits, or why nothing does."""
     available = wallet.account.available
     if wanted > available:
         return Insufficient(max(0, available))
-    draws = _drawn_at(now, wallet.grants, wanted)
-    granted = _total(draws)
+    draws = drawn_at(now, wallet.grants, wanted)
+    granted = total(draws)
     return draws if granted >= wanted else Unfounded(granted)
-
-
-def _total(draws: Iterable[Draw]) -> int:
-    return sum(draw.credits for draw in draws)
-
-
-def _summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
-    return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in _sums(draws).items())
-
-
-def _sums(draws: Iterable[Draw]) -> dict[GrantId, int]:
-    sums: dict[GrantId, int] = {}
-    for draw in draws:
-        sums[draw.grant_id] = sums.get(draw.grant_id, 0) + draw.credits
-    return sums
-
-
-def _less(grants: BurnOrder, draws: Iterable[Draw]) -> BurnOrder:
-    return _changed(
-        grants, _sums(draws), lambda grant, credits_: attrs.evolve(grant, remaining=grant.remaining - credits_)
-    )
-
-
-def _reserving(grants: BurnOrder, draws: Iterable[Draw], sign: int) -> BurnOrder:
-    reserved = {draw.grant_id: draw.credits * sign for draw in draws}
-    return _changed(grants, reserved, lambda grant, credits_: attrs.evolve(grant, held=grant.held + credits_))
-
-
-def _changed(grants: BurnOrder, by: Mapping[GrantId, int], change: Callable[[Grant, int], Grant]) -> BurnOrder:
-    """The grants that live on, with those changed that are named; their places stay."""
-    after, missing, ends = [*grants], len(by), False
-    for index, grant in enumerate(grants):
-        if missing == 0:
-            break
-        if grant.id in by:
-            after[index] = change(grant, by[grant.id])
-            missing -= 1
-            ends = ends or not after[index].is_live
-    return BurnOrder(grant for grant in after if grant.is_live) if ends else BurnOrder(after)

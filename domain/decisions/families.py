@@ -7,16 +7,8 @@ import attrs
 
 from domain.changes.changes import PurchaseRevision, RecordedPurchase
 from domain.credits.clawbacks import NOTHING_CLAWED_BACK, ClawedBack
-from domain.credits.ledger import (
-    GrantEnd,
-    Lapse,
-    Posted,
-    PostedByPeriod,
-    Posting,
-    PostingOrigin,
-    ends_due,
-    postings_due,
-)
+from domain.credits.ledger import GrantEnd, Lapse, Posted, PostedByPeriod, Posting
+from domain.credits.postings import PostingOrigin, ends_due, postings_due
 from domain.payments.entitlements import GrantDue, grants_due
 from domain.payments.purchases import Purchase
 from domain.payments.subscriptions import SubscriptionState

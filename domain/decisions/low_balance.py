@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import Message, OutboxMessage
+from domain.changes.outbox import Message, OutboxMessage
 from domain.values.accounts import Account
 
 LOW_BALANCE = "low_balance"

@@ -1,183 +1,58 @@
 """The decision about one telling: what it changes in the ledger, and what it comes to."""
 
 from datetime import timedelta
-from functools import reduce
 
 import attrs
 
-from domain.changes.changes import (
-    AbsorbedPurchase,
-    AccountGuard,
-    Change,
-    EventDecision,
-    EventStatus,
-    OutboxMessage,
-    PurchaseRevision,
-    RecordedPurchase,
-    RecordedSubscription,
-    Snapshot,
-    SubscriptionRevision,
-)
-from domain.credits.ledger import Posting, PostingOrigin
+from domain.changes.changes import AccountGuard, Change, RecordedSubscription, Snapshot, SubscriptionRevision
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.credits.postings import PostingOrigin
 from domain.decisions.families import Family, settle_family
-from domain.payments.admission import (
-    ParkReason,
-    Refused,
-    admit,
-    admit_bill,
-    admit_subscriber,
-    foreign,
-    owner_named,
-    undecided,
-)
-from domain.payments.entitlements import entitlement
+from domain.decisions.purchase_changes import Decision, learned, with_status, without_change
+from domain.decisions.tellings import line_terms, of_one_invoice, stands, user_told
+from domain.payments.admission import ParkReason, Refused, admit, admit_bill, admit_subscriber, foreign, undecided
+from domain.payments.facts import Billed, Disputed, Fact, Linked, Ordered
 from domain.payments.invoices import Bill, LineKind
-from domain.payments.line_plans import LineTerms, MadePrice, Undecidable, made_prices
+from domain.payments.line_terms import MadePrice, Undecidable
 from domain.payments.line_values import value_lines
-from domain.payments.purchases import (
-    Billed,
-    Disputed,
-    Fact,
-    Link,
-    Linked,
-    Order,
-    Ordered,
-    Purchase,
-    PurchaseId,
-    is_in_one_currency,
-    learn,
-    merge,
-)
-from domain.payments.reports import (
-    InboxEvent,
-    Irrelevant,
-    Naming,
-    PaymentNews,
-    Sale,
-    SubscriptionNews,
-    Told,
-    Unreadable,
-)
-from domain.payments.subscriptions import ENDED, Subscriber, Subscription, SubscriptionId, merge_subscriptions
-from domain.values.accounts import UserId
+from domain.payments.purchases import Order
+from domain.payments.reports import Irrelevant, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
+from domain.payments.subscriptions import ENDED, Subscriber, Subscription, merge_subscriptions
 from domain.values.plans import MAX_GRACE, Catalogue
-
-REFRESH_CACHE = "refresh_cache"
-"""The outbox topic of a balance that the cache must learn of."""
-
-SEND_INVOICE = "send_invoice"
-"""The outbox topic of an invoice that the customer must get."""
 
 NOT_OURS = "no metadata of ours"
 NO_PLAN = "no line of the invoice is of a plan"
 
 
-@attrs.frozen(kw_only=True)
-class Decision:
-    """A change to commit, and what it means; `order` is the purchase's order where there is one."""
-
-    status: EventStatus
-    change: Change
-    reason: str | None = None
-    order: Order | None = None
-
-
-def links_of(told: Told) -> frozenset[Link]:
-    """The links by which the ledger may know the purchase."""
-    return told.links if isinstance(told, Sale | PaymentNews) else frozenset()
-
-
-def user_told(told: Told) -> UserId | None:
-    """The user whom a decision about the telling will have to know."""
-    if not isinstance(told, Sale | SubscriptionNews):
-        return None
-    owner = owner_named(told.naming)
-    return None if isinstance(owner, ParkReason) else owner
-
-
-def named_by_subscription(sale: Sale, subscription: RecordedSubscription | None) -> Sale:
-    """The sale, with the subscription's owner and plan where its invoice names nobody, or a person confirmed them.
-
-    Of the owner that stands no address is wanted: an invoice has the one of the day on which the subscription began.
-    """
-    subscriber = subscription.subscription.subscriber if subscription else None
-    naming = sale.naming
-    if subscriber is None or naming.confirmed:
-        return sale
-    if not (naming.names_nobody or subscriber.confirmed):
-        stands = owner_named(naming) == subscriber.user_id
-        return attrs.evolve(sale, naming=attrs.evolve(naming, email=None)) if stands else sale
-    named = Naming(
-        user_reference=subscriber.user_id,
-        plan_id=naming.plan_id or subscriber.plan_id,
-        terms=naming.terms or subscriber.terms,
-        confirmed=subscriber.confirmed,
-    )
-    return attrs.evolve(sale, naming=named)
-
-
 def decide(
-    event: InboxEvent | None,
+    kept: EventDecision | None,
     told: Told,
     snapshot: Snapshot,
     catalogue: Catalogue,
     *,
     livemode: bool,
     own_account: str | None = None,
-    again: bool = False,
 ) -> Decision:
-    """What to do about a telling, given what the ledger knows.
+    """Return what to do about a telling, given what the ledger knows.
 
-    The same decision serves every teller: a webhook brings its event, the return page brings none. `own_account` is
-    our own account's id where it is known. `again` decides an event that is final already once more.
+    The same decision serves every teller: a webhook brings its event, as it was received; the return page brings none.
+    `own_account` is our own account's id where it is known.
     """
-    kept = EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
-    told, snapshot = _of_one_invoice(told, snapshot)
-    mismatch = foreign(event, livemode=livemode, own_account=own_account) if event is not None else None
+    told, snapshot = of_one_invoice(told, snapshot)
+    mismatch = foreign(kept.event, livemode=livemode, own_account=own_account) if kept is not None else None
     if mismatch is not None and not isinstance(told, Irrelevant):
-        return _without_change(kept, EventStatus.PARKED, mismatch)
+        return without_change(kept, EventStatus.PARKED, mismatch)
     match told:
         case Irrelevant(reason):
-            return _without_change(kept, EventStatus.IGNORED, reason)
+            return without_change(kept, EventStatus.IGNORED, reason)
         case Unreadable(reason):
-            return _without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
+            return without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
         case SubscriptionNews():
             return _subscribed(kept, told, snapshot, catalogue)
         case PaymentNews():
             return _heard(kept, told, snapshot)
         case Sale():
             return _sold(kept, told, snapshot, catalogue)
-
-
-def _of_one_invoice(told: Told, snapshot: Snapshot) -> tuple[Told, Snapshot]:
-    """What is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
-
-    The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.
-    """
-    if not isinstance(told, Sale | PaymentNews):
-        return told, snapshot
-    rows = sorted(snapshot.purchases, key=_precedence)
-    named = (_invoice_links(links) for links in (told.links, *(row.purchase.links for row in rows)))
-    invoices = next(filter(None, named), frozenset())
-    apart = [row for row in rows if (own := _invoice_links(row.purchase.links)) and own.isdisjoint(invoices)]
-    if not apart:
-        return told, snapshot
-    theirs = frozenset().union(*(row.purchase.links for row in apart))
-    rest = tuple(row for row in snapshot.purchases if row not in apart)
-    # The payment's own name is for one of them: what begins now has its invoice's.
-    own = _invoice_links(told.links)
-    id_ = PurchaseId(min(own).partition(":")[2]) if own else told.purchase_id
-    return attrs.evolve(told, links=told.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
-
-
-def stands(sale: Sale, snapshot: Snapshot) -> bool:
-    """Return whether the sale's payment has an order that goes before what the sale tells.
-
-    Once there is one, a person's word comes too late: it is for what nobody else could tell.
-    """
-    _, own = _of_one_invoice(sale, snapshot)
-    orders = (recorded.purchase.order for recorded in own.purchases)
-    return any(order is not None and (sale.naming.confirmed or order.rank >= sale.rank) for order in orders)
 
 
 def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
@@ -187,7 +62,7 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
     if not stands(sale, snapshot):
         if not sale.is_whole:
-            return _without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
+            return without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
         admitted: Order | Refused | None
         if sale.lines is None:
             admitted = admit(sale, catalogue, snapshot.account)
@@ -195,7 +70,7 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
             terms = line_terms(sale, snapshot, catalogue)
             bill = value_lines(sale, str(sale.subscription_id), terms)
             if isinstance(bill, Bill) and not bill.lines and not bill.unused:
-                return _without_change(kept, EventStatus.IGNORED, NO_PLAN)
+                return without_change(kept, EventStatus.IGNORED, NO_PLAN)
             if isinstance(bill, Bill):
                 facts = (Billed(bill), *facts)
                 guard = _guard_of_claims(bill, snapshot)
@@ -204,28 +79,15 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
         if isinstance(admitted, Refused):
             # Where no money comes of it, nobody need wait for its owner, or its price.
             status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
-            return _without_change(kept, status, _reason(admitted, sale, snapshot))
+            return without_change(kept, status, _reason(admitted, sale, snapshot))
         if admitted is not None:
             facts = (Ordered(admitted), *facts)
     reach = MAX_GRACE if sale.lines else timedelta(0)
     snapshot = attrs.evolve(snapshot, subscription=_as_it_stands(sale, snapshot.subscription))
-    decision = _learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id, reach=reach)
+    decision = learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id, reach=reach)
     if decision.change.revision is None:
         return decision
     return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard, made_prices=made))
-
-
-def line_terms(sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> LineTerms:
-    """Return what is known when the lines of a subscription's invoice are valued."""
-    others = (one.purchase.bill for one in snapshot.family if one.id != sale.purchase_id)
-    terms = LineTerms(
-        catalogue=catalogue,
-        naming=sale.naming,
-        recorded=tuple(line for bill in others if bill is not None for line in bill.lines),
-        claimed=snapshot.claimed,
-        made=snapshot.made_prices,
-    )
-    return attrs.evolve(terms, made=(*terms.made, *made_prices(sale.lines or (), terms)))
 
 
 def _admitted(bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Order | Refused | None:
@@ -245,9 +107,9 @@ def _guard_of_claims(bill: Bill, snapshot: Snapshot) -> AccountGuard | None:
 
 def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) -> Decision:
     if news.ours is False and not snapshot.purchases:
-        return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
+        return without_change(kept, EventStatus.IGNORED, NOT_OURS)
     facts = news.facts if kept is not None else _unless_known(news.facts, snapshot)
-    return _learned(kept, news.purchase_id, (*facts, Linked(news.links)), snapshot)
+    return learned(kept, news.purchase_id, (*facts, Linked(news.links)), snapshot)
 
 
 def _subscribed(
@@ -263,74 +125,19 @@ def _subscribed(
             subscriber = admitted
         elif recorded.revision == 0 or (news.state is None and recorded.subscription.subscriber is None):
             # Of a subscription whose invoices are known, how it stands matters whoever it was sold to.
-            return _without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
+            return without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
     elif recorded.revision == 0:
-        return _without_change(kept, EventStatus.IGNORED, NOT_OURS)
+        return without_change(kept, EventStatus.IGNORED, NOT_OURS)
     known = merge_subscriptions(recorded.subscription, Subscription(subscriber=subscriber, state=news.state))
     if known == recorded.subscription:
-        return _without_change(kept, EventStatus.NOTHING_NEW, None)
+        return without_change(kept, EventStatus.NOTHING_NEW, None)
     revision = SubscriptionRevision(id=recorded.id, expected_revision=recorded.revision, subscription=known)
     # When credits expire depends on whether the subscription goes on.
     settled = settle_family(
         Family(members=snapshot.family, state=known.state, since=news.occurred_at - MAX_GRACE), PostingOrigin()
     )
-    change = Change(event=_settled(kept, EventStatus.APPLIED, None), subscription=revision, ends=settled.ends)
+    change = Change(event=with_status(kept, EventStatus.APPLIED, None), subscription=revision, ends=settled.ends)
     return Decision(status=EventStatus.APPLIED, change=change)
-
-
-def _learned(
-    kept: EventDecision | None,
-    purchase_id: PurchaseId,
-    facts: tuple[Fact, ...],
-    snapshot: Snapshot,
-    *,
-    session_id: str | None = None,
-    reach: timedelta = timedelta(0),
-) -> Decision:
-    """What facts of a purchase change; the family that was read begins `reach` before the purchase's own times."""
-    recorded, absorbed = _one_payment(purchase_id, snapshot)
-    before = reduce(merge, (other.purchase for other in absorbed), recorded.purchase)
-    purchase = learn(before, facts)
-    if not is_in_one_currency(purchase):
-        return _without_change(kept, EventStatus.PARKED, ParkReason.CURRENCY_DISAGREES)
-    gone = {recorded.id, *(other.id for other in absorbed)}
-    subscription = snapshot.subscription
-    family = Family(
-        members=tuple(one for one in snapshot.family if one.id not in gone),
-        state=subscription.subscription.state if subscription else None,
-        since=purchase.bill.starts_at - reach if purchase.bill and purchase.bill.starts_at else None,
-    )
-    origin = PostingOrigin(
-        stripe_session_id=session_id or _session_of(purchase),
-        stripe_event_id=kept.event.id if kept else None,
-        event_at=kept.event.created if kept else None,
-    )
-    settled = settle_family(family, origin, changed=(attrs.evolve(recorded, purchase=purchase), *absorbed))
-    absent = frozenset().union(*(known.absent_users for known in (*snapshot.purchases, *snapshot.family)))
-    if any(posting.user_id in absent for posting in settled.postings):
-        return _without_change(kept, EventStatus.PARKED, ParkReason.USER_DELETED)
-    if purchase == recorded.purchase and not settled.postings and not settled.ends and not absorbed:
-        decision = _without_change(kept, EventStatus.NOTHING_NEW, None)
-        return attrs.evolve(decision, order=purchase.order)
-    revision = PurchaseRevision(
-        id=recorded.id,
-        expected_revision=recorded.revision,
-        purchase=purchase,
-        absorbed=tuple(AbsorbedPurchase(id=other.id, expected_revision=other.revision) for other in absorbed),
-    )
-    return Decision(
-        status=EventStatus.APPLIED,
-        order=purchase.order,
-        change=Change(
-            event=_settled(kept, EventStatus.APPLIED, None),
-            revision=revision,
-            others=settled.revisions,
-            subscription=_touched(purchase, subscription),
-            postings=settled.postings,
-            ends=settled.ends,
-            outbox=(*map(_cache_refresh, settled.postings), *_invoices_due((recorded, *absorbed), purchase)),
-        ),
-    )
 
 
 def _as_it_stands(sale: Sale, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
@@ -340,15 +147,6 @@ def _as_it_stands(sale: Sale, subscription: RecordedSubscription | None) -> Reco
     known = subscription or RecordedSubscription(id=sale.subscription_id, revision=0, subscription=Subscription())
     state = Subscription(state=sale.subscription_state)
     return attrs.evolve(known, subscription=merge_subscriptions(known.subscription, state))
-
-
-def _touched(purchase: Purchase, subscription: RecordedSubscription | None) -> SubscriptionRevision | None:
-    """Return the subscription's next revision, which lets only one decision about its invoices be made at a time."""
-    if purchase.bill is None:
-        return None
-    id_ = SubscriptionId(purchase.bill.subscription_id)
-    known = subscription or RecordedSubscription(id=id_, revision=0, subscription=Subscription())
-    return SubscriptionRevision(id=id_, expected_revision=known.revision, subscription=known.subscription)
 
 
 def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ...]:
@@ -363,42 +161,6 @@ def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ..
     )
 
 
-def _one_payment(purchase_id: PurchaseId, snapshot: Snapshot) -> tuple[RecordedPurchase, tuple[RecordedPurchase, ...]]:
-    """The row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
-    if not snapshot.purchases:
-        return RecordedPurchase(id=purchase_id, revision=0, purchase=Purchase()), ()
-    first, *others = sorted(snapshot.purchases, key=_precedence)
-    return first, tuple(others)
-
-
-def _precedence(row: RecordedPurchase) -> tuple[bool, PurchaseId]:
-    return row.purchase.order is None, row.id
-
-
-def _session_of(purchase: Purchase) -> str | None:
-    sessions = sorted(link for link in purchase.links if link.startswith("session:"))
-    return sessions[0].partition(":")[2] if sessions else None
-
-
-def _invoices_due(before: tuple[RecordedPurchase, ...], purchase: Purchase) -> tuple[OutboxMessage, ...]:
-    sent = set().union(*(_invoices(row.purchase) for row in before))
-    return tuple(
-        OutboxMessage(topic=SEND_INVOICE, key=f"{SEND_INVOICE}:{invoice_id}", payload={"invoice_id": invoice_id})
-        for invoice_id in sorted(_invoices(purchase) - sent)
-    )
-
-
-def _invoices(purchase: Purchase) -> set[str]:
-    """The invoices of credits that are paid, and not for nothing."""
-    if purchase.order is None or entitlement(purchase) == 0:
-        return set()
-    return {link.partition(":")[2] for link in _invoice_links(purchase.links)}
-
-
-def _invoice_links(links: frozenset[Link]) -> frozenset[Link]:
-    return frozenset(link for link in links if link.startswith("invoice:"))
-
-
 def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot) -> str:
     """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
@@ -411,19 +173,3 @@ def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot)
         return ParkReason.USER_DELETED
     # Who has gone would pay for nothing, period after period.
     return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"
-
-
-def _without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:
-    return Decision(status=status, reason=reason, change=Change(event=_settled(kept, status, reason)))
-
-
-def _settled(kept: EventDecision | None, status: EventStatus, reason: str | None) -> EventDecision | None:
-    return attrs.evolve(kept, status=status, reason=reason) if kept is not None else None
-
-
-def _cache_refresh(posting: Posting) -> OutboxMessage:
-    return OutboxMessage(
-        topic=REFRESH_CACHE,
-        key=f"{REFRESH_CACHE}:{posting.idempotency_key}",
-        payload={"user_id": posting.user_id},
-    )

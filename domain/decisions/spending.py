@@ -4,7 +4,8 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import AccountGuard, Change, KeptRequest, OutboxMessage
+from domain.changes.changes import AccountGuard, Change, KeptRequest
+from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.idempotency import IdempotencyKey, key_of_capture, key_of_request
 from domain.credits.ledger import EntryKind, Posting
@@ -38,7 +39,6 @@ from domain.decisions.operations import (
     content_of,
     key_of,
 )
-from domain.decisions.payments import REFRESH_CACHE
 from domain.values.accounts import Account
 
 

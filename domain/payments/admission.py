@@ -11,7 +11,7 @@ import attrs
 
 from domain.payments.carts import value_items
 from domain.payments.invoices import Bill, LineKind
-from domain.payments.line_plans import Undecidable
+from domain.payments.line_terms import Undecidable
 from domain.payments.purchases import Order, OrderRank
 from domain.payments.reports import InboxEvent, Naming, Sale, SubscriptionNews
 from domain.payments.subscriptions import Subscriber

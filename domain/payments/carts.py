@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import attrs
 
-from domain.payments.line_plans import Undecidable
+from domain.payments.line_terms import Undecidable
 from domain.payments.reports import Naming, Price, Sale, SaleItem
 from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 

@@ -9,16 +9,8 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.invoices import Bill, Line, LineKind, UnusedTime
-from domain.payments.line_plans import (
-    Claimed,
-    LineTerms,
-    SoldTerms,
-    Undecidable,
-    intervals_of,
-    is_of_another_item,
-    named_terms,
-    terms_of,
-)
+from domain.payments.line_plans import intervals_of, is_of_another_item, terms_of
+from domain.payments.line_terms import Claimed, LineTerms, SoldTerms, Undecidable, named_terms
 from domain.payments.reports import InvoiceLine, Sale
 from domain.values.plans import MAX_CREDITS
 

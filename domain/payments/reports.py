@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import attrs
 
-from domain.payments.purchases import Fact, Link, OrderRank, PurchaseId
+from domain.payments.facts import Fact
+from domain.payments.purchases import Link, OrderRank, PurchaseId
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState
 from domain.values.money import Money
 from domain.values.plans import PlanMode, Terms

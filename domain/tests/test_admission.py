@@ -7,7 +7,8 @@ import attrs
 import pytest
 
 from domain.payments.admission import ParkReason, Refused, admit, foreign, owner_named
-from domain.payments.purchases import Link, Order, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import Link, Order, PaymentStatus, PurchaseId
 from domain.payments.reports import InboxEvent, Naming, Sale
 from domain.tests.examples import ADA, BOB, CATALOGUE, FIVE_DOLLARS, ORDER, STARTER
 from domain.values.accounts import Account

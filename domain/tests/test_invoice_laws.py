@@ -16,27 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.payments.entitlements import entitlement, grants_due, line_balances
+from domain.payments.facts import Billed, CreditNoted, Fact, Linked, Ordered, PaidAt, PaymentReported, Refunded, learn
 from domain.payments.invoices import Bill, CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.payments.line_plans import LineTerms
+from domain.payments.line_terms import LineTerms
 from domain.payments.line_values import value_lines
-from domain.payments.purchases import (
-    Billed,
-    CreditNoted,
-    Fact,
-    Link,
-    Linked,
-    Order,
-    Ordered,
-    PaidAt,
-    PaymentReported,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-    learn,
-)
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import InvoiceLine, Naming, Price, Sale
 from domain.tests.examples import ADA
 from domain.values.money import Money

@@ -15,28 +15,14 @@ from domain.credits.ledger import (
     Posted,
     PostedByPeriod,
     Posting,
-    PostingOrigin,
-    ends_due,
     period_of,
     post,
-    postings_due,
 )
+from domain.credits.postings import PostingOrigin, ends_due, postings_due
+from domain.payments.disputes import Dispute, DisputeStatus
 from domain.payments.entitlements import GrantDue
-from domain.payments.purchases import (
-    Dispute,
-    Disputed,
-    DisputeStatus,
-    Fact,
-    Ordered,
-    PaymentReported,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-    learn,
-)
+from domain.payments.facts import Disputed, Fact, Ordered, PaymentReported, Refunded, learn
+from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.tests.examples import ADA, BOB, ORDER
 from domain.values.accounts import Account
 

@@ -4,7 +4,7 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.changes.changes import Message
+from domain.changes.outbox import Message
 from domain.decisions.low_balance import Notice, low_balance_due, low_balance_notice
 from domain.tests.examples import ADA, NOON
 from domain.values.accounts import Account

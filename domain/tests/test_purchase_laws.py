@@ -15,8 +15,27 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from domain.credits.ledger import LedgerEntry, Posted, PostedByPeriod, Posting, period_of, post, postings_due
+from domain.credits.ledger import LedgerEntry, Posted, PostedByPeriod, Posting, period_of, post
+from domain.credits.postings import postings_due
+from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.entitlements import entitlement
+from domain.payments.facts import (
+    Billed,
+    CreditNoted,
+    Disputed,
+    Fact,
+    Linked,
+    NeverPaid,
+    Ordered,
+    Overpaid,
+    PaidAt,
+    PaymentReported,
+    Refunded,
+    RefundTotalReported,
+    UncapturedRefunds,
+    learn,
+    purchase_of,
+)
 from domain.payments.invoices import (
     Bill,
     CreditNote,
@@ -27,34 +46,7 @@ from domain.payments.invoices import (
     NotedRefund,
     UnusedTime,
 )
-from domain.payments.purchases import (
-    Billed,
-    CreditNoted,
-    Dispute,
-    Disputed,
-    DisputeStatus,
-    Fact,
-    Link,
-    Linked,
-    Movement,
-    NeverPaid,
-    Order,
-    Ordered,
-    Overpaid,
-    PaidAt,
-    PaymentReported,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-    RefundTotalReported,
-    UncapturedRefunds,
-    learn,
-    merge,
-    purchase_of,
-)
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus, merge
 from domain.payments.reversals import reversed_amount
 from domain.tests.examples import ADA, BOB
 from domain.values.accounts import Account, UserId

@@ -5,30 +5,25 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from domain.credits.ledger import EntryKind, Posted, PostedByPeriod, postings_due
+from domain.credits.ledger import EntryKind, Posted, PostedByPeriod
+from domain.credits.postings import postings_due
+from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.entitlements import entitlement
-from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedRefund
-from domain.payments.purchases import (
+from domain.payments.facts import (
     CreditNoted,
-    Dispute,
     Disputed,
-    DisputeStatus,
     Fact,
-    Movement,
     NeverPaid,
     Ordered,
     Overpaid,
     PaymentReported,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
     Refunded,
-    RefundStatus,
     RefundTotalReported,
     UncapturedRefunds,
     learn,
 )
+from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedRefund
+from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.tests.examples import ADA, ORDER
 
 BOUGHT: tuple[Fact, ...] = (Ordered(ORDER), PaymentReported(PaymentStatus.PAID))

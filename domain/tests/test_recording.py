@@ -6,22 +6,15 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.changes.changes import EventStatus, RecordedPurchase, Snapshot
+from domain.changes.changes import RecordedPurchase, Snapshot
+from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.ledger import EntryKind, Lapse, Posted
-from domain.decisions.payments import Decision, decide
+from domain.decisions.payments import decide
+from domain.decisions.purchase_changes import Decision
 from domain.payments.admission import ParkReason
-from domain.payments.purchases import (
-    Dispute,
-    DisputeStatus,
-    Link,
-    PaymentReported,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-)
+from domain.payments.disputes import Dispute, DisputeStatus
+from domain.payments.facts import PaymentReported, Refunded
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS
 from domain.values.accounts import Account
@@ -32,6 +25,7 @@ ACCOUNT = Account(user_id=ADA, email="ada@example.com")
 EVENT = InboxEvent(
     id="evt_1", type="checkout.session.completed", body="{}", livemode=False, created=datetime(2026, 5, 1, tzinfo=UTC)
 )
+RECEIVED = EventDecision(event=EVENT, status=EventStatus.RECEIVED)
 SALE = Sale(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
@@ -53,7 +47,8 @@ NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
 
 
 def decided(sale: Sale = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
-    return decide(event, sale, snapshot, CATALOGUE, livemode=False)
+    kept = attrs.evolve(RECEIVED, event=event) if event is not None else None
+    return decide(kept, sale, snapshot, CATALOGUE, livemode=False)
 
 
 def recorded(decision: Decision) -> Snapshot:
@@ -155,8 +150,8 @@ def test_events_of_elsewhere_are_parked() -> None:
 
 def test_what_is_no_sale_is_only_kept() -> None:
     """Irrelevant events are ignored, unreadable ones are parked."""
-    ignored = decide(EVENT, Irrelevant("no metadata of ours"), NEW, CATALOGUE, livemode=False)
-    unreadable = decide(EVENT, Unreadable("mode"), NEW, CATALOGUE, livemode=False)
+    ignored = decide(RECEIVED, Irrelevant("no metadata of ours"), NEW, CATALOGUE, livemode=False)
+    unreadable = decide(RECEIVED, Unreadable("mode"), NEW, CATALOGUE, livemode=False)
     assert (EventStatus.IGNORED, EventStatus.PARKED) == (ignored.status, unreadable.status)
     assert "unreadable: mode" == unreadable.reason
 
@@ -191,5 +186,5 @@ def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
         links=frozenset({Link("payment_intent:pi_1")}),
         facts=(Refunded(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED)),),
     )
-    decision = decide(EVENT, news, snapshot, CATALOGUE, livemode=False)
+    decision = decide(RECEIVED, news, snapshot, CATALOGUE, livemode=False)
     assert [-taken] * bool(taken) == [posting.amount for posting in decision.change.postings]

@@ -77,7 +77,13 @@ def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -
     trail = None if facts.trail_is_guarded else "entries could be changed: the trigger is gone or disabled"
     return (
         _listed("migrations", missing, "all are applied", "not applied: ", migrate),
-        _listed("row level security", facts.unguarded_tables, "on for every table", "off for ", migrate),
+        _listed(
+            "row level security",
+            facts.unguarded_tables,
+            "on for every table",
+            "off for ",
+            "Run `alter table public.… enable row level security`; without it the grants alone decide who reads it.",
+        ),
         _listed(
             "privileges on tables",
             (*facts.writable_tables, *(f"anon reads {name}" for name in facts.readable_by_anon)),

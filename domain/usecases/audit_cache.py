@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import attrs
 
-from domain.ports import Audit, QuotaCache
+from domain.ports.cache import QuotaCache
+from domain.ports.ledger import Audit
+from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
 
 BATCH = 500
@@ -21,11 +23,32 @@ class Disagreement:
 
 
 @attrs.frozen(kw_only=True)
+class ConsistencyReport:
+    """What disagrees: the ledger with itself, and the cache with the ledger."""
+
+    ledger: tuple[Inconsistency, ...]
+    cache: tuple[Disagreement, ...]
+
+    @property
+    def consistent(self) -> bool:
+        """Return whether nothing disagrees."""
+        return not self.ledger and not self.cache
+
+
+@attrs.frozen(kw_only=True)
 class CacheAuditor:
     """Holds the cache against the ledger, and the ledger's balances against its entries."""
 
     audit: Audit
     cache: QuotaCache
+
+    async def report(self) -> ConsistencyReport:
+        """Return what disagrees; every entry is read.
+
+        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises CacheUnavailable: if the cache could not be asked.
+        """
+        return ConsistencyReport(ledger=await self.audit.inconsistencies(), cache=await self.disagreements())
 
     async def disagreements(self) -> tuple[Disagreement, ...]:
         """Every copy that is not its account. What moved while it was looked at is looked at again.

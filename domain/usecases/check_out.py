@@ -6,26 +6,21 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import EventStatus, RecordedPurchase
-from domain.decisions.payments import links_of, user_told
+from domain.changes.changes import RecordedPurchase
+from domain.changes.inbox import EventStatus
+from domain.decisions.tellings import links_of, user_told
 from domain.payments.admission import ParkReason
+from domain.payments.facts import PaymentReported
 from domain.payments.invoices import LineKind
-from domain.payments.purchases import Link, PaymentReported, PaymentStatus
+from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import ENDED, SubscriptionId
-from domain.ports import (
-    Accounts,
-    CacheUnavailable,
-    Checkout,
-    CheckoutNote,
-    CheckoutRequest,
-    Checkouts,
-    Ledger,
-    LedgerUnavailable,
-    SessionMarkers,
-)
+from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
+from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable
+from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.usecases.read_account import UnknownUser
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
 

@@ -4,19 +4,13 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.changes import Message, Settled
+from domain.changes.outbox import REFRESH_CACHE, SEND_INVOICE, Message, Settled
 from domain.decisions.low_balance import LOW_BALANCE, Undelivered, low_balance_notice
-from domain.decisions.payments import REFRESH_CACHE, SEND_INVOICE
-from domain.ports import (
-    Accounts,
-    CacheUnavailable,
-    Invoices,
-    Notifications,
-    Outbox,
-    PaymentsRefused,
-    PaymentsUnavailable,
-    QuotaCache,
-)
+from domain.ports.cache import CacheUnavailable, QuotaCache
+from domain.ports.deployment import Notifications
+from domain.ports.inbox import Outbox
+from domain.ports.ledger import Accounts
+from domain.ports.payment_provider import Invoices, PaymentsRefused, PaymentsUnavailable
 from domain.values.accounts import UserId
 
 BATCH = 100

@@ -9,7 +9,8 @@ import attrs
 
 from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
-from domain.ports import Accounts, Audit, CacheUnavailable, QuotaCache
+from domain.ports.cache import CacheUnavailable, QuotaCache
+from domain.ports.ledger import Accounts, Audit
 from domain.values.accounts import Account, BalanceThen, UserId
 
 MAX_PAGE = 200

@@ -6,10 +6,12 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.reports import Delivery
-from domain.ports import Found, History, Inbox
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.ports.inbox import Inbox
+from domain.ports.payment_provider import Found, History
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 
 BATCH = 100

@@ -1,71 +1,33 @@
-"""Record what was told of a payment: read what the ledger knows, decide, commit once.
+"""Record what was told of a payment, in five steps: prepare, read, complete, decide, commit.
+
+`prepare` says what has to be read of the ledger, and `complete` asks the provider for what neither tells. One commit
+writes all of it; where the ledger has moved on meanwhile, the steps are taken again.
 
 Nothing is marked as done before the ledger has it; the cache is brought up to date last, and may fail.
 """
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import (
-    Change,
-    Committed,
-    Conflict,
-    Duplicate,
-    EventDecision,
-    EventStatus,
-    Rejected,
-    Snapshot,
-)
-from domain.decisions.payments import (
-    NOT_OURS,
-    Decision,
-    decide,
-    line_terms,
-    links_of,
-    named_by_subscription,
-    stands,
-    user_told,
-)
-from domain.payments.admission import item_prices_to_ask, needs_items
-from domain.payments.carts import with_item_prices
-from domain.payments.line_plans import prices_to_ask, with_prices
-from domain.payments.purchases import Purchase
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, PaymentNews, Sale, SubscriptionNews, Told
-from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionId, SubscriptionState
-from domain.ports import (
-    CacheUnavailable,
-    Identity,
-    Ledger,
-    LedgerUnavailable,
-    Payments,
-    PaymentsUnavailable,
-    QuotaCache,
-    SessionMarkers,
-)
-from domain.values.accounts import Account, UserId
+from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejected, Snapshot, SnapshotQuery
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.decisions.payments import decide
+from domain.decisions.purchase_changes import Decision
+from domain.decisions.tellings import links_of, named_by_subscription, user_told
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Sale, SubscriptionNews, Told
+from domain.payments.subscriptions import SubscriptionId
+from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
+from domain.ports.ledger import Ledger, LedgerUnavailable
+from domain.ports.payment_provider import Identity, Payments
+from domain.usecases.completion import with_asked_prices, with_what_is_missing
+from domain.usecases.recorded import Recorded, recorded_of
+from domain.values.accounts import Account
 from domain.values.plans import MAX_GRACE, Catalogue
 
 MAX_ATTEMPTS = 20
 """Decisions tried against a ledger that keeps moving on before the event is left to the worker."""
-
-
-@attrs.frozen(kw_only=True)
-class Recorded:
-    """What became of a telling."""
-
-    status: EventStatus
-    reason: str | None = None
-    user_id: UserId | None = None
-    session_id: str | None = None
-    purchase_id: str | None = None
-    credits: int = 0
-    """By how much balances changed."""
-    duplicate: bool = False
-    """Whether this very event had been recorded before."""
-    is_news: bool = True
-    """Whether it says more of what was recorded before than which charge paid, and when exactly."""
 
 
 @attrs.frozen
@@ -73,6 +35,17 @@ class CommitRejected(Exception):
     """The ledger's guards refused a decision: a fault of ours, to be seen in the log and told again."""
 
     reason: str
+
+
+@attrs.frozen(kw_only=True)
+class _Case:
+    """A telling with all that a decision about it needs."""
+
+    kept: EventDecision | None
+    told: Told
+    named: Told
+    """What is told, with the owner and the plan of its subscription, and with prices."""
+    snapshot: Snapshot
 
 
 @attrs.frozen(kw_only=True)
@@ -119,156 +92,103 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, told: Told, *, again: bool = False) -> Recorded:
+    async def record(self, event: InboxEvent | None, told: Told) -> Recorded:
         """Record a telling; `event` is the inbox event behind it, if it came by one.
-
-        `again` decides an event once more that was final.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
         """
-        for _ in range(MAX_ATTEMPTS):
-            told, snapshot, decision = await self._decide(event, told, again=again)
-            recorded = _recorded(told, decision, snapshot)
-            was_final = snapshot.event_status is not None and snapshot.event_status.is_final
-            stands = again and was_final and decision.status is EventStatus.NOTHING_NEW
-            if decision.change == Change() or stands:
-                await self._refresh((snapshot.account,) if snapshot.account else ())
-                return recorded
-            change = attrs.evolve(decision.change, notify_below=self.notify_below)
-            (result,) = await self.ledger.commit((change,))
-            match result:
-                case Committed(accounts=accounts):
-                    await self._refresh(accounts or ((snapshot.account,) if snapshot.account else ()))
-                    return recorded
-                case Duplicate(accounts=accounts):
-                    await self._refresh(accounts)
-                    return attrs.evolve(
-                        recorded, status=EventStatus.NOTHING_NEW, reason=None, credits=0, duplicate=True
-                    )
-                case Conflict():
-                    continue
-                case Rejected(reason):
-                    raise CommitRejected(reason)
-        return await self._leave_to_worker(event)
+        return await self._record(_received(event), told)
+
+    async def record_once_more(self, event: InboxEvent | None, told: Told) -> Recorded:
+        """Record a telling, and decide about its event once more where that is final.
+
+        :raises LedgerUnavailable: if it could not be stored.
+        :raises CommitRejected: if the ledger refuses what was decided.
+        """
+        return await self._record(_received(event, again=True), told)
 
     async def assess(self, event: InboxEvent | None, told: Told) -> Recorded:
-        """What recording the telling would come to; nothing is written.
+        """Return what recording the telling would come to; nothing is written.
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
-        told, snapshot, decision = await self._decide(event, told, again=False)
-        return _recorded(told, decision, snapshot)
+        kept = _received(event)
+        case = await self._complete(kept, told, await self._read(_prepare(kept, told)))
+        return recorded_of(case.told, await self._decide(case), case.snapshot)
 
-    async def _decide(self, event: InboxEvent | None, told: Told, *, again: bool) -> tuple[Told, Snapshot, Decision]:
-        snapshot = await self._read(event, told)
-        is_settled = snapshot.event_status is not None and snapshot.event_status.is_final and not again
+    async def _record(self, kept: EventDecision | None, told: Told) -> Recorded:
+        for _ in range(MAX_ATTEMPTS):
+            query = _prepare(kept, told)
+            snapshot = await self._read(query)
+            case = await self._complete(kept, told, snapshot)
+            decision = await self._decide(case)
+            recorded = await self._commit(case, decision)
+            if recorded is not None:
+                return recorded
+            told = case.told
+        return await self._leave_to_worker(kept)
+
+    async def _read(self, query: SnapshotQuery) -> Snapshot:
+        return await self.ledger.read(**attrs.asdict(query, recurse=False))
+
+    async def _complete(self, kept: EventDecision | None, told: Told, snapshot: Snapshot) -> _Case:
+        """Ask the provider for what is missing, unless the event is settled, and read again where that tells more."""
+        is_settled = _is_final(snapshot) and not _is_again(kept)
         if not is_settled:
-            asked = await self._asked(told, snapshot)
+            asked = await with_what_is_missing(told, snapshot, self.payments, self.catalogue)
             if asked != told:
-                told, snapshot = asked, await self._read(event, asked)
+                told, snapshot = asked, await self._read(_prepare(kept, asked))
         named = named_by_subscription(told, snapshot.subscription) if isinstance(told, Sale) else told
         if user_told(named) != user_told(told):
-            snapshot = await self._read(event, named)
+            snapshot = await self._read(_prepare(kept, named))
         if isinstance(named, Sale) and not is_settled:
-            named = await self._with_prices(named, snapshot)
-        decision = decide(
-            event,
-            named,
-            snapshot,
-            self.catalogue,
-            livemode=self.livemode,
-            own_account=await self._own_account(event, named),
-            again=again,
-        )
-        return told, snapshot, decision
+            named = await with_asked_prices(named, snapshot, self.payments, self.catalogue)
+        return _Case(kept=kept, told=told, named=named, snapshot=snapshot)
 
-    async def _own_account(self, event: InboxEvent | None, told: Told) -> str | None:
-        if self.identity is None or event is None or event.account is None or isinstance(told, Irrelevant):
+    async def _decide(self, case: _Case) -> Decision:
+        own_account = await self._own_account(case.kept, case.named)
+        return decide(
+            case.kept, case.named, case.snapshot, self.catalogue, livemode=self.livemode, own_account=own_account
+        )
+
+    async def _commit(self, case: _Case, decision: Decision) -> Recorded | None:
+        """Commit what is decided, and bring the cache up to date; None where the ledger has moved on meanwhile."""
+        recorded = recorded_of(case.told, decision, case.snapshot)
+        known = (case.snapshot.account,) if case.snapshot.account else ()
+        # What was final and comes to nothing new stays as it is.
+        stays = _is_final(case.snapshot) and decision.status is EventStatus.NOTHING_NEW and _is_again(case.kept)
+        if decision.change == Change() or stays:
+            await self._refresh(known)
+            return recorded
+        (result,) = await self.ledger.commit((attrs.evolve(decision.change, notify_below=self.notify_below),))
+        match result:
+            case Committed(accounts=accounts):
+                await self._refresh(accounts or known)
+                return recorded
+            case Duplicate(accounts=accounts):
+                await self._refresh(accounts)
+                return attrs.evolve(recorded, status=EventStatus.NOTHING_NEW, reason=None, credits=0, duplicate=True)
+            case Conflict():
+                return None
+            case Rejected(reason):
+                raise CommitRejected(reason)
+
+    async def _own_account(self, kept: EventDecision | None, told: Told) -> str | None:
+        if self.identity is None or kept is None or kept.event.account is None or isinstance(told, Irrelevant):
             return None
         return await self.identity.account_id()
 
-    async def _read(self, event: InboxEvent | None, told: Told) -> Snapshot:
-        return await self.ledger.read(
-            event_id=event.id if event else None,
-            user_id=user_told(told),
-            links=links_of(told),
-            subscription_id=_subscription_of(told),
-            periods_since=_periods_since(told),
-            claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
-            price_ids=_prices_of(told),
-        )
-
-    async def _with_prices(self, sale: Sale, snapshot: Snapshot) -> Sale:
-        """An invoice with the prices that its lines or items need to be valued; in part, if out of reach."""
-        if not (sale.lines or sale.items) or not sale.is_whole or stands(sale, snapshot):
-            return sale
-        if sale.lines is None:
-            wanted = item_prices_to_ask(sale, self.catalogue)
-        else:
-            wanted = prices_to_ask(sale, line_terms(sale, snapshot, self.catalogue))
-        try:
-            asked = [await self.payments.price(price_id) for price_id in wanted]
-        except PaymentsUnavailable:
-            return attrs.evolve(sale, is_whole=False)
-        prices = [price for price in asked if price is not None]
-        return with_item_prices(sale, prices) if sale.lines is None else with_prices(sale, prices)
-
-    async def _asked(self, told: Told, snapshot: Snapshot) -> Told:
-        """What is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
-        told = self._in_part(told, snapshot)
-        try:
-            told = await self._in_whole(told, snapshot)
-            match told:
-                case PaymentNews(ours=None) if not snapshot.purchases:
-                    return await self.payments.look_up(told)
-                case Sale(naming=naming, subscription_id=str() as subscription_id) if naming.names_nobody and not (
-                    snapshot.subscription and snapshot.subscription.subscription.subscriber
-                ):
-                    found = await self.payments.subscription(SubscriptionId(subscription_id))
-                    if found is None:
-                        return told
-                    if found.naming.names_nobody:
-                        return Irrelevant(NOT_OURS)
-                    return attrs.evolve(told, naming=found.naming, subscription_state=found.state)
-                case _:
-                    return told
-        except PaymentsUnavailable:
-            # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
-            return told
-
-    def _in_part(self, told: Told, snapshot: Snapshot) -> Told:
-        """A sale that was told without the items by which alone it can be valued, marked as told in part."""
-        if not isinstance(told, Sale) or stands(told, snapshot):
-            return told
-        if not needs_items(told, self.catalogue, snapshot.account):
-            return told
-        return attrs.evolve(told, is_whole=False)
-
-    async def _in_whole(self, told: Told, snapshot: Snapshot) -> Told:
-        """A sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
-        if not isinstance(told, Sale) or told.is_whole:
-            return told
-        if told.lines is None:
-            is_known = stands(told, snapshot)
-        else:
-            is_known = any(row.purchase.order for row in snapshot.purchases if row.id == told.purchase_id)
-        if is_known:
-            return told
-        whole = await self.payments.whole(told)
-        if isinstance(whole, Sale) and told.naming.confirmed:
-            return attrs.evolve(whole, naming=told.naming)
-        return whole
-
-    async def _leave_to_worker(self, event: InboxEvent | None) -> Recorded:
+    async def _leave_to_worker(self, kept: EventDecision | None) -> Recorded:
         reason = f"the purchase kept changing through {MAX_ATTEMPTS} decisions"
-        if event is not None:
-            kept = EventDecision(event=event, status=EventStatus.RECEIVED, reason=reason)
-            (result,) = await self.ledger.commit((Change(event=kept),))
+        if kept is not None:
+            session_id = kept.event.session_id
+            waits = EventDecision(event=kept.event, status=EventStatus.RECEIVED, reason=reason)
+            (result,) = await self.ledger.commit((Change(event=waits),))
             if isinstance(result, Committed):
-                return Recorded(status=EventStatus.RECEIVED, reason=reason, session_id=event.session_id)
+                return Recorded(status=EventStatus.RECEIVED, reason=reason, session_id=session_id)
             if isinstance(result, Duplicate):  # another copy of it has come through meanwhile
-                return Recorded(status=EventStatus.NOTHING_NEW, session_id=event.session_id, duplicate=True)
+                return Recorded(status=EventStatus.NOTHING_NEW, session_id=session_id, duplicate=True)
         raise LedgerUnavailable(reason)
 
     async def _refresh(self, accounts: tuple[Account, ...]) -> None:
@@ -282,6 +202,31 @@ class PaymentRecorder:
             return await self.markers.is_processed(session_id, event_id)
         except CacheUnavailable:
             return False
+
+
+def _received(event: InboxEvent | None, *, again: bool = False) -> EventDecision | None:
+    return EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
+
+
+def _is_again(kept: EventDecision | None) -> bool:
+    return kept is not None and kept.again
+
+
+def _is_final(snapshot: Snapshot) -> bool:
+    return snapshot.event_status is not None and snapshot.event_status.is_final
+
+
+def _prepare(kept: EventDecision | None, told: Told) -> SnapshotQuery:
+    """Return what has to be known before anything is decided about the telling."""
+    return SnapshotQuery(
+        event_id=kept.event.id if kept else None,
+        user_id=user_told(told),
+        links=links_of(told),
+        subscription_id=_subscription_of(told),
+        periods_since=_periods_since(told),
+        claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
+        price_ids=_prices_of(told),
+    )
 
 
 def _periods_since(told: Told) -> datetime | None:
@@ -303,43 +248,3 @@ def _prices_of(told: Told) -> frozenset[str]:
 
 def _subscription_of(told: Told) -> SubscriptionId | None:
     return told.subscription_id if isinstance(told, Sale | SubscriptionNews) else None
-
-
-def _recorded(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
-    revision = decision.change.revision
-    postings = decision.change.postings
-    return Recorded(
-        status=decision.status,
-        reason=decision.reason,
-        user_id=decision.order.user_id if decision.order else user_told(told),
-        session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
-        purchase_id=revision.id if revision else None,
-        credits=sum(posting.amount for posting in postings),
-        is_news=_is_news(decision, snapshot),
-    )
-
-
-def _is_news(decision: Decision, snapshot: Snapshot) -> bool:
-    revision, subscription = decision.change.revision, decision.change.subscription
-    if revision is None and subscription is not None and not decision.change.ends:
-        recorded = snapshot.subscription.subscription if snapshot.subscription else None
-        return recorded is None or _without_time(recorded) != _without_time(subscription.subscription)
-    if revision is None or decision.change.postings or revision.absorbed:
-        return True
-    known = next((row.purchase for row in snapshot.purchases if row.id == revision.id), None)
-    return known is None or _without_charge(known) != _without_charge(revision.purchase)
-
-
-def _without_charge(purchase: Purchase) -> Purchase:
-    links = frozenset(link for link in purchase.links if not link.startswith("charge:"))
-    return attrs.evolve(purchase, links=links, paid_at=None)
-
-
-def _without_time(subscription: Subscription) -> tuple[Subscriber | None, SubscriptionState | None]:
-    # An object has the time at which it was asked for.
-    first = datetime.min.replace(tzinfo=UTC)
-    subscriber, state = subscription.subscriber, subscription.state
-    return (
-        attrs.evolve(subscriber, occurred_at=first) if subscriber else None,
-        attrs.evolve(state, occurred_at=first) if state else None,
-    )

@@ -2,12 +2,15 @@
 
 import attrs
 
-from domain.changes.changes import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
 from domain.payments.admission import Confirmation
-from domain.payments.purchases import PaymentReported, PaymentStatus
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, Sale, SubscriptionNews, Unreadable
-from domain.ports import Deliveries, History, Inbox, InvalidBody
-from domain.usecases.record_payment import CommitRejected, PaymentRecorder, Recorded
+from domain.ports.inbox import Inbox
+from domain.ports.payment_provider import Deliveries, History, InvalidBody
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
 
 BATCH = 50
 LEASE_SECONDS = 120
@@ -163,7 +166,7 @@ class InboxDesk:
             raise NoSale(claimed_id, assessed.reason or assessed.status)
         if assessed.user_id != confirmation.user_id:
             raise NoSale(claimed_id, f"it is of user {assessed.user_id} already")
-        return await self.recorder.record(delivery.event if delivery else None, named, again=True)
+        return await self.recorder.record_once_more(delivery.event if delivery else None, named)
 
     async def replay(self, event_id: str) -> Recorded:
         """Decide about an event once more, whatever became of it; one that never arrived is asked of the provider.
@@ -177,7 +180,7 @@ class InboxDesk:
         delivery = self._read(kept) if kept is not None else await self.history.event(event_id)
         if delivery is None:
             raise UnknownEvent(event_id)
-        return await self.recorder.record(delivery.event, delivery.told, again=True)
+        return await self.recorder.record_once_more(delivery.event, delivery.told)
 
     def _read(self, kept: KeptEvent) -> Delivery | None:
         try:

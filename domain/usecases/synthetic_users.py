@@ -2,7 +2,8 @@
 
 import attrs
 
-from domain.ports import QuotaCache, SyntheticUsers
+from domain.ports.cache import QuotaCache
+from domain.ports.deployment import SyntheticUsers
 from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, check_number, parse_tag
 
 

@@ -2,7 +2,7 @@
 
 import attrs
 
-from domain.ports import Thresholds
+from domain.ports.ledger import Thresholds
 from domain.usecases.read_account import UnknownUser
 from domain.values.accounts import UserId
 

@@ -13,7 +13,9 @@ from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate,
 from domain.decisions.batches import Outcome, Unsettled, decide_together, for_one_commit, outcome_of, owner_of
 from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
 from domain.decisions.spending import Decided
-from domain.ports import CacheUnavailable, Ledger, QuotaCache, Turns, Wallets
+from domain.ports.cache import CacheUnavailable, QuotaCache
+from domain.ports.coordination import Turns
+from domain.ports.ledger import Ledger, Wallets
 from domain.values.accounts import UserId
 
 MAX_ROUNDS = 20

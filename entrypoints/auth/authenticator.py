@@ -72,9 +72,10 @@ class Forbidden(Exception):
 
 @attrs.frozen
 class MalformedHeader(Exception):
-    """A header that can't be read."""
+    """A header that can't be read, and what it must be."""
 
     name: str
+    wanted: str
 
 
 @attrs.frozen(kw_only=True)
@@ -126,9 +127,9 @@ class Authenticator:
             return Service()
         user = await self._by_token(token)
         if claimed_id is not None and claimed_id != user.user_id:
-            raise Forbidden("The x-user-id header names another user than the token does.")
+            raise Forbidden("x-user-id names another user than the access token.")
         if claimed_email and user.email and claimed_email.lower() != user.email.lower():
-            raise Forbidden("The x-user-email header names another user than the token does.")
+            raise Forbidden("x-user-email differs from the access token's email.")
         return user
 
     def _by_headers(self, headers: Mapping[str, str], user_id: UserId | None, email: str | None) -> SignedInUser:
@@ -136,7 +137,7 @@ class Authenticator:
             raise Unauthenticated("Sign in: send a Supabase access token as Authorization: Bearer <token>.")
         if self.trust_user_headers or _is_one_of(headers.get("x-gateway-secret", ""), self.gateway_secrets):
             return SignedInUser(user_id, email)
-        raise Unauthenticated("The x-user-id header alone is not believed: send an access token with it.")
+        raise Unauthenticated("x-user-id alone is not trusted: send an access token too.")
 
     async def _by_token(self, token: str) -> SignedInUser:
         try:
@@ -150,15 +151,15 @@ class Authenticator:
                 claims = self._decode(token, key, [algorithm])
             else:
                 _tell_what_is_missing(algorithm)
-                raise Unauthenticated("The access token is of a kind that is not accepted here.")
+                raise Unauthenticated("This kind of access token is not accepted.")
             if claims.get("role") != ROLE:
-                raise Unauthenticated("The access token is not a signed-in user's.")
+                raise Unauthenticated("The access token does not belong to a signed-in user.")
             email = claims.get("email")
             return SignedInUser(parse_user_id(str(claims["sub"])), email if isinstance(email, str) and email else None)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has expired; sign in again.") from None
         except (jwt.PyJWTError, InvalidUserId):
-            raise Unauthenticated("The access token is not valid.") from None
+            raise Unauthenticated("Unknown key or invalid access token.") from None
 
     def _decode(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
         return jwt.decode(
@@ -186,11 +187,11 @@ def _tell_what_is_missing(algorithm: object) -> None:
 def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:
     user_id, email = headers.get("x-user-id"), headers.get("x-user-email", "").strip()
     if len(email) > 320 or not email.isprintable():
-        raise MalformedHeader("x-user-email")
+        raise MalformedHeader("x-user-email", "printable text of at most 320 characters")
     try:
         return (parse_user_id(user_id.strip()) if user_id is not None else None), email or None
     except InvalidUserId:
-        raise MalformedHeader("x-user-id") from None
+        raise MalformedHeader("x-user-id", "a UUID") from None
 
 
 def _is_one_of(shown: str, expected: tuple[str, ...]) -> bool:

@@ -5,9 +5,7 @@ import sys
 import click
 from rich.progress import Progress
 
-from domain.changes.changes import Inconsistency
 from domain.upkeep.diagnosis import Verdict
-from domain.usecases.audit_cache import Disagreement
 from domain.values.accounts import Account, UserId
 from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
 from entrypoints.cli.tables import print_json, print_table
@@ -18,19 +16,17 @@ from entrypoints.services import Services
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def check(*, as_json: bool) -> None:
-    """Check the ledger against itself, and Redis against the ledger; exits 1 and names what disagrees."""
+    """Check the ledger and its copy in Redis. Exits 1 and lists what disagrees."""
 
-    async def work(services: Services) -> tuple[tuple[Inconsistency, ...], tuple[Disagreement, ...]]:
-        return await services.audit.inconsistencies(), await services.auditor.disagreements()
-
-    wrong, stale = run_with_services(work)
+    report = run_with_services(lambda services: services.auditor.report())
+    wrong, stale = report.ledger, report.cache
     if as_json:
-        print_json({"consistent": not wrong and not stale, "ledger": wrong, "cache": stale})
-    elif not wrong and not stale:
+        print_json({"consistent": report.consistent, "ledger": wrong, "cache": stale})
+    elif report.consistent:
         click.echo("The ledger is consistent.\nRedis agrees with it.")
     if not as_json and wrong:
         print_table(
-            "The ledger disagrees with itself",
+            "The ledger is inconsistent",
             ("account", "problem", "entry", "version", "expected", "actual"),
             [(row.user_id, row.problem, row.entry_id, row.version, row.expected, row.actual) for row in wrong],
         )
@@ -43,23 +39,23 @@ def check(*, as_json: bool) -> None:
                 for row in stale
             ],
         )
-        click.echo("`credence sync USER` or `credence sync --all` brings Redis in line.")
-    if wrong or stale:
+        click.echo("To repair Redis, run `credence sync USER` or `credence sync --all`.")
+    if not report.consistent:
         sys.exit(1)
 
 
 @click.command()
 @click.argument("user", required=False, type=UserIdParameter())
-@click.option("--all", "everyone", is_flag=True, help="Every account, and every line in Redis.")
+@click.option("--all", "everyone", is_flag=True, help="Every account, and every cache entry.")
 @told_plainly
 def sync(user: UserId | None, *, everyone: bool) -> None:
-    """Recompute a USER's balance from the ledger's entries, and write it to Redis."""
+    """Repair the balance of USER. It is recomputed from the ledger's entries and written to Redis."""
     if everyone is (user is not None):
-        raise click.UsageError("Name a user, or give --all.")
+        raise click.UsageError("Name a user or give --all.")
     if user is not None:
         account = run_with_services(lambda services: services.auditor.sync(user))
         if account is None:
-            raise click.ClickException(f"There is no user {user} in public.users; nothing is kept of them in Redis.")
+            raise click.ClickException(f"User {user} is not in public.users; their cache entry, if any, was removed.")
         click.echo(f"{user}: balance {account.balance}, held {account.held}, version {account.version}.")
         return
 
@@ -68,14 +64,14 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
             task = progress.add_task("Accounts", total=None)
             return await services.auditor.sync_all(lambda done: progress.update(task, completed=done))
 
-    click.echo(f"{run_with_services(work)} accounts are in line.")
+    click.echo(f"{run_with_services(work)} accounts are in sync.")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def doctor(*, as_json: bool) -> None:
-    """Examine the deployment: keys, endpoint, schema, privileges, Redis. Exits 1 if anything is bad."""
+    """Examine the deployment. Checks keys, webhook endpoint, schema, privileges and Redis; exits 1 if one is bad."""
     found = run_with_services(lambda services: services.doctor.examine())
     if as_json:
         print_json({"diagnoses": found})

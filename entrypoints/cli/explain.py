@@ -19,7 +19,7 @@ from entrypoints.http.routes.explanation import explanation_of
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /accounts/{user_id}/explanation returns it.")
 @told_plainly
 def explain(user: UserId, *, as_json: bool) -> None:
-    """Show where every credit of a USER came from, and what was spent, expired or taken back, with Stripe's ids."""
+    """Show where every credit of USER came from. Also what was spent, expired or taken back, with Stripe's ids."""
     explanation = run_with_services(lambda services: services.reader.explanation(user))
     if as_json:
         print_json(explanation_of(explanation))

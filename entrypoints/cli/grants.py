@@ -1,8 +1,8 @@
-"""`credence grant`, `adjust`: credits that an operator gives, takes or corrects, with a reason and a name."""
+"""`credence grant`, `adjust`: credits that an operator grants, takes or corrects, with a reason and a name."""
 
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
@@ -10,13 +10,13 @@ from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Unsettled
 from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
 from domain.decisions.spending import EndIsOver
-from domain.ports import LedgerUnavailable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, run_change, told_plainly
 from entrypoints.http.operation_answers import KEY_PATTERN, refusal_of
 from entrypoints.http.routes.ops_grants import GiftKind
 from entrypoints.services import Services
+from entrypoints.times import EXAMPLE, InvalidTime, time_of
 
 
 class TextParameter(click.ParamType[str]):
@@ -33,6 +33,23 @@ class TextParameter(click.ParamType[str]):
         if not text.strip() or len(text) > self.longest or not _is_unicode(text):
             self.fail(f"it must have 1 to {self.longest} characters, in UTF-8.", param, ctx)
         return text
+
+
+class CreditsParameter(click.ParamType[int]):
+    """A number of credits to grant; whoever wants to take some is told how."""
+
+    name = "integer range"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        text = str(value)
+        if text.startswith("-") and text[1:].isdecimal():
+            self.fail(f"a grant is of 1 credit or more; to take credits, run: credence adjust USER {text}", param, ctx)
+        if text.startswith("-"):
+            raise click.NoSuchOption(text, ctx=ctx)
+        if not re.fullmatch(r"\+?[0-9]{1,13}", text, re.ASCII) or not 1 <= int(text) <= MAX_CREDITS:
+            self.fail(f"{text!r} is not a whole number from 1 to {MAX_CREDITS}.", param, ctx)
+        return int(text)
 
 
 class KeyParameter(click.ParamType[str]):
@@ -54,35 +71,35 @@ class MomentParameter(click.ParamType[datetime]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The moment, in UTC."""
-        wanted = "write the time with its offset from UTC, such as 2030-01-31T00:00:00Z."
         try:
-            moment = datetime.fromisoformat(str(value))
-            if moment.tzinfo is None:
-                self.fail(wanted, param, ctx)
-            return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(wanted, param, ctx)
+            return time_of(str(value))
+        except InvalidTime:
+            self.fail(f"write the time with its offset from UTC, such as {EXAMPLE}.", param, ctx)
 
 
 _reason = click.option(
-    "--reason", required=True, type=TextParameter(MAX_REASON), help="Why, as the statement shows it."
+    "--reason", required=True, type=TextParameter(MAX_REASON), help="The reason, shown on the statement."
 )
-_operator = click.option("--operator", required=True, type=TextParameter(MAX_OPERATOR_NAME), help="Who you are.")
-_key = click.option("--key", type=KeyParameter(), help="Your name for this one act: repeated, it is done once.")
+_operator = click.option(
+    "--operator", required=True, type=TextParameter(MAX_OPERATOR_NAME), help="Your name, for the audit trail."
+)
+_key = click.option(
+    "--key", type=KeyParameter(), help="Idempotency key: rerunning with the same key has no further effect."
+)
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("user", type=UserIdParameter())
-@click.argument("credits", metavar="CREDITS", type=click.IntRange(1, MAX_CREDITS))
+@click.argument("credits", metavar="CREDITS", type=CreditsParameter())
 @click.option(
     "--kind",
     required=True,
     type=click.Choice([kind.value for kind in GiftKind]),
-    help="A promotion burns first, then goodwill.",
+    help="Promotions are spent first, then goodwill.",
 )
 @_reason
 @_operator
-@click.option("--expires-at", type=MomentParameter(), help="When what is left ends, such as 2030-01-31T00:00:00Z.")
+@click.option("--expires-at", type=MomentParameter(), help=f"When unspent credits expire, such as {EXAMPLE}.")
 @_key
 @told_plainly
 def grant(
@@ -94,7 +111,7 @@ def grant(
     expires_at: datetime | None,
     key: str | None,
 ) -> None:
-    """Give a USER so many CREDITS that nobody paid for."""
+    """Grant CREDITS to USER without a payment."""
     intent = GiveCredits(
         user_id=user,
         credits=credits,
@@ -115,7 +132,7 @@ def grant(
 @_key
 @told_plainly
 def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | None) -> None:  # noqa: A002 - the word
-    """Correct a USER's account by ±CREDITS; it takes no more than is available."""
+    """Add credits to USER or take some. No more is taken than is available."""
     if credits == 0:
         raise click.UsageError("An adjustment of 0 credits changes nothing.")
     _do(AdjustCredits(user_id=user, credits=credits, key=key or str(uuid.uuid4()), reason=reason, operator=operator))
@@ -123,22 +140,16 @@ def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | No
 
 def _do(intent: GiveCredits | AdjustCredits) -> None:
     async def work(services: Services) -> Done:
-        try:
-            outcome = await services.credits.settle(intent)
-        except LedgerUnavailable as away:
-            raise click.ClickException(
-                f"The ledger gave no answer: {away.cause}. Whether it is done is unknown; "
-                f"repeat the command with --key {intent.key}, and it is done once."
-            ) from away
+        outcome = await services.credits.settle(intent)
         if isinstance(outcome, EndIsOver):
-            raise click.UsageError("What expires in the past is not given: name a time to come.")
+            raise click.UsageError("--expires-at must be in the future.")
         if isinstance(outcome, Unsettled) and not outcome.is_contended:
-            raise click.ClickException(f"Nothing is done: {outcome.cause}.")
+            raise click.ClickException(f"Nothing was changed: {outcome.cause}.")
         if not isinstance(outcome, Done):
             raise click.ClickException(str(refusal_of(outcome).detail))
         return outcome
 
-    done = run_with_services(work)
+    done = run_change(work, key=intent.key)
     assert isinstance(done.answer, EntryAnswer)  # noqa: S101 - for the type checker: these intents make entries
     answer, before = done.answer, " before; this is the first answer" if done.repeated else ""
     ends = f", until {answer.expires_at}" if answer.expires_at else ""

@@ -1,13 +1,14 @@
-"""`credence parked`, `claim`, `replay`, `outbox`: what waits, and what an operator does about it."""
+"""`credence parked`, `claim`, `replay`, `outbox`: what is parked or failed, and what an operator does about it."""
 
 import sys
 from collections.abc import Iterable
 
 import click
 
-from domain.changes.changes import EventStatus, FailedMessage, KeptEvent
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage
 from domain.payments.admission import Confirmation
-from domain.usecases.record_payment import Recorded
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import WAITING, Handled
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
@@ -21,14 +22,15 @@ MAX_LISTED = 1000
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--retry", is_flag=True, help="Decide again about all of them first.")
+@click.option("--retry", is_flag=True, help="Retry all parked events first.")
 @told_plainly
 def parked(*, as_json: bool, retry: bool) -> None:
-    """List the events that wait, newest first, and why."""
+    """List the parked events with their reasons, newest first."""
 
     async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[KeptEvent, ...]]:
         handled = await services.inbox_desk.retry_all() if retry else ()
-        return handled, await services.inbox.page(statuses=WAITING, before=None, limit=MAX_LISTED)
+        page = await services.inbox.page(statuses=WAITING, after=None, limit=MAX_LISTED)
+        return handled, page.events
 
     handled, events = run_with_services(work)
     if as_json:
@@ -39,30 +41,32 @@ def parked(*, as_json: bool, retry: bool) -> None:
         return
     settled = sum(one.recorded.status.is_final for one in handled)
     if handled:
-        click.echo(f"Tried {len(handled)} again: {settled} are settled.")
+        click.echo(f"Retried {len(handled)}: {settled} resolved.")
     if not events:
-        click.echo("Nothing waits.")
+        click.echo("Nothing is parked.")
         return
     rows = [
         (one.id, one.type, one.status, one.reason, one.attempts, one.received_at, hint_for(one.id, one.reason))
         for one in events
     ]
     print_table(
-        f"{len(events)} events wait", ("event", "type", "status", "reason", "tries", "received", "what helps"), rows
+        f"Parked events: {len(events)}",
+        ("event", "type", "status", "reason", "attempts", "received", "what to do"),
+        rows,
     )
 
 
 @click.command()
 @click.argument("event")
-@click.option("--user", required=True, type=UserIdParameter(), help="Who gets the credits: the user's uuid.")
-@click.option("--plan", help="Which plan it was, where the event names none or an unknown one.")
-@click.option("--accept-price", is_flag=True, help="Give the plan's credits although another price was paid.")
+@click.option("--user", required=True, type=UserIdParameter(), help="The UUID of the user who gets the credits.")
+@click.option("--plan", help="The plan, if the event names none or an unknown one.")
+@click.option("--accept-price", is_flag=True, help="Grant the plan's credits although the price paid differs.")
 @told_plainly
 def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> None:
-    """Give the payment of a parked EVENT to a user, having made sure that it is theirs.
+    """Assign the payment of a parked EVENT to a user. Make sure first that it is theirs.
 
-    A payment that named nobody, and so was ignored, is given by the Stripe id of its checkout session (cs_...), payment
-    intent (pi_...) or invoice (in_...), or of an event that tells of one.
+    For a payment that named no user and was ignored, give the Stripe id of its checkout session (cs_...), payment
+    intent (pi_...) or invoice (in_...), or of one of its events.
     """
     confirmation = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accept_price)
     recorded = run_with_services(lambda services: services.inbox_desk.claim(event, confirmation))
@@ -73,16 +77,16 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
 @click.argument("event")
 @told_plainly
 def replay(event: str) -> None:
-    """Decide about an EVENT once more; one that never arrived is fetched from Stripe. Harmless at any time."""
+    """Process EVENT again. If it never arrived, it is fetched from Stripe. Safe to repeat."""
     _say(event, run_with_services(lambda services: services.inbox_desk.replay(event)))
 
 
 @click.command()
-@click.option("--retry", type=int, metavar="MESSAGE", help="Let this message be delivered after all.")
+@click.option("--retry", type=int, metavar="MESSAGE", help="Queue this message for delivery again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def outbox(retry: int | None, *, as_json: bool) -> None:
-    """List the messages whose delivery was given up, and why."""
+    """List the messages whose delivery failed, and why."""
 
     async def work(services: Services) -> tuple[bool, tuple[FailedMessage, ...]]:
         found = retry is None or await services.outbox.retry(retry)
@@ -90,11 +94,11 @@ def outbox(retry: int | None, *, as_json: bool) -> None:
 
     found, failures = run_with_services(work)
     if not found:
-        raise click.ClickException(f"There is no message {retry} that was given up.")
+        raise click.ClickException(f"No failed message has the id {retry}.")
     if as_json:
         print_json({"failures": failures})
     elif not failures:
-        click.echo("No message was given up.")
+        click.echo("No delivery failed.")
     else:
         _print_failures(failures)
 
@@ -104,7 +108,7 @@ def _say(event: str, recorded: Recorded) -> None:
     why = f" ({recorded.reason})" if recorded.reason else ""
     click.echo(f"{event}: {recorded.status}{why}{credits_}")
     if recorded.status in {EventStatus.PARKED, EventStatus.FAILED}:
-        click.echo(f"What helps: {hint_for(event, recorded.reason)}")
+        click.echo(f"What to do: {hint_for(event, recorded.reason)}")
         sys.exit(1)
 
 
@@ -112,4 +116,4 @@ def _print_failures(failures: Iterable[FailedMessage]) -> None:
     rows = [
         (one.id, one.topic, ", ".join(one.payload.values()), one.attempts, one.error, one.failed_at) for one in failures
     ]
-    print_table("Messages that were given up", ("message", "topic", "about", "tries", "why", "since"), rows)
+    print_table("Failed deliveries", ("message", "topic", "about", "attempts", "error", "since"), rows)

@@ -1,57 +1,49 @@
-"""`credence reconcile`: what Stripe remembers, held against the ledger."""
+"""`credence reconcile`: Stripe's events and objects, compared with the ledger."""
 
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.usecases.reconcile import Progress, Reconciliation
 from entrypoints.cli.running import run_with_services, told_plainly
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.services import Services
-
-_DURATION = re.compile(r"([0-9]{1,5})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from entrypoints.times import EXAMPLE, InvalidTime, time_since
 
 
 class SinceParameter(click.ParamType[datetime]):
-    """So long ago (`90m`, `12h`, `3d`, `2w`), or a date or time in ISO 8601 (UTC unless it says otherwise)."""
+    """So long ago (`90m`, `12h`, `3d`, `2w`), a date, or a time with its offset from UTC."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment, aware."""
+        """Return the time, in UTC; it is not in the future."""
         if isinstance(value, datetime):
             return value
-        text = str(value).strip()
-        now = datetime.now(UTC)
-        matched = _DURATION.fullmatch(text)
+        text, now = str(value).strip(), datetime.now(UTC)
         try:
-            if matched:
-                return now - timedelta(**{_UNITS[matched[2]]: int(matched[1])})
-            moment = datetime.fromisoformat(text)
-        except (ValueError, OverflowError):
-            self.fail(f"{text!r} is neither like 90m, 12h, 3d or 2w, nor a date like 2026-05-01", param, ctx)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if moment > now:
+            since = time_since(text, now)
+        except InvalidTime:
+            self.fail(f"{text!r} is neither like 90m, 12h, 3d or 2w, nor like 2026-05-01 or {EXAMPLE}", param, ctx)
+        if since > now:
             self.fail(f"{text!r} is in the future", param, ctx)
-        return moment
+        return since
 
 
 @click.command()
 @click.option(
     "--since", required=True, type=SinceParameter(), help="How far back: 90m, 12h, 3d, 2w, or a date like 2026-05-01."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told_plainly
 def reconcile(since: datetime, *, dry_run: bool, as_json: bool) -> None:
-    """Find what never arrived, by Stripe's events and then by its objects, and apply it as a webhook would be."""
+    """Find and apply what never arrived. Compares Stripe's events, then its objects, with the ledger."""
 
     async def work(services: Services) -> Reconciliation:
         columns = (SpinnerColumn(), TextColumn("{task.description}"))
@@ -80,7 +72,7 @@ def _print(done: Reconciliation) -> None:
     if not done.found:
         click.echo("Nothing is missing.")
         return
-    missing = "Missing; nothing is written" if done.dry_run else "What had not arrived"
+    missing = "Missing (dry run, nothing written)" if done.dry_run else "Missing, now applied"
     rows = [
         (one.source, one.id, one.kind, one.status, one.reason, one.user_id, f"{one.credits:+}" if one.credits else "")
         for one in done.found

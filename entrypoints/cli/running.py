@@ -8,13 +8,15 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from domain.ports import CacheUnavailable, InvalidBody, LedgerUnavailable, PaymentsUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import InvalidBody, PaymentsUnavailable
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
-from entrypoints import composition
 from entrypoints.catalogue import InvalidCatalogue
+from entrypoints.composition import stores, wiring
 from entrypoints.hints import unclaimable
 from entrypoints.services import Services
 from entrypoints.settings.reader import InvalidSettings, read_settings
@@ -30,7 +32,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (InvalidSettings, InvalidCatalogue, *composition.CANT_START) as error:
+        except (InvalidSettings, InvalidCatalogue, *stores.CANT_START) as error:
             raise click.ClickException(str(error)) from error
         except (
             LedgerUnavailable,
@@ -52,12 +54,23 @@ def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
     """Do something with the services that the environment's settings name."""
     settings = read_settings(os.environ)
 
-    async def run(storage: composition.Storage) -> R:
-        async with composition.services(settings, storage) as services:
+    async def run(storage: stores.Storage) -> R:
+        async with wiring.services(settings, storage) as services:
             return await work(services)
 
-    with composition.storage(settings) as storage:
+    with stores.storage(settings) as storage:
         return asyncio.run(run(storage))
+
+
+def run_change(work: Callable[[Services], Awaitable[R]], *, key: str) -> R:
+    """Do something that has a key; where the ledger does not answer, say how to repeat it safely."""
+    try:
+        return run_with_services(work)
+    except LedgerUnavailable as away:
+        raise click.ClickException(
+            f"The ledger did not answer: {away.cause}. It may have been written; "
+            f"rerun the command with --key {key}: it takes effect once."
+        ) from away
 
 
 class UserIdParameter(click.ParamType[UserId]):
@@ -76,22 +89,20 @@ class UserIdParameter(click.ParamType[UserId]):
 def _said(error: Exception) -> str:  # noqa: PLR0911 - one line for each error
     match error:
         case LedgerUnavailable(cause):
-            return f"The ledger can't be reached: {cause}"
+            return f"Cannot reach the ledger: {cause}"
         case CacheUnavailable(cause):
-            return f"Redis can't be reached: {cause}"
+            return f"Cannot reach Redis: {cause}"
         case PaymentsUnavailable(cause):
-            return f"Stripe can't be asked: {cause}"
+            return f"Cannot reach Stripe: {cause}"
         case CommitRejected(reason):
-            return f"The ledger refuses it: {reason}"
+            return f"The ledger refused the change: {reason}"
         case UnknownEvent(event_id):
-            return f"There is no {event_id}, neither in the inbox nor at Stripe."
+            return f"{event_id} was found neither in the inbox nor at Stripe."
         case NoSale(object_id, reason):
-            return f"{object_id} can't be claimed: {unclaimable(object_id, reason)}"
+            return f"{object_id} cannot be claimed: {unclaimable(object_id, reason)}"
         case NotClaimable(event_id, status):
-            return (
-                f"Event {event_id} can't be claimed: it is {status}, or it is about no sale. `credence parked` lists."
-            )
+            return f"Event {event_id} cannot be claimed: it is {status}, or not a sale. See `credence parked`."
         case UnknownUser(user_id):
-            return f"There is no user {user_id}, and nothing in the ledger of one."
+            return f"User {user_id} does not exist and never had a ledger entry."
         case _:
             return str(error)

@@ -11,18 +11,24 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from entrypoints.http.dependencies import caller_of, services_of
+from entrypoints.http.guarding import GuardedRoutes, guard
 from entrypoints.http.json_response import Answer
 from entrypoints.http.openapi import WAYS_TO_SHOW_WHO_CALLS
 from entrypoints.http.problems import problems_plugin, unexpected
 from entrypoints.http.request_bodies import JsonRequest
-from entrypoints.http.routes.accounts import list_transactions, read_quota
 from entrypoints.http.routes.checkout import follow_checkout, start_checkout
 from entrypoints.http.routes.explanation import explain_account
 from entrypoints.http.routes.health import is_alive, is_ready
+from entrypoints.http.routes.holds import hold_handlers
 from entrypoints.http.routes.low_balance import set_low_balance
-from entrypoints.http.routes.ops import ops_router
+from entrypoints.http.routes.ops_accounts import account_handlers
+from entrypoints.http.routes.ops_grants import gift_handlers
+from entrypoints.http.routes.ops_inbox import inbox_handlers
+from entrypoints.http.routes.ops_synthetic_users import rehearsal_handlers
 from entrypoints.http.routes.plans import list_plans
-from entrypoints.http.routes.spending import spending_handlers
+from entrypoints.http.routes.quota import read_quota
+from entrypoints.http.routes.transactions import list_transactions
+from entrypoints.http.routes.usage import spend_credits
 from entrypoints.http.routes.webhooks import receive_webhook
 from entrypoints.pages.routes import page_handlers
 from entrypoints.services import Services
@@ -63,8 +69,12 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             list_transactions,
             explain_account,
             set_low_balance,
-            ops_router,
-            *spending_handlers,
+            spend_credits,
+            *hold_handlers,
+            *inbox_handlers,
+            *account_handlers,
+            *gift_handlers,
+            *rehearsal_handlers,
             list_plans,
             is_alive,
             is_ready,
@@ -73,13 +83,14 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         ],
         dependencies={
             "services": Provide(services_of, sync_to_thread=False),
-            "caller": Provide(caller_of),
+            "caller": Provide(caller_of, sync_to_thread=False),
         },
         request_class=JsonRequest,
         response_class=Answer,
         lifespan=[lifespan],
         cors_config=_cors(settings.allowed_origins),
-        plugins=[problems_plugin()],
+        before_request=guard,
+        plugins=[problems_plugin(), GuardedRoutes()],
         middleware=[metrics.RouteMetrics],
         exception_handlers={Exception: unexpected},
         openapi_config=OpenAPIConfig(

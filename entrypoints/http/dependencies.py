@@ -1,36 +1,32 @@
-"""Who calls a route, and for whom."""
+"""What handlers are given: the services, the caller, and the account that a request is about."""
 
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
 from entrypoints.auth.authenticator import Caller, Forbidden, SignedInUser
 from entrypoints.services import Services
 
+CALLER = "caller"
+"""Where the guard keeps the caller, in the request's state."""
+
 
 def services_of(state: State) -> Services:
-    """What the running application has opened."""
+    """Return what the running application has opened."""
     opened: Services = state.services
     return opened
 
 
-async def caller_of(
-    request: ASGIConnection[Any, Any, Any, Any], services: NamedDependency[SkipValidation[Services]]
-) -> Caller:
-    """The caller, by the request's headers."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in request.scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return await services.authenticator.authenticate(headers)
+def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """Return the caller whom the guard let pass."""
+    caller: Caller = request.scope["state"][CALLER]
+    return caller
 
 
 def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
-    """Whose account a request is about: one's own, or for a service the one it names.
+    """Return whose account a request is about: one's own, or for a service the one it names.
 
     :raises Forbidden: if a user asks for another's.
     :raises InvalidUserId: if the name is no uuid, or a service names nobody.
@@ -43,13 +39,3 @@ def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
     if named is None:
         raise InvalidUserId("")
     return named
-
-
-def signed_in(caller: Caller) -> SignedInUser:
-    """The caller as the user that a checkout needs.
-
-    :raises Forbidden: if the caller is a service.
-    """
-    if not isinstance(caller, SignedInUser):
-        raise Forbidden("Only a signed-in user can do this.")
-    return caller

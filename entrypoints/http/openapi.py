@@ -1,4 +1,4 @@
-"""How the routes are described in OpenAPI: who may call them, which refusals they have, and what a refusal says."""
+"""How the routes are described in OpenAPI: how callers show who they are, and which refusals each route has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from litestar.openapi.spec import (
     OpenAPIResponse,
     Operation,
     Schema,
-    SecurityRequirement,
     SecurityScheme,
 )
 from litestar.openapi.spec.enums import OpenAPIType
@@ -21,11 +20,6 @@ from domain.credits.holds import HoldStatus
 
 PROBLEM = "application/problem+json"
 CSV = "text/csv"
-
-USERS: tuple[SecurityRequirement, ...] = ({"user": []}, {"gateway": [], "gateway_user": []})
-SERVICES: tuple[SecurityRequirement, ...] = ({"service": []},)
-OPERATORS: tuple[SecurityRequirement, ...] = ({"operator": []},)
-"""Whom a route is for, as it says by `security=`; those of several are added to each other."""
 
 WAYS_TO_SHOW_WHO_CALLS = Components(
     security_schemes={

@@ -19,7 +19,6 @@ from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Ou
 from domain.decisions.operations import Intent
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
 from domain.values.plans import MAX_CREDITS
-from entrypoints.auth.authenticator import Caller, Forbidden, Service
 from entrypoints.http.problems import ledger_refused, problem
 from entrypoints.http.timestamps import no_moment
 from entrypoints.services import Services
@@ -37,11 +36,11 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         pattern=KEY_PATTERN,
-        description="Your name for this one intent, 1 to 255 visible characters; a repetition gets the first answer.",
+        description="1 to 255 visible ASCII characters. Repeating a key returns the first answer.",
     ),
 ]
 
-END_WANTED = "expires_at must be a time to come, with its offset from UTC, such as 2030-01-31T00:00:00Z."
+END_WANTED = "expires_at must be a future time with its offset from UTC, such as 2030-01-31T00:00:00Z."
 
 REPLAYED = "Idempotent-Replayed"
 """The header by which a repetition is told; the body is the first answer's."""
@@ -79,15 +78,6 @@ class HoldMade:
     available: int
 
 
-def services_only(caller: Caller) -> None:
-    """Let nobody but a service spend.
-
-    :raises Forbidden: if the caller is somebody else.
-    """
-    if not isinstance(caller, Service):
-        raise Forbidden("Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.")
-
-
 async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
     """Do the intent, and tell its first answer; raises the problem that says why it is not done."""
     outcome = await services.credits.settle(intent)
@@ -108,13 +98,13 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
             detail = f"Only {available} credits are available."
             return _with(HTTPStatus.PAYMENT_REQUIRED, "not-enough-credits", detail, {"available": available})
         case KeyReused(fields):
-            detail = f"The Idempotency-Key names another intent, which differs in: {', '.join(fields)}."
+            detail = f"The Idempotency-Key was used for another request, which differs in: {', '.join(fields)}."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail, {"fields": fields})
         case TooMuch(held=held):
-            detail = f"The hold set {held} credits aside; no more can be captured."
+            detail = f"The hold reserves {held} credits; no more can be captured."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "more-than-held", detail, {"held": held})
         case AlreadySettled(status=hold_status, captured=captured):
-            detail = f"The hold is {hold_status} already, with {captured} credits captured; a hold is settled once."
+            detail = f"The hold is already {hold_status}, with {captured} credits captured."
             told = {"hold_status": hold_status.value, "captured": captured}
             return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
         case EndIsOver():
@@ -122,17 +112,17 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
         case NoSuchHold():
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
+            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "The user is not in public.users.")
         case Unfounded(granted):
             detail = (
-                f"The balance differs from the ledger's entries, by which only {granted} credits are left. `credence "
-                "check` shows it and `credence sync USER` mends it; then ask again with the same key."
+                f"The balance differs from the ledger's entries, by which only {granted} credits remain. `credence "
+                "check` shows it and `credence sync USER` repairs it; then retry with the same key."
             )
             return _with(HTTPStatus.SERVICE_UNAVAILABLE, "balance-differs", detail, {"granted": granted})
         case Unsettled(is_contended=False):
             return ledger_refused()
         case Unsettled() | Done():
-            detail = "The account is too busy; nothing is done, please try again with the same key."
+            detail = "The account is too busy. Nothing was changed; please retry with the same key."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
 
 

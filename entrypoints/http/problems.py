@@ -1,6 +1,7 @@
 """Which status each refusal has, and how it is told: `application/problem+json` (RFC 9457), nothing secret."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,19 +13,14 @@ from litestar.plugins.problem_details import (
     ProblemDetailsPlugin,
 )
 
-from domain.ports import (
-    CacheUnavailable,
-    CheckoutDiffers,
-    InvalidBody,
-    InvalidSignature,
-    LedgerBusy,
-    LedgerUnavailable,
-    PaymentsUnavailable,
-    SyntheticUsersRefused,
-)
+from domain.ports.cache import CacheUnavailable
+from domain.ports.deployment import SyntheticUsersRefused
+from domain.ports.ledger import LedgerBusy, LedgerUnavailable
+from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
 from domain.usecases.read_account import UnknownUser
+from domain.usecases.read_hold import UnknownHold
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.usecases.synthetic_users import LiveDeployment
@@ -50,111 +46,103 @@ def problem(
     )
 
 
+_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
+    InvalidBody: (HTTPStatus.BAD_REQUEST, "invalid-body", "Invalid body: {0.reason}."),
+    InvalidUserId: (HTTPStatus.BAD_REQUEST, "invalid-user-id", "user_id must be a UUID."),
+    MalformedHeader: (HTTPStatus.BAD_REQUEST, "malformed-header", "{0.name} must be {0.wanted}."),
+    Unauthenticated: (HTTPStatus.UNAUTHORIZED, "unauthenticated", "{0.reason}"),
+    Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "{0.reason}"),
+    UnknownUser: (HTTPStatus.NOT_FOUND, "unknown-user", "The user is not in public.users."),
+    UnknownPlan: (HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is for sale; GET /plans lists them."),
+    AlreadySubscribed: (HTTPStatus.CONFLICT, "already-subscribed", "The account already has this free plan."),
+    UnknownSession: (HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session."),
+    UnknownHold: (HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold."),
+    UnknownEvent: (HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event."),
+    NotClaimable: (
+        HTTPStatus.CONFLICT,
+        "not-claimable",
+        "The event is {0.status}, or not a sale; GET /ops/parked lists what can be claimed.",
+    ),
+    InvalidTag: (
+        HTTPStatus.BAD_REQUEST,
+        "invalid-tag",
+        "A tag has 1 to 40 characters: lower-case letters, digits and hyphens, no hyphen first.",
+    ),
+    WrongNumberOfUsers: (
+        HTTPStatus.BAD_REQUEST,
+        "wrong-number-of-users",
+        f"A rehearsal has between 1 and {MAX_USERS} users.",
+    ),
+    LiveDeployment: (
+        HTTPStatus.FORBIDDEN,
+        "live-deployment",
+        "This deployment moves real money and has no synthetic users. Rehearse on a staging deployment.",
+    ),
+    SyntheticUsersRefused: (
+        HTTPStatus.CONFLICT,
+        "synthetic-users-refused",
+        "The database refused synthetic users; none was created: {0.cause}.",
+    ),
+    CacheUnavailable: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "cache-unavailable",
+        "Redis could not be reached. The ledger is not affected; please try again.",
+    ),
+    PaymentsUnavailable: (
+        HTTPStatus.BAD_GATEWAY,
+        "payments-unavailable",
+        "Stripe could not be reached; please try again.",
+    ),
+    CheckoutDiffers: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "key-reused",
+        "The Idempotency-Key was used for another checkout: the customer's email or the plan's price differs, for "
+        "example. Use a new key.",
+    ),
+    AuthUnavailable: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "auth-unavailable",
+        "The keys that verify access tokens could not be fetched; please try again.",
+    ),
+    LedgerUnavailable: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "ledger-unavailable",
+        "The ledger could not be reached. Nothing was lost; please try again.",
+    ),
+    LedgerBusy: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "ledger-busy",
+        "The ledger is overloaded. Nothing was changed; please try again.",
+    ),
+    CommitRejected: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "ledger-refused",
+        "The database refused the change. Nothing was changed; the reason is in the service's log.",
+    ),
+}
+"""The status, the stable name and the detail of each refusal; an exception's own fields stand in its detail."""
+
+
 def ledger_refused() -> ProblemDetailsException:
-    """How a change is told that the database refuses, whoever asked for it; whoever raises it logs why."""
-    detail = "The database refused the change, and nothing is done; why is in the service's log."
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-refused", detail)
+    """Return the problem that the database refuses a change, whoever asked for it; whoever raises it logs why."""
+    return problem(*_REFUSALS[CommitRejected])
 
 
-def _told(error: Exception) -> ProblemDetailsException:  # noqa: PLR0911, PLR0912 - one line for each refusal
-    match error:
-        case InvalidSignature(reason):
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", f"The signature is refused: {reason}.")
-        case InvalidBody(reason):
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-body", f"The body is refused: {reason}.")
-        case InvalidUserId():
-            return problem(
-                HTTPStatus.BAD_REQUEST,
-                "invalid-user-id",
-                "Name the user by their uuid: ?user_id=<uuid>, or user_id in the body.",
-            )
-        case MalformedHeader(name):
-            return problem(HTTPStatus.BAD_REQUEST, "malformed-header", f"The header {name} can't be read.")
-        case Unauthenticated(reason):
-            return problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", reason)
-        case Forbidden(reason):
-            return problem(HTTPStatus.FORBIDDEN, "forbidden", reason)
-        case UnknownUser():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-user", "There is no such user in public.users.")
-        case UnknownPlan():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is on sale; GET /plans lists them.")
-        case AlreadySubscribed():
-            detail = "The account has this free plan already; nobody has it twice at a time."
-            return problem(HTTPStatus.CONFLICT, "already-subscribed", detail)
-        case UnknownSession():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session.")
-        case UnknownEvent():
-            return problem(HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event.")
-        case NoSale(object_id, reason):
-            detail = f"It can't be claimed: {unclaimable(object_id, reason)}."
-            return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
-        case NotClaimable(_, status):
-            detail = f"The event is {status}, or about no sale; GET /ops/parked lists what can be claimed."
-            return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
-        case InvalidTag():
-            detail = "A tag has 1 to 40 characters: lower-case letters, digits and hyphens, no hyphen first."
-            return problem(HTTPStatus.BAD_REQUEST, "invalid-tag", detail)
-        case WrongNumberOfUsers():
-            detail = f"A rehearsal has between 1 and {MAX_USERS} users."
-            return problem(HTTPStatus.BAD_REQUEST, "wrong-number-of-users", detail)
-        case LiveDeployment():
-            detail = "This deployment moves real money: there are no synthetic users here. Rehearse at a staging one."
-            return problem(HTTPStatus.FORBIDDEN, "live-deployment", detail)
-        case SyntheticUsersRefused(cause):
-            detail = f"The database refuses synthetic users, and none was made: {cause}."
-            return problem(HTTPStatus.CONFLICT, "synthetic-users-refused", detail)
-        case CacheUnavailable():
-            detail = "Redis could not be reached; the ledger is not concerned. Please try again."
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "cache-unavailable", detail)
-        case PaymentsUnavailable():
-            return problem(
-                HTTPStatus.BAD_GATEWAY, "payments-unavailable", "Stripe could not be asked; please try again."
-            )
-        case CheckoutDiffers():
-            detail = (
-                "The Idempotency-Key opened a checkout that differs from this one, "
-                "in the customer's email or the plan's price, say. Take a new key."
-            )
-            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail)
-        case AuthUnavailable():
-            detail = "The keys that access tokens are checked with could not be fetched; please try again."
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "auth-unavailable", detail)
-        case LedgerBusy(retry_after_seconds=seconds):
-            detail = "More is asked of the ledger than it keeps up with; nothing of this was done, please try again."
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-busy", detail, retry_after=str(seconds))
-        case CommitRejected():
-            return ledger_refused()
-        case _:
-            detail = "The ledger could not be reached; nothing was lost, please try again."
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail)
+def _problem_of(error: Exception) -> ProblemDetailsException:
+    status, kind, detail = next(_REFUSALS[one] for one in type(error).__mro__ if one in _REFUSALS)
+    retry_after = str(error.retry_after_seconds) if isinstance(error, LedgerBusy) else RETRY_AFTER_SECONDS
+    return problem(status, kind, detail.format(error), retry_after=retry_after)
 
 
-_REFUSALS: tuple[type[Exception], ...] = (
-    InvalidSignature,
-    InvalidBody,
-    InvalidUserId,
-    MalformedHeader,
-    Unauthenticated,
-    Forbidden,
-    UnknownUser,
-    UnknownPlan,
-    AlreadySubscribed,
-    UnknownSession,
-    UnknownEvent,
-    NotClaimable,
-    NoSale,
-    InvalidTag,
-    WrongNumberOfUsers,
-    LiveDeployment,
-    SyntheticUsersRefused,
-    CacheUnavailable,
-    PaymentsUnavailable,
-    CheckoutDiffers,
-    AuthUnavailable,
-    LedgerUnavailable,
-    LedgerBusy,
-    CommitRejected,
-)
+def _invalid_signature(error: InvalidSignature) -> ProblemDetailsException:
+    is_missing = error.reason == "missing"
+    detail = "Missing Stripe-Signature header." if is_missing else f"Invalid Stripe-Signature header: {error.reason}."
+    return problem(HTTPStatus.BAD_REQUEST, "invalid-signature", detail)
+
+
+def _not_claimable(error: NoSale) -> ProblemDetailsException:
+    detail = f"It cannot be claimed: {unclaimable(error.object_id, error.reason)}."
+    return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
 
 
 def problems_plugin() -> ProblemDetailsPlugin:
@@ -162,7 +150,9 @@ def problems_plugin() -> ProblemDetailsPlugin:
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
             exception_to_problem_detail_map={
-                **dict.fromkeys(_REFUSALS, _told),
+                **dict.fromkeys(_REFUSALS, _problem_of),
+                InvalidSignature: _invalid_signature,
+                NoSale: _not_claimable,
                 HTTPException: _of_framework,
             },
         )
@@ -172,7 +162,7 @@ def problems_plugin() -> ProblemDetailsPlugin:
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """A fault of ours: the traceback goes to the log, nothing of it to the caller."""
     log.error("Unexpected error", exc_info=error, extra={"path": request.url.path, "method": request.method})
-    detail = "Something went wrong on our side; it is in the log."
+    detail = "An unexpected error occurred; it is in the service's log."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", detail).to_response(request)
 
 

@@ -9,15 +9,16 @@ from typing import Any
 import attrs
 import msgspec
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.exceptions import SerializationException, ValidationException
-from litestar.handlers import BaseRouteHandler
 
 from entrypoints.http.operation_answers import KEY_PATTERN
 from entrypoints.http.problems import problem
 
 ALSO_OTHERS = "may_have_also_other_fields"
 """The `opt` of a route whose body may have fields that it does not read."""
+
+KEY_WANTED = "needs_an_idempotency_key"
+"""The `opt` of a route that takes no request without an Idempotency-Key."""
 
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
@@ -50,19 +51,19 @@ class JsonRequest(Request[Any, Any, Any]):
             return await super().json()
         except (SerializationException, UnicodeDecodeError, RecursionError) as error:
             detail = (
-                "The body is refused: it must be JSON in UTF-8, not nested more deeply than what is asked for, without"
-                " numbers that are out of all range or halves of characters."
+                "The body must be JSON in UTF-8, not nested too deeply, without numbers out of range or unpaired"
+                " surrogates."
             )
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
 
 
-def one_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def one_key(request: Request[Any, Any, Any]) -> None:
     """Let nothing pass that is not named by exactly one Idempotency-Key: two would leave open which of them counts."""
-    keys = connection.headers.getall("Idempotency-Key", [])
+    keys = request.headers.getall("Idempotency-Key", [])
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
         detail = (
-            "Send one Idempotency-Key: your name for this one intent, 1 to 255 visible ASCII characters without blanks."
-            " A repetition under the same key gets the first answer, and changes nothing."
+            "Send exactly one Idempotency-Key: 1 to 255 visible ASCII characters without blanks. Repeating a request "
+            "with the same key returns the first answer and changes nothing."
         )
         raise problem(HTTPStatus.BAD_REQUEST, "invalid-idempotency-key", detail)
 

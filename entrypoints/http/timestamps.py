@@ -1,33 +1,28 @@
-"""Moments that a request names, by RFC 3339: one way to write them, and no number is one."""
+"""Times that a request names, and how a wrong one is refused."""
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 
 from litestar.plugins.problem_details import ProblemDetailsException
 
 from entrypoints.http.problems import problem
-
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+from entrypoints.times import InvalidTime, time_of
 
 
 def moment(name: str, text: str | None, *, wanted: str | None = None) -> datetime | None:
-    """The moment that the parameter of that name says, in UTC; None where it is not given.
+    """Return the time that the parameter of that name says, in UTC; None where it is not given.
 
     400 if it says none, with what is `wanted`.
     """
     if text is None:
         return None
     try:
-        if _RFC_3339.fullmatch(text):
-            # Whatever its offset: Postgres takes none of sixteen hours or more.
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    usual = f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here)."
-    raise no_moment(wanted or usual)
+        return time_of(text)
+    except InvalidTime:
+        usual = f"{name} must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z (+ is %2B here)."
+        raise no_moment(wanted or usual) from None
 
 
 def no_moment(detail: str) -> ProblemDetailsException:
-    """The problem that something is no time that can be worked with."""
+    """Return the problem that something is no time that can be worked with."""
     return problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)

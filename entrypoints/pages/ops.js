@@ -69,7 +69,7 @@ function waiting(event) {
 
 function failed(message) {
   const about = Object.values(message.payload).join(", ");
-  const again = doing("Try again", () => call(`/outbox/${message.id}/retry`, {}));
+  const again = doing("Retry", () => call(`/outbox/${message.id}/retry`, {}));
   return row(message.topic, about, message.error, again);
 }
 
@@ -80,13 +80,13 @@ async function show() {
     call("/outbox/failures"),
   ]);
   const count = Object.values(backlog.events).reduce((sum, events) => sum + events, 0);
-  place("summary").textContent = `${count} events wait, ${backlog.messages_failed} messages were given up`;
+  place("summary").textContent = `${count} parked · ${backlog.messages_failed} failed`;
   place("parked").replaceChildren(...parked.events.map(waiting));
   place("failures").replaceChildren(...failures.map(failed));
   place("work").hidden = false;
 }
 
-// What was asked for and not yet answered keeps its key, so that pressing the button again gives nothing twice.
+// An unanswered request keeps its key, so that pressing the button again grants nothing twice.
 const intent = { content: "", key: "" };
 
 async function give() {
@@ -124,7 +124,7 @@ place("entrance").addEventListener("submit", (event) => {
 place("retry").addEventListener("click", (event) =>
   attempt(event.target, async () => {
     const outcomes = await call("/parked/retry", {});
-    say(`Tried ${outcomes.length} again.`);
+    say(`Retried ${outcomes.length}.`);
   }),
 );
 place("check").addEventListener("click", (event) =>

@@ -5,15 +5,15 @@ const note = document.getElementById("note");
 const balance = document.getElementById("balance");
 const words = {
   open: ["Not paid yet", "The checkout is still open; nothing was charged."],
-  processing: ["Payment on its way", "Your bank takes its time. Your credits arrive by themselves once it is done."],
+  processing: ["Payment on its way", "Your payment is still processing. Credits are added automatically when it clears."],
   credited: ["Thank you!", "Your credits are on your account."],
-  trial_started: ["Your trial has started", "Your credits arrive with the first payment, when the trial ends."],
-  nothing_due: ["All done", "This checkout brings no credits: a free plan, for instance, brings them once only."],
+  trial_started: ["Your trial has started", "Credits are added with the first payment, when the trial ends."],
+  nothing_due: ["All done", "This checkout adds no credits: a free plan, for instance, adds them only once."],
   taken_back: ["No credits left of this purchase", "The payment was refunded or disputed, so its credits were taken back."],
-  credits_expired: ["These credits have expired", "They were added after your payment, and their time is over."],
+  credits_expired: ["These credits have expired", "They were added after your payment and have expired since."],
   failed: ["The payment failed", "Nothing was charged, and no credits were added."],
   expired: ["The checkout expired", "Nothing was charged."],
-  under_review: ["Under review", "A person takes a look before the credits are added. You need do nothing."],
+  under_review: ["Under review", "A person reviews the payment before the credits are added. No action is needed."],
 };
 
 async function follow() {

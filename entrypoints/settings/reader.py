@@ -25,7 +25,7 @@ class InvalidSettings(Exception):
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "\n".join(["The settings are not right:", *(f"- {problem}" for problem in self.problems)])
+        return "\n".join(["Invalid configuration:", *(f"- {problem}" for problem in self.problems)])
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

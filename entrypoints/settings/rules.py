@@ -94,7 +94,7 @@ def _notices(settings: Settings) -> Iterator[str]:
     if settings.notify_secrets and not settings.notify_url:
         yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_NOTIFY_SECRET is for nothing else"
     if settings.low_balance is not None and not settings.notify_url:
-        yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_LOW_BALANCE needs it, for somebody must be told"
+        yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_LOW_BALANCE needs it"
     if settings.notify_url and not _can_be_notified(settings.notify_url):
         yield "CREDENCE_NOTIFY_URL must be an address that starts with https://; http:// is for the loopback alone"
     if not all(map(_signs, settings.notify_secrets)):

@@ -20,7 +20,7 @@ class Settings:
     )
     stripe_webhook_secrets: tuple[str, ...] = _setting(
         "STRIPE_WEBHOOK_SECRET",
-        told="The endpoint's signing secret; several, separated by commas, while it is rotated.",
+        told="The endpoint's signing secret. To rotate, list old and new separated by a comma.",
         default="required",
         secret=True,
     )
@@ -30,42 +30,42 @@ class Settings:
         "the key may not read the account.",
         default="asked of Stripe",
     )
-    stripe_api_base: str | None = _setting("STRIPE_API_BASE", told="Another address than Stripe's, for tests.")
-    supabase_url: str | None = _setting("SUPABASE_URL", told="The project's address.", default="embedded Postgres")
+    stripe_api_base: str | None = _setting("STRIPE_API_BASE", told="Another API address than Stripe's, for tests.")
+    supabase_url: str | None = _setting("SUPABASE_URL", told="The project's URL.", default="embedded Postgres")
     supabase_public_key: str | None = _setting(
         "SUPABASE_ANON_KEY",
         "SUPABASE_PUBLISHABLE_KEY",
-        told="The project's public key. Not needed here; accepted because projects have it.",
+        told="The project's public key. Not used. Accepted so that you can reuse your project's `.env`.",
         secret=True,
     )
     supabase_service_key: str | None = _setting(
         "SUPABASE_SERVICE_ROLE_KEY",
         "SUPABASE_SECRET_KEY",
-        told="The key that the ledger is written with.",
+        told="The key with which the ledger is written.",
         default="required with SUPABASE_URL, unless SUPABASE_DB_URL is set",
         secret=True,
     )
     supabase_db_url: str | None = _setting(
-        "SUPABASE_DB_URL", told="A direct Postgres address: the faster way to the same ledger.", secret=True
+        "SUPABASE_DB_URL", told="A direct Postgres URL: faster access to the same ledger.", secret=True
     )
     supabase_jwt_secret: str | None = _setting(
-        "SUPABASE_JWT_SECRET", told="Checks access tokens of projects with a shared secret.", secret=True
+        "SUPABASE_JWT_SECRET", told="Verifies access tokens of projects that sign with a shared secret.", secret=True
     )
     supabase_jwks_url: str | None = _setting(
         "SUPABASE_JWKS_URL",
-        told="Where the keys are that check access tokens.",
+        told="Where the keys that verify access tokens are published.",
         default="SUPABASE_URL/auth/v1/.well-known/jwks.json",
     )
     upstash_redis_rest_url: str | None = _setting(
-        "UPSTASH_REDIS_REST_URL", told="As Upstash's console shows it; the Redis address is derived from it."
+        "UPSTASH_REDIS_REST_URL", told="Copy it from the Upstash console; the Redis address is derived from it."
     )
     upstash_redis_rest_token: str | None = _setting(
-        "UPSTASH_REDIS_REST_TOKEN", told="As Upstash's console shows it.", secret=True
+        "UPSTASH_REDIS_REST_TOKEN", told="Copy it from the Upstash console.", secret=True
     )
     redis_url: str | None = _setting(
-        "REDIS_URL", told="Any Redis; goes before Upstash's.", default="embedded Redis", secret=True
+        "REDIS_URL", told="Any Redis URL; takes precedence over Upstash's.", default="embedded Redis", secret=True
     )
-    data: Path = _setting("CREDENCE_DATA", told="Where the embedded storage lives.", default=".credence")
+    data: Path = _setting("CREDENCE_DATA", told="The folder of the embedded storage.", default=".credence")
     host: str = _setting("CREDENCE_HOST", told="The address to listen on.", default="127.0.0.1")
     port: int = _setting("CREDENCE_PORT", told="The port to listen on.", default="8000")
     public_url: str = _setting(
@@ -77,36 +77,34 @@ class Settings:
         default="PUBLIC_URL/return?session_id={CHECKOUT_SESSION_ID}",
     )
     cancel_url: str = _setting(
-        "CREDENCE_CANCEL_URL", told="Where Stripe sends a customer who left.", default="PUBLIC_URL/"
+        "CREDENCE_CANCEL_URL", told="Where Stripe sends a customer who cancels.", default="PUBLIC_URL/"
     )
     plans: Path | None = _setting("CREDENCE_PLANS", told="The catalogue, a TOML file.", default="a packaged example")
     service_keys: tuple[str, ...] = _setting(
         "CREDENCE_SERVICE_KEY",
-        told="What your backend shows as a Bearer token, 20 characters at least; several, separated by commas, while "
-        "it is rotated.",
+        told="Bearer token for your backend, at least 20 characters. To rotate, list old and new separated by a comma.",
         secret=True,
     )
     operator_keys: tuple[str, ...] = _setting(
         "CREDENCE_OPERATOR_KEY",
-        told="What an operator shows as a Bearer token, 20 characters at least; several, separated by commas, while it "
-        "is rotated.",
+        told="Bearer token for operators, at least 20 characters. To rotate, list old and new separated by a comma.",
         secret=True,
     )
     gateway_secrets: tuple[str, ...] = _setting(
         "CREDENCE_GATEWAY_SECRET",
-        told="What your gateway sends as `x-gateway-secret`, so that its `x-user-*` headers are believed, 20 "
-        "characters at least; several, separated by commas, while it is rotated.",
+        told="Sent by your gateway as `x-gateway-secret`, so that its `x-user-*` headers are trusted, at least 20 "
+        "characters. To rotate, list old and new separated by a comma.",
         secret=True,
     )
     trust_user_headers: bool = _setting(
         "CREDENCE_TRUST_USER_HEADERS",
-        told="Believe `x-user-*` headers from anyone: only with the embedded storage, test keys and a loopback host.",
+        told="Trust `x-user-*` headers from anyone: only with the embedded storage, test keys and a loopback host.",
         default="true there, false elsewhere",
     )
     allowed_origins: tuple[str, ...] = _setting(
         "CREDENCE_ALLOWED_ORIGINS",
-        told="The origins whose pages may call the service in a browser, like `https://app.example.com`: https, or "
-        "http on the loopback; several, separated by commas; each exactly, without wildcards.",
+        told="The origins whose pages may call the service in a browser, such as `https://app.example.com`, separated "
+        "by commas: https, or http on the loopback; exact, without wildcards.",
         default="none",
     )
 
@@ -128,8 +126,8 @@ class Settings:
     )
     notify_secrets: tuple[str, ...] = _setting(
         "CREDENCE_NOTIFY_SECRET",
-        told="What notices are signed with, by the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in "
-        "base64; several, separated by blanks or commas, while it is rotated.",
+        told="The secret that signs notices (Standard Webhooks): `whsec_` and 24 to 64 bytes in base64. To rotate, "
+        "list old and new separated by a blank or a comma.",
         default="required with CREDENCE_NOTIFY_URL",
         secret=True,
     )

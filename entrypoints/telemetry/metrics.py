@@ -6,41 +6,41 @@ from litestar.plugins.prometheus import PrometheusConfig, PrometheusController, 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Gauge, Histogram
 
-from domain.changes.changes import Backlog
-from domain.usecases.record_payment import Recorded
+from domain.upkeep.consistency import Backlog
+from domain.usecases.recorded import Recorded
 
 _APP = "credence"
 
 _recorded = Counter(
     "credence_webhook_events_total",
-    "Webhook deliveries that were recorded, by type, what became of them, and why.",
+    "Webhook deliveries recorded, by event type, status and reason.",
     ["type", "status", "reason"],
 )
 _failed = Counter(
     "credence_webhook_failures_total",
-    "Webhook deliveries that could not be stored, answered 503.",
+    "Webhook deliveries that could not be stored (answered 503).",
     ["type"],
 )
 _refused = Counter(
     "credence_webhook_refusals_total",
-    "Webhook deliveries that were refused, answered 400.",
+    "Webhook deliveries refused (answered 400).",
     ["kind"],
 )
 
 _settled = Counter(
     "credence_intents_total",
-    "Spends, holds, captures, voids, grants and adjustments that were asked for, by what came of them.",
+    "Spends, holds, captures, voids, grants and adjustments requested, by outcome.",
     ["intent", "outcome"],
 )
 
 _waiting = Gauge(
     "credence_waiting_events",
-    "Events of the inbox that wait now, by what became of them so far, and why; counted every 15 seconds.",
+    "Inbox events pending now, by status and reason; counted every 15 seconds.",
     ["status", "reason"],
 )
 _messages = Gauge(
     "credence_outbox_messages",
-    "Messages of the outbox that are to be delivered, and those that were given up; counted every 15 seconds.",
+    "Outbox messages due, and those whose delivery failed; counted every 15 seconds.",
     ["state"],
 )
 

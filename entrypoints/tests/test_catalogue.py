@@ -9,7 +9,8 @@ from litestar.testing import TestClient
 from domain.values.money import Money
 from domain.values.plans import Terms
 from entrypoints.catalogue import InvalidCatalogue, load_catalogue
-from entrypoints.composition import Storage, services
+from entrypoints.composition.stores import Storage
+from entrypoints.composition.wiring import services
 from entrypoints.http.app import create_app
 from entrypoints.settings.reader import read_settings
 
@@ -119,6 +120,23 @@ def test_every_problem_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidCatalogue) as raised:
         load_catalogue(write(tmp_path, bad + bad.replace("one", "two")))
     assert ["plan one", "plan two"] == [problem.partition(":")[0] for problem in raised.value.problems]
+
+
+def test_every_fault_of_a_plan_is_named_at_once(tmp_path: Path) -> None:
+    """Whoever mends them all is not told of more."""
+    text = (
+        GOOD.replace("credits = 10", "credits = 0").replace("price = 100", "price = -1").replace('"usd"', '"USD"')
+        + 'colour = "red"\nexpires_after_days = -1\n'
+    )
+    with pytest.raises(InvalidCatalogue) as raised:
+        load_catalogue(write(tmp_path, text))
+    assert (
+        "plan one: colour is not known",
+        "plan one: credits must be between 1 and 1000000000000, not 0",
+        "plan one: amount must be between 0 and 1000000000000 minor units, not -1",
+        "plan one: currency must be three lower-case letters, not 'USD'",
+        "plan one: expires_after_days must be between 0, for never, and 36500",
+    ) == raised.value.problems
 
 
 def test_bought_credits_may_expire(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The worker on in-memory parts: what it does by itself, and what does not stop it."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -10,12 +11,13 @@ import pytest
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
-from domain.changes.changes import EventStatus
-from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.changes.inbox import EventStatus
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
-from domain.ports import Clock
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
 from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.monitor import Monitor
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.retry_inbox import InboxDesk
@@ -52,8 +54,8 @@ class Needed:
     worker: OutboxWorker
     inbox_desk: InboxDesk
     reconciler: Reconciler
-    backlogs: MemoryLedger
-    clock: Clock
+    monitor: Monitor
+    now: Callable[[], datetime]
 
 
 class World:
@@ -76,8 +78,8 @@ class World:
             ),
             inbox_desk=InboxDesk(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
-            backlogs=self.ledger,
-            clock=self.clock,
+            monitor=Monitor(ledger=self.ledger, cache=self.cache, backlogs=self.ledger),
+            now=self.clock.now,
         )
 
     def delivery(self, event_id: str, payment: str) -> Delivery:

@@ -50,7 +50,7 @@ def _entries(ids: str, entries: int) -> str:
     def entry(version: str, previous_hash: str) -> str:
         return f"""row(
             0, c.user_id, {version}, {CREDITS}, ({version} - 1) * {CREDITS}, {version} * {CREDITS}, 'adjustment',
-            'bulk:' || c.user_id || ':' || {version}, null, null, null, 'made in bulk', '{{}}', null,
+            'bulk:' || c.user_id || ':' || {version}, null, null, null, null, null, '{{}}', null, null, null,
             clock_timestamp(), {previous_hash}, ''
         )::public.credit_transactions"""
 
@@ -64,12 +64,12 @@ def _entries(ids: str, entries: int) -> str:
             where c.version < {entries}
         )
         insert into public.credit_transactions (
-            user_id, version, amount, balance_before, balance_after, kind, idempotency_key, description, metadata,
+            user_id, version, amount, balance_before, balance_after, kind, idempotency_key, metadata,
             created_at, previous_hash, hash
         )
         select
             (entry).user_id, (entry).version, (entry).amount, (entry).balance_before, (entry).balance_after,
-            (entry).kind, (entry).idempotency_key, (entry).description, (entry).metadata, (entry).created_at,
+            (entry).kind, (entry).idempotency_key, (entry).metadata, (entry).created_at,
             (entry).previous_hash, hash
         from made
     """

@@ -5,10 +5,13 @@ import json
 import random
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
-from adapters.postgres.ledger_json import change_to_json
-from domain.changes.changes import Change, EventDecision, EventStatus, OutboxMessage, PurchaseRevision
+import msgspec
+
+from adapters.postgres.changes import change_to_json
+from domain.changes.changes import Change, PurchaseRevision
+from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import OutboxMessage
 from domain.credits.idempotency import key_of_revision
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
@@ -63,7 +66,7 @@ def next_purchase(accounts: int) -> Change:
 
 def pgbench_purchase(accounts: int) -> str:
     """The same change by one call of the write function, as a script of pgbench's."""
-    change: dict[str, Any] = change_to_json(purchase_of(UserId("USER"), "NAME"))
+    change = msgspec.to_builtins(change_to_json(purchase_of(UserId("USER"), "NAME")))
     sent = json.dumps([change]).replace("USER", f"{ID_HEAD}:user").replace("NAME", ":client_id:name")
     return f"{_variables(accounts)}select public.ledger_commit('{_quoted(sent)}');\n"
 
@@ -106,7 +109,7 @@ ROWS_SCHEMA = """
     declare
         had record;
         moment timestamptz := clock_timestamp();
-        entry_hash bytea;
+        entry public.credit_transactions;
     begin
         perform from public.users u where u.id = account for no key update;
         select u.credits_balance as balance, u.credits_version as version, u.credits_revision as revision, l.hash
@@ -116,23 +119,21 @@ ROWS_SCHEMA = """
             select t.hash from public.credit_transactions t where t.user_id = u.id order by t.version desc limit 1
         ) l on true
         where u.id = account;
-        entry_hash := sha256(coalesce(had.hash, '') || convert_to(jsonb_build_array(
-            account, had.version + 1, 50, had.balance, had.balance + 50, 'purchase', 'purchase:' || name, 'pi_' || name,
-            'cs_' || name, 'evt_' || name, 'starter plan', '{}'::jsonb,
-            extract(epoch from moment), extract(epoch from moment)
-        )::text, 'UTF8'));
+        entry.user_id := account; entry.version := had.version + 1; entry.amount := 50; entry.kind := 'purchase';
+        entry.balance_before := had.balance; entry.balance_after := had.balance + 50;
+        entry.idempotency_key := 'purchase:' || name; entry.purchase_id := 'pi_' || name;
+        entry.stripe_session_id := 'cs_' || name; entry.stripe_event_id := 'evt_' || name;
+        entry.description := 'starter plan'; entry.metadata := '{}';
+        entry.details_salt := uuid_send(gen_random_uuid());
+        entry.details_digest := public.credence_details_digest(entry);
+        entry.event_at := moment; entry.created_at := moment; entry.previous_hash := had.hash;
+        entry.hash := public.credence_entry_hash(entry);
         insert into public.purchases (
             id, user_id, plan_id, credits, amount, currency, payment_status, facts, revision
         ) values ('pi_' || name, account, 'starter', 50, 500, 'usd', 'paid', '{"payment": "paid"}', 1);
         insert into public.purchase_links (link, purchase_id)
         values ('payment_intent:pi_' || name, 'pi_' || name), ('session:cs_' || name, 'pi_' || name);
-        insert into public.credit_transactions (
-            user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id,
-            stripe_session_id, stripe_event_id, description, event_at, created_at, previous_hash, hash
-        ) values (
-            account, had.version + 1, 50, had.balance, had.balance + 50, 'purchase', 'purchase:' || name, 'pi_' || name,
-            'cs_' || name, 'evt_' || name, 'starter plan', moment, moment, had.hash, entry_hash
-        );
+        insert into public.credit_transactions overriding user value values (entry.*);
         update public.users
         set credits_balance = had.balance + 50, credits_version = had.version + 1, credits_revision = had.revision + 1
         where id = account;
@@ -140,7 +141,7 @@ ROWS_SCHEMA = """
         values (account, 'purchase', 'pi_' || name, 50, 50);
         insert into public.outbox (topic, key, payload)
         values ('refresh_cache', 'refresh:' || name, jsonb_build_object('user_id', account));
-        insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, touched)
+        insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, affected_users)
         values (
             'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body,
             array[account]

@@ -10,8 +10,8 @@ import asyncpg
 import attrs
 import uvloop
 
+from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import PostgresRpc
-from adapters.postgres.ledger import SqlLedger
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from domain.values.accounts import UserId
@@ -135,9 +135,9 @@ def _at(servers: Servers, accounts: int, seconds: float) -> Size:
 async def _warm(servers: Servers, accounts: int) -> float:
     """Every account's line written into Redis, by pages of the ledger; the accounts per second."""
     rpc, redis = PostgresRpc(servers.postgres_url), connect(servers.redis_url)
-    ledger, cache = SqlLedger(rpc), RedisQuotaCache(redis)
+    audit, cache = SqlAudit(rpc), RedisQuotaCache(redis)
     begun, after, warmed = time.perf_counter(), None, 0
-    while page := await ledger.accounts_after(after, WARMED):
+    while page := await audit.accounts_after(after, WARMED):
         await cache.store_many(page)
         after, warmed = page[-1].user_id, warmed + len(page)
     spent = time.perf_counter() - begun

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from adapters.stripe.objects.items import read_items
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from features.billing.packs import NAMED, by_hand, completed, item, refund_of, session
 from features.billing.payloads import USER, Payload
 from features.billing.world import Told, World, paid, plan

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Terms
 from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line

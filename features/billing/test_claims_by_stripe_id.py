@@ -12,12 +12,12 @@ import pytest
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.events import told_by
 from adapters.stripe.objects.items import read_items
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import Link
 from domain.payments.reports import Delivery
-from domain.ports import PaymentsUnavailable
-from domain.usecases.record_payment import Recorded
+from domain.ports.payment_provider import PaymentsUnavailable
+from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import InboxDesk, NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId

@@ -33,7 +33,7 @@ UPGRADE = invoice(
 
 
 def explained(world: World) -> AccountExplanation:
-    record = asyncio.run(world.ledger.record_of(ADA))
+    record = asyncio.run(world.ledger.audit.record_of(ADA))
     assert record is not None
     return explain(record)
 

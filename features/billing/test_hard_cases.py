@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from features.billing.packs import session
 from features.billing.payloads import (
     ANNUAL,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import attrs
 import pytest
 
-from domain.changes.changes import EventStatus
+from domain.changes.inbox import EventStatus
 from domain.payments.purchases import Link
 from features.billing.packs import NAMED, OF_SESSION, by_hand, completed, intent, refund_of, session, succeeded
 from features.billing.world import Told, World, paid

@@ -5,7 +5,7 @@ import json
 from datetime import timedelta
 
 from adapters.stripe.envelope import RECONCILED, delivery_of
-from domain.ports import Found
+from domain.ports.payment_provider import Found
 from domain.usecases.reconcile import Finding, Reconciler
 from features.billing.packs import NAMED, OF_SESSION, completed, intent, session, succeeded
 from features.billing.payloads import START, Payload, moment

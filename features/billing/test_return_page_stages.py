@@ -10,7 +10,7 @@ from adapters.memory.cache import MemorySessionMarkers
 from adapters.stripe.events import told_by
 from domain.payments.purchases import Link
 from domain.payments.reports import Sale
-from domain.ports import Checkout, CheckoutRequest
+from domain.ports.payment_provider import Checkout, CheckoutRequest
 from domain.usecases.check_out import AlreadySubscribed, CheckoutDesk, CheckoutProgress, CheckoutStage
 from domain.values.plans import PlanId
 from features.billing.packs import NAMED, completed, refund_of, session

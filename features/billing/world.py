@@ -15,7 +15,8 @@ from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from domain.decisions.operations import SettleDues, Spend
 from domain.decisions.spending import Decided, decide_intent
-from domain.usecases.record_payment import PaymentRecorder, Recorded
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -142,7 +143,7 @@ class World:
 
     def check(self) -> None:
         """Assert that the books agree with themselves."""
-        assert () == asyncio.run(self.ledger.inconsistencies())
+        assert () == asyncio.run(self.ledger.audit.inconsistencies())
 
     def _decide(self, intent: Spend | SettleDues) -> None:
         holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))

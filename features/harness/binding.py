@@ -15,7 +15,9 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.stripe.objects.prices import read_price
 from domain.payments.purchases import Link
-from domain.ports import CacheUnavailable, LedgerUnavailable, PaymentsUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import PaymentsUnavailable
 from domain.values.accounts import Account, parse_user_id
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms

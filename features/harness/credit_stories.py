@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from adapters.memory.cache import MemoryQuotaCache
 from domain.changes.changes import Change, Committed, PurchaseRevision
 from domain.credits.holds import HoldId
-from domain.credits.ledger import EntryKind, LedgerEntry, postings_due
+from domain.credits.ledger import EntryKind, LedgerEntry
+from domain.credits.postings import postings_due
 from domain.decisions.batches import Done, Outcome, Unsettled
 from domain.decisions.operations import (
     AdjustCredits,

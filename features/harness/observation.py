@@ -26,7 +26,7 @@ def seen_in(parts: Parts) -> Seen:
     ledger, statuses = parts.ledger, parts.ledger.inbox.statuses()
     copies = {copy.user_id: copy for copy in parts.cache.copies().values()}
     accounts = []
-    for account in _answer(parts, "ledger", "accounts_after", None, ALL_ENTRIES):
+    for account in _answer(parts, "audit", "accounts_after", None, ALL_ENTRIES):
         entries = _answer(parts, "ledger", "entries", account.user_id, before_version=None, limit=ALL_ENTRIES)
         copy = copies.get(account.user_id)
         accounts.append(
@@ -40,7 +40,7 @@ def seen_in(parts: Parts) -> Seen:
                 grants=tuple(map(_grant, ledger.grants.live(account.user_id))),
             )
         )
-    found = _answer(parts, "ledger", "inconsistencies")
+    found = _answer(parts, "audit", "inconsistencies")
     return Seen(
         accounts=tuple(accounts),
         ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),

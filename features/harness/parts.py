@@ -26,6 +26,7 @@ class Parts:
         return {
             "ledger": self.ledger,
             "wallets": self.ledger,
+            "audit": self.ledger.audit,
             "inbox": self.ledger.inbox,
             "outbox": self.ledger.outbox,
             "cache": self.cache,

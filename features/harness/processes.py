@@ -10,7 +10,8 @@ from adapters.stripe.webhooks import StripeWebhooks
 from domain.credits.holds import HoldId
 from domain.decisions.batches import Done, Unsettled
 from domain.decisions.operations import CaptureHold, Intent, PlaceHold, Spend, VoidHold
-from domain.ports import InvalidBody, InvalidSignature, LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
+from domain.ports.payment_provider import InvalidBody, InvalidSignature
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
@@ -118,7 +119,7 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
     return UseCases(
         deliveries=deliveries,
         recorder=recorder,
-        reader=AccountReader(accounts=ledger, audit=ledger, cache=cache),
+        reader=AccountReader(accounts=ledger, audit=SteppedPort("audit"), cache=cache),
         outbox_worker=OutboxWorker(
             outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
         ),

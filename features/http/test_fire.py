@@ -124,7 +124,8 @@ def test_a_person_is_shown_progress_and_a_verdict(stack: KillableStack) -> None:
     assert 0 == done.returncode, done.stderr
     for word in ("making 8 synthetic users", "deliveries,", "reading the verdict back", "removed the synthetic users"):
         assert word in done.stderr
-    for word in ("Answers", "latency in ms: p50", "Good: 8 accounts are what their customers' acts are worth."):
+    verdict = "OK: all 8 balances match their customers' purchases, refunds and disputes."
+    for word in ("Answers", "latency in ms: p50", verdict):
         assert word in done.stdout
     for secret in (stack.secret, stack.operator_key):
         assert secret not in done.stdout + done.stderr

@@ -562,7 +562,7 @@ def test_a_key_that_opened_another_checkout_is_told_so(story: Story) -> None:
     story.rows("update public.users set email = 'new-' || email where id = $1", uuid.UUID(ada.user_id))
     refused = opened("click")
     assert (422, "urn:credence:key-reused") == (refused.status_code, refused.json()["type"]), refused.text
-    assert "Take a new key." in refused.json()["detail"]
+    assert "Use a new key." in refused.json()["detail"]
     assert 201 == opened("another click").status_code
 
 

@@ -220,7 +220,7 @@ def test_a_reconciliation_says_when_stripe_is_away(story: Story) -> None:
     """It exits with 1; what was there is there."""
     nobody = f"http://127.0.0.1:{free_port()}"
     done = story.service.command("reconcile", "--since", "1h", STRIPE_API_BASE=nobody)
-    assert (1, True) == (done.returncode, "Stripe can't be asked" in done.stderr), done.stderr
+    assert (1, True) == (done.returncode, "Cannot reach Stripe" in done.stderr), done.stderr
 
 
 def test_the_doctor_sees_what_is_good_and_what_is_not(story: Story) -> None:
@@ -251,7 +251,7 @@ def test_the_worker_runs_alone_and_ends_when_it_is_asked(story: Story, number: s
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert "The worker runs" in process.stdout.readline()
+        assert "The worker is running" in process.stdout.readline()
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert (0, False) == (process.returncode, "Traceback" in errors), errors
@@ -270,7 +270,7 @@ def test_an_operator_gives_a_payment_to_its_owner_in_a_browser(story: Story) -> 
         page.get_by_label("Operator key").fill("guessed")
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_role("status")).not_to_be_empty()
-        expect(page.get_by_role("heading", name="Payments that wait")).to_be_hidden()
+        expect(page.get_by_role("heading", name="Parked payments")).to_be_hidden()
         page.get_by_label("Operator key").fill(OPERATOR_KEY)
         page.get_by_role("button", name="Show").click()
         waiting = page.get_by_role("row").filter(has_text=event_id)
@@ -299,7 +299,7 @@ def test_credits_are_given_on_the_operators_page(story: Story) -> None:
         page.get_by_label("Credits").fill("30")
         page.get_by_label("Reason").fill("an outage")
         page.get_by_label("Your name").fill("Grace")
-        write = page.get_by_role("button", name="Write it to the ledger")
+        write = page.get_by_role("button", name="Add to account")
         write.click()
         expect(page.get_by_role("status")).to_contain_text("goodwill of 30 credits: 30 are available now")
         # The service does what is asked, and the answer gets lost.

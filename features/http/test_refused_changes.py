@@ -70,7 +70,7 @@ def test_a_refusal_by_the_database_is_no_busy_account(story: Story) -> None:
     assert "the project says no" not in answer.text
     assert ["The database refused a change: the ledger refuses it: P0001: the project says no"] == errors(story)
     code, said = give(story, "5")
-    assert (1, True) == (code, "Nothing is done: the ledger refuses it: P0001: the project says no." in said), said
+    assert (1, True) == (code, "Nothing was changed: the ledger refuses it: P0001: the project says no." in said), said
     story.rows("drop trigger project_rule on public.users")
     assert 200 == spend(story, key).status_code
 
@@ -109,7 +109,7 @@ def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) ->
     answer = spend(story, key)
     told = answer.json()
     assert (503, "urn:credence:balance-differs", 0) == (answer.status_code, told["type"], told["granted"]), answer.text
-    assert "`credence sync USER` mends it" in told["detail"]
+    assert "`credence sync USER` repairs it" in told["detail"]
     assert ["A balance differs from the ledger's entries"] == errors(story)
     assert "balance_differs_from_ledger" in story.service.command("check", "--json").stdout
     assert 0 == story.service.command("sync", ada(story)).returncode

@@ -36,13 +36,15 @@ STATES = {
     "holds": "select id, user_id, credits, captured, status, settled_at is null from public.credit_holds order by id",
     "requests": "select key, user_id, content::text, answer::text from public.credit_requests order by key",
     "events": """
-        select id, status, purchase_id, touched, attempts, retry_at is null from public.webhook_events order by id
+        select id, status, purchase_id, affected_users, attempts, retry_at is null
+        from public.webhook_events order by id
     """,
     "purchases": "select id, revision, payment_status, merged_into from public.purchases order by id",
     "links": "select link, purchase_id from public.purchase_links order by link",
     "messages": "select topic, key, payload::text from public.outbox order by key",
     "problems": "select user_id, problem from public.validate_credits_consistency()",
 }
+ALONE = "select public.credence_apply_alone($1::jsonb, public.credence_named_users(array[$1::jsonb]))"
 USERS = [str(uuid.UUID(int=number)) for number in (1, 2, 3)]
 
 
@@ -202,7 +204,9 @@ async def grants_of(connection: Any) -> dict[str, list[int]]:
 
 
 async def wallets_of(connection: Any) -> dict[str, Any]:
-    found = json.loads(await connection.fetchval("select public.wallets_read($1)", json.dumps({"user_ids": USERS})))
+    found = json.loads(
+        await connection.fetchval("select public.accounts_read_for_spending($1)", json.dumps({"user_ids": USERS}))
+    )
     rows = await connection.fetch(
         "select user_id, remaining, held from public.credit_grants order by user_id, id",
     )
@@ -237,16 +241,16 @@ def test_together_is_one_by_one(new_database: Callable[[], str], seed: int) -> N
                 answers = json.loads(await together.fetchval("select public.ledger_commit($1)", sent))
                 grants = await grants_of(alone)
                 wanted: list[dict[str, Any]] = []
-                broken: set[str] = set()
+                aborted: set[str] = set()
                 for change in batch:
                     user = (change.get("account") or {}).get("user_id")
-                    if user in broken:  # it was decided on top of what is not committed
+                    if user in aborted:  # it was decided on top of what is not committed
                         wanted.append({"status": "conflict", "reason": "account"})
                         continue
                     sent_alone = json.dumps(named(change, grants))
-                    wanted.append(json.loads(await alone.fetchval("select public.credence_judge($1)", sent_alone)))
+                    wanted.append(json.loads(await alone.fetchval(ALONE, sent_alone)))
                     if user is not None and wanted[-1]["status"] != "committed":
-                        broken.add(user)
+                        aborted.add(user)
                 assert wanted == answers, sent
                 statuses |= {answer["status"] for answer in answers}
                 for name, query in STATES.items():
@@ -328,7 +332,7 @@ def test_two_purchases_of_one_call_do_not_share_a_link(database_url: str) -> Non
     asyncio.run(run())
 
 
-def test_good_changes_need_no_judge(database_url: str) -> None:
+def test_good_changes_are_not_applied_alone(database_url: str) -> None:
     """Purchases, spends, holds and captures are written together, whatever many of them are on one account."""
 
     async def run() -> None:
@@ -336,11 +340,13 @@ def test_good_changes_need_no_judge(database_url: str) -> None:
         try:
             for user in USERS:
                 await connection.execute("insert into auth.users (id) values ($1::text::uuid)", user)
-            # Without the judge only what is written together is written at all.
-            await connection.execute("drop function public.credence_judge(jsonb)")
+            # Without this only what is written together is written at all.
+            await connection.execute("drop function public.credence_apply_alone(jsonb, uuid[])")
 
             async def commit(changes: list[dict[str, Any]]) -> None:
-                answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(changes)))
+                answers = json.loads(
+                    await connection.fetchval("select public.ledger_commit($1)", json.dumps([*changes, {}]))
+                )
                 assert {"committed"} == {answer["status"] for answer in answers}, answers
 
             caller, revisions = Caller(0), dict.fromkeys(USERS, 0)

@@ -105,7 +105,7 @@ async def read(database: Database) -> None:
     """What comes before each decision."""
     users = database.users
     await database.call(
-        "wallets_read", {"user_ids": users, "keys": [f"key:{user}" for user in users], "hold_ids": users}
+        "accounts_read_for_spending", {"user_ids": users, "keys": [f"key:{user}" for user in users], "hold_ids": users}
     )
     await database.call(
         "ledger_read_all",
@@ -121,7 +121,7 @@ async def spend_and_hold(database: Database) -> None:
     """Read accounts, spend, set aside, capture."""
     users = database.users
     query = {"user_ids": users, "keys": [f"key:{user}" for user in users], "hold_ids": users}
-    wallets = (await database.call("wallets_read", query))["wallets"]
+    wallets = (await database.call("accounts_read_for_spending", query))["wallets"]
     draws = {found["account"]["user_id"]: [{"grant": found["grants"][0]["id"], "credits": 5}] for found in wallets}
     await database.commit(
         [

@@ -158,7 +158,7 @@ def _tell(figures: Figures, failure: Failure | None, path: Path | None) -> None:
         f"{figures.stories} {'story' if figures.stories == 1 else 'stories'}, {figures.seconds:.0f} s"
     )
     if failure is None:
-        print(f"Good: {tried}.")
+        print(f"OK: {tried}.")
         return
     print(f"Bad: {failure.setting.name}, with {failure.setting.more}; {tried}.")
     for complaint in failure.complaints:

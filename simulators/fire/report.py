@@ -124,7 +124,8 @@ class Report:
     def _conclusion(self, accounts: int, wrong: int) -> str:
         match self.verdict:
             case "good":
-                return f"[bold green]Good: {accounts} accounts are what their customers' acts are worth.[/bold green]"
+                told = f"OK: all {accounts} balances match their customers' purchases, refunds and disputes."
+                return f"[bold green]{told}[/bold green]"
             case "interrupted":
                 return "[bold yellow]Interrupted: no verdict.[/bold yellow]"
             case _:

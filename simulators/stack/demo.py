@@ -35,16 +35,16 @@ class Demonstration:
 
     def play(self) -> None:
         """Play the whole job."""
-        self._say("1. Ada signs up, and buys 50 credits")
+        self._say("1. Ada signs up and buys 50 credits")
         user = self._stack.sign_up("ada@example.com")
         self._check("a new account has 0 credits", 0, self._quota(user)["balance"])
         started = self._call("/checkout/sessions", user, {"plan": "starter"})
         session_id = started["id"]
         self._check("the checkout is Stripe's, through the stripe package", True, session_id.startswith("cs_test_"))
         self._check("the customer pays on the checkout page", 303, self._pay(started["url"]))
-        self._check("nothing is credited before Stripe has told", 0, self._quota(user)["balance"])
+        self._check("nothing is credited before Stripe's event arrives", 0, self._quota(user)["balance"])
 
-        self._say("2. Stripe tells three times: twice at once, and once more by another event")
+        self._say("2. Stripe reports it three times: one event twice at once, then a second event")
         stripe = self._stack.stripe
         event = stripe.account.events[-1]
         told = stripe.deliver(event, copies=2, simultaneously=True) + stripe.deliver(stripe.account.twin(event))
@@ -54,12 +54,12 @@ class Demonstration:
         done = f"Successfully processed session {session_id} for user {user}"
         again = f"Session {session_id} already processed, skipping"
         self._check("the log says once that the session was processed", 1, log.count(done))
-        self._check("and twice that it already was", 2, log.count(again))
+        self._check("and twice that it was already processed", 2, log.count(again))
         quota = self._quota(user)
-        self._check("50 credits are on the account, once", 50, quota["balance"])
+        self._check("50 credits are on the account, added once", 50, quota["balance"])
         self._check("the quota came from Redis", "cache", quota["source"])
 
-        self._say("3. Somebody forges a webhook")
+        self._say("3. An attacker forges a webhook")
         (forged,) = stripe.deliver(stripe.account.twin(event), secret="whsec_guessed")  # noqa: S106 - a guess
         self._check("it is refused", 400, forged.status)
         self._check("and changes nothing", 50, self._quota(user)["balance"])
@@ -68,10 +68,10 @@ class Demonstration:
         cache = redis.Redis.from_url(self._stack.redis_url)
         cache.flushall()
         first, second = self._quota(user), self._quota(user)
-        self._check("the quota is still right, by the ledger", (50, "ledger"), (first["balance"], first["source"]))
-        self._check("and then by Redis again", (50, "cache"), (second["balance"], second["source"]))
+        self._check("the quota is still right, from the ledger", (50, "ledger"), (first["balance"], first["source"]))
+        self._check("and then from Redis again", (50, "cache"), (second["balance"], second["source"]))
 
-        self._say("5. What stands in the ledger, in Redis, and in the check of both")
+        self._say("5. The ledger, Redis, and the consistency check")
         self._show(user, cache)
 
         self._take_back(user, event["data"]["object"]["payment_intent"])
@@ -100,12 +100,12 @@ class Demonstration:
 
     def _take_back(self, user: str, payment: str) -> None:
         stripe = self._stack.stripe
-        self._say("6. Half of it is refunded, and Stripe tells so by three kinds of event, each twice")
+        self._say("6. Half of it is refunded; Stripe sends three kinds of event, each twice")
         refunded = stripe.account.reversals.refund(payment, 250)
         told = stripe.deliver(*refunded, copies=2)
         self._check("each delivery is answered 200", {200}, {delivery.status for delivery in told})
         self._check("25 credits are left, in Redis too", (25, "cache"), self._left(user))
-        self._say("7. The customer's bank takes the rest, and gives it back when it is told what happened")
+        self._say("7. The customer disputes the rest; the dispute is won")
         disputed = stripe.account.reversals.dispute(payment, 250)
         stripe.deliver(*disputed)
         self._check("nothing is left while the bank has the money", 0, self._quota(user)["balance"])
@@ -121,25 +121,25 @@ class Demonstration:
         self._check("the consistency check is still empty", [], wrong)
 
     def _use(self, user: str) -> None:
-        self._say("8. The app charges Ada 10 credits, does not hear the answer, and asks again")
+        self._say("8. The app charges Ada 10 credits, loses the answer, and retries")
         wish = {"user_id": user, "credits": 10, "description": "a portrait"}
         first, again = (self._spend("/usage", wish, key="portrait-1") for _ in range(2))
         self._check("the second answer is the first one", first, again)
         self._check("10 credits are spent, once", (15, "cache"), self._left(user))
-        self._say("9. It sets 10 aside before a job whose cost nobody knows yet, and needs 4 of them")
+        self._say("9. It holds 10 credits before a job of unknown cost, and captures 4")
         held = self._spend("/holds", {"user_id": user, "credits": 10}, key="film-1")
-        self._check("5 are left to spend meanwhile", 5, self._quota(user)["available"])
+        self._check("5 are available meanwhile", 5, self._quota(user)["available"])
         captured = self._spend(f"/holds/{held['id']}/capture", {"credits": 4})
         shown = ("status", "credits", "captured", "balance", "held", "available")
         self._show_rows("The capture's answer", [{name: captured[name] for name in shown}])
-        self._check("what it did not need is free again", 11, self._quota(user)["available"])
+        self._check("the rest is available again", 11, self._quota(user)["available"])
         draws = self._stack.rows(
             "select t.version, t.kind, t.amount, d.grant_id, d.credits as drawn, t.description"
             " from public.credit_transactions t left join public.credit_draws d using (user_id, version) order by t.id"
         )
         self._show_rows("public.credit_transactions, and what each took from which grant", draws)
         wrong = self._stack.rows("select * from public.validate_credits_consistency()")
-        self._check("the consistency check is empty to the end", [], wrong)
+        self._check("the consistency check is still empty at the end", [], wrong)
 
     def _left(self, user: str) -> tuple[int, str]:
         quota = self._quota(user)
@@ -227,6 +227,6 @@ def run(arguments: argparse.Namespace) -> int:
     if demonstration.failures:
         console.print(f"\n[bold red]{len(demonstration.failures)} checks failed.[/bold red]")
         return 1
-    good = "All checks held: paid once, told three times, credited once; charged twice, spent once."
+    good = "All checks held: paid once, reported three times, credited once; charged twice, spent once."
     console.print(f"\n[bold green]{good}[/bold green]")
     return 0

@@ -1,7 +1,9 @@
 """Leaves the demonstration's stack running: the pricing page, the checkout page and the return page, in a browser."""
 
 import argparse
+import errno
 import signal
+import socket
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted; ends everything that it started."""
     console = Console(highlight=False)
+    busy = [option for option, port in _wanted(arguments).items() if port and _is_in_use(port)]
+    for option in busy:
+        told = f"Port {_wanted(arguments)[option]} is already in use. Choose another with {option}."
+        console.print(told, style="red", markup=False, soft_wrap=True)
+    if busy:
+        return 1
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     console.print("Starting Postgres, Redis, the Stripe stand-in and the service …")
@@ -34,10 +42,22 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("The service did not start:", str(problem), style="red", markup=False)
         return 1
     except OSError as problem:
-        told = f"Can't listen: {problem}. Choose other ports with --port and --stripe-port."
+        told = f"Cannot listen: {problem}. Choose other ports with --port and --stripe-port."
         console.print(told, style="red", markup=False)
         return 1
     return 0
+
+
+def _wanted(arguments: argparse.Namespace) -> dict[str, int]:
+    return {"--port": arguments.port, "--stripe-port": arguments.stripe_port}
+
+
+def _is_in_use(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as problem:
+        return problem.errno == errno.EADDRINUSE
+    return False
 
 
 def _interrupt(number: int, frame: object) -> None:

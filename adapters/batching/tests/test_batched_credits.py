@@ -10,14 +10,14 @@ import attrs
 import pytest
 
 from adapters.batching.batched_credits import INTENTS, GatheredCredits
-from adapters.batching.batcher import Limits
+from adapters.batching.limits import Limits
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, Outcome, Unsettled
 from domain.decisions.operations import GiveCredits, Intent, Spend
-from domain.ports import LedgerBusy, LedgerRefused
+from domain.ports.ledger import LedgerBusy, LedgerRefused
 from domain.usecases.use_credits import CreditDesk
 from domain.values.accounts import UserId
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batcher import Closed, Gatherer, Interrupted, Limits, QueueFull
+from adapters.batching.batcher import Gatherer
+from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
 @attrs.frozen

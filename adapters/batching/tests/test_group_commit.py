@@ -9,24 +9,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.batching.batcher import Limits
 from adapters.batching.group_commit import GroupCommit
+from adapters.batching.limits import Limits
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.changes.changes import (
-    Change,
-    Committed,
-    Conflict,
-    Duplicate,
-    EventDecision,
-    EventStatus,
-    Rejected,
-)
+from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejected
+from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.reports import InboxEvent
-from domain.ports import LedgerBusy, LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.values.accounts import UserId
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[tuple[SqlLedger, Any]]]

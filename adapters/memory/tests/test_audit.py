@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from adapters.memory.audit import first_inconsistency
-from domain.credits.explanation import GrantRecord, RecordedDraw
 from domain.credits.grants import Draw, Grant, GrantId
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EntryKind, LedgerEntry, Posting
+from domain.credits.records import GrantRecord, RecordedDraw
 from domain.tests.examples import ADA, NOON
 from domain.values.accounts import Account
 

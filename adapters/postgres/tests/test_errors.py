@@ -6,7 +6,7 @@ import pytest
 
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.ports import LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 from features.real_parts import Supabase
 
 

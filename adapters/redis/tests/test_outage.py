@@ -18,7 +18,7 @@ from adapters.redis.client import MAX_CONNECTIONS, connect, upstash_url
 from adapters.redis.embedded import EmbeddedRedis
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
-from domain.ports import CacheUnavailable, CheckoutNote
+from domain.ports.cache import CacheUnavailable, CheckoutNote
 from domain.values.accounts import Account, UserId
 
 

@@ -3,8 +3,9 @@
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.payments import links_to
+from domain.payments.facts import CreditNoted, CurrencyTold, Fact
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.payments.purchases import CreditNoted, CurrencyTold, Fact, PurchaseId
+from domain.payments.purchases import PurchaseId
 from domain.payments.reports import PaymentNews, Told
 
 CREDIT_NOTE_EVENTS = frozenset(f"credit_note.{what}" for what in ("created", "updated", "voided"))

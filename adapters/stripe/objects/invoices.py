@@ -7,17 +7,8 @@ from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.lines import is_subscription_line, read_lines
 from adapters.stripe.objects.payments import links_to, payment_of
 from adapters.stripe.objects.prices import line_details
-from domain.payments.purchases import (
-    Fact,
-    Link,
-    NeverPaid,
-    OrderRank,
-    Overpaid,
-    PaidAt,
-    PaymentReported,
-    PaymentStatus,
-    PurchaseId,
-)
+from domain.payments.facts import Fact, NeverPaid, Overpaid, PaidAt, PaymentReported
+from domain.payments.purchases import Link, OrderRank, PaymentStatus, PurchaseId
 from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentNews, Sale, SaleItem, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import MAX_AMOUNT, Money

@@ -5,17 +5,8 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object
 from adapters.stripe.objects.payments import links_to
-from domain.payments.purchases import (
-    Fact,
-    Link,
-    NeverPaid,
-    OrderRank,
-    PaidAt,
-    PaymentReported,
-    PaymentStatus,
-    PurchaseId,
-    UncapturedRefunds,
-)
+from domain.payments.facts import Fact, NeverPaid, PaidAt, PaymentReported, UncapturedRefunds
+from domain.payments.purchases import Link, OrderRank, PaymentStatus, PurchaseId
 from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told
 from domain.values.plans import PlanMode
 

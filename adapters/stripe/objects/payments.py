@@ -4,21 +4,9 @@ from datetime import datetime
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from domain.payments.purchases import (
-    CurrencyTold,
-    Dispute,
-    Disputed,
-    DisputeStatus,
-    Fact,
-    Link,
-    Movement,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-    RefundTotalReported,
-    UncapturedRefunds,
-)
+from domain.payments.disputes import Dispute, DisputeStatus, Movement
+from domain.payments.facts import CurrencyTold, Disputed, Fact, Refunded, RefundTotalReported, UncapturedRefunds
+from domain.payments.purchases import Link, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Irrelevant, PaymentNews, Told
 
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})

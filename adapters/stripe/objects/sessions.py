@@ -4,7 +4,8 @@ from datetime import datetime
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from domain.payments.purchases import Fact, Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.facts import Fact, PaidAt, PaymentReported
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId
 from domain.payments.reports import Irrelevant, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import Money

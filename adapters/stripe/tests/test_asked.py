@@ -20,10 +20,11 @@ from adapters.stripe.events import told_by
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
-from domain.payments.purchases import Link, PaidAt, PurchaseId
+from domain.payments.facts import PaidAt
+from domain.payments.purchases import Link, PurchaseId
 from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
-from domain.ports import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
+from domain.ports.payment_provider import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.tests.examples import ADA, MONTHLY, STARTER
 from domain.values.money import Money
 from domain.values.plans import Plan

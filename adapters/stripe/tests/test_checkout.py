@@ -10,9 +10,10 @@ import pytest
 
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
-from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus
+from domain.payments.facts import PaidAt, PaymentReported
+from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import Naming, Sale
-from domain.ports import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
+from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms

@@ -9,22 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.stripe.events import CONCERNING, told_by
-from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.payments.purchases import (
+from domain.payments.disputes import Dispute, DisputeStatus, Movement
+from domain.payments.facts import (
     CreditNoted,
     CurrencyTold,
-    Dispute,
     Disputed,
-    DisputeStatus,
-    Movement,
     PaidAt,
     PaymentReported,
-    PaymentStatus,
-    Refund,
     Refunded,
-    RefundStatus,
     RefundTotalReported,
 )
+from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
+from domain.payments.purchases import PaymentStatus, Refund, RefundStatus
 from domain.payments.reports import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 from domain.tests.examples import ADA, NOON

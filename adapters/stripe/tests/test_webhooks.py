@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from adapters.stripe.envelope import THIN
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Sale, Unreadable
-from domain.ports import InvalidBody, InvalidSignature
+from domain.ports.payment_provider import InvalidBody, InvalidSignature
 
 NOW = 1_777_000_000
 SECRET = "whsec_new"

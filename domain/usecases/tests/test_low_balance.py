@@ -26,7 +26,8 @@ from domain.decisions.operations import (
     Spend,
     VoidHold,
 )
-from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId, Refund, Refunded, RefundStatus
+from domain.payments.facts import PaymentReported, Refunded
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Naming, PaymentNews, Sale, Told
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker

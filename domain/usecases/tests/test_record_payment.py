@@ -10,11 +10,14 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Change, CommitResult, EventStatus
+from domain.changes.changes import Change, CommitResult
+from domain.changes.inbox import EventStatus
 from domain.payments.admission import ParkReason
-from domain.payments.purchases import Link, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sale
-from domain.ports import CacheUnavailable, LedgerUnavailable
+from domain.ports.cache import CacheUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, run_at_once
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
@@ -137,7 +140,7 @@ def test_a_rival_that_tells_the_same_leaves_nothing_to_do(world: World) -> None:
 
 def test_a_user_who_goes_in_the_middle_is_parked(world: World) -> None:
     """An account that vanishes between reading and writing is decided again, as unknown."""
-    world.ledger.before = lambda: world.ledger._accounts.pop(ADA)
+    world.ledger.before = lambda: world.ledger.accounts.delete(ADA)
     recorded = world.tell(delivery("evt_1"))
     assert (EventStatus.PARKED, "unknown_user") == (recorded.status, recorded.reason)
 

@@ -34,7 +34,7 @@ async def test_no_more_stays_than_the_cap(story: list[Any]) -> None:
     for act in story:
         await life.live(act)
     await life.live([SettleDues(user_id=ADA)])
-    account, record = await ledger.account(ADA), await ledger.record_of(ADA)
+    account, record = await ledger.account(ADA), await ledger.audit.record_of(ADA)
     assert account is not None
     assert record is not None
     assert () == await ledger.due(10)

@@ -33,7 +33,7 @@ from domain.decisions.operations import (
     answer_of,
 )
 from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, BOB
 from domain.usecases.use_credits import MAX_ROUNDS, CreditDesk
 from domain.values.accounts import UserId
@@ -350,7 +350,7 @@ def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival
     spent = sum(-answer.credits for answer in done.values())
     has_taken = rival if any(isinstance(outcome, Done) for outcome in taken) else 0
     assert 100 - has_taken - spent == shop.balance()[0] >= 0
-    assert () == asyncio.run(shop.ledger.inconsistencies())
+    assert () == asyncio.run(shop.ledger.audit.inconsistencies())
 
 
 @given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=1, max_size=120))
@@ -373,7 +373,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -
                 assert done[key] != wish
             case _:
                 raise AssertionError(outcome)
-    assert () == asyncio.run(shop.ledger.inconsistencies())
+    assert () == asyncio.run(shop.ledger.audit.inconsistencies())
 
 
 def test_the_same_key_twice_at_once_is_one_spend() -> None:

@@ -24,8 +24,8 @@ class SteppedClock:
 async def check(life: Life, ledger: MemoryLedger) -> None:
     account = await ledger.account(ADA)
     entries = await life.entries()
-    assert () == await ledger.inconsistencies()
-    record = await ledger.record_of(ADA)
+    assert () == await ledger.audit.inconsistencies()
+    record = await ledger.audit.record_of(ADA)
     explained = explain(record)
     grants, holds = tuple(known.grant for known in record.grants), record.holds
     draws = [(known.grant.id, draw) for known in record.grants for draw in known.draws]

@@ -12,9 +12,8 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 
 from domain.usecases.check_out import CheckoutStage, UnknownSession
 from domain.values.accounts import UserId
-from entrypoints.auth.authenticator import Caller
-from entrypoints.http.dependencies import signed_in
-from entrypoints.http.openapi import USERS, refusals
+from entrypoints.auth.authenticator import SignedInUser
+from entrypoints.http.openapi import refusals
 from entrypoints.http.request_bodies import ALSO_OTHERS
 from entrypoints.services import Services
 
@@ -51,26 +50,24 @@ class FollowedCheckout:
     "/checkout/sessions",
     tags=["Checkout"],
     opt={ALSO_OTHERS: True},
-    security=USERS,
     responses=refusals(400, 401, 403, 404, 409, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
+    caller: NamedDependency[SkipValidation[SignedInUser]],
     idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)] = None,
 ) -> StartedCheckout:
     """Open a checkout session. The same Idempotency-Key opens the same one.
 
     A subscription that costs nothing is refused while the account has it.
     """
-    user = signed_in(caller)
     checkout = await services.desk.start(
-        user.user_id,
-        email=user.email,
+        caller.user_id,
+        email=caller.email,
         plan_id=data.plan,
-        idempotency_key=_stripe_key(user.user_id, data.plan, idempotency_key),
-        now=services.clock.now(),
+        idempotency_key=_stripe_key(caller.user_id, data.plan, idempotency_key),
+        now=services.now(),
     )
     return StartedCheckout(id=checkout.session_id, url=checkout.url)
 
@@ -78,24 +75,22 @@ async def start_checkout(
 @get(
     "/checkout/sessions/{session_id:str}",
     tags=["Checkout"],
-    security=USERS,
     responses=refusals(400, 401, 403, 404, 502, 503),
 )
 async def follow_checkout(
     session_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
+    caller: NamedDependency[SkipValidation[SignedInUser]],
 ) -> FollowedCheckout:
     """Say whether the credits are there; ask Stripe when they are not, and put them there if they are due.
 
     `credited` is never without credits: a trial that brings none is `trial_started`, what is done and brings none
     `nothing_due`, and what was credited once is `taken_back` or `credits_expired`.
     """
-    user = signed_in(caller)
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])
-    progress = await services.desk.follow(user.user_id, session_id)
-    quota = await services.reader.quota(user.user_id)
+    progress = await services.desk.follow(caller.user_id, session_id)
+    quota = await services.reader.quota(caller.user_id)
     return FollowedCheckout(
         id=progress.session_id,
         status=progress.stage,

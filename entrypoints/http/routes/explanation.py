@@ -10,13 +10,14 @@ from litestar.params import FromPath, SkipValidation
 from domain.credits.explanation import AccountExplanation, DrawExplanation, GrantExplanation, PurchaseExplanation
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.ledger import EntryKind
+from domain.payments.disputes import Dispute
 from domain.payments.invoices import CreditNote
-from domain.payments.purchases import Dispute, PaymentStatus, Refund
+from domain.payments.purchases import PaymentStatus, Refund
 from entrypoints.auth.authenticator import Caller
 from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
 from entrypoints.http.dependencies import account_asked_for
-from entrypoints.http.openapi import OPERATORS, SERVICES, USERS, refusals
-from entrypoints.http.routes.accounts import Transaction, transaction_of
+from entrypoints.http.openapi import refusals
+from entrypoints.http.routes.transactions import Transaction, transaction_of
 from entrypoints.services import Services
 
 
@@ -124,7 +125,6 @@ class Explanation:
 @get(
     "/accounts/{user_id:str}/explanation",
     tags=["Account"],
-    security=[*USERS, *SERVICES, *OPERATORS],
     responses=refusals(400, 401, 403, 404, 503),
 )
 async def explain_account(

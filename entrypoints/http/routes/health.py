@@ -5,12 +5,9 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
-from domain.ports import CacheUnavailable, LedgerUnavailable
-from domain.values.accounts import UserId
 from entrypoints.http.openapi import refusals
 from entrypoints.services import Services
 
-_NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 _NOT_READY = ResponseSpec(dict[str, str], generate_examples=False, description="Not ready")
 
 
@@ -23,17 +20,10 @@ async def is_alive() -> dict[str, str]:
 @get("/readyz", tags=["Machines"], responses={**refusals(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
     """Whether payments can be recorded: 503 without the ledger; without the cache it is slower, but ready."""
-    ledger, cache = "ok", "ok"
-    try:
-        await services.ledger.read(event_id=None, user_id=None, links=frozenset())
-    except LedgerUnavailable:
-        ledger = "unavailable"
-    try:
-        await services.cache.find(_NOBODY)
-    except CacheUnavailable:
-        cache = "unavailable"
-    ready = ledger == "ok"
-    return Response(
-        {"status": "ready" if ready else "not ready", "ledger": ledger, "cache": cache},
-        status_code=200 if ready else 503,
-    )
+    found = await services.monitor.readiness()
+    told = {
+        "status": "ready" if found.ledger else "not ready",
+        "ledger": "ok" if found.ledger else "unavailable",
+        "cache": "ok" if found.cache else "unavailable",
+    }
+    return Response(told, status_code=200 if found.ledger else 503)

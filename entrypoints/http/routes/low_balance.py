@@ -10,8 +10,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
-from entrypoints.auth.authenticator import Caller, Forbidden, Operator, Service
-from entrypoints.http.openapi import OPERATORS, SERVICES, refusals
+from entrypoints.http.openapi import refusals
 from entrypoints.services import Services
 
 
@@ -34,17 +33,13 @@ class ThresholdShown:
 @put(
     "/accounts/{user_id:str}/low-balance",
     tags=["Account"],
-    security=[*SERVICES, *OPERATORS],
     responses=refusals(400, 401, 403, 404, 413, 503),
 )
 async def set_low_balance(
     user_id: FromPath[str],
     data: JSONBody[ThresholdWanted],
     services: NamedDependency[SkipValidation[Services]],
-    caller: NamedDependency[SkipValidation[Caller]],
 ) -> ThresholdShown:
     """Set the available credits below which a notice goes out; it does when they fall below it, not before."""
-    if not isinstance(caller, Service | Operator):
-        raise Forbidden("Only a service or an operator can do this.")
     watch = await services.watch.set_threshold(parse_user_id(user_id), data.threshold)
     return ThresholdShown(user_id=watch.user_id, threshold=watch.own, in_force=watch.in_force)

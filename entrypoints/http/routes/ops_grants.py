@@ -17,7 +17,7 @@ from domain.values.plans import MAX_CREDITS
 from entrypoints.http.openapi import refusals
 from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, settled
 from entrypoints.http.problems import problem
-from entrypoints.http.request_bodies import one_key
+from entrypoints.http.request_bodies import KEY_WANTED
 from entrypoints.http.timestamps import moment
 from entrypoints.services import Services
 
@@ -54,8 +54,8 @@ class Adjustment:
 
 
 @post(
-    "/accounts/{user_id:str}/grants",
-    guards=[one_key],
+    "/ops/accounts/{user_id:str}/grants",
+    opt={KEY_WANTED: True},
     tags=["Operators"],
     responses=refusals(400, 401, 403, 404, 413, 422, 503),
 )
@@ -80,8 +80,8 @@ async def give_credits(
 
 
 @post(
-    "/accounts/{user_id:str}/adjustments",
-    guards=[one_key],
+    "/ops/accounts/{user_id:str}/adjustments",
+    opt={KEY_WANTED: True},
     tags=["Operators"],
     responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
 )

@@ -44,7 +44,7 @@ class Rehearsals:
     rehearsals: tuple[Rehearsal, ...]
 
 
-@post("/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 409, 413, 503))
+@post("/ops/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 409, 413, 503))
 async def begin_rehearsal(
     data: JSONBody[RehearsalWanted], services: NamedDependency[SkipValidation[Services]]
 ) -> RehearsalUsers:
@@ -53,14 +53,14 @@ async def begin_rehearsal(
     return RehearsalUsers(tag=data.tag, users=users)
 
 
-@get("/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/ops/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 503))
 async def list_rehearsals(services: NamedDependency[SkipValidation[Services]]) -> Rehearsals:
     """The rehearsals that have users now. 403 where real money moves."""
     return Rehearsals(mode="test", rehearsals=await services.rehearsals.standing())
 
 
 @delete(
-    "/synthetic-users/{tag:str}",
+    "/ops/synthetic-users/{tag:str}",
     status_code=200,
     tags=["Operators"],
     responses=refusals(400, 401, 403, 503),

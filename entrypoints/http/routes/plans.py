@@ -5,7 +5,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from domain.values.plans import PlanMode
+from domain.values.plans import Plan, PlanMode
 from entrypoints.http.openapi import refusals
 from entrypoints.services import Services
 
@@ -42,21 +42,20 @@ class PlansOnSale:
 @get("/plans", tags=["Catalogue"], responses=refusals())
 async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
     """What is for sale."""
-    return PlansOnSale(
-        tuple(
-            PlanOnSale(
-                id=plan.id,
-                name=plan.name,
-                credits=plan.terms.credits,
-                price=plan.terms.price.amount,
-                currency=plan.terms.price.currency,
-                mode=plan.mode,
-                interval=plan.interval,
-                expires_after_days=plan.expires_after_days,
-                rollover=plan.rollover,
-                rollover_cap=plan.rollover_cap,
-                trial_credits=plan.trial_credits,
-            )
-            for plan in services.catalogue.on_sale
-        )
+    return PlansOnSale(tuple(map(_on_sale, services.catalogue.on_sale)))
+
+
+def _on_sale(plan: Plan) -> PlanOnSale:
+    return PlanOnSale(
+        id=plan.id,
+        name=plan.name,
+        credits=plan.terms.credits,
+        price=plan.terms.price.amount,
+        currency=plan.terms.price.currency,
+        mode=plan.mode,
+        interval=plan.interval,
+        expires_after_days=plan.expires_after_days,
+        rollover=plan.rollover,
+        rollover_cap=plan.rollover_cap,
+        trial_credits=plan.trial_credits,
     )

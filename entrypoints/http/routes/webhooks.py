@@ -6,13 +6,12 @@ from typing import Annotated, Any
 from litestar import Request, post
 from litestar.params import HeaderParameter
 
-from domain.changes.changes import EventStatus
-from domain.payments.reports import Delivery, InboxEvent
-from domain.ports import InvalidBody, InvalidSignature, LedgerBusy, LedgerUnavailable
-from domain.usecases.record_payment import CommitRejected, Recorded
+from domain.changes.inbox import EventStatus
+from domain.payments.reports import InboxEvent
+from domain.usecases.receive_webhook import DeliveryNotRecorded, DeliveryRefused
+from domain.usecases.recorded import Recorded
 from entrypoints.http.dependencies import services_of
 from entrypoints.http.openapi import refusals
-from entrypoints.services import Services
 from entrypoints.telemetry import metrics
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -36,28 +35,25 @@ async def receive_webhook(
     services = services_of(request.app.state)  # as no dependency: those cost as much as the signature
     body = await request.body()
     try:
-        delivery = services.deliveries.verify(body, signature)
-    except (InvalidSignature, InvalidBody) as refusal:
-        metrics.refused_delivery(type(refusal).__name__)
-        log.warning("Refused a webhook", extra={"reason": refusal.reason})
-        raise
-    recorded = await _recorded(services, delivery)
-    return {"status": recorded.status}
+        received = await services.webhooks.receive(body, signature)
+    except DeliveryRefused as refusal:
+        metrics.refused_delivery(type(refusal.cause).__name__)
+        log.warning("Refused a webhook", extra={"reason": refusal.cause.reason})
+        raise refusal.cause from None
+    except DeliveryNotRecorded as failure:
+        _tell_failure(failure)
+        raise failure.cause from None
+    metrics.recorded_delivery(received.event.type, received.recorded)
+    _tell(received.event, received.recorded)
+    return {"status": received.recorded.status}
 
 
-async def _recorded(services: Services, delivery: Delivery) -> Recorded:
-    event = delivery.event
-    try:
-        recorded = await services.recorder.receive(delivery)
-    except (LedgerUnavailable, CommitRejected) as failure:
-        metrics.failed_delivery(event.type)
-        # A traceback says nothing of a ledger that is busy, and there may be many.
-        traced = None if isinstance(failure, LedgerBusy) else failure
-        log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
-        raise
-    metrics.recorded_delivery(event.type, recorded)
-    _tell(event, recorded)
-    return recorded
+def _tell_failure(failure: DeliveryNotRecorded) -> None:
+    event = failure.event
+    metrics.failed_delivery(event.type)
+    # There may be many of an overloaded ledger.
+    traced = None if failure.is_overload else failure.cause
+    log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
 
 
 def _tell(event: InboxEvent, recorded: Recorded) -> None:

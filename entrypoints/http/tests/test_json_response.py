@@ -6,7 +6,7 @@ from litestar.testing import create_test_client
 
 from domain.usecases.read_account import QuotaSource
 from entrypoints.http.json_response import Answer
-from entrypoints.http.routes.accounts import QuotaAnswer
+from entrypoints.http.routes.quota import QuotaAnswer
 
 QUOTA = QuotaAnswer(user_id="ü", balance=-5, held=0, available=-5, version=7, source=QuotaSource.CACHE)
 

@@ -12,11 +12,11 @@ import asyncpg
 import attrs
 import httpx
 
-from adapters.batching.batcher import Limits
 from adapters.batching.group_commit import GroupCommit
+from adapters.batching.limits import Limits
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
-from entrypoints import composition
+from entrypoints.composition import stores, wiring
 from entrypoints.http.app import create_app
 from entrypoints.services import Services
 from entrypoints.settings.reader import read_settings
@@ -34,15 +34,16 @@ ENVIRONMENT = {
 @contextlib.asynccontextmanager
 async def few_may_wait(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Services]:
     """The services, but for a group commit that has one call in flight of one change, and lets two wait."""
-    storage = composition.Storage(
+    storage = stores.Storage(
         postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
     )
     async with (
-        composition.services(settings, storage) as services,
+        wiring.services(settings, storage) as services,
         contextlib.aclosing(PostgresRpc(database_url)) as rpc,
         contextlib.aclosing(GroupCommit(SqlLedger(rpc), commits=Limits(calls=1, requests=1, waiting=2))) as group,
     ):
-        yield attrs.evolve(services, ledger=group, recorder=attrs.evolve(services.recorder, ledger=group))
+        recorder = attrs.evolve(services.webhooks.recorder, ledger=group)
+        yield attrs.evolve(services, webhooks=attrs.evolve(services.webhooks, recorder=recorder))
 
 
 def delivery(event_id: str) -> tuple[bytes, dict[str, str]]:
@@ -139,10 +140,10 @@ def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
 async def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:
     """Somebody keeps an account's row locked: a sale is kept for later, a spend is answered 503; each is done once."""
     settings = read_settings({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
-    storage = composition.Storage(
+    storage = stores.Storage(
         postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
     )
-    app = create_app(composition.services(settings, storage), settings)
+    app = create_app(wiring.services(settings, storage), settings)
     owner = await asyncpg.connect(database_url)
     user_id = str(await owner.fetchval("insert into auth.users default values returning id"))
     async with (

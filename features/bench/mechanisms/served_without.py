@@ -15,8 +15,8 @@ import litestar
 import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from entrypoints import composition
 from entrypoints.cli import main as cli
+from entrypoints.composition import parts
 from entrypoints.http import app
 from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
@@ -51,7 +51,7 @@ def _plain_redis(url: str) -> PlainRedis:
 LEFT_OUT: dict[str, Callable[[], None]] = {
     "plain JSON answers": lambda: setattr(app, "Answer", litestar.Response),
     "tuned garbage collection": lambda: setattr(cli, "settle_memory", lambda: None),
-    "pipelined Redis client": lambda: setattr(composition, "connect", _plain_redis),
+    "pipelined Redis client": lambda: setattr(parts, "connect", _plain_redis),
 }
 
 

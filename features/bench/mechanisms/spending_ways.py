@@ -15,7 +15,7 @@ from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done, Outcome
 from domain.decisions.operations import Spend
-from domain.ports import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable
 from domain.usecases.use_credits import CreditDesk
 from domain.values.accounts import UserId
 from features.bench.callers import Call

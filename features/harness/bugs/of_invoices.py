@@ -10,10 +10,11 @@ from typing import Any
 import attrs
 
 from adapters.stripe.objects import credit_notes, invoices
-from domain.decisions import families, payments
+from domain.decisions import families, payments, purchase_changes
 from domain.payments import entitlements, line_plans, line_values, unused_time
+from domain.payments.disputes import Dispute
+from domain.payments.facts import NeverPaid
 from domain.payments.invoices import LineKind
-from domain.payments.purchases import Dispute, NeverPaid
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
 from simulators.stories.checkers import Checker
@@ -310,7 +311,7 @@ BUGS = (
         told="Only the invoice that an event is of is brought in line, and not the one whose time it gives back.",
         case="upgrade at once",
         checker=_WRONG,
-        patches=(Patch(payments, "settle_family", _alone),),
+        patches=(Patch(purchase_changes, "settle_family", _alone),),
     ),
 )
 """Each of one line."""

@@ -8,9 +8,11 @@ from typing import Any
 import attrs
 
 from adapters.stripe.objects import sessions
-from domain.decisions import families, payments
-from domain.payments import entitlements, purchases
-from domain.payments.purchases import DisputeStatus, PaymentReported, PaymentStatus
+from domain.decisions import families, purchase_changes
+from domain.payments import disputes, entitlements, purchases
+from domain.payments.disputes import DisputeStatus
+from domain.payments.facts import PaymentReported
+from domain.payments.purchases import PaymentStatus
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
 from simulators.stories.checkers import Checker
@@ -24,7 +26,7 @@ def _reversed(amount: Callable[[Any], int]) -> Patch:
 
 
 def _away(*more: DisputeStatus) -> Patch:
-    return Patch(purchases, "_MONEY_AWAY", lambda away: away | frozenset(more))
+    return Patch(disputes, "_MONEY_AWAY", lambda away: away | frozenset(more))
 
 
 def _live(purchase: Any) -> int:
@@ -82,14 +84,14 @@ BUGS = (
         told="A dispute is as it was told last, not as it became last.",
         case="dispute won",
         checker=_WRONG,
-        patches=(Patch(purchases, "_latest_disputes", lambda _: _last),),
+        patches=(Patch(purchases, "latest_disputes", lambda _: _last),),
     ),
     Bug(
         name="the payment status told last wins",
         told="A completion that was unpaid undoes a success that overtook it.",
         case="delayed payment",
         checker=_WRONG,
-        patches=(Patch(payments, "learn", _last_told_status),),
+        patches=(Patch(purchase_changes, "learn", _last_told_status),),
     ),
     Bug(
         name="refunds and their total are both taken",
@@ -166,14 +168,16 @@ BUGS = (
         told="A refund that was told before its payment was linked to its invoice is lost.",
         case="period refunded",
         checker=_WRONG,
-        patches=(Patch(payments, "merge", lambda _: lambda one, _other: one),),
+        patches=(Patch(purchase_changes, "merge", lambda _: lambda one, _other: one),),
     ),
     Bug(
         name="rows of one payment are not merged",
         told="The first row goes on, the others keep their links.",
         case="period refunded",
         checker=Checker.EVENT_LOST,
-        patches=(Patch(payments, "_one_payment", lambda one: lambda id_, snapshot: (one(id_, snapshot)[0], ())),),
+        patches=(
+            Patch(purchase_changes, "_one_payment", lambda one: lambda id_, snapshot: (one(id_, snapshot)[0], ())),
+        ),
     ),
 )
 """Each of one line."""

@@ -7,14 +7,17 @@ import attrs
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.outbox import MemoryOutbox
-from domain.changes.changes import Change, Conflict, Duplicate, EventStatus, Settled
-from domain.credits import ledger
-from domain.decisions import payments
-from domain.ports import LedgerUnavailable
+from domain.changes.changes import Change, Conflict, Duplicate
+from domain.changes.inbox import EventStatus
+from domain.changes.outbox import Settled
+from domain.credits import postings
+from domain.decisions import payments, purchase_changes
+from domain.ports.ledger import LedgerUnavailable
 from domain.usecases import record_payment
 from domain.usecases.deliver_messages import BATCH, LEASE_SECONDS, OutboxWorker
 from domain.usecases.read_account import AccountReader, Quota, QuotaSource
-from domain.usecases.record_payment import PaymentRecorder, Recorded
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.recorded import Recorded
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
 from simulators.stories.checkers import Checker
@@ -199,14 +202,14 @@ BUGS = (
         told="Idempotency keys do not name the state that is reached.",
         case="full refund",
         checker=Checker.KEY_TWICE,
-        patches=(Patch(ledger, "key_of_revision", lambda _: lambda id_, _revision, user, *_, **__: f"{id_}:{user}"),),
+        patches=(Patch(postings, "key_of_revision", lambda _: lambda id_, _revision, user, *_, **__: f"{id_}:{user}"),),
     ),
     Bug(
         name="a parked event is answered and forgotten",
         told="What can't be applied yet is not kept.",
         case="purchase before signing up",
         checker=Checker.EVENT_LOST,
-        patches=(Patch(payments, "_without_change", _parked_forgotten),),
+        patches=(Patch(payments, "without_change", _parked_forgotten),),
     ),
     Bug(
         name="what belongs together is not looked up",
@@ -229,7 +232,7 @@ BUGS = (
         checker=Checker.COPY_STALE,
         patches=(
             Patch(
-                payments,
+                purchase_changes,
                 "_cache_refresh",
                 lambda refresh: lambda posting: attrs.evolve(refresh(posting), key=f"refresh:{posting.purchase_id}"),
             ),

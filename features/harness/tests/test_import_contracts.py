@@ -25,6 +25,7 @@ NOT_THEIRS = "Neither the domain nor an adapter knows the simulators"
 ATTRS = "The domain needs attrs alone"
 PURE = "The domain does nothing"
 ROUTES = "A route knows HTTP"
+NO_PORTS = "Entrypoints call use cases"
 STACK = "Of the simulators the stack alone"
 
 
@@ -79,6 +80,9 @@ def test_the_copy_as_it_is_passes(house: Path) -> None:
         (("simulators.stories.life", "from features.harness import binding"), NOBODY),
         (("entrypoints.http.routes.plans", "import asyncpg"), ROUTES),
         (("entrypoints.http.routes.plans", "from adapters.stripe import connection"), COMPOSITION),
+        (("entrypoints.http.routes.plans", "from domain.ports import Ledger"), NO_PORTS),
+        (("entrypoints.cli.grants", "from domain.ports import LedgerUnavailable"), NO_PORTS),
+        (("entrypoints.services", "from domain.ports import Ledger"), NO_PORTS),
         (("domain.payments.purchases", "import typing_extensions"), ATTRS),
         (("domain.payments.purchases", "def f():\n    import time"), PURE),
         (("simulators.stories.life", "import redis"), STACK),

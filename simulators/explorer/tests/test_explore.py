@@ -21,7 +21,7 @@ def test_one_story_ends_in_one_line_of_verdict() -> None:
     """With its figures; progress goes elsewhere."""
     done = explore("--story", "purchase")
     assert (0, 1) == (done.returncode, done.stdout.count("\n")), done.stderr
-    assert done.stdout.startswith("Good: ")
+    assert done.stdout.startswith("OK: ")
     for figure in ("schedules", "distinct states", "distinct worlds", "1 story"):
         assert figure in done.stdout
     assert "Exploring purchase" in done.stderr

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -193,3 +194,22 @@ def test_the_stand_in_runs_alone() -> None:
         assert (1, True) == (second.returncode, "Can't listen" in second.stderr)
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(timeout=30)
+
+
+@pytest.mark.parametrize("option", ["--port", "--stripe-port"])
+def test_a_port_in_use_is_told_before_anything_is_started(option: str, tmp_path: Path) -> None:
+    """No page is announced that another program serves."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ports = {"--port": str(free_port()), "--stripe-port": str(free_port()), option: port}
+        command = [sys.executable, "-m", "simulators", "dev", "--data", str(tmp_path / "data")]
+        done = subprocess.run(
+            [*command, *(text for pair in ports.items() for text in pair)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (1, f"Port {port} is already in use. Choose another with {option}.\n") == (done.returncode, done.stdout)
+    assert not (tmp_path / "data").exists()

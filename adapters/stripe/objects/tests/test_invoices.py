@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from adapters.stripe.events import told_by
-from domain.payments.purchases import Link, NeverPaid, Overpaid, PaidAt, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.facts import NeverPaid, Overpaid, PaidAt, PaymentReported
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId
 from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentNews, Sale, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 

@@ -8,9 +8,10 @@ import pytest
 
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.history import StripeHistory
-from domain.payments.purchases import CreditNoted, OrderRank, PaidAt
+from domain.payments.facts import CreditNoted, PaidAt
+from domain.payments.purchases import OrderRank
 from domain.payments.reports import PaymentNews, Sale
-from domain.ports import Found
+from domain.ports.payment_provider import Found
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
 from simulators.stripe.stand_in import StripeStandIn

@@ -6,19 +6,9 @@ from typing import Any
 import pytest
 
 from adapters.stripe.events import told_by
-from domain.payments.purchases import (
-    CurrencyTold,
-    Disputed,
-    DisputeStatus,
-    Link,
-    Movement,
-    PurchaseId,
-    Refund,
-    Refunded,
-    RefundStatus,
-    RefundTotalReported,
-    UncapturedRefunds,
-)
+from domain.payments.disputes import DisputeStatus, Movement
+from domain.payments.facts import CurrencyTold, Disputed, Refunded, RefundTotalReported, UncapturedRefunds
+from domain.payments.purchases import Link, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Irrelevant, PaymentNews, Unreadable
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -12,15 +12,8 @@ import pytest
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.events import told_by
 from adapters.stripe.lookup import StripeLookup
-from domain.payments.purchases import (
-    Link,
-    NeverPaid,
-    OrderRank,
-    PaidAt,
-    PaymentReported,
-    PaymentStatus,
-    UncapturedRefunds,
-)
+from domain.payments.facts import NeverPaid, PaidAt, PaymentReported, UncapturedRefunds
+from domain.payments.purchases import Link, OrderRank, PaymentStatus
 from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told, Unreadable
 from domain.values.money import Money
 from simulators.http.server import HttpServer, Request, Response

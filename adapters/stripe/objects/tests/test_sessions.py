@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.stripe.events import told_by
-from domain.payments.purchases import Link, PaidAt, PaymentReported, PaymentStatus, PurchaseId
+from domain.payments.facts import PaidAt, PaymentReported
+from domain.payments.purchases import Link, PaymentStatus, PurchaseId
 from domain.payments.reports import Irrelevant, Naming, Sale, SubscriptionNews, Told, Unreadable
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON
 from domain.values.money import MAX_AMOUNT, Money

@@ -1,0 +1,54 @@
+"""The ledger's check of itself behind its SQL functions, over whichever transport calls them."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from adapters.postgres.records import (
+    account_from_json,
+    account_record_from_json,
+)
+from adapters.postgres.rpc import Rpc
+from domain.credits.records import AccountRecord
+from domain.upkeep.consistency import Inconsistency
+from domain.upkeep.diagnosis import SchemaFacts
+from domain.values.accounts import Account, UserId
+
+
+class SqlAudit:
+    """Implements Audit and Schema by SQL functions."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+
+    async def inconsistencies(self) -> tuple[Inconsistency, ...]:
+        """What `validate_credits_consistency()` says."""
+        return tuple(Inconsistency(**row) for row in await self._rpc.rows("validate_credits_consistency", {}))
+
+    async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
+        """At most `limit` accounts in the order of their ids."""
+        rows = await self._rpc.value("accounts_after", {"account_id": user_id, "page_size": limit})
+        return tuple(map(account_from_json, rows))
+
+    async def accounts_of(self, user_ids: Sequence[UserId]) -> tuple[Account, ...]:
+        """Those of the accounts that exist."""
+        return tuple(map(account_from_json, await self._rpc.value("accounts_of", {"account_ids": [*user_ids]})))
+
+    async def recompute(self, user_id: UserId) -> Account | None:
+        """Bring an account in line with its entries by `sync_user_credits()`; None where there is no such user."""
+        if await self._rpc.value("account_read", {"account_id": user_id}) is None:
+            return None
+        await self._rpc.rows("sync_user_credits", {"account_id": user_id})
+        found = await self._rpc.value("account_read", {"account_id": user_id})
+        return account_from_json(found) if found else None
+
+    async def record_of(self, user_id: UserId) -> AccountRecord | None:
+        """All that the ledger has of an account; None where nothing is known of such a user."""
+        found = await self._rpc.value("account_record", {"account_id": user_id})
+        record = account_record_from_json(user_id, found)
+        return record if record.account or record.entries or record.purchases else None
+
+    async def schema(self) -> SchemaFacts:
+        """What `credence_diagnosis()` says."""
+        found = await self._rpc.value("credence_diagnosis", {})
+        return msgspec.convert(found, SchemaFacts)

@@ -1,0 +1,102 @@
+"""A change as `ledger_commit` takes it.
+
+What stands here differs from the domain's values in shape or name; the rest is left for msgspec to encode.
+"""
+
+from collections.abc import Iterable
+
+import attrs
+from msgspec import to_builtins
+
+from domain.changes.changes import AccountGuard, Change, PurchaseRevision, SubscriptionRevision
+from domain.changes.inbox import EventDecision
+from domain.credits.grants import Draw
+from domain.credits.ledger import Posting
+
+_POSTING = tuple(field.name for field in attrs.fields(Posting))
+
+
+def change_to_json(change: Change) -> dict[str, object]:
+    """Return a change as `ledger_commit` takes it; what is null or empty is left out, and is read as such."""
+    return _present(
+        event=_event_to_json(change.event) if change.event else None,
+        purchase=_revision_to_json(change.revision) if change.revision else None,
+        others=[_revision_to_json(other) for other in change.others] or None,
+        ends=change.ends or None,
+        made_prices=change.made_prices or None,
+        subscription=_subscription_to_json(change.subscription) if change.subscription else None,
+        account=_guard_to_json(change.account) if change.account else None,
+        entries=[_posting_to_json(posting) for posting in change.postings] or None,
+        holds=[{**to_builtins(hold), "draws": _draws_to_json(hold.draws)} for hold in change.holds] or None,
+        request=change.request,
+        notify_below=change.notify_below,
+        outbox=change.outbox or None,
+    )
+
+
+def _guard_to_json(guard: AccountGuard) -> dict[str, object]:
+    return {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
+
+
+def _event_to_json(decision: EventDecision) -> dict[str, object]:
+    event = decision.event
+    created = int(event.created.timestamp()) if event.created else None
+    return {
+        **to_builtins(event),
+        "created": created,
+        "status": decision.status,
+        "reason": decision.reason,
+        "again": decision.again,
+    }
+
+
+def _revision_to_json(revision: PurchaseRevision) -> dict[str, object]:
+    purchase = revision.purchase
+    order, bill = purchase.order, purchase.bill
+    links = sorted(purchase.links)
+    return {
+        "id": revision.id,
+        "expected_revision": revision.expected_revision,
+        "user_id": order.user_id if order else None,
+        "plan_id": order.plan_id if order else None,
+        "credits": order.credits if order else None,
+        "amount": order.amount if order else None,
+        "currency": order.currency if order else None,
+        "payment_status": purchase.payment,
+        "subscription_id": bill.subscription_id if bill else None,
+        "starts_at": bill.starts_at if bill else None,
+        "ends_at": bill.ends_at if bill else None,
+        "facts": {**to_builtins(purchase), "links": links, "currencies": sorted(purchase.currencies)},
+        "links": links,
+        "absorbed": revision.absorbed,
+    }
+
+
+def _subscription_to_json(revision: SubscriptionRevision) -> dict[str, object]:
+    subscriber, state = revision.subscription.subscriber, revision.subscription.state
+    return {
+        "id": revision.id,
+        "expected_revision": revision.expected_revision,
+        "user_id": subscriber.user_id if subscriber else None,
+        "plan_id": subscriber.plan_id if subscriber else None,
+        "status": state.status if state else None,
+        "cancels_at_period_end": state.cancels_at_period_end if state else False,
+        "period_ends_at": state.period_ends_at if state else None,
+        "facts": revision.subscription,
+    }
+
+
+def _posting_to_json(posting: Posting) -> dict[str, object]:
+    members = {name: member for name in _POSTING if (member := getattr(posting, name)) is not None}
+    if posting.draws is not None:
+        members["draws"] = _draws_to_json(posting.draws)
+    return members
+
+
+def _draws_to_json(draws: Iterable[Draw]) -> list[dict[str, object]]:
+    return [{"grant": draw.grant_id, "credits": draw.credits} for draw in draws]
+
+
+def _present(**members: object) -> dict[str, object]:
+    """Return the members that there are: the ledger's functions need not read that the others are null."""
+    return {name: member for name, member in members.items() if member is not None}

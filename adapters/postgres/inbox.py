@@ -1,0 +1,80 @@
+"""The inbox and the outbox behind their SQL functions, over whichever transport calls them."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from adapters.postgres.records import (
+    backlog_from_json,
+    failed_message_from_json,
+)
+from adapters.postgres.rpc import Rpc
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage, Message, Settled
+from domain.upkeep.consistency import Backlog
+
+
+class SqlInbox:
+    """Implements Inbox, Outbox and Backlogs by SQL functions."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+        """Events that wait and are due; nobody else gets them until the lease has passed."""
+        rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
+        return msgspec.convert(rows, tuple[KeptEvent, ...])
+
+    async def find(self, event_id: str) -> KeptEvent | None:
+        """The event with its body, or None."""
+        found = await self._rpc.value("inbox_event", {"event_id": event_id})
+        return msgspec.convert(found, KeptEvent | None)
+
+    async def page(
+        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
+    ) -> tuple[KeptEvent, ...]:
+        """At most `limit` events of these statuses, newest first, those after `before`."""
+        query = {
+            "statuses": sorted(statuses),
+            "before_id": before.id if before else None,
+            "before_received_at": before.received_at.isoformat() if before else None,
+            "limit": limit,
+        }
+        return msgspec.convert(await self._rpc.value("inbox_list", {"query": query}), tuple[KeptEvent, ...])
+
+    async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the events that are recorded."""
+        return frozenset(await self._rpc.value("inbox_known", {"event_ids": [*event_ids]}))
+
+    async def waits_for(self, object_id: str) -> bool:
+        """Whether an event of the object waits."""
+        return bool(await self._rpc.value("inbox_waits_for", {"about": object_id}))
+
+    async def hasten(self) -> None:
+        """Let every event that waits be due now."""
+        await self._rpc.value("inbox_make_all_due", {})
+
+    async def mark_failed(self, event_id: str, reason: str) -> None:
+        """Note that deciding about a waiting event failed."""
+        await self._rpc.value("inbox_fail", {"event_id": event_id, "why": reason})
+
+    async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
+        """Messages that are due; nobody else gets them until the lease has passed."""
+        claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
+        return msgspec.convert(claimed, tuple[Message, ...])
+
+    async def settle(self, settled: Sequence[Settled]) -> None:
+        """Mark messages as delivered, due again later, or given up."""
+        await self._rpc.value("outbox_record_deliveries", {"results": [*settled]})
+
+    async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
+        """At most `limit` messages whose delivery was given up, newest first."""
+        return tuple(map(failed_message_from_json, await self._rpc.value("outbox_failures", {"page_size": limit})))
+
+    async def retry(self, message_id: int) -> bool:
+        """Let a message that was given up be delivered after all."""
+        return bool(await self._rpc.value("outbox_retry", {"message_id": message_id}))
+
+    async def backlog(self) -> Backlog:
+        """What waits now."""
+        return backlog_from_json(await self._rpc.value("credence_backlog", {}))

@@ -1,0 +1,196 @@
+"""What the ledger's SQL functions are given and give, in JSON, to and from the domain's values.
+
+A value's fields have the same names in both, and msgspec translates them; what differs stands here.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from domain.changes.changes import (
+    CommitResult,
+    Committed,
+    Conflict,
+    Duplicate,
+    Holdings,
+    KeptRequest,
+    RecordedPurchase,
+    RecordedSubscription,
+    Rejected,
+    Snapshot,
+    SnapshotQuery,
+)
+from domain.changes.inbox import EventStatus
+from domain.changes.outbox import FailedMessage
+from domain.credits.clawbacks import ClawedBack
+from domain.credits.grants import Grant
+from domain.credits.holds import Hold, HoldId
+from domain.credits.ledger import EntryFilter, Lapse, LedgerEntry, Posted
+from domain.credits.records import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
+from domain.credits.wallets import Wallet
+from domain.payments.line_terms import Claimed, MadePrice
+from domain.payments.purchases import Purchase
+from domain.payments.subscriptions import Subscription
+from domain.upkeep.consistency import Backlog
+from domain.values.accounts import Account, UserId
+
+Json = Mapping[str, Any]
+"""A JSON object as the transport decoded it; its shape is the SQL functions' contract."""
+
+_PASSING = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available: it was another's turn, and the next try is as good as any."""
+
+
+def result_from_json(result: Json) -> CommitResult:
+    """Return one result of `ledger_commit`."""
+    match result["status"]:
+        case "committed":
+            return Committed(accounts=_accounts(result))
+        case "duplicate":
+            return Duplicate(accounts=_accounts(result), request=msgspec.convert(result["request"], KeptRequest | None))
+        case "conflict":
+            return Conflict(str(result["reason"]))
+        case _ if result["sqlstate"] in _PASSING:
+            return Conflict(f"sqlstate {result['sqlstate']}")
+        case _:
+            return Rejected(f"{result['sqlstate']}: {result['message']}")
+
+
+def snapshot_query_to_json(query: SnapshotQuery) -> dict[str, object]:
+    """Return a query as `ledger_read` takes it."""
+    return {**msgspec.to_builtins(query), "links": sorted(query.links), "price_ids": sorted(query.price_ids)}
+
+
+def snapshot_from_json(snapshot: Json) -> Snapshot:
+    """Return the answer of `ledger_read`."""
+    event, account, subscription = snapshot["event"], snapshot["account"], snapshot["subscription"]
+    return Snapshot(
+        event_status=EventStatus(event["status"]) if event else None,
+        account=account_from_json(account) if account else None,
+        purchases=tuple(map(_recorded, snapshot["purchases"])),
+        family=tuple(map(_recorded, snapshot["family"])),
+        made_prices=msgspec.convert(snapshot["made_prices"], tuple[MadePrice, ...]),
+        claimed=msgspec.convert(snapshot["claimed"], tuple[Claimed, ...]),
+        subscription=RecordedSubscription(
+            id=subscription["id"],
+            revision=subscription["revision"],
+            subscription=msgspec.convert(subscription["facts"], Subscription),
+        )
+        if subscription
+        else None,
+        account_is_deleted=snapshot["account_is_deleted"],
+    )
+
+
+def account_from_json(row: Json) -> Account:
+    """Return an account as any of the functions gives it."""
+    return Account(**row)
+
+
+def holdings_from_json(row: Json) -> Holdings:
+    """Return the answer of `accounts_read_for_spending`."""
+    wallets = [
+        Wallet(
+            account=account_from_json(wallet["account"]),
+            grants=tuple(map(_grant, wallet["grants"])),
+            holds=tuple(map(_hold, wallet["holds"])),
+        )
+        for wallet in row["wallets"]
+    ]
+    requests = msgspec.convert(row["requests"], list[KeptRequest])
+    return Holdings(
+        wallets={wallet.account.user_id: wallet for wallet in wallets},
+        requests={request.key: request for request in requests},
+        holds={HoldId(hold["id"]): _hold(hold) for hold in row["holds"]},
+    )
+
+
+def entry_filter_to_json(wanted: EntryFilter) -> dict[str, object]:
+    """Return which entries are wanted, as `account_transactions` takes it."""
+    return {**msgspec.to_builtins(wanted), "kinds": sorted(wanted.kinds) or None}
+
+
+def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:
+    """Return one of the rows of `account_transactions`."""
+    return msgspec.convert({**row, "posting": {**row, "user_id": user_id}}, LedgerEntry)
+
+
+def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
+    """Return the answer of `account_record`."""
+    return AccountRecord(
+        user_id=user_id,
+        account=account_from_json(row["account"]) if row["account"] else None,
+        purchases=tuple(
+            msgspec.convert({**found, "purchase": found["facts"]}, PurchaseRecord) for found in row["purchases"]
+        ),
+        entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
+        grants=tuple(
+            GrantRecord(grant=_grant(found), draws=msgspec.convert(found["draws"], tuple[RecordedDraw, ...]))
+            for found in row["grants"]
+        ),
+        holds=tuple(map(_hold, row["holds"])),
+    )
+
+
+def failed_message_from_json(row: Json) -> FailedMessage:
+    """Return one message of `outbox_failures`."""
+    return msgspec.convert({**row, "error": row["last_error"] or ""}, FailedMessage)
+
+
+def backlog_from_json(row: Json) -> Backlog:
+    """Return the answer of `credence_backlog`."""
+    events = {(waiting["status"], waiting["reason"]): waiting["count"] for waiting in row["events"]}
+    return Backlog(events=events, messages_due=row["messages_due"], messages_failed=row["messages_failed"])
+
+
+def _accounts(result: Json) -> tuple[Account, ...]:
+    return tuple(map(account_from_json, result["accounts"]))
+
+
+def _grant(row: Json) -> Grant:
+    # Keys and metadata name a period by its end in UTC.
+    return msgspec.convert({**row, "period_ends_at": _moment(row["period_ends_at"])}, Grant)
+
+
+def _hold(row: Json) -> Hold:
+    draws = [{"grant_id": draw["grant"], "credits": draw["credits"]} for draw in row["draws"]]
+    return msgspec.convert({**row, "draws": draws}, Hold)
+
+
+def _recorded(found: Json) -> RecordedPurchase:
+    return RecordedPurchase(
+        id=found["id"],
+        revision=found["revision"],
+        purchase=msgspec.convert(found["facts"], Purchase),
+        posted=_posted(found["posted"]),
+        absent_users=frozenset(found["absent_users"]),
+    )
+
+
+def _posted(rows: Iterable[Json]) -> dict[datetime | None, Posted]:
+    periods: dict[datetime | None, list[Json]] = {}
+    for row in rows:
+        periods.setdefault(_moment(row["period_ends_at"]), []).append(row)
+    return {
+        period: Posted(
+            {row["user_id"]: row["posted"] for row in found},
+            {
+                row["user_id"]: Lapse(credits=row["lapsed"], stood=row["stood"])
+                for row in found
+                if row["lapsed"] is not None
+            },
+            {row["user_id"]: _moment(row["grant"]["expires_at"]) for row in found if row["grant"] is not None},
+            {
+                row["user_id"]: msgspec.convert(row["clawed_back"], ClawedBack)
+                for row in found
+                if row["clawed_back"] is not None
+            },
+        )
+        for period, found in periods.items()
+    }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text is not None else None

@@ -1,0 +1,55 @@
+"""Messages that follow a commit, and how their delivery fared."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import attrs
+
+REFRESH_CACHE = "refresh_cache"
+"""The outbox topic of a balance that the cache must learn of."""
+
+SEND_INVOICE = "send_invoice"
+"""The outbox topic of an invoice that the customer must get."""
+
+
+@attrs.frozen(kw_only=True)
+class OutboxMessage:
+    """A message to deliver after the commit, at least once; the key makes it one message."""
+
+    topic: str
+    key: str
+    payload: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """An outbox message under a claim."""
+
+    id: int
+    key: str
+    topic: str
+    payload: Mapping[str, str]
+    attempts: int
+    created_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Settled:
+    """How a claimed message fared: delivered when there is no error, else due again later, or given up."""
+
+    id: int
+    error: str | None = None
+    retry_in_seconds: int = 0
+    gives_up: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class FailedMessage:
+    """An outbox message whose delivery was given up, and why."""
+
+    id: int
+    topic: str
+    payload: Mapping[str, str]
+    attempts: int
+    error: str
+    failed_at: datetime

@@ -1,0 +1,26 @@
+"""What an operator looks at: how much waits, and which accounts disagree with their entries."""
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Backlog:
+    """What waits: events by status and reason, and messages of the outbox."""
+
+    events: Mapping[tuple[str, str], int]
+    messages_due: int
+    messages_failed: int
+
+
+@attrs.frozen(kw_only=True)
+class Inconsistency:
+    """An account that disagrees with its entries, and the first entry that shows it."""
+
+    user_id: str
+    problem: str
+    entry_id: int | None
+    version: int | None
+    expected: str | None
+    actual: str | None

@@ -1,0 +1,60 @@
+"""Receive a webhook: make sure who sent it, and record what it tells."""
+
+import attrs
+
+from domain.payments.reports import InboxEvent
+from domain.ports.ledger import LedgerBusy, LedgerUnavailable
+from domain.ports.payment_provider import Deliveries, InvalidBody, InvalidSignature
+from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.recorded import Recorded
+
+
+@attrs.frozen
+class DeliveryRefused(Exception):
+    """A delivery that the provider did not send, or whose body is no event."""
+
+    cause: InvalidSignature | InvalidBody
+
+
+@attrs.frozen
+class DeliveryNotRecorded(Exception):
+    """The event could not be stored: the provider has to deliver it again."""
+
+    event: InboxEvent
+    cause: LedgerUnavailable | CommitRejected
+
+    @property
+    def is_overload(self) -> bool:
+        """Return whether the ledger is merely busy, which a traceback would say nothing of."""
+        return isinstance(self.cause, LedgerBusy)
+
+
+@attrs.frozen
+class Received:
+    """An event, and what became of it."""
+
+    event: InboxEvent
+    recorded: Recorded
+
+
+@attrs.frozen(kw_only=True)
+class WebhookReceiver:
+    """Receives the provider's deliveries; the same one may come any number of times."""
+
+    deliveries: Deliveries
+    recorder: PaymentRecorder
+
+    async def receive(self, body: bytes, signature: str | None) -> Received:
+        """Record the event of a signed body.
+
+        :raises DeliveryRefused: if the signature or the body is not good; nothing is kept.
+        :raises DeliveryNotRecorded: if the ledger did not take it.
+        """
+        try:
+            delivery = self.deliveries.verify(body, signature)
+        except (InvalidSignature, InvalidBody) as refusal:
+            raise DeliveryRefused(refusal) from refusal
+        try:
+            return Received(delivery.event, await self.recorder.receive(delivery))
+        except (LedgerUnavailable, CommitRejected) as failure:
+            raise DeliveryNotRecorded(delivery.event, failure) from failure

@@ -1,0 +1,72 @@
+"""What became of a telling, as whoever brought it is answered."""
+
+from datetime import UTC, datetime
+
+import attrs
+
+from domain.changes.changes import Snapshot
+from domain.changes.inbox import EventStatus
+from domain.decisions.purchase_changes import Decision
+from domain.decisions.tellings import user_told
+from domain.payments.purchases import Purchase
+from domain.payments.reports import Sale, SubscriptionNews, Told
+from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionState
+from domain.values.accounts import UserId
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """What became of a telling."""
+
+    status: EventStatus
+    reason: str | None = None
+    user_id: UserId | None = None
+    session_id: str | None = None
+    purchase_id: str | None = None
+    credits: int = 0
+    """By how much balances changed."""
+    duplicate: bool = False
+    """Whether this very event had been recorded before."""
+    is_news: bool = True
+    """Whether it says more of what was recorded before than which charge paid, and when exactly."""
+
+
+def recorded_of(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
+    """Return what a decision about the telling comes to, once it is committed."""
+    revision = decision.change.revision
+    postings = decision.change.postings
+    return Recorded(
+        status=decision.status,
+        reason=decision.reason,
+        user_id=decision.order.user_id if decision.order else user_told(told),
+        session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
+        purchase_id=revision.id if revision else None,
+        credits=sum(posting.amount for posting in postings),
+        is_news=_is_news(decision, snapshot),
+    )
+
+
+def _is_news(decision: Decision, snapshot: Snapshot) -> bool:
+    revision, subscription = decision.change.revision, decision.change.subscription
+    if revision is None and subscription is not None and not decision.change.ends:
+        recorded = snapshot.subscription.subscription if snapshot.subscription else None
+        return recorded is None or _without_time(recorded) != _without_time(subscription.subscription)
+    if revision is None or decision.change.postings or revision.absorbed:
+        return True
+    known = next((row.purchase for row in snapshot.purchases if row.id == revision.id), None)
+    return known is None or _without_charge(known) != _without_charge(revision.purchase)
+
+
+def _without_charge(purchase: Purchase) -> Purchase:
+    links = frozenset(link for link in purchase.links if not link.startswith("charge:"))
+    return attrs.evolve(purchase, links=links, paid_at=None)
+
+
+def _without_time(subscription: Subscription) -> tuple[Subscriber | None, SubscriptionState | None]:
+    # An object has the time at which it was asked for.
+    first = datetime.min.replace(tzinfo=UTC)
+    subscriber, state = subscription.subscriber, subscription.state
+    return (
+        attrs.evolve(subscriber, occurred_at=first) if subscriber else None,
+        attrs.evolve(state, occurred_at=first) if state else None,
+    )

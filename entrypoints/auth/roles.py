@@ -1,0 +1,108 @@
+"""Who may call which route: one table, which the HTTP application enforces and describes."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from entrypoints.auth.authenticator import Caller, Forbidden, Operator, Service, SignedInUser
+
+
+class Role(StrEnum):
+    """What callers can be."""
+
+    USER = "user"
+    SERVICE = "service"
+    OPERATOR = "operator"
+
+
+Access = frozenset[Role]
+
+ANYONE: Access = frozenset()
+"""No caller is asked for. Each route that says so has its reason beside it."""
+USERS: Access = frozenset({Role.USER})
+SERVICES: Access = frozenset({Role.SERVICE})
+OPERATORS: Access = frozenset({Role.OPERATOR})
+EVERY_CALLER: Access = USERS | SERVICES | OPERATORS
+"""A user is shown their own account alone; services and operators name one."""
+
+ROUTES: Mapping[str, Access] = {
+    "POST /checkout/sessions": USERS,
+    "GET /checkout/sessions/{session_id}": USERS,
+    "GET /quota": EVERY_CALLER,
+    "GET /transactions": EVERY_CALLER,
+    "GET /accounts/{user_id}/explanation": EVERY_CALLER,
+    "PUT /accounts/{user_id}/low-balance": SERVICES | OPERATORS,
+    "POST /usage": SERVICES,
+    "POST /holds": SERVICES,
+    "GET /holds/{hold_id}": SERVICES,
+    "POST /holds/{hold_id}/capture": SERVICES,
+    "POST /holds/{hold_id}/void": SERVICES,
+    "GET /ops/events": OPERATORS,
+    "GET /ops/events/{event_id}": OPERATORS,
+    "POST /ops/events/{event_id}/claim": OPERATORS,
+    "POST /ops/events/{event_id}/replay": OPERATORS,
+    "GET /ops/parked": OPERATORS,
+    "POST /ops/parked/retry": OPERATORS,
+    "POST /ops/parked/{event_id}/claim": OPERATORS,
+    "GET /ops/outbox/failures": OPERATORS,
+    "POST /ops/outbox/{message_id}/retry": OPERATORS,
+    "GET /ops/backlog": OPERATORS,
+    "GET /ops/consistency": OPERATORS,
+    "POST /ops/accounts/{user_id}/sync": OPERATORS,
+    "POST /ops/accounts/{user_id}/grants": OPERATORS,
+    "POST /ops/accounts/{user_id}/adjustments": OPERATORS,
+    "GET /ops/synthetic-users": OPERATORS,
+    "POST /ops/synthetic-users": OPERATORS,
+    "DELETE /ops/synthetic-users/{tag}": OPERATORS,
+    # The body's own signature says who sent it.
+    "POST /webhooks/stripe": ANYONE,
+    # The catalogue is what a visitor sees before signing up.
+    "GET /plans": ANYONE,
+    # Probes and scrapers have no credentials, and learn nothing of any account.
+    "GET /healthz": ANYONE,
+    "GET /readyz": ANYONE,
+    "GET /metrics": ANYONE,
+    # Static files; their scripts call the routes above with the visitor's own credentials.
+    "GET /": ANYONE,
+    "GET /return": ANYONE,
+    "GET /ops": ANYONE,
+    "GET /pages/{name}": ANYONE,
+    # The description of all this, in each of its forms.
+    "GET /schema": ANYONE,
+    "GET /schema/{path}": ANYONE,
+    "GET /schema/openapi.json": ANYONE,
+    "GET /schema/openapi.yaml": ANYONE,
+    "GET /schema/openapi.yml": ANYONE,
+    "GET /schema/elements": ANYONE,
+    "GET /schema/oauth2-redirect.html": ANYONE,
+    "GET /schema/rapidoc": ANYONE,
+    "GET /schema/redoc": ANYONE,
+    "GET /schema/swagger": ANYONE,
+}
+"""By method and path; a route that is not here is refused when the application is made."""
+
+_REFUSALS: Mapping[Access, str] = {
+    USERS: "Only a signed-in user can do this.",
+    SERVICES: "Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.",
+    OPERATORS: "Only an operator can do this: show CREDENCE_OPERATOR_KEY as a Bearer token.",
+    SERVICES | OPERATORS: "Only a service or an operator can do this.",
+}
+
+
+def role_of(caller: Caller) -> Role:
+    """Return what a caller is."""
+    match caller:
+        case SignedInUser():
+            return Role.USER
+        case Service():
+            return Role.SERVICE
+        case Operator():
+            return Role.OPERATOR
+
+
+def check_access(caller: Caller, access: Access) -> None:
+    """Let nobody pass who has none of the roles.
+
+    :raises Forbidden: if the caller has another one.
+    """
+    if role_of(caller) not in access:
+        raise Forbidden(_REFUSALS[access])

@@ -1,0 +1,122 @@
+"""Builds the parts that use cases are made of: the adapters of Stripe, the ledger, Redis and notifications."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import attrs
+
+from adapters.batching.group_commit import GroupCommit
+from adapters.postgres.audit import SqlAudit
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.inbox import SqlInbox
+from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.supabase_rpc import SupabaseRpc
+from adapters.redis.account_locks import RedisTurns
+from adapters.redis.client import connect
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.redis.session_markers import RedisSessionMarkers
+from adapters.standard_webhooks import StandardWebhooksNotifications
+from adapters.stripe.connection import StripeConnection
+from adapters.stripe.lookup import ANSWER_SECONDS
+from adapters.system.clock import SystemClock
+from domain.values.plans import Catalogue
+from entrypoints.catalogue import load_catalogue
+from entrypoints.composition.stores import Storage
+from entrypoints.settings.settings import Settings
+
+
+@attrs.frozen(kw_only=True)
+class StripeParts:
+    """Stripe, by a connection that is patient, and by one for those who wait for an answer."""
+
+    patient: StripeConnection
+    hasty: StripeConnection
+
+
+@attrs.frozen(kw_only=True)
+class LedgerParts:
+    """The ledger in Postgres; `commits` is the same one, which writes the changes of many callers together."""
+
+    rpc: PostgresRpc | SupabaseRpc
+    sql: SqlLedger
+    inbox: SqlInbox
+    audit: SqlAudit
+    commits: GroupCommit
+
+
+@attrs.frozen(kw_only=True)
+class RedisParts:
+    """What is kept in Redis."""
+
+    cache: RedisQuotaCache
+    markers: RedisSessionMarkers
+    turns: RedisTurns
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """What use cases are made of."""
+
+    settings: Settings
+    clock: SystemClock
+    catalogue: Catalogue
+    stripe: StripeParts
+    ledger: LedgerParts
+    redis: RedisParts
+    notifications: StandardWebhooksNotifications | None
+
+
+@contextlib.asynccontextmanager
+async def parts(settings: Settings, storage: Storage) -> AsyncIterator[Parts]:
+    """Return what use cases are made of; it is closed at the end."""
+    async with (
+        _stripe(settings) as stripe,
+        _ledger(settings, storage.postgres_url) as ledger,
+        _redis(storage.redis_url) as redis,
+        _notifications(settings) as notifications,
+    ):
+        yield Parts(
+            settings=settings,
+            clock=SystemClock(),
+            catalogue=load_catalogue(settings.plans),
+            stripe=stripe,
+            ledger=ledger,
+            redis=redis,
+            notifications=notifications,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _stripe(settings: Settings) -> AsyncIterator[StripeParts]:
+    key, base = settings.stripe_secret_key, settings.stripe_api_base
+    patient = StripeConnection(api_key=key, api_base=base)
+    hasty = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
+    async with contextlib.aclosing(patient), contextlib.aclosing(hasty):
+        yield StripeParts(patient=patient, hasty=hasty)
+
+
+@contextlib.asynccontextmanager
+async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator[LedgerParts]:
+    """Return the ledger, by a direct connection where there is one, else by Supabase's API."""
+    if postgres_url is not None:
+        rpc: PostgresRpc | SupabaseRpc = PostgresRpc(postgres_url)
+    else:
+        rpc = SupabaseRpc(settings.supabase_url or "", settings.supabase_service_key or "")
+    async with contextlib.aclosing(rpc), contextlib.aclosing(GroupCommit(SqlLedger(rpc))) as commits:
+        yield LedgerParts(rpc=rpc, sql=SqlLedger(rpc), inbox=SqlInbox(rpc), audit=SqlAudit(rpc), commits=commits)
+
+
+@contextlib.asynccontextmanager
+async def _redis(url: str) -> AsyncIterator[RedisParts]:
+    async with contextlib.aclosing(connect(url)) as client:
+        yield RedisParts(cache=RedisQuotaCache(client), markers=RedisSessionMarkers(client), turns=RedisTurns(client))
+
+
+@contextlib.asynccontextmanager
+async def _notifications(settings: Settings) -> AsyncIterator[StandardWebhooksNotifications | None]:
+    if settings.notify_url is None:
+        yield None
+        return
+    sender = StandardWebhooksNotifications(settings.notify_url, settings.notify_secrets, SystemClock())
+    async with contextlib.aclosing(sender):
+        yield sender

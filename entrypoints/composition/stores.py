@@ -1,0 +1,107 @@
+"""Builds the storage: where the ledger and the cache are, started embedded where nothing else is configured."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import attrs
+
+from adapters.postgres import migrations
+from adapters.postgres.direct_rpc import CONNECT_SECONDS
+from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
+from adapters.redis.client import upstash_url
+from adapters.redis.embedded import EmbeddedRedis, EmbeddedRedisMissing
+from entrypoints.settings.reader import FILL_IN, PLACEHOLDER
+from entrypoints.settings.settings import Settings
+
+
+@attrs.frozen
+class DatabaseUnreachable(Exception):
+    """A database that no connection can be made to; `address` has no secret in it."""
+
+    address: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"Cannot connect to the database at {self.address}: {self.cause}."
+
+
+CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, DatabaseUnreachable, migrations.MigrationFailed)
+"""What a person has to mend before the service can start; each says how."""
+
+
+@attrs.frozen(kw_only=True)
+class Storage:
+    """Where the ledger and the cache are; an address is None where Supabase's API is used instead."""
+
+    postgres_url: str | None
+    redis_url: str
+    embedded_postgres: bool
+    embedded_redis: bool
+
+
+@contextlib.contextmanager
+def storage(settings: Settings) -> Iterator[Storage]:
+    """The storage that the settings name; what they leave out is started embedded, and stopped at the end.
+
+    :raises EmbeddedPostgresMissing: if the embedded Postgres is needed and not installed.
+    :raises EmbeddedRedisMissing: likewise for Redis.
+    """
+    with contextlib.ExitStack() as stack:
+        postgres_url, redis_url = settings.supabase_db_url, _redis_url(settings)
+        if settings.embedded_storage:
+            postgres = EmbeddedPostgres(Path(settings.data) / "postgres")
+            postgres_url = postgres.start()
+            stack.callback(postgres.stop)
+        if redis_url is None:
+            redis = EmbeddedRedis(Path(settings.data) / "redis")
+            redis_url = redis.start()
+            stack.callback(redis.stop)
+        yield Storage(
+            postgres_url=postgres_url,
+            redis_url=redis_url,
+            embedded_postgres=settings.embedded_storage,
+            embedded_redis=settings.embedded_cache,
+        )
+
+
+async def migrate(database_url: str) -> tuple[str, ...]:
+    """Apply the migrations that the database lacks, and return their names.
+
+    :raises DatabaseUnreachable: if no connection can be made.
+    :raises MigrationFailed: if a migration fails.
+    """
+    if PLACEHOLDER in database_url:
+        raise DatabaseUnreachable(_address(database_url), f"the URL still contains {PLACEHOLDER}; {FILL_IN}")
+    try:
+        connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnreachable(_address(database_url), _cause(error)) from error
+    try:
+        return await migrations.apply(connection)
+    finally:
+        await connection.close()
+
+
+def _address(database_url: str) -> str:
+    """Return the host and port of a Postgres URL, without the user and the password."""
+    return database_url.rpartition("@")[2].removeprefix("postgresql://").removeprefix("postgres://").partition("/")[0]
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case TimeoutError():
+            return f"no answer within {CONNECT_SECONDS} seconds"
+        case _:
+            return str(error).rstrip(".") or type(error).__name__
+
+
+def _redis_url(settings: Settings) -> str | None:
+    if settings.redis_url is not None:
+        return settings.redis_url
+    if settings.upstash_redis_rest_url and settings.upstash_redis_rest_token:
+        return upstash_url(settings.upstash_redis_rest_url, settings.upstash_redis_rest_token)
+    return None

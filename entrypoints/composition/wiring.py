@@ -1,0 +1,163 @@
+"""Builds the use cases of parts."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import attrs
+
+from adapters.batching.batched_credits import GatheredCredits
+from adapters.postgres import migrations
+from adapters.postgres.synthetic_users import SqlSyntheticUsers
+from adapters.stripe.checkout import StripeCheckouts
+from adapters.stripe.endpoints import StripeDeployment
+from adapters.stripe.events import CONCERNING
+from adapters.stripe.history import StripeHistory
+from adapters.stripe.identity import StripeIdentity
+from adapters.stripe.invoice_mailer import StripeInvoices
+from adapters.stripe.lookup import StripeLookup
+from adapters.stripe.webhooks import StripeWebhooks
+from domain.usecases.audit_cache import CacheAuditor
+from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.examine_deployment import DeploymentExaminer
+from domain.usecases.monitor import Monitor
+from domain.usecases.read_account import AccountReader
+from domain.usecases.read_hold import HoldReader
+from domain.usecases.read_inbox import InboxReader
+from domain.usecases.receive_webhook import WebhookReceiver
+from domain.usecases.reconcile import Reconciler
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.synthetic_users import RehearsalDesk
+from domain.usecases.thresholds import BalanceWatch
+from domain.usecases.use_credits import CreditDesk
+from entrypoints.auth.authenticator import Authenticator
+from entrypoints.composition.parts import Parts, parts
+from entrypoints.composition.stores import Storage
+from entrypoints.doctor import Doctor
+from entrypoints.services import Services
+from entrypoints.settings.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
+    """Return everything that one process needs to serve; it is closed at the end."""
+    async with parts(settings, storage) as opened, _credits(opened) as credits_:
+        yield _services(opened, _payments(opened), credits_)
+
+
+@attrs.frozen(kw_only=True)
+class _Payments:
+    """The use cases that record payments."""
+
+    webhooks: WebhookReceiver
+    desk: CheckoutDesk
+    inbox_desk: InboxDesk
+    reconciler: Reconciler
+
+
+@contextlib.asynccontextmanager
+async def _credits(parts: Parts) -> AsyncIterator[GatheredCredits]:
+    desk = CreditDesk(
+        ledger=parts.ledger.sql,
+        wallets=parts.ledger.sql,
+        cache=parts.redis.cache,
+        notify_below=parts.settings.low_balance,
+        turns=parts.redis.turns,
+    )
+    async with contextlib.aclosing(GatheredCredits(desk, parts.clock)) as gathered:
+        yield gathered
+
+
+def _payments(parts: Parts) -> _Payments:
+    recorder, inbox, settings = _recorder(parts), parts.ledger.inbox, parts.settings
+    deliveries = StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=parts.clock)
+    history = StripeHistory(parts.stripe.patient, livemode=settings.livemode)
+    return _Payments(
+        webhooks=WebhookReceiver(deliveries=deliveries, recorder=recorder),
+        desk=_checkouts(parts, recorder),
+        inbox_desk=InboxDesk(inbox=inbox, deliveries=deliveries, history=history, recorder=recorder),
+        reconciler=Reconciler(history=history, inbox=inbox, recorder=recorder),
+    )
+
+
+def _recorder(parts: Parts) -> PaymentRecorder:
+    return PaymentRecorder(
+        ledger=parts.ledger.commits,
+        cache=parts.redis.cache,
+        markers=parts.redis.markers,
+        payments=StripeLookup(parts.stripe.hasty),
+        catalogue=parts.catalogue,
+        livemode=parts.settings.livemode,
+        identity=StripeIdentity(parts.stripe.hasty, configured=parts.settings.stripe_account_id),
+        notify_below=parts.settings.low_balance,
+    )
+
+
+def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutDesk:
+    success, cancel = parts.settings.success_url, parts.settings.cancel_url
+    return CheckoutDesk(
+        checkouts=StripeCheckouts(parts.stripe.patient, success_url=success, cancel_url=cancel),
+        accounts=parts.ledger.sql,
+        ledger=parts.ledger.commits,
+        markers=parts.redis.markers,
+        catalogue=parts.catalogue,
+        recorder=recorder,
+    )
+
+
+def _outbox_worker(parts: Parts) -> OutboxWorker:
+    return OutboxWorker(
+        outbox=parts.ledger.inbox,
+        accounts=parts.ledger.sql,
+        cache=parts.redis.cache,
+        invoices=StripeInvoices(parts.stripe.patient),
+        notifications=parts.notifications,
+    )
+
+
+def _doctor(parts: Parts) -> Doctor:
+    examiner = DeploymentExaminer(
+        provider=StripeDeployment(parts.stripe.patient),
+        database=parts.ledger.audit,
+        auditor=_auditor(parts),
+        backlogs=parts.ledger.inbox,
+        livemode=parts.settings.livemode,
+        wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
+        wanted_events=CONCERNING,
+        wanted_migrations=migrations.versions(),
+    )
+    return Doctor(settings=parts.settings, examiner=examiner)
+
+
+def _rehearsals(parts: Parts) -> RehearsalDesk:
+    users = SqlSyntheticUsers(parts.ledger.rpc)
+    return RehearsalDesk(users=users, cache=parts.redis.cache, livemode=parts.settings.livemode)
+
+
+def _auditor(parts: Parts) -> CacheAuditor:
+    return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.cache)
+
+
+def _services(parts: Parts, payments: _Payments, credits_: GatheredCredits) -> Services:
+    return Services(
+        authenticator=Authenticator.from_settings(parts.settings),
+        webhooks=payments.webhooks,
+        desk=payments.desk,
+        reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),
+        credits=credits_,
+        holds=HoldReader(wallets=parts.ledger.sql),
+        watch=BalanceWatch(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
+        worker=_outbox_worker(parts),
+        outbox=OutboxRetrier(outbox=parts.ledger.inbox),
+        inbox=InboxReader(inbox=parts.ledger.inbox),
+        inbox_desk=payments.inbox_desk,
+        reconciler=payments.reconciler,
+        auditor=_auditor(parts),
+        monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
+        rehearsals=_rehearsals(parts),
+        doctor=_doctor(parts),
+        catalogue=parts.catalogue,
+        now=parts.clock.now,
+    )

@@ -1,0 +1,81 @@
+"""Enforces the table of who may call a route, and describes it in OpenAPI."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import SecurityRequirement
+from litestar.plugins import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
+
+from entrypoints.auth.roles import ANYONE, ROUTES, Access, Role, check_access
+from entrypoints.http.dependencies import CALLER, services_of
+from entrypoints.http.request_bodies import KEY_WANTED, one_key
+
+_SHOWN_BY: Mapping[Role, tuple[SecurityRequirement, ...]] = {
+    Role.USER: ({"user": []}, {"gateway": [], "gateway_user": []}),
+    Role.SERVICE: ({"service": []},),
+    Role.OPERATOR: ({"operator": []},),
+}
+"""How each role shows itself; the names are those of the security schemes."""
+
+
+@attrs.frozen
+class RouteWithoutGuard(Exception):
+    """A route that the table does not have."""
+
+    name: str
+
+
+async def guard(request: Request[Any, Any, Any]) -> None:
+    """Let only those pass whom the table names for this route, and keep who it is for the handler.
+
+    It is Litestar's `before_request` and not one of its guards, for each of which Litestar copies the handler.
+
+    :raises Unauthenticated: if nobody can be recognised.
+    :raises Forbidden: if the caller may not call this route.
+    """
+    scope = request.scope
+    access = _access(request.method, scope["path_template"])
+    if access:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        caller = await services_of(request.app.state).authenticator.authenticate(headers)
+        check_access(caller, access)
+        scope["state"][CALLER] = caller
+    if request.route_handler.opt.get(KEY_WANTED):
+        one_key(request)
+
+
+class GuardedRoutes(ReceiveRoutePlugin):
+    """Sees to it that each route is in the table, and says in OpenAPI who may call it."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Take a route that the application is made of.
+
+        :raises RouteWithoutGuard: if the table does not have it.
+        """
+        if not isinstance(route, HTTPRoute):
+            raise RouteWithoutGuard(route.path_format)
+        for handler in route.route_handlers:
+            for method in handler.http_methods:
+                _describe(handler, _access(method, route.path_format))
+
+
+def _access(method: str, path: str) -> Access:
+    # Every route answers OPTIONS, by its methods alone.
+    if method == "OPTIONS":
+        return ANYONE
+    try:
+        return ROUTES[f"{method} {path}"]
+    except KeyError:
+        raise RouteWithoutGuard(f"{method} {path}") from None
+
+
+def _describe(handler: HTTPRouteHandler, access: Access) -> None:
+    if access:
+        handler.security = [way for role in Role if role in access for way in _SHOWN_BY[role]]

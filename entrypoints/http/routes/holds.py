@@ -1,0 +1,153 @@
+"""`/holds`: a product's backend sets credits aside before the cost is known, and captures or frees them."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+import attrs
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, SkipValidation
+
+from domain.credits.holds import Hold, HoldId, HoldStatus
+from domain.decisions.operations import MAX_HOLD, RESERVED_NAME, CaptureHold, PlaceHold, VoidHold
+from domain.usecases.read_hold import UnknownHold
+from domain.values.accounts import parse_user_id
+from domain.values.plans import MAX_CREDITS
+from entrypoints.http.openapi import refusals
+from entrypoints.http.operation_answers import Credits, HoldMade, IdempotencyKey, Metadata, Text, settled
+from entrypoints.http.problems import problem
+from entrypoints.http.request_bodies import KEY_WANTED
+from entrypoints.services import Services
+
+DEFAULT_HOLD_SECONDS = 900
+MAX_HOLD_SECONDS = int(MAX_HOLD.total_seconds())
+
+
+@attrs.frozen(kw_only=True)
+class HoldWanted:
+    """Credits to set aside, for so many seconds at most."""
+
+    user_id: str
+    credits: Credits
+    expires_in: Annotated[int, msgspec.Meta(ge=1, le=MAX_HOLD_SECONDS)] = DEFAULT_HOLD_SECONDS
+    description: Text | None = None
+    metadata: Metadata = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Capture:
+    """How much of the hold is taken; all of it unless it is said."""
+
+    credits: Annotated[int, msgspec.Meta(ge=0, le=MAX_CREDITS)] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class HoldShown:
+    """A hold as it stands."""
+
+    id: str
+    user_id: str
+    status: HoldStatus
+    credits: int
+    captured: int
+    expires_at: datetime
+    description: str | None
+
+
+@post(
+    "/holds",
+    opt={KEY_WANTED: True},
+    tags=["Spending"],
+    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+)
+async def place_hold(
+    data: JSONBody[HoldWanted],
+    idempotency_key: IdempotencyKey,
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[HoldMade]:
+    """Set credits aside until they are captured, voided, or the time is over. 402 if there are not enough."""
+    _check_names(data.metadata)
+    intent = PlaceHold(
+        hold_id=HoldId(str(uuid.uuid4())),
+        user_id=parse_user_id(data.user_id),
+        credits=data.credits,
+        key=idempotency_key,
+        lasts=timedelta(seconds=data.expires_in),
+        description=data.description,
+        metadata=data.metadata,
+    )
+    return await settled(services, intent, status=HTTPStatus.CREATED)
+
+
+@post(
+    "/holds/{hold_id:str}/capture",
+    status_code=200,
+    tags=["Spending"],
+    responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
+)
+async def capture_hold(
+    hold_id: FromPath[str],
+    data: JSONBody[Capture],
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[HoldMade]:
+    """Take what was set aside, or a part of it; the rest is free again. 409 if the hold is settled otherwise."""
+    return await settled(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
+
+
+@post(
+    "/holds/{hold_id:str}/void",
+    status_code=200,
+    tags=["Spending"],
+    responses=refusals(400, 401, 403, 404, 409, 503),
+)
+async def void_hold(
+    hold_id: FromPath[str],
+    services: NamedDependency[SkipValidation[Services]],
+) -> Response[HoldMade]:
+    """Free what was set aside. 409 if the hold is settled otherwise."""
+    return await settled(services, VoidHold(hold_id=_hold_id(hold_id)))
+
+
+@get("/holds/{hold_id:str}", tags=["Spending"], responses=refusals(400, 401, 403, 404, 503))
+async def show_hold(
+    hold_id: FromPath[str],
+    services: NamedDependency[SkipValidation[Services]],
+) -> HoldShown:
+    """A hold as it stands."""
+    return _shown(await services.holds.hold(_hold_id(hold_id)))
+
+
+def _check_names(metadata: Mapping[str, str]) -> None:
+    if RESERVED_NAME in metadata:
+        detail = f"metadata may not have {RESERVED_NAME}: the capture's entry stores the hold's id under this name."
+        raise problem(HTTPStatus.BAD_REQUEST, "reserved-name", detail)
+
+
+def _hold_id(text: str) -> HoldId:
+    """Return the hold that a path names.
+
+    :raises UnknownHold: if it names none: such an id can't be in the ledger.
+    """
+    try:
+        return HoldId(str(uuid.UUID(text)))
+    except ValueError:
+        raise UnknownHold(text[:64]) from None
+
+
+def _shown(hold: Hold) -> HoldShown:
+    return HoldShown(
+        id=hold.id,
+        user_id=hold.user_id,
+        status=hold.status,
+        credits=hold.credits,
+        captured=hold.captured,
+        expires_at=hold.expires_at,
+        description=hold.description,
+    )
+
+
+hold_handlers = (place_hold, capture_hold, void_hold, show_hold)

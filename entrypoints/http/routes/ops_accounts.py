@@ -1,0 +1,48 @@
+"""`/ops/consistency`, `/ops/accounts/{id}/sync`: whether all accounts agree, and what brings one in line."""
+
+import attrs
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
+
+from domain.upkeep.consistency import Inconsistency
+from domain.usecases.audit_cache import Disagreement
+from domain.usecases.read_account import QuotaSource, UnknownUser
+from domain.values.accounts import parse_user_id
+from entrypoints.http.openapi import refusals
+from entrypoints.http.routes.quota import QuotaAnswer, quota_answer
+from entrypoints.services import Services
+
+
+@attrs.frozen(kw_only=True)
+class Consistency:
+    """What disagrees: the ledger with itself, and Redis with the ledger."""
+
+    consistent: bool
+    ledger: tuple[Inconsistency, ...]
+    cache: tuple[Disagreement, ...]
+
+
+@get("/ops/consistency", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
+    """The ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
+    report = await services.auditor.report()
+    return Consistency(consistent=report.consistent, ledger=report.ledger, cache=report.cache)
+
+
+@post(
+    "/ops/accounts/{user_id:str}/sync",
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 503),
+)
+async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> QuotaAnswer:
+    """Recompute the balance from the ledger's entries, and write it to Redis."""
+    named = parse_user_id(user_id)
+    account = await services.auditor.sync(named)
+    if account is None:
+        raise UnknownUser(named)
+    return quota_answer(account, QuotaSource.LEDGER)
+
+
+account_handlers = (check_consistency, sync_account)

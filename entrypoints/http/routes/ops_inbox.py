@@ -1,0 +1,221 @@
+"""`/ops/events`, `/ops/parked`, `/ops/outbox`, `/ops/backlog`: what is pending, and what an operator does about it."""
+
+from datetime import datetime
+from typing import Annotated
+
+import attrs
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
+
+from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.outbox import FailedMessage
+from domain.payments.admission import Confirmation
+from domain.usecases.recorded import Recorded
+from domain.usecases.retry_inbox import WAITING, UnknownEvent
+from domain.values.accounts import parse_user_id
+from domain.values.plans import PlanId
+from entrypoints.hints import hint_for
+from entrypoints.http.openapi import refusals
+from entrypoints.services import Services
+
+MAX_PAGE = 200
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
+
+
+@attrs.frozen(kw_only=True)
+class InboxRow:
+    """An event of the inbox; `hint` says what may be done about one that waits."""
+
+    id: str
+    type: str
+    status: EventStatus
+    reason: str | None
+    attempts: int
+    received_at: datetime
+    session_id: str | None
+    object_id: str | None
+    purchase_id: str | None
+    hint: str | None
+
+
+@attrs.frozen
+class InboxPage:
+    """Events newest first; `next_cursor` is the last one's id, and asks for those that follow."""
+
+    events: tuple[InboxRow, ...]
+    next_cursor: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What a decision came to; `credits` is by how much balances changed."""
+
+    event: str
+    status: EventStatus
+    reason: str | None
+    user_id: str | None
+    purchase_id: str | None
+    credits: int
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """Who gets the credits of a parked event; a plan, or leave to ignore the price, where these were the cause."""
+
+    user_id: str
+    plan: str | None = None
+    accept_price: bool = False
+
+
+@attrs.frozen
+class Backlogged:
+    """How many events are pending, by status and reason, and how many messages."""
+
+    events: dict[str, int]
+    messages_due: int
+    messages_failed: int
+
+
+@get("/ops/events", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+async def list_events(
+    services: NamedDependency[SkipValidation[Services]],
+    status: Annotated[list[EventStatus] | None, QueryParameter()] = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, QueryParameter(max_length=255)] = None,
+) -> InboxPage:
+    """List the inbox, newest first; `?status=` may be repeated."""
+    return await _page(services, frozenset(status or EventStatus), limit, cursor)
+
+
+@get("/ops/parked", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+async def list_parked(
+    services: NamedDependency[SkipValidation[Services]],
+    limit: Limit = 50,
+    cursor: Annotated[str | None, QueryParameter(max_length=255)] = None,
+) -> InboxPage:
+    """List the parked events, newest first, and what to do about each."""
+    return await _page(services, WAITING, limit, cursor)
+
+
+@post("/ops/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
+    """Retry a batch of the parked events; each call goes on with those not tried recently."""
+    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.retry())
+
+
+@get("/ops/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
+    """Return one event with the exact body that was signed."""
+    return await services.inbox.event(_that_may_be(event_id))
+
+
+@post(
+    ["/ops/events/{event_id:str}/claim", "/ops/parked/{event_id:str}/claim"],
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 409, 413, 502, 503),
+)
+async def claim_event(
+    event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
+) -> Outcome:
+    """Assign the payment of a parked event to a user. Make sure first that it is theirs.
+
+    For a payment that named no user, give the Stripe id of its checkout session, payment intent or invoice instead.
+    """
+    confirmation = Confirmation(
+        user_id=parse_user_id(data.user_id),
+        plan_id=PlanId(data.plan) if data.plan else None,
+        accepts_price=data.accept_price,
+    )
+    return _outcome(event_id, await services.inbox_desk.claim(_that_may_be(event_id), confirmation))
+
+
+@post(
+    "/ops/events/{event_id:str}/replay",
+    status_code=200,
+    tags=["Operators"],
+    responses=refusals(400, 401, 403, 404, 502, 503),
+)
+async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
+    """Process an event again; if it never arrived, it is fetched from Stripe."""
+    return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
+
+
+@get("/ops/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+async def list_failures(
+    services: NamedDependency[SkipValidation[Services]], limit: Limit = 50
+) -> tuple[FailedMessage, ...]:
+    """List the messages whose delivery failed, newest first."""
+    return await services.outbox.failures(limit)
+
+
+@post("/ops/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+async def retry_message(
+    message_id: FromPath[int], services: NamedDependency[SkipValidation[Services]]
+) -> dict[str, bool]:
+    """Queue a failed message for delivery again."""
+    return {"retried": await services.outbox.retry(message_id)}
+
+
+@get("/ops/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
+    """Count what is pending."""
+    backlog = await services.monitor.backlog()
+    events = {f"{status}: {reason}" if reason else status: count for (status, reason), count in backlog.events.items()}
+    return Backlogged(events, backlog.messages_due, backlog.messages_failed)
+
+
+async def _page(services: Services, statuses: frozenset[EventStatus], limit: int, cursor: str | None) -> InboxPage:
+    page = await services.inbox.page(statuses=statuses, after=_that_may_be(cursor) if cursor else None, limit=limit)
+    return InboxPage(tuple(map(_row, page.events)), page.next_after)
+
+
+def _that_may_be(event_id: str) -> str:
+    """The event's id; no database has one with a NUL.
+
+    :raises UnknownEvent: if it has one.
+    """
+    if "\0" in event_id:
+        raise UnknownEvent(event_id[:255])
+    return event_id
+
+
+def _row(event: KeptEvent) -> InboxRow:
+    return InboxRow(
+        id=event.id,
+        type=event.type,
+        status=event.status,
+        reason=event.reason,
+        attempts=event.attempts,
+        received_at=event.received_at,
+        session_id=event.session_id,
+        object_id=event.object_id,
+        purchase_id=event.purchase_id,
+        hint=hint_for(event.id, event.reason) if event.status in WAITING else None,
+    )
+
+
+def _outcome(event_id: str, recorded: Recorded) -> Outcome:
+    return Outcome(
+        event=event_id,
+        status=recorded.status,
+        reason=recorded.reason,
+        user_id=recorded.user_id,
+        purchase_id=recorded.purchase_id,
+        credits=recorded.credits,
+    )
+
+
+inbox_handlers = (
+    list_events,
+    list_parked,
+    retry_parked,
+    show_event,
+    claim_event,
+    replay_event,
+    list_failures,
+    retry_message,
+    show_backlog,
+)

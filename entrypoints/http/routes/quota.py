@@ -1,0 +1,113 @@
+"""`GET /quota`: what users may spend, now or at a past moment."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import attrs
+from litestar import Request, get
+from litestar.params import QueryParameter
+
+from domain.usecases.read_account import Quota, QuotaSource
+from domain.values.accounts import Account, UserId
+from entrypoints.auth.authenticator import Caller
+from entrypoints.http.dependencies import account_asked_for, caller_of, services_of
+from entrypoints.http.openapi import refusals
+from entrypoints.http.problems import problem
+from entrypoints.http.timestamps import moment, no_moment
+from entrypoints.services import Services
+
+MAX_QUOTAS = 100
+"""The most accounts that one request may ask for."""
+
+UsersAskedFor = Annotated[
+    list[str] | None,
+    QueryParameter(name="user_id", description=f"For services and operators: the user, up to {MAX_QUOTAS} of them."),
+]
+
+
+@attrs.frozen(kw_only=True)
+class QuotaAnswer:
+    """A user's credits, and who said so."""
+
+    user_id: str
+    balance: int
+    held: int
+    available: int
+    version: int
+    source: QuotaSource
+
+
+@attrs.frozen(kw_only=True)
+class QuotaThen:
+    """A user's credits at a moment that is over."""
+
+    user_id: str
+    balance: int
+    held: int
+    available: int
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Quotas:
+    """Several users' credits, in the order in which they were asked for, and those whom nobody knows."""
+
+    quotas: tuple[QuotaAnswer, ...]
+    unknown: tuple[str, ...]
+
+
+@get("/quota", tags=["Account"], responses=refusals(400, 401, 403, 404, 503))
+async def read_quota(
+    request: Request[Any, Any, Any],
+    user_id: UsersAskedFor = None,
+    at: Annotated[str | None, QueryParameter(format="date-time", description="A past time; omit it for now.")] = None,
+) -> QuotaAnswer | QuotaThen | Quotas:
+    """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
+    # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
+    services, caller = services_of(request.app.state), caller_of(request)
+    if user_id is not None and len(user_id) > 1:
+        return await _quotas(services, caller, user_id, at)
+    named = account_asked_for(caller, user_id[0] if user_id else None)
+    wanted = moment("at", at)
+    if wanted is None:
+        return _quota(await services.reader.quota(named))
+    return await _quota_then(services, named, wanted)
+
+
+async def _quota_then(services: Services, user_id: UserId, at: datetime) -> QuotaThen:
+    if at > services.now():
+        raise no_moment("at must not be in the future.")
+    then = await services.reader.quota_at(user_id, at)
+    return QuotaThen(user_id=user_id, balance=then.balance, held=then.held, available=then.available, at=at)
+
+
+async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: str | None) -> Quotas:
+    if at is not None:
+        detail = "at takes a single user_id; for several users, omit it."
+        raise problem(HTTPStatus.BAD_REQUEST, "one-user-at-a-moment", detail)
+    if len(user_ids) > MAX_QUOTAS:
+        detail = f"At most {MAX_QUOTAS} users per request."
+        raise problem(HTTPStatus.BAD_REQUEST, "too-many-users", detail)
+    named = [account_asked_for(caller, user_id) for user_id in user_ids]
+    found = await services.reader.quotas(named)
+    return Quotas(
+        quotas=tuple(_quota(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),
+        unknown=tuple(user_id for user_id in dict.fromkeys(named) if user_id not in found),
+    )
+
+
+def quota_answer(account: Account, source: QuotaSource) -> QuotaAnswer:
+    """An account, as its quota is told."""
+    return QuotaAnswer(
+        user_id=account.user_id,
+        balance=account.balance,
+        held=account.held,
+        available=account.available,
+        version=account.version,
+        source=source,
+    )
+
+
+def _quota(quota: Quota) -> QuotaAnswer:
+    return quota_answer(quota.account, quota.source)

@@ -1,0 +1,198 @@
+-- Purchases and subscriptions: everything known of each payment, which objects of Stripe's belong to it, and how both are
+-- written.
+
+create table public.purchases (
+    id text primary key,
+    user_id uuid,
+    plan_id text,
+    credits bigint,
+    amount bigint check (amount >= 0),
+    currency text,
+    payment_status text not null,
+    facts jsonb not null,
+    revision bigint not null check (revision > 0),
+    merged_into text references public.purchases (id),
+    subscription_id text,
+    starts_at timestamptz,
+    ends_at timestamptz,
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp()
+);
+
+comment on table public.purchases is
+    'Credence: everything known of each payment. The other columns repeat what is in facts, to be read and searched by '
+    'people.';
+comment on column public.purchases.id is
+    'The payment intent''s id; the session''s, where no money moved; the invoice''s, for a period of a subscription.';
+comment on column public.purchases.facts is 'The join of all that was told; the entitlement is a pure function of it.';
+comment on column public.purchases.revision is
+    'Counts the changes of facts; a decision is good only for the revision it read.';
+comment on column public.purchases.merged_into is
+    'The purchase that goes on where two rows proved to be one payment; the facts and links of this one live there.';
+comment on column public.purchases.subscription_id is 'The subscription, where it is one of its invoices.';
+comment on column public.purchases.starts_at is 'When the earliest of the times begins that its lines are for.';
+comment on column public.purchases.ends_at is 'When the latest of the times ends that its lines are for.';
+
+create index purchases_user_id_idx on public.purchases (user_id);
+create index purchases_merged_into_idx on public.purchases (merged_into) where merged_into is not null;
+create index purchases_subscription_id_idx on public.purchases (subscription_id, ends_at) where subscription_id is not null;
+
+-- No foreign key: a purchase and its links are written by one function, in one transaction.
+create table public.purchase_links (
+    link text primary key,
+    purchase_id text not null
+);
+
+comment on table public.purchase_links is
+    'Credence: which purchase a Stripe object belongs to: kind:id, such as session:cs_1, payment_intent:pi_1 or '
+    'charge:ch_1.';
+
+create index purchase_links_purchase_id_idx on public.purchase_links (purchase_id);
+
+create table public.subscriptions (
+    id text primary key,
+    user_id uuid,
+    plan_id text,
+    status text,
+    cancels_at_period_end boolean not null default false,
+    period_ends_at timestamptz,
+    facts jsonb not null,
+    revision bigint not null check (revision > 0),
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp()
+);
+
+comment on table public.subscriptions is
+    'Credence: who subscribed to what, and how it stands. The other columns repeat what is in facts, to be read by '
+    'people.';
+
+create index subscriptions_user_id_idx on public.subscriptions (user_id);
+
+create table public.stripe_prices (
+    id text primary key check (id <> ''),
+    plan_id text not null,
+    credits bigint not null check (credits >= 0),
+    unit_amount text not null check (unit_amount ~ '^[0-9]+(/[0-9]+)?$'),
+    created_at timestamptz not null default clock_timestamp()
+);
+
+comment on table public.stripe_prices is
+    'Credence: every price that it ever made at Stripe, with the plan and the credits of one interval of it: renewals go '
+    'on with old prices, whatever the catalogue says.';
+comment on column public.stripe_prices.unit_amount is
+    'The price of one interval in minor units; a fraction where it has a slash.';
+
+create function public.credence_conflict_with(reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    raise exception '%', reason using errcode = 'CRE01';
+end
+$$;
+comment on function public.credence_conflict_with(text) is
+    'Credence: takes back what was written of a change, which conflicts for the reason.';
+
+create function public.credence_upsert_purchases(purchases jsonb[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    purchase jsonb;
+    absorbed text[];
+    links bigint := 0;
+    written bigint;
+begin
+    insert into public.purchases as p (
+        id, user_id, plan_id, credits, amount, currency, payment_status, facts, subscription_id, starts_at, ends_at, revision
+    )
+    select
+        w.id, w.user_id, w.plan_id, w.credits, w.amount, w.currency, w.payment_status, w.facts, w.subscription_id,
+        w.starts_at, w.ends_at, w.expected_revision + 1
+    from unnest(purchases) n, jsonb_to_record(n) w (
+        id text, expected_revision bigint, user_id uuid, plan_id text, credits bigint, amount bigint, currency text,
+        payment_status text, facts jsonb, subscription_id text, starts_at timestamptz, ends_at timestamptz
+    )
+    where w.expected_revision = 0 or exists (select from public.purchases p where p.id = w.id)
+    -- In one order, so that calls do not wait for each other in a circle.
+    order by w.id
+    on conflict (id) do update
+        set user_id = excluded.user_id, plan_id = excluded.plan_id, credits = excluded.credits, amount = excluded.amount,
+            currency = excluded.currency, payment_status = excluded.payment_status, facts = excluded.facts,
+            subscription_id = excluded.subscription_id, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+            revision = excluded.revision, updated_at = clock_timestamp()
+        where p.revision = excluded.revision - 1;
+    get diagnostics written = row_count;
+    if written <> cardinality(purchases) then
+        perform public.credence_conflict_with('revision');
+    end if;
+
+    foreach purchase in array purchases loop
+        links := links + jsonb_array_length(purchase -> 'links');
+        continue when coalesce(nullif(purchase -> 'absorbed', 'null'), '[]') = '[]';
+        update public.purchases p
+        set merged_into = purchase ->> 'id', revision = p.revision + 1, updated_at = clock_timestamp()
+        from jsonb_to_recordset(purchase -> 'absorbed') other (id text, expected_revision bigint)
+        where p.id = other.id and p.revision = other.expected_revision;
+        get diagnostics written = row_count;
+        if written <> jsonb_array_length(purchase -> 'absorbed') then
+            perform public.credence_conflict_with('revision');
+        end if;
+        absorbed := array(select other ->> 'id' from jsonb_array_elements(purchase -> 'absorbed') other);
+        update public.purchases set merged_into = purchase ->> 'id' where merged_into = any (absorbed);
+        update public.purchase_links set purchase_id = purchase ->> 'id' where purchase_id = any (absorbed);
+    end loop;
+
+    insert into public.purchase_links (link, purchase_id)
+    select l.link, p ->> 'id' from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') l (link) order by l.link
+    on conflict (link) do nothing;
+    get diagnostics written = row_count;
+    if written < links and exists (
+        select
+        from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') w (link)
+        join public.purchase_links l on l.link = w.link
+        where l.purchase_id <> p ->> 'id'
+    ) then
+        perform public.credence_conflict_with('link');
+    end if;
+end
+$$;
+comment on function public.credence_upsert_purchases(jsonb[]) is
+    'Credence: writes the next states of purchases; what one absorbs points to it from now on, with all links. '
+    'Conflicts with a purchase that is no longer at the revision that was read, and with a link that is another''s.';
+
+create function public.credence_upsert_subscriptions(subscriptions jsonb[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    written bigint;
+begin
+    insert into public.subscriptions as s (
+        id, user_id, plan_id, status, cancels_at_period_end, period_ends_at, facts, revision
+    )
+    select
+        w.id, w.user_id, w.plan_id, w.status, w.cancels_at_period_end, w.period_ends_at, w.facts, w.expected_revision + 1
+    from unnest(subscriptions) n, jsonb_to_record(n) w (
+        id text, expected_revision bigint, user_id uuid, plan_id text, status text, cancels_at_period_end boolean,
+        period_ends_at timestamptz, facts jsonb
+    )
+    where w.expected_revision = 0 or exists (select from public.subscriptions s where s.id = w.id)
+    order by w.id
+    on conflict (id) do update
+        set user_id = excluded.user_id, plan_id = excluded.plan_id, status = excluded.status,
+            cancels_at_period_end = excluded.cancels_at_period_end, period_ends_at = excluded.period_ends_at,
+            facts = excluded.facts, revision = excluded.revision, updated_at = clock_timestamp()
+        where s.revision = excluded.revision - 1;
+    get diagnostics written = row_count;
+    if written <> cardinality(subscriptions) then
+        perform public.credence_conflict_with('revision');
+    end if;
+end
+$$;
+comment on function public.credence_upsert_subscriptions(jsonb[]) is
+    'Credence: writes the next states of subscriptions. Conflicts with one that is no longer at the revision that '
+    'was read.';

@@ -1,0 +1,318 @@
+-- What is read of the ledger: before a decision about a payment, by people, and by operators.
+
+create function public.credence_purchase(p public.purchases)
+returns jsonb
+-- Not SQL, which would be planned for each call.
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return (select jsonb_build_object(
+        'id', p.id,
+        'revision', p.revision,
+        'facts', p.facts,
+        'posted', coalesce(jsonb_agg(jsonb_build_object(
+            'user_id', sums.user_id,
+            'period_ends_at', sums.period,
+            'posted', coalesce(sums.posted, 0),
+            'lapsed', sums.lapsed,
+            'stood', coalesce(sums.stood, 0),
+            'clawed_back', case when sums.clawed_since is not null then (
+                select jsonb_build_object(
+                    'credits', sums.away,
+                    'from_own', coalesce(sum(t.credits) filter (where t.is_own), 0) - sums.returned,
+                    'from_others', coalesce(jsonb_agg(
+                        jsonb_build_object('grant_id', t.id, 'credits', t.credits - t.returned)
+                        order by t.priority desc, t.expires_at desc nulls first, t.id desc
+                    ) filter (where not t.is_own and t.credits > t.returned), '[]')
+                )
+                from (
+                    select
+                        g.id, g.priority, g.expires_at, sum(d.credits)::bigint as credits,
+                        coalesce(g.purchase_id = any (sums.purchases), false) and g.kind <> 'reinstatement'
+                            and g.period_ends_at is not distinct from sums.period::timestamptz as is_own,
+                        coalesce((
+                            select sum(r.amount) from public.credit_transactions r
+                            where r.purchase_id = any (sums.purchases) and r.user_id = sums.user_id
+                                and r.metadata ->> 'returned_to_grant' = g.id::text
+                                and r.metadata ->> 'period_ends_at' is not distinct from sums.period
+                        ), 0)::bigint as returned
+                    from public.credit_transactions c
+                    join public.credit_draws d on d.user_id = c.user_id and d.version = c.version
+                    join public.credit_grants g on g.id = d.grant_id
+                    where c.user_id = sums.user_id and c.version >= sums.clawed_since and case
+                        when c.purchase_id = any (sums.purchases) then
+                            c.kind = 'clawback' and c.metadata ->> 'period_ends_at' is not distinct from sums.period
+                        -- What later credits paid of the debt.
+                        else c.amount > 0
+                    end
+                    group by g.id
+                ) t
+            ) end,
+            'grant', (
+                select jsonb_build_object('expires_at', g.expires_at)
+                from public.credit_grants g
+                where g.user_id = sums.user_id and g.live and g.kind <> 'reinstatement'
+                    and g.period_ends_at is not distinct from sums.period::timestamptz
+                    and g.purchase_id = any (sums.purchases)
+                order by g.id
+                limit 1
+            )
+        ) order by sums.user_id, sums.period) filter (where sums.user_id is not null), '[]'),
+        'absent_users', coalesce((
+            select jsonb_agg(distinct named.id)
+            from unnest(array_append(array_agg(sums.user_id), p.user_id)) named (id)
+            where named.id is not null and (select u.id from public.users u where u.id = named.id) is null
+        ), '[]')
+    )
+    from (select 1) one
+    left join lateral (
+        select
+            t.user_id, t.period, t.purchases,
+            sum(t.amount) filter (where t.kind <> 'expiry') as posted,
+            -sum(t.amount) filter (where t.kind = 'expiry') as lapsed,
+            sum(t.amount) filter (where t.kind <> 'expiry' and t.version < t.last_expiry) as stood,
+            min(t.version) filter (where t.kind = 'clawback') as clawed_since,
+            -sum(t.amount) filter (where t.kind in ('clawback', 'reinstatement')) as away,
+            coalesce(sum(t.amount) filter (where t.returned_to = 'true'), 0) as returned
+        from (
+            select
+                e.user_id, e.kind, e.amount, e.version, e.metadata ->> 'period_ends_at' as period, ids.purchases,
+                e.metadata ->> 'returned_to_grant' as returned_to,
+                max(e.version) filter (where e.kind = 'expiry') over (
+                    partition by e.user_id, e.metadata ->> 'period_ends_at'
+                ) as last_expiry
+            from (
+                select array(
+                    select p.id
+                    union all
+                    select m.id from public.purchases m where m.merged_into = p.id
+                ) as purchases
+            ) ids
+            join public.credit_transactions e on e.purchase_id = any (ids.purchases)
+        ) t
+        group by t.user_id, t.period, t.purchases
+    ) sums on true);
+end
+$$;
+comment on function public.credence_purchase(public.purchases) is
+    'Credence: a purchase as decisions read it: {id, revision, facts, posted: for each user and period what stands '
+    'posted, what expired, what was clawed back from which grants, and when what is left expires, absent_users}.';
+
+create function public.ledger_read(query jsonb)
+returns jsonb
+-- Not SQL, which would be planned for each call; stable, so that every statement sees the one snapshot of the call.
+language plpgsql
+stable
+set search_path = ''
+set enable_seqscan = off
+as $$
+declare
+    account_id constant uuid := (query ->> 'user_id')::uuid;
+    reached constant text[] := array(
+        select l.purchase_id
+        from public.purchase_links l
+        where l.link = any (array(select jsonb_array_elements_text(query -> 'links')))
+    );
+    subscribed text := query ->> 'subscription_id';
+    since timestamptz := (query ->> 'periods_since')::timestamptz;
+    purchases jsonb := '[]';
+    family jsonb := '[]';
+    claimed jsonb := '[]';
+begin
+    if reached <> '{}' then
+        select
+            coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]'),
+            coalesce(subscribed, min(p.subscription_id)), least(since, min(p.starts_at))
+        into purchases, subscribed, since
+        from public.purchases p
+        where p.id = any (reached);
+    end if;
+    if subscribed is not null and since is not null then
+        select coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]') into family
+        from public.purchases p
+        where p.subscription_id = subscribed and p.ends_at >= since and p.merged_into is null;
+    end if;
+    if (query ->> 'claims')::boolean then
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'plan_id', line ->> 'plan_id', 'kind', line ->> 'kind', 'subscription_id', p.subscription_id,
+            'starts_at', line ->> 'starts_at', 'ends_at', line ->> 'ends_at'
+        ) order by p.id), '[]') into claimed
+        from public.purchases p, jsonb_array_elements(nullif(p.facts -> 'bill', 'null') -> 'lines') line
+        where p.user_id = account_id
+            and p.merged_into is null
+            and (line ->> 'credits')::bigint > 0
+            and (line ->> 'kind' = 'trial' or line ->> 'unit_amount' = '0');
+    end if;
+    return jsonb_build_object(
+        'event', (
+            select jsonb_build_object('id', e.id, 'status', e.status, 'reason', e.reason, 'attempts', e.attempts)
+            from public.webhook_events e
+            where e.id = query ->> 'event_id'
+        ),
+        'account', public.account_read(account_id),
+        'account_is_deleted', not exists (select from public.users u where u.id = account_id)
+            and exists (select from public.credit_transactions t where t.user_id = account_id),
+        'subscription', (
+            select jsonb_build_object('id', s.id, 'revision', s.revision, 'facts', s.facts)
+            from public.subscriptions s
+            where s.id = subscribed
+        ),
+        'purchases', purchases,
+        'family', family,
+        'claimed', claimed,
+        'made_prices', coalesce((
+            select jsonb_agg(to_jsonb(made) - 'created_at' order by made.id)
+            from public.stripe_prices made
+            where made.id = any (array(select jsonb_array_elements_text(query -> 'price_ids')))
+        ), '[]')
+    );
+end
+$$;
+comment on function public.ledger_read(jsonb) is
+    'Credence: what a decision needs, in one snapshot. Takes {event_id, user_id, links, subscription_id, '
+    'periods_since, claims, price_ids}; gives {event, account, account_is_deleted, subscription, purchases that the '
+    'links reach, family: the invoices of the subscription, or of those purchases'', that end at that time or later, '
+    'claimed: trials and free periods, made_prices: those of the prices that Credence made}.';
+
+create function public.ledger_read_all(queries jsonb)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(public.ledger_read(asked.query) order by asked.place), '[]')
+    from jsonb_array_elements(queries) with ordinality asked (query, place)
+$$;
+comment on function public.ledger_read_all(jsonb) is
+    'Credence: what several decisions need: takes an array of queries of ledger_read, gives an array of its answers '
+    'in their order.';
+
+create function public.account_transactions(
+    account_id uuid, before_version bigint, page_size integer, filters jsonb default '{}'
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(to_jsonb(page) order by page.version desc), '[]')
+    from (
+        select
+            t.version, t.amount, t.balance_before, t.balance_after, t.kind, t.idempotency_key, t.purchase_id,
+            t.stripe_session_id, t.stripe_event_id, t.description, t.metadata, t.event_at, t.created_at
+        from public.credit_transactions t
+        where t.user_id = account_id and (before_version is null or t.version < before_version)
+            and (
+                filters -> 'kinds' is null or filters -> 'kinds' = 'null'
+                or t.kind in (select jsonb_array_elements_text(filters -> 'kinds'))
+            )
+            and (filters ->> 'since' is null or t.created_at >= (filters ->> 'since')::timestamptz)
+            and (filters ->> 'until' is null or t.created_at < (filters ->> 'until')::timestamptz)
+            and (filters ->> 'purchase_id' is null or t.purchase_id = filters ->> 'purchase_id')
+        order by t.version desc
+        limit least(greatest(page_size, 1), 500)
+    ) page
+$$;
+comment on function public.account_transactions(uuid, bigint, integer, jsonb) is
+    'Credence: a page of an account''s entries, newest first: those before a version, at most 500; of them those of '
+    'some kinds, written since and until (exclusive) some times, or of one purchase, by filters {kinds, since, '
+    'until, purchase_id}.';
+
+create function public.balance_at(account_id uuid, moment text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'balance', coalesce((
+            select t.balance_after
+            from public.credit_transactions t
+            where t.user_id = account_id and t.created_at <= moment::timestamptz
+            order by t.version desc
+            limit 1
+        ), 0),
+        'held', (
+            select coalesce(sum(h.credits), 0)
+            from public.credit_holds h
+            where h.user_id = account_id and h.created_at <= moment::timestamptz
+                and (h.settled_at is null or h.settled_at > moment::timestamptz)
+        )
+    )
+$$;
+comment on function public.balance_at(uuid, text) is
+    'Credence: an account''s balance and held credits as they were at a moment.';
+
+create function public.account_record(account_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with mine as (
+        select p.id from public.purchases p where p.user_id = account_id
+        union
+        select t.purchase_id from public.credit_transactions t
+        where t.user_id = account_id and t.purchase_id is not null
+    ), kept as (
+        select distinct coalesce(p.merged_into, p.id) as id
+        from public.purchases p
+        where p.id in (select mine.id from mine)
+    ), shown as (
+        select k.id from kept k
+        union
+        -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
+        select p.id
+        from public.purchases p
+        where p.user_id is null
+            and p.merged_into is null
+            and p.subscription_id = any (array(
+                select o.subscription_id from public.purchases o where o.id in (select k.id from kept k)
+            ))
+    )
+    select jsonb_build_object(
+        'account', public.account_read(account_id),
+        'purchases', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', p.id,
+                'facts', p.facts,
+                'merged', (
+                    select coalesce(jsonb_agg(m.id order by m.id), '[]') from public.purchases m where m.merged_into = p.id
+                )
+            ) order by p.created_at, p.id), '[]')
+            from public.purchases p
+            where p.id in (select shown.id from shown)
+        ),
+        'entries', (
+            select coalesce(jsonb_agg(
+                to_jsonb(t) - '{id,user_id,details_salt,details_digest,previous_hash,hash}'::text[] order by t.version
+            ), '[]')
+            from public.credit_transactions t
+            where t.user_id = account_id
+        ),
+        'grants', (
+            select coalesce(jsonb_agg(
+                to_jsonb(g) || jsonb_build_object('draws', (
+                    select coalesce(jsonb_agg(
+                        jsonb_build_object('version', d.version, 'credits', d.credits) order by d.version
+                    ), '[]')
+                    from public.credit_draws d
+                    where d.user_id = account_id and d.grant_id = g.id
+                ))
+                order by g.id
+            ), '[]')
+            from public.credit_grants g
+            where g.user_id = account_id
+        ),
+        'holds', (
+            select coalesce(jsonb_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
+            from public.credit_holds h
+            where h.user_id = account_id
+        )
+    )
+$$;
+comment on function public.account_record(uuid) is
+    'Credence: everything about an account: {account, purchases with facts and merged ids, entries oldest first, '
+    'grants with their draws by entry version, holds oldest first}.';

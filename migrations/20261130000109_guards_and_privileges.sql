@@ -1,0 +1,327 @@
+-- Who may do what. A signed-in user reads their own rows and writes nothing of ours; anon reads nothing; service_role runs
+-- the functions; nobody changes the audit trail. Ours are the tables and functions whose comment begins with "Credence: ".
+
+drop policy if exists credence_read_own on public.users;
+create policy credence_read_own on public.users
+    for select to authenticated using (id = (select auth.uid()));
+create policy credence_read_own on public.credit_transactions
+    for select to authenticated using (user_id = (select auth.uid()));
+create policy credence_read_own on public.credit_grants
+    for select to authenticated using (user_id = (select auth.uid()));
+create policy credence_read_own on public.credit_draws
+    for select to authenticated using (user_id = (select auth.uid()));
+create policy credence_read_own on public.credit_holds
+    for select to authenticated using (user_id = (select auth.uid()));
+create policy credence_read_own on public.subscriptions
+    for select to authenticated using (user_id = (select auth.uid()));
+-- The scale, to whoever reads a balance.
+create policy credence_read on public.credit_ledgers
+    for select to authenticated using (true);
+
+-- Nobody changes history, whoever asks.
+
+create function public.credence_refuse_change()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    raise exception '% of %.% is refused: the audit trail is never changed', tg_op, tg_table_schema, tg_table_name
+        using errcode = 'insufficient_privilege', hint = 'Post a further entry that corrects the balance instead.';
+end
+$$;
+comment on function public.credence_refuse_change() is
+    'Credence: refuses what would change the audit trail, whoever asks.';
+
+create trigger credence_refuse_change
+    before delete or truncate or update of
+        id, user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id, stripe_session_id,
+        stripe_event_id, actor_id, details_digest, event_at, created_at, previous_hash, hash
+    on public.credit_transactions
+    for each statement execute function public.credence_refuse_change();
+
+-- A person can be forgotten: what may be personal is taken away, and never written anew.
+create trigger credence_refuse_rewriting
+    before update of description, metadata, details_salt on public.credit_transactions
+    for each row
+    when (
+        new.description is not null or new.details_salt is not null
+        or new.metadata is distinct from public.credence_own_metadata(old)
+    )
+    execute function public.credence_refuse_change();
+
+create trigger credence_refuse_change
+    before update or delete or truncate on public.credit_draws
+    for each statement execute function public.credence_refuse_change();
+
+create trigger credence_refuse_change
+    before update or delete or truncate on public.stripe_prices
+    for each statement execute function public.credence_refuse_change();
+
+create trigger credence_refuse_change
+    before delete or truncate or update of key, user_id, created_at on public.credit_requests
+    for each statement execute function public.credence_refuse_change();
+
+create trigger credence_refuse_rewriting
+    before update of content, answer on public.credit_requests
+    for each row
+    when (new.content <> '{}' or new.answer <> '{}')
+    execute function public.credence_refuse_change();
+
+create trigger credence_refuse_change
+    before delete or truncate or update of is_only, id, created_at on public.credit_ledgers
+    for each statement execute function public.credence_refuse_change();
+
+create function public.credence_guard_scale()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if exists (select from public.credit_transactions) then
+        raise exception 'the scale can''t change: there are entries of the old one'
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    return new;
+end
+$$;
+comment on function public.credence_guard_scale() is
+    'Credence: keeps the scale of all amounts as it is once there are entries.';
+
+create trigger credence_guard_scale
+    before update of scale on public.credit_ledgers
+    for each row
+    when (new.scale <> old.scale)
+    execute function public.credence_guard_scale();
+
+-- Credits are written by the ledger alone. The triggers are named last, so that they see what a project's own ones made of
+-- the row, and ask who writes themselves, so that the ledger's own writes need not call them.
+
+create function public.credence_guard_credits()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if tg_op = 'INSERT' and (
+        new.credits_balance, new.credits_held, new.credits_version, new.credits_revision, new.credits_notify_below
+    ) is distinct from (0, 0, 0, 0, null) then
+        raise exception 'credits are written by the ledger alone' using errcode = 'insufficient_privilege';
+    end if;
+    if tg_op = 'UPDATE' and (
+        new.id, new.credits_balance, new.credits_held, new.credits_version, new.credits_revision, new.credits_notify_below
+    ) is distinct from (
+        old.id, old.credits_balance, old.credits_held, old.credits_version, old.credits_revision, old.credits_notify_below
+    ) then
+        raise exception 'credits are written by the ledger alone' using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end
+$$;
+comment on function public.credence_guard_credits() is
+    'Credence: keeps users from writing their own credits, whatever a project''s policies and grants allow.';
+
+create trigger zz_credence_guard_credits
+    before insert or update on public.users
+    for each row
+    when (current_user in ('anon', 'authenticated'))
+    execute function public.credence_guard_credits();
+
+create function public.credence_refuse_other_writers()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if tg_op = 'INSERT' and (new.credits_held, new.credits_version, new.credits_revision) is not distinct from (0, 0, 0)
+        or tg_op = 'UPDATE' and (new.credits_balance, new.credits_held, new.credits_version, new.credits_revision)
+            is not distinct from (old.credits_balance, old.credits_held, old.credits_version, old.credits_revision) then
+        return new;
+    end if;
+    raise exception 'credits are written by the ledger alone' using
+        errcode = 'insufficient_privilege',
+        hint = 'Spend by POST /usage; give or take by POST /ops/accounts/{id}/grants or /adjustments.';
+end
+$$;
+comment on function public.credence_refuse_other_writers() is
+    'Credence: keeps a backend with the key of service_role from writing credits beside the ledger; the other '
+    'columns are its own.';
+
+create trigger zz_credence_refuse_other_writers
+    before insert or update on public.users
+    for each row
+    when (current_user = 'service_role')
+    execute function public.credence_refuse_other_writers();
+
+-- What a deployment's schema looks like to whoever wants to trust it.
+
+create function public.credence_migrations()
+returns text[]
+language plpgsql
+-- Definer, because service_role has no rights on the migrations' own schema; it tells nothing but their versions.
+security definer
+set search_path = ''
+as $$
+declare
+    versions text[];
+begin
+    if to_regclass('supabase_migrations.schema_migrations') is null then
+        return '{}';
+    end if;
+    execute 'select coalesce(array_agg(version order by version), ''{}'') from supabase_migrations.schema_migrations'
+    into versions;
+    return versions;
+end
+$$;
+comment on function public.credence_migrations() is
+    'Credence: the versions of the migrations that are recorded as applied.';
+
+create function public.credence_diagnosis()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with tables as (
+        select
+            c.oid, c.relname as name, c.relrowsecurity as guarded,
+            coalesce(obj_description(c.oid, 'pg_class') like 'Credence: %', false) as is_ours
+        from pg_catalog.pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+            and not exists (
+                -- An extension's own tables are its author's matter.
+                select from pg_catalog.pg_depend d
+                where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+            )
+    ), outsiders as (
+        select r.oid, r.rolname as name from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated')
+    ), ours as (
+        select
+            t.oid, t.name, r.name as role,
+            has_table_privilege(r.oid, t.oid, 'select') as reads,
+            has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
+                or has_any_column_privilege(r.oid, t.oid, 'insert, update') as writes,
+            exists (
+                select from pg_catalog.pg_policy p
+                where p.polrelid = t.oid and p.polcmd in ('r', '*') and p.polpermissive
+                    and (r.oid = any (p.polroles) or 0 = any (p.polroles))
+            ) as has_policy
+        from tables t, outsiders r
+        where t.is_ours and t.name <> 'users'
+    )
+    select jsonb_build_object(
+        'role', current_user,
+        'migrations', to_jsonb(public.credence_migrations()),
+        'unguarded_tables', (
+            select coalesce(jsonb_agg(t.name order by t.name), '[]') from tables t where not t.guarded
+        ),
+        'writable_tables', (
+            select coalesce(jsonb_agg(o.role || ': ' || o.name order by o.role, o.name), '[]')
+            from ours o
+            where o.writes or o.role <> 'anon' and o.reads and not o.has_policy
+        ),
+        'writable_columns', (
+            select coalesce(jsonb_agg(distinct r.name || ': users.' || a.attname), '[]')
+            from pg_catalog.pg_attribute a, outsiders r
+            where a.attrelid = 'public.users'::regclass and a.attname like 'credits\_%' and not a.attisdropped
+                and has_column_privilege(r.oid, a.attrelid, a.attnum, 'insert, update')
+        ),
+        'readable_by_anon', (
+            select coalesce(jsonb_agg(o.name order by o.name), '[]') from ours o where o.role = 'anon' and o.reads
+        ),
+        'callable_functions', (
+            select coalesce(jsonb_agg(distinct r.name || ': ' || p.proname), '[]')
+            from pg_catalog.pg_proc p, outsiders r
+            where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
+                and obj_description(p.oid, 'pg_proc') like 'Credence: %'
+                and has_function_privilege(r.oid, p.oid, 'execute')
+        ),
+        'trail_is_guarded', not exists (
+            select
+            from unnest('{credit_transactions,credit_draws,credit_requests}'::text[]) kept (name)
+            where not exists (
+                select from pg_catalog.pg_trigger t
+                where t.tgrelid = to_regclass('public.' || kept.name)
+                    and t.tgname = 'credence_refuse_change' and t.tgenabled <> 'D'
+            )
+        )
+    )
+$$;
+comment on function public.credence_diagnosis() is
+    'Credence: what should not be in a schema that is to be trusted, as the catalogue has it: tables of public '
+    'without row level security, privileges that users should not have on what is ours, and a trail without its '
+    'guards; and which migrations are applied.';
+
+-- Privileges, when all is there.
+
+do $$
+declare
+    ours record;
+begin
+    for ours in
+        select c.oid::regclass as name, c.relname = 'users' as is_users
+        from pg_catalog.pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+            and obj_description(c.oid, 'pg_class') like 'Credence: %'
+    loop
+        execute format('alter table %s enable row level security', ours.name);
+        if not ours.is_users then
+            execute format('revoke all on %s from public, anon, authenticated, service_role', ours.name);
+        end if;
+    end loop;
+    for ours in
+        select s.oid::regclass as name
+        from pg_catalog.pg_class s
+        join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.deptype = 'i'
+        where s.relkind = 'S' and s.relnamespace = 'public'::regnamespace
+            and obj_description(d.refobjid, 'pg_class') like 'Credence: %'
+    loop
+        execute format('revoke all on sequence %s from public, anon, authenticated, service_role', ours.name);
+    end loop;
+    for ours in
+        select p.oid::regprocedure as name
+        from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace and obj_description(p.oid, 'pg_proc') like 'Credence: %'
+    loop
+        execute format('revoke all on function %s from public, anon, authenticated', ours.name);
+        execute format('grant execute on function %s to service_role', ours.name);
+    end loop;
+end
+$$;
+
+-- Column privileges do not take away what a table privilege gives, so on a users table that a project brought along
+-- the table's are revoked, and what its users could write of the project's own columns is given back by column.
+do $$
+declare
+    own_columns text;
+    could_insert boolean := has_table_privilege('authenticated', 'public.users', 'insert');
+    could_update boolean := has_table_privilege('authenticated', 'public.users', 'update');
+begin
+    select string_agg(quote_ident(a.attname), ', ') into own_columns
+    from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.users'::regclass and a.attnum > 0 and not a.attisdropped
+        and a.attname not in ('id', 'email', 'created_at')
+        and a.attname not like 'credits\_%';
+    execute 'revoke all on public.users from public, anon, authenticated';
+    if own_columns is not null and could_update then
+        execute format('grant update (%s) on public.users to authenticated', own_columns);
+    end if;
+    if own_columns is not null and could_insert then
+        execute format('grant insert (id, email, %s) on public.users to authenticated', own_columns);
+    end if;
+end
+$$;
+
+grant select on
+    public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
+    public.credit_holds, public.subscriptions
+to authenticated;
+grant select on public.credit_ledgers to service_role;
+grant select, insert on
+    public.credit_transactions, public.credit_draws, public.credit_requests, public.stripe_prices
+to service_role;
+grant select, update on public.users to service_role;
+grant select, insert, update on
+    public.credit_grants, public.credit_holds, public.purchases, public.purchase_links, public.subscriptions,
+    public.webhook_events, public.outbox
+to service_role;
