@@ -71,8 +71,8 @@ class StandardWebhooksNotifications:
 
 
 def _body(notice: Notice) -> str:
-    told = {"type": notice.type, "timestamp": notice.occurred_at.isoformat(), "data": dict(notice.content)}
-    return json.dumps(told, separators=(",", ":"))
+    fields = {"type": notice.type, "timestamp": notice.occurred_at.isoformat(), "data": dict(notice.content)}
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _outcome(answer: httpx.Response) -> Undelivered | None:

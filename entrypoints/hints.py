@@ -37,7 +37,7 @@ _HINTS: Mapping[str, str] = {
     ParkReason.LIVEMODE_DISAGREES: _ELSEWHERE,
     ParkReason.CONNECTED_ACCOUNT: _ANOTHER_S,
     ParkReason.SALE_WITHOUT_DATE: "run `credence reconcile`: it asks Stripe when the session took place",
-    ParkReason.TOLD_IN_PART: "resolved automatically once Stripe returns the rest of the sale",
+    ParkReason.INCOMPLETE_INVOICE: "resolved automatically once Stripe returns the rest of the sale",
     ParkReason.UNREADABLE: "resolved automatically once a version of Credence can read it; nothing is lost",
 }
 
@@ -51,7 +51,7 @@ _TO_CLAIM: Mapping[str, str] = {
     ParkReason.PLAN_AMBIGUOUS: _NAME_PLAN,
     ParkReason.PRICE_DISAGREES: _ACCEPT,
     ParkReason.CURRENCY_DISAGREES: _ACCEPT,
-    ParkReason.TOLD_IN_PART: "retry once Stripe can be reached",
+    ParkReason.INCOMPLETE_INVOICE: "retry once Stripe can be reached",
 }
 
 

@@ -7,9 +7,9 @@ from typing import Protocol
 import attrs
 
 from domain.decisions.batches import Outcome
-from domain.decisions.operations import Intent
+from domain.decisions.operations import CreditOperation
 from domain.usecases.audit_cache import CacheAuditor
-from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.monitor import Monitor
 from domain.usecases.read_account import AccountReader
@@ -17,10 +17,10 @@ from domain.usecases.read_hold import HoldReader
 from domain.usecases.read_inbox import InboxReader
 from domain.usecases.receive_webhook import WebhookReceiver
 from domain.usecases.reconcile import Reconciler
-from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
-from domain.usecases.synthetic_users import RehearsalDesk
-from domain.usecases.thresholds import BalanceWatch
+from domain.usecases.synthetic_users import SyntheticUserService
+from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue
 from entrypoints.auth.authenticator import Authenticator
@@ -30,11 +30,11 @@ from entrypoints.doctor import Doctor
 class Credits(Protocol):
     """Does what callers ask of credits. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
-    async def settle(self, intent: Intent) -> Outcome:
-        """Do the intent once."""
+    async def execute(self, operation: CreditOperation) -> Outcome:
+        """Do the operation once."""
         ...
 
-    async def settle_due(self) -> Mapping[UserId, Outcome]:
+    async def execute_overdue(self) -> Mapping[UserId, Outcome]:
         """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
         ...
 
@@ -45,19 +45,19 @@ class Services:
 
     authenticator: Authenticator
     webhooks: WebhookReceiver
-    desk: CheckoutDesk
+    checkout: CheckoutService
     reader: AccountReader
     credits: Credits
     holds: HoldReader
-    watch: BalanceWatch
+    watch: LowBalanceThresholds
     worker: OutboxWorker
     outbox: OutboxRetrier
     inbox: InboxReader
-    inbox_desk: InboxDesk
+    inbox_retrier: InboxRetrier
     reconciler: Reconciler
     auditor: CacheAuditor
     monitor: Monitor
-    rehearsals: RehearsalDesk
+    synthetic_users: SyntheticUserService
     doctor: Doctor
     catalogue: Catalogue
     now: Callable[[], datetime]

@@ -8,14 +8,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.changes.inbox import EventStatus, KeptEvent
-from domain.decisions.batches import Unsettled
+from domain.changes.inbox import EventStatus, InboxRecord
+from domain.decisions.batches import NotCommitted
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
 from domain.usecases.reconcile import Reconciliation
 from domain.usecases.recorded import Recorded
-from domain.usecases.retry_inbox import Handled
+from domain.usecases.retry_inbox import Retried
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics
 
@@ -40,22 +40,22 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return await services.worker.run_once() == deliver_messages.BATCH
 
     async def decide() -> bool:
-        due = await services.inbox_desk.due()
+        due = await services.inbox_retrier.claim_due()
         for kept in due:
-            _tell(Handled(kept, await _decided(services, kept)))
+            _log_retried(Retried(kept, await _decided(services, kept)))
         return len(due) == retry_inbox.BATCH
 
     async def expire() -> bool:
-        settled = await services.credits.settle_due()
-        unsettled = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, Unsettled)}
-        for user_id, outcome in unsettled.items():
+        settled = await services.credits.execute_overdue()
+        not_committed = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, NotCommitted)}
+        for user_id, outcome in not_committed.items():
             if not outcome.is_contended:
                 log.error("Overdue credits could not expire: %s", outcome.cause, extra={"user_id": user_id})
-        return len(settled) == use_credits.DUE_BATCH and len(unsettled) < len(settled)
+        return len(settled) == use_credits.OVERDUE_BATCH and len(not_committed) < len(settled)
 
     async def reconcile() -> bool:
         done = await services.reconciler.run(services.now() - OVERLAP)
-        _tell_reconciled(done)
+        _log_reconciled(done)
         return False
 
     loops = [
@@ -96,18 +96,18 @@ async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -
         await asyncio.sleep(pause)
 
 
-async def _decided(services: Services, kept: KeptEvent) -> Recorded:
+async def _decided(services: Services, kept: InboxRecord) -> Recorded:
     try:
-        return await services.inbox_desk.decide(kept)
+        return await services.inbox_retrier.decide(kept)
     except LedgerUnavailable:
         raise
     except Exception as error:
         # One event that trips us up must not keep the others waiting.
         log.exception("Failed to handle %s", kept.type, extra={"event_id": kept.id})
-        return await services.inbox_desk.fail(kept, f"unexpected {type(error).__name__}; see the log")
+        return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
 
-def _tell(handled: Handled) -> None:
+def _log_retried(handled: Retried) -> None:
     event, recorded = handled.event, handled.recorded
     fields = {"event_id": event.id, "event_type": event.type, "status": recorded.status, "reason": recorded.reason}
     if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:
@@ -118,7 +118,7 @@ def _tell(handled: Handled) -> None:
         log.info("Event %s is still parked: %s", event.id, recorded.reason, extra=fields)
 
 
-def _tell_reconciled(done: Reconciliation) -> None:
+def _log_reconciled(done: Reconciliation) -> None:
     log.info("Compared %s events and %s objects; %s were missing", done.events, done.objects, len(done.found))
     for found in done.found:
         log.warning("%s %s had not arrived: %s", found.kind, found.id, found.status, extra={"reason": found.reason})

@@ -57,8 +57,8 @@ class Supabase:
 
     def token(self, user_id: str, email: str | None = None, **claims: object) -> str:
         """An access token of a signed-in user."""
-        told = {"sub": user_id, "email": email, "aud": "authenticated", "role": "authenticated", "exp": FAR_FUTURE}
-        return mint_token(JWT_SECRET, {**told, "iss": f"{self.url}/auth/v1", **claims})
+        fields = {"sub": user_id, "email": email, "aud": "authenticated", "role": "authenticated", "exp": FAR_FUTURE}
+        return mint_token(JWT_SECRET, {**fields, "iss": f"{self.url}/auth/v1", **claims})
 
 
 def node_binary(name: str) -> Path:

@@ -22,8 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m simulators", description="The world, impersonated.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (module, told) in _COMMANDS.items():
-        module.add_arguments(commands.add_parser(name, help=told, description=module.__doc__))
+    for name, (module, given) in _COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=given, description=module.__doc__))
     parsed = parser.parse_args(arguments)
     return int(_COMMANDS[parsed.command][0].run(parsed))
 

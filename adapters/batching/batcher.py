@@ -19,7 +19,7 @@ from adapters.batching.batch import Answer, Asked, Request, fail, in_pieces
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
-class Gatherer(Generic[Request, Answer]):
+class Batcher(Generic[Request, Answer]):
     """Makes one call of many requests."""
 
     def __init__(
@@ -29,18 +29,18 @@ class Gatherer(Generic[Request, Answer]):
         limits: Limits,
         keys: Callable[[Request], Collection[Hashable]] = lambda _: (),
         weight: Callable[[Request], int] = lambda _: 1,
-        divisible: Callable[[Exception], bool] = lambda _: False,
+        can_bisect: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
         """`call` gives one answer per request, in their order.
 
-        `divisible` says of a call's error that nothing took effect, and that it may be one request's fault: then the
+        `can_bisect` says of a call's error that nothing took effect, and that it may be one request's fault: then the
         call is repeated in parts, and only those fail that fail alone.
         """
         self._call = call
         self._limits = limits
         self._keys = keys
         self._weight = weight
-        self._divisible = divisible
+        self._can_bisect = can_bisect
         self._waiting: dict[int, Asked[Request, Answer]] = {}
         self._waiting_weight = 0
         self._claims: Counter[Hashable] = Counter()
@@ -51,36 +51,36 @@ class Gatherer(Generic[Request, Answer]):
         self._is_starting = False
         self._is_closed = False
 
-    async def ask(self, request: Request) -> Answer:
+    async def submit(self, request: Request) -> Answer:
         """The answer to one request.
 
         :raises QueueFull: if too much waits.
         :raises Closed: if no more is sent.
-        :raises Interrupted: if it was in flight when the gatherer had to stop.
+        :raises Interrupted: if it was in flight when the batcher had to stop.
         """
-        asked = self._asked(request)
-        self._accept((asked,), asked.weight)
+        submitted = self._submitted(request)
+        self._accept((submitted,), submitted.weight)
         try:
-            return await asked.answer
+            return await submitted.answer
         finally:
-            self._withdraw(asked)
+            self._withdraw(submitted)
 
-    async def ask_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
+    async def submit_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         """The answers to several requests, in their order: all of them are accepted, or none.
 
         They need not go out in one call. If some fail, the first one's error is raised once all are settled.
 
         :raises QueueFull: if too much waits.
         :raises Closed: if no more is sent.
-        :raises Interrupted: if one was in flight when the gatherer had to stop.
+        :raises Interrupted: if one was in flight when the batcher had to stop.
         """
-        asked = [self._asked(request) for request in requests]
-        self._accept(asked, sum(one.weight for one in asked))
+        submitted = [self._submitted(request) for request in requests]
+        self._accept(submitted, sum(one.weight for one in submitted))
         try:
-            await asyncio.gather(*(one.answer for one in asked), return_exceptions=True)
-            return tuple([one.answer.result() for one in asked])
+            await asyncio.gather(*(one.answer for one in submitted), return_exceptions=True)
+            return tuple([one.answer.result() for one in submitted])
         finally:
-            for one in asked:
+            for one in submitted:
                 self._withdraw(one)
 
     async def aclose(self) -> None:
@@ -93,16 +93,16 @@ class Gatherer(Generic[Request, Answer]):
         except TimeoutError:
             pass
         finally:
-            for asked in [*self._waiting.values()]:
-                fail(asked, Closed())
-                self._withdraw(asked)
+            for submitted in [*self._waiting.values()]:
+                fail(submitted, Closed())
+                self._withdraw(submitted)
             given_up = {*self._runners}
             for runner in given_up:
                 runner.cancel()
         if given_up:
             await asyncio.wait(given_up)
 
-    def _asked(self, request: Request) -> Asked[Request, Answer]:
+    def _submitted(self, request: Request) -> Asked[Request, Answer]:
         answer = asyncio.get_running_loop().create_future()
         return Asked(request, self._keys(request), self._weight(request), answer)
 
@@ -115,23 +115,23 @@ class Gatherer(Generic[Request, Answer]):
             raise QueueFull
         self._waiting_weight = weight
         is_free = False
-        for asked in accepted:
+        for submitted in accepted:
             # Of what waits while a call is free, each needs a key that is in flight. What claims the same key goes
             # after it; only what claims none of them is worth a look.
-            if asked.keys:
-                is_free = is_free or not any(self._claims[key] for key in asked.keys)
-                self._claims.update(asked.keys)
+            if submitted.keys:
+                is_free = is_free or not any(self._claims[key] for key in submitted.keys)
+                self._claims.update(submitted.keys)
             else:
                 is_free = True
-            self._waiting[id(asked)] = asked
+            self._waiting[id(submitted)] = submitted
         if is_free:
             self._start_runner()
 
-    def _withdraw(self, asked: Asked[Request, Answer]) -> None:
-        if self._waiting.pop(id(asked), None) is not None:
-            self._waiting_weight -= asked.weight
-            self._release(asked.keys)
-            if asked.keys and self._waiting:
+    def _withdraw(self, submitted: Asked[Request, Answer]) -> None:
+        if self._waiting.pop(id(submitted), None) is not None:
+            self._waiting_weight -= submitted.weight
+            self._release(submitted.keys)
+            if submitted.keys and self._waiting:
                 self._start_runner()  # for what waited behind it
 
     def _start_runner(self) -> None:
@@ -152,13 +152,13 @@ class Gatherer(Generic[Request, Answer]):
         try:
             while batch := self._take():
                 try:
-                    await self._settle(batch)
+                    await self._send(batch)
                 finally:
-                    for asked in batch:
-                        fail(asked, Interrupted())
-                        if asked.keys:
-                            self._busy.difference_update(asked.keys)
-                            self._release(asked.keys)
+                    for submitted in batch:
+                        fail(submitted, Interrupted())
+                        if submitted.keys:
+                            self._busy.difference_update(submitted.keys)
+                            self._release(submitted.keys)
         finally:
             # At once, not when the task is over: what is asked for in between must find that a call is free.
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -168,26 +168,26 @@ class Gatherer(Generic[Request, Answer]):
         batch: list[Asked[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         most = self._share()
-        for asked in self._waiting.values():
-            if asked.keys and not blocked.isdisjoint(asked.keys):
-                blocked.update(asked.keys)
+        for submitted in self._waiting.values():
+            if submitted.keys and not blocked.isdisjoint(submitted.keys):
+                blocked.update(submitted.keys)
                 continue
-            weight += asked.weight
+            weight += submitted.weight
             if len(batch) == most or (batch and weight > self._limits.weight):
                 leaves_some = True
                 break
-            batch.append(asked)
-        for asked in batch:
-            del self._waiting[id(asked)]
-            self._waiting_weight -= asked.weight
-            self._busy.update(asked.keys)
+            batch.append(submitted)
+        for submitted in batch:
+            del self._waiting[id(submitted)]
+            self._waiting_weight -= submitted.weight
+            self._busy.update(submitted.keys)
         if leaves_some:
             self._start_runner()
         return batch
 
     def _share(self) -> int:
         """The most requests for the next call."""
-        waiting, least = len(self._waiting), self._limits.worth_a_call
+        waiting, least = len(self._waiting), self._limits.batch_size_min
         if least is None:
             return self._limits.requests
         free = 1 + self._limits.calls - len(self._runners)  # with the one that asks
@@ -195,30 +195,30 @@ class Gatherer(Generic[Request, Answer]):
         calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
         return min(self._limits.requests, -(-waiting // calls))
 
-    async def _settle(self, batch: list[Asked[Request, Answer]]) -> None:
+    async def _send(self, batch: list[Asked[Request, Answer]]) -> None:
         """Call; where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
         parts = deque([batch])
         while parts:
             # Who has gone away before its request is sent again does not need it.
-            part = [asked for asked in parts.popleft() if not asked.answer.done()]
+            part = [submitted for submitted in parts.popleft() if not submitted.answer.done()]
             error = await self._attempt(part) if part else None
             if error is None:
                 continue
             pieces = in_pieces(part)
-            if len(part) > 1 and len(pieces) <= repeats and self._divisible(error):
+            if len(part) > 1 and len(pieces) <= repeats and self._can_bisect(error):
                 repeats -= len(pieces)
                 parts.extendleft(reversed(pieces))
                 continue
-            for asked in part:
-                fail(asked, error)
+            for submitted in part:
+                fail(submitted, error)
 
     async def _attempt(self, part: list[Asked[Request, Answer]]) -> Exception | None:
         try:
-            answers = await self._call([asked.request for asked in part])
-            for asked, answer in zip(part, answers, strict=True):
-                if not asked.answer.done():
-                    asked.answer.set_result(answer)
+            answers = await self._call([submitted.request for submitted in part])
+            for submitted, answer in zip(part, answers, strict=True):
+                if not submitted.answer.done():
+                    submitted.answer.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
             return error
         return None

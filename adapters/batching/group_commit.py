@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from adapters.batching.batcher import Gatherer
+from adapters.batching.batcher import Batcher
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 from domain.changes.changes import Change, CommitResult, Rejected, Snapshot, SnapshotQuery
 from domain.payments.purchases import Link
@@ -18,7 +18,7 @@ from domain.payments.subscriptions import SubscriptionId
 from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 from domain.values.accounts import UserId
 
-COMMITS = READS = Limits(calls=2, requests=128, worth_a_call=16)
+COMMITS = READS = Limits(calls=2, requests=128, batch_size_min=16)
 """Two calls are two processes of Postgres at work."""
 
 RETRY_AFTER_SECONDS = 2
@@ -41,10 +41,10 @@ class GroupCommit:
 
     def __init__(self, ledger: ManyLedger, *, commits: Limits = COMMITS, reads: Limits = READS) -> None:
         self._ledger = ledger
-        self._commits = Gatherer(
-            self._commit, limits=commits, keys=_touched, weight=_weight, divisible=_is_known_to_have_no_effect
+        self._commits = Batcher(
+            self._commit, limits=commits, keys=_touched, weight=_weight, can_bisect=_is_known_to_have_no_effect
         )
-        self._reads = Gatherer(ledger.read_all, limits=reads, divisible=_is_known_to_have_no_effect)
+        self._reads = Batcher(ledger.read_all, limits=reads, can_bisect=_is_known_to_have_no_effect)
 
     async def read(
         self,
@@ -71,7 +71,7 @@ class GroupCommit:
             price_ids=price_ids,
         )
         with ledger_errors():
-            return await self._reads.ask(query)
+            return await self._reads.submit(query)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         """Write each change whole or not at all; those of one account in their order.
@@ -81,8 +81,8 @@ class GroupCommit:
         """
         with ledger_errors():
             if len(changes) == 1:
-                return (await self._commits.ask(changes[0]),)
-            return await self._commits.ask_all(changes)
+                return (await self._commits.submit(changes[0]),)
+            return await self._commits.submit_all(changes)
 
     async def aclose(self) -> None:
         """Write what was accepted; what is too late is told so."""
@@ -100,7 +100,7 @@ class GroupCommit:
 
 @contextlib.contextmanager
 def ledger_errors() -> Iterator[None]:
-    """The gatherer's errors inside the block, in the domain's words.
+    """The batcher's errors inside the block, in the domain's words.
 
     :raises LedgerBusy: if too much waits, or the process is about to end.
     :raises LedgerUnavailable: if the process ended before the ledger answered.

@@ -26,7 +26,7 @@ class Limits:
     """Calls in flight."""
     requests: int = 100
     """Requests in one call."""
-    worth_a_call: int | None = None
+    batch_size_min: int | None = None
     """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
     smaller. None where a call does better for being given all.
     """
@@ -39,4 +39,4 @@ class Limits:
     repeats: int = 64
     """Calls made to find what is bad in one that failed as a whole."""
     closing_seconds: float = 15.0
-    """How long :meth:`adapters.batching.batcher.Gatherer.aclose` lets calls finish."""
+    """How long :meth:`adapters.batching.batcher.Batcher.aclose` lets calls finish."""

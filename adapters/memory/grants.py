@@ -22,7 +22,7 @@ class MemoryGrants:
         self._draws: dict[GrantId, list[RecordedDraw]] = {}
         self._holds: dict[HoldId, Hold] = {}
         self._placed: dict[HoldId, datetime] = {}
-        self._settled: dict[HoldId, datetime] = {}
+        self._settled_at: dict[HoldId, datetime] = {}
         self._count = 0
 
     def of(self, user_id: UserId) -> tuple[Grant, ...]:
@@ -54,10 +54,11 @@ class MemoryGrants:
         return sum(
             hold.credits
             for hold in self.holds(user_id)
-            if self._placed[hold.id] <= moment and (hold.id not in self._settled or moment < self._settled[hold.id])
+            if self._placed[hold.id] <= moment
+            and (hold.id not in self._settled_at or moment < self._settled_at[hold.id])
         )
 
-    def due(self, now: datetime, has_available: Callable[[UserId], bool]) -> list[tuple[datetime, UserId]]:
+    def overdue(self, now: datetime, has_available: Callable[[UserId], bool]) -> list[tuple[datetime, UserId]]:
         """Accounts with something whose time is over, and since when.
 
         Where nothing is available, what is left of an expired grant stands in for what is held, and is not due.
@@ -138,7 +139,7 @@ class MemoryGrants:
         """Keep a hold as it is from now on; returns by how much the account's held credits change."""
         self._placed.setdefault(hold.id, now)
         if not hold.is_open:
-            self._settled[hold.id] = now
+            self._settled_at[hold.id] = now
         known = self._holds.get(hold.id)
         self._holds[hold.id] = hold
         before = self._reserve(known, -1) if known is not None and known.is_open else 0

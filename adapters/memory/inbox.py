@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from domain.changes.inbox import EventDecision, EventStatus, KeptEvent
+from domain.changes.inbox import EventDecision, EventStatus, InboxRecord
 from domain.ports.coordination import Clock
 from domain.values.accounts import UserId
 
@@ -71,7 +71,7 @@ class MemoryInbox:
                 kept.decision = attrs.evolve(kept.decision, status=EventStatus.IGNORED, reason=reason)
                 kept.retry_at = None
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
         """Events that wait and are due; nobody else gets them until the lease has passed."""
         now = self._clock.now()
         due = [(kept.retry_at, kept) for kept in self._kept.values() if kept.retry_at and kept.retry_at <= now]
@@ -80,14 +80,14 @@ class MemoryInbox:
             kept.retry_at = now + timedelta(seconds=lease_seconds)
         return tuple(_shown(kept, with_body=True) for kept in claimed)
 
-    async def find(self, event_id: str) -> KeptEvent | None:
+    async def find(self, event_id: str) -> InboxRecord | None:
         """The event with its body, or None."""
         known = self._kept.get(event_id)
         return _shown(known, with_body=True) if known else None
 
     async def page(
-        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
-    ) -> tuple[KeptEvent, ...]:
+        self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
+    ) -> tuple[InboxRecord, ...]:
         """At most `limit` events of these statuses, newest first, those after `before`."""
         shown = [_shown(kept, with_body=False) for kept in self._kept.values() if kept.decision.status in statuses]
         shown.sort(key=lambda event: (event.received_at, event.id), reverse=True)
@@ -106,7 +106,7 @@ class MemoryInbox:
             for kept in self._kept.values()
         )
 
-    async def hasten(self) -> None:
+    async def make_all_due(self) -> None:
         """Let every event that waits be due now; what is due already stays before it."""
         now = self._clock.now()
         for kept in self._kept.values():
@@ -125,9 +125,9 @@ def _pause(attempts: int) -> timedelta:
     return timedelta(seconds=min(10 * 2 ** min(attempts - 1, 12), MAX_PAUSE_SECONDS))
 
 
-def _shown(kept: _Kept, *, with_body: bool) -> KeptEvent:
+def _shown(kept: _Kept, *, with_body: bool) -> InboxRecord:
     event = kept.decision.event
-    return KeptEvent(
+    return InboxRecord(
         id=event.id,
         type=event.type,
         status=kept.decision.status,

@@ -23,7 +23,7 @@ from domain.changes.changes import (
     Conflict,
     Duplicate,
     Holdings,
-    KeptRequest,
+    IdempotencyRecord,
     RecordedPurchase,
     RecordedSubscription,
     Rejected,
@@ -45,7 +45,7 @@ from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.coordination import Clock
 from domain.upkeep.consistency import Backlog
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
 class MemoryLedger:
@@ -60,7 +60,7 @@ class MemoryLedger:
         self.purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
         self._made_prices: dict[str, MadePrice] = {}
-        self._requests: dict[str, KeptRequest] = {}
+        self._requests: dict[str, IdempotencyRecord] = {}
         self._keys: dict[str, Posting] = {}
 
     @property
@@ -130,13 +130,13 @@ class MemoryLedger:
             holds=holds,
         )
 
-    def requests(self) -> dict[str, KeptRequest]:
+    def requests(self) -> dict[str, IdempotencyRecord]:
         """The first answer under each key."""
         return dict(self._requests)
 
-    async def due(self, limit: int) -> tuple[UserId, ...]:
+    async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
-        due = self.grants.due(
+        due = self.grants.overdue(
             self._clock.now(), lambda user: user in self.accounts and self.accounts.get(user).available > 0
         )
         return tuple(dict.fromkeys(user for _, user in due if user in self.accounts))[:limit]
@@ -162,10 +162,10 @@ class MemoryLedger:
         ]
         return tuple(older[:limit])
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the account had at the moment."""
         entries = [entry for entry in self.accounts.entries(user_id) if entry.created_at <= moment]
-        return BalanceThen(
+        return HistoricalBalance(
             balance=entries[-1].balance_after if entries else 0, held=self.grants.held_at(user_id, moment)
         )
 
@@ -214,9 +214,9 @@ class MemoryLedger:
         for other in change.others:
             self.purchases.keep(other)
         if change.subscription is not None:
-            told = change.subscription
-            self._subscriptions[told.id] = RecordedSubscription(
-                id=told.id, revision=told.expected_revision + 1, subscription=told.subscription
+            revised = change.subscription
+            self._subscriptions[revised.id] = RecordedSubscription(
+                id=revised.id, revision=revised.expected_revision + 1, subscription=revised.subscription
             )
         for price in change.made_prices:
             self._made_prices.setdefault(price.id, price)

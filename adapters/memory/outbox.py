@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.outbox import FailedMessage, Message, OutboxMessage, Settled
+from domain.changes.outbox import DeliveryResult, FailedMessage, Message, OutboxMessage
 from domain.ports.coordination import Clock
 
 
@@ -68,9 +68,9 @@ class MemoryOutbox:
             )
         return tuple(claimed)
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
         """Mark messages as delivered, due again later, or given up."""
-        for outcome in settled:
+        for outcome in results:
             stored = self._messages[outcome.id]
             if stored.delivered:
                 continue

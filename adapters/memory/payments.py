@@ -6,7 +6,15 @@ from datetime import datetime
 import attrs
 
 from domain.payments.purchases import Link, OrderRank, PurchaseId
-from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
+from domain.payments.reports import (
+    Delivery,
+    PaymentReport,
+    Price,
+    ProviderReport,
+    SaleItem,
+    SaleReport,
+    SubscriptionReport,
+)
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.payment_provider import Found, PaymentsRefused, PaymentsUnavailable
 
@@ -20,10 +28,10 @@ class MemoryPayments:
         self.sent: dict[str, str] = {}
         """Invoices that were sent, by idempotency key."""
         self._payments: list[tuple[frozenset[Link], bool]] = []
-        self._subscriptions: dict[SubscriptionId, SubscriptionNews] = {}
-        self._sales: dict[PurchaseId, Told] = {}
+        self._subscriptions: dict[SubscriptionId, SubscriptionReport] = {}
+        self._sales: dict[PurchaseId, ProviderReport] = {}
         self._items: dict[str, tuple[SaleItem, ...]] = {}
-        self._objects_sold: dict[str, Told] = {}
+        self._objects_sold: dict[str, ProviderReport] = {}
         self._prices: dict[str, Price] = {}
         self._deliveries: list[Delivery] = []
         self._objects: dict[str, Found] = {}
@@ -32,11 +40,11 @@ class MemoryPayments:
         """Let a payment be known by all of these links."""
         self._payments.append((frozenset(links), ours))
 
-    def teach_subscription(self, news: SubscriptionNews) -> None:
+    def teach_subscription(self, news: SubscriptionReport) -> None:
         """Let a subscription be known."""
         self._subscriptions[news.subscription_id] = news
 
-    def teach_whole(self, sale: Sale) -> None:
+    def teach_complete(self, sale: SaleReport) -> None:
         """Let all of a sale be known."""
         self._sales[sale.purchase_id] = sale
 
@@ -44,9 +52,9 @@ class MemoryPayments:
         """Let the items of a checkout be known."""
         self._items[session_id] = tuple(items)
 
-    def teach_sale(self, object_id: str, told: Told) -> None:
+    def teach_sale(self, object_id: str, report: ProviderReport) -> None:
         """Let an object be known that a person may say is a sale."""
-        self._objects_sold[object_id] = told
+        self._objects_sold[object_id] = report
 
     def teach_price(self, price: Price) -> None:
         """Let a price be known by its id."""
@@ -61,7 +69,7 @@ class MemoryPayments:
         """Let an object be as it is now."""
         self._objects[found.object_id] = found
 
-    async def look_up(self, news: PaymentNews) -> PaymentNews:
+    async def look_up(self, news: PaymentReport) -> PaymentReport:
         """The news with every link that is known of the payment, and whether it is ours."""
         self._answer()
         for links, ours in self._payments:
@@ -69,7 +77,7 @@ class MemoryPayments:
                 return attrs.evolve(news, links=news.links | links, ours=ours)
         return news
 
-    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
         """The subscription, or None where there is none."""
         self._answer()
         return self._subscriptions.get(subscription_id)
@@ -79,21 +87,21 @@ class MemoryPayments:
         self._answer()
         return self._prices.get(price_id)
 
-    async def whole(self, sale: Sale) -> Told:
+    async def complete_sale(self, sale: SaleReport) -> ProviderReport:
         """All of the sale, or what was told where it is not known."""
         self._answer()
         known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
         if sale.rank is OrderRank.INTENT:
             if any(link.startswith(("session:", "invoice:")) for link in known):
-                return PaymentNews(purchase_id=sale.purchase_id, links=known, facts=sale.facts, ours=True)
-            return attrs.evolve(sale, links=known, is_whole=True)
+                return PaymentReport(purchase_id=sale.purchase_id, links=known, facts=sale.facts, ours=True)
+            return attrs.evolve(sale, links=known, is_complete=True)
         if sale.rank is OrderRank.INVOICE:
-            return attrs.evolve(sale, links=known, is_whole=True)
+            return attrs.evolve(sale, links=known, is_complete=True)
         if sale.session_id is not None and sale.lines is None:
-            return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_whole=True)
+            return attrs.evolve(sale, items=self._items.get(sale.session_id, ()), is_complete=True)
         return self._sales.get(sale.purchase_id, sale)
 
-    async def sale(self, object_id: str) -> Told | None:
+    async def sale(self, object_id: str) -> ProviderReport | None:
         """What the object tells as a sale, or None where it is not known."""
         self._answer()
         return self._objects_sold.get(object_id)
@@ -126,7 +134,7 @@ class MemoryPayments:
     async def event(self, event_id: str) -> Delivery | None:
         """One event, or None."""
         self._answer()
-        return next((told for told in self._deliveries if told.event.id == event_id), None)
+        return next((report for report in self._deliveries if report.event.id == event_id), None)
 
     def _answer(self) -> None:
         if self.is_away:

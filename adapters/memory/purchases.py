@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import PurchaseRevision, RecordedPurchase
-from domain.credits.ledger import EntryKind, Lapse, LedgerEntry, Posted, period_of
+from domain.credits.ledger import EntryKind, ExpiredCredits, LedgerEntry, Posted, period_of
 from domain.credits.records import PurchaseRecord
 from domain.payments.invoices import LineKind
 from domain.payments.line_terms import Claimed
@@ -60,7 +60,7 @@ class MemoryPurchases:
         own = () if purchase_id is None else (purchase_id,)
         return frozenset((*own, *(other for other, into in self._merged.items() if into == purchase_id)))
 
-    def links_of(self, users: Iterable[UserId]) -> frozenset[Link]:
+    def links_of_users(self, users: Iterable[UserId]) -> frozenset[Link]:
         """Every link of purchases that the users own."""
         owners = frozenset(users)
         owned = ((row.purchase.order, row.purchase.links) for row in self._rows.values())
@@ -121,7 +121,7 @@ class MemoryPurchases:
     def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
         """What the entries posted for each grant of the purchase and of those merged into it, and what expired."""
         posted: dict[datetime | None, dict[UserId, int]] = {}
-        lapsed: dict[datetime | None, dict[UserId, Lapse]] = {}
+        lapsed: dict[datetime | None, dict[UserId, ExpiredCredits]] = {}
         for entry in entries:
             posting, period = entry.posting, period_of(entry.posting)
             if posting.purchase_id is None or self._goes_on(posting.purchase_id) != purchase_id:
@@ -129,8 +129,8 @@ class MemoryPurchases:
             stands = posted.setdefault(period, {}).setdefault(posting.user_id, 0)
             gone = lapsed.setdefault(period, {})
             if posting.kind is EntryKind.EXPIRY:
-                before = gone[posting.user_id].credits if posting.user_id in gone else 0
-                gone[posting.user_id] = Lapse(credits=before - posting.amount, stood=stands)
+                before = gone[posting.user_id].amount if posting.user_id in gone else 0
+                gone[posting.user_id] = ExpiredCredits(amount=before - posting.amount, posted_before=stands)
             else:
                 posted[period][posting.user_id] = stands + posting.amount
         return {period: Posted(by_user, lapsed[period]) for period, by_user in posted.items()}
@@ -145,10 +145,10 @@ def subscription_of(rows: Iterable[RecordedPurchase]) -> SubscriptionId | None:
     return SubscriptionId(known[0]) if known else None
 
 
-def earliest_time(told: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
+def earliest_time(since: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
     """Return the earliest time that was told, or that the purchases' own lines begin at."""
     starts = [row.purchase.bill.starts_at for row in rows if row.purchase.bill is not None]
-    return min((one for one in (told, *starts) if one is not None), default=None)
+    return min((one for one in (since, *starts) if one is not None), default=None)
 
 
 def _is_of_family(row: RecordedPurchase, subscription_id: str, since: datetime) -> bool:

@@ -8,7 +8,7 @@ import attrs
 
 from adapters.memory.ledger import MemoryLedger
 from domain.ports.coordination import Clock
-from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
 from domain.values.accounts import UserId
 
 
@@ -39,13 +39,13 @@ class MemorySyntheticUsers:
                 self._noted.append(_Noted(user, tag, self._clock.now()))
         return tuple(noted.user for noted in self._of(tag) if not noted.removed)
 
-    async def rehearsals(self) -> tuple[Rehearsal, ...]:
+    async def groups(self) -> tuple[SyntheticUserGroup, ...]:
         """The rehearsals that have users now, oldest first."""
         since: dict[Tag, list[datetime]] = {}
         for noted in self._noted:
             if not noted.removed:
                 since.setdefault(noted.tag, []).append(noted.created_at)
-        return tuple(Rehearsal(tag=tag, users=len(times), since=min(times)) for tag, times in since.items())
+        return tuple(SyntheticUserGroup(tag=tag, users=len(times), since=min(times)) for tag, times in since.items())
 
     async def remove(self, tag: Tag) -> Removal:
         """Remove the rehearsal's users, and what waits for them."""
@@ -59,7 +59,7 @@ class MemorySyntheticUsers:
 
     def _forget_traces(self, users: Sequence[UserId]) -> None:
         """Let nothing wait for users who are removed: neither messages nor events."""
-        links = self._ledger.purchases.links_of(users)
+        links = self._ledger.purchases.links_of_users(users)
         invoices = {link.removeprefix("invoice:") for link in links if link.startswith("invoice:")}
         self._ledger.outbox.withdraw(users=users, invoices=invoices)
         self._ledger.inbox.give_up(users, "its synthetic user was removed")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 
-from adapters.postgres.errors import no_text, told
+from adapters.postgres.errors import ledger_error_from, no_text
 from domain.ports.ledger import LedgerUnavailable
 
 CONNECT_SECONDS = 5
@@ -52,7 +52,7 @@ class PostgresRpc:
         except UnicodeEncodeError as error:
             raise no_text() from error
         except asyncpg.PostgresError as error:
-            raise told(f"Postgres: {type(error).__name__} ({error.sqlstate})", error.sqlstate) from error
+            raise ledger_error_from(f"Postgres: {type(error).__name__} ({error.sqlstate})", error.sqlstate) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # The last is what asyncpg says when a connection dies between an answer and its return to the pool.
             raise LedgerUnavailable(f"Postgres: {type(error).__name__}") from error

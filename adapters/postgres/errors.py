@@ -13,7 +13,7 @@ _LACKING = frozenset({"3F000", "42883", "42P01", "PGRST202"})
 """The schema is at fault: a schema, a function or a table is not there; PostgREST has a word of its own for that."""
 
 
-def told(cause: str, sqlstate: str | None) -> LedgerUnavailable:
+def ledger_error_from(cause: str, sqlstate: str | None) -> LedgerUnavailable:
     """An error of the database in the domain's words.
 
     What is the server's or the schema's fault (connections, resources, privileges) says nothing of the call.

@@ -9,8 +9,8 @@ from adapters.postgres.records import (
     failed_message_from_json,
 )
 from adapters.postgres.rpc import Rpc
-from domain.changes.inbox import EventStatus, KeptEvent
-from domain.changes.outbox import FailedMessage, Message, Settled
+from domain.changes.inbox import EventStatus, InboxRecord
+from domain.changes.outbox import DeliveryResult, FailedMessage, Message
 from domain.upkeep.consistency import Backlog
 
 
@@ -20,19 +20,19 @@ class SqlInbox:
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
         """Events that wait and are due; nobody else gets them until the lease has passed."""
         rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
-        return msgspec.convert(rows, tuple[KeptEvent, ...])
+        return msgspec.convert(rows, tuple[InboxRecord, ...])
 
-    async def find(self, event_id: str) -> KeptEvent | None:
+    async def find(self, event_id: str) -> InboxRecord | None:
         """The event with its body, or None."""
         found = await self._rpc.value("inbox_event", {"event_id": event_id})
-        return msgspec.convert(found, KeptEvent | None)
+        return msgspec.convert(found, InboxRecord | None)
 
     async def page(
-        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
-    ) -> tuple[KeptEvent, ...]:
+        self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
+    ) -> tuple[InboxRecord, ...]:
         """At most `limit` events of these statuses, newest first, those after `before`."""
         query = {
             "statuses": sorted(statuses),
@@ -40,7 +40,7 @@ class SqlInbox:
             "before_received_at": before.received_at.isoformat() if before else None,
             "limit": limit,
         }
-        return msgspec.convert(await self._rpc.value("inbox_list", {"query": query}), tuple[KeptEvent, ...])
+        return msgspec.convert(await self._rpc.value("inbox_list", {"query": query}), tuple[InboxRecord, ...])
 
     async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
         """Those of the events that are recorded."""
@@ -50,7 +50,7 @@ class SqlInbox:
         """Whether an event of the object waits."""
         return bool(await self._rpc.value("inbox_waits_for", {"about": object_id}))
 
-    async def hasten(self) -> None:
+    async def make_all_due(self) -> None:
         """Let every event that waits be due now."""
         await self._rpc.value("inbox_make_all_due", {})
 
@@ -63,9 +63,9 @@ class SqlInbox:
         claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return msgspec.convert(claimed, tuple[Message, ...])
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
         """Mark messages as delivered, due again later, or given up."""
-        await self._rpc.value("outbox_record_deliveries", {"results": [*settled]})
+        await self._rpc.value("outbox_record_deliveries", {"results": [*results]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
         """At most `limit` messages whose delivery was given up, newest first."""

@@ -25,7 +25,7 @@ from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
 class SqlLedger:
@@ -75,7 +75,7 @@ class SqlLedger:
         query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
         return holdings_from_json(await self._rpc.value("accounts_read_for_spending", {"query": query}))
 
-    async def due(self, limit: int) -> tuple[UserId, ...]:
+    async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         return tuple(map(UserId, await self._rpc.value("accounts_with_overdue", {"page_size": limit})))
 
@@ -102,7 +102,7 @@ class SqlLedger:
         rows = await self._rpc.value("account_transactions", query)
         return tuple(entry_from_json(user_id, row) for row in rows)
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the account had at the moment."""
         asked = {"account_id": user_id, "moment": moment.isoformat()}
-        return BalanceThen(**await self._rpc.value("balance_at", asked))
+        return HistoricalBalance(**await self._rpc.value("balance_at", asked))

@@ -82,7 +82,7 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
                 migration.sql,
             )
     except asyncpg.PostgresError as error:
-        told = str(error)
-        if isinstance(error, asyncpg.InvalidSchemaNameError) and '"auth"' in told:
-            told += "; this is no Supabase database, which has that schema: give the address of one"
-        raise MigrationFailed(f"{migration.version}_{migration.name}", told) from error
+        message = str(error)
+        if isinstance(error, asyncpg.InvalidSchemaNameError) and '"auth"' in message:
+            message += "; this is no Supabase database, which has that schema: give the address of one"
+        raise MigrationFailed(f"{migration.version}_{migration.name}", message) from error

@@ -15,7 +15,7 @@ from domain.changes.changes import (
     Conflict,
     Duplicate,
     Holdings,
-    KeptRequest,
+    IdempotencyRecord,
     RecordedPurchase,
     RecordedSubscription,
     Rejected,
@@ -27,7 +27,7 @@ from domain.changes.outbox import FailedMessage
 from domain.credits.clawbacks import ClawedBack
 from domain.credits.grants import Grant
 from domain.credits.holds import Hold, HoldId
-from domain.credits.ledger import EntryFilter, Lapse, LedgerEntry, Posted
+from domain.credits.ledger import EntryFilter, ExpiredCredits, LedgerEntry, Posted
 from domain.credits.records import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
 from domain.credits.wallets import Wallet
 from domain.payments.line_terms import Claimed, MadePrice
@@ -49,7 +49,9 @@ def result_from_json(result: Json) -> CommitResult:
         case "committed":
             return Committed(accounts=_accounts(result))
         case "duplicate":
-            return Duplicate(accounts=_accounts(result), request=msgspec.convert(result["request"], KeptRequest | None))
+            return Duplicate(
+                accounts=_accounts(result), request=msgspec.convert(result["request"], IdempotencyRecord | None)
+            )
         case "conflict":
             return Conflict(str(result["reason"]))
         case _ if result["sqlstate"] in _PASSING:
@@ -99,7 +101,7 @@ def holdings_from_json(row: Json) -> Holdings:
         )
         for wallet in row["wallets"]
     ]
-    requests = msgspec.convert(row["requests"], list[KeptRequest])
+    requests = msgspec.convert(row["requests"], list[IdempotencyRecord])
     return Holdings(
         wallets={wallet.account.user_id: wallet for wallet in wallets},
         requests={request.key: request for request in requests},
@@ -177,7 +179,7 @@ def _posted(rows: Iterable[Json]) -> dict[datetime | None, Posted]:
         period: Posted(
             {row["user_id"]: row["posted"] for row in found},
             {
-                row["user_id"]: Lapse(credits=row["lapsed"], stood=row["stood"])
+                row["user_id"]: ExpiredCredits(amount=row["lapsed"], posted_before=row["stood"])
                 for row in found
                 if row["lapsed"] is not None
             },

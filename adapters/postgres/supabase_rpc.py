@@ -9,7 +9,7 @@ import msgspec
 import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from adapters.postgres.errors import no_text, told
+from adapters.postgres.errors import ledger_error_from, no_text
 from domain.ports.ledger import LedgerUnavailable
 
 ANSWER_SECONDS = 10
@@ -38,7 +38,7 @@ class SupabaseRpc:
         except UnicodeEncodeError as error:
             raise no_text() from error
         except postgrest.APIError as error:
-            raise told(f"Supabase: {error.code}", error.code) from error
+            raise ledger_error_from(f"Supabase: {error.code}", error.code) from error
         except httpx.HTTPError as error:
             raise LedgerUnavailable(f"Supabase: {type(error).__name__}") from error
         return answer.data

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.postgres.rpc import Rpc
 from domain.ports.deployment import SyntheticUsersRefused
-from domain.upkeep.synthetic_users import Rehearsal, Removal, Stuck, SyntheticUser, Tag
+from domain.upkeep.synthetic_users import NotRemoved, Removal, SyntheticUser, SyntheticUserGroup, Tag
 from domain.values.accounts import UserId
 
 
@@ -24,10 +24,10 @@ class SqlSyntheticUsers:
             raise SyntheticUsersRefused(str(made["problem"]))
         return tuple(SyntheticUser(user_id=UserId(user["user_id"]), email=user["email"]) for user in made["users"])
 
-    async def rehearsals(self) -> tuple[Rehearsal, ...]:
+    async def groups(self) -> tuple[SyntheticUserGroup, ...]:
         """The rehearsals that have users now, oldest first."""
         return tuple(
-            Rehearsal(tag=Tag(row["tag"]), users=row["users"], since=datetime.fromisoformat(row["since"]))
+            SyntheticUserGroup(tag=Tag(row["tag"]), users=row["users"], since=datetime.fromisoformat(row["since"]))
             for row in await self._rpc.value("credence_list_synthetic_users", {})
         )
 
@@ -36,5 +36,5 @@ class SqlSyntheticUsers:
         done: dict[str, Any] = await self._rpc.value("credence_remove_synthetic_users", {"rehearsal": tag})
         return Removal(
             removed=tuple(map(UserId, done["removed"])),
-            kept=tuple(Stuck(user_id=UserId(one["user_id"]), problem=one["problem"]) for one in done["kept"]),
+            kept=tuple(NotRemoved(user_id=UserId(one["user_id"]), problem=one["problem"]) for one in done["kept"]),
         )

@@ -16,11 +16,11 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import DataError, RedisError, ResponseError
 
-from adapters.batching.batcher import Gatherer
+from adapters.batching.batcher import Batcher
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 from domain.ports.cache import CacheUnavailable
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 
 MAX_CONNECTIONS = 32
 TIMEOUT_SECONDS = 1.0
@@ -50,7 +50,7 @@ class SharedRedis(Redis):
         """How many connections were made since a round failed."""
         self._rounds = 0
         """How many are in flight, each on a connection of its own."""
-        self._commands: Gatherer[_Packed, Any] = Gatherer(self._send, limits=COMMANDS)
+        self._commands: Batcher[_Packed, Any] = Batcher(self._send, limits=COMMANDS)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to one command.
@@ -63,7 +63,7 @@ class SharedRedis(Redis):
             return await self._within_limits(lambda: Redis.execute_command(self, *args, **options))  # type: ignore[no-untyped-call]
         packed = _packed(args)
         try:
-            answer = await self._commands.ask(packed)
+            answer = await self._commands.submit(packed)
         except _NOT_SENT as error:
             raise _not_sent(error) from error
         if isinstance(answer, Exception):
@@ -77,7 +77,7 @@ class SharedRedis(Redis):
         """
         packed = [_packed(command) for command in commands]
         try:
-            return await self._commands.ask_all(packed)
+            return await self._commands.submit_all(packed)
         except _NOT_SENT as error:
             raise _not_sent(error) from error
 
@@ -109,7 +109,7 @@ class SharedRedis(Redis):
     async def _send(self, commands: Sequence[_Packed]) -> Sequence[Any]:
         return await self._within_limits(lambda: self._answers(commands))
 
-    async def _within_limits(self, ask: Callable[[], Awaitable[Told]]) -> Told:
+    async def _within_limits(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         if self._rounds >= self._connected:
             await self._be_connected()
         self._rounds += 1

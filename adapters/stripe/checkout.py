@@ -8,10 +8,10 @@ import stripe
 from stripe.params.checkout import SessionCreateParams
 
 from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
-from domain.payments.reports import Sale, Told
+from domain.payments.reports import ProviderReport, SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
 
@@ -92,18 +92,22 @@ def _checkout(answer: object) -> Checkout:
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
         raise PaymentsUnavailable("the answer is no checkout session")
     now = datetime.now(UTC).replace(microsecond=0)
-    told = told_by("checkout.session.completed", session, now, retrieved=True)
+    report = read_event("checkout.session.completed", session, now, retrieved=True)
     return Checkout(
-        session_id=session_id, url=url, status=status, told=told, invoice_told=_invoice_told(session, session_id, now)
+        session_id=session_id,
+        url=url,
+        status=status,
+        report=report,
+        invoice_report=_invoice_report(session, session_id, now),
     )
 
 
-def _invoice_told(session: dict[str, Any], session_id: str, now: datetime) -> Told | None:
+def _invoice_report(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
     """What the first invoice of a subscription tells: the credits of its first period."""
     invoice = session.get("invoice")
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
         return None
-    told = told_by("invoice.paid", invoice, now, retrieved=True)
-    if not isinstance(told, Sale):
+    report = read_event("invoice.paid", invoice, now, retrieved=True)
+    if not isinstance(report, SaleReport):
         return None
-    return attrs.evolve(told, session_id=session_id, links=told.links | {Link(f"session:{session_id}")})
+    return attrs.evolve(report, session_id=session_id, links=report.links | {Link(f"session:{session_id}")})

@@ -55,8 +55,8 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
 def plain(answer: object) -> dict[str, Any]:
     """An answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
-    told = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
-    return {key: _as_sent(value) for key, value in told.items()}
+    details = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
+    return {key: _as_sent(value) for key, value in details.items()}
 
 
 def _as_sent(value: object) -> object:
@@ -97,5 +97,5 @@ def is_missing(error: stripe.InvalidRequestError) -> bool:
 
 
 def _cause(error: stripe.StripeError) -> str:
-    told = [text for text in (error.code, error.request_id) if text]
-    return f"{type(error).__name__} ({', '.join([str(error.http_status or 'no answer'), *told])})"
+    details = [text for text in (error.code, error.request_id) if text]
+    return f"{type(error).__name__} ({', '.join([str(error.http_status or 'no answer'), *details])})"

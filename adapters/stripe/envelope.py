@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import NoReturn
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import identifier, moment
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant
 from domain.ports.payment_provider import InvalidBody
@@ -45,7 +45,7 @@ def _snapshot(envelope: dict[str, object], text: str) -> Delivery:
         session_id=identifier(about.get("id")) if event_type.startswith("checkout.session.") else None,
         object_id=identifier(about.get("id")),
     )
-    return Delivery(event, told_by(event_type, about, event.created, retrieved=envelope.get(RECONCILED) is True))
+    return Delivery(event, read_event(event_type, about, event.created, retrieved=envelope.get(RECONCILED) is True))
 
 
 def _thin(envelope: dict[str, object], text: str) -> Delivery:
@@ -100,8 +100,8 @@ def _account(envelope: dict[str, object]) -> str | None:
 def _instant(text: object) -> datetime | None:
     """A time in ISO 8601 in whole seconds, which is how thin events tell it; None where it is none."""
     try:
-        told = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return moment(int(told.timestamp())) if told is not None and told.tzinfo is not None else None
+        report = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return moment(int(report.timestamp())) if report is not None and report.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
 

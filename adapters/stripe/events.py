@@ -2,23 +2,23 @@
 
 from datetime import datetime
 
-from adapters.stripe.objects.credit_notes import CREDIT_NOTE_EVENTS, told_by_credit_note
+from adapters.stripe.objects.credit_notes import CREDIT_NOTE_EVENTS, read_credit_note
 from adapters.stripe.objects.fields import Object, UnreadableField
-from adapters.stripe.objects.invoices import INVOICE_EVENTS, told_by_invoice
-from adapters.stripe.objects.payment_intents import INTENT_EVENTS, told_by_intent
+from adapters.stripe.objects.invoices import INVOICE_EVENTS, read_invoice
+from adapters.stripe.objects.payment_intents import INTENT_EVENTS, read_payment_intent
 from adapters.stripe.objects.payments import (
     CHARGE_EVENTS,
     DISPUTE_EVENTS,
     INVOICE_PAYMENT_EVENTS,
     REFUND_EVENTS,
-    told_by_charge,
-    told_by_dispute,
-    told_by_invoice_payment,
-    told_by_refund,
+    read_charge,
+    read_dispute,
+    read_invoice_payment,
+    read_refund,
 )
-from adapters.stripe.objects.sessions import SALE_EVENTS, told_by_session
-from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS, told_by_subscription
-from domain.payments.reports import Irrelevant, Told, Unreadable
+from adapters.stripe.objects.sessions import SALE_EVENTS, read_session
+from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS, read_subscription
+from domain.payments.reports import Irrelevant, ProviderReport, Unreadable
 
 CONCERNING = (
     SALE_EVENTS
@@ -34,40 +34,40 @@ CONCERNING = (
 """Every event type that is used; an endpoint should get them all."""
 
 
-def told_by(
+def read_event(
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What an event tells by its object; whatever the object's shape, nothing is raised.
 
     `retrieved` is for an object that came by the API, in the place of an event that was never made; `claimed` for one
     of which a person says that it is a sale of ours, whatever its metadata.
     """
     try:
-        return _told(event_type, about, created, retrieved=retrieved, claimed=claimed)
+        return _read(event_type, about, created, retrieved=retrieved, claimed=claimed)
     except UnreadableField as unreadable:
         return Unreadable(unreadable.reason)
 
 
-def _told(  # noqa: PLR0911 - one line for each kind of object
+def _read(  # noqa: PLR0911 - one line for each kind of object
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool, claimed: bool
-) -> Told:
+) -> ProviderReport:
     known_type = None if retrieved else event_type
     if event_type in SALE_EVENTS:
-        return told_by_session(about, created, event_type=known_type, claimed=claimed)
+        return read_session(about, created, event_type=known_type, claimed=claimed)
     if event_type in INVOICE_EVENTS:
-        return told_by_invoice(about, created, event_type=known_type, claimed=claimed)
+        return read_invoice(about, created, event_type=known_type, claimed=claimed)
     if event_type in INTENT_EVENTS:
-        return told_by_intent(about, created, event_type=known_type, claimed=claimed)
+        return read_payment_intent(about, created, event_type=known_type, claimed=claimed)
     if event_type in INVOICE_PAYMENT_EVENTS:
-        return told_by_invoice_payment(about)
+        return read_invoice_payment(about)
     if event_type in CHARGE_EVENTS:
-        return told_by_charge(about)
+        return read_charge(about)
     if event_type in REFUND_EVENTS:
-        return told_by_refund(about, event_type=known_type)
+        return read_refund(about, event_type=known_type)
     if event_type in DISPUTE_EVENTS:
-        return told_by_dispute(about, created, event_type=known_type)
+        return read_dispute(about, created, event_type=known_type)
     if event_type in CREDIT_NOTE_EVENTS:
-        return told_by_credit_note(about, event_type=known_type)
+        return read_credit_note(about, event_type=known_type)
     if event_type in SUBSCRIPTION_EVENTS:
-        return told_by_subscription(about, created, event_type=known_type)
+        return read_subscription(about, created, event_type=known_type)
     return Irrelevant(f"event type {event_type} is not used")

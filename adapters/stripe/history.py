@@ -74,7 +74,7 @@ class StripeHistory:
                 found = self._found(item, event_type, asked_at)
                 if found is None:
                     continue
-                if kind == "intents" and isinstance(found.delivery.told, Irrelevant):
+                if kind == "intents" and isinstance(found.delivery.report, Irrelevant):
                     continue  # most payments are of others, or of subscriptions, whose invoices tell of them
                 yield found
 

@@ -10,16 +10,25 @@ import attrs
 import stripe
 
 from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.known_links import KnownLinks
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import UnreadableField
 from adapters.stripe.objects.items import read_items
 from adapters.stripe.objects.payment_intents import only_pays
 from adapters.stripe.objects.prices import read_price
-from adapters.stripe.objects.subscriptions import told_by_subscription
+from adapters.stripe.objects.subscriptions import read_subscription
 from domain.payments.purchases import OrderRank
-from domain.payments.reports import Irrelevant, Naming, PaymentNews, Price, Sale, SaleItem, SubscriptionNews, Told
+from domain.payments.reports import (
+    Attribution,
+    Irrelevant,
+    PaymentReport,
+    Price,
+    ProviderReport,
+    SaleItem,
+    SaleReport,
+    SubscriptionReport,
+)
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.payment_provider import PaymentsUnavailable
 
@@ -39,7 +48,7 @@ class StripeLookup:
         self._seconds = seconds
         self._prices: dict[str, Price] = {}
 
-    async def look_up(self, news: PaymentNews) -> PaymentNews:
+    async def look_up(self, news: PaymentReport) -> PaymentReport:
         """The news with every link that Stripe knows, and whether the payment is ours.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
@@ -56,7 +65,7 @@ class StripeLookup:
             return news
         return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
 
-    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
         """The subscription as it is now, or None where there is none.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
@@ -75,13 +84,17 @@ class StripeLookup:
         except UnreadableField as unreadable:
             raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
 
-    async def _subscription(self, subscription_id: str) -> SubscriptionNews | None:
+    async def _subscription(self, subscription_id: str) -> SubscriptionReport | None:
         now = datetime.now(UTC).replace(microsecond=0)
         found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
-        told = told_by_subscription(found, now) if found else None
-        if not isinstance(told, SubscriptionNews):
+        report = read_subscription(found, now) if found else None
+        if not isinstance(report, SubscriptionReport):
             return None
-        return attrs.evolve(told, naming=await self._naming_of_session(told)) if told.naming.names_nobody else told
+        return (
+            attrs.evolve(report, attribution=await self._attribution_of_session(report))
+            if report.attribution.is_anonymous
+            else report
+        )
 
     async def price(self, price_id: str) -> Price | None:
         """All that Stripe knows of a price, or None where it has none of that id. What was found once is remembered.
@@ -98,7 +111,7 @@ class StripeLookup:
                 del self._prices[next(iter(self._prices))]
         return self._prices.get(price_id)
 
-    async def whole(self, sale: Sale) -> Told:
+    async def complete_sale(self, sale: SaleReport) -> ProviderReport:
         """What a sale of which a part was told is in whole.
 
         A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
@@ -110,11 +123,11 @@ class StripeLookup:
             if sale.rank is OrderRank.INTENT:
                 return await self._whole_payment(sale)
             if sale.session_id is not None:
-                return attrs.evolve(sale, items=await self._items(sale.session_id), is_whole=True)
+                return attrs.evolve(sale, items=await self._items(sale.session_id), is_complete=True)
             invoice = await self._whole_invoice(sale.purchase_id)
-            return told_by("invoice.paid", invoice, None, claimed=sale.naming.confirmed) if invoice else sale
+            return read_event("invoice.paid", invoice, None, claimed=sale.attribution.confirmed) if invoice else sale
 
-    async def sale(self, object_id: str) -> Told | None:
+    async def sale(self, object_id: str) -> ProviderReport | None:
         """What a session, payment intent or invoice tells as a sale, whatever its metadata; None where there is none.
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
@@ -131,20 +144,20 @@ class StripeLookup:
                     kind, found = "invoice.paid", await self._whole_invoice(object_id)
                 case _:
                     return None
-        return told_by(kind, found, now, retrieved=True, claimed=True) if found else None
+        return read_event(kind, found, now, retrieved=True, claimed=True) if found else None
 
-    async def _whole_payment(self, sale: Sale) -> Told:
+    async def _whole_payment(self, sale: SaleReport) -> ProviderReport:
         known = KnownLinks(set(sale.links))
         await self._intent(known, sale.purchase_id)
         if not known.found:
             return sale
         sessions, invoices = known.ids("session"), known.ids("invoice")
         if not sessions and not invoices and not known.pays_invoices:
-            return attrs.evolve(sale, links=frozenset(known.links), is_whole=True)
-        ordered: Sale | None = None
+            return attrs.evolve(sale, links=frozenset(known.links), is_complete=True)
+        ordered: SaleReport | None = None
         if sessions:
             ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))
-        elif invoices and sale.naming.confirmed:
+        elif invoices and sale.attribution.confirmed:
             ordered = _named_by(sale, "invoice.paid", await self._whole_invoice(invoices[0]))
         if ordered is None:
             return only_pays(sale, frozenset(known.links))
@@ -175,15 +188,15 @@ class StripeLookup:
             lines = [plain(line) async for line in pages.auto_paging_iter()]
         return {**invoice, "lines": {"data": lines}}
 
-    async def _naming_of_session(self, news: SubscriptionNews) -> Naming:
+    async def _attribution_of_session(self, news: SubscriptionReport) -> Attribution:
         """Who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
-            told = told_by("checkout.session.completed", session, news.occurred_at, retrieved=True)
-            if isinstance(told, SubscriptionNews):
-                return told.naming
-        return news.naming
+            report = read_event("checkout.session.completed", session, news.occurred_at, retrieved=True)
+            if isinstance(report, SubscriptionReport):
+                return report.attribution
+        return news.attribution
 
     async def _intent(self, known: KnownLinks, intent_id: str) -> None:
         intent = await self._retrieve(self._v1.payment_intents.retrieve_async, intent_id)
@@ -201,8 +214,8 @@ class StripeLookup:
         for session in map(plain, sessions.data):
             known.add("session", fields.reference(session, "id"))
             known.add("invoice", fields.reference(session, "invoice"))
-            told = told_by("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
-            known.ours |= not isinstance(told, Irrelevant)
+            report = read_event("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
+            known.ours |= not isinstance(report, Irrelevant)
         invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
         if len(invoices) == 1:  # one of several would have the others' payment for its own
             known.add("invoice", invoices.pop())
@@ -214,14 +227,14 @@ class StripeLookup:
             return
         known.found = True
         known.ours |= fields.is_ours(fields.metadata(invoice))
-        told = told_by("invoice.paid", invoice, None, retrieved=True)
-        if isinstance(told, PaymentNews | Sale):
-            known.links |= told.links
-        if isinstance(told, Sale) and not told.naming.names_nobody:
+        report = read_event("invoice.paid", invoice, None, retrieved=True)
+        if isinstance(report, PaymentReport | SaleReport):
+            known.links |= report.links
+        if isinstance(report, SaleReport) and not report.attribution.is_anonymous:
             known.ours = True
-        elif isinstance(told, Sale) and told.subscription_id is not None:
-            subscription = await self._subscription(told.subscription_id)
-            known.ours |= subscription is not None and not subscription.naming.names_nobody
+        elif isinstance(report, SaleReport) and report.subscription_id is not None:
+            subscription = await self._subscription(report.subscription_id)
+            known.ours |= subscription is not None and not subscription.attribution.is_anonymous
 
     async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
         """The object, empty where Stripe has none of that id."""
@@ -234,10 +247,14 @@ class StripeLookup:
                 raise
 
 
-def _named_by(payment: Sale, kind: str, ordered: Mapping[str, Any]) -> Sale | None:
+def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
     """The sale that a session or invoice made, where it names nobody, or a person does: then its payment names them."""
-    told = told_by(kind, ordered, None, retrieved=True)
-    if not (isinstance(told, Irrelevant) or payment.naming.confirmed):
+    report = read_event(kind, ordered, None, retrieved=True)
+    if not (isinstance(report, Irrelevant) or payment.attribution.confirmed):
         return None
-    told = told_by(kind, ordered, None, retrieved=True, claimed=True)
-    return attrs.evolve(told, naming=payment.naming, facts=payment.facts) if isinstance(told, Sale) else None
+    report = read_event(kind, ordered, None, retrieved=True, claimed=True)
+    return (
+        attrs.evolve(report, attribution=payment.attribution, facts=payment.facts)
+        if isinstance(report, SaleReport)
+        else None
+    )

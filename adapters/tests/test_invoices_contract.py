@@ -35,7 +35,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import PLANS, Told, paid
+from features.billing.world import PLANS, StripeEvent, paid
 
 Grants = list[tuple[float, int, float]]
 """Of each grant the end of its period, what remains, and when that expires; in days after the start."""
@@ -65,10 +65,10 @@ class Account:
         )
         return cls(world, await world.sign_up(None), recorder, uuid.uuid4().hex[:12])
 
-    async def tell(self, told: Sequence[Told]) -> list[EventStatus]:
+    async def deliver(self, events: Sequence[StripeEvent]) -> list[EventStatus]:
         """Tell events in their order."""
         found = []
-        for one in told:
+        for one in events:
             text = json.dumps(
                 {
                     "id": f"{one.id}_{uuid.uuid4().hex}",
@@ -98,7 +98,7 @@ def _days(moment: datetime | None) -> float:
     return round(((moment or START) - START) / timedelta(days=1), 3)
 
 
-def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
+def subscribed(shape: Callable[[Payload], Payload]) -> list[StripeEvent]:
     """Monthly, upgraded at half time, charged; renewed, an hour late, in two months' seats; the rest given back."""
     return [
         paid(shape(invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create"))),
@@ -114,8 +114,8 @@ def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
             )
         ),
         paid(shape(invoice("in_3", line("il_4", 4900, PRO, days=(30, 60)), paid=30.05))),
-        Told(type="credit_note.created", about=credit_note("cn_1", "in_3", after=490), days=31),
-        Told(type="refund.created", about=refund("re_1", 980, "in_3"), days=32),
+        StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_3", after=490), days=31),
+        StripeEvent(type="refund.created", about=refund("re_1", 980, "in_3"), days=32),
         paid(
             shape(
                 invoice(
@@ -127,12 +127,12 @@ def subscribed(shape: Callable[[Payload], Payload]) -> list[Told]:
                 )
             )
         ),
-        Told(
+        StripeEvent(
             type="charge.dispute.funds_reinstated",
             about=dispute("dp_1", 9000, "in_4", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (4500, "usd")}),
             days=50,
         ),
-        Told(type="customer.subscription.deleted", about=ended(410), days=60),
+        StripeEvent(type="customer.subscription.deleted", about=ended(410), days=60),
     ]
 
 
@@ -145,39 +145,41 @@ async def test_the_same_story_ends_in_the_same_grants(
     open_world: Any, way: str, shape: Callable[[Payload], Payload]
 ) -> None:
     """Half of what changed hands is given back, the larger of unused time and refunds counts, ends follow payments."""
-    told = subscribed(shape)
-    orders = {"forwards": told, "backwards": told[::-1], "turned": [*told[4:], *told[:4]]}
+    report = subscribed(shape)
+    orders = {"forwards": report, "backwards": report[::-1], "turned": [*report[4:], *report[:4]]}
     async with open_world() as world:
         account = await Account.opened(world)
-        await account.tell(orders[way])
+        await account.deliver(orders[way])
         # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
-        statuses = await account.tell(told)
+        statuses = await account.deliver(report)
         assert EventStatus.PARKED not in statuses
         assert EXPECTED == await account.grants()
-        assert [EventStatus.NOTHING_NEW] * len(told) == await account.tell(told)
+        assert [EventStatus.NOTHING_NEW] * len(report) == await account.deliver(report)
 
 
-async def test_invoices_that_are_told_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
+async def test_invoices_that_are_reported_at_once_are_decided_one_after_the_other(open_world: Any) -> None:
     """A line and its unused time, told at the same moment, know of each other, whichever is first."""
-    told = subscribed(lambda old: old)[:4]
+    report = subscribed(lambda old: old)[:4]
     async with open_world() as world:
         account = await Account.opened(world)
-        await asyncio.gather(*(account.tell([one]) for one in told * 2))
+        await asyncio.gather(*(account.deliver([one]) for one in report * 2))
         assert [(30, 50, 30.05), (30, 500, 30.05), (60, 900, 63)] == await account.grants()
 
 
 async def test_of_two_catalogues_the_one_that_commits_first_values_an_invoice(open_world: Any) -> None:
     """Two processes are told of one invoice at once: its line has the terms of one of them, for good."""
     generous = [attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS]
-    told = subscribed(lambda old: old)[0]
+    report = subscribed(lambda old: old)[0]
     async with open_world() as world:
         account = await Account.opened(world)
         catalogue = Catalogue({plan.id: plan for plan in generous})
         other = attrs.evolve(account, recorder=attrs.evolve(account.recorder, catalogue=catalogue))
-        await asyncio.gather(account.tell([told]), other.tell([told]), account.tell([told]), other.tell([told]))
+        await asyncio.gather(
+            account.deliver([report]), other.deliver([report]), account.deliver([report]), other.deliver([report])
+        )
         first = await account.grants()
         assert first in ([(30, 100, 33)], [(30, 200, 33)])
-        again = [*await account.tell([told]), *await other.tell([told])]
+        again = [*await account.deliver([report]), *await other.deliver([report])]
         assert [EventStatus.NOTHING_NEW] * 2 == again
         assert first == await account.grants()
 
@@ -190,7 +192,7 @@ async def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
     by_hand = invoice("in_2", line("il_2", 700, odd, days=(1, 31)), paid=1, subscription="sub_2")
     async with open_world() as world:
         account = await Account.opened(world)
-        await account.tell([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
+        await account.deliver([paid(in_new_shape(ours)), paid(in_new_shape(by_hand))])
         assert [(30, 70, 33), (31, 70, 34)] == await account.grants()
         assert () == await world.audit.inconsistencies()
 
@@ -198,7 +200,7 @@ async def test_a_price_that_we_made_is_kept(open_world: Any) -> None:
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 1, 3), (2, 0, 3, 1)])
 async def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: Any, order: Sequence[int]) -> None:
     """Of an annual plan that was changed on day 3 all is disputed: it takes the monthly period's credits, and more."""
-    told = [
+    found = [
         paid(invoice("in_1", line("il_1", 9000, ANNUAL, days=(0, 365)), paid=0, reason="subscription_create")),
         paid(
             invoice(
@@ -208,8 +210,8 @@ async def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: A
                 paid=3,
             )
         ),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
-        Told(
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        StripeEvent(
             type="charge.dispute.funds_reinstated",
             about=dispute("dp_1", 9000, "in_1", status="won", moves={"txn_1": (-9000, "usd"), "txn_2": (9000, "usd")}),
             days=9,
@@ -217,7 +219,7 @@ async def test_what_a_dispute_took_of_other_grants_returns_to_them(open_world: A
     ]
     async with open_world() as world:
         account = await Account.opened(world)
-        await account.tell([told[place] for place in order])
-        await account.tell(told)
+        await account.deliver([found[place] for place in order])
+        await account.deliver(found)
         assert [(34, 100, 37), (365, 9, 368)] == await account.grants()
         assert () == await world.audit.inconsistencies()

@@ -24,10 +24,10 @@ from domain.changes.changes import (
     Rejected,
 )
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import OutboxMessage, Settled
+from domain.changes.outbox import DeliveryResult, OutboxMessage
 from domain.credits.grants import Draw
 from domain.credits.idempotency import key_of_revision
-from domain.credits.ledger import EntryKind, GrantEnd, Lapse, Posting, period_metadata
+from domain.credits.ledger import EntryKind, ExpiredCredits, GrantEnd, Posting, period_metadata
 from domain.credits.postings import postings_due
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.invoices import (
@@ -358,7 +358,7 @@ async def test_twenty_purchases_at_the_same_moment_all_count(open_world: Any) ->
         assert 1000 == entries[0].balance_after == (await world.ledger.account(user)).balance
 
 
-async def test_one_purchase_told_at_the_same_moment_counts_once(open_world: Any) -> None:
+async def test_one_purchase_reported_at_the_same_moment_counts_once(open_world: Any) -> None:
     """Of twenty equal decisions by different events one is written; the others conflict or are duplicates."""
     async with open_world() as world:
         user, payment = await world.sign_up(None), new_id("pi")
@@ -434,9 +434,11 @@ async def test_a_claimed_message_is_nobody_elses(open_world: Any) -> None:
 
         (message,) = await mine()
         assert [] == await mine()
-        await world.outbox.settle([Settled(id=message, error="cache unavailable", retry_in_seconds=0)])
+        await world.outbox.record_deliveries(
+            [DeliveryResult(id=message, error="cache unavailable", retry_in_seconds=0)]
+        )
         assert [message] == await mine()
-        await world.outbox.settle([Settled(id=message)])
+        await world.outbox.record_deliveries([DeliveryResult(id=message)])
         assert [] == await mine()
 
 
@@ -643,7 +645,7 @@ async def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> N
         assert {} == found.posted[JUNE].expires_at
 
 
-async def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
+async def test_what_expired_is_reported_for_each_period(open_world: Any) -> None:
     """With what stood posted then: what expired of one period is none of another's."""
     async with open_world() as world:
         user, invoice = await world.sign_up(None), new_id("in")
@@ -659,7 +661,7 @@ async def test_what_expired_is_told_for_each_period(open_world: Any) -> None:
         )
         assert [Committed] == [type(result) for result in await world.ledger.commit([back])]
         (known,) = await recorded(world, invoice)
-        assert {JUNE: ({user: 40}, {user: Lapse(credits=30, stood=50)}), JULY: ({user: 40}, {})} == {
+        assert {JUNE: ({user: 40}, {user: ExpiredCredits(amount=30, posted_before=50)}), JULY: ({user: 40}, {})} == {
             end: (one.by_user, one.lapsed) for end, one in known.posted.items()
         }
         assert user not in {row.user_id for row in await world.audit.inconsistencies()}
@@ -721,7 +723,7 @@ async def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> N
         assert [(JUNE, 50, JULY), (JUNE, 50, JULY)] == await grants_of(world, user)
 
 
-async def test_trials_and_free_periods_that_an_account_has_had_are_told(open_world: Any) -> None:
+async def test_trials_and_free_periods_that_an_account_has_had_are_reported(open_world: Any) -> None:
     """Where that is asked for: not those that brought nothing, nor what was paid for, nor another account's."""
     async with open_world() as world:
         user, bob, subscription = await world.sign_up(None), await world.sign_up(None), new_id("sub")

@@ -17,7 +17,7 @@ from domain.changes.changes import (
     SubscriptionRevision,
 )
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import OutboxMessage, Settled
+from domain.changes.outbox import DeliveryResult, OutboxMessage
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import InboxEvent
@@ -99,7 +99,8 @@ async def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) ->
         known = bought(user, f"payment_intent:{purchase}", refunded=100)
         taken = entry(user, purchase, 2, -10)
         changes = [
-            Change(event=told, revision=revised(purchase, known, 1), postings=(taken,)) for told in (first, second)
+            Change(event=reported, revision=revised(purchase, known, 1), postings=(taken,))
+            for reported in (first, second)
         ]
         results = [(await world.ledger.commit([change]))[0] for change in changes]
         assert isinstance(results[0], Committed)
@@ -185,7 +186,7 @@ async def test_a_subscription_is_kept_by_its_revision(open_world: Any) -> None:
         assert (Conflict("revision"),) == await world.ledger.commit([change])
 
 
-async def test_a_user_who_left_is_told(open_world: Any) -> None:
+async def test_a_user_who_left_is_reported(open_world: Any) -> None:
     """Who has entries and no account any more is absent, by order and by entry, and told apart from a stranger."""
     async with open_world() as world:
         user, purchase = await world.sign_up(None), new_id("pi")
@@ -248,7 +249,7 @@ async def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> N
             return [kept.body for kept in claimed if kept.id == id_]
 
         assert [] == await mine()
-        await world.inbox.hasten()
+        await world.inbox.make_all_due()
         assert ['{"a": 1}'] == await mine()
         assert [] == await mine()
         await world.inbox.mark_failed(id_, "the ledger refuses it")
@@ -256,7 +257,7 @@ async def test_what_waits_is_claimed_by_one_when_it_is_due(open_world: Any) -> N
         assert (EventStatus.FAILED, "the ledger refuses it", 2) == (failed.status, failed.reason, failed.attempts)
         await world.ledger.commit([Change(event=decision(EventStatus.APPLIED, event_id=id_))])
         await world.inbox.mark_failed(id_, "too late")
-        await world.inbox.hasten()
+        await world.inbox.make_all_due()
         assert ([], EventStatus.APPLIED) == (await mine(), (await world.inbox.find(id_)).status)
 
 
@@ -265,11 +266,11 @@ async def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_worl
     async with open_world() as world:
         for _ in range(3):
             await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=new_id("evt")))])
-        await world.inbox.hasten()
+        await world.inbox.make_all_due()
         waiting = {kept.id for kept in await world.inbox.claim_waiting(1000, lease_seconds=600)}
         claimed: list[str] = []
         for _ in waiting:
-            await world.inbox.hasten()
+            await world.inbox.make_all_due()
             claimed += [kept.id for kept in await world.inbox.claim_waiting(1, lease_seconds=600)]
         assert sorted(waiting) == sorted(claimed)
 
@@ -302,7 +303,7 @@ async def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None
             return [one for one in claimed if one.payload.get("invoice_id") == invoice]
 
         (claimed,) = await mine()
-        await world.outbox.settle([Settled(id=claimed.id, error="no such invoice", gives_up=True)])
+        await world.outbox.record_deliveries([DeliveryResult(id=claimed.id, error="no such invoice", gives_up=True)])
         assert [] == await mine()
         (failure,) = [one for one in await world.outbox.failures(1000) if one.id == claimed.id]
         assert ("no such invoice", 1) == (failure.error, failure.attempts)
@@ -311,8 +312,10 @@ async def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None
         assert not await world.outbox.retry(claimed.id)
         (again,) = await mine()
         assert 1 == again.attempts
-        await world.outbox.settle([Settled(id=again.id)])
-        await world.outbox.settle([Settled(id=again.id, error="another worker was late", gives_up=True)])
+        await world.outbox.record_deliveries([DeliveryResult(id=again.id)])
+        await world.outbox.record_deliveries(
+            [DeliveryResult(id=again.id, error="another worker was late", gives_up=True)]
+        )
         assert ([], False) == (await mine(), await world.outbox.retry(again.id))
 
 

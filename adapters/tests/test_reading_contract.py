@@ -9,22 +9,27 @@ import pytest
 from adapters.memory.cache import MemoryQuotaCache
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryFilter, EntryKind
-from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend
-from domain.usecases.use_credits import CreditDesk
-from domain.values.accounts import BalanceThen
+from domain.decisions.operations import CaptureHold, GrantCredits, PlaceHold, Spend
+from domain.usecases.use_credits import CreditService
+from domain.values.accounts import HistoricalBalance
 
 
 async def lived(world: Any) -> Any:
     """A user who was given 100, had 60 set aside, and then captured 25 of them."""
     user = await world.sign_up(None)
-    desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+    service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
     hold, now = HoldId(str(uuid.uuid4())), datetime.now(UTC)
-    gift = GiveCredits(
+    gift = GrantCredits(
         user_id=user, credits=100, kind=EntryKind.PROMOTION, key=f"g {hold}", reason="hello", operator="Grace"
     )
     held = PlaceHold(hold_id=hold, user_id=user, credits=60, key=f"h {hold}", lasts=timedelta(hours=1))
-    for intent in (gift, Spend(user_id=user, credits=5, key=f"s {hold}"), held, CaptureHold(hold_id=hold, credits=25)):
-        await desk.settle([intent], now)
+    for operation in (
+        gift,
+        Spend(user_id=user, credits=5, key=f"s {hold}"),
+        held,
+        CaptureHold(hold_id=hold, credits=25),
+    ):
+        await service.execute([operation], now)
     return user
 
 
@@ -34,11 +39,11 @@ async def test_a_balance_of_a_moment_is_known(open_world: Any) -> None:
         user = await lived(world)
         entries = await world.ledger.entries(user, before_version=None, limit=10)
         captured, spent, given = entries
-        assert BalanceThen(balance=70, held=0) == await world.ledger.balance_at(user, datetime.now(UTC))
-        assert BalanceThen(balance=95, held=0) == await world.ledger.balance_at(user, spent.created_at)
-        assert BalanceThen(balance=100, held=0) == await world.ledger.balance_at(user, given.created_at)
+        assert HistoricalBalance(balance=70, held=0) == await world.ledger.balance_at(user, datetime.now(UTC))
+        assert HistoricalBalance(balance=95, held=0) == await world.ledger.balance_at(user, spent.created_at)
+        assert HistoricalBalance(balance=100, held=0) == await world.ledger.balance_at(user, given.created_at)
         before = given.created_at - timedelta(microseconds=1)
-        assert BalanceThen(balance=0, held=0) == await world.ledger.balance_at(user, before)
+        assert HistoricalBalance(balance=0, held=0) == await world.ledger.balance_at(user, before)
         meanwhile = await world.ledger.balance_at(user, captured.created_at - timedelta(microseconds=1))
         assert 95 == meanwhile.balance
         assert meanwhile.held in {0, 60}

@@ -5,9 +5,9 @@ import contextlib
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.cache import MemoryQuotaCache
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.system.clock import SystemClock
@@ -15,8 +15,16 @@ from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done
-from domain.decisions.operations import CaptureHold, EntryAnswer, GiveCredits, HoldAnswer, Intent, PlaceHold, Spend
-from domain.usecases.use_credits import CreditDesk
+from domain.decisions.operations import (
+    CaptureHold,
+    CreditOperation,
+    EntryAnswer,
+    GrantCredits,
+    HoldAnswer,
+    PlaceHold,
+    Spend,
+)
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 
 CALLERS = 64
@@ -28,18 +36,18 @@ class Process:
 
     def __init__(self, world: World, redis_url: str) -> None:
         self._redis = connect(redis_url)
-        self._credits = GatheredCredits(
-            CreditDesk(
+        self._credits = BatchedCreditService(
+            CreditService(
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
-                turns=RedisTurns(self._redis),
+                locks=RedisAccountLocks(self._redis),
             ),
             SystemClock(),
         )
 
-    async def do(self, intent: Intent) -> EntryAnswer | HoldAnswer:
-        outcome = await self._credits.settle(intent)
+    async def do(self, operation: CreditOperation) -> EntryAnswer | HoldAnswer:
+        outcome = await self._credits.execute(operation)
         assert isinstance(outcome, Done), outcome
         return outcome.answer
 
@@ -50,10 +58,10 @@ class Process:
 
 async def sign_up(world: World, credits: int) -> UserId:  # noqa: A002 - the word for it
     user = await world.sign_up(None)
-    gift = GiveCredits(
+    gift = GrantCredits(
         user_id=user, credits=credits, kind=EntryKind.GOODWILL, key=f"g {user}", reason="hello", operator="Grace"
     )
-    await CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).settle(
+    await CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache()).execute(
         [gift], datetime.now(UTC)
     )
     return user

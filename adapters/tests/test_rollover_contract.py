@@ -13,9 +13,9 @@ from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from adapters.system.clock import SystemClock
 from domain.credits.holds import HoldId
-from domain.decisions.operations import PlaceHold, SettleDues, Spend, VoidHold
+from domain.decisions.operations import ExpireOverdue, PlaceHold, Spend, VoidHold
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.plans import Catalogue
 from features.billing.payloads import MONTHLY, START, Payload, invoice, line
 from features.billing.world import plan
@@ -30,7 +30,7 @@ class Subscriber:
     def __init__(self, world: Any, user_id: str) -> None:
         self.world, self.user_id, self.tag = world, user_id, uuid.uuid4().hex[:12]
         self.now = datetime.now(UTC)
-        self.desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+        self.service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
 
     async def pay(self, begins: float, sold: Any = CAPPED) -> None:
         """Tell that the period of 30 days is paid that began then."""
@@ -64,16 +64,16 @@ class Subscriber:
 
     async def settle(self) -> None:
         """Let what is over expire."""
-        await self.desk.settle([SettleDues(user_id=self.user_id)], self.now)
+        await self.service.execute([ExpireOverdue(user_id=self.user_id)], self.now)
 
     async def spend(self, credits_: int) -> None:
         """Spend credits."""
         spend = Spend(user_id=self.user_id, credits=credits_, key=f"{self.tag}:{uuid.uuid4().hex}")
-        await self.desk.settle([spend], self.now)
+        await self.service.execute([spend], self.now)
 
     async def is_due(self) -> bool:
         """Return whether the ledger says that something of the account is over."""
-        return self.user_id in await self.world.ledger.due(1000)
+        return self.user_id in await self.world.ledger.accounts_with_overdue(1000)
 
     async def check(self) -> dict[float, int]:
         """Return what remains by days until the period's end, after asserting that the books agree with themselves."""
@@ -107,7 +107,7 @@ async def test_at_most_the_cap_stays_in_all(open_world: Any) -> None:
 
 @pytest.mark.parametrize("order", [(-110, -80, -50), (-50, -80, -110), (-80, -50, -110)])
 @pytest.mark.parametrize("often", [True, False])
-async def test_the_order_of_telling_does_not_show(open_world: Any, order: tuple[int, ...], often: bool) -> None:
+async def test_the_order_of_reporting_does_not_show(open_world: Any, order: tuple[int, ...], often: bool) -> None:
     """Whether or not something expired in between."""
     async with open_world() as world:
         ada = Subscriber(world, await world.sign_up(None))
@@ -139,10 +139,10 @@ async def test_held_credits_are_decided_when_they_are_free(open_world: Any) -> N
         place = PlaceHold(
             hold_id=hold, user_id=ada.user_id, credits=80, key=f"{ada.tag} hold", lasts=timedelta(days=60)
         )
-        await ada.desk.settle([place], ada.now)
+        await ada.service.execute([place], ada.now)
         ada.now = over
         await ada.settle()
         assert not await ada.is_due()
         assert {-5: 100} == await ada.check()
-        await ada.desk.settle([VoidHold(hold_id=hold)], ada.now)
+        await ada.service.execute([VoidHold(hold_id=hold)], ada.now)
         assert {-5: 50} == await ada.check()

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
 from domain.changes.changes import Conflict, Duplicate
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, decide_together, for_one_commit, outcome_of
-from domain.decisions.operations import CaptureHold, GiveCredits, PlaceHold, Spend, VoidHold
-from domain.decisions.spending import AlreadySettled
+from domain.decisions.batches import Done, commit_plan, decide_together, outcome_from
+from domain.decisions.operations import CaptureHold, GrantCredits, PlaceHold, Spend, VoidHold
+from domain.decisions.spending import HoldAlreadySettled
 from domain.ports.ledger import Audit
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from features.harness.credit_stories import ADA, Life, acts
 
 
@@ -95,16 +95,16 @@ async def test_a_hold_whose_end_was_told_is_over_for_slower_clocks(open_world: A
     """The process that tells of the end has written it; what expired is freed once, and captured by nobody."""
     async with open_world() as world:
         user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
-        desk = CreditDesk(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
-        gift = GiveCredits(
+        service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
+        gift = GrantCredits(
             user_id=user, credits=50, kind=EntryKind.GOODWILL, key=f"g {hold}", reason="hello", operator="Grace"
         )
         held = PlaceHold(hold_id=hold, user_id=user, credits=30, key=f"h {hold}", lasts=timedelta(hours=1))
-        await desk.settle([gift, held], now)
+        await service.execute([gift, held], now)
         fast, slow = now + timedelta(hours=1), now
-        expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+        expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
         for settlement, moment in ((VoidHold(hold_id=hold), fast), (CaptureHold(hold_id=hold), slow)):
-            assert (expired,) == await desk.settle([settlement], moment)
+            assert (expired,) == await service.execute([settlement], moment)
         record = await world.audit.record_of(user)
         assert (50, 0) == (record.account.balance, record.account.held)
         assert [HoldStatus.EXPIRED] == [known.status for known in record.holds]
@@ -115,19 +115,19 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
     """Two processes' crowds at once on one account: each credit is spent once, none is left."""
     async with open_world() as world:
         user, tag = await world.sign_up(None), uuid.uuid4().hex
-        desk = CreditDesk(
+        service = CreditService(
             ledger=world.ledger,
             wallets=world.ledger,
             cache=MemoryQuotaCache(),
         )
-        gift = GiveCredits(
+        gift = GrantCredits(
             user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
         )
-        await desk.settle([gift], datetime.now(UTC))
-        processes = [GatheredCredits(desk, SystemClock()) for _ in range(2)]
+        await service.execute([gift], datetime.now(UTC))
+        processes = [BatchedCreditService(service, SystemClock()) for _ in range(2)]
         told = await asyncio.gather(
             *(
-                process.settle(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
+                process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
                 for n in range(100)
                 for number, process in enumerate(processes)
             )
@@ -145,19 +145,19 @@ async def test_a_repetition_that_was_done_meanwhile_gets_its_first_answer(open_w
     async with open_world() as world:
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         user = await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
-        gift = GiveCredits(
+        service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        gift = GrantCredits(
             user_id=user, credits=100, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
         )
-        await desk.settle([gift], now)
+        await service.execute([gift], now)
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n in range(2)}
         found = await ledger.holdings(user_ids=frozenset({user}), keys=frozenset(), hold_ids=frozenset())
-        (first,) = await desk.settle([spends[0]], now)
+        (first,) = await service.execute([spends[0]], now)
         assert isinstance(first, Done)
         decided = [*decide_together(spends, found, now).decided.values()]
-        repeated, after = await ledger.commit(for_one_commit(decided))
+        repeated, after = await ledger.commit(commit_plan(decided))
         assert isinstance(repeated, Duplicate)
-        assert Done(answer=first.answer, repeated=True) == outcome_of(spends[0], decided[0], repeated)
+        assert Done(answer=first.answer, repeated=True) == outcome_from(spends[0], decided[0], repeated)
         assert Conflict("account") == after
         account = await ledger.account(user)
         assert 98 == account.balance
@@ -168,9 +168,9 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
     async with open_world() as world:
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         ada, bob = await world.sign_up(None), await world.sign_up(None)
-        desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         gifts = [
-            GiveCredits(
+            GrantCredits(
                 user_id=user,
                 credits=50,
                 kind=EntryKind.GOODWILL,
@@ -180,12 +180,12 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
             )
             for user in (ada, bob)
         ]
-        await desk.settle(gifts, now)
+        await service.execute(gifts, now)
         found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
         users = {0: ada, 1: bob, 2: ada, 3: ada}
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
         batch = decide_together(spends, found, now)
-        await desk.settle([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
+        await service.execute([Spend(user_id=ada, credits=3, key=f"{tag} rival")], now)
         results = await ledger.commit([decided.change for decided in batch.decided.values()])
         assert ["Conflict", "Committed", "Conflict", "Conflict"] == [type(result).__name__ for result in results]
         accounts = {user: await ledger.account(user) for user in (ada, bob)}

@@ -59,8 +59,8 @@ async def test_a_receiver_can_trust_what_it_gets(receiver: tuple[Receiver, str])
     taker, url = receiver
     assert (None,) == await send(f"{url}/notices?of=credits")
     (request,) = taker.got
-    told = Webhook(SECRET).verify(request.body, dict(request.headers))
-    assert {"type": NOTICE.type, "timestamp": "2026-05-01T12:00:00+00:00", "data": NOTICE.content} == told
+    reported = Webhook(SECRET).verify(request.body, dict(request.headers))
+    assert {"type": NOTICE.type, "timestamp": "2026-05-01T12:00:00+00:00", "data": NOTICE.content} == reported
     assert ("POST", "/notices?of=credits") == (request.method, request.target)
     assert ("application/json", NOTICE.id) == (request.headers["content-type"], request.headers["webhook-id"])
     with pytest.raises(WebhookVerificationError):
@@ -191,7 +191,7 @@ async def test_nobody_there_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://exämple..com/", "https://xn--.com/", "https://x.test/\x7f"])
-async def test_an_address_that_is_none_is_told(url: str) -> None:
+async def test_an_address_that_is_none_is_reported(url: str) -> None:
     """Else the worker would stumble over the same notices for ever."""
     (outcome,) = await send(url)
     assert outcome is not None

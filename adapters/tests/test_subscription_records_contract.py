@@ -17,7 +17,7 @@ from features.billing.payloads import MONTHLY, Payload, credit_note, invoice, li
 from features.billing.world import PLANS
 
 
-async def tell(world: Any, kind: str, about: Payload) -> None:
+async def deliver(world: Any, kind: str, about: Payload) -> None:
     """Tell one event."""
     payments = MemoryPayments()
     payments.teach_price(read_price(MONTHLY.payload))
@@ -40,7 +40,7 @@ async def tell(world: Any, kind: str, about: Payload) -> None:
     await recorder.receive(delivery_of(json.dumps(body)))
 
 
-async def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_concerns(open_world: Any) -> None:
+async def test_an_invoice_that_only_gives_unused_time_back_is_reported_to_whom_it_concerns(open_world: Any) -> None:
     """Though it is nobody's order; the credits are explained by it, and nobody else is told of it."""
     async with open_world() as world:
         ada, bob, tag = await world.sign_up(None), await world.sign_up(None), uuid.uuid4().hex[:12]
@@ -57,10 +57,10 @@ async def test_an_invoice_that_only_gives_unused_time_back_is_told_to_whom_it_co
             gives_back=(f"in_{tag}a", f"il_{tag}a"),
         )
         whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
-        await tell(world, "invoice.paid", invoice(f"in_{tag}b", unused, paid=20, **whose))
-        await tell(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
+        await deliver(world, "invoice.paid", invoice(f"in_{tag}b", unused, paid=20, **whose))
+        await deliver(world, "invoice.paid", invoice(f"in_{tag}a", bought, paid=0, **whose))
         note = credit_note(f"cn_{tag}", f"in_{tag}a", before=90)
-        await tell(world, "credit_note.created", note)
+        await deliver(world, "credit_note.created", note)
         explained = explain(await world.audit.record_of(ada))
         purchases = {purchase.id: purchase for purchase in explained.purchases}
         (balance,) = purchases[f"in_{tag}a"].lines

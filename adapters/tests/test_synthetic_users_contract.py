@@ -24,7 +24,7 @@ from domain.values.accounts import UserId
 
 
 @attrs.frozen
-class Stage:
+class Setting:
     """A ledger's world, and the users of its rehearsals."""
 
     world: Any
@@ -32,7 +32,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def on_stage(open_world: Any) -> AsyncIterator[Stage]:
+async def on_stage(open_world: Any) -> AsyncIterator[Setting]:
     async with open_world() as world:
         ledger = world.ledger
         synthetic: SyntheticUsers = (
@@ -40,7 +40,7 @@ async def on_stage(open_world: Any) -> AsyncIterator[Stage]:
             if isinstance(ledger, MemoryLedger)
             else SqlSyntheticUsers(ledger._rpc)
         )
-        yield Stage(world, synthetic)
+        yield Setting(world, synthetic)
 
 
 def new_tag() -> Tag:
@@ -86,23 +86,23 @@ def waiting(user_id: UserId, status: EventStatus = EventStatus.PARKED) -> EventD
 
 async def test_they_are_made_once(open_world: Any) -> None:
     """Each has a row of its own and an address that tells the tag; asking again gives the same, and more if wanted."""
-    async with on_stage(open_world) as stage:
+    async with on_stage(open_world) as setting:
         tag = new_tag()
-        first = await stage.synthetic.add(tag, 2)
+        first = await setting.synthetic.add(tag, 2)
         assert [f"synthetic+{tag}-1@example.test", f"synthetic+{tag}-2@example.test"] == [user.email for user in first]
-        account = await stage.world.ledger.account(first[0].user_id)
+        account = await setting.world.ledger.account(first[0].user_id)
         assert (first[0].email, 0, 0) == (account.email, account.balance, account.version)
-        assert first == await stage.synthetic.add(tag, 2)
-        assert first == (await stage.synthetic.add(tag, 3))[:2]
-        assert [(tag, 3)] == [(one.tag, one.users) for one in await stage.synthetic.rehearsals() if one.tag == tag]
+        assert first == await setting.synthetic.add(tag, 2)
+        assert first == (await setting.synthetic.add(tag, 3))[:2]
+        assert [(tag, 3)] == [(one.tag, one.users) for one in await setting.synthetic.groups() if one.tag == tag]
 
 
 async def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> None:
     """Their rows, messages and waiting events go; their entries stay, and the ledger agrees with itself."""
-    async with on_stage(open_world) as stage:
-        ledger, tag = stage.world.ledger, new_tag()
-        (ada,) = await stage.synthetic.add(tag, 1)
-        stranger = await stage.world.sign_up(f"{uuid.uuid4().hex}@example.com")
+    async with on_stage(open_world) as setting:
+        ledger, tag = setting.world.ledger, new_tag()
+        (ada,) = await setting.synthetic.add(tag, 1)
+        stranger = await setting.world.sign_up(f"{uuid.uuid4().hex}@example.com")
         theirs, others = waiting(ada.user_id), waiting(stranger)
         await ledger.commit(
             (
@@ -112,55 +112,55 @@ async def test_they_are_removed_with_what_waits_for_them(open_world: Any) -> Non
                 Change(event=others),
             )
         )
-        before = await stage.world.backlogs.backlog()
+        before = await setting.world.backlogs.backlog()
 
-        removal = await stage.synthetic.remove(tag)
+        removal = await setting.synthetic.remove(tag)
 
         assert ((ada.user_id,), ()) == (removal.removed, removal.kept)
         assert await ledger.account(ada.user_id) is None
         assert [50] == [
             entry.posting.amount for entry in await ledger.entries(ada.user_id, before_version=None, limit=9)
         ]
-        after = await stage.world.backlogs.backlog()
+        after = await setting.world.backlogs.backlog()
         assert 2 == before.messages_due - after.messages_due
-        assert EventStatus.IGNORED == (await stage.world.inbox.find(theirs.event.id)).status
-        assert EventStatus.PARKED == (await stage.world.inbox.find(others.event.id)).status
-        assert () == await stage.world.audit.inconsistencies()
+        assert EventStatus.IGNORED == (await setting.world.inbox.find(theirs.event.id)).status
+        assert EventStatus.PARKED == (await setting.world.inbox.find(others.event.id)).status
+        assert () == await setting.world.audit.inconsistencies()
         assert 50 == (await ledger.account(stranger)).balance
-        assert tag not in [one.tag for one in await stage.synthetic.rehearsals()]
+        assert tag not in [one.tag for one in await setting.synthetic.groups()]
 
 
-async def test_removing_again_tells_the_same(open_world: Any) -> None:
+async def test_removing_again_reports_the_same(open_world: Any) -> None:
     """So that a cache which was away the first time can be told the second time."""
-    async with on_stage(open_world) as stage:
+    async with on_stage(open_world) as setting:
         tag = new_tag()
-        users = {user.user_id for user in await stage.synthetic.add(tag, 3)}
-        assert users == set((await stage.synthetic.remove(tag)).removed)
-        assert users == set((await stage.synthetic.remove(tag)).removed)
-        assert () == (await stage.synthetic.remove(new_tag())).removed
+        users = {user.user_id for user in await setting.synthetic.add(tag, 3)}
+        assert users == set((await setting.synthetic.remove(tag)).removed)
+        assert users == set((await setting.synthetic.remove(tag)).removed)
+        assert () == (await setting.synthetic.remove(new_tag())).removed
 
 
 async def test_a_tag_may_be_used_again(open_world: Any) -> None:
     """Its users are new ones: nobody comes back with a history."""
-    async with on_stage(open_world) as stage:
+    async with on_stage(open_world) as setting:
         tag = new_tag()
-        (first,) = await stage.synthetic.add(tag, 1)
-        await stage.synthetic.remove(tag)
-        (second,) = await stage.synthetic.add(tag, 1)
+        (first,) = await setting.synthetic.add(tag, 1)
+        await setting.synthetic.remove(tag)
+        (second,) = await setting.synthetic.add(tag, 1)
         assert (first.email, True) == (second.email, first.user_id != second.user_id)
 
 
 async def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
     """A real user may have such an address; there is no note of them, so nothing removes them."""
-    async with on_stage(open_world) as stage:
+    async with on_stage(open_world) as setting:
         tag = new_tag()
-        lookalike = await stage.world.sign_up(f"synthetic+{tag}-7@example.test")
-        await stage.synthetic.add(tag, 1)
-        await stage.synthetic.remove(tag)
-        assert await stage.world.ledger.account(lookalike) is not None
+        lookalike = await setting.world.sign_up(f"synthetic+{tag}-7@example.test")
+        await setting.synthetic.add(tag, 1)
+        await setting.synthetic.remove(tag)
+        assert await setting.world.ledger.account(lookalike) is not None
 
 
-async def test_one_that_a_project_holds_on_to_is_told(database_url: str) -> None:
+async def test_one_that_a_project_holds_on_to_is_reported(database_url: str) -> None:
     """A table of the project's refers to one of them: the others go, and this one's reason is told."""
     from adapters.postgres.direct_rpc import PostgresRpc
     from features.real_parts import execute
@@ -191,5 +191,5 @@ async def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
     await execute(database_url, "alter table public.users add constraint ours check (email not like 'synthetic%-2@%')")
     with pytest.raises(SyntheticUsersRefused, match="ours"):
         await synthetic.add(Tag("fire-1"), 3)
-    assert () == await synthetic.rehearsals()
+    assert () == await synthetic.groups()
     await rpc.aclose()

@@ -104,18 +104,18 @@ class SubscriptionRevision:
     subscription: Subscription
 
 
-Flat = Mapping[str, str | int | None]
+FlatJson = Mapping[str, str | int | None]
 """A JSON object without depth, as it is kept beside an idempotency key."""
 
 
 @attrs.frozen(kw_only=True)
-class KeptRequest:
-    """A caller's intent under its idempotency key: what was asked, and the answer that every repetition gets."""
+class IdempotencyRecord:
+    """A caller's operation under its idempotency key: what was asked, and the answer that every repetition gets."""
 
     key: str
     user_id: UserId
-    content: Flat
-    answer: Flat
+    content: FlatJson
+    answer: FlatJson
 
 
 @attrs.frozen(kw_only=True)
@@ -124,7 +124,7 @@ class Holdings:
 
     wallets: Mapping[UserId, Wallet]
     """Of the users that exist, and of the owners of the holds."""
-    requests: Mapping[str, KeptRequest]
+    requests: Mapping[str, IdempotencyRecord]
     """The requests that stand under the keys."""
     holds: Mapping[HoldId, Hold]
     """The holds that exist, settled or not."""
@@ -159,7 +159,7 @@ class Change:
     made_prices: tuple[MadePrice, ...] = ()
     """Prices that Credence made, to be kept for ever; one that is kept already stays as it is."""
     outbox: tuple[OutboxMessage, ...] = ()
-    request: KeptRequest | None = None
+    request: IdempotencyRecord | None = None
     notify_below: int | None = None
     """The deployment's threshold of a low balance; falling below it makes a message."""
 
@@ -176,7 +176,7 @@ class Duplicate:
     """The change had been written before; the accounts are those it touched, as they are now."""
 
     accounts: tuple[Account, ...]
-    request: KeptRequest | None = None
+    request: IdempotencyRecord | None = None
     """The request that stands under the key, whatever it asked."""
 
 

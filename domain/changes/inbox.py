@@ -36,7 +36,7 @@ class EventDecision:
 
 
 @attrs.frozen(kw_only=True)
-class KeptEvent:
+class InboxRecord:
     """An event as it stands in the inbox."""
 
     id: str

@@ -34,7 +34,7 @@ class Message:
 
 
 @attrs.frozen(kw_only=True)
-class Settled:
+class DeliveryResult:
     """How a claimed message fared: delivered when there is no error, else due again later, or given up."""
 
     id: int

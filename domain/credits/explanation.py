@@ -108,17 +108,17 @@ class AccountExplanation:
 def explain(record: AccountRecord) -> AccountExplanation:
     """The account, explained: every entry stands at exactly one place."""
     explained: list[PurchaseExplanation] = []
-    told: set[int] = set()
+    reported: set[int] = set()
     for known in record.purchases:
         ids = {known.id, *known.merged}
         entries = tuple(entry for entry in record.entries if entry.posting.purchase_id in ids)
-        told |= {entry.version for entry in entries}
+        reported |= {entry.version for entry in entries}
         explained.append(_purchase(record.user_id, known, entries, _relatives(known, record.purchases)))
     return AccountExplanation(
         user_id=record.user_id,
         account=record.account,
         purchases=tuple(explained),
-        others=tuple(entry for entry in record.entries if entry.version not in told),
+        others=tuple(entry for entry in record.entries if entry.version not in reported),
         grants=tuple(_grants(record)),
         holds=record.holds,
     )

@@ -1,4 +1,4 @@
-"""Idempotency keys: the name of one intent, which changes the ledger once whoever repeats it.
+"""Idempotency keys: the name of one operation, which changes the ledger once whoever repeats it.
 
 A key names the state reached, never the step taken: two equal partial refunds reach two states and are two
 entries; the same refund told twice reaches one.

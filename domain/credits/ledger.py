@@ -99,11 +99,11 @@ EVERY_ENTRY = EntryFilter()
 
 
 @attrs.frozen(kw_only=True)
-class Lapse:
+class ExpiredCredits:
     """What expired of one purchase's credits, and what stood posted for it when that last happened."""
 
-    credits: int
-    stood: int
+    amount: int
+    posted_before: int
 
 
 @attrs.frozen
@@ -114,7 +114,7 @@ class Posted:
     """
 
     by_user: Mapping[UserId, int] = attrs.field(factory=dict)
-    lapsed: Mapping[UserId, Lapse] = attrs.field(factory=dict)
+    lapsed: Mapping[UserId, ExpiredCredits] = attrs.field(factory=dict)
     expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
     """When what is left of each user's grant expires, where something is left of it."""
     clawed_back: Mapping[UserId, ClawedBack] = attrs.field(factory=dict)
@@ -142,8 +142,8 @@ def period_metadata(period_ends_at: datetime | None) -> Mapping[str, str]:
 
 def period_of(posting: Posting) -> datetime | None:
     """Return the end of the period whose grant the entry is of; None for what was sold once or not at all."""
-    told = posting.metadata.get(PERIOD_ENDS_AT) if posting.purchase_id is not None else None
-    return datetime.fromisoformat(told) if told is not None else None
+    reported = posting.metadata.get(PERIOD_ENDS_AT) if posting.purchase_id is not None else None
+    return datetime.fromisoformat(reported) if reported is not None else None
 
 
 def returned_to(posting: Posting) -> GrantName | None:

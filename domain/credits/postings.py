@@ -11,7 +11,16 @@ import attrs
 
 from domain.credits.clawbacks import NOTHING_CLAWED_BACK, ClawedBack, GrantName, returns_of
 from domain.credits.idempotency import key_of_revision
-from domain.credits.ledger import RETURNED, EntryKind, GrantEnd, Lapse, Posted, PostedByPeriod, Posting, period_metadata
+from domain.credits.ledger import (
+    RETURNED,
+    EntryKind,
+    ExpiredCredits,
+    GrantEnd,
+    Posted,
+    PostedByPeriod,
+    Posting,
+    period_metadata,
+)
 from domain.payments.entitlements import GrantDue, grants_due
 from domain.payments.purchases import Purchase, PurchaseId
 
@@ -97,9 +106,9 @@ def _place(period: datetime | None) -> float:
     return period.timestamp() if period is not None else 0.0
 
 
-def _unlapsed(worth: int, lapse: Lapse | None) -> int:
+def _unlapsed(worth: int, lapse: ExpiredCredits | None) -> int:
     """What must stand posted, expiries apart, for credits of that worth on the account."""
-    return worth if lapse is None else min(worth + lapse.credits, max(lapse.stood, worth))
+    return worth if lapse is None else min(worth + lapse.amount, max(lapse.posted_before, worth))
 
 
 def _kind(difference: int, *, had_entries: bool) -> EntryKind:

@@ -29,7 +29,7 @@ class Wallet:
 
 
 @attrs.frozen(kw_only=True)
-class Move:
+class WalletChange:
     """What decisions do to one account: the wallet after, the entries, and the holds as they are from now on."""
 
     wallet: Wallet
@@ -45,14 +45,14 @@ class Insufficient:
 
 
 @attrs.frozen
-class Unfounded:
+class BalanceMismatch:
     """By its balance the account has enough, by its grants only so much: others than the ledger wrote its balance."""
 
     granted: int
 
 
 @attrs.frozen(kw_only=True)
-class Debit:
+class DebitDetails:
     """What an entry that takes credits says of itself."""
 
     kind: EntryKind
@@ -62,56 +62,58 @@ class Debit:
     metadata: Mapping[str, str] = attrs.field(factory=dict)
 
 
-def settle_dues(wallet: Wallet, now: datetime) -> Move:
+def expire_overdue(wallet: Wallet, now: datetime) -> WalletChange:
     """Free the holds whose time is over, then take what is unspent of ended grants and does not roll over.
 
     Credits that a hold reserves stay until it is settled. A hold can be on credits that a refund has taken since;
     then what else is there stands in for them, and does not expire meanwhile.
     """
-    move = Move(wallet=wallet)
+    change = WalletChange(wallet=wallet)
     for hold in wallet.holds:
         if hold.expires_at <= now:
-            move = _released(move, attrs.evolve(hold, status=HoldStatus.EXPIRED))
-    return _lapsed(move, now)
+            change = _released(change, attrs.evolve(hold, status=HoldStatus.EXPIRED))
+    return _lapsed(change, now)
 
 
-def spend(wallet: Wallet, debit: Debit, now: datetime) -> Move | Insufficient | Unfounded:
+def spend(wallet: Wallet, debit: DebitDetails, now: datetime) -> WalletChange | Insufficient | BalanceMismatch:
     """Take credits, after what is due: from usable grants in the order in which they burn."""
-    move = settle_dues(wallet, now)
-    draws = _covering(move.wallet, debit.credits, now)
+    change = expire_overdue(wallet, now)
+    draws = _covering(change.wallet, debit.credits, now)
     if not isinstance(draws, tuple):
         return draws
-    return posted(move, _debit(wallet.account.user_id, debit, draws, now))
+    return posted(change, _debit(wallet.account.user_id, debit, draws, now))
 
 
-def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> Move | Insufficient | Unfounded:
+def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> WalletChange | Insufficient | BalanceMismatch:
     """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
-    move = settle_dues(wallet, now)
-    draws = _covering(move.wallet, hold.credits, now)
+    change = expire_overdue(wallet, now)
+    draws = _covering(change.wallet, hold.credits, now)
     if not isinstance(draws, tuple):
         return draws
     held = attrs.evolve(hold, draws=draws)
-    return _revised(move, held, reserving(move.wallet.grants, draws, 1), held.credits)
+    return _revised(change, held, reserving(change.wallet.grants, draws, 1), held.credits)
 
 
-def capture(wallet: Wallet, hold_id: HoldId, debit: Debit, now: datetime) -> Move:
+def capture(wallet: Wallet, hold_id: HoldId, debit: DebitDetails, now: datetime) -> WalletChange:
     """Take so many of the credits that the open hold set aside, and free the rest.
 
     They are good whatever happened meanwhile: from its own grants, also from expired ones; where a refund took those,
     from what else there is; where nothing is, they become debt.
     """
     hold = _open_hold(wallet, hold_id)
-    move = _released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.CAPTURED, captured=debit.credits))
-    draws = _captured(hold, move.wallet.grants, debit.credits)
+    change = _released(
+        WalletChange(wallet=wallet), attrs.evolve(hold, status=HoldStatus.CAPTURED, captured=debit.credits)
+    )
+    draws = _captured(hold, change.wallet.grants, debit.credits)
     if debit.credits > 0:
-        move = posted(move, _debit(hold.user_id, debit, draws, now))
-    return _then_dues(move, now)
+        change = posted(change, _debit(hold.user_id, debit, draws, now))
+    return _then_expire(change, now)
 
 
-def void(wallet: Wallet, hold_id: HoldId, now: datetime) -> Move:
+def void(wallet: Wallet, hold_id: HoldId, now: datetime) -> WalletChange:
     """Free what the open hold set aside; what it frees of an expired grant expires."""
     hold = _open_hold(wallet, hold_id)
-    return _then_dues(_released(Move(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
+    return _then_expire(_released(WalletChange(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
 
 
 def _open_hold(wallet: Wallet, hold_id: HoldId) -> Hold:
@@ -132,22 +134,24 @@ def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
     return summed(draws)
 
 
-def _then_dues(move: Move, now: datetime) -> Move:
-    dues = settle_dues(move.wallet, now)
-    return Move(wallet=dues.wallet, postings=(*move.postings, *dues.postings), holds=(*move.holds, *dues.holds))
+def _then_expire(change: WalletChange, now: datetime) -> WalletChange:
+    expiring = expire_overdue(change.wallet, now)
+    return WalletChange(
+        wallet=expiring.wallet, postings=(*change.postings, *expiring.postings), holds=(*change.holds, *expiring.holds)
+    )
 
 
-def _lapsed(move: Move, now: datetime) -> Move:
-    expiring = lapsing(move.wallet.grants, now)
-    over = [(grant, expiring[grant.id]) for grant in move.wallet.grants if grant.id in expiring]
-    return reduce(_grant_lapsed, over, move)
+def _lapsed(change: WalletChange, now: datetime) -> WalletChange:
+    expiring = lapsing(change.wallet.grants, now)
+    over = [(grant, expiring[grant.id]) for grant in change.wallet.grants if grant.id in expiring]
+    return reduce(_grant_lapsed, over, change)
 
 
-def _grant_lapsed(move: Move, over: tuple[Grant, int]) -> Move:
-    (grant, unspent), account = over, move.wallet.account
+def _grant_lapsed(change: WalletChange, over: tuple[Grant, int]) -> WalletChange:
+    (grant, unspent), account = over, change.wallet.account
     unspent = min(unspent, account.available)
     if unspent <= 0:
-        return move
+        return change
     posting = Posting(
         user_id=account.user_id,
         amount=-unspent,
@@ -159,38 +163,38 @@ def _grant_lapsed(move: Move, over: tuple[Grant, int]) -> Move:
         event_at=grant.expires_at,
         draws=(Draw(grant_id=grant.id, credits=unspent),),
     )
-    return posted(move, posting)
+    return posted(change, posting)
 
 
-def _released(move: Move, settled: Hold) -> Move:
-    return _revised(move, settled, reserving(move.wallet.grants, settled.draws, -1), -settled.credits)
+def _released(change: WalletChange, settled: Hold) -> WalletChange:
+    return _revised(change, settled, reserving(change.wallet.grants, settled.draws, -1), -settled.credits)
 
 
-def _revised(move: Move, hold: Hold, grants: BurnOrder, held: int) -> Move:
-    account = move.wallet.account
-    others = tuple(other for other in move.wallet.holds if other.id != hold.id)
-    return Move(
+def _revised(change: WalletChange, hold: Hold, grants: BurnOrder, held: int) -> WalletChange:
+    account = change.wallet.account
+    others = tuple(other for other in change.wallet.holds if other.id != hold.id)
+    return WalletChange(
         wallet=Wallet(
             account=attrs.evolve(account, held=account.held + held, revision=account.revision + 1),
             grants=grants,
             holds=(*others, hold) if hold.is_open else others,
         ),
-        postings=move.postings,
-        holds=(*move.holds, hold),
+        postings=change.postings,
+        holds=(*change.holds, hold),
     )
 
 
-def posted(move: Move, posting: Posting) -> Move:
+def posted(change: WalletChange, posting: Posting) -> WalletChange:
     """The move, with one more entry; what the entry puts into a grant only the ledger knows."""
     wallet = Wallet(
-        account=move.wallet.account.posted(posting.amount),
-        grants=less(move.wallet.grants, posting.draws or ()),
-        holds=move.wallet.holds,
+        account=change.wallet.account.posted(posting.amount),
+        grants=less(change.wallet.grants, posting.draws or ()),
+        holds=change.wallet.holds,
     )
-    return Move(wallet=wallet, postings=(*move.postings, posting), holds=move.holds)
+    return WalletChange(wallet=wallet, postings=(*change.postings, posting), holds=change.holds)
 
 
-def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime) -> Posting:
+def _debit(user_id: UserId, debit: DebitDetails, draws: tuple[Draw, ...], now: datetime) -> Posting:
     return Posting(
         user_id=user_id,
         amount=-debit.credits,
@@ -203,11 +207,11 @@ def _debit(user_id: UserId, debit: Debit, draws: tuple[Draw, ...], now: datetime
     )
 
 
-def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | Unfounded:
+def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | BalanceMismatch:
     """What takes so many available credits, or why nothing does."""
     available = wallet.account.available
     if wanted > available:
         return Insufficient(max(0, available))
     draws = drawn_at(now, wallet.grants, wanted)
     granted = total(draws)
-    return draws if granted >= wanted else Unfounded(granted)
+    return draws if granted >= wanted else BalanceMismatch(granted)

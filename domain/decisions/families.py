@@ -7,7 +7,7 @@ import attrs
 
 from domain.changes.changes import PurchaseRevision, RecordedPurchase
 from domain.credits.clawbacks import NOTHING_CLAWED_BACK, ClawedBack
-from domain.credits.ledger import GrantEnd, Lapse, Posted, PostedByPeriod, Posting
+from domain.credits.ledger import ExpiredCredits, GrantEnd, Posted, PostedByPeriod, Posting
 from domain.credits.postings import PostingOrigin, ends_due, postings_due
 from domain.payments.entitlements import GrantDue, grants_due
 from domain.payments.purchases import Purchase
@@ -27,7 +27,7 @@ class Family:
 
 
 @attrs.frozen(kw_only=True)
-class Settled:
+class FamilySettlement:
     """What brings the ledger in line with a family."""
 
     revisions: tuple[PurchaseRevision, ...] = ()
@@ -36,7 +36,9 @@ class Settled:
     ends: tuple[GrantEnd, ...] = ()
 
 
-def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()) -> Settled:
+def settle_family(
+    family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()
+) -> FamilySettlement:
     """Return what brings the ledger in line with the purchase that changed, and with the others of its subscription.
 
     The first of `changed` is the purchase with all that is known now; the others were merged into it.
@@ -60,7 +62,7 @@ def settle_family(family: Family, origin: PostingOrigin, *, changed: tuple[Recor
             revisions.append(PurchaseRevision(id=row.id, expected_revision=row.revision, purchase=row.purchase))
     # What is taken comes first, so that it is not taken from what the same change gives.
     postings.sort(key=lambda posting: posting.amount > 0)
-    return Settled(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
+    return FamilySettlement(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
 
 
 def _since(
@@ -88,8 +90,10 @@ def _sum(one: Posted, other: Posted) -> Posted:
         by_user[user_id] = by_user.get(user_id, 0) + amount
     lapsed = dict(one.lapsed)
     for user_id, lapse in other.lapsed.items():
-        known = lapsed.get(user_id, Lapse(credits=0, stood=0))
-        lapsed[user_id] = Lapse(credits=known.credits + lapse.credits, stood=known.stood + lapse.stood)
+        known = lapsed.get(user_id, ExpiredCredits(amount=0, posted_before=0))
+        lapsed[user_id] = ExpiredCredits(
+            amount=known.amount + lapse.amount, posted_before=known.posted_before + lapse.posted_before
+        )
     clawed_back = dict(one.clawed_back)
     for user_id, taken in other.clawed_back.items():
         before = clawed_back.get(user_id, NOTHING_CLAWED_BACK)

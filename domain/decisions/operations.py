@@ -1,6 +1,6 @@
-"""Intents: what callers ask of an account's credits, under which key, and the answers they get.
+"""Credit operations: what callers ask of an account's credits, under which key, and the answers they get.
 
-An intent under an idempotency key is done once. Its first answer is kept beside the key and given to every repetition.
+An operation under an idempotency key is done once. Its first answer is kept with the key and given to repetitions.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from domain.changes.changes import Flat, KeptRequest
+from domain.changes.changes import FlatJson, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind
@@ -26,7 +26,7 @@ MAX_OPERATOR_NAME = 100
 RESERVED_NAME = "hold_id"
 """The name in an entry's metadata by which a capture tells its hold; a hold has no metadata of that name."""
 
-GIVEN = {
+GRANTABLE = {
     EntryKind.PROMOTION: PROMOTION_PRIORITY,
     EntryKind.GOODWILL: GOODWILL_PRIORITY,
 }
@@ -75,13 +75,13 @@ class VoidHold:
 
 
 @attrs.frozen(kw_only=True)
-class GiveCredits:
+class GrantCredits:
     """Put credits on an account that nobody paid for, by an operator's wish."""
 
     user_id: UserId
     credits: int
     kind: EntryKind
-    """One of :data:`GIVEN`."""
+    """One of :data:`GRANTABLE`."""
     key: str
     reason: str
     operator: str
@@ -100,13 +100,13 @@ class AdjustCredits:
 
 
 @attrs.frozen(kw_only=True)
-class SettleDues:
+class ExpireOverdue:
     """Let holds and grants expire whose time is over."""
 
     user_id: UserId
 
 
-Intent = Spend | PlaceHold | CaptureHold | VoidHold | GiveCredits | AdjustCredits | SettleDues
+CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GrantCredits | AdjustCredits | ExpireOverdue
 
 
 @attrs.frozen(kw_only=True)
@@ -142,51 +142,51 @@ class HoldAnswer:
 Answer = EntryAnswer | HoldAnswer
 
 
-def key_of(intent: Intent) -> str | None:
-    """The key under which the intent's first answer is kept; a hold is settled under its own name."""
-    match intent:
+def key_of(operation: CreditOperation) -> str | None:
+    """The key under which the operation's first answer is kept; a hold is settled under its own name."""
+    match operation:
         case CaptureHold(hold_id=hold_id) | VoidHold(hold_id=hold_id):
             return f"hold:{hold_id}:settled"
-        case SettleDues():
+        case ExpireOverdue():
             return None
         case _:
-            return f"key:{intent.key}"
+            return f"key:{operation.key}"
 
 
-def content_of(intent: Intent) -> Flat:
-    """What the intent asks, to be compared with a repetition's; a new hold's own id is not asked for."""
+def content_of(operation: CreditOperation) -> FlatJson:
+    """What the operation asks, to be compared with a repetition's; a new hold's own id is not asked for."""
     content: dict[str, str | int | None]
-    match intent:
+    match operation:
         case Spend():
-            content = {"operation": "spend", "user_id": intent.user_id, "credits": intent.credits}
+            content = {"operation": "spend", "user_id": operation.user_id, "credits": operation.credits}
         case PlaceHold():
-            content = {"operation": "hold", "user_id": intent.user_id, "credits": intent.credits}
-            content["expires_in"] = int(intent.lasts.total_seconds())
+            content = {"operation": "hold", "user_id": operation.user_id, "credits": operation.credits}
+            content["expires_in"] = int(operation.lasts.total_seconds())
         case CaptureHold():
-            return {"operation": "capture", "hold_id": intent.hold_id, "credits": intent.credits}
+            return {"operation": "capture", "hold_id": operation.hold_id, "credits": operation.credits}
         case VoidHold():
-            return {"operation": "void", "hold_id": intent.hold_id}
-        case SettleDues():
+            return {"operation": "void", "hold_id": operation.hold_id}
+        case ExpireOverdue():
             return {}
-        case GiveCredits() | AdjustCredits():
-            content = {"user_id": intent.user_id, "credits": intent.credits}
-            content |= {"reason": intent.reason, "operator": intent.operator}
-            if isinstance(intent, AdjustCredits):
+        case GrantCredits() | AdjustCredits():
+            content = {"user_id": operation.user_id, "credits": operation.credits}
+            content |= {"reason": operation.reason, "operator": operation.operator}
+            if isinstance(operation, AdjustCredits):
                 return {"operation": "adjustment", **content}
-            ends = intent.expires_at
-            return {"operation": intent.kind.value, **content, "expires_at": ends.isoformat() if ends else None}
-    content["description"] = intent.description
-    for name, text in intent.metadata.items():
+            ends = operation.expires_at
+            return {"operation": operation.kind.value, **content, "expires_at": ends.isoformat() if ends else None}
+    content["description"] = operation.description
+    for name, text in operation.metadata.items():
         content[f"metadata.{name}"] = text
     return content
 
 
-def differing_fields(kept: Flat, asked: Flat) -> tuple[str, ...]:
+def differing_fields(kept: FlatJson, asked: FlatJson) -> tuple[str, ...]:
     """The names of what differs between two requests under one key; none for a repetition."""
     return tuple(sorted(name for name in {*kept, *asked} if kept.get(name) != asked.get(name)))
 
 
-def answer_of(kept: KeptRequest) -> Answer:
+def answer_of(kept: IdempotencyRecord) -> Answer:
     """The first answer, as it was given."""
     kind = HoldAnswer if "captured" in kept.answer else EntryAnswer
     return kind(**kept.answer)  # type: ignore[arg-type]  # it was made of that class, by attrs.asdict

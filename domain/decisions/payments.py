@@ -9,14 +9,29 @@ from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.postings import PostingOrigin
 from domain.decisions.families import Family, settle_family
 from domain.decisions.purchase_changes import Decision, learned, with_status, without_change
-from domain.decisions.tellings import line_terms, of_one_invoice, stands, user_told
-from domain.payments.admission import ParkReason, Refused, admit, admit_bill, admit_subscriber, foreign, undecided
+from domain.decisions.reports import claimed_user, line_terms, of_one_invoice, stands
+from domain.payments.admission import (
+    ParkReason,
+    Refused,
+    admit,
+    admit_bill,
+    admit_subscriber,
+    origin_mismatch,
+    undecided,
+)
 from domain.payments.facts import Billed, Disputed, Fact, Linked, Ordered
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_terms import MadePrice, Undecidable
 from domain.payments.line_values import value_lines
 from domain.payments.purchases import Order
-from domain.payments.reports import Irrelevant, PaymentNews, Sale, SubscriptionNews, Told, Unreadable
+from domain.payments.reports import (
+    Irrelevant,
+    PaymentReport,
+    ProviderReport,
+    SaleReport,
+    SubscriptionReport,
+    Unreadable,
+)
 from domain.payments.subscriptions import ENDED, Subscriber, Subscription, merge_subscriptions
 from domain.values.plans import MAX_GRACE, Catalogue
 
@@ -26,7 +41,7 @@ NO_PLAN = "no line of the invoice is of a plan"
 
 def decide(
     kept: EventDecision | None,
-    told: Told,
+    report: ProviderReport,
     snapshot: Snapshot,
     catalogue: Catalogue,
     *,
@@ -38,31 +53,31 @@ def decide(
     The same decision serves every teller: a webhook brings its event, as it was received; the return page brings none.
     `own_account` is our own account's id where it is known.
     """
-    told, snapshot = of_one_invoice(told, snapshot)
-    mismatch = foreign(kept.event, livemode=livemode, own_account=own_account) if kept is not None else None
-    if mismatch is not None and not isinstance(told, Irrelevant):
+    report, snapshot = of_one_invoice(report, snapshot)
+    mismatch = origin_mismatch(kept.event, livemode=livemode, own_account=own_account) if kept is not None else None
+    if mismatch is not None and not isinstance(report, Irrelevant):
         return without_change(kept, EventStatus.PARKED, mismatch)
-    match told:
+    match report:
         case Irrelevant(reason):
             return without_change(kept, EventStatus.IGNORED, reason)
         case Unreadable(reason):
             return without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
-        case SubscriptionNews():
-            return _subscribed(kept, told, snapshot, catalogue)
-        case PaymentNews():
-            return _heard(kept, told, snapshot)
-        case Sale():
-            return _sold(kept, told, snapshot, catalogue)
+        case SubscriptionReport():
+            return _subscribed(kept, report, snapshot, catalogue)
+        case PaymentReport():
+            return _heard(kept, report, snapshot)
+        case SaleReport():
+            return _sold(kept, report, snapshot, catalogue)
 
 
-def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
+def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
     facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
     guard: AccountGuard | None = None
     made: tuple[MadePrice, ...] = ()
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
     if not stands(sale, snapshot):
-        if not sale.is_whole:
-            return without_change(kept, EventStatus.PARKED, ParkReason.TOLD_IN_PART)
+        if not sale.is_complete:
+            return without_change(kept, EventStatus.PARKED, ParkReason.INCOMPLETE_INVOICE)
         admitted: Order | Refused | None
         if sale.lines is None:
             admitted = admit(sale, catalogue, snapshot.account)
@@ -90,7 +105,9 @@ def _sold(kept: EventDecision | None, sale: Sale, snapshot: Snapshot, catalogue:
     return attrs.evolve(decision, change=attrs.evolve(decision.change, account=guard, made_prices=made))
 
 
-def _admitted(bill: Bill | Undecidable, sale: Sale, snapshot: Snapshot, catalogue: Catalogue) -> Order | Refused | None:
+def _admitted(
+    bill: Bill | Undecidable, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue
+) -> Order | Refused | None:
     """Return the order that the invoice makes; None where it only gives unused time back."""
     if isinstance(bill, Undecidable):
         return undecided(bill, sale, catalogue)
@@ -105,7 +122,7 @@ def _guard_of_claims(bill: Bill, snapshot: Snapshot) -> AccountGuard | None:
     return AccountGuard(user_id=snapshot.account.user_id, expected_revision=snapshot.account.revision)
 
 
-def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) -> Decision:
+def _heard(kept: EventDecision | None, news: PaymentReport, snapshot: Snapshot) -> Decision:
     if news.ours is False and not snapshot.purchases:
         return without_change(kept, EventStatus.IGNORED, NOT_OURS)
     facts = news.facts if kept is not None else _unless_known(news.facts, snapshot)
@@ -113,13 +130,13 @@ def _heard(kept: EventDecision | None, news: PaymentNews, snapshot: Snapshot) ->
 
 
 def _subscribed(
-    kept: EventDecision | None, news: SubscriptionNews, snapshot: Snapshot, catalogue: Catalogue
+    kept: EventDecision | None, news: SubscriptionReport, snapshot: Snapshot, catalogue: Catalogue
 ) -> Decision:
     recorded = snapshot.subscription or RecordedSubscription(
         id=news.subscription_id, revision=0, subscription=Subscription()
     )
     subscriber: Subscriber | None = None
-    if news.session_id is not None or not news.naming.names_nobody:
+    if news.session_id is not None or not news.attribution.is_anonymous:
         admitted = admit_subscriber(news, catalogue, snapshot.account)
         if isinstance(admitted, Subscriber):
             subscriber = admitted
@@ -140,7 +157,7 @@ def _subscribed(
     return Decision(status=EventStatus.APPLIED, change=change)
 
 
-def _as_it_stands(sale: Sale, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
+def _as_it_stands(sale: SaleReport, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
     """Return the subscription with what was asked of it: its own events name nobody, and may have come too early."""
     if sale.subscription_id is None or sale.subscription_state is None:
         return subscription
@@ -161,15 +178,15 @@ def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ..
     )
 
 
-def _reason(refused: Refused, told: Sale | SubscriptionNews, snapshot: Snapshot) -> str:
+def _reason(refused: Refused, report: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:
     """Why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
     # Who subscribed was there, also where a trial brought no entry that would tell of them.
-    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == user_told(told))
+    was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == claimed_user(report))
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
-    state = told.state if isinstance(told, SubscriptionNews) and told.state else known.state
-    if told.subscription_id is None or (state is not None and state.status in ENDED):
+    state = report.state if isinstance(report, SubscriptionReport) and report.state else known.state
+    if report.subscription_id is None or (state is not None and state.status in ENDED):
         return ParkReason.USER_DELETED
     # Who has gone would pay for nothing, period after period.
-    return f"{ParkReason.USER_DELETED}: cancel subscription {told.subscription_id}"
+    return f"{ParkReason.USER_DELETED}: cancel subscription {report.subscription_id}"

@@ -19,7 +19,7 @@ from domain.changes.outbox import REFRESH_CACHE, SEND_INVOICE, OutboxMessage
 from domain.credits.ledger import Posting
 from domain.credits.postings import PostingOrigin
 from domain.decisions.families import Family, settle_family
-from domain.decisions.tellings import invoice_links, precedence
+from domain.decisions.reports import invoice_links, precedence
 from domain.payments.admission import ParkReason
 from domain.payments.entitlements import entitlement
 from domain.payments.facts import Fact, learn

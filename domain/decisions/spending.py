@@ -1,39 +1,39 @@
-"""The decision about one intent: what it changes in the ledger, and the answer that this makes true."""
+"""The decision about one operation: what it changes in the ledger, and the answer that this makes true."""
 
 from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import AccountGuard, Change, KeptRequest
+from domain.changes.changes import AccountGuard, Change, IdempotencyRecord
 from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.idempotency import IdempotencyKey, key_of_capture, key_of_request
 from domain.credits.ledger import EntryKind, Posting
 from domain.credits.wallets import (
-    Debit,
+    BalanceMismatch,
+    DebitDetails,
     Insufficient,
-    Move,
-    Unfounded,
     Wallet,
+    WalletChange,
     capture,
+    expire_overdue,
     place_hold,
     posted,
-    settle_dues,
     spend,
     void,
 )
 from domain.decisions.operations import (
-    GIVEN,
+    GRANTABLE,
     RESERVED_NAME,
     AdjustCredits,
     Answer,
     CaptureHold,
+    CreditOperation,
     EntryAnswer,
-    GiveCredits,
+    ExpireOverdue,
+    GrantCredits,
     HoldAnswer,
-    Intent,
     PlaceHold,
-    SettleDues,
     Spend,
     VoidHold,
     content_of,
@@ -43,14 +43,14 @@ from domain.values.accounts import Account
 
 
 @attrs.frozen(kw_only=True)
-class TooMuch:
+class CaptureExceedsHold:
     """More is to be captured than the hold set aside."""
 
     held: int
 
 
 @attrs.frozen(kw_only=True)
-class AlreadySettled:
+class HoldAlreadySettled:
     """The hold is settled otherwise; it is settled once."""
 
     status: HoldStatus
@@ -58,13 +58,13 @@ class AlreadySettled:
 
 
 @attrs.frozen(kw_only=True)
-class EndIsOver:
+class ExpiryInPast:
     """What would be given ends in the past."""
 
     expires_at: datetime
 
 
-Refusal = Insufficient | Unfounded | TooMuch | AlreadySettled | EndIsOver
+Refusal = Insufficient | BalanceMismatch | CaptureExceedsHold | HoldAlreadySettled | ExpiryInPast
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +78,7 @@ class Decided:
     answer: Answer | None
     wallet: Wallet | None
     comes_first: bool = False
-    """Whether this only writes what the intent's answer rests on: it is decided again, on what the ledger then says."""
+    """Whether this only writes what the answer rests on: it is decided again, on what the ledger then says."""
 
     @property
     def guard(self) -> AccountGuard:
@@ -87,39 +87,44 @@ class Decided:
         return self.change.account
 
 
-def decide_intent(
-    intent: Intent, wallet: Wallet, now: datetime, *, hold: Hold | None = None, notify_below: int | None = None
+def decide_operation(
+    operation: CreditOperation,
+    wallet: Wallet,
+    now: datetime,
+    *,
+    hold: Hold | None = None,
+    notify_below: int | None = None,
 ) -> Decided | Refusal:
-    """What the intent comes to, given the account as it is, and the hold that it settles."""
+    """What the operation comes to, given the account as it is, and the hold that it settles."""
     if hold is not None and hold.is_open and hold.expires_at <= now:
         # The caller is told so only once it is written: to a process whose clock is behind, the hold would be open yet.
-        dues = decide_intent(SettleDues(user_id=hold.user_id), wallet, now, notify_below=notify_below)
+        dues = decide_operation(ExpireOverdue(user_id=hold.user_id), wallet, now, notify_below=notify_below)
         return attrs.evolve(dues, comes_first=True) if isinstance(dues, Decided) else dues
-    moved: Move | Refusal
-    match intent:
+    moved: WalletChange | Refusal
+    match operation:
         case Spend():
-            moved = spend(wallet, _debit(intent), now)
-        case AdjustCredits() if intent.credits < 0:
-            moved = spend(wallet, _correction(intent), now)
-        case GiveCredits(expires_at=datetime() as ends) if ends <= now:
-            return EndIsOver(expires_at=ends)
-        case GiveCredits() | AdjustCredits():
-            moved = _given(intent, wallet, now)
+            moved = spend(wallet, _debit(operation), now)
+        case AdjustCredits() if operation.credits < 0:
+            moved = spend(wallet, _correction(operation), now)
+        case GrantCredits(expires_at=datetime() as ends) if ends <= now:
+            return ExpiryInPast(expires_at=ends)
+        case GrantCredits() | AdjustCredits():
+            moved = _given(operation, wallet, now)
         case PlaceHold():
-            moved = place_hold(wallet, _new_hold(intent, now), now)
+            moved = place_hold(wallet, _new_hold(operation, now), now)
         case CaptureHold() | VoidHold():
             assert hold is not None  # noqa: S101 - for the type checker: who settles a hold has found it
-            moved = _settled(intent, hold, wallet, now)
-        case SettleDues():
-            moved = settle_dues(wallet, now)
-    if not isinstance(moved, Move):
+            moved = _settle_hold(operation, hold, wallet, now)
+        case ExpireOverdue():
+            moved = expire_overdue(wallet, now)
+    if not isinstance(moved, WalletChange):
         return moved
-    answer = _answer(intent, moved, now)
+    answer = _answer(operation, moved, now)
     change = Change(
         account=AccountGuard(user_id=wallet.account.user_id, expected_revision=wallet.account.revision),
         postings=moved.postings,
         holds=moved.holds,
-        request=_kept(intent, wallet.account, answer),
+        request=_kept(operation, wallet.account, answer),
         notify_below=notify_below,
     )
     makes_grant = any(posting.amount > 0 for posting in moved.postings)
@@ -135,17 +140,17 @@ def cache_refresh(guard: AccountGuard) -> OutboxMessage:
     )
 
 
-def _settled(
-    intent: CaptureHold | VoidHold, hold: Hold, wallet: Wallet, now: datetime
-) -> Move | TooMuch | AlreadySettled:
+def _settle_hold(
+    operation: CaptureHold | VoidHold, hold: Hold, wallet: Wallet, now: datetime
+) -> WalletChange | CaptureExceedsHold | HoldAlreadySettled:
     if not hold.is_open:
-        return AlreadySettled(status=hold.status, captured=hold.captured)
-    if isinstance(intent, VoidHold):
+        return HoldAlreadySettled(status=hold.status, captured=hold.captured)
+    if isinstance(operation, VoidHold):
         return void(wallet, hold.id, now)
-    wanted = hold.credits if intent.credits is None else intent.credits
+    wanted = hold.credits if operation.credits is None else operation.credits
     if wanted > hold.credits:
-        return TooMuch(held=hold.credits)
-    debit = Debit(
+        return CaptureExceedsHold(held=hold.credits)
+    debit = DebitDetails(
         kind=EntryKind.CAPTURE,
         credits=wanted,
         key=key_of_capture(hold.id),
@@ -155,76 +160,76 @@ def _settled(
     return capture(wallet, hold.id, debit, now)
 
 
-def _given(intent: GiveCredits | AdjustCredits, wallet: Wallet, now: datetime) -> Move:
-    kind = intent.kind if isinstance(intent, GiveCredits) else EntryKind.ADJUSTMENT
-    dues = settle_dues(wallet, now)
+def _given(operation: GrantCredits | AdjustCredits, wallet: Wallet, now: datetime) -> WalletChange:
+    kind = operation.kind if isinstance(operation, GrantCredits) else EntryKind.ADJUSTMENT
+    dues = expire_overdue(wallet, now)
     posting = Posting(
-        user_id=intent.user_id,
-        amount=intent.credits,
+        user_id=operation.user_id,
+        amount=operation.credits,
         kind=kind,
-        idempotency_key=_entry_key(intent),
-        description=intent.reason,
-        metadata={"operator": intent.operator},
+        idempotency_key=_entry_key(operation),
+        description=operation.reason,
+        metadata={"operator": operation.operator},
         event_at=now,
-        expires_at=intent.expires_at if isinstance(intent, GiveCredits) else None,
-        priority=GIVEN.get(kind),
+        expires_at=operation.expires_at if isinstance(operation, GrantCredits) else None,
+        priority=GRANTABLE.get(kind),
     )
     return posted(dues, posting)
 
 
-def _debit(intent: Spend) -> Debit:
-    return Debit(
+def _debit(operation: Spend) -> DebitDetails:
+    return DebitDetails(
         kind=EntryKind.SPEND,
-        credits=intent.credits,
-        key=_entry_key(intent),
-        description=intent.description,
-        metadata=intent.metadata,
+        credits=operation.credits,
+        key=_entry_key(operation),
+        description=operation.description,
+        metadata=operation.metadata,
     )
 
 
-def _correction(intent: AdjustCredits) -> Debit:
-    return Debit(
+def _correction(operation: AdjustCredits) -> DebitDetails:
+    return DebitDetails(
         kind=EntryKind.ADJUSTMENT,
-        credits=-intent.credits,
-        key=_entry_key(intent),
-        description=intent.reason,
-        metadata={"operator": intent.operator},
+        credits=-operation.credits,
+        key=_entry_key(operation),
+        description=operation.reason,
+        metadata={"operator": operation.operator},
     )
 
 
-def _new_hold(intent: PlaceHold, now: datetime) -> Hold:
+def _new_hold(operation: PlaceHold, now: datetime) -> Hold:
     return Hold(
-        id=intent.hold_id,
-        user_id=intent.user_id,
-        credits=intent.credits,
-        idempotency_key=intent.key,
-        expires_at=now + intent.lasts,
+        id=operation.hold_id,
+        user_id=operation.user_id,
+        credits=operation.credits,
+        idempotency_key=operation.key,
+        expires_at=now + operation.lasts,
         draws=(),
-        description=intent.description,
-        metadata=intent.metadata,
+        description=operation.description,
+        metadata=operation.metadata,
     )
 
 
-def _entry_key(intent: Spend | GiveCredits | AdjustCredits) -> IdempotencyKey:
-    return key_of_request(intent.key)
+def _entry_key(operation: Spend | GrantCredits | AdjustCredits) -> IdempotencyKey:
+    return key_of_request(operation.key)
 
 
-def _kept(intent: Intent, account: Account, answer: Answer | None) -> KeptRequest | None:
-    key = key_of(intent)
+def _kept(operation: CreditOperation, account: Account, answer: Answer | None) -> IdempotencyRecord | None:
+    key = key_of(operation)
     if key is None or answer is None:
         return None
-    return KeptRequest(
-        key=key, user_id=account.user_id, content=content_of(intent), answer=attrs.asdict(answer, recurse=False)
+    return IdempotencyRecord(
+        key=key, user_id=account.user_id, content=content_of(operation), answer=attrs.asdict(answer, recurse=False)
     )
 
 
-def _answer(intent: Intent, moved: Move, now: datetime) -> Answer | None:
+def _answer(operation: CreditOperation, moved: WalletChange, now: datetime) -> Answer | None:
     account = moved.wallet.account
-    match intent:
-        case SettleDues():
+    match operation:
+        case ExpireOverdue():
             return None
         case PlaceHold() | CaptureHold() | VoidHold():
-            hold = moved.holds[-1] if isinstance(intent, PlaceHold) else moved.holds[0]
+            hold = moved.holds[-1] if isinstance(operation, PlaceHold) else moved.holds[0]
             return HoldAnswer(
                 id=hold.id,
                 user_id=account.user_id,
@@ -236,7 +241,7 @@ def _answer(intent: Intent, moved: Move, now: datetime) -> Answer | None:
                 held=account.held,
                 available=account.available,
             )
-        case Spend() | GiveCredits() | AdjustCredits():
+        case Spend() | GrantCredits() | AdjustCredits():
             posting = moved.postings[-1]
             return EntryAnswer(
                 user_id=account.user_id,

@@ -13,12 +13,12 @@ from domain.payments.carts import value_items
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_terms import Undecidable
 from domain.payments.purchases import Order, OrderRank
-from domain.payments.reports import InboxEvent, Naming, Sale, SubscriptionNews
+from domain.payments.reports import Attribution, InboxEvent, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import Subscriber
 from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 from domain.values.plans import Catalogue, PlanId, PlanMode
 
-LAST_SALE = datetime(9000, 1, 1, tzinfo=UTC)
+SALE_DATE_MAX = datetime(9000, 1, 1, tzinfo=UTC)
 """What is sold later is not believed: the calendar would have no room for the end of its credits."""
 
 
@@ -39,7 +39,7 @@ class ParkReason(enum.StrEnum):
     PRICE_DISAGREES = "price_disagrees"
     PLAN_AMBIGUOUS = "plan_ambiguous"
     SALE_WITHOUT_DATE = "sale_without_date"
-    TOLD_IN_PART = "told_in_part"
+    INCOMPLETE_INVOICE = "incomplete_invoice"
     UNREADABLE = "unreadable"
 
 
@@ -60,21 +60,21 @@ class Confirmation:
     plan_id: PlanId | None = None
     accepts_price: bool = False
 
-    def of(self, naming: Naming) -> Naming:
+    def of(self, attribution: Attribution) -> Attribution:
         """The naming, with what was confirmed in the place of what was told."""
         return attrs.evolve(
-            naming,
+            attribution,
             user_reference=self.user_id,
             email=None,
             client_reference=None,
-            plan_id=self.plan_id or naming.plan_id,
-            terms=None if self.plan_id else naming.terms,
+            plan_id=self.plan_id or attribution.plan_id,
+            terms=None if self.plan_id else attribution.terms,
             confirmed=True,
             accepts_price=self.accepts_price,
         )
 
 
-def foreign(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
+def origin_mismatch(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
     """Why the event is not of our own account in the mode of our key, or None if it is.
 
     An event that names no account is our own; one that does is another's, unless our own id is known and is that one.
@@ -86,28 +86,28 @@ def foreign(event: InboxEvent, *, livemode: bool, own_account: str | None = None
     return None
 
 
-def owner_named(naming: Naming) -> UserId | ParkReason:
+def claimed_owner(attribution: Attribution) -> UserId | ParkReason:
     """The user whom our own metadata names, or why there is none."""
-    if naming.user_reference is None:
-        return ParkReason.NO_USER_NAMED if naming.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
+    if attribution.user_reference is None:
+        return ParkReason.NO_USER_NAMED if attribution.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
     try:
-        return parse_user_id(naming.user_reference)
+        return parse_user_id(attribution.user_reference)
     except InvalidUserId:
         return ParkReason.USER_NOT_A_UUID
 
 
-def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | Refused:
+def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Order | Refused:
     """The order that the sale makes for the account that it names.
 
     Credits and price are those recorded when we created the session, else those of the catalogue.
     """
-    owner = _owner(sale.naming, account)
+    owner = _owner(sale.attribution, account)
     if isinstance(owner, Refused):
         return owner
     sold = _sold(sale, catalogue)
     if isinstance(sold, Refused):
         return sold
-    if sold.lasts_days and (sale.sold_at is None or sale.sold_at > LAST_SALE):
+    if sold.lasts_days and (sale.sold_at is None or sale.sold_at > SALE_DATE_MAX):
         # The time at which somebody tells of it would be another for each who does.
         return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(
@@ -118,21 +118,21 @@ def admit(sale: Sale, catalogue: Catalogue, account: Account | None) -> Order | 
         currency=sale.paid.currency,
         expires_at=_ends_at(sale, sold.lasts_days),
         lasts_days=sold.lasts_days,
-        rank=OrderRank.CONFIRMED if sale.naming.confirmed else sale.rank,
+        rank=OrderRank.CONFIRMED if sale.attribution.confirmed else sale.rank,
     )
 
 
-def needs_items(sale: Sale, catalogue: Catalogue, account: Account | None) -> bool:
+def needs_items(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> bool:
     """Return whether what a checkout asked for is not the plan's price, so that only its items tell what was sold."""
-    naming = sale.naming
+    attribution = sale.attribution
     if sale.session_id is None or sale.items is not None or sale.lines is not None:
         return False
-    if sale.is_over or isinstance(_owner(naming, account), Refused):
+    if sale.is_over or isinstance(_owner(attribution, account), Refused):
         return False
     return not _is_decided(sale, catalogue)
 
 
-def item_prices_to_ask(sale: Sale, catalogue: Catalogue) -> tuple[str, ...]:
+def item_prices_to_ask(sale: SaleReport, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the ids of the prices of items that show neither their plan nor their metadata, where items decide."""
     if not sale.items or _is_decided(sale, catalogue):
         return ()
@@ -145,18 +145,22 @@ def item_prices_to_ask(sale: Sale, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def _is_decided(sale: Sale, catalogue: Catalogue) -> bool:
+def _is_decided(sale: SaleReport, catalogue: Catalogue) -> bool:
     """Return whether the plan that is named tells all: its price was asked for, or it can't be what was sold."""
-    naming = sale.naming
-    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    attribution = sale.attribution
+    plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None:
         return False
-    return naming.accepts_price or plan.mode is not sale.mode or (naming.terms or plan.terms).price == sale.subtotal
+    return (
+        attribution.accepts_price
+        or plan.mode is not sale.mode
+        or (attribution.terms or plan.terms).price == sale.subtotal
+    )
 
 
-def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refused:
+def admit_bill(sale: SaleReport, bill: Bill, account: Account | None) -> Order | Refused:
     """Return the order that a subscription's invoice makes, by lines of plans, for the account that it names."""
-    owner = _owner(sale.naming, account)
+    owner = _owner(sale.attribution, account)
     if isinstance(owner, Refused):
         return owner
     main = max(bill.lines, key=lambda line: (line.kind is LineKind.PERIOD, line.amount, line.id))
@@ -169,29 +173,29 @@ def admit_bill(sale: Sale, bill: Bill, account: Account | None) -> Order | Refus
     )
 
 
-def undecided(why: Undecidable, sale: Sale, catalogue: Catalogue) -> Refused:
+def undecided(why: Undecidable, sale: SaleReport, catalogue: Catalogue) -> Refused:
     """Return why an invoice is parked that has a line of which nobody can tell what it is worth."""
-    naming = sale.naming
-    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
-    if plan is None and naming.plan_id is not None:
+    attribution = sale.attribution
+    plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
+    if plan is None and attribution.plan_id is not None:
         return Refused(ParkReason.UNKNOWN_PLAN)
     if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
         return Refused(ParkReason.MODE_DISAGREES)
-    if plan is not None and (naming.terms or plan.terms).price.currency != sale.subtotal.currency:
+    if plan is not None and (attribution.terms or plan.terms).price.currency != sale.subtotal.currency:
         return Refused(ParkReason.CURRENCY_DISAGREES)
     return Refused(ParkReason(why.reason), why.price_id)
 
 
-def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
+def admit_subscriber(news: SubscriptionReport, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
     """Who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
 
     Where no plan is named, the lines of its invoices tell it.
     """
-    owner = _owner(news.naming, account)
+    owner = _owner(news.attribution, account)
     if isinstance(owner, Refused):
         return owner
-    plan = catalogue.find(news.naming.plan_id) if news.naming.plan_id is not None else None
-    if plan is None and news.naming.plan_id is not None:
+    plan = catalogue.find(news.attribution.plan_id) if news.attribution.plan_id is not None else None
+    if plan is None and news.attribution.plan_id is not None:
         return Refused(ParkReason.UNKNOWN_PLAN)
     if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
         return Refused(ParkReason.MODE_DISAGREES)
@@ -199,26 +203,26 @@ def admit_subscriber(news: SubscriptionNews, catalogue: Catalogue, account: Acco
         occurred_at=news.occurred_at,
         user_id=owner,
         plan_id=plan.id if plan is not None else None,
-        terms=news.naming.terms,
-        confirmed=news.naming.confirmed,
+        terms=news.attribution.terms,
+        confirmed=news.attribution.confirmed,
     )
 
 
-def _ends_at(sale: Sale, days: int) -> datetime | None:
+def _ends_at(sale: SaleReport, days: int) -> datetime | None:
     if days == 0 or sale.sold_at is None:
         return None
     return sale.sold_at + timedelta(days=days)
 
 
-def _owner(naming: Naming, account: Account | None) -> UserId | Refused:
-    owner = owner_named(naming)
+def _owner(attribution: Attribution, account: Account | None) -> UserId | Refused:
+    owner = claimed_owner(attribution)
     if isinstance(owner, ParkReason):
         return Refused(owner)
     if account is None or account.user_id != owner:
         return Refused(ParkReason.UNKNOWN_USER)
-    told, known = naming.email, account.email
+    claimed, known = attribution.email, account.email
     # Where our own terms stand we wrote the id beside them: it decides alone, for an address may have changed since.
-    if naming.terms is None and told and known and told.casefold() != known.casefold():
+    if attribution.terms is None and claimed and known and claimed.casefold() != known.casefold():
         return Refused(ParkReason.EMAIL_DISAGREES)
     return owner
 
@@ -230,15 +234,15 @@ class _Sold:
     lasts_days: int
 
 
-def _sold(sale: Sale, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
-    naming = sale.naming
-    plan = catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+def _sold(sale: SaleReport, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
+    attribution = sale.attribution
+    plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is not None and sale.mode is not plan.mode:
         return Refused(ParkReason.MODE_DISAGREES)
-    promised = (naming.terms or plan.terms) if plan is not None else None
-    if plan is not None and promised is not None and (naming.accepts_price or promised.price == sale.subtotal):
+    promised = (attribution.terms or plan.terms) if plan is not None else None
+    if plan is not None and promised is not None and (attribution.accepts_price or promised.price == sale.subtotal):
         return _Sold(plan_id=plan.id, credits=promised.credits, lasts_days=plan.expires_after_days)
-    cart = value_items(sale.items or (), naming, catalogue)
+    cart = value_items(sale.items or (), attribution, catalogue)
     if isinstance(cart, Undecidable):
         return Refused(ParkReason(cart.reason), cart.price_id)
     if cart is not None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.line_terms import Undecidable
-from domain.payments.reports import Naming, Price, Sale, SaleItem
+from domain.payments.reports import Attribution, Price, SaleItem, SaleReport
 from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 
 
@@ -30,12 +30,12 @@ class _Pack:
     credits: int
 
 
-def value_items(items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue) -> Cart | Undecidable | None:
+def value_items(items: Sequence[SaleItem], attribution: Attribution, catalogue: Catalogue) -> Cart | Undecidable | None:
     """Return the packs among the items, or why nobody can tell; None where there are none."""
-    by_id = {item.id: pack for item in items if (pack := _by_id(item, naming, catalogue)) is not None}
+    by_id = {item.id: pack for item in items if (pack := _by_id(item, attribution, catalogue)) is not None}
     sold: list[tuple[SaleItem, _Pack]] = []
     for item in items:
-        found = by_id.get(item.id) or _by_amount(item, items, naming, catalogue, by_id)
+        found = by_id.get(item.id) or _by_amount(item, items, attribution, catalogue, by_id)
         if isinstance(found, Undecidable):
             return found
         if found is None:
@@ -55,7 +55,7 @@ def value_items(items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue)
     return Cart(plan=main_pack.plan, credits=int(credits_), lasts_days=max(lasts) if all(lasts) else 0)
 
 
-def with_item_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+def with_item_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
     """Return the sale with what is known of its items' prices."""
     known = {price.id: price for price in prices}
     items = (
@@ -64,18 +64,18 @@ def with_item_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
     return attrs.evolve(sale, items=tuple(items))
 
 
-def _by_id(item: SaleItem, naming: Naming, catalogue: Catalogue) -> _Pack | None:
+def _by_id(item: SaleItem, attribution: Attribution, catalogue: Catalogue) -> _Pack | None:
     price = item.price
     plan, credits_ = (catalogue.of_price(price.id), None) if price.id is not None else (None, None)
     if plan is None and price.plan_id is not None:
         plan, credits_ = catalogue.find(price.plan_id), price.credits
     if plan is None or plan.mode is not PlanMode.PAYMENT:
         return None
-    return _Pack(plan=plan, credits=credits_ or _credits_at(plan, item, naming))
+    return _Pack(plan=plan, credits=credits_ or _credits_at(plan, item, attribution))
 
 
 def _by_amount(
-    item: SaleItem, items: Sequence[SaleItem], naming: Naming, catalogue: Catalogue, by_id: dict[str, _Pack]
+    item: SaleItem, items: Sequence[SaleItem], attribution: Attribution, catalogue: Catalogue, by_id: dict[str, _Pack]
 ) -> _Pack | Undecidable | None:
     """Return the pack that costs as much: the one that was named, if it does.
 
@@ -90,42 +90,42 @@ def _by_amount(
         for plan in catalogue.plans.values()
         if plan.mode is PlanMode.PAYMENT
         and plan.id not in listed
-        and (plan.id == naming.plan_id or not plan.stripe_prices)
-        and _costs(item, plan, naming)
+        and (plan.id == attribution.plan_id or not plan.stripe_prices)
+        and _costs(item, plan, attribution)
     ]
     if not fitting:
         return None
-    named = next((plan for plan in fitting if plan.id == naming.plan_id), None)
+    named = next((plan for plan in fitting if plan.id == attribution.plan_id), None)
     if named is None and len(fitting) > 1:
         return Undecidable("plan_ambiguous", item.price.id)
     plan = named or fitting[0]
     rivals = {
         other.price.product_id
         for other in items
-        if other.id not in by_id and other.price.id != item.price.id and _costs(other, plan, naming)
+        if other.id not in by_id and other.price.id != item.price.id and _costs(other, plan, attribution)
     }
     if any(product is None or product != item.price.product_id for product in rivals):
         # Only one of two products of one price can be the pack, and nothing tells which.
         return Undecidable("plan_ambiguous", item.price.id)
-    return _Pack(plan=plan, credits=_credits_at(plan, item, naming))
+    return _Pack(plan=plan, credits=_credits_at(plan, item, attribution))
 
 
-def _costs(item: SaleItem, plan: Plan, naming: Naming) -> bool:
+def _costs(item: SaleItem, plan: Plan, attribution: Attribution) -> bool:
     price, unit = item.price, item.price.unit_amount
     if price.currency != plan.terms.price.currency:
         return False
-    return unit == plan.terms.price.amount or _was_agreed(plan, item, naming)
+    return unit == plan.terms.price.amount or _was_agreed(plan, item, attribution)
 
 
-def _credits_at(plan: Plan, item: SaleItem, naming: Naming) -> int:
-    if naming.terms is not None and _was_agreed(plan, item, naming):
-        return naming.terms.credits
+def _credits_at(plan: Plan, item: SaleItem, attribution: Attribution) -> int:
+    if attribution.terms is not None and _was_agreed(plan, item, attribution):
+        return attribution.terms.credits
     return plan.terms.credits
 
 
-def _was_agreed(plan: Plan, item: SaleItem, naming: Naming) -> bool:
+def _was_agreed(plan: Plan, item: SaleItem, attribution: Attribution) -> bool:
     """Return whether the sale's metadata records the plan at that price."""
-    if naming.terms is None or naming.plan_id != plan.id:
+    if attribution.terms is None or attribution.plan_id != plan.id:
         return False
-    agreed = naming.terms.price
+    agreed = attribution.terms.price
     return item.price.unit_amount == agreed.amount and item.price.currency == agreed.currency

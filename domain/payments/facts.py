@@ -47,7 +47,7 @@ class Disputed:
 
 
 @attrs.frozen
-class CurrencyTold:
+class CurrencyReported:
     """The currency of a refund or a dispute was told."""
 
     currency: str
@@ -114,7 +114,7 @@ Fact = (
     | Refunded
     | RefundTotalReported
     | Disputed
-    | CurrencyTold
+    | CurrencyReported
     | Linked
 )
 
@@ -144,7 +144,7 @@ def purchase_of(fact: Fact) -> Purchase:  # noqa: PLR0911, PLR0912 - one line fo
             return Purchase(refunded_totals=(ChargeRefunds(charge=charge, amount=amount),))
         case Disputed(dispute):
             return Purchase(disputes=(dispute,))
-        case CurrencyTold(currency):
+        case CurrencyReported(currency):
             return Purchase(currencies=frozenset({currency}))
         case Linked(links):
             return Purchase(links=links)

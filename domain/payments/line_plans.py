@@ -12,28 +12,28 @@ import attrs
 
 from domain.payments.invoices import Line
 from domain.payments.line_terms import LineTerms, MadePrice, SoldTerms, Undecidable, named_terms
-from domain.payments.reports import InvoiceLine, Naming, Price, Sale
+from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.values.plans import Plan, PlanId, PlanMode
 
 _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
 """The shortest and the longest that an interval of Stripe's takes, in days."""
 
 
-def prices_to_ask(sale: Sale, terms: LineTerms) -> tuple[str, ...]:
+def prices_to_ask(sale: SaleReport, terms: LineTerms) -> tuple[str, ...]:
     """Return the ids of the prices without which the invoice's lines can't be told to be of a plan, or valued."""
-    told = sale.lines or ()
+    all_lines = sale.lines or ()
     asked = [
         line.price.id
-        for line in told
+        for line in all_lines
         if line.price.id is not None
         and not line.gives_back
         and line.is_subscription
-        and _needs_price(line, told, terms)
+        and _needs_price(line, all_lines, terms)
     ]
     return tuple(dict.fromkeys(asked))
 
 
-def with_prices(sale: Sale, prices: Iterable[Price]) -> Sale:
+def with_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
     """Return the sale with what Stripe said of its lines' prices."""
     known = {price.id: price for price in prices}
     lines = tuple(
@@ -49,28 +49,28 @@ def _completed(line: InvoiceLine, price: Price) -> Price:
     return attrs.evolve(price, unit_amount=shown) if shown and not line.is_proration else price
 
 
-def _needs_price(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+def _needs_price(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
     price = line.price
     if price.is_complete or any(known.price_id == price.id for known in terms.recorded) or _made(line, terms):
         return False
     if terms.catalogue.of_price(price.id) is not None:
         return line.is_proration or line.amount == 0
-    return not _is_as_agreed(line, told, terms)
+    return not _is_as_agreed(line, all_lines, terms)
 
 
-def made_prices(told: Sequence[InvoiceLine], terms: LineTerms) -> tuple[MadePrice, ...]:
+def made_prices(all_lines: Sequence[InvoiceLine], terms: LineTerms) -> tuple[MadePrice, ...]:
     """Return the prices, not known before, that Credence made of what the subscription's metadata says was agreed."""
     named = named_terms(terms)
     if named is None:
         return ()
     return tuple(
         MadePrice(id=line.price.id, plan_id=named.plan.id, credits=named.credits, unit_amount=str(named.unit_amount))
-        for line in told
+        for line in all_lines
         if line.price.id is not None
         and line.is_subscription
         and line.amount != 0
         and _by_id(line, terms) is None
-        and _is_as_agreed(line, told, terms)
+        and _is_as_agreed(line, all_lines, terms)
     )
 
 
@@ -78,34 +78,34 @@ def _made(line: InvoiceLine, terms: LineTerms) -> MadePrice | None:
     return next((made for made in terms.made if made.id == line.price.id), None)
 
 
-def _is_as_agreed(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+def _is_as_agreed(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
     """Return whether the line alone can be what Credence agreed with the customer, by the subscription's metadata."""
     named = named_terms(terms)
     return (
-        terms.naming.terms is not None
+        terms.attribution.terms is not None
         and named is not None
         and not line.is_proration
         and (line.amount == 0 or _fits(line, named))
-        and sum(1 for other in told if not other.is_proration and (other.amount == 0 or _fits(other, named))) <= 1
+        and sum(1 for other in all_lines if not other.is_proration and (other.amount == 0 or _fits(other, named))) <= 1
     )
 
 
-def terms_of(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | Undecidable | None:
+def terms_of(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | Undecidable | None:
     """Return the terms on which a line was sold; None where it is of no plan of ours."""
     by_id = _by_id(line, terms)
     if by_id is not None:
         return by_id
-    return _by_amount(line, told, terms) if _may_go_by_amount(line, told, terms) else None
+    return _by_amount(line, all_lines, terms) if _may_go_by_amount(line, all_lines, terms) else None
 
 
-def _may_go_by_amount(line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+def _may_go_by_amount(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
     """Return whether the line's amount may tell its plan: not beside another item whose price is known by its id.
 
     An item that changed between the two kinds of prices stays of our plans, in whatever order its invoices are told.
     """
     if line.price.id is not None and any(known.price_id == line.price.id for known in terms.recorded):
         return True
-    beside = [other for other in told if other is not line and not other.gives_back and _by_id(other, terms)]
+    beside = [other for other in all_lines if other is not line and not other.gives_back and _by_id(other, terms)]
     recorded = [known for known in terms.recorded if known.is_known_by_id]
     if not beside and not recorded:
         return True
@@ -137,24 +137,26 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
         unit = None if recorded is None else Fraction(recorded.unit_amount)
     if unit is None:
         unit = Fraction(plan.terms.price.amount)
-    return SoldTerms(plan=plan, credits=credits_ or _credits_at(plan, unit, terms.naming), unit_amount=unit, by_id=True)
+    return SoldTerms(
+        plan=plan, credits=credits_ or _credits_at(plan, unit, terms.attribution), unit_amount=unit, by_id=True
+    )
 
 
 def _by_amount(  # noqa: PLR0911 - each way of telling has its own
-    line: InvoiceLine, told: Sequence[InvoiceLine], terms: LineTerms
+    line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms
 ) -> SoldTerms | Undecidable | None:
     recorded = next((known for known in terms.recorded if line.price.id and known.price_id == line.price.id), None)
     if recorded is not None:
         plan = terms.catalogue.find(recorded.plan_id)
         if plan is not None:
             unit = Fraction(recorded.unit_amount)
-            is_sold_so = unit == plan.terms.price.amount or _was_agreed(plan, unit, terms.naming)
-            credits_ = _credits_at(plan, unit, terms.naming) if is_sold_so else recorded.plan_credits
+            is_sold_so = unit == plan.terms.price.amount or _was_agreed(plan, unit, terms.attribution)
+            credits_ = _credits_at(plan, unit, terms.attribution) if is_sold_so else recorded.plan_credits
             return SoldTerms(plan=plan, credits=credits_, unit_amount=unit, by_id=False)
     named = named_terms(terms)
     if line.amount == 0 and not line.price.unit_amount:
         # A trial's line shows no price, nor does that of a free plan: the subscription's metadata tells the plan.
-        return named if named is not None and _may_be_a_trial(line, named, told, terms) else None
+        return named if named is not None and _may_be_a_trial(line, named, all_lines, terms) else None
     fitting = [found for found in _candidates(terms, named) if _fits(line, found)]
     if not fitting:
         return None
@@ -162,7 +164,7 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
         return Undecidable("plan_ambiguous", line.price.id)
     rivals = {
         other.price.id: other.price.product_id
-        for other in told
+        for other in all_lines
         if other.subscription_item != line.subscription_item
         and not other.gives_back
         and other.price.id != line.price.id
@@ -172,31 +174,35 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
         items = {known.subscription_item for known in terms.recorded}
         if line.subscription_item in items:
             return fitting[0]
-        others = {other.subscription_item for other in told if other.price.id in rivals}
+        others = {other.subscription_item for other in all_lines if other.price.id in rivals}
         return None if others & items else Undecidable("plan_ambiguous", line.price.id)
     return fitting[0]
 
 
-def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, told: Sequence[InvoiceLine], terms: LineTerms) -> bool:
+def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
     """Return whether a line that costs nothing is of the plan that the subscription's metadata names.
 
     Not if its price is known to be another, nor beside a line that is of the plan, or of the plan's subscription item.
     """
     if line.price.is_complete and line.price.unit_amount != named.unit_amount:
         return False
-    beside = (other for other in told if other is not line and not other.gives_back and not other.is_proration)
+    beside = (other for other in all_lines if other is not line and not other.gives_back and not other.is_proration)
     return not is_of_another_item(line, terms.recorded) and not any(_fits(other, named) for other in beside)
 
 
-def _was_agreed(plan: Plan, unit_amount: Fraction, naming: Naming) -> bool:
+def _was_agreed(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> bool:
     """Return whether the subscription's metadata records the terms of that plan at that price."""
-    return naming.plan_id == plan.id and naming.terms is not None and naming.terms.price.amount == unit_amount
+    return (
+        attribution.plan_id == plan.id
+        and attribution.terms is not None
+        and attribution.terms.price.amount == unit_amount
+    )
 
 
-def _credits_at(plan: Plan, unit_amount: Fraction, naming: Naming) -> int:
+def _credits_at(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> int:
     """Return the credits of the plan at that price: those that were agreed, else those of the catalogue."""
-    if naming.terms is not None and _was_agreed(plan, unit_amount, naming):
-        return naming.terms.credits
+    if attribution.terms is not None and _was_agreed(plan, unit_amount, attribution):
+        return attribution.terms.credits
     return plan.terms.credits
 
 

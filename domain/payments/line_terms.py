@@ -6,7 +6,7 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.invoices import Line, LineKind
-from domain.payments.reports import Naming
+from domain.payments.reports import Attribution
 from domain.values.plans import Catalogue, Plan, PlanMode
 
 
@@ -55,7 +55,7 @@ class LineTerms:
     """What is known when the lines of an invoice are valued."""
 
     catalogue: Catalogue
-    naming: Naming
+    attribution: Attribution
     """Who bought what, by the subscription's metadata."""
     recorded: tuple[Line, ...] = ()
     """Lines of the subscription's other invoices."""
@@ -67,9 +67,9 @@ class LineTerms:
 
 def named_terms(terms: LineTerms) -> SoldTerms | None:
     """Return what the subscription's metadata says was sold."""
-    naming = terms.naming
-    plan = terms.catalogue.find(naming.plan_id) if naming.plan_id is not None else None
+    attribution = terms.attribution
+    plan = terms.catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None or plan.mode is not PlanMode.SUBSCRIPTION:
         return None
-    agreed = naming.terms or plan.terms
+    agreed = attribution.terms or plan.terms
     return SoldTerms(plan=plan, credits=agreed.credits, unit_amount=Fraction(agreed.price.amount), by_id=False)

@@ -11,22 +11,22 @@ import attrs
 from domain.payments.invoices import Bill, Line, LineKind, UnusedTime
 from domain.payments.line_plans import intervals_of, is_of_another_item, terms_of
 from domain.payments.line_terms import Claimed, LineTerms, SoldTerms, Undecidable, named_terms
-from domain.payments.reports import InvoiceLine, Sale
+from domain.payments.reports import InvoiceLine, SaleReport
 from domain.values.plans import MAX_CREDITS
 
 _MAX_RECORDED = 2**63 - 1
 """The largest number that ledgers keep."""
 
 
-def value_lines(sale: Sale, subscription_id: str, terms: LineTerms) -> Bill | Undecidable:
+def value_lines(sale: SaleReport, subscription_id: str, terms: LineTerms) -> Bill | Undecidable:
     """Return the invoice's lines of plans with their worth, and its lines that give unused time back."""
-    told = sale.lines or ()
+    all_lines = sale.lines or ()
     lines: list[Line] = []
     strangers: list[InvoiceLine] = []
-    for line in told:
+    for line in all_lines:
         if line.gives_back or not line.is_subscription or line.price.is_metered:
             continue
-        found = terms_of(line, told, terms)
+        found = terms_of(line, all_lines, terms)
         if isinstance(found, Undecidable):
             return found
         if found is None:
@@ -49,8 +49,8 @@ def value_lines(sale: Sale, subscription_id: str, terms: LineTerms) -> Bill | Un
     return Bill(
         subscription_id=subscription_id,
         lines=tuple(sorted(lines, key=lambda line: line.id)),
-        unused=tuple(sorted((_unused(line) for line in told if line.gives_back), key=lambda line: line.id)),
-        total=sum(line.gross for line in told if line.amount > 0),
+        unused=tuple(sorted((_unused(line) for line in all_lines if line.gives_back), key=lambda line: line.id)),
+        total=sum(line.gross for line in all_lines if line.amount > 0),
         issued_at=sale.issued_at,
     )
 
@@ -69,7 +69,7 @@ def _valued(line: InvoiceLine, terms: SoldTerms, subscription_id: str, known: Li
             worth = per_unit * line.amount / terms.unit_amount
     elif line.amount == 0 and price > 0:
         kind, worth = LineKind.TRIAL, Fraction(plan.trial_credits)
-    elif line.price.unit_amount is None and not known.naming.accepts_price:
+    elif line.price.unit_amount is None and not known.attribution.accepts_price:
         return Undecidable("price_disagrees", line.price.id)
     else:
         spanned = max(intervals_of(line, plan), 1)
@@ -140,6 +140,6 @@ def _unused(line: InvoiceLine) -> UnusedTime:
 def _accepted(doubtful: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | None:
     """Return the terms on which a person let a line of another price pass for the plan that they named."""
     named = named_terms(terms)
-    if not doubtful or named is None or not terms.naming.accepts_price:
+    if not doubtful or named is None or not terms.attribution.accepts_price:
         return None
     return attrs.evolve(named, unit_amount=Fraction(doubtful[0].amount) / (doubtful[0].quantity or 1))

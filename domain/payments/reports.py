@@ -31,7 +31,7 @@ class InboxEvent:
 
 
 @attrs.frozen(kw_only=True)
-class Naming:
+class Attribution:
     """Who bought which plan, in the words of a Stripe object's metadata, before anything of it is believed."""
 
     user_reference: str | None = None
@@ -47,7 +47,7 @@ class Naming:
     """Whether a person confirmed that what was asked for is the price."""
 
     @property
-    def names_nobody(self) -> bool:
+    def is_anonymous(self) -> bool:
         """Whether there is not even a proposal of an owner."""
         return self.user_reference is None and self.client_reference is None
 
@@ -111,7 +111,7 @@ class SaleItem:
 
 
 @attrs.frozen(kw_only=True)
-class Sale:
+class SaleReport:
     """What a checkout, a paid invoice, or a payment alone tells of a sale."""
 
     purchase_id: PurchaseId
@@ -124,14 +124,14 @@ class Sale:
     """What the customer was asked for before discounts and tax, in the currency of the price."""
     paid: Money
     """What the customer pays in all, tax included."""
-    naming: Naming
+    attribution: Attribution
     subscription_id: SubscriptionId | None = None
     """The subscription whose invoice this is; it names the owner where the invoice does not."""
     sold_at: datetime | None = None
     """When the checkout began, which every telling of it says alike; None for an invoice."""
     is_over: bool = False
     """Whether no money will come of it any more: it expired, or its payment failed."""
-    is_whole: bool = True
+    is_complete: bool = True
     """Whether all of what was sold is told: an invoice shows its first lines only, a payment not what it pays."""
     items: tuple[SaleItem, ...] | None = None
     """What was sold once, item by item; None where the price alone is told."""
@@ -146,18 +146,18 @@ class Sale:
 
 
 @attrs.frozen(kw_only=True)
-class SubscriptionNews:
+class SubscriptionReport:
     """What is told of a subscription: who subscribed to what, how it stands, or both."""
 
     subscription_id: SubscriptionId
-    naming: Naming
+    attribution: Attribution
     state: SubscriptionState | None = None
     session_id: str | None = None
     occurred_at: datetime
 
 
 @attrs.frozen(kw_only=True)
-class PaymentNews:
+class PaymentReport:
     """What is told of a payment apart from its sale: refunds, disputes, and what belongs together."""
 
     purchase_id: PurchaseId
@@ -182,7 +182,7 @@ class Unreadable:
     reason: str
 
 
-Told = Sale | SubscriptionNews | PaymentNews | Irrelevant | Unreadable
+ProviderReport = SaleReport | SubscriptionReport | PaymentReport | Irrelevant | Unreadable
 
 
 @attrs.frozen
@@ -190,4 +190,4 @@ class Delivery:
     """One verified delivery: the event, and what it tells."""
 
     event: InboxEvent
-    told: Told
+    report: ProviderReport

@@ -83,11 +83,11 @@ def _apart_from_notes(purchase: Purchase) -> int:
     for listed in (refund for note in notes for refund in note.refunds):
         noted[listed.refund_id] = noted.get(listed.refund_id, 0) + listed.amount
     live = sum(max(refund.amount - noted.get(refund.id, 0), 0) for refund in purchase.refunds if not refund.is_dead)
-    refunded = max(live + _untold_refunds(purchase, noted) - purchase.overpaid - purchase.uncaptured_refunds, 0)
+    refunded = max(live + _unreported_refunds(purchase, noted) - purchase.overpaid - purchase.uncaptured_refunds, 0)
     return refunded + max(purchase.never_paid - sum(note.pre_payment for note in notes), 0)
 
 
-def _untold_refunds(purchase: Purchase, noted: Mapping[str, int]) -> int:
+def _unreported_refunds(purchase: Purchase, noted: Mapping[str, int]) -> int:
     """Return what charges report as refunded in all beyond the refunds that are known by their ids.
 
     A refund is part of its own charge's total, one that was told without its charge of any of them. One that failed was

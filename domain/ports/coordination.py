@@ -16,24 +16,24 @@ class Clock(Protocol):
         ...
 
 
-class Turns(Protocol):
+class AccountLocks(Protocol):
     """Turns at accounts that several processes want at once, so that they are not in each other's way.
 
     No account is less safe without them. No method fails: where nobody can tell whose turn it is, each goes ahead.
     """
 
-    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+    def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         """Those of the accounts where others were met of late."""
         ...
 
-    def met(self, user_ids: Collection[UserId]) -> None:
+    def mark_contended(self, user_ids: Collection[UserId]) -> None:
         """Others came first at these accounts."""
         ...
 
-    def look(self, user_ids: Collection[UserId]) -> None:
+    def probe_soon(self, user_ids: Collection[UserId]) -> None:
         """Begin to look whether others have a turn at these accounts: then they are met."""
         ...
 
-    def at(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
+    def lock(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         """A turn at all of these accounts, or as much of it as is to be had in a moment."""
         ...

@@ -7,7 +7,7 @@ import attrs
 
 from domain.decisions.low_balance import Notice, Undelivered
 from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
-from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, Tag
+from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
 
 
 @attrs.frozen
@@ -27,7 +27,7 @@ class SyntheticUsers(Protocol):
         """
         ...
 
-    async def rehearsals(self) -> tuple[Rehearsal, ...]:
+    async def groups(self) -> tuple[SyntheticUserGroup, ...]:
         """The rehearsals that have users now, oldest first."""
         ...
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.changes.inbox import EventStatus, KeptEvent
-from domain.changes.outbox import FailedMessage, Message, Settled
+from domain.changes.inbox import EventStatus, InboxRecord
+from domain.changes.outbox import DeliveryResult, FailedMessage, Message
 from domain.upkeep.consistency import Backlog
 
 
@@ -14,17 +14,17 @@ class Inbox(Protocol):
     Every method raises :class:`domain.ports.ledger.LedgerUnavailable`.
     """
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[KeptEvent, ...]:
+    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
         """Events that wait and are due for another try, longest due first, with their bodies; each for one claim."""
         ...
 
-    async def find(self, event_id: str) -> KeptEvent | None:
+    async def find(self, event_id: str) -> InboxRecord | None:
         """The event with its body, or None where it was never recorded."""
         ...
 
     async def page(
-        self, *, statuses: frozenset[EventStatus], before: KeptEvent | None, limit: int
-    ) -> tuple[KeptEvent, ...]:
+        self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
+    ) -> tuple[InboxRecord, ...]:
         """At most `limit` events of these statuses without their bodies, newest first, those after `before`."""
         ...
 
@@ -36,7 +36,7 @@ class Inbox(Protocol):
         """Whether an event that tells of the object waits."""
         ...
 
-    async def hasten(self) -> None:
+    async def make_all_due(self) -> None:
         """Let every event that waits be due now; what is due already stays before it."""
         ...
 
@@ -60,7 +60,7 @@ class Outbox(Protocol):
         """Messages that are due; no other claim gets them until the lease has passed."""
         ...
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
         """Mark messages as delivered, due again later, or given up."""
         ...
 

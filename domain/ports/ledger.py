@@ -13,7 +13,7 @@ from domain.credits.records import AccountRecord
 from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.consistency import Inconsistency
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
 @attrs.frozen
@@ -77,7 +77,7 @@ class Wallets(Protocol):
         """The wallets of users and of holds' owners, the requests under keys, and the holds."""
         ...
 
-    async def due(self, limit: int) -> tuple[UserId, ...]:
+    async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """At most `limit` users with a hold or a grant whose time is over, the longest over first."""
         ...
 
@@ -95,7 +95,7 @@ class Accounts(Protocol):
         """At most `limit` of the entries that are wanted and older than `before_version`, newest first."""
         ...
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the account had at the moment; nothing, where it had no entry by then."""
         ...
 

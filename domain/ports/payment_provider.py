@@ -6,7 +6,7 @@ from typing import Protocol
 
 import attrs
 
-from domain.payments.reports import Delivery, PaymentNews, Price, Sale, SubscriptionNews, Told
+from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import UserId
 from domain.values.plans import Plan
@@ -57,13 +57,13 @@ class CheckoutRequest:
 
 @attrs.frozen(kw_only=True)
 class Checkout:
-    """A checkout session as the provider has it now; `told` is what it tells of its sale."""
+    """A checkout session as the provider has it now; `report` is what it tells of its sale."""
 
     session_id: str
     url: str | None
     status: str
-    told: Told
-    invoice_told: Told | None = None
+    report: ProviderReport
+    invoice_report: ProviderReport | None = None
     """What the first invoice of a subscription tells, once there is one."""
 
 
@@ -88,14 +88,14 @@ class Payments(Protocol):
     Every method raises :class:`PaymentsUnavailable`.
     """
 
-    async def look_up(self, news: PaymentNews) -> PaymentNews:
+    async def look_up(self, news: PaymentReport) -> PaymentReport:
         """The news with every link that the provider knows, and whether the payment is ours.
 
         Where the provider knows no such payment it stays as it is.
         """
         ...
 
-    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionNews | None:
+    async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
         """The subscription as it is now, or None where there is none."""
         ...
 
@@ -103,11 +103,11 @@ class Payments(Protocol):
         """Return all that the provider knows of a price, or None where it has none of that id."""
         ...
 
-    async def whole(self, sale: Sale) -> Told:
+    async def complete_sale(self, sale: SaleReport) -> ProviderReport:
         """What a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
         ...
 
-    async def sale(self, object_id: str) -> Told | None:
+    async def sale(self, object_id: str) -> ProviderReport | None:
         """What a checkout, a payment or an invoice tells as a sale, whoever made it; None where there is none."""
         ...
 

@@ -6,17 +6,17 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.payments.admission import ParkReason, Refused, admit, foreign, owner_named
+from domain.payments.admission import ParkReason, Refused, admit, claimed_owner, origin_mismatch
 from domain.payments.facts import PaymentReported
 from domain.payments.purchases import Link, Order, PaymentStatus, PurchaseId
-from domain.payments.reports import InboxEvent, Naming, Sale
+from domain.payments.reports import Attribution, InboxEvent, SaleReport
 from domain.tests.examples import ADA, BOB, CATALOGUE, FIVE_DOLLARS, ORDER, STARTER
 from domain.values.accounts import Account
 from domain.values.money import Money
 from domain.values.plans import Catalogue, PlanMode, Terms
 
 ACCOUNT = Account(user_id=ADA, email="ada@example.com")
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=frozenset({Link("session:cs_1")}),
@@ -24,17 +24,17 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    naming=Naming(user_reference=ADA, email="ada@example.com", plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, email="ada@example.com", plan_id="starter"),
 )
 EVENT = InboxEvent(id="evt_1", type="checkout.session.completed", body="{}", livemode=False)
 
 
-def sale(**changes: Any) -> Sale:
+def sale(**changes: Any) -> SaleReport:
     """The sale, told or named otherwise."""
-    names = {field.name for field in attrs.fields(Naming)}
-    naming = attrs.evolve(SALE.naming, **{name: value for name, value in changes.items() if name in names})
-    told = {name: value for name, value in changes.items() if name not in names}
-    return attrs.evolve(SALE, naming=naming, **told)
+    names = {field.name for field in attrs.fields(Attribution)}
+    attribution = attrs.evolve(SALE.attribution, **{name: value for name, value in changes.items() if name in names})
+    options = {name: value for name, value in changes.items() if name not in names}
+    return attrs.evolve(SALE, attribution=attribution, **options)
 
 
 def test_a_sale_that_agrees_with_everything_is_an_order() -> None:
@@ -82,7 +82,7 @@ def test_a_user_whom_the_ledger_does_not_know_waits(account: Account | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "known"),
+    ("text", "known"),
     [
         ("Ada@Example.COM", "ada@example.com"),
         ("stra\u00dfe@example.com", "STRASSE@example.com"),
@@ -93,9 +93,9 @@ def test_a_user_whom_the_ledger_does_not_know_waits(account: Account | None) -> 
         (None, None),
     ],
 )
-def test_an_email_disagrees_only_where_both_are_known(told: str | None, known: str | None) -> None:
+def test_an_email_disagrees_only_where_both_are_known(text: str | None, known: str | None) -> None:
     """Case does not matter, and an email that is missing contradicts nobody."""
-    assert ORDER == admit(sale(email=told), CATALOGUE, attrs.evolve(ACCOUNT, email=known))
+    assert ORDER == admit(sale(email=text), CATALOGUE, attrs.evolve(ACCOUNT, email=known))
 
 
 def test_whom_we_named_ourselves_is_the_owner_whatever_the_address_is_now() -> None:
@@ -140,35 +140,37 @@ def test_an_order_is_in_the_currency_that_was_paid() -> None:
 
 def test_the_owner_is_whom_our_metadata_names() -> None:
     """The named user, or the reason why there is none."""
-    assert ADA == owner_named(SALE.naming)
-    assert ParkReason.NO_USER_NAMED is owner_named(sale(user_reference=None).naming)
-    assert ParkReason.REFERENCE_UNCONFIRMED is owner_named(sale(user_reference=None, client_reference="ada").naming)
-    assert ParkReason.USER_NOT_A_UUID is owner_named(sale(user_reference="ada", client_reference=ADA).naming)
+    assert ADA == claimed_owner(SALE.attribution)
+    assert ParkReason.NO_USER_NAMED is claimed_owner(sale(user_reference=None).attribution)
+    assert ParkReason.REFERENCE_UNCONFIRMED is claimed_owner(
+        sale(user_reference=None, client_reference="ada").attribution
+    )
+    assert ParkReason.USER_NOT_A_UUID is claimed_owner(sale(user_reference="ada", client_reference=ADA).attribution)
 
 
 @pytest.mark.parametrize("livemode", [True, False])
 def test_an_event_of_the_other_mode_is_foreign(livemode: bool) -> None:
     """Test money buys nothing live, and live money nothing in a test."""
     event = attrs.evolve(EVENT, livemode=livemode)
-    assert foreign(event, livemode=livemode) is None
-    assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=not livemode)
+    assert origin_mismatch(event, livemode=livemode) is None
+    assert ParkReason.LIVEMODE_DISAGREES is origin_mismatch(event, livemode=not livemode)
 
 
 @pytest.mark.parametrize("account", ["acct_1", ""])
 def test_an_event_of_a_connected_account_is_foreign(account: str) -> None:
     """Another merchant's sale is not ours; the mode is told first."""
     event = attrs.evolve(EVENT, account=account)
-    assert ParkReason.CONNECTED_ACCOUNT is foreign(event, livemode=False)
-    assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True)
+    assert ParkReason.CONNECTED_ACCOUNT is origin_mismatch(event, livemode=False)
+    assert ParkReason.LIVEMODE_DISAGREES is origin_mismatch(event, livemode=True)
 
 
 def test_an_event_that_names_our_own_account_is_ours() -> None:
     """As an organization's event destination tells it; the mode must be ours all the same."""
     event = attrs.evolve(EVENT, account="acct_own")
-    assert foreign(event, livemode=False, own_account="acct_own") is None
-    assert ParkReason.LIVEMODE_DISAGREES is foreign(event, livemode=True, own_account="acct_own")
-    assert ParkReason.CONNECTED_ACCOUNT is foreign(event, livemode=False, own_account="acct_other")
-    assert foreign(EVENT, livemode=False, own_account="acct_own") is None
+    assert origin_mismatch(event, livemode=False, own_account="acct_own") is None
+    assert ParkReason.LIVEMODE_DISAGREES is origin_mismatch(event, livemode=True, own_account="acct_own")
+    assert ParkReason.CONNECTED_ACCOUNT is origin_mismatch(event, livemode=False, own_account="acct_other")
+    assert origin_mismatch(EVENT, livemode=False, own_account="acct_own") is None
 
 
 LASTING = attrs.evolve(STARTER, expires_after_days=30)

@@ -21,7 +21,7 @@ from domain.payments.invoices import Bill, CreditNote, CreditNoteStatus, NotedLi
 from domain.payments.line_terms import LineTerms
 from domain.payments.line_values import value_lines
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
-from domain.payments.reports import InvoiceLine, Naming, Price, Sale
+from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.tests.examples import ADA
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -177,18 +177,18 @@ def _after(start: datetime, plan: Plan) -> datetime:
 
 
 def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
-    sale = Sale(
+    sale = SaleReport(
         purchase_id=PurchaseId("in"),
         links=frozenset(),
         mode=PlanMode.SUBSCRIPTION,
         facts=(),
         subtotal=Money(amount=0, currency="usd"),
         paid=Money(amount=0, currency="usd"),
-        naming=Naming(),
+        attribution=Attribution(),
         lines=tuple(lines),
         issued_at=issued_at,
     )
-    valued = value_lines(sale, "sub_1", LineTerms(catalogue=CATALOGUE, naming=Naming()))
+    valued = value_lines(sale, "sub_1", LineTerms(catalogue=CATALOGUE, attribution=Attribution()))
     assert isinstance(valued, Bill)
     return valued
 

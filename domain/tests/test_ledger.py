@@ -9,8 +9,8 @@ import pytest
 from domain.credits.idempotency import key_of_revision
 from domain.credits.ledger import (
     EntryKind,
+    ExpiredCredits,
     GrantEnd,
-    Lapse,
     LedgerEntry,
     Posted,
     PostedByPeriod,
@@ -182,14 +182,14 @@ def test_a_refund_after_the_expiry_takes_back_only_what_was_used(
     assert ORDER.credits == spent + expired
     returned = Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED))
     purchase = learn(Purchase(), [Ordered(ORDER), PAID, returned])
-    posted = {None: Posted({ADA: 50}, {ADA: Lapse(credits=expired, stood=50)})}
+    posted = {None: Posted({ADA: 50}, {ADA: ExpiredCredits(amount=expired, posted_before=50)})}
     assert expected == sum(posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=3))
 
 
 def test_a_refund_that_fails_after_the_expiry_gives_back_what_it_took() -> None:
     """30 of 50 were used and are owed; when the refund fails they are not."""
     purchase = learn(Purchase(), [Ordered(ORDER), PAID, refund(RefundStatus.SUCCEEDED), refund(RefundStatus.FAILED)])
-    posted = {None: Posted({ADA: 20}, {ADA: Lapse(credits=20, stood=50)})}
+    posted = {None: Posted({ADA: 20}, {ADA: ExpiredCredits(amount=20, posted_before=50)})}
     assert [30] == [posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=4)]
 
 
@@ -218,7 +218,7 @@ def test_each_grant_is_brought_in_line_by_itself() -> None:
 def test_what_expired_of_one_period_is_none_of_another_s() -> None:
     """A refund of all takes what was used of each."""
     purchase = learn(Purchase(), [Ordered(ORDER), PAID])
-    posted = {JUNE: Posted({ADA: 50}, {ADA: Lapse(credits=30, stood=50)}), JULY: Posted({ADA: 50})}
+    posted = {JUNE: Posted({ADA: 50}, {ADA: ExpiredCredits(amount=30, posted_before=50)}), JULY: Posted({ADA: 50})}
     postings = postings_due(PAYMENT, purchase, posted, revision=2, dues=[due(0, JUNE), due(0, JULY)])
     assert [(-20, JUNE), (-50, JULY)] == [(posting.amount, period_of(posting)) for posting in postings]
 

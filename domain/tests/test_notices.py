@@ -19,15 +19,17 @@ account = st.builds(
 
 
 @given(account, account, st.none() | st.integers(0, 15))
-def test_only_crossing_the_threshold_downwards_is_told(before: Account, after: Account, default: int | None) -> None:
+def test_only_crossing_the_threshold_downwards_is_reported(
+    before: Account, after: Account, default: int | None
+) -> None:
     """An account's own threshold goes before the deployment's; what was low already is told no more."""
-    told = low_balance_due(before, after, default)
+    reported = low_balance_due(before, after, default)
     threshold = default if after.notify_below is None else after.notify_below
     was_low, is_low = (threshold is not None and one.available < threshold for one in (before, after))
-    assert (is_low and not was_low) == (told is not None)
+    assert (is_low and not was_low) == (reported is not None)
 
 
-def test_a_notice_tells_what_the_account_has() -> None:
+def test_a_notice_reports_what_the_account_has() -> None:
     """The numbers are numbers again, and its name is that of the message."""
     before, after = Account(user_id=ADA, balance=12), Account(user_id=ADA, balance=11, held=2, version=7)
     due = low_balance_due(before, after, 10)
@@ -39,6 +41,6 @@ def test_a_notice_tells_what_the_account_has() -> None:
         attempts=1,
         created_at=NOON,
     )
-    told = {"user_id": ADA, "balance": 11, "held": 2, "available": 9, "threshold": 10}
-    expected = Notice(id=f"low_balance:{ADA}:7", type="credits.low_balance", occurred_at=NOON, content=told)
+    fields = {"user_id": ADA, "balance": 11, "held": 2, "available": 9, "threshold": 10}
+    expected = Notice(id=f"low_balance:{ADA}:7", type="credits.low_balance", occurred_at=NOON, content=fields)
     assert expected == low_balance_notice(message)

@@ -17,7 +17,7 @@ def test_an_order_is_a_session_s_unless_it_says_otherwise() -> None:
 def test_the_order_of_the_highest_rank_counts_in_any_order() -> None:
     """However many credits the others promise."""
     orders = [attrs.evolve(ORDER, rank=rank, credits=100 - 10 * rank) for rank in OrderRank]
-    for told in itertools.permutations(Purchase(order=order) for order in orders):
-        assert OrderRank.CONFIRMED is (reduce(merge, told).order or ORDER).rank
-        without_person = [one for one in told if one.order and one.order.rank is not OrderRank.CONFIRMED]
+    for reported in itertools.permutations(Purchase(order=order) for order in orders):
+        assert OrderRank.CONFIRMED is (reduce(merge, reported).order or ORDER).rank
+        without_person = [one for one in reported if one.order and one.order.rank is not OrderRank.CONFIRMED]
         assert orders[OrderRank.SESSION] == reduce(merge, without_person).order

@@ -167,15 +167,15 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Disputed, disputes),
     st.builds(Linked, links),
 )
-told = st.lists(facts, max_size=8)
+reported = st.lists(facts, max_size=8)
 # Most random tellings leave nothing to post, so half of them begin with a paid order.
 paid = st.builds(
     lambda order, rest: [Ordered(order), PaymentReported(PaymentStatus.PAID), *rest],
     orders,
     st.lists(facts, max_size=6),
 )
-tellings = st.one_of(told, paid)
-purchases = tellings.map(lambda known: learn(Purchase(), known))
+reports = st.one_of(reported, paid)
+purchases = reports.map(lambda known: learn(Purchase(), known))
 
 
 @attrs.frozen(kw_only=True)
@@ -213,7 +213,7 @@ class Ledger:
         return {period: Posted(by_user) for period, by_user in sums.items()}
 
 
-def tell_one_by_one(rules: Rules, heard: Sequence[Fact]) -> tuple[Purchase, Ledger]:
+def learn_one_by_one(rules: Rules, heard: Sequence[Fact]) -> tuple[Purchase, Ledger]:
     """Each fact as an event of its own: learn it, and post what is due."""
     purchase, ledger, revision = Purchase(), Ledger(), 0
     for fact in heard:
@@ -234,8 +234,8 @@ def credits_by_user(ledger: Ledger) -> dict[UserId, int]:
 
 def order_does_not_show(rules: Rules, heard: Sequence[Fact], otherwise: Sequence[Fact]) -> bool:
     """Two tellings of the same facts end in the same worth and the same credits."""
-    purchase, ledger = tell_one_by_one(rules, heard)
-    other_purchase, other_ledger = tell_one_by_one(rules, otherwise)
+    purchase, ledger = learn_one_by_one(rules, heard)
+    other_purchase, other_ledger = learn_one_by_one(rules, otherwise)
     return rules.worth(purchase) == rules.worth(other_purchase) and credits_by_user(ledger) == credits_by_user(
         other_ledger
     )
@@ -243,13 +243,13 @@ def order_does_not_show(rules: Rules, heard: Sequence[Fact], otherwise: Sequence
 
 def entries_sum_to_worth(rules: Rules, heard: Sequence[Fact]) -> bool:
     """What was posted is what the purchase is worth: with its owner, and with nobody else."""
-    purchase, ledger = tell_one_by_one(rules, heard)
+    purchase, ledger = learn_one_by_one(rules, heard)
     worth = rules.worth(purchase)
     expected = {purchase.order.user_id: worth} if purchase.order is not None and worth else {}
     return expected == credits_by_user(ledger)
 
 
-def retellings(heard: st.SearchStrategy[list[Fact]]) -> st.SearchStrategy[tuple[list[Fact], list[Fact]]]:
+def repetitions(heard: st.SearchStrategy[list[Fact]]) -> st.SearchStrategy[tuple[list[Fact], list[Fact]]]:
     """A telling, and a permutation of it with repetitions."""
     return heard.flatmap(
         lambda first: st.tuples(
@@ -285,7 +285,7 @@ def test_nothing_known_changes_nothing(one: Purchase) -> None:
     assert one == merge(one, Purchase()) == merge(Purchase(), one)
 
 
-@given(tellings)
+@given(reports)
 def test_learning_is_joining(heard: list[Fact]) -> None:
     """To learn facts is to join the smallest purchases that know them."""
     joined = Purchase()
@@ -294,22 +294,22 @@ def test_learning_is_joining(heard: list[Fact]) -> None:
     assert joined == learn(Purchase(), heard)
 
 
-@given(retellings(tellings))
+@given(repetitions(reports))
 def test_the_order_and_repetition_of_facts_do_not_show(pair: tuple[list[Fact], list[Fact]]) -> None:
     """Any permutation with repetitions of any facts gives the same worth and the same sum of entries."""
     assert order_does_not_show(REAL, *pair)
 
 
-@given(tellings)
+@given(reports)
 def test_entries_sum_to_the_entitlement(heard: list[Fact]) -> None:
     """After every telling the entries of a purchase sum to its worth, for its owner alone."""
     assert entries_sum_to_worth(REAL, heard)
 
 
-@given(tellings)
+@given(reports)
 def test_balances_are_the_sum_of_entries(heard: list[Fact]) -> None:
     """Each entry carries the balance before and after, versions have no gap, and the last one is the balance."""
-    _, ledger = tell_one_by_one(REAL, heard)
+    _, ledger = learn_one_by_one(REAL, heard)
     for user, account in ledger.accounts.items():
         entries = [entry for entry in ledger.entries if entry.posting.user_id == user]
         assert account.balance == sum(entry.posting.amount for entry in entries)
@@ -347,7 +347,7 @@ def test_worth_is_bounded(purchase: Purchase) -> None:
         assert 0 == entitlement(purchase)
 
 
-@given(orders.filter(lambda order: order.amount > 0), tellings)
+@given(orders.filter(lambda order: order.amount > 0), reports)
 def test_a_full_refund_leaves_nothing(order: Order, heard: list[Fact]) -> None:
     """Once all the money is back no credit is left, whatever else is known."""
     refund = Refund(id="re_full", amount=999, status=RefundStatus.SUCCEEDED)
@@ -356,7 +356,7 @@ def test_a_full_refund_leaves_nothing(order: Order, heard: list[Fact]) -> None:
     assert 0 == entitlement(learn(Purchase(), [Ordered(order), *others, Refunded(refund)]))
 
 
-@given(orders, bills.filter(lambda bill: bill.total > 0), tellings)
+@given(orders, bills.filter(lambda bill: bill.total > 0), reports)
 def test_a_full_refund_of_an_invoice_leaves_nothing(order: Order, bill: Bill, heard: list[Fact]) -> None:
     """Of no line is anything left, whichever of them credit notes name; a dispute beside it makes debt."""
     refund = Refund(id="re_full", amount=999, status=RefundStatus.SUCCEEDED)
@@ -407,7 +407,7 @@ def _early_refunds_are_dropped(purchase: Purchase, heard: Sequence[Fact]) -> Pur
     return purchase
 
 
-def _latest_telling_wins(purchase: Purchase, heard: Sequence[Fact]) -> Purchase:
+def _latest_report_wins(purchase: Purchase, heard: Sequence[Fact]) -> Purchase:
     for fact in heard:
         purchase = learn(purchase, [fact])
         if isinstance(fact, PaymentReported):
@@ -460,7 +460,7 @@ def _fractions_are_rounded_up(purchase: Purchase) -> int:
 BUGS = {
     "the last refund wins": Rules(learn=_last_refund_wins),
     "a refund before its purchase is dropped": Rules(learn=_early_refunds_are_dropped),
-    "the latest telling of the payment wins": Rules(learn=_latest_telling_wins),
+    "the latest telling of the payment wins": Rules(learn=_latest_report_wins),
     "the newest state of a refund wins": Rules(learn=_newest_state_of_a_refund_wins),
     "every event grants": Rules(due=_grant_on_every_event),
     "the key names the step, not the state": Rules(due=_key_names_the_step),
@@ -486,7 +486,7 @@ SEARCH = settings(
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_caught(bug: str) -> None:
     """The laws above find a telling that gives each classic bug away."""
-    found = find(retellings(tellings), lambda pair: breaks_a_law(BUGS[bug], pair), settings=SEARCH)
+    found = find(repetitions(reports), lambda pair: breaks_a_law(BUGS[bug], pair), settings=SEARCH)
     assert breaks_a_law(BUGS[bug], found)
     assert not breaks_a_law(REAL, found)
 
@@ -495,4 +495,4 @@ def test_the_search_finds_nothing_wrong_with_the_real_rules() -> None:
     """The search that catches the bugs comes back empty-handed for the real rules."""
     few = settings(SEARCH, max_examples=500)
     with pytest.raises(NoSuchExample):
-        find(retellings(tellings), lambda pair: breaks_a_law(REAL, pair), settings=few)
+        find(repetitions(reports), lambda pair: breaks_a_law(REAL, pair), settings=few)

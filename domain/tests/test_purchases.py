@@ -141,23 +141,23 @@ def test_an_appeal_keeps_the_money_away(status: DisputeStatus, left: int) -> Non
         (DisputeStatus.LOST, [("txn_1", -280, "eur"), ("txn_2", 140, "eur")], 20),
     ],
 )
-def test_movements_tell_what_of_a_dispute_is_away(
+def test_movements_report_what_of_a_dispute_is_away(
     status: DisputeStatus, moves: list[tuple[str, int, str]], left: int
 ) -> None:
     """Joined by their ids, whichever event told them; the amount that moves is no more than what is disputed."""
-    told = [Movement(id=id_, amount=amount, currency=currency) for id_, amount, currency in moves]
+    found = [Movement(id=id_, amount=amount, currency=currency) for id_, amount, currency in moves]
     when = datetime(2026, 1, 1, tzinfo=UTC)
-    whole = Dispute(id="dp_1", occurred_at=when, amount=300, status=status, currency="usd", movements=tuple(told))
+    whole = Dispute(id="dp_1", occurred_at=when, amount=300, status=status, currency="usd", movements=tuple(found))
     assert left == worth(*BOUGHT, Disputed(whole))
-    apart = [Disputed(attrs.evolve(whole, movements=(move,))) for move in told]
+    apart = [Disputed(attrs.evolve(whole, movements=(move,))) for move in found]
     assert left == worth(*BOUGHT, *apart, *reversed(apart))
 
 
 def test_what_each_charge_refunded_adds_up() -> None:
     """Of one charge the largest total counts, over the charges of one payment their sum."""
-    told = RefundTotalReported(100, "ch_1"), RefundTotalReported(50, "ch_1"), RefundTotalReported(150, "ch_2")
-    assert 25 == worth(*BOUGHT, *told)
-    assert 40 == worth(*BOUGHT, *told[:2])
+    reported = RefundTotalReported(100, "ch_1"), RefundTotalReported(50, "ch_1"), RefundTotalReported(150, "ch_2")
+    assert 25 == worth(*BOUGHT, *reported)
+    assert 40 == worth(*BOUGHT, *reported[:2])
 
 
 def test_a_refund_and_the_total_of_another_charge_add_up() -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from domain.changes.changes import RecordedPurchase, Snapshot
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.credits.ledger import EntryKind, Lapse, Posted
+from domain.credits.ledger import EntryKind, ExpiredCredits, Posted
 from domain.decisions.payments import decide
 from domain.decisions.purchase_changes import Decision
 from domain.payments.admission import ParkReason
 from domain.payments.disputes import Dispute, DisputeStatus
 from domain.payments.facts import PaymentReported, Refunded
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
-from domain.payments.reports import InboxEvent, Irrelevant, Naming, PaymentNews, Sale, Unreadable
+from domain.payments.reports import Attribution, InboxEvent, Irrelevant, PaymentReport, SaleReport, Unreadable
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS
 from domain.values.accounts import Account
 from domain.values.money import Money
@@ -26,7 +26,7 @@ EVENT = InboxEvent(
     id="evt_1", type="checkout.session.completed", body="{}", livemode=False, created=datetime(2026, 5, 1, tzinfo=UTC)
 )
 RECEIVED = EventDecision(event=EVENT, status=EventStatus.RECEIVED)
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
@@ -34,19 +34,19 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    naming=Naming(user_reference=ADA, email="ADA@example.com", plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, email="ADA@example.com", plan_id="starter"),
 )
 
 
-def named(**changes: Any) -> Sale:
+def named(**changes: Any) -> SaleReport:
     """The sale, named otherwise."""
-    return attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, **changes))
+    return attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, **changes))
 
 
 NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
 
 
-def decided(sale: Sale = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
+def decided(sale: SaleReport = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:
     kept = attrs.evolve(RECEIVED, event=event) if event is not None else None
     return decide(kept, sale, snapshot, CATALOGUE, livemode=False)
 
@@ -77,7 +77,7 @@ def test_a_paid_sale_is_one_change() -> None:
     assert [{"user_id": ADA}] == [message.payload for message in decision.change.outbox]
 
 
-def test_a_repeated_telling_is_nothing_new() -> None:
+def test_a_repeated_reporting_is_nothing_new() -> None:
     """What the ledger knows already changes nothing, whichever event or caller brings it."""
     snapshot = recorded(decided())
     for event in (EVENT, attrs.evolve(EVENT, id="evt_2"), None):
@@ -119,7 +119,7 @@ PARKED = {
     ParkReason.MODE_DISAGREES: attrs.evolve(SALE, mode=PlanMode.SUBSCRIPTION),
     ParkReason.CURRENCY_DISAGREES: attrs.evolve(SALE, subtotal=Money(amount=500, currency="eur")),
     ParkReason.PRICE_DISAGREES: attrs.evolve(SALE, subtotal=Money(amount=499, currency="usd")),
-    ParkReason.TOLD_IN_PART: attrs.evolve(SALE, is_whole=False),
+    ParkReason.INCOMPLETE_INVOICE: attrs.evolve(SALE, is_complete=False),
 }
 
 
@@ -136,7 +136,7 @@ def test_a_sale_that_fails_a_check_is_parked(reason: ParkReason) -> None:
 def test_a_sale_of_which_no_money_comes_waits_for_nobody() -> None:
     """It is told, whoever its owner was to be; one that is good is known all the same."""
     over = attrs.evolve(SALE, is_over=True, facts=(PaymentReported(PaymentStatus.UNPAID),))
-    decision = decided(attrs.evolve(over, naming=named(user_reference="ada").naming))
+    decision = decided(attrs.evolve(over, attribution=named(user_reference="ada").attribution))
     assert (EventStatus.IGNORED, ParkReason.USER_NOT_A_UUID) == (decision.status, decision.reason)
     assert EventStatus.APPLIED == decided(over).status
 
@@ -156,7 +156,7 @@ def test_what_is_no_sale_is_only_kept() -> None:
     assert "unreadable: mode" == unreadable.reason
 
 
-def test_what_was_told_before_the_sale_counts() -> None:
+def test_what_was_reported_before_the_sale_counts() -> None:
     """A refund and a dispute that came first lower what the sale posts."""
     early = RecordedPurchase(
         id=PurchaseId("pi_1"),
@@ -179,9 +179,9 @@ def test_what_was_told_before_the_sale_counts() -> None:
 def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
     """A refund after the end of the credits takes what was used of them, not what is gone already."""
     (known,) = recorded(decided()).purchases
-    lapsed = {ADA: Lapse(credits=expired, stood=50)} if expired else {}
+    lapsed = {ADA: ExpiredCredits(amount=expired, posted_before=50)} if expired else {}
     snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted={None: Posted({ADA: 50}, lapsed)}),))
-    news = PaymentNews(
+    news = PaymentReport(
         purchase_id=known.id,
         links=frozenset({Link("payment_intent:pi_1")}),
         facts=(Refunded(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED)),),

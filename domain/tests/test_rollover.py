@@ -11,7 +11,17 @@ from domain.credits.grants import Grant, GrantId, lapsing
 from domain.credits.holds import Hold, HoldId
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind
-from domain.credits.wallets import Debit, Insufficient, Move, Wallet, capture, place_hold, settle_dues, spend, void
+from domain.credits.wallets import (
+    DebitDetails,
+    Insufficient,
+    Wallet,
+    WalletChange,
+    capture,
+    expire_overdue,
+    place_hold,
+    spend,
+    void,
+)
 from domain.payments.purchases import PurchaseId
 from domain.tests.examples import ADA
 from domain.values.accounts import Account
@@ -42,13 +52,13 @@ def wallet(*grants: Grant, balance: int | None = None) -> Wallet:
     return Wallet(account=Account(user_id=ADA, balance=there if balance is None else balance), grants=grants)
 
 
-def left(move: object) -> dict[int, int]:
-    assert isinstance(move, Move)
-    return {one.id: one.remaining for one in move.wallet.grants}
+def left(change: object) -> dict[int, int]:
+    assert isinstance(change, WalletChange)
+    return {one.id: one.remaining for one in change.wallet.grants}
 
 
-def debit(credits: int, kind: EntryKind = EntryKind.SPEND) -> Debit:  # noqa: A002 - the word for it
-    return Debit(kind=kind, credits=credits, key=IdempotencyKey("k"))
+def debit(credits: int, kind: EntryKind = EntryKind.SPEND) -> DebitDetails:  # noqa: A002 - the word for it
+    return DebitDetails(kind=kind, credits=credits, key=IdempotencyKey("k"))
 
 
 def hold(credits: int) -> Hold:  # noqa: A002 - the word for it
@@ -57,32 +67,32 @@ def hold(credits: int) -> Hold:  # noqa: A002 - the word for it
 
 def test_what_rolls_over_is_at_most_the_cap_in_all() -> None:
     """The first period's credits fill it; of the second nothing more stays, and the third is not over yet."""
-    assert {1: 50, 3: 100} == left(settle_dues(wallet(grant(1, -40), grant(2, -10), grant(3, 20)), NOW))
+    assert {1: 50, 3: 100} == left(expire_overdue(wallet(grant(1, -40), grant(2, -10), grant(3, 20)), NOW))
 
 
 def test_what_was_spent_makes_room() -> None:
     """What rolled over is spent first, and the next period's credits take its place."""
-    settled = settle_dues(wallet(grant(1, -40), grant(2, 20)), NOW)
+    settled = expire_overdue(wallet(grant(1, -40), grant(2, 20)), NOW)
     after = spend(settled.wallet, debit(30), NOW)
     assert {1: 20, 2: 100} == left(after)
-    assert isinstance(after, Move)
-    assert {1: 20, 2: 30} == left(settle_dues(after.wallet, NOW + 30 * DAY))
+    assert isinstance(after, WalletChange)
+    assert {1: 20, 2: 30} == left(expire_overdue(after.wallet, NOW + 30 * DAY))
 
 
 def test_rolled_over_credits_are_spent_and_held_like_others() -> None:
     """Though the end of their period is over; no more than what is there."""
-    wallet_ = settle_dues(wallet(grant(1, -40)), NOW).wallet
+    wallet_ = expire_overdue(wallet(grant(1, -40)), NOW).wallet
     assert {} == left(spend(wallet_, debit(50), NOW))
     assert Insufficient(50) == spend(wallet_, debit(51), NOW)
-    assert isinstance(place_hold(wallet_, hold(50), NOW), Move)
+    assert isinstance(place_hold(wallet_, hold(50), NOW), WalletChange)
 
 
 @pytest.mark.parametrize(("captured", "stays"), [(80, 20), (10, 50), (None, 50)])
 def test_a_hold_is_decided_when_it_is_settled(captured: int | None, stays: int) -> None:
     """What it sets aside neither expires nor fills the cap; what it frees does either."""
     held = place_hold(wallet(grant(1, 1)), hold(80), NOW)
-    assert isinstance(held, Move)
-    over = settle_dues(held.wallet, NOW + 2 * DAY)
+    assert isinstance(held, WalletChange)
+    over = expire_overdue(held.wallet, NOW + 2 * DAY)
     assert {1: 100} == left(over)
     later = NOW + 3 * DAY
     freed = (
@@ -95,18 +105,18 @@ def test_a_hold_is_decided_when_it_is_settled(captured: int | None, stays: int) 
 
 def test_a_plan_of_a_smaller_cap_takes_nothing_of_what_rolled_over_before() -> None:
     """Of a larger plan's 200 credits; of its own credits nothing stays then."""
-    assert {1: 200} == left(settle_dues(wallet(grant(1, -40, 300, cap=200), grant(2, -10)), NOW))
+    assert {1: 200} == left(expire_overdue(wallet(grant(1, -40, 300, cap=200), grant(2, -10)), NOW))
 
 
 def test_credits_that_do_not_roll_over_expire_beside_those_that_do() -> None:
     """Each by its own rule."""
-    assert {1: 50} == left(settle_dues(wallet(grant(1, -40), grant(2, -40, cap=None)), NOW))
+    assert {1: 50} == left(expire_overdue(wallet(grant(1, -40), grant(2, -40, cap=None)), NOW))
 
 
 def test_debt_is_not_made_by_an_expiry() -> None:
     """No more expires than is available."""
-    move = settle_dues(wallet(grant(1, -1), balance=20), NOW)
-    assert 0 == move.wallet.account.balance
+    change = expire_overdue(wallet(grant(1, -1), balance=20), NOW)
+    assert 0 == change.wallet.account.balance
 
 
 grants = st.lists(
@@ -127,25 +137,25 @@ def test_it_does_not_matter_when_it_is_looked_at(periods: list[tuple[int, int, i
     last = NOW + 10 * DAY
     step_by_step = wallet(*known)
     for look in sorted(looks):
-        step_by_step = settle_dues(step_by_step, NOW + look * DAY).wallet
-    at_once = settle_dues(wallet(*known), last).wallet
-    assert at_once.grants == settle_dues(step_by_step, last).wallet.grants
+        step_by_step = expire_overdue(step_by_step, NOW + look * DAY).wallet
+    at_once = expire_overdue(wallet(*known), last).wallet
+    assert at_once.grants == expire_overdue(step_by_step, last).wallet.grants
     assert {} == lapsing(at_once.grants, last)
     assert at_once.account.balance <= max((one.rollover_cap or 0 for one in known), default=0)
 
 
 @given(periods=grants, late=st.integers(0, 5))
-def test_a_period_that_is_told_late_ends_as_if_it_had_been_told_in_time(
+def test_a_period_that_is_reported_late_ends_as_if_it_had_been_reported_in_time(
     periods: list[tuple[int, int, int | None]], late: int
 ) -> None:
     """Where nothing was spent meanwhile, each grant keeps as much as it would have."""
     known = [grant(number, days, credits_, cap=cap) for number, (days, credits_, cap) in enumerate(periods, 1)]
     last = NOW + 10 * DAY
     of_late = known[late : late + 1]
-    before = settle_dues(wallet(*(one for one in known if one not in of_late)), last).wallet
+    before = expire_overdue(wallet(*(one for one in known if one not in of_late)), last).wallet
     together = attrs.evolve(
         before,
         account=attrs.evolve(before.account, balance=before.account.balance + sum(one.remaining for one in of_late)),
         grants=(*before.grants, *of_late),
     )
-    assert settle_dues(wallet(*known), last).wallet.grants == settle_dues(together, last).wallet.grants
+    assert expire_overdue(wallet(*known), last).wallet.grants == expire_overdue(together, last).wallet.grants

@@ -10,14 +10,14 @@ from domain.credits.holds import Hold, HoldId, HoldStatus
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import (
-    Debit,
+    BalanceMismatch,
+    DebitDetails,
     Insufficient,
-    Move,
-    Unfounded,
     Wallet,
+    WalletChange,
     capture,
+    expire_overdue,
     place_hold,
-    settle_dues,
     spend,
     void,
 )
@@ -40,21 +40,23 @@ def wallet(*grants: Grant, balance: int | None = None) -> Wallet:
     return Wallet(account=Account(user_id=ADA, balance=there if balance is None else balance), grants=grants)
 
 
-def debit(credits: int, kind: EntryKind = EntryKind.SPEND) -> Debit:  # noqa: A002 - the word for it
-    return Debit(kind=kind, credits=credits, key=IdempotencyKey("k"))
+def debit(credits: int, kind: EntryKind = EntryKind.SPEND) -> DebitDetails:  # noqa: A002 - the word for it
+    return DebitDetails(kind=kind, credits=credits, key=IdempotencyKey("k"))
 
 
 def hold(credits: int, *, lasts: timedelta = timedelta(hours=1), id_: str = HOLD) -> Hold:  # noqa: A002 - the word for it
     return Hold(id=HoldId(id_), user_id=ADA, credits=credits, idempotency_key="h", expires_at=NOW + lasts, draws=())
 
 
-def moved(outcome: object) -> Move:
-    assert isinstance(outcome, Move)
+def moved(outcome: object) -> WalletChange:
+    assert isinstance(outcome, WalletChange)
     return outcome
 
 
-def taken(move: Move) -> list[tuple[str, dict[int, int]]]:
-    return [(posting.kind, {draw.grant_id: draw.credits for draw in posting.draws or ()}) for posting in move.postings]
+def taken(change: WalletChange) -> list[tuple[str, dict[int, int]]]:
+    return [
+        (posting.kind, {draw.grant_id: draw.credits for draw in posting.draws or ()}) for posting in change.postings
+    ]
 
 
 def test_credits_burn_by_priority_then_soonest_expiry_then_age() -> None:
@@ -62,8 +64,8 @@ def test_credits_burn_by_priority_then_soonest_expiry_then_age() -> None:
     first = grant(5, 10, priority=PROMOTION_PRIORITY)
     soon, late = grant(4, 10, expires_at=NOW + timedelta(days=1)), grant(3, 10, expires_at=LATER)
     old, new = grant(1, 10), grant(2, 10)
-    move = moved(spend(wallet(new, late, old, first, soon), debit(45), NOW))
-    assert [("spend", {5: 10, 4: 10, 3: 10, 1: 10, 2: 5})] == taken(move)
+    change = moved(spend(wallet(new, late, old, first, soon), debit(45), NOW))
+    assert [("spend", {5: 10, 4: 10, 3: 10, 1: 10, 2: 5})] == taken(change)
 
 
 @pytest.mark.parametrize("credits", [101, 10**12])
@@ -79,23 +81,23 @@ def test_an_account_in_debt_has_nothing() -> None:
 
 
 @pytest.mark.parametrize("grants", [(), (grant(1, 20),)])
-def test_a_balance_that_no_grants_are_behind_is_told_apart(grants: tuple[Grant, ...]) -> None:
+def test_a_balance_that_no_grants_are_behind_is_distinguished(grants: tuple[Grant, ...]) -> None:
     """Nothing can be spent or held of what somebody else than the ledger wrote into a balance; the rest can."""
     granted = sum(one.remaining for one in grants)
     drifted = wallet(*grants, balance=granted + 25)
-    assert Unfounded(granted) == spend(drifted, debit(granted + 1), NOW)
-    assert Unfounded(granted) == place_hold(drifted, hold(granted + 1), NOW)
+    assert BalanceMismatch(granted) == spend(drifted, debit(granted + 1), NOW)
+    assert BalanceMismatch(granted) == place_hold(drifted, hold(granted + 1), NOW)
     assert Insufficient(granted + 25) == spend(drifted, debit(granted + 26), NOW)
-    assert not grants or isinstance(spend(drifted, debit(granted), NOW), Move)
+    assert not grants or isinstance(spend(drifted, debit(granted), NOW), WalletChange)
 
 
 def test_an_expired_grant_is_not_spent() -> None:
     """It is good before its expiry, not at it; what is left of it is taken by an entry of its own."""
     ends, stays = grant(1, 30, expires_at=NOW, purchase_id=PurchaseId("pi_1")), grant(2, 50)
-    move = moved(spend(wallet(ends, stays), debit(50), NOW))
-    assert [("expiry", {1: 30}), ("spend", {2: 50})] == taken(move)
-    assert (0, 2, 2) == (move.wallet.account.balance, move.wallet.account.version, move.wallet.account.revision)
-    assert PurchaseId("pi_1") == move.postings[0].purchase_id
+    change = moved(spend(wallet(ends, stays), debit(50), NOW))
+    assert [("expiry", {1: 30}), ("spend", {2: 50})] == taken(change)
+    assert (0, 2, 2) == (change.wallet.account.balance, change.wallet.account.version, change.wallet.account.revision)
+    assert PurchaseId("pi_1") == change.postings[0].purchase_id
     assert Insufficient(50) == spend(wallet(ends, stays), debit(51), NOW)
     before = moved(spend(wallet(ends, stays), debit(80), NOW - timedelta(microseconds=1)))
     assert [("spend", {1: 30, 2: 50})] == taken(before)
@@ -103,26 +105,26 @@ def test_an_expired_grant_is_not_spent() -> None:
 
 def test_a_hold_stands_apart_from_the_balance() -> None:
     """The balance stays, what is available does not; no entry is made."""
-    move = moved(place_hold(wallet(grant(1)), hold(60), NOW))
-    account = move.wallet.account
+    change = moved(place_hold(wallet(grant(1)), hold(60), NOW))
+    account = change.wallet.account
     assert (100, 60, 40, 0, 1) == (account.balance, account.held, account.available, account.version, account.revision)
-    assert Insufficient(40) == spend(move.wallet, debit(41), NOW)
+    assert Insufficient(40) == spend(change.wallet, debit(41), NOW)
 
 
 def test_a_part_is_captured_and_the_rest_is_free() -> None:
     """A capture takes from the grants that the hold remembers."""
     held = moved(place_hold(wallet(grant(1, 50), grant(2, 50)), hold(60), NOW)).wallet
-    move = capture(held, HOLD, debit(55, EntryKind.CAPTURE), NOW)
-    assert [("capture", {1: 50, 2: 5})] == taken(move)
-    assert (45, 0) == (move.wallet.account.balance, move.wallet.account.held)
-    assert [(HoldStatus.CAPTURED, 55)] == [(one.status, one.captured) for one in move.holds]
+    change = capture(held, HOLD, debit(55, EntryKind.CAPTURE), NOW)
+    assert [("capture", {1: 50, 2: 5})] == taken(change)
+    assert (45, 0) == (change.wallet.account.balance, change.wallet.account.held)
+    assert [(HoldStatus.CAPTURED, 55)] == [(one.status, one.captured) for one in change.holds]
 
 
 def test_nothing_may_be_captured() -> None:
     """A capture of 0 settles the hold without an entry."""
     held = moved(place_hold(wallet(grant(1)), hold(60), NOW)).wallet
-    move = capture(held, HOLD, debit(0, EntryKind.CAPTURE), NOW)
-    assert ([], 100, 0) == (taken(move), move.wallet.account.balance, move.wallet.account.held)
+    change = capture(held, HOLD, debit(0, EntryKind.CAPTURE), NOW)
+    assert ([], 100, 0) == (taken(change), change.wallet.account.balance, change.wallet.account.held)
 
 
 def test_what_is_held_outlives_its_grant_until_it_is_settled() -> None:
@@ -130,7 +132,7 @@ def test_what_is_held_outlives_its_grant_until_it_is_settled() -> None:
     ends = grant(1, 100, expires_at=NOW + timedelta(days=1))
     held = moved(place_hold(wallet(ends), hold(60, lasts=timedelta(days=5)), NOW)).wallet
     late = NOW + timedelta(days=2)
-    kept = settle_dues(held, late)
+    kept = expire_overdue(held, late)
     assert [("expiry", {1: 40})] == taken(kept)
     assert (60, 60) == (kept.wallet.account.balance, kept.wallet.account.held)
     assert [("capture", {1: 25}), ("expiry", {1: 35})] == taken(
@@ -142,9 +144,9 @@ def test_what_is_held_outlives_its_grant_until_it_is_settled() -> None:
 def test_a_forgotten_hold_frees_itself() -> None:
     """Its credits can be spent at the moment at which its time is over."""
     held = moved(place_hold(wallet(grant(1)), hold(60), NOW)).wallet
-    move = moved(spend(held, debit(100), NOW + timedelta(hours=1)))
-    assert [HoldStatus.EXPIRED] == [one.status for one in move.holds]
-    assert (0, 0) == (move.wallet.account.balance, move.wallet.account.held)
+    change = moved(spend(held, debit(100), NOW + timedelta(hours=1)))
+    assert [HoldStatus.EXPIRED] == [one.status for one in change.holds]
+    assert (0, 0) == (change.wallet.account.balance, change.wallet.account.held)
 
 
 def clawed_back(before: Wallet, amount: int, purchase: str) -> Wallet:
@@ -160,8 +162,8 @@ def clawed_back(before: Wallet, amount: int, purchase: str) -> Wallet:
 def test_a_capture_after_a_refund_is_good_and_becomes_debt() -> None:
     """The credits were there when they were held; the refund took them, and they were used all the same."""
     held = moved(place_hold(wallet(grant(1, purchase_id=PurchaseId("pi_1"))), hold(60), NOW)).wallet
-    move = capture(clawed_back(held, 100, "pi_1"), HOLD, debit(60, EntryKind.CAPTURE), NOW)
-    assert ([("capture", {})], -60) == (taken(move), move.wallet.account.balance)
+    change = capture(clawed_back(held, 100, "pi_1"), HOLD, debit(60, EntryKind.CAPTURE), NOW)
+    assert ([("capture", {})], -60) == (taken(change), change.wallet.account.balance)
 
 
 def test_what_another_hold_is_on_comes_last_and_before_debt() -> None:
@@ -169,8 +171,8 @@ def test_what_another_hold_is_on_comes_last_and_before_debt() -> None:
     bought = grant(1, 60, purchase_id=PurchaseId("pi_1"))
     held = moved(place_hold(wallet(bought, grant(2, 20)), hold(60), NOW)).wallet
     both = moved(place_hold(held, hold(20, id_="00000000-0000-0000-0000-0000000000f2"), NOW)).wallet
-    move = capture(clawed_back(both, 60, "pi_1"), HOLD, debit(60, EntryKind.CAPTURE), NOW)
-    assert ([("capture", {2: 20})], -40) == (taken(move), move.wallet.account.balance)
+    change = capture(clawed_back(both, 60, "pi_1"), HOLD, debit(60, EntryKind.CAPTURE), NOW)
+    assert ([("capture", {2: 20})], -40) == (taken(change), change.wallet.account.balance)
 
 
 def test_what_stands_in_for_held_credits_does_not_expire_meanwhile() -> None:
@@ -179,7 +181,7 @@ def test_what_stands_in_for_held_credits_does_not_expire_meanwhile() -> None:
     first = attrs.evolve(bought, priority=PROMOTION_PRIORITY)
     held = moved(place_hold(wallet(first, ends), hold(60, lasts=timedelta(days=1)), NOW)).wallet
     covered = clawed_back(held, 60, "pi_1")
-    assert [] == taken(settle_dues(covered, NOW + timedelta(hours=2)))
+    assert [] == taken(expire_overdue(covered, NOW + timedelta(hours=2)))
     assert [("expiry", {2: 60})] == taken(void(covered, HOLD, NOW + timedelta(hours=2)))
 
 

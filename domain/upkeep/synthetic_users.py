@@ -60,7 +60,7 @@ class SyntheticUser:
 
 
 @attrs.frozen(kw_only=True)
-class Rehearsal:
+class SyntheticUserGroup:
     """A rehearsal that has users now."""
 
     tag: Tag
@@ -69,7 +69,7 @@ class Rehearsal:
 
 
 @attrs.frozen(kw_only=True)
-class Stuck:
+class NotRemoved:
     """A synthetic user who could not be removed, and why."""
 
     user_id: UserId
@@ -81,4 +81,4 @@ class Removal:
     """Who is removed, by this call or an earlier one, and who could not be."""
 
     removed: tuple[UserId, ...]
-    kept: tuple[Stuck, ...]
+    kept: tuple[NotRemoved, ...]

@@ -8,12 +8,12 @@ import attrs
 
 from domain.changes.changes import RecordedPurchase
 from domain.changes.inbox import EventStatus
-from domain.decisions.tellings import links_of, user_told
+from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
 from domain.payments.facts import PaymentReported
 from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentStatus
-from domain.payments.reports import Sale, SubscriptionNews, Told
+from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable
@@ -75,7 +75,7 @@ class CheckoutProgress:
 
 
 @attrs.frozen(kw_only=True)
-class CheckoutDesk:
+class CheckoutService:
     """Starts checkouts and follows them."""
 
     checkouts: Checkouts
@@ -125,7 +125,7 @@ class CheckoutDesk:
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
         checkout = await self.checkouts.retrieve(session_id)
-        if checkout is None or user_told(checkout.told) != user_id:
+        if checkout is None or claimed_user(checkout.report) != user_id:
             raise UnknownSession(session_id)
         return await self._learn(user_id, checkout)
 
@@ -144,22 +144,22 @@ class CheckoutDesk:
         return state is not None and state.status not in ENDED
 
     async def _learn(self, user_id: UserId, checkout: Checkout) -> CheckoutProgress:
-        told = [checkout.told] if checkout.invoice_told is None else [checkout.told, checkout.invoice_told]
+        report = [checkout.report] if checkout.invoice_report is None else [checkout.report, checkout.invoice_report]
         waiting = CheckoutProgress(
-            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=_plan_told(checkout.told), credits=0
+            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=_claimed_plan(checkout.report), credits=0
         )
         if checkout.status == "expired":
             return attrs.evolve(waiting, stage=CheckoutStage.EXPIRED)
         if checkout.status != "complete":
             return waiting
         try:
-            outcomes = [await self.recorder.record(None, one) for one in told]
+            outcomes = [await self.recorder.record(None, one) for one in report]
         except CommitRejected as rejected:
             raise LedgerUnavailable(rejected.reason) from rejected
         if any(outcome.status is EventStatus.PARKED for outcome in outcomes):
-            needs_person = any(map(_needs_person, told, outcomes))
+            needs_person = any(map(_needs_person, report, outcomes))
             return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW if needs_person else CheckoutStage.PROCESSING)
-        recorded = await self._recorded(frozenset().union(*map(links_of, told)))
+        recorded = await self._recorded(frozenset().union(*map(ledger_links, report)))
         if recorded is None:
             is_over = any(outcome.status is EventStatus.IGNORED for outcome in outcomes)
             return attrs.evolve(waiting, stage=CheckoutStage.NOTHING_DUE if is_over else CheckoutStage.PROCESSING)
@@ -177,8 +177,8 @@ class CheckoutDesk:
         return note is not None and note.user_id != user_id
 
 
-def _plan_told(told: Told) -> str | None:
-    return told.naming.plan_id if isinstance(told, Sale | SubscriptionNews) else None
+def _claimed_plan(report: ProviderReport) -> str | None:
+    return report.attribution.plan_id if isinstance(report, SaleReport | SubscriptionReport) else None
 
 
 def _owner(recorded: RecordedPurchase) -> UserId | None:
@@ -189,11 +189,11 @@ def _is_settled(recorded: RecordedPurchase) -> bool:
     return recorded.purchase.payment is PaymentStatus.PAID
 
 
-def _needs_person(told: Told, outcome: Recorded) -> bool:
+def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:
     """Whether it waits for a person, and not for the payment or for an answer of the provider's."""
-    if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.TOLD_IN_PART:
+    if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
-    return not isinstance(told, Sale) or PaymentReported(PaymentStatus.PAID) in told.facts
+    return not isinstance(report, SaleReport) or PaymentReported(PaymentStatus.PAID) in report.facts
 
 
 def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> CheckoutProgress:
@@ -224,4 +224,4 @@ def _stage(recorded: RecordedPurchase, user_id: UserId, credits_: int) -> Checko
 
 def _expired(recorded: RecordedPurchase, user_id: UserId) -> int:
     lapses = (posted.lapsed.get(user_id) for posted in recorded.posted.values())
-    return sum(lapse.credits for lapse in lapses if lapse is not None)
+    return sum(lapse.amount for lapse in lapses if lapse is not None)

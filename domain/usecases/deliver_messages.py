@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.outbox import REFRESH_CACHE, SEND_INVOICE, Message, Settled
+from domain.changes.outbox import REFRESH_CACHE, SEND_INVOICE, DeliveryResult, Message
 from domain.decisions.low_balance import LOW_BALANCE, Undelivered, low_balance_notice
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.deployment import Notifications
@@ -46,13 +46,13 @@ class OutboxWorker:
         messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
         # Each part is settled before the next begins: whoever is slow must not keep the cache waiting.
         if at_once := [message for message in messages if message.topic not in {SEND_INVOICE, LOW_BALANCE}]:
-            await self.outbox.settle([await self._deliver(message) for message in at_once])
+            await self.outbox.record_deliveries([await self._deliver(message) for message in at_once])
         if notices := [message for message in messages if message.topic == LOW_BALANCE]:
-            await self.outbox.settle(await self._notify(notices))
+            await self.outbox.record_deliveries(await self._notify(notices))
         await self._send_all(_in_turn([message for message in messages if message.topic == SEND_INVOICE]))
         return len(messages)
 
-    async def _deliver(self, message: Message) -> Settled:
+    async def _deliver(self, message: Message) -> DeliveryResult:
         try:
             match message.topic:
                 case "refresh_cache":
@@ -65,7 +65,7 @@ class OutboxWorker:
             return _given_up(message, f"refused: {refused.cause}")
         except CacheUnavailable as unavailable:
             return _later(message, f"cache unavailable: {unavailable.cause}")
-        return Settled(id=message.id)
+        return DeliveryResult(id=message.id)
 
     async def _send_all(self, messages: Sequence[Message]) -> None:
         """Send invoices, each settled at once; where the provider can't be asked, the rest waits without a try."""
@@ -75,16 +75,16 @@ class OutboxWorker:
             except PaymentsUnavailable as unavailable:
                 error = f"payments unavailable: {unavailable.cause}"
                 untried = [_due_again(other, error) for other in messages[place + 1 :]]
-                await self.outbox.settle([_later(message, error), *untried])
+                await self.outbox.record_deliveries([_later(message, error), *untried])
                 return
-            await self.outbox.settle(settled)
+            await self.outbox.record_deliveries(settled)
 
-    async def _notify(self, messages: Sequence[Message]) -> list[Settled]:
+    async def _notify(self, messages: Sequence[Message]) -> list[DeliveryResult]:
         if self.notifications is None:
             # Another worker may know the address, or this one may be told of it tomorrow.
             return [_later(message, "CREDENCE_NOTIFY_URL is not set") for message in messages]
         outcomes = await self.notifications.send([low_balance_notice(message) for message in messages])
-        return [_told(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
+        return [_result(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
 
     async def _refresh(self, user_id: UserId) -> None:
         account = await self.accounts.account(user_id)
@@ -103,24 +103,24 @@ def _in_turn(messages: Sequence[Message]) -> list[Message]:
     return [*messages[first:], *messages[:first]]
 
 
-def _told(message: Message, outcome: Undelivered | None) -> Settled:
+def _result(message: Message, outcome: Undelivered | None) -> DeliveryResult:
     if outcome is None:
-        return Settled(id=message.id)
+        return DeliveryResult(id=message.id)
     if outcome.is_final:
         return _given_up(message, outcome.cause)
     return _later(message, outcome.cause, at_least=min(outcome.wants_pause_seconds, MAX_PAUSE_SECONDS))
 
 
-def _later(message: Message, error: str, *, at_least: int = 0) -> Settled:
+def _later(message: Message, error: str, *, at_least: int = 0) -> DeliveryResult:
     if message.attempts >= MAX_ATTEMPTS[message.topic]:
         return _given_up(message, error)
     return _due_again(message, error, at_least=at_least)
 
 
-def _due_again(message: Message, error: str, *, at_least: int = 0) -> Settled:
+def _due_again(message: Message, error: str, *, at_least: int = 0) -> DeliveryResult:
     pause = min(2 ** min(message.attempts, 20), MAX_BACKOFF_SECONDS[message.topic])
-    return Settled(id=message.id, error=error, retry_in_seconds=max(pause, at_least))
+    return DeliveryResult(id=message.id, error=error, retry_in_seconds=max(pause, at_least))
 
 
-def _given_up(message: Message, error: str) -> Settled:
-    return Settled(id=message.id, error=error, gives_up=True)
+def _given_up(message: Message, error: str) -> DeliveryResult:
+    return DeliveryResult(id=message.id, error=error, gives_up=True)

@@ -11,7 +11,7 @@ from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.ledger import Accounts, Audit
-from domain.values.accounts import Account, BalanceThen, UserId
+from domain.values.accounts import Account, HistoricalBalance, UserId
 
 MAX_PAGE = 200
 """The most entries one page may have."""
@@ -89,7 +89,7 @@ class AccountReader:
             await self.cache.store_many(accounts)
         return found
 
-    async def quota_at(self, user_id: UserId, moment: datetime) -> BalanceThen:
+    async def quota_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
         """What the user had at a moment that is over.
 
         :raises UnknownUser: if the ledger knows no such user.

@@ -2,7 +2,7 @@
 
 import attrs
 
-from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, InboxRecord
 from domain.ports.inbox import Inbox
 from domain.usecases.retry_inbox import UnknownEvent
 
@@ -11,7 +11,7 @@ from domain.usecases.retry_inbox import UnknownEvent
 class InboxPage:
     """Events without their bodies, newest first; `next_after` is the event that the next page follows, if any."""
 
-    events: tuple[KeptEvent, ...]
+    events: tuple[InboxRecord, ...]
     next_after: str | None
 
 
@@ -21,7 +21,7 @@ class InboxReader:
 
     inbox: Inbox
 
-    async def event(self, event_id: str) -> KeptEvent:
+    async def event(self, event_id: str) -> InboxRecord:
         """Return an event with the exact body that was signed.
 
         :raises UnknownEvent: if it was never recorded.

@@ -103,9 +103,9 @@ class Reconciler:
         event = delivery.event
         try:
             if dry_run:
-                recorded = await self.recorder.assess(event, delivery.told)
+                recorded = await self.recorder.assess(event, delivery.report)
             else:
-                recorded = await self.recorder.record(event, delivery.told)
+                recorded = await self.recorder.record(event, delivery.report)
         except CommitRejected as rejected:
             recorded = _refused(rejected)
         if recorded.status in {EventStatus.IGNORED, EventStatus.NOTHING_NEW}:
@@ -115,16 +115,16 @@ class Reconciler:
     async def _object(self, found: Found, *, dry_run: bool) -> list[Finding]:
         delivery = found.delivery
         try:
-            recorded = await self.recorder.assess(None, delivery.told)
+            recorded = await self.recorder.assess(None, delivery.report)
             if recorded.status is EventStatus.PARKED:
                 if await self.inbox.waits_for(found.object_id):
                     return []
                 # It must wait where an operator sees it; the object stands in for the event that was never made.
                 if not dry_run:
-                    recorded = await self.recorder.record(delivery.event, delivery.told)
+                    recorded = await self.recorder.record(delivery.event, delivery.report)
             elif recorded.status is EventStatus.APPLIED and not dry_run:
                 # Judged by what was known before it, and not after.
-                recorded = attrs.evolve(await self.recorder.record(None, delivery.told), is_news=recorded.is_news)
+                recorded = attrs.evolve(await self.recorder.record(None, delivery.report), is_news=recorded.is_news)
         except CommitRejected as rejected:
             recorded = _refused(rejected)
         if recorded.status in {EventStatus.IGNORED, EventStatus.NOTHING_NEW} or not recorded.is_news:

@@ -15,8 +15,8 @@ from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejec
 from domain.changes.inbox import EventDecision, EventStatus
 from domain.decisions.payments import decide
 from domain.decisions.purchase_changes import Decision
-from domain.decisions.tellings import links_of, named_by_subscription, user_told
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Sale, SubscriptionNews, Told
+from domain.decisions.reports import claimed_user, ledger_links, named_by_subscription
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
 from domain.ports.ledger import Ledger, LedgerUnavailable
@@ -42,8 +42,8 @@ class _Case:
     """A telling with all that a decision about it needs."""
 
     kept: EventDecision | None
-    told: Told
-    named: Told
+    report: ProviderReport
+    named: ProviderReport
     """What is told, with the owner and the plan of its subscription, and with prices."""
     snapshot: Snapshot
 
@@ -72,19 +72,19 @@ class PaymentRecorder:
         event = delivery.event
         session_id = event.session_id
         if session_id is None:
-            return await self.record(event, delivery.told)
+            return await self.record(event, delivery.report)
         if await self._is_processed(session_id, event.id):
             return Recorded(
                 status=EventStatus.NOTHING_NEW,
                 session_id=session_id,
-                user_id=user_told(delivery.told),
+                user_id=claimed_user(delivery.report),
                 duplicate=True,
             )
         with contextlib.suppress(CacheUnavailable):
             await self.markers.begin(session_id)
         committed = None
         try:
-            recorded = await self.record(event, delivery.told)
+            recorded = await self.record(event, delivery.report)
             if recorded.status.is_final:
                 committed = event.id
             return recorded
@@ -92,59 +92,59 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, told: Told) -> Recorded:
+    async def record(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """Record a telling; `event` is the inbox event behind it, if it came by one.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
         """
-        return await self._record(_received(event), told)
+        return await self._record(_received(event), report)
 
-    async def record_once_more(self, event: InboxEvent | None, told: Told) -> Recorded:
+    async def record_once_more(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """Record a telling, and decide about its event once more where that is final.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
         """
-        return await self._record(_received(event, again=True), told)
+        return await self._record(_received(event, again=True), report)
 
-    async def assess(self, event: InboxEvent | None, told: Told) -> Recorded:
+    async def assess(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """Return what recording the telling would come to; nothing is written.
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
         kept = _received(event)
-        case = await self._complete(kept, told, await self._read(_prepare(kept, told)))
-        return recorded_of(case.told, await self._decide(case), case.snapshot)
+        case = await self._complete(kept, report, await self._read(_prepare(kept, report)))
+        return recorded_of(case.report, await self._decide(case), case.snapshot)
 
-    async def _record(self, kept: EventDecision | None, told: Told) -> Recorded:
+    async def _record(self, kept: EventDecision | None, report: ProviderReport) -> Recorded:
         for _ in range(MAX_ATTEMPTS):
-            query = _prepare(kept, told)
+            query = _prepare(kept, report)
             snapshot = await self._read(query)
-            case = await self._complete(kept, told, snapshot)
+            case = await self._complete(kept, report, snapshot)
             decision = await self._decide(case)
             recorded = await self._commit(case, decision)
             if recorded is not None:
                 return recorded
-            told = case.told
+            report = case.report
         return await self._leave_to_worker(kept)
 
     async def _read(self, query: SnapshotQuery) -> Snapshot:
         return await self.ledger.read(**attrs.asdict(query, recurse=False))
 
-    async def _complete(self, kept: EventDecision | None, told: Told, snapshot: Snapshot) -> _Case:
+    async def _complete(self, kept: EventDecision | None, report: ProviderReport, snapshot: Snapshot) -> _Case:
         """Ask the provider for what is missing, unless the event is settled, and read again where that tells more."""
         is_settled = _is_final(snapshot) and not _is_again(kept)
         if not is_settled:
-            asked = await with_what_is_missing(told, snapshot, self.payments, self.catalogue)
-            if asked != told:
-                told, snapshot = asked, await self._read(_prepare(kept, asked))
-        named = named_by_subscription(told, snapshot.subscription) if isinstance(told, Sale) else told
-        if user_told(named) != user_told(told):
+            asked = await with_what_is_missing(report, snapshot, self.payments, self.catalogue)
+            if asked != report:
+                report, snapshot = asked, await self._read(_prepare(kept, asked))
+        named = named_by_subscription(report, snapshot.subscription) if isinstance(report, SaleReport) else report
+        if claimed_user(named) != claimed_user(report):
             snapshot = await self._read(_prepare(kept, named))
-        if isinstance(named, Sale) and not is_settled:
+        if isinstance(named, SaleReport) and not is_settled:
             named = await with_asked_prices(named, snapshot, self.payments, self.catalogue)
-        return _Case(kept=kept, told=told, named=named, snapshot=snapshot)
+        return _Case(kept=kept, report=report, named=named, snapshot=snapshot)
 
     async def _decide(self, case: _Case) -> Decision:
         own_account = await self._own_account(case.kept, case.named)
@@ -154,7 +154,7 @@ class PaymentRecorder:
 
     async def _commit(self, case: _Case, decision: Decision) -> Recorded | None:
         """Commit what is decided, and bring the cache up to date; None where the ledger has moved on meanwhile."""
-        recorded = recorded_of(case.told, decision, case.snapshot)
+        recorded = recorded_of(case.report, decision, case.snapshot)
         known = (case.snapshot.account,) if case.snapshot.account else ()
         # What was final and comes to nothing new stays as it is.
         stays = _is_final(case.snapshot) and decision.status is EventStatus.NOTHING_NEW and _is_again(case.kept)
@@ -174,8 +174,8 @@ class PaymentRecorder:
             case Rejected(reason):
                 raise CommitRejected(reason)
 
-    async def _own_account(self, kept: EventDecision | None, told: Told) -> str | None:
-        if self.identity is None or kept is None or kept.event.account is None or isinstance(told, Irrelevant):
+    async def _own_account(self, kept: EventDecision | None, report: ProviderReport) -> str | None:
+        if self.identity is None or kept is None or kept.event.account is None or isinstance(report, Irrelevant):
             return None
         return await self.identity.account_id()
 
@@ -216,35 +216,35 @@ def _is_final(snapshot: Snapshot) -> bool:
     return snapshot.event_status is not None and snapshot.event_status.is_final
 
 
-def _prepare(kept: EventDecision | None, told: Told) -> SnapshotQuery:
+def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuery:
     """Return what has to be known before anything is decided about the telling."""
     return SnapshotQuery(
         event_id=kept.event.id if kept else None,
-        user_id=user_told(told),
-        links=links_of(told),
-        subscription_id=_subscription_of(told),
-        periods_since=_periods_since(told),
-        claims=isinstance(told, Sale) and any(line.amount == 0 for line in told.lines or ()),
-        price_ids=_prices_of(told),
+        user_id=claimed_user(report),
+        links=ledger_links(report),
+        subscription_id=_subscription_of(report),
+        periods_since=_periods_since(report),
+        claims=isinstance(report, SaleReport) and any(line.amount == 0 for line in report.lines or ()),
+        price_ids=_prices_of(report),
     )
 
 
-def _periods_since(told: Told) -> datetime | None:
+def _periods_since(report: ProviderReport) -> datetime | None:
     """The earliest time of which something is told that may change what a subscription's invoices are worth."""
-    match told:
-        case Sale(lines=lines) if lines:
+    match report:
+        case SaleReport(lines=lines) if lines:
             # What ended a little before may have been waiting for this payment.
             return min(line.starts_at for line in lines) - MAX_GRACE
-        case SubscriptionNews(occurred_at=occurred_at):
+        case SubscriptionReport(occurred_at=occurred_at):
             return occurred_at - MAX_GRACE
         case _:
             return None
 
 
-def _prices_of(told: Told) -> frozenset[str]:
-    lines = told.lines or () if isinstance(told, Sale) else ()
+def _prices_of(report: ProviderReport) -> frozenset[str]:
+    lines = report.lines or () if isinstance(report, SaleReport) else ()
     return frozenset(line.price.id for line in lines if line.price.id is not None)
 
 
-def _subscription_of(told: Told) -> SubscriptionId | None:
-    return told.subscription_id if isinstance(told, Sale | SubscriptionNews) else None
+def _subscription_of(report: ProviderReport) -> SubscriptionId | None:
+    return report.subscription_id if isinstance(report, SaleReport | SubscriptionReport) else None

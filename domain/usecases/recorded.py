@@ -7,9 +7,9 @@ import attrs
 from domain.changes.changes import Snapshot
 from domain.changes.inbox import EventStatus
 from domain.decisions.purchase_changes import Decision
-from domain.decisions.tellings import user_told
+from domain.decisions.reports import claimed_user
 from domain.payments.purchases import Purchase
-from domain.payments.reports import Sale, SubscriptionNews, Told
+from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import Subscriber, Subscription, SubscriptionState
 from domain.values.accounts import UserId
 
@@ -31,15 +31,15 @@ class Recorded:
     """Whether it says more of what was recorded before than which charge paid, and when exactly."""
 
 
-def recorded_of(told: Told, decision: Decision, snapshot: Snapshot) -> Recorded:
+def recorded_of(report: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
     """Return what a decision about the telling comes to, once it is committed."""
     revision = decision.change.revision
     postings = decision.change.postings
     return Recorded(
         status=decision.status,
         reason=decision.reason,
-        user_id=decision.order.user_id if decision.order else user_told(told),
-        session_id=told.session_id if isinstance(told, Sale | SubscriptionNews) else None,
+        user_id=decision.order.user_id if decision.order else claimed_user(report),
+        session_id=report.session_id if isinstance(report, SaleReport | SubscriptionReport) else None,
         purchase_id=revision.id if revision else None,
         credits=sum(posting.amount for posting in postings),
         is_news=_is_news(decision, snapshot),

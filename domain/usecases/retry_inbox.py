@@ -2,11 +2,11 @@
 
 import attrs
 
-from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, InboxRecord
 from domain.payments.admission import Confirmation
 from domain.payments.facts import PaymentReported
 from domain.payments.purchases import PaymentStatus
-from domain.payments.reports import Delivery, Irrelevant, Sale, SubscriptionNews, Unreadable
+from domain.payments.reports import Delivery, Irrelevant, SaleReport, SubscriptionReport, Unreadable
 from domain.ports.inbox import Inbox
 from domain.ports.payment_provider import Deliveries, History, InvalidBody
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
@@ -42,15 +42,15 @@ class NoSale(Exception):
 
 
 @attrs.frozen
-class Handled:
+class Retried:
     """An event that was decided again."""
 
-    event: KeptEvent
+    event: InboxRecord
     recorded: Recorded
 
 
 @attrs.frozen(kw_only=True)
-class InboxDesk:
+class InboxRetrier:
     """Works on what the inbox holds; any number may work at once."""
 
     inbox: Inbox
@@ -58,27 +58,27 @@ class InboxDesk:
     history: History
     recorder: PaymentRecorder
 
-    async def run_once(self) -> tuple[Handled, ...]:
+    async def run_once(self) -> tuple[Retried, ...]:
         """Decide again about waiting events that are due, at most :data:`BATCH` of them.
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        return tuple([Handled(kept, await self.decide(kept)) for kept in await self.due()])
+        return tuple([Retried(kept, await self.decide(kept)) for kept in await self.claim_due()])
 
-    async def retry(self) -> tuple[Handled, ...]:
+    async def retry(self) -> tuple[Retried, ...]:
         """Decide again about at most :data:`BATCH` events that wait, due or not: first about those not tried of late.
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        await self.inbox.hasten()
+        await self.inbox.make_all_due()
         return await self.run_once()
 
-    async def retry_all(self) -> tuple[Handled, ...]:
+    async def retry_all(self) -> tuple[Retried, ...]:
         """Decide again about all events that wait, due or not; gives the last try of each.
 
         :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
         """
-        tried: dict[str, Handled] = {}
+        tried: dict[str, Retried] = {}
         batch = await self.retry()
         while batch:
             before = len(tried)
@@ -89,14 +89,14 @@ class InboxDesk:
             batch = await self.run_once()
         return tuple(tried.values())
 
-    async def due(self) -> tuple[KeptEvent, ...]:
+    async def claim_due(self) -> tuple[InboxRecord, ...]:
         """Waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
 
         :raises LedgerUnavailable: if the inbox could not be asked.
         """
         return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
 
-    async def decide(self, kept: KeptEvent) -> Recorded:
+    async def decide(self, kept: InboxRecord) -> Recorded:
         """Decide again about one event; what can't be decided is failed, with why.
 
         :raises LedgerUnavailable: if it could not be stored.
@@ -105,11 +105,11 @@ class InboxDesk:
         if delivery is None:
             return await self.fail(kept, "the body can't be read any more")
         try:
-            return await self.recorder.record(delivery.event, delivery.told)
+            return await self.recorder.record(delivery.event, delivery.report)
         except CommitRejected as rejected:
             return await self.fail(kept, f"the ledger refuses it: {rejected.reason}")
 
-    async def fail(self, kept: KeptEvent, reason: str) -> Recorded:
+    async def fail(self, kept: InboxRecord, reason: str) -> Recorded:
         """Note that deciding about a waiting event failed; it is tried again later.
 
         :raises LedgerUnavailable: if that could not be stored.
@@ -131,17 +131,21 @@ class InboxDesk:
         """
         kept = await self.inbox.find(claimed_id)
         delivery = self._read(kept) if kept is not None else await self._made(claimed_id)
-        told = delivery.told if delivery else None
-        if delivery is not None and isinstance(told, Sale | SubscriptionNews) and (kept is None or _waits(kept)):
+        report = delivery.report if delivery else None
+        if (
+            delivery is not None
+            and isinstance(report, SaleReport | SubscriptionReport)
+            and (kept is None or _waits(kept))
+        ):
             recorded = await self.recorder.record(
-                delivery.event, attrs.evolve(told, naming=confirmation.of(told.naming))
+                delivery.event, attrs.evolve(report, attribution=confirmation.of(report.attribution))
             )
         elif kept is not None and kept.status is not EventStatus.IGNORED:
             raise NotClaimable(claimed_id, kept.status)
         else:
             recorded = await self._claim_object(claimed_id, delivery, confirmation)
         # What waits for the same reason, a renewal, say, may be good now.
-        await self.inbox.hasten()
+        await self.inbox.make_all_due()
         return recorded
 
     async def _made(self, event_id: str) -> Delivery | None:
@@ -149,17 +153,17 @@ class InboxDesk:
 
     async def _claim_object(self, claimed_id: str, delivery: Delivery | None, confirmation: Confirmation) -> Recorded:
         object_id = delivery.event.object_id if delivery else claimed_id
-        told = await self.recorder.payments.sale(object_id) if object_id is not None else None
-        match told:
+        report = await self.recorder.payments.sale(object_id) if object_id is not None else None
+        match report:
             case None if delivery is None:
                 raise UnknownEvent(claimed_id)
-            case Sale() | SubscriptionNews():
-                named = attrs.evolve(told, naming=confirmation.of(told.naming))
+            case SaleReport() | SubscriptionReport():
+                named = attrs.evolve(report, attribution=confirmation.of(report.attribution))
             case Irrelevant(reason) | Unreadable(reason):
                 raise NoSale(claimed_id, reason)
             case _:
                 raise NoSale(claimed_id, "it is about no sale")
-        if isinstance(named, Sale) and PaymentReported(PaymentStatus.PAID) not in named.facts:
+        if isinstance(named, SaleReport) and PaymentReported(PaymentStatus.PAID) not in named.facts:
             raise NoSale(claimed_id, "it is not paid")
         assessed = await self.recorder.assess(None, named)
         if assessed.status in {EventStatus.PARKED, EventStatus.IGNORED}:
@@ -180,14 +184,14 @@ class InboxDesk:
         delivery = self._read(kept) if kept is not None else await self.history.event(event_id)
         if delivery is None:
             raise UnknownEvent(event_id)
-        return await self.recorder.record_once_more(delivery.event, delivery.told)
+        return await self.recorder.record_once_more(delivery.event, delivery.report)
 
-    def _read(self, kept: KeptEvent) -> Delivery | None:
+    def _read(self, kept: InboxRecord) -> Delivery | None:
         try:
             return self.deliveries.read(kept.body or "")
         except InvalidBody:
             return None
 
 
-def _waits(kept: KeptEvent) -> bool:
+def _waits(kept: InboxRecord) -> bool:
     return kept.status in WAITING

@@ -4,7 +4,7 @@ import attrs
 
 from domain.ports.cache import QuotaCache
 from domain.ports.deployment import SyntheticUsers
-from domain.upkeep.synthetic_users import Rehearsal, Removal, SyntheticUser, check_number, parse_tag
+from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, check_number, parse_tag
 
 
 @attrs.frozen
@@ -13,7 +13,7 @@ class LiveDeployment(Exception):
 
 
 @attrs.frozen(kw_only=True)
-class RehearsalDesk:
+class SyntheticUserService:
     """Makes and removes the users of rehearsals."""
 
     users: SyntheticUsers
@@ -32,14 +32,14 @@ class RehearsalDesk:
         self._check_mode()
         return await self.users.add(parse_tag(tag), check_number(count))
 
-    async def standing(self) -> tuple[Rehearsal, ...]:
+    async def list(self) -> tuple[SyntheticUserGroup, ...]:
         """The rehearsals that have users now.
 
         :raises LiveDeployment: if real money moves here.
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
         self._check_mode()
-        return await self.users.rehearsals()
+        return await self.users.groups()
 
     async def end(self, tag: str) -> Removal:
         """Remove the rehearsal's users, what waits for them, and their copies in the cache; may be repeated.

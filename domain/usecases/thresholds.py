@@ -17,7 +17,7 @@ class Watch:
 
 
 @attrs.frozen(kw_only=True)
-class BalanceWatch:
+class LowBalanceThresholds:
     """Sets thresholds; what falls below one is told by the change that lowers it."""
 
     thresholds: Thresholds

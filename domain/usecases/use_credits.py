@@ -1,4 +1,4 @@
-"""Use credits: spends, holds, and what operators give, many intents at once: read once, decide each, commit together.
+"""Use credits: spends, holds and grants, many operations at once: read once, decide each, commit together.
 
 A busy account costs one read and one commit for all that is asked of it at the same moment.
 """
@@ -10,22 +10,22 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings
-from domain.decisions.batches import Outcome, Unsettled, decide_together, for_one_commit, outcome_of, owner_of
-from domain.decisions.operations import CaptureHold, Intent, SettleDues, VoidHold, key_of
+from domain.decisions.batches import NotCommitted, Outcome, commit_plan, decide_together, outcome_from, owner_of
+from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
 from domain.ports.cache import CacheUnavailable, QuotaCache
-from domain.ports.coordination import Turns
+from domain.ports.coordination import AccountLocks
 from domain.ports.ledger import Ledger, Wallets
 from domain.values.accounts import UserId
 
 MAX_ROUNDS = 20
 """Rounds in which nothing was done, against accounts that keep moving on."""
 
-DUE_BATCH = 100
+OVERDUE_BATCH = 100
 
 
 @attrs.frozen(kw_only=True)
-class CreditDesk:
+class CreditService:
     """Does what callers ask of credits; any number may work at once."""
 
     ledger: Ledger
@@ -33,13 +33,13 @@ class CreditDesk:
     cache: QuotaCache
     notify_below: int | None = None
     """The threshold of a low balance, for accounts that have none of their own."""
-    turns: Turns | None = None
+    locks: AccountLocks | None = None
     """At accounts that other processes want as well; None where nobody else works."""
 
-    async def settle(
-        self, intents: Sequence[Intent], now: datetime, *, patience: int = MAX_ROUNDS
+    async def execute(
+        self, operations: Sequence[CreditOperation], now: datetime, *, patience: int = MAX_ROUNDS
     ) -> tuple[Outcome, ...]:
-        """Do each intent once, as if one after the other; one outcome for each, in their order.
+        """Do each operation once, as if one after the other; one outcome for each, in their order.
 
         What is not settled after so many fruitless rounds is contended, and may be asked for again.
 
@@ -48,46 +48,48 @@ class CreditDesk:
         outcomes: dict[int, Outcome] = {}
         fruitless = 0
         while fruitless < patience:
-            waiting = {place: intent for place, intent in enumerate(intents) if place not in outcomes}
+            waiting = {place: operation for place, operation in enumerate(operations) if place not in outcomes}
             if not waiting:
                 break
             found = await self._round(waiting, now)
             outcomes |= found
             fruitless = 0 if found else fruitless + 1
-        contended = Unsettled(f"the account kept changing through {patience} decisions", is_contended=True)
-        return tuple([outcomes.get(place, contended) for place in range(len(intents))])
+        contended = NotCommitted(f"the account kept changing through {patience} decisions", is_contended=True)
+        return tuple([outcomes.get(place, contended) for place in range(len(operations))])
 
-    async def settle_due(self, now: datetime) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of at most :data:`DUE_BATCH` accounts; what came of it, for each of those.
+    async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
+        """Let expire what is over, of at most :data:`OVERDUE_BATCH` accounts; what came of it, for each of those.
 
         :raises LedgerUnavailable: if the ledger gave no answer.
         """
-        due = await self.wallets.due(DUE_BATCH)
-        outcomes = await self.settle([SettleDues(user_id=user_id) for user_id in due], now)
+        due = await self.wallets.accounts_with_overdue(OVERDUE_BATCH)
+        outcomes = await self.execute([ExpireOverdue(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
 
-    async def _round(self, waiting: Mapping[int, Intent], now: datetime) -> dict[int, Outcome]:
+    async def _round(self, waiting: Mapping[int, CreditOperation], now: datetime) -> dict[int, Outcome]:
         """Read once, then decide and write; what others want as well comes after that, in its turn."""
         found = await self._read([*waiting.values()])
-        shared = self.turns.shared(found.wallets.keys()) if self.turns is not None else frozenset()
-        apart = {place: intent for place, intent in waiting.items() if owner_of(intent, found) not in shared}
+        contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
+        apart = {
+            place: operation for place, operation in waiting.items() if owner_of(operation, found) not in contended
+        }
         outcomes = await self._work(apart, found, now)
-        if self.turns is not None and len(apart) < len(waiting):
-            in_turn = {place: intent for place, intent in waiting.items() if place not in apart}
-            async with self.turns.at(shared):
+        if self.locks is not None and len(apart) < len(waiting):
+            in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
+            async with self.locks.lock(contended):
                 outcomes |= await self._work(in_turn, await self._read([*in_turn.values()]), now)
         return outcomes
 
-    async def _work(self, waiting: Mapping[int, Intent], found: Holdings, now: datetime) -> dict[int, Outcome]:
+    async def _work(self, waiting: Mapping[int, CreditOperation], found: Holdings, now: datetime) -> dict[int, Outcome]:
         """Decide all, and write what is to be written in one commit; what has no outcome is to be decided again."""
         made = decide_together(waiting, found, now, notify_below=self.notify_below)
         outcomes = dict(made.outcomes)
         if made.decided:
-            results = await self.ledger.commit(for_one_commit([*made.decided.values()]))
+            results = await self.ledger.commit(commit_plan([*made.decided.values()]))
             self._learn([*made.decided.values()], results)
             await self.refresh(results)
             for (place, decided), result in zip(made.decided.items(), results, strict=True):
-                outcome = outcome_of(waiting[place], decided, result)
+                outcome = outcome_from(waiting[place], decided, result)
                 if outcome is not None:
                     outcomes[place] = outcome
         return outcomes
@@ -95,21 +97,25 @@ class CreditDesk:
     def _learn(self, decided: Sequence[Decided], results: Sequence[CommitResult]) -> None:
         """Note where others came first: what was to follow on a change that is not committed says nothing of others."""
         broken: set[UserId] = set()
-        met: set[UserId] = set()
+        contended: set[UserId] = set()
         for one, result in zip(decided, results, strict=True):
             user_id = one.guard.user_id
             if not isinstance(result, Committed) and user_id not in broken:
                 broken.add(user_id)
                 if isinstance(result, Conflict):
-                    met.add(user_id)
-        if met and self.turns is not None:
-            self.turns.met(met)
+                    contended.add(user_id)
+        if contended and self.locks is not None:
+            self.locks.mark_contended(contended)
 
-    async def _read(self, intents: Sequence[Intent]) -> Holdings:
+    async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
         return await self.wallets.holdings(
-            user_ids=frozenset(intent.user_id for intent in intents if not isinstance(intent, CaptureHold | VoidHold)),
-            keys=frozenset(key for intent in intents if (key := key_of(intent)) is not None),
-            hold_ids=frozenset(intent.hold_id for intent in intents if isinstance(intent, CaptureHold | VoidHold)),
+            user_ids=frozenset(
+                operation.user_id for operation in operations if not isinstance(operation, CaptureHold | VoidHold)
+            ),
+            keys=frozenset(key for operation in operations if (key := key_of(operation)) is not None),
+            hold_ids=frozenset(
+                operation.hold_id for operation in operations if isinstance(operation, CaptureHold | VoidHold)
+            ),
         )
 
     async def refresh(self, results: Sequence[CommitResult]) -> None:
@@ -121,7 +127,7 @@ class CreditDesk:
             if isinstance(result, Committed | Duplicate)
             for account in result.accounts
         }
-        if self.turns is not None:
-            self.turns.look(newest.keys())
+        if self.locks is not None:
+            self.locks.probe_soon(newest.keys())
         with contextlib.suppress(CacheUnavailable):
             await self.cache.store_many([*newest.values()])

@@ -66,7 +66,7 @@ class Account:
 
 
 @attrs.frozen(kw_only=True)
-class BalanceThen:
+class HistoricalBalance:
     """What an account had at a moment that is over."""
 
     balance: int

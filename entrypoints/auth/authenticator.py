@@ -150,7 +150,7 @@ class Authenticator:
                     raise jwt.InvalidKeyError("the key is of another algorithm")
                 claims = self._decode(token, key, [algorithm])
             else:
-                _tell_what_is_missing(algorithm)
+                _log_what_is_missing(algorithm)
                 raise Unauthenticated("This kind of access token is not accepted.")
             if claims.get("role") != ROLE:
                 raise Unauthenticated("The access token does not belong to a signed-in user.")
@@ -173,7 +173,7 @@ class Authenticator:
         )
 
 
-def _tell_what_is_missing(algorithm: object) -> None:
+def _log_what_is_missing(algorithm: object) -> None:
     """Who configured nothing for a kind of tokens that Supabase does sign would else see nothing but refusals."""
     if algorithm == "HS256":
         missing = "SUPABASE_JWT_SECRET is not set"

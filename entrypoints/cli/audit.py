@@ -7,14 +7,14 @@ from rich.progress import Progress
 
 from domain.upkeep.diagnosis import Verdict
 from domain.values.accounts import Account, UserId
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.services import Services
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def check(*, as_json: bool) -> None:
     """Check the ledger and its copy in Redis. Exits 1 and lists what disagrees."""
 
@@ -47,7 +47,7 @@ def check(*, as_json: bool) -> None:
 @click.command()
 @click.argument("user", required=False, type=UserIdParameter())
 @click.option("--all", "everyone", is_flag=True, help="Every account, and every cache entry.")
-@told_plainly
+@report_errors_plainly
 def sync(user: UserId | None, *, everyone: bool) -> None:
     """Repair the balance of USER. It is recomputed from the ledger's entries and written to Redis."""
     if everyone is (user is not None):
@@ -69,7 +69,7 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def doctor(*, as_json: bool) -> None:
     """Examine the deployment. Checks keys, webhook endpoint, schema, privileges and Redis; exits 1 if one is bad."""
     found = run_with_services(lambda services: services.doctor.examine())

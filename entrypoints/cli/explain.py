@@ -8,7 +8,7 @@ from domain.credits.ledger import LedgerEntry
 from domain.payments.invoices import CreditNote
 from domain.values.accounts import UserId
 from entrypoints.amounts import amount_in_words
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.explained_lines import ExplainedLine, lines_of, number_in_words, returns_of
 from entrypoints.http.routes.explanation import explanation_of
@@ -17,7 +17,7 @@ from entrypoints.http.routes.explanation import explanation_of
 @click.command()
 @click.argument("user", type=UserIdParameter())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /accounts/{user_id}/explanation returns it.")
-@told_plainly
+@report_errors_plainly
 def explain(user: UserId, *, as_json: bool) -> None:
     """Show where every credit of USER came from. Also what was spent, expired or taken back, with Stripe's ids."""
     explanation = run_with_services(lambda services: services.reader.explanation(user))
@@ -50,7 +50,7 @@ def _print_purchase(purchase: PurchaseExplanation) -> None:
     if purchase.never_paid:
         click.echo(f"  never paid: {amount_in_words(purchase.never_paid, currency)}")
     for note in purchase.credit_notes:
-        click.echo(f"  {_told(note, currency)}")
+        click.echo(f"  {_summary(note, currency)}")
     for refund in purchase.refunds:
         click.echo(f"  refund {refund.id}: {amount_in_words(refund.amount, currency)}, {refund.status}")
     if purchase.refunded_total:
@@ -67,7 +67,7 @@ def _print_purchase(purchase: PurchaseExplanation) -> None:
     _print_entries("Its entries", purchase.entries)
 
 
-def _told(note: CreditNote, currency: str | None) -> str:
+def _summary(note: CreditNote, currency: str | None) -> str:
     parts = [f"{amount_in_words(note.pre_payment, currency)} before the payment"] if note.pre_payment else []
     parts += [f"{amount_in_words(note.post_payment, currency)} after it"] if note.post_payment else []
     of = f" of {', '.join(line.line_id or 'the whole invoice' for line in note.lines)}" if note.lines else ""

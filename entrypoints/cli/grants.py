@@ -7,14 +7,14 @@ from datetime import datetime
 import click
 
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Unsettled
-from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GiveCredits
-from domain.decisions.spending import EndIsOver
+from domain.decisions.batches import Done, NotCommitted
+from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GrantCredits
+from domain.decisions.spending import ExpiryInPast
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
-from entrypoints.cli.running import UserIdParameter, run_change, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_change
 from entrypoints.http.operation_answers import KEY_PATTERN, refusal_of
-from entrypoints.http.routes.ops_grants import GiftKind
+from entrypoints.http.routes.ops_grants import GrantKind
 from entrypoints.services import Services
 from entrypoints.times import EXAMPLE, InvalidTime, time_of
 
@@ -94,14 +94,14 @@ _key = click.option(
 @click.option(
     "--kind",
     required=True,
-    type=click.Choice([kind.value for kind in GiftKind]),
+    type=click.Choice([kind.value for kind in GrantKind]),
     help="Promotions are spent first, then goodwill.",
 )
 @_reason
 @_operator
 @click.option("--expires-at", type=MomentParameter(), help=f"When unspent credits expire, such as {EXAMPLE}.")
 @_key
-@told_plainly
+@report_errors_plainly
 def grant(
     user: UserId,
     credits: int,  # noqa: A002 - the word for it
@@ -112,7 +112,7 @@ def grant(
     key: str | None,
 ) -> None:
     """Grant CREDITS to USER without a payment."""
-    intent = GiveCredits(
+    operation = GrantCredits(
         user_id=user,
         credits=credits,
         kind=EntryKind(kind),
@@ -121,7 +121,7 @@ def grant(
         operator=operator,
         expires_at=expires_at,
     )
-    _do(intent)
+    _do(operation)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -130,7 +130,7 @@ def grant(
 @_reason
 @_operator
 @_key
-@told_plainly
+@report_errors_plainly
 def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | None) -> None:  # noqa: A002 - the word
     """Add credits to USER or take some. No more is taken than is available."""
     if credits == 0:
@@ -138,19 +138,19 @@ def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | No
     _do(AdjustCredits(user_id=user, credits=credits, key=key or str(uuid.uuid4()), reason=reason, operator=operator))
 
 
-def _do(intent: GiveCredits | AdjustCredits) -> None:
+def _do(operation: GrantCredits | AdjustCredits) -> None:
     async def work(services: Services) -> Done:
-        outcome = await services.credits.settle(intent)
-        if isinstance(outcome, EndIsOver):
+        outcome = await services.credits.execute(operation)
+        if isinstance(outcome, ExpiryInPast):
             raise click.UsageError("--expires-at must be in the future.")
-        if isinstance(outcome, Unsettled) and not outcome.is_contended:
+        if isinstance(outcome, NotCommitted) and not outcome.is_contended:
             raise click.ClickException(f"Nothing was changed: {outcome.cause}.")
         if not isinstance(outcome, Done):
             raise click.ClickException(str(refusal_of(outcome).detail))
         return outcome
 
-    done = run_change(work, key=intent.key)
-    assert isinstance(done.answer, EntryAnswer)  # noqa: S101 - for the type checker: these intents make entries
+    done = run_change(work, key=operation.key)
+    assert isinstance(done.answer, EntryAnswer)  # noqa: S101 - for the type checker: these operations make entries
     answer, before = done.answer, " before; this is the first answer" if done.repeated else ""
     ends = f", until {answer.expires_at}" if answer.expires_at else ""
     click.echo(

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 import click
 
-from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, InboxRecord
 from domain.changes.outbox import FailedMessage
 from domain.payments.admission import Confirmation
 from domain.usecases.recorded import Recorded
-from domain.usecases.retry_inbox import WAITING, Handled
+from domain.usecases.retry_inbox import WAITING, Retried
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
-from entrypoints.cli.running import UserIdParameter, run_with_services, told_plainly
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.cli.tables import plain, print_json, print_table
 from entrypoints.hints import hint_for
 from entrypoints.services import Services
@@ -23,12 +23,12 @@ MAX_LISTED = 1000
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--retry", is_flag=True, help="Retry all parked events first.")
-@told_plainly
+@report_errors_plainly
 def parked(*, as_json: bool, retry: bool) -> None:
     """List the parked events with their reasons, newest first."""
 
-    async def work(services: Services) -> tuple[tuple[Handled, ...], tuple[KeptEvent, ...]]:
-        handled = await services.inbox_desk.retry_all() if retry else ()
+    async def work(services: Services) -> tuple[tuple[Retried, ...], tuple[InboxRecord, ...]]:
+        handled = await services.inbox_retrier.retry_all() if retry else ()
         page = await services.inbox.page(statuses=WAITING, after=None, limit=MAX_LISTED)
         return handled, page.events
 
@@ -61,7 +61,7 @@ def parked(*, as_json: bool, retry: bool) -> None:
 @click.option("--user", required=True, type=UserIdParameter(), help="The UUID of the user who gets the credits.")
 @click.option("--plan", help="The plan, if the event names none or an unknown one.")
 @click.option("--accept-price", is_flag=True, help="Grant the plan's credits although the price paid differs.")
-@told_plainly
+@report_errors_plainly
 def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> None:
     """Assign the payment of a parked EVENT to a user. Make sure first that it is theirs.
 
@@ -69,22 +69,22 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
     intent (pi_...) or invoice (in_...), or of one of its events.
     """
     confirmation = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accept_price)
-    recorded = run_with_services(lambda services: services.inbox_desk.claim(event, confirmation))
+    recorded = run_with_services(lambda services: services.inbox_retrier.claim(event, confirmation))
     _say(event, recorded)
 
 
 @click.command()
 @click.argument("event")
-@told_plainly
+@report_errors_plainly
 def replay(event: str) -> None:
     """Process EVENT again. If it never arrived, it is fetched from Stripe. Safe to repeat."""
-    _say(event, run_with_services(lambda services: services.inbox_desk.replay(event)))
+    _say(event, run_with_services(lambda services: services.inbox_retrier.replay(event)))
 
 
 @click.command()
 @click.option("--retry", type=int, metavar="MESSAGE", help="Queue this message for delivery again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def outbox(retry: int | None, *, as_json: bool) -> None:
     """List the messages whose delivery failed, and why."""
 

@@ -17,10 +17,10 @@ from entrypoints.cli.explain import explain
 from entrypoints.cli.grants import adjust, grant
 from entrypoints.cli.inbox import claim, outbox, parked, replay
 from entrypoints.cli.reconcile import reconcile
-from entrypoints.cli.running import told_plainly
+from entrypoints.cli.running import report_errors_plainly
 from entrypoints.composition import stores, wiring
 from entrypoints.http.app import create_app
-from entrypoints.http.gc_tuning import settle_memory
+from entrypoints.http.gc_tuning import freeze_startup_objects
 from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 @main.command()
-@told_plainly
+@report_errors_plainly
 def serve() -> None:
     """Serve the HTTP API. The worker runs too, unless CREDENCE_WORKER is false."""
     settings = read_settings(os.environ)
@@ -67,7 +67,7 @@ def serve() -> None:
 
 
 @main.command()
-@told_plainly
+@report_errors_plainly
 def worker() -> None:
     """Run the worker alone. It does outbox, parked events, expiries and reconciliation; several may run."""
     settings = read_settings(os.environ)
@@ -75,7 +75,7 @@ def worker() -> None:
 
     async def work(storage: stores.Storage) -> None:
         async with wiring.services(settings, storage) as services:
-            settle_memory()
+            freeze_startup_objects()
             running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -88,7 +88,7 @@ def worker() -> None:
 
 @main.command()
 @click.option("--database-url", envvar="SUPABASE_DB_URL", help="A Postgres URL; default: SUPABASE_DB_URL.")
-@told_plainly
+@report_errors_plainly
 def migrate(database_url: str | None) -> None:
     """Apply pending migrations. The Supabase CLI's `db push` does the same."""
     if not database_url:
@@ -123,7 +123,7 @@ def _check_port(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        settle_memory()
+        freeze_startup_objects()
 
 
 def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> None:
@@ -145,7 +145,7 @@ def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> No
     if not settings.worker:
         click.echo("Worker: not in this process; run `credence worker` too.")
     if settings.livemode and settings.plans is None:
-        told = "Plans: the packaged example is for sale for real money; set CREDENCE_PLANS to your own catalogue."
-        click.echo(told)
-        log.warning(told)
+        text = "Plans: the packaged example is for sale for real money; set CREDENCE_PLANS to your own catalogue."
+        click.echo(text)
+        log.warning(text)
     click.echo("Ready for requests in a moment; Ctrl-C stops it.")

@@ -10,7 +10,7 @@ from rich.progress import SpinnerColumn, TextColumn
 
 from domain.changes.inbox import EventStatus
 from domain.usecases.reconcile import Progress, Reconciliation
-from entrypoints.cli.running import run_with_services, told_plainly
+from entrypoints.cli.running import report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.services import Services
 from entrypoints.times import EXAMPLE, InvalidTime, time_since
@@ -41,7 +41,7 @@ class SinceParameter(click.ParamType[datetime]):
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@told_plainly
+@report_errors_plainly
 def reconcile(since: datetime, *, dry_run: bool, as_json: bool) -> None:
     """Find and apply what never arrived. Compares Stripe's events, then its objects, with the ledger."""
 
@@ -50,7 +50,7 @@ def reconcile(since: datetime, *, dry_run: bool, as_json: bool) -> None:
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("Asking Stripe for its events …")
             return await services.reconciler.run(
-                since, dry_run=dry_run, watch=lambda progress: bar.update(task, description=_told(progress))
+                since, dry_run=dry_run, watch=lambda progress: bar.update(task, description=_summary(progress))
             )
 
     done = run_with_services(work)
@@ -62,7 +62,7 @@ def reconcile(since: datetime, *, dry_run: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _told(progress: Progress) -> str:
+def _summary(progress: Progress) -> str:
     return f"{progress.events} events, {progress.objects} objects compared, {progress.found} found missing"
 
 

@@ -25,7 +25,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
+def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
     """Turn what a person can mend into a message and exit code 1, never a traceback."""
 
     @wraps(command)

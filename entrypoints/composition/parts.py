@@ -11,7 +11,7 @@ from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
@@ -50,7 +50,7 @@ class RedisParts:
 
     cache: RedisQuotaCache
     markers: RedisSessionMarkers
-    turns: RedisTurns
+    account_locks: RedisAccountLocks
 
 
 @attrs.frozen(kw_only=True)
@@ -109,7 +109,9 @@ async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator
 @contextlib.asynccontextmanager
 async def _redis(url: str) -> AsyncIterator[RedisParts]:
     async with contextlib.aclosing(connect(url)) as client:
-        yield RedisParts(cache=RedisQuotaCache(client), markers=RedisSessionMarkers(client), turns=RedisTurns(client))
+        yield RedisParts(
+            cache=RedisQuotaCache(client), markers=RedisSessionMarkers(client), account_locks=RedisAccountLocks(client)
+        )
 
 
 @contextlib.asynccontextmanager

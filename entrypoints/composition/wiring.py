@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import attrs
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
@@ -17,7 +17,7 @@ from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
-from domain.usecases.check_out import CheckoutDesk
+from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.examine_deployment import DeploymentExaminer
 from domain.usecases.monitor import Monitor
@@ -27,11 +27,11 @@ from domain.usecases.read_inbox import InboxReader
 from domain.usecases.receive_webhook import WebhookReceiver
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
-from domain.usecases.synthetic_users import RehearsalDesk
-from domain.usecases.thresholds import BalanceWatch
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.synthetic_users import SyntheticUserService
+from domain.usecases.thresholds import LowBalanceThresholds
+from domain.usecases.use_credits import CreditService
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
 from entrypoints.composition.stores import Storage
@@ -52,22 +52,22 @@ class _Payments:
     """The use cases that record payments."""
 
     webhooks: WebhookReceiver
-    desk: CheckoutDesk
-    inbox_desk: InboxDesk
+    checkout: CheckoutService
+    inbox_retrier: InboxRetrier
     reconciler: Reconciler
 
 
 @contextlib.asynccontextmanager
-async def _credits(parts: Parts) -> AsyncIterator[GatheredCredits]:
-    desk = CreditDesk(
+async def _credits(parts: Parts) -> AsyncIterator[BatchedCreditService]:
+    service = CreditService(
         ledger=parts.ledger.sql,
         wallets=parts.ledger.sql,
         cache=parts.redis.cache,
         notify_below=parts.settings.low_balance,
-        turns=parts.redis.turns,
+        locks=parts.redis.account_locks,
     )
-    async with contextlib.aclosing(GatheredCredits(desk, parts.clock)) as gathered:
-        yield gathered
+    async with contextlib.aclosing(BatchedCreditService(service, parts.clock)) as batched:
+        yield batched
 
 
 def _payments(parts: Parts) -> _Payments:
@@ -76,8 +76,8 @@ def _payments(parts: Parts) -> _Payments:
     history = StripeHistory(parts.stripe.patient, livemode=settings.livemode)
     return _Payments(
         webhooks=WebhookReceiver(deliveries=deliveries, recorder=recorder),
-        desk=_checkouts(parts, recorder),
-        inbox_desk=InboxDesk(inbox=inbox, deliveries=deliveries, history=history, recorder=recorder),
+        checkout=_checkouts(parts, recorder),
+        inbox_retrier=InboxRetrier(inbox=inbox, deliveries=deliveries, history=history, recorder=recorder),
         reconciler=Reconciler(history=history, inbox=inbox, recorder=recorder),
     )
 
@@ -95,9 +95,9 @@ def _recorder(parts: Parts) -> PaymentRecorder:
     )
 
 
-def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutDesk:
+def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
     success, cancel = parts.settings.success_url, parts.settings.cancel_url
-    return CheckoutDesk(
+    return CheckoutService(
         checkouts=StripeCheckouts(parts.stripe.patient, success_url=success, cancel_url=cancel),
         accounts=parts.ledger.sql,
         ledger=parts.ledger.commits,
@@ -131,32 +131,32 @@ def _doctor(parts: Parts) -> Doctor:
     return Doctor(settings=parts.settings, examiner=examiner)
 
 
-def _rehearsals(parts: Parts) -> RehearsalDesk:
+def _synthetic_users(parts: Parts) -> SyntheticUserService:
     users = SqlSyntheticUsers(parts.ledger.rpc)
-    return RehearsalDesk(users=users, cache=parts.redis.cache, livemode=parts.settings.livemode)
+    return SyntheticUserService(users=users, cache=parts.redis.cache, livemode=parts.settings.livemode)
 
 
 def _auditor(parts: Parts) -> CacheAuditor:
     return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.cache)
 
 
-def _services(parts: Parts, payments: _Payments, credits_: GatheredCredits) -> Services:
+def _services(parts: Parts, payments: _Payments, credits_: BatchedCreditService) -> Services:
     return Services(
         authenticator=Authenticator.from_settings(parts.settings),
         webhooks=payments.webhooks,
-        desk=payments.desk,
+        checkout=payments.checkout,
         reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),
-        watch=BalanceWatch(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
+        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         worker=_outbox_worker(parts),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
         inbox=InboxReader(inbox=parts.ledger.inbox),
-        inbox_desk=payments.inbox_desk,
+        inbox_retrier=payments.inbox_retrier,
         reconciler=payments.reconciler,
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
-        rehearsals=_rehearsals(parts),
+        synthetic_users=_synthetic_users(parts),
         doctor=_doctor(parts),
         catalogue=parts.catalogue,
         now=parts.clock.now,

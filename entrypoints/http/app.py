@@ -12,8 +12,8 @@ from litestar.openapi import OpenAPIConfig
 
 from entrypoints.http.dependencies import caller_of, services_of
 from entrypoints.http.guarding import GuardedRoutes, guard
-from entrypoints.http.json_response import Answer
-from entrypoints.http.openapi import WAYS_TO_SHOW_WHO_CALLS
+from entrypoints.http.json_response import FastJsonResponse
+from entrypoints.http.openapi import SECURITY_SCHEMES
 from entrypoints.http.problems import problems_plugin, unexpected
 from entrypoints.http.request_bodies import JsonRequest
 from entrypoints.http.routes.checkout import follow_checkout, start_checkout
@@ -24,7 +24,7 @@ from entrypoints.http.routes.low_balance import set_low_balance
 from entrypoints.http.routes.ops_accounts import account_handlers
 from entrypoints.http.routes.ops_grants import gift_handlers
 from entrypoints.http.routes.ops_inbox import inbox_handlers
-from entrypoints.http.routes.ops_synthetic_users import rehearsal_handlers
+from entrypoints.http.routes.ops_synthetic_users import synthetic_user_handlers
 from entrypoints.http.routes.plans import list_plans
 from entrypoints.http.routes.quota import read_quota
 from entrypoints.http.routes.transactions import list_transactions
@@ -74,7 +74,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             *inbox_handlers,
             *account_handlers,
             *gift_handlers,
-            *rehearsal_handlers,
+            *synthetic_user_handlers,
             list_plans,
             is_alive,
             is_ready,
@@ -86,16 +86,14 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         request_class=JsonRequest,
-        response_class=Answer,
+        response_class=FastJsonResponse,
         lifespan=[lifespan],
         cors_config=_cors(settings.allowed_origins),
         before_request=guard,
         plugins=[problems_plugin(), GuardedRoutes()],
         middleware=[metrics.RouteMetrics],
         exception_handlers={Exception: unexpected},
-        openapi_config=OpenAPIConfig(
-            title="Credence", version="0.1.0", path="/schema", components=WAYS_TO_SHOW_WHO_CALLS
-        ),
+        openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema", components=SECURITY_SCHEMES),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

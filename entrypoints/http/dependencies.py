@@ -25,7 +25,7 @@ def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     return caller
 
 
-def account_asked_for(caller: Caller, user_id: str | None) -> UserId:
+def requested_account(caller: Caller, user_id: str | None) -> UserId:
     """Return whose account a request is about: one's own, or for a service the one it names.
 
     :raises Forbidden: if a user asks for another's.

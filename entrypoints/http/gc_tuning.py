@@ -8,7 +8,7 @@ a collection every few requests, which found nothing.
 """
 
 
-def settle_memory() -> None:
+def freeze_startup_objects() -> None:
     """Leave all that is there now out of later collections, and collect less often.
 
     Modules, routes and compiled expressions are some hundred thousand objects. To go through them took a tenth of a

@@ -24,7 +24,7 @@ class _Sent:
         await send(HTTPResponseBodyEvent(type="http.response.body", body=self.body, more_body=False))
 
 
-class Answer(Response[Any]):
+class FastJsonResponse(Response[Any]):
     """Litestar's response; one of plain JSON takes a tenth of the time of a quota read less."""
 
     def to_asgi_response(

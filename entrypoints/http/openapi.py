@@ -21,7 +21,7 @@ from domain.credits.holds import HoldStatus
 PROBLEM = "application/problem+json"
 CSV = "text/csv"
 
-WAYS_TO_SHOW_WHO_CALLS = Components(
+SECURITY_SCHEMES = Components(
     security_schemes={
         "user": SecurityScheme(
             type="http",
@@ -73,7 +73,7 @@ class Problem:
     captured: int | None = None
 
 
-def refusals(*statuses: int) -> Mapping[int, ResponseSpec]:
+def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:
     """A route's `responses=`: the statuses by which it may refuse, and that of a fault of ours."""
     return {
         status: ResponseSpec(

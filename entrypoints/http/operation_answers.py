@@ -14,13 +14,13 @@ from litestar.plugins.problem_details import ProblemDetailsException
 
 from domain.credits.holds import HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.credits.wallets import Insufficient, Unfounded
-from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
-from domain.decisions.operations import Intent
-from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
+from domain.credits.wallets import BalanceMismatch, Insufficient
+from domain.decisions.batches import Done, IdempotencyKeyReused, NoSuchHold, NoSuchUser, NotCommitted, Outcome
+from domain.decisions.operations import CreditOperation
+from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.values.plans import MAX_CREDITS
 from entrypoints.http.problems import ledger_refused, problem
-from entrypoints.http.timestamps import no_moment
+from entrypoints.http.timestamps import invalid_timestamp
 from entrypoints.services import Services
 from entrypoints.telemetry import metrics
 
@@ -78,16 +78,18 @@ class HoldMade:
     available: int
 
 
-async def settled(services: Services, intent: Intent, *, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
-    """Do the intent, and tell its first answer; raises the problem that says why it is not done."""
-    outcome = await services.credits.settle(intent)
-    metrics.settled_intent(type(intent).__name__, type(outcome).__name__)
+async def respond_with(
+    services: Services, operation: CreditOperation, *, status: HTTPStatus = HTTPStatus.OK
+) -> Response[Any]:
+    """Do the operation, and tell its first answer; raises the problem that says why it is not done."""
+    outcome = await services.credits.execute(operation)
+    metrics.executed_operation(type(operation).__name__, type(outcome).__name__)
     match outcome:
         case Done(answer=answer, repeated=repeated):
             headers = {REPLAYED: "true"} if repeated else {}
             return Response(answer, status_code=status, headers=headers)
         case _:
-            _note(intent, outcome)
+            _note(operation, outcome)
             raise refusal_of(outcome)
 
 
@@ -97,48 +99,48 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
         case Insufficient(available):
             detail = f"Only {available} credits are available."
             return _with(HTTPStatus.PAYMENT_REQUIRED, "not-enough-credits", detail, {"available": available})
-        case KeyReused(fields):
+        case IdempotencyKeyReused(fields):
             detail = f"The Idempotency-Key was used for another request, which differs in: {', '.join(fields)}."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail, {"fields": fields})
-        case TooMuch(held=held):
+        case CaptureExceedsHold(held=held):
             detail = f"The hold reserves {held} credits; no more can be captured."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "more-than-held", detail, {"held": held})
-        case AlreadySettled(status=hold_status, captured=captured):
+        case HoldAlreadySettled(status=hold_status, captured=captured):
             detail = f"The hold is already {hold_status}, with {captured} credits captured."
-            told = {"hold_status": hold_status.value, "captured": captured}
-            return _with(HTTPStatus.CONFLICT, "already-settled", detail, told)
-        case EndIsOver():
-            return no_moment(END_WANTED)
+            given = {"hold_status": hold_status.value, "captured": captured}
+            return _with(HTTPStatus.CONFLICT, "already-settled", detail, given)
+        case ExpiryInPast():
+            return invalid_timestamp(END_WANTED)
         case NoSuchHold():
             return problem(HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold.")
         case NoSuchUser():
             return problem(HTTPStatus.NOT_FOUND, "unknown-user", "The user is not in public.users.")
-        case Unfounded(granted):
+        case BalanceMismatch(granted):
             detail = (
                 f"The balance differs from the ledger's entries, by which only {granted} credits remain. `credence "
                 "check` shows it and `credence sync USER` repairs it; then retry with the same key."
             )
             return _with(HTTPStatus.SERVICE_UNAVAILABLE, "balance-differs", detail, {"granted": granted})
-        case Unsettled(is_contended=False):
+        case NotCommitted(is_contended=False):
             return ledger_refused()
-        case Unsettled() | Done():
+        case NotCommitted() | Done():
             detail = "The account is too busy. Nothing was changed; please retry with the same key."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
 
 
-def _note(intent: Intent, outcome: Outcome) -> None:
+def _note(operation: CreditOperation, outcome: Outcome) -> None:
     """Tell the log what callers can do nothing about."""
-    fields = {"intent": type(intent).__name__, "user_id": getattr(intent, "user_id", None)}
+    fields = {"operation": type(operation).__name__, "user_id": getattr(operation, "user_id", None)}
     match outcome:
-        case Unsettled(cause=cause, is_contended=False):
+        case NotCommitted(cause=cause, is_contended=False):
             log.error("The database refused a change: %s", cause, extra=fields)
-        case Unfounded():
+        case BalanceMismatch():
             log.error("A balance differs from the ledger's entries", extra=fields)
         case _:
             pass
 
 
 def _with(status: HTTPStatus, kind: str, detail: str, members: Mapping[str, Any]) -> ProblemDetailsException:
-    told = problem(status, kind, detail)
-    told.extra = dict(members)
-    return told
+    reported = problem(status, kind, detail)
+    reported.extra = dict(members)
+    return reported

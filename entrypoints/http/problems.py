@@ -27,7 +27,7 @@ from domain.usecases.synthetic_users import LiveDeployment
 from domain.values.accounts import InvalidUserId
 from entrypoints.auth.authenticator import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
 from entrypoints.hints import unclaimable
-from entrypoints.http.validation_messages import in_words
+from entrypoints.http.validation_messages import humanize
 
 RETRY_AFTER_SECONDS = "5"
 
@@ -168,14 +168,14 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[di
 
 def _of_framework(error: HTTPException) -> ProblemDetailsException:
     status = HTTPStatus(error.status_code)
-    wrong = _in_words(error.extra)
-    told = problem(status, status.phrase.lower().replace(" ", "-"), _summed_up(wrong) or error.detail)
-    told.extra = wrong
-    told.headers = {**(told.headers or {}), **(error.headers or {})} or None
-    return told
+    wrong = _humanize(error.extra)
+    reported = problem(status, status.phrase.lower().replace(" ", "-"), _summed_up(wrong) or error.detail)
+    reported.extra = wrong
+    reported.headers = {**(reported.headers or {}), **(error.headers or {})} or None
+    return reported
 
 
-def _in_words(extra: Any) -> Any:
+def _humanize(extra: Any) -> Any:
     """What Litestar adds, which for a bad request is a list of what is wrong with which field."""
     if not isinstance(extra, list):
         return extra
@@ -184,13 +184,13 @@ def _in_words(extra: Any) -> Any:
 
 def _of_field(wrong: dict[str, Any]) -> dict[str, Any]:
     # To Litestar a body is the parameter `data`, which callers don't know of.
-    told = {**wrong, "message": in_words(wrong["message"])}
-    return {**told, "key": "body"} if wrong.get("key") == "data" else told
+    fields = {**wrong, "message": humanize(wrong["message"])}
+    return {**fields, "key": "body"} if wrong.get("key") == "data" else fields
 
 
 def _summed_up(wrong: Any) -> str:
     """All that is wrong, in one line; nothing where it is no such list."""
     if not isinstance(wrong, list):
         return ""
-    told = [" ".join(filter(None, (one.get("key"), one["message"]))) for one in wrong if "message" in one]
-    return "".join(f"{one}. " for one in told).rstrip()
+    found = [" ".join(filter(None, (one.get("key"), one["message"]))) for one in wrong if "message" in one]
+    return "".join(f"{one}. " for one in found).rstrip()

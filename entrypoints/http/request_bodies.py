@@ -14,7 +14,7 @@ from litestar.exceptions import SerializationException, ValidationException
 from entrypoints.http.operation_answers import KEY_PATTERN
 from entrypoints.http.problems import problem
 
-ALSO_OTHERS = "may_have_also_other_fields"
+ALLOW_UNKNOWN_FIELDS = "may_have_also_other_fields"
 """The `opt` of a route whose body may have fields that it does not read."""
 
 KEY_WANTED = "needs_an_idempotency_key"
@@ -42,7 +42,7 @@ class JsonRequest(Request[Any, Any, Any]):
         except msgspec.ValidationError as error:
             raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
         unknown = body.keys() - _names(wanted.annotation)
-        if unknown and not self.route_handler.opt.get(ALSO_OTHERS):
+        if unknown and not self.route_handler.opt.get(ALLOW_UNKNOWN_FIELDS):
             raise ValidationException(extra=[_field(name[:64], "is not known here") for name in sorted(unknown)[:5]])
         return understood
 
@@ -57,7 +57,7 @@ class JsonRequest(Request[Any, Any, Any]):
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
 
 
-def one_key(request: Request[Any, Any, Any]) -> None:
+def require_idempotency_key(request: Request[Any, Any, Any]) -> None:
     """Let nothing pass that is not named by exactly one Idempotency-Key: two would leave open which of them counts."""
     keys = request.headers.getall("Idempotency-Key", [])
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):

@@ -32,7 +32,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def in_words(message: str) -> str:
+def humanize(message: str) -> str:
     """The message without notation; as it is where it has none that is known."""
     for pattern, words in _RULES:
         found = pattern.match(message)

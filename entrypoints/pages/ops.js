@@ -86,8 +86,8 @@ async function show() {
   place("work").hidden = false;
 }
 
-// An unanswered request keeps its key, so that pressing the button again grants nothing twice.
-const intent = { content: "", key: "" };
+// What was asked for and not yet answered keeps its key, so that pressing the button again grants nothing twice.
+const operation = { content: "", key: "" };
 
 async function give() {
   const kind = place("kind").value;
@@ -100,13 +100,13 @@ async function give() {
   const user = encodeURIComponent(place("gifted").value.trim());
   const path = `/accounts/${user}/${kind === "adjustment" ? "adjustments" : "grants"}`;
   const content = JSON.stringify([path, asked]);
-  if (intent.content !== content) {
+  if (operation.content !== content) {
     const chance = crypto.getRandomValues(new Uint8Array(16));
-    intent.content = content;
-    intent.key = `ops-${Array.from(chance, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    operation.content = content;
+    operation.key = `ops-${Array.from(chance, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   }
-  const done = await call(path, asked, { "Idempotency-Key": intent.key });
-  intent.content = "";
+  const done = await call(path, asked, { "Idempotency-Key": operation.key });
+  operation.content = "";
   place("credits").value = "";
   say(`${done.kind} of ${done.credits} credits: ${done.available} are available now.`, "good");
 }

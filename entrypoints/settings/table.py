@@ -10,7 +10,7 @@ def settings_table() -> str:
     rows = ["| variable | what it is | default |", "| --- | --- | --- |"]
     for field in attrs.fields(Settings):
         names = " or ".join(f"`{name}`" for name in field.metadata["names"])
-        rows.append(f"| {names} | {field.metadata['told']} | {field.metadata['default']} |")
+        rows.append(f"| {names} | {field.metadata['text']} | {field.metadata['default']} |")
     return "\n".join(rows)
 
 

@@ -27,10 +27,10 @@ _refused = Counter(
     ["kind"],
 )
 
-_settled = Counter(
-    "credence_intents_total",
+_operations = Counter(
+    "credence_credit_operations_total",
     "Spends, holds, captures, voids, grants and adjustments requested, by outcome.",
-    ["intent", "outcome"],
+    ["operation", "outcome"],
 )
 
 _waiting = Gauge(
@@ -115,9 +115,9 @@ def refused_delivery(kind: str) -> None:
     _refused.labels(kind).inc()
 
 
-def settled_intent(intent: str, outcome: str) -> None:
+def executed_operation(operation: str, outcome: str) -> None:
     """Count something that was asked of credits, by the names of its kind and of its outcome."""
-    _settled.labels(intent, outcome).inc()
+    _operations.labels(operation, outcome).inc()
 
 
 def show_backlog(backlog: Backlog) -> None:

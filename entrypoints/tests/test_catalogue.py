@@ -176,7 +176,7 @@ def test_prices_name_their_plan(tmp_path: Path) -> None:
     assert (catalogue.find("one"), None, None) == tuple(map(catalogue.of_price, ("price_1", "price_2", None)))
 
 
-def test_a_price_of_two_plans_is_told_with_both(tmp_path: Path) -> None:
+def test_a_price_of_two_plans_is_reported_with_both(tmp_path: Path) -> None:
     """Beside everything else that is wrong."""
     text = (
         GOOD

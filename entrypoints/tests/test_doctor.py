@@ -25,14 +25,14 @@ def verdicts(environ: dict[str, str]) -> dict[str, Verdict]:
     return {one.subject: one.verdict for one in diagnose_settings(read_settings(environ))}
 
 
-def test_an_example_that_is_for_sale_is_told(tmp_path: Path) -> None:
+def test_an_example_that_is_for_sale_is_reported(tmp_path: Path) -> None:
     """Where no catalogue is configured the packaged one is sold; with a live key that is bad."""
     assert Verdict.DOUBTFUL == verdicts(TEST)["catalogue"]
     assert Verdict.BAD == verdicts(LIVE)["catalogue"]
     assert "catalogue" not in verdicts({**LIVE, "CREDENCE_PLANS": str(tmp_path / "plans.toml")})
 
 
-def test_a_deployment_that_nobody_can_sign_in_to_is_told() -> None:
+def test_a_deployment_that_nobody_can_sign_in_to_is_reported() -> None:
     """A direct address of the database alone says nothing of tokens; with a live key that is bad."""
     assert Verdict.DOUBTFUL == verdicts(TEST)["signing in"]
     assert Verdict.BAD == verdicts(LIVE)["signing in"]

@@ -14,13 +14,13 @@ from adapters.memory.payments import MemoryPayments
 from domain.changes.inbox import EventStatus
 from domain.payments.facts import PaymentReported
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId
-from domain.payments.reports import Delivery, InboxEvent, Naming, Sale
+from domain.payments.reports import Attribution, Delivery, InboxEvent, SaleReport
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.monitor import Monitor
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.retry_inbox import InboxDesk
+from domain.usecases.retry_inbox import InboxRetrier
 from domain.values.plans import PlanMode
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
@@ -38,13 +38,13 @@ class SetClock:
 class Bodies:
     """Translates by a table; a body that is not in it trips the translation up."""
 
-    told: dict[str, Delivery]
+    report: dict[str, Delivery]
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
-        return self.told[body.decode()]
+        return self.report[body.decode()]
 
     def read(self, body: str) -> Delivery:
-        return self.told[body]
+        return self.report[body]
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +52,7 @@ class Needed:
     """What the worker needs of the services."""
 
     worker: OutboxWorker
-    inbox_desk: InboxDesk
+    inbox_retrier: InboxRetrier
     reconciler: Reconciler
     monitor: Monitor
     now: Callable[[], datetime]
@@ -76,7 +76,7 @@ class World:
             worker=OutboxWorker(
                 outbox=self.ledger.outbox, accounts=self.ledger, cache=self.cache, invoices=self.payments
             ),
-            inbox_desk=InboxDesk(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
+            inbox_retrier=InboxRetrier(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
             monitor=Monitor(ledger=self.ledger, cache=self.cache, backlogs=self.ledger),
             now=self.clock.now,
@@ -84,17 +84,17 @@ class World:
 
     def delivery(self, event_id: str, payment: str) -> Delivery:
         event = InboxEvent(id=event_id, type="a.type", body=event_id, livemode=False, created=NOON)
-        sale = Sale(
+        sale = SaleReport(
             purchase_id=PurchaseId(payment),
             links=frozenset({Link(f"payment_intent:{payment}")}),
             mode=PlanMode.PAYMENT,
             facts=(PaymentReported(PaymentStatus.PAID),),
             subtotal=FIVE_DOLLARS,
             paid=FIVE_DOLLARS,
-            naming=Naming(user_reference=ADA, plan_id="starter"),
+            attribution=Attribution(user_reference=ADA, plan_id="starter"),
         )
-        self.bodies.told[event_id] = Delivery(event, sale)
-        return self.bodies.told[event_id]
+        self.bodies.report[event_id] = Delivery(event, sale)
+        return self.bodies.report[event_id]
 
     async def work(self, until: Any, *, reconcile_every: timedelta | None = None) -> None:
         """Let the worker run until something holds; bounded by the turns of the loop."""
@@ -116,9 +116,9 @@ async def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> N
     """It is failed with its reason, and what waited behind it is applied once its cause is gone."""
     for place, event_id in enumerate(("evt_1", "evt_2", "evt_3")):
         await world.recorder.receive(world.delivery(event_id, f"pi_{place}"))
-    del world.bodies.told["evt_1"]
+    del world.bodies.report["evt_1"]
     world.ledger.add_user(ADA)
-    await world.ledger.inbox.hasten()
+    await world.ledger.inbox.make_all_due()
     await world.work(lambda: world.ledger.inbox.status("evt_3") is EventStatus.APPLIED)
     statuses = [world.ledger.inbox.status(event_id) for event_id in ("evt_1", "evt_2", "evt_3")]
     assert [EventStatus.FAILED, EventStatus.APPLIED, EventStatus.APPLIED] == statuses

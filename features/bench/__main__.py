@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from entrypoints.http.gc_tuning import settle_memory
+from entrypoints.http.gc_tuning import freeze_startup_objects
 from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         "simulators": lambda _: simulations.measure(customers=4 if asked.quick else 40, seeds=2 if asked.quick else 40),
     }
     figures: list[Figure] = []
-    settle_memory()  # as the service does, whose part this process takes
+    freeze_startup_objects()  # as the service does, whose part this process takes
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as servers:
         asyncio.run(_prepare(servers.postgres_url))
         for name, measure in parts.items():

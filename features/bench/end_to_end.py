@@ -80,8 +80,10 @@ def measure(servers: Servers, *, accounts: int, seconds: float) -> list[Figure]:
                 _load(running.url, "quota", accounts, seconds / 2)  # fills the cache
                 quota = _load(running.url, "quota", accounts, seconds)
                 figures.append(_figure("quota reads over HTTP", "reads/s", quota, limits["quota"], QUOTA_GOAL))
-            told = _load(running.url, "webhooks", accounts, seconds)
-            figures.append(_figure(f"webhooks over HTTP, {transport}", "webhooks/s", told, limits["webhooks"], goal))
+            reported = _load(running.url, "webhooks", accounts, seconds)
+            figures.append(
+                _figure(f"webhooks over HTTP, {transport}", "webhooks/s", reported, limits["webhooks"], goal)
+            )
     return figures
 
 

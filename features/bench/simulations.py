@@ -18,7 +18,7 @@ def measure(*, customers: int, seeds: int) -> list[Figure]:
 
 def _stories() -> list[Figure]:
     _, figures = explore(system, [*STORIES])
-    told = f"{figures.stories} small stories, {figures.schedules:,} schedules in {figures.seconds:.1f} s"
+    text = f"{figures.stories} small stories, {figures.schedules:,} schedules in {figures.seconds:.1f} s"
     return [
         Figure(
             name="explorer, schedules tried",
@@ -26,7 +26,7 @@ def _stories() -> list[Figure]:
             unit="schedules/s",
             limit=figures.states_a_second,
             limit_name="distinct states a second: equal ones are not tried again",
-            note=told,
+            note=text,
         )
     ]
 

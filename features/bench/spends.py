@@ -9,19 +9,19 @@ from concurrent.futures import ProcessPoolExecutor
 
 import uvloop
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
-from entrypoints.http.gc_tuning import settle_memory
+from entrypoints.http.gc_tuning import freeze_startup_objects
 from features.bench import pgbench
 from features.bench.accounts import user_id
 from features.bench.callers import keep_asking
@@ -77,7 +77,7 @@ def _by_processes(name: str, servers: Servers, place: int, seconds: float) -> li
 
 def _in_process(name: str, servers: Servers, place: int, seconds: float) -> Measured:
     """As a service's process does it, beside others."""
-    settle_memory()
+    freeze_startup_objects()
     user, callers = UserId(user_id(place)), CALLERS // PROCESSES
     make = transports(servers)[name]
     return uvloop.run(spending(make, servers.redis_url, lambda: user, callers=callers, seconds=seconds))
@@ -95,16 +95,16 @@ async def spending(
     numbers, run = itertools.count(), uuid.uuid4().hex
     async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
         ledger = SqlLedger(rpc)
-        desk = CreditDesk(
+        service = CreditService(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
-            turns=RedisTurns(redis),
+            locks=RedisAccountLocks(redis),
         )
-        async with contextlib.aclosing(GatheredCredits(desk, SystemClock())) as gathered:
+        async with contextlib.aclosing(BatchedCreditService(service, SystemClock())) as batched:
 
             async def spend() -> None:
-                outcome = await gathered.settle(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
+                outcome = await batched.execute(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))
                 if not isinstance(outcome, Done):
                     raise AssertionError(outcome)
 

@@ -4,7 +4,7 @@ Amounts are in cents, times in days after the first of January 2026, noon.
 """
 
 from features.billing.payloads import USER, Payload, moment
-from features.billing.world import Told
+from features.billing.world import StripeEvent
 
 NAMED = {"userId": USER, "plan": "pack"}
 OF_SESSION = {**NAMED, "credence_session": "yes"}
@@ -120,7 +120,7 @@ def item(
     }
 
 
-def refund_of(intent_id: str, amount: int, id_: str = "re_1") -> Told:
+def refund_of(intent_id: str, amount: int, id_: str = "re_1") -> StripeEvent:
     """Return the event that a payment was refunded in part."""
     about = {
         "id": id_,
@@ -131,14 +131,14 @@ def refund_of(intent_id: str, amount: int, id_: str = "re_1") -> Told:
         "payment_intent": intent_id,
         "charge": f"ch_{intent_id}",
     }
-    return Told(type="refund.created", about=about, days=2)
+    return StripeEvent(type="refund.created", about=about, days=2)
 
 
-def completed(about: Payload, days: float = 0) -> Told:
+def completed(about: Payload, days: float = 0) -> StripeEvent:
     """Return the event that a session is completed."""
-    return Told(type="checkout.session.completed", about=about, days=days)
+    return StripeEvent(type="checkout.session.completed", about=about, days=days)
 
 
-def succeeded(about: Payload, days: float = 0) -> Told:
+def succeeded(about: Payload, days: float = 0) -> StripeEvent:
     """Return the event that a payment succeeded."""
-    return Told(type="payment_intent.succeeded", about=about, days=days)
+    return StripeEvent(type="payment_intent.succeeded", about=about, days=days)

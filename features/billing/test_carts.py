@@ -8,7 +8,7 @@ from adapters.stripe.objects.items import read_items
 from domain.changes.inbox import EventStatus
 from features.billing.packs import NAMED, by_hand, completed, item, refund_of, session
 from features.billing.payloads import USER, Payload
-from features.billing.world import Told, World, paid, plan
+from features.billing.world import StripeEvent, World, paid, plan
 
 BIG = plan("big", 300, 2500, None)
 BY_ID = plan("by_id", 70, 700, None, stripe_prices=("price_seventy",))
@@ -22,7 +22,7 @@ def sold(*items: Payload, metadata: Payload | None = None, plans: Sequence[objec
     world.payments.teach_items("cs_1", read_items(items))
     subtotal = sum(one["amount_subtotal"] for one in items)
     about = session(subtotal=subtotal, metadata=ANYONE_S if metadata is None else metadata, **more)  # type: ignore[arg-type]  # fields by name
-    world.tell(completed(about))
+    world.deliver(completed(about))
     world.check()
     return world
 
@@ -30,7 +30,7 @@ def sold(*items: Payload, metadata: Payload | None = None, plans: Sequence[objec
 def reason_of(world: World, items: Sequence[Payload], metadata: Payload = ANYONE_S) -> str | None:
     """Return why the session of these items waits."""
     subtotal = sum(one["amount_subtotal"] for one in items)
-    return world.tell(completed(session(subtotal=subtotal, metadata=metadata))).reason
+    return world.deliver(completed(session(subtotal=subtotal, metadata=metadata))).reason
 
 
 @pytest.mark.parametrize("metadata", [NAMED, ANYONE_S, {**NAMED, "credence_terms": "50/500/usd"}])
@@ -62,7 +62,7 @@ def test_a_pack_beside_another_product_brings_its_credits_alone() -> None:
 def test_a_refund_takes_its_share_of_all_that_was_paid() -> None:
     """Nobody says for which of the items it is."""
     world = sold(item("li_1", 500), item("li_2", 1500), metadata=NAMED)
-    world.tell(refund_of("pi_1", 500))
+    world.deliver(refund_of("pi_1", 500))
     assert 37 == world.balance
 
 
@@ -71,7 +71,7 @@ def test_a_discount_of_the_whole_leaves_the_credits() -> None:
     assert 100 == sold(item("li_1", 1000, quantity=2), total=0, intent=None).balance
 
 
-def test_items_that_nobody_can_tell_apart_wait() -> None:
+def test_items_that_nobody_can_distinguish_wait() -> None:
     """Two packs of one price, or two products of the price of one pack."""
     twins = (*PLANS, plan("twin", 80, 500, None))
     items = [item("li_1", 1000, quantity=2)]
@@ -111,16 +111,16 @@ def test_a_session_waits_while_stripe_can_not_be_asked_for_its_items() -> None:
     world, items = World(plans=PLANS), [item("li_1", 1500, quantity=3)]
     world.payments.teach_items("cs_1", read_items(items))
     world.payments.is_away = True
-    told = completed(session(subtotal=1500, metadata=NAMED))
-    recorded = world.tell(told)
-    assert (EventStatus.PARKED, "told_in_part") == (recorded.status, recorded.reason)
+    event = completed(session(subtotal=1500, metadata=NAMED))
+    recorded = world.deliver(event)
+    assert (EventStatus.PARKED, "incomplete_invoice") == (recorded.status, recorded.reason)
     promised = session("cs_2", intent="pi_2")
-    assert EventStatus.APPLIED == world.tell(completed(promised)).status
+    assert EventStatus.APPLIED == world.deliver(completed(promised)).status
     world.payments.is_away = False
-    world.tell(told)
+    world.deliver(event)
     world.payments.is_away = True
-    again = Told(type="checkout.session.async_payment_succeeded", about=told.about, days=1)
-    assert EventStatus.NOTHING_NEW == world.tell(again).status
+    again = StripeEvent(type="checkout.session.async_payment_succeeded", about=event.about, days=1)
+    assert EventStatus.NOTHING_NEW == world.deliver(again).status
     assert 200 == world.balance
 
 
@@ -138,7 +138,7 @@ def test_an_invoice_by_hand_shows_its_items() -> None:
     pieces = {"price": {"id": "price_1", "unit_amount": 500, "currency": "usd", "product": "prod_1"}}
     line = {"id": "il_1", "type": "invoiceitem", "amount": 1500, "quantity": 3, "currency": "usd", **pieces}
     world = World(plans=PLANS)
-    world.tell(paid(by_hand(amount=1500, lines=[line], payment_intent="pi_1")))
+    world.deliver(paid(by_hand(amount=1500, lines=[line], payment_intent="pi_1")))
     assert 150 == world.balance
 
 
@@ -155,10 +155,10 @@ def test_the_prices_of_an_invoice_by_hand_are_asked_for_once() -> None:
         "pricing": {"price_details": {"price": "price_1", "product": "prod_1"}, "unit_amount_decimal": "500"},
     }
     world = World(plans=PLANS)
-    told = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
+    reported = paid(by_hand(amount=1500, lines=[line], payments={"data": []}))
     world.payments.is_away = True
-    assert "told_in_part" == world.tell(told).reason
+    assert "incomplete_invoice" == world.deliver(reported).reason
     world.payments.is_away = False
     world.payments.teach_price(read_items([marked])[0].price)
-    world.tell(told)
+    world.deliver(reported)
     assert 27 == world.balance

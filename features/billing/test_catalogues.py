@@ -7,17 +7,17 @@ from domain.changes.inbox import EventStatus
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Terms
 from features.billing.payloads import MONTHLY, PRO, USER, StripePrice, in_new_shape, invoice, line
-from features.billing.world import PLANS, Told, World, paid, plan
+from features.billing.world import PLANS, StripeEvent, World, paid, plan
 
 GENEROUS = tuple(attrs.evolve(one, terms=attrs.evolve(one.terms, credits=one.terms.credits * 2)) for one in PLANS)
 
 
-def first(price: StripePrice = MONTHLY) -> Told:
+def first(price: StripePrice = MONTHLY) -> StripeEvent:
     lines = line("il_1", price.amount, price, days=(0, 30))
     return paid(in_new_shape(invoice("in_1", lines, paid=0, reason="subscription_create")))
 
 
-def cancelled_at_half() -> Told:
+def cancelled_at_half() -> StripeEvent:
     lines = line("il_2", -450, MONTHLY, days=(15, 30), proration=True)
     return paid(in_new_shape(invoice("in_2", lines, paid=15, reason="subscription_update")))
 
@@ -32,18 +32,18 @@ def with_catalogue(world: World, plans: tuple[object, ...]) -> World:
 def test_what_was_granted_is_taken_whatever_the_plan_brings_now() -> None:
     """Sold at 100 credits; the plan brings 200 when half of the month is given back: 50 stay."""
     world = World()
-    world.tell(first())
-    with_catalogue(world, GENEROUS).tell(cancelled_at_half())
+    world.deliver(first())
+    with_catalogue(world, GENEROUS).deliver(cancelled_at_half())
     assert 50 == world.balance
 
 
 def test_another_catalogue_never_values_a_line_again() -> None:
     """The invoice told again to a process with another catalogue, or with none of its plans, changes nothing."""
     world = World()
-    world.tell(first())
+    world.deliver(first())
     for plans in (GENEROUS, (plan("other", 7, 111),)):
         again = attrs.evolve(first(), type="invoice.payment_succeeded")
-        assert EventStatus.NOTHING_NEW == with_catalogue(world, plans).tell(again).status
+        assert EventStatus.NOTHING_NEW == with_catalogue(world, plans).deliver(again).status
     assert 100 == world.balance
 
 
@@ -51,10 +51,10 @@ def test_an_unknown_price_waits_for_stripe() -> None:
     """While Stripe can't be asked an invoice of unknown prices is parked; once it answers, it is credited."""
     world = World()
     world.payments.is_away = True
-    assert (EventStatus.PARKED, "told_in_part") == _outcome(world, first(PRO))
+    assert (EventStatus.PARKED, "incomplete_invoice") == _outcome(world, first(PRO))
     assert 0 == world.balance
     world.payments.is_away = False
-    assert EventStatus.APPLIED == world.tell(first(PRO)).status
+    assert EventStatus.APPLIED == world.deliver(first(PRO)).status
     assert 1000 == world.balance
 
 
@@ -64,11 +64,11 @@ def test_a_price_as_agreed_needs_no_answer() -> None:
     world.payments.is_away = True
     agreed = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
     lines = line("il_1", 900, MONTHLY, days=(0, 30))
-    world.tell(paid(in_new_shape(invoice("in_1", lines, paid=0, metadata=agreed))))
+    world.deliver(paid(in_new_shape(invoice("in_1", lines, paid=0, metadata=agreed))))
     assert 100 == world.balance
 
 
-def agreed() -> Told:
+def agreed() -> StripeEvent:
     """The first invoice of a checkout of ours, at the terms of its day."""
     metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
     lines = line("il_1", 900, MONTHLY, days=(0, 30))
@@ -78,14 +78,14 @@ def agreed() -> Told:
 def test_a_price_that_we_made_is_known_for_ever() -> None:
     """Another subscription of that price is of the plan, at the terms of that day, though nothing else says so."""
     world = World()
-    world.tell(agreed())
+    world.deliver(agreed())
     dearer = tuple(
         attrs.evolve(one, terms=Terms(credits=70, price=Money(amount=1200, currency="usd"))) for one in PLANS[:1]
     )
     with_catalogue(world, dearer)
     world.payments.is_away = True
     by_hand = line("il_2", 1800, MONTHLY, days=(40, 70), quantity=2)
-    world.tell(paid(in_new_shape(invoice("in_2", by_hand, paid=40, subscription="sub_2"))))
+    world.deliver(paid(in_new_shape(invoice("in_2", by_hand, paid=40, subscription="sub_2"))))
     assert {"in_1@30": (100, 33), "in_2@70": (200, 73)} == world.grants
 
 
@@ -95,9 +95,9 @@ def test_beside_a_price_that_we_made_an_amount_decides_nothing(order: tuple[int,
     other = StripePrice(id="price_other", amount=4900, product="prod_other")
     metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
     both = line("il_2", 900, MONTHLY, days=(30, 60)), line("il_3", 4900, other, days=(30, 60), item="si_other")
-    told = agreed(), paid(in_new_shape(invoice("in_2", *both, paid=30, metadata=metadata)))
+    reported = agreed(), paid(in_new_shape(invoice("in_2", *both, paid=30, metadata=metadata)))
     world = World(prices=(MONTHLY, other))
-    world.tell(*(told[place] for place in order))
+    world.deliver(*(reported[place] for place in order))
     assert {"in_1@30": (100, 30), "in_2@60": (100, 63)} == world.grants
 
 
@@ -107,7 +107,7 @@ def test_a_price_of_no_plan_is_parked_by_its_id_until_the_catalogue_lists_it() -
     world = World(prices=(odd,))
     assert (EventStatus.PARKED, "price_disagrees: price_odd") == _outcome(world, first(odd))
     listed = (*PLANS[1:], attrs.evolve(PLANS[0], stripe_prices=("price_odd",)))
-    with_catalogue(world, listed).tell(first(odd))
+    with_catalogue(world, listed).deliver(first(odd))
     assert 100 == world.balance
 
 
@@ -115,10 +115,10 @@ def test_the_metadata_of_a_price_names_its_plan_and_credits() -> None:
     """`credence_plan` and `credence_credits` of a price decide, whatever it costs."""
     odd = StripePrice(id="price_odd", amount=777, metadata={"credence_plan": "pro", "credence_credits": "55"})
     world = World(prices=(odd,))
-    world.tell(first(odd))
+    world.deliver(first(odd))
     assert 55 == world.balance
 
 
-def _outcome(world: World, told: Told) -> tuple[EventStatus, str | None]:
-    recorded = world.tell(told)
+def _outcome(world: World, events: StripeEvent) -> tuple[EventStatus, str | None]:
+    recorded = world.deliver(events)
     return recorded.status, recorded.reason

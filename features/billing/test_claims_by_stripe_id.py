@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from adapters.stripe.envelope import delivery_of
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects.items import read_items
 from domain.changes.inbox import EventStatus
 from domain.payments.admission import Confirmation
@@ -18,12 +18,12 @@ from domain.payments.purchases import Link
 from domain.payments.reports import Delivery
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.usecases.recorded import Recorded
-from domain.usecases.retry_inbox import InboxDesk, NoSale, NotClaimable, UnknownEvent
+from domain.usecases.retry_inbox import InboxRetrier, NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 from features.billing.packs import by_hand, completed, intent, item, refund_of, session, succeeded
 from features.billing.payloads import MONTHLY, Payload, invoice, line
-from features.billing.world import ADA, Told, World, paid
+from features.billing.world import ADA, StripeEvent, World, paid
 
 BOB = UserId("00000000-0000-0000-0000-00000000000b")
 KINDS = {
@@ -51,28 +51,28 @@ class Claims(World):
         """Let Stripe have the objects."""
         for one in objects:
             kind = KINDS[one["id"].partition("_")[0]]
-            told = told_by(kind, one, datetime.now(UTC), retrieved=True, claimed=True)
-            self.payments.teach_sale(one["id"], told)
+            report = read_event(kind, one, datetime.now(UTC), retrieved=True, claimed=True)
+            self.payments.teach_sale(one["id"], report)
         return self
 
     def claim(self, id_: str, user: UserId = ADA, plan: str | None = "pack", *, accepts: bool = False) -> Recorded:
         """Give a payment to a user."""
-        desk = InboxDesk(inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder)
+        desk = InboxRetrier(inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder)
         said = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accepts)
         return asyncio.run(desk.claim(id_, said))
 
 
 NOBODY_S: dict[str, Any] = {"metadata": {}}
-TELLINGS: Sequence[Told] = (
+REPORTS: Sequence[StripeEvent] = (
     completed(session(**NOBODY_S, invoice="in_1")),
     succeeded(intent(**NOBODY_S)),
     paid(by_hand(**NOBODY_S, payment_intent="pi_1", charge="ch_pi_1")),
 )
-OBJECTS = [told.about for told in TELLINGS]
+OBJECTS = [reported.about for reported in REPORTS]
 
 
-def again(told: Told) -> Told:
-    return attrs.evolve(told, id=f"{told.id}_again")
+def again(event: StripeEvent) -> StripeEvent:
+    return attrs.evolve(event, id=f"{event.id}_again")
 
 
 @pytest.mark.parametrize("claimed", ["cs_1", "pi_1", "in_1"])
@@ -81,11 +81,11 @@ def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> N
     """Its events change nothing, before or after; a refund takes its share; whoever claims it again is too late."""
     world = Claims()
     if before:
-        world.tell(*TELLINGS)
+        world.deliver(*REPORTS)
     assert 0 == world.balance
     recorded = world.has(*OBJECTS).claim(claimed)
     assert (EventStatus.APPLIED, 50, ADA) == (recorded.status, recorded.credits, recorded.user_id)
-    world.tell(*map(again, TELLINGS), refund_of("pi_1", 100))
+    world.deliver(*map(again, REPORTS), refund_of("pi_1", 100))
     assert 40 == world.balance
     world.ledger.add_user(BOB, "bob@example.com")
     assert {0} == {world.claim(id_).credits for id_ in ("pi_1", "cs_1", "in_1")}
@@ -99,31 +99,31 @@ def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> N
 def test_an_event_that_was_ignored_is_claimed() -> None:
     """From then on the inbox shows what became of it."""
     world = Claims()
-    told = TELLINGS[0]
-    assert EventStatus.IGNORED == world.tell(told).status
-    recorded = world.has(*OBJECTS).claim(told.id)
+    reported = REPORTS[0]
+    assert EventStatus.IGNORED == world.deliver(reported).status
+    recorded = world.has(*OBJECTS).claim(reported.id)
     assert 50 == recorded.credits == world.balance
-    kept = asyncio.run(world.ledger.inbox.find(told.id))
+    kept = asyncio.run(world.ledger.inbox.find(reported.id))
     assert kept is not None
     assert EventStatus.APPLIED is kept.status
     with pytest.raises(NotClaimable):
-        world.claim(told.id)
+        world.claim(reported.id)
 
 
 def test_an_event_that_never_arrived_is_claimed() -> None:
     """It is fetched from Stripe; its delivery, later, is a repetition."""
-    world, told = Claims(), TELLINGS[0]
+    world, reported = Claims(), REPORTS[0]
     body = {
-        "id": told.id,
+        "id": reported.id,
         "object": "event",
-        "type": told.type,
+        "type": reported.type,
         "created": 1_767_268_800,
         "livemode": False,
-        "data": {"object": told.about},
+        "data": {"object": reported.about},
     }
     world.payments.remember(delivery_of(json.dumps(body)))
-    assert 50 == world.has(*OBJECTS).claim(told.id).credits
-    world.tell(told)
+    assert 50 == world.has(*OBJECTS).claim(reported.id).credits
+    world.deliver(reported)
     assert 50 == world.balance
 
 
@@ -178,17 +178,17 @@ def test_a_period_of_a_subscription_that_named_nobody_is_given() -> None:
     period = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 31)), paid=0, metadata={})
     world = Claims().has(period)
     assert 100 == world.claim("in_1", plan="monthly").credits
-    world.tell(paid(period))
+    world.deliver(paid(period))
     assert 100 == world.balance
 
 
 def test_a_parked_event_and_its_object_are_one_sale() -> None:
     """Claimed by the object's id, the event finds it done when it is tried again."""
     world = Claims()
-    told = completed(session(metadata={"userId": ADA, "plan": "pack", "userEmail": "other@example.com"}))
-    assert "email_disagrees" == world.tell(told).reason
-    assert 50 == world.has(told.about).claim("cs_1").credits
-    world.tell(told)
+    reported = completed(session(metadata={"userId": ADA, "plan": "pack", "userEmail": "other@example.com"}))
+    assert "email_disagrees" == world.deliver(reported).reason
+    assert 50 == world.has(reported.about).claim("cs_1").credits
+    world.deliver(reported)
     assert 50 == world.balance
 
 

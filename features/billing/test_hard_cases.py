@@ -24,24 +24,24 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import PLANS, Told, World, paid, plan, told_in_every_way
+from features.billing.world import PLANS, StripeEvent, World, delivered_in_every_way, paid, plan
 
 shapes = pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
 Shape = Callable[[Payload], Payload]
 
 
-def bill(id_: str, *lines: Payload, at: float, shape: Shape, **how: Any) -> Told:
+def bill(id_: str, *lines: Payload, at: float, shape: Shape, **how: Any) -> StripeEvent:
     return paid(shape(invoice(id_, *lines, paid=at, **how)))
 
 
-def first(shape: Shape, price: StripePrice = MONTHLY, days: float = 30, **how: Any) -> Told:
+def first(shape: Shape, price: StripePrice = MONTHLY, days: float = 30, **how: Any) -> StripeEvent:
     return bill("in_1", line("il_1", price.amount, price, days=(0, days)), at=0, shape=shape, **how)
 
 
 @shapes
 def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
     """Annual, monthly on day 3, pro on day 18, renewals: the monthly period's other half is not given once more."""
-    told = [
+    found = [
         first(shape, ANNUAL, 365),
         bill(
             "in_2",
@@ -67,7 +67,7 @@ def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
         "in_4@64": (1000, 64.04),
         "in_5@94": (1000, 97),
     }
-    ways = told_in_every_way(told)
+    ways = delivered_in_every_way(found)
     assert dict.fromkeys(ways, expected) == ways
 
 
@@ -75,7 +75,7 @@ def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
 def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
     """The renewal and more seats of a price with `credence_plan` in its metadata are of that plan, too."""
     price = StripePrice(id="price_meta", amount=777, metadata={"credence_plan": "monthly"})
-    told = [
+    found = [
         first(shape, price),
         bill(
             "in_2",
@@ -86,7 +86,7 @@ def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
         ),
         bill("in_3", line("il_4", 2331, price, days=(30, 60), quantity=3), at=30.04, shape=shape),
     ]
-    ways = told_in_every_way(told, prices=(price,))
+    ways = delivered_in_every_way(found, prices=(price,))
     held = {way: {name: credits_ for name, (credits_, _) in grants.items()} for way, grants in ways.items()}
     assert {key: {"in_1@30": 50, "in_2@30": 149, "in_3@60": 300} for key in ways} == held
 
@@ -96,8 +96,8 @@ def test_a_new_price_of_a_plan_beside_a_listed_one(shape: Shape) -> None:
     """Monthly is listed by its id, a later price of it is not: the renewal at that price is credited in any order."""
     later = StripePrice(id="price_later", amount=900)
     listed = (attrs.evolve(PLANS[0], stripe_prices=("price_monthly",)), *PLANS[1:])
-    told = [first(shape), bill("in_2", line("il_2", 900, later, days=(30, 60)), at=30.04, shape=shape)]
-    ways = told_in_every_way(told, plans=listed, prices=(MONTHLY, later))
+    found = [first(shape), bill("in_2", line("il_2", 900, later, days=(30, 60)), at=30.04, shape=shape)]
+    ways = delivered_in_every_way(found, plans=listed, prices=(MONTHLY, later))
     assert {key: {"in_1@30": (100, 30.04), "in_2@60": (100, 63)} for key in ways} == ways
 
 
@@ -107,8 +107,8 @@ def test_an_item_that_changes_to_a_price_of_no_plan_is_parked(shape: Shape) -> N
     odd = StripePrice(id="price_odd", amount=777)
     listed = (attrs.evolve(PLANS[0], stripe_prices=("price_monthly",)), *PLANS[1:])
     world = World(listed, (MONTHLY, odd))
-    world.tell(first(shape))
-    outcome = world.tell(bill("in_2", line("il_2", 777, odd, days=(30, 60)), at=30.04, shape=shape))
+    world.deliver(first(shape))
+    outcome = world.deliver(bill("in_2", line("il_2", 777, odd, days=(30, 60)), at=30.04, shape=shape))
     assert (EventStatus.PARKED, "price_disagrees: price_odd") == (outcome.status, outcome.reason)
 
 
@@ -121,8 +121,8 @@ def test_several_changes_under_a_whole_discount(shape: Shape) -> None:
 
     start = line("il_1", 900, MONTHLY, days=(0, 30), discount=900)
     world = World()
-    world.tell(bill("in_1", start, at=0, shape=shape, discounted=True))
-    world.tell(
+    world.deliver(bill("in_1", start, at=0, shape=shape, discounted=True))
+    world.deliver(
         bill(
             "in_2",
             free("ii_1", MONTHLY, 10, ("in_1", "il_1")),
@@ -154,8 +154,8 @@ def test_a_price_of_fractions_of_a_cent(shape: Shape) -> None:
         return shown
 
     world = World(plans, (price,))
-    world.tell(paid(exact(invoice("in_1", line("il_1", 1500, price, days=(0, 30), quantity=1000), paid=0))))
-    world.tell(
+    world.deliver(paid(exact(invoice("in_1", line("il_1", 1500, price, days=(0, 30), quantity=1000), paid=0))))
+    world.deliver(
         paid(
             exact(
                 invoice(
@@ -174,9 +174,9 @@ def test_a_price_of_fractions_of_a_cent(shape: Shape) -> None:
 def test_an_end_that_is_far_ahead_takes_no_grace(shape: Shape) -> None:
     """To be cancelled in a year: the renewal a month from now is still waited for."""
     world = World()
-    world.tell(first(shape))
+    world.deliver(first(shape))
     later = {**ended(30, status="active"), "cancel_at": (1767268800 + 365 * 86_400)}
-    world.tell(Told(type="customer.subscription.updated", about=later, days=1))
+    world.deliver(StripeEvent(type="customer.subscription.updated", about=later, days=1))
     assert {"in_1@30": (100, 33)} == world.grants
 
 
@@ -184,7 +184,7 @@ def test_an_end_that_is_far_ahead_takes_no_grace(shape: Shape) -> None:
 def test_a_short_rest_that_is_billed_with_the_renewal(shape: Shape) -> None:
     """The last day of the month in pro, billed with the renewal, lasts a day from its payment on."""
     world = World()
-    world.tell(
+    world.deliver(
         first(shape),
         bill(
             "in_2",
@@ -203,13 +203,13 @@ def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> Non
     """What was withdrawn and given back differs by the exchange rate: the customer keeps every credit."""
     moves = {"txn_1": (-3800, "gbp"), "txn_2": (3700, "gbp")}
     won = dispute("dp_1", 900, "in_1", status="won", moves=moves)
-    told = [
+    found = [
         first(shape),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=2),
-        Told(type="charge.dispute.closed", about=won, days=9),
-        Told(type="charge.dispute.funds_reinstated", about=won, days=10),
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=2),
+        StripeEvent(type="charge.dispute.closed", about=won, days=9),
+        StripeEvent(type="charge.dispute.funds_reinstated", about=won, days=10),
     ]
-    ways = told_in_every_way(told)
+    ways = delivered_in_every_way(found)
     assert {key: [(100, 33)] for key in ways} == {way: [*grants.values()] for way, grants in ways.items()}
 
 
@@ -217,9 +217,9 @@ def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> Non
 def test_a_credited_line_of_another_name_is_found_in_its_invoice(shape: Shape) -> None:
     """Stripe names the invoice that is credited, and a line by an id that was not told: it is the item's own line."""
     world = World()
-    world.tell(first(shape))
+    world.deliver(first(shape))
     half = line("il_2", -450, MONTHLY, days=(15, 30), proration=True, gives_back=("in_1", "il_of_another_version"))
-    world.tell(bill("in_2", half, at=15, shape=shape))
+    world.deliver(bill("in_2", half, at=15, shape=shape))
     assert 50 == world.balance
 
 
@@ -229,7 +229,7 @@ def test_what_is_free_beside_a_plan_is_no_trial(shape: Shape) -> None:
     addon = StripePrice(id="price_addon", amount=0, product="prod_addon")
     plans = (plan("monthly", 100, 900, trial_credits=20),)
     world = World(plans, (MONTHLY, addon))
-    world.tell(
+    world.deliver(
         bill(
             "in_1",
             line("il_1", 900, MONTHLY, days=(0, 30)),
@@ -245,14 +245,14 @@ def test_what_is_free_beside_a_plan_is_no_trial(shape: Shape) -> None:
 def test_one_payment_of_two_invoices_asks_for_prices_of_both() -> None:
     """An upgrade that shares its payment with the invoice before it is valued like any other."""
     world = World()
-    world.tell(first(in_new_shape))
+    world.deliver(first(in_new_shape))
     upgrade = invoice(
         "in_2",
         line("il_2", -450, MONTHLY, days=(15, 30), proration=True),
         line("il_3", 2450, PRO, days=(15, 30), proration=True),
         paid=15,
     )
-    world.tell(paid(in_new_shape({**upgrade, "payment_intent": "pi_in_1"})))
+    world.deliver(paid(in_new_shape({**upgrade, "payment_intent": "pi_in_1"})))
     assert 550 == world.balance
 
 
@@ -260,10 +260,10 @@ def test_a_note_of_more_lines_than_it_shows_counts_as_a_whole() -> None:
     """Of what it does not show nobody knows the line."""
     fee = line("il_2", 1000, StripePrice(id="price_fee", amount=1000), days=(0, 0), fee=True)
     world = World()
-    world.tell(bill("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), fee, at=0, shape=lambda old: old))
+    world.deliver(bill("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), fee, at=0, shape=lambda old: old))
     note = credit_note("cn_1", "in_1", after=1900, lines={"il_2": 1000})
     note["lines"]["has_more"] = True
-    world.tell(Told(type="credit_note.created", about=note, days=1))
+    world.deliver(StripeEvent(type="credit_note.created", about=note, days=1))
     assert 0 == world.balance
 
 
@@ -273,7 +273,7 @@ def test_an_invoice_that_does_not_say_when_it_was_paid() -> None:
     about = invoice("in_1", line("il_1", 300, weekly, days=(0, 7)), paid=11)
     del about["status_transitions"]
     world = World()
-    world.tell(Told(type="invoice.paid", about=about, days=11))
+    world.deliver(StripeEvent(type="invoice.paid", about=about, days=11))
     assert {"in_1@7": (30, 18)} == world.grants
 
 
@@ -288,8 +288,8 @@ def test_discounts_that_are_null_are_found_at_the_invoice() -> None:
         "total_discount_amounts": [{"amount": 450, "discount": "di_1"}],
     }
     world = World()
-    world.tell(paid(about))
-    world.tell(Told(type="refund.created", about=refund("re_1", 450, "in_1"), days=1))
+    world.deliver(paid(about))
+    world.deliver(StripeEvent(type="refund.created", about=refund("re_1", 450, "in_1"), days=1))
     assert 0 == world.balance
 
 
@@ -298,8 +298,8 @@ def test_the_rest_of_a_free_plan_is_no_unused_time(shape: Shape) -> None:
     """Pro to free at half time: half of pro's credits, and half of the free plan's."""
     free = StripePrice(id="price_free", amount=0)
     world = World((*PLANS, plan("free", 30, 0, stripe_prices=("price_free",))), (PRO, free))
-    world.tell(first(shape, PRO))
-    world.tell(
+    world.deliver(first(shape, PRO))
+    world.deliver(
         bill(
             "in_2",
             line("il_2", -2450, PRO, days=(15, 30), proration=True, gives_back=("in_1", "il_1")),
@@ -316,23 +316,23 @@ def test_what_costs_nothing_is_given_once_for_any_quantity(shape: Shape) -> None
     """Fifty of a free plan are one of it."""
     free = StripePrice(id="price_free", amount=0)
     world = World((plan("free", 30, 0, stripe_prices=("price_free",)),), (free,))
-    world.tell(bill("in_1", line("il_1", 0, free, days=(0, 30), quantity=50), at=0, shape=shape))
+    world.deliver(bill("in_1", line("il_1", 0, free, days=(0, 30), quantity=50), at=0, shape=shape))
     assert 30 == world.balance
 
 
 @shapes
 def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
     """Disputed unspent, won after the period: it would have expired, and does; what had been spent stays."""
-    disputed = Told(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=5)
-    won = Told(type="charge.dispute.closed", about=dispute("dp_1", 900, "in_1", status="won"), days=60)
+    disputed = StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=5)
+    won = StripeEvent(type="charge.dispute.closed", about=dispute("dp_1", 900, "in_1", status="won"), days=60)
     unspent, spent = World(), World()
     for world, credits_ in ((unspent, 0), (spent, 70)):
-        world.tell(first(shape))
+        world.deliver(first(shape))
         if credits_:
             world.spend(credits_)
-        world.tell(disputed)
+        world.deliver(disputed)
         assert -credits_ == world.balance
-        world.at(60).tell(won)
+        world.at(60).deliver(won)
         world.at(60.01)
         world.check()
     # Of 30 that were taken unspent nothing is left; 70 pay what was owed.
@@ -340,16 +340,16 @@ def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
 
 
 @shapes
-def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
+def test_a_refund_that_fails_is_reported_late_in_any_order(shape: Shape) -> None:
     """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
-    told = [
+    found = [
         first(shape),
-        Told(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),
-        Told(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
+        StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),
+        StripeEvent(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
     ]
-    for order in (told, told[::-1], [told[0], told[2], told[1]]):
+    for order in (found, found[::-1], [found[0], found[2], found[1]]):
         world = World().at(40)
-        world.tell(*order)
+        world.deliver(*order)
         world.at(40.01)
         world.check()
         assert 0 == world.balance
@@ -358,7 +358,7 @@ def test_a_refund_that_fails_is_told_late_in_any_order(shape: Shape) -> None:
 @pytest.mark.parametrize("won", [9000, 4500], ids=["whole", "half"])
 def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
     """Annual, monthly on day 3, a pack; annual disputed, and won: in every order as if nothing had been disputed."""
-    told = [
+    reported = [
         first(lambda old: old, ANNUAL, 365),
         bill(
             "in_2",
@@ -367,9 +367,9 @@ def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
             at=3,
             shape=lambda old: old,
         ),
-        Told(type="checkout.session.completed", about=session(), days=4),
-        Told(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
-        Told(
+        StripeEvent(type="checkout.session.completed", about=session(), days=4),
+        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 9000, "in_1"), days=5),
+        StripeEvent(
             type="charge.dispute.funds_reinstated",
             about=dispute(
                 "dp_1", 9000, "in_1", status="under_review", moves={"txn_1": (-9000, "usd"), "txn_2": (won, "usd")}
@@ -378,9 +378,9 @@ def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
         ),
     ]
     found = []
-    for order in itertools.permutations(told):
+    for order in itertools.permutations(reported):
         world = World()
-        world.tell(*order, *order)
+        world.deliver(*order, *order)
         world.check()
         # An invoice's purchase has the name by which it was heard of first.
         found.append((world.balance, {name.removeprefix("pi_"): grant for name, grant in world.grants.items()}))

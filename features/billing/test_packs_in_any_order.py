@@ -9,21 +9,21 @@ import pytest
 from domain.changes.inbox import EventStatus
 from domain.payments.purchases import Link
 from features.billing.packs import NAMED, OF_SESSION, by_hand, completed, intent, refund_of, session, succeeded
-from features.billing.world import Told, World, paid
+from features.billing.world import StripeEvent, World, paid
 
 Links = tuple[str, ...]
 
 
-def told_in_all_orders(told: Sequence[Told], *joined: Links) -> set[int]:
+def delivered_in_all_orders(events: Sequence[StripeEvent], *joined: Links) -> set[int]:
     """Return the balances after every order of the events, each of them told twice; Stripe knows what is joined."""
     balances = set()
-    for order in itertools.permutations(told):
+    for order in itertools.permutations(events):
         world = World()
         for links in joined:
             world.payments.teach(map(Link, links))
         for one in (*order, *order):
-            world.tell(attrs.evolve(one, id=f"{one.id}_{id(world)}"))
-        world.tell(*(attrs.evolve(one, id=f"{one.id}_again") for one in order))
+            world.deliver(attrs.evolve(one, id=f"{one.id}_{id(world)}"))
+        world.deliver(*(attrs.evolve(one, id=f"{one.id}_again") for one in order))
         world.check()
         balances.add(world.balance)
     return balances
@@ -31,46 +31,46 @@ def told_in_all_orders(told: Sequence[Told], *joined: Links) -> set[int]:
 
 def test_a_checkout_of_ours_is_paid_by_its_intent_and_invoice() -> None:
     """They say that they are of a session; neither has to be looked up."""
-    told = [
+    found = [
         completed(session(invoice="in_1")),
         succeeded(intent(metadata=OF_SESSION)),
         paid(by_hand(metadata=OF_SESSION, payment_intent="pi_1", charge="ch_pi_1")),
     ]
-    assert {50} == told_in_all_orders(told)
+    assert {50} == delivered_in_all_orders(found)
     world = World()
     world.payments.is_away = True
-    world.tell(*told)
+    world.deliver(*found)
     assert 50 == world.balance
 
 
-def test_an_intent_of_a_checkout_tells_that_it_is_paid() -> None:
+def test_an_intent_of_a_checkout_reports_that_it_is_paid() -> None:
     """A transfer that arrives pays the session, whichever of both events is the first."""
     unpaid = completed(session(payment_status="unpaid"))
-    assert {50} == told_in_all_orders([unpaid, succeeded(intent(metadata=OF_SESSION), days=3)])
+    assert {50} == delivered_in_all_orders([unpaid, succeeded(intent(metadata=OF_SESSION), days=3)])
 
 
 @pytest.mark.parametrize("metadata", [NAMED, {**NAMED, "plan": "another"}])
 def test_an_intent_of_an_older_checkout_is_looked_up(metadata: dict[str, str]) -> None:
     """It has our metadata and does not say that it is of a session; what the session orders goes before it."""
-    told = [completed(session()), succeeded(intent(metadata=metadata))]
-    assert {50} == told_in_all_orders(told, ("payment_intent:pi_1", "session:cs_1"))
+    found = [completed(session()), succeeded(intent(metadata=metadata))]
+    assert {50} == delivered_in_all_orders(found, ("payment_intent:pi_1", "session:cs_1"))
 
 
 def test_an_intent_with_neither_is_a_sale_of_its_own() -> None:
     """A saved card, or a mobile payment sheet."""
-    assert {50} == told_in_all_orders([succeeded(intent())])
-    assert {25} == told_in_all_orders([succeeded(intent()), refund_of("pi_1", 250)], ("payment_intent:pi_1",))
+    assert {50} == delivered_in_all_orders([succeeded(intent())])
+    assert {25} == delivered_in_all_orders([succeeded(intent()), refund_of("pi_1", 250)], ("payment_intent:pi_1",))
 
 
 def test_an_intent_waits_where_stripe_can_not_be_asked() -> None:
     """Nobody knows by then whether a session orders the same."""
     world = World()
     world.payments.is_away = True
-    told = succeeded(intent())
-    recorded = world.tell(told)
-    assert (EventStatus.PARKED, "told_in_part", 0) == (recorded.status, recorded.reason, world.balance)
+    reported = succeeded(intent())
+    recorded = world.deliver(reported)
+    assert (EventStatus.PARKED, "incomplete_invoice", 0) == (recorded.status, recorded.reason, world.balance)
     world.payments.is_away = False
-    world.tell(told)
+    world.deliver(reported)
     assert 50 == world.balance
 
 
@@ -78,34 +78,34 @@ def test_an_intent_waits_where_stripe_can_not_be_asked() -> None:
 def test_an_intent_of_others_is_ignored(named: dict[str, str]) -> None:
     """Without metadata of ours it is another application's."""
     world = World()
-    assert EventStatus.IGNORED == world.tell(succeeded(intent(metadata=named))).status
+    assert EventStatus.IGNORED == world.deliver(succeeded(intent(metadata=named))).status
     assert 0 == world.balance
 
 
 def test_a_capture_below_the_price_brings_that_part() -> None:
     """The rest was never paid; the refund that old API versions make of it gives nothing back."""
     part = intent(received=300)
-    assert {30} == told_in_all_orders([succeeded(part)])
+    assert {30} == delivered_in_all_orders([succeeded(part)])
     old = [succeeded({**part, "invoice": None}), refund_of("pi_1", 200)]
-    assert {30} == told_in_all_orders(old, ("payment_intent:pi_1",))
+    assert {30} == delivered_in_all_orders(old, ("payment_intent:pi_1",))
     new = [succeeded(part), refund_of("pi_1", 100)]
-    assert {20} == told_in_all_orders(new, ("payment_intent:pi_1",))
+    assert {20} == delivered_in_all_orders(new, ("payment_intent:pi_1",))
     of_session = [completed(session()), succeeded(intent(received=300, metadata=OF_SESSION))]
-    assert {30} == told_in_all_orders(of_session)
+    assert {30} == delivered_in_all_orders(of_session)
 
 
 def test_an_invoice_by_hand_is_a_pack() -> None:
     """Sent by an operator or by another program, with our metadata on it."""
-    assert {50} == told_in_all_orders([paid(by_hand())])
-    assert {40} == told_in_all_orders([paid(by_hand(pre_payment_credit_notes_amount=100))])
+    assert {50} == delivered_in_all_orders([paid(by_hand())])
+    assert {40} == delivered_in_all_orders([paid(by_hand(pre_payment_credit_notes_amount=100))])
     overpaid = [paid(by_hand(amount_overpaid=100)), refund_of("pi_1", 100)]
-    assert {50} == told_in_all_orders(overpaid, ("payment_intent:pi_1", "invoice:in_1"))
+    assert {50} == delivered_in_all_orders(overpaid, ("payment_intent:pi_1", "invoice:in_1"))
 
 
 def test_an_invoice_by_hand_of_nothing_is_a_sale_of_nothing() -> None:
     """As a session that costs nothing is; one below zero gives money back and sells nothing."""
-    assert {50} == told_in_all_orders([paid(by_hand(total=0))])
-    assert {0} == told_in_all_orders([paid(by_hand(total=-500))])
+    assert {50} == delivered_in_all_orders([paid(by_hand(total=0))])
+    assert {0} == delivered_in_all_orders([paid(by_hand(total=-500))])
 
 
 @pytest.mark.parametrize("shape", ["old", "new"])
@@ -113,25 +113,25 @@ def test_session_intent_and_invoice_of_others_are_one_sale(shape: str) -> None:
     """Another program's checkout may put our metadata on all three; a new API version does not show how they join."""
     shown = {"payment_intent": "pi_1", "charge": "ch_pi_1"} if shape == "old" else {}
     joined = ("session:cs_1", "payment_intent:pi_1", "invoice:in_1")
-    told = [completed(session()), succeeded(intent()), paid(by_hand(**shown)), refund_of("pi_1", 100)]
-    assert {40} == told_in_all_orders(told, joined)
+    found = [completed(session()), succeeded(intent()), paid(by_hand(**shown)), refund_of("pi_1", 100)]
+    assert {40} == delivered_in_all_orders(found, joined)
 
 
 def test_an_invoice_and_its_payment_are_one_sale() -> None:
     """Our metadata is on both; the invoice orders, the payment pays."""
     joined = ("payment_intent:pi_1", "invoice:in_1")
-    told = [succeeded(intent(metadata={**NAMED, "plan": "another"})), paid(by_hand())]
-    assert {50} == told_in_all_orders(told, joined)
+    found = [succeeded(intent(metadata={**NAMED, "plan": "another"})), paid(by_hand())]
+    assert {50} == delivered_in_all_orders(found, joined)
 
 
 def test_what_a_session_orders_goes_before_an_intent_that_was_first() -> None:
     """Where the payment was credited by itself, and turns out to be a session's with a discount."""
     world = World()
-    world.tell(succeeded(intent()))
+    world.deliver(succeeded(intent()))
     assert 50 == world.balance
-    world.tell(completed(session(subtotal=1000, total=500, metadata={**NAMED, "credence_terms": "120/1000/usd"})))
+    world.deliver(completed(session(subtotal=1000, total=500, metadata={**NAMED, "credence_terms": "120/1000/usd"})))
     assert 120 == world.balance
-    world.tell(succeeded(intent()))
+    world.deliver(succeeded(intent()))
     world.check()
     assert 120 == world.balance
 
@@ -140,7 +140,7 @@ def test_an_invoice_of_a_payment_that_nobody_can_look_up_waits() -> None:
     """A session may have ordered the same."""
     world = World()
     world.payments.is_away = True
-    assert "told_in_part" == world.tell(paid(by_hand())).reason
+    assert "incomplete_invoice" == world.deliver(paid(by_hand())).reason
     world.payments.is_away = False
-    world.tell(completed(session(invoice="in_1")), paid(by_hand()))
+    world.deliver(completed(session(invoice="in_1")), paid(by_hand()))
     assert 50 == world.balance

@@ -38,7 +38,7 @@ LISTED = (("checkout.session.completed", SESSION), ("payment_intent.succeeded", 
 def test_what_is_known_is_not_found_for_its_charge_alone() -> None:
     """The charge is some seconds older than the event, and the payment's own event need not be sent to us."""
     world = World()
-    world.tell(completed(session()))
+    world.deliver(completed(session()))
     assert () == found_by(world, *LISTED)
     assert 50 == world.balance
     assert () == found_by(world)
@@ -51,7 +51,7 @@ def test_a_payment_that_never_arrived_is_found() -> None:
     found = found_by(world, *LISTED, ("payment_intent.succeeded", alone))
     assert {("cs_1", 50), ("pi_2", 50)} == {(one.id, one.credits) for one in found}
     assert 100 == world.balance
-    world.tell(succeeded(alone), succeeded(intent(metadata=OF_SESSION)), completed(session()))
+    world.deliver(succeeded(alone), succeeded(intent(metadata=OF_SESSION)), completed(session()))
     assert () == found_by(world)
     assert 100 == world.balance
 
@@ -59,7 +59,7 @@ def test_a_payment_that_never_arrived_is_found() -> None:
 def test_what_was_not_captured_is_found() -> None:
     """It takes that part back."""
     world = World()
-    world.tell(completed(session()))
+    world.deliver(completed(session()))
     (finding,) = found_by(world, ("payment_intent.succeeded", {**INTENT, "amount_received": 300}))
     assert -20 == finding.credits
     assert 30 == world.balance

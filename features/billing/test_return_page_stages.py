@@ -7,11 +7,11 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemorySessionMarkers
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.purchases import Link
-from domain.payments.reports import Sale
+from domain.payments.reports import SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutRequest
-from domain.usecases.check_out import AlreadySubscribed, CheckoutDesk, CheckoutProgress, CheckoutStage
+from domain.usecases.check_out import AlreadySubscribed, CheckoutProgress, CheckoutService, CheckoutStage
 from domain.values.plans import PlanId
 from features.billing.packs import NAMED, completed, refund_of, session
 from features.billing.payloads import (
@@ -26,7 +26,7 @@ from features.billing.payloads import (
     line,
     refund,
 )
-from features.billing.world import ADA, PLANS, Told, World, plan
+from features.billing.world import ADA, PLANS, StripeEvent, World, plan
 
 FREE = StripePrice(id="price_free", amount=0)
 TRIED = StripePrice(id="price_tried", amount=700)
@@ -50,8 +50,8 @@ class Sessions:
 
     async def create(self, request: CheckoutRequest) -> Checkout:
         self.opened += 1
-        told = told_by("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
-        return Checkout(session_id="cs_1", url=None, status="open", told=told)
+        report = read_event("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
+        return Checkout(session_id="cs_1", url=None, status="open", report=report)
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         return self.found
@@ -63,7 +63,7 @@ class Shop(World):
     def __init__(self) -> None:
         super().__init__(ON_SALE, PRICES)
         self.sessions = Sessions()
-        self.desk = CheckoutDesk(
+        self.desk = CheckoutService(
             checkouts=self.sessions,
             accounts=self.ledger,
             ledger=self.ledger,
@@ -75,12 +75,12 @@ class Shop(World):
     def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
         """Follow a session as Stripe has it, with the first invoice of its subscription."""
         now = datetime.now(UTC).replace(microsecond=0)
-        told = told_by("checkout.session.completed", about, now, retrieved=True)
-        of_bill = told_by("invoice.paid", bill, now, retrieved=True) if bill else None
-        if isinstance(of_bill, Sale):
+        report = read_event("checkout.session.completed", about, now, retrieved=True)
+        of_bill = read_event("invoice.paid", bill, now, retrieved=True) if bill else None
+        if isinstance(of_bill, SaleReport):
             of_bill = attrs.evolve(of_bill, links=of_bill.links | {Link("session:cs_1")})
         self.sessions.found = Checkout(
-            session_id="cs_1", url=None, status=about["status"], told=told, invoice_told=of_bill
+            session_id="cs_1", url=None, status=about["status"], report=report, invoice_report=of_bill
         )
         return asyncio.run(self.desk.follow(ADA, "cs_1"))
 
@@ -135,18 +135,22 @@ def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "stage", "credits_"),
+    ("report", "stage", "credits_"),
     [
         (refund_of("pi_1", 500), CheckoutStage.TAKEN_BACK, 0),
         (refund_of("pi_1", 100), CheckoutStage.CREDITED, 40),
-        (Told(type="charge.dispute.created", about=dispute("dp_1", 500, "x"), days=1), CheckoutStage.TAKEN_BACK, 0),
+        (
+            StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 500, "x"), days=1),
+            CheckoutStage.TAKEN_BACK,
+            0,
+        ),
     ],
 )
-def test_what_went_back_is_told(told: Told, stage: CheckoutStage, credits_: int) -> None:
+def test_what_went_back_is_reported(report: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
     """All of it, or a part."""
     shop = Shop()
-    told.about["payment_intent"] = "pi_1"
-    shop.tell(completed(session()), attrs.evolve(told, id=f"evt_of_{id(shop)}"))
+    report.about["payment_intent"] = "pi_1"
+    shop.deliver(completed(session()), attrs.evolve(report, id=f"evt_of_{id(shop)}"))
     found = shop.returns(session())
     assert (stage, credits_) == (found.stage, found.credits)
 
@@ -154,27 +158,27 @@ def test_what_went_back_is_told(told: Told, stage: CheckoutStage, credits_: int)
 def test_a_period_that_was_refunded_is_taken_back() -> None:
     """As a pack is; a credit note of all of it, too."""
     for back in (
-        Told(type="refund.created", about=refund("re_1", 900, "in_1"), days=1),
-        Told(type="credit_note.created", about=credit_note("cn_1", "in_1", after=900), days=1),
+        StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=1),
+        StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_1", after=900), days=1),
     ):
         shop = Shop()
         assert 100 == shop.returns(subscribed("monthly"), first(900, MONTHLY, "monthly")).credits
-        shop.tell(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
+        shop.deliver(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
         found = shop.returns(subscribed("monthly"))
         assert (CheckoutStage.TAKEN_BACK, 0) == (found.stage, found.credits)
 
 
-def test_credits_whose_time_is_over_are_told_as_such() -> None:
+def test_credits_whose_time_is_over_are_reported_as_such() -> None:
     """Those of a pack that lasts some days."""
     shop, about = Shop(), session(subtotal=200, metadata={**NAMED, "plan": "short"})
-    shop.tell(completed(about))
+    shop.deliver(completed(about))
     assert CheckoutStage.CREDITED is shop.returns(about).stage
     shop.at(11)
     found = shop.returns(about)
     assert (CheckoutStage.CREDITS_EXPIRED, 0) == (found.stage, found.credits)
 
 
-def test_what_waits_is_told_truthfully() -> None:
+def test_what_waits_is_reported_truthfully() -> None:
     """For a person, for Stripe's answer, or for the money."""
     strange = session(subtotal=4200)
     shop = Shop()
@@ -199,10 +203,10 @@ def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
         shop.start("free")
     shop.start("monthly")
     shop.start("pack")
-    going_on = Told(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
-    shop.tell(going_on)
+    going_on = StripeEvent(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
+    shop.deliver(going_on)
     with pytest.raises(AlreadySubscribed):
         shop.at(40).start("free")  # type: ignore[attr-defined]  # the world is a shop
-    shop.tell(Told(type="customer.subscription.deleted", about=ended(31), days=41))
+    shop.deliver(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
     shop.start("free")
     assert 4 == shop.sessions.opened

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from features.billing.payloads import ANNUAL, MONTHLY, Payload, StripePrice, in_new_shape, invoice, line
-from features.billing.world import Told, World, paid
+from features.billing.world import StripeEvent, World, paid
 
 TURNS = 20
 LENGTH = {MONTHLY.id: 30, ANNUAL.id: 365}
@@ -14,7 +14,7 @@ LENGTH = {MONTHLY.id: 30, ANNUAL.id: 365}
 Mode = Literal["classic", "included", "itemized"]
 
 
-def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every: float) -> list[Told]:
+def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every: float) -> list[StripeEvent]:
     """Monthly, then annual, then monthly and so on, each time with a new period that is charged at once."""
 
     def priced(
@@ -35,14 +35,14 @@ def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every
 
     first = priced("il_0", 900, MONTHLY, (0, 30))
     bill = invoice("in_0", first, paid=0, reason="subscription_create", discounted=coupon > 0)
-    told = [paid(shape(bill))]
+    found = [paid(shape(bill))]
     price, begins = MONTHLY, 0.0
     for turn in range(TURNS):
         now, ends = (turn + 1) * every, begins + LENGTH[price.id]
         new = ANNUAL if price is MONTHLY else MONTHLY
         unused = -round(price.amount * (ends - now) / LENGTH[price.id])
         credited = (f"in_{turn}", f"il_{turn}")
-        told.append(
+        found.append(
             paid(
                 shape(
                     invoice(
@@ -57,13 +57,13 @@ def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every
             )
         )
         price, begins = new, now
-    return told
+    return found
 
 
-def grants_of(told: list[Told]) -> dict[str, tuple[int, float | None]]:
+def grants_of(events: list[StripeEvent]) -> dict[str, tuple[int, float | None]]:
     """Tell the events, and return what remains of each grant, and when it ends."""
     world = World()
-    world.tell(*told)
+    world.deliver(*events)
     world.check()
     return world.grants
 
@@ -75,11 +75,11 @@ def test_switching_at_once_leaves_what_is_in_force(
     coupon: int, mode: Mode, shape: Callable[[Payload], Payload]
 ) -> None:
     """Within minutes of each other nothing was used: the last monthly period stands alone."""
-    told = switches(shape, coupon, mode, every=1 / 1024)
+    reported = switches(shape, coupon, mode, every=1 / 1024)
     last = TURNS / 1024
     expected = {f"in_{TURNS}@{30 + last:g}": (100, round(33 + last, 4))}
-    assert expected == grants_of(told)
-    assert expected == grants_of([*reversed(told), *told[:3]])
+    assert expected == grants_of(reported)
+    assert expected == grants_of([*reversed(reported), *reported[:3]])
 
 
 @pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
@@ -89,7 +89,7 @@ def test_switching_every_three_days_leaves_what_was_used(
     coupon: int, mode: Mode, shape: Callable[[Payload], Payload]
 ) -> None:
     """Three days of each period stay: 10 of a month's 100 credits, 9 of a year's 1,200; the last month is whole."""
-    told = switches(shape, coupon, mode, every=3)
-    forwards = grants_of(told)
+    reported = switches(shape, coupon, mode, every=3)
+    forwards = grants_of(reported)
     assert [9] * 10 + [10] * 10 + [100] == sorted(credits_ for credits_, _ in forwards.values())
-    assert forwards == grants_of([*reversed(told), *told[:3]])
+    assert forwards == grants_of([*reversed(reported), *reported[:3]])

@@ -13,8 +13,8 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
-from domain.decisions.operations import SettleDues, Spend
-from domain.decisions.spending import Decided, decide_intent
+from domain.decisions.operations import ExpireOverdue, Spend
+from domain.decisions.spending import Decided, decide_operation
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
@@ -47,7 +47,7 @@ PLANS = (
 
 
 @attrs.frozen(kw_only=True)
-class Told:
+class StripeEvent:
     """One event of Stripe's: what happened, to which object, so many days after the start."""
 
     type: str
@@ -91,10 +91,10 @@ class World:
             livemode=False,
         )
 
-    def tell(self, *told: Told) -> Recorded:
+    def deliver(self, *event: StripeEvent) -> Recorded:
         """Tell events, in their order; returns what became of the last."""
         recorded = None
-        for one in told:
+        for one in event:
             body = {
                 "id": one.id,
                 "object": "event",
@@ -109,12 +109,12 @@ class World:
 
     def pay(self, invoice: Payload) -> Recorded:
         """Tell that an invoice is paid, at the time at which it was."""
-        return self.tell(paid(invoice))
+        return self.deliver(paid(invoice))
 
     def at(self, days: float) -> "World":
         """Let it be so many days after the start; what is over by then expires."""
         self.clock.moment = START + timedelta(days=days)
-        self._decide(SettleDues(user_id=ADA))
+        self._decide(ExpireOverdue(user_id=ADA))
         return self
 
     def spend(self, credits_: int) -> None:
@@ -145,33 +145,35 @@ class World:
         """Assert that the books agree with themselves."""
         assert () == asyncio.run(self.ledger.audit.inconsistencies())
 
-    def _decide(self, intent: Spend | SettleDues) -> None:
+    def _decide(self, operation: Spend | ExpireOverdue) -> None:
         holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))
-        decided = decide_intent(intent, holdings.wallets[ADA], self.clock.now())
+        decided = decide_operation(operation, holdings.wallets[ADA], self.clock.now())
         assert isinstance(decided, Decided), decided
         asyncio.run(self.ledger.commit([decided.change]))
 
 
-def paid(invoice: Payload) -> Told:
+def paid(invoice: Payload) -> StripeEvent:
     """Return the event that an invoice was paid."""
     seconds = invoice["status_transitions"]["paid_at"] - START.timestamp()
-    return Told(type="invoice.paid", about=invoice, days=seconds / 86_400)
+    return StripeEvent(type="invoice.paid", about=invoice, days=seconds / 86_400)
 
 
-def told_in_every_way(told: Sequence[Told], **world: object) -> Mapping[str, dict[str, tuple[int, float | None]]]:
+def delivered_in_every_way(
+    reported: Sequence[StripeEvent], **world: object
+) -> Mapping[str, dict[str, tuple[int, float | None]]]:
     """Return the grants after the events were told forwards, backwards, twice and turned about."""
     ways = {
-        "forwards": list(told),
-        "backwards": list(reversed(told)),
-        "twice": [*told, *told],
-        "turned": [*told[len(told) // 2 :], *told[: len(told) // 2]],
-        "odd first": [*told[1::2], *told[::2]],
+        "forwards": list(reported),
+        "backwards": list(reversed(reported)),
+        "twice": [*reported, *reported],
+        "turned": [*reported[len(reported) // 2 :], *reported[: len(reported) // 2]],
+        "odd first": [*reported[1::2], *reported[::2]],
     }
     found = {}
     for way, events in ways.items():
         one = World(**world)  # type: ignore[arg-type]  # the world's own parameters
-        one.tell(*events)
-        one.tell(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
+        one.deliver(*events)
+        one.deliver(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
         one.check()
         found[way] = one.grants
     return found

@@ -22,11 +22,11 @@ from domain.values.accounts import Account, parse_user_id
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from features.harness.bugs.catalogue import BUGS
-from features.harness.observation import seen_in, state_in
+from features.harness.observation import observe, state_in
 from features.harness.parts import Parts
 from features.harness.planting import Patch, PlantedCoroutine, planted
 from features.harness.processes import UseCases, WorldClock, begun, use_cases
-from simulators.stories.checkers import Seen
+from simulators.stories.checkers import Observation
 from simulators.stories.life import Customer
 from simulators.stories.life import Plan as PlanOnSale
 from simulators.system.states import digest_of, forked
@@ -140,9 +140,9 @@ class MemoryWorld:
         """A short name of the state."""
         return digest_of(self.state())
 
-    def seen(self) -> Seen:
+    def seen(self) -> Observation:
         """What the checkers look at."""
-        return seen_in(self._parts)
+        return observe(self._parts)
 
 
 @attrs.frozen
@@ -154,7 +154,7 @@ class MemorySystem:
     @property
     def bugs(self) -> Mapping[str, str]:
         """The bugs that can be planted."""
-        return {name: bug.told for name, bug in BUGS.items()}
+        return {name: bug.description for name, bug in BUGS.items()}
 
     def planted(self, bug: str) -> "MemorySystem":
         """The same system with a bug in it.

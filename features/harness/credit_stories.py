@@ -12,22 +12,22 @@ from domain.changes.changes import Change, Committed, PurchaseRevision
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind, LedgerEntry
 from domain.credits.postings import postings_due
-from domain.decisions.batches import Done, Outcome, Unsettled
+from domain.decisions.batches import Done, NotCommitted, Outcome
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
-    GiveCredits,
+    CreditOperation,
+    ExpireOverdue,
+    GrantCredits,
     HoldAnswer,
-    Intent,
     PlaceHold,
-    SettleDues,
     Spend,
     VoidHold,
 )
-from domain.decisions.spending import AlreadySettled
+from domain.decisions.spending import HoldAlreadySettled
 from domain.payments.entitlements import grants_due
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 
@@ -84,7 +84,7 @@ acts: st.SearchStrategy[Any] = st.one_of(
             st.builds(CaptureHold, hold_id=st.sampled_from(HOLDS), credits=st.sampled_from([None, 0, 10, 30])),
             st.builds(VoidHold, hold_id=st.sampled_from(HOLDS)),
             st.builds(
-                GiveCredits,
+                GrantCredits,
                 user_id=st.just(ADA),
                 credits=amounts,
                 kind=st.sampled_from([EntryKind.PROMOTION, EntryKind.GOODWILL]),
@@ -101,7 +101,7 @@ acts: st.SearchStrategy[Any] = st.one_of(
                 reason=st.just("recount"),
                 operator=st.just("Grace"),
             ),
-            st.just(SettleDues(user_id=ADA)),
+            st.just(ExpireOverdue(user_id=ADA)),
         ),
         min_size=1,
         max_size=5,
@@ -117,11 +117,11 @@ class Life:
         self.user_id = user_id
         self.tag = tag
         self.time = START
-        self.desk = CreditDesk(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+        self.service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         self.sold: dict[int, tuple[Order, int]] = {}
         self.caps: dict[int, int | None] = {}
         self.first: dict[object, Done] = {}
-        self.settled: dict[HoldId, AlreadySettled] = {}
+        self.settled: dict[HoldId, HoldAlreadySettled] = {}
         self.outcomes: list[Outcome] = []
 
     async def live(self, act: object) -> None:
@@ -179,43 +179,43 @@ class Life:
         (result,) = await self.ledger.commit([change])
         assert isinstance(result, Committed)
 
-    async def _ask(self, intents: list[Intent]) -> None:
-        own = [self._own(intent) for intent in intents]
-        outcomes = await self.desk.settle(own, self.time)
+    async def _ask(self, operations: list[CreditOperation]) -> None:
+        own = [self._own(operation) for operation in operations]
+        outcomes = await self.service.execute(own, self.time)
         self.outcomes += outcomes
-        for intent, outcome in zip(own, outcomes, strict=True):
-            assert not isinstance(outcome, Unsettled), "what is decided is never refused by the ledger's guards"
-            if isinstance(intent, CaptureHold | VoidHold):
-                self._is_settled_once(intent.hold_id, outcome)
-            if not isinstance(outcome, Done) or isinstance(intent, SettleDues):
+        for operation, outcome in zip(own, outcomes, strict=True):
+            assert not isinstance(outcome, NotCommitted), "what is decided is never refused by the ledger's guards"
+            if isinstance(operation, CaptureHold | VoidHold):
+                self._is_settled_once(operation.hold_id, outcome)
+            if not isinstance(outcome, Done) or isinstance(operation, ExpireOverdue):
                 continue
-            known = self.first.setdefault(_name(intent), outcome)
+            known = self.first.setdefault(_name(operation), outcome)
             assert known.answer == outcome.answer, "a repetition gets the first answer"
 
     def _is_settled_once(self, hold_id: HoldId, outcome: Outcome) -> None:
         match outcome:
-            case AlreadySettled():
+            case HoldAlreadySettled():
                 known = self.settled.setdefault(hold_id, outcome)
                 assert known == outcome, "what became of a hold is told once and for all"
             case Done(answer=HoldAnswer(status=status, captured=captured)) if hold_id in self.settled:
-                told = self.settled[hold_id]
-                assert (told.status, told.captured) == (status, captured), "what was settled is not settled again"
+                given = self.settled[hold_id]
+                assert (given.status, given.captured) == (status, captured), "what was settled is not settled again"
 
-    def _own(self, intent: Intent) -> Intent:
+    def _own(self, operation: CreditOperation) -> CreditOperation:
         changes: dict[str, Any] = {}
-        if isinstance(intent, CaptureHold | VoidHold | PlaceHold):
-            changes["hold_id"] = HoldId(str(uuid.uuid5(uuid.UUID(intent.hold_id), self.tag)))
-        if not isinstance(intent, CaptureHold | VoidHold):
+        if isinstance(operation, CaptureHold | VoidHold | PlaceHold):
+            changes["hold_id"] = HoldId(str(uuid.uuid5(uuid.UUID(operation.hold_id), self.tag)))
+        if not isinstance(operation, CaptureHold | VoidHold):
             changes["user_id"] = self.user_id
-        if not isinstance(intent, CaptureHold | VoidHold | SettleDues):
-            changes["key"] = f"{self.tag}{intent.key}"
-        return attrs.evolve(intent, **changes)
+        if not isinstance(operation, CaptureHold | VoidHold | ExpireOverdue):
+            changes["key"] = f"{self.tag}{operation.key}"
+        return attrs.evolve(operation, **changes)
 
     async def entries(self) -> list[LedgerEntry]:
         return list(reversed(await self.ledger.entries(self.user_id, before_version=None, limit=10_000)))
 
 
-def _name(intent: Intent) -> object:
-    if isinstance(intent, CaptureHold | VoidHold):
-        return "settled", intent.hold_id
-    return type(intent), intent.key
+def _name(operation: CreditOperation) -> object:
+    if isinstance(operation, CaptureHold | VoidHold):
+        return "settled", operation.hold_id
+    return type(operation), operation.key

@@ -14,14 +14,14 @@ import attrs
 from domain.credits.grants import Grant
 from domain.credits.ledger import LedgerEntry, period_of
 from features.harness.parts import Parts
-from simulators.stories.checkers import AccountSeen, Copy, EntrySeen, GrantSeen, Seen
+from simulators.stories.checkers import Copy, Observation, ObservedAccount, ObservedEntry, ObservedGrant
 from simulators.system.states import state_of
 from simulators.system.stepping import Call, perform
 
 ALL_ENTRIES = 1_000_000
 
 
-def seen_in(parts: Parts) -> Seen:
+def observe(parts: Parts) -> Observation:
     """What the checkers look at."""
     ledger, statuses = parts.ledger, parts.ledger.inbox.statuses()
     copies = {copy.user_id: copy for copy in parts.cache.copies().values()}
@@ -30,7 +30,7 @@ def seen_in(parts: Parts) -> Seen:
         entries = _answer(parts, "ledger", "entries", account.user_id, before_version=None, limit=ALL_ENTRIES)
         copy = copies.get(account.user_id)
         accounts.append(
-            AccountSeen(
+            ObservedAccount(
                 customer=account.user_id,
                 balance=account.balance,
                 version=account.version,
@@ -41,7 +41,7 @@ def seen_in(parts: Parts) -> Seen:
             )
         )
     found = _answer(parts, "audit", "inconsistencies")
-    return Seen(
+    return Observation(
         accounts=tuple(accounts),
         ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
         waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
@@ -68,9 +68,9 @@ def _asked(key: str) -> str:
     return key.removeprefix("key:").removeprefix("hold:").removesuffix(":settled")
 
 
-def _entry(entry: LedgerEntry) -> EntrySeen:
+def _entry(entry: LedgerEntry) -> ObservedEntry:
     posting = entry.posting
-    return EntrySeen(
+    return ObservedEntry(
         version=entry.version,
         amount=posting.amount,
         kind=posting.kind.value,
@@ -82,8 +82,8 @@ def _entry(entry: LedgerEntry) -> EntrySeen:
     )
 
 
-def _grant(grant: Grant) -> GrantSeen:
-    return GrantSeen(
+def _grant(grant: Grant) -> ObservedGrant:
+    return ObservedGrant(
         payment=grant.purchase_id,
         period=_seconds(grant.period_ends_at),
         remaining=grant.remaining,

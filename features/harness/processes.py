@@ -8,15 +8,15 @@ import attrs
 
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.credits.holds import HoldId
-from domain.decisions.batches import Done, Unsettled
-from domain.decisions.operations import CaptureHold, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.batches import Done, NotCommitted
+from domain.decisions.operations import CaptureHold, CreditOperation, PlaceHold, Spend, VoidHold
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import InvalidBody, InvalidSignature
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
-from domain.usecases.retry_inbox import InboxDesk
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.retry_inbox import InboxRetrier
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import parse_user_id
 from domain.values.plans import Catalogue
 from simulators.stories.checkers import Copy
@@ -44,8 +44,8 @@ class UseCases:
     recorder: PaymentRecorder
     reader: AccountReader
     outbox_worker: OutboxWorker
-    inbox_desk: InboxDesk
-    credit_desk: CreditDesk
+    inbox_retrier: InboxRetrier
+    credit_service: CreditService
 
     async def deliver(self, body: bytes, signature: str) -> int:
         """Handle a delivery as the webhook route does; gives the answer's status."""
@@ -69,11 +69,11 @@ class UseCases:
 
     async def ask(self, use: Use) -> Answered:
         """Do what a service asks as its route does."""
-        (outcome,) = await self.credit_desk.settle([_intent(use)], self.deliveries.clock.now())
+        (outcome,) = await self.credit_service.execute([_operation(use)], self.deliveries.clock.now())
         match outcome:
             case Done(answer=answer):
                 return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
-            case Unsettled(cause):
+            case NotCommitted(cause):
                 return Answered(verdict="unsettled", answer=cause)
             case refusal:
                 return Answered(verdict="refused", answer=repr(refusal))
@@ -84,9 +84,9 @@ class UseCases:
             case "outbox":
                 return await self.outbox_worker.run_once()
             case "inbox":
-                return len(await self.inbox_desk.run_once())
+                return len(await self.inbox_retrier.run_once())
             case "expire":
-                return len(await self.credit_desk.settle_due(self.deliveries.clock.now()))
+                return len(await self.credit_service.execute_overdue(self.deliveries.clock.now()))
             case _:
                 raise ValueError(f"no worker does {job!r}")
 
@@ -123,14 +123,14 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
         outbox_worker=OutboxWorker(
             outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
         ),
-        credit_desk=CreditDesk(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
-        inbox_desk=InboxDesk(
+        credit_service=CreditService(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
+        inbox_retrier=InboxRetrier(
             inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
         ),
     )
 
 
-def _intent(use: Use) -> Intent:
+def _operation(use: Use) -> CreditOperation:
     user_id, hold_id = parse_user_id(use.customer), HoldId(use.hold or "")
     match use.act:
         case "spend":

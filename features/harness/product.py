@@ -35,13 +35,13 @@ class Product:
 
     def heard_of(self, user_id: str) -> list[int]:
         """What was available of the user's credits, by each notice that was not heard before."""
-        return [told["available"] for told in self._heard.values() if told["user_id"] == user_id]
+        return [given["available"] for given in self._heard.values() if given["user_id"] == user_id]
 
     def _take(self, request: Request) -> Response:
-        told = Webhook(NOTIFY_SECRET).verify(request.body, dict(request.headers))
+        given = Webhook(NOTIFY_SECRET).verify(request.body, dict(request.headers))
         if not self.listens:
             self.listens = True
             return Response(status=503)
-        if told["type"] == "credits.low_balance":
-            self._heard.setdefault(request.headers["webhook-id"], told["data"])
+        if given["type"] == "credits.low_balance":
+            self._heard.setdefault(request.headers["webhook-id"], given["data"])
         return Response(status=204)

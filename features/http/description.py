@@ -42,8 +42,8 @@ class Description:
         if kind not in described["content"]:
             return [f"{asked.method} {asked.url.path}: {answer.status_code} as {kind} is not described"]
         schema = {**self._document, **described["content"][kind]["schema"]}
-        told = answer.json() if kind.endswith("json") else answer.text
-        found = Draft202012Validator(schema, format_checker=FORMATS).iter_errors(told)
+        body = answer.json() if kind.endswith("json") else answer.text
+        found = Draft202012Validator(schema, format_checker=FORMATS).iter_errors(body)
         return [f"{asked.method} {asked.url.path}: {error.json_path} {error.message}" for error in found]
 
     def _operation(self, asked: httpx.Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from features.harness.service import Service
-from features.steps.lives import account, told
+from features.steps.lives import account, deliver_all
 from features.steps.story import Story
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
@@ -31,7 +31,7 @@ def session_of_nobody(story: Story, *, quantity: int = 1, pays: bool = True) -> 
     stripe = account(story)
     session_id: str = stripe.create_session(order(asked), story.service.stripe.url)["id"]
     if pays:
-        told(story, [stripe.pay(session_id)])
+        deliver_all(story, [stripe.pay(session_id)])
     return session_id
 
 
@@ -65,8 +65,8 @@ def test_a_payment_is_claimed_by_http(story: Story) -> None:
     assert (409, "It cannot be claimed: it is not paid.") == (refused.status_code, refused.json()["detail"])
     dear = stripe.new_intent(900, "usd", metadata={})
     stripe.keep(charge(dear["latest_charge"], dear, created=stripe.now(), invoice=None))
-    told_how = story.service.command("claim", dear["id"], "--user", ada, "--plan", "starter")
+    reported_how = story.service.command("claim", dear["id"], "--user", ada, "--plan", "starter")
     helps = f"credence claim {dear['id']} --user <id> --plan <plan> --accept-price"
-    assert (1, True) == (told_how.returncode, helps in told_how.stderr), told_how.stderr
+    assert (1, True) == (reported_how.returncode, helps in reported_how.stderr), reported_how.stderr
     assert 404 == story.service.ops("POST", "/events/pi_nobody/claim", wish).status_code
     assert 50 == balance(story)

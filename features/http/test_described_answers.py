@@ -16,12 +16,12 @@ from features.steps.story import Story
 @pytest.fixture
 def story(service: Service) -> Story:
     """Ada, who bought 50 credits and was given 100 more; and Bob, who has nothing."""
-    told = Story(service)
-    ada = told.sign_up("Ada")
-    told.sign_up("Bob")
-    told.buy(ada, "starter")
-    assert 201 == give(told, kind="promotion").status_code
-    return told
+    reported = Story(service)
+    ada = reported.sign_up("Ada")
+    reported.sign_up("Bob")
+    reported.buy(ada, "starter")
+    assert 201 == give(reported, kind="promotion").status_code
+    return reported
 
 
 @pytest.fixture
@@ -122,9 +122,9 @@ def test_a_checkout_is_as_described(story: Story, description: Description) -> N
     path = f"/checkout/sessions/{started.json()['id']}"
     waits = story.get(path, ada)
     assert 303 == story.pay(started.json()["id"])
-    told = story.get(path, ada)
-    assert [201, 200, 200] == are_as_described(description, started, waits, told)
-    assert ["open", "credited"] == [waits.json()["status"], told.json()["status"]]
+    reported = story.get(path, ada)
+    assert [201, 200, 200] == are_as_described(description, started, waits, reported)
+    assert ["open", "credited"] == [waits.json()["status"], reported.json()["status"]]
 
 
 def test_what_operators_see_is_as_described(story: Story, description: Description) -> None:
@@ -218,7 +218,7 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
         quantity=2,
     )
     whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
-    told = {
+    fields = {
         "invoice.paid": [
             invoice(f"in_{ids[0]}", first, paid=begins, **whose),
             invoice(f"in_{ids[1]}", unused, rest, paid=changes, **whose),
@@ -235,7 +235,7 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
             "livemode": False,
             "data": {"object": about},
         }
-        for kind, abouts in told.items()
+        for kind, abouts in fields.items()
         for about in abouts
     ]
     story.deliver(*events)

@@ -17,7 +17,7 @@ import pytest
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, WEBHOOK_SECRET, Service
 from features.real_parts import ROOT, execute
 from simulators.fire.killable_stack import KILLABLE, KillableStack, killable
-from simulators.fire.load_patterns import volley
+from simulators.fire.load_patterns import load_schedule
 from simulators.fire.preflight import PROBE
 from simulators.fire.sender import OTHER_SECRET
 from simulators.schedules.files import save
@@ -75,7 +75,7 @@ def standing(url: str, key: str) -> list[str]:
     return [one["tag"] for one in answer.json()["rehearsals"]]
 
 
-def told(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
+def answer_of(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
     """The one document on standard output."""
     assert code == done.returncode, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -98,7 +98,7 @@ def test_a_good_deployment_is_found_good(service: Service) -> None:
     done = fire(
         service.url, *QUICKLY, "--seed", "7", secret=WEBHOOK_SECRET, key=OPERATOR_KEY, CREDENCE_SERVICE_KEY=SERVICE_KEY
     )
-    report = told(done)
+    report = answer_of(done)
     assert {
         "verdict", "target", "seed", "schedule", "stories", "tags", "seconds", "deliveries", "answers", "outcomes",
         "latency_ms", "accounts", "complaints", "left_out", "left_behind",
@@ -167,12 +167,12 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
     """It exits 1 and names the accounts or the events; the users are removed all the same."""
     plant, remove = FAULTS[fault]
     with planted(stack, plant, remove):
-        report = told(fire_at(stack, *QUICKLY, "--customers", "17", "--patience", "2", "--attempts", "3"), 1)
+        report = answer_of(fire_at(stack, *QUICKLY, "--customers", "17", "--patience", "2", "--attempts", "3"), 1)
     assert "bad" == report["verdict"]
     assert report["accounts"]["wrong"] or report["complaints"]
     wrong = report["accounts"]["wrong"]
-    told_of_each = {"customer", "expected", "balance", "entries", "complaints"}
-    assert [told_of_each] * len(wrong) == [one.keys() for one in wrong]
+    reported_of_each = {"customer", "expected", "balance", "entries", "complaints"}
+    assert [reported_of_each] * len(wrong) == [one.keys() for one in wrong]
     if fault == "some events are refused for good":
         assert any("was never accepted" in complaint for complaint in report["complaints"])
     else:
@@ -180,7 +180,7 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
     assert [] == standing(stack.url, stack.operator_key)
 
 
-def test_the_wrong_secret_is_told(stack: KillableStack) -> None:
+def test_the_wrong_secret_is_reported(stack: KillableStack) -> None:
     """Before any user is made."""
     done = fire(stack.url, secret="whsec_of_another_endpoint", key=stack.operator_key)
     assert 2 == done.returncode
@@ -189,7 +189,7 @@ def test_the_wrong_secret_is_told(stack: KillableStack) -> None:
 
 
 @pytest.mark.parametrize("key", ["not-the-operators-key-at-all", "service-key-of-the-simulated-backend"])
-def test_the_wrong_key_is_told(stack: KillableStack, key: str) -> None:
+def test_the_wrong_key_is_reported(stack: KillableStack, key: str) -> None:
     """A guessed one, and the backend's."""
     done = fire(stack.url, secret=stack.secret, key=key)
     assert (2, True) == (done.returncode, "refuses our key" in done.stderr)
@@ -229,7 +229,7 @@ def test_a_live_deployment_is_left_alone(deployment: Callable[..., str]) -> None
     assert [] == events
 
 
-def test_a_deployment_that_believes_forgeries_is_told(deployment: Callable[..., str]) -> None:
+def test_a_deployment_that_believes_forgeries_is_reported(deployment: Callable[..., str]) -> None:
     """One that takes the secret of somebody else as its own."""
     url = deployment(STRIPE_SECRET_KEY="sk_test_of_nobody", STRIPE_WEBHOOK_SECRET=f"{WEBHOOK_SECRET},{OTHER_SECRET}")
     done = fire(url, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
@@ -275,8 +275,8 @@ def test_what_was_left_behind_can_be_removed_later(stack: KillableStack) -> None
 def test_a_saved_schedule_is_fired_again(stack: KillableStack, tmp_path: Path) -> None:
     """As often as one likes, also where it was fired before; the deliveries are the same ones."""
     file = tmp_path / "schedule.json"
-    first = told(fire_at(stack, *QUICKLY, "--customers", "10", "--seed", "0xc0ffee", "--save", str(file)))
-    second = told(fire_at(stack, *QUICKLY, "--replay", str(file)))
+    first = answer_of(fire_at(stack, *QUICKLY, "--customers", "10", "--seed", "0xc0ffee", "--save", str(file)))
+    second = answer_of(fire_at(stack, *QUICKLY, "--replay", str(file)))
     assert ("good", "good", str(file)) == (first["verdict"], second["verdict"], second["schedule"])
     assert first["deliveries"]["planned"] == second["deliveries"]["planned"]
     assert first["answers"] == second["answers"]
@@ -285,10 +285,10 @@ def test_a_saved_schedule_is_fired_again(stack: KillableStack, tmp_path: Path) -
     assert set() == other_tags
 
 
-def test_a_schedule_of_another_catalogue_is_told(stack: KillableStack, tmp_path: Path) -> None:
+def test_a_schedule_of_another_catalogue_is_reported(stack: KillableStack, tmp_path: Path) -> None:
     """Its payments would wait at the target for a person."""
     file = tmp_path / "schedule.json"
-    told(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase", "--save", str(file)))
+    answer_of(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase", "--save", str(file)))
     schedule = json.loads(file.read_text())
     schedule["plans"][0]["credits"] += 1
     file.write_text(json.dumps(schedule))
@@ -305,7 +305,7 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
     )
     done = fire(url, *QUICKLY, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     of_packs = {story.name for story in STORIES.values() if story.mode == "payment"}
-    assert of_packs == set(told(done)["stories"])
+    assert of_packs == set(answer_of(done)["stories"])
     assert f"left out, for want of a plan: {', '.join(sorted(STORIES.keys() - of_packs))}" in done.stderr
     named = fire(url, "--story", "renewal", secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     assert (2, True) == (named.returncode, "sells no plan for: renewal" in named.stderr)
@@ -314,7 +314,7 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
 def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
     """For as long as it is told; each round has users of its own, and all are removed."""
     for seconds in ("1", "5", "25"):
-        report = told(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", seconds))
+        report = answer_of(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", seconds))
         if len(report["tags"]) > 1:
             break  # a machine may be so slow that the first round takes all of the time
     assert len(report["tags"]) > 1
@@ -324,7 +324,7 @@ def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
 
 def test_the_probe_is_kept_as_somebody_elses(stack: KillableStack) -> None:
     """The event that tries the secret moves nothing: it is stored, and ignored."""
-    told(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase"))
+    answer_of(fire_at(stack, *QUICKLY, "--customers", "1", "--story", "purchase"))
     headers = {"Authorization": f"Bearer {stack.operator_key}"}
     events = httpx.get(f"{stack.url}/ops/events?status=ignored&limit=200", headers=headers).json()["events"]
     assert PROBE in {event["type"] for event in events}
@@ -334,7 +334,7 @@ def test_a_stack_of_its_own_is_killed_and_judged(tmp_path: Path) -> None:
     """It sells what the schedule sells, odd prices too; what dies when is told; what can't be done is left out."""
     odd = Plan(id="odd", credits=7, price=333, currency="eur")
     stories = tuple(story for story in STORIES.values() if story.mode == "payment")
-    schedule = volley(stories, (odd,), count=20, seed=5, kills=KILLABLE)
+    schedule = load_schedule(stories, (odd,), count=20, seed=5, kills=KILLABLE)
     inside = (Work(task="w1", on="a", job="outbox"), Advance(task="w1"), Wait(seconds=3600))
     file = tmp_path / "schedule.json"
     save(attrs.evolve(schedule, steps=(*schedule.steps, *inside)), file)
@@ -347,7 +347,7 @@ def test_a_stack_of_its_own_is_killed_and_judged(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    report = told(done)
+    report = answer_of(done)
     assert ("good", 3, 20) == (report["verdict"], report["left_out"], report["accounts"]["checked"])
     for word in ("crash", "break cache", "mend cache", "break ledger", "mend ledger"):
         assert word in done.stderr

@@ -214,7 +214,7 @@ def test_an_event_that_names_our_own_account_is_applied(story: Story, envelope: 
     assert 50 == balance(story)
 
 
-def test_the_own_account_may_be_told_by_the_settings(story: Story) -> None:
+def test_the_own_account_may_be_reported_by_the_settings(story: Story) -> None:
     """Where the key may not read the account; what was parked until then is good now."""
     event = completed(story, envelope={"context": "acct_1"})
     assert "parked" == send(story, event).json()["status"]
@@ -549,7 +549,7 @@ def test_the_same_idempotency_key_opens_the_same_checkout(story: Story) -> None:
     assert opened[0]["id"] != opened[2]["id"]
 
 
-def test_a_key_that_opened_another_checkout_is_told_so(story: Story) -> None:
+def test_a_key_that_opened_another_checkout_is_reported_so(story: Story) -> None:
     """Somebody whose email changed meanwhile hears to take a new key, and is served with one."""
     ada, http = story.sign_up("Ada"), story.service.http
 
@@ -614,7 +614,7 @@ def test_not_ready_without_the_ledger(story: Story) -> None:
     assert (503, "unavailable") == (answer.status_code, answer.json()["ledger"])
 
 
-def test_the_log_tells_no_secret(story: Story) -> None:
+def test_the_log_reports_no_secret(story: Story) -> None:
     """Neither keys, tokens nor secrets are in the service's log."""
     ada = story.sign_up("Ada")
     story.buy(ada, "starter")

@@ -66,9 +66,9 @@ def is_refused(answer: httpx.Response, status: int) -> None:
     """A problem of this status, in words for people."""
     assert status == answer.status_code, answer.text
     assert PROBLEM == answer.headers["content-type"]
-    told = answer.json()
-    assert {"type", "title", "status", "detail"} <= told.keys()
-    assert told["detail"]
+    body = answer.json()
+    assert {"type", "title", "status", "detail"} <= body.keys()
+    assert body["detail"]
     assert [] == [word for word in JARGON if word in answer.text], answer.text
 
 
@@ -76,9 +76,9 @@ def path_of(story: Story, route: str) -> str:
     return route.format(user=ada(story), hold=story.remembered["hold"])
 
 
-GIFTS, ADJUSTMENTS = "/ops/accounts/{user}/grants", "/ops/accounts/{user}/adjustments"
+GRANTS, ADJUSTMENTS = "/ops/accounts/{user}/grants", "/ops/accounts/{user}/adjustments"
 CAPTURE, VOID = "/holds/{hold}/capture", "/holds/{hold}/void"
-KEYED = {"/usage": SERVICE_KEY, "/holds": SERVICE_KEY, GIFTS: OPERATOR_KEY, ADJUSTMENTS: OPERATOR_KEY}
+KEYED = {"/usage": SERVICE_KEY, "/holds": SERVICE_KEY, GRANTS: OPERATOR_KEY, ADJUSTMENTS: OPERATOR_KEY}
 
 
 def good(story: Story, route: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def good(story: Story, route: str) -> dict[str, Any]:
     bodies: dict[str, dict[str, Any]] = {
         "/usage": {"user_id": ada(story), "credits": 1},
         "/holds": {"user_id": ada(story), "credits": 1},
-        GIFTS: gift(),
+        GRANTS: gift(),
         ADJUSTMENTS: {"credits": 1, "reason": "recount", "operator": "Grace"},
         CAPTURE: {"credits": 1},
         VOID: {},
@@ -184,7 +184,7 @@ FIELDS: list[tuple[str, str, object]] = [
     ],
     ("/holds", "metadata", {"hold_id": "mine"}),
     *[
-        (GIFTS, name, value)
+        (GRANTS, name, value)
         for name, value in [
             ("kind", "purchase"),
             ("kind", ""),
@@ -206,7 +206,7 @@ FIELDS: list[tuple[str, str, object]] = [
     ],
     *[
         (route, name, value)
-        for route in (GIFTS, ADJUSTMENTS)
+        for route in (GRANTS, ADJUSTMENTS)
         for name in ("reason", "operator")
         for value in (None, 7, "", "  ", "a\x00b", "\ud800", "x" * 501)
     ],
@@ -252,7 +252,7 @@ def test_an_event_that_no_ledger_can_know_is_unknown(story: Story, route: str) -
 @pytest.mark.parametrize("kind", ["purchase", "", 7, None, ["goodwill"]], ids=repr)
 def test_what_may_be_given_is_listed(story: Story, kind: object) -> None:
     """For a kind that is none."""
-    answer = ask(story, path_of(story, GIFTS), gift(kind=kind), token=OPERATOR_KEY)
+    answer = ask(story, path_of(story, GRANTS), gift(kind=kind), token=OPERATOR_KEY)
     is_refused(answer, 400)
     assert "kind must be promotion or goodwill." == answer.json()["detail"]
 

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
-from features.steps.lives import DAY, account, mine, subscribes, told
+from features.steps.lives import DAY, account, deliver_all, mine, subscribes
 from features.steps.story import Story
 from simulators.stack.postgrest import free_port
 from simulators.stripe.webhooks import deliver, signed_headers
@@ -65,7 +65,7 @@ def test_a_renewal_of_a_deleted_user_says_which_subscription_to_cancel(story: St
     ada, log_start = story.customers["Ada"], len(story.service.log.read_text())
     subscription = account(story).session(ada.sessions[-1])["subscription"]
     story.rows("delete from auth.users where id = $1", uuid.UUID(ada.user_id))
-    told(story, mine(story, account(story).billing.advance(31 * DAY)))
+    deliver_all(story, mine(story, account(story).billing.advance(31 * DAY)))
     reason = f"user_deleted: cancel subscription {subscription}"
     assert f"Parked invoice.paid: {reason}" in story.service.log.read_text()[log_start:]
     for parked in (
@@ -208,7 +208,7 @@ def test_a_price_is_accepted_only_by_a_person(story: Story) -> None:
         ("outbox", "--retry", "999999999"),
     ],
 )
-def test_a_wrong_command_is_told_plainly(story: Story, arguments: tuple[str, ...]) -> None:
+def test_a_wrong_command_is_reported_plainly(story: Story, arguments: tuple[str, ...]) -> None:
     """A message, an exit code that is not 0, and no traceback."""
     done = story.service.command(*arguments)
     assert 0 != done.returncode
@@ -311,6 +311,6 @@ def test_credits_are_given_on_the_operators_page(story: Story) -> None:
         write.click()
         expect(page.get_by_role("status")).to_contain_text("adjustment of -12 credits: 18 are available now")
         browser.close()
-    told = story.get("/transactions", ada).json()["transactions"]
-    assert [("adjustment", -12), ("goodwill", 30)] == [(entry["kind"], entry["amount"]) for entry in told]
-    assert {"Grace"} == {entry["metadata"]["operator"] for entry in told}
+    deliver_all = story.get("/transactions", ada).json()["transactions"]
+    assert [("adjustment", -12), ("goodwill", 30)] == [(entry["kind"], entry["amount"]) for entry in deliver_all]
+    assert {"Grace"} == {entry["metadata"]["operator"] for entry in deliver_all}

@@ -16,14 +16,14 @@ from features.steps.story import Customer, Story
 @pytest.fixture
 def story(service: Service) -> Story:
     """Ada, who was given 100 credits as a promotion, spent 30, and has 20 set aside; and Bob, who has nothing."""
-    told = Story(service)
-    ada = told.sign_up("Ada")
-    told.sign_up("Bob")
+    reported = Story(service)
+    ada = reported.sign_up("Ada")
+    reported.sign_up("Bob")
     gift = {"kind": "promotion", "credits": 100, "reason": "=1+1", "operator": "Grace"}
-    post(told, f"/ops/accounts/{ada.user_id}/grants", gift, OPERATOR_KEY)
-    post(told, "/usage", {"user_id": ada.user_id, "credits": 30, "metadata": {"job": "7"}})
-    post(told, "/holds", {"user_id": ada.user_id, "credits": 20})
-    return told
+    post(reported, f"/ops/accounts/{ada.user_id}/grants", gift, OPERATOR_KEY)
+    post(reported, "/usage", {"user_id": ada.user_id, "credits": 30, "metadata": {"job": "7"}})
+    post(reported, "/holds", {"user_id": ada.user_id, "credits": 20})
+    return reported
 
 
 def post(story: Story, path: str, body: dict[str, Any], key: str = SERVICE_KEY) -> None:
@@ -96,16 +96,16 @@ def test_a_balance_of_a_moment_is_what_it_was(story: Story) -> None:
     def then(moment: str) -> tuple[int, int, int]:
         answer = story.get(f"/quota?at={moment}", ada)
         assert 200 == answer.status_code, answer.text
-        told = answer.json()
-        return told["balance"], told["held"], told["available"]
+        body = answer.json()
+        return body["balance"], body["held"], body["available"]
 
     assert (100, 0, 100) == then(given["created_at"])
     assert (70, 0, 70) == then(spent["created_at"])
     assert (0, 0, 0) == then("2020-01-31T00:00:00Z")
     assert (70, 0, 70) == then(in_offset(spent["created_at"], hours=23.75).replace("+", "%2B"))
     assert (70, 0, 70) == then(in_offset(spent["created_at"], hours=-16))
-    told = story.get(f"/quota?at={in_offset(spent['created_at'], hours=-16)}", ada).json()["at"]
-    assert datetime.fromisoformat(spent["created_at"]) == datetime.fromisoformat(told)
+    body = story.get(f"/quota?at={in_offset(spent['created_at'], hours=-16)}", ada).json()["at"]
+    assert datetime.fromisoformat(spent["created_at"]) == datetime.fromisoformat(body)
     (held,) = story.rows("select created_at from public.credit_holds where user_id = $1::uuid", ada.user_id)
     assert (70, 20, 50) == then(held["created_at"].isoformat().replace("+00:00", "Z"))
 

@@ -11,8 +11,8 @@ import pytest
 
 from features.harness.real_stack import killable_supabase
 from simulators.fire.killable_stack import KILLABLE, KillableStack, killable
-from simulators.fire.load_patterns import tellable, volley
-from simulators.fire.runs import Course, Stage, new_tag, rehearse
+from simulators.fire.load_patterns import load_schedule, playable
+from simulators.fire.runs import FireRun, FireSetup, new_tag, rehearse
 from simulators.fire.sender import NO_ANSWER, Pace, Tally
 from simulators.fire.target import Target
 from simulators.schedules.steps import Break, Crash, Deliver, Flush, Mend, Schedule, Step
@@ -32,40 +32,40 @@ def stack(request: pytest.FixtureRequest, new_server_folder: Callable[[], Path])
         yield running
 
 
-def played(stack: KillableStack, change: Callable[[Schedule], Schedule], *, seed: int) -> Course:
+def played(stack: KillableStack, change: Callable[[Schedule], Schedule], *, seed: int) -> FireRun:
     """Every story at once, as a schedule of it is changed; the users are removed afterwards."""
 
-    async def play() -> Course:
-        async def strike(step: Step) -> None:
-            await asyncio.to_thread(stack.parts.strike, step)
+    async def play() -> FireRun:
+        async def fault(step: Step) -> None:
+            await asyncio.to_thread(stack.parts.fault, step)
 
         async with Target(stack.url, operator_key=stack.operator_key) as target:
-            stage = Stage(
+            setup = FireSetup(
                 target=target,
                 secret=stack.secret,
                 pace=Pace(RATE),
                 concurrency=16,
                 seed=seed,
                 patience=PATIENCE,
-                strike=strike,
+                fault=fault,
             )
             plans = await target.plans()
-            stories = tellable(tuple(STORIES.values()), plans)
-            schedule = volley(stories, plans, count=CUSTOMERS, seed=seed)
-            return await rehearse(stage, change(schedule), tag=new_tag(), tally=Tally())
+            stories = playable(tuple(STORIES.values()), plans)
+            schedule = load_schedule(stories, plans, count=CUSTOMERS, seed=seed)
+            return await rehearse(setup, change(schedule), tag=new_tag(), tally=Tally())
 
     return asyncio.run(play())
 
 
-def assert_nothing_is_wrong(course: Course, stack: KillableStack) -> None:
+def assert_nothing_is_wrong(fire_run: FireRun, stack: KillableStack) -> None:
     """Every account is what its customer's acts are worth, at the end and whenever it was looked at."""
-    assert [] == course.seen_wrong
-    assert course.verdict is not None
-    assert () == course.verdict.complaints
-    assert [] == [finding for finding in course.verdict.findings if finding.complaints]
-    assert (CUSTOMERS, ()) == (len(course.verdict.findings), course.left_behind)
-    answered = {status for is_good, status in course.tally.statuses if is_good}
-    assert answered <= {200, 503, NO_ANSWER}, course.tally.statuses
+    assert [] == fire_run.seen_wrong
+    assert fire_run.verdict is not None
+    assert () == fire_run.verdict.complaints
+    assert [] == [finding for finding in fire_run.verdict.findings if finding.complaints]
+    assert (CUSTOMERS, ()) == (len(fire_run.verdict.findings), fire_run.left_behind)
+    answered = {status for is_good, status in fire_run.tally.statuses if is_good}
+    assert answered <= {200, 503, NO_ANSWER}, fire_run.tally.statuses
     assert [] == unexpected_errors(stack)
 
 
@@ -85,7 +85,7 @@ def with_steps(schedule: Schedule, *inserted: tuple[float, Step]) -> Schedule:
 
 def test_each_part_is_killed_once(stack: KillableStack) -> None:
     """The service, then Redis, then the database, in mid-load: Stripe repeats, and every balance comes out right."""
-    course = played(
+    fire_run = played(
         stack,
         lambda schedule: with_steps(
             schedule,
@@ -97,15 +97,15 @@ def test_each_part_is_killed_once(stack: KillableStack) -> None:
         ),
         seed=1,
     )
-    assert_nothing_is_wrong(course, stack)
-    assert course.tally.statuses[True, NO_ANSWER] > 0, "no delivery met the service's death"
-    assert course.tally.statuses[True, 503] > 0, "no delivery met the database's death"
-    assert course.looks > 0
+    assert_nothing_is_wrong(fire_run, stack)
+    assert fire_run.tally.statuses[True, NO_ANSWER] > 0, "no delivery met the service's death"
+    assert fire_run.tally.statuses[True, 503] > 0, "no delivery met the database's death"
+    assert fire_run.looks > 0
 
 
 def test_parts_die_again_and_again(stack: KillableStack) -> None:
     """Three deaths of the service, one of them without Redis; Redis loses everything twice; the database dies twice."""
-    course = played(
+    fire_run = played(
         stack,
         lambda schedule: with_steps(
             schedule,
@@ -122,7 +122,7 @@ def test_parts_die_again_and_again(stack: KillableStack) -> None:
         ),
         seed=2,
     )
-    assert_nothing_is_wrong(course, stack)
+    assert_nothing_is_wrong(fire_run, stack)
 
 
 def test_what_dies_last_is_mended(stack: KillableStack) -> None:
@@ -133,19 +133,19 @@ def test_what_dies_last_is_mended(stack: KillableStack) -> None:
         *others, last = schedule.steps
         return attrs.evolve(schedule, steps=(*others, *dead, last))
 
-    course = played(stack, change, seed=3)
-    assert_nothing_is_wrong(course, stack)
+    fire_run = played(stack, change, seed=3)
+    assert_nothing_is_wrong(fire_run, stack)
 
 
 def test_the_kills_that_a_person_names_are_in_the_schedule() -> None:
     """Each is in it once, in the order in which it is named, and what dies by itself is mended by itself."""
     plans = ()
     with pytest.raises(LookupError, match="needs a plan"):
-        volley(tuple(STORIES.values()), plans, count=1, seed=1)
+        load_schedule(tuple(STORIES.values()), plans, count=1, seed=1)
     from simulators.stories.life import Plan
 
     pack = Plan(id="pack", credits=50, price=500, currency="usd")
-    schedule = volley((STORIES["purchase"],), (pack,), count=30, seed=1, kills=KILLABLE)
+    schedule = load_schedule((STORIES["purchase"],), (pack,), count=30, seed=1, kills=KILLABLE)
     kinds = [step for step in schedule.steps if not isinstance(step, Deliver)]
     assert kinds == [
         Crash(on="a"),

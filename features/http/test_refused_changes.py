@@ -76,7 +76,7 @@ def test_a_refusal_by_the_database_is_no_busy_account(story: Story) -> None:
 
 
 @pytest.mark.usefixtures("refusing")
-def test_a_sale_that_the_database_refuses_is_told_once_more(story: Story) -> None:
+def test_a_sale_that_the_database_refuses_is_reported_once_more(story: Story) -> None:
     """Stripe hears that it is not stored, and why is in the log; the next copy brings the credits."""
     session_id = story.open_checkout(story.customers["Ada"], "starter")
     assert 303 == story.pay(session_id)
@@ -92,24 +92,24 @@ def test_a_sale_that_the_database_refuses_is_told_once_more(story: Story) -> Non
 
 
 @pytest.mark.usefixtures("refusing")
-def test_what_can_not_expire_is_told_in_the_log(story: Story) -> None:
+def test_what_can_not_expire_is_reported_in_the_log(story: Story) -> None:
     """It stays on the account meanwhile, and expires once the database lets it."""
     over = "update public.credit_grants set expires_at = now() - interval '1 second' where user_id = $1::uuid"
     story.rows(over, ada(story))
-    told = "What is over could not expire: the ledger refuses it: P0001: the project says no"
-    assert told == eventually(lambda: (errors(story) or [None])[-1], told)
+    text = "What is over could not expire: the ledger refuses it: P0001: the project says no"
+    assert text == eventually(lambda: (errors(story) or [None])[-1], text)
     story.rows("drop trigger project_rule on public.users")
     assert 0 == eventually(lambda: story.get("/quota", story.customers["Ada"]).json()["balance"], 0)
 
 
-def test_a_balance_that_others_wrote_is_told_with_what_mends_it(story: Story) -> None:
+def test_a_balance_that_others_wrote_is_reported_with_what_mends_it(story: Story) -> None:
     """By the caller's answer, in the log and by `credence check`; after `credence sync` the account is as any other."""
     story.rows("update public.users set credits_balance = 25 where id = $1", uuid.UUID(ada(story)))
     key = uuid.uuid4().hex
     answer = spend(story, key)
-    told = answer.json()
-    assert (503, "urn:credence:balance-differs", 0) == (answer.status_code, told["type"], told["granted"]), answer.text
-    assert "`credence sync USER` repairs it" in told["detail"]
+    body = answer.json()
+    assert (503, "urn:credence:balance-differs", 0) == (answer.status_code, body["type"], body["granted"]), answer.text
+    assert "`credence sync USER` repairs it" in body["detail"]
     assert ["A balance differs from the ledger's entries"] == errors(story)
     assert "balance_differs_from_ledger" in story.service.command("check", "--json").stdout
     assert 0 == story.service.command("sync", ada(story)).returncode

@@ -49,8 +49,8 @@ def test_a_rehearsal_has_users_and_an_end(service: Service, tag: str) -> None:
     with redis.Redis.from_url(service.redis_url) as cache:
         assert 0 == cache.exists(*(f"credits:{user['user_id']}" for user in users))
     mine = {user["user_id"] for user in users}
-    told = service.ops("GET", "/consistency").json()
-    assert [] == [row for row in told["ledger"] + told["cache"] if row["user_id"] in mine]
+    answer = service.ops("GET", "/consistency").json()
+    assert [] == [row for row in answer["ledger"] + answer["cache"] if row["user_id"] in mine]
 
 
 def test_the_end_may_come_twice(service: Service, tag: str) -> None:

@@ -29,8 +29,8 @@ def has_signed_up(story: Story, name: str) -> None:
 @when(parsers.parse('{name} buys the "{plan}" plan for ${price}'))
 def buys(story: Story, name: str, plan: str, price: str) -> None:
     story.buy(story.customers[name], plan)
-    told = story.events[0]["data"]["object"]["amount_total"]
-    assert round(float(price) * 100) == told
+    reported = story.events[0]["data"]["object"]["amount_total"]
+    assert round(float(price) * 100) == reported
     assert [200] == [delivery.status for delivery in story.deliveries]
 
 

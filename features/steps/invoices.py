@@ -5,7 +5,7 @@ from typing import Any
 from pytest_bdd import given, parsers, then, when
 
 from features.harness.service import eventually
-from features.steps.lives import DAY, HOUR, account, cents, mine, told
+from features.steps.lives import DAY, HOUR, account, cents, deliver_all, mine
 from features.steps.story import Story
 from simulators.stripe.account.coupons import new_coupon
 from simulators.stripe.account.credit_notes import CreditedLine
@@ -23,7 +23,7 @@ def since(story: Story, before: int) -> None:
     """Let Stripe tell of everything of Ada's since there were so many events."""
     story.events = mine(story, account(story).events[before:])
     if story.events:
-        told(story, story.events)
+        deliver_all(story, story.events)
 
 
 def price_of(story: Story, credits: int, price: str, interval: str) -> str:  # noqa: A002 - Gherkin's word
@@ -146,7 +146,7 @@ def fee_is_credited(story: Story, amount: str) -> None:
 def credited(story: Story, before: int) -> None:
     """Let Stripe tell of a credit note, and of what it refunded."""
     story.events = account(story).events[before:]
-    told(story, story.events)
+    deliver_all(story, story.events)
 
 
 @given(parsers.parse("Ada's next invoice has a setup fee of {amount}"))
@@ -164,13 +164,13 @@ def bills_support(story: Story, amount: str) -> None:
 @when("all that was charged in the last invoice is refunded")
 def invoice_is_refunded(story: Story) -> None:
     intent = account(story).kept("invoice", kept(story)["latest_invoice"])["_payment_intent"]
-    told(story, account(story).reversals.refund(intent))
+    deliver_all(story, account(story).reversals.refund(intent))
 
 
 @when(parsers.re(r"(?P<amount>\$[\d.]+) of the last invoice is refunded"))
 def part_is_refunded(story: Story, amount: str) -> None:
     intent = account(story).kept("invoice", kept(story)["latest_invoice"])["_payment_intent"]
-    told(story, account(story).reversals.refund(intent, cents(amount)))
+    deliver_all(story, account(story).reversals.refund(intent, cents(amount)))
 
 
 @given(parsers.re(r"Ada has a coupon of (?P<percent>\d+) % for (?P<time>one month|ever)"))

@@ -32,7 +32,7 @@ def intent_of(story: Story, session_id: str | None = None) -> str:
     return str(session["payment_intent"])
 
 
-def told(story: Story, events: list[Object], **how: Any) -> None:
+def deliver_all(story: Story, events: list[Object], **how: Any) -> None:
     story.deliver(*events, **how)
     assert {200} == {delivery.status for delivery in story.deliveries}, story.deliveries
 
@@ -45,7 +45,7 @@ def object_of(event: Object) -> Any:
 @when(parsers.parse("{amount} of Ada's payment is refunded"))
 def is_refunded(story: Story, amount: str) -> None:
     story.events = account(story).reversals.refund(intent_of(story), cents(amount))
-    told(story, story.events)
+    deliver_all(story, story.events)
 
 
 @when(parsers.parse("Ada's payment is refunded in parts of {parts}, all told at the same moment"))
@@ -53,47 +53,47 @@ def refunded_in_parts(story: Story, parts: str) -> None:
     events: list[Object] = []
     for part in re.findall(r"\$[0-9.]+", parts):
         events += account(story).reversals.refund(intent_of(story), cents(part))
-    told(story, [event for event in events if event["type"] == "refund.created"], simultaneously=True)
-    told(story, events[::-1])
+    deliver_all(story, [event for event in events if event["type"] == "refund.created"], simultaneously=True)
+    deliver_all(story, events[::-1])
 
 
 @given(parsers.parse("Stripe has told of a refund of {amount} before the payment"))
 def refunded_first(story: Story, amount: str) -> None:
     payment = story.events
-    told(story, account(story).reversals.refund(intent_of(story), cents(amount)))
+    deliver_all(story, account(story).reversals.refund(intent_of(story), cents(amount)))
     story.events = payment
 
 
 @when("the refund fails after all")
 def refund_fails(story: Story) -> None:
-    told(story, account(story).reversals.fail_refund(object_of(story.events[0])["id"]))
+    deliver_all(story, account(story).reversals.fail_refund(object_of(story.events[0])["id"]))
 
 
 @given("Ada's bank disputes the payment")
 @when("Ada's bank disputes the payment")
 def disputes(story: Story) -> None:
     story.events = account(story).reversals.dispute(intent_of(story))
-    told(story, story.events)
+    deliver_all(story, story.events)
 
 
 @when(parsers.parse("Ada's bank disputes {amount} of the payment"))
 def disputes_part(story: Story, amount: str) -> None:
-    told(story, account(story).reversals.dispute(intent_of(story), cents(amount)))
+    deliver_all(story, account(story).reversals.dispute(intent_of(story), cents(amount)))
 
 
 @when("Ada's bank inquires about the payment")
 def inquires(story: Story) -> None:
-    told(story, account(story).reversals.dispute(intent_of(story), inquiry=True))
+    deliver_all(story, account(story).reversals.dispute(intent_of(story), inquiry=True))
 
 
 @when(parsers.re("the dispute is (?P<decision>not decided|lost|won|prevented|reinstated)"))
 def dispute_is(story: Story, decision: str) -> None:
     reversals, dispute_id = account(story).reversals, object_of(story.events[0])["id"]
-    told(story, reversals.respond(dispute_id))
+    deliver_all(story, reversals.respond(dispute_id))
     if decision == "reinstated":
-        told(story, reversals.reinstate(dispute_id))
+        deliver_all(story, reversals.reinstate(dispute_id))
     elif decision != "not decided":
-        told(story, reversals.close_dispute(dispute_id, decision))
+        deliver_all(story, reversals.close_dispute(dispute_id, decision))
 
 
 @given("Ada's bank disputes the payment and gives up, and Stripe tells of it backwards")
@@ -101,7 +101,7 @@ def disputes_backwards(story: Story) -> None:
     reversals = account(story).reversals
     begun = reversals.dispute(intent_of(story))
     ended = reversals.close_dispute(object_of(begun[0])["id"], "won")
-    told(story, [*begun, *ended][::-1])
+    deliver_all(story, [*begun, *ended][::-1])
 
 
 @given(parsers.parse("Ada has spent {credits:d} credits"))
@@ -121,7 +121,7 @@ def subscribes(story: Story, plan: str) -> None:
     session_id = story.open_checkout(story.customers["Ada"], plan)
     assert 303 == story.pay(session_id)
     story.events = account(story).events[before:]
-    told(story, story.events)
+    deliver_all(story, story.events)
 
 
 @when(parsers.parse('Ada subscribes to the "{plan}" plan and returns before Stripe has told us'))
@@ -148,13 +148,13 @@ def mine(story: Story, events: list[Object]) -> list[Object]:
 def two_months_pass(story: Story) -> None:
     story.events = mine(story, account(story).billing.advance(60 * DAY + HOUR))
     if story.events:
-        told(story, story.events)
+        deliver_all(story, story.events)
 
 
 @when("two months pass, and Stripe tells of them backwards and twice")
 def two_months_backwards(story: Story) -> None:
     events = mine(story, account(story).billing.advance(60 * DAY + HOUR))
-    told(story, events[::-1], copies=2)
+    deliver_all(story, events[::-1], copies=2)
 
 
 @when("Stripe tells of a renewal that names nobody")
@@ -165,7 +165,7 @@ def renewal_without_name(story: Story) -> None:
     bill["subscription"] = bill.pop("parent")["subscription_details"]["subscription"]
     for line in bill["lines"]["data"]:
         line.update(type="subscription", proration=False, metadata=[], parent=None)
-    told(story, [old])
+    deliver_all(story, [old])
 
 
 @when("Ada's subscription is prorated to another price")
@@ -173,14 +173,14 @@ def is_prorated(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
     account(story).billing.advance(10 * DAY)
     story.events = account(story).billing.change_plan(subscription, 5000, invoice_now=True)
-    told(story, story.events)
+    deliver_all(story, story.events)
 
 
 @when("Ada cancels at once after a third of the period, and what is left is given back")
 def cancels_at_once(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
     account(story).billing.advance(10 * DAY)
-    told(story, account(story).billing.cancel(subscription, prorate=True, invoice_now=True))
+    deliver_all(story, account(story).billing.cancel(subscription, prorate=True, invoice_now=True))
 
 
 @then("the change waits for an operator, who is told its price")
@@ -196,7 +196,7 @@ def change_waits(story: Story) -> None:
 def has_changed_often(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
     for price in (5000, 900) * 6:
-        told(story, account(story).billing.change_plan(subscription, price))
+        deliver_all(story, account(story).billing.change_plan(subscription, price))
 
 
 @given("Ada has another address now")
@@ -208,13 +208,13 @@ def has_another_address(story: Story) -> None:
 @given("Ada has canceled the subscription")
 def has_canceled(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
-    told(story, account(story).billing.cancel(subscription))
+    deliver_all(story, account(story).billing.cancel(subscription))
 
 
 @when("the last period is refunded")
 def last_period_is_refunded(story: Story) -> None:
     paid = [object_of(event) for event in story.events if event["type"] == "invoice_payment.paid"]
-    told(story, account(story).reversals.refund(paid[-1]["payment"]["payment_intent"]))
+    deliver_all(story, account(story).reversals.refund(paid[-1]["payment"]["payment_intent"]))
 
 
 @given('webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded')
@@ -278,7 +278,7 @@ def paid_in_the_name_of(story: Story, metadata: dict[str, str], reference: str |
     event = copy.deepcopy(story.event_of(session_id))
     object_of(event).update(metadata=metadata, client_reference_id=reference)
     story.events = [event]
-    told(story, story.events)
+    deliver_all(story, story.events)
     assert b"parked" in story.deliveries[0].body
 
 
@@ -312,7 +312,7 @@ def nothing_is_parked(story: Story) -> None:
 
 @when("it is refunded")
 def it_is_refunded(story: Story) -> None:
-    told(story, account(story).reversals.refund(object_of(story.events[0])["payment_intent"]))
+    deliver_all(story, account(story).reversals.refund(object_of(story.events[0])["payment_intent"]))
 
 
 @when("that user signs up, and parked payments are tried again")
@@ -411,11 +411,11 @@ def disputed_by_charge(story: Story) -> None:
     object_of(alone)["payment_intent"] = None
     charge = object_of(alone)["charge"]
     story.service.stripe.fail_next(1, status=503, path=f"/v1/charges/{charge}")
-    told(story, [alone])
+    deliver_all(story, [alone])
     assert 50 == story.get("/quota", story.customers["Ada"]).json()["balance"]
     story.events = [event]
 
 
 @when("Stripe tells to which payment the charge belongs")
 def charge_belongs(story: Story) -> None:
-    told(story, story.events)
+    deliver_all(story, story.events)

@@ -114,6 +114,6 @@ def waits_because(story: Story, reason: str) -> None:
 
 @then("each of the events is on record")
 def is_on_record(story: Story) -> None:
-    told = {delivery.event_id for delivery in story.deliveries}
+    fields = {delivery.event_id for delivery in story.deliveries}
     query = "select id from public.webhook_events where id = any($1) and status in ('applied', 'nothing_new')"
-    assert told == {row["id"] for row in story.rows(query, sorted(told))}
+    assert fields == {row["id"] for row in story.rows(query, sorted(fields))}

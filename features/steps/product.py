@@ -49,7 +49,7 @@ def does_not_listen(story: Story) -> None:
 @then(
     parsers.re(r"the product is told that Ada has (?P<first>\d+) credits left(, and then that she has (?P<next>\d+))?")
 )
-def is_told(story: Story, first: str, next: str | None = None) -> None:  # noqa: A002 - Gherkin's word
+def is_reported(story: Story, first: str, next: str | None = None) -> None:  # noqa: A002 - Gherkin's word
     ada = story.customers["Ada"].user_id
     expected = [int(left) for left in (first, next) if left is not None]
     assert expected == eventually(lambda: story.service.product.heard_of(ada), expected)

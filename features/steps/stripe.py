@@ -21,33 +21,33 @@ def webhooks_are_slow(story: Story) -> None:
 @when("Stripe's webhook arrives")
 @when("Stripe tells that the checkout is done but not paid")
 @given("Stripe has told that the checkout is done but not paid")
-def tells(story: Story) -> None:
+def reports(story: Story) -> None:
     story.deliver(*story.events)
 
 
 @when(parsers.parse("Stripe tells of the payment {times:d} times"))
-def tells_often(story: Story, times: int) -> None:
+def reports_often(story: Story, times: int) -> None:
     story.deliver(*story.events, copies=times)
 
 
 @when(parsers.parse("Stripe tells of the payment {times:d} times at the same moment"))
-def tells_at_once(story: Story, times: int) -> None:
+def reports_at_once(story: Story, times: int) -> None:
     story.deliver(*story.events, copies=times, simultaneously=True)
 
 
 @when("Stripe tells of the payment by another event")
-def tells_by_another(story: Story) -> None:
+def reports_by_another(story: Story) -> None:
     story.deliver(story.service.stripe.account.twin(story.events[0]))
 
 
 @when(parsers.parse("Stripe tells of the payment by {count:d} different events at the same moment"))
-def tells_by_many(story: Story, count: int) -> None:
+def reports_by_many(story: Story, count: int) -> None:
     twins = [story.service.stripe.account.twin(story.events[0]) for _ in range(count)]
     story.deliver(*twins, simultaneously=True)
 
 
 @when("Stripe tells of all of them at the same moment")
-def tells_of_all(story: Story) -> None:
+def reports_of_all(story: Story) -> None:
     story.deliver(*story.events, simultaneously=True)
 
 
@@ -105,7 +105,7 @@ def turned_away(story: Story) -> None:
 
 
 @when("Stripe tells of a payment in live mode, where only tests are expected")
-def tells_of_live_payment(story: Story) -> None:
+def reports_of_live_payment(story: Story) -> None:
     session_id = story.customers["Ada"].sessions[-1]
     assert 303 == story.pay(session_id)
     event = copy.deepcopy(story.event_of(session_id))
@@ -115,6 +115,6 @@ def tells_of_live_payment(story: Story) -> None:
 
 
 @when("Stripe tells of the checkout and of the arrival at the same moment")
-def tells_of_both(story: Story) -> None:
+def reports_of_both(story: Story) -> None:
     arrived = story.service.stripe.account.settle(story.customers["Ada"].sessions[-1])
     story.deliver(*story.events, arrived, copies=5, simultaneously=True)

@@ -118,7 +118,7 @@ async def test_a_change_of_address_never_fails_by_it(database_url: str, how: str
         connection.add_log_listener(lambda _, message: warned.append(message.message))
         await move(connection, ada, None if how == "not null" else AFTER)
         assert BEFORE == await known(connection, ada)
-        assert [True] == [f"the address of user {ada} stays" in told for told in warned]
+        assert [True] == [f"the address of user {ada} stays" in reported for reported in warned]
 
 
 async def test_a_user_without_a_row_may_move_too(database_url: str) -> None:

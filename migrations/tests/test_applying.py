@@ -185,7 +185,7 @@ def test_a_balance_that_others_read_keeps_its_type(project: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "text"),
     [
         ("create table public.users (id bigint primary key)", "need the uuid"),
         ("create table public.users (id uuid primary key, credits_balance text)", "whole numbers"),
@@ -196,10 +196,10 @@ def test_a_balance_that_others_read_keeps_its_type(project: str) -> None:
         ),
     ],
 )
-def test_what_can_not_be_adopted_is_told(project: str, table: str, told: str) -> None:
+def test_what_can_not_be_adopted_is_reported(project: str, table: str, text: str) -> None:
     """A table that can't hold credits stops the migration with what to do."""
     asyncio.run(execute(project, table))
-    with pytest.raises(migrations.MigrationFailed, match=told):
+    with pytest.raises(migrations.MigrationFailed, match=text):
         migrate(project)
 
 
@@ -241,8 +241,8 @@ def test_migrations_need_no_superuser(server: str) -> None:
 
 def test_the_supabase_cli_and_ours_follow_each_other(project: str, postgres_push: Callable[[str], str]) -> None:
     """What `supabase db push` applied is not applied again by `credence migrate`, and the other way round."""
-    told = postgres_push(project)
-    assert [] == [name for name in ALL if name not in told], told
+    reported = postgres_push(project)
+    assert [] == [name for name in ALL if name not in reported], reported
     assert [] == migrate(project)
     assert "up to date" in postgres_push(project)
 
@@ -292,7 +292,7 @@ def test_credence_migrate_says_what_it_did(project: str) -> None:
     assert "The database is up to date.\n" == second.stdout
 
 
-def test_a_database_that_is_not_supabase_s_is_told(server: str) -> None:
+def test_a_database_that_is_not_supabase_s_is_reported(server: str) -> None:
     """A bare Postgres lacks what Supabase brings; the message says more than the database does."""
     name = f"bare_{uuid.uuid4().hex}"
     asyncio.run(execute(server, f"create database {name}"))
@@ -303,7 +303,7 @@ def test_a_database_that_is_not_supabase_s_is_told(server: str) -> None:
 def test_credence_migrate_complains_plainly() -> None:
     """Without a database, or with one that is away, there is a message and no traceback."""
     environment = {name: value for name, value in os.environ.items() if name != "SUPABASE_DB_URL"}
-    for arguments, told in (
+    for arguments, reported in (
         ([], "Which database?"),
         (["--database-url", "postgresql://127.0.0.1:1/x"], "can't connect"),
         (["--database-url", "nonsense"], "can't connect"),
@@ -312,5 +312,5 @@ def test_credence_migrate_complains_plainly() -> None:
         command = [sys.executable, "-m", "entrypoints", "migrate", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert 1 == done.returncode
-        assert told in done.stderr
+        assert reported in done.stderr
         assert "Traceback" not in done.stderr

@@ -293,9 +293,9 @@ def test_the_indexes_are_used(database_url: str, column: str) -> None:
         await connection.execute("analyze public.credit_transactions")
         value = await connection.fetchval(f"select {column}::text from public.credit_transactions limit 1")
         plan = await connection.fetch(f"explain select * from public.credit_transactions where {column} = '{value}'")
-        told = "\n".join(row[0] for row in plan)
-        assert "Seq Scan" not in told
-        assert "credit_transactions_" in told
+        text = "\n".join(row[0] for row in plan)
+        assert "Seq Scan" not in text
+        assert "credit_transactions_" in text
         indexes = await connection.fetch("select indexname from pg_indexes where tablename = 'credit_transactions'")
         assert f"credit_transactions_{column}_idx" in {row[0] for row in indexes}
 

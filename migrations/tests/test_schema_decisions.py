@@ -208,7 +208,7 @@ def test_whoever_reads_a_balance_reads_its_scale(database_url: str) -> None:
     in_database(database_url, story)
 
 
-def test_an_entry_tells_which_member_acted(database_url: str) -> None:
+def test_an_entry_reports_which_member_acted(database_url: str) -> None:
     """The account's id and the member's are two: both are in the entry, and in its hash."""
 
     async def story(connection: Any) -> None:

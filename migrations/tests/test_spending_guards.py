@@ -175,7 +175,7 @@ OTHERWISE_TOLD = {
 }
 
 
-def told_of(path: str) -> tuple[str, str]:
+def reported_of(path: str) -> tuple[str, str]:
     """The status, with the reason of a conflict or Postgres's code of what is malformed: the grants lack, mostly."""
     if path in INSUFFICIENT:
         return "conflict", "insufficient_credits"
@@ -194,7 +194,7 @@ async def test_nothing_is_overdrawn(database_url: str, path: str) -> None:
         answers = await books.call(
             "ledger_commit", [{"outbox": [], "request": request, **change}, {"entries": [entry(bob, -1, "spend")]}]
         )
-        assert (told_of(path), "committed") == (
+        assert (reported_of(path), "committed") == (
             (answers[0]["status"], answers[0].get("reason") or answers[0]["sqlstate"]),
             answers[1]["status"],
         ), answers
@@ -306,8 +306,8 @@ async def test_what_expired_is_reinstated_for_good(database_url: str) -> None:
         own = await books.grant(ada, 50, "purchase", purchase_id="pi_1", expires_at="2100-01-01T00:00:00Z")
 
         async def turn(amount: int, kind: str) -> None:
-            told = {"purchase_id": "pi_1", "expires_at": "2100-01-01T00:00:00Z"}
-            assert "committed" == await books.outcome(entries=[entry(ada, amount, kind, **told)])
+            fields = {"purchase_id": "pi_1", "expires_at": "2100-01-01T00:00:00Z"}
+            assert "committed" == await books.outcome(entries=[entry(ada, amount, kind, **fields)])
 
         await turn(-20, "clawback")
         await turn(20, "reinstatement")
@@ -323,33 +323,33 @@ async def test_what_expired_is_reinstated_for_good(database_url: str) -> None:
         ]
 
 
-async def test_the_low_balance_is_told_once_per_crossing(database_url: str) -> None:
+async def test_the_low_balance_is_reported_once_per_crossing(database_url: str) -> None:
     """Whatever lowers the available credits below the threshold, one message says so; none while they stay there."""
     async with in_database(database_url) as books:
         ada = await books.sign_up()
         grant = await books.grant(ada, 50)
 
-        async def told() -> list[dict[str, str]]:
+        async def reported() -> list[dict[str, str]]:
             query = "select payload from public.outbox where topic = 'low_balance' order by id"
             return [json.loads(row["payload"]) for row in await books.connection.fetch(query)]
 
         assert "committed" == await books.outcome(entries=[entry(ada, -20, "spend")], notify_below=30)
-        assert [] == await told()
+        assert [] == await reported()
         held = hold(ada, 1, (grant, 1))
         assert "committed" == await books.outcome(holds=[held], notify_below=30)
         message = {"user_id": ada, "balance": "30", "held": "1", "available": "29", "threshold": "30"}
-        assert [message] == await told()
+        assert [message] == await reported()
         assert "committed" == await books.outcome(entries=[entry(ada, -1, "spend")], notify_below=30)
-        assert 1 == len(await told())
+        assert 1 == len(await reported())
         assert "committed" == await books.outcome(holds=[settled(held, 0, "voided")], notify_below=30)
         await books.grant(ada, 1)
         assert "committed" == await books.outcome(entries=[entry(ada, -1, "spend")], notify_below=30)
-        assert 2 == len(await told())
+        assert 2 == len(await reported())
         await books.connection.execute("update public.users set credits_notify_below = 10")
         assert "committed" == await books.outcome(entries=[entry(ada, -18, "spend")], notify_below=30)
-        assert 2 == len(await told())
+        assert 2 == len(await reported())
         assert "committed" == await books.outcome(entries=[entry(ada, -3, "clawback")])
-        assert "10" == (await told())[2]["threshold"]
+        assert "10" == (await reported())[2]["threshold"]
         keys = await books.connection.fetch("select key from public.outbox where topic = 'low_balance' order by id")
         assert [f"low_balance:{ada}:3", f"low_balance:{ada}:7", f"low_balance:{ada}:9"] == [row["key"] for row in keys]
 

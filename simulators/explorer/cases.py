@@ -91,7 +91,7 @@ class Setting:
         """The place of the sign-up."""
         return len(self.times) - 1
 
-    def told(self, job: int) -> str:
+    def describe(self, job: int) -> str:
         """A job, in a word."""
         uses = [f"{use.act} {use.key}" for use in self.uses]
         workers = "the reader", "the worker", *uses, "the expiry", "the sign-up"
@@ -256,6 +256,6 @@ def settings(name: str, plans: Sequence[Plan] = PLANS) -> Iterator[Setting]:
         prices=lived.prices,
     )
     for job in range(plain.join if case.expires else plain.join - 1):
-        more = f"{plain.told(job)} once more" if plain.times[job] else plain.told(job)
+        more = f"{plain.describe(job)} once more" if plain.times[job] else plain.describe(job)
         times = (*plain.times[:job], plain.times[job] + 1, *plain.times[job + 1 :])
         yield attrs.evolve(plain, more=more, times=times)

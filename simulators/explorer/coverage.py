@@ -11,7 +11,7 @@ import attrs
 
 from simulators.explorer.invoice_coverage import CELLS, cells_of
 from simulators.schedules import steps
-from simulators.schedules.runner import Player, Running, Watcher
+from simulators.schedules.runner import Running, ScheduleRunner, Watcher
 from simulators.stories.event_readings import Sold
 from simulators.stories.invoices import Bill
 
@@ -87,7 +87,7 @@ class Coverage(Watcher):
         self.sometimes += other.sometimes
         self.versions += other.versions
 
-    def began(self, running: Running, player: Player) -> None:
+    def began(self, running: Running, runner: ScheduleRunner) -> None:
         """A task began: how does it stand to what came before?"""
         step = running.step
         if not isinstance(step, steps.Deliver):
@@ -95,8 +95,8 @@ class Coverage(Watcher):
         self._count(f"a delivery is signed: {step.signature}")
         if step.signature not in steps.GOOD_SIGNATURES:
             return
-        event = player.events[step.event]
-        order = self._order(running, player)
+        event = runner.events[step.event]
+        order = self._order(running, runner)
         self._orders[running.name] = order
         self.versions[event.type, event.api_version] += 1
         if order == EARLY and event.type in REFUNDS:
@@ -107,20 +107,20 @@ class Coverage(Watcher):
             self._count("a duplicate arrives during the first handling")
         if order == AFTER_CRASH:
             self._count("an event is delivered again after a crash")
-        if order in (FIRST, EARLY) and player.world.now() - event.created >= 3 * 86400:
+        if order in (FIRST, EARLY) and runner.world.now() - event.created >= 3 * 86400:
             self._count("an event arrives three days late")
-        buyer = player.accounting.customers.get(step.event)
-        others = [other for other in player.running.values() if other.process != running.process]
+        buyer = runner.accounting.customers.get(step.event)
+        others = [other for other in runner.running.values() if other.process != running.process]
         events = [other.step.event for other in others if isinstance(other.step, steps.Deliver)]
-        if buyer is not None and buyer in map(player.accounting.customers.get, events):
+        if buyer is not None and buyer in map(runner.accounting.customers.get, events):
             self._count("two processes handle one customer at once")
 
-    def ended(self, running: Running, player: Player, *, died: bool) -> None:
+    def ended(self, running: Running, runner: ScheduleRunner, *, died: bool) -> None:
         """A task ended: what befell it?"""
-        step, befell = running.step, set(running.befell)
+        step, faults_met = running.step, set(running.faults_met)
         match step:
             case steps.Deliver() if running.name in self._orders:
-                self._handled(running, step.event, player, died=died)
+                self._handled(running, step.event, runner, died=died)
             case steps.Work(job=job) if died:
                 self._count(f"a worker dies while it {'delivers the outbox' if job == 'outbox' else 'decides again'}")
             case steps.Read() if not died:
@@ -128,7 +128,7 @@ class Coverage(Watcher):
                     self._count("the cache is flushed between commit and read")
                 self._flushed = False
                 for part in ("cache", "ledger"):
-                    if f"{part} away" in befell or part in player.broken:
+                    if f"{part} away" in faults_met or part in runner.broken:
                         self._count(f"a read is answered while the {part} is away")
 
     def happened(self, what: str) -> None:
@@ -136,46 +136,46 @@ class Coverage(Watcher):
         if what == "flush":
             self._flushed = True
 
-    def recorded(self, events: frozenset[str], player: Player) -> None:
+    def recorded(self, events: frozenset[str], runner: ScheduleRunner) -> None:
         """Events were recorded, and decided for good."""
         for event in events:
             if event in self._waiting:
                 self._waiting.discard(event)
                 self._count("an event is parked, then applied")
-            for cell in cells_of(player.accounting.tellings[event].claims):
+            for cell in cells_of(runner.accounting.readings[event].claims):
                 self._count(cell)
-            if player.accounting.joins_apart(event):
+            if runner.accounting.joins_apart(event):
                 self._count("what was told apart proves to be one payment")
 
-    def _handled(self, running: Running, event: str, player: Player, *, died: bool) -> None:
-        kind, order, befell = player.events[event].type, self._orders.pop(running.name), set(running.befell)
-        faults = befell & {CONFLICT, ANSWER_LOST, LEDGER_AWAY, LEDGER_SILENT, CACHE_AWAY, CACHE_SILENT}
+    def _handled(self, running: Running, event: str, runner: ScheduleRunner, *, died: bool) -> None:
+        kind, order, faults_met = runner.events[event].type, self._orders.pop(running.name), set(running.faults_met)
+        faults = faults_met & {CONFLICT, ANSWER_LOST, LEDGER_AWAY, LEDGER_SILENT, CACHE_AWAY, CACHE_SILENT}
         if died:
             faults.add(DIES_AFTER if running.committed else DIES_BEFORE)
             if running.committed:
                 self._count("a process dies between commit and acknowledgement")
-        if CONFLICT in befell and running.committed:
+        if CONFLICT in faults_met and running.committed:
             self._count("a conflict is decided again")
         for fault in sorted(faults) or [NOTHING]:
             self.cells[kind, order, fault] += 1
-        accepted = event in player.acknowledged
-        if accepted and event not in player.accounting.ended:
+        accepted = event in runner.acknowledged
+        if accepted and event not in runner.accounting.ended:
             self._waiting.add(event)
-        refused = LEDGER_AWAY in befell or LEDGER_SILENT in befell
-        lost = ANSWER_LOST in befell
+        refused = LEDGER_AWAY in faults_met or LEDGER_SILENT in faults_met
+        lost = ANSWER_LOST in faults_met
         self._before[event] = AFTER_CRASH if died else AFTER_LOSS if lost else RETRIED if refused else AGAIN
 
-    def _order(self, running: Running, player: Player) -> str:
+    def _order(self, running: Running, runner: ScheduleRunner) -> str:
         step = running.step
         event = step.event if isinstance(step, steps.Deliver) else ""
-        for other in player.running.values():
+        for other in runner.running.values():
             if other is not running and isinstance(other.step, steps.Deliver) and other.step.event == event:
                 return AT_ONCE
         if event in self._before:
-            return AGAIN if event in player.acknowledged else self._before[event]
-        sales = player.accounting.sales_of(event)
-        is_sale = any(isinstance(claim, Sold | Bill) for claim in player.accounting.tellings[event].claims)
-        return EARLY if sales and not is_sale and not sales & player.accounting.ended else FIRST
+            return AGAIN if event in runner.acknowledged else self._before[event]
+        sales = runner.accounting.sales_of(event)
+        is_sale = any(isinstance(claim, Sold | Bill) for claim in runner.accounting.readings[event].claims)
+        return EARLY if sales and not is_sale and not sales & runner.accounting.ended else FIRST
 
     def _count(self, what: str) -> None:
         self.sometimes[what] += 1

@@ -12,7 +12,7 @@ from simulators.explorer.transitions import Transitions
 from simulators.stories.checkers import Complaint
 from simulators.system.system import System
 
-TOLD_EVERY = 2_000
+REPORT_EVERY = 2_000
 """Moments between two words of progress."""
 
 
@@ -119,6 +119,6 @@ class Exploration:
         self._judge.look(node.world)
         if not node.tasks and not any(node.left):
             self._judge.settle(node.world)
-        if len(self.ways) % TOLD_EVERY == 0:
+        if len(self.ways) % REPORT_EVERY == 0:
             self._watch(len(self.ways))
         return iter(self._successors.of(node))

@@ -22,9 +22,9 @@ from simulators.explorer.random_worlds import explore
 from simulators.explorer.seed_runs import Lived, Totals, live_all, system_named
 from simulators.schedules import timeline_text
 from simulators.schedules.files import save
-from simulators.schedules.runner import Player
+from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.shrinking import shrink
-from simulators.schedules.traces import told
+from simulators.schedules.traces import as_text
 from simulators.stories.seeds import seed_of, shown
 from simulators.system.system import NoSuchSystem
 
@@ -89,7 +89,7 @@ def run(parsed: argparse.Namespace) -> int:
 def _traced(parsed: argparse.Namespace) -> bool:
     moments = explore(parsed.seed or 0, system_named(parsed.system, parsed.bug), bug=parsed.bug).moments
     try:
-        parsed.trace.write_text(told(moments), encoding="utf-8")
+        parsed.trace.write_text(as_text(moments), encoding="utf-8")
     except OSError as error:
         print(f"The trace is not written: {parsed.trace} ({error.strerror})", file=sys.stderr)
         return False
@@ -167,11 +167,11 @@ def _show(parsed: argparse.Namespace, failed: Lived) -> None:
                 f"Shrinking… {len(one.events)} events, {len(one.steps)} steps after {plays:,} tries"
             ),
         )
-    player = Player(small, under_test)
-    player.play()
-    small = attrs.evolve(small, complaints=tuple(map(str, player.complaints)))
+    runner = ScheduleRunner(small, under_test)
+    runner.play()
+    small = attrs.evolve(small, complaints=tuple(map(str, runner.complaints)))
     path = parsed.save / f"seed-{shown(failed.seed)[:18]}{_suffix(parsed.bug)}.json"
-    timeline_text.draw(console, small.title, player.moments)
+    timeline_text.draw(console, small.title, runner.moments)
     console.print()
     console.print(
         f"Shrunk from {len(whole.events)} events and {len(whole.steps)} steps"

@@ -54,8 +54,8 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         system = load(parsed.system)
         if parsed.bug == "list":
-            for name, told in system.bugs.items():
-                print(f"{name}: {told}")
+            for name, given in system.bugs.items():
+                print(f"{name}: {given}")
             return 0
         system = _planted(system, parsed.bug)
         names = _names(parsed)
@@ -64,7 +64,9 @@ def run(parsed: argparse.Namespace) -> int:
         return 2
     if parsed.list:
         for name in CASES:
-            print(f"{name}: the customer {STORIES[CASES[name].story].told}{' (large)' if CASES[name].is_large else ''}")
+            print(
+                f"{name}: the customer {STORIES[CASES[name].story].summary}{' (large)' if CASES[name].is_large else ''}"
+            )
         return 0
     with _watched(quiet=parsed.json) as watch:
         explored, figures = explore(system, names, watch)
@@ -73,7 +75,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(_as_json(explored, figures, path)))
     else:
-        _tell(figures, failure, path)
+        _show(figures, failure, path)
     return 1 if failure is not None else 0
 
 
@@ -118,12 +120,12 @@ def _watched(*, quiet: bool) -> Iterator[Watch]:
     if quiet or not console.is_terminal:
         begun: set[str] = set()
 
-        def tell(name: str, _states: int) -> None:
+        def show(name: str, _states: int) -> None:
             if name not in begun and not quiet:
                 print(f"Exploring {name} …", file=sys.stderr, flush=True)
             begun.add(name)
 
-        yield tell
+        yield show
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -139,7 +141,7 @@ def _saved(failure: Failure, parsed: argparse.Namespace) -> Path:
 
 
 def _as_json(explored: list[Explored], figures: Figures, path: Path | None) -> dict[str, Any]:
-    complaints = [str(told) for one in explored if one.failure is not None for told in one.failure.complaints]
+    complaints = [str(given) for one in explored if one.failure is not None for given in one.failure.complaints]
     return {
         "verdict": "bad" if complaints else "good",
         **attrs.asdict(figures),
@@ -152,7 +154,7 @@ def _as_json(explored: list[Explored], figures: Figures, path: Path | None) -> d
     }
 
 
-def _tell(figures: Figures, failure: Failure | None, path: Path | None) -> None:
+def _show(figures: Figures, failure: Failure | None, path: Path | None) -> None:
     tried = (
         f"{figures.schedules:,} schedules, {figures.states:,} distinct states, {figures.worlds:,} distinct worlds, "
         f"{figures.stories} {'story' if figures.stories == 1 else 'stories'}, {figures.seconds:.0f} s"

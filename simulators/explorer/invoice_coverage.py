@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from simulators.stories.event_readings import Claim, DisputeTold
+from simulators.stories.event_readings import Claim, DisputeReading
 from simulators.stories.invoice_worth import DAY, GRACE
 from simulators.stories.invoices import PERIOD, REST, Bill, Note
 
@@ -32,7 +32,9 @@ def cells_of(claims: Iterable[Claim]) -> frozenset[str]:
                 found |= _of_bill(claim)
             case Note():
                 found |= _of_note(claim)
-            case DisputeTold(moves=moves) if any(move > 0 for _, move in moves) and sum(move for _, move in moves) < 0:
+            case DisputeReading(moves=moves) if (
+                any(move > 0 for _, move in moves) and sum(move for _, move in moves) < 0
+            ):
                 found.add(EASED)
     return frozenset(found)
 

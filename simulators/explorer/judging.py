@@ -11,7 +11,7 @@ from simulators.stories.checkers import (
     Complaint,
     Copy,
     Expectation,
-    Seen,
+    Observation,
     judge_account,
     judge_grants,
     judge_invoices,
@@ -22,7 +22,7 @@ from simulators.stories.checkers import (
     possible_balances,
 )
 from simulators.stories.credit_operations import before_use, judge_expiries, judge_taking, judge_uses, taken
-from simulators.stories.event_readings import dues, ends_of, invoices_due, telling_of
+from simulators.stories.event_readings import dues, ends_of, invoices_due, reading_of
 from simulators.system.settling import do, settle
 from simulators.system.system import ReadQuota
 
@@ -53,14 +53,14 @@ class Judge:
         self._case = case
         self._known = known
         self._expected = Expectation.of(case.acts)
-        self._tellings = {event.id: telling_of(event.body, credits_by_plan, case.prices) for event in case.events}
-        self._invoices = invoices_due(self._tellings.values())
-        self._ends = ends_of(self._tellings.values())
+        self._readings = {event.id: reading_of(event.body, credits_by_plan, case.prices) for event in case.events}
+        self._invoices = invoices_due(self._readings.values())
+        self._ends = ends_of(self._readings.values())
         self._moved: set[tuple[int, int]] = set()
-        self._looked: dict[int, Seen] = {}
-        self._settled: set[int] = set()
+        self._looked: dict[int, Observation] = {}
+        self._judged: set[int] = set()
 
-    def look(self, number: int) -> Seen:
+    def look(self, number: int) -> Observation:
         """Judge a world by itself, whatever is in flight: what was decided counts, wholly, and nothing else does.
 
         :raises Wrong: if a checker complains.
@@ -70,9 +70,9 @@ class Judge:
             seen = world.seen()
             insist(judge_uses(seen, self._case.uses))
             insist(judge_expiries(seen, self._ends, self._case.now))
-            told = [telling for event, telling in self._tellings.items() if event in seen.ended]
-            due = dues(told)
-            possible = possible_balances(told, [], [self._case.customer.user_id])
+            found = [reading for event, reading in self._readings.items() if event in seen.ended]
+            due = dues(found)
+            possible = possible_balances(found, [], [self._case.customer.user_id])
             insist(judge_meanwhile(before_use(seen), self._expected, possible))
             for account in seen.accounts:
                 insist(judge_account(account))
@@ -99,15 +99,15 @@ class Judge:
 
         :raises Wrong: if a checker complains.
         """
-        if number not in self._settled:
+        if number not in self._judged:
             fork = self._known.worlds[number].fork()
             settle(fork)
             seen = fork.seen()
             insist(judge_quiet(seen, self._less(seen), [event.id for event in self._case.events]))
             insist(judge_invoices(seen, self._invoices))
-            self._settled.add(number)
+            self._judged.add(number)
 
-    def _less(self, seen: Seen) -> Expectation:
+    def _less(self, seen: Observation) -> Expectation:
         """What balances must be, less what was used; how much that may be is judged apart."""
         used = {account.customer: taken(account) for account in seen.accounts}
         left = {name: worth - used.get(name, 0) for name, worth in self._expected.balances.items()}

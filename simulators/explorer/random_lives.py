@@ -117,8 +117,8 @@ class _Led:
             "abandon": (self._plans("payment"), lambda: self.life.abandon(self.customer, pick(self._plans("payment")))),
             "settle": (self.awaited, lambda: self._settle(self.awaited.pop())),
             "fail": (self.awaited, lambda: self.life.fail(self.awaited.pop())),
-            "refund": (refundable, lambda: self._refund(pick(refundable), is_whole=False)),
-            "refund all": (refundable, lambda: self._refund(pick(refundable), is_whole=True)),
+            "refund": (refundable, lambda: self._refund(pick(refundable), is_complete=False)),
+            "refund all": (refundable, lambda: self._refund(pick(refundable), is_complete=True)),
             "settle refund": (pending, lambda: self._settle_refund(pick(pending))),
             "cancel refund": (pending, lambda: self._end_refund(pick(pending), self.life.cancel_refund)),
             "fail refund": (
@@ -156,9 +156,9 @@ class _Led:
         self.life.settle(payment)
         self._have(payment)
 
-    def _refund(self, payment: Payment, *, is_whole: bool) -> None:
+    def _refund(self, payment: Payment, *, is_complete: bool) -> None:
         left = self.left[payment.id]
-        amount = left if is_whole else self.chance.choice([max(left // 2, 1), max(payment.amount // 4, 1), 1])
+        amount = left if is_complete else self.chance.choice([max(left // 2, 1), max(payment.amount // 4, 1), 1])
         amount, status = min(amount, left), self.chance.choice(["succeeded", "succeeded", "pending"])
         refund = self.life.refund(payment, amount, status=status)
         self.left[payment.id] -= amount

@@ -14,7 +14,7 @@ from simulators.explorer.random_lives import LifeLed, lead
 from simulators.explorer.random_rates import Rates, draw
 from simulators.explorer.random_uses import asked, wished
 from simulators.schedules import steps
-from simulators.schedules.runner import PARTS, Player, Watcher
+from simulators.schedules.runner import PARTS, ScheduleRunner, Watcher
 from simulators.schedules.steps import Schedule, Step, User
 from simulators.schedules.traces import PAYMENTS, Moment
 from simulators.stories.acts import act_as_json
@@ -74,7 +74,7 @@ class _RandomWorld:
         self.rates = draw(fork(seed, "rates"))
         self.chance = fork(seed, "steps")
         self.schedule = _populated(seed, self.rates, bug)
-        self.player = Player(self.schedule, under_test, watcher=watcher)
+        self.runner = ScheduleRunner(self.schedule, under_test, watcher=watcher)
         self.steps: list[Step] = []
         self.due: list[tuple[int, int, str, int]] = []
         """When Stripe delivers which event, the how-manieth time; the second number keeps the order of equals."""
@@ -82,39 +82,39 @@ class _RandomWorld:
         self.healing: dict[str, int] = {}
         """When each port that is away will be back."""
         self.wishing = fork(seed, "asks")
-        self.asking = asked(self.wishing, self.player.accounting.uses)
+        self.asking = asked(self.wishing, self.runner.accounting.uses)
         self.joining = {user.id for user in self.schedule.users if user.joins_later}
         for event in self.schedule.events:
             self._plan_delivery(event.id, event.created + self._delay())
 
     def run(self) -> Explored:
-        while (self.due or self.player.running) and len(self.steps) < MOST_STEPS and not self.player.has_failed:
+        while (self.due or self.runner.running) and len(self.steps) < MOST_STEPS and not self.runner.has_failed:
             self._next()
-        if not self.player.has_failed:
-            self.player.settle()
-        player = self.player
-        player.stop()
+        if not self.runner.has_failed:
+            self.runner.settle()
+        runner = self.runner
+        runner.stop()
         return Explored(
             schedule=attrs.evolve(
-                self.schedule, steps=tuple(self.steps), complaints=tuple(map(str, player.complaints))
+                self.schedule, steps=tuple(self.steps), complaints=tuple(map(str, runner.complaints))
             ),
-            complaints=player.complaints,
-            moments=tuple(player.moments),
-            deliveries=player.deliveries,
-            faults=player.faults,
-            reads=player.reads,
-            uses=player.uses,
+            complaints=runner.complaints,
+            moments=tuple(runner.moments),
+            deliveries=runner.deliveries,
+            faults=runner.faults,
+            reads=runner.reads,
+            uses=runner.uses,
         )
 
     def _next(self) -> None:
         """Choose what happens next, and let it happen."""
-        rates, running = self.rates, self.player.running
+        rates, running = self.rates, self.runner.running
         if self._chaos():
             return
         if self.asking and len(running) < rates.at_once and self.wishing.random() < ASKED:
             self._begin(steps.Ask(task=self._task("u"), on=self._process(), use=self.asking.pop()))
             return
-        is_due = bool(self.due) and self.due[0][0] <= self.player.world.now()
+        is_due = bool(self.due) and self.due[0][0] <= self.runner.world.now()
         if is_due and len(running) < rates.at_once and (not running or self._chances(0.5)):
             self._deliver()
         elif running:
@@ -124,7 +124,7 @@ class _RandomWorld:
 
     def _chaos(self) -> bool:  # noqa: PLR0911 - one for each thing that may happen
         """Perhaps let something happen that nobody asked for."""
-        rates, now = self.rates, self.player.world.now()
+        rates, now = self.rates, self.runner.world.now()
         for port, until in sorted(self.healing.items()):
             if now >= until:
                 del self.healing[port]
@@ -139,14 +139,14 @@ class _RandomWorld:
             user = self.chance.choice(sorted(self.joining))
             self.joining.discard(user)
             return self._do(steps.SignUp(user=user))
-        if len(self.player.running) < rates.at_once:
+        if len(self.runner.running) < rates.at_once:
             if self._chances(rates.read):
                 user = self.chance.choice(self.schedule.users).id
                 return self._begin(steps.Read(task=self._task("r"), on=self._process(), user=user))
             if self._chances(rates.work):
                 job = self.chance.choice(("outbox", "outbox", "inbox"))
                 return self._begin(steps.Work(task=self._task("w"), on=self._process(), job=job))
-        if self.player.running and self._chances(rates.pause):
+        if self.runner.running and self._chances(rates.pause):
             return self._do(steps.Wait(seconds=self.chance.choice((1, 70, 130, 4000))))
         return False
 
@@ -157,14 +157,14 @@ class _RandomWorld:
         if self._chances(rates.bad_signature):
             signature = chance.choice([one for one in steps.SIGNATURES if one != "good"])
         answer = "lost" if self._chances(rates.answer_lost) else "heard"
-        if attempt > 1 and event in self.player.acknowledged:
+        if attempt > 1 and event in self.runner.acknowledged:
             return
         if attempt != COPY:
             # Stripe tries again unless it hears of a success meanwhile, which is asked when the time has come.
             self._plan_retry(event, attempt)
             if self._chances(rates.duplicate):
                 delay = 0 if self._chances(rates.together) else self._delay()
-                self._plan_delivery(event, self.player.world.now() + delay, COPY)
+                self._plan_delivery(event, self.runner.world.now() + delay, COPY)
         task = self._task("d")
         self._begin(steps.Deliver(task=task, on=self._process(), event=event, signature=signature, answer=answer))
 
@@ -175,7 +175,7 @@ class _RandomWorld:
         return True
 
     def _advance(self, task: str) -> None:
-        running = self.player.running[task]
+        running = self.runner.running[task]
         # The moments between a commit and its acknowledgement are few, and the ones that matter.
         if self._chances(self.rates.crash * (6 if running.committed else 1)):
             self._do(steps.Crash(on=running.process))
@@ -188,13 +188,13 @@ class _RandomWorld:
     def _let_time_pass(self) -> None:
         due = self.due[0][0]
         moments = [due, *self.healing.values()]
-        pause = min(moments) - self.player.world.now()
+        pause = min(moments) - self.runner.world.now()
         if pause > 0:
             self._do(steps.Wait(seconds=pause))
 
     def _do(self, step: Step) -> bool:
         self.steps.append(step)
-        self.player.do(step)
+        self.runner.do(step)
         return True
 
     def _plan_delivery(self, event: str, at: int, attempt: int = 1) -> None:
@@ -204,7 +204,7 @@ class _RandomWorld:
     def _plan_retry(self, event: str, attempt: int) -> None:
         pause = FIRST_RETRY * 4 ** (attempt - 1)
         if pause < RETRIES_FOR:
-            self._plan_delivery(event, self.player.world.now() + pause, attempt + 1)
+            self._plan_delivery(event, self.runner.world.now() + pause, attempt + 1)
 
     def _delay(self) -> int:
         if self._chances(self.rates.late):

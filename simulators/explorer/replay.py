@@ -16,7 +16,7 @@ from rich.console import Console
 
 from simulators.schedules import timeline_svg, timeline_text
 from simulators.schedules.files import UnreadableSchedule, load
-from simulators.schedules.runner import Player
+from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.steps import Schedule
 from simulators.schedules.traces import Moment
 from simulators.system.system import DEFAULT, NoSuchSystem, System
@@ -47,20 +47,20 @@ def run(parsed: argparse.Namespace) -> int:
     except (UnreadableSchedule, NoSuchSystem) as problem:
         print(f"Nothing was played: {problem}", file=sys.stderr)
         return 2
-    player = Player(schedule, under_test)
-    player.play()
-    said = verdict(schedule, player)
+    runner = ScheduleRunner(schedule, under_test)
+    runner.play()
+    said = verdict(schedule, runner)
     if parsed.json:
-        print(json.dumps(_as_json(schedule, player)))
+        print(json.dumps(_as_json(schedule, runner)))
     else:
         console = Console(highlight=False, soft_wrap=True)
         if not parsed.quiet:
-            timeline_text.draw(console, schedule.title, player.moments)
+            timeline_text.draw(console, schedule.title, runner.moments)
             console.print()
-        console.print(said, style="bold red" if player.has_failed else "bold green", markup=False)
-    if parsed.timeline is not None and not drawn(parsed.timeline, schedule.title, said, player.moments):
+        console.print(said, style="bold red" if runner.has_failed else "bold green", markup=False)
+    if parsed.timeline is not None and not drawn(parsed.timeline, schedule.title, said, runner.moments):
         return 2
-    return 1 if player.has_failed else 0
+    return 1 if runner.has_failed else 0
 
 
 def system_for(schedule: Schedule, name: str) -> System:
@@ -77,12 +77,12 @@ def system_for(schedule: Schedule, name: str) -> System:
     return under_test.planted(schedule.bug)
 
 
-def verdict(schedule: Schedule, player: Player) -> str:
+def verdict(schedule: Schedule, runner: ScheduleRunner) -> str:
     """How it went, in one line."""
-    figures = f"{player.deliveries:,} deliveries of {len(schedule.events):,} events, {player.faults:,} faults"
-    if not player.has_failed:
-        return f"Every check held: {figures}, {player.reads:,} reads."
-    return f"It fails after {figures}: {player.named(str(player.complaints[0]))}"
+    figures = f"{runner.deliveries:,} deliveries of {len(schedule.events):,} events, {runner.faults:,} faults"
+    if not runner.has_failed:
+        return f"Every check held: {figures}, {runner.reads:,} reads."
+    return f"It fails after {figures}: {runner.named(str(runner.complaints[0]))}"
 
 
 def drawn(path: Path, title: str, said: str, moments: Sequence[Moment]) -> bool:
@@ -98,16 +98,16 @@ def drawn(path: Path, title: str, said: str, moments: Sequence[Moment]) -> bool:
     return True
 
 
-def _as_json(schedule: Schedule, player: Player) -> dict[str, object]:
+def _as_json(schedule: Schedule, runner: ScheduleRunner) -> dict[str, object]:
     return {
         "title": schedule.title,
         "seed": schedule.seed,
         "bug": schedule.bug,
-        "holds": not player.has_failed,
-        "complaints": [{"checker": one.checker.name, "told": player.named(one.told)} for one in player.complaints],
+        "holds": not runner.has_failed,
+        "complaints": [{"checker": one.checker.name, "told": runner.named(one.message)} for one in runner.complaints],
         "events": len(schedule.events),
         "steps": len(schedule.steps),
-        "deliveries": player.deliveries,
-        "faults": player.faults,
-        "reads": player.reads,
+        "deliveries": runner.deliveries,
+        "faults": runner.faults,
+        "reads": runner.reads,
     }

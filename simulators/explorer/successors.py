@@ -142,7 +142,7 @@ class Successors:
                 return ended
             case Work() if standing.is_disturbed or isinstance(outcome, Returned):
                 return ended
-        insist((Complaint(Checker.REFUSED, f"{self.case.told(standing.job)}: {outcome}"),), choice)
+        insist((Complaint(Checker.REFUSED, f"{self.case.describe(standing.job)}: {outcome}"),), choice)
         return ended
 
     def _undone(self, world: int, tasks: tuple[int, ...], left: tuple[int, ...], *jobs: int) -> Node:

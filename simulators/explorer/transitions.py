@@ -118,12 +118,12 @@ class Transitions:
         return len(self.standings) - 1
 
     def _pause(self, pause: Pause) -> int:
-        told = (pause.arguments, pause.keywords, pause.of_iterator) if isinstance(pause, Call) else None
-        return _numbered(self._pauses, self.pauses, (pause.name, state_of(told, {})), pause)
+        given = (pause.arguments, pause.keywords, pause.of_iterator) if isinstance(pause, Call) else None
+        return _numbered(self._pauses, self.pauses, (pause.name, state_of(given, {})), pause)
 
     def _number(self, answer: Answer) -> int:
-        told = state_of(answer.value, {}) if answer.error is None else (repr(answer.error),)
-        return _numbered(self._answers, self.answers, (answer.error is None, told), answer)
+        given = state_of(answer.value, {}) if answer.error is None else (repr(answer.error),)
+        return _numbered(self._answers, self.answers, (answer.error is None, given), answer)
 
 
 def _numbered(numbers: dict[Hashable, int], kept: list[Any], key: Hashable, value: Any) -> int:

@@ -21,12 +21,12 @@ import attrs
 from rich.console import Console
 
 from simulators.fire.killable_stack import KillableStack, killable
-from simulators.fire.load_patterns import tellable, volley
+from simulators.fire.load_patterns import load_schedule, playable
 from simulators.fire.options import MAX_CUSTOMERS, MAX_SECONDS, Options, add_arguments, options_of
 from simulators.fire.preflight import check_plans, check_secret, refuse_live_keys, safe_address
 from simulators.fire.progress import Watcher
 from simulators.fire.report import Report, dumped
-from simulators.fire.runs import STRIKES, Course, Stage, clean_up, new_tag, rehearse, shots_of
+from simulators.fire.runs import STACK_FAULTS, FireRun, FireSetup, clean_up, new_tag, rehearse, shots_of
 from simulators.fire.sender import PAUSES, Pace, Tally
 from simulators.fire.target import NoAnswer, Target, TargetUnfit
 from simulators.schedules.files import UnreadableSchedule, load, save
@@ -119,9 +119,9 @@ async def _fire(aimed: _Aimed, progress: Console) -> Report | None:
             ends.callback(loop.remove_signal_handler, number)
         watcher = ends.enter_context(Watcher(progress, tally))
 
-        async def strike(step: Step) -> None:
+        async def fault(step: Step) -> None:
             watcher.say(f"{type(step).__name__.lower()} {getattr(step, 'port', '')}".rstrip())
-            await asyncio.to_thread(aimed.stack.parts.strike, step)  # type: ignore[union-attr]  # only where there is one
+            await asyncio.to_thread(aimed.stack.parts.fault, step)  # type: ignore[union-attr]  # only where there is one
 
         async with Target(
             aimed.url,
@@ -129,7 +129,7 @@ async def _fire(aimed: _Aimed, progress: Console) -> Report | None:
             service_key=options.service_key,
             concurrency=options.concurrency,
         ) as target:
-            stage = Stage(
+            setup = FireSetup(
                 target=target,
                 secret=aimed.secret,
                 pace=Pace(options.rate),
@@ -140,27 +140,27 @@ async def _fire(aimed: _Aimed, progress: Console) -> Report | None:
                 stopping=stopping,
                 say=watcher.say,
                 watch=watcher.watch,
-                strike=strike if aimed.stack is not None else None,
+                fault=fault if aimed.stack is not None else None,
             )
-            return await _rounds(aimed, stage, tally)
+            return await _rounds(aimed, setup, tally)
 
 
-async def _rounds(aimed: _Aimed, stage: Stage, tally: Tally) -> Report | None:
-    options, target = aimed.options, stage.target
+async def _rounds(aimed: _Aimed, setup: FireSetup, tally: Tally) -> Report | None:
+    options, target = aimed.options, setup.target
     plans = await target.plans()
     await target.check_mode()
     if options.clean_up is not None:
-        problems = await clean_up(stage, options.clean_up)
+        problems = await clean_up(setup, options.clean_up)
         if problems:
             raise TargetUnfit("; ".join(problems))
         return None
-    stories = tellable(options.stories, plans)
+    stories = playable(options.stories, plans)
     if len(stories) < len(options.stories) and (options.names_stories or not stories):
         raise TargetUnfit(f"{target.url} sells no plan for: {_names(set(options.stories) - set(stories))}.")
     if len(stories) < len(options.stories):
-        stage.say(f"left out, for want of a plan: {_names(set(options.stories) - set(stories))}")
-    await check_secret(stage.gun(Tally()))
-    courses: list[Course] = []
+        setup.say(f"left out, for want of a plan: {_names(set(options.stories) - set(stories))}")
+    await check_secret(setup.sender(Tally()))
+    courses: list[FireRun] = []
     until = time.monotonic() + options.duration
     left_out = 0
     while True:
@@ -169,12 +169,12 @@ async def _rounds(aimed: _Aimed, stage: Stage, tally: Tally) -> Report | None:
             check_plans(schedule, plans, url=target.url)
         else:
             seed = options.seed + len(courses)
-            schedule = volley(stories, plans, count=options.customers, seed=seed, kills=options.kills)
+            schedule = load_schedule(stories, plans, count=options.customers, seed=seed, kills=options.kills)
         if options.save is not None:
             save(schedule, options.save)
         left_out += _left_out(schedule, has_stack=aimed.stack is not None)
-        courses.append(await rehearse(stage, schedule, tag=new_tag(), tally=tally))
-        if stage.stopping.is_set() or not courses[-1].is_good or time.monotonic() >= until:
+        courses.append(await rehearse(setup, schedule, tag=new_tag(), tally=tally))
+        if setup.stopping.is_set() or not courses[-1].is_good or time.monotonic() >= until:
             break
     return Report(
         target=target.url,
@@ -183,7 +183,7 @@ async def _rounds(aimed: _Aimed, stage: Stage, tally: Tally) -> Report | None:
         stories=() if options.replay else tuple(story.name for story in stories),
         tally=tally,
         courses=tuple(courses),
-        interrupted=stage.stopping.is_set(),
+        interrupted=setup.stopping.is_set(),
         left_out=left_out,
     )
 
@@ -198,7 +198,7 @@ def _values_at_hand(arguments: argparse.Namespace) -> dict[str, str | None]:
 
 
 def _left_out(schedule: Schedule, *, has_stack: bool) -> int:
-    done = (Deliver, *STRIKES) if has_stack else (Deliver,)
+    done = (Deliver, *STACK_FAULTS) if has_stack else (Deliver,)
     return sum(not isinstance(step, done) for step in schedule.steps)
 
 

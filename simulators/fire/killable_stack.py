@@ -33,7 +33,7 @@ class Parts:
     ports: Mapping[str, Part]
     _broken: list[str] = attrs.field(factory=list)
 
-    def strike(self, step: Step) -> None:
+    def fault(self, step: Step) -> None:
         """Do what a step says.
 
         :raises PartFailed: if a part does not end, or does not come back.
@@ -56,7 +56,7 @@ class Parts:
     def mend_all(self) -> None:
         """Start again whatever was killed."""
         for port in tuple(self._broken):
-            self.strike(Mend(port=port))
+            self.fault(Mend(port=port))
 
 
 @attrs.frozen(kw_only=True)
@@ -117,6 +117,6 @@ def killable(
 
 def _table(plan: Mapping[str, Any]) -> str:
     """A plan as a table of TOML; a JSON text is a text of TOML too."""
-    told = {"name": f"Plan {plan['id']}", **{name: value for name, value in plan.items() if name != "id"}}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items() if value is not None]
+    fields = {"name": f"Plan {plan['id']}", **{name: value for name, value in plan.items() if name != "id"}}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None]
     return "\n".join([f"[plans.{json.dumps(plan['id'])}]", *lines, ""])

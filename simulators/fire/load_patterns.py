@@ -31,7 +31,7 @@ SPREAD = 6.0
 """How many places of their own time customers begin apart."""
 
 
-def volley(
+def load_schedule(
     stories: Sequence[Story], plans: Sequence[Plan], *, count: int, seed: int, kills: Sequence[str] = ()
 ) -> Schedule:
     """A schedule of so many customers, each with one of the stories; `kills` are parts of the stack, in their order.
@@ -69,7 +69,7 @@ def volley(
     )
 
 
-def tellable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ...]:
+def playable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ...]:
     """Those of the stories for which there is a plan, and which tell of no price that a target's Stripe can't know."""
     found = []
     for story in stories:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from simulators.fire.sender import Gun, Shot
+from simulators.fire.sender import DeliveryAttempt, Sender
 from simulators.fire.target import TargetUnfit, problem_type
 from simulators.schedules.steps import Schedule
 from simulators.stories.life import Plan
@@ -66,14 +66,14 @@ def check_plans(schedule: Schedule, plans: Iterable[Plan], *, url: str) -> None:
             )
 
 
-async def check_secret(gun: Gun) -> None:
+async def check_secret(sender: Sender) -> None:
     """See that the target accepts what we sign, and nothing else.
 
     :raises TargetUnfit: if it does not.
     """
-    url = gun.target.url
+    url = sender.target.url
     good, forged = _probe("good"), _probe("forged")
-    answer = await gun.once(good)
+    answer = await sender.once(good)
     if answer is None:
         raise TargetUnfit(f"{url} does not answer a webhook. Is it up?")
     if answer.status_code == 400 and problem_type(answer) == "invalid-signature":
@@ -83,17 +83,17 @@ async def check_secret(gun: Gun) -> None:
         )
     if not answer.is_success:
         raise TargetUnfit(f"{url} answers a well signed webhook with {answer.status_code}. Is it ready (GET /readyz)?")
-    answer = await gun.once(forged)
+    answer = await sender.once(forged)
     if answer is None or answer.status_code != 400:
-        told = "nothing" if answer is None else str(answer.status_code)
-        raise TargetUnfit(f"{url} answers a forged webhook with {told} instead of 400: it does not check signatures!")
+        text = "nothing" if answer is None else str(answer.status_code)
+        raise TargetUnfit(f"{url} answers a forged webhook with {text} instead of 400: it does not check signatures!")
 
 
-def _probe(signature: str) -> Shot:
+def _probe(signature: str) -> DeliveryAttempt:
     now = time.time_ns()
     subject = {"id": "probe", "object": "credence.rehearsal"}
-    told = event(f"evt_probe{now}", PROBE, subject, created=now // 1_000_000_000, api_version=API_VERSION)
-    return Shot(event=told["id"], body=json.dumps(told).encode(), signature=signature)
+    given = event(f"evt_probe{now}", PROBE, subject, created=now // 1_000_000_000, api_version=API_VERSION)
+    return DeliveryAttempt(event=given["id"], body=json.dumps(given).encode(), signature=signature)
 
 
 def _is_loopback(host: str) -> bool:

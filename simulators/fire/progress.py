@@ -19,7 +19,7 @@ class Watcher:
         self._console = console
         self._tally = tally
         self._begun = time.monotonic()
-        self._told = self._begun
+        self._summary = self._begun
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -35,7 +35,7 @@ class Watcher:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("deliveries", total=0, told="")
+            self._task = self._bar.add_task("deliveries", total=0, message="")
         return self
 
     def __exit__(
@@ -52,12 +52,12 @@ class Watcher:
         """Look at the tally."""
         tally = self._tally
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=tally.finished, total=tally.planned, told=_told(tally))
-        elif time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
-            self.say(f"{tally.finished} of {tally.planned} deliveries, {_told(tally)}")
+            self._bar.update(self._task, completed=tally.finished, total=tally.planned, message=_summary(tally))
+        elif time.monotonic() - self._summary >= LINE_SECONDS:
+            self._summary = time.monotonic()
+            self.say(f"{tally.finished} of {tally.planned} deliveries, {_summary(tally)}")
 
 
-def _told(tally: Tally) -> str:
+def _summary(tally: Tally) -> str:
     refused = sum(count for (is_good, _), count in tally.statuses.items() if not is_good)
     return f"{tally.requests} requests, {tally.repeated} repeated, {refused} forgeries"

@@ -25,7 +25,7 @@ _EPOCH = range(1_000_000_000, 5_000_000_000)
 _ID_BYTES = 15
 
 
-def recast(schedule: Schedule, users: Sequence[User], *, word: str, now: int) -> Schedule:
+def reidentify(schedule: Schedule, users: Sequence[User], *, word: str, now: int) -> Schedule:
     """The schedule with these users in the roles of its own, in their order, from the moment `now` on.
 
     :raises ValueError: if there are fewer users than roles.
@@ -58,34 +58,34 @@ class _Casting:
     word: str
     later: int
 
-    def value(self, told: Any) -> Any:
+    def value(self, given: Any) -> Any:
         """A value of JSON, recast all through."""
-        match told:
+        match given:
             case dict():
-                return {name: self.value(one) for name, one in told.items()}
+                return {name: self.value(one) for name, one in given.items()}
             case list() | tuple():
-                return [self.value(one) for one in told]
+                return [self.value(one) for one in given]
             case str():
-                return self.text(told)
+                return self.text(given)
             case bool():
-                return told
-            case int() if told in _EPOCH:
-                return told + self.later
+                return given
+            case int() if given in _EPOCH:
+                return given + self.later
             case _:
-                return told
+                return given
 
     def step(self, step: Step) -> Step:
         """A step, of the event and the user that it names."""
         changed = {name: self.text(getattr(step, name)) for name in ("event", "user") if hasattr(step, name)}
-        recast_step: Step = attrs.evolve(step, **changed)  # type: ignore[arg-type]  # which fields it has was asked
-        return recast_step
+        reidentify_step: Step = attrs.evolve(step, **changed)  # type: ignore[arg-type]  # which fields it has was asked
+        return reidentify_step
 
-    def text(self, told: str) -> str:
+    def text(self, given: str) -> str:
         """A text: a user's name, one of Stripe's ids, or anything else, which stays."""
-        if told in self.renamed:
-            return self.renamed[told]
-        kind, _, rest = told.rpartition("_")
+        if given in self.renamed:
+            return self.renamed[given]
+        kind, _, rest = given.rpartition("_")
         if kind not in _KINDS or not rest.isalnum():
-            return told
-        digest = hashlib.blake2b(f"{self.word}:{told}".encode(), digest_size=_ID_BYTES).digest()
+            return given
+        digest = hashlib.blake2b(f"{self.word}:{given}".encode(), digest_size=_ID_BYTES).digest()
         return f"{kind}_{base64.b32encode(digest).decode().rstrip('=')}"

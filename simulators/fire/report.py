@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from simulators.fire.runs import Course
+from simulators.fire.runs import FireRun
 from simulators.fire.sender import NO_ANSWER, Tally
 
 SHOWN = 20
@@ -26,7 +26,7 @@ class Report:
     schedule: str | None
     stories: tuple[str, ...]
     tally: Tally
-    courses: tuple[Course, ...]
+    courses: tuple[FireRun, ...]
     interrupted: bool
     left_out: int
     """Steps of a replayed schedule that can't be done to a target from outside."""
@@ -34,23 +34,23 @@ class Report:
     @property
     def verdict(self) -> str:
         """`good`, `bad`, or `interrupted`."""
-        if any(course.verdict is not None and not course.is_good for course in self.courses) or self.left_behind:
+        if any(fire_run.verdict is not None and not fire_run.is_good for fire_run in self.courses) or self.left_behind:
             return "bad"
-        if any(course.seen_wrong for course in self.courses):
+        if any(fire_run.seen_wrong for fire_run in self.courses):
             return "bad"
         return "interrupted" if self.interrupted else "good"
 
     @property
     def complaints(self) -> list[str]:
         """All that is wrong, but for accounts at the end."""
-        verdicts = [course.verdict for course in self.courses if course.verdict is not None]
-        seen = [f"meanwhile: {told}" for course in self.courses for told in course.seen_wrong]
-        return [*seen, *dict.fromkeys(told for verdict in verdicts for told in verdict.complaints)]
+        verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]
+        seen = [f"meanwhile: {given}" for fire_run in self.courses for given in fire_run.seen_wrong]
+        return [*seen, *dict.fromkeys(given for verdict in verdicts for given in verdict.complaints)]
 
     @property
     def left_behind(self) -> list[str]:
         """What could not be cleaned up."""
-        return [told for course in self.courses for told in course.left_behind]
+        return [given for fire_run in self.courses for given in fire_run.left_behind]
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object; docs/staging.md says what is in it."""
@@ -61,7 +61,7 @@ class Report:
             "seed": self.seed,
             "schedule": self.schedule,
             "stories": list(self.stories),
-            "tags": [course.tag for course in self.courses],
+            "tags": [fire_run.tag for fire_run in self.courses],
             "seconds": round(tally.seconds, 3),
             "deliveries": {
                 "planned": tally.planned,
@@ -78,7 +78,7 @@ class Report:
             "latency_ms": percentiles(tally.latencies),
             "accounts": {
                 "checked": len(findings),
-                "looked_at_meanwhile": sum(course.looks for course in self.courses),
+                "looked_at_meanwhile": sum(fire_run.looks for fire_run in self.courses),
                 "wrong": [attrs.asdict(finding) for finding in findings if finding.complaints],
             },
             "complaints": self.complaints,
@@ -97,11 +97,11 @@ class Report:
                 table.add_row(name, status, str(count))
         console.print(table)
         quick = percentiles(tally.latencies)
-        told = ", ".join(f"{name} {value}" for name, value in quick.items()) if quick else "no answers"
+        text = ", ".join(f"{name} {value}" for name, value in quick.items()) if quick else "no answers"
         rate = f" at {tally.requests / tally.seconds:.0f}/s" if tally.seconds else ""
         console.print(f"  {tally.requests} requests in {tally.seconds:.1f} s{rate}, {tally.repeated} of them repeated")
-        console.print(f"  latency in ms: {told}")
-        looks = sum(course.looks for course in self.courses)
+        console.print(f"  latency in ms: {text}")
+        looks = sum(fire_run.looks for fire_run in self.courses)
         console.print(f"  {len(findings)} accounts read back at the end, {looks} looks at them meanwhile")
         if self.left_out:
             console.print(f"  {self.left_out} steps of the schedule can't be done from outside and were left out")
@@ -111,8 +111,8 @@ class Report:
                 f"  ✗ {finding.customer}: {finding.balance} instead of {finding.expected}, {finding.entries} entries",
                 style="red",
             )
-            for told in finding.complaints:
-                console.print(f"      {told}", style="red", markup=False)
+            for text in finding.complaints:
+                console.print(f"      {text}", style="red", markup=False)
         problems = [*self.left_behind, *self.complaints]
         for problem in problems[:SHOWN]:
             console.print(f"  ✗ {problem}", style="red", markup=False)
@@ -124,8 +124,8 @@ class Report:
     def _conclusion(self, accounts: int, wrong: int) -> str:
         match self.verdict:
             case "good":
-                told = f"OK: all {accounts} balances match their customers' purchases, refunds and disputes."
-                return f"[bold green]{told}[/bold green]"
+                text = f"OK: all {accounts} balances match their customers' purchases, refunds and disputes."
+                return f"[bold green]{text}[/bold green]"
             case "interrupted":
                 return "[bold yellow]Interrupted: no verdict.[/bold yellow]"
             case _:
@@ -135,13 +135,13 @@ class Report:
                 )
 
     def _findings(self) -> list[Any]:
-        verdicts = [course.verdict for course in self.courses if course.verdict is not None]
+        verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]
         return [finding for verdict in verdicts for finding in verdict.findings]
 
 
-def dumped(told: dict[str, Any]) -> str:
+def dumped(fields: dict[str, Any]) -> str:
     """The one document that machines get."""
-    return json.dumps(told, indent=2)
+    return json.dumps(fields, indent=2)
 
 
 def percentiles(latencies: Sequence[float]) -> dict[str, float] | None:

@@ -8,23 +8,23 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from simulators.fire.reidentify import recast
-from simulators.fire.sender import PAUSES, Gun, Pace, Shot, Strike, Tally
+from simulators.fire.reidentify import reidentify
+from simulators.fire.sender import PAUSES, DeliveryAttempt, Pace, Sender, StackFault, Tally
 from simulators.fire.target import NoAnswer, Target, TargetUnfit
 from simulators.fire.verdicts import Customer, Verdict, judge, look_meanwhile
 from simulators.schedules.steps import Break, Crash, Deliver, Flush, Mend, Schedule, Step, User
 from simulators.stories.acts import Act, act_of_json
-from simulators.stories.event_readings import Telling, telling_of
+from simulators.stories.event_readings import Reading, reading_of
 from simulators.stories.seeds import fork
 
 LOOK_SECONDS = 0.2
 CLEANING_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-STRIKES = (Crash, Break, Mend, Flush)
+STACK_FAULTS = (Crash, Break, Mend, Flush)
 """What can be done to a stack between two deliveries."""
 
 
 @attrs.define
-class Course:
+class FireRun:
     """How a rehearsal went."""
 
     tag: str
@@ -48,8 +48,8 @@ def _silent(*_: object) -> None:
 
 
 @attrs.frozen(kw_only=True)
-class Stage:
-    """Where rehearsals are held, and how; `strike` is None where nothing but deliveries can be done to the target."""
+class FireSetup:
+    """Where rehearsals are held, and how; `fault` is None where nothing but deliveries can be done to the target."""
 
     target: Target
     secret: str = attrs.field(repr=False)
@@ -61,11 +61,11 @@ class Stage:
     stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
     say: Callable[[str], None] = _silent
     watch: Callable[[], None] = _silent
-    strike: Strike | None = None
+    fault: StackFault | None = None
 
-    def gun(self, tally: Tally) -> Gun:
+    def sender(self, tally: Tally) -> Sender:
         """What fires here."""
-        return Gun(
+        return Sender(
             target=self.target,
             secret=self.secret,
             pace=self.pace,
@@ -75,7 +75,7 @@ class Stage:
             stopping=self.stopping,
             watch=self.watch,
             pauses=self.pauses,
-            strike=self.strike,
+            fault=self.fault,
         )
 
 
@@ -84,56 +84,61 @@ def new_tag() -> str:
     return f"fire-{time.strftime('%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
-async def rehearse(stage: Stage, schedule: Schedule, *, tag: str, tally: Tally) -> Course:
+async def rehearse(setup: FireSetup, schedule: Schedule, *, tag: str, tally: Tally) -> FireRun:
     """Hold one rehearsal; its users are removed however it ends.
 
     :raises TargetUnfit: if the target refuses what is needed.
     :raises NoAnswer: if it can't be asked.
     """
-    course = Course(tag=tag, tally=tally)
-    stage.say(f"making {len(schedule.users)} synthetic users, tag {tag}")
+    fire_run = FireRun(tag=tag, tally=tally)
+    setup.say(f"making {len(schedule.users)} synthetic users, tag {tag}")
     try:
-        users = await stage.target.begin(tag, len(schedule.users))
+        users = await setup.target.begin(tag, len(schedule.users))
         cast = [User(id=user.user_id, email=user.email) for user in users]
-        await _held(stage, recast(schedule, cast, word=tag, now=int(time.time())), course)
+        await _held(setup, reidentify(schedule, cast, word=tag, now=int(time.time())), fire_run)
     finally:
         # Shielded: who cancels us must not leave customers behind.
-        course.left_behind = await asyncio.shield(clean_up(stage, tag))
-    return course
+        fire_run.left_behind = await asyncio.shield(clean_up(setup, tag))
+    return fire_run
 
 
-async def clean_up(stage: Stage, tag: str) -> tuple[str, ...]:
+async def clean_up(setup: FireSetup, tag: str) -> tuple[str, ...]:
     """Remove the users of a tag, with some patience; gives what is left, and how to remove it."""
     for pause in (*CLEANING_PAUSES, None):
         try:
-            kept = await stage.target.end(tag)
+            kept = await setup.target.end(tag)
         except (NoAnswer, TargetUnfit) as problem:
             if pause is None or isinstance(problem, TargetUnfit):
-                how = f"python -m simulators fire --target {stage.target.url} --clean-up {tag}"
+                how = f"python -m simulators fire --target {setup.target.url} --clean-up {tag}"
                 return (f"the users of {tag} could not be removed: {problem} Later: {how}",)
             await asyncio.sleep(pause)
         else:
-            stage.say(f"removed the synthetic users of {tag}")
+            setup.say(f"removed the synthetic users of {tag}")
             return tuple(f"the target could not remove {one}" for one in kept)
     raise AssertionError("the last attempt returns")
 
 
-def shots_of(schedule: Schedule) -> tuple[Shot | Step, ...]:
+def shots_of(schedule: Schedule) -> tuple[DeliveryAttempt | Step, ...]:
     """What to fire: the deliveries, what to do to a stack, and at the end the events that nobody delivered."""
     bodies = {event.id: event.body.encode() for event in schedule.events}
-    shots: list[Shot | Step] = []
+    attempts: list[DeliveryAttempt | Step] = []
     broken: set[str] = set()
     for step in schedule.steps:
         if isinstance(step, Deliver):
             heard = step.answer == "heard"
-            shots.append(Shot(event=step.event, body=bodies[step.event], signature=step.signature, is_heard=heard))
-        elif isinstance(step, STRIKES):
-            shots.append(step)
+            attempts.append(
+                DeliveryAttempt(event=step.event, body=bodies[step.event], signature=step.signature, is_heard=heard)
+            )
+        elif isinstance(step, STACK_FAULTS):
+            attempts.append(step)
             broken = {*broken, step.port} if isinstance(step, Break) else broken
             broken = broken - {step.port} if isinstance(step, Mend) else broken
-    shots += [Mend(port=port) for port in sorted(broken)]
-    delivered = {shot.event for shot in shots if isinstance(shot, Shot) and shot.is_good}
-    return (*shots, *(Shot(event=event, body=bodies[event]) for event in bodies if event not in delivered))
+    attempts += [Mend(port=port) for port in sorted(broken)]
+    delivered = {attempt.event for attempt in attempts if isinstance(attempt, DeliveryAttempt) and attempt.is_good}
+    return (
+        *attempts,
+        *(DeliveryAttempt(event=event, body=bodies[event]) for event in bodies if event not in delivered),
+    )
 
 
 def acts_of(schedule: Schedule) -> tuple[Act, ...]:
@@ -150,59 +155,62 @@ def acts_of(schedule: Schedule) -> tuple[Act, ...]:
 def customers_of(schedule: Schedule) -> tuple[Customer, ...]:
     """The customers, each with the events of their payments: what shares one of Stripe's objects is theirs."""
     worth = {str(plan["id"]): int(plan["credits"]) for plan in schedule.plans}
-    told = {event.id: telling_of(event.body, worth) for event in schedule.events}
-    owners = _owners(told)
+    fields = {event.id: reading_of(event.body, worth) for event in schedule.events}
+    owners = _owners(fields)
     return tuple(
         Customer(
             user_id=user.id,
-            tellings={event: told[event] for event, owner in owners.items() if owner == user.id},
+            readings={event: fields[event] for event, owner in owners.items() if owner == user.id},
         )
         for user in schedule.users
     )
 
 
-async def _held(stage: Stage, schedule: Schedule, course: Course) -> None:
+async def _held(setup: FireSetup, schedule: Schedule, fire_run: FireRun) -> None:
     customers, acts = customers_of(schedule), acts_of(schedule)
-    watching = asyncio.create_task(_watch(stage, customers, acts, course))
+    watching = asyncio.create_task(_watch(setup, customers, acts, fire_run))
     try:
-        await stage.gun(course.tally).fire(shots_of(schedule))
+        await setup.sender(fire_run.tally).fire(shots_of(schedule))
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
-    stage.say("reading the verdict back")
-    judging = asyncio.create_task(judge(stage.target, customers, acts, course.tally, patience=stage.patience))
-    stopped = asyncio.create_task(stage.stopping.wait())
+    setup.say("reading the verdict back")
+    judging = asyncio.create_task(judge(setup.target, customers, acts, fire_run.tally, patience=setup.patience))
+    stopped = asyncio.create_task(setup.stopping.wait())
     await asyncio.wait((judging, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if not judging.done() or stage.stopping.is_set():
+    if not judging.done() or setup.stopping.is_set():
         judging.cancel()
         return
-    course.verdict = await judging
+    fire_run.verdict = await judging
 
 
-async def _watch(stage: Stage, customers: Sequence[Customer], acts: Sequence[Act], course: Course) -> None:
+async def _watch(setup: FireSetup, customers: Sequence[Customer], acts: Sequence[Act], fire_run: FireRun) -> None:
     while True:
         for customer in customers:
             await asyncio.sleep(LOOK_SECONDS)
             with contextlib.suppress(NoAnswer):
-                found = await look_meanwhile(stage.target, customer, acts, course.tally)
-                course.looks += found is not None
-                course.seen_wrong += found or ()
+                found = await look_meanwhile(setup.target, customer, acts, fire_run.tally)
+                fire_run.looks += found is not None
+                fire_run.seen_wrong += found or ()
 
 
-def _owners(told: dict[str, Telling]) -> dict[str, str]:
+def _owners(fields: dict[str, Reading]) -> dict[str, str]:
     """Whose each event is, by its id; those that concern no payment are nobody's."""
     groups: dict[str, set[str]] = {}
-    for telling in told.values():
-        joined = set(telling.handles).union(*(groups.get(handle, set()) for handle in telling.handles))
+    for reading in fields.values():
+        joined = set(reading.handles).union(*(groups.get(handle, set()) for handle in reading.handles))
         for handle in joined:
             groups[handle] = joined
     customers: dict[str, str] = {}
-    for telling in told.values():
-        for customer in (getattr(claim, "customer", None) for claim in telling.claims):
+    for reading in fields.values():
+        for customer in (getattr(claim, "customer", None) for claim in reading.claims):
             if customer is not None:
-                customers.update(dict.fromkeys(set().union(*(groups[handle] for handle in telling.handles)), customer))
+                customers.update(dict.fromkeys(set().union(*(groups[handle] for handle in reading.handles)), customer))
     return {
-        event: customers[handle] for event, telling in told.items() for handle in telling.handles if handle in customers
+        event: customers[handle]
+        for event, reading in fields.items()
+        for handle in reading.handles
+        if handle in customers
     }

@@ -28,7 +28,7 @@ _TRY_AGAIN = frozenset({408, 429})
 
 
 @attrs.frozen(kw_only=True)
-class Shot:
+class DeliveryAttempt:
     """One delivery to make: an event's exact text, how it is signed, and whether its answer gets through to Stripe."""
 
     event: str
@@ -84,12 +84,12 @@ class Pace:
             await asyncio.sleep(mine - now)
 
 
-Strike = Callable[[Step], Awaitable[None]]
+StackFault = Callable[[Step], Awaitable[None]]
 """Does to a stack what a step says: kills a part of it, starts it again, empties the cache."""
 
 
 @attrs.frozen(kw_only=True)
-class Gun:
+class Sender:
     """Fires at a target until all is finished, or somebody stops it."""
 
     target: Target
@@ -102,59 +102,62 @@ class Gun:
     watch: Callable[[], None] = lambda: None
     pauses: Sequence[float] = PAUSES
     """Seconds before each repetition; after the last one a delivery is given up."""
-    strike: Strike | None = None
+    fault: StackFault | None = None
     """None where nothing but deliveries can be done to the target."""
 
-    async def fire(self, shots: Sequence[Shot | Step]) -> None:
+    async def fire(self, attempts: Sequence[DeliveryAttempt | Step]) -> None:
         """Fire them in their order, at most :attr:`concurrency` at once; what must be repeated is, beside the others.
 
         When it is stopped, what is under way is answered first.
 
         :raises TargetUnfit: if the target sends us elsewhere.
         """
-        self.tally.planned += sum(isinstance(shot, Shot) for shot in shots)
-        places, strikes = asyncio.Semaphore(self.concurrency), [shot for shot in shots if not isinstance(shot, Shot)]
+        self.tally.planned += sum(isinstance(attempt, DeliveryAttempt) for attempt in attempts)
+        places, faults = (
+            asyncio.Semaphore(self.concurrency),
+            [attempt for attempt in attempts if not isinstance(attempt, DeliveryAttempt)],
+        )
         settling = asyncio.Event()
-        if self.strike is None or not strikes:
+        if self.fault is None or not faults:
             settling.set()
         started = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
-                for shot in shots:
+                for attempt in attempts:
                     if self.stopping.is_set():
                         break
-                    if isinstance(shot, Shot):
+                    if isinstance(attempt, DeliveryAttempt):
                         await places.acquire()
                         await self.pace.turn()
-                        group.create_task(self._first(shot, places, settling, group))
-                    elif self.strike is not None:
-                        await self.strike(shot)
-                        if shot is strikes[-1]:
+                        group.create_task(self._first(attempt, places, settling, group))
+                    elif self.fault is not None:
+                        await self.fault(attempt)
+                        if attempt is faults[-1]:
                             settling.set()
         except ExceptionGroup as several:
             raise several.exceptions[0] from several
         finally:
             self.tally.seconds += time.monotonic() - started
 
-    async def once(self, shot: Shot) -> httpx.Response | None:
+    async def once(self, attempt: DeliveryAttempt) -> httpx.Response | None:
         """Fire a single shot once; None where there is no answer."""
-        return await self._sent(shot)
+        return await self._sent(attempt)
 
     async def _first(
-        self, shot: Shot, places: asyncio.Semaphore, settling: asyncio.Event, group: asyncio.TaskGroup
+        self, attempt: DeliveryAttempt, places: asyncio.Semaphore, settling: asyncio.Event, group: asyncio.TaskGroup
     ) -> None:
-        if shot.is_good:
-            self.tally.begun.add(shot.event)
+        if attempt.is_good:
+            self.tally.begun.add(attempt.event)
         try:
-            done = await self._attempted(shot, is_heard=shot.is_heard)
+            done = await self._attempted(attempt, is_heard=attempt.is_heard)
         finally:
             places.release()
         if done:
             self._finished()
         else:
-            group.create_task(self._again(shot, places, settling))
+            group.create_task(self._again(attempt, places, settling))
 
-    async def _again(self, shot: Shot, places: asyncio.Semaphore, settling: asyncio.Event) -> None:
+    async def _again(self, attempt: DeliveryAttempt, places: asyncio.Semaphore, settling: asyncio.Event) -> None:
         # Stripe goes on for days, which outlasts what is done to a stack here: only then is it counted how often.
         attempts = counted = 0
         while counted < len(self.pauses):
@@ -166,19 +169,19 @@ class Gun:
             async with places:
                 await self.pace.turn()
                 self.tally.repeated += 1
-                if await self._attempted(shot, is_heard=True):
+                if await self._attempted(attempt, is_heard=True):
                     break
         self._finished()
 
-    async def _attempted(self, shot: Shot, *, is_heard: bool) -> bool:
+    async def _attempted(self, attempt: DeliveryAttempt, *, is_heard: bool) -> bool:
         """Whether Stripe has done with the delivery; what is lost on the way to it, it repeats."""
-        answer = await self._sent(shot)
+        answer = await self._sent(attempt)
         status = answer.status_code if answer is not None else NO_ANSWER
-        self.tally.statuses[shot.is_good, status] += 1
+        self.tally.statuses[attempt.is_good, status] += 1
         self.watch()
         if answer is None or status in _TRY_AGAIN or status >= 500 or not is_heard:
             return False
-        self._judge(shot, answer)
+        self._judge(attempt, answer)
         return True
 
     async def _is_stopped_within(self, seconds: float) -> bool:
@@ -190,8 +193,8 @@ class Gun:
         self.tally.finished += 1
         self.watch()
 
-    async def _sent(self, shot: Shot) -> httpx.Response | None:
-        body, header = signed(shot, self.secret, int(time.time()))
+    async def _sent(self, attempt: DeliveryAttempt) -> httpx.Response | None:
+        body, header = signed(attempt, self.secret, int(time.time()))
         self.tally.requests += 1
         started = time.perf_counter()
         try:
@@ -202,28 +205,28 @@ class Gun:
         check_redirect(self.target.url, answer)
         return answer
 
-    def _judge(self, shot: Shot, answer: httpx.Response) -> None:
+    def _judge(self, attempt: DeliveryAttempt, answer: httpx.Response) -> None:
         status, tally = answer.status_code, self.tally
-        if not shot.is_good:
+        if not attempt.is_good:
             if status != 400:
                 tally.complaints.append(
-                    f"a delivery whose signature is {shot.signature} was answered {status}, not 400"
+                    f"a delivery whose signature is {attempt.signature} was answered {status}, not 400"
                 )
             return
         if not 200 <= status < 300:
             reason = problem_type(answer) or "no reason"
-            tally.complaints.append(f"{shot.event}, well signed, was answered {status} ({reason})")
+            tally.complaints.append(f"{attempt.event}, well signed, was answered {status} ({reason})")
             return
-        told = _outcome(answer)
-        tally.outcomes[told] += 1
-        tally.accepted.add(shot.event)
-        if told in FINAL:
-            tally.decided.add(shot.event)
+        given = _outcome(answer)
+        tally.outcomes[given] += 1
+        tally.accepted.add(attempt.event)
+        if given in FINAL:
+            tally.decided.add(attempt.event)
 
 
-def signed(shot: Shot, secret: str, now: int) -> tuple[bytes, str | None]:
+def signed(attempt: DeliveryAttempt, secret: str, now: int) -> tuple[bytes, str | None]:
     """The body and the `Stripe-Signature` header of a shot."""
-    body = shot.body
+    body = attempt.body
     headers: dict[str, Callable[[], str | None]] = {
         "good": lambda: sign_webhook(body, secret, now),
         "rolled": lambda: sign_webhook(body, OTHER_SECRET, now, secret),
@@ -233,12 +236,12 @@ def signed(shot: Shot, secret: str, now: int) -> tuple[bytes, str | None]:
         "future": lambda: sign_webhook(body, secret, now + OUT_OF_TOLERANCE),
         "missing": lambda: None,
     }
-    return body + b" " if shot.signature == "tampered" else body, headers[shot.signature]()
+    return body + b" " if attempt.signature == "tampered" else body, headers[attempt.signature]()
 
 
 def _outcome(answer: httpx.Response) -> str:
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
-        told = None
-    return str(told.get("status", "accepted")) if isinstance(told, dict) else "accepted"
+        body = None
+    return str(body.get("status", "accepted")) if isinstance(body, dict) else "accepted"

@@ -7,9 +7,9 @@ from pathlib import Path
 import attrs
 
 from simulators.fire.killable_stack import KillableStack, killable
-from simulators.fire.load_patterns import volley
+from simulators.fire.load_patterns import load_schedule
 from simulators.fire.report import percentiles
-from simulators.fire.runs import Stage, new_tag, rehearse
+from simulators.fire.runs import FireSetup, new_tag, rehearse
 from simulators.fire.sender import Pace, Tally
 from simulators.fire.target import Target
 from simulators.stories.catalogue import STORIES
@@ -42,7 +42,7 @@ def measure(*, customers: int = 100, concurrency: int = 32, seed: int = 7) -> Me
 
 async def _measured(stack: KillableStack, customers: int, concurrency: int, seed: int) -> Measured:
     async with Target(stack.url, operator_key=stack.operator_key, concurrency=concurrency) as target:
-        stage = Stage(
+        setup = FireSetup(
             target=target,
             secret=stack.secret,
             pace=Pace(UNBOUNDED),
@@ -51,12 +51,12 @@ async def _measured(stack: KillableStack, customers: int, concurrency: int, seed
             patience=SETTLING_SECONDS,
         )
         tally = Tally()
-        schedule = volley(tuple(STORIES.values()), await target.plans(), count=customers, seed=seed)
-        course = await rehearse(stage, schedule, tag=new_tag(), tally=tally)
+        schedule = load_schedule(tuple(STORIES.values()), await target.plans(), count=customers, seed=seed)
+        fire_run = await rehearse(setup, schedule, tag=new_tag(), tally=tally)
     return Measured(
         deliveries=tally.requests,
         seconds=tally.seconds,
         per_second=tally.requests / tally.seconds,
         latency=percentiles(tally.latencies),
-        is_good=course.is_good,
+        is_good=fire_run.is_good,
     )

@@ -25,20 +25,20 @@ _REDIRECTS = range(300, 400)
 class TargetUnfit(Exception):
     """Nothing can be fired at this target; the text says why, and what to do."""
 
-    told: str
+    message: str
 
     def __str__(self) -> str:
-        return self.told
+        return self.message
 
 
 @attrs.frozen
 class NoAnswer(Exception):
     """The target did not answer, or answered that it can't now."""
 
-    told: str
+    message: str
 
     def __str__(self) -> str:
-        return self.told
+        return self.message
 
 
 @attrs.frozen(kw_only=True)
@@ -114,11 +114,11 @@ class Target:
             f"{self.url} does not answer as a Credence service does (GET /plans: {answer.status_code}). Check --target."
         )
         try:
-            told = answer.json()["plans"] if answer.status_code == 200 else None
-            plans = tuple(Plan(**{name: plan[name] for name in _PLAN}) for plan in told or ())
+            body = answer.json()["plans"] if answer.status_code == 200 else None
+            plans = tuple(Plan(**{name: plan[name] for name in _PLAN}) for plan in body or ())
         except (ValueError, KeyError, TypeError):
             raise TargetUnfit(not_ours) from None
-        if told is None:
+        if body is None:
             raise TargetUnfit(not_ours)
         return plans
 
@@ -128,8 +128,8 @@ class Target:
         :raises TargetUnfit: if it does, or isn't.
         :raises NoAnswer: if it can't be asked now.
         """
-        told = self._understood(await self._ask("GET", SYNTHETIC_USERS, self._as_operator), 200)
-        if told.get("mode") != "test":
+        given = self._understood(await self._ask("GET", SYNTHETIC_USERS, self._as_operator), 200)
+        if given.get("mode") != "test":
             raise TargetUnfit(f"{self.url} does not say that it is in test mode, so nothing is fired at it.")
 
     async def begin(self, tag: str, count: int) -> tuple[SyntheticUser, ...]:
@@ -139,8 +139,8 @@ class Target:
         :raises NoAnswer: if it can't be asked now.
         """
         answer = await self._ask("POST", SYNTHETIC_USERS, self._as_operator, json={"tag": tag, "count": count})
-        told = self._understood(answer, 201)
-        return tuple(SyntheticUser(user_id=user["user_id"], email=user["email"]) for user in told["users"])
+        given = self._understood(answer, 201)
+        return tuple(SyntheticUser(user_id=user["user_id"], email=user["email"]) for user in given["users"])
 
     async def end(self, tag: str) -> tuple[str, ...]:
         """Let it remove the users of the tag; gives the problems of those that it could not remove.
@@ -148,8 +148,8 @@ class Target:
         :raises TargetUnfit: if it refuses.
         :raises NoAnswer: if it can't be asked now.
         """
-        told = self._understood(await self._ask("DELETE", f"{SYNTHETIC_USERS}/{tag}", self._as_operator), 200)
-        return tuple(f"{kept['user_id']}: {kept['problem']}" for kept in told["kept"])
+        given = self._understood(await self._ask("DELETE", f"{SYNTHETIC_USERS}/{tag}", self._as_operator), 200)
+        return tuple(f"{kept['user_id']}: {kept['problem']}" for kept in given["kept"])
 
     async def quota(self, user_id: str) -> Quota:
         """What a user may spend.
@@ -157,8 +157,8 @@ class Target:
         :raises TargetUnfit: if it refuses.
         :raises NoAnswer: if it can't be asked now.
         """
-        told = self._understood(await self._ask("GET", f"/quota?user_id={user_id}", self._as_service), 200)
-        return Quota(**{name: told[name] for name in _QUOTA})
+        given = self._understood(await self._ask("GET", f"/quota?user_id={user_id}", self._as_service), 200)
+        return Quota(**{name: given[name] for name in _QUOTA})
 
     async def entries(self, user_id: str) -> tuple[Entry, ...]:
         """Every ledger entry of a user, oldest first.
@@ -170,11 +170,12 @@ class Target:
         cursor: str | None = None
         for _ in range(MAX_PAGES):
             path = f"/transactions?user_id={user_id}&limit={MAX_PAGE}" + (f"&cursor={cursor}" if cursor else "")
-            told = self._understood(await self._ask("GET", path, self._as_service), 200)
+            given = self._understood(await self._ask("GET", path, self._as_service), 200)
             found += [
-                Entry(**{name: entry[name] for name in _ENTRY}, period=_period(entry)) for entry in told["transactions"]
+                Entry(**{name: entry[name] for name in _ENTRY}, period=_period(entry))
+                for entry in given["transactions"]
             ]
-            cursor = told["next_cursor"]
+            cursor = given["next_cursor"]
             if cursor is None:
                 break
         return tuple(reversed(found))
@@ -185,8 +186,8 @@ class Target:
         :raises TargetUnfit: if it refuses.
         :raises NoAnswer: if it can't be asked now.
         """
-        told = self._understood(await self._ask("GET", "/ops/consistency", self._as_operator), 200)
-        return tuple((row["user_id"], row["problem"]) for row in (*told["ledger"], *told["cache"]))
+        given = self._understood(await self._ask("GET", "/ops/consistency", self._as_operator), 200)
+        return tuple((row["user_id"], row["problem"]) for row in (*given["ledger"], *given["cache"]))
 
     async def _ask(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> httpx.Response:
         try:
@@ -213,12 +214,12 @@ class Target:
         if answer.status_code != wanted:
             raise TargetUnfit(f"{self.url} answers {asked} with {_detail(answer)}.")
         try:
-            told = answer.json()
+            body = answer.json()
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            body = None
+        if not isinstance(body, dict):
             raise TargetUnfit(f"{self.url} does not answer {asked} as a Credence service does. Check --target.")
-        return told
+        return body
 
     def _client(self, connections: int) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
@@ -241,19 +242,19 @@ def check_redirect(url: str, answer: httpx.Response) -> None:
 def problem_type(answer: httpx.Response) -> str | None:
     """The stable name of a refusal of the service's own; None for any other answer."""
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return None
-    name = told.get("type") if isinstance(told, dict) else None
+    name = body.get("type") if isinstance(body, dict) else None
     return name.removeprefix("urn:credence:") if isinstance(name, str) and name.startswith("urn:credence:") else None
 
 
 def _detail(answer: httpx.Response) -> str:
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
-        told = None
-    detail = told.get("detail") if isinstance(told, dict) else None
+        body = None
+    detail = body.get("detail") if isinstance(body, dict) else None
     return f"{answer.status_code}: {str(detail)[:300]}" if detail else str(answer.status_code)
 
 

@@ -10,18 +10,18 @@ from simulators.fire.sender import Tally
 from simulators.fire.target import Entry, NoAnswer, Quota, Target
 from simulators.stories.acts import Act
 from simulators.stories.checkers import (
-    AccountSeen,
     Copy,
-    EntrySeen,
     Expectation,
-    Seen,
+    Observation,
+    ObservedAccount,
+    ObservedEntry,
     judge_account,
     judge_meanwhile,
     judge_quiet,
     judge_read,
     possible_balances,
 )
-from simulators.stories.event_readings import Telling
+from simulators.stories.event_readings import Reading
 
 POLL_SECONDS = 0.25
 READERS = 4
@@ -34,7 +34,7 @@ class Customer:
     """A customer of the rehearsal, and the events that tell of them."""
 
     user_id: str
-    tellings: Mapping[str, Telling]
+    readings: Mapping[str, Reading]
     """What each of their events tells, by its id."""
 
 
@@ -69,7 +69,7 @@ async def look_meanwhile(
 
     :raises NoAnswer: if the target can't be asked now.
     """
-    mine = customer.tellings
+    mine = customer.readings
     known = mine.keys() & tally.decided
     quota, entries = await target.quota(customer.user_id), await target.entries(customer.user_id)
     uncertain = (mine.keys() & tally.begun) - known
@@ -82,7 +82,7 @@ async def look_meanwhile(
     found = (
         *judge_account(account),
         *judge_read(account, _copy(quota)),
-        *judge_meanwhile(Seen(accounts=(account,)), Expectation.of(acts), possible),
+        *judge_meanwhile(Observation(accounts=(account,)), Expectation.of(acts), possible),
     )
     return tuple(map(str, found))
 
@@ -124,7 +124,7 @@ async def _looked_at(target: Target, customer: Customer, expected: Expectation) 
     except NoAnswer as problem:
         return Finding(customer=user, expected=due, balance=None, entries=0, complaints=(str(problem),))
     account = attrs.evolve(_account(user, entries), copy=_copy(quota), held=quota.held)
-    complaints = judge_quiet(Seen(accounts=(account,)), expected, ())
+    complaints = judge_quiet(Observation(accounts=(account,)), expected, ())
     return Finding(
         customer=user,
         expected=due,
@@ -134,14 +134,14 @@ async def _looked_at(target: Target, customer: Customer, expected: Expectation) 
     )
 
 
-def _account(user: str, entries: Sequence[Entry]) -> AccountSeen:
+def _account(user: str, entries: Sequence[Entry]) -> ObservedAccount:
     """The account that the entries make: they are the authority."""
-    return AccountSeen(
+    return ObservedAccount(
         customer=user,
         balance=entries[-1].balance_after if entries else 0,
         version=len(entries),
         entries=tuple(
-            EntrySeen(
+            ObservedEntry(
                 version=entry.version,
                 amount=entry.amount,
                 kind=entry.kind,

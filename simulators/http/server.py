@@ -124,15 +124,15 @@ class _Connection(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
 
     def _body_length(self) -> int | None:
-        told = self.headers.get("Content-Length", "0")
+        given = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers:
             self.send_error(411)
-        elif not (told.isascii() and told.isdecimal()):
+        elif not (given.isascii() and given.isdecimal()):
             self.send_error(400)
-        elif len(told) > 12 or int(told) > MAX_BODY_BYTES:
+        elif len(given) > 12 or int(given) > MAX_BODY_BYTES:
             self.send_error(413)
         else:
-            return int(told)
+            return int(given)
         # The body is not read, so that what follows can't be told apart from it.
         self.close_connection = True
         return None

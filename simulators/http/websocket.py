@@ -84,7 +84,7 @@ class WebSocket:
 def upgrade(request: Request, use: Callable[[WebSocket], None]) -> Response:
     """The answer to a request for a WebSocket: the connection is then used until `use` returns, or 400 says why not."""
     protocol = ServerProtocol()
-    head = [f"{name}: {told}" for name, told in request.headers.items()]
+    head = [f"{name}: {given}" for name, given in request.headers.items()]
     protocol.receive_data("\r\n".join([f"{request.method} {request.target} HTTP/1.1", *head, "", ""]).encode())
     asked = next((event for event in protocol.events_received() if isinstance(event, Handshake)), None)
     if asked is None:

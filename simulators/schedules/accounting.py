@@ -7,12 +7,12 @@ import attrs
 from simulators.schedules.steps import Schedule
 from simulators.stories.acts import act_of_json
 from simulators.stories.checkers import (
-    AccountSeen,
     Checker,
     Complaint,
     Copy,
     Expectation,
-    Seen,
+    Observation,
+    ObservedAccount,
     judge_account,
     judge_answered,
     judge_grants,
@@ -31,7 +31,15 @@ from simulators.stories.credit_operations import (
     judge_uses,
     taken,
 )
-from simulators.stories.event_readings import Sold, SubscriptionTold, Telling, dues, ends_of, invoices_due, telling_of
+from simulators.stories.event_readings import (
+    Reading,
+    Sold,
+    SubscriptionReading,
+    dues,
+    ends_of,
+    invoices_due,
+    reading_of,
+)
 from simulators.stories.invoice_worth import Due
 from simulators.stories.invoices import Bill
 from simulators.stories.life import Plan
@@ -42,28 +50,28 @@ class Accounting:
 
     def __init__(self, schedule: Schedule, plans: Sequence[Plan]) -> None:
         credits = {plan.id: plan.credits for plan in plans}  # noqa: A001 - the field's own word
-        self.tellings: Mapping[str, Telling] = {
-            event.id: telling_of(event.body, credits, schedule.prices) for event in schedule.events
+        self.readings: Mapping[str, Reading] = {
+            event.id: reading_of(event.body, credits, schedule.prices) for event in schedule.events
         }
-        self.payments = _payments(self.tellings)
+        self.payments = _payments(self.readings)
         self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
-        self.customers |= _subscribers(self.tellings)
-        self.dues = tuple(dues(self.tellings.values()))
+        self.customers |= _subscribers(self.readings)
+        self.dues = tuple(dues(self.readings.values()))
         self.balances = _summed(self.dues)
-        self._invoices = invoices_due(self.tellings.values())
+        self._invoices = invoices_due(self.readings.values())
         acts = [act_of_json(dict(act)) for act in schedule.acts]
         self._by_acts = Expectation.of(acts) if acts else None
-        self._ends = ends_of(self.tellings.values())
-        self._told: dict[str, list[Telling]] = {}
+        self._ends = ends_of(self.readings.values())
+        self._reported: dict[str, list[Reading]] = {}
         self._due: dict[str, list[Due]] = {}
         self.uses = tuple(Use(**use) for use in schedule.uses)
-        self._last: Seen | None = None
+        self._last: Observation | None = None
         self.ended: frozenset[str] = frozenset()
         """The events that were recorded and decided for good, as far as was looked."""
-        self._judged: dict[str, AccountSeen] = {}
+        self._judged: dict[str, ObservedAccount] = {}
         self._copies: dict[str, int] = {}
 
-    def judge_meanwhile(self, seen: Seen, now: int) -> tuple[Complaint, ...]:
+    def judge_meanwhile(self, seen: Observation, now: int) -> tuple[Complaint, ...]:
         """What is wrong while things are in flight: each balance is what the events that were recorded are worth, less
         what was used or has expired, and nothing was used that was not there.
 
@@ -80,22 +88,22 @@ class Accounting:
             due = self._due.get(name, [])
             wanted = _summed(due).get(name, 0) - taken(account)
             if account.balance != wanted:
-                told = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
-                found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, told))
+                text = f"{name}: {account.balance} credits, and what was recorded so far leaves {wanted}"
+                found.append(Complaint(Checker.BALANCE_IMPOSSIBLE, text))
             found += judge_grants(account, due, now)
             if self._judged.get(name) != account:
                 found += judge_account(account)
                 self._judged[name] = account
         return tuple(found)
 
-    def judge_copies(self, seen: Seen) -> tuple[Complaint, ...]:
+    def judge_copies(self, seen: Observation) -> tuple[Complaint, ...]:
         """What is wrong after a copy was written: a late writer must not bring back an older one."""
         found = []
         for account in seen.accounts:
             version = account.copy.version if account.copy else 0
             if version < self._copies.get(account.customer, 0):
-                told = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
-                found.append(Complaint(Checker.COPY_BACK, told))
+                text = f"{account.customer}: version {version} came after {self._copies[account.customer]}"
+                found.append(Complaint(Checker.COPY_BACK, text))
             self._copies[account.customer] = version
         return tuple(found)
 
@@ -103,7 +111,7 @@ class Accounting:
         """The cache lost something, so that an older copy may follow."""
         self._copies.clear()
 
-    def judge_read(self, seen: Seen, customer: str, read: Copy | None) -> tuple[Complaint, ...]:
+    def judge_read(self, seen: Observation, customer: str, read: Copy | None) -> tuple[Complaint, ...]:
         """What is wrong with a quota that was read."""
         if read is None:
             return ()
@@ -112,28 +120,28 @@ class Accounting:
             return (Complaint(Checker.READ, f"{customer}: {read}, and there is no such account"),)
         return judge_read(account, read)
 
-    def judge_answered(self, seen: Seen, event: str) -> tuple[Complaint, ...]:
+    def judge_answered(self, seen: Observation, event: str) -> tuple[Complaint, ...]:
         """What is wrong with a delivery that was answered with success."""
         return judge_answered(seen, event)
 
-    def judge_answer(self, seen: Seen, use: int, answered: Answered) -> tuple[Complaint, ...]:
+    def judge_answer(self, seen: Observation, use: int, answered: Answered) -> tuple[Complaint, ...]:
         """What is wrong with what a service was answered."""
         return judge_answer(seen, self.uses[use], answered)
 
-    def is_quiet(self, seen: Seen) -> bool:
+    def is_quiet(self, seen: Observation) -> bool:
         """Whether every event is decided, and no message is left."""
-        return self.tellings.keys() <= seen.ended and not seen.messages_left
+        return self.readings.keys() <= seen.ended and not seen.messages_left
 
-    def judge_quiet(self, seen: Seen) -> tuple[Complaint, ...]:
+    def judge_quiet(self, seen: Observation) -> tuple[Complaint, ...]:
         """What is wrong once all is at rest, by what the events tell, and by what the customers did."""
-        found = judge_quiet(seen, _less_use(self.balances, seen), self.tellings)
+        found = judge_quiet(seen, _less_use(self.balances, seen), self.readings)
         if self._by_acts is not None:
             expected = attrs.evolve(_less_use(self._by_acts.balances, seen), dues=self._by_acts.dues)
-            by_acts = judge_quiet(seen, expected, self.tellings)
+            by_acts = judge_quiet(seen, expected, self.readings)
             found += tuple(one for one in by_acts if one not in found)
         return (*found, *judge_invoices(seen, self._invoices))
 
-    def judge_over(self, seen: Seen, now: int) -> tuple[Complaint, ...]:
+    def judge_over(self, seen: Observation, now: int) -> tuple[Complaint, ...]:
         """What is wrong once all that is over was let expire."""
         return judge_over(seen, self.dues, now)
 
@@ -143,27 +151,27 @@ class Accounting:
 
     def sales_of(self, event: str) -> frozenset[str]:
         """The events that tell of the sale of an event's payment."""
-        return frozenset(one for one in self.payments[event] if _buyers([self.tellings[one]]))
+        return frozenset(one for one in self.payments[event] if _buyers([self.readings[one]]))
 
     def joins_apart(self, event: str) -> bool:
         """Whether an event, told last, was the one to show that what others had told is of one payment."""
-        others = [self.tellings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
-        told = [(set(telling.handles), bool(telling.claims)) for telling in others if telling.handles]
-        return len(_apart(told)) > len(_apart([*told, (set(self.tellings[event].handles), False)]))
+        others = [self.readings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
+        found = [(set(reading.handles), bool(reading.claims)) for reading in others if reading.handles]
+        return len(_apart(found)) > len(_apart([*found, (set(self.readings[event].handles), False)]))
 
-    def _in(self, events: Iterable[str]) -> list[Telling]:
-        return [self.tellings[event] for event in events]
+    def _in(self, events: Iterable[str]) -> list[Reading]:
+        return [self.readings[event] for event in events]
 
     def _learn(self, ended: frozenset[str]) -> None:
         concerned = set()
         for event in ended - self.ended:
             customer = self.customers.get(event)
             if customer is not None:
-                self._told.setdefault(customer, []).append(self.tellings[event])
+                self._reported.setdefault(customer, []).append(self.readings[event])
                 concerned.add(customer)
         self.ended = ended
         for customer in concerned:
-            self._due[customer] = dues(self._told[customer])
+            self._due[customer] = dues(self._reported[customer])
 
 
 def _summed(wanted: Iterable[Due]) -> dict[str, int]:
@@ -173,44 +181,44 @@ def _summed(wanted: Iterable[Due]) -> dict[str, int]:
     return totals
 
 
-def _subscribers(tellings: Mapping[str, Telling]) -> dict[str, str]:
+def _subscribers(readings: Mapping[str, Reading]) -> dict[str, str]:
     """Whose subscriptions the events tell of, that tell of nothing else."""
-    claims = [(event, claim) for event, telling in tellings.items() for claim in telling.claims]
+    claims = [(event, claim) for event, reading in readings.items() for claim in reading.claims]
     owners = {claim.subscription: claim.customer for _, claim in claims if isinstance(claim, Bill)}
     return {
         event: owners[claim.subscription]
         for event, claim in claims
-        if isinstance(claim, SubscriptionTold) and claim.subscription in owners
+        if isinstance(claim, SubscriptionReading) and claim.subscription in owners
     }
 
 
-def _without_copies(seen: Seen) -> Seen:
+def _without_copies(seen: Observation) -> Observation:
     """What was seen of the ledger alone: a cache that lost something may rightly go back."""
     return attrs.evolve(seen, accounts=tuple(attrs.evolve(account, copy=None) for account in seen.accounts))
 
 
-def _less_use(balances: Mapping[str, int], seen: Seen) -> Expectation:
+def _less_use(balances: Mapping[str, int], seen: Observation) -> Expectation:
     used = {account.customer: taken(account) for account in seen.accounts}
     names = {*balances, *used}
     return Expectation(balances={name: balances.get(name, 0) - used.get(name, 0) for name in names}, at_most={})
 
 
-def _payments(tellings: Mapping[str, Telling]) -> dict[str, frozenset[str]]:
+def _payments(readings: Mapping[str, Reading]) -> dict[str, frozenset[str]]:
     """For each event, all that are of its payment, however far: events that share a handle are of one payment."""
     groups: dict[str, int] = {}
     members: dict[int, list[str]] = {}
-    for number, (event, telling) in enumerate(tellings.items()):
-        joined = sorted({groups[handle] for handle in telling.handles if handle in groups})
+    for number, (event, reading) in enumerate(readings.items()):
+        joined = sorted({groups[handle] for handle in reading.handles if handle in groups})
         members[number] = [event, *(one for group in joined for one in members.pop(group))]
         for one in members[number]:
-            groups |= dict.fromkeys(tellings[one].handles, number)
+            groups |= dict.fromkeys(readings[one].handles, number)
     return {event: frozenset(group) for group in members.values() for event in group}
 
 
-def _apart(told: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
+def _apart(found: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
     """What was told, in groups that share no handle; only those that claim something count."""
     groups: list[tuple[set[str], bool]] = []
-    for handles, claims in told:
+    for handles, claims in found:
         joined = [group for group in groups if group[0] & handles]
         groups = [group for group in groups if not group[0] & handles]
         merged = set(handles).union(*(group[0] for group in joined))
@@ -218,5 +226,5 @@ def _apart(told: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
     return [group for group in groups if group[1]]
 
 
-def _buyers(tellings: Iterable[Telling]) -> set[str]:
-    return {claim.customer for telling in tellings for claim in telling.claims if isinstance(claim, Sold | Bill)}
+def _buyers(readings: Iterable[Reading]) -> set[str]:
+    return {claim.customer for reading in readings for claim in reading.claims if isinstance(claim, Sold | Bill)}

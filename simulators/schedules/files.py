@@ -33,24 +33,24 @@ class UnreadableSchedule(Exception):
 
 def dumped(schedule: Schedule) -> str:
     """The file's text: one line for each member of a list."""
-    told = {
+    given = {
         "format": FORMAT,
         **{field.name: getattr(schedule, field.name) for field in attrs.fields(Schedule)},
         "users": [attrs.asdict(user) for user in schedule.users],
         "events": [{"body": event.body} for event in schedule.events],
         "steps": [dumped_step(step) for step in schedule.steps],
     }
-    return "{\n" + ",\n".join(f"{_line(name)}: {_member(value)}" for name, value in told.items()) + "\n}\n"
+    return "{\n" + ",\n".join(f"{_line(name)}: {_member(value)}" for name, value in given.items()) + "\n}\n"
 
 
 def dumped_step(step: Step) -> dict[str, Any]:
     """A step as it stands in a file; what is left out is as it is by default."""
-    told = {
+    options = {
         field.name: getattr(step, field.name)
         for field in attrs.fields(type(step))
         if getattr(step, field.name) != field.default
     }
-    return {"do": NAMES[type(step)], **told}
+    return {"do": NAMES[type(step)], **options}
 
 
 def save(schedule: Schedule, path: Path) -> None:
@@ -87,30 +87,30 @@ def parsed(text: str) -> Schedule:
     :raises UnreadableSchedule: if it is none.
     """
     try:
-        told = json.loads(text)
+        answer = json.loads(text)
     except (ValueError, RecursionError) as error:
         place = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "too deep"
         raise UnreadableSchedule(f"not JSON ({place})") from None
-    _expect(isinstance(told, dict), "the file", "must be one JSON object")
-    _expect(told.get("format") == FORMAT, "format", f"must be {FORMAT!r}, not {told.get('format')!r}")
+    _expect(isinstance(answer, dict), "the file", "must be one JSON object")
+    _expect(answer.get("format") == FORMAT, "format", f"must be {FORMAT!r}, not {answer.get('format')!r}")
     known = {field.name for field in attrs.fields(Schedule)} | {"format"}
-    _expect(not told.keys() - known, "the file", f"has unknown members: {', '.join(sorted(told.keys() - known))}")
+    _expect(not answer.keys() - known, "the file", f"has unknown members: {', '.join(sorted(answer.keys() - known))}")
     schedule = Schedule(
-        title=_of(told, "title", str),
-        seed=_of(told, "seed", str, None),
-        bug=_of(told, "bug", str, None),
-        secret=_of(told, "secret", str, attrs.fields(Schedule).secret.default),
-        starts_at=_of(told, "starts_at", int),
-        processes=tuple(_texts(told, "processes")),
-        users=tuple(_user(place, one) for place, one in _objects(told, "users")),
-        plans=tuple(_plan(place, one) for place, one in _objects(told, "plans")),
-        events=tuple(_event(place, one) for place, one in _objects(told, "events")),
-        acts=tuple(_act(place, one) for place, one in _objects(told, "acts")),
-        uses=tuple(_use(place, one) for place, one in _objects(told, "uses")),
-        payments=tuple(one for _, one in _objects(told, "payments")),
-        prices=tuple(one for _, one in _objects(told, "prices")),
-        steps=tuple(_step(place, one) for place, one in _objects(told, "steps")),
-        complaints=tuple(_texts(told, "complaints")),
+        title=_of(answer, "title", str),
+        seed=_of(answer, "seed", str, None),
+        bug=_of(answer, "bug", str, None),
+        secret=_of(answer, "secret", str, attrs.fields(Schedule).secret.default),
+        starts_at=_of(answer, "starts_at", int),
+        processes=tuple(_texts(answer, "processes")),
+        users=tuple(_user(place, one) for place, one in _objects(answer, "users")),
+        plans=tuple(_plan(place, one) for place, one in _objects(answer, "plans")),
+        events=tuple(_event(place, one) for place, one in _objects(answer, "events")),
+        acts=tuple(_act(place, one) for place, one in _objects(answer, "acts")),
+        uses=tuple(_use(place, one) for place, one in _objects(answer, "uses")),
+        payments=tuple(one for _, one in _objects(answer, "payments")),
+        prices=tuple(one for _, one in _objects(answer, "prices")),
+        steps=tuple(_step(place, one) for place, one in _objects(answer, "steps")),
+        complaints=tuple(_texts(answer, "complaints")),
     )
     check(schedule)
     return schedule
@@ -136,13 +136,13 @@ def check(schedule: Schedule) -> None:
         at = f"steps[{place}] ({NAMES[type(step)]})"
         begins = hasattr(step, "on") and hasattr(step, "task")
         for name, ids in known.items():
-            told = getattr(step, name, None)
-            if told is None:
+            given = getattr(step, name, None)
+            if given is None:
                 continue
             if name == "task" and begins:
-                _expect(told not in ids, at, f"begins task {told!r} a second time")
-                ids.add(told)
-            _expect(told in ids, at, f"{name} is {told!r}, and there is no such {wanted[name]}")
+                _expect(given not in ids, at, f"begins task {given!r} a second time")
+                ids.add(given)
+            _expect(given in ids, at, f"{name} is {given!r}, and there is no such {wanted[name]}")
         if isinstance(step, Ask):
             _expect(0 <= step.use < len(schedule.uses), at, f"use is {step.use}, and there is no such use")
 
@@ -152,12 +152,12 @@ def _expect_single(kind: str, ids: Sequence[str]) -> None:
     _expect(not twice, kind, f"has {', '.join(map(repr, twice))} more than once")
 
 
-def _user(place: str, told: Mapping[str, Any]) -> User:
-    return _made(User, place, told)
+def _user(place: str, fields: Mapping[str, Any]) -> User:
+    return _made(User, place, fields)
 
 
-def _event(place: str, told: Mapping[str, Any]) -> Event:
-    event = _made(Event, place, told)
+def _event(place: str, fields: Mapping[str, Any]) -> Event:
+    event = _made(Event, place, fields)
     try:
         whole = json.loads(event.body)
     except (ValueError, RecursionError):
@@ -168,70 +168,70 @@ def _event(place: str, told: Mapping[str, Any]) -> Event:
     return event
 
 
-def _plan(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+def _plan(place: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     for name, kind in _PLAN.items():
-        _expect(type(told.get(name)) is kind, f"{place}.{name}", f"must be {_KINDS[kind]}")
-    return told
+        _expect(type(fields.get(name)) is kind, f"{place}.{name}", f"must be {_KINDS[kind]}")
+    return fields
 
 
-def _act(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
-    _expect(isinstance(told.get("act"), str), f"{place}.act", "must be a text")
-    return told
+def _act(place: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    _expect(isinstance(fields.get("act"), str), f"{place}.act", "must be a text")
+    return fields
 
 
-def _use(place: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
-    return attrs.asdict(_made(Use, place, told))
+def _use(place: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return attrs.asdict(_made(Use, place, fields))
 
 
-def _step(place: str, told: Mapping[str, Any]) -> Step:
-    name = told.get("do")
+def _step(place: str, fields: Mapping[str, Any]) -> Step:
+    name = fields.get("do")
     _expect(isinstance(name, str) and name in STEPS, place, f'"do" is {name!r}; it must be one of {", ".join(STEPS)}')
-    step = _made(STEPS[str(name)], f"{place} ({name})", {key: value for key, value in told.items() if key != "do"})
+    step = _made(STEPS[str(name)], f"{place} ({name})", {key: value for key, value in fields.items() if key != "do"})
     seconds = getattr(step, "seconds", 0)
     _expect(seconds <= MAX_WAIT_SECONDS, f"{place}.seconds", f"must be at most {MAX_WAIT_SECONDS}, a year")
     return step
 
 
-def _made(kind: type[Made], place: str, told: Mapping[str, Any]) -> Made:
+def _made(kind: type[Made], place: str, options: Mapping[str, Any]) -> Made:
     """A value of an attrs class, by its fields' types and what their metadata allow."""
     fields: dict[str, Any] = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type] # all are attrs
-    unknown = sorted(told.keys() - fields.keys())
+    unknown = sorted(options.keys() - fields.keys())
     _expect(not unknown, place, f"has unknown members: {', '.join(unknown)}")
     for name, field in fields.items():
-        if name not in told:
+        if name not in options:
             _expect(field.default is not attrs.NOTHING, place, f"lacks {name!r}")
             continue
-        value, among, least = told[name], field.metadata.get("among"), field.metadata.get("least")
+        value, among, least = options[name], field.metadata.get("among"), field.metadata.get("least")
         allowed = field.type if isinstance(field.type, type) else (str, type(None))
         is_right = type(value) is allowed if isinstance(allowed, type) else isinstance(value, allowed)
         _expect(is_right, f"{place}.{name}", f"must be {_KINDS.get(allowed, 'a text or null')}, not {value!r}")
         _expect(among is None or value in among, f"{place}.{name}", f"is {value!r}; it must be one of {among}")
         _expect(least is None or value >= least, f"{place}.{name}", f"must be at least {least}")
-    return kind(**told)
+    return kind(**options)
 
 
 _KINDS: Mapping[Any, str] = {str: "a text", int: "a whole number", bool: "true or false"}
 _REQUIRED = object()
 
 
-def _of(told: Mapping[str, Any], name: str, kind: type, default: Any = _REQUIRED) -> Any:
-    value = told.get(name)
+def _of(fields: Mapping[str, Any], name: str, kind: type, default: Any = _REQUIRED) -> Any:
+    value = fields.get(name)
     if value is None and default is not _REQUIRED:
         return default
     _expect(type(value) is kind, name, f"must be {_KINDS[kind]}, not {value!r}")
     return value
 
 
-def _objects(told: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    members = told.get(name, [])
+def _objects(fields: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    members = fields.get(name, [])
     _expect(isinstance(members, list), name, "must be a list")
     for place, one in enumerate(members):
         _expect(isinstance(one, dict), f"{name}[{place}]", "must be an object")
         yield f"{name}[{place}]", one
 
 
-def _texts(told: Mapping[str, Any], name: str) -> list[str]:
-    members = told.get(name, [])
+def _texts(fields: Mapping[str, Any], name: str) -> list[str]:
+    members = fields.get(name, [])
     _expect(isinstance(members, list) and all(isinstance(one, str) for one in members), name, "must be a list of texts")
     return list(members)
 

@@ -52,27 +52,27 @@ class Running:
     task: Task
     committed: bool = False
     """Whether the ledger has what it brought."""
-    befell: list[str] = attrs.field(factory=list)
+    faults_met: list[str] = attrs.field(factory=list)
     """What went wrong for it so far, in the coverage's words."""
 
 
 class Watcher:
     """What is told of deliveries while a schedule is played; by itself it does nothing."""
 
-    def began(self, running: Running, player: "Player") -> None:
+    def began(self, running: Running, runner: "ScheduleRunner") -> None:
         """A task began."""
 
-    def ended(self, running: Running, player: "Player", *, died: bool) -> None:
+    def ended(self, running: Running, runner: "ScheduleRunner", *, died: bool) -> None:
         """A task ended, or died with its process."""
 
     def happened(self, what: str) -> None:
         """Something else happened: `flush`."""
 
-    def recorded(self, events: frozenset[str], player: "Player") -> None:
+    def recorded(self, events: frozenset[str], runner: "ScheduleRunner") -> None:
         """Events were recorded, and decided for good, since this was last told."""
 
 
-class Player:
+class ScheduleRunner:
     """One schedule on one world of the system."""
 
     def __init__(self, schedule: Schedule, under_test: system.System, *, watcher: Watcher | None = None) -> None:
@@ -138,30 +138,30 @@ class Player:
             case steps.Break(port=port):
                 self.faults += port not in self.broken
                 self.broken.add(port)
-                self._tell(Kind.BREAK, port, "goes away", outcome=Outcome.BAD)
+                self._trace(Kind.BREAK, port, "goes away", outcome=Outcome.BAD)
             case steps.Mend(port=port):
                 self.broken.discard(port)
-                self._tell(Kind.MEND, port, "is back")
+                self._trace(Kind.MEND, port, "is back")
             case steps.Flush():
                 self.faults += 1
                 self.world.flush_cache()
                 self.accounting.forget_copies()
                 self.watcher.happened("flush")
-                self._tell(Kind.LOSE, traces.CACHE, "loses everything", outcome=Outcome.BAD)
+                self._trace(Kind.LOSE, traces.CACHE, "loses everything", outcome=Outcome.BAD)
             case steps.Rewind(writes=writes):
                 self.faults += 1
                 self.world.rewind_cache(writes)
                 self.accounting.forget_copies()
-                self._tell(Kind.LOSE, traces.CACHE, f"loses its last {writes} writes", outcome=Outcome.BAD)
+                self._trace(Kind.LOSE, traces.CACHE, f"loses its last {writes} writes", outcome=Outcome.BAD)
             case steps.Wait(seconds=seconds):
                 self.world.let_pass(seconds)
-                self._tell(Kind.WAIT, traces.STRIPE, f"{traces.span(seconds)} pass{'es' if seconds == 1 else ''}")
+                self._trace(Kind.WAIT, traces.STRIPE, f"{traces.span(seconds)} pass{'es' if seconds == 1 else ''}")
             case steps.SignUp(user=user):
                 self._sign_up(user)
 
     def settle(self) -> None:
         """End all faults, and let everything come to rest; then nothing may be wrong."""
-        self._tell(Kind.SETTLE, traces.STRIPE, "Faults end; what was not acknowledged is repeated until all is quiet")
+        self._trace(Kind.SETTLE, traces.STRIPE, "Faults end; what was not acknowledged is repeated until all is quiet")
         self._mend_all()
         for running in tuple(self.running.values()):
             self._finish(running)
@@ -219,7 +219,7 @@ class Player:
         job, lane, text = self._job(step)
         running = Running(name=step.task, process=step.on, step=step, task=Task(self.world.begin(job, process=step.on)))
         self.running[step.task] = running
-        self._tell(Kind.BEGIN, lane, text, to=step.on, task=step.task)
+        self._trace(Kind.BEGIN, lane, text, to=step.on, task=step.task)
         self.watcher.began(running, self)
         self._end_if_over(running)
 
@@ -271,8 +271,8 @@ class Player:
             outcome, said = self._perform(running, pause, failure)
         if outcome is not Outcome.GOOD:
             self.faults += error is not None
-            running.befell.append(f"{part} {'away' if outcome is Outcome.BAD else 'silent'}")
-        self._tell(Kind.CALL, running.process, f"{pause.name}{said}", to=part, task=running.name, outcome=outcome)
+            running.faults_met.append(f"{part} {'away' if outcome is Outcome.BAD else 'silent'}")
+        self._trace(Kind.CALL, running.process, f"{pause.name}{said}", to=part, task=running.name, outcome=outcome)
         if part == traces.LEDGER and pause.name == "ledger.commit" and outcome is not Outcome.BAD:
             self._look()
         if pause.name == "cache.store" and outcome is not Outcome.BAD:
@@ -290,7 +290,7 @@ class Player:
         if pause.name == "ledger.commit":
             running.committed |= "Committed" in said or "Duplicate" in said
             if "Conflict" in said:
-                running.befell.append("conflict")
+                running.faults_met.append("conflict")
         if failure is not None:
             running.task.fail(failure)
             return Outcome.LOST, said
@@ -316,19 +316,19 @@ class Player:
             case steps.Read(user=user) if isinstance(outcome, Returned):
                 copy = outcome.value if isinstance(outcome.value, Copy) else None
                 said = f"{copy.balance} credits" if copy else "no such user"
-                self._tell(Kind.END, running.process, said, to=traces.CUSTOMERS, task=running.name)
+                self._trace(Kind.END, running.process, said, to=traces.CUSTOMERS, task=running.name)
                 self._complain(*self.accounting.judge_read(self.world.seen(), user, copy))
             case steps.Ask(use=place) if isinstance(outcome, Returned) and isinstance(outcome.value, Answered):
                 answered = outcome.value
                 how = Outcome.GOOD if answered.verdict == "done" else Outcome.BAD
-                self._tell(
+                self._trace(
                     Kind.END, running.process, answered.verdict, to=traces.CUSTOMERS, task=running.name, outcome=how
                 )
                 self._complain(*self.accounting.judge_answer(self.world.seen(), place, answered))
             case _:
                 said = "done" if isinstance(outcome, Returned) else type(outcome.error).__name__
                 how = Outcome.GOOD if isinstance(outcome, Returned) else Outcome.BAD
-                self._tell(Kind.END, running.process, said, task=running.name, outcome=how)
+                self._trace(Kind.END, running.process, said, task=running.name, outcome=how)
         self.watcher.ended(running, self, died=False)
 
     def _answered(self, running: Running, step: steps.Deliver, status: int) -> None:
@@ -338,11 +338,11 @@ class Player:
         if step.answer == "lost":
             outcome = Outcome.LOST
             self.faults += 1
-            running.befell.append("answer lost")
-        self._tell(Kind.END, running.process, str(status), to=traces.STRIPE, task=running.name, outcome=outcome)
+            running.faults_met.append("answer lost")
+        self._trace(Kind.END, running.process, str(status), to=traces.STRIPE, task=running.name, outcome=outcome)
         if is_accepted and not is_good:
             self._complain(Complaint(Checker.FORGED, f"{step.event}, {step.signature}, was answered {status}"))
-        if not is_accepted and is_good and not (status >= 500 and "ledger" in " ".join(running.befell)):
+        if not is_accepted and is_good and not (status >= 500 and "ledger" in " ".join(running.faults_met)):
             self._complain(Complaint(Checker.REFUSED, f"{step.event} was answered {status}, and nothing was away"))
         if is_accepted and is_good:
             self._complain(*self.accounting.judge_answered(self.world.seen(), step.event))
@@ -353,12 +353,12 @@ class Player:
         dying = [running for running in self.running.values() if running.process == process]
         for running in dying:
             running.task.die()
-            running.befell.append("crash")
+            running.faults_met.append("crash")
             del self.running[running.name]
         self.world.restart(process)
         self.faults += 1
         lost = f", and {', '.join(running.name for running in dying)} with it" if dying else ""
-        self._tell(Kind.DIE, process, f"dies{lost}", outcome=Outcome.BAD)
+        self._trace(Kind.DIE, process, f"dies{lost}", outcome=Outcome.BAD)
         for running in dying:
             self.watcher.ended(running, self, died=True)
 
@@ -367,7 +367,7 @@ class Player:
             self._absent.discard(user)
             email = next(one.email for one in self.schedule.users if one.id == user)
             self.world.sign_up(Customer(user, email or ""))
-            self._tell(Kind.JOIN, traces.LEDGER, f"{self.names[user]} signs up")
+            self._trace(Kind.JOIN, traces.LEDGER, f"{self.names[user]} signs up")
 
     def _look(self) -> None:
         """After a commit: does every balance follow from what was recorded?"""
@@ -377,7 +377,7 @@ class Player:
             if account.balance != before:
                 self._seen_balances[account.customer] = account.balance
                 text = f"{self.names[account.customer]} {before} → {account.balance}"
-                self._tell(Kind.BALANCE, traces.LEDGER, text)
+                self._trace(Kind.BALANCE, traces.LEDGER, text)
         news = seen.ended - self.accounting.ended
         self._complain(*self.accounting.judge_meanwhile(seen, self.world.now()))
         self.watcher.recorded(news, self)
@@ -385,7 +385,7 @@ class Player:
     def _complain(self, *complaints: Complaint) -> None:
         for complaint in complaints:
             self.complaints = (*self.complaints, complaint)
-            self._tell(Kind.COMPLAINT, traces.LEDGER, self.named(str(complaint)), outcome=Outcome.BAD)
+            self._trace(Kind.COMPLAINT, traces.LEDGER, self.named(str(complaint)), outcome=Outcome.BAD)
 
     def named(self, text: str) -> str:
         """A text with the customers' names in the place of their ids."""
@@ -393,7 +393,7 @@ class Player:
             text = text.replace(user, name)
         return text
 
-    def _tell(
+    def _trace(
         self,
         kind: Kind,
         lane: str,

@@ -10,7 +10,7 @@ from typing import TypeVar
 import attrs
 
 from simulators.schedules import steps as schedules
-from simulators.schedules.runner import Player
+from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.steps import Advance, Deliver, Finish, Schedule, Step, Wait
 from simulators.stories.checkers import Checker
 from simulators.stories.events import Event
@@ -126,7 +126,7 @@ class _Search:
 
     def _play(self, schedule: Schedule) -> Checker | None:
         self.plays += 1
-        complaints = Player(schedule, self.under_test).play()
+        complaints = ScheduleRunner(schedule, self.under_test).play()
         return complaints[0].checker if complaints else None
 
 

@@ -52,7 +52,7 @@ class Moment:
     outcome: Outcome = Outcome.GOOD
 
 
-def told(moments: Iterable[Moment]) -> str:
+def as_text(moments: Iterable[Moment]) -> str:
     """A trace as text, one line for each moment."""
     return "".join(f"{_line(moment)}\n" for moment in moments)
 

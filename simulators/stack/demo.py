@@ -47,9 +47,9 @@ class Demonstration:
         self._say("2. Stripe reports it three times: one event twice at once, then a second event")
         stripe = self._stack.stripe
         event = stripe.account.events[-1]
-        told = stripe.deliver(event, copies=2, simultaneously=True) + stripe.deliver(stripe.account.twin(event))
-        self._show_rows("Deliveries to POST /webhooks/stripe", _deliveries(told))
-        self._check("each delivery is answered 200", [200, 200, 200], [delivery.status for delivery in told])
+        reported = stripe.deliver(event, copies=2, simultaneously=True) + stripe.deliver(stripe.account.twin(event))
+        self._show_rows("Deliveries to POST /webhooks/stripe", _deliveries(reported))
+        self._check("each delivery is answered 200", [200, 200, 200], [delivery.status for delivery in reported])
         log = self._stack.log.read_text()
         done = f"Successfully processed session {session_id} for user {user}"
         again = f"Session {session_id} already processed, skipping"
@@ -102,8 +102,8 @@ class Demonstration:
         stripe = self._stack.stripe
         self._say("6. Half of it is refunded; Stripe sends three kinds of event, each twice")
         refunded = stripe.account.reversals.refund(payment, 250)
-        told = stripe.deliver(*refunded, copies=2)
-        self._check("each delivery is answered 200", {200}, {delivery.status for delivery in told})
+        events = stripe.deliver(*refunded, copies=2)
+        self._check("each delivery is answered 200", {200}, {delivery.status for delivery in events})
         self._check("25 credits are left, in Redis too", (25, "cache"), self._left(user))
         self._say("7. The customer disputes the rest; the dispute is won")
         disputed = stripe.account.reversals.dispute(payment, 250)
@@ -183,8 +183,8 @@ class Demonstration:
             f"{self._stack.url}{path}", content, {**headers, "Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own service
-            told: dict[str, Any] = json.load(answer)
-            return told
+            fields: dict[str, Any] = json.load(answer)
+            return fields
 
     def _pay(self, page: str) -> int:
         opener = urllib.request.build_opener(_NoRedirect)
@@ -198,9 +198,9 @@ class Demonstration:
             return answer.code
 
 
-def _deliveries(told: list[Delivery]) -> list[dict[str, Any]]:
+def _deliveries(found: list[Delivery]) -> list[dict[str, Any]]:
     return [
-        {"event": delivery.event_id, "answer": delivery.status, "body": delivery.body.decode()} for delivery in told
+        {"event": delivery.event_id, "answer": delivery.status, "body": delivery.body.decode()} for delivery in found
     ]
 
 

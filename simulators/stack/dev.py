@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False)
     busy = [option for option, port in _wanted(arguments).items() if port and _is_in_use(port)]
     for option in busy:
-        told = f"Port {_wanted(arguments)[option]} is already in use. Choose another with {option}."
-        console.print(told, style="red", markup=False, soft_wrap=True)
+        text = f"Port {_wanted(arguments)[option]} is already in use. Choose another with {option}."
+        console.print(text, style="red", markup=False, soft_wrap=True)
     if busy:
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("The service did not start:", str(problem), style="red", markup=False)
         return 1
     except OSError as problem:
-        told = f"Cannot listen: {problem}. Choose other ports with --port and --stripe-port."
-        console.print(told, style="red", markup=False)
+        text = f"Cannot listen: {problem}. Choose other ports with --port and --stripe-port."
+        console.print(text, style="red", markup=False)
         return 1
     return 0
 

@@ -77,9 +77,9 @@ class PostgresPart:
         # Where nobody waits for orphans, as in many containers, a dead server keeps its id, and so its locks hold.
         postmaster = self._postmaster()
         if postmaster is not None and not _is_alive(postmaster):
-            told = (self._directory / "postmaster.pid").read_text().splitlines()
+            output = (self._directory / "postmaster.pid").read_text().splitlines()
             (self._directory / "postmaster.pid").unlink()
-            for lock in Path(told[4]).glob(f".s.PGSQL.{told[3]}.lock"):
+            for lock in Path(output[4]).glob(f".s.PGSQL.{output[3]}.lock"):
                 lock.unlink()
 
     def _postmaster(self) -> int | None:
@@ -95,11 +95,11 @@ class RedisPart:
     def __init__(self, url: str) -> None:
         self._url = url
         with redis.Redis.from_url(url) as client:
-            told = client.info("server")
+            given = client.info("server")
             kept = client.config_get("dir")
-        self._process = int(told["process_id"])
+        self._process = int(given["process_id"])
         self._binary = str(Path(f"/proc/{self._process}/exe").readlink())
-        self._port = str(told["tcp_port"])
+        self._port = str(given["tcp_port"])
         self._directory = str(kept["dir"])
         self._child: subprocess.Popen[bytes] | None = None
 

@@ -206,18 +206,18 @@ def worth_of(credits: int, amount: int, gone: Fraction | int) -> int:  # noqa: A
 
 def act_as_json(act: Act) -> dict[str, Any]:
     """The act as a JSON object."""
-    told: dict[str, Any] = json.loads(json.dumps(attrs.asdict(act)))
-    return {"act": type(act).__name__, **told}
+    fields: dict[str, Any] = json.loads(json.dumps(attrs.asdict(act)))
+    return {"act": type(act).__name__, **fields}
 
 
-def act_of_json(told: dict[str, Any]) -> Act:
+def act_of_json(given: dict[str, Any]) -> Act:
     """The act that a JSON object of :func:`act_as_json` tells.
 
     :raises KeyError: if there is no such kind of act.
     """
-    fields = {name: value for name, value in told.items() if name != "act"}
+    fields = {name: value for name, value in given.items() if name != "act"}
     for name, made in (("bill", bill_of_json), ("note", note_of_json), ("payments", tuple)):
         if name in fields:
             fields[name] = made(fields[name])
-    act: Act = _KINDS[told["act"]](**fields)
+    act: Act = _KINDS[given["act"]](**fields)
     return act

@@ -18,7 +18,7 @@ class Story:
     """Something that one customer does, in a few acts."""
 
     name: str
-    told: str
+    summary: str
     mode: str
     """The mode of the plan that it needs: `payment` or `subscription`."""
     play: Play
@@ -203,7 +203,7 @@ def _two_purchases(life: Life, customer: Customer, plan: Plan) -> None:
 
 
 def _catalogue(*stories: tuple[str, str, str, Play]) -> Mapping[str, Story]:
-    return {name: Story(name=name, mode=mode, told=told, play=play) for name, mode, told, play in stories}
+    return {name: Story(name=name, mode=mode, summary=given, play=play) for name, mode, given, play in stories}
 
 
 _SOLD = _catalogue(
@@ -227,7 +227,7 @@ _SOLD = _catalogue(
     ("two purchases", "payment", "buys twice, and is refunded half of the first", _two_purchases),
 )
 STORIES: Mapping[str, Story] = dict(_SOLD) | {
-    name: Story(name=name, mode="subscription", told=told, play=play, has_other_prices=name in OF_OTHER_PRICES)
-    for name, told, play in INVOICED
+    name: Story(name=name, mode="subscription", summary=given, play=play, has_other_prices=name in OF_OTHER_PRICES)
+    for name, given, play in INVOICED
 }
 """Every story by its name."""

@@ -1,6 +1,6 @@
 """The checkers: what must be true of balances, entries, copies and events, judged from what customers really did.
 
-They see only what anybody could see (:class:`Seen`), know nothing of how it came about, and say what is wrong.
+They see only what anybody could see (:class:`Observation`), know nothing of how it came about, and say what is wrong.
 """
 
 import enum
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import attrs
 
 from simulators.stories.acts import Act, balances, dues, most_ever
-from simulators.stories.event_readings import Telling, worth
+from simulators.stories.event_readings import Reading, worth
 from simulators.stories.invoice_worth import Due
 
 
@@ -49,14 +49,14 @@ class Complaint:
     """Something that is wrong: by which checker, and what it saw."""
 
     checker: Checker
-    told: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.checker}: {self.told}"
+        return f"{self.checker}: {self.message}"
 
 
 @attrs.frozen(kw_only=True)
-class EntrySeen:
+class ObservedEntry:
     """One entry of an account; what the observer can't see is None."""
 
     version: int
@@ -71,7 +71,7 @@ class EntrySeen:
 
 
 @attrs.frozen(kw_only=True)
-class GrantSeen:
+class ObservedGrant:
     """Credits of one payment that are left, and when they end."""
 
     payment: str | None
@@ -90,24 +90,24 @@ class Copy:
 
 
 @attrs.frozen(kw_only=True)
-class AccountSeen:
+class ObservedAccount:
     """An account as it stands: its balance, its entries oldest first, and the copy where there is one."""
 
     customer: str
     balance: int
     version: int
     held: int = 0
-    entries: tuple[EntrySeen, ...] = ()
+    entries: tuple[ObservedEntry, ...] = ()
     copy: Copy | None = None
-    grants: tuple[GrantSeen, ...] | None = None
+    grants: tuple[ObservedGrant, ...] | None = None
     """What is left of what; None where the observer can't see it."""
 
 
 @attrs.frozen(kw_only=True)
-class Seen:
+class Observation:
     """A service as it stands."""
 
-    accounts: tuple[AccountSeen, ...]
+    accounts: tuple[ObservedAccount, ...]
     ended: frozenset[str] = frozenset()
     """Ids of the events that were recorded, and decided for good."""
     waiting: frozenset[str] = frozenset()
@@ -136,7 +136,7 @@ class Expectation:
         return cls(balances=balances(acts), at_most=most_ever(acts), dues=tuple(dues(acts)))
 
 
-def judge_account(account: AccountSeen) -> tuple[Complaint, ...]:
+def judge_account(account: ObservedAccount) -> tuple[Complaint, ...]:
     """What is wrong with an account by itself, at whatever moment it is looked at."""
     entries, name = account.entries, account.customer
     found: list[Complaint] = []
@@ -157,7 +157,7 @@ def judge_account(account: AccountSeen) -> tuple[Complaint, ...]:
     return (*found, *judge_copy(account))
 
 
-def judge_grants(account: AccountSeen, wanted: Iterable[Due], now: int | None) -> tuple[Complaint, ...]:
+def judge_grants(account: ObservedAccount, wanted: Iterable[Due], now: int | None) -> tuple[Complaint, ...]:
     """What is wrong with what periods brought, and with when it ends; balances may be right where these are not.
 
     What comes back only after its time is over has no end, and what comes back to an empty grant has that grant's.
@@ -191,12 +191,12 @@ def judge_grants(account: AccountSeen, wanted: Iterable[Due], now: int | None) -
             continue
         if grant.ends != due.ends:
             late = (grant.ends or 0) - (due.ends or 0)
-            told = f"{account.customer}: {grant.payment} at {grant.ends}, {late} seconds from what was paid for"
-            found.append(Complaint(Checker.ENDS, told))
+            text = f"{account.customer}: {grant.payment} at {grant.ends}, {late} seconds from what was paid for"
+            found.append(Complaint(Checker.ENDS, text))
     return tuple(found)
 
 
-def judge_over(seen: Seen, wanted: Iterable[Due], now: int) -> tuple[Complaint, ...]:
+def judge_over(seen: Observation, wanted: Iterable[Due], now: int) -> tuple[Complaint, ...]:
     """What is wrong once all that is over was let expire: what has ended is gone, and nothing else is."""
     found = []
     over: dict[tuple[str, int | None], int]
@@ -205,8 +205,8 @@ def judge_over(seen: Seen, wanted: Iterable[Due], now: int) -> tuple[Complaint, 
         for grant in account.grants or ():
             ends = over.get((grant.payment or "", grant.period))
             if grant.remaining > 0 and grant.ends is not None and ends is not None and ends <= now:
-                told = f"{account.customer}: {grant.remaining} of {grant.payment} are left at {now}"
-                found.append(Complaint(Checker.OUTLASTED, told))
+                text = f"{account.customer}: {grant.remaining} of {grant.payment} are left at {now}"
+                found.append(Complaint(Checker.OUTLASTED, text))
         found += [
             Complaint(Checker.EXPIRED, f"{account.customer}: {entry.payment} at {now}")
             for entry in account.entries
@@ -215,21 +215,21 @@ def judge_over(seen: Seen, wanted: Iterable[Due], now: int) -> tuple[Complaint, 
     return tuple(found)
 
 
-def judge_copy(account: AccountSeen) -> tuple[Complaint, ...]:
+def judge_copy(account: ObservedAccount) -> tuple[Complaint, ...]:
     """What is wrong with the copy: it may be behind, but must be what the ledger once had."""
     if account.copy is None or _had(account, account.copy):
         return ()
     return (Complaint(Checker.COPY, f"{account.customer}: {account.copy}, the ledger {_standing(account)}"),)
 
 
-def judge_read(account: AccountSeen, read: Copy) -> tuple[Complaint, ...]:
+def judge_read(account: ObservedAccount, read: Copy) -> tuple[Complaint, ...]:
     """What is wrong with a quota that somebody read while the account stood so."""
     if _had(account, read):
         return ()
     return (Complaint(Checker.READ, f"{account.customer}: {read}, the ledger {_standing(account)}"),)
 
 
-def judge_move(before: Seen, after: Seen) -> tuple[Complaint, ...]:
+def judge_move(before: Observation, after: Observation) -> tuple[Complaint, ...]:
     """What is wrong with one step: entries stay as they are, and a copy goes forward, or is gone."""
     known = {account.customer: account for account in before.accounts}
     found: list[Complaint] = []
@@ -244,13 +244,13 @@ def judge_move(before: Seen, after: Seen) -> tuple[Complaint, ...]:
     return tuple(found)
 
 
-def judge_invoices(seen: Seen, due: Iterable[str]) -> tuple[Complaint, ...]:
+def judge_invoices(seen: Observation, due: Iterable[str]) -> tuple[Complaint, ...]:
     """What is wrong with what customers got: each invoice of paid credits is sent once all is quiet."""
     missing = sorted(set(due) - seen.invoices_sent)
     return (Complaint(Checker.INVOICE, ", ".join(missing)),) if missing else ()
 
 
-def judge_answered(seen: Seen, event: str) -> tuple[Complaint, ...]:
+def judge_answered(seen: Observation, event: str) -> tuple[Complaint, ...]:
     """What is wrong once an event was answered with 200: it must be recorded by then."""
     if event in seen.ended or event in seen.waiting:
         return ()
@@ -258,7 +258,7 @@ def judge_answered(seen: Seen, event: str) -> tuple[Complaint, ...]:
 
 
 def judge_meanwhile(
-    seen: Seen, expected: Expectation, possible: Mapping[str, Collection[int]]
+    seen: Observation, expected: Expectation, possible: Mapping[str, Collection[int]]
 ) -> tuple[Complaint, ...]:
     """What is wrong with balances while things are in flight; `possible` is what :func:`possible_balances` gives."""
     found: list[Complaint] = []
@@ -275,7 +275,7 @@ def judge_meanwhile(
     return tuple(found)
 
 
-def judge_quiet(seen: Seen, expected: Expectation, events: Iterable[str]) -> tuple[Complaint, ...]:
+def judge_quiet(seen: Observation, expected: Expectation, events: Iterable[str]) -> tuple[Complaint, ...]:
     """What is wrong once every event was delivered and answered, and nothing is left to do."""
     found: list[Complaint] = []
     for account in seen.accounts:
@@ -297,14 +297,14 @@ def judge_quiet(seen: Seen, expected: Expectation, events: Iterable[str]) -> tup
 
 
 def possible_balances(
-    known: Sequence[Telling], uncertain: Sequence[Telling], customers: Iterable[str]
+    known: Sequence[Reading], uncertain: Sequence[Reading], customers: Iterable[str]
 ) -> dict[str, frozenset[int]]:
     """Every balance that each customer may have when all of `known` counts, and any of `uncertain`.
 
     What was answered is known. What is being handled, or was when a process died, is uncertain. The cost doubles with
     each uncertain telling.
     """
-    open_ = [telling for telling in dict.fromkeys(uncertain) if telling not in known]
+    open_ = [reading for reading in dict.fromkeys(uncertain) if reading not in known]
     found: dict[str, set[int]] = {customer: set() for customer in customers}
     for size in range(len(open_) + 1):
         for some in itertools.combinations(open_, size):
@@ -314,16 +314,16 @@ def possible_balances(
     return {customer: frozenset(balances_) for customer, balances_ in found.items()}
 
 
-def _had(account: AccountSeen, copy: Copy) -> bool:
+def _had(account: ObservedAccount, copy: Copy) -> bool:
     if copy.version == 0:
         return copy.balance == 0
     return any(entry.version == copy.version and entry.balance_after == copy.balance for entry in account.entries)
 
 
-def _standing(account: AccountSeen) -> Copy:
+def _standing(account: ObservedAccount) -> Copy:
     return Copy(balance=account.balance, version=account.version, held=account.held)
 
 
 def _twice(checker: Checker, name: str, values: Sequence[str | None]) -> list[Complaint]:
-    told = [value for value in values if value is not None]
-    return [Complaint(checker, f"{name}: {value}") for value in sorted({one for one in told if told.count(one) > 1})]
+    found = [value for value in values if value is not None]
+    return [Complaint(checker, f"{name}: {value}") for value in sorted({one for one in found if found.count(one) > 1})]

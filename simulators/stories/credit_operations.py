@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from simulators.stories.checkers import AccountSeen, Checker, Complaint, Seen
+from simulators.stories.checkers import Checker, Complaint, Observation, ObservedAccount
 
 TAKING = ("spend", "capture")
 EXPIRING = "expiry"
@@ -37,18 +37,18 @@ class Answered:
     answer: str
 
 
-def taken(account: AccountSeen) -> int:
+def taken(account: ObservedAccount) -> int:
     """The credits that entries say were used, or expired."""
     return -sum(entry.amount for entry in account.entries if entry.kind in (*TAKING, EXPIRING))
 
 
-def before_use(seen: Seen) -> Seen:
+def before_use(seen: Observation) -> Observation:
     """The balances as they would be had nobody used any credits, and none expired."""
     accounts = [attrs.evolve(account, balance=account.balance + taken(account)) for account in seen.accounts]
     return attrs.evolve(seen, accounts=tuple(accounts))
 
 
-def judge_uses(seen: Seen, uses: Sequence[Use]) -> tuple[Complaint, ...]:
+def judge_uses(seen: Observation, uses: Sequence[Use]) -> tuple[Complaint, ...]:
     """What is wrong with what was used: each intent at most once, for exactly what was asked."""
     found: list[Complaint] = []
     for account in seen.accounts:
@@ -77,7 +77,7 @@ def judge_uses(seen: Seen, uses: Sequence[Use]) -> tuple[Complaint, ...]:
     return tuple(found)
 
 
-def judge_expiries(seen: Seen, ends: Mapping[str, int], now: int) -> tuple[Complaint, ...]:
+def judge_expiries(seen: Observation, ends: Mapping[str, int], now: int) -> tuple[Complaint, ...]:
     """What is wrong with what expired: only what was given for a time that is over, and no more of it than was given.
 
     `ends` has when each period of a subscription ends, by its invoice, in seconds since 1970; nothing else ends.
@@ -96,7 +96,7 @@ def judge_expiries(seen: Seen, ends: Mapping[str, int], now: int) -> tuple[Compl
     return tuple(found)
 
 
-def judge_taking(before: Seen, after: Seen) -> tuple[Complaint, ...]:
+def judge_taking(before: Observation, after: Observation) -> tuple[Complaint, ...]:
     """What is wrong with one step: a spend or a hold never takes what is not available."""
     known = {account.customer: account for account in before.accounts}
     found: list[Complaint] = []
@@ -113,7 +113,7 @@ def judge_taking(before: Seen, after: Seen) -> tuple[Complaint, ...]:
     return tuple(found)
 
 
-def judge_answer(seen: Seen, use: Use, answered: Answered) -> tuple[Complaint, ...]:
+def judge_answer(seen: Observation, use: Use, answered: Answered) -> tuple[Complaint, ...]:
     """What is wrong with an answer: what is done stands under its key, with this very answer."""
     if answered.verdict == "unsettled":
         return (Complaint(Checker.REFUSED, f"{use.act} {use.key}: {answered.answer}"),)
@@ -122,7 +122,7 @@ def judge_answer(seen: Seen, use: Use, answered: Answered) -> tuple[Complaint, .
     return ()
 
 
-def _twice(account: AccountSeen) -> list[Complaint]:
+def _twice(account: ObservedAccount) -> list[Complaint]:
     keys = [entry.key for entry in account.entries if entry.kind in TAKING]
     return [
         Complaint(Checker.USED, f"{key} was taken twice")

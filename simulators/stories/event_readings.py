@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from simulators.stories.acts import worth_of
-from simulators.stories.invoice_readings import Sale, bill_told, note_told
+from simulators.stories.invoice_readings import SaleTerms, read_bill, read_note
 from simulators.stories.invoice_worth import Due, Gone, KnownBill, dues_of
 from simulators.stories.invoices import Bill, Note
 from simulators.stripe.objects import Object
@@ -32,7 +32,7 @@ class Sold:
 
 
 @attrs.frozen(kw_only=True)
-class RefundTold:
+class RefundReading:
     """A refund, as it was at some rank of its life."""
 
     refund: str
@@ -46,14 +46,14 @@ class RefundTold:
 
 
 @attrs.frozen(kw_only=True)
-class TotalTold:
+class TotalReading:
     """How much of a charge is refunded in all, without saying by which refunds."""
 
     total: int
 
 
 @attrs.frozen(kw_only=True)
-class DisputeTold:
+class DisputeReading:
     """A dispute, as it was at a moment, and what it had moved by then, by the moves' ids."""
 
     dispute: str
@@ -64,7 +64,7 @@ class DisputeTold:
 
 
 @attrs.frozen(kw_only=True)
-class SubscriptionTold:
+class SubscriptionReading:
     """How a subscription stood at a moment."""
 
     subscription: str
@@ -72,20 +72,20 @@ class SubscriptionTold:
     is_ending: bool
 
 
-Claim = Sold | RefundTold | TotalTold | DisputeTold | Bill | Note | SubscriptionTold
+Claim = Sold | RefundReading | TotalReading | DisputeReading | Bill | Note | SubscriptionReading
 
 
 @attrs.frozen
-class Telling:
+class Reading:
     """What one event tells: which of Stripe's objects are of one payment, and what is so with it."""
 
     handles: frozenset[str] = frozenset()
     claims: tuple[Claim, ...] = ()
 
 
-def telling_of(  # noqa: PLR0911 - one line for each kind of object
+def reading_of(  # noqa: PLR0911 - one line for each kind of object
     body: str, credits_by_plan: Mapping[str, int], prices: Sequence[Mapping[str, Any]] = ()
-) -> Telling:
+) -> Reading:
     """What an event tells by its body; nothing, if it is of a kind that concerns no payment.
 
     `prices` are Stripe's, of plans and of anything else. Without any, each period is of its subscription's plan.
@@ -94,40 +94,40 @@ def telling_of(  # noqa: PLR0911 - one line for each kind of object
     kind, subject = event["type"], event["data"]["object"]
     match subject["object"]:
         case "checkout.session" if subject["mode"] == "payment":
-            return Telling(_handles(subject, "id", "payment_intent", "invoice"), _sold(kind, subject, credits_by_plan))
+            return Reading(_handles(subject, "id", "payment_intent", "invoice"), _sold(kind, subject, credits_by_plan))
         case "invoice" if subject["status"] == "paid":
-            bill = bill_told(subject, Sale(credits_by_plan=credits_by_plan, prices=prices))
-            return Telling(_handles(subject, "id", "payment_intent", "charge"), (bill,) if bill else ())
+            bill = read_bill(subject, SaleTerms(credits_by_plan=credits_by_plan, prices=prices))
+            return Reading(_handles(subject, "id", "payment_intent", "charge"), (bill,) if bill else ())
         case "credit_note":
-            return Telling(_handles(subject, "invoice"), (note_told(subject),))
+            return Reading(_handles(subject, "invoice"), (read_note(subject),))
         case "subscription":
-            return Telling(frozenset(), (_subscription(event),))
+            return Reading(frozenset(), (_subscription(event),))
         case "invoice_payment":
-            return Telling(_handles({**subject, **subject["payment"]}, "invoice", "payment_intent"))
+            return Reading(_handles({**subject, **subject["payment"]}, "invoice", "payment_intent"))
         case "charge":
-            return Telling(_handles(subject, "id", "payment_intent", "invoice"), _refunded(subject))
+            return Reading(_handles(subject, "id", "payment_intent", "invoice"), _refunded(subject))
         case "refund":
-            return Telling(_handles(subject, "charge", "payment_intent"), (_refund(subject),))
+            return Reading(_handles(subject, "charge", "payment_intent"), (_refund(subject),))
         case "dispute":
-            return Telling(_handles(subject, "charge", "payment_intent"), (_dispute(event),))
+            return Reading(_handles(subject, "charge", "payment_intent"), (_dispute(event),))
         case _:
-            return Telling()
+            return Reading()
 
 
-def worth(tellings: Iterable[Telling]) -> dict[str, int]:
+def worth(readings: Iterable[Reading]) -> dict[str, int]:
     """The credits that each customer has if exactly these things are known."""
     totals: dict[str, int] = {}
-    for due in dues(tellings):
+    for due in dues(readings):
         totals[due.customer] = totals.get(due.customer, 0) + due.credits
     return totals
 
 
-def dues(tellings: Iterable[Telling]) -> list[Due]:
+def dues(readings: Iterable[Reading]) -> list[Due]:
     """What each grant must come to if exactly these things are known."""
-    tellings = tuple(tellings)
+    readings = tuple(readings)
     found: list[Due] = []
     families: dict[str, list[KnownBill]] = {}
-    for handles, claims in _grouped(tellings):
+    for handles, claims in _grouped(readings):
         bills = [claim for claim in claims if isinstance(claim, Bill)]
         sales = [claim for claim in claims if isinstance(claim, Sold)]
         if bills:
@@ -137,33 +137,33 @@ def dues(tellings: Iterable[Telling]) -> list[Due]:
             sale = sales[0]
             left = worth_of(sale.credits, sale.amount, _refunds(claims) + _disputed(claims))
             found.append(Due(customer=sale.customer, handles=frozenset(handles), credits=left))
-    ending = _ending(claim for telling in tellings for claim in telling.claims)
+    ending = _ending(claim for reading in readings for claim in reading.claims)
     return found + [due for name, family in families.items() for due in dues_of(family, is_ending=name in ending)]
 
 
-def invoices_due(tellings: Iterable[Telling]) -> frozenset[str]:
+def invoices_due(readings: Iterable[Reading]) -> frozenset[str]:
     """The invoices of payments that are worth credits once all of this is known."""
-    tellings = tuple(tellings)
+    readings = tuple(readings)
     return frozenset(
         handle
-        for handles, claims in _grouped(tellings)
-        if any(worth([Telling(frozenset({"it"}), tuple(claims))]).values())
+        for handles, claims in _grouped(readings)
+        if any(worth([Reading(frozenset({"it"}), tuple(claims))]).values())
         for handle in handles
         if handle.startswith("in_")
     )
 
 
-def ends_of(tellings: Iterable[Telling]) -> dict[str, int]:
+def ends_of(readings: Iterable[Reading]) -> dict[str, int]:
     """When the first period that an invoice is for ends: nothing of it ends before."""
-    bills = [claim for telling in tellings for claim in telling.claims if isinstance(claim, Bill) and claim.sold]
+    bills = [claim for reading in readings for claim in reading.claims if isinstance(claim, Bill) and claim.sold]
     return {bill.invoice: min(line.end for line in bill.sold) for bill in bills}
 
 
-def _grouped(tellings: Iterable[Telling]) -> list[tuple[set[str], list[Claim]]]:
+def _grouped(readings: Iterable[Reading]) -> list[tuple[set[str], list[Claim]]]:
     """Handles and claims of each payment: whatever shares a handle is about one."""
     groups: list[tuple[set[str], list[Claim]]] = []
-    for telling in tellings:
-        handles, claims = set(telling.handles), list(telling.claims)
+    for reading in readings:
+        handles, claims = set(reading.handles), list(reading.claims)
         apart = []
         for known in groups:
             if known[0] & handles:
@@ -196,29 +196,29 @@ def _refunds(claims: list[Claim]) -> int:
 
 
 def _total(claims: list[Claim]) -> int:
-    return max((claim.total for claim in claims if isinstance(claim, TotalTold)), default=0)
+    return max((claim.total for claim in claims if isinstance(claim, TotalReading)), default=0)
 
 
-def _latest_refunds(claims: list[Claim]) -> list[RefundTold]:
-    latest: dict[str, RefundTold] = {}
+def _latest_refunds(claims: list[Claim]) -> list[RefundReading]:
+    latest: dict[str, RefundReading] = {}
     for claim in claims:
-        if isinstance(claim, RefundTold) and (claim.refund not in latest or latest[claim.refund].rank < claim.rank):
+        if isinstance(claim, RefundReading) and (claim.refund not in latest or latest[claim.refund].rank < claim.rank):
             latest[claim.refund] = claim
     return list(latest.values())
 
 
 def _disputed(claims: list[Claim]) -> Fraction:
-    latest: dict[str, DisputeTold] = {}
+    latest: dict[str, DisputeReading] = {}
     moves: dict[str, dict[str, int]] = {}
     for claim in claims:
-        if isinstance(claim, DisputeTold):
+        if isinstance(claim, DisputeReading):
             moves.setdefault(claim.dispute, {}).update(claim.moves)
             if claim.dispute not in latest or latest[claim.dispute].moment < claim.moment:
                 latest[claim.dispute] = claim
     return sum((_away(dispute, list(moves[name].values())) for name, dispute in latest.items()), Fraction(0))
 
 
-def _away(dispute: DisputeTold, moves: list[int]) -> Fraction:
+def _away(dispute: DisputeReading, moves: list[int]) -> Fraction:
     """What of a dispute is with the bank: by the money that moved, once some came back; else by its status."""
     if any(move > 0 for move in moves) and any(move < 0 for move in moves):
         return Fraction(min(max(-sum(moves), 0), dispute.amount))
@@ -227,13 +227,13 @@ def _away(dispute: DisputeTold, moves: list[int]) -> Fraction:
 
 def _ending(claims: Iterable[Claim]) -> frozenset[str]:
     """The subscriptions that are over, or will be when their periods end, as they were told last."""
-    latest: dict[str, SubscriptionTold] = {}
+    latest: dict[str, SubscriptionReading] = {}
     for claim in claims:
-        if isinstance(claim, SubscriptionTold):
+        if isinstance(claim, SubscriptionReading):
             known = latest.get(claim.subscription)
             if known is None or known.moment < claim.moment:
                 latest[claim.subscription] = claim
-    return frozenset(name for name, told in latest.items() if told.is_ending)
+    return frozenset(name for name, given in latest.items() if given.is_ending)
 
 
 def _handles(subject: Object, *names: str) -> frozenset[str]:
@@ -258,16 +258,16 @@ def _sold(kind: str, session: Object, credits_by_plan: Mapping[str, int]) -> tup
 def _refunded(charge: Object) -> tuple[Claim, ...]:
     if charge.get("refunds"):
         return tuple(_refund(refund) for refund in charge["refunds"]["data"])
-    return (TotalTold(total=charge["amount_refunded"]),)
+    return (TotalReading(total=charge["amount_refunded"]),)
 
 
-def _refund(refund: Object) -> RefundTold:
-    return RefundTold(refund=refund["id"], amount=refund["amount"], rank=_REFUND_RANK[refund["status"]])
+def _refund(refund: Object) -> RefundReading:
+    return RefundReading(refund=refund["id"], amount=refund["amount"], rank=_REFUND_RANK[refund["status"]])
 
 
-def _dispute(event: Object) -> DisputeTold:
+def _dispute(event: Object) -> DisputeReading:
     dispute, what = event["data"]["object"], event["type"].rpartition(".")[2]
-    return DisputeTold(
+    return DisputeReading(
         dispute=dispute["id"],
         amount=dispute["amount"],
         # An inquiry may become a dispute, never the other way round: that tells the order within one second.
@@ -277,11 +277,11 @@ def _dispute(event: Object) -> DisputeTold:
     )
 
 
-def _subscription(event: Object) -> SubscriptionTold:
-    told = event["data"]["object"]
-    is_over, is_scheduled = told["status"] == "canceled", bool(told["cancel_at_period_end"])
-    return SubscriptionTold(
-        subscription=told["id"],
+def _subscription(event: Object) -> SubscriptionReading:
+    given = event["data"]["object"]
+    is_over, is_scheduled = given["status"] == "canceled", bool(given["cancel_at_period_end"])
+    return SubscriptionReading(
+        subscription=given["id"],
         moment=(event["created"], is_over, is_scheduled),
         is_ending=is_over or is_scheduled,
     )

@@ -15,26 +15,26 @@ class Event:
     body: str
 
     @cached_property
-    def _told(self) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = json.loads(self.body)
-        return told
+    def _reported(self) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = json.loads(self.body)
+        return answer
 
     @property
     def id(self) -> str:
         """Its id."""
-        return str(self._told["id"])
+        return str(self._reported["id"])
 
     @property
     def type(self) -> str:
         """Its type."""
-        return str(self._told["type"])
+        return str(self._reported["type"])
 
     @property
     def api_version(self) -> str:
         """The version of Stripe's API whose shapes it has."""
-        return str(self._told.get("api_version"))
+        return str(self._reported.get("api_version"))
 
     @property
     def created(self) -> int:
         """When it was made, in seconds since 1970."""
-        return int(self._told["created"])
+        return int(self._reported["created"])

@@ -11,7 +11,7 @@ from simulators.stripe.objects import Object
 
 
 @attrs.frozen(kw_only=True)
-class Sale:
+class SaleTerms:
     """What is for sale: how many credits each plan brings, and Stripe's prices."""
 
     credits_by_plan: Mapping[str, int]
@@ -22,7 +22,7 @@ class Sale:
         return next((price for price in self.prices if price["id"] == wanted), None)
 
 
-def bill_told(invoice: Object, sale: Sale) -> Bill | None:
+def read_bill(invoice: Object, sale: SaleTerms) -> Bill | None:
     """What a paid invoice says; None where it is of no subscription."""
     parent = invoice.get("parent") or {}
     details = parent.get("subscription_details") or invoice.get("subscription_details") or {}
@@ -43,7 +43,7 @@ def bill_told(invoice: Object, sale: Sale) -> Bill | None:
     )
 
 
-def note_told(note: Object) -> Note:
+def read_note(note: Object) -> Note:
     """What a credit note says: before its parts were told, it was of one kind."""
     before, after = (note["amount"], 0) if note["type"] == "pre_payment" else (0, note["amount"])
     if "pre_payment_amount" in note:
@@ -60,7 +60,7 @@ def note_told(note: Object) -> Note:
     )
 
 
-def _sold(line: Object, invoice: Object, metadata: Object, sale: Sale) -> SoldTime | None:
+def _sold(line: Object, invoice: Object, metadata: Object, sale: SaleTerms) -> SoldTime | None:
     price_id = _price(line)
     if _gives_back(line) or price_id is None or not _item_or_proration(line):
         return None
@@ -113,8 +113,8 @@ def _item_or_proration(line: Object) -> bool:
 
 
 def _credited(line: Object) -> Object | None:
-    told: Object | None = _details(line)["proration_details"]["credited_items"]
-    return told
+    fields: Object | None = _details(line)["proration_details"]["credited_items"]
+    return fields
 
 
 def _details(line: Object) -> Object:

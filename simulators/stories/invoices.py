@@ -78,16 +78,16 @@ class Note:
     """The invoice's lines that it names, and how much of each; None is the whole invoice."""
 
 
-def bill_of_json(told: Mapping[str, Any]) -> Bill:
+def bill_of_json(fields: Mapping[str, Any]) -> Bill:
     """The bill that a JSON object tells, as `attrs.asdict` makes it."""
     parts = {
-        "sold": tuple(SoldTime(**one) for one in told["sold"]),
-        "back": tuple(TimeBack(**one) for one in told["back"]),
+        "sold": tuple(SoldTime(**one) for one in fields["sold"]),
+        "back": tuple(TimeBack(**one) for one in fields["back"]),
     }
-    return Bill(**{**told, **parts})
+    return Bill(**{**fields, **parts})
 
 
-def note_of_json(told: Mapping[str, Any]) -> Note:
+def note_of_json(fields: Mapping[str, Any]) -> Note:
     """The note that a JSON object tells, as `attrs.asdict` makes it."""
-    parts = {name: tuple(tuple(one) for one in told[name]) for name in ("refunds", "lines")}
-    return Note(**{**told, **parts})
+    parts = {name: tuple(tuple(one) for one in fields[name]) for name in ("refunds", "lines")}
+    return Note(**{**fields, **parts})

@@ -96,7 +96,7 @@ class Life:
     @property
     def events(self) -> tuple[Event, ...]:
         """Every event so far, in the order in which they were made."""
-        return tuple(Event(body=json.dumps(told, indent=2)) for told in self.account.events)
+        return tuple(Event(body=json.dumps(event, indent=2)) for event in self.account.events)
 
     @property
     def prices(self) -> tuple[Object, ...]:
@@ -216,7 +216,7 @@ class Life:
         """Let a customer subscribe without a checkout: to several seats, with a coupon, billed on other terms."""
         payer = self.account.new_customer(customer.email)
         coupon = new_coupon(self.account, percent_off, duration=duration)["id"] if percent_off else None
-        told, made, _ = self.account.billing.subscribe(
+        given, made, _ = self.account.billing.subscribe(
             payer,
             [(self.price(plan), quantity)],
             metadata=_metadata(customer, plan),
@@ -224,7 +224,7 @@ class Life:
             terms=terms,
         )
         self._subscribed[made["id"]] = customer
-        self._remember_periods(told)
+        self._remember_periods(given)
         return str(made["id"])
 
     def change(
@@ -232,8 +232,8 @@ class Life:
     ) -> None:
         """Let a customer change to another plan or number of seats; what is prorated is billed at once, or later."""
         price = self.price(plan) if plan is not None else None
-        told = self.account.billing.change(subscription, price=price, quantity=quantity, invoice_now=at_once)
-        self._remember_periods(told)
+        events = self.account.billing.change(subscription, price=price, quantity=quantity, invoice_now=at_once)
+        self._remember_periods(events)
 
     def add_something_else(self, subscription: str, amount: int) -> None:
         """Let a subscription bill something that brings no credits, too."""
@@ -278,7 +278,7 @@ class Life:
             total -= rounded(Fraction(amount * (of["amount"] - net(of)), of["amount"]))
             lines = [CreditedLine(amount, line)]
         after = total - min(total, bill["amount_remaining"])
-        told = self.account.credit_notes.issue(
+        events = self.account.credit_notes.issue(
             invoice,
             None if lines else amount,
             lines=lines,
@@ -286,12 +286,12 @@ class Life:
             out_of_band=after if way == "out of band" else 0,
             refund=after if way == "card" else 0,
         )
-        made = next(event["data"]["object"] for event in told if event["type"] == "credit_note.created")
+        made = next(event["data"]["object"] for event in events if event["type"] == "credit_note.created")
         note = self.account.kept("credit_note", made["id"])
         self.acts.append(Credited(invoice=invoice, note=note_of(note)))
         refunds = [self.account.kept("refund", one["refund"]) for one in note["_refunds"]]
         self.acts += [Refunded(payment=invoice, refund=one["id"], amount=one["amount"]) for one in refunds]
-        self._remember_periods(told)
+        self._remember_periods(events)
         return str(refunds[0]["id"]) if refunds else None
 
     def creditable(self, subscription: str) -> list[tuple[Payment, int]]:
@@ -318,11 +318,11 @@ class Life:
         self, subscription: str, *, at_period_end: bool = False, prorate: bool = False, invoice_now: bool = False
     ) -> None:
         """Let a customer cancel a subscription; what is paid stays paid, or with `prorate` unused time comes back."""
-        told = self.account.billing.cancel(
+        events = self.account.billing.cancel(
             subscription, at_period_end=at_period_end, prorate=prorate, invoice_now=invoice_now
         )
         self.acts.append(Canceled(subscription=subscription))
-        self._remember_periods(told)
+        self._remember_periods(events)
 
     def period(self, subscription: str) -> Payment:
         """The payment of a subscription's latest invoice."""

@@ -12,11 +12,11 @@ def seed_of(text: str) -> int:
 
     :raises ValueError: if it is neither; the message says what is.
     """
-    told = text.strip().lower()
-    if re.fullmatch(rf"[0-9]{{1,{DIGITS}}}", told):
-        return int(told)
-    if re.fullmatch(r"(0x)?[0-9a-f]{1,128}", told):
-        return int(told, 16)
+    given = text.strip().lower()
+    if re.fullmatch(rf"[0-9]{{1,{DIGITS}}}", given):
+        return int(given)
+    if re.fullmatch(r"(0x)?[0-9a-f]{1,128}", given):
+        return int(given, 16)
     raise ValueError(f"{text!r} is no seed: give a number, or a hexadecimal one such as 0xc0ffee or a commit's hash")
 
 

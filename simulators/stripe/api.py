@@ -143,12 +143,12 @@ class StripeApi:
 
 def json_answer(body: Object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
     """An answer in JSON, indented as Stripe's are."""
-    told = {"Content-Type": "application/json", **(headers or {})}
-    return Response(status=status, headers=told, body=json.dumps(body, indent=2).encode())
+    fields = {"Content-Type": "application/json", **(headers or {})}
+    return Response(status=status, headers=fields, body=json.dumps(body, indent=2).encode())
 
 
-def _authenticate(told: str) -> None:
-    kind, _, key = told.partition(" ")
+def _authenticate(text: str) -> None:
+    kind, _, key = text.partition(" ")
     if kind != "Bearer" or not key:
         raise refusal(401, "You did not provide an API key. Provide it in the Authorization header, as Bearer.")
     if not key.startswith(("sk_test_", "rk_test_")) or len(key) < MIN_KEY_LENGTH:

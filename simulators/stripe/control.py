@@ -155,10 +155,10 @@ def _deliver(stand_in: Controlled, event_id: str, form: bytes) -> list[Delivery]
 
 
 def _flag(asked: dict[str, Any], name: str) -> bool:
-    told = asked.get(name, "false")
-    if told not in ("true", "false"):
+    given = asked.get(name, "false")
+    if given not in ("true", "false"):
         raise invalid("Invalid boolean: must be true or false", name)
-    return bool(told == "true")
+    return bool(given == "true")
 
 
 def _shown(deliveries: list[Delivery]) -> Object:

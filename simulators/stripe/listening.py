@@ -82,8 +82,8 @@ class StripeListening:
         with self._lock:
             listeners = tuple(self._open)
         for listener in listeners:
-            for told, version in ((event, None), (self._account.newest(event), API_VERSION)):
-                listener.send(json.dumps(self._message(told, version)))
+            for one, version in ((event, None), (self._account.newest(event), API_VERSION)):
+                listener.send(json.dumps(self._message(one, version)))
 
     def resend(self, event_id: str, parameters: Mapping[str, Any]) -> Object:
         """Send an event once more, to the listeners or to a registered endpoint; returns the event.
@@ -136,11 +136,11 @@ class StripeListening:
             with self._lock:
                 self._open.remove(listener)
 
-    def _note(self, told: Mapping[str, Any]) -> None:
-        if told["type"] != "webhook_response":
+    def _note(self, fields: Mapping[str, Any]) -> None:
+        if fields["type"] != "webhook_response":
             return
         with self._lock:
-            event_id, sent = self._awaited.pop(told["webhook_id"])
-        body = str(told["body"]).encode()
+            event_id, sent = self._awaited.pop(fields["webhook_id"])
+        body = str(fields["body"]).encode()
         latency = time.perf_counter() - sent
-        self._record(Delivery(event_id=event_id, status=int(told["status"]), body=body, latency=latency))
+        self._record(Delivery(event_id=event_id, status=int(fields["status"]), body=body, latency=latency))

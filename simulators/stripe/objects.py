@@ -8,7 +8,7 @@ Object = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 
 
-def checkout_session(session_id: str, *, created: int, url: str, mode: str, **told: Any) -> Object:
+def checkout_session(session_id: str, *, created: int, url: str, mode: str, **fields: Any) -> Object:
     """A fresh session, with what is told of it; the payment intent is made when the customer pays."""
     return {
         "id": session_id,
@@ -72,7 +72,7 @@ def checkout_session(session_id: str, *, created: int, url: str, mode: str, **to
         "ui_mode": "hosted_page",
         "url": url,
         "wallet_options": None,
-        **told,
+        **fields,
     }
 
 
@@ -138,7 +138,7 @@ def payment_intent(
     }
 
 
-def customer(customer_id: str, *, created: int, **told: Any) -> Object:
+def customer(customer_id: str, *, created: int, **fields: Any) -> Object:
     """A customer; a balance below zero is what we owe them."""
     return {
         "id": customer_id,
@@ -161,7 +161,7 @@ def customer(customer_id: str, *, created: int, **told: Any) -> Object:
         "preferred_locales": [],
         "shipping": None,
         "tax_exempt": "none",
-        **told,
+        **fields,
     }
 
 

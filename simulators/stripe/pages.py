@@ -56,8 +56,8 @@ class CheckoutPages:
     def _refused(self, session: Object, refused: Refusal) -> Response:
         if session["status"] != "open":
             return html_answer(self._show(session))
-        told = refused.body["error"]["message"] if refused.status == 402 else "Choose how to pay."
-        return html_answer(self._show(session, error=told), 402)
+        given = refused.body["error"]["message"] if refused.status == 402 else "Choose how to pay."
+        return html_answer(self._show(session, error=given), 402)
 
     def _show(self, session: Object, *, error: str = "") -> bytes:
         if session["status"] == "open":
@@ -106,11 +106,11 @@ def checkout_page(session: Object, product: str, merchant: str, *, error: str = 
 
 def closed_page(session: Object) -> bytes:
     """What the customer sees of a session that is over."""
-    told = "This checkout has expired."
+    text = "This checkout has expired."
     if session["status"] == "complete":
         failed = session["payment_status"] == "unpaid"
-        told = "The bank transfer of this checkout failed." if failed else "This checkout is already paid."
-    return _page("Checkout (simulated)", f"{_TAG}<h1>{told}</h1>")
+        text = "The bank transfer of this checkout failed." if failed else "This checkout is already paid."
+    return _page("Checkout (simulated)", f"{_TAG}<h1>{text}</h1>")
 
 
 def awaiting_page(session: Object) -> bytes:

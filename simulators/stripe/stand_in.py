@@ -46,9 +46,9 @@ class StripeStandIn:
         merchant: str = "A simulated shop",
         seed: int | None = None,
         api_version: str | None = None,
-        tells_steps: bool = False,
+        reports_steps: bool = False,
     ) -> None:
-        self.account = StripeAccount(seed=seed, api_version=api_version, tells_steps=tells_steps)
+        self.account = StripeAccount(seed=seed, api_version=api_version, reports_steps=reports_steps)
         self.webhook_url = webhook_url
         self.webhook_secret = webhook_secret
         self.auto_deliver = auto_deliver
@@ -233,7 +233,7 @@ def run(arguments: argparse.Namespace) -> int:
             auto_deliver=arguments.webhook_url is not None,
             seed=arguments.seed,
             api_version=arguments.api_version,
-            tells_steps=True,
+            reports_steps=True,
         ) as stand_in:
             print(f"Stripe stand-in on {stand_in.url} (STRIPE_API_BASE); Ctrl-C ends it.", flush=True)
             whither = arguments.webhook_url or "nobody but stripe listen: no --webhook-url is given"

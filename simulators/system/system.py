@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, cast
 
 import attrs
 
-from simulators.stories.checkers import Copy, Seen
+from simulators.stories.checkers import Copy, Observation
 from simulators.stories.credit_operations import Answered, Use
 from simulators.stories.life import Customer, Plan
 from simulators.system.stepping import Pause
@@ -110,7 +110,7 @@ class World(Protocol):
         """A short name of the state, the same in every run of the same schedule."""
         ...
 
-    def seen(self) -> Seen:
+    def seen(self) -> Observation:
         """What the checkers look at."""
         ...
 

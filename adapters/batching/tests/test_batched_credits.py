@@ -9,36 +9,36 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.batching.batched_credits import INTENTS, GatheredCredits
+from adapters.batching.batched_credits import OPERATIONS, BatchedCreditService
 from adapters.batching.limits import Limits
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, Outcome, Unsettled
-from domain.decisions.operations import GiveCredits, Intent, Spend
+from domain.decisions.batches import Done, NotCommitted, Outcome
+from domain.decisions.operations import CreditOperation, GrantCredits, Spend
 from domain.ports.ledger import LedgerBusy, LedgerRefused
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 
 
 class World:
     """Credits on the ledger in memory."""
 
-    def __init__(self, *, refuses: str = "", limits: Limits = INTENTS) -> None:
+    def __init__(self, *, refuses: str = "", limits: Limits = OPERATIONS) -> None:
         self.ledger = MemoryLedger(SystemClock())
-        self.desk = CountingDesk(
+        self.service = CountingService(
             ledger=self.ledger, wallets=self.ledger, cache=MemoryQuotaCache(), batches=[], refuses=refuses
         )
-        self.credits = GatheredCredits(self.desk, SystemClock(), limits=limits)
+        self.credits = BatchedCreditService(self.service, SystemClock(), limits=limits)
 
     async def user_with(self, given: int) -> UserId:
         user = UserId(str(uuid.uuid4()))
         self.ledger.add_user(user, None)
-        gift = GiveCredits(
+        gift = GrantCredits(
             user_id=user, credits=given, kind=EntryKind.PROMOTION, key=f"give {user}", reason="test", operator="ada"
         )
-        assert isinstance(await self.credits.settle(gift), Done)
+        assert isinstance(await self.credits.execute(gift), Done)
         return user
 
     async def balance(self, user: UserId) -> int:
@@ -48,18 +48,18 @@ class World:
 
 
 @attrs.frozen(kw_only=True)
-class CountingDesk(CreditDesk):
+class CountingService(CreditService):
     """A desk that lets others go on before each batch, notes its size, and chokes on one description."""
 
     batches: list[int]
     refuses: str
 
-    async def settle(self, intents: Sequence[Intent], now: datetime, **told: Any) -> tuple[Outcome, ...]:
-        self.batches.append(len(intents))
+    async def execute(self, operations: Sequence[CreditOperation], now: datetime, **fields: Any) -> tuple[Outcome, ...]:
+        self.batches.append(len(operations))
         await asyncio.sleep(0)
-        if any(isinstance(intent, Spend) and intent.description == self.refuses for intent in intents):
+        if any(isinstance(operation, Spend) and operation.description == self.refuses for operation in operations):
             raise LedgerRefused("22P05", is_final=True)
-        return await CreditDesk.settle(self, intents, now, **told)
+        return await CreditService.execute(self, operations, now, **fields)
 
 
 def spend(user: UserId, number: int, description: str | None = None) -> Spend:
@@ -70,37 +70,37 @@ async def test_a_hot_account_is_decided_in_few_batches_and_never_overdrawn() -> 
     """Of 300 spends at once of an account with 200 credits 200 are done, in a handful of batches."""
     world = World()
     user = await world.user_with(200)
-    outcomes = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
+    outcomes = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(300)))
     assert 200 == sum(isinstance(outcome, Done) for outcome in outcomes)
     assert 0 == await world.balance(user)
-    assert len(world.desk.batches) <= 5
-    again = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(300)))
+    assert len(world.service.batches) <= 5
+    again = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(300)))
     done = [after for before, after in zip(outcomes, again, strict=True) if isinstance(before, Done)]
     assert [True] * 200 == [isinstance(after, Done) and after.repeated for after in done]
     assert 0 == await world.balance(user)
     await world.credits.aclose()
 
 
-async def test_an_intent_that_the_ledger_chokes_on_fails_alone() -> None:
+async def test_an_operation_that_the_ledger_chokes_on_fails_alone() -> None:
     """The others of its batch are done, once."""
     world = World(refuses="bad")
     user = await world.user_with(200)
     spends = [spend(user, n, "bad" if n == 7 else None) for n in range(50)]
-    outcomes = await asyncio.gather(*(world.credits.settle(one) for one in spends))
-    assert isinstance(outcomes[7], Unsettled)
+    outcomes = await asyncio.gather(*(world.credits.execute(one) for one in spends))
+    assert isinstance(outcomes[7], NotCommitted)
     assert 49 == sum(isinstance(outcome, Done) for outcome in outcomes)
     assert 200 - 49 == await world.balance(user)
     await world.credits.aclose()
 
 
-async def test_too_many_at_once_are_told_to_come_back() -> None:
+async def test_too_many_at_once_are_reported_to_come_back() -> None:
     """What finds no place is refused before anything of it is done."""
     world = World(limits=Limits(calls=1, waiting=10))
     user = await world.user_with(200)
-    outcomes = await asyncio.gather(*(world.credits.settle(spend(user, n)) for n in range(50)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(world.credits.execute(spend(user, n)) for n in range(50)), return_exceptions=True)
     busy = sum(isinstance(outcome, LedgerBusy) for outcome in outcomes)
     assert 40 == busy
     assert 200 - 10 == await world.balance(user)
     await world.credits.aclose()
     with pytest.raises(LedgerBusy):
-        await world.credits.settle(spend(user, 99))
+        await world.credits.execute(spend(user, 99))

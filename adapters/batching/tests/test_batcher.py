@@ -1,4 +1,4 @@
-"""The gatherer's promises, on calls that the test answers when it likes: no clock, no timer, no network."""
+"""The batcher's promises, on calls that the test answers when it likes: no clock, no timer, no network."""
 
 import asyncio
 from collections import Counter
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batcher import Gatherer
+from adapters.batching.batcher import Batcher
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
@@ -62,12 +62,12 @@ class Server:
         return [2 * ask.number for ask in requests]
 
 
-def new_gatherer(server: Server, limits: Limits, *, is_keyed: bool = True) -> Gatherer[Ask, int]:
-    return Gatherer(
+def new_batcher(server: Server, limits: Limits, *, is_keyed: bool = True) -> Batcher[Ask, int]:
+    return Batcher(
         server.call,
         limits=limits,
         keys=lambda ask: [*ask.key] if is_keyed else (),
-        divisible=lambda error: isinstance(error, Refused),
+        can_bisect=lambda error: isinstance(error, Refused),
     )
 
 
@@ -87,8 +87,8 @@ async def test_a_lone_request_goes_out_at_once() -> None:
     loop, server = asyncio.get_running_loop(), Server()
     timers: list[object] = []
     loop.call_later = loop.call_at = lambda *_, **__: timers.append(_)  # type: ignore[assignment,method-assign]
-    gatherer = new_gatherer(server, Limits())
-    asked = asyncio.ensure_future(gatherer.ask(Ask(21)))
+    batcher = new_batcher(server, Limits())
+    asked = asyncio.ensure_future(batcher.submit(Ask(21)))
     await quiet()
     assert [(Ask(21),)] == [call.requests for call in server.in_flight]
     server.in_flight[0].end.set_result(None)
@@ -99,12 +99,12 @@ async def test_a_lone_request_goes_out_at_once() -> None:
 async def test_what_arrives_meanwhile_goes_together() -> None:
     """While both calls are in flight a hundred arrive: they are one call, in their order."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=2))
+    batcher = new_batcher(server, Limits(calls=2))
     asked = []
     for number in range(2):
-        asked.append(asyncio.ensure_future(gatherer.ask(Ask(number))))
+        asked.append(asyncio.ensure_future(batcher.submit(Ask(number))))
         await quiet()
-    asked += [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(2, 102)]
+    asked += [asyncio.ensure_future(batcher.submit(Ask(number))) for number in range(2, 102)]
     await quiet()
     assert 2 == len(server.in_flight)
     server.in_flight[0].end.set_result(None)
@@ -122,8 +122,8 @@ async def test_what_arrives_meanwhile_goes_together() -> None:
 async def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) -> None:
     """In parts that are worth a call: more of the server's processes work at the same time."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(number))) for number in range(waiting)]
+    batcher = new_batcher(server, Limits(calls=3, requests=50, batch_size_min=8))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(number))) for number in range(waiting)]
     await quiet()
     assert calls == [len(call.requests) for call in server.in_flight]
     while server.in_flight:
@@ -135,8 +135,8 @@ async def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[in
 async def test_what_waits_for_one_key_is_not_spread() -> None:
     """Its parts could only go one after the other."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=3, requests=50, worth_a_call=8))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(40)]
+    batcher = new_batcher(server, Limits(calls=3, requests=50, batch_size_min=8))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(number, "a"))) for number in range(40)]
     await quiet()
     assert [40] == [len(call.requests) for call in server.in_flight]
     server.in_flight[0].end.set_result(None)
@@ -146,13 +146,13 @@ async def test_what_waits_for_one_key_is_not_spread() -> None:
 async def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
     """Requests of a key wait for its call and then share one; another key's goes out meanwhile."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=2, requests=30))
-    hot = [asyncio.ensure_future(gatherer.ask(Ask(0, "a")))]
+    batcher = new_batcher(server, Limits(calls=2, requests=30))
+    hot = [asyncio.ensure_future(batcher.submit(Ask(0, "a")))]
     await quiet()
-    hot += [asyncio.ensure_future(gatherer.ask(Ask(number, "a"))) for number in range(1, 50)]
+    hot += [asyncio.ensure_future(batcher.submit(Ask(number, "a"))) for number in range(1, 50)]
     await quiet()
     assert 1 == len(server.in_flight)
-    other = asyncio.ensure_future(gatherer.ask(Ask(99, "b")))
+    other = asyncio.ensure_future(batcher.submit(Ask(99, "b")))
     await quiet()
     assert [(Ask(0, "a"),), (Ask(99, "b"),)] == [call.requests for call in server.in_flight]
     server.in_flight[1].end.set_result(None)
@@ -177,11 +177,11 @@ async def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
 async def test_what_comes_in_a_runners_last_moment_goes_out() -> None:
     """A request that arrives between the end of the last call and the end of its task is not forgotten."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1))
-    first = asyncio.ensure_future(gatherer.ask(Ask(1)))
+    batcher = new_batcher(server, Limits(calls=1))
+    first = asyncio.ensure_future(batcher.submit(Ask(1)))
     await quiet()
     server.in_flight[0].end.set_result(None)
-    second = asyncio.ensure_future(gatherer.ask(Ask(2)))  # its first step follows the call's last
+    second = asyncio.ensure_future(batcher.submit(Ask(2)))  # its first step follows the call's last
     await quiet()
     server.in_flight[0].end.set_result(None)
     assert [2, 4] == await asyncio.gather(first, second)
@@ -190,10 +190,10 @@ async def test_what_comes_in_a_runners_last_moment_goes_out() -> None:
 async def test_nobody_overtakes_who_waits_for_several_keys() -> None:
     """`ab` waits for `a`, so `b` waits behind `ab`, whatever else goes out meanwhile; if `ab` goes away, `b` goes."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=2))
+    batcher = new_batcher(server, Limits(calls=2))
     asked = []
     for number, key in enumerate(["a", "ab", "b", "c"]):
-        asked.append(asyncio.ensure_future(gatherer.ask(Ask(number, key))))
+        asked.append(asyncio.ensure_future(batcher.submit(Ask(number, key))))
         await quiet()
     assert [(Ask(0, "a"),), (Ask(3, "c"),)] == [call.requests for call in server.in_flight]
     server.in_flight[1].end.set_result(None)
@@ -211,8 +211,8 @@ async def test_nobody_overtakes_who_waits_for_several_keys() -> None:
 async def test_one_bad_request_fails_alone(count: int) -> None:
     """Of a call that failed as a whole only what fails alone fails, within a bounded number of calls."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1, requests=100))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(n, is_bad=n == count // 2))) for n in range(count)]
+    batcher = new_batcher(server, Limits(calls=1, requests=100))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(n, is_bad=n == count // 2))) for n in range(count)]
     while not all(one.done() for one in asked):
         await quiet()
         for call in [*server.in_flight]:
@@ -226,8 +226,8 @@ async def test_one_bad_request_fails_alone(count: int) -> None:
 async def test_a_call_that_can_only_fail_is_not_repeated_for_ever() -> None:
     """Where everything is bad, the repeats are bounded and everybody is told."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1, requests=100, repeats=20))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(n, is_bad=True))) for n in range(100)]
+    batcher = new_batcher(server, Limits(calls=1, requests=100, repeats=20))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(n, is_bad=True))) for n in range(100)]
     while not all(one.done() for one in asked):
         await quiet()
         for call in [*server.in_flight]:
@@ -239,13 +239,13 @@ async def test_a_call_that_can_only_fail_is_not_repeated_for_ever() -> None:
 async def test_an_unknown_outcome_is_told_to_all_and_not_repeated() -> None:
     """A call without an answer may have taken effect: nothing of it is sent again."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
+    batcher = new_batcher(server, Limits(calls=1))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(n))) for n in range(10)]
     await quiet()
     server.in_flight[0].end.set_exception(Lost())
     assert {Lost} == {*kinds(await asyncio.gather(*asked, return_exceptions=True))}
     assert 1 == len(server.sent)
-    after = asyncio.ensure_future(gatherer.ask(Ask(11)))
+    after = asyncio.ensure_future(batcher.submit(Ask(11)))
     await quiet()
     server.in_flight[0].end.set_result(None)
     assert 22 == await after
@@ -255,22 +255,22 @@ async def test_no_more_waits_than_may() -> None:
     """The queue is bounded in number and in weight; what is refused was not sent, and room comes back."""
     server = Server()
     limits = Limits(calls=1, waiting=3, waiting_weight=100)
-    gatherer = Gatherer(server.call, limits=limits, weight=lambda ask: 60 if ask.key else 1)
-    first = asyncio.ensure_future(gatherer.ask(Ask(0)))
+    batcher = Batcher(server.call, limits=limits, weight=lambda ask: 60 if ask.key else 1)
+    first = asyncio.ensure_future(batcher.submit(Ask(0)))
     await quiet()
-    waiting = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(1, 4)]
+    waiting = [asyncio.ensure_future(batcher.submit(Ask(n))) for n in range(1, 4)]
     await quiet()
     with pytest.raises(QueueFull):
-        await gatherer.ask(Ask(4))
+        await batcher.submit(Ask(4))
     with pytest.raises(QueueFull):
-        await gatherer.ask_all([Ask(5), Ask(6)])
+        await batcher.submit_all([Ask(5), Ask(6)])
     waiting.pop().cancel()
-    waiting.append(asyncio.ensure_future(gatherer.ask(Ask(7, "heavy"))))
+    waiting.append(asyncio.ensure_future(batcher.submit(Ask(7, "heavy"))))
     await quiet()
     waiting.pop(0).cancel()
     await quiet()
     with pytest.raises(QueueFull):
-        await gatherer.ask(Ask(8, "heavy"))
+        await batcher.submit(Ask(8, "heavy"))
     for _ in range(2):
         server.in_flight[0].end.set_result(None)
         await quiet()
@@ -281,13 +281,13 @@ async def test_no_more_waits_than_may() -> None:
 async def test_closing_finishes_what_was_accepted() -> None:
     """What was accepted is sent and answered; what comes later is refused."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1, requests=4))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
+    batcher = new_batcher(server, Limits(calls=1, requests=4))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(n))) for n in range(10)]
     await quiet()
-    closing = asyncio.ensure_future(gatherer.aclose())
+    closing = asyncio.ensure_future(batcher.aclose())
     await quiet()
     with pytest.raises(Closed):
-        await gatherer.ask(Ask(11))
+        await batcher.submit(Ask(11))
     while not closing.done():
         for call in [*server.in_flight]:
             call.end.set_result(None)
@@ -298,10 +298,10 @@ async def test_closing_finishes_what_was_accepted() -> None:
 async def test_what_is_too_late_at_the_end_is_told_so() -> None:
     """What was not sent says so; of what is in flight nothing is claimed."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1, requests=4, closing_seconds=0))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(10)]
+    batcher = new_batcher(server, Limits(calls=1, requests=4, closing_seconds=0))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(n))) for n in range(10)]
     await quiet()
-    await gatherer.aclose()
+    await batcher.aclose()
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
     assert [Interrupted] * 4 + [Closed] * 6 == kinds(outcomes)
     assert Counter() == server.done
@@ -310,8 +310,8 @@ async def test_what_is_too_late_at_the_end_is_told_so() -> None:
 async def test_a_call_that_cancels_itself_stops_nobody_else() -> None:
     """Those who were in it are told; those who wait are sent."""
     server = Server()
-    gatherer = new_gatherer(server, Limits(calls=1, requests=1))
-    asked = [asyncio.ensure_future(gatherer.ask(Ask(n))) for n in range(2)]
+    batcher = new_batcher(server, Limits(calls=1, requests=1))
+    asked = [asyncio.ensure_future(batcher.submit(Ask(n))) for n in range(2)]
     await quiet()
     server.in_flight[0].end.cancel()
     await quiet()
@@ -332,7 +332,7 @@ LIMITS = st.builds(
     Limits,
     calls=st.integers(1, 3),
     requests=st.integers(1, 5),
-    worth_a_call=st.none() | st.integers(1, 4),
+    batch_size_min=st.none() | st.integers(1, 4),
     waiting=st.integers(1, 12),
     repeats=st.integers(0, 20),
     closing_seconds=st.sampled_from([0.0, 60.0]),
@@ -344,18 +344,18 @@ LIMITS = st.builds(
 async def test_whatever_happens_every_request_has_one_end(steps: list[Step], limits: Limits, closes: bool) -> None:
     """No answer is lost, doubled or another's, whatever callers, calls and the process do in whatever order."""
     server = Server()
-    gatherer = new_gatherer(server, limits)
+    batcher = new_batcher(server, limits)
     asked: list[tuple[list[Ask], asyncio.Future[object]]] = []
     made = 0
     for name, place in steps:
         if name.startswith("ask"):
             key = name.removeprefix("ask bad").removeprefix("ask").strip()
             ask = Ask(made, key, is_bad="bad" in name)
-            asked.append(([ask], asyncio.ensure_future(gatherer.ask(ask))))
+            asked.append(([ask], asyncio.ensure_future(batcher.submit(ask))))
             made += 1
         elif name == "three":
             asks = [Ask(made + n, "abc"[n]) for n in range(3)]
-            asked.append((asks, asyncio.ensure_future(gatherer.ask_all(asks))))
+            asked.append((asks, asyncio.ensure_future(batcher.submit_all(asks))))
             made += 3
         elif name == "cancel" and asked:
             asked[place % len(asked)][1].cancel()
@@ -366,7 +366,7 @@ async def test_whatever_happens_every_request_has_one_end(steps: list[Step], lim
         if place % 3 != 2:  # else several steps fall into one turn of the loop
             await quiet()
         check_flight(server, limits)
-    closing = asyncio.ensure_future(gatherer.aclose()) if closes else None
+    closing = asyncio.ensure_future(batcher.aclose()) if closes else None
     everything = [*(outcome for _, outcome in asked), *filter(None, [closing])]
     await quiet()
     for _ in range(1_000):
@@ -381,9 +381,9 @@ async def test_whatever_happens_every_request_has_one_end(steps: list[Step], lim
     for asks, outcome in asked:
         check_outcome(server, asks, outcome)
     assert not server.done or 1 == max(server.done.values())
-    assert not gatherer._waiting
-    assert not gatherer._claims
-    assert not gatherer._busy
+    assert not batcher._waiting
+    assert not batcher._claims
+    assert not batcher._busy
 
 
 def check_flight(server: Server, limits: Limits) -> None:

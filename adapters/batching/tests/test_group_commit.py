@@ -151,8 +151,8 @@ async def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Opener) ->
         assert {Committed} == {type(result) for (result,) in results}
         assert [False] * 5 == [one.done() for one in waiting]
         await transaction.rollback()
-        told = await asyncio.gather(*waiting)
-        assert [Committed] * 5 == [type(result) for (result,) in told]
+        reported = await asyncio.gather(*waiting)
+        assert [Committed] * 5 == [type(result) for (result,) in reported]
         keys = "select idempotency_key from public.credit_transactions where user_id = $1 order by version"
         written = [row["idempotency_key"] for row in await connection.fetch(keys, locked)]
         assert [one.postings[0].idempotency_key for one in stuck] == written
@@ -160,7 +160,7 @@ async def test_a_locked_account_holds_up_only_its_own_call(on_ledger: Opener) ->
 
 
 @pytest.mark.parametrize(("held", "others"), [(1, 0), (1, 60), (8, 60)])
-async def test_locked_accounts_are_told_of_and_those_of_their_call_are_written(
+async def test_locked_accounts_are_reported_of_and_those_of_their_call_are_written(
     on_ledger: Opener, held: int, others: int
 ) -> None:
     """Nobody lets go: the call does not wait for it, and writes what needs no such lock."""
@@ -194,12 +194,12 @@ async def test_events_that_somebody_writes_hold_up_no_others(on_ledger: Opener, 
                 one.event.event.id if one.event else None,
             )
         results = await ledger.commit(changes)
-        told = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
-        assert {*range(0, 64, 64 // held)} <= {*told}
-        assert [Conflict] * len(told) == [type(results[place]) for place in told]
-        assert held > 1 or [0] == told
+        found = [place for place, result in enumerate(results) if not isinstance(result, Committed)]
+        assert {*range(0, 64, 64 // held)} <= {*found}
+        assert [Conflict] * len(found) == [type(results[place]) for place in found]
+        assert held > 1 or [0] == found
         await transaction.rollback()
-        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in told])}
+        assert {Committed} == {type(result) for result in await ledger.commit([changes[place] for place in found])}
         assert 64 * 50 == await balance(connection, user)
 
 

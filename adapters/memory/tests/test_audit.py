@@ -13,7 +13,7 @@ from domain.credits.records import GrantRecord, RecordedDraw
 from domain.tests.examples import ADA, NOON
 from domain.values.accounts import Account
 
-GIVEN, TAKEN = (
+GRANTABLE, TAKEN = (
     LedgerEntry(
         posting=Posting(user_id=ADA, amount=amount, kind=kind, idempotency_key=kind),
         version=version,
@@ -35,7 +35,7 @@ HOLD = Hold(
 ACCOUNT = Account(user_id=ADA, balance=30, held=10, version=2, revision=3)
 GOOD: dict[str, Any] = {
     "account": ACCOUNT,
-    "entries": (GIVEN, TAKEN),
+    "entries": (GRANTABLE, TAKEN),
     "grants": (GrantRecord(grant=GRANT, draws=(RecordedDraw(version=2, credits=20),)),),
     "holds": (HOLD,),
 }

@@ -11,7 +11,7 @@ from features.real_parts import Supabase
 
 
 @pytest.mark.parametrize("way", ["postgres", "supabase"])
-async def test_a_schema_that_lacks_something_is_told_with_its_remedy(supabase: Supabase, way: str) -> None:
+async def test_a_schema_that_lacks_something_is_reported_with_its_remedy(supabase: Supabase, way: str) -> None:
     """A function that is not there, as before the first migration, is none of the call's faults; the log helps."""
     rpc = PostgresRpc(supabase.database_url) if way == "postgres" else SupabaseRpc(supabase.url, supabase.service_key)
     async with contextlib.aclosing(rpc):

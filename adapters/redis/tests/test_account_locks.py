@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.redis.account_locks import BLIND_SECONDS, MINDFUL_SECONDS, TURN_SECONDS, RedisTurns
+from adapters.redis.account_locks import BLIND_SECONDS, LOCK_SECONDS, MINDFUL_SECONDS, RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.embedded import EmbeddedRedis
 from domain.values.accounts import UserId
@@ -29,9 +29,9 @@ def new_user() -> UserId:
     return UserId(str(uuid.uuid4()))
 
 
-async def in_turn(turns: RedisTurns, users: set[UserId], log: list[str], name: str, *, laps: int = 1) -> None:
+async def in_turn(locks: RedisAccountLocks, users: set[UserId], log: list[str], name: str, *, laps: int = 1) -> None:
     for _ in range(laps):
-        async with turns.at(users):
+        async with locks.lock(users):
             log.append(f"{name} begins")
             for _ in range(5):
                 await asyncio.sleep(0)
@@ -42,13 +42,18 @@ async def test_one_has_a_turn_at_a_time(redis_url: str) -> None:
     """Also where several accounts are wanted, in whatever order: none waits for another in a circle."""
     ada, bob = new_user(), new_user()
     async with contextlib.aclosing(connect(redis_url)) as first, contextlib.aclosing(connect(redis_url)) as second:
-        processes = [RedisTurns(first), RedisTurns(first), RedisTurns(second), RedisTurns(second)]
+        processes = [
+            RedisAccountLocks(first),
+            RedisAccountLocks(first),
+            RedisAccountLocks(second),
+            RedisAccountLocks(second),
+        ]
         log: list[str] = []
         wanted = [{ada, bob}, {bob, ada}, {ada}, {ada, bob}]
         await asyncio.gather(
             *(
-                in_turn(turns, users, log, f"process {n}", laps=5)
-                for n, (turns, users) in enumerate(zip(processes, wanted, strict=True))
+                in_turn(locks, users, log, f"process {n}", laps=5)
+                for n, (locks, users) in enumerate(zip(processes, wanted, strict=True))
             )
         )
         assert 40 == len(log)
@@ -66,28 +71,28 @@ async def test_others_are_met_by_a_conflict_a_look_or_a_wait_and_forgotten_after
     ada, bob, cara = new_user(), new_user(), new_user()
     async with contextlib.aclosing(connect(redis_url)) as redis:
         clock = HandClock()
-        mine, others = RedisTurns(redis, clock=clock), RedisTurns(redis)
-        mine.met([ada])
-        async with others.at([bob]), mine.at([cara]):
+        mine, others = RedisAccountLocks(redis, clock=clock), RedisAccountLocks(redis)
+        mine.mark_contended([ada])
+        async with others.lock([bob]), mine.lock([cara]):
             await look(mine, {bob, cara})
-        assert {ada, bob} == mine.shared({ada, bob, cara})
+        assert {ada, bob} == mine.contended({ada, bob, cara})
         clock.now += MINDFUL_SECONDS
-        assert frozenset() == mine.shared({ada, bob, cara})
+        assert frozenset() == mine.contended({ada, bob, cara})
 
         log: list[str] = []
-        async with others.at([cara]):
+        async with others.lock([cara]):
             waiting = asyncio.ensure_future(in_turn(mine, {cara}, log, "mine"))
-            while not mine.shared([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
+            while not mine.contended([cara]):  # noqa: ASYNC110 - it says nothing when it begins to wait
                 await asyncio.sleep(0)
             assert [] == log
         await waiting
         assert ["mine begins", "mine ends"] == log
 
 
-async def look(turns: RedisTurns, users: set[UserId]) -> None:
+async def look(locks: RedisAccountLocks, users: set[UserId]) -> None:
     """Look, and wait until it has."""
     before = asyncio.all_tasks()
-    turns.look(users)
+    locks.probe_soon(users)
     await asyncio.gather(*(asyncio.all_tasks() - before))
 
 
@@ -95,11 +100,11 @@ async def test_a_process_that_died_in_its_turn_keeps_nobody_waiting_for_long(red
     """Its turn is over by itself."""
     ada = new_user()
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        await RedisTurns(redis).at([ada]).__aenter__()
+        await RedisAccountLocks(redis).lock([ada]).__aenter__()
         left = await redis.pttl(f"turn:{ada}")
-        assert 0 < left <= TURN_SECONDS * 1000
+        assert 0 < left <= LOCK_SECONDS * 1000
         log: list[str] = []
-        await in_turn(RedisTurns(redis), {ada}, log, "mine")
+        await in_turn(RedisAccountLocks(redis), {ada}, log, "mine")
         assert ["mine begins", "mine ends"] == log
 
 
@@ -107,7 +112,7 @@ async def test_a_turn_that_took_too_long_is_not_taken_from_others(redis_url: str
     """Who comes to the end of it leaves the next one's alone."""
     ada = new_user()
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        async with RedisTurns(redis).at([ada]):
+        async with RedisAccountLocks(redis).lock([ada]):
             await redis.set(f"turn:{ada}", "another's")
         assert "another's" == await redis.get(f"turn:{ada}")
 
@@ -139,30 +144,30 @@ async def test_where_redis_gives_no_turns_each_goes_ahead(useless_redis: tuple[s
             await redis.hset(f"turn:{ada}", "a", "hash")
             await redis.pexpire(f"turn:{ada}", 500)
         clock = HandClock()
-        turns = RedisTurns(redis, clock=clock)
-        turns.met([ada])
+        locks = RedisAccountLocks(redis, clock=clock)
+        locks.mark_contended([ada])
         log: list[str] = []
-        await in_turn(turns, {ada}, log, "mine")
+        await in_turn(locks, {ada}, log, "mine")
         assert ["mine begins", "mine ends"] == log
-        turns.met([ada])
+        locks.mark_contended([ada])
         is_answered = why == "foreign"  # with what is no turn, until that is gone
-        assert is_answered == bool(turns.shared([ada]))
+        assert is_answered == bool(locks.contended([ada]))
         clock.now += BLIND_SECONDS
-        turns.met([ada])
-        assert {ada} == turns.shared([ada])
+        locks.mark_contended([ada])
+        assert {ada} == locks.contended([ada])
 
 
 async def test_a_look_at_a_redis_that_does_not_answer_is_the_last_for_a_while() -> None:
     """Nothing of it is left running, and nobody is met."""
     ada, clock = new_user(), HandClock()
     async with contextlib.aclosing(connect("redis://127.0.0.1:1/0")) as redis:
-        turns = RedisTurns(redis, clock=clock)
-        turns.met([ada])
-        await look(turns, {ada})
-        assert frozenset() == turns.shared([ada])
-        turns.look([ada])
+        locks = RedisAccountLocks(redis, clock=clock)
+        locks.mark_contended([ada])
+        await look(locks, {ada})
+        assert frozenset() == locks.contended([ada])
+        locks.probe_soon([ada])
         assert 1 == len(asyncio.all_tasks()), "this one"
         clock.now += BLIND_SECONDS
-        turns.look([ada])
+        locks.probe_soon([ada])
         assert 2 == len(asyncio.all_tasks())
-        await look(turns, {ada})
+        await look(locks, {ada})

@@ -31,9 +31,9 @@ def test_a_missing_redis_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(sys, "version_info", version)
         with pytest.raises(EmbeddedRedisMissing) as raised:
             EmbeddedRedis(tmp_path / "redis").start()
-        told = str(raised.value)
-        assert [True] * 3 == [remedy in told for remedy in (packaged, "redis-server", "REDIS_URL")]
-        assert "credence[embedded]" not in told
+        text = str(raised.value)
+        assert [True] * 3 == [remedy in text for remedy in (packaged, "redis-server", "REDIS_URL")]
+        assert "credence[embedded]" not in text
 
 
 def test_the_machine_s_own_redis_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

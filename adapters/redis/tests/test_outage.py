@@ -76,7 +76,7 @@ async def test_a_server_that_is_no_redis_is_unavailable() -> None:
             assert {CacheUnavailable} == await outcomes(redis)
 
 
-async def test_a_refused_password_is_told_and_not_shown(redis_url: str) -> None:
+async def test_a_refused_password_is_reported_and_not_shown(redis_url: str) -> None:
     """A login that Redis does not know is an outage; the log does not get the password."""
     url = redis_url.replace("redis://", "redis://nobody:swordfish@")
     async with contextlib.aclosing(connect(url)) as redis:
@@ -145,8 +145,8 @@ async def test_an_absurd_revision_does_not_shut_out_true_ones(redis_url: str, re
     """What is no revision of ours is not newer than any."""
     ada = account()
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        told = {"balance": "5", "held": "0", "version": "9", "revision": revision}
-        await redis.hset(f"credits:{ada.user_id}", mapping=told)
+        fields = {"balance": "5", "held": "0", "version": "9", "revision": revision}
+        await redis.hset(f"credits:{ada.user_id}", mapping=fields)
         quotas = RedisQuotaCache(redis)
         assert await quotas.find(ada.user_id) is None
         await quotas.store(ada)
@@ -212,8 +212,8 @@ def test_any_token_survives_in_an_address() -> None:
     """Whatever characters it has, it is the password that Redis is told."""
     token = "a/b+c=d@e:f#g?h%i j"
     pool = connect(upstash_url("https://eu1.upstash.io", token)).connection_pool
-    told = (pool.connection_kwargs["username"], pool.connection_kwargs["password"], pool.connection_kwargs["host"])
-    assert ("default", token, "eu1.upstash.io") == told
+    reported = (pool.connection_kwargs["username"], pool.connection_kwargs["password"], pool.connection_kwargs["host"])
+    assert ("default", token, "eu1.upstash.io") == reported
 
 
 @contextlib.asynccontextmanager
@@ -266,6 +266,8 @@ async def test_a_command_that_can_not_be_sent_fails_alone(redis_url: str) -> Non
     async with contextlib.aclosing(connect(redis_url)) as redis:
         key = f"test:{uuid.uuid4()}"
         commands = [("SET", key, "1"), ("GET", "\ud800"), ("GET", None), ("GET", key)]
-        told = await asyncio.gather(*(redis.execute_command(*one) for one in commands), return_exceptions=True)
-        assert [True, DataError, DataError, "1"] == [type(one) if isinstance(one, Exception) else one for one in told]
+        reported = await asyncio.gather(*(redis.execute_command(*one) for one in commands), return_exceptions=True)
+        assert [True, DataError, DataError, "1"] == [
+            type(one) if isinstance(one, Exception) else one for one in reported
+        ]
         await redis.delete(key)

@@ -3,17 +3,17 @@
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.payments import links_to
-from domain.payments.facts import CreditNoted, CurrencyTold, Fact
+from domain.payments.facts import CreditNoted, CurrencyReported, Fact
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
 from domain.payments.purchases import PurchaseId
-from domain.payments.reports import PaymentNews, Told
+from domain.payments.reports import PaymentReport, ProviderReport
 
 CREDIT_NOTE_EVENTS = frozenset(f"credit_note.{what}" for what in ("created", "updated", "voided"))
 
 _STATUS = {status.value: status for status in CreditNoteStatus}
 
 
-def told_by_credit_note(note: Object, *, event_type: str | None = None) -> Told:
+def read_credit_note(note: Object, *, event_type: str | None = None) -> ProviderReport:
     """Return what a `credit_note` object tells of its invoice.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -35,8 +35,8 @@ def told_by_credit_note(note: Object, *, event_type: str | None = None) -> Told:
         refunds=_refunds(note, post_payment),
         lines=_lines(note),
     )
-    facts: tuple[Fact, ...] = (CreditNoted(noted), CurrencyTold(fields.currency(note)))
-    return PaymentNews(purchase_id=PurchaseId(invoice_id), links=links_to({"invoice": invoice_id}), facts=facts)
+    facts: tuple[Fact, ...] = (CreditNoted(noted), CurrencyReported(fields.currency(note)))
+    return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to({"invoice": invoice_id}), facts=facts)
 
 
 def _amounts(note: Object) -> tuple[int, int]:

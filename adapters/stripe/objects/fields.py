@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import attrs
 
-from domain.payments.reports import Naming
+from domain.payments.reports import Attribution
 from domain.values.accounts import InvalidUserId, parse_user_id
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import Terms
@@ -144,23 +144,23 @@ def metadata(holder: Object, key: str = "metadata") -> Object:
     return value
 
 
-def is_ours(told: Object) -> bool:
+def is_ours(given: Object) -> bool:
     """Whether metadata holds a key of ours."""
-    return any(is_present(told.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
+    return any(is_present(given.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
 
 
-def is_of_session(told: Object) -> bool:
+def is_of_session(given: Object) -> bool:
     """Whether metadata says that a checkout of ours made its object."""
-    return told.get(SESSION_KEY) == "yes"
+    return given.get(SESSION_KEY) == "yes"
 
 
-def naming(told: Object, *, client_reference: str | None = None) -> Naming:
+def attribution(given: Object, *, client_reference: str | None = None) -> Attribution:
     """Who bought what, by metadata."""
-    return Naming(
-        user_reference=_text(told, USER_ID_KEY),
-        email=_text(told, EMAIL_KEY),
-        plan_id=_text(told, PLAN_KEY),
-        terms=_terms(told),
+    return Attribution(
+        user_reference=_text(given, USER_ID_KEY),
+        email=_text(given, EMAIL_KEY),
+        plan_id=_text(given, PLAN_KEY),
+        terms=_terms(given),
         client_reference=client_reference,
     )
 
@@ -187,13 +187,13 @@ def is_present(value: object) -> bool:
     return value is not None and not (isinstance(value, str) and not value.strip())
 
 
-def metadata_text(told: Object, key: str) -> str | None:
+def metadata_text(given: Object, key: str) -> str | None:
     """A value of metadata; None where it is missing or blank."""
-    return _text(told, key)
+    return _text(given, key)
 
 
-def _terms(told: Object) -> Terms | None:
-    text = _text(told, TERMS_KEY)
+def _terms(given: Object) -> Terms | None:
+    text = _text(given, TERMS_KEY)
     if text is None:
         return None
     matched = _TERMS.fullmatch(text)
@@ -206,9 +206,9 @@ def _terms(told: Object) -> Terms | None:
         raise UnreadableField(f"metadata.{TERMS_KEY} is out of range") from None
 
 
-def _text(told: Object, key: str) -> str | None:
+def _text(given: Object, key: str) -> str | None:
     """A value without blanks around it, which forms and copying leave; None where there is nothing else."""
-    value = told.get(key)
+    value = given.get(key)
     if not is_present(value):
         return None
     if not isinstance(value, str) or not _TEXT.fullmatch(trimmed := value.strip()):

@@ -9,7 +9,15 @@ from adapters.stripe.objects.payments import links_to, payment_of
 from adapters.stripe.objects.prices import line_details
 from domain.payments.facts import Fact, NeverPaid, Overpaid, PaidAt, PaymentReported
 from domain.payments.purchases import Link, OrderRank, PaymentStatus, PurchaseId
-from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentNews, Sale, SaleItem, Told
+from domain.payments.reports import (
+    Attribution,
+    InvoiceLine,
+    Irrelevant,
+    PaymentReport,
+    ProviderReport,
+    SaleItem,
+    SaleReport,
+)
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode
@@ -26,16 +34,16 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 """Reasons of those that are for a period where there is a subscription: a quote may be for either."""
 
 
-def told_by_invoice(
+def read_invoice(
     invoice: Object, occurred_at: datetime | None = None, *, event_type: str | None = None, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
 
     `occurred_at` is when the event was made; an invoice of before 2018 does not tell when it was paid.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    told_at = occurred_at if event_type in _PAYING else None
+    reported_at = occurred_at if event_type in _PAYING else None
     if not _is_paid(invoice):
         return Irrelevant("the invoice is not paid")
     reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
@@ -43,16 +51,16 @@ def told_by_invoice(
         raise UnreadableField("subscription is missing")
     # A subscription that is cancelled at once may leave an invoice of its unused time that was made by hand.
     if subscription_id is not None and (reason in _PERIODS or reason in _PERIODS_IF_SUBSCRIBED or _has_items(invoice)):
-        return _period(invoice, SubscriptionId(subscription_id), told_at)
+        return _period(invoice, SubscriptionId(subscription_id), reported_at)
     metadata = fields.metadata(invoice)
     if subscription_id is None and (claimed or (fields.is_ours(metadata) and not fields.is_of_session(metadata))):
-        return _by_hand(invoice, told_at)
+        return _by_hand(invoice, reported_at)
     links, payments = _links(invoice), _payments(invoice)
     if len(links) == 1:
         return Irrelevant("the invoice names no payment")
     ours = fields.is_ours(metadata) or None
     known = payments[0].get("payment_intent") or payments[0].get("charge") or fields.own_id(invoice)
-    return PaymentNews(purchase_id=PurchaseId(known), links=links, ours=ours)
+    return PaymentReport(purchase_id=PurchaseId(known), links=links, ours=ours)
 
 
 def _is_paid(invoice: Object) -> bool:
@@ -62,45 +70,45 @@ def _is_paid(invoice: Object) -> bool:
     return invoice.get("status") == "open" and fields.amount(invoice, "total", signed=True) <= 0
 
 
-def _period(invoice: Object, subscription_id: SubscriptionId, told_at: datetime | None) -> Told:
+def _period(invoice: Object, subscription_id: SubscriptionId, reported_at: datetime | None) -> ProviderReport:
     code = fields.currency(invoice)
     lines = read_lines(invoice)
-    is_whole = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
+    is_complete = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
     asked = sum(line.amount for line in lines if line.amount > 0)
     if asked > MAX_AMOUNT:
         raise UnreadableField("lines come to no amount of money")
-    return Sale(
+    return SaleReport(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
-        facts=tuple(_payment_facts(invoice, told_at)),
+        facts=tuple(_payment_facts(invoice, reported_at)),
         subtotal=Money(amount=asked, currency=code),
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
-        naming=_naming(invoice, list(fields.items(invoice, "lines"))),
+        attribution=_attribution(invoice, list(fields.items(invoice, "lines"))),
         subscription_id=subscription_id,
-        is_whole=is_whole,
+        is_complete=is_complete,
         lines=lines,
         issued_at=fields.moment(invoice.get("created")),
     )
 
 
-def _by_hand(invoice: Object, told_at: datetime | None) -> Told:
+def _by_hand(invoice: Object, reported_at: datetime | None) -> ProviderReport:
     """What an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:
         return Irrelevant("the invoice gives money back")
     # New API versions show what paid an invoice only where they are asked; a session may have ordered the same.
     shows_payments = paid == 0 or any(key in invoice for key in ("payment_intent", "charge", "payments"))
-    return Sale(
+    return SaleReport(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.PAYMENT,
-        facts=tuple(_payment_facts(invoice, told_at)),
+        facts=tuple(_payment_facts(invoice, reported_at)),
         subtotal=fields.money(invoice, "subtotal"),
         paid=Money(amount=paid, currency=fields.currency(invoice)),
-        naming=fields.naming(fields.metadata(invoice)),
+        attribution=fields.attribution(fields.metadata(invoice)),
         sold_at=fields.moment(invoice.get("created")),
-        is_whole=shows_payments and not fields.has_more(invoice, "lines"),
+        is_complete=shows_payments and not fields.has_more(invoice, "lines"),
         issued_at=fields.moment(invoice.get("created")),
         rank=OrderRank.INVOICE,
         items=tuple(_sold_item(line, fields.currency(invoice)) for line in read_lines(invoice)),
@@ -111,13 +119,13 @@ def _sold_item(line: InvoiceLine, currency: str) -> SaleItem:
     return SaleItem(id=line.id, price=line.price, quantity=line.quantity, amount=line.amount, currency=currency)
 
 
-def _payment_facts(invoice: Object, told_at: datetime | None) -> list[Fact]:
+def _payment_facts(invoice: Object, reported_at: datetime | None) -> list[Fact]:
     facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
     if invoice.get("pre_payment_credit_notes_amount"):
         facts.append(NeverPaid(fields.amount(invoice, "pre_payment_credit_notes_amount")))
     if invoice.get("amount_overpaid"):
         facts.append(Overpaid(fields.amount(invoice, "amount_overpaid")))
-    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or told_at
+    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or reported_at
     if paid_at is not None:
         facts.append(PaidAt(paid_at))
     return facts
@@ -149,13 +157,13 @@ def _payments(invoice: Object) -> list[dict[str, str | None]]:
     return [one for one in found if any(one.values())] or [own]
 
 
-def _naming(invoice: Object, lines: list[Object]) -> Naming:
-    told = (
+def _attribution(invoice: Object, lines: list[Object]) -> Attribution:
+    report = (
         fields.metadata(fields.expanded(fields.expanded(invoice, "parent"), "subscription_details")),
         fields.metadata(fields.expanded(invoice, "subscription_details")),
         *(fields.metadata(line) for line in lines),
         fields.metadata(fields.expanded(invoice, "subscription")),
         fields.metadata(invoice),
     )
-    ours = next((one for one in told if fields.is_ours(one)), None)
-    return fields.naming(ours) if ours is not None else Naming()
+    ours = next((one for one in report if fields.is_ours(one)), None)
+    return fields.attribution(ours) if ours is not None else Attribution()

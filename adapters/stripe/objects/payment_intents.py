@@ -7,15 +7,15 @@ from adapters.stripe.objects.fields import Object
 from adapters.stripe.objects.payments import links_to
 from domain.payments.facts import Fact, NeverPaid, PaidAt, PaymentReported, UncapturedRefunds
 from domain.payments.purchases import Link, OrderRank, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told
+from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport, SaleReport
 from domain.values.plans import PlanMode
 
 INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
 
 
-def told_by_intent(
+def read_payment_intent(
     intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.
 
     One with metadata of ours is a sale until somebody has looked what it pays: it never shows a session, and in new
@@ -29,7 +29,7 @@ def told_by_intent(
     pays_session = fields.is_of_session(metadata)
     if not (claimed or pays_session or fields.is_ours(metadata)):
         return Irrelevant("no metadata of ours")
-    news = PaymentNews(
+    news = PaymentReport(
         purchase_id=PurchaseId(fields.own_id(intent)),
         links=links_to(
             {
@@ -44,23 +44,23 @@ def told_by_intent(
     if pays_session and not claimed:
         return news
     price = fields.money(intent, "amount")
-    return Sale(
+    return SaleReport(
         purchase_id=news.purchase_id,
         links=news.links,
         mode=PlanMode.PAYMENT,
         facts=news.facts,
         subtotal=price,
         paid=price,
-        naming=fields.naming(metadata),
+        attribution=fields.attribution(metadata),
         sold_at=fields.moment(intent.get("created")),
-        is_whole=False,
+        is_complete=False,
         rank=OrderRank.INTENT,
     )
 
 
-def only_pays(sale: Sale, links: frozenset[Link]) -> PaymentNews:
+def only_pays(sale: SaleReport, links: frozenset[Link]) -> PaymentReport:
     """Return what a payment that was told as a sale tells, where it pays what a session or an invoice orders."""
-    return PaymentNews(purchase_id=sale.purchase_id, links=sale.links | links, facts=sale.facts, ours=True)
+    return PaymentReport(purchase_id=sale.purchase_id, links=sale.links | links, facts=sale.facts, ours=True)
 
 
 def _charge(intent: Object) -> str | None:

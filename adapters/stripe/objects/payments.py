@@ -5,9 +5,9 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
-from domain.payments.facts import CurrencyTold, Disputed, Fact, Refunded, RefundTotalReported, UncapturedRefunds
+from domain.payments.facts import CurrencyReported, Disputed, Fact, Refunded, RefundTotalReported, UncapturedRefunds
 from domain.payments.purchases import Link, PurchaseId, Refund, RefundStatus
-from domain.payments.reports import Irrelevant, PaymentNews, Told
+from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport
 
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 CHARGE_EVENTS = frozenset({"charge.refunded"})
@@ -30,7 +30,7 @@ _OURS_ALONE = frozenset({DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED, Disp
 _KINDS = ("payment_intent", "charge", "invoice")
 
 
-def told_by_refund(refund: Object, *, event_type: str | None = None) -> Told:
+def read_refund(refund: Object, *, event_type: str | None = None) -> ProviderReport:
     """What a `refund` object tells.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -38,10 +38,10 @@ def told_by_refund(refund: Object, *, event_type: str | None = None) -> Told:
     fact = Refunded(_refund(refund, failed=event_type == "refund.failed"))
     if all(key in refund and refund[key] is None for key in ("charge", "payment_intent")):
         return Irrelevant("a refund of the customer's balance, not of a payment")
-    return _news(_related(refund), (fact, CurrencyTold(fields.currency(refund))), _ours(refund))
+    return _news(_related(refund), (fact, CurrencyReported(fields.currency(refund))), _ours(refund))
 
 
-def told_by_charge(charge: Object) -> Told:
+def read_charge(charge: Object) -> ProviderReport:
     """What a refunded `charge` object tells: its refunds where it names them, else how much they are in all.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -58,10 +58,10 @@ def told_by_charge(charge: Object) -> Told:
         "charge": fields.own_id(charge),
         "invoice": fields.reference(charge, "invoice"),
     }
-    return _news(related, (*facts, CurrencyTold(fields.currency(charge))), _says_ours(charge))
+    return _news(related, (*facts, CurrencyReported(fields.currency(charge))), _says_ours(charge))
 
 
-def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
     """What a `dispute` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -79,10 +79,10 @@ def told_by_dispute(dispute: Object, occurred_at: datetime | None, *, event_type
             movements=movements,
         )
     )
-    return _news(_related(dispute), (fact, CurrencyTold(code)), _ours(dispute))
+    return _news(_related(dispute), (fact, CurrencyReported(code)), _ours(dispute))
 
 
-def told_by_invoice_payment(payment: Object) -> Told:
+def read_invoice_payment(payment: Object) -> ProviderReport:
     """What an `invoice_payment` object tells: which payment paid which invoice.
 
     :raises UnreadableField: if it is in a shape that can't be read.
@@ -93,7 +93,7 @@ def told_by_invoice_payment(payment: Object) -> Told:
     related = {"invoice": invoice_id, **payment_of(payment)}
     if len(links_to(related)) == 1:
         return Irrelevant("the invoice was paid outside of Stripe")
-    return PaymentNews(purchase_id=PurchaseId(invoice_id), links=links_to(related), facts=())
+    return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to(related), facts=())
 
 
 def payment_of(invoice_payment: Object) -> dict[str, str | None]:
@@ -107,11 +107,11 @@ def links_to(related: dict[str, str | None]) -> frozenset[Link]:
     return frozenset(Link(f"{kind}:{id_}") for kind, id_ in related.items() if id_)
 
 
-def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | None) -> Told:
+def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | None) -> ProviderReport:
     known = [id_ for kind in _KINDS if (id_ := related.get(kind))]
     if not known:
         raise UnreadableField("neither a charge nor a payment intent is named")
-    return PaymentNews(purchase_id=PurchaseId(known[0]), links=links_to(related), facts=facts, ours=ours)
+    return PaymentReport(purchase_id=PurchaseId(known[0]), links=links_to(related), facts=facts, ours=ours)
 
 
 def _related(holder: Object) -> dict[str, str | None]:
@@ -159,10 +159,10 @@ def _refund(refund: Object, *, failed: bool = False, of_charge: str | None = Non
 def _dispute_status(
     dispute: Object, event_type: str | None, code: str, movements: tuple[Movement, ...]
 ) -> DisputeStatus:
-    told = dispute.get("status")
-    status = _DISPUTE_STATUS.get(told) if isinstance(told, str) else None
+    report = dispute.get("status")
+    status = _DISPUTE_STATUS.get(report) if isinstance(report, str) else None
     if status is None or status in _OURS_ALONE:
-        if not movements or not isinstance(told, str):
+        if not movements or not isinstance(report, str):
             raise UnreadableField("the dispute's status is unknown")
         return DisputeStatus.UNKNOWN
     if status is DisputeStatus.WON and movements and code not in {move.currency for move in movements}:

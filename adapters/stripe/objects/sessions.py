@@ -6,7 +6,7 @@ from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.facts import Fact, PaidAt, PaymentReported
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, Sale, SubscriptionNews, Told
+from domain.payments.reports import Irrelevant, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import Money
 from domain.values.plans import PlanMode
@@ -25,9 +25,9 @@ _BEGINS = frozenset({COMPLETED, "checkout.session.async_payment_succeeded"})
 _PAID = frozenset({"paid", "no_payment_required"})
 
 
-def told_by_session(
+def read_session(
     session: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
-) -> Told:
+) -> ProviderReport:
     """What a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
 
     `occurred_at` is when the event was made, or the object retrieved. `claimed` is for a session of which a person says
@@ -44,7 +44,7 @@ def told_by_session(
         return _subscribed(session, occurred_at, event_type)
     session_id = fields.own_id(session)
     related = {key: fields.reference(session, key) for key in ("payment_intent", "invoice")}
-    return Sale(
+    return SaleReport(
         purchase_id=PurchaseId(related["payment_intent"] or session_id),
         session_id=session_id,
         links=frozenset(Link(f"{kind}:{id_}") for kind, id_ in (("session", session_id), *related.items()) if id_),
@@ -52,20 +52,20 @@ def told_by_session(
         facts=_payment(session, occurred_at, event_type),
         subtotal=_subtotal(session),
         paid=fields.money(session, "amount_total"),
-        naming=fields.naming(metadata, client_reference=reference),
+        attribution=fields.attribution(metadata, client_reference=reference),
         sold_at=fields.moment(session.get("created")),
         is_over=event_type in _OVER,
     )
 
 
-def _subscribed(session: Object, occurred_at: datetime | None, event_type: str | None) -> Told:
+def _subscribed(session: Object, occurred_at: datetime | None, event_type: str | None) -> ProviderReport:
     subscription_id = fields.reference(session, "subscription")
     if event_type is not None and (event_type not in _BEGINS or subscription_id is None):
         return Irrelevant("no subscription began")
-    return SubscriptionNews(
+    return SubscriptionReport(
         # An open session has none yet, and is told all the same: whoever retrieved it asks whose it is.
         subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
-        naming=fields.naming(fields.metadata(session), client_reference=fields.client_reference(session)),
+        attribution=fields.attribution(fields.metadata(session), client_reference=fields.client_reference(session)),
         session_id=fields.own_id(session),
         occurred_at=_known(occurred_at),
     )

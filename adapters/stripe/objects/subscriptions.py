@@ -4,10 +4,10 @@ from datetime import datetime
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from domain.payments.reports import SubscriptionNews, Told
+from domain.payments.reports import ProviderReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 
-_TELLING = (
+_REPORTING = (
     "created",
     "updated",
     "deleted",
@@ -17,27 +17,29 @@ _TELLING = (
     "pending_update_expired",
     "trial_will_end",
 )
-SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _TELLING)
+SUBSCRIPTION_EVENTS = frozenset(f"customer.subscription.{what}" for what in _REPORTING)
 
 _STATUS = {status.value: status for status in SubscriptionStatus}
 
 
-def told_by_subscription(subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> Told:
+def read_subscription(
+    subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None
+) -> ProviderReport:
     """What a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
     if occurred_at is None:
         raise UnreadableField("created is missing or no time")
-    told = subscription.get("status")
-    status = _STATUS.get(told) if isinstance(told, str) else None
+    report = subscription.get("status")
+    status = _STATUS.get(report) if isinstance(report, str) else None
     if event_type == "customer.subscription.deleted":
         status = SubscriptionStatus.CANCELED
     if status is None:
         raise UnreadableField("the subscription's status is unknown")
-    return SubscriptionNews(
+    return SubscriptionReport(
         subscription_id=SubscriptionId(fields.own_id(subscription)),
-        naming=fields.naming(fields.metadata(subscription)),
+        attribution=fields.attribution(fields.metadata(subscription)),
         state=SubscriptionState(
             occurred_at=occurred_at,
             status=status,

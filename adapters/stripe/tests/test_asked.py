@@ -16,13 +16,13 @@ import stripe as stripe_package
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection, plain
 from adapters.stripe.endpoints import StripeDeployment
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.facts import PaidAt
 from domain.payments.purchases import Link, PurchaseId
-from domain.payments.reports import PaymentNews, Sale, SubscriptionNews, Told
+from domain.payments.reports import PaymentReport, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
 from domain.ports.payment_provider import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.tests.examples import ADA, MONTHLY, STARTER
@@ -52,8 +52,8 @@ async def buy(stripe: StripeStandIn, connection: StripeConnection, plan: Plan = 
     return stripe.session(opened.session_id)
 
 
-def news(*links: str, **told: Any) -> PaymentNews:
-    return PaymentNews(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **told)
+def news(*links: str, **report: Any) -> PaymentReport:
+    return PaymentReport(purchase_id=PurchaseId("x"), links=frozenset(map(Link, links)), **report)
 
 
 async def test_a_payment_is_looked_up_from_any_of_its_objects(stripe: StripeStandIn) -> None:
@@ -79,13 +79,17 @@ async def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(
         for price in (900, 500, 900, 500, 900, 500):
             stripe.account.billing.change_plan(session["subscription"], price)
         stripe.account.billing.advance(31 * 24 * 3600)
-        told = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
-        assert (10, 13, True) == (len(told["lines"]["data"]), told["lines"]["total_count"], told["lines"]["has_more"])
-        part = told_by("invoice.paid", told, datetime.now(UTC))
-        assert isinstance(part, Sale)
-        assert not part.is_whole
-        whole = await StripeLookup(connection).whole(part)
-        assert isinstance(whole, Sale)
+        report = [event for event in stripe.events if event["type"] == "invoice.paid"][-1]["data"]["object"]
+        assert (10, 13, True) == (
+            len(report["lines"]["data"]),
+            report["lines"]["total_count"],
+            report["lines"]["has_more"],
+        )
+        part = read_event("invoice.paid", report, datetime.now(UTC))
+        assert isinstance(part, SaleReport)
+        assert not part.is_complete
+        whole = await StripeLookup(connection).complete_sale(part)
+        assert isinstance(whole, SaleReport)
         assert whole.lines is not None
         assert part.lines == whole.lines[:10]
         assert [500] == [line.amount for line in whole.lines if not line.is_proration]
@@ -93,13 +97,14 @@ async def test_an_invoice_s_lines_are_asked_for_where_it_does_not_show_them_all(
         charged = sum(line.amount for line in whole.lines if line.amount > 0)
         subtotal = Money(amount=charged, currency="usd")
         assert (
-            attrs.evolve(part, is_whole=True, subtotal=subtotal, paid=subtotal, links=ANY, lines=whole.lines) == whole
+            attrs.evolve(part, is_complete=True, subtotal=subtotal, paid=subtotal, links=ANY, lines=whole.lines)
+            == whole
         )
         unknown = attrs.evolve(part, purchase_id=PurchaseId("in_unknown"))
-        assert unknown == await StripeLookup(connection).whole(unknown)
+        assert unknown == await StripeLookup(connection).complete_sale(unknown)
 
 
-def _ways(sale: Sale) -> tuple[list[bool], list[bool]]:
+def _ways(sale: SaleReport) -> tuple[list[bool], list[bool]]:
     """Which of the prorations give unused time back, and which pay for the rest of a period."""
     prorations = [line for line in sale.lines or () if line.is_proration]
     return [line.gives_back for line in prorations], [line.amount > 0 for line in prorations]
@@ -129,16 +134,16 @@ async def test_a_payment_of_others_is_not_ours_and_an_unknown_one_stays_open(str
             await lookup.look_up(unknown)
 
 
-async def test_a_subscription_tells_whose_it_is(stripe: StripeStandIn) -> None:
+async def test_a_subscription_reports_whose_it_is(stripe: StripeStandIn) -> None:
     """Its metadata, and how it stands now; one that does not exist is none."""
     async with asking(stripe) as connection:
         session = await buy(stripe, connection, MONTHLY)
         found = await StripeLookup(connection).subscription(session["subscription"])
-        assert isinstance(found, SubscriptionNews)
+        assert isinstance(found, SubscriptionReport)
         assert found.state is not None
         assert (ADA, "monthly", SubscriptionStatus.ACTIVE) == (
-            found.naming.user_reference,
-            found.naming.plan_id,
+            found.attribution.user_reference,
+            found.attribution.plan_id,
             found.state.status,
         )
         assert await StripeLookup(connection).subscription("sub_nobody") is None
@@ -154,9 +159,9 @@ async def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) 
         lookup = StripeLookup(connection)
         found = await lookup.subscription(session["subscription"])
         assert found is not None
-        assert ADA == found.naming.user_reference
-        told = await lookup.look_up(news(f"charge:{bill['_charge']}"))
-        assert told.ours
+        assert ADA == found.attribution.user_reference
+        report = await lookup.look_up(news(f"charge:{bill['_charge']}"))
+        assert report.ours
         by_invoice = await lookup.look_up(news(f"invoice:{session['invoice']}"))
         assert (True, True) == (by_invoice.ours, f"payment_intent:{bill['_payment_intent']}" in by_invoice.links)
 
@@ -185,26 +190,26 @@ async def test_history_is_every_event_and_every_object(stripe: StripeStandIn) ->
         objects = [found async for found in history.objects(since)]
         kinds = [found.kind for found in objects]
         assert [35, 35, 1, 1] == [kinds.count(kind) for kind in ("checkout.session", "invoice", "refund", "dispute")]
-        by_event = {delivery.event.session_id: delivery.told for delivery in events if delivery.event.session_id}
+        by_event = {delivery.event.session_id: delivery.report for delivery in events if delivery.event.session_id}
         for found in objects[:35]:
-            told = found.delivery.told
-            assert isinstance(told, Sale)
+            report = found.delivery.report
+            assert isinstance(report, SaleReport)
             # The list of the stand-in expands nothing, and only a charge tells when a session was paid.
-            assert _undated(by_event[found.object_id]) == _undated(told)
+            assert _undated(by_event[found.object_id]) == _undated(report)
         assert [] == [delivery async for delivery in history.events(datetime.now(UTC) + timedelta(hours=1))]
 
 
-def _undated(told: Told) -> Sale:
-    assert isinstance(told, Sale)
-    return attrs.evolve(told, facts=tuple(fact for fact in told.facts if not isinstance(fact, PaidAt)))
+def _undated(report: ProviderReport) -> SaleReport:
+    assert isinstance(report, SaleReport)
+    return attrs.evolve(report, facts=tuple(fact for fact in report.facts if not isinstance(fact, PaidAt)))
 
 
 def _open(stripe: StripeStandIn) -> tuple[Any, str]:
     from simulators.stripe.account.orders import order
 
     price = {"currency": "usd", "unit_amount": "500"}
-    told = {"mode": "payment", "success_url": "https://a.test/", "line_items": {"0": {"price_data": price}}}
-    return order(told), stripe.url
+    report = {"mode": "payment", "success_url": "https://a.test/", "line_items": {"0": {"price_data": price}}}
+    return order(report), stripe.url
 
 
 async def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
@@ -214,7 +219,7 @@ async def test_one_event_is_fetched_by_its_id(stripe: StripeStandIn) -> None:
         history = StripeHistory(connection, livemode=False)
         found = await history.event(stripe.events[-1]["id"])
         assert found is not None
-        assert isinstance(found.told, Sale)
+        assert isinstance(found.report, SaleReport)
         assert await history.event("evt_nobody") is None
 
 
@@ -225,16 +230,16 @@ async def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: S
         checkouts = StripeCheckouts(connection, success_url="https://a.test/", cancel_url="https://a.test/")
         found = await checkouts.retrieve(session["id"])
         assert found is not None
-        assert isinstance(found.told, SubscriptionNews)
-        assert isinstance(found.invoice_told, Sale)
-        assert {f"session:{session['id']}", f"invoice:{session['invoice']}"} <= set(found.invoice_told.links)
-        assert PurchaseId(session["invoice"]) == found.invoice_told.purchase_id
+        assert isinstance(found.report, SubscriptionReport)
+        assert isinstance(found.invoice_report, SaleReport)
+        assert {f"session:{session['id']}", f"invoice:{session['invoice']}"} <= set(found.invoice_report.links)
+        assert PurchaseId(session["invoice"]) == found.invoice_report.purchase_id
 
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
 async def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int) -> None:
     """However many requests it takes, and whichever of them hangs: to the caller Stripe is away."""
-    told = [
+    report = [
         {"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "metadata": {}},
         {"id": "pi_1", "object": "payment_intent", "latest_charge": "ch_1", "metadata": {}},
         {"object": "list", "data": [], "has_more": False},
@@ -244,9 +249,9 @@ async def test_all_that_is_asked_about_one_thing_has_one_time_limit(answers: int
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
             while await reader.readuntil(b"\r\n\r\n"):
-                if not told:
+                if not report:
                     break
-                body = json.dumps(told.pop(0)).encode()
+                body = json.dumps(report.pop(0)).encode()
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(head.encode() + body)
             await done.wait()
@@ -293,7 +298,7 @@ async def test_endpoints_are_described(stripe: StripeStandIn) -> None:
         )
 
 
-def test_decimals_are_told_as_stripe_writes_them() -> None:
+def test_decimals_are_reported_as_stripe_writes_them() -> None:
     """The library makes numbers of them, which are written otherwise where they are small."""
     line = {"quantity_decimal": "2.50", "price": {"unit_amount_decimal": "0.0000005", "unit_amount": None}}
     values = {"id": "il_1", "object": "line_item", **line, "discounts": ["di_1"], "lines": [line]}

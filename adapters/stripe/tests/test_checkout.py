@@ -12,7 +12,7 @@ from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from domain.payments.facts import PaidAt, PaymentReported
 from domain.payments.purchases import Link, PaymentStatus
-from domain.payments.reports import Naming, Sale
+from domain.payments.reports import Attribution, SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.money import Money
@@ -77,7 +77,7 @@ async def test_the_same_key_opens_one_session(stripe: StripeStandIn) -> None:
         assert 2 == len(stripe.account.sessions())
 
 
-async def test_a_key_that_opened_another_session_is_told_apart(stripe: StripeStandIn) -> None:
+async def test_a_key_that_opened_another_session_is_distinguished(stripe: StripeStandIn) -> None:
     """To try again changes nothing then, which is no matter of Stripe's being away."""
     async with with_checkouts(stripe.url) as checkouts:
         await checkouts.create(REQUEST)
@@ -95,7 +95,7 @@ async def test_a_key_that_is_in_use_may_be_tried_again() -> None:
                 await checkouts.create(REQUEST)
 
 
-async def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None:
+async def test_a_retrieved_session_reports_its_sale(stripe: StripeStandIn) -> None:
     """Asked for, a session tells the same sale as its webhook does, paid when its charge was made."""
     async with with_checkouts(stripe.url) as checkouts:
         opened = await checkouts.create(REQUEST)
@@ -109,7 +109,7 @@ async def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None
             links.add(Link(f"invoice:{invoice}"))
         (charge,) = stripe.account.all_kept("charge")
         charged_at = datetime.fromtimestamp(charge["created"], UTC)
-        expected = Sale(
+        expected = SaleReport(
             purchase_id=intent,
             session_id=opened.session_id,
             links=frozenset(links),
@@ -117,7 +117,7 @@ async def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None
             facts=(PaymentReported(PaymentStatus.PAID), PaidAt(charged_at)),
             subtotal=TERMS.price,
             paid=TERMS.price,
-            naming=Naming(
+            attribution=Attribution(
                 user_reference=ADA,
                 email="ada@example.com",
                 plan_id="starter",
@@ -126,7 +126,7 @@ async def test_a_retrieved_session_tells_its_sale(stripe: StripeStandIn) -> None
             ),
             sold_at=datetime.fromtimestamp(event["data"]["object"]["created"], UTC),
         )
-        assert Checkout(session_id=opened.session_id, url=None, status="complete", told=expected) == found
+        assert Checkout(session_id=opened.session_id, url=None, status="complete", report=expected) == found
 
 
 async def test_an_unknown_session_is_none(stripe: StripeStandIn) -> None:
@@ -144,7 +144,7 @@ async def test_a_refused_key_is_named_and_not_shown(stripe: StripeStandIn) -> No
         assert "sk_wrong" not in raised.value.cause
 
 
-async def test_an_invalid_request_is_told(stripe: StripeStandIn) -> None:
+async def test_an_invalid_request_is_reported(stripe: StripeStandIn) -> None:
     """What Stripe refuses is told as such."""
     async with with_checkouts(stripe.url) as checkouts:
         terms = Terms(credits=1, price=Money(amount=1, currency="xxx"))
@@ -193,7 +193,7 @@ async def test_an_answer_that_is_no_session_is_no_answer(status: int, body: byte
                 assert "_test_" not in raised.value.cause
 
 
-async def test_nobody_who_answers_is_told() -> None:
+async def test_nobody_who_answers_is_reported() -> None:
     """A Stripe out of reach is the domain's error too."""
     async with with_checkouts("http://127.0.0.1:1") as checkouts:
         with pytest.raises(PaymentsUnavailable) as raised:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.stripe.events import CONCERNING, told_by
+from adapters.stripe.events import CONCERNING, read_event
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.facts import (
     CreditNoted,
-    CurrencyTold,
+    CurrencyReported,
     Disputed,
     PaidAt,
     PaymentReported,
@@ -21,7 +21,7 @@ from domain.payments.facts import (
 )
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
 from domain.payments.purchases import PaymentStatus, Refund, RefundStatus
-from domain.payments.reports import Irrelevant, Naming, PaymentNews, Sale, SubscriptionNews, Unreadable
+from domain.payments.reports import Attribution, Irrelevant, PaymentReport, SaleReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 from domain.tests.examples import ADA, NOON
 from domain.values.money import Money
@@ -30,7 +30,7 @@ from domain.values.plans import PlanMode, Terms
 BEGINS, ENDS = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 PAID = datetime(2026, 5, 1, 1, tzinfo=UTC)
 OURS = {"userId": ADA, "plan": "monthly", "credence_terms": "100/900/usd"}
-NAMING = Naming(
+ATTRIBUTION = Attribution(
     user_reference=ADA, plan_id="monthly", terms=Terms(credits=100, price=Money(amount=900, currency="usd"))
 )
 VERSIONS = [
@@ -56,10 +56,10 @@ def links(*expected: str) -> set[str]:
     return set(expected)
 
 
-def news(event_type: str, about: dict[str, Any]) -> PaymentNews:
-    told = told_by(event_type, about, NOON)
-    assert isinstance(told, PaymentNews), told
-    return told
+def news(event_type: str, about: dict[str, Any]) -> PaymentReport:
+    report = read_event(event_type, about, NOON)
+    assert isinstance(report, PaymentReport), report
+    return report
 
 
 def refund(**changes: Any) -> dict[str, Any]:
@@ -84,11 +84,11 @@ def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) ->
         charge=named("charge", "ch_1", expanded=expanded, payment_intent="pi_1", metadata=OURS),
         payment_intent=named("payment_intent", "pi_1", expanded=expanded),
     )
-    told = news(event_type, about)
-    assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (told.purchase_id, set(told.links))
+    report = news(event_type, about)
+    assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (report.purchase_id, set(report.links))
     fact = Refunded(Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED, charge="ch_1"))
-    assert (fact, CurrencyTold("usd")) == told.facts
-    assert (True if expanded else None) is told.ours
+    assert (fact, CurrencyReported("usd")) == report.facts
+    assert (True if expanded else None) is report.ours
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_a_refund_s_status_is_what_became_of_it(event_type: str, status: str | N
 
 def test_a_refund_of_a_bare_charge_waits_on_the_charge() -> None:
     """Before payment intents a charge was all there was."""
-    told = news("charge.refund.updated", refund(payment_intent=None))
-    assert ("ch_1", {"charge:ch_1"}) == (told.purchase_id, set(told.links))
+    report = news("charge.refund.updated", refund(payment_intent=None))
+    assert ("ch_1", {"charge:ch_1"}) == (report.purchase_id, set(report.links))
 
 
 def charge_of(version: str, *amounts: int, has_more: bool = False) -> dict[str, Any]:
@@ -135,19 +135,19 @@ def charge_of(version: str, *amounts: int, has_more: bool = False) -> dict[str, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_refunded_charge_tells_its_refunds_or_their_sum(version: str) -> None:
+def test_a_refunded_charge_reports_its_refunds_or_their_sum(version: str) -> None:
     """Until 2022-11-15 each refund by its id, since then only how much it is in all."""
-    told = news("charge.refunded", charge_of(version, 100, 150))
-    amounts = [fact.refund.amount for fact in told.facts if isinstance(fact, Refunded)]
-    totals = [fact.amount for fact in told.facts if isinstance(fact, RefundTotalReported)]
+    report = news("charge.refunded", charge_of(version, 100, 150))
+    amounts = [fact.refund.amount for fact in report.facts if isinstance(fact, Refunded)]
+    totals = [fact.amount for fact in report.facts if isinstance(fact, RefundTotalReported)]
     assert (([100, 150], []) if version < "2022-11-15" else ([], [250])) == (amounts, totals)
-    assert ("invoice:in_1" in told.links) is (version < "2025-03-31")
+    assert ("invoice:in_1" in report.links) is (version < "2025-03-31")
 
 
-def test_a_list_that_is_cut_off_tells_its_sum_too() -> None:
+def test_a_list_that_is_cut_off_reports_its_sum_too() -> None:
     """The refunds that are not shown count."""
-    told = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
-    assert RefundTotalReported(100, "ch_1") in told.facts
+    report = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
+    assert RefundTotalReported(100, "ch_1") in report.facts
 
 
 def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
@@ -185,14 +185,14 @@ def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
         ("closed", dispute("charge_refunded"), DisputeStatus.CHARGE_REFUNDED),
     ],
 )
-def test_a_dispute_tells_where_the_money_is(event_type: str, about: dict[str, Any], expected: DisputeStatus) -> None:
+def test_a_dispute_reports_where_the_money_is(event_type: str, about: dict[str, Any], expected: DisputeStatus) -> None:
     """By its status, and by the moves of the money where these say more."""
-    told = news(f"charge.dispute.{event_type}", about)
+    report = news(f"charge.dispute.{event_type}", about)
     moved = [move["amount"] for move in about["balance_transactions"]]
     movements = tuple(Movement(id=f"txn_{place}", amount=move, currency="usd") for place, move in enumerate(moved))
     known = Dispute(id="dp_1", occurred_at=NOON, amount=500, status=expected, currency="usd", movements=movements)
-    assert (Disputed(known), CurrencyTold("usd")) == told.facts
-    assert {"payment_intent:pi_1", "charge:ch_1"} == set(told.links)
+    assert (Disputed(known), CurrencyReported("usd")) == report.facts
+    assert {"payment_intent:pi_1", "charge:ch_1"} == set(report.links)
 
 
 def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **changes: Any) -> dict[str, Any]:
@@ -254,19 +254,19 @@ def invoice_of(version: str, *, metadata: Any = OURS, expanded: bool = False, **
 @pytest.mark.parametrize("event_type", ["invoice.paid", "invoice.payment_succeeded"])
 def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool, event_type: str) -> None:
     """Owner, plan, price, what was paid with tax, and its line: the same, wherever the version keeps it."""
-    told = told_by(event_type, invoice_of(version, expanded=expanded), NOON)
-    assert isinstance(told, Sale), told
-    assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (told.purchase_id, told.subscription_id, told.mode)
-    assert (NAMING, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
-        told.naming,
-        told.subtotal,
-        told.paid,
+    report = read_event(event_type, invoice_of(version, expanded=expanded), NOON)
+    assert isinstance(report, SaleReport), report
+    assert ("in_1", "sub_1", PlanMode.SUBSCRIPTION) == (report.purchase_id, report.subscription_id, report.mode)
+    assert (ATTRIBUTION, Money(amount=900, currency="usd"), Money(amount=990, currency="usd")) == (
+        report.attribution,
+        report.subtotal,
+        report.paid,
     )
     # Before 2018-11 an invoice does not say when it was paid: then the event's own time counts.
     paid_at = PAID if version >= "2018-11" else NOON
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(paid_at)) == told.facts
-    assert told.lines is not None
-    (line,) = told.lines
+    assert (PaymentReported(PaymentStatus.PAID), PaidAt(paid_at)) == report.facts
+    assert report.lines is not None
+    (line,) = report.lines
     assert (900, 900, 990, 1) == (line.amount, line.net, line.gross, line.quantity)
     assert (BEGINS, ENDS, False, True) == (line.starts_at, line.ends_at, line.is_proration, line.is_subscription)
     assert ("price_1", "prod_1", 900, "usd") == (
@@ -278,26 +278,26 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
     # Lines of versions since 2025-03-31 show no interval.
     assert (None if version >= "2025-03-31" else "month") == line.price.interval
     assert ("si_1" if version >= "2018" else None) == line.subscription_item
-    assert {"invoice:in_1", "payment_intent:pi_1"} <= set(told.links)
-    assert [] == [link for link in told.links if link.startswith("subscription:")]
+    assert {"invoice:in_1", "payment_intent:pi_1"} <= set(report.links)
+    assert [] == [link for link in report.links if link.startswith("subscription:")]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("metadata", [None, [], {}, {"theirs": "x"}])
 def test_a_period_without_metadata_of_ours_names_nobody(version: str, metadata: Any) -> None:
     """The subscription is asked then; missing, null and `[]` are the same."""
-    told = told_by("invoice.paid", invoice_of(version, metadata=metadata), NOON)
-    assert isinstance(told, Sale), told
-    assert (Naming(), "sub_1") == (told.naming, told.subscription_id)
+    report = read_event("invoice.paid", invoice_of(version, metadata=metadata), NOON)
+    assert isinstance(report, SaleReport), report
+    assert (Attribution(), "sub_1") == (report.attribution, report.subscription_id)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_zero_invoice_is_a_sale_and_an_unpaid_one_is_none(version: str) -> None:
     """A coupon of all, a trial's first invoice, and one that is still open."""
-    free = told_by("invoice.paid", invoice_of(version, total=0, amount_paid=0, tax=0, subtotal=0), NOON)
-    assert isinstance(free, Sale)
+    free = read_event("invoice.paid", invoice_of(version, total=0, amount_paid=0, tax=0, subtotal=0), NOON)
+    assert isinstance(free, SaleReport)
     assert [900] == [line.amount for line in free.lines or ()]
-    assert isinstance(told_by("invoice.paid", invoice_of(version, status="open", paid=False), NOON), Irrelevant)
+    assert isinstance(read_event("invoice.paid", invoice_of(version, status="open", paid=False), NOON), Irrelevant)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -305,9 +305,9 @@ def test_a_finalized_invoice_counts_where_nothing_is_left_to_be_paid(version: st
     """A total of nothing, or below it, is settled at once; any other has to be paid first."""
     for total in (0, -100):
         settled = invoice_of(version, status="open", paid=False, total=total, amount_paid=0, tax=0, subtotal=total)
-        assert isinstance(told_by("invoice.finalized", settled, NOON), Sale)
+        assert isinstance(read_event("invoice.finalized", settled, NOON), SaleReport)
     asked = invoice_of(version, status="open", paid=False, amount_paid=0)
-    assert isinstance(told_by("invoice.finalized", asked, NOON), Irrelevant)
+    assert isinstance(read_event("invoice.finalized", asked, NOON), Irrelevant)
 
 
 @pytest.mark.parametrize("version", [version for version in VERSIONS if version < "2020-08"])
@@ -317,11 +317,11 @@ def test_a_discount_of_the_whole_invoice_is_its_lines_in_part(version: str) -> N
     (line,) = about["lines"]["data"]
     proration = {**line, "id": "ii_1", "type": "invoiceitem", "proration": True, "amount": 900}
     about["lines"]["data"] = [line, proration]
-    told = told_by("invoice.paid", about, NOON)
-    assert isinstance(told, Sale)
-    assert told.lines is not None
-    assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in told.lines]
-    assert 990 == told.paid.amount
+    report = read_event("invoice.paid", about, NOON)
+    assert isinstance(report, SaleReport)
+    assert report.lines is not None
+    assert [(900, 0, 0), (900, 900, 990)] == [(one.amount, one.net, one.gross) for one in report.lines]
+    assert 990 == report.paid.amount
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -343,31 +343,35 @@ def test_prorations_are_lines_of_the_sale(version: str) -> None:
     for line in (proration, item):
         back = {**line, "id": "ii_2", "amount": -300}
         for lines in ([line], [line, period], [back, line, period], [back]):
-            told = told_by("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
-            assert isinstance(told, Sale)
-            assert told.lines is not None
+            report = read_event("invoice.paid", invoice_of(version, lines={"data": lines}), NOON)
+            assert isinstance(report, SaleReport)
+            assert report.lines is not None
             expected = [(one["amount"], one is not period, one is back, True) for one in lines]
             assert expected == [
-                (one.amount, one.is_proration, one.gives_back, one.is_subscription) for one in told.lines
+                (one.amount, one.is_proration, one.gives_back, one.is_subscription) for one in report.lines
             ]
-            assert sum(one["amount"] for one in lines if one is not back) == told.subtotal.amount
+            assert sum(one["amount"] for one in lines if one is not back) == report.subtotal.amount
 
 
 def test_a_one_time_sale_s_invoice_only_links() -> None:
     """It is the paper of a payment that its session tells of."""
     fee = {"id": "ii_1", "type": "invoiceitem", "amount": 900, "currency": "usd", "subscription": None}
     sold_once = {"billing_reason": "manual", "subscription": None, "lines": {"data": [fee]}}
-    told = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
-    assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (told.facts, set(told.links))
+    report = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
+    assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (report.facts, set(report.links))
     alone = invoice_of("2026-10-28", **sold_once, parent=None, payments=None)
-    assert isinstance(told_by("invoice.paid", alone, NOON), Irrelevant)
+    assert isinstance(read_event("invoice.paid", alone, NOON), Irrelevant)
 
 
 def test_an_invoice_payment_links_an_invoice_with_its_payment() -> None:
     """Since 2025-03-31 nothing else does."""
     about = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}
-    told = news("invoice_payment.paid", about)
-    assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, ()) == (told.purchase_id, set(told.links), told.facts)
+    report = news("invoice_payment.paid", about)
+    assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, ()) == (
+        report.purchase_id,
+        set(report.links),
+        report.facts,
+    )
 
 
 def note(**changes: Any) -> dict[str, Any]:
@@ -376,16 +380,16 @@ def note(**changes: Any) -> dict[str, Any]:
         {"id": "cnli_1", "amount": 250, "type": "invoice_line_item", "invoice_line_item": "il_1"},
         {"id": "cnli_2", "amount": 50, "type": "custom_line_item"},
     ]
-    told = {"id": "cn_1", "object": "credit_note", "invoice": "in_1", "status": "issued", "currency": "usd"}
-    told |= {"amount": 300, "pre_payment_amount": 0, "post_payment_amount": 300, "lines": {"data": lines}}
-    return {**told, "refunds": [{"refund": "re_1", "amount_refunded": 300}], **changes}
+    report = {"id": "cn_1", "object": "credit_note", "invoice": "in_1", "status": "issued", "currency": "usd"}
+    report |= {"amount": 300, "pre_payment_amount": 0, "post_payment_amount": 300, "lines": {"data": lines}}
+    return {**report, "refunds": [{"refund": "re_1", "amount_refunded": 300}], **changes}
 
 
 def noted(about: dict[str, Any], event_type: str = "credit_note.created") -> CreditNote:
-    told = news(event_type, about)
-    assert ("in_1", {"invoice:in_1"}, None) == (told.purchase_id, set(told.links), told.ours)
-    (fact, currency) = told.facts
-    assert CurrencyTold("usd") == currency
+    report = news(event_type, about)
+    assert ("in_1", {"invoice:in_1"}, None) == (report.purchase_id, set(report.links), report.ours)
+    (fact, currency) = report.facts
+    assert CurrencyReported("usd") == currency
     assert isinstance(fact, CreditNoted)
     return fact.note
 
@@ -423,24 +427,24 @@ def test_a_credit_note_of_before_2025_is_of_one_kind(
 ) -> None:
     """Its one refund is of what it gave back, but for what was given out of band."""
     old = {key: value for key, value in note().items() if key not in ("pre_payment_amount", "post_payment_amount")}
-    told = noted({**old, "refunds": None, **changes})
-    refunds = tuple((one.refund_id, one.amount) for one in told.refunds)
-    assert expected == (told.pre_payment, told.post_payment, refunds)
+    report = noted({**old, "refunds": None, **changes})
+    refunds = tuple((one.refund_id, one.amount) for one in report.refunds)
+    assert expected == (report.pre_payment, report.post_payment, refunds)
 
 
 @pytest.mark.parametrize("is_new", [False, True])
-def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
+def test_a_subscription_reports_how_it_stands(is_new: bool) -> None:
     """Its period is the subscription's own, or since 2025-03-31 its items'."""
     ends = {"current_period_end": int(ENDS.timestamp())}
     about = {"id": "sub_1", "status": "active", "cancel_at_period_end": True, "metadata": OURS}
     about |= {"items": {"data": [ends]}} if is_new else ends
-    told = told_by("customer.subscription.updated", about, NOON)
+    report = read_event("customer.subscription.updated", about, NOON)
     state = SubscriptionState(
         occurred_at=NOON, status=SubscriptionStatus.ACTIVE, cancels_at_period_end=True, period_ends_at=ENDS
     )
-    assert SubscriptionNews(subscription_id="sub_1", naming=NAMING, state=state, occurred_at=NOON) == told
-    ended = told_by("customer.subscription.deleted", about, NOON)
-    assert isinstance(ended, SubscriptionNews)
+    assert SubscriptionReport(subscription_id="sub_1", attribution=ATTRIBUTION, state=state, occurred_at=NOON) == report
+    ended = read_event("customer.subscription.deleted", about, NOON)
+    assert isinstance(ended, SubscriptionReport)
     assert ended.state is not None
     assert SubscriptionStatus.CANCELED is ended.state.status
 
@@ -466,7 +470,7 @@ def test_a_subscription_tells_how_it_stands(is_new: bool) -> None:
 )
 def test_a_newer_shape_is_kept_until_it_can_be_read(event_type: str, about: dict[str, Any]) -> None:
     """What can't be read is unreadable, not irrelevant."""
-    assert isinstance(told_by(event_type, about, NOON), Unreadable)
+    assert isinstance(read_event(event_type, about, NOON), Unreadable)
 
 
 VALID = [refund(), charge_of("2020-08-27", 100), dispute("lost", -5), note(), *map(invoice_of, VERSIONS)]
@@ -486,12 +490,12 @@ JSON = st.recursive(
     changes=st.dictionaries(st.sampled_from(sorted({key for one in VALID for key in one})), JSON, max_size=3),
     created=st.sampled_from([None, NOON]),
 )
-def test_any_shape_is_told_as_something(
+def test_any_shape_is_reported_as_something(
     event_type: str, about: dict[str, Any], changes: dict[str, Any], created: datetime | None
 ) -> None:
     """Nothing raises, and nothing that a database can't keep comes out."""
-    told = told_by(event_type, {**about, **changes}, created)
-    _can_be_kept(told)
+    report = read_event(event_type, {**about, **changes}, created)
+    _can_be_kept(report)
 
 
 LINES = [one["lines"]["data"][0] for one in map(invoice_of, VERSIONS)]
@@ -510,7 +514,7 @@ WITHIN = sorted({key for one in PARTS for key in one} | {"proration_details", "q
     ),
     whole=st.dictionaries(st.sampled_from(["tax", "subtotal", "total", "discount", "discounts", "created"]), JSON),
 )
-def test_any_shape_of_a_line_is_told_as_something(
+def test_any_shape_of_a_line_is_reported_as_something(
     version: str, changes: dict[str, Any], of_price: dict[str, Any], whole: dict[str, Any]
 ) -> None:
     """Nothing within a line raises either, nor what it is a part of."""
@@ -518,7 +522,7 @@ def test_any_shape_of_a_line_is_told_as_something(
     (line,) = about["lines"]["data"]
     price = {**line["price"], **of_price} if "price" in line else {"object": "plan", **of_price}
     about["lines"]["data"] = [{**line, "price": price, **changes}, {**line, "proration": True, **changes}]
-    _can_be_kept(told_by("invoice.paid", about, NOON))
+    _can_be_kept(read_event("invoice.paid", about, NOON))
 
 
 @settings(deadline=None)
@@ -527,15 +531,15 @@ def test_any_shape_of_a_line_is_told_as_something(
         st.sampled_from(["id", "amount", "invoice_line_item", "refund", "amount_refunded", "currency"]), JSON
     )
 )
-def test_any_shape_of_a_list_is_told_as_something(changes: dict[str, Any]) -> None:
+def test_any_shape_of_a_list_is_reported_as_something(changes: dict[str, Any]) -> None:
     """What credit notes and disputes list."""
     within = [{"id": "cnli_1", "amount": 1, "refund": "re_1", "amount_refunded": 1, **changes}]
     for key in ("lines", "refunds"):
-        _can_be_kept(told_by("credit_note.created", note(**{key: within}), NOON))
-    _can_be_kept(told_by("charge.dispute.updated", dispute("lost", balance_transactions=within), NOON))
+        _can_be_kept(read_event("credit_note.created", note(**{key: within}), NOON))
+    _can_be_kept(read_event("charge.dispute.updated", dispute("lost", balance_transactions=within), NOON))
 
 
-def _can_be_kept(told: object) -> None:
-    if isinstance(told, PaymentNews | Sale):
-        json.dumps(sorted(told.links)).encode()
-        assert [] == [link for link in told.links if not link.isprintable()]
+def _can_be_kept(report: object) -> None:
+    if isinstance(report, PaymentReport | SaleReport):
+        json.dumps(sorted(report.links)).encode()
+        assert [] == [link for link in report.links if not link.isprintable()]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.stripe.envelope import THIN
 from adapters.stripe.webhooks import StripeWebhooks
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Sale, Unreadable
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, SaleReport, Unreadable
 from domain.ports.payment_provider import InvalidBody, InvalidSignature
 
 NOW = 1_777_000_000
@@ -61,7 +61,7 @@ def session(**changes: object) -> dict[str, object]:
 
 
 def event(**changes: object) -> dict[str, object]:
-    told = {
+    fields = {
         "id": "evt_1",
         "object": "event",
         "type": COMPLETED,
@@ -70,11 +70,11 @@ def event(**changes: object) -> dict[str, object]:
         "api_version": "2026-10-28.endive",
         "data": {"object": session()},
     }
-    return {**told, **changes}
+    return {**fields, **changes}
 
 
-def body_of(told: object) -> bytes:
-    return json.dumps(told, indent=2).encode()
+def body_of(text: object) -> bytes:
+    return json.dumps(text, indent=2).encode()
 
 
 def verified(body: bytes) -> Delivery:
@@ -99,7 +99,7 @@ def test_a_delivery_brings_its_event_and_its_exact_body() -> None:
         object_id="cs_1",
     )
     assert expected == delivery.event
-    assert isinstance(delivery.told, Sale)
+    assert isinstance(delivery.report, SaleReport)
 
 
 @pytest.mark.parametrize("secret", ["whsec_old", "whsec_new"])
@@ -128,7 +128,7 @@ def test_a_delivery_inside_the_window_is_believed(age: int) -> None:
     assert "evt_1" == WEBHOOKS.verify(BODY, header(BODY, at=NOW - age)).event.id
 
 
-def test_the_window_is_told_by_the_given_clock() -> None:
+def test_the_window_is_reported_by_the_given_clock() -> None:
     """Neither end of the window depends on the machine's time."""
     webhooks = StripeWebhooks(secrets=(SECRET,), clock=FrozenClock(86_400))
     assert "evt_1" == webhooks.verify(BODY, header(BODY, at=86_400)).event.id
@@ -278,7 +278,7 @@ def test_an_envelope_that_can_not_be_kept_is_refused(envelope: dict[str, object]
 
 
 def thin(**changes: object) -> dict[str, object]:
-    told = {
+    fields = {
         "id": "evt_test_65",
         "object": "v2.core.event",
         "type": "v1.payment_intent.succeeded",
@@ -286,7 +286,7 @@ def thin(**changes: object) -> dict[str, object]:
         "livemode": False,
         "related_object": {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"},
     }
-    return {**told, **changes}
+    return {**fields, **changes}
 
 
 def test_a_thin_event_is_kept_and_ignored() -> None:
@@ -306,8 +306,8 @@ def test_a_thin_event_is_kept_and_ignored() -> None:
 def test_a_thin_checkout_marks_no_session() -> None:
     """Its session's snapshot event is still to come, and must not be taken for a copy of it."""
     about = {"id": "cs_1", "type": "checkout.session", "url": "/v1/checkout/sessions/cs_1"}
-    told = verified(body_of(thin(type="v1.checkout.session.completed", related_object=about))).event
-    assert (None, "cs_1") == (told.session_id, told.object_id)
+    report = verified(body_of(thin(type="v1.checkout.session.completed", related_object=about))).event
+    assert (None, "cs_1") == (report.session_id, report.object_id)
 
 
 @pytest.mark.parametrize("related", [None, 7, [], {}, {"id": None}, {"id": "pi_\ud800"}])
@@ -316,10 +316,10 @@ def test_a_thin_event_may_be_about_nothing(related: object) -> None:
     assert verified(body_of(thin(related_object=related))).event.object_id is None
 
 
-@pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False)])
-def test_a_thin_event_s_mode_is_test_unless_told(told: object, expected: bool) -> None:
+@pytest.mark.parametrize(("text", "expected"), [(True, True), (False, False), (None, False)])
+def test_a_thin_event_s_mode_is_test_unless_reported(text: object, expected: bool) -> None:
     """As the stripe package reads it; an ignored event is ignored in either mode."""
-    assert expected is verified(body_of(thin(livemode=told))).event.livemode
+    assert expected is verified(body_of(thin(livemode=text))).event.livemode
     without = {key: value for key, value in thin().items() if key != "livemode"}
     assert verified(body_of(without)).event.livemode is False
 
@@ -365,7 +365,7 @@ def test_an_unusable_version_is_none(version: object) -> None:
     assert verified(body_of(event(api_version=version))).event.api_version is None
 
 
-def test_a_connected_account_is_told() -> None:
+def test_a_connected_account_is_reported() -> None:
     """So that its event is not taken for one of our own."""
     assert "acct_1" == verified(body_of(event(account="acct_1"))).event.account
 
@@ -410,13 +410,13 @@ def test_only_a_session_s_event_has_a_session(kind: str, expected: str | None) -
 @pytest.mark.parametrize("kind", ["checkout.session.of_a_later_version", "invoice.created", "plan.created"])
 def test_a_type_that_is_not_used_is_irrelevant(kind: str) -> None:
     """It is kept and ignored, whatever it is about."""
-    assert Irrelevant(f"event type {kind} is not used") == verified(body_of(event(type=kind))).told
+    assert Irrelevant(f"event type {kind} is not used") == verified(body_of(event(type=kind))).report
 
 
 def test_an_unusable_session_id_stays_inside() -> None:
     """The event is kept for a person to look at; its id is not used as one."""
     delivery = verified(body_of(event(data={"object": session(id="cs_\ud800")})))
-    assert isinstance(delivery.told, Unreadable)
+    assert isinstance(delivery.report, Unreadable)
     assert delivery.event.session_id is None
 
 
@@ -424,7 +424,7 @@ def test_escapes_in_other_places_are_kept() -> None:
     """A NUL or a lone surrogate that we do not take out does not stop an event."""
     body = body_of(event(data={"object": session(custom="\x00\ud800")}))
     delivery = verified(body)
-    assert isinstance(delivery.told, Sale)
+    assert isinstance(delivery.report, SaleReport)
     assert body.decode() == delivery.event.body
 
 
@@ -461,10 +461,10 @@ def test_any_signed_bytes_are_kept_or_refused(body: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(told=JSON)
-def test_any_signed_json_is_kept_or_refused(told: object) -> None:
+@given(text=JSON)
+def test_any_signed_json_is_kept_or_refused(text: object) -> None:
     """Whatever JSON it is."""
-    body = json.dumps(told).encode()
+    body = json.dumps(text).encode()
     is_kept_or_refused(body, header(body))
 
 

@@ -19,24 +19,24 @@ from domain.decisions.low_balance import LOW_BALANCE, Undelivered
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
-    GiveCredits,
-    Intent,
+    CreditOperation,
+    ExpireOverdue,
+    GrantCredits,
     PlaceHold,
-    SettleDues,
     Spend,
     VoidHold,
 )
 from domain.payments.facts import PaymentReported, Refunded
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId, Refund, RefundStatus
-from domain.payments.reports import Naming, PaymentNews, Sale, Told
+from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.plans import Catalogue, PlanMode
 
 LINKS = frozenset({Link("payment_intent:pi_1")})
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=LINKS,
@@ -44,7 +44,7 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    naming=Naming(user_reference=ADA, plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, plan_id="starter"),
 )
 
 
@@ -58,9 +58,9 @@ class SetClock:
         return self.moment
 
 
-def refund(refund_id: str, amount: int) -> PaymentNews:
+def refund(refund_id: str, amount: int) -> PaymentReport:
     fact = Refunded(Refund(id=refund_id, amount=amount, status=RefundStatus.SUCCEEDED))
-    return PaymentNews(purchase_id=PurchaseId(refund_id), links=LINKS, facts=(fact,))
+    return PaymentReport(purchase_id=PurchaseId(refund_id), links=LINKS, facts=(fact,))
 
 
 class Shop:
@@ -71,7 +71,7 @@ class Shop:
         self.ledger = MemoryLedger(self.clock)
         self.ledger.add_user(ADA)
         self.notifications = MemoryNotifications()
-        self.desk = CreditDesk(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=threshold)
+        self.service = CreditService(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=threshold)
         self.recorder = PaymentRecorder(
             ledger=self.ledger,
             cache=self.cache,
@@ -89,11 +89,11 @@ class Shop:
             notifications=self.notifications,
         )
 
-    def ask(self, *intents: Intent) -> None:
-        asyncio.run(self.desk.settle(intents, self.clock.now()))
+    def ask(self, *operations: CreditOperation) -> None:
+        asyncio.run(self.service.execute(operations, self.clock.now()))
 
-    def tell(self, told: Told) -> None:
-        asyncio.run(self.recorder.record(None, told))
+    def receive(self, report: ProviderReport) -> None:
+        asyncio.run(self.recorder.record(None, report))
 
     def deliver(self) -> None:
         asyncio.run(self.worker.run_once())
@@ -103,7 +103,7 @@ class Shop:
         assert account is not None
         return account.available
 
-    def told(self) -> list[object]:
+    def notices(self) -> list[object]:
         return [notice.content["available"] for notice in self.notifications.taken]
 
 
@@ -126,7 +126,7 @@ acts = st.one_of(
     st.builds(CaptureHold, hold_id=st.sampled_from(HOLDS), credits=st.sampled_from([None, 5])),
     st.builds(VoidHold, hold_id=st.sampled_from(HOLDS)),
     st.builds(
-        GiveCredits,
+        GrantCredits,
         user_id=st.just(ADA),
         credits=amounts,
         kind=st.just(EntryKind.PROMOTION),
@@ -143,12 +143,12 @@ acts = st.one_of(
         reason=st.just("recount"),
         operator=st.just("Grace"),
     ),
-    st.builds(SettleDues, user_id=st.just(ADA)),
+    st.builds(ExpireOverdue, user_id=st.just(ADA)),
 )
 
 
 @given(st.lists(acts, max_size=25), st.sampled_from([None, 0, 1, 20, 40]))
-def test_each_fall_below_the_threshold_is_told_once(history: list[object], threshold: int | None) -> None:
+def test_each_fall_below_the_threshold_is_reported_once(history: list[object], threshold: int | None) -> None:
     """Whatever happens: as many notices as falls below it, each with what was available then; none while it is low."""
     shop, falls = Shop(threshold), []
     for act in history:
@@ -156,31 +156,31 @@ def test_each_fall_below_the_threshold_is_told_once(history: list[object], thres
         match act:
             case timedelta():
                 shop.clock.moment += act
-            case Sale() | PaymentNews():
-                shop.tell(act)
+            case SaleReport() | PaymentReport():
+                shop.receive(act)
             case _:
                 shop.ask(act)  # type: ignore[arg-type]
         if threshold is not None and shop.available() < threshold <= before:
             falls.append(shop.available())
     shop.deliver()
-    assert falls == shop.told()
+    assert falls == shop.notices()
     assert len(falls) == len({notice.id for notice in shop.notifications.taken})
 
 
 def test_a_refund_warns_as_a_spend_does() -> None:
     """What Stripe tells lowers balances too."""
     shop = Shop()
-    shop.tell(SALE)
-    shop.tell(refund("re_1", 400))
+    shop.receive(SALE)
+    shop.receive(refund("re_1", 400))
     shop.deliver()
-    assert [10] == shop.told()
+    assert [10] == shop.notices()
     assert NOON == shop.notifications.taken[0].occurred_at
 
 
-def test_a_notice_is_told_again_until_it_is_taken() -> None:
+def test_a_notice_is_reported_again_until_it_is_taken() -> None:
     """Less and less often, under the same name, and with what was so when it happened."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = Undelivered(cause="answered 500")
     shop.deliver()
@@ -192,7 +192,7 @@ def test_a_notice_is_told_again_until_it_is_taken() -> None:
     shop.notifications.refusal = None
     shop.clock.moment += timedelta(seconds=4)
     shop.deliver()
-    assert [10] == shop.told()
+    assert [10] == shop.notices()
     assert 3 == len(shop.notifications.tried)
     assert 1 == len({notice.id for notice in shop.notifications.tried})
 
@@ -207,7 +207,7 @@ def test_a_notice_is_told_again_until_it_is_taken() -> None:
 def test_in_the_end_a_notice_is_given_up_where_operators_see_it(refusal: Undelivered, error: str, tries: int) -> None:
     """At once where the receiver wants no more, else after days; it can be asked for again."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = refusal
     began = shop.clock.moment
@@ -220,13 +220,13 @@ def test_in_the_end_a_notice_is_given_up_where_operators_see_it(refusal: Undeliv
     shop.notifications.refusal = None
     assert asyncio.run(shop.ledger.outbox.retry(failure.id))
     shop.deliver()
-    assert [10] == shop.told()
+    assert [10] == shop.notices()
 
 
 def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
     """For a day at most: a notice that is older tells nobody anything."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = Undelivered(cause="answered 503", wants_pause_seconds=10**9)
     shop.deliver()
@@ -241,7 +241,7 @@ def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
 def test_the_cache_does_not_wait_for_a_receiver() -> None:
     """When notices are sent, the cache lines of the same round are written already."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.cache.flush()
 
@@ -258,7 +258,7 @@ def test_the_cache_does_not_wait_for_a_receiver() -> None:
 def test_a_worker_that_does_not_know_the_address_leaves_the_notice_to_others() -> None:
     """As while a deployment is being given one: it is not lost, and where nobody ever knows, it is given up visibly."""
     shop = Shop()
-    shop.tell(SALE)
+    shop.receive(SALE)
     shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     ignorant, knowing = attrs.evolve(shop.worker, notifications=None), MemoryNotifications()
     asyncio.run(ignorant.run_once())

@@ -17,19 +17,19 @@ from domain.changes.inbox import EventStatus
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.admission import Confirmation
 from domain.payments.disputes import Dispute, DisputeStatus
-from domain.payments.facts import CurrencyTold, Disputed, PaidAt, PaymentReported, Refunded
+from domain.payments.facts import CurrencyReported, Disputed, PaidAt, PaymentReported, Refunded
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import (
+    Attribution,
     Delivery,
     InboxEvent,
     InvoiceLine,
     Irrelevant,
-    Naming,
-    PaymentNews,
+    PaymentReport,
     Price,
-    Sale,
-    SubscriptionNews,
-    Told,
+    ProviderReport,
+    SaleReport,
+    SubscriptionReport,
 )
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState, SubscriptionStatus
 from domain.ports.cache import CacheUnavailable
@@ -39,8 +39,9 @@ from domain.tests.examples import run_at_once as run
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.reconcile import Reconciler
-from domain.usecases.record_payment import PaymentRecorder, Recorded
-from domain.usecases.retry_inbox import BATCH, InboxDesk, NotClaimable, UnknownEvent
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.recorded import Recorded
+from domain.usecases.retry_inbox import BATCH, InboxRetrier, NotClaimable, UnknownEvent
 from domain.values.accounts import Account, UserId
 from domain.values.money import Money
 from domain.values.plans import MAX_CREDITS, Catalogue, PlanId, PlanMode, Terms
@@ -62,15 +63,15 @@ class SetClock:
 class Kept:
     """Reads bodies back, as a translation does: by the id that they hold."""
 
-    told: dict[str, Delivery] = attrs.field(factory=dict)
+    report: dict[str, Delivery] = attrs.field(factory=dict)
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
         return self.read(body.decode())
 
     def read(self, body: str) -> Delivery:
-        if body not in self.told:
+        if body not in self.report:
             raise InvalidBody("not JSON")
-        return self.told[body]
+        return self.report[body]
 
 
 class World:
@@ -87,21 +88,21 @@ class World:
             catalogue=CATALOGUE,
             livemode=False,
         )
-        self.desk = InboxDesk(
+        self.retrier = InboxRetrier(
             inbox=self.ledger.inbox, deliveries=self.deliveries, history=self.payments, recorder=self.recorder
         )
         self.reconciler = Reconciler(history=self.payments, inbox=self.ledger.inbox, recorder=self.recorder)
         self.auditor = CacheAuditor(audit=self.ledger.audit, cache=self.cache)
 
-    def delivery(self, event_id: str, told: Told, at: datetime = NOON) -> Delivery:
+    def delivery(self, event_id: str, report: ProviderReport, at: datetime = NOON) -> Delivery:
         event = InboxEvent(
             id=event_id, type="a.type", body=event_id, livemode=False, created=at, object_id=f"object_of_{event_id}"
         )
-        self.deliveries.told[event_id] = Delivery(event, told)
-        return self.deliveries.told[event_id]
+        self.deliveries.report[event_id] = Delivery(event, report)
+        return self.deliveries.report[event_id]
 
-    def tell(self, event_id: str, told: Told) -> Recorded:
-        return run(self.recorder.receive(self.delivery(event_id, told)))
+    def deliver(self, event_id: str, report: ProviderReport) -> Recorded:
+        return run(self.recorder.receive(self.delivery(event_id, report)))
 
     def balance(self, user: UserId = ADA) -> int:
         found = run(self.ledger.account(user))
@@ -123,7 +124,7 @@ def linked(*names: str) -> frozenset[Link]:
     return frozenset(map(Link, names))
 
 
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=linked("session:cs_1", "payment_intent:pi_1", "invoice:in_1"),
@@ -131,7 +132,7 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    naming=Naming(user_reference=ADA, plan_id="starter"),
+    attribution=Attribution(user_reference=ADA, plan_id="starter"),
 )
 PRICE = Price(
     id="price_7", unit_amount=Fraction(500), currency="usd", interval="month", interval_count=1, is_complete=True
@@ -146,43 +147,45 @@ LINE = InvoiceLine(
     subscription_item="si_1",
     price=PRICE,
 )
-PERIOD = Sale(
+PERIOD = SaleReport(
     purchase_id=PurchaseId("in_7"),
     links=linked("invoice:in_7"),
     mode=PlanMode.SUBSCRIPTION,
     facts=(PaymentReported(PaymentStatus.PAID),),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
-    naming=Naming(),
+    attribution=Attribution(),
     subscription_id=SubscriptionId("sub_1"),
     lines=(LINE,),
 )
 
 
-def priced(amount: int, naming: Naming) -> Sale:
+def priced(amount: int, attribution: Attribution) -> SaleReport:
     """A period of a price of so much, which is paid."""
     line = attrs.evolve(
         LINE, amount=amount, net=amount, gross=amount, price=attrs.evolve(PRICE, unit_amount=Fraction(amount))
     )
     money = Money(amount=amount, currency="usd")
-    return attrs.evolve(PERIOD, naming=naming, lines=(line,), subtotal=money, paid=money)
+    return attrs.evolve(PERIOD, attribution=attribution, lines=(line,), subtotal=money, paid=money)
 
 
-def refund(id_: str, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, by: str = "charge") -> PaymentNews:
+def refund(
+    id_: str, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, by: str = "charge"
+) -> PaymentReport:
     names = {"charge": ("charge:ch_1",), "both": ("charge:ch_1", "payment_intent:pi_1")}[by]
-    return PaymentNews(
+    return PaymentReport(
         purchase_id=PurchaseId("ch_1" if by == "charge" else "pi_1"),
         links=linked(*names),
-        facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyTold("usd")),
+        facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyReported("usd")),
     )
 
 
-def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int = 100) -> PaymentNews:
+def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int = 100) -> PaymentReport:
     found = Dispute(id=of, occurred_at=NOON + timedelta(seconds=after), amount=amount, status=status)
-    return PaymentNews(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
+    return PaymentReport(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
 
 
-LIFE: tuple[Told, ...] = (
+LIFE: tuple[ProviderReport, ...] = (
     attrs.evolve(SALE, facts=(PaymentReported(PaymentStatus.UNPAID),)),
     SALE,
     refund("re_1", 100),
@@ -193,7 +196,7 @@ LIFE: tuple[Told, ...] = (
     dispute(DisputeStatus.WITHDRAWN, 1),
     dispute(DisputeStatus.WON, 9),
     dispute(DisputeStatus.LOST, 9, of="dp_2", amount=50),
-    PaymentNews(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "charge:ch_1")),
+    PaymentReport(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "charge:ch_1")),
 )
 WORTH = 50 * (500 - 200 - 50) // 500
 
@@ -205,7 +208,7 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     world = World()
     world.payments.is_away = is_away
     for place, which in enumerate(order):
-        assert world.tell(f"evt_{place}", LIFE[which]).status.is_final
+        assert world.deliver(f"evt_{place}", LIFE[which]).status.is_final
         assert (run(world.cache.find(ADA)) or Account(user_id=ADA)).balance == world.balance()
     assert WORTH == world.balance()
     entries = run(world.ledger.entries(ADA, before_version=None, limit=100))
@@ -219,8 +222,10 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     assert () == run(world.ledger.outbox.failures(10))
 
 
-PACK = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, plan_id="lasting"), sold_at=NOON - timedelta(hours=1))
-PACK_LIFE: tuple[Told, ...] = (
+PACK = attrs.evolve(
+    SALE, attribution=attrs.evolve(SALE.attribution, plan_id="lasting"), sold_at=NOON - timedelta(hours=1)
+)
+PACK_LIFE: tuple[ProviderReport, ...] = (
     attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.UNPAID),)),
     attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.FAILED),)),
     PACK,
@@ -237,7 +242,7 @@ WHEN_PAID = (PaidAt(NOON + timedelta(hours=2)), PaidAt(NOON + timedelta(hours=3)
 @pytest.mark.parametrize("ends_at", [NOON + timedelta(days=30, hours=-1), NOON + timedelta(days=30, hours=2)])
 @settings(deadline=None, max_examples=100)
 @given(order=st.permutations([*range(len(PACK_LIFE)), *range(len(PACK_LIFE))]), changes_after=st.integers(1, 6))
-def test_credits_end_at_one_time_whoever_tells_of_their_sale(
+def test_credits_end_at_one_time_whoever_reports_of_their_sale(
     ends_at: datetime, order: list[int], changes_after: int
 ) -> None:
     """Webhook, return page and reconciler, hours apart; and although the catalogue was changed meanwhile.
@@ -269,90 +274,95 @@ def test_whom_an_operator_gave_a_payment_keeps_it(world: World, given_to: UserId
     """Whoever is named by a later telling that would have been believed, and whichever id is larger."""
     named = BOB if given_to == ADA else ADA
     world.ledger.add_user(BOB, "bob@example.com")
-    told = attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, user_reference=named, email="eve@example.com"))
-    assert "email_disagrees" == world.tell("evt_1", told).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=given_to)))
-    right = attrs.evolve(told, naming=attrs.evolve(told.naming, email=None))
-    assert EventStatus.NOTHING_NEW == world.tell("evt_2", right).status
+    report = attrs.evolve(
+        SALE, attribution=attrs.evolve(SALE.attribution, user_reference=named, email="eve@example.com")
+    )
+    assert "email_disagrees" == world.deliver("evt_1", report).reason
+    run(world.retrier.claim("evt_1", Confirmation(user_id=given_to)))
+    right = attrs.evolve(report, attribution=attrs.evolve(report.attribution, email=None))
+    assert EventStatus.NOTHING_NEW == world.deliver("evt_2", right).status
     assert (50, 0) == (world.balance(given_to), world.balance(named))
 
 
 def test_a_plan_that_is_sold_no_longer_keeps_what_it_sold(world: World) -> None:
     """What is told of an old sale needs no plan any more."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.recorder = attrs.evolve(world.recorder, catalogue=Catalogue({}))
-    world.tell("evt_2", refund("re_1", 250, by="both"))
-    assert EventStatus.NOTHING_NEW == world.tell("evt_3", SALE).status
+    world.deliver("evt_2", refund("re_1", 250, by="both"))
+    assert EventStatus.NOTHING_NEW == world.deliver("evt_3", SALE).status
     assert 25 == world.balance()
 
 
 def test_a_renewal_comes_to_its_owner_whatever_the_address_is_now(world: World) -> None:
     """An invoice has the address of the day on which the subscription began; nobody else's credits come by it."""
-    named = Naming(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
-    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
-    world.tell("evt_1", began)
+    named = Attribution(user_reference=ADA.upper(), email="ada@example.com", plan_id="monthly")
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
+    world.deliver("evt_1", began)
     world.ledger.add_user(ADA, "ada@elsewhere.example")
-    world.tell("evt_2", attrs.evolve(PERIOD, naming=named))
+    world.deliver("evt_2", attrs.evolve(PERIOD, attribution=named))
     assert 50 == world.balance()
     world.ledger.add_user(BOB, "bob@example.com")
     other = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"))
-    told = world.tell("evt_3", attrs.evolve(other, naming=attrs.evolve(named, user_reference=BOB)))
-    assert (EventStatus.PARKED, "email_disagrees") == (told.status, told.reason)
+    report = world.deliver("evt_3", attrs.evolve(other, attribution=attrs.evolve(named, user_reference=BOB)))
+    assert (EventStatus.PARKED, "email_disagrees") == (report.status, report.reason)
 
 
-def test_a_sale_that_is_told_in_part_is_asked_for_in_whole(world: World) -> None:
+def test_a_sale_that_is_reported_in_part_is_asked_for_in_whole(world: World) -> None:
     """It waits while nobody can be asked; a claim of it stays one, and what stands needs nothing more."""
-    whole = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"))
-    part = attrs.evolve(whole, subtotal=Money(amount=0, currency="usd"), is_whole=False)
-    world.payments.teach_whole(whole)
+    whole = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"))
+    part = attrs.evolve(whole, subtotal=Money(amount=0, currency="usd"), is_complete=False)
+    world.payments.teach_complete(whole)
     world.payments.is_away = True
-    assert (EventStatus.PARKED, "told_in_part") == (world.tell("evt_1", part).status, world.tell("evt_1", part).reason)
+    assert (EventStatus.PARKED, "incomplete_invoice") == (
+        world.deliver("evt_1", part).status,
+        world.deliver("evt_1", part).reason,
+    )
     world.payments.is_away = False
     world.clock.moment += timedelta(hours=1)
-    run(world.desk.run_once())
+    run(world.retrier.run_once())
     assert (EventStatus.APPLIED, 50) == (world.ledger.inbox.status("evt_1"), world.balance())
     world.payments.is_away = True
-    assert EventStatus.NOTHING_NEW == world.tell("evt_2", part).status
+    assert EventStatus.NOTHING_NEW == world.deliver("evt_2", part).status
 
 
-def test_a_claim_of_a_sale_that_is_told_in_part_is_kept(world: World) -> None:
+def test_a_claim_of_a_sale_that_is_reported_in_part_is_kept(world: World) -> None:
     """What an operator says of it goes before what the rest says."""
-    nameless = attrs.evolve(PERIOD, naming=Naming(user_reference="ada", plan_id="monthly"))
-    world.payments.teach_whole(nameless)
-    part = attrs.evolve(nameless, is_whole=False)
-    assert "user_not_a_uuid" == world.tell("evt_1", part).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    nameless = attrs.evolve(PERIOD, attribution=Attribution(user_reference="ada", plan_id="monthly"))
+    world.payments.teach_complete(nameless)
+    part = attrs.evolve(nameless, is_complete=False)
+    assert "user_not_a_uuid" == world.deliver("evt_1", part).reason
+    run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 50 == world.balance()
 
 
 def test_a_sale_of_which_nobody_knows_the_rest_waits(world: World) -> None:
     """Where it is known to nobody, and where it is none of ours in whole."""
-    part = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"), is_whole=False)
-    assert "told_in_part" == world.tell("evt_1", part).reason
+    part = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), is_complete=False)
+    assert "incomplete_invoice" == world.deliver("evt_1", part).reason
 
 
-def period_of(invoice: str, *links: str, user: UserId = ADA) -> Sale:
-    naming = Naming(user_reference=user, plan_id="monthly")
+def period_of(invoice: str, *links: str, user: UserId = ADA) -> SaleReport:
+    attribution = Attribution(user_reference=user, plan_id="monthly")
     return attrs.evolve(
-        PERIOD, purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", *links), naming=naming
+        PERIOD, purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", *links), attribution=attribution
     )
 
 
-def paid_by_one(invoice: str) -> PaymentNews:
-    return PaymentNews(purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", "payment_intent:pi_9"))
+def paid_by_one(invoice: str) -> PaymentReport:
+    return PaymentReport(purchase_id=PurchaseId(invoice), links=linked(f"invoice:{invoice}", "payment_intent:pi_9"))
 
 
-TWO_INVOICES: tuple[Told, ...] = (
+TWO_INVOICES: tuple[ProviderReport, ...] = (
     period_of("in_7"),
     period_of("in_8", user=BOB),
     period_of("in_7", "payment_intent:pi_9"),
     period_of("in_8", "payment_intent:pi_9", "charge:ch_9", user=BOB),
     paid_by_one("in_7"),
     paid_by_one("in_8"),
-    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
+    PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
     # Of what is no period the payment is told, by invoices of their own.
-    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_5", "payment_intent:pi_9"), ours=True),
-    PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_6", "payment_intent:pi_9"), ours=True),
+    PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_5", "payment_intent:pi_9"), ours=True),
+    PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_6", "payment_intent:pi_9"), ours=True),
 )
 
 
@@ -363,34 +373,36 @@ def test_a_payment_of_two_invoices_is_two_purchases(order: list[int]) -> None:
     world = World()
     world.ledger.add_user(BOB, "bob@example.com")
     for place, which in enumerate(order):
-        assert world.tell(f"evt_{place}", TWO_INVOICES[which]).status.is_final
+        assert world.deliver(f"evt_{place}", TWO_INVOICES[which]).status.is_final
     assert (50, 50) == (world.balance(), world.balance(BOB))
 
 
 def test_a_refund_of_a_payment_of_two_invoices_takes_from_one(world: World) -> None:
     """From the one that had the payment first, and no more than that one brought."""
-    for told in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
-        world.tell(f"evt_{told.links}", told)
+    for report in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
+        world.deliver(f"evt_{report.links}", report)
     back = Refunded(Refund(id="re_9", amount=1000, status=RefundStatus.SUCCEEDED))
-    world.tell("evt_9", PaymentNews(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,)))
+    world.deliver(
+        "evt_9", PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,))
+    )
     assert 50 == world.balance()
 
 
 def test_two_rows_that_had_both_posted_become_one_payment(world: World) -> None:
     """What was given twice is taken back once they prove to be one; a refund then takes the rest."""
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
-    world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
-    world.tell("evt_2", twin)
+    world.deliver("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
+    world.deliver("evt_2", twin)
     assert 100 == world.balance()
-    world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
+    world.deliver("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
     assert 50 == world.balance()
-    world.tell("evt_4", refund("re_1", 500, by="both"))
+    world.deliver("evt_4", refund("re_1", 500, by="both"))
     assert 0 == world.balance()
 
 
 def test_the_cache_forgets_who_has_left(world: World) -> None:
     """A quota is told of nobody."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
     world.ledger.delete_user(ADA)
     assert run(world.cache.find(ADA)) is not None
@@ -401,8 +413,8 @@ def test_the_cache_forgets_who_has_left(world: World) -> None:
 def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
     """Whoever tells of the payment, and although the first try met trouble."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
-    for number, told in enumerate(LIFE):
-        world.tell(f"evt_{number}", told)
+    for number, report in enumerate(LIFE):
+        world.deliver(f"evt_{number}", report)
     world.payments.is_away = True
     run(worker.run_once())
     assert {} == world.payments.sent
@@ -412,10 +424,10 @@ def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
     assert ["in_1"] == list(world.payments.sent.values())
 
 
-def test_messages_are_given_up_in_the_end_and_told(world: World) -> None:
+def test_messages_are_given_up_in_the_end_and_reported(world: World) -> None:
     """Stripe refuses for good, or is away for too long: the failure stays visible."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
-    world.tell("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))
+    world.deliver("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))
     run(worker.run_once())
     (failure,) = run(world.ledger.outbox.failures(10))
     assert ("send_invoice", "refused: no such invoice", 1) == (failure.topic, failure.error, failure.attempts)
@@ -440,7 +452,7 @@ def test_an_invoice_is_sent_although_stripe_remembers_a_failure_for_a_day(world:
     """Tries that are answered from Stripe's memory don't use up those that follow."""
     invoices = RememberedFailure(world.clock)
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=invoices)
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     while world.ledger.outbox.count(failed=False):
         run(worker.run_once())
         world.clock.moment += timedelta(minutes=5)
@@ -474,7 +486,7 @@ def with_invoices_to_send(world: World, refused: Iterable[str] = ()) -> tuple[Wa
     for invoice in INVOICES:
         sale = attrs.evolve(SALE, purchase_id=PurchaseId(f"pi_{invoice}"), session_id=f"cs_{invoice}")
         links = linked(f"payment_intent:pi_{invoice}", f"session:cs_{invoice}", f"invoice:{invoice}")
-        world.tell(f"evt_{invoice}", attrs.evolve(sale, links=links))
+        world.deliver(f"evt_{invoice}", attrs.evolve(sale, links=links))
     world.cache.flush()
     invoices = WatchedInvoices(world, frozenset(refused))
     return invoices, OutboxWorker(
@@ -519,55 +531,60 @@ def test_one_invoice_that_stripe_does_not_take_does_not_stop_the_others(world: W
 def test_a_payment_of_others_is_ignored_and_an_unknown_one_waits(world: World) -> None:
     """Only an answer of Stripe's proves that a refund is another application's."""
     world.payments.teach(linked("charge:ch_1"), ours=False)
-    recorded = world.tell("evt_1", refund("re_1", 100))
+    recorded = world.deliver("evt_1", refund("re_1", 100))
     assert (EventStatus.IGNORED, "no metadata of ours") == (recorded.status, recorded.reason)
     waiting = attrs.evolve(refund("re_2", 100, by="both"), links=linked("payment_intent:pi_1"))
-    assert EventStatus.APPLIED is world.tell("evt_2", waiting).status
-    world.tell("evt_3", SALE)
+    assert EventStatus.APPLIED is world.deliver("evt_2", waiting).status
+    world.deliver("evt_3", SALE)
     assert 40 == world.balance()
 
 
 def test_stripe_leads_from_a_charge_to_its_purchase(world: World) -> None:
     """Asked once, it names the payment intent, and the refund is applied at once."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.payments.teach(linked("charge:ch_1", "payment_intent:pi_1"))
-    world.tell("evt_2", refund("re_1", 250))
+    world.deliver("evt_2", refund("re_1", 250))
     assert 25 == world.balance()
 
 
-def subscribed(occurred_at: datetime = NOON, **naming: Any) -> SubscriptionNews:
-    told = {"user_reference": ADA, "plan_id": "monthly", **naming}
-    return SubscriptionNews(
-        subscription_id=SubscriptionId("sub_1"), naming=Naming(**told), session_id="cs_7", occurred_at=occurred_at
+def subscribed(occurred_at: datetime = NOON, **attribution: Any) -> SubscriptionReport:
+    report = {"user_reference": ADA, "plan_id": "monthly", **attribution}
+    return SubscriptionReport(
+        subscription_id=SubscriptionId("sub_1"),
+        attribution=Attribution(**report),
+        session_id="cs_7",
+        occurred_at=occurred_at,
     )
 
 
 def test_a_period_that_names_nobody_has_its_subscription_s_owner(world: World) -> None:
     """From the ledger if it knows the subscription, else from Stripe; else it waits, and follows by itself."""
     world.payments.is_away = True
-    assert "no_user_named" == world.tell("evt_1", PERIOD).reason
-    world.tell("evt_2", subscribed())
-    run(world.ledger.inbox.hasten())
-    assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.desk.run_once())]
+    assert "no_user_named" == world.deliver("evt_1", PERIOD).reason
+    world.deliver("evt_2", subscribed())
+    run(world.ledger.inbox.make_all_due())
+    assert [EventStatus.APPLIED] == [one.recorded.status for one in run(world.retrier.run_once())]
     assert 50 == world.balance()
 
 
 def test_stripe_names_a_subscription_s_owner(world: World) -> None:
     """Or says that it is none of ours."""
     world.payments.teach_subscription(subscribed())
-    world.tell("evt_1", PERIOD)
+    world.deliver("evt_1", PERIOD)
     assert 50 == world.balance()
     other = SubscriptionId("sub_2")
-    world.payments.teach_subscription(attrs.evolve(subscribed(), subscription_id=other, naming=Naming()))
-    foreign = attrs.evolve(PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"), subscription_id=other)
-    assert EventStatus.IGNORED is world.tell("evt_2", foreign).status
+    world.payments.teach_subscription(attrs.evolve(subscribed(), subscription_id=other, attribution=Attribution()))
+    of_another = attrs.evolve(
+        PERIOD, purchase_id=PurchaseId("in_8"), links=linked("invoice:in_8"), subscription_id=other
+    )
+    assert EventStatus.IGNORED is world.deliver("evt_2", of_another).status
 
 
 @pytest.mark.parametrize(("asked", "credits_"), [(500, 50), (2000, 300)])
 def test_an_upgraded_period_brings_the_credits_of_its_price(world: World, asked: int, credits_: int) -> None:
     """The terms of the first sale hold for its price; another price is another plan's of today."""
-    naming = Naming(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE_DOLLARS))
-    world.tell("evt_1", priced(asked, naming))
+    attribution = Attribution(user_reference=ADA, plan_id="monthly", terms=Terms(credits=50, price=FIVE_DOLLARS))
+    world.deliver("evt_1", priced(asked, attribution))
     assert credits_ == world.balance()
 
 
@@ -576,16 +593,16 @@ def test_a_price_of_two_plans_is_nobody_s_guess(world: World) -> None:
     price = Money(amount=2000, currency="usd")
     twin = attrs.evolve(TEAM, id=PlanId("twin"), terms=Terms(credits=9, price=price))
     recorder = attrs.evolve(world.recorder, catalogue=Catalogue({**CATALOGUE.plans, twin.id: twin}))
-    by_monthly = priced(2000, Naming(user_reference=ADA, plan_id="monthly"))
+    by_monthly = priced(2000, Attribution(user_reference=ADA, plan_id="monthly"))
     assert "plan_ambiguous: price_7" == run(recorder.record(None, by_monthly)).reason
-    by_twin = priced(2000, Naming(user_reference=ADA, plan_id="twin"))
+    by_twin = priced(2000, Attribution(user_reference=ADA, plan_id="twin"))
     assert 9 == run(recorder.record(None, by_twin)).credits
 
 
 def test_a_period_of_no_plan_s_price_is_parked(world: World) -> None:
     """Nobody guesses what it is worth."""
-    naming = Naming(user_reference=ADA, plan_id="monthly")
-    assert "price_disagrees: price_7" == world.tell("evt_1", priced(777, naming)).reason
+    attribution = Attribution(user_reference=ADA, plan_id="monthly")
+    assert "price_disagrees: price_7" == world.deliver("evt_1", priced(777, attribution)).reason
 
 
 @pytest.mark.parametrize(
@@ -599,72 +616,77 @@ def test_a_line_of_more_than_can_be_kept_is_parked(
     huge = attrs.evolve(MONTHLY, terms=Terms(credits=MAX_CREDITS - 1, price=FIVE_DOLLARS))
     recorder = attrs.evolve(world.recorder, catalogue=Catalogue({huge.id: huge}))
     line = attrs.evolve(LINE, quantity=quantity, is_proration=is_proration, amount=amount, net=amount, gross=amount)
-    told = attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly"), lines=(line,))
-    assert "price_disagrees: price_7" == run(recorder.record(None, told)).reason
+    report = attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly"), lines=(line,))
+    assert "price_disagrees: price_7" == run(recorder.record(None, report)).reason
 
 
 def test_a_refund_in_another_currency_is_parked(world: World) -> None:
     """It can't be measured by what was paid, whichever of the two comes first."""
-    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyTold("eur"),))
-    world.tell("evt_1", SALE)
-    assert "currency_disagrees" == world.tell("evt_2", euros).reason
+    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyReported("eur"),))
+    world.deliver("evt_1", SALE)
+    assert "currency_disagrees" == world.deliver("evt_2", euros).reason
     assert 50 == world.balance()
     other = World()
-    other.tell("evt_1", euros)
-    assert "currency_disagrees" == other.tell("evt_2", SALE).reason
+    other.deliver("evt_1", euros)
+    assert "currency_disagrees" == other.deliver("evt_2", SALE).reason
 
 
 def test_a_user_who_left_is_parked_and_followed_when_back(world: World) -> None:
     """A refund can't be posted to nobody, and waits; nothing loops."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.ledger.delete_user(ADA)
-    assert "user_deleted" == world.tell("evt_2", refund("re_1", 500, by="both")).reason
+    assert "user_deleted" == world.deliver("evt_2", refund("re_1", 500, by="both")).reason
     assert (
         "user_deleted"
-        == world.tell("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
+        == world.deliver("evt_3", attrs.evolve(SALE, purchase_id=PurchaseId("pi_9"), links=linked("a:1"))).reason
     )
 
 
 def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> None:
     """So that somebody cancels it: else it is paid for in vain again and again."""
-    named = Naming(user_reference=ADA, plan_id="monthly")
-    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
-    world.tell("evt_0", SALE)
-    world.tell("evt_1", began)
+    named = Attribution(user_reference=ADA, plan_id="monthly")
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
+    world.deliver("evt_0", SALE)
+    world.deliver("evt_1", began)
     world.ledger.delete_user(ADA)
-    assert "user_deleted: cancel subscription sub_1" == world.tell("evt_2", attrs.evolve(PERIOD, naming=named)).reason
+    assert (
+        "user_deleted: cancel subscription sub_1"
+        == world.deliver("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
+    )
     other = attrs.evolve(began, subscription_id=SubscriptionId("sub_2"))
-    assert "user_deleted: cancel subscription sub_2" == world.tell("evt_3", other).reason
+    assert "user_deleted: cancel subscription sub_2" == world.deliver("evt_3", other).reason
     backlog = run(world.ledger.backlog())
     assert {("parked", "user_deleted"): 2} == backlog.events
 
 
 def test_who_left_within_a_trial_was_there_all_the_same(world: World) -> None:
     """No entry tells of them, but the subscription does; of one that nobody knew, nobody can tell."""
-    named = Naming(user_reference=ADA, plan_id="monthly")
-    began = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, occurred_at=NOON)
-    world.tell("evt_1", began)
+    named = Attribution(user_reference=ADA, plan_id="monthly")
+    began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
+    world.deliver("evt_1", began)
     world.ledger.delete_user(ADA)
-    for number, naming in enumerate((named, Naming())):
-        told = attrs.evolve(PERIOD, naming=naming)
-        assert "user_deleted: cancel subscription sub_1" == world.tell(f"evt_2{number}", told).reason
-    other = attrs.evolve(PERIOD, naming=named, subscription_id=SubscriptionId("sub_2"))
-    assert "unknown_user" == world.tell("evt_3", other).reason
-    stranger = attrs.evolve(PERIOD, naming=attrs.evolve(named, user_reference=BOB))
-    assert "unknown_user" == world.tell("evt_4", stranger).reason
+    for number, attribution in enumerate((named, Attribution())):
+        report = attrs.evolve(PERIOD, attribution=attribution)
+        assert "user_deleted: cancel subscription sub_1" == world.deliver(f"evt_2{number}", report).reason
+    other = attrs.evolve(PERIOD, attribution=named, subscription_id=SubscriptionId("sub_2"))
+    assert "unknown_user" == world.deliver("evt_3", other).reason
+    stranger = attrs.evolve(PERIOD, attribution=attrs.evolve(named, user_reference=BOB))
+    assert "unknown_user" == world.deliver("evt_4", stranger).reason
 
 
 @pytest.mark.parametrize("status", [SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED])
 def test_a_subscription_that_ended_is_not_to_be_canceled(world: World, status: SubscriptionStatus) -> None:
     """Neither where the news themselves say so, nor where it is known from earlier ones."""
-    named = Naming(user_reference=ADA, plan_id="monthly")
+    named = Attribution(user_reference=ADA, plan_id="monthly")
     state = SubscriptionState(occurred_at=NOON, status=status)
-    ended = SubscriptionNews(subscription_id=SubscriptionId("sub_1"), naming=named, state=state, occurred_at=NOON)
-    world.tell("evt_0", SALE)
-    world.tell("evt_1", ended)
+    ended = SubscriptionReport(
+        subscription_id=SubscriptionId("sub_1"), attribution=named, state=state, occurred_at=NOON
+    )
+    world.deliver("evt_0", SALE)
+    world.deliver("evt_1", ended)
     world.ledger.delete_user(ADA)
-    assert "user_deleted" == world.tell("evt_2", attrs.evolve(PERIOD, naming=named)).reason
-    assert "user_deleted" == world.tell("evt_3", attrs.evolve(ended, subscription_id=SubscriptionId("sub_2"))).reason
+    assert "user_deleted" == world.deliver("evt_2", attrs.evolve(PERIOD, attribution=named)).reason
+    assert "user_deleted" == world.deliver("evt_3", attrs.evolve(ended, subscription_id=SubscriptionId("sub_2"))).reason
 
 
 @pytest.mark.parametrize("seconds", [0, 3 * 3600])
@@ -672,15 +694,15 @@ def test_all_that_waits_is_tried_again_and_then_it_ends(world: World, seconds: i
     """Also where trying takes so long that what was tried first is due again by then."""
     ids = {f"evt_{number}" for number in range(2 * BATCH + 10)}
     for id_ in ids:
-        world.tell(id_, attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")))
+        world.deliver(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
 
     class Slow(Kept):
         def read(self, body: str) -> Delivery:
             world.clock.moment += timedelta(seconds=seconds)
             return super().read(body)
 
-    desk = attrs.evolve(world.desk, deliveries=Slow(world.deliveries.told))
-    handled = run(desk.retry_all())
+    retrier = attrs.evolve(world.retrier, deliveries=Slow(world.deliveries.report))
+    handled = run(retrier.retry_all())
     assert sorted(ids) == sorted(one.event.id for one in handled)
     assert {EventStatus.PARKED} == {one.recorded.status for one in handled}
 
@@ -689,49 +711,57 @@ def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world
     """What was tried of late comes after what was not, until nothing else is left."""
     ids = {f"evt_{number}" for number in range(2 * BATCH)}
     for id_ in ids:
-        world.tell(id_, attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")))
+        world.deliver(id_, attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")))
     tried: list[str] = []
     for _ in range(2):
-        tried += [one.event.id for one in run(world.desk.retry())]
+        tried += [one.event.id for one in run(world.retrier.retry())]
         world.clock.moment += timedelta(seconds=1)
     assert sorted(ids) == sorted(tried)
 
 
-PROPOSED = attrs.evolve(SALE, naming=Naming(client_reference=ADA, plan_id="starter"))
+PROPOSED = attrs.evolve(SALE, attribution=Attribution(client_reference=ADA, plan_id="starter"))
 
 
 def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
     """A later event of the session that still names nobody is applied to the claimed purchase."""
     unpaid = attrs.evolve(PROPOSED, facts=(PaymentReported(PaymentStatus.UNPAID),))
-    assert "reference_unconfirmed" == world.tell("evt_1", unpaid).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+    assert "reference_unconfirmed" == world.deliver("evt_1", unpaid).reason
+    run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 0 == world.balance()
-    assert EventStatus.APPLIED is world.tell("evt_2", PROPOSED).status
+    assert EventStatus.APPLIED is world.deliver("evt_2", PROPOSED).status
     assert 50 == world.balance()
     with pytest.raises(NotClaimable):
-        run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
+        run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     with pytest.raises(UnknownEvent):
-        run(world.desk.claim("evt_9", Confirmation(user_id=ADA)))
+        run(world.retrier.claim("evt_9", Confirmation(user_id=ADA)))
 
 
 @pytest.mark.parametrize(
-    ("told", "reason", "confirmation"),
+    ("report", "reason", "confirmation"),
     [
-        (attrs.evolve(SALE, naming=Naming(plan_id="starter")), "no_user_named", {}),
-        (attrs.evolve(SALE, naming=Naming(user_reference="ada", plan_id="starter")), "user_not_a_uuid", {}),
-        (attrs.evolve(SALE, naming=Naming(user_reference=BOB, plan_id="starter")), "unknown_user", {}),
-        (attrs.evolve(SALE, naming=attrs.evolve(SALE.naming, email="eve@example.com")), "email_disagrees", {}),
-        (attrs.evolve(SALE, naming=Naming(user_reference=ADA, plan_id="gold")), "unknown_plan", {"plan_id": "starter"}),
+        (attrs.evolve(SALE, attribution=Attribution(plan_id="starter")), "no_user_named", {}),
+        (attrs.evolve(SALE, attribution=Attribution(user_reference="ada", plan_id="starter")), "user_not_a_uuid", {}),
+        (attrs.evolve(SALE, attribution=Attribution(user_reference=BOB, plan_id="starter")), "unknown_user", {}),
+        (
+            attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, email="eve@example.com")),
+            "email_disagrees",
+            {},
+        ),
+        (
+            attrs.evolve(SALE, attribution=Attribution(user_reference=ADA, plan_id="gold")),
+            "unknown_plan",
+            {"plan_id": "starter"},
+        ),
         (attrs.evolve(SALE, subtotal=Money(amount=499, currency="usd")), "price_disagrees", {"accepts_price": True}),
         (attrs.evolve(SALE, subtotal=Money(amount=500, currency="eur")), "currency_disagrees", {"accepts_price": True}),
     ],
 )
 def test_every_doubt_about_a_sale_can_be_resolved(
-    world: World, told: Sale, reason: str, confirmation: dict[str, Any]
+    world: World, report: SaleReport, reason: str, confirmation: dict[str, Any]
 ) -> None:
     """A person who looked may name the owner, the plan, or accept the price."""
-    assert reason == world.tell("evt_1", told).reason
-    assert EventStatus.APPLIED is run(world.desk.claim("evt_1", Confirmation(user_id=ADA, **confirmation))).status
+    assert reason == world.deliver("evt_1", report).reason
+    assert EventStatus.APPLIED is run(world.retrier.claim("evt_1", Confirmation(user_id=ADA, **confirmation))).status
     assert 50 == world.balance()
 
 
@@ -739,33 +769,33 @@ def test_a_claimed_subscription_keeps_its_owner(world: World) -> None:
     """Later tellings of the subscription, and its invoices, don't name another."""
     world.ledger.add_user(BOB)
     proposal = subscribed(user_reference=None, client_reference=ADA)
-    assert "reference_unconfirmed" == world.tell("evt_1", proposal).reason
-    run(world.desk.claim("evt_1", Confirmation(user_id=ADA)))
-    world.tell("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
-    world.tell("evt_3", attrs.evolve(PERIOD, naming=Naming(user_reference=BOB, plan_id="monthly")))
+    assert "reference_unconfirmed" == world.deliver("evt_1", proposal).reason
+    run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
+    world.deliver("evt_2", subscribed(NOON + timedelta(days=1), user_reference=BOB))
+    world.deliver("evt_3", attrs.evolve(PERIOD, attribution=Attribution(user_reference=BOB, plan_id="monthly")))
     assert (50, 0) == (world.balance(), world.balance(BOB))
 
 
 def test_a_replay_decides_an_ignored_event_again(world: World) -> None:
     """What an older version ignored is applied; what stands already changes nothing; one that never came is fetched."""
-    world.tell("evt_1", Irrelevant("not used yet"))
+    world.deliver("evt_1", Irrelevant("not used yet"))
     world.delivery("evt_1", SALE)
-    assert EventStatus.APPLIED is run(world.desk.replay("evt_1")).status
-    assert EventStatus.NOTHING_NEW is run(world.desk.replay("evt_1")).status
+    assert EventStatus.APPLIED is run(world.retrier.replay("evt_1")).status
+    assert EventStatus.NOTHING_NEW is run(world.retrier.replay("evt_1")).status
     assert EventStatus.APPLIED is world.ledger.inbox.status("evt_1")
     world.payments.remember(world.delivery("evt_2", refund("re_1", 500, by="both")))
-    assert EventStatus.APPLIED is run(world.desk.replay("evt_2")).status
+    assert EventStatus.APPLIED is run(world.retrier.replay("evt_2")).status
     assert 0 == world.balance()
     with pytest.raises(UnknownEvent):
-        run(world.desk.replay("evt_3"))
+        run(world.retrier.replay("evt_3"))
 
 
 def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
     """It stays in the inbox with its reason, and is tried again."""
-    world.tell("evt_1", attrs.evolve(SALE, naming=Naming(plan_id="starter")))
-    del world.deliveries.told["evt_1"]
-    run(world.ledger.inbox.hasten())
-    (handled,) = run(world.desk.run_once())
+    world.deliver("evt_1", attrs.evolve(SALE, attribution=Attribution(plan_id="starter")))
+    del world.deliveries.report["evt_1"]
+    run(world.ledger.inbox.make_all_due())
+    (handled,) = run(world.retrier.run_once())
     assert EventStatus.FAILED is handled.recorded.status
     assert EventStatus.FAILED is world.ledger.inbox.status("evt_1")
 
@@ -801,7 +831,7 @@ def test_reconciling_finds_what_never_arrived_and_nothing_twice(world: World) ->
 
 def test_the_auditor_names_every_copy_that_disagrees_and_repairs_it(world: World) -> None:
     """Ahead, behind, different, or of nobody; an emptied cache disagrees with nothing."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     world.ledger.add_user(BOB)
     nobody = UserId("00000000-0000-0000-0000-00000000000c")
     assert () == run(world.auditor.disagreements())
@@ -831,11 +861,11 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     from domain.credits.explanation import explain
 
     twin = attrs.evolve(SALE, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1"))
-    world.tell("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
-    world.tell("evt_2", twin)
-    world.tell("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
-    world.tell("evt_4", PERIOD)
-    world.tell("evt_5", attrs.evolve(PERIOD, naming=Naming(user_reference=ADA, plan_id="monthly")))
+    world.deliver("evt_1", attrs.evolve(SALE, links=linked("payment_intent:pi_1")))
+    world.deliver("evt_2", twin)
+    world.deliver("evt_3", attrs.evolve(SALE, links=linked("session:cs_1", "payment_intent:pi_1")))
+    world.deliver("evt_4", PERIOD)
+    world.deliver("evt_5", attrs.evolve(PERIOD, attribution=Attribution(user_reference=ADA, plan_id="monthly")))
     spend = Posting(user_id=ADA, amount=-30, kind=EntryKind.SPEND, idempotency_key="spend-1")  # type: ignore[arg-type]
     from domain.changes.changes import Change
 
@@ -846,8 +876,8 @@ def test_an_explanation_accounts_for_every_credit(world: World) -> None:
     assert [50, 50] == [purchase.posted for purchase in explained.purchases]
     assert [50, 50] == [purchase.worth for purchase in explained.purchases]
     assert [-30] == [entry.posting.amount for entry in explained.others]
-    told = [entry.version for purchase in explained.purchases for entry in purchase.entries]
-    assert sorted([*told, *(entry.version for entry in explained.others)]) == [
+    report = [entry.version for purchase in explained.purchases for entry in purchase.entries]
+    assert sorted([*report, *(entry.version for entry in explained.others)]) == [
         entry.version for entry in record.entries
     ]
 
@@ -871,7 +901,7 @@ class Overtaken:
 @pytest.mark.parametrize("call", ["forget", "recompute", "store"])
 def test_a_repair_does_not_bring_back_an_older_balance(world: World, call: str) -> None:
     """Whenever others commit while it is at work, what they told the cache stays."""
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     refunded = world.delivery("evt_2", refund("re_1", 100, by="both"))
     others = lambda: world.recorder.receive(refunded)  # noqa: E731 - called once
     audit: Any = Overtaken(world.ledger.audit, call, others)
@@ -889,7 +919,7 @@ def test_a_repair_mends_the_ledger_although_the_cache_is_away(world: World) -> N
         async def forget(self, user_id: UserId) -> None:
             raise CacheUnavailable("no answer")
 
-    world.tell("evt_1", SALE)
+    world.deliver("evt_1", SALE)
     tamper(world.ledger, ADA, balance=1_000_000)
     with pytest.raises(CacheUnavailable):
         run(CacheAuditor(audit=world.ledger.audit, cache=AwayCache()).sync(ADA))

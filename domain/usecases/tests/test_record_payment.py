@@ -15,12 +15,13 @@ from domain.changes.inbox import EventStatus
 from domain.payments.admission import ParkReason
 from domain.payments.facts import PaymentReported
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, Naming, Sale
+from domain.payments.reports import Attribution, Delivery, InboxEvent, Irrelevant, SaleReport
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, run_at_once
 from domain.usecases.deliver_messages import OutboxWorker
-from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder, Recorded
+from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder
+from domain.usecases.recorded import Recorded
 from domain.values.accounts import Account
 from domain.values.plans import PlanMode
 
@@ -60,7 +61,7 @@ class World:
     markers: MemorySessionMarkers
     recorder: PaymentRecorder
 
-    def tell(self, delivery: Delivery) -> Recorded:
+    def deliver(self, delivery: Delivery) -> Recorded:
         return run_at_once(self.recorder.receive(delivery))
 
     def balance(self) -> int:
@@ -93,7 +94,7 @@ def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Deliv
         created=datetime(2026, 5, 1, tzinfo=UTC),
         session_id="cs_1",
     )
-    sale = Sale(
+    sale = SaleReport(
         purchase_id=PurchaseId("pi_1"),
         session_id="cs_1",
         links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
@@ -101,7 +102,7 @@ def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Deliv
         facts=(PaymentReported(status),),
         subtotal=FIVE_DOLLARS,
         paid=FIVE_DOLLARS,
-        naming=Naming(user_reference=ADA, email=None, plan_id="starter"),
+        attribution=Attribution(user_reference=ADA, email=None, plan_id="starter"),
     )
     return Delivery(event, sale)
 
@@ -115,24 +116,24 @@ def fail(error: Exception) -> Callable[[], object]:
 
 def test_a_payment_is_credited_once(world: World) -> None:
     """The same event, another event, and the same again: one credit, and the cache has it."""
-    told = [world.tell(delivery(event)).status for event in ("evt_1", "evt_1", "evt_2", "evt_1")]
-    assert [EventStatus.APPLIED, *[EventStatus.NOTHING_NEW] * 3] == told
+    report = [world.deliver(delivery(event)).status for event in ("evt_1", "evt_1", "evt_2", "evt_1")]
+    assert [EventStatus.APPLIED, *[EventStatus.NOTHING_NEW] * 3] == report
     assert (50, 50) == (world.balance(), world.cached())
 
 
 def test_a_rival_in_the_middle_is_merged(world: World) -> None:
     """Another delivery that commits between our reading and our writing makes us decide again, on what it told."""
-    world.ledger.before = lambda: world.tell(delivery("evt_unpaid", PaymentStatus.UNPAID))
-    assert EventStatus.APPLIED == world.tell(delivery("evt_paid")).status
+    world.ledger.before = lambda: world.deliver(delivery("evt_unpaid", PaymentStatus.UNPAID))
+    assert EventStatus.APPLIED == world.deliver(delivery("evt_paid")).status
     assert (50, 50) == (world.balance(), world.cached())
     snapshot = run_at_once(world.ledger.read(event_id="evt_paid", user_id=None, links=frozenset()))
     assert EventStatus.APPLIED == snapshot.event_status
 
 
-def test_a_rival_that_tells_the_same_leaves_nothing_to_do(world: World) -> None:
+def test_a_rival_that_reports_the_same_leaves_nothing_to_do(world: World) -> None:
     """Two events of one payment that race are one credit, and both are on record."""
-    world.ledger.before = lambda: world.tell(delivery("evt_1"))
-    assert EventStatus.NOTHING_NEW == world.tell(delivery("evt_2")).status
+    world.ledger.before = lambda: world.deliver(delivery("evt_1"))
+    assert EventStatus.NOTHING_NEW == world.deliver(delivery("evt_2")).status
     assert 50 == world.balance()
     snapshot = run_at_once(world.ledger.read(event_id="evt_2", user_id=None, links=frozenset()))
     assert EventStatus.NOTHING_NEW == snapshot.event_status
@@ -141,7 +142,7 @@ def test_a_rival_that_tells_the_same_leaves_nothing_to_do(world: World) -> None:
 def test_a_user_who_goes_in_the_middle_is_parked(world: World) -> None:
     """An account that vanishes between reading and writing is decided again, as unknown."""
     world.ledger.before = lambda: world.ledger.accounts.delete(ADA)
-    recorded = world.tell(delivery("evt_1"))
+    recorded = world.deliver(delivery("evt_1"))
     assert (EventStatus.PARKED, "unknown_user") == (recorded.status, recorded.reason)
 
 
@@ -165,7 +166,7 @@ def test_rivals_without_end_are_bounded(world: World) -> None:
     assert MAX_ATTEMPTS + 1 == len(tries)
     assert EventStatus.RECEIVED == restless.inbox.status("evt_1")
     with pytest.raises(LedgerUnavailable):
-        run_at_once(recorder.record(None, delivery("evt_1").told))
+        run_at_once(recorder.record(None, delivery("evt_1").report))
 
 
 def test_an_event_that_names_an_account_is_ours_once_ours_is_known(world: World) -> None:
@@ -179,9 +180,9 @@ def test_an_event_that_names_an_account_is_ours_once_ours_is_known(world: World)
 
     who = Asked()
     recorder = attrs.evolve(world.recorder, identity=who)
-    told = delivery("evt_1")
-    named = attrs.evolve(told, event=attrs.evolve(told.event, account="acct_own"))
-    ignored = attrs.evolve(named, event=attrs.evolve(named.event, id="evt_2"), told=Irrelevant("not used"))
+    report = delivery("evt_1")
+    named = attrs.evolve(report, event=attrs.evolve(report.event, account="acct_own"))
+    ignored = attrs.evolve(named, event=attrs.evolve(named.event, id="evt_2"), report=Irrelevant("not used"))
     run_at_once(recorder.receive(ignored))
     assert [] == asked
     for known in (None, "acct_other"):
@@ -204,15 +205,15 @@ def test_a_copy_that_came_through_meanwhile_answers_for_the_others(world: World)
         async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
             (change,) = changes
             if change.revision is None:
-                assert EventStatus.APPLIED == (await rival.record(*told)).status
+                assert EventStatus.APPLIED == (await rival.record(*report)).status
                 return await world.ledger.commit(changes)
             stale = attrs.evolve(change.revision, expected_revision=7)
             return await world.ledger.commit([attrs.evolve(change, revision=stale, postings=())])
 
-    told = (delivery("evt_1").event, delivery("evt_1").told)
+    report = (delivery("evt_1").event, delivery("evt_1").report)
     beaten = Beaten(SystemClock())
     beaten.add_user(ADA)
-    recorded = run_at_once(attrs.evolve(rival, ledger=beaten).record(*told))
+    recorded = run_at_once(attrs.evolve(rival, ledger=beaten).record(*report))
     assert (EventStatus.NOTHING_NEW, True) == (recorded.status, recorded.duplicate)
     assert 50 == world.balance()
 
@@ -221,10 +222,10 @@ def test_nothing_is_marked_before_the_ledger_has_it(world: World) -> None:
     """A write that fails leaves no mark, so the next delivery does all of it."""
     world.ledger.before = fail(LedgerUnavailable("away"))
     with pytest.raises(LedgerUnavailable):
-        world.tell(delivery("evt_1"))
+        world.deliver(delivery("evt_1"))
     assert not run_at_once(world.markers.is_processed("cs_1", "evt_1"))
     assert (0, None) == (world.balance(), world.cached())
-    assert EventStatus.APPLIED == world.tell(delivery("evt_1")).status
+    assert EventStatus.APPLIED == world.deliver(delivery("evt_1")).status
     assert 50 == world.balance()
 
 
@@ -232,9 +233,9 @@ def test_a_lost_answer_is_made_good_by_the_next_delivery(world: World) -> None:
     """The write took effect but nobody learned of it: the repetition credits nothing, and fills the cache."""
     world.ledger.after = fail(LedgerUnavailable("the answer was lost"))
     with pytest.raises(LedgerUnavailable):
-        world.tell(delivery("evt_1"))
+        world.deliver(delivery("evt_1"))
     assert (50, None) == (world.balance(), world.cached())
-    recorded = world.tell(delivery("evt_1"))
+    recorded = world.deliver(delivery("evt_1"))
     assert (EventStatus.NOTHING_NEW, True) == (recorded.status, recorded.duplicate)
     assert (50, 50) == (world.balance(), world.cached())
 
@@ -245,7 +246,7 @@ def test_a_cache_that_is_away_learns_of_it_later(world: World) -> None:
         outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=MemoryPayments()
     )
     world.cache.is_away = True
-    assert EventStatus.APPLIED == world.tell(delivery("evt_1")).status
+    assert EventStatus.APPLIED == world.deliver(delivery("evt_1")).status
     assert 1 == run_at_once(worker.run_once())
     world.cache.is_away = False
     assert (50, None) == (world.balance(), world.cached())

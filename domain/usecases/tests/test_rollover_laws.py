@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapters.memory.ledger import MemoryLedger
 from domain.credits.grants import lapsing
 from domain.credits.holds import HoldStatus
-from domain.decisions.operations import PlaceHold, SettleDues
+from domain.decisions.operations import ExpireOverdue, PlaceHold
 from features.harness.credit_stories import ADA, HOLDS, START, GiveBack, Life, Sell, Wait, acts
 
 
@@ -33,11 +33,11 @@ async def test_no_more_stays_than_the_cap(story: list[Any]) -> None:
     clock.life = life = Life(ledger, ADA)
     for act in story:
         await life.live(act)
-    await life.live([SettleDues(user_id=ADA)])
+    await life.live([ExpireOverdue(user_id=ADA)])
     account, record = await ledger.account(ADA), await ledger.audit.record_of(ADA)
     assert account is not None
     assert record is not None
-    assert () == await ledger.due(10)
+    assert () == await ledger.accounts_with_overdue(10)
     grants = [known.grant for known in record.grants]
     over = [one for one in grants if one.has_expired(life.time)]
     if account.available > 0:
@@ -53,10 +53,10 @@ async def test_held_credits_neither_expire_nor_fill_the_cap() -> None:
     clock.life = life = Life(ledger, ADA)
     place = PlaceHold(hold_id=HOLDS[0], user_id=ADA, credits=80, key="h", lasts=timedelta(hours=10))
     balances = []
-    for act in ([Sell(0, 100, 5, 50), [place]], [Wait(6), [SettleDues(user_id=ADA)]], [Wait(20)]):
+    for act in ([Sell(0, 100, 5, 50), [place]], [Wait(6), [ExpireOverdue(user_id=ADA)]], [Wait(20)]):
         for one in act:
             await life.live(one)
-        await life.live([SettleDues(user_id=ADA)])
+        await life.live([ExpireOverdue(user_id=ADA)])
         account = await ledger.account(ADA)
         assert account is not None
         balances.append(account.balance)

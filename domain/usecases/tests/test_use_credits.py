@@ -14,28 +14,28 @@ from hypothesis import strategies as st
 
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from domain.changes.changes import Change, CommitResult, Conflict, KeptRequest
+from domain.changes.changes import Change, CommitResult, Conflict, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.credits.wallets import Insufficient
-from domain.decisions.batches import Done, KeyReused, NoSuchHold, NoSuchUser, Outcome, Unsettled
+from domain.decisions.batches import Done, IdempotencyKeyReused, NoSuchHold, NoSuchUser, NotCommitted, Outcome
 from domain.decisions.operations import (
     AdjustCredits,
     CaptureHold,
+    CreditOperation,
     EntryAnswer,
-    GiveCredits,
+    GrantCredits,
     HoldAnswer,
-    Intent,
     PlaceHold,
     Spend,
     VoidHold,
     answer_of,
 )
-from domain.decisions.spending import AlreadySettled, EndIsOver, TooMuch
+from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, BOB
-from domain.usecases.use_credits import MAX_ROUNDS, CreditDesk
+from domain.usecases.use_credits import MAX_ROUNDS, CreditService
 from domain.values.accounts import UserId
 
 NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
@@ -79,19 +79,19 @@ class CountingLedger(MemoryLedger):
 
 
 class Shop:
-    """A desk with Ada, who was given 100 credits, and Bob, who has none."""
+    """A service with Ada, who was given 100 credits, and Bob, who has none."""
 
     def __init__(self) -> None:
         self.ledger = CountingLedger()
         self.cache = MemoryQuotaCache()
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
-        self.desk = CreditDesk(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20)
+        self.service = CreditService(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20)
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
 
-    def ask(self, *intents: Intent, now: datetime = NOW) -> tuple[Outcome, ...]:
-        return asyncio.run(self.desk.settle(intents, now))
+    def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
+        return asyncio.run(self.service.execute(operations, now))
 
     def balance(self, user: UserId = ADA) -> tuple[int, int]:
         account = asyncio.run(self.ledger.account(user))
@@ -99,8 +99,8 @@ class Shop:
         return account.balance, account.held
 
 
-def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GiveCredits:  # noqa: A002 - the word for it
-    return GiveCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
+def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GrantCredits:  # noqa: A002 - the word for it
+    return GrantCredits(user_id=user, credits=credits, kind=kind, key=key, reason="thanks", operator="Grace")
 
 
 def spend(credits: int, key: str, user: UserId = ADA, **more: object) -> Spend:  # noqa: A002 - the word for it
@@ -144,19 +144,19 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
     ],
 )
 def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
-    """Another intent under it is told what differs, and does nothing."""
+    """Another operation under it is told what differs, and does nothing."""
     shop = Shop()
     shop.ask(spend(60, "a", metadata={"job": "7"}))
-    assert (KeyReused(fields),) == shop.ask(other)
+    assert (IdempotencyKeyReused(fields),) == shop.ask(other)
     assert (40, 0) == shop.balance()
 
 
 def test_a_key_is_of_one_kind_of_intent() -> None:
-    """A hold under a spend's key is another intent."""
+    """A hold under a spend's key is another operation."""
     shop = Shop()
     shop.ask(spend(60, "a"))
     (outcome,) = shop.ask(hold(60, "a"))
-    assert isinstance(outcome, KeyReused)
+    assert isinstance(outcome, IdempotencyKeyReused)
     assert "operation" in outcome.fields
 
 
@@ -205,8 +205,8 @@ def test_a_rival_at_a_revision_that_we_expect_is_no_ground(moves: int) -> None:
     shop = Shop()
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle(rivals, NOW)
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.execute(rivals, NOW)
     outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(CROWD)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
@@ -232,86 +232,86 @@ def test_a_call_without_an_answer_may_be_done() -> None:
 
 
 class KeptTurns:
-    """Turns of a test: which accounts are shared, and what was done in a turn."""
+    """AccountLocks of a test: which accounts are contended, and what was done in a turn."""
 
-    def __init__(self, *shared: UserId) -> None:
-        self.are_shared = {*shared}
+    def __init__(self, *contended: UserId) -> None:
+        self.are_shared = {*contended}
         self.taken: list[list[UserId]] = []
         self.looked_at: set[UserId] = set()
         self.others: set[UserId] = set()
         """Where others are found by the next look."""
 
-    def shared(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
+    def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         return frozenset(self.are_shared & {*user_ids})
 
-    def met(self, user_ids: Collection[UserId]) -> None:
+    def mark_contended(self, user_ids: Collection[UserId]) -> None:
         self.are_shared |= {*user_ids}
 
-    def look(self, user_ids: Collection[UserId]) -> None:
+    def probe_soon(self, user_ids: Collection[UserId]) -> None:
         self.looked_at |= {*user_ids}
         self.are_shared |= self.others & {*user_ids}
 
     @contextlib.asynccontextmanager
-    async def at(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
+    async def lock(self, user_ids: Collection[UserId]) -> AsyncIterator[None]:
         self.taken.append(sorted(user_ids))
         yield
 
 
-def shop_with(turns: KeptTurns) -> Shop:
+def shop_with(locks: KeptTurns) -> Shop:
     shop = Shop()
-    shop.desk = attrs.evolve(shop.desk, turns=turns)
+    shop.service = attrs.evolve(shop.service, locks=locks)
     return shop
 
 
 def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
     """A lone process waits for nobody; it looks whether there is somebody once it has written."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptTurns()
+    shop = shop_with(locks)
     shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
-    assert ([], {ADA}) == (turns.taken, turns.looked_at)
+    assert ([], {ADA}) == (locks.taken, locks.looked_at)
 
 
 def test_who_met_another_takes_turns_with_him() -> None:
     """From the next round on, and at that account alone."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
+    locks = KeptTurns()
+    shop = shop_with(locks)
     shop.ledger.conflicts = 1
     (outcome,) = shop.ask(spend(1, "a"))
     assert isinstance(outcome, Done)
-    assert [[ADA]] == turns.taken
+    assert [[ADA]] == locks.taken
     shop.ask(give(5, key="to Bob", user=BOB))
-    assert [[ADA]] == turns.taken
+    assert [[ADA]] == locks.taken
 
 
 def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     """It is done before the turn at what they do want; a hold is of its owner's account."""
-    turns = KeptTurns(ADA)
-    shop = shop_with(turns)
+    locks = KeptTurns(ADA)
+    shop = shop_with(locks)
     shop.ask(give(10, key="to Bob", user=BOB), hold(5))
-    turns.taken.clear()
+    locks.taken.clear()
     done_before: list[int] = []
-    at = turns.at
+    at = locks.lock
 
     def noted(user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         done_before.append(len(shop.ledger.batches))
         return at(user_ids)
 
-    turns.at = noted
+    locks.lock = noted
     shop.ledger.batches.clear()
     outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
     assert [Done, Done, Done] == [type(outcome) for outcome in outcomes]
-    assert ([[ADA]], [1], [1, 2]) == (turns.taken, done_before, shop.ledger.batches)
+    assert ([[ADA]], [1], [1, 2]) == (locks.taken, done_before, shop.ledger.batches)
 
 
 def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     """The same request twice at once breaks its account's chain, and what follows on it: no rival need be there."""
-    turns = KeptTurns()
-    shop = shop_with(turns)
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.settle([spend(2, "old")], NOW)
+    locks = KeptTurns()
+    shop = shop_with(locks)
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.execute([spend(2, "old")], NOW)
     outcomes = shop.ask(spend(2, "old"), *(spend(1, f"k{n}") for n in range(CROWD)))
     assert {Done} == {type(outcome) for outcome in outcomes}
-    assert frozenset() == turns.shared([ADA])
+    assert frozenset() == locks.contended([ADA])
 
 
 @given(
@@ -321,11 +321,11 @@ def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
 def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival: int) -> None:
     """A rival takes some too: each key is done once or refused, and what was answered is what the entries say."""
     shop = Shop()
-    other = CreditDesk(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     taken: list[Outcome] = []
 
     async def take() -> None:
-        taken.extend(await other.settle([spend(rival, "rival")], NOW))
+        taken.extend(await other.execute([spend(rival, "rival")], NOW))
 
     if rival:
         shop.ledger.rival = take
@@ -334,16 +334,16 @@ def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
     done, reused = {}, set()
-    for intent, outcome in zip(asked, outcomes, strict=True):
+    for operation, outcome in zip(asked, outcomes, strict=True):
         match outcome:
             case Done(answer=EntryAnswer() as answer):
                 assert balances[answer.version] == answer.balance
-                assert done.setdefault(intent.key, answer) == answer
-                assert intent.credits == -answer.credits
-            case KeyReused():
-                reused.add(intent.key)
+                assert done.setdefault(operation.key, answer) == answer
+                assert operation.credits == -answer.credits
+            case IdempotencyKeyReused():
+                reused.add(operation.key)
             case Insufficient(available):
-                assert intent.credits > available
+                assert operation.credits > available
             case _:
                 raise AssertionError(outcome)
     assert reused <= done.keys()
@@ -368,7 +368,7 @@ def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -
             case Insufficient():
                 assert wish > left
                 assert key not in done
-            case KeyReused(fields):
+            case IdempotencyKeyReused(fields):
                 assert ("credits",) == fields
                 assert done[key] != wish
             case _:
@@ -382,7 +382,7 @@ def test_the_same_key_twice_at_once_is_one_spend() -> None:
     first, second, other = shop.ask(spend(60, "a"), spend(60, "a"), spend(50, "a"))
     assert isinstance(first, Done)
     assert attrs.evolve(first, repeated=True) == second
-    assert KeyReused(("credits",)) == other
+    assert IdempotencyKeyReused(("credits",)) == other
     assert (40, 0) == shop.balance()
 
 
@@ -407,7 +407,7 @@ def test_a_hold_is_settled_once() -> None:
     assert isinstance(placed, Done)
     assert isinstance(placed.answer, HoldAnswer)
     assert ("open", 60, 40) == (placed.answer.status, placed.answer.held, placed.answer.available)
-    assert (TooMuch(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
+    assert (CaptureExceedsHold(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
     captured, voided, again, other = shop.ask(
         CaptureHold(hold_id=HOLD, credits=25),
         VoidHold(hold_id=HOLD),
@@ -416,12 +416,12 @@ def test_a_hold_is_settled_once() -> None:
     )
     assert isinstance(captured, Done)
     assert attrs.evolve(captured, repeated=True) == again
-    assert AlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
+    assert HoldAlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
     assert (75, 0) == shop.balance()
 
 
 def test_all_of_a_hold_is_captured_by_default_and_named_the_same() -> None:
-    """To capture all of it, named or not, is one intent."""
+    """To capture all of it, named or not, is one operation."""
     shop = Shop()
     shop.ask(hold(60))
     (captured,) = shop.ask(CaptureHold(hold_id=HOLD))
@@ -434,7 +434,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
     shop = Shop()
     shop.ask(hold(60))
     late = NOW + timedelta(hours=1)
-    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
     assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=late)
     (spent,) = shop.ask(spend(100, "a"), now=late)
     assert isinstance(spent, Done)
@@ -443,12 +443,12 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
-def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: Intent) -> None:
+def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
     """It is written before it is told, once, with whatever else of the account is over."""
     shop = Shop()
     shop.ask(hold(60))
     shop.ledger.batches.clear()
-    expired = AlreadySettled(status=HoldStatus.EXPIRED, captured=0)
+    expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
     assert (expired, expired) == shop.ask(settlement, settlement, now=NOW + timedelta(hours=1))
     assert [1] == shop.ledger.batches
     assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
@@ -462,7 +462,7 @@ def test_an_end_that_could_not_be_written_is_not_told() -> None:
     shop.ask(hold(60))
     shop.ledger.conflicts = MAX_ROUNDS
     (tired,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert isinstance(tired, Unsettled)
+    assert isinstance(tired, NotCommitted)
     (captured,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
     assert isinstance(captured, Done)
 
@@ -476,7 +476,7 @@ def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
         spend(100, "a"), VoidHold(hold_id=HOLD), CaptureHold(hold_id=HOLD, credits=1), now=late
     )
     assert isinstance(spent, Done)
-    assert AlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
+    assert HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
 
 
 def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
@@ -529,7 +529,7 @@ def test_a_rival_makes_us_decide_again() -> None:
     assert isinstance(outcome, Done)
     shop.ledger.conflicts = MAX_ROUNDS
     (tired,) = shop.ask(spend(10, "b"))
-    assert isinstance(tired, Unsettled)
+    assert isinstance(tired, NotCommitted)
     assert (40, 0) == shop.balance()
 
 
@@ -557,14 +557,14 @@ def test_what_is_over_is_swept() -> None:
     shop = Shop()
     shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
     shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
-    assert [BOB] == [*asyncio.run(shop.desk.settle_due(NOW))]
+    assert [BOB] == [*asyncio.run(shop.service.execute_overdue(NOW))]
     assert (30, 0) == shop.balance(BOB)
-    assert {} == asyncio.run(shop.desk.settle_due(NOW))
+    assert {} == asyncio.run(shop.service.execute_overdue(NOW))
     assert (100, 0) == shop.balance()
 
 
 def test_a_key_that_looks_like_a_holds_harms_no_hold() -> None:
-    """Whatever a caller names an intent, a hold is settled under a name of its own."""
+    """Whatever a caller names an operation, a hold is settled under a name of its own."""
     shop = Shop()
     shop.ask(hold(50))
     for key in (f"hold:{HOLD}", f"capture:{HOLD}", f"hold:{HOLD}:settled"):
@@ -602,7 +602,7 @@ def test_a_gift_is_repeated_after_its_end() -> None:
     (first,) = shop.ask(gift)
     assert isinstance(first, Done)
     assert (attrs.evolve(first, repeated=True),) == shop.ask(gift, now=ends)
-    assert (EndIsOver(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
+    assert (ExpiryInPast(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
 
 
 def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
@@ -616,7 +616,7 @@ def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
         "available": 20, "expires_at": "2026-11-24T21:42:55.336300+00:00",
     }  # fmt: skip
     for kept in (entry, held):
-        answer = answer_of(KeptRequest(key="key:k", user_id=ADA, content={}, answer=kept))
+        answer = answer_of(IdempotencyRecord(key="key:k", user_id=ADA, content={}, answer=kept))
         assert kept == attrs.asdict(answer)
         assert sorted(kept) == sorted(field.name for field in attrs.fields(type(answer)))
 
@@ -630,5 +630,5 @@ def test_what_stands_in_for_held_credits_is_not_due() -> None:
     # As after a refund of what is held, with other credits in its place.
     (grant,) = grants.of(BOB)
     grants._grants[BOB][grant.id] = attrs.evolve(grant, held=0)
-    assert [] == grants.due(NOW + timedelta(hours=1), lambda _: False)
-    assert [BOB] == [user for _, user in grants.due(NOW + timedelta(hours=1), lambda _: True)]
+    assert [] == grants.overdue(NOW + timedelta(hours=1), lambda _: False)
+    assert [BOB] == [user for _, user in grants.overdue(NOW + timedelta(hours=1), lambda _: True)]

@@ -29,10 +29,10 @@ async def check(life: Life, ledger: MemoryLedger) -> None:
     explained = explain(record)
     grants, holds = tuple(known.grant for known in record.grants), record.holds
     draws = [(known.grant.id, draw) for known in record.grants for draw in known.draws]
-    for told in explained.grants:
-        assert told.grant.credits == told.grant.remaining + told.drawn, "a person can add it up"
-        assert told.grant.credits == sum(entry.posting.amount for entry in told.puts)
-        assert [] == [draw for draw in told.draws if draw.entry is None]
+    for reported in explained.grants:
+        assert reported.grant.credits == reported.grant.remaining + reported.drawn, "a person can add it up"
+        assert reported.grant.credits == sum(entry.posting.amount for entry in reported.puts)
+        assert [] == [draw for draw in reported.draws if draw.entry is None]
     assert account.balance == sum(entry.posting.amount for entry in entries)
     assert [*range(1, len(entries) + 1)] == [entry.version for entry in entries]
     assert len(entries) == len({entry.posting.idempotency_key for entry in entries})

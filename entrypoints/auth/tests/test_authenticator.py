@@ -146,7 +146,7 @@ def test_a_token_without_a_claim_is_refused(claim: str) -> None:
         caller(authenticator(), authorization=f"Bearer {shown}")
 
 
-def test_a_kind_of_tokens_that_nothing_is_set_for_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kind_of_tokens_that_nothing_is_set_for_is_reported_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """The algorithm and what is missing, never the token; of what Supabase signs nothing with there is no word."""
     bare = authenticator(jwks=None)
     shared = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, "s" * 40, algorithm="HS256")
@@ -195,7 +195,7 @@ def test_an_authorization_that_is_none_is_refused(shown: str) -> None:
         caller(authenticator(), authorization=shown)
 
 
-def test_keys_that_are_away_are_told_apart_from_bad_tokens() -> None:
+def test_keys_that_are_away_are_distinguished_from_bad_tokens() -> None:
     """Without the project's keys nobody is refused for good: the answer is to come again."""
     with pytest.raises(AuthUnavailable):
         caller(authenticator(KeyServer(None)), authorization=f"Bearer {token()}")

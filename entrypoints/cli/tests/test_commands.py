@@ -46,9 +46,9 @@ def test_a_database_that_is_away_is_named_without_its_password() -> None:
 
 def test_settings_are_refused_all_at_once() -> None:
     """Each problem is a line."""
-    told = said("serve", STRIPE_SECRET_KEY="pk_test_1", STRIPE_WEBHOOK_SECRET="", CREDENCE_PORT="none")
-    assert told.startswith("Error: Invalid configuration:\n- ")
-    assert 4 == len(told.splitlines())
+    reported = said("serve", STRIPE_SECRET_KEY="pk_test_1", STRIPE_WEBHOOK_SECRET="", CREDENCE_PORT="none")
+    assert reported.startswith("Error: Invalid configuration:\n- ")
+    assert 4 == len(reported.splitlines())
 
 
 def test_a_catalogue_is_refused_by_its_name(tmp_path: Path) -> None:
@@ -57,10 +57,10 @@ def test_a_catalogue_is_refused_by_its_name(tmp_path: Path) -> None:
     assert said("serve", **SETTINGS, CREDENCE_PLANS=plans).startswith(f"Error: Invalid plan catalogue {plans}:\n- ")
 
 
-def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_started(tmp_path: Path) -> None:
     """No storage is made, and nothing says that it serves."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        told = said("serve", **SETTINGS, CREDENCE_PORT=port, CREDENCE_DATA=str(tmp_path / "data"))
-    assert f"Error: 127.0.0.1:{port} is already in use. Choose another port with CREDENCE_PORT.\n" == told
+        reported = said("serve", **SETTINGS, CREDENCE_PORT=port, CREDENCE_DATA=str(tmp_path / "data"))
+    assert f"Error: 127.0.0.1:{port} is already in use. Choose another port with CREDENCE_PORT.\n" == reported
     assert not (tmp_path / "data").exists()

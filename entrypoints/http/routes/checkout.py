@@ -13,8 +13,8 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 from domain.usecases.check_out import CheckoutStage, UnknownSession
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import SignedInUser
-from entrypoints.http.openapi import refusals
-from entrypoints.http.request_bodies import ALSO_OTHERS
+from entrypoints.http.openapi import problem_responses
+from entrypoints.http.request_bodies import ALLOW_UNKNOWN_FIELDS
 from entrypoints.services import Services
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
@@ -49,8 +49,8 @@ class FollowedCheckout:
 @post(
     "/checkout/sessions",
     tags=["Checkout"],
-    opt={ALSO_OTHERS: True},
-    responses=refusals(400, 401, 403, 404, 409, 413, 422, 502, 503),
+    opt={ALLOW_UNKNOWN_FIELDS: True},
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],
@@ -62,7 +62,7 @@ async def start_checkout(
 
     A subscription that costs nothing is refused while the account has it.
     """
-    checkout = await services.desk.start(
+    checkout = await services.checkout.start(
         caller.user_id,
         email=caller.email,
         plan_id=data.plan,
@@ -75,7 +75,7 @@ async def start_checkout(
 @get(
     "/checkout/sessions/{session_id:str}",
     tags=["Checkout"],
-    responses=refusals(400, 401, 403, 404, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 502, 503),
 )
 async def follow_checkout(
     session_id: FromPath[str],
@@ -89,7 +89,7 @@ async def follow_checkout(
     """
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])
-    progress = await services.desk.follow(caller.user_id, session_id)
+    progress = await services.checkout.follow(caller.user_id, session_id)
     quota = await services.reader.quota(caller.user_id)
     return FollowedCheckout(
         id=progress.session_id,

@@ -15,8 +15,8 @@ from domain.payments.invoices import CreditNote
 from domain.payments.purchases import PaymentStatus, Refund
 from entrypoints.auth.authenticator import Caller
 from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
-from entrypoints.http.dependencies import account_asked_for
-from entrypoints.http.openapi import refusals
+from entrypoints.http.dependencies import requested_account
+from entrypoints.http.openapi import problem_responses
 from entrypoints.http.routes.transactions import Transaction, transaction_of
 from entrypoints.services import Services
 
@@ -125,7 +125,7 @@ class Explanation:
 @get(
     "/accounts/{user_id:str}/explanation",
     tags=["Account"],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
 )
 async def explain_account(
     user_id: FromPath[str],
@@ -133,7 +133,7 @@ async def explain_account(
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> Explanation:
     """Where every credit came from, what was taken back, spent or expired, and Stripe's objects behind it."""
-    return explanation_of(await services.reader.explanation(account_asked_for(caller, user_id)))
+    return explanation_of(await services.reader.explanation(requested_account(caller, user_id)))
 
 
 def explanation_of(explained: AccountExplanation) -> Explanation:

@@ -5,25 +5,25 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 _NOT_READY = ResponseSpec(dict[str, str], generate_examples=False, description="Not ready")
 
 
-@get("/healthz", tags=["Machines"], responses=refusals())
+@get("/healthz", tags=["Machines"], responses=problem_responses())
 async def is_alive() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "ok"}
 
 
-@get("/readyz", tags=["Machines"], responses={**refusals(), 503: _NOT_READY})
+@get("/readyz", tags=["Machines"], responses={**problem_responses(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
     """Whether payments can be recorded: 503 without the ledger; without the cache it is slower, but ready."""
     found = await services.monitor.readiness()
-    told = {
+    fields = {
         "status": "ready" if found.ledger else "not ready",
         "ledger": "ok" if found.ledger else "unavailable",
         "cache": "ok" if found.cache else "unavailable",
     }
-    return Response(told, status_code=200 if found.ledger else 503)
+    return Response(fields, status_code=200 if found.ledger else 503)

@@ -17,8 +17,8 @@ from domain.decisions.operations import MAX_HOLD, RESERVED_NAME, CaptureHold, Pl
 from domain.usecases.read_hold import UnknownHold
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
-from entrypoints.http.openapi import refusals
-from entrypoints.http.operation_answers import Credits, HoldMade, IdempotencyKey, Metadata, Text, settled
+from entrypoints.http.openapi import problem_responses
+from entrypoints.http.operation_answers import Credits, HoldMade, IdempotencyKey, Metadata, Text, respond_with
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import KEY_WANTED
 from entrypoints.services import Services
@@ -62,7 +62,7 @@ class HoldShown:
     "/holds",
     opt={KEY_WANTED: True},
     tags=["Spending"],
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def place_hold(
     data: JSONBody[HoldWanted],
@@ -71,7 +71,7 @@ async def place_hold(
 ) -> Response[HoldMade]:
     """Set credits aside until they are captured, voided, or the time is over. 402 if there are not enough."""
     _check_names(data.metadata)
-    intent = PlaceHold(
+    operation = PlaceHold(
         hold_id=HoldId(str(uuid.uuid4())),
         user_id=parse_user_id(data.user_id),
         credits=data.credits,
@@ -80,14 +80,14 @@ async def place_hold(
         description=data.description,
         metadata=data.metadata,
     )
-    return await settled(services, intent, status=HTTPStatus.CREATED)
+    return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
 @post(
     "/holds/{hold_id:str}/capture",
     status_code=200,
     tags=["Spending"],
-    responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def capture_hold(
     hold_id: FromPath[str],
@@ -95,24 +95,24 @@ async def capture_hold(
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[HoldMade]:
     """Take what was set aside, or a part of it; the rest is free again. 409 if the hold is settled otherwise."""
-    return await settled(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
+    return await respond_with(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
 
 
 @post(
     "/holds/{hold_id:str}/void",
     status_code=200,
     tags=["Spending"],
-    responses=refusals(400, 401, 403, 404, 409, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 503),
 )
 async def void_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[HoldMade]:
     """Free what was set aside. 409 if the hold is settled otherwise."""
-    return await settled(services, VoidHold(hold_id=_hold_id(hold_id)))
+    return await respond_with(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
-@get("/holds/{hold_id:str}", tags=["Spending"], responses=refusals(400, 401, 403, 404, 503))
+@get("/holds/{hold_id:str}", tags=["Spending"], responses=problem_responses(400, 401, 403, 404, 503))
 async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],

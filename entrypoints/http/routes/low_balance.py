@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 
@@ -33,7 +33,7 @@ class ThresholdShown:
 @put(
     "/accounts/{user_id:str}/low-balance",
     tags=["Account"],
-    responses=refusals(400, 401, 403, 404, 413, 503),
+    responses=problem_responses(400, 401, 403, 404, 413, 503),
 )
 async def set_low_balance(
     user_id: FromPath[str],

@@ -9,7 +9,7 @@ from domain.upkeep.consistency import Inconsistency
 from domain.usecases.audit_cache import Disagreement
 from domain.usecases.read_account import QuotaSource, UnknownUser
 from domain.values.accounts import parse_user_id
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.http.routes.quota import QuotaAnswer, quota_answer
 from entrypoints.services import Services
 
@@ -23,7 +23,7 @@ class Consistency:
     cache: tuple[Disagreement, ...]
 
 
-@get("/ops/consistency", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/ops/consistency", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
     """The ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
     report = await services.auditor.report()
@@ -34,7 +34,7 @@ async def check_consistency(services: NamedDependency[SkipValidation[Services]])
     "/ops/accounts/{user_id:str}/sync",
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
 )
 async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> QuotaAnswer:
     """Recompute the balance from the ledger's entries, and write it to Redis."""

@@ -11,14 +11,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from domain.credits.ledger import EntryKind
-from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GiveCredits
+from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, GrantCredits
 from domain.values.accounts import parse_user_id
 from domain.values.plans import MAX_CREDITS
-from entrypoints.http.openapi import refusals
-from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, settled
+from entrypoints.http.openapi import problem_responses
+from entrypoints.http.operation_answers import END_WANTED, Credits, EntryMade, IdempotencyKey, respond_with
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import KEY_WANTED
-from entrypoints.http.timestamps import moment
+from entrypoints.http.timestamps import parse_timestamp
 from entrypoints.services import Services
 
 _SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*\Z"
@@ -26,7 +26,7 @@ Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON, patter
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OPERATOR_NAME, pattern=_SAYS_SOMETHING)]
 
 
-class GiftKind(StrEnum):
+class GrantKind(StrEnum):
     """Why credits are given that nobody paid for; a promotion burns first, then goodwill, then what was bought."""
 
     PROMOTION = "promotion"
@@ -34,10 +34,10 @@ class GiftKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Gift:
+class GrantRequest:
     """Credits to give; they never expire unless it is said when."""
 
-    kind: GiftKind
+    kind: GrantKind
     credits: Credits
     reason: Reason
     operator: Name
@@ -57,16 +57,16 @@ class Adjustment:
     "/ops/accounts/{user_id:str}/grants",
     opt={KEY_WANTED: True},
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 413, 422, 503),
 )
-async def give_credits(
+async def grant_credits(
     user_id: FromPath[str],
-    data: JSONBody[Gift],
+    data: JSONBody[GrantRequest],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
     """Give credits: a promotion or goodwill. The same key gives once."""
-    intent = GiveCredits(
+    operation = GrantCredits(
         user_id=parse_user_id(user_id),
         credits=data.credits,
         kind=EntryKind(data.kind.value),
@@ -74,16 +74,16 @@ async def give_credits(
         reason=data.reason,
         operator=data.operator,
         # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
-        expires_at=moment("expires_at", data.expires_at, wanted=END_WANTED),
+        expires_at=parse_timestamp("expires_at", data.expires_at, wanted=END_WANTED),
     )
-    return await settled(services, intent, status=HTTPStatus.CREATED)
+    return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
 @post(
     "/ops/accounts/{user_id:str}/adjustments",
     opt={KEY_WANTED: True},
     tags=["Operators"],
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def adjust_credits(
     user_id: FromPath[str],
@@ -94,14 +94,14 @@ async def adjust_credits(
     """Correct an account by a signed amount. 402 if more is to be taken than is available."""
     if data.credits == 0:
         raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")
-    intent = AdjustCredits(
+    operation = AdjustCredits(
         user_id=parse_user_id(user_id),
         credits=data.credits,
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
     )
-    return await settled(services, intent, status=HTTPStatus.CREATED)
+    return await respond_with(services, operation, status=HTTPStatus.CREATED)
 
 
-gift_handlers = (give_credits, adjust_credits)
+gift_handlers = (grant_credits, adjust_credits)

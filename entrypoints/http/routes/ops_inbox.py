@@ -8,7 +8,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 
-from domain.changes.inbox import EventStatus, KeptEvent
+from domain.changes.inbox import EventStatus, InboxRecord
 from domain.changes.outbox import FailedMessage
 from domain.payments.admission import Confirmation
 from domain.usecases.recorded import Recorded
@@ -16,7 +16,7 @@ from domain.usecases.retry_inbox import WAITING, UnknownEvent
 from domain.values.accounts import parse_user_id
 from domain.values.plans import PlanId
 from entrypoints.hints import hint_for
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 MAX_PAGE = 200
@@ -78,7 +78,7 @@ class Backlogged:
     messages_failed: int
 
 
-@get("/ops/events", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/ops/events", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
 async def list_events(
     services: NamedDependency[SkipValidation[Services]],
     status: Annotated[list[EventStatus] | None, QueryParameter()] = None,
@@ -89,7 +89,7 @@ async def list_events(
     return await _page(services, frozenset(status or EventStatus), limit, cursor)
 
 
-@get("/ops/parked", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
+@get("/ops/parked", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
 async def list_parked(
     services: NamedDependency[SkipValidation[Services]],
     limit: Limit = 50,
@@ -99,23 +99,23 @@ async def list_parked(
     return await _page(services, WAITING, limit, cursor)
 
 
-@post("/ops/parked/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@post("/ops/parked/retry", status_code=200, tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
     """Retry a batch of the parked events; each call goes on with those not tried recently."""
-    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_desk.retry())
+    return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_retrier.retry())
 
 
-@get("/ops/events/{event_id:str}", tags=["Operators"], responses=refusals(400, 401, 403, 404, 503))
-async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> KeptEvent:
+@get("/ops/events/{event_id:str}", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
+async def show_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> InboxRecord:
     """Return one event with the exact body that was signed."""
-    return await services.inbox.event(_that_may_be(event_id))
+    return await services.inbox.event(_valid_event_id(event_id))
 
 
 @post(
     ["/ops/events/{event_id:str}/claim", "/ops/parked/{event_id:str}/claim"],
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 409, 413, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 502, 503),
 )
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
@@ -129,21 +129,21 @@ async def claim_event(
         plan_id=PlanId(data.plan) if data.plan else None,
         accepts_price=data.accept_price,
     )
-    return _outcome(event_id, await services.inbox_desk.claim(_that_may_be(event_id), confirmation))
+    return _outcome(event_id, await services.inbox_retrier.claim(_valid_event_id(event_id), confirmation))
 
 
 @post(
     "/ops/events/{event_id:str}/replay",
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 404, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 502, 503),
 )
 async def replay_event(event_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> Outcome:
     """Process an event again; if it never arrived, it is fetched from Stripe."""
-    return _outcome(event_id, await services.inbox_desk.replay(_that_may_be(event_id)))
+    return _outcome(event_id, await services.inbox_retrier.replay(_valid_event_id(event_id)))
 
 
-@get("/ops/outbox/failures", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/ops/outbox/failures", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def list_failures(
     services: NamedDependency[SkipValidation[Services]], limit: Limit = 50
 ) -> tuple[FailedMessage, ...]:
@@ -151,7 +151,12 @@ async def list_failures(
     return await services.outbox.failures(limit)
 
 
-@post("/ops/outbox/{message_id:int}/retry", status_code=200, tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@post(
+    "/ops/outbox/{message_id:int}/retry",
+    status_code=200,
+    tags=["Operators"],
+    responses=problem_responses(400, 401, 403, 503),
+)
 async def retry_message(
     message_id: FromPath[int], services: NamedDependency[SkipValidation[Services]]
 ) -> dict[str, bool]:
@@ -159,7 +164,7 @@ async def retry_message(
     return {"retried": await services.outbox.retry(message_id)}
 
 
-@get("/ops/backlog", tags=["Operators"], responses=refusals(400, 401, 403, 503))
+@get("/ops/backlog", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
     """Count what is pending."""
     backlog = await services.monitor.backlog()
@@ -168,11 +173,11 @@ async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> B
 
 
 async def _page(services: Services, statuses: frozenset[EventStatus], limit: int, cursor: str | None) -> InboxPage:
-    page = await services.inbox.page(statuses=statuses, after=_that_may_be(cursor) if cursor else None, limit=limit)
+    page = await services.inbox.page(statuses=statuses, after=_valid_event_id(cursor) if cursor else None, limit=limit)
     return InboxPage(tuple(map(_row, page.events)), page.next_after)
 
 
-def _that_may_be(event_id: str) -> str:
+def _valid_event_id(event_id: str) -> str:
     """The event's id; no database has one with a NUL.
 
     :raises UnknownEvent: if it has one.
@@ -182,7 +187,7 @@ def _that_may_be(event_id: str) -> str:
     return event_id
 
 
-def _row(event: KeptEvent) -> InboxRow:
+def _row(event: InboxRecord) -> InboxRow:
     return InboxRow(
         id=event.id,
         type=event.type,

@@ -6,13 +6,13 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, SkipValidation
 
-from domain.upkeep.synthetic_users import Rehearsal, Stuck, SyntheticUser
-from entrypoints.http.openapi import refusals
+from domain.upkeep.synthetic_users import NotRemoved, SyntheticUser, SyntheticUserGroup
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 
 @attrs.frozen(kw_only=True)
-class RehearsalWanted:
+class GroupWanted:
     """A rehearsal's tag, and how many users it shall have."""
 
     tag: str
@@ -20,7 +20,7 @@ class RehearsalWanted:
 
 
 @attrs.frozen(kw_only=True)
-class RehearsalUsers:
+class GroupUsers:
     """The users of a rehearsal."""
 
     tag: str
@@ -28,47 +28,53 @@ class RehearsalUsers:
 
 
 @attrs.frozen(kw_only=True)
-class RehearsalEnded:
+class GroupRemoved:
     """How many users are removed, and who could not be."""
 
     tag: str
     removed: int
-    kept: tuple[Stuck, ...]
+    kept: tuple[NotRemoved, ...]
 
 
 @attrs.frozen(kw_only=True)
-class Rehearsals:
+class SyntheticUserGroups:
     """The deployment's mode, and the rehearsals that have users now."""
 
     mode: str
-    rehearsals: tuple[Rehearsal, ...]
+    rehearsals: tuple[SyntheticUserGroup, ...]
 
 
-@post("/ops/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 409, 413, 503))
-async def begin_rehearsal(
-    data: JSONBody[RehearsalWanted], services: NamedDependency[SkipValidation[Services]]
-) -> RehearsalUsers:
+@post("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 409, 413, 503))
+async def add_synthetic_users(
+    data: JSONBody[GroupWanted], services: NamedDependency[SkipValidation[Services]]
+) -> GroupUsers:
     """Let a rehearsal have so many users; asking again gives the same ones. 403 where real money moves."""
-    users = await services.rehearsals.begin(data.tag, data.count)
-    return RehearsalUsers(tag=data.tag, users=users)
+    users = await services.synthetic_users.begin(data.tag, data.count)
+    return GroupUsers(tag=data.tag, users=users)
 
 
-@get("/ops/synthetic-users", tags=["Operators"], responses=refusals(400, 401, 403, 503))
-async def list_rehearsals(services: NamedDependency[SkipValidation[Services]]) -> Rehearsals:
+@get("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
+async def list_synthetic_users(services: NamedDependency[SkipValidation[Services]]) -> SyntheticUserGroups:
     """The rehearsals that have users now. 403 where real money moves."""
-    return Rehearsals(mode="test", rehearsals=await services.rehearsals.standing())
+    return SyntheticUserGroups(mode="test", rehearsals=await services.synthetic_users.list())
 
 
 @delete(
     "/ops/synthetic-users/{tag:str}",
     status_code=200,
     tags=["Operators"],
-    responses=refusals(400, 401, 403, 503),
+    responses=problem_responses(400, 401, 403, 503),
 )
-async def end_rehearsal(tag: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> RehearsalEnded:
+async def remove_synthetic_users(
+    tag: FromPath[str], services: NamedDependency[SkipValidation[Services]]
+) -> GroupRemoved:
     """Remove the rehearsal's users and what waits for them; their ledger entries stay. May be repeated."""
-    removal = await services.rehearsals.end(tag)
-    return RehearsalEnded(tag=tag, removed=len(removal.removed), kept=removal.kept)
+    removal = await services.synthetic_users.end(tag)
+    return GroupRemoved(tag=tag, removed=len(removal.removed), kept=removal.kept)
 
 
-rehearsal_handlers: tuple[HTTPRouteHandler, ...] = (begin_rehearsal, list_rehearsals, end_rehearsal)
+synthetic_user_handlers: tuple[HTTPRouteHandler, ...] = (
+    add_synthetic_users,
+    list_synthetic_users,
+    remove_synthetic_users,
+)

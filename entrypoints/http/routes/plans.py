@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from domain.values.plans import Plan, PlanMode
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.services import Services
 
 
@@ -39,7 +39,7 @@ class PlansOnSale:
     plans: tuple[PlanOnSale, ...]
 
 
-@get("/plans", tags=["Catalogue"], responses=refusals())
+@get("/plans", tags=["Catalogue"], responses=problem_responses())
 async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
     """What is for sale."""
     return PlansOnSale(tuple(map(_on_sale, services.catalogue.on_sale)))

@@ -11,10 +11,10 @@ from litestar.params import QueryParameter
 from domain.usecases.read_account import Quota, QuotaSource
 from domain.values.accounts import Account, UserId
 from entrypoints.auth.authenticator import Caller
-from entrypoints.http.dependencies import account_asked_for, caller_of, services_of
-from entrypoints.http.openapi import refusals
+from entrypoints.http.dependencies import caller_of, requested_account, services_of
+from entrypoints.http.openapi import problem_responses
 from entrypoints.http.problems import problem
-from entrypoints.http.timestamps import moment, no_moment
+from entrypoints.http.timestamps import invalid_timestamp, parse_timestamp
 from entrypoints.services import Services
 
 MAX_QUOTAS = 100
@@ -39,7 +39,7 @@ class QuotaAnswer:
 
 
 @attrs.frozen(kw_only=True)
-class QuotaThen:
+class QuotaAt:
     """A user's credits at a moment that is over."""
 
     user_id: str
@@ -57,29 +57,29 @@ class Quotas:
     unknown: tuple[str, ...]
 
 
-@get("/quota", tags=["Account"], responses=refusals(400, 401, 403, 404, 503))
+@get("/quota", tags=["Account"], responses=problem_responses(400, 401, 403, 404, 503))
 async def read_quota(
     request: Request[Any, Any, Any],
     user_id: UsersAskedFor = None,
     at: Annotated[str | None, QueryParameter(format="date-time", description="A past time; omit it for now.")] = None,
-) -> QuotaAnswer | QuotaThen | Quotas:
+) -> QuotaAnswer | QuotaAt | Quotas:
     """What the user may spend now, or could `at` a moment; a service may name up to 100 users."""
     # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
     services, caller = services_of(request.app.state), caller_of(request)
     if user_id is not None and len(user_id) > 1:
         return await _quotas(services, caller, user_id, at)
-    named = account_asked_for(caller, user_id[0] if user_id else None)
-    wanted = moment("at", at)
+    named = requested_account(caller, user_id[0] if user_id else None)
+    wanted = parse_timestamp("at", at)
     if wanted is None:
         return _quota(await services.reader.quota(named))
     return await _quota_then(services, named, wanted)
 
 
-async def _quota_then(services: Services, user_id: UserId, at: datetime) -> QuotaThen:
+async def _quota_then(services: Services, user_id: UserId, at: datetime) -> QuotaAt:
     if at > services.now():
-        raise no_moment("at must not be in the future.")
+        raise invalid_timestamp("at must not be in the future.")
     then = await services.reader.quota_at(user_id, at)
-    return QuotaThen(user_id=user_id, balance=then.balance, held=then.held, available=then.available, at=at)
+    return QuotaAt(user_id=user_id, balance=then.balance, held=then.held, available=then.available, at=at)
 
 
 async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: str | None) -> Quotas:
@@ -89,7 +89,7 @@ async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: s
     if len(user_ids) > MAX_QUOTAS:
         detail = f"At most {MAX_QUOTAS} users per request."
         raise problem(HTTPStatus.BAD_REQUEST, "too-many-users", detail)
-    named = [account_asked_for(caller, user_id) for user_id in user_ids]
+    named = [requested_account(caller, user_id) for user_id in user_ids]
     found = await services.reader.quotas(named)
     return Quotas(
         quotas=tuple(_quota(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),

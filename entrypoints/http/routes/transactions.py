@@ -17,9 +17,9 @@ from domain.credits.ledger import EntryFilter, EntryKind, LedgerEntry
 from domain.payments.purchases import PurchaseId
 from domain.usecases.read_account import MAX_PAGE, Page
 from entrypoints.auth.authenticator import Caller
-from entrypoints.http.dependencies import account_asked_for
-from entrypoints.http.openapi import CSV, AlsoAsCsv, refusals
-from entrypoints.http.timestamps import moment
+from entrypoints.http.dependencies import requested_account
+from entrypoints.http.openapi import CSV, AlsoAsCsv, problem_responses
+from entrypoints.http.timestamps import parse_timestamp
 from entrypoints.services import Services
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as wide as the letters of East Asia
@@ -57,7 +57,7 @@ class Transactions:
 @get(
     "/transactions",
     tags=["Account"],
-    responses=refusals(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 503),
     operation_class=AlsoAsCsv,
 )
 async def list_transactions(
@@ -75,12 +75,12 @@ async def list_transactions(
     """The user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
-        since=moment("since", since),
-        until=moment("until", until),
+        since=parse_timestamp("since", since),
+        until=parse_timestamp("until", until),
         purchase_id=PurchaseId(purchase_id) if purchase_id else None,
     )
     page = await services.reader.transactions(
-        account_asked_for(caller, user_id),
+        requested_account(caller, user_id),
         before_version=int(cursor) if cursor else None,
         limit=limit,
         wanted=wanted,
@@ -89,13 +89,13 @@ async def list_transactions(
 
 
 def _presented(request: Request[Any, Any, Any], page: Page) -> Response[Any]:
-    told = Transactions(
+    reported = Transactions(
         transactions=tuple(transaction_of(entry) for entry in page.entries),
         next_cursor=str(page.next_before) if page.next_before is not None else None,
     )
     if request.accept.best_match([MediaType.JSON, CSV]) == CSV:
-        return Response(_as_csv(told), media_type=CSV, headers=_link_to_next(request, told))
-    return Response(told)
+        return Response(_as_csv(reported), media_type=CSV, headers=_link_to_next(request, reported))
+    return Response(reported)
 
 
 def transaction_of(entry: LedgerEntry) -> Transaction:

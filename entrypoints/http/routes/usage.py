@@ -7,8 +7,8 @@ from litestar.params import JSONBody, SkipValidation
 
 from domain.decisions.operations import Spend
 from domain.values.accounts import parse_user_id
-from entrypoints.http.openapi import refusals
-from entrypoints.http.operation_answers import Credits, EntryMade, IdempotencyKey, Metadata, Text, settled
+from entrypoints.http.openapi import problem_responses
+from entrypoints.http.operation_answers import Credits, EntryMade, IdempotencyKey, Metadata, Text, respond_with
 from entrypoints.http.request_bodies import KEY_WANTED
 from entrypoints.services import Services
 
@@ -28,19 +28,19 @@ class Usage:
     status_code=200,
     opt={KEY_WANTED: True},
     tags=["Spending"],
-    responses=refusals(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
 )
 async def spend_credits(
     data: JSONBody[Usage],
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
-    """Take credits. 402 if there are not enough; 422 if the key names another intent."""
-    intent = Spend(
+    """Take credits. 402 if there are not enough; 422 if the key names another operation."""
+    operation = Spend(
         user_id=parse_user_id(data.user_id),
         credits=data.credits,
         key=idempotency_key,
         description=data.description,
         metadata=data.metadata,
     )
-    return await settled(services, intent)
+    return await respond_with(services, operation)

@@ -11,7 +11,7 @@ from domain.payments.reports import InboxEvent
 from domain.usecases.receive_webhook import DeliveryNotRecorded, DeliveryRefused
 from domain.usecases.recorded import Recorded
 from entrypoints.http.dependencies import services_of
-from entrypoints.http.openapi import refusals
+from entrypoints.http.openapi import problem_responses
 from entrypoints.telemetry import metrics
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -25,7 +25,7 @@ log = logging.getLogger("credence.webhooks")
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
     tags=["Stripe"],
-    responses=refusals(400, 413, 503),
+    responses=problem_responses(400, 413, 503),
 )
 async def receive_webhook(
     request: Request[Any, Any, Any],
@@ -41,14 +41,14 @@ async def receive_webhook(
         log.warning("Refused a webhook", extra={"reason": refusal.cause.reason})
         raise refusal.cause from None
     except DeliveryNotRecorded as failure:
-        _tell_failure(failure)
+        _report_failure(failure)
         raise failure.cause from None
     metrics.recorded_delivery(received.event.type, received.recorded)
-    _tell(received.event, received.recorded)
+    _log_recorded(received.event, received.recorded)
     return {"status": received.recorded.status}
 
 
-def _tell_failure(failure: DeliveryNotRecorded) -> None:
+def _report_failure(failure: DeliveryNotRecorded) -> None:
     event = failure.event
     metrics.failed_delivery(event.type)
     # There may be many of an overloaded ledger.
@@ -56,7 +56,7 @@ def _tell_failure(failure: DeliveryNotRecorded) -> None:
     log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
 
 
-def _tell(event: InboxEvent, recorded: Recorded) -> None:
+def _log_recorded(event: InboxEvent, recorded: Recorded) -> None:
     fields = {**_fields(event), "status": recorded.status, "reason": recorded.reason}
     session, user = recorded.session_id or event.session_id, recorded.user_id
     match recorded.status:

@@ -160,9 +160,9 @@ def test_a_browser_lets_the_named_page_read(service: httpx.Client, page_port: in
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page()
-        told = []
+        found = []
         for host in ("127.0.0.1", "localhost"):
             page.goto(f"http://{host}:{page_port}/")
-            told.append(page.evaluate(fetched, f"{service.base_url}/quota"))
+            found.append(page.evaluate(fetched, f"{service.base_url}/quota"))
         browser.close()
-    assert ["urn:credence:unauthenticated", "TypeError"] == told
+    assert ["urn:credence:unauthenticated", "TypeError"] == found

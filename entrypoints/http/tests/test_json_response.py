@@ -5,7 +5,7 @@ from litestar import Response, get
 from litestar.testing import create_test_client
 
 from domain.usecases.read_account import QuotaSource
-from entrypoints.http.json_response import Answer
+from entrypoints.http.json_response import FastJsonResponse
 from entrypoints.http.routes.quota import QuotaAnswer
 
 QUOTA = QuotaAnswer(user_id="ü", balance=-5, held=0, available=-5, version=7, source=QuotaSource.CACHE)
@@ -36,7 +36,7 @@ def test_an_answer_is_what_litestar_would_have_sent(path: str) -> None:
     handlers = [value, nothing, text, headers]
     with (
         create_test_client(handlers, logging_config=None) as usual,
-        create_test_client(handlers, logging_config=None, response_class=Answer) as ours,
+        create_test_client(handlers, logging_config=None, response_class=FastJsonResponse) as ours,
     ):
         expected, sent = usual.get(path), ours.get(path)
     assert (sent.status_code, sent.content, dict(sent.headers)) == (

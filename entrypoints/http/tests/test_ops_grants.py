@@ -6,16 +6,16 @@ import pytest
 from click.testing import CliRunner
 
 import entrypoints
-from domain.decisions.operations import GIVEN, MAX_OPERATOR_NAME, MAX_REASON
+from domain.decisions.operations import GRANTABLE, MAX_OPERATOR_NAME, MAX_REASON
 from entrypoints.cli.grants import grant
-from entrypoints.http.routes.ops_grants import GiftKind
+from entrypoints.http.routes.ops_grants import GrantKind
 
-GIFT = ("6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d", "5", "--kind", "goodwill")
+GRANT = ("6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d", "5", "--kind", "goodwill")
 
 
 def test_there_are_as_many_kinds_as_the_ledger_gives() -> None:
     """Each has its priority."""
-    assert {kind.value for kind in GIVEN} == {kind.value for kind in GiftKind}
+    assert {kind.value for kind in GRANTABLE} == {kind.value for kind in GrantKind}
 
 
 def test_the_page_lets_nobody_type_more_than_is_taken() -> None:
@@ -28,6 +28,6 @@ def test_the_page_lets_nobody_type_more_than_is_taken() -> None:
 @pytest.mark.parametrize(("reason", "name"), [(MAX_REASON + 1, 1), (1, MAX_OPERATOR_NAME + 1)])
 def test_the_command_says_how_much_is_taken(reason: int, name: int) -> None:
     """And does nothing with more."""
-    done = CliRunner().invoke(grant, [*GIFT, "--reason", "x" * reason, "--operator", "x" * name])
+    done = CliRunner().invoke(grant, [*GRANT, "--reason", "x" * reason, "--operator", "x" * name])
     assert 2 == done.exit_code
     assert f"it must have 1 to {MAX_REASON if reason > 1 else MAX_OPERATOR_NAME} characters" in done.output

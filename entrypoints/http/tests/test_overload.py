@@ -80,7 +80,7 @@ async def until_a_call_waits(owner: Any) -> None:
     raise AssertionError("no call waits")
 
 
-async def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_url: str) -> None:
+async def test_what_is_too_much_is_reported_to_come_back(database_url: str, redis_url: str) -> None:
     """While the ledger stalls, what finds no place in the queue is answered 503 at once; told again, it is kept."""
     settings = read_settings(ENVIRONMENT)
     app = create_app(few_may_wait(settings, database_url, redis_url), settings)
@@ -97,16 +97,16 @@ async def test_what_is_too_much_is_told_to_come_back(database_url: str, redis_ur
 
         async with owner.transaction():
             await owner.execute("lock table public.webhook_events in exclusive mode")  # may be read, not written
-            told = [asyncio.ensure_future(deliver(events[0]))]
+            found = [asyncio.ensure_future(deliver(events[0]))]
             await until_a_call_waits(owner)
-            told += [asyncio.ensure_future(deliver(event_id)) for event_id in events[1:]]
+            found += [asyncio.ensure_future(deliver(event_id)) for event_id in events[1:]]
             refused = []
-            for answered in asyncio.as_completed(told):
+            for answered in asyncio.as_completed(found):
                 refused.append(await answered)
                 if len(refused) == 5:
                     break
-            assert 5 == sum(answer.done() for answer in told)
-        answers = await asyncio.gather(*told)
+            assert 5 == sum(answer.done() for answer in found)
+        answers = await asyncio.gather(*found)
         assert [200] * 3 + [503] * 5 == sorted(answer.status_code for answer in answers)
         for answer in refused:
             assert "2" == answer.headers["Retry-After"]

@@ -27,7 +27,7 @@ from entrypoints.http.problems import problems_plugin
 )
 def test_a_refusal_says_what_is_wrong(error: Exception, status: int, kind: str, detail: str) -> None:
     """What others wrote is shown to the letter."""
-    answer = told(error)
+    answer = reported(error)
     assert (status, f"urn:credence:{kind}", detail) == (answer["status"], answer["type"], answer["detail"])
 
 
@@ -43,12 +43,12 @@ def test_a_refusal_says_what_is_wrong(error: Exception, status: int, kind: str, 
 )
 def test_a_refusal_is_found_by_its_kind_or_a_more_general_one(error: Exception, status: int, kind: str) -> None:
     """The most special row of the table counts; none shows the cause."""
-    answer = told(error)
+    answer = reported(error)
     assert (status, f"urn:credence:{kind}") == (answer["status"], answer["type"])
     assert "away" not in answer["detail"]
 
 
-def told(error: Exception) -> dict[str, object]:
+def reported(error: Exception) -> dict[str, object]:
     """What a caller is told of an error."""
 
     @get("/", sync_to_thread=False)

@@ -13,8 +13,8 @@ from litestar.testing import TestClient
 
 from entrypoints.http.operation_answers import Credits, Metadata
 from entrypoints.http.problems import problems_plugin
-from entrypoints.http.request_bodies import ALSO_OTHERS, JsonRequest
-from entrypoints.http.routes.ops_grants import GiftKind
+from entrypoints.http.request_bodies import ALLOW_UNKNOWN_FIELDS, JsonRequest
+from entrypoints.http.routes.ops_grants import GrantKind
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +22,7 @@ class Wish:
     """A body with a field of each kind."""
 
     credits: Credits
-    kind: GiftKind = GiftKind.GOODWILL
+    kind: GrantKind = GrantKind.GOODWILL
     threshold: Annotated[int, msgspec.Meta(ge=0)] | None = None
     accept: bool = False
     ends: datetime | None = None
@@ -42,7 +42,7 @@ class Choice:
     plan: str
 
 
-@post("/choices", opt={ALSO_OTHERS: True})
+@post("/choices", opt={ALLOW_UNKNOWN_FIELDS: True})
 async def choose(data: JSONBody[Choice]) -> dict[str, Any]:
     """Tells what was understood."""
     return attrs.asdict(data)
@@ -52,7 +52,7 @@ async def choose(data: JSONBody[Choice]) -> dict[str, Any]:
 async def page(
     limit: Annotated[int, QueryParameter(ge=1)],
     deep: Annotated[bool, QueryParameter()] = False,
-    kind: Annotated[GiftKind, QueryParameter()] = GiftKind.GOODWILL,
+    kind: Annotated[GrantKind, QueryParameter()] = GrantKind.GOODWILL,
 ) -> list[Any]:
     """Tells what was understood."""
     return [limit, deep, kind]
@@ -79,11 +79,11 @@ def test_what_is_good_is_read(client: TestClient[Litestar]) -> None:
         "metadata": {"job": "7"},
     }  # fmt: skip
     answer = client.post("/wishes?limit=3", json=asked)
-    told = {**answer.json(), "ends": datetime.fromisoformat(answer.json()["ends"])}
-    assert {**asked, "ends": datetime(2030, 1, 31, tzinfo=UTC), "limit": 3} == told
+    body = {**answer.json(), "ends": datetime.fromisoformat(answer.json()["ends"])}
+    assert {**asked, "ends": datetime(2030, 1, 31, tzinfo=UTC), "limit": 3} == body
 
 
-def test_many_unknown_fields_are_told_briefly(client: TestClient[Litestar]) -> None:
+def test_many_unknown_fields_are_reported_briefly(client: TestClient[Litestar]) -> None:
     """The answer does not grow with what is sent."""
     answer = client.post("/wishes", json={"credits": 5, **{f"{number:02}{'x' * 999}": 1 for number in range(30)}})
     assert (400, [f"{number:02}{'x' * 62}" for number in range(5)]) == (
@@ -101,8 +101,8 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
     """They are numbers all the same, and what is none is refused."""
     assert [7, True, "goodwill"] == client.get("/page?limit=7&deep=true").json()
     answer = client.get("/page?limit=seven&kind=purchase")
-    told = "limit must be a whole number, not text. kind must be one of the names that /schema lists for it."
-    assert (400, told) == (answer.status_code, answer.json()["detail"])
+    text = "limit must be a whole number, not text. kind must be one of the names that /schema lists for it."
+    assert (400, text) == (answer.status_code, answer.json()["detail"])
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
         ("", "body", "body is missing."),
     ],
 )
-def test_what_a_body_has_instead_is_told(client: TestClient[Litestar], body: str, field: str, detail: str) -> None:
+def test_what_a_body_has_instead_is_reported(client: TestClient[Litestar], body: str, field: str, detail: str) -> None:
     """With the field's name, and what is wanted of it."""
     answer = client.post("/wishes", content=body, headers={"Content-Type": "application/json"})
     assert (400, detail) == (answer.status_code, answer.json()["detail"])

@@ -65,7 +65,7 @@ def test_a_bad_catalogue_stops_the_start(tmp_path: Path) -> None:
     assert (1, True) == (done.returncode, "plan one" in done.stderr and str(plans) in done.stderr)
 
 
-def test_the_embedded_storage_is_told_and_survives(new_server_folder: Callable[[], Path]) -> None:
+def test_the_embedded_storage_is_reported_and_survives(new_server_folder: Callable[[], Path]) -> None:
     """It says where the ledger and the cache are, ends cleanly, and finds its data when it is started again."""
     folder, port = new_server_folder(), free_port()
     settings = environment(**KEYS, CREDENCE_DATA=str(folder / "data"), CREDENCE_PORT=str(port))
@@ -73,10 +73,10 @@ def test_the_embedded_storage_is_told_and_survives(new_server_folder: Callable[[
     for expected in (200, 200):
         with serving(settings, log) as said:
             wait_until_ready(f"http://127.0.0.1:{port}", log)
-            told = "\n".join(said)
-            assert "embedded Postgres" in told
-            assert "postgresql://" in told
-            assert "redis://" in told
+            given = "\n".join(said)
+            assert "embedded Postgres" in given
+            assert "postgresql://" in given
+            assert "redis://" in given
             assert expected == httpx.get(f"http://127.0.0.1:{port}/plans").status_code
     assert (folder / "data" / "postgres" / "PG_VERSION").exists()
     assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
@@ -105,7 +105,7 @@ def test_what_waits_is_counted_without_the_worker(new_server_folder: Callable[[]
         assert eventually(is_shown, True) is True
 
 
-def test_an_example_for_sale_for_real_money_is_told(database_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_an_example_for_sale_for_real_money_is_reported(database_url: str, redis_url: str, tmp_path: Path) -> None:
     """A live key without a catalogue says so as it starts, and in the log; with one there is no word of it."""
     settings = environment(
         STRIPE_SECRET_KEY="sk_live_51abcdefghij",
@@ -116,11 +116,11 @@ def test_an_example_for_sale_for_real_money_is_told(database_url: str, redis_url
         CREDENCE_PORT=str(free_port()),
         CREDENCE_WORKER="false",
     )
-    for plans, is_told in (({}, True), ({"CREDENCE_PLANS": str(PACKAGED)}, False)):
+    for plans, is_reported in (({}, True), ({"CREDENCE_PLANS": str(PACKAGED)}, False)):
         log = tmp_path / f"log of {len(plans)}"
         with serving({**settings, **plans}, log) as said:
-            assert is_told is any("packaged example is for sale" in line for line in said)
-        assert is_told is ("packaged example is for sale" in log.read_text())
+            assert is_reported is any("packaged example is for sale" in line for line in said)
+        assert is_reported is ("packaged example is for sale" in log.read_text())
 
 
 def test_a_killed_service_leaves_what_the_next_one_takes_over(new_server_folder: Callable[[], Path]) -> None:

@@ -222,7 +222,7 @@ def test_a_name_like_no_other_gets_no_hint(typed: str) -> None:
     assert (f"{typed} is not known",) == problems({**TEST, typed: "x"})
 
 
-def test_a_password_that_was_not_filled_in_is_told() -> None:
+def test_a_password_that_was_not_filled_in_is_reported() -> None:
     """An address as Supabase shows it is not called an address of another kind."""
     address = "postgresql://postgres:[YOUR-PASSWORD]@db.project.supabase.co:5432/postgres"
     (problem,) = problems({**TEST, "SUPABASE_DB_URL": address})

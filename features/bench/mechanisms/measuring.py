@@ -1,4 +1,4 @@
-"""What each mechanism gains that is there for speed alone: the same load without it, in turns, in one run."""
+"""What each mechanism gains that is there for speed alone: the same load without it, in locks, in one run."""
 
 import asyncio
 import contextlib
@@ -81,7 +81,7 @@ class _Load:
             rpc = await stack.enter_async_context(contextlib.aclosing(transports(self.servers)[self.transport]()))
             ledger = SqlLedger(rpc)
             spread = await stack.enter_async_context(contextlib.aclosing(GroupCommit(ledger)))
-            whole = [attrs.evolve(limits, worth_a_call=None) for limits in (COMMITS, READS)]
+            whole = [attrs.evolve(limits, batch_size_min=None) for limits in (COMMITS, READS)]
             unspread = GroupCommit(ledger, commits=whole[0], reads=whole[1])
             await stack.enter_async_context(contextlib.aclosing(unspread))
             ways: dict[str, GroupCommit | SqlLedger] = {

@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 
 from domain.values.accounts import UserId
-from entrypoints.http.gc_tuning import settle_memory
+from entrypoints.http.gc_tuning import freeze_startup_objects
 from features.bench.callers import Call
 from features.bench.mechanisms.comparing import in_turns
 from features.bench.mechanisms.cpu import Slice, metered
@@ -20,7 +20,7 @@ from features.bench.mechanisms.spending_ways import Spending, spender
 from features.bench.servers import Servers
 
 FEW = 4
-"""Callers of the second process: the first, with all others, comes too late each time unless they take turns."""
+"""Callers of the second process: the first, with all others, comes too late each time unless they take locks."""
 
 
 async def in_turns_by_two(
@@ -35,7 +35,7 @@ async def in_turns_by_two(
 ) -> dict[str, list[Slice]]:
     """Return the slices of each way; one process has a few of the callers, the other all the rest."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context, initializer=settle_memory) as processes:
+    with ProcessPoolExecutor(2, mp_context=context, initializer=freeze_startup_objects) as processes:
         loop, count = asyncio.get_running_loop(), 0
 
         async def work(how: Spending) -> None:

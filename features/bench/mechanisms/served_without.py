@@ -49,8 +49,8 @@ def _plain_redis(url: str) -> PlainRedis:
 
 
 LEFT_OUT: dict[str, Callable[[], None]] = {
-    "plain JSON answers": lambda: setattr(app, "Answer", litestar.Response),
-    "tuned garbage collection": lambda: setattr(cli, "settle_memory", lambda: None),
+    "plain JSON answers": lambda: setattr(app, "FastJsonResponse", litestar.Response),
+    "tuned garbage collection": lambda: setattr(cli, "freeze_startup_objects", lambda: None),
     "pipelined Redis client": lambda: setattr(parts, "connect", _plain_redis),
 }
 

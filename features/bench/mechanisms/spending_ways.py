@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator, Callable
 
 import attrs
 
-from adapters.batching.batched_credits import GatheredCredits
+from adapters.batching.batched_credits import BatchedCreditService
 from adapters.postgres.ledger import SqlLedger
-from adapters.redis.account_locks import RedisTurns
+from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done, Outcome
 from domain.decisions.operations import Spend
 from domain.ports.ledger import LedgerUnavailable
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from features.bench.callers import Call
 from features.bench.commits import transports
@@ -43,24 +43,24 @@ async def spender(
         contextlib.aclosing(connect(servers.redis_url)) as redis,
     ):
         ledger, clock = SqlLedger(rpc), SystemClock()
-        desk = CreditDesk(
+        service = CreditService(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
-            turns=RedisTurns(redis) if how.has_turns else None,
+            locks=RedisAccountLocks(redis) if how.has_turns else None,
         )
-        async with contextlib.aclosing(GatheredCredits(desk, clock)) as gathered:
+        async with contextlib.aclosing(BatchedCreditService(service, clock)) as gathered:
             run, numbers = uuid.uuid4().hex, itertools.count()
 
             async def spend() -> None:
-                intent = Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}")
+                operation = Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}")
                 outcome: Outcome | None = None
                 for _ in range(TRIES):
                     with contextlib.suppress(LedgerUnavailable):
                         if how.is_batched:
-                            outcome = await gathered.settle(intent)
+                            outcome = await gathered.execute(operation)
                         else:
-                            (outcome,) = await desk.settle([intent], clock.now())
+                            (outcome,) = await service.execute([operation], clock.now())
                     if isinstance(outcome, Done):
                         return
                 raise AssertionError(outcome)

@@ -18,7 +18,7 @@ class Bug:
     """One bug, the case in which the exhaustive explorer finds it, and the checker that must complain first."""
 
     name: str
-    told: str
+    description: str
     case: str
     checker: Checker
     patches: tuple[Patch, ...] = ()

@@ -27,8 +27,8 @@ def _summed(balance: Any) -> Fraction:
 
 
 def _by_invoice(balances: Callable[..., Any]) -> Callable[..., Any]:
-    def balances_wrong(*known: Any, **told: Any) -> Any:
-        lines = balances(*known, **told)
+    def balances_wrong(*known: Any, **options: Any) -> Any:
+        lines = balances(*known, **options)
         whole = sum(line.unused for line in lines) > sum(line.refunded for line in lines)
         name = "refunded" if whole else "unused"
         return tuple(attrs.evolve(line, **{name: Fraction(0)}) for line in lines)
@@ -123,7 +123,7 @@ def _oldest(possible: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _whole_payment(facts: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *told: [fact for fact in facts(*told) if not isinstance(fact, NeverPaid)]
+    return lambda *options: [fact for fact in facts(*options) if not isinstance(fact, NeverPaid)]
 
 
 def _by_sum(lines: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,63 +149,65 @@ def _all_back(_: Any) -> property:
 BUGS = (
     Bug(
         name="unused time is ignored",
-        told="A proration below zero takes nothing from what it credits.",
+        description="A proration below zero takes nothing from what it credits.",
         case="upgrade at once",
         checker=_WRONG,
         patches=(Patch(families, "unused_parts", lambda _: lambda _family: {}),),
     ),
     Bug(
         name="unused time counts in its own invoice",
-        told="What is given back is taken from the invoice that gives it back.",
+        description="What is given back is taken from the invoice that gives it back.",
         case="upgrade at once",
         checker=_WRONG,
         patches=(Patch(families, "unused_parts", _own_invoice),),
     ),
     Bug(
         name="unused time of no named line is the oldest's",
-        told="It is taken from the first line with that end, and not from the newest.",
+        description="It is taken from the first line with that end, and not from the newest.",
         case="credited by nobody's name",
         checker=Checker.BALANCE_IMPOSSIBLE,
         patches=(Patch(unused_time, "_possible_lines", _oldest),),
     ),
     Bug(
         name="refunds and unused time are summed",
-        told="One who is refunded, and gets unused time back, is taken from twice.",
+        description="One who is refunded, and gets unused time back, is taken from twice.",
         case="refunded, then canceled",
         checker=_WRONG,
         patches=(Patch(entitlements.LineBalance, "credits", lambda _: property(_summed)),),
     ),
     Bug(
         name="the larger counts for the invoice",
-        told="Refunds are held against unused time once for an invoice, and not line by line.",
+        description="Refunds are held against unused time once for an invoice, and not line by line.",
         case="one line credited, another unused",
         checker=_WRONG,
         patches=(Patch(entitlements, "line_balances", _by_invoice),),
     ),
     Bug(
         name="no grace",
-        told="Credits end with their period, though the renewal is only charged then.",
+        description="Credits end with their period, though the renewal is only charged then.",
         case="upgrade at once",
         checker=Checker.ENDS,
         patches=(_with_grace(0),),
     ),
     Bug(
         name="grace after the end",
-        told="Credits outlast a subscription that was canceled.",
+        description="Credits outlast a subscription that was canceled.",
         case="canceled with proration",
         checker=Checker.ENDS,
-        patches=(Patch(families, "grants_due", lambda due: lambda *known, **told: due(*known[:2], None, **told)),),
+        patches=(
+            Patch(families, "grants_due", lambda due: lambda *known, **options: due(*known[:2], None, **options)),
+        ),
     ),
     Bug(
         name="the next payment ends nothing",
-        told="Credits last for the whole grace, though the next period is paid.",
+        description="Credits last for the whole grace, though the next period is paid.",
         case="free period",
         checker=Checker.ENDS,
         patches=(Patch(entitlements, "_continues", lambda _: lambda _purchase, _line: False),),
     ),
     Bug(
         name="a late payment does not last",
-        told="A period that was paid late ends as if it had been paid in time.",
+        description="A period that was paid late ends as if it had been paid in time.",
         case="late renewal",
         checker=Checker.ENDS,
         patches=(
@@ -222,35 +224,35 @@ BUGS = (
     ),
     Bug(
         name="a credit note's lines are ignored",
-        told="It counts for the whole invoice, and not for the line that it names.",
+        description="It counts for the whole invoice, and not for the line that it names.",
         case="one line credited",
         checker=Checker.GRANT,
         patches=(Patch(credit_notes, "_line", lambda line: lambda one: attrs.evolve(line(one), line_id=None)),),
     ),
     Bug(
         name="what was credited before the payment is ignored",
-        told="An invoice is worth as much as if all of it had been paid.",
+        description="An invoice is worth as much as if all of it had been paid.",
         case="less before a renewal is paid",
         checker=_WRONG,
         patches=(Patch(invoices, "_payment_facts", _whole_payment),),
     ),
     Bug(
         name="a credit note and its refund are both taken",
-        told="The refund that a credit note lists is taken once more.",
+        description="The refund that a credit note lists is taken once more.",
         case="credited to the card",
         checker=_WRONG,
-        patches=(Patch(credit_notes, "_refunds", lambda _: lambda *_told: ()),),
+        patches=(Patch(credit_notes, "_refunds", lambda _: lambda *_report: ()),),
     ),
     Bug(
         name="a period's fraction is rounded up",
-        told="A fraction of a credit goes to the customer, of each grant.",
+        description="A fraction of a credit goes to the customer, of each grant.",
         case="upgrade at once",
         checker=_WRONG,
         patches=(Patch(entitlements, "math", lambda _: SimpleNamespace(floor=math.ceil)),),
     ),
     Bug(
         name="discounts are ignored in the part",
-        told="A part that comes back is measured by the price before the discount.",
+        description="A part that comes back is measured by the price before the discount.",
         case="itemized discount",
         checker=_WRONG,
         patches=(
@@ -259,56 +261,56 @@ BUGS = (
     ),
     Bug(
         name="a discount makes a rest smaller",
-        told="An amount after the discount is held against the price before it.",
+        description="An amount after the discount is held against the price before it.",
         case="to and fro at half the price",
         checker=_WRONG,
         patches=(_of_line(_by_shown_amount),),
     ),
     Bug(
         name="quantity is ignored",
-        told="Several seats bring the credits of one.",
+        description="Several seats bring the credits of one.",
         case="seats",
         checker=_WRONG,
         patches=(_of_line(_of_one_seat),),
     ),
     Bug(
         name="a rest is a whole period",
-        told="An upgrade within a period brings all of the larger plan's credits.",
+        description="An upgrade within a period brings all of the larger plan's credits.",
         case="upgrade at the renewal",
         checker=Checker.BALANCE_TOO_HIGH,
         patches=(_of_line(_whole_rest),),
     ),
     Bug(
         name="the sum of lines tells the plan",
-        told="An invoice with anything beside the plan is parked.",
+        description="An invoice with anything beside the plan is parked.",
         case="something else",
         checker=Checker.EVENT_LOST,
         patches=(Patch(payments, "value_lines", _by_sum),),
     ),
     Bug(
         name="a free period is a trial",
-        told="What a coupon covers wholly brings nothing.",
+        description="What a coupon covers wholly brings nothing.",
         case="free period",
         checker=_WRONG,
         patches=(_of_line(_free_is_trial),),
     ),
     Bug(
         name="a refund is of the lines of plans alone",
-        told="What was refunded is measured by the plan's lines, and not by all that the invoice adds.",
+        description="What was refunded is measured by the plan's lines, and not by all that the invoice adds.",
         case="something else",
         checker=_WRONG,
         patches=(Patch(entitlements, "refunded_parts", _of_plans_alone),),
     ),
     Bug(
         name="a dispute that is partly reinstated gives all back",
-        told="Some of the money came back, and with it all of the credits.",
+        description="Some of the money came back, and with it all of the credits.",
         case="dispute partly reinstated",
         checker=_WRONG,
         patches=(Patch(Dispute, "away", _all_back),),
     ),
     Bug(
         name="the family is not settled",
-        told="Only the invoice that an event is of is brought in line, and not the one whose time it gives back.",
+        description="Only the event's own invoice is brought in line, and not the one whose time it gives back.",
         case="upgrade at once",
         checker=_WRONG,
         patches=(Patch(purchase_changes, "settle_family", _alone),),

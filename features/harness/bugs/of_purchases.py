@@ -33,11 +33,11 @@ def _live(purchase: Any) -> int:
     return sum(refund.amount for refund in purchase.refunds if not refund.is_dead)
 
 
-def _last_told_status(learn: Callable[..., Any]) -> Callable[..., Any]:
+def _last_reported_status(learn: Callable[..., Any]) -> Callable[..., Any]:
     def learn_wrong(purchase: Any, facts: Any) -> Any:
-        told = [fact.status for fact in facts if isinstance(fact, PaymentReported)]
+        options = [fact.status for fact in facts if isinstance(fact, PaymentReported)]
         known = learn(purchase, facts)
-        return attrs.evolve(known, payment=told[-1]) if told else known
+        return attrs.evolve(known, payment=options[-1]) if options else known
 
     return learn_wrong
 
@@ -46,15 +46,15 @@ def _whole_dispute(purchase: Any) -> int:
     return _live(purchase) + (purchase.order.amount if any(one.away for one in purchase.disputes) else 0)
 
 
-def _last(told: Any) -> tuple[Any, ...]:
-    latest = {one.id: one for one in told}
+def _last(options: Any) -> tuple[Any, ...]:
+    latest = {one.id: one for one in options}
     return tuple(latest[key] for key in sorted(latest))
 
 
 BUGS = (
     Bug(
         name="posts without looking at what is posted",
-        told="Deduplicates by event only, so two events of one payment credit it twice.",
+        description="Deduplicates by event only, so two events of one payment credit it twice.",
         case="renewal, told twice",
         checker=_WRONG,
         patches=(
@@ -67,70 +67,70 @@ BUGS = (
     ),
     Bug(
         name="the last refund wins",
-        told="Only one refund of a payment counts.",
+        description="Only one refund of a payment counts.",
         case="refund in parts",
         checker=_WRONG,
         patches=(_reversed(lambda known: max((one.amount for one in known.refunds), default=0)),),
     ),
     Bug(
         name="the refund told last wins",
-        told="A refund is as it was told last, not as it became last.",
+        description="A refund is as it was told last, not as it became last.",
         case="refund that fails",
         checker=_WRONG,
         patches=(Patch(purchases, "_latest_refunds", lambda _: _last),),
     ),
     Bug(
         name="the dispute told last wins",
-        told="A dispute is as it was told last, not as it became last.",
+        description="A dispute is as it was told last, not as it became last.",
         case="dispute won",
         checker=_WRONG,
         patches=(Patch(purchases, "latest_disputes", lambda _: _last),),
     ),
     Bug(
         name="the payment status told last wins",
-        told="A completion that was unpaid undoes a success that overtook it.",
+        description="A completion that was unpaid undoes a success that overtook it.",
         case="delayed payment",
         checker=_WRONG,
-        patches=(Patch(purchase_changes, "learn", _last_told_status),),
+        patches=(Patch(purchase_changes, "learn", _last_reported_status),),
     ),
     Bug(
         name="refunds and their total are both taken",
-        told="Claws back twice where charge.refunded and refund.created tell of the same refund.",
+        description="Claws back twice where charge.refunded and refund.created tell of the same refund.",
         case="refund in parts, all told",
         checker=_WRONG,
         patches=(_reversed(lambda known: _live(known) + known.refunded_total),),
     ),
     Bug(
         name="a failed refund counts",
-        told="Money that came back is taken all the same.",
+        description="Money that came back is taken all the same.",
         case="refund that fails",
         checker=_WRONG,
         patches=(Patch(purchases, "_DEAD_REFUNDS", lambda _: frozenset()),),
     ),
     Bug(
         name="a dispute that was won is not reinstated",
-        told="The credits stay away when the money comes back.",
+        description="The credits stay away when the money comes back.",
         case="dispute won",
         checker=_WRONG,
         patches=(_away(DisputeStatus.WON, DisputeStatus.REINSTATED),),
     ),
     Bug(
         name="an inquiry takes back",
-        told="warning_* is taken for a dispute.",
+        description="warning_* is taken for a dispute.",
         case="inquiry",
         checker=_WRONG,
         patches=(_away(DisputeStatus.WARNING_NEEDS_RESPONSE, DisputeStatus.WARNING_CLOSED),),
     ),
     Bug(
         name="a dispute takes everything",
-        told="The whole payment is taken where a part of it is disputed.",
+        description="The whole payment is taken where a part of it is disputed.",
         case="refund and dispute",
         checker=_WRONG,
         patches=(_reversed(_whole_dispute),),
     ),
     Bug(
         name="unpaid credits count",
-        told="A completed checkout is credited before its money is there.",
+        description="A completed checkout is credited before its money is there.",
         case="delayed payment",
         checker=_WRONG,
         patches=(
@@ -138,14 +138,16 @@ BUGS = (
                 families,
                 "grants_due",
                 lambda due: (
-                    lambda known, *more, **told: due(attrs.evolve(known, payment=PaymentStatus.PAID), *more, **told)
+                    lambda known, *more, **options: due(
+                        attrs.evolve(known, payment=PaymentStatus.PAID), *more, **options
+                    )
                 ),
             ),
         ),
     ),
     Bug(
         name="a failed payment counts as paid",
-        told="async_payment_failed is read as a success.",
+        description="async_payment_failed is read as a success.",
         case="delayed payment fails",
         checker=_HIGH,
         patches=(
@@ -158,21 +160,21 @@ BUGS = (
     ),
     Bug(
         name="fractions are rounded up",
-        told="A fraction of a credit goes to the customer.",
+        description="A fraction of a credit goes to the customer.",
         case="refund in parts",
         checker=_WRONG,
         patches=(Patch(entitlements, "math", lambda _: SimpleNamespace(floor=math.ceil)),),
     ),
     Bug(
         name="what a merged row knew is forgotten",
-        told="A refund that was told before its payment was linked to its invoice is lost.",
+        description="A refund that was told before its payment was linked to its invoice is lost.",
         case="period refunded",
         checker=_WRONG,
         patches=(Patch(purchase_changes, "merge", lambda _: lambda one, _other: one),),
     ),
     Bug(
         name="rows of one payment are not merged",
-        told="The first row goes on, the others keep their links.",
+        description="The first row goes on, the others keep their links.",
         case="period refunded",
         checker=Checker.EVENT_LOST,
         patches=(

@@ -9,7 +9,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.outbox import MemoryOutbox
 from domain.changes.changes import Change, Conflict, Duplicate
 from domain.changes.inbox import EventStatus
-from domain.changes.outbox import Settled
+from domain.changes.outbox import DeliveryResult
 from domain.credits import postings
 from domain.decisions import payments, purchase_changes
 from domain.ports.ledger import LedgerUnavailable
@@ -30,7 +30,7 @@ def _marked_first(_: Any) -> Any:
             if await self.markers.is_processed(session_id, event_id):
                 return Recorded(status=EventStatus.NOTHING_NEW)
             await self.markers.finish(session_id, event_id)
-        return await self.record(delivery.event, delivery.told)
+        return await self.record(delivery.event, delivery.report)
 
     return receive
 
@@ -71,7 +71,7 @@ def _delivered_at_once(claim: Callable[..., Any]) -> Any:
 async def _settled_first(self: OutboxWorker) -> int:
     messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
     if messages:
-        await self.outbox.settle([Settled(id=message.id) for message in messages])
+        await self.outbox.record_deliveries([DeliveryResult(id=message.id) for message in messages])
     for message in messages:
         await self._deliver(message)
     return len(messages)
@@ -104,7 +104,9 @@ class _OtherLedger:
 def _committing(function: Callable[[Any, Sequence[Change]], Any]) -> Callable[[Any], Any]:
     def changed(cases: Any) -> Any:
         recorder = attrs.evolve(cases.recorder, ledger=_OtherLedger(cases.recorder.ledger, function))
-        return attrs.evolve(cases, recorder=recorder, inbox_desk=attrs.evolve(cases.inbox_desk, recorder=recorder))
+        return attrs.evolve(
+            cases, recorder=recorder, inbox_retrier=attrs.evolve(cases.inbox_retrier, recorder=recorder)
+        )
 
     return changed
 
@@ -150,84 +152,84 @@ def _parked_forgotten(without_change: Callable[..., Any]) -> Any:
 BUGS = (
     Bug(
         name="marks seen before the commit",
-        told="A session is marked as processed before the ledger has it.",
+        description="A session is marked as processed before the ledger has it.",
         case="purchase",
         checker=Checker.EVENT_LOST,
         patches=(Patch(PaymentRecorder, "receive", _marked_first),),
     ),
     Bug(
         name="acknowledges before the commit",
-        told="Answers 200 although the ledger did not take it.",
+        description="Answers 200 although the ledger did not take it.",
         case="purchase",
         checker=Checker.EVENT_LOST,
         patches=(Patch(PaymentRecorder, "receive", _answered_first),),
     ),
     Bug(
         name="deduplicates by session",
-        told="Any later event of a processed session is taken for a duplicate.",
+        description="Any later event of a processed session is taken for a duplicate.",
         case="delayed payment",
         checker=Checker.EVENT_LOST,
         patches=(Patch(MemorySessionMarkers, "is_processed", _of_session),),
     ),
     Bug(
         name="the event in a second write",
-        told="The inbox learns of an event after its entries are committed.",
+        description="The inbox learns of an event after its entries are committed.",
         case="purchase",
         checker=Checker.BALANCE_IMPOSSIBLE,
         use_cases=_committing(_without_event_first),
     ),
     Bug(
         name="the outbox in a second write",
-        told="A crash between two writes loses what must follow the first.",
+        description="A crash between two writes loses what must follow the first.",
         case="purchase with its invoice",
         checker=Checker.INVOICE,
         use_cases=_committing(_in_two_writes),
     ),
     Bug(
         name="a conflict is taken for a duplicate",
-        told="What another worker overtook is answered and dropped.",
+        description="What another worker overtook is answered and dropped.",
         case="full refund",
         checker=Checker.EVENT_LOST,
         use_cases=_committing(_conflict_is_duplicate),
     ),
     Bug(
         name="no second decision after a conflict",
-        told="The first decision is written over what another worker wrote meanwhile.",
+        description="The first decision is written over what another worker wrote meanwhile.",
         case="full refund",
         checker=Checker.BALANCE_IMPOSSIBLE,
         use_cases=_committing(_forced),
     ),
     Bug(
         name="keys name the step",
-        told="Idempotency keys do not name the state that is reached.",
+        description="Idempotency keys do not name the state that is reached.",
         case="full refund",
         checker=Checker.KEY_TWICE,
         patches=(Patch(postings, "key_of_revision", lambda _: lambda id_, _revision, user, *_, **__: f"{id_}:{user}"),),
     ),
     Bug(
         name="a parked event is answered and forgotten",
-        told="What can't be applied yet is not kept.",
+        description="What can't be applied yet is not kept.",
         case="purchase before signing up",
         checker=Checker.EVENT_LOST,
         patches=(Patch(payments, "without_change", _parked_forgotten),),
     ),
     Bug(
         name="what belongs together is not looked up",
-        told="A payment is looked for by nothing but its own event.",
+        description="A payment is looked for by nothing but its own event.",
         case="renewal, told twice",
         checker=Checker.EVENT_LOST,
-        patches=(Patch(record_payment, "links_of", lambda _: lambda _told: frozenset()),),
+        patches=(Patch(record_payment, "ledger_links", lambda _: lambda _report: frozenset()),),
     ),
     Bug(
         name="the cache is written without a version",
-        told="A late writer brings back an old balance.",
+        description="A late writer brings back an old balance.",
         case="full refund",
         checker=Checker.COPY_BACK,
         patches=(Patch(MemoryQuotaCache, "store", lambda _: _stored_anyway),),
     ),
     Bug(
         name="one refresh for each purchase",
-        told="The outbox keeps one message a purchase, so the second change of it is not told to the cache.",
+        description="The outbox keeps one message a purchase, so the second change of it is not told to the cache.",
         case="full refund",
         checker=Checker.COPY_STALE,
         patches=(
@@ -240,21 +242,21 @@ BUGS = (
     ),
     Bug(
         name="a reader numbers what it caches",
-        told="A reader fills the cache with a version that the ledger never had.",
+        description="A reader fills the cache with a version that the ledger never had.",
         case="purchase",
         checker=Checker.COPY,
         patches=(Patch(AccountReader, "quota", _renumbered),),
     ),
     Bug(
         name="messages are delivered once they are claimed",
-        told="A worker that dies has delivered all that it claimed.",
+        description="A worker that dies has delivered all that it claimed.",
         case="purchase with its invoice",
         checker=Checker.INVOICE,
         patches=(Patch(MemoryOutbox, "claim", _delivered_at_once),),
     ),
     Bug(
         name="messages are settled before they are delivered",
-        told="Likewise, by the worker itself.",
+        description="Likewise, by the worker itself.",
         case="purchase with its invoice",
         checker=Checker.INVOICE,
         patches=(Patch(OutboxWorker, "run_once", lambda _: _settled_first),),

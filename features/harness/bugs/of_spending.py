@@ -15,14 +15,14 @@ from simulators.stories.checkers import Checker
 BUGS = (
     Bug(
         name="the first answer is not kept",
-        told="A repetition of a spend is not told what was told the first time.",
+        description="A repetition of a spend is not told what was told the first time.",
         case="spend",
         checker=Checker.ANSWER,
-        patches=(Patch(spending, "_kept", lambda _: lambda *_told: None),),
+        patches=(Patch(spending, "_kept", lambda _: lambda *_report: None),),
     ),
     Bug(
         name="what is held may be spent",
-        told="A spend looks at the balance and at what remains of grants, not at what is available of them.",
+        description="A spend looks at the balance and at what remains of grants, not at what is available of them.",
         case="hold and spend",
         checker=Checker.OVERDRAWN,
         patches=(
@@ -32,7 +32,7 @@ BUGS = (
     ),
     Bug(
         name="a capture takes all that was held",
-        told="The part that was not needed is taken too.",
+        description="The part that was not needed is taken too.",
         case="hold and capture",
         checker=Checker.USED,
         patches=(
@@ -49,16 +49,16 @@ BUGS = (
     ),
     Bug(
         name="the end of a hold is not looked at",
-        told="A hold that nobody freed yet can be captured after its end.",
+        description="A hold that nobody freed yet can be captured after its end.",
         case="hold captured too late",
         checker=Checker.USED,
         patches=(
             Patch(
                 batches,
-                "decide_intent",
+                "decide_operation",
                 lambda decide: (
-                    lambda intent, wallet, now, **told: decide(
-                        intent, wallet, now - timedelta(days=isinstance(intent, CaptureHold)), **told
+                    lambda operation, wallet, now, **options: decide(
+                        operation, wallet, now - timedelta(days=isinstance(operation, CaptureHold)), **options
                     )
                 ),
             ),
@@ -66,7 +66,7 @@ BUGS = (
     ),
     Bug(
         name="what will end has ended",
-        told="Credits of a period that is not over expire.",
+        description="Credits of a period that is not over expire.",
         case="period over",
         checker=Checker.EXPIRED,
         patches=(Patch(Grant, "has_expired", lambda _: lambda grant, _now: grant.expires_at is not None),),

@@ -19,7 +19,7 @@ from simulators.stories.checkers import (
     possible_balances,
 )
 from simulators.stories.credit_operations import Answered, Use
-from simulators.stories.event_readings import telling_of
+from simulators.stories.event_readings import reading_of
 from simulators.stories.events import Event
 from simulators.stories.life import Plan, customers
 from simulators.stripe.signatures import sign_webhook
@@ -71,7 +71,7 @@ def test_any_order_comes_to_the_same(name: str) -> None:
         random.Random(seed).shuffle(events)  # noqa: S311 - seeded, so that it repeats
         for event in events:
             assert 200 == deliver(world, event)
-            known.append(telling_of(event.body, CREDITS, story.prices))
+            known.append(reading_of(event.body, CREDITS, story.prices))
             seen = world.seen()
             assert () == judge_meanwhile(seen, expected, possible_balances(known, [], [ADA.user_id]))
             assert () == judge_account(seen.accounts[0])
@@ -141,7 +141,7 @@ def test_the_cache_goes_back_by_writes() -> None:
     assert copies[-1] is None
 
 
-def test_each_port_tells_in_its_own_way_that_it_is_away() -> None:
+def test_each_port_reports_in_its_own_way_that_it_is_away() -> None:
     """The ledger's tables are away together, and so is all of Redis."""
     world = world_after(lived("purchase"))
     task = Task(world.begin(Work("inbox")))
@@ -160,7 +160,7 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
         "[deliver(world, event) for event in story.events]\n"
         "print(world.digest())"
     )
-    told = {
+    fields = {
         subprocess.run(
             [sys.executable, "-c", script],
             cwd=ROOT,
@@ -171,7 +171,7 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
         ).stdout
         for seed in ("0", "1", "2")
     }
-    assert 1 == len(told)
+    assert 1 == len(fields)
 
 
 def test_what_is_over_expires_by_the_worker() -> None:

@@ -14,7 +14,7 @@ from simulators.explorer.cases import settings
 from simulators.explorer.exhaustive import Exploration, Failure
 from simulators.explorer.failure_schedule import schedule_of
 from simulators.schedules.files import dumped, parsed, save
-from simulators.schedules.runner import Player
+from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.steps import Advance
 from simulators.stories.checkers import Checker
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def found(name: str) -> Failure:
     bug = BUGS[name]
     failure = Exploration(system.planted(name), settings(bug.case)).run().failure
-    assert failure is not None, f"nobody noticed that: {bug.told}"
+    assert failure is not None, f"nobody noticed that: {bug.description}"
     return failure
 
 
@@ -42,7 +42,7 @@ def test_every_bug_is_caught(name: str) -> None:
 def test_what_led_there_is_replayed_to_the_same_end(name: str) -> None:
     """The schedule alone, played by the other explorer's player, brings a complaint of the same kind."""
     failure = found(name)
-    complaints = Player(schedule_of(failure, bug=name), system.planted(name)).play()
+    complaints = ScheduleRunner(schedule_of(failure, bug=name), system.planted(name)).play()
     assert {one.checker for one in failure.complaints} & {one.checker for one in complaints}
 
 
@@ -64,8 +64,8 @@ def test_what_led_there_is_replayed_by_whoever_has_the_file(name: str, tmp_path:
 def test_there_are_bugs_enough() -> None:
     """At least twenty, for most of the checkers."""
     assert len(BUGS) >= 20
-    told = {bug.checker for bug in BUGS.values()}
-    assert {Checker.BALANCE_IMPOSSIBLE, Checker.EVENT_LOST, Checker.COPY_BACK, Checker.INVOICE} <= told
+    fields = {bug.checker for bug in BUGS.values()}
+    assert {Checker.BALANCE_IMPOSSIBLE, Checker.EVENT_LOST, Checker.COPY_BACK, Checker.INVOICE} <= fields
 
 
 def test_a_bug_is_in_force_only_where_it_was_planted() -> None:

@@ -40,8 +40,8 @@ def test_what_is_tried() -> None:
     exploration = Exploration(system, settings("purchase"))
     exploration.run()
     successors = exploration._successors
-    told = {choice.what for node in exploration.ways for choice, _ in successors.of(node)}
-    assert {"go", "before", "after", "die", "die both", "unheard"} == told
+    fields = {choice.what for node in exploration.ways for choice, _ in successors.of(node)}
+    assert {"go", "before", "after", "die", "die both", "unheard"} == fields
     crashed_at = {
         exploration.known.pauses[pause].name
         for node in exploration.ways

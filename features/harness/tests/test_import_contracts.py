@@ -61,9 +61,9 @@ def run(house: Path, command: str, *arguments: str) -> tuple[int, str]:
 
 def test_the_copy_as_it_is_passes(house: Path) -> None:
     """What follows is found because it was planted."""
-    code, told = run(house, "lint-imports")
-    assert 0 == code, told
-    assert "0 broken" in told
+    code, output = run(house, "lint-imports")
+    assert 0 == code, output
+    assert "0 broken" in output
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_the_copy_as_it_is_passes(house: Path) -> None:
 )
 def test_a_forbidden_import_is_found(planted: Path, contract: str) -> None:
     """`make check` fails of it, by the contract that is there for it."""
-    code, told = run(planted, "lint-imports")
+    code, output = run(planted, "lint-imports")
 
-    broken = told.partition("Broken contracts")[2]
+    broken = output.partition("Broken contracts")[2]
     assert 1 == code
     assert contract in broken
 
@@ -114,12 +114,12 @@ def test_a_new_package_has_to_find_its_layer(house: Path) -> None:
     new.mkdir()
     (new / "__init__.py").write_text('"""Whatever."""\n', encoding="utf-8")
     try:
-        code, told = run(house, "lint-imports")
+        code, output = run(house, "lint-imports")
     finally:
         shutil.rmtree(new)
 
     assert 1 == code
-    assert "domain.helpers" in told
+    assert "domain.helpers" in output
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_new_package_has_to_find_its_layer(house: Path) -> None:
 )
 def test_an_undeclared_dependency_is_found(planted: Path) -> None:
     """What is only there because others need it is no dependency of ours."""
-    code, told = run(planted, "deptry", ".")
+    code, output = run(planted, "deptry", ".")
 
     assert 1 == code
-    assert "'typing_extensions' imported but it is a transitive dependency" in told
+    assert "'typing_extensions' imported but it is a transitive dependency" in output

@@ -15,9 +15,9 @@ from simulators.explorer.random_lives import VERSIONS
 from simulators.explorer.random_worlds import Explored, explore
 from simulators.explorer.seed_runs import Totals, live_all
 from simulators.schedules.files import dumped, parsed, save
-from simulators.schedules.runner import Player
+from simulators.schedules.runner import ScheduleRunner
 from simulators.schedules.shrinking import shrink
-from simulators.schedules.traces import told
+from simulators.schedules.traces import as_text
 from simulators.system.system import DEFAULT, System
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,9 +77,9 @@ def test_a_seed_is_the_same_world_in_every_process(tmp_path: Path) -> None:
 def test_a_world_replays_without_its_generator() -> None:
     """The schedule of a world, read back from its file, makes the very same trace."""
     explored = explore(7, MemorySystem())
-    player = Player(parsed(dumped(explored.schedule)), MemorySystem())
-    assert () == player.play()
-    assert told(explored.moments) == told(player.moments)
+    runner = ScheduleRunner(parsed(dumped(explored.schedule)), MemorySystem())
+    assert () == runner.play()
+    assert as_text(explored.moments) == as_text(runner.moments)
 
 
 @pytest.mark.parametrize("bug", SAMPLE)
@@ -96,7 +96,7 @@ def test_a_failure_shrinks_and_replays_elsewhere(tmp_path: Path) -> None:
     assert len(small.events) <= 4 < len(whole.schedule.events)
     assert len(small.steps) <= 8 < len(whole.schedule.steps)
     assert small == shrink(whole.schedule, careless)
-    complaints = Player(small, careless).play()
+    complaints = ScheduleRunner(small, careless).play()
     assert whole.complaints[0].checker is complaints[0].checker
     path = tmp_path / "small.json"
     save(attrs.evolve(small, bug=CARELESS, complaints=tuple(map(str, complaints))), path)

@@ -30,13 +30,13 @@ def test_one_story_ends_in_one_line_of_verdict() -> None:
 def test_machines_get_json() -> None:
     """One object, with the figures of each story."""
     done = explore("--json", "--story", "purchase", "--story", "inquiry")
-    told = json.loads(done.stdout)
-    assert (0, "good", []) == (done.returncode, told["verdict"], told["complaints"])
-    assert ["purchase", "inquiry"] == [one["story"] for one in told["each"]]
-    assert told["schedules"] == sum(one["schedules"] for one in told["each"]) > 1_000_000
+    answer = json.loads(done.stdout)
+    assert (0, "good", []) == (done.returncode, answer["verdict"], answer["complaints"])
+    assert ["purchase", "inquiry"] == [one["story"] for one in answer["each"]]
+    assert answer["schedules"] == sum(one["schedules"] for one in answer["each"]) > 1_000_000
 
 
-def test_a_failure_is_told_and_saved(tmp_path: Path) -> None:
+def test_a_failure_is_reported_and_saved(tmp_path: Path) -> None:
     """What led there is in a file that needs nothing else."""
     done = explore("--bug", "the last refund wins", "--story", "refund in parts", "--save", str(tmp_path / "kept"))
     assert 1 == done.returncode
@@ -47,7 +47,7 @@ def test_a_failure_is_told_and_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "text"),
     [
         (("--story", "nonsense"), "There is no story 'nonsense'; `--list` lists them."),
         (("--bug", "nonsense"), "There is no planted bug 'nonsense'; `--bug list` lists them."),
@@ -55,11 +55,11 @@ def test_a_failure_is_told_and_saved(tmp_path: Path) -> None:
         (("--system", "json"), "The module 'json' provides no `system`."),
     ],
 )
-def test_what_can_not_be_explored_is_told(arguments: tuple[str, ...], told: str) -> None:
+def test_what_can_not_be_explored_is_reported(arguments: tuple[str, ...], text: str) -> None:
     """In a sentence, with exit code 2."""
     done = explore(*arguments)
     assert (2, "") == (done.returncode, done.stdout)
-    assert told in done.stderr
+    assert text in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -6,28 +6,28 @@ from simulators.explorer import coverage
 from simulators.explorer.random_lives import VERSIONS, lead
 from simulators.explorer.random_worlds import EPOCH, PLANS
 from simulators.stories.acts import balances
-from simulators.stories.event_readings import telling_of, worth
+from simulators.stories.event_readings import reading_of, worth
 from simulators.stories.life import Life, customers
 
 CREDITS = {plan.id: plan.credits for plan in PLANS}
 LIVES = [lead(random.Random(seed), customers(1)[0], PLANS, now=EPOCH) for seed in range(400)]
 
 
-def test_what_is_told_is_worth_what_was_done() -> None:
+def test_what_is_reported_is_worth_what_was_done() -> None:
     """Reading a life's events comes to the same credits as adding up its acts."""
     for life in LIVES:
-        told = worth(telling_of(event.body, CREDITS, life.prices) for event in life.events)
+        given = worth(reading_of(event.body, CREDITS, life.prices) for event in life.events)
         assert {name: left for name, left in balances(life.acts).items() if left} == {
-            name: left for name, left in told.items() if left
+            name: left for name, left in given.items() if left
         }
 
 
-def test_the_order_of_telling_does_not_show() -> None:
+def test_the_order_of_reporting_does_not_show() -> None:
     """Nor does it where two things were told in one second."""
     chance = random.Random(0)
     for life in LIVES:
-        told = [telling_of(event.body, CREDITS, life.prices) for event in life.events]
-        assert worth(told) == worth(chance.sample(told, len(told))) == worth(reversed(told))
+        found = [reading_of(event.body, CREDITS, life.prices) for event in life.events]
+        assert worth(found) == worth(chance.sample(found, len(found))) == worth(reversed(found))
 
 
 def test_an_inquiry_does_not_follow_its_dispute() -> None:
@@ -38,11 +38,11 @@ def test_an_inquiry_does_not_follow_its_dispute() -> None:
     life.respond(dispute)
     life.escalate(payment, dispute)
     # The move of the money would tell it, too.
-    told = [telling_of(event.body, CREDITS) for event in life.events if "funds" not in event.type]
-    assert {ada.user_id: 0} == worth(told) == worth(reversed(told))
+    found = [reading_of(event.body, CREDITS) for event in life.events if "funds" not in event.type]
+    assert {ada.user_id: 0} == worth(found) == worth(reversed(found))
 
 
-def test_lives_tell_of_everything() -> None:
+def test_lives_report_of_everything() -> None:
     """Every type of event that matters is made, in the shapes of every version."""
     made = {(event.type, event.api_version) for life in LIVES for event in life.events}
     assert {(kind, version) for kind in coverage.TYPES for version in VERSIONS} <= made

@@ -39,8 +39,8 @@ def fired_at(handler: Callable[[Request], Response], *more: str) -> subprocess.C
         return fire("--target", server.url, *more, STRIPE_WEBHOOK_SECRET=SECRET, CREDENCE_OPERATOR_KEY=KEY)
 
 
-def answer(status: int, told: object = None, **headers: str) -> Callable[[Request], Response]:
-    body = json.dumps(told).encode() if told is not None else b"<html>hello</html>"
+def answer(status: int, text: object = None, **headers: str) -> Callable[[Request], Response]:
+    body = json.dumps(text).encode() if text is not None else b"<html>hello</html>"
     return lambda _: Response(status=status, headers=headers, body=body)
 
 
@@ -101,7 +101,7 @@ def test_a_safe_address_is_taken(target: str) -> None:
     assert target.rstrip("/") == safe_address(target)
 
 
-def test_nobody_there_is_told() -> None:
+def test_nobody_there_is_reported() -> None:
     """The address is named."""
     done = fire("--target", "http://127.0.0.1:9", "--secret", SECRET, "--operator-key", KEY)
     assert_refused(done, "http://127.0.0.1:9 can't be reached", "Is it up")
@@ -118,12 +118,12 @@ def test_a_redirect_is_not_followed() -> None:
     "handler",
     [answer(200), answer(404), answer(200, {"hello": "world"}), answer(200, {"plans": [{"id": 1}]}), answer(200, [])],
 )
-def test_another_service_is_told(handler: Callable[[Request], Response]) -> None:
+def test_another_service_is_reported(handler: Callable[[Request], Response]) -> None:
     """Nothing is fired at what does not answer as a Credence service."""
     assert_refused(fired_at(handler), "does not answer as a Credence service")
 
 
-def test_a_service_that_can_not_work_is_told() -> None:
+def test_a_service_that_can_not_work_is_reported() -> None:
     """With the status, and what it says."""
     assert_refused(fired_at(answer(503, {"detail": "Back soon"})), "can't work now", "Back soon")
 
@@ -133,8 +133,8 @@ def test_a_target_that_does_not_say_its_mode_is_refused(mode: str | None) -> Non
     """Unless it says that it is in test mode, nothing is fired."""
 
     def handler(request: Request) -> Response:
-        told = {"plans": []} if request.path == "/plans" else {"mode": mode, "rehearsals": []}
-        return Response(body=json.dumps(told).encode())
+        fields = {"plans": []} if request.path == "/plans" else {"mode": mode, "rehearsals": []}
+        return Response(body=json.dumps(fields).encode())
 
     assert_refused(fired_at(handler), "does not say that it is in test mode")
 
@@ -157,17 +157,17 @@ def test_a_target_that_does_not_say_its_mode_is_refused(mode: str | None) -> Non
         (("--target", "http://127.0.0.1:9", "--secret", "whsec_a"), "CREDENCE_OPERATOR_KEY"),
     ],
 )
-def test_what_can_not_be_is_told(arguments: tuple[str, ...], word: str) -> None:
+def test_what_can_not_be_is_reported(arguments: tuple[str, ...], word: str) -> None:
     """In one line, with what to do."""
     assert_refused(fire(*arguments), word)
 
 
-def test_a_machine_is_told_too() -> None:
+def test_a_machine_is_reported_too() -> None:
     """One JSON document on standard output, whatever happens."""
     done = fire("--target", "http://127.0.0.1:9", "--secret", SECRET, "--operator-key", KEY, "--json")
-    told = json.loads(done.stdout)
-    assert (2, "none") == (done.returncode, told["verdict"])
-    assert "can't be reached" in told["problem"]
+    body = json.loads(done.stdout)
+    assert (2, "none") == (done.returncode, body["verdict"])
+    assert "can't be reached" in body["problem"]
 
 
 def test_the_help_teaches() -> None:
@@ -182,8 +182,8 @@ def test_the_parts_to_kill_are_named_in_their_order() -> None:
     """Blanks between them are nothing."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    told = options_of(parser.parse_args(["--stack", "--kill", "redis, service,,postgres"]), {})
-    assert ("redis", "service", "postgres") == told.kills
+    given = options_of(parser.parse_args(["--stack", "--kill", "redis, service,,postgres"]), {})
+    assert ("redis", "service", "postgres") == given.kills
 
 
 def test_of_keys_that_are_rotated_the_first_is_shown() -> None:
@@ -192,5 +192,5 @@ def test_of_keys_that_are_rotated_the_first_is_shown() -> None:
     add_arguments(parser)
     names = ("STRIPE_WEBHOOK_SECRET", "CREDENCE_OPERATOR_KEY", "CREDENCE_SERVICE_KEY")
     environ = {name: f"old-{name}, new-{name}" for name in names}
-    told = options_of(parser.parse_args(["--target", "http://127.0.0.1:9"]), environ)
-    assert tuple(f"old-{name}" for name in names) == (told.secret, told.operator_key, told.service_key)
+    given = options_of(parser.parse_args(["--target", "http://127.0.0.1:9"]), environ)
+    assert tuple(f"old-{name}" for name in names) == (given.secret, given.operator_key, given.service_key)

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from simulators.fire.load_patterns import tellable, volley
-from simulators.fire.reidentify import recast
+from simulators.fire.load_patterns import load_schedule, playable
+from simulators.fire.reidentify import reidentify
 from simulators.fire.runs import acts_of, customers_of, shots_of
-from simulators.fire.sender import Shot, signed
+from simulators.fire.sender import DeliveryAttempt, signed
 from simulators.schedules.files import dumped, parsed
 from simulators.schedules.steps import GOOD_SIGNATURES, SIGNATURES, Break, Deliver, Mend, Schedule, User
 from simulators.stories.catalogue import STORIES
@@ -22,11 +22,11 @@ PLANS = (
 NOW = 1_800_000_000
 
 
-TOLD = tellable(tuple(STORIES.values()), PLANS)
+LIFE = playable(tuple(STORIES.values()), PLANS)
 
 
-def made(*, seed: int = 7, count: int = 2 * len(TOLD)) -> Schedule:
-    return volley(TOLD, PLANS, count=count, seed=seed)
+def made(*, seed: int = 7, count: int = 2 * len(LIFE)) -> Schedule:
+    return load_schedule(LIFE, PLANS, count=count, seed=seed)
 
 
 def users(schedule: Schedule) -> list[User]:
@@ -49,7 +49,7 @@ def test_a_saved_one_is_the_same_one() -> None:
 
 def test_it_has_all_that_a_webhook_must_bear() -> None:
     """Every story, every kind of signature, duplicates, disorder, lost answers."""
-    schedule = made(count=4 * len(TOLD))
+    schedule = made(count=4 * len(LIFE))
     deliveries = [step for step in schedule.steps if isinstance(step, Deliver)]
     assert set(SIGNATURES) == {delivery.signature for delivery in deliveries}
     assert {"heard", "lost"} == {delivery.answer for delivery in deliveries}
@@ -63,20 +63,20 @@ def test_it_has_all_that_a_webhook_must_bear() -> None:
 def test_recast_it_shares_no_id_with_what_was_fired_before() -> None:
     """Not a single id of Stripe's, user or address is left of the one it was made of, and each has one new name."""
     schedule = made()
-    cast = recast(schedule, users(schedule), word="a", now=NOW)
+    cast = reidentify(schedule, users(schedule), word="a", now=NOW)
     ids = re.compile(r'"((?:evt|cs_test|pi|ch|re|dp|in|sub|cus|txn|il|inpay)_[A-Za-z0-9]+)"')
     before, after = (set(ids.findall("".join(event.body for event in one.events))) for one in (schedule, cast))
     assert (len(before), set()) == (len(after), before & after)
     text = "".join(event.body for event in cast.events)
     assert not [user for user in schedule.users if user.id in text or (user.email or "?") in text]
-    again = recast(schedule, users(schedule), word="b", now=NOW)
+    again = reidentify(schedule, users(schedule), word="b", now=NOW)
     assert not after & set(ids.findall("".join(event.body for event in again.events)))
 
 
 def test_recast_it_begins_now() -> None:
     """Every moment is later by as much; amounts are as they were."""
     schedule = made()
-    cast = recast(schedule, users(schedule), word="a", now=NOW)
+    cast = reidentify(schedule, users(schedule), word="a", now=NOW)
     later = NOW - schedule.starts_at
     assert [event.created + later for event in schedule.events] == [event.created for event in cast.events]
     amounts = [
@@ -88,11 +88,11 @@ def test_recast_it_begins_now() -> None:
 def test_recast_it_is_worth_the_same() -> None:
     """Each role's acts are the new user's, and their events are known to be theirs."""
     schedule = made()
-    cast = recast(schedule, users(schedule), word="a", now=NOW)
-    roles, players = customers_of(schedule), customers_of(cast)
-    tellings = [len(role.tellings) for role in roles]
-    assert tellings == [len(player.tellings) for player in players]
-    assert min(tellings) > 0
+    cast = reidentify(schedule, users(schedule), word="a", now=NOW)
+    roles, runners = customers_of(schedule), customers_of(cast)
+    readings = [len(role.readings) for role in roles]
+    assert readings == [len(runner.readings) for runner in runners]
+    assert min(readings) > 0
     buyers = {getattr(act, "customer", None) for act in acts_of(cast)} - {None}
     assert buyers <= {user.id for user in cast.users}
 
@@ -101,7 +101,7 @@ def test_too_few_users_are_refused() -> None:
     """A role without a user is no schedule to fire."""
     schedule = made()
     with pytest.raises(ValueError, match="shorter"):
-        recast(schedule, users(schedule)[:-1], word="a", now=NOW)
+        reidentify(schedule, users(schedule)[:-1], word="a", now=NOW)
 
 
 def test_what_no_step_delivers_is_delivered_at_the_end() -> None:
@@ -111,9 +111,11 @@ def test_what_no_step_delivers_is_delivered_at_the_end() -> None:
     broken = Schedule(
         title="one", starts_at=0, users=schedule.users, events=schedule.events, steps=(first, Break(port="ledger"))
     )
-    shots = shots_of(broken)
-    assert [Break(port="ledger"), Mend(port="ledger")] == [shot for shot in shots if not isinstance(shot, Shot)]
-    good = [shot.event for shot in shots if isinstance(shot, Shot) and shot.is_good]
+    attempts = shots_of(broken)
+    assert [Break(port="ledger"), Mend(port="ledger")] == [
+        attempt for attempt in attempts if not isinstance(attempt, DeliveryAttempt)
+    ]
+    good = [attempt.event for attempt in attempts if isinstance(attempt, DeliveryAttempt) and attempt.is_good]
     assert {event.id for event in schedule.events} == set(good)
 
 
@@ -123,7 +125,7 @@ def test_each_signature_is_what_its_name_says(signature: str) -> None:
     import hashlib
     import hmac
 
-    body, header = signed(Shot(event="evt_1", body=b"{}", signature=signature), "whsec_ours", NOW)
+    body, header = signed(DeliveryAttempt(event="evt_1", body=b"{}", signature=signature), "whsec_ours", NOW)
     parts = [part.partition("=") for part in (header or "").split(",")]
     moment = next((int(value) for name, _, value in parts if name == "t"), 0)
     wanted = hmac.new(b"whsec_ours", f"{moment}.".encode() + body, hashlib.sha256).hexdigest()

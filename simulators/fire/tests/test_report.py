@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from simulators.fire.report import SHOWN, Report
-from simulators.fire.runs import Course
+from simulators.fire.runs import FireRun
 from simulators.fire.sender import Tally
 from simulators.fire.verdicts import Finding, Verdict
 
@@ -24,27 +24,27 @@ def report(
 ) -> Report:
     tally = Tally(complaints=list(complaints))
     verdict = Verdict(findings=findings, complaints=complaints) if judged else None
-    course = Course(tag="fire-1", tally=tally, verdict=verdict, seen_wrong=list(seen_wrong), left_behind=left_behind)
+    fire_run = FireRun(tag="fire-1", tally=tally, verdict=verdict, seen_wrong=list(seen_wrong), left_behind=left_behind)
     return Report(
         target="https://staging.example.com",
         seed="0x7",
         schedule=None,
         stories=("purchase",),
         tally=tally,
-        courses=(course,),
+        courses=(fire_run,),
         interrupted=not judged,
         left_out=0,
     )
 
 
-def shown(told: Report) -> str:
+def shown(given: Report) -> str:
     text = io.StringIO()
-    told.show(Console(file=text, width=200, highlight=False))
+    given.show(Console(file=text, width=200, highlight=False))
     return text.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict"),
+    ("given", "verdict"),
     [
         (report(), "good"),
         (report(findings=(RIGHT, WRONG)), "bad"),
@@ -56,12 +56,12 @@ def shown(told: Report) -> str:
         (report(judged=False, left_behind=("the users of fire-1 could not be removed",)), "bad"),
     ],
 )
-def test_anything_wrong_makes_it_bad(told: Report, verdict: str) -> None:
+def test_anything_wrong_makes_it_bad(given: Report, verdict: str) -> None:
     """At the end, meanwhile, in the deliveries, or in the cleaning up; also where somebody interrupted it."""
-    assert verdict == told.verdict == told.as_json()["verdict"]
+    assert verdict == given.verdict == given.as_json()["verdict"]
 
 
-def test_what_is_left_behind_is_told_first() -> None:
+def test_what_is_left_behind_is_reported_first() -> None:
     """Before all that is too much to be told."""
     many = tuple(f"evt_{number} was never accepted" for number in range(3 * SHOWN))
     text = shown(report(complaints=many, left_behind=("the users of fire-1 could not be removed",)))
@@ -69,7 +69,7 @@ def test_what_is_left_behind_is_told_first() -> None:
     assert f"… and {2 * SHOWN + 1} more; --json tells all" in text
 
 
-def test_a_wrong_account_is_told_with_its_reason() -> None:
+def test_a_wrong_account_is_reported_with_its_reason() -> None:
     """What it has, and what it should."""
     text = shown(report(findings=(RIGHT, WRONG)))
     assert "bob: 100 instead of 50, 2 entries" in text

@@ -8,28 +8,28 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from simulators.fire.report import percentiles
-from simulators.fire.sender import NO_ANSWER, Gun, Pace, Shot, Strike, Tally
+from simulators.fire.sender import NO_ANSWER, DeliveryAttempt, Pace, Sender, StackFault, Tally
 from simulators.fire.target import Target, TargetUnfit
 from simulators.http.server import HangUp, HttpServer, Request, Response
 from simulators.schedules.steps import Break, Mend, Step
 
 FAST = 1_000_000.0
-GOOD = Shot(event="evt_1", body=b'{"id": "evt_1"}')
-FORGED = Shot(event="evt_1", body=b"{}", signature="forged")
+GOOD = DeliveryAttempt(event="evt_1", body=b'{"id": "evt_1"}')
+FORGED = DeliveryAttempt(event="evt_1", body=b"{}", signature="forged")
 
 
 def fired(
     handler: Callable[[Request], Response],
-    *shots: Shot | Step,
+    *attempts: DeliveryAttempt | Step,
     pauses: Sequence[float] = (0.0, 0.0),
-    strike: Strike | None = None,
+    fault: StackFault | None = None,
 ) -> Tally:
     """What came of firing these at an endpoint."""
 
     async def fire(url: str) -> Tally:
         async with Target(url, operator_key="a-key-of-nobody") as target:
             tally = Tally()
-            gun = Gun(
+            sender = Sender(
                 target=target,
                 secret="whsec_a",
                 pace=Pace(FAST),
@@ -38,9 +38,9 @@ def fired(
                 tally=tally,
                 stopping=asyncio.Event(),
                 pauses=pauses,
-                strike=strike,
+                fault=fault,
             )
-            await gun.fire(shots)
+            await sender.fire(attempts)
             return tally
 
     with HttpServer(handler) as server:
@@ -71,7 +71,7 @@ def test_what_failed_is_repeated(first: int) -> None:
 
 def test_an_answer_that_is_lost_is_asked_for_again() -> None:
     """Stripe did not hear it, so the same delivery comes once more."""
-    tally = fired(answering(200), Shot(event="evt_1", body=b"{}", is_heard=False))
+    tally = fired(answering(200), DeliveryAttempt(event="evt_1", body=b"{}", is_heard=False))
     assert (2, 1, {"evt_1"}) == (tally.requests, tally.repeated, tally.accepted)
 
 
@@ -110,11 +110,11 @@ def test_nothing_is_given_up_while_parts_are_killed() -> None:
                 assert asked.acquire(timeout=20)
             up.set()
 
-    async def strike(step: Step) -> None:
+    async def fault(step: Step) -> None:
         await asyncio.to_thread(struck, step)
 
-    other = Shot(event="evt_2", body=b"{}")
-    tally = fired(handler, GOOD, Break(port="ledger"), other, Mend(port="ledger"), pauses=(0.01,), strike=strike)
+    other = DeliveryAttempt(event="evt_2", body=b"{}")
+    tally = fired(handler, GOOD, Break(port="ledger"), other, Mend(port="ledger"), pauses=(0.01,), fault=fault)
     assert ({"evt_1", "evt_2"}, frozenset()) == (tally.accepted, tally.lost)
 
 

@@ -88,8 +88,8 @@ def test_an_event_is_known_by_its_body() -> None:
 def change(path: list[str | int], value: Any) -> Callable[[dict[str, Any]], None]:
     """A change of one member of the file."""
 
-    def do(told: dict[str, Any]) -> None:
-        inner: Any = told
+    def do(fields: dict[str, Any]) -> None:
+        inner: Any = fields
         for key in path[:-1]:
             inner = inner[key]
         inner[path[-1]] = value
@@ -131,10 +131,10 @@ def change(path: list[str | int], value: Any) -> Callable[[dict[str, Any]], None
 )
 def test_a_broken_file_is_refused_by_its_place(spoil: Callable[[dict[str, Any]], None], problem: str) -> None:
     """The refusal says where it is broken, and what should be there."""
-    told = json.loads(dumped(EVERYTHING))
-    spoil(told)
+    answer = json.loads(dumped(EVERYTHING))
+    spoil(answer)
     with pytest.raises(UnreadableSchedule) as refused:
-        parsed(json.dumps(told))
+        parsed(json.dumps(answer))
     assert str(refused.value).startswith(problem)
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from simulators.schedules.timeline_svg import lanes_of, page, svg
 from simulators.schedules.timeline_text import MAX_MOMENTS, draw
-from simulators.schedules.traces import Kind, Moment, Outcome, clock, span, told
+from simulators.schedules.traces import Kind, Moment, Outcome, as_text, clock, span
 
 WRONG = "Ada has 100 credits & her story is worth 50"
 MOMENTS = (
@@ -74,4 +74,4 @@ def test_times_read_as_people_say_them() -> None:
     """A clock for when, words for how long, a line for each moment of a trace."""
     assert ("00:01:05", "3d 00:00:01") == (clock(65), clock(3 * 86400 + 1))
     assert ("1 day 6 hours", "2 minutes", "1 second") == (span(108_000), span(120), span(1))
-    assert "       0 call      b -> ledger d1: ledger.commit [lost]" == told(MOMENTS).splitlines()[2]
+    assert "       0 call      b -> ledger d1: ledger.commit [lost]" == as_text(MOMENTS).splitlines()[2]

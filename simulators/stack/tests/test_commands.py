@@ -40,8 +40,8 @@ def test_an_older_python_is_refused_at_once(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     make = ["make", "demo", f"PYTHON={python}"]
     done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=False)
-    told = f"Python 3.11 or later is needed, and {python} is older: make demo PYTHON=python3.12"
-    assert (2, told) == (done.returncode, done.stderr.splitlines()[0])
+    given = f"Python 3.11 or later is needed, and {python} is older: make demo PYTHON=python3.12"
+    assert (2, given) == (done.returncode, done.stderr.splitlines()[0])
     assert not (tmp_path / ".venv").exists()
 
 
@@ -117,7 +117,7 @@ def test_a_customer_buys_in_a_browser(stack: str, page: Page) -> None:
     assert [] == complaints
 
 
-def test_a_declined_card_is_told(stack: str, page: Page) -> None:
+def test_a_declined_card_is_reported(stack: str, page: Page) -> None:
     """The checkout says so, and nothing is credited."""
     page.goto(address(stack, "buy credits, as Ada"))
     page.get_by_role("button", name="Buy 250 credits").click()
@@ -197,7 +197,7 @@ def test_the_stand_in_runs_alone() -> None:
 
 
 @pytest.mark.parametrize("option", ["--port", "--stripe-port"])
-def test_a_port_in_use_is_told_before_anything_is_started(option: str, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_started(option: str, tmp_path: Path) -> None:
     """No page is announced that another program serves."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -143,19 +143,19 @@ def test_postgrest_away_is_502() -> None:
 
 def test_many_clients_at_once_get_their_own_answers(gateway: SupabaseGateway) -> None:
     """Answers are not mixed up between connections."""
-    told: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
     address, headers = f"{gateway.url}/rest/v1/x", {"apikey": "a"}
 
     def ask(body: str) -> None:
-        told.extend((body, httpx.post(address, content=body, headers=headers).text) for _ in range(10))
+        found.extend((body, httpx.post(address, content=body, headers=headers).text) for _ in range(10))
 
     threads = [threading.Thread(target=ask, args=(f"body-{number}",)) for number in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 100 == len(told)
-    assert [] == [pair for pair in told if pair[0] != pair[1]]
+    assert 100 == len(found)
+    assert [] == [pair for pair in found if pair[0] != pair[1]]
 
 
 def test_a_postgrest_that_ends_shows_its_log(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_postgrest_that_ends_shows_its_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [Postgrest.stop, Postgrest.kill])
-def test_a_postgrest_ends_when_told(tmp_path: Path, end: Callable[[Postgrest], None]) -> None:
+def test_a_postgrest_ends_when_reported(tmp_path: Path, end: Callable[[Postgrest], None]) -> None:
     """It is waited for until it is ready; ended, in order or at once, it is gone, and a second end does nothing."""
     (tmp_path / "ready").touch()
     binary = tmp_path / "postgrest"

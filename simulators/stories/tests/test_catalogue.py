@@ -7,7 +7,7 @@ import pytest
 from simulators.stories import acts
 from simulators.stories.acts import act_as_json, act_of_json, balances, most_ever
 from simulators.stories.catalogue import STORIES, Lived, live
-from simulators.stories.event_readings import dues, telling_of, worth
+from simulators.stories.event_readings import dues, reading_of, worth
 from simulators.stories.invoice_worth import Due
 from simulators.stories.life import Life, Plan, customers
 
@@ -34,17 +34,17 @@ def _grants(wanted: list[Due]) -> list[tuple[int | None, int, int | None]]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", STORIES)
-def test_all_events_together_tell_what_was_done(name: str, version: str) -> None:
+def test_all_events_together_report_what_was_done(name: str, version: str) -> None:
     """Two readings that share nothing agree: the acts' worth, and that of the events in any version's shapes."""
     story = lived(name, version)
-    told = dues(telling_of(event.body, CREDITS, story.prices) for event in story.events)
+    given = dues(reading_of(event.body, CREDITS, story.prices) for event in story.events)
     done = acts.dues(story.acts)
-    assert _grants(done) == _grants(told)
+    assert _grants(done) == _grants(given)
     assert {version} == {event.api_version for event in story.events}
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_the_same_seed_tells_the_same_to_the_byte(name: str) -> None:
+def test_the_same_seed_reports_the_same_to_the_byte(name: str) -> None:
     """Whenever it is told; another seed has other ids."""
     assert lived(name) == lived(name)
     ids = {event.id for event in lived(name).events} & {event.id for event in lived(name, seed=8).events}
@@ -54,8 +54,8 @@ def test_the_same_seed_tells_the_same_to_the_byte(name: str) -> None:
 @pytest.mark.parametrize("name", STORIES)
 def test_acts_go_into_a_file_and_come_back(name: str) -> None:
     """As JSON, each by its kind."""
-    told = json.loads(json.dumps([act_as_json(act) for act in lived(name).acts]))
-    assert lived(name).acts == tuple(map(act_of_json, told))
+    answer = json.loads(json.dumps([act_as_json(act) for act in lived(name).acts]))
+    assert lived(name).acts == tuple(map(act_of_json, answer))
 
 
 def test_what_the_acts_are_worth() -> None:
@@ -87,7 +87,7 @@ def test_what_is_given_away_is_worth_its_credits() -> None:
     free = life.buy(ADA, PLANS[0])
     assert free.intent is None
     assert {ADA.user_id: 5} == balances(life.acts)
-    assert {ADA.user_id: 5} == worth(telling_of(event.body, CREDITS) for event in life.events)
+    assert {ADA.user_id: 5} == worth(reading_of(event.body, CREDITS) for event in life.events)
 
 
 def test_partial_knowledge_is_worth_what_it_says() -> None:
@@ -96,9 +96,9 @@ def test_partial_knowledge_is_worth_what_it_says() -> None:
     second = [event for event in story.events if event.type == "invoice.paid"][1]
     refund = next(event for event in story.events if event.type == "refund.created")
     link = [event for event in story.events if event.type == "invoice_payment.paid"][1]
-    tellings = [telling_of(event.body, CREDITS) for event in (second, refund, link)]
-    assert {ADA.user_id: 100} == worth(tellings[:2])
-    assert {ADA.user_id: 0} == worth(tellings)
+    readings = [reading_of(event.body, CREDITS) for event in (second, refund, link)]
+    assert {ADA.user_id: 100} == worth(readings[:2])
+    assert {ADA.user_id: 0} == worth(readings)
 
 
 def test_a_story_says_which_plan_it_lacks() -> None:

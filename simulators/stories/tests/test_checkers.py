@@ -7,12 +7,12 @@ import pytest
 
 from simulators.stories.acts import Bought, Paid, Refunded
 from simulators.stories.checkers import (
-    AccountSeen,
     Checker,
     Copy,
-    EntrySeen,
     Expectation,
-    Seen,
+    Observation,
+    ObservedAccount,
+    ObservedEntry,
     judge_account,
     judge_answered,
     judge_invoices,
@@ -22,7 +22,7 @@ from simulators.stories.checkers import (
     judge_read,
     possible_balances,
 )
-from simulators.stories.event_readings import RefundTold, Sold, Telling
+from simulators.stories.event_readings import Reading, RefundReading, Sold
 
 ADA = "ada"
 ACTS = (
@@ -31,14 +31,14 @@ ACTS = (
     Refunded(payment="pi_1", refund="re_1", amount=250),
 )
 ENTRIES = (
-    EntrySeen(version=1, amount=50, kind="purchase", balance_before=0, balance_after=50, key="a", payment="pi_1"),
-    EntrySeen(version=2, amount=-25, kind="clawback", balance_before=50, balance_after=25, key="b", payment="pi_1"),
+    ObservedEntry(version=1, amount=50, kind="purchase", balance_before=0, balance_after=50, key="a", payment="pi_1"),
+    ObservedEntry(version=2, amount=-25, kind="clawback", balance_before=50, balance_after=25, key="b", payment="pi_1"),
 )
-GOOD = AccountSeen(customer=ADA, balance=25, version=2, entries=ENTRIES, copy=Copy(balance=25, version=2))
-QUIET = Seen(accounts=(GOOD,), ended=frozenset({"evt_1"}))
+GOOD = ObservedAccount(customer=ADA, balance=25, version=2, entries=ENTRIES, copy=Copy(balance=25, version=2))
+QUIET = Observation(accounts=(GOOD,), ended=frozenset({"evt_1"}))
 
 
-def with_entry(place: int, **changed: Any) -> AccountSeen:
+def with_entry(place: int, **changed: Any) -> ObservedAccount:
     entries = list(ENTRIES)
     entries[place] = attrs.evolve(entries[place], **changed)
     return attrs.evolve(GOOD, entries=tuple(entries))
@@ -65,7 +65,7 @@ def test_nothing_is_wrong_with_what_is_right() -> None:
         (attrs.evolve(GOOD, copy=Copy(balance=25, version=1)), Checker.COPY),
     ],
 )
-def test_an_account_that_is_wrong_by_itself(account: AccountSeen, checker: Checker) -> None:
+def test_an_account_that_is_wrong_by_itself(account: ObservedAccount, checker: Checker) -> None:
     """Whenever it is looked at."""
     assert checker in {complaint.checker for complaint in judge_account(account)}
 
@@ -73,7 +73,7 @@ def test_an_account_that_is_wrong_by_itself(account: AccountSeen, checker: Check
 @pytest.mark.parametrize(
     ("seen", "checker"),
     [
-        (Seen(accounts=(with_entry(1, amount=-20),), ended=QUIET.ended), Checker.ENTRIES),
+        (Observation(accounts=(with_entry(1, amount=-20),), ended=QUIET.ended), Checker.ENTRIES),
         (attrs.evolve(QUIET, accounts=(attrs.evolve(GOOD, balance=50),)), Checker.BALANCE_WRONG),
         (attrs.evolve(QUIET, accounts=(attrs.evolve(GOOD, copy=Copy(balance=50, version=1)),)), Checker.COPY_STALE),
         (attrs.evolve(QUIET, ended=frozenset()), Checker.EVENT_LOST),
@@ -81,7 +81,7 @@ def test_an_account_that_is_wrong_by_itself(account: AccountSeen, checker: Check
         (attrs.evolve(QUIET, inconsistencies=("ada: hash",)), Checker.CONSISTENCY),
     ],
 )
-def test_what_is_wrong_once_all_is_quiet(seen: Seen, checker: Checker) -> None:
+def test_what_is_wrong_once_all_is_quiet(seen: Observation, checker: Checker) -> None:
     """Nothing may be left over, behind or lost."""
     assert checker in {complaint.checker for complaint in judge_quiet(seen, Expectation.of(ACTS), ["evt_1"])}
 
@@ -91,8 +91,8 @@ def test_a_quota_that_the_ledger_never_had() -> None:
     assert [Checker.READ] == [complaint.checker for complaint in judge_read(GOOD, Copy(balance=100, version=2))]
 
 
-SALE = Telling(frozenset({"pi_1"}), (Sold(customer=ADA, credits=50, amount=500, is_paid=True),))
-REFUND = Telling(frozenset({"pi_1", "ch_1"}), (RefundTold(refund="re_1", amount=250, rank=1),))
+SALE = Reading(frozenset({"pi_1"}), (Sold(customer=ADA, credits=50, amount=500, is_paid=True),))
+REFUND = Reading(frozenset({"pi_1", "ch_1"}), (RefundReading(refund="re_1", amount=250, rank=1),))
 
 
 def test_what_a_balance_may_be_meanwhile() -> None:
@@ -113,10 +113,10 @@ def test_what_a_balance_may_be_meanwhile() -> None:
 )
 def test_balances_are_judged_while_things_are_in_flight(balance: int, checkers: set[Checker]) -> None:
     """A balance of no set of what was told, and one beyond all that was paid."""
-    seen = Seen(accounts=(attrs.evolve(GOOD, balance=balance),))
+    seen = Observation(accounts=(attrs.evolve(GOOD, balance=balance),))
     possible = possible_balances([SALE, REFUND], [], [ADA])
-    told = judge_meanwhile(seen, Expectation.of(ACTS), possible)
-    assert checkers == {complaint.checker for complaint in told}
+    given = judge_meanwhile(seen, Expectation.of(ACTS), possible)
+    assert checkers == {complaint.checker for complaint in given}
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,17 @@ def test_balances_are_judged_while_things_are_in_flight(balance: int, checkers: 
         (attrs.evolve(GOOD, entries=ENTRIES[:1]), [Checker.ENTRIES]),
     ],
 )
-def test_one_step_takes_nothing_back(after: AccountSeen, checkers: list[Checker]) -> None:
+def test_one_step_takes_nothing_back(after: ObservedAccount, checkers: list[Checker]) -> None:
     """Entries stay as they are, and a copy goes forward or is gone."""
-    told = judge_move(Seen(accounts=(GOOD,)), Seen(accounts=(after,)))
-    assert checkers == [complaint.checker for complaint in told]
+    given = judge_move(Observation(accounts=(GOOD,)), Observation(accounts=(after,)))
+    assert checkers == [complaint.checker for complaint in given]
 
 
 def test_an_answer_without_a_record_and_an_invoice_that_was_not_sent() -> None:
     """An event that waits is recorded; an invoice may be sent early."""
-    seen = Seen(accounts=(), ended=frozenset({"e1"}), waiting=frozenset({"e2"}), invoices_sent=frozenset({"in_1"}))
+    seen = Observation(
+        accounts=(), ended=frozenset({"e1"}), waiting=frozenset({"e2"}), invoices_sent=frozenset({"in_1"})
+    )
     assert [(), (), 1] == [judge_answered(seen, "e1"), judge_answered(seen, "e2"), len(judge_answered(seen, "e3"))]
     assert [Checker.INVOICE] == [complaint.checker for complaint in judge_invoices(seen, ["in_1", "in_2"])]
     assert () == judge_invoices(seen, [])

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from simulators.stories.checkers import AccountSeen, Checker, EntrySeen, Seen
+from simulators.stories.checkers import Checker, Observation, ObservedAccount, ObservedEntry
 from simulators.stories.credit_operations import (
     Answered,
     Use,
@@ -17,14 +17,14 @@ from simulators.stories.credit_operations import (
 ADA = "ada"
 SPEND = Use(act="spend", customer=ADA, key="a", credits=30)
 HOLD = Use(act="hold", customer=ADA, key="h", credits=20, hold="h1")
-BOUGHT = EntrySeen(version=1, amount=50, kind="purchase", balance_after=50)
-SPENT = EntrySeen(version=2, amount=-30, kind="spend", balance_after=20, key="request:a")
-BEFORE = AccountSeen(customer=ADA, balance=50, version=1, entries=(BOUGHT,))
-AFTER = AccountSeen(customer=ADA, balance=20, held=20, version=2, entries=(BOUGHT, SPENT))
+BOUGHT = ObservedEntry(version=1, amount=50, kind="purchase", balance_after=50)
+SPENT = ObservedEntry(version=2, amount=-30, kind="spend", balance_after=20, key="request:a")
+BEFORE = ObservedAccount(customer=ADA, balance=50, version=1, entries=(BOUGHT,))
+AFTER = ObservedAccount(customer=ADA, balance=20, held=20, version=2, entries=(BOUGHT, SPENT))
 
 
-def seen(account: AccountSeen, **answers: str) -> Seen:
-    return Seen(accounts=(account,), answers=answers)
+def seen(account: ObservedAccount, **answers: str) -> Observation:
+    return Observation(accounts=(account,), answers=answers)
 
 
 def test_what_was_asked_was_taken() -> None:
@@ -45,18 +45,18 @@ def test_what_was_asked_was_taken() -> None:
         (attrs.evolve(AFTER, held=19), Checker.HELD),
     ],
 )
-def test_what_was_not_asked(account: AccountSeen, checker: Checker) -> None:
+def test_what_was_not_asked(account: ObservedAccount, checker: Checker) -> None:
     """Another amount, twice, under no key of anybody's, or held."""
     assert checker in {complaint.checker for complaint in judge_uses(seen(account), (SPEND, HOLD))}
 
 
-PERIOD = EntrySeen(version=1, amount=50, kind="grant", balance_after=50, payment="in_1")
-EXPIRED = EntrySeen(version=2, amount=-50, kind="expiry", balance_after=0, payment="in_1")
+PERIOD = ObservedEntry(version=1, amount=50, kind="grant", balance_after=50, payment="in_1")
+EXPIRED = ObservedEntry(version=2, amount=-50, kind="expiry", balance_after=0, payment="in_1")
 
 
 def test_what_is_over_may_expire() -> None:
     """Then it counts as gone, as what was used does."""
-    account = AccountSeen(customer=ADA, balance=0, version=2, entries=(PERIOD, EXPIRED))
+    account = ObservedAccount(customer=ADA, balance=0, version=2, entries=(PERIOD, EXPIRED))
     assert () == judge_expiries(seen(account), {"in_1": 100}, 100)
     assert 50 == taken(account)
 
@@ -70,17 +70,17 @@ def test_what_is_over_may_expire() -> None:
         (attrs.evolve(EXPIRED, amount=-51), {"in_1": 100}),
     ],
 )
-def test_nothing_else_expires(expired: EntrySeen, ends: dict[str, int]) -> None:
+def test_nothing_else_expires(expired: ObservedEntry, ends: dict[str, int]) -> None:
     """What is not over, never ends, or was never given."""
-    account = AccountSeen(customer=ADA, balance=0, version=2, entries=(PERIOD, expired))
+    account = ObservedAccount(customer=ADA, balance=0, version=2, entries=(PERIOD, expired))
     assert {Checker.EXPIRED} == {complaint.checker for complaint in judge_expiries(seen(account), ends, 100)}
 
 
 def test_a_capture_after_the_end() -> None:
     """A hold of no time is over at once."""
     late = Use(act="capture", customer=ADA, key="h1", credits=20, hold="h1")
-    captured = EntrySeen(version=2, amount=-20, kind="capture", balance_after=30, key="hold:h1")
-    account = AccountSeen(customer=ADA, balance=30, version=2, entries=(BOUGHT, captured))
+    captured = ObservedEntry(version=2, amount=-20, kind="capture", balance_after=30, key="hold:h1")
+    account = ObservedAccount(customer=ADA, balance=30, version=2, entries=(BOUGHT, captured))
     assert () == judge_uses(seen(account), (HOLD, late))
     assert {Checker.USED} == {one.checker for one in judge_uses(seen(account), (attrs.evolve(HOLD, lasts=0), late))}
 
@@ -101,8 +101,8 @@ def test_more_than_is_available() -> None:
 
 def test_answers_are_the_first_ones() -> None:
     """Whoever asks again is told the same, and what was told stays."""
-    told = judge_answer(seen(AFTER, a="20 left"), SPEND, Answered(verdict="done", answer="50 left"))
-    assert [Checker.ANSWER] == [complaint.checker for complaint in told]
+    given = judge_answer(seen(AFTER, a="20 left"), SPEND, Answered(verdict="done", answer="50 left"))
+    assert [Checker.ANSWER] == [complaint.checker for complaint in given]
     changed = judge_taking(seen(AFTER, a="20 left"), seen(AFTER, a="50 left"))
     assert [Checker.ANSWER] == [complaint.checker for complaint in changed]
     lost = judge_answer(seen(AFTER), SPEND, Answered(verdict="unsettled", answer="tired"))

@@ -48,8 +48,8 @@ class StripeAccount:
 
     With a seed its ids are the same in every run. What it returns are copies, but for events. With an `api_version`
     all its events are of that version, else those of a session are of the version that the session was made with.
-    With a moment as `now` its time stands still, but for what is let pass. With `tells_steps` a checkout and a renewal
-    also make the events that change no credits, as Stripe does.
+    With a moment as `now` its time stands still, but for what is let pass. With `reports_steps` a checkout and a
+    renewal also make the events that change no credits, as Stripe does.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class StripeAccount:
         seed: int | None = None,
         api_version: str | None = None,
         now: int | None = None,
-        tells_steps: bool = False,
+        reports_steps: bool = False,
     ) -> None:
         self.api_version = api_version
-        self.tells_steps = tells_steps
+        self.reports_steps = reports_steps
         self.lock = threading.RLock()
         self.balances = StripeBalances(self)
         self.billing = StripeBilling(self)
@@ -162,23 +162,23 @@ class StripeAccount:
         self.endpoints.append(made)
         return dict(made)
 
-    def tell(self, kind: str, subject: Object) -> Object:
+    def report(self, kind: str, subject: Object) -> Object:
         """A new event about an object as it is now."""
         version = self.api_version or API_VERSION
-        told = self._tell(kind, self.shown(subject, version), version)
+        given = self._report(kind, self.shown(subject, version), version)
         if version != API_VERSION:
-            self._newest[told["id"]] = self.shown(subject, API_VERSION)
-        return told
+            self._newest[given["id"]] = self.shown(subject, API_VERSION)
+        return given
 
-    def newest(self, told: Object) -> Object:
+    def newest(self, fields: Object) -> Object:
         """An event as the newest version of the API tells it."""
-        subject = self._newest.get(told["id"], told["data"]["object"])
-        return told | {"api_version": API_VERSION, "data": told["data"] | {"object": subject}}
+        subject = self._newest.get(fields["id"], fields["data"]["object"])
+        return fields | {"api_version": API_VERSION, "data": fields["data"] | {"object": subject}}
 
     def step(self, kind: str, subject: Object, **then: Any) -> None:
         """An event of a step on the way, told only where every step is; `then` is what was still otherwise."""
-        if self.tells_steps:
-            self.tell(kind, subject | then)
+        if self.reports_steps:
+            self.report(kind, subject | then)
 
     def new_id(self, prefix: str) -> str:
         """An id of Stripe's kind."""
@@ -243,7 +243,7 @@ class StripeAccount:
 
     def event(self, event_id: str) -> Object | None:
         """An event as it was told."""
-        return next((told for told in tuple(self.events) if told["id"] == event_id), None)
+        return next((one for one in tuple(self.events) if one["id"] == event_id), None)
 
     def product(self, session_id: str) -> str:
         """What the session sells."""
@@ -276,7 +276,7 @@ class StripeAccount:
                 self._begin_subscription(checkout)
             elif costs:
                 self._start_payment(checkout, charge_id=None if arrives_later else self.new_id("ch_"))
-            return self._tell("checkout.session.completed", session, self._version(checkout))
+            return self._report("checkout.session.completed", session, self._version(checkout))
 
     def settle(self, session_id: str) -> Object:
         """Let a delayed payment arrive; returns the event.
@@ -289,7 +289,7 @@ class StripeAccount:
             intent["latest_charge"] = self.new_id("ch_")
             checkout.session["payment_status"] = "paid"
             self._collect(checkout, intent)
-            return self._tell("checkout.session.async_payment_succeeded", checkout.session, self._version(checkout))
+            return self._report("checkout.session.async_payment_succeeded", checkout.session, self._version(checkout))
 
     def fail(self, session_id: str) -> Object:
         """Let a delayed payment fail; returns the event.
@@ -300,7 +300,7 @@ class StripeAccount:
             checkout, intent = self._on_its_way(session_id)
             intent["status"] = "requires_payment_method"
             self.step("payment_intent.payment_failed", intent)
-            return self._tell("checkout.session.async_payment_failed", checkout.session, self._version(checkout))
+            return self._report("checkout.session.async_payment_failed", checkout.session, self._version(checkout))
 
     def is_awaited(self, session_id: str) -> bool:
         """Whether a delayed payment of the session is under way."""
@@ -318,11 +318,11 @@ class StripeAccount:
             if checkout.session["status"] != "open":
                 raise invalid("Only open sessions can be expired.", "session")
             checkout.session["status"], checkout.session["url"] = "expired", None
-            return self._tell("checkout.session.expired", checkout.session, self._version(checkout))
+            return self._report("checkout.session.expired", checkout.session, self._version(checkout))
 
     def twin(self, original: Object) -> Object:
         """Another event of the same content, as Stripe makes now and then."""
-        return self._tell(original["type"], original["data"]["object"], original["api_version"])
+        return self._report(original["type"], original["data"]["object"], original["api_version"])
 
     def _checkout(self, session_id: str) -> _Checkout:
         found = self._checkouts.get(session_id)
@@ -383,8 +383,10 @@ class StripeAccount:
             raise invalid("No payment of this session is on its way.", "session")
         return checkout, checkout.intent
 
-    def _tell(self, kind: str, subject: Object, api_version: str) -> Object:
+    def _report(self, kind: str, subject: Object, api_version: str) -> Object:
         with self.lock:
-            told = event(self.new_id("evt_"), kind, copy.deepcopy(subject), created=self.now(), api_version=api_version)
-            self.events.append(told)
-            return told
+            given = event(
+                self.new_id("evt_"), kind, copy.deepcopy(subject), created=self.now(), api_version=api_version
+            )
+            self.events.append(given)
+            return given

@@ -20,9 +20,9 @@ def change(account: "StripeAccount", method: str, path: list[str], parameters: M
         case "POST", ["customers", wanted, "balance_transactions"]:
             refuse_unknown(parameters, ("amount", "currency"))
             require(parameters, "amount")
-            told = str(parameters["amount"])
-            amount = count(told.removeprefix("-"), "amount")
-            return account.balances.move(wanted, -amount if told.startswith("-") else amount, currency(parameters))
+            text = str(parameters["amount"])
+            amount = count(text.removeprefix("-"), "amount")
+            return account.balances.move(wanted, -amount if text.startswith("-") else amount, currency(parameters))
         case _:
             return None
 
@@ -80,6 +80,6 @@ class StripeBalances:
             customer_id = charge["customer"]
             if not 0 < amount <= -self.of(customer_id):
                 raise invalid("More than the customer's credit can't be paid out", "amount")
-            told = account.reversals.refund(payment, amount)
+            events = account.reversals.refund(payment, amount)
             self.move(customer_id, amount, charge["currency"])
-            return told
+            return events

@@ -72,24 +72,24 @@ class StripeBilling:
             made = new_subscription(
                 account, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
             )
-            told = [account.tell("customer.subscription.created", made)]
+            events = [account.report("customer.subscription.created", made)]
             bill = draft_period(account, made, "subscription_create")
             if made["collection_method"] == "send_invoice":
                 self._schedule(bill)
-                return told, made, bill
-            return told + account.collecting.collect(bill), made, bill
+                return events, made, bill
+            return events + account.collecting.collect(bill), made, bill
 
     def advance(self, seconds: int) -> list[Object]:
         """Let time pass: a period that ends meanwhile renews with a draft, which is charged an hour later."""
         with self._account.lock:
             until = self._account.now() + seconds
-            told: list[Object] = []
+            found: list[Object] = []
             while due := self._due(until):
                 moment, what = due
                 self._account.set_clock(moment)
-                told += self._collect(what) if what["object"] == "invoice" else self._turn(what)
+                found += self._collect(what) if what["object"] == "invoice" else self._turn(what)
             self._account.set_clock(until)
-            return told
+            return found
 
     def cancel(
         self, subscription_id: str, *, at_period_end: bool = False, prorate: bool = False, invoice_now: bool = False
@@ -106,15 +106,15 @@ class StripeBilling:
             found = self._live(subscription_id)
             if at_period_end:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
-                return [account.tell("customer.subscription.updated", found)]
+                return [account.report("customer.subscription.updated", found)]
             if prorate:
                 found["_pending"] += unused_time(account, found, found["_items"])
             elif not invoice_now:
                 found["_pending"] = []
-            told = self._end(found)
+            given = self._end(found)
             if invoice_now and found["_pending"]:
-                told += account.collecting.collect(draft_pending(account, found, "subscription_update"))
-            return told
+                given += account.collecting.collect(draft_pending(account, found, "subscription_update"))
+            return given
 
     def change(
         self,
@@ -182,7 +182,7 @@ class StripeBilling:
         with self._account.lock:
             found = self._live(subscription_id)
             set_discount(self._account, found, coupon)
-            return [self._account.tell("customer.subscription.updated", found)]
+            return [self._account.report("customer.subscription.updated", found)]
 
     def decline(self, subscription_id: str, *, declines: bool = True) -> None:
         """Let the bank decline what a subscription charges from now on, or no longer."""
@@ -207,17 +207,17 @@ class StripeBilling:
     def _turn(self, found: Object) -> list[Object]:
         account = self._account
         if found["cancel_at_period_end"]:
-            told = self._end(found)
+            events = self._end(found)
             if found["_pending"]:
                 self._schedule(draft_pending(account, found, "subscription_cycle"))
-            return told
+            return events
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
         if found["status"] == "trialing":
             found["status"] = "active"
-        told = [account.tell("customer.subscription.updated", found)]
+        events = [account.report("customer.subscription.updated", found)]
         self._schedule(draft_period(account, found, "subscription_cycle"))
-        return told
+        return events
 
     def _schedule(self, bill: Object) -> None:
         bill["_finalizes_at"] = self._account.now() + DRAFT_SECONDS
@@ -234,7 +234,7 @@ class StripeBilling:
         for bill in self._drafts.values():
             if bill["_subscription"] == found["id"]:
                 bill["auto_advance"] = False
-        return [self._account.tell("customer.subscription.deleted", found)]
+        return [self._account.report("customer.subscription.deleted", found)]
 
     def _live(self, subscription_id: str) -> Object:
         found = self._account.kept("subscription", subscription_id)

@@ -31,12 +31,12 @@ class StripeCollecting:
             return self._account.events[-1:]
 
     def draft(
-        self, lines: list[Object], currency: str, *, reason: str, is_told: bool = False, **told: object
+        self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **fields: object
     ) -> Object:
         """A draft of these lines, told if that is asked for, or where every step is."""
         account = self._account
         bill = invoice(
-            account.new_id("in_"), created=account.now(), reason=reason, lines=lines, currency=currency, **told
+            account.new_id("in_"), created=account.now(), reason=reason, lines=lines, currency=currency, **fields
         )
         for one in lines:
             one |= {"currency": currency, "invoice": bill["id"]}
@@ -44,7 +44,7 @@ class StripeCollecting:
                 one["_invoice_item"]["invoice"] = bill["id"]
         bill["starting_balance"] = account.balances.of(bill["customer"])
         account.keep(bill)
-        (account.tell if is_told else account.step)("invoice.created", bill)
+        (account.report if is_reported else account.step)("invoice.created", bill)
         return bill
 
     def finalize(self, bill: Object) -> None:
@@ -115,7 +115,7 @@ class StripeCollecting:
             bill["_paid_off_stripe"] = bill["amount_remaining"]
             return self.settle(bill)
 
-    def end(self, bill: Object, status: str, *, told_as: str) -> list[Object]:
+    def end(self, bill: Object, status: str, *, reported_as: str) -> list[Object]:
         """Let an invoice be void, which gives the customer's balance back, or uncollectible."""
         account = self._account
         bill["status"] = status
@@ -126,12 +126,12 @@ class StripeCollecting:
             account.balances.move(
                 bill["customer"], -applied, bill["currency"], kind="unapplied_from_invoice", invoice=bill["id"]
             )
-        return [account.tell(told_as, bill)]
+        return [account.report(reported_as, bill)]
 
     def settle(self, bill: Object, intent: Object | None = None) -> list[Object]:
         """Let an invoice be paid by a payment that succeeded, by other means, or because nothing is due."""
         account = self._account
-        told: list[Object] = []
+        found: list[Object] = []
         paid = bill["amount_remaining"] if intent is None else intent["amount"]
         excess = max(paid - bill["amount_remaining"], 0)
         bill["amount_paid"] += paid - excess
@@ -146,16 +146,16 @@ class StripeCollecting:
         if intent is not None:
             payment = invoice_payment(account.new_id("inpay_"), bill, intent, created=account.now())
             account.keep(payment)
-            told.append(account.tell("invoice_payment.paid", payment))
+            found.append(account.report("invoice_payment.paid", payment))
         if bill["status"] != "paid":
-            return told
-        told += [account.tell("invoice.paid", bill), account.tell("invoice.payment_succeeded", bill)]
+            return found
+        found += [account.report("invoice.paid", bill), account.report("invoice.payment_succeeded", bill)]
         if excess:
             account.balances.move(
                 bill["customer"], -excess, bill["currency"], kind="invoice_overpaid", invoice=bill["id"]
             )
-            told.append(account.tell("invoice.overpaid", bill))
-        return told + self._revive(bill)
+            found.append(account.report("invoice.overpaid", bill))
+        return found + self._revive(bill)
 
     def settle_by(self, bill: Object, intent: Object) -> list[Object]:
         """Let a payment that succeeded, and has no charge yet, pay an invoice."""
@@ -179,19 +179,19 @@ class StripeCollecting:
     def _fail(self, bill: Object) -> list[Object]:
         account = self._account
         bill["attempt_count"], bill["attempted"] = bill["attempt_count"] + 1, True
-        told = [account.tell("invoice.payment_failed", bill)]
+        events = [account.report("invoice.payment_failed", bill)]
         subscription = self._subscription(bill)
         if subscription is not None and subscription["status"] == "active":
             subscription["status"] = "past_due"
-            told.append(account.tell("customer.subscription.updated", subscription))
-        return told
+            events.append(account.report("customer.subscription.updated", subscription))
+        return events
 
     def _revive(self, bill: Object) -> list[Object]:
         subscription = self._subscription(bill)
         if subscription is None or subscription["status"] != "past_due":
             return []
         subscription["status"] = "active"
-        return [self._account.tell("customer.subscription.updated", subscription)]
+        return [self._account.report("customer.subscription.updated", subscription)]
 
     def _subscription(self, bill: Object) -> Object | None:
         return self._account.kept("subscription", bill["_subscription"]) if bill["_subscription"] else None

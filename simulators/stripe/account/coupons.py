@@ -37,7 +37,7 @@ def change(account: "StripeAccount", method: str, path: list[str], parameters: M
         require(parameters, "duration_in_months")
     months = count(parameters["duration_in_months"], "duration_in_months") if duration == "repeating" else None
     made = new_coupon(account, float(percent), duration=duration, months=months, coupon_id=text(parameters, "id"))
-    account.tell("coupon.created", made)
+    account.report("coupon.created", made)
     return made
 
 
@@ -91,10 +91,10 @@ def new_discount(account: "StripeAccount", coupon: Object, *, customer: str, sub
 
 def discount_of(kept: Object, date: str) -> Object:
     """A discount as a version of the API shows it."""
-    told = {name: value for name, value in kept.items() if not name.startswith("_")}
+    fields = {name: value for name, value in kept.items() if not name.startswith("_")}
     if date >= SOURCES_COME:
-        return told | {"source": {"coupon": kept["_coupon"]["id"], "type": "coupon"}}
-    return told | {"coupon": dict(kept["_coupon"])}
+        return fields | {"source": {"coupon": kept["_coupon"]["id"], "type": "coupon"}}
+    return fields | {"coupon": dict(kept["_coupon"])}
 
 
 def is_in_force(discount: Object | None, at: int) -> bool:

@@ -9,7 +9,7 @@ PARTS_COME = "2025-05-28"
 """Versions from here on tell the parts before and after payment: docs.stripe.com/changelog/basil/2025-05-28."""
 
 
-def credit_note(note_id: str, of: Object, *, created: int, amount: int, lines: list[Object], **told: Any) -> Object:
+def credit_note(note_id: str, of: Object, *, created: int, amount: int, lines: list[Object], **fields: Any) -> Object:
     """A note that takes an amount off an invoice."""
     return {
         "id": note_id,
@@ -38,7 +38,7 @@ def credit_note(note_id: str, of: Object, *, created: int, amount: int, lines: l
         "_before_payment": amount,
         "_lines": lines,
         "_refunds": [],
-        **told,
+        **fields,
     }
 
 
@@ -65,12 +65,12 @@ def credit_note_of(kept: Object, date: str) -> Object:
     """The fields of a note that differ from version to version."""
     before, after = kept["_before_payment"], kept["_after_payment"]
     lines = [dict(one) for one in kept["_lines"]]
-    told: Object = {"lines": listed(lines, f"/v1/credit_notes/{kept['id']}/lines"), "type": _type(before, after)}
+    fields: Object = {"lines": listed(lines, f"/v1/credit_notes/{kept['id']}/lines"), "type": _type(before, after)}
     if date >= PARTS_COME:
-        told |= {"post_payment_amount": after, "pre_payment_amount": before}
+        fields |= {"post_payment_amount": after, "pre_payment_amount": before}
     if date < REFUNDS_BECOME_LIST:
-        return told | {"refund": next((one["refund"] for one in kept["_refunds"]), None)}
-    return told | {"refunds": [dict(one) for one in kept["_refunds"]]}
+        return fields | {"refund": next((one["refund"] for one in kept["_refunds"]), None)}
+    return fields | {"refunds": [dict(one) for one in kept["_refunds"]]}
 
 
 def _type(before: int, after: int) -> str:

@@ -84,8 +84,8 @@ class StripeCreditNotes:
             if after != credit + out_of_band + refund + sum(one["amount"] for one in linked):
                 message = "The sum of credit amount, refund amount and out of band amount must equal the post payment"
                 raise invalid(f"{message} amount ({after}).", "credit_amount")
-            told = self._refunded(bill, refund)
-            linked += [self._account.kept("refund", told[0]["data"]["object"]["id"])] if told else []
+            given = self._refunded(bill, refund)
+            linked += [self._account.kept("refund", given[0]["data"]["object"]["id"])] if given else []
             made = credit_note(
                 self._account.new_id("cn_"),
                 bill,
@@ -105,7 +105,7 @@ class StripeCreditNotes:
                     bill["customer"], -credit, bill["currency"], kind="credit_note", credit_note=made["id"]
                 )
                 made["customer_balance_transaction"] = move["id"]
-            return [*told, self._account.tell("credit_note.created", made), *self._take(bill, before, after)]
+            return [*given, self._account.report("credit_note.created", made), *self._take(bill, before, after)]
 
     def update(self, note_id: str, metadata: Mapping[str, str]) -> list[Object]:
         """Give a note other metadata.
@@ -115,7 +115,7 @@ class StripeCreditNotes:
         with self._account.lock:
             note = self._account.kept("credit_note", note_id)
             note["metadata"] = dict(metadata)
-            return [self._account.tell("credit_note.updated", note)]
+            return [self._account.report("credit_note.updated", note)]
 
     def void(self, note_id: str) -> list[Object]:
         """Void a note, while its invoice is open: as much is due again.
@@ -128,8 +128,8 @@ class StripeCreditNotes:
             if bill["status"] != "open" or note["status"] == "void":
                 raise invalid("Only a credit note of an open invoice can be voided.", "id")
             note |= {"status": "void", "voided_at": self._account.now()}
-            told = [self._account.tell("credit_note.voided", note)]
-            return told + self._take(bill, -note["_before_payment"], -note["_after_payment"])
+            events = [self._account.report("credit_note.voided", note)]
+            return events + self._take(bill, -note["_before_payment"], -note["_after_payment"])
 
     def _take(self, bill: Object, before: int, after: int) -> list[Object]:
         """Let an invoice say what notes take off it; with nothing left to pay it is paid."""
@@ -188,7 +188,7 @@ def _issued(account: "StripeAccount", parameters: Mapping[str, Any]) -> Object:
     require(parameters, "invoice")
     amounts = {name: count(parameters.get(name, "0"), name) for name in _AMOUNTS}
     refunds = [str(text(one, "refund", "refunds")) for one in mapping(parameters, "refunds").values()]
-    told = account.credit_notes.issue(
+    events = account.credit_notes.issue(
         str(parameters["invoice"]),
         amounts["amount"],
         lines=[_credited_line(one, index) for index, one in mapping(parameters, "lines").items()],
@@ -199,13 +199,15 @@ def _issued(account: "StripeAccount", parameters: Mapping[str, Any]) -> Object:
         reason=text(parameters, "reason"),
         metadata=metadata(parameters),
     )
-    made = next(event["data"]["object"] for event in told if event["type"] == "credit_note.created")
+    made = next(event["data"]["object"] for event in events if event["type"] == "credit_note.created")
     return account.kept("credit_note", made["id"])
 
 
-def _credited_line(told: Mapping[str, Any], index: str) -> CreditedLine:
+def _credited_line(fields: Mapping[str, Any], index: str) -> CreditedLine:
     place = f"lines[{index}]"
-    if text(told, "type", place) == "invoice_line_item":
-        return CreditedLine(count(told.get("amount", ""), f"{place}[amount]"), text(told, "invoice_line_item", place))
-    unit_amount = count(told.get("unit_amount", ""), f"{place}[unit_amount]")
-    return CreditedLine(unit_amount * count(told.get("quantity", "1"), f"{place}[quantity]"))
+    if text(fields, "type", place) == "invoice_line_item":
+        return CreditedLine(
+            count(fields.get("amount", ""), f"{place}[amount]"), text(fields, "invoice_line_item", place)
+        )
+    unit_amount = count(fields.get("unit_amount", ""), f"{place}[unit_amount]")
+    return CreditedLine(unit_amount * count(fields.get("quantity", "1"), f"{place}[quantity]"))

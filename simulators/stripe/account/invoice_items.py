@@ -46,7 +46,7 @@ def add_item(
         "quantity": 1,
     }
     account.keep(made)
-    account.tell("invoiceitem.created", made)
+    account.report("invoiceitem.created", made)
     return made
 
 

@@ -11,7 +11,7 @@ LINES_SHOWN = 10
 """How many of its lines an invoice has in itself."""
 
 
-def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], **told: Any) -> Object:
+def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], **fields: Any) -> Object:
     """A draft; its lines make its total."""
     subtotal, total = sum(one["amount"] for one in lines), sum(map(net, lines))
     return {
@@ -60,7 +60,7 @@ def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], 
         "_payment_intent": None,
         "_subscription": None,
         "_subscription_metadata": {},
-        **told,
+        **fields,
     }
 
 
@@ -90,12 +90,12 @@ def invoice_of(kept: Object, date: str) -> Object:
     """The fields of an invoice that differ from version to version."""
     lines = lines_of(kept, date)
     first = listed(lines[:LINES_SHOWN], f"/v1/invoices/{kept['id']}/lines", has_more=len(lines) > LINES_SHOWN)
-    told: Object = {"lines": first | {"total_count": len(lines)}}
+    fields: Object = {"lines": first | {"total_count": len(lines)}}
     subscription, metadata = kept["_subscription"], kept["_subscription_metadata"]
     if date >= INVOICES_LEAVE_PAYMENTS:
         details = {"metadata": metadata, "subscription": subscription}
         parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
-        return told | {
+        return fields | {
             "amount_overpaid": kept["_overpaid"],
             "amount_paid_off_stripe": kept["_paid_off_stripe"],
             "parent": parent if subscription else None,
@@ -103,7 +103,7 @@ def invoice_of(kept: Object, date: str) -> Object:
         }
     # What was paid outside of Stripe is no payment in these versions, though it settles the invoice.
     paid = kept["amount_paid"] - kept["_paid_off_stripe"]
-    return told | {
+    return fields | {
         "amount_paid": paid,
         "amount_remaining": kept["amount_due"] - paid,
         "charge": kept["_charge"],

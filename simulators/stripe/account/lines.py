@@ -12,7 +12,7 @@ LINES_CHANGE = "2025-03-31"
 """Versions from here on show a line's parent and pricing: docs.stripe.com/changelog/basil."""
 
 
-def line(line_id: str, amount: int, *, start: int, end: int, **told: Any) -> Object:
+def line(line_id: str, amount: int, *, start: int, end: int, **fields: Any) -> Object:
     """A line of a period or of a moment; its amount is in minor units."""
     return {
         "id": line_id,
@@ -36,7 +36,7 @@ def line(line_id: str, amount: int, *, start: int, end: int, **told: Any) -> Obj
         "_proration": False,
         "_subscription": None,
         "_unit_amount": None,
-        **told,
+        **fields,
     }
 
 
@@ -47,11 +47,11 @@ def net(kept: Object) -> int:
 
 def line_of(kept: Object, of: Object, date: str) -> Object:
     """A line of an invoice as a version of the API shows it."""
-    told = {name: value for name, value in kept.items() if not name.startswith("_")}
-    told["invoice"] = of["id"]
+    fields = {name: value for name, value in kept.items() if not name.startswith("_")}
+    fields["invoice"] = of["id"]
     if kept["_subscription"]:
-        told["metadata"] = dict(of["_subscription_metadata"])
-    return told | (_old(kept) if date < LINES_CHANGE else _new(kept))
+        fields["metadata"] = dict(of["_subscription_metadata"])
+    return fields | (_old(kept) if date < LINES_CHANGE else _new(kept))
 
 
 def _old(kept: Object) -> Object:

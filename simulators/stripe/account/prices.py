@@ -13,7 +13,7 @@ PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
 """Seconds of an interval; a simulated month has 30 days."""
 
 
-def new_product(account: "StripeAccount", name: str | None, **told: object) -> Object:
+def new_product(account: "StripeAccount", name: str | None, **fields: object) -> Object:
     """A product, which exists from now on."""
     made: Object = {
         "id": account.new_id("prod_"),
@@ -30,7 +30,7 @@ def new_product(account: "StripeAccount", name: str | None, **told: object) -> O
         "type": "service",
         "updated": account.now(),
         "url": None,
-        **told,
+        **fields,
     }
     account.keep(made)
     return made

@@ -133,8 +133,8 @@ class StripeReversals:
             made["_settled"] = settled or made["_settled"]
             self._account.keep(made)
             charge["disputed"] = True
-            told = [self._account.tell("charge.dispute.created", made)]
-            return told if inquiry else [*told, *self._move(made, -amount)]
+            events = [self._account.report("charge.dispute.created", made)]
+            return events if inquiry else [*events, *self._move(made, -amount)]
 
     def respond(self, dispute_id: str) -> list[Object]:
         """Hand in evidence, or appeal; the bank looks at it.
@@ -144,7 +144,7 @@ class StripeReversals:
         with self._account.lock:
             found = self._open(dispute_id)
             found["status"] = found["status"].replace("needs_response", "under_review")
-            return [self._account.tell("charge.dispute.updated", found)]
+            return [self._account.report("charge.dispute.updated", found)]
 
     def escalate(self, dispute_id: str) -> list[Object]:
         """Let an inquiry become a dispute.
@@ -156,7 +156,7 @@ class StripeReversals:
             if not found["status"].startswith("warning_"):
                 raise invalid("Only an inquiry can become a dispute.", "dispute")
             found["status"] = "needs_response"
-            return [self._account.tell("charge.dispute.updated", found), *self._move(found, -found["amount"])]
+            return [self._account.report("charge.dispute.updated", found), *self._move(found, -found["amount"])]
 
     def appeal(self, dispute_id: str) -> list[Object]:
         """Let a dispute that was lost, or is looked at, go on: its decision may be appealed, and is by a response.
@@ -168,7 +168,7 @@ class StripeReversals:
             if found["status"] not in ("under_review", "lost"):
                 raise invalid("The decision of this dispute can't be appealed.", "dispute")
             found["status"] = "appeal_needs_response"
-            return [self._account.tell("charge.dispute.updated", found)]
+            return [self._account.report("charge.dispute.updated", found)]
 
     def reinstate(self, dispute_id: str, amount: int | None = None) -> list[Object]:
         """Let the money come back, or a part of it, although the dispute is not decided.
@@ -191,9 +191,9 @@ class StripeReversals:
             if status not in ("won", "lost", "prevented", "warning_closed"):
                 raise invalid("Invalid status: must be one of won, lost, prevented or warning_closed", "status")
             found["status"] = status
-            told = [self._account.tell("charge.dispute.closed", found)]
+            events = [self._account.report("charge.dispute.closed", found)]
             away = found["_away"]
-            return [*told, *self._move(found, away)] if status != "lost" and away > 0 else told
+            return [*events, *self._move(found, away)] if status != "lost" and away > 0 else events
 
     def _end_refund(self, refund_id: str, status: str, *, among: tuple[str, ...]) -> list[Object]:
         with self._account.lock:
@@ -202,8 +202,11 @@ class StripeReversals:
                 raise invalid(f"A refund that is {found['status']} can't become {status}.", "refund")
             found["status"] = status
             self._count(self._account.kept("charge", found["charge"]))
-            told = [self._account.tell("refund.updated", found), self._account.tell("charge.refund.updated", found)]
-            return [*told, self._account.tell("refund.failed", found)] if status == "failed" else told
+            events = [
+                self._account.report("refund.updated", found),
+                self._account.report("charge.refund.updated", found),
+            ]
+            return [*events, self._account.report("refund.failed", found)] if status == "failed" else events
 
     def _move(self, found: Object, amount: int) -> list[Object]:
         settled, currency = found["_settled"]
@@ -216,7 +219,7 @@ class StripeReversals:
             money_move(self._account.new_id("txn_"), found["id"], before - after, currency, self._account.now())
         )
         kind = "funds_withdrawn" if amount < 0 else "funds_reinstated"
-        return [self._account.tell(f"charge.dispute.{kind}", found)]
+        return [self._account.report(f"charge.dispute.{kind}", found)]
 
     def _give_back(self, charge: Object, amount: int, status: str, metadata: Mapping[str, str]) -> list[Object]:
         account = self._account
@@ -227,9 +230,9 @@ class StripeReversals:
         charge["_refunds"].insert(0, made)
         self._count(charge)
         return [
-            account.tell("refund.created", made),
-            account.tell("charge.refunded", charge),
-            account.tell("charge.refund.updated", made),
+            account.report("refund.created", made),
+            account.report("charge.refunded", charge),
+            account.report("charge.refund.updated", made),
         ]
 
     def _count(self, charge: Object) -> None:

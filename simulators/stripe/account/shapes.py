@@ -18,21 +18,21 @@ def shown(kept: Object, version: str) -> Object:
     if kept.get("deleted"):
         return dict(kept)
     date = version[:10]
-    told = {name: value for name, value in kept.items() if not name.startswith("_")}
+    fields = {name: value for name, value in kept.items() if not name.startswith("_")}
     match kept["object"]:
         case "charge" | "payment_intent" if date < INVOICES_LEAVE_PAYMENTS:
-            told["invoice"] = kept.get("_invoice")
+            fields["invoice"] = kept.get("_invoice")
         case "credit_note":
-            told |= credit_note_of(kept, date)
+            fields |= credit_note_of(kept, date)
         case "invoice":
-            told |= invoice_of(kept, date)
+            fields |= invoice_of(kept, date)
         case "subscription":
-            told |= subscription_of(kept, date)
+            fields |= subscription_of(kept, date)
     if kept["object"] == "charge" and date < REFUNDS_LEAVE_CHARGES:
-        told["refunds"] = listed(
+        fields["refunds"] = listed(
             [shown(refund, version) for refund in kept["_refunds"]], f"/v1/charges/{kept['id']}/refunds"
         )
-    return told
+    return fields
 
 
 def balance() -> Object:

@@ -82,18 +82,18 @@ def set_discount(account: "StripeAccount", found: Object, coupon: str | None) ->
     found["_discount"] = made
 
 
-def draft_period(account: "StripeAccount", found: Object, reason: str, *, is_told: bool = False) -> Object:
+def draft_period(account: "StripeAccount", found: Object, reason: str, *, is_reported: bool = False) -> Object:
     """The draft of a subscription's present period, and of what is still to be prorated."""
     lines = [period_line(account, found, item) for item in found["_items"]]
-    return _draft(account, found, reason, lines, is_told=is_told)
+    return _draft(account, found, reason, lines, is_reported=is_reported)
 
 
 def draft_pending(account: "StripeAccount", found: Object, reason: str) -> Object:
     """The draft of what is still to be prorated alone."""
-    return _draft(account, found, reason, [], is_told=False)
+    return _draft(account, found, reason, [], is_reported=False)
 
 
-def _draft(account: "StripeAccount", found: Object, reason: str, lines: list[Object], *, is_told: bool) -> Object:
+def _draft(account: "StripeAccount", found: Object, reason: str, lines: list[Object], *, is_reported: bool) -> Object:
     pending, found["_pending"] = found["_pending"], []
     discount = discount_in_force(account, found)
     items = [one for one in pending_items(account, found["customer"]) if one["currency"] == found["currency"]]
@@ -101,7 +101,7 @@ def _draft(account: "StripeAccount", found: Object, reason: str, lines: list[Obj
         [*pending, *(item_line(account, one, discount) for one in items), *lines],
         found["currency"],
         reason=reason,
-        is_told=is_told,
+        is_reported=is_reported,
         collection_method=found["collection_method"],
         customer=found["customer"],
         discounts=[discount["id"]] if discount else [],

@@ -34,7 +34,7 @@ class Terms:
         return self.is_flexible and self.proration_discounts == "itemized"
 
 
-def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends: int | None, **told: Any) -> Object:
+def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends: int | None, **fields: Any) -> Object:
     """A subscription that begins now, with a trial where one ends later."""
     return {
         "id": subscription_id,
@@ -63,7 +63,7 @@ def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends
         "_pending": [],
         "_period": [created, created],
         "_terms": terms,
-        **told,
+        **fields,
     }
 
 
@@ -88,18 +88,18 @@ def subscription_of(kept: Object, date: str) -> Object:
     on_items = date >= PERIODS_MOVE_TO_ITEMS
     period = {"current_period_start": start, "current_period_end": end}
     items = [_item_of(one, kept["id"]) | (period if on_items else {}) for one in kept["_items"]]
-    told: Object = {"items": listed(items, f"/v1/subscription_items?subscription={kept['id']}")}
+    fields: Object = {"items": listed(items, f"/v1/subscription_items?subscription={kept['id']}")}
     discount = kept["_discount"]
     if not on_items:
-        told |= {**period, "discount": discount_of(discount, date) if discount else None}
+        fields |= {**period, "discount": discount_of(discount, date) if discount else None}
     if date >= BILLING_MODES_COME:
-        told["billing_mode"] = _billing_mode(kept["_terms"])
-    return told | {"discounts": [discount["id"]] if discount else []}
+        fields["billing_mode"] = _billing_mode(kept["_terms"])
+    return fields | {"discounts": [discount["id"]] if discount else []}
 
 
 def _item_of(kept: Object, subscription_id: str) -> Object:
-    told = {name: value for name, value in kept.items() if not name.startswith("_")}
-    return told | {"price": dict(kept["_price"]), "subscription": subscription_id}
+    fields = {name: value for name, value in kept.items() if not name.startswith("_")}
+    return fields | {"price": dict(kept["_price"]), "subscription": subscription_id}
 
 
 def _billing_mode(terms: Terms) -> Object:

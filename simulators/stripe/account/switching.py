@@ -48,15 +48,15 @@ def switch(
         now = account.now()
         found |= {"billing_cycle_anchor": now, "_period": [now, now + length]}
         found["status"] = "active" if is_trial else found["status"]
-    told = [account.tell("customer.subscription.updated", found)]
+    events = [account.report("customer.subscription.updated", found)]
     if begins:
-        return told + account.collecting.collect(draft_period(account, found, "subscription_update"))
+        return events + account.collecting.collect(draft_period(account, found, "subscription_update"))
     if prorate and not is_trial:
         new = [one for one in found["_items"] if one in added or one is after]
         found["_pending"] += [rest_of_period(account, found, one) for one in new]
     if invoice_now and found["_pending"]:
-        told += account.collecting.collect(draft_pending(account, found, "subscription_update"))
-    return told
+        events += account.collecting.collect(draft_pending(account, found, "subscription_update"))
+    return events
 
 
 def _item(found: Object, wanted: str | None) -> Object:
@@ -68,9 +68,9 @@ def _item(found: Object, wanted: str | None) -> Object:
 
 
 def _changed(account: "StripeAccount", price: str | None, quantity: int | None) -> Object:
-    told: Object = {}
+    fields: Object = {}
     if price is not None:
-        told["_price"] = account.kept("price", price)
+        fields["_price"] = account.kept("price", price)
     if quantity is not None:
-        told["quantity"] = quantity
-    return told
+        fields["quantity"] = quantity
+    return fields

@@ -46,12 +46,12 @@ def page(objects: Sequence[Object], url: str, parameters: Mapping[str, Any], *, 
     return listed(data, url, has_more=len(chosen) > limit)
 
 
-def integer(told: object, param: str) -> int:
+def integer(given: object, param: str) -> int:
     """A whole number of a request.
 
     :raises Refusal: if it is none.
     """
-    text = str(told)
+    text = str(given)
     if not (text.isascii() and text.isdecimal()) or len(text) > 12:
         raise invalid(f"Invalid integer: {text[:40]}", param, code="parameter_invalid_integer")
     return int(text)
@@ -68,11 +68,11 @@ def _place(objects: list[Object], wanted: str, param: str) -> int:
     raise missing("object", wanted, param=param, status=400)
 
 
-def _bounds(told: object) -> list[tuple[Callable[[int, int], bool], int]]:
-    if not isinstance(told, Mapping):
-        return [(int.__eq__, integer(told, "created"))]
-    unknown = next((name for name in told if name not in _COMPARISONS), None)
+def _bounds(text: object) -> list[tuple[Callable[[int, int], bool], int]]:
+    if not isinstance(text, Mapping):
+        return [(int.__eq__, integer(text, "created"))]
+    unknown = next((name for name in text if name not in _COMPARISONS), None)
     if unknown is not None:
         param = f"created[{unknown}]"
         raise invalid(f"Received unknown parameter: {param}", param, code="parameter_unknown")
-    return [(_COMPARISONS[name], integer(value, f"created[{name}]")) for name, value in told.items()]
+    return [(_COMPARISONS[name], integer(value, f"created[{name}]")) for name, value in text.items()]

@@ -82,12 +82,12 @@ def boolean(parameters: Mapping[str, Any], name: str, within: str = "") -> bool 
     return None if found is None else found == "true"
 
 
-def count(told: object, place: str) -> int:
+def count(given: object, place: str) -> int:
     """A number, or an amount in minor units, from 0 to MAX_AMOUNT.
 
     :raises Refusal: if it is none, or too large.
     """
-    text = str(told)
+    text = str(given)
     if not (text.isascii() and text.isdecimal()):
         raise invalid(f"Invalid non-negative integer: {text[:40]}", place, code="parameter_invalid_integer")
     if len(text) > len(str(MAX_AMOUNT)):
@@ -111,16 +111,16 @@ def address(parameters: Mapping[str, Any], name: str) -> str | None:
 
     :raises Refusal: if it is no address.
     """
-    told = text(parameters, name)
-    if told is None:
+    given = text(parameters, name)
+    if given is None:
         return None
     try:
-        parts = urlsplit(told)
+        parts = urlsplit(given)
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.netloc or not told.isprintable() or " " in told:
+    if parts.scheme not in ("http", "https") or not parts.netloc or not given.isprintable() or " " in given:
         raise invalid("Not a valid URL", name, code="url_invalid")
-    return told
+    return given
 
 
 def metadata(parameters: Mapping[str, Any], name: str = "metadata", within: str = "") -> dict[str, str]:
@@ -129,10 +129,10 @@ def metadata(parameters: Mapping[str, Any], name: str = "metadata", within: str 
     :raises Refusal: if Stripe would not keep it.
     """
     # Stripe takes an empty value for "no such key".
-    told = {key: value for key, value in _checked(parameters, name, within).items() if value != ""}
-    if len(told) > MAX_METADATA["keys"]:
+    fields = {key: value for key, value in _checked(parameters, name, within).items() if value != ""}
+    if len(fields) > MAX_METADATA["keys"]:
         raise invalid(f"You can specify up to {MAX_METADATA['keys']} keys", place_of(name, within))
-    return told
+    return fields
 
 
 def merged_metadata(kept: Mapping[str, str], parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -146,10 +146,10 @@ def merged_metadata(kept: Mapping[str, str], parameters: Mapping[str, Any]) -> d
 
 
 def _checked(parameters: Mapping[str, Any], name: str, within: str) -> dict[str, str]:
-    place, told = place_of(name, within), dict(mapping(parameters, name, within))
-    for key, value in told.items():
+    place, given = place_of(name, within), dict(mapping(parameters, name, within))
+    for key, value in given.items():
         if not isinstance(value, str):
             raise invalid("Metadata values must be strings", f"{place}[{key}]")
         if len(key) > MAX_METADATA["key"] or len(value) > MAX_METADATA["value"]:
             raise invalid("Metadata keys can have up to 40 characters, and values up to 500", f"{place}[{key[:40]}]")
-    return told
+    return given

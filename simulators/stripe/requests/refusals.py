@@ -24,8 +24,8 @@ class Refusal(Exception):
 
 def error(kind: str, message: str, *, code: str | None = None, param: str | None = None) -> Object:
     """An API error."""
-    told = {"type": kind, "message": message, "code": code, "param": param}
-    return {"error": {name: value for name, value in told.items() if value is not None}}
+    fields = {"type": kind, "message": message, "code": code, "param": param}
+    return {"error": {name: value for name, value in fields.items() if value is not None}}
 
 
 def refusal(status: int, message: str, *, code: str | None = None, param: str | None = None) -> Refusal:
@@ -48,8 +48,8 @@ def declined(code: str = "card_declined", *, intent: Object | None = None) -> Re
     message = _DECLINES.get(code, "Your card was declined.")
     # The other reasons of a plain decline are told beside its code.
     plain = code not in _OWN_CODES
-    told = error("card_error", message, code="card_declined" if plain else code)
-    told["error"]["decline_code"] = "generic_decline" if code == "card_declined" else code
+    given = error("card_error", message, code="card_declined" if plain else code)
+    given["error"]["decline_code"] = "generic_decline" if code == "card_declined" else code
     if intent is not None:
-        told["error"]["payment_intent"] = intent
-    return Refusal(402, told)
+        given["error"]["payment_intent"] = intent
+    return Refusal(402, given)

@@ -54,14 +54,14 @@ def _written_out(account: StripeAccount, line: Mapping[str, Any]) -> Mapping[str
     if price_id is None:
         return line
     price = account.kept("price", price_id)
-    told = {
+    fields = {
         "currency": price["currency"],
         "unit_amount": str(price["unit_amount"]),
         "product_data": {"name": account.kept("product", price["product"])["name"]},
     }
     if price["recurring"]:
-        told["recurring"] = price["recurring"]
-    return {**line, "price_data": told}
+        fields["recurring"] = price["recurring"]
+    return {**line, "price_data": fields}
 
 
 def _product(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
@@ -73,7 +73,7 @@ def _product(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         metadata=metadata(parameters),
         url=text(parameters, "url"),
     )
-    account.tell("product.created", made)
+    account.report("product.created", made)
     return made
 
 
@@ -95,18 +95,18 @@ def _price(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         metadata=metadata(parameters),
         nickname=text(parameters, "nickname"),
     )
-    account.tell("price.created", made)
+    account.report("price.created", made)
     return made
 
 
 def _recurring(parameters: Mapping[str, Any]) -> Object | None:
-    told = mapping(parameters, "recurring")
-    if not told:
+    given = mapping(parameters, "recurring")
+    if not given:
         return None
-    interval = text(told, "interval", "recurring")
+    interval = text(given, "interval", "recurring")
     if interval not in INTERVALS:
         raise invalid("Invalid interval: must be one of day, week, month or year", "recurring[interval]")
-    intervals = count(told.get("interval_count", "1"), "recurring[interval_count]")
+    intervals = count(given.get("interval_count", "1"), "recurring[interval_count]")
     if not 1 <= intervals <= MAX_INTERVALS:
         raise invalid(f"Invalid integer: must be from 1 to {MAX_INTERVALS}", "recurring[interval_count]")
     return recurring(interval, intervals)

@@ -18,7 +18,7 @@ from simulators.stripe.resources import (
     payment_pages,
     subscriptions,
 )
-from simulators.stripe.resources.edits import edit, tell_change
+from simulators.stripe.resources.edits import edit, report_change
 
 _Resource = Callable[[StripeAccount, str, list[str], Mapping[str, Any]], Object | None]
 _RESOURCES: tuple[_Resource, ...] = (
@@ -45,7 +45,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             return _refund(account, parameters)
         case "POST", ["refunds", refund_id]:
             made = edit(account, "refund", refund_id, parameters)
-            account.tell("charge.refund.updated", made)
+            account.report("charge.refund.updated", made)
             return made
         case "POST", ["refunds", refund_id, "cancel"]:
             account.reversals.cancel_refund(refund_id)
@@ -64,9 +64,9 @@ def _refund(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     named = [name for name in ("charge", "payment_intent") if parameters.get(name)]
     if len(named) != 1:
         raise invalid("Name one of charge and payment_intent.", "charge", code="parameter_missing")
-    told = parameters.get("amount")
+    given = parameters.get("amount")
     metadata = parameters.get("metadata") or {}
-    payment, amount = str(parameters[named[0]]), None if told is None else integer(told, "amount")
+    payment, amount = str(parameters[named[0]]), None if given is None else integer(given, "amount")
     becomes = account.reversals.fate(payment)
     events = account.reversals.refund(
         payment, amount, status="pending" if becomes == "pending" else "succeeded", metadata=metadata
@@ -81,7 +81,7 @@ def _respond(account: StripeAccount, dispute_id: str, parameters: Mapping[str, A
     found = account.kept("dispute", dispute_id)
     if "metadata" in parameters:
         after = {"metadata": merged_metadata(found["metadata"], parameters)}
-        tell_change(account, found, after, told_as="charge.dispute.updated")
+        report_change(account, found, after, reported_as="charge.dispute.updated")
     if parameters.get("evidence") or boolean(parameters, "submit") or "metadata" not in parameters:
         account.reversals.respond(dispute_id)
     return found

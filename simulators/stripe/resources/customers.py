@@ -6,7 +6,7 @@ from typing import Any
 from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.objects import Object, customer
 from simulators.stripe.requests.parameters import mapping, metadata, refuse_unknown, text
-from simulators.stripe.resources.edits import edit, remove, tell_change
+from simulators.stripe.resources.edits import edit, remove, report_change
 from simulators.stripe.resources.payment_methods import attach, found_method
 
 _TEXTS = ("description", "email", "name", "phone")
@@ -51,13 +51,13 @@ def _customer(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         # A test card's name stands for the method that was made of it a moment ago.
         default = method if method is not None and wanted == method_id else found_method(account, wanted)
         made["invoice_settings"]["default_payment_method"] = default["id"]
-    account.tell("customer.created", made)
+    account.report("customer.created", made)
     return made
 
 
 def _set_default_method(account: StripeAccount, customer: Object, parameters: Mapping[str, Any]) -> None:
-    told = mapping(parameters, "invoice_settings")
-    wanted = text(told, "default_payment_method", "invoice_settings")
+    given = mapping(parameters, "invoice_settings")
+    wanted = text(given, "default_payment_method", "invoice_settings")
     method_id = found_method(account, wanted)["id"] if wanted else None
     settings = customer["invoice_settings"] | {"default_payment_method": method_id}
-    tell_change(account, customer, {"invoice_settings": settings}, told_as="customer.updated")
+    report_change(account, customer, {"invoice_settings": settings}, reported_as="customer.updated")

@@ -15,7 +15,7 @@ def edit(
     parameters: Mapping[str, Any],
     *,
     texts: Sequence[str] = (),
-    told_as: str | None = None,
+    reported_as: str | None = None,
 ) -> Object:
     """Change metadata and texts of a kept object; the event, `KIND.updated` or another, tells what they were before.
 
@@ -26,11 +26,11 @@ def edit(
     after: Object = {name: text(parameters, name) for name in texts if name in parameters}
     if "metadata" in parameters:
         after["metadata"] = merged_metadata(kept["metadata"], parameters)
-    tell_change(account, kept, after, told_as=told_as or f"{kind}.updated")
+    report_change(account, kept, after, reported_as=reported_as or f"{kind}.updated")
     return kept
 
 
-def tell_change(account: StripeAccount, kept: Object, after: Object, *, told_as: str) -> None:
+def report_change(account: StripeAccount, kept: Object, after: Object, *, reported_as: str) -> None:
     """Let a kept object have these values from now on, and tell, unless it has them already."""
     before: Object = {name: kept.get(name) for name, value in after.items() if kept.get(name) != value}
     if "metadata" in before:
@@ -40,7 +40,7 @@ def tell_change(account: StripeAccount, kept: Object, after: Object, *, told_as:
     if not before:
         return
     kept |= after
-    account.tell(told_as, kept)["data"]["previous_attributes"] = before
+    account.report(reported_as, kept)["data"]["previous_attributes"] = before
 
 
 def remove(account: StripeAccount, kind: str, wanted: str) -> Object:
@@ -50,5 +50,5 @@ def remove(account: StripeAccount, kind: str, wanted: str) -> Object:
     """
     gone = account.kept(kind, wanted)
     account.forget(kind, wanted)
-    account.tell(f"{kind}.deleted", gone)
+    account.report(f"{kind}.deleted", gone)
     return {"id": wanted, "object": kind, "deleted": True}

@@ -8,7 +8,7 @@ from simulators.stripe.account.invoice_items import add_item, item_line, pending
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.parameters import boolean, count, currency, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import Refusal, declined, invalid
-from simulators.stripe.resources.edits import edit, remove, tell_change
+from simulators.stripe.resources.edits import edit, remove, report_change
 from simulators.stripe.resources.payment_intents import confirm, new_intent
 from simulators.stripe.resources.payment_methods import found_method
 
@@ -66,9 +66,9 @@ def change(  # noqa: PLR0911 - one for each route
             return pay(account, bill, text(parameters, "payment_method"))
         case "POST", ["invoices", wanted, "void" | "mark_uncollectible" as verb]:
             bill = account.kept("invoice", wanted)
-            status, among, told_as = _ENDS[verb]
+            status, among, reported_as = _ENDS[verb]
             _refuse_unless(bill, verb, *among)
-            account.collecting.end(bill, status, told_as=told_as)
+            account.collecting.end(bill, status, reported_as=reported_as)
             return bill
         case _:
             return None
@@ -85,7 +85,7 @@ def send(account: StripeAccount, invoice_id: str, idempotency_key: str | None) -
         _finalize(account, bill)
     account.billing.send(invoice_id, idempotency_key)
     if is_new:
-        account.tell("invoice.sent", bill)
+        account.report("invoice.sent", bill)
     return bill
 
 
@@ -116,7 +116,7 @@ def _draft(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         [item_line(account, one) for one in items],
         in_currency,
         reason="manual",
-        is_told=True,
+        is_reported=True,
         collection_method=text(parameters, "collection_method") or "charge_automatically",
         customer=customer["id"],
         customer_email=customer["email"],
@@ -132,7 +132,7 @@ def _days_until_due(parameters: Mapping[str, Any]) -> int | None:
 
 def _finalize(account: StripeAccount, bill: Object) -> Object:
     account.collecting.finalize(bill)
-    account.tell("invoice.finalized", bill)
+    account.report("invoice.finalized", bill)
     if bill["amount_due"] == 0:
         account.collecting.settle(bill)
     return bill
@@ -167,11 +167,11 @@ def pay(account: StripeAccount, bill: Object, wanted: str | None = None) -> Obje
         confirm(account, intent)
     except Refusal:
         bill["attempt_count"] += 1
-        account.tell("invoice.payment_failed", bill)
+        account.report("invoice.payment_failed", bill)
         raise
     if intent["status"] == "requires_action":
         bill["attempt_count"] += 1
-        account.tell("invoice.payment_action_required", bill)
+        account.report("invoice.payment_action_required", bill)
         raise declined("authentication_required", intent=account.shown(intent))
     if intent["status"] == "succeeded":
         account.collecting.settle(bill, intent)
@@ -192,7 +192,7 @@ def _activate(account: StripeAccount, subscription_id: str | None) -> None:
     if subscription_id is not None:
         subscription = account.kept("subscription", subscription_id)
         if subscription["status"] == "incomplete":
-            tell_change(account, subscription, {"status": "active"}, told_as="customer.subscription.updated")
+            report_change(account, subscription, {"status": "active"}, reported_as="customer.subscription.updated")
 
 
 def _refuse_unless(bill: Object, verb: str, *statuses: str) -> None:

@@ -67,21 +67,21 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             return None
 
 
-def new_intent(account: StripeAccount, amount: int, in_currency: str, **told: Any) -> Object:
+def new_intent(account: StripeAccount, amount: int, in_currency: str, **fields: Any) -> Object:
     """A payment intent that nobody has paid yet."""
     session = {
         "amount_total": amount,
         "currency": in_currency,
-        "payment_method_types": told.pop("payment_method_types", None) or ["card"],
-        "customer_email": told.pop("receipt_email", None),
+        "payment_method_types": fields.pop("payment_method_types", None) or ["card"],
+        "customer_email": fields.pop("receipt_email", None),
     }
     intent_id = account.new_id("pi_")
     intent = payment_intent(
-        intent_id, session, created=account.now(), metadata=told.pop("metadata", {}), charge_id=None
+        intent_id, session, created=account.now(), metadata=fields.pop("metadata", {}), charge_id=None
     )
-    intent |= {"client_secret": account.new_id(f"{intent_id}_secret_"), "status": "requires_payment_method", **told}
+    intent |= {"client_secret": account.new_id(f"{intent_id}_secret_"), "status": "requires_payment_method", **fields}
     account.keep(intent)
-    account.tell("payment_intent.created", intent)
+    account.report("payment_intent.created", intent)
     return intent
 
 
@@ -100,15 +100,15 @@ def confirm(account: StripeAccount, intent: Object) -> Object:
         raise declined(outcome.decline, intent=account.shown(intent))
     if outcome.needs_action:
         intent |= {"status": "requires_action", "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {}}}
-        account.tell("payment_intent.requires_action", intent)
+        account.report("payment_intent.requires_action", intent)
     elif method["type"] == "sepa_debit":
         _debit(account, intent, method, outcome)
     elif intent["capture_method"] == "manual":
         made = _charge(account, intent, method) | {"captured": False, "amount_captured": 0}
         account.keep(made)
         intent |= {"status": "requires_capture", "amount_capturable": intent["amount"], "latest_charge": made["id"]}
-        account.tell("charge.succeeded", made)
-        account.tell("payment_intent.amount_capturable_updated", intent)
+        account.report("charge.succeeded", made)
+        account.report("payment_intent.amount_capturable_updated", intent)
     else:
         _succeed(account, intent, method)
         follow_up(account, intent, outcome)
@@ -119,7 +119,7 @@ def follow_up(account: StripeAccount, intent: Object, outcome: Outcome) -> None:
     """Let happen to a payment what its test card says of the time after."""
     account.kept("charge", intent["latest_charge"])["_refund_becomes"] = outcome.refund
     if outcome.is_available:
-        account.tell("balance.available", balance())
+        account.report("balance.available", balance())
     if outcome.dispute is not None:
         account.reversals.dispute(intent["id"], inquiry=outcome.is_inquiry, reason=outcome.dispute)
 
@@ -176,8 +176,8 @@ def _succeed(account: StripeAccount, intent: Object, method: Object) -> None:
     made = _charge(account, intent, method)
     account.keep(made)
     intent |= {"status": "succeeded", "amount_received": intent["amount"], "latest_charge": made["id"]}
-    account.tell("charge.succeeded", made)
-    account.tell("payment_intent.succeeded", intent)
+    account.report("charge.succeeded", made)
+    account.report("payment_intent.succeeded", intent)
 
 
 def _fail(account: StripeAccount, intent: Object, method: Object, code: str) -> None:
@@ -188,13 +188,13 @@ def _fail(account: StripeAccount, intent: Object, method: Object, code: str) -> 
     account.keep(made)
     intent |= {"status": "requires_payment_method", "latest_charge": made["id"], "last_payment_error": failure}
     intent["payment_method"] = None
-    account.tell("charge.failed", made)
-    account.tell("payment_intent.payment_failed", intent)
+    account.report("charge.failed", made)
+    account.report("payment_intent.payment_failed", intent)
 
 
 def _debit(account: StripeAccount, intent: Object, method: Object, outcome: Outcome) -> None:
     intent["status"] = "processing"
-    account.tell("payment_intent.processing", intent)
+    account.report("payment_intent.processing", intent)
     if outcome.arrives is True:
         _succeed(account, intent, method)
     elif outcome.arrives is False:
@@ -212,8 +212,8 @@ def _capture(account: StripeAccount, intent: Object, parameters: Mapping[str, An
     intent |= {"status": "succeeded", "amount_capturable": 0, "amount_received": amount}
     if amount < made["amount"]:
         account.reversals.release(made, made["amount"] - amount)
-    account.tell("charge.captured", made)
-    account.tell("payment_intent.succeeded", intent)
+    account.report("charge.captured", made)
+    account.report("payment_intent.succeeded", intent)
     return intent
 
 
@@ -221,7 +221,7 @@ def _cancel(account: StripeAccount, intent: Object, reason: str | None) -> Objec
     _refuse_unless(intent, "canceled", *_UNPAID, "requires_capture")
     intent |= {"status": "canceled", "amount_capturable": 0, "canceled_at": account.now()}
     intent["cancellation_reason"] = reason
-    account.tell("payment_intent.canceled", intent)
+    account.report("payment_intent.canceled", intent)
     return intent
 
 

@@ -80,7 +80,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             if kept["customer"] is None:
                 raise invalid("The payment method is not attached to a customer.", "payment_method")
             kept["customer"] = None
-            account.tell("payment_method.detached", kept)
+            account.report("payment_method.detached", kept)
             return kept
         case _:
             return None
@@ -111,7 +111,7 @@ def attach(account: StripeAccount, method: Object, customer_id: str) -> Object:
     if outcome.decline is not None and outcome.declines_when_attached:
         raise declined(outcome.decline)
     method["customer"] = customer_id
-    account.tell("payment_method.attached", method)
+    account.report("payment_method.attached", method)
     return method
 
 
@@ -136,7 +136,7 @@ def _of_card(
     asked: str,
     name: str,
     details: Mapping[str, Any] | None = None,
-    told: dict[str, str] | None = None,
+    fields: dict[str, str] | None = None,
 ) -> Object:
     # Some tests cards are named with their brand too: pm_card_visa_chargeDeclined.
     known = _CARDS.get(name) or _CARDS.get(name.removeprefix("visa_"))
@@ -145,7 +145,7 @@ def _of_card(
     digits, outcome = known
     brand = name if name in ("mastercard", "amex", "discover") else "visa"
     shown = {"brand": brand, "country": "US", "exp_month": 12, "exp_year": 2040, "funding": "credit", "last4": digits}
-    return _kept(account, "card", shown, outcome, details or {}, told or {})
+    return _kept(account, "card", shown, outcome, details or {}, fields or {})
 
 
 def _kept(
@@ -154,7 +154,7 @@ def _kept(
     shown: Object,
     outcome: Outcome,
     details: Mapping[str, Any],
-    told: dict[str, str],
+    fields: dict[str, str],
 ) -> Object:
     made: Object = {
         "id": account.new_id("pm_"),
@@ -164,7 +164,7 @@ def _kept(
         "created": account.now(),
         "customer": None,
         "livemode": False,
-        "metadata": told,
+        "metadata": fields,
         "type": kind,
         kind: shown,
         "_outcome": outcome,

@@ -95,9 +95,9 @@ class StripeReading:
         if not isinstance(several, Mapping):
             raise invalid("Invalid array", "types")
         kinds = {str(kind) for kind in (parameters.get("type"), *several.values()) if kind}
-        chosen = [told for told in self._account.events if not kinds or told["type"] in kinds]
+        chosen = [event for event in self._account.events if not kinds or event["type"] in kinds]
         after = parameters.get("starting_after")
-        if after and all(told["id"] != after for told in self._account.events):
+        if after and all(event["id"] != after for event in self._account.events):
             raise missing("event", str(after), param="starting_after", status=400)
         others = {name: value for name, value in parameters.items() if name not in ("type", "types")}
         return page(chosen, "/v1/events", others)
@@ -116,11 +116,11 @@ class StripeReading:
         found = page(chosen, "/v1/invoice_payments", others, filters=_KINDS["invoice_payments"][1])
         return found | {"data": [self._account.shown(one, version) for one in found["data"]]}
 
-    def _expanded(self, told: Object, parameters: Mapping[str, Any], version: str) -> Object:
+    def _expanded(self, fields: Object, parameters: Mapping[str, Any], version: str) -> Object:
         wanted = parameters.get("expand", {})
         for name in sorted(wanted.values()) if isinstance(wanted, Mapping) else []:
-            told = self._expand(told, str(name).split("."), version)
-        return told
+            fields = self._expand(fields, str(name).split("."), version)
+        return fields
 
     def _each_expanded(self, found: Object, parameters: Mapping[str, Any], version: str) -> Object:
         """A list, with what is expanded within each of its objects."""
@@ -129,22 +129,22 @@ class StripeReading:
         within = {str(place): name.removeprefix("data.") for place, name in enumerate(names)}
         return found | {"data": [self._expanded(one, {"expand": within}, version) for one in found["data"]]}
 
-    def _expand(self, told: Object, path: list[str], version: str) -> Object:
+    def _expand(self, fields: Object, path: list[str], version: str) -> Object:
         name, *rest = path
-        if name == "payments" and told["object"] == "invoice":
-            paid = [one for one in self._account.all_kept("invoice_payment") if one["invoice"] == told["id"]]
+        if name == "payments" and fields["object"] == "invoice":
+            paid = [one for one in self._account.all_kept("invoice_payment") if one["invoice"] == fields["id"]]
             shown = [self._account.shown(one, version) for one in paid]
-            return told | {"payments": listed(shown, "/v1/invoice_payments")}
-        if name == "line_items" and told["object"] == "checkout.session":
-            url = f"/v1/checkout/sessions/{told['id']}/line_items"
-            return told | {"line_items": listed(self._account.line_items(told["id"]), url)}
+            return fields | {"payments": listed(shown, "/v1/invoice_payments")}
+        if name == "line_items" and fields["object"] == "checkout.session":
+            url = f"/v1/checkout/sessions/{fields['id']}/line_items"
+            return fields | {"line_items": listed(self._account.line_items(fields["id"]), url)}
         kind = {"latest_charge": "charge", "latest_invoice": "invoice"}.get(name, name)
-        within = told.get(name)
+        within = fields.get(name)
         if isinstance(within, str):
             within = self._account.shown(self._account.kept(kind, within), version)
         if within is None:
-            return told
-        return told | {name: self._expand(within, rest, version) if rest else within}
+            return fields
+        return fields | {name: self._expand(within, rest, version) if rest else within}
 
 
 def _found(kind: str, wanted: str, found: Object | None) -> Object:

@@ -56,7 +56,7 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     items = [_item(item, f"items[{index}]") for index, item in mapping(parameters, "items").items()]
     trial_days = count(parameters.get("trial_period_days", "0"), "trial_period_days")
     terms = _terms(parameters)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "coupon": _coupon(parameters),
         "metadata": metadata(parameters),
         "terms": terms,
@@ -65,21 +65,21 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     amount = sum(int(account.kept("price", price)["unit_amount"]) * quantity for price, quantity in items)
     if amount and not trial_days and terms.collection_method == "charge_automatically":
         method_id = _method_of(account, customer, text(parameters, "default_payment_method"))
-        return _charged(account, new_subscription(account, customer["id"], items, **told), method_id)
-    _, subscription, _ = account.billing.subscribe(customer["id"], items, **told)
+        return _charged(account, new_subscription(account, customer["id"], items, **fields), method_id)
+    _, subscription, _ = account.billing.subscribe(customer["id"], items, **fields)
     if 0 < trial_days <= TRIAL_WARNING_DAYS:
-        account.tell("customer.subscription.trial_will_end", subscription)
+        account.report("customer.subscription.trial_will_end", subscription)
     return subscription
 
 
 def _charged(account: StripeAccount, made: Object, method_id: str) -> Object:
     """A subscription whose first invoice is paid by a method; where the bank declines, it stands incomplete."""
-    bill = draft_period(account, made, "subscription_create", is_told=True)
+    bill = draft_period(account, made, "subscription_create", is_reported=True)
     try:
         pay(account, bill, method_id)
     except Refusal:
         made["status"] = "incomplete"
-    account.tell("customer.subscription.created", made)
+    account.report("customer.subscription.created", made)
     return made
 
 
@@ -93,8 +93,8 @@ def _changed(account: StripeAccount, wanted: str, parameters: Mapping[str, Any])
         _switch(account, wanted, parameters)
     if "metadata" not in parameters:
         return account.kept("subscription", wanted)
-    told = {"metadata": parameters["metadata"]}
-    return edit(account, "subscription", wanted, told, told_as="customer.subscription.updated")
+    fields = {"metadata": parameters["metadata"]}
+    return edit(account, "subscription", wanted, fields, reported_as="customer.subscription.updated")
 
 
 def _switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> None:
@@ -120,8 +120,8 @@ def _switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) 
     )
 
 
-def _item(told: Mapping[str, Any], place: str) -> tuple[str, int]:
-    return str(told.get("price")), count(told.get("quantity", "1"), f"{place}[quantity]")
+def _item(fields: Mapping[str, Any], place: str) -> tuple[str, int]:
+    return str(fields.get("price")), count(fields.get("quantity", "1"), f"{place}[quantity]")
 
 
 def _coupon(parameters: Mapping[str, Any]) -> str | None:

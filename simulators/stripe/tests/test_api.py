@@ -38,14 +38,14 @@ def connected(stand_in: StripeStandIn, key: str) -> Iterator[stripe.StripeClient
 def asked(**changes: Any) -> Any:
     """Parameters of a checkout; a change to None leaves one out."""
     price = {"currency": "usd", "unit_amount": 500, "product_data": {"name": "50 credits"}}
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"quantity": 1, "price_data": price}],
         "success_url": "https://shop.test/ok?id={CHECKOUT_SESSION_ID}",
         "cancel_url": "https://shop.test/",
         **changes,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def line(**changes: Any) -> dict[str, Any]:
@@ -225,9 +225,9 @@ def test_a_refused_request_does_not_use_up_its_key(client: stripe.StripeClient) 
 def test_events_are_listed_newest_first_in_pages(stand_in: StripeStandIn, client: stripe.StripeClient) -> None:
     """Pages follow each other by the last id; kinds and times choose."""
     made = [client.v1.checkout.sessions.create(asked()) for _ in range(5)]
-    told = [stand_in.pay(session.id)["id"] for session in made[:4]]
+    reported = [stand_in.pay(session.id)["id"] for session in made[:4]]
     expired = stand_in.expire(made[4].id)
-    newest_first = [expired["id"], *reversed(told)]
+    newest_first = [expired["id"], *reversed(reported)]
     page = client.v1.events.list({"limit": 2})
     assert (newest_first[:2], True) == ([event.id for event in page.data], page.has_more)
     assert newest_first == [event.id for event in page.auto_paging_iter()]

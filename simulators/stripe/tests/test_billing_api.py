@@ -32,8 +32,8 @@ def customer(v1: Any) -> str:
     return str(made.id)
 
 
-def price(v1: Any, unit_amount: int, interval: str = "month", **told: Any) -> str:
-    recurring = {"interval": interval, **told}
+def price(v1: Any, unit_amount: int, interval: str = "month", **fields: Any) -> str:
+    recurring = {"interval": interval, **fields}
     made = v1.prices.create(
         {"product_data": {"name": "Plan"}, "unit_amount": unit_amount, "currency": "usd", "recurring": recurring}
     )
@@ -112,8 +112,8 @@ def test_a_cancellation_is_prorated_and_its_credit_pays_the_next(
     assert -700 == v1.customers.retrieve(customer).balance
     bill = v1.invoices.retrieve(v1.subscriptions.create(about).latest_invoice)
     assert (-700, 0, 300, 300) == (bill.starting_balance, bill.ending_balance, bill.amount_due, bill.amount_paid)
-    told = v1.customers.balance_transactions.list(customer).data
-    assert [(700, bill.id), (-200, None)] == [(one.amount, one.invoice) for one in told][:2]
+    given = v1.customers.balance_transactions.list(customer).data
+    assert [(700, bill.id), (-200, None)] == [(one.amount, one.invoice) for one in given][:2]
 
 
 def test_credit_notes_are_issued_listed_and_voided(stand_in: StripeStandIn, v1: Any, customer: str) -> None:
@@ -170,25 +170,25 @@ def test_another_process_drives_billing(stand_in: StripeStandIn, v1: Any, custom
     made = v1.subscriptions.create({"customer": customer, "items": items, "collection_method": "send_invoice"})
     with httpx.Client(base_url=f"{stand_in.url}/_stand_in") as http:
         assert [] == http.post("/clock/advance", data={"seconds": "3600"}).json()["events"]
-        told = http.post(f"/invoices/{made.latest_invoice}/pay", data={"amount": "600"}).json()["events"]
-        intent = told[0]["data"]["object"]["payment"]["payment_intent"]
-        told = http.post(f"/invoices/{made.latest_invoice}/pay_out_of_band").json()["events"]
-        assert "invoice.paid" == told[0]["type"]
-        told = http.post(f"/payments/{intent}/dispute").json()["events"]
-        dispute = told[0]["data"]["object"]["id"]
+        answer = http.post(f"/invoices/{made.latest_invoice}/pay", data={"amount": "600"}).json()["events"]
+        intent = answer[0]["data"]["object"]["payment"]["payment_intent"]
+        answer = http.post(f"/invoices/{made.latest_invoice}/pay_out_of_band").json()["events"]
+        assert "invoice.paid" == answer[0]["type"]
+        answer = http.post(f"/payments/{intent}/dispute").json()["events"]
+        dispute = answer[0]["data"]["object"]["id"]
         http.post(f"/disputes/{dispute}/reinstate", data={"amount": "200"})
         http.post(f"/disputes/{dispute}/close", data={"status": "lost"})
-        (told,) = http.post(f"/disputes/{dispute}/appeal").json()["events"]
+        (answer,) = http.post(f"/disputes/{dispute}/appeal").json()["events"]
         assert ("appeal_needs_response", [-600, 200]) == (
-            told["data"]["object"]["status"],
-            [move["amount"] for move in told["data"]["object"]["balance_transactions"]],
+            answer["data"]["object"]["status"],
+            [move["amount"] for move in answer["data"]["object"]["balance_transactions"]],
         )
-        told = http.post(f"/subscriptions/{made.id}/cancel", data={"prorate": "true", "invoice_now": "true"}).json()
-        assert "customer.subscription.deleted" == told["events"][0]["type"]
+        answer = http.post(f"/subscriptions/{made.id}/cancel", data={"prorate": "true", "invoice_now": "true"}).json()
+        assert "customer.subscription.deleted" == answer["events"][0]["type"]
 
 
 @pytest.mark.parametrize(
-    ("resource", "told", "param"),
+    ("resource", "fields", "param"),
     [
         ("coupons", {"percent_off": 101}, "percent_off"),
         ("coupons", {"percent_off": 10, "duration": "repeating"}, "duration_in_months"),
@@ -196,8 +196,8 @@ def test_another_process_drives_billing(stand_in: StripeStandIn, v1: Any, custom
         ("subscriptions", {"customer": "cus_unknown", "items": [{"price": "price_unknown"}]}, "id"),
     ],
 )
-def test_what_stripe_would_refuse_is_refused(v1: Any, resource: str, told: dict[str, Any], param: str) -> None:
+def test_what_stripe_would_refuse_is_refused(v1: Any, resource: str, fields: dict[str, Any], param: str) -> None:
     """With the parameter's name."""
     with pytest.raises(stripe.InvalidRequestError) as raised:
-        getattr(v1, resource).create(told)
+        getattr(v1, resource).create(fields)
     assert param == raised.value.param

@@ -31,7 +31,7 @@ REFUNDED = [*PAID, "refund.created", "charge.refunded", "charge.refund.updated"]
 
 @pytest.fixture
 def stand_in() -> Iterator[StripeStandIn]:
-    with StripeStandIn(seed=5, tells_steps=True) as running:
+    with StripeStandIn(seed=5, reports_steps=True) as running:
         yield running
 
 
@@ -149,9 +149,9 @@ def test_a_delayed_payment_is_triggered_by_an_older_version_only(
         assert 1 == done.returncode
         assert "Received unknown parameter: payment_method_types" in done.stdout + done.stderr
     triggered(cli, event, "--api-version", OLDER)
-    told = kinds(stand_in)
-    assert ["checkout.session.completed", event] == [kind for kind in told if kind.startswith("checkout.session.")]
-    assert "payment_intent.processing" in told
+    reported = kinds(stand_in)
+    assert ["checkout.session.completed", event] == [kind for kind in reported if kind.startswith("checkout.session.")]
+    assert "payment_intent.processing" in reported
     session = last(stand_in, event)
     assert ("paid" if event.endswith("succeeded") else "unpaid") == session["payment_status"]
     assert OLDER == stand_in.events[-1]["api_version"]

@@ -16,7 +16,7 @@ SENT = Terms(collection_method="send_invoice", days_until_due=30)
 
 @pytest.fixture
 def account() -> StripeAccount:
-    return StripeAccount(seed=2, now=NOW, tells_steps=True)
+    return StripeAccount(seed=2, now=NOW, reports_steps=True)
 
 
 def subscribed(account: StripeAccount, terms: Terms | None = None) -> Any:
@@ -58,12 +58,12 @@ def test_a_declined_renewal_is_past_due_until_it_is_paid(account: StripeAccount)
     """On the eighth day, say."""
     subscription = subscribed(account)
     account.billing.decline(subscription["id"])
-    told = kinds(account.billing.advance(30 * DAY + HOUR))
-    assert ["customer.subscription.updated", "invoice.payment_failed", "customer.subscription.updated"] == told
+    events = kinds(account.billing.advance(30 * DAY + HOUR))
+    assert ["customer.subscription.updated", "invoice.payment_failed", "customer.subscription.updated"] == events
     assert ("past_due", "open") == (subscription["status"], latest(account, subscription)["status"])
     account.billing.advance(8 * DAY)
-    told = kinds(account.collecting.pay(subscription["latest_invoice"]))
-    assert "invoice.paid" in told
+    events = kinds(account.collecting.pay(subscription["latest_invoice"]))
+    assert "invoice.paid" in events
     assert ("active", "paid") == (subscription["status"], latest(account, subscription)["status"])
     assert NOW + 38 * DAY + HOUR == latest(account, subscription)["status_transitions"]["paid_at"]
 
@@ -72,8 +72,8 @@ def test_an_invoice_is_paid_outside_of_stripe(account: StripeAccount) -> None:
     """Old versions count that as no payment, new ones do; no payment intent pays it."""
     subscription = subscribed(account, SENT)
     account.billing.advance(HOUR)
-    told = account.collecting.pay_out_of_band(subscription["latest_invoice"])
-    assert ["invoice.paid", "invoice.payment_succeeded"] == kinds(told)
+    events = account.collecting.pay_out_of_band(subscription["latest_invoice"])
+    assert ["invoice.paid", "invoice.payment_succeeded"] == kinds(events)
     new, old = latest(account, subscription), latest(account, subscription, OLD)
     assert (1000, 1000, 0) == (new["amount_paid"], new["amount_paid_off_stripe"], new["amount_remaining"])
     assert (0, True, True, None) == tuple(
@@ -98,8 +98,8 @@ def test_an_overpayment_goes_to_the_balance(account: StripeAccount) -> None:
     """It is told after the payment, and pays of the next invoice."""
     subscription = subscribed(account, SENT)
     account.billing.advance(HOUR)
-    told = account.collecting.pay(subscription["latest_invoice"], 1300)
-    assert ["invoice_payment.paid", "invoice.paid", "invoice.payment_succeeded", "invoice.overpaid"] == kinds(told)
+    events = account.collecting.pay(subscription["latest_invoice"], 1300)
+    assert ["invoice_payment.paid", "invoice.paid", "invoice.payment_succeeded", "invoice.overpaid"] == kinds(events)
     bill = latest(account, subscription)
     assert (1000, 300) == (bill["amount_paid"], bill["amount_overpaid"])
     assert -300 == account.balances.of(subscription["customer"])
@@ -114,8 +114,8 @@ def test_credit_is_paid_out_to_the_card(account: StripeAccount) -> None:
     (charge,) = account.all_kept("charge")
     with pytest.raises(Refusal):
         account.balances.refund_to_card(charge["id"], 501)
-    told = account.balances.refund_to_card(charge["id"], 500)
-    assert "refund.created" in kinds(told)
+    events = account.balances.refund_to_card(charge["id"], 500)
+    assert "refund.created" in kinds(events)
     assert (500, 0) == (charge["amount_refunded"], account.balances.of(subscription["customer"]))
     moves = [(one["type"], one["amount"]) for one in account.all_kept("customer_balance_transaction")]
     assert [("applied_to_invoice", -500), ("adjustment", 500)] == moves
@@ -145,7 +145,7 @@ def test_what_a_balance_paid_of_a_void_invoice_comes_back(account: StripeAccount
     _, subscription, bill = account.billing.subscribe(customer, [(price, 1)], terms=SENT)
     account.billing.advance(HOUR)
     assert (700, 0) == (latest(account, subscription)["amount_due"], account.balances.of(customer))
-    account.collecting.end(bill, status, told_as=f"invoice.{status}")
+    account.collecting.end(bill, status, reported_as=f"invoice.{status}")
     assert balance == account.balances.of(customer)
 
 

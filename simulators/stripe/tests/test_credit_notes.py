@@ -19,10 +19,10 @@ def account() -> StripeAccount:
     return StripeAccount(seed=4, now=NOW)
 
 
-def billed(account: StripeAccount, **told: Any) -> Any:
+def billed(account: StripeAccount, **fields: Any) -> Any:
     """The invoice of two items, $30 and $20: paid, or open for a month where it is sent."""
     items = [(account.billing.price(amount), 1) for amount in (3000, 2000)]
-    bill = account.billing.subscribe(account.new_customer(), items, **told)[2]
+    bill = account.billing.subscribe(account.new_customer(), items, **fields)[2]
     account.billing.advance(HOUR)
     return bill
 
@@ -43,8 +43,8 @@ def note_of(account: StripeAccount, events: list[Any], version: str = NEW) -> An
 def test_a_note_before_payment_may_be_voided(account: StripeAccount) -> None:
     """While the invoice is open: as much is due again."""
     bill = open_one(account)
-    told = account.credit_notes.issue(bill["id"], 1200)
-    note = note_of(account, told)
+    events = account.credit_notes.issue(bill["id"], 1200)
+    note = note_of(account, events)
     assert ("pre_payment", 1200, 0, []) == tuple(
         note[name] for name in ("type", "pre_payment_amount", "post_payment_amount", "refunds")
     )
@@ -60,8 +60,8 @@ def test_a_note_before_payment_may_be_voided(account: StripeAccount) -> None:
 def test_a_note_of_everything_settles_an_open_invoice(account: StripeAccount) -> None:
     """Nothing is left to be paid."""
     bill = open_one(account)
-    told = account.credit_notes.issue(bill["id"], 5000)
-    assert ["credit_note.created", "invoice.paid", "invoice.payment_succeeded"] == kinds(told)
+    events = account.credit_notes.issue(bill["id"], 5000)
+    assert ["credit_note.created", "invoice.paid", "invoice.payment_succeeded"] == kinds(events)
     assert ("paid", 0, 0) == (bill["status"], bill["amount_due"], bill["amount_paid"])
 
 
@@ -70,9 +70,9 @@ def test_a_note_after_payment_goes_where_it_is_said(account: StripeAccount) -> N
     bill = billed(account)
     with pytest.raises(Refusal):
         account.credit_notes.issue(bill["id"], 1000)
-    told = account.credit_notes.issue(bill["id"], 1000, credit=300, out_of_band=200, refund=500)
-    assert ["refund.created", "charge.refunded", "charge.refund.updated", "credit_note.created"] == kinds(told)
-    note, refund = note_of(account, told), told[0]["data"]["object"]
+    events = account.credit_notes.issue(bill["id"], 1000, credit=300, out_of_band=200, refund=500)
+    assert ["refund.created", "charge.refunded", "charge.refund.updated", "credit_note.created"] == kinds(events)
+    note, refund = note_of(account, events), events[0]["data"]["object"]
     assert ("post_payment", 0, 1000, 200) == tuple(
         note[name] for name in ("type", "pre_payment_amount", "post_payment_amount", "out_of_band_amount")
     )
@@ -82,17 +82,17 @@ def test_a_note_after_payment_goes_where_it_is_said(account: StripeAccount) -> N
     move = account.kept("customer_balance_transaction", note["customer_balance_transaction"])
     assert ("credit_note", -300, note["id"]) == (move["type"], move["amount"], move["credit_note"])
     assert (5000, 1000) == (bill["amount_paid"], bill["post_payment_credit_notes_amount"])
-    assert refund["id"] == note_of(account, told, OLD)["refund"]
-    assert "refunds" not in note_of(account, told, OLD)
+    assert refund["id"] == note_of(account, events, OLD)["refund"]
+    assert "refunds" not in note_of(account, events, OLD)
 
 
 def test_a_refund_that_was_made_before_is_linked(account: StripeAccount) -> None:
     """The note tells of it; nothing moves again."""
     bill = billed(account)
     refund = account.reversals.refund(bill["_payment_intent"], 700)[0]["data"]["object"]
-    told = account.credit_notes.issue(bill["id"], 700, refunds=[refund["id"]])
-    assert ["credit_note.created"] == kinds(told)
-    assert [refund["id"]] == [one["refund"] for one in note_of(account, told)["refunds"]]
+    events = account.credit_notes.issue(bill["id"], 700, refunds=[refund["id"]])
+    assert ["credit_note.created"] == kinds(events)
+    assert [refund["id"]] == [one["refund"] for one in note_of(account, events)["refunds"]]
     assert 700 == account.all_kept("charge")[0]["amount_refunded"]
 
 
@@ -100,11 +100,11 @@ def test_a_note_of_a_part_paid_invoice_is_mixed(account: StripeAccount) -> None:
     """It takes off what remains, and the rest of it goes to the balance; older versions know no such kind."""
     bill = open_one(account)
     account.collecting.pay(bill["id"], 4500)
-    told = account.credit_notes.issue(bill["id"], 800, credit=300)
-    note = note_of(account, told)
+    events = account.credit_notes.issue(bill["id"], 800, credit=300)
+    note = note_of(account, events)
     assert ("mixed", 500, 300) == (note["type"], note["pre_payment_amount"], note["post_payment_amount"])
     assert ("paid", 4500) == (bill["status"], bill["amount_paid"])
-    assert "pre_payment_amount" not in note_of(account, told, OLD)
+    assert "pre_payment_amount" not in note_of(account, events, OLD)
 
 
 def test_lines_of_a_note_share_in_the_discounts(account: StripeAccount) -> None:
@@ -119,19 +119,19 @@ def test_lines_of_a_note_share_in_the_discounts(account: StripeAccount) -> None:
 
 def test_a_note_is_changed(account: StripeAccount) -> None:
     """Its metadata, which is told."""
-    told = account.credit_notes.issue(billed(account)["id"], 100, out_of_band=100)
-    (updated,) = account.credit_notes.update(note_of(account, told)["id"], {"by": "support"})
+    events = account.credit_notes.issue(billed(account)["id"], 100, out_of_band=100)
+    (updated,) = account.credit_notes.update(note_of(account, events)["id"], {"by": "support"})
     assert ("credit_note.updated", {"by": "support"}) == (updated["type"], updated["data"]["object"]["metadata"])
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"),
+    ("amount", "fields"),
     [(5001, {"credit": 5001}), (0, {}), (100, {"credit": 99}), (100, {"refund": 101})],
 )
-def test_a_note_must_add_up(account: StripeAccount, amount: int, told: dict[str, int]) -> None:
+def test_a_note_must_add_up(account: StripeAccount, amount: int, fields: dict[str, int]) -> None:
     """No more than the invoice, and all of it goes somewhere; nothing is left behind by a refusal."""
     bill = billed(account)
     before = len(account.events)
     with pytest.raises(Refusal):
-        account.credit_notes.issue(bill["id"], amount, **told)
+        account.credit_notes.issue(bill["id"], amount, **fields)
     assert (before, []) == (len(account.events), account.all_kept("credit_note"))

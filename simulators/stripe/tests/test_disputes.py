@@ -13,11 +13,11 @@ def account() -> StripeAccount:
     return StripeAccount(seed=6, now=1_790_000_000)
 
 
-def disputed(account: StripeAccount, amount: int, **told: Any) -> Any:
+def disputed(account: StripeAccount, amount: int, **fields: Any) -> Any:
     """A payment's dispute, as it is kept."""
     price = account.billing.price(amount)
     account.billing.subscribe(account.new_customer(), [(price, 1)])
-    events = account.reversals.dispute(account.all_kept("charge")[-1]["id"], **told)
+    events = account.reversals.dispute(account.all_kept("charge")[-1]["id"], **fields)
     return account.kept("dispute", events[0]["data"]["object"]["id"])
 
 
@@ -33,9 +33,9 @@ def test_a_lost_dispute_is_appealed(account: StripeAccount, status: str, expecte
         reversals.appeal(dispute["id"])
     reversals.respond(dispute["id"])
     reversals.close_dispute(dispute["id"], "lost")
-    told = reversals.appeal(dispute["id"]) + reversals.respond(dispute["id"])
-    assert ["charge.dispute.updated"] * 2 == [event["type"] for event in told]
-    assert ["appeal_needs_response", "appeal_under_review"] == [event["data"]["object"]["status"] for event in told]
+    events = reversals.appeal(dispute["id"]) + reversals.respond(dispute["id"])
+    assert ["charge.dispute.updated"] * 2 == [event["type"] for event in events]
+    assert ["appeal_needs_response", "appeal_under_review"] == [event["data"]["object"]["status"] for event in events]
     assert [(-1000, "usd")] == moves(dispute)
     reversals.close_dispute(dispute["id"], status)
     assert (status, expected) == (dispute["status"], moves(dispute))
@@ -44,8 +44,8 @@ def test_a_lost_dispute_is_appealed(account: StripeAccount, status: str, expecte
 def test_a_part_of_the_money_comes_back(account: StripeAccount) -> None:
     """$4 of $10, and no more than $6 after that."""
     dispute = disputed(account, 1000)
-    (told,) = account.reversals.reinstate(dispute["id"], 400)
-    assert "charge.dispute.funds_reinstated" == told["type"]
+    (given,) = account.reversals.reinstate(dispute["id"], 400)
+    assert "charge.dispute.funds_reinstated" == given["type"]
     assert [(-1000, "usd"), (400, "usd")] == moves(dispute)
     with pytest.raises(Refusal):
         account.reversals.reinstate(dispute["id"], 601)

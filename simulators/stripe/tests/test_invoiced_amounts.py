@@ -23,9 +23,11 @@ def account() -> StripeAccount:
     return StripeAccount(seed=11, now=NOW)
 
 
-def subscribed(account: StripeAccount, unit_amount: int, interval: str = "month", **told: Any) -> str:
+def subscribed(account: StripeAccount, unit_amount: int, interval: str = "month", **fields: Any) -> str:
     price = account.billing.price(unit_amount, interval)
-    _, subscription, _ = account.billing.subscribe(account.new_customer(), [(price, told.pop("quantity", 1))], **told)
+    _, subscription, _ = account.billing.subscribe(
+        account.new_customer(), [(price, fields.pop("quantity", 1))], **fields
+    )
     return str(subscription["id"])
 
 
@@ -121,8 +123,8 @@ def test_a_downgrade_is_billed_with_the_renewal(account: StripeAccount, terms: T
     """From $20 to $10 at half of the month: the next month costs $5, and is paid an hour after it began."""
     subscription = subscribed(account, 2000, terms=terms)
     account.billing.advance(15 * DAY)
-    told = account.billing.change(subscription, price=account.billing.price(1000))
-    assert ["customer.subscription.updated"] == [event["type"] for event in told]
+    events = account.billing.change(subscription, price=account.billing.price(1000))
+    assert ["customer.subscription.updated"] == [event["type"] for event in events]
     paid = [event for event in account.billing.advance(16 * DAY) if event["type"] == "invoice.paid"]
     bill = latest(account, subscription)
     assert ([-1000, 500, 1000], 500) == (amounts(bill), bill["amount_paid"])

@@ -17,9 +17,9 @@ def switched(terms: Terms | None = None, *, coupon: bool = False) -> tuple[Strip
     """An account where two seats at $10 became three at $20; the subscription, and both invoices as they are kept."""
     account = StripeAccount(seed=5, now=NOW)
     old, new = account.billing.price(1000, metadata={"plan": "old"}), account.billing.price(2000)
-    told: dict[str, Any] = {"coupon": new_coupon(account, 50)["id"]} if coupon else {}
+    fields: dict[str, Any] = {"coupon": new_coupon(account, 50)["id"]} if coupon else {}
     customer = account.new_customer()
-    _, made, first = account.billing.subscribe(customer, [(old, 2)], metadata={"a": "b"}, terms=terms, **told)
+    _, made, first = account.billing.subscribe(customer, [(old, 2)], metadata={"a": "b"}, terms=terms, **fields)
     account.billing.advance(15 * DAY)
     account.billing.change(made["id"], price=new, quantity=3, invoice_now=True)
     return account, made, first, account.kept("invoice", made["latest_invoice"])
@@ -116,8 +116,8 @@ def test_a_change_that_is_not_prorated_makes_no_lines() -> None:
     price, customer = account.billing.price(1000), account.new_customer()
     _, made, _ = account.billing.subscribe(customer, [(price, 1)], terms=FLEXIBLE)
     account.billing.advance(15 * DAY)
-    told = account.billing.change(made["id"], quantity=2, add=[(price, 5)], prorate=False, invoice_now=True)
-    assert ["customer.subscription.updated"] == [event["type"] for event in told]
+    events = account.billing.change(made["id"], quantity=2, add=[(price, 5)], prorate=False, invoice_now=True)
+    assert ["customer.subscription.updated"] == [event["type"] for event in events]
     account.billing.cancel(made["id"], prorate=True, invoice_now=True)
     assert [-500] == [one["amount"] for one in account.kept("invoice", made["latest_invoice"])["_lines"]]
 

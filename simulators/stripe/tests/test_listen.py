@@ -77,9 +77,9 @@ def test_events_are_forwarded_with_the_secret_that_it_says(
         listening.wait_for(r"   --> ", count)
     for request in posted:
         stripe.WebhookSignature.verify_header(request.body, request.headers["stripe-signature"], SECRET, 300)
-    told = [json.loads(request.body) for request in posted]
-    assert sorted(event["id"] for event in stand_in.events) == sorted(event["id"] for event in told)
-    assert [stand_in.event(event["id"]) for event in told] == told
+    found = [json.loads(request.body) for request in posted]
+    assert sorted(event["id"] for event in stand_in.events) == sorted(event["id"] for event in found)
+    assert [stand_in.event(event["id"]) for event in found] == found
 
 
 def test_what_the_endpoint_answers_is_recorded(
@@ -97,7 +97,7 @@ def test_what_the_endpoint_answers_is_recorded(
         )
 
 
-def test_a_declined_payment_is_told_too(stand_in: StripeStandIn, cli: StripeCli) -> None:
+def test_a_declined_payment_is_reported_too(stand_in: StripeStandIn, cli: StripeCli) -> None:
     """The request is refused, and its events are sent."""
     with cli.listening("--events", "charge.failed,payment_intent.payment_failed") as listening:
         assert 0 == cli.run("trigger", "charge.failed").returncode
@@ -107,7 +107,7 @@ def test_a_declined_payment_is_told_too(stand_in: StripeStandIn, cli: StripeCli)
 
 
 @pytest.mark.parametrize("flags", [(), ("--latest",)])
-def test_it_is_told_in_one_version(
+def test_it_is_reported_in_one_version(
     flags: tuple[str, ...], stripe_cli: Callable[[str], StripeCli], endpoint: Endpoint, address: str
 ) -> None:
     """In the account's own, or with `--latest` in the newest."""
@@ -196,9 +196,9 @@ def test_the_service_is_driven_by_the_cli(
             query = "select status from public.webhook_events where id = $1"
             assert (["ignored"], []) == ([row["status"] for row in stack.rows(query, ignored)], entries())
 
-            told = {"userId": ada, "userEmail": "ada@example.com", "plan": "starter"}
+            fields = {"userId": ada, "userEmail": "ada@example.com", "plan": "starter"}
             sale = ["--override", "price:unit_amount=250", "--override", "payment_page_confirm:expected_amount=500"]
-            for name, value in told.items():
+            for name, value in fields.items():
                 sale += ["--add", f"checkout_session:metadata[{name}]={value}"]
             done = cli.run("trigger", "checkout.session.completed", *sale)
             assert 0 == done.returncode, done.stdout + done.stderr

@@ -24,17 +24,17 @@ def client_of(stand_in: StripeStandIn) -> stripe.StripeClient:
 def paid(stand_in: StripeStandIn, *, mode: str = "payment", trial_days: int = 0) -> Any:
     """A paid session of $5.00, with an invoice."""
     price: dict[str, Any] = {"currency": "usd", "unit_amount": 500, "product_data": {"name": "50 credits"}}
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "payment_intent_data": {"metadata": {"plan": "starter"}},
         "invoice_creation": {"enabled": True},
     }
     if mode == "subscription":
         price["recurring"] = {"interval": "month"}
-        told = {"subscription_data": {"metadata": {"plan": "monthly"}}}
+        fields = {"subscription_data": {"metadata": {"plan": "monthly"}}}
         if trial_days:
-            told["subscription_data"]["trial_period_days"] = trial_days
+            fields["subscription_data"]["trial_period_days"] = trial_days
     session = client_of(stand_in).v1.checkout.sessions.create(
-        {"mode": mode, "line_items": [{"quantity": 1, "price_data": price}], "success_url": "https://a.test/", **told}
+        {"mode": mode, "line_items": [{"quantity": 1, "price_data": price}], "success_url": "https://a.test/", **fields}
     )
     stand_in.pay(session.id)
     return stand_in.session(session.id)
@@ -55,8 +55,8 @@ def test_a_refund_is_made_listed_and_failed(stand_in: StripeStandIn) -> None:
     assert ([150], True) == ([refund.amount for refund in listed.data], listed.has_more)
     charge = v1.charges.retrieve(str(listed.data[0].charge))
     assert (250, False, "starter") == (charge.amount_refunded, charge.refunded, charge.metadata["plan"])
-    told = stand_in.account.reversals.fail_refund(listed.data[0].id)
-    assert ["refund.updated", "charge.refund.updated", "refund.failed"] == kinds(told)
+    given = stand_in.account.reversals.fail_refund(listed.data[0].id)
+    assert ["refund.updated", "charge.refund.updated", "refund.failed"] == kinds(given)
     assert 100 == v1.charges.retrieve(charge.id).amount_refunded
     v1.refunds.create({"charge": charge.id})
     with pytest.raises(stripe.InvalidRequestError) as raised:
@@ -95,8 +95,8 @@ def test_an_inquiry_moves_nothing_until_it_is_a_dispute(stand_in: StripeStandIn)
     session, reversals = paid(stand_in), stand_in.account.reversals
     (begun,) = reversals.dispute(session["payment_intent"], 200, inquiry=True)
     assert "warning_needs_response" == begun["data"]["object"]["status"]
-    told = reversals.escalate(begun["data"]["object"]["id"])
-    assert ["charge.dispute.updated", "charge.dispute.funds_withdrawn"] == kinds(told)
+    events = reversals.escalate(begun["data"]["object"]["id"])
+    assert ["charge.dispute.updated", "charge.dispute.funds_withdrawn"] == kinds(events)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -139,11 +139,11 @@ def test_a_plan_that_changes_is_prorated(stand_in: StripeStandIn) -> None:
     """Prorations alone, or beside a full period at the new price."""
     session, billing = paid(stand_in, mode="subscription"), stand_in.account.billing
     billing.advance(15 * 24 * 3600)
-    told = billing.change_plan(session["subscription"], 2000, invoice_now=True)
-    bill = next(event["data"]["object"] for event in told if event["type"] == "invoice.paid")
+    events = billing.change_plan(session["subscription"], 2000, invoice_now=True)
+    bill = next(event["data"]["object"] for event in events if event["type"] == "invoice.paid")
     assert {"invoice_item_details"} == {line["parent"]["type"] for line in bill["lines"]["data"]}
-    told = billing.change_plan(session["subscription"], 3000, new_period=True)
-    bill = next(event["data"]["object"] for event in told if event["type"] == "invoice.paid")
+    events = billing.change_plan(session["subscription"], 3000, new_period=True)
+    bill = next(event["data"]["object"] for event in events if event["type"] == "invoice.paid")
     assert 3000 == bill["lines"]["data"][-1]["amount"]
     assert "subscription_item_details" == bill["lines"]["data"][-1]["parent"]["type"]
 
@@ -197,13 +197,13 @@ def test_another_process_drives_a_payment_s_life(stand_in: StripeStandIn) -> Non
     session = paid(stand_in, mode="subscription")
     intent = stand_in.account.all_kept("payment_intent")[-1]["id"]
     with httpx.Client(base_url=f"{stand_in.url}/_stand_in") as http:
-        told = http.post(f"/payments/{intent}/refund", data={"amount": "100"}).json()["events"]
-        assert "refund.created" == told[0]["type"]
-        told = http.post(f"/payments/{intent}/dispute", data={"amount": "100"}).json()["events"]
-        dispute_id = told[0]["data"]["object"]["id"]
+        answer = http.post(f"/payments/{intent}/refund", data={"amount": "100"}).json()["events"]
+        assert "refund.created" == answer[0]["type"]
+        answer = http.post(f"/payments/{intent}/dispute", data={"amount": "100"}).json()["events"]
+        dispute_id = answer[0]["data"]["object"]["id"]
         assert 200 == http.post(f"/disputes/{dispute_id}/close", data={"status": "won"}).status_code
-        told = http.post("/clock/advance", data={"seconds": str(31 * 24 * 3600)}).json()["events"]
-        assert "invoice.paid" in kinds(told)
+        answer = http.post("/clock/advance", data={"seconds": str(31 * 24 * 3600)}).json()["events"]
+        assert "invoice.paid" in kinds(answer)
         assert 200 == http.post(f"/subscriptions/{session['subscription']}/cancel").status_code
         assert 404 == http.post("/disputes/dp_nobody/close").status_code
         assert 400 == http.post("/clock/advance", data={"seconds": "soon"}).status_code

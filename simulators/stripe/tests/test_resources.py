@@ -25,7 +25,7 @@ def kinds(stand_in: StripeStandIn) -> list[str]:
     return [event["type"] for event in stand_in.events]
 
 
-def paid(v1: Any, method: str = "pm_card_visa", **told: Any) -> Any:
+def paid(v1: Any, method: str = "pm_card_visa", **fields: Any) -> Any:
     return v1.payment_intents.create(
         {
             "amount": 1000,
@@ -33,7 +33,7 @@ def paid(v1: Any, method: str = "pm_card_visa", **told: Any) -> Any:
             "payment_method": method,
             "payment_method_types": ["card"],
             "confirm": True,
-            **told,
+            **fields,
         }
     )
 
@@ -81,8 +81,8 @@ def test_a_refund_becomes_what_its_card_says(
     """It succeeds, waits, or fails after it had succeeded; a failed one counts for nothing."""
     intent = paid(v1, method)
     refund = v1.refunds.create({"payment_intent": intent.id, "amount": 400})
-    told = [event["data"]["object"]["status"] for event in stand_in.events if event["type"].startswith("refund.")]
-    assert (statuses[0], statuses[-1]) == (told[0], refund.status)
+    found = [event["data"]["object"]["status"] for event in stand_in.events if event["type"].startswith("refund.")]
+    assert (statuses[0], statuses[-1]) == (found[0], refund.status)
     assert (0 if statuses[-1] == "failed" else 400) == v1.charges.retrieve(intent.latest_charge).amount_refunded
 
 
@@ -139,10 +139,10 @@ def test_an_invoice_is_made_of_what_is_pending(stand_in: StripeStandIn, v1: Any)
     customer = v1.customers.create({"email": "ada@example.com", "payment_method": "pm_card_visa"})
     for amount in (300, 200):
         v1.invoice_items.create({"customer": customer.id, "amount": amount, "currency": "eur"})
-    told = {"customer": customer.id, "pending_invoice_items_behavior": "include"}
-    bill = v1.invoices.create(told)
+    fields = {"customer": customer.id, "pending_invoice_items_behavior": "include"}
+    bill = v1.invoices.create(fields)
     assert ("draft", 500, "eur", 0) == (bill.status, bill.total, bill.currency, bill.amount_paid)
-    assert 0 == v1.invoices.create(told).total
+    assert 0 == v1.invoices.create(fields).total
     method = v1.payment_methods.list({"customer": customer.id}).data[0]
     paid_bill = v1.invoices.pay(bill.id, {"payment_method": method.id})
     assert ("paid", 500, 0) == (paid_bill.status, paid_bill.amount_paid, paid_bill.amount_remaining)
@@ -171,11 +171,11 @@ def test_a_subscription_needs_a_price_and_a_way_to_pay(stand_in: StripeStandIn, 
     for wrong in (once, monthly):
         with pytest.raises(stripe.InvalidRequestError):
             v1.subscriptions.create({"customer": customer.id, "items": [{"price": wrong.id}]})
-    told = {"customer": customer.id, "items": [{"price": monthly.id, "quantity": 2}], "metadata": {"plan": "monthly"}}
-    assert "trialing" == v1.subscriptions.create({**told, "trial_period_days": 7}).status
+    fields = {"customer": customer.id, "items": [{"price": monthly.id, "quantity": 2}], "metadata": {"plan": "monthly"}}
+    assert "trialing" == v1.subscriptions.create({**fields, "trial_period_days": 7}).status
     method = v1.payment_methods.attach("pm_card_mastercard", {"customer": customer.id})
     v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method.id}})
-    made = v1.subscriptions.create(told)
+    made = v1.subscriptions.create(fields)
     bill = v1.invoices.retrieve(made.latest_invoice)
     assert ("active", 1800, "subscription_create") == (made.status, bill.total, bill.billing_reason)
     assert {"plan": "monthly"} == bill.parent.subscription_details.metadata.to_dict()
@@ -187,8 +187,8 @@ def test_a_subscription_that_the_bank_declines_is_incomplete(stand_in: StripeSta
     monthly = v1.prices.create({**price, "recurring": {"interval": "month"}})
     customer = v1.customers.create({})
     method = v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
-    told = {"customer": customer.id, "items": [{"price": monthly.id}], "default_payment_method": method.id}
-    made = v1.subscriptions.create(told)
+    fields = {"customer": customer.id, "items": [{"price": monthly.id}], "default_payment_method": method.id}
+    made = v1.subscriptions.create(fields)
     assert ("incomplete", "open") == (made.status, v1.invoices.retrieve(made.latest_invoice).status)
     assert ["invoice.payment_failed", "customer.subscription.created"] == kinds(stand_in)[-2:]
     assert [] == stand_in.account.billing.advance(40 * 24 * 3600)
@@ -198,7 +198,7 @@ def test_a_subscription_that_the_bank_declines_is_incomplete(stand_in: StripeSta
     assert "invoice.paid" in [event["type"] for event in stand_in.account.billing.advance(0)]
 
 
-def test_a_change_tells_what_was_before(stand_in: StripeStandIn, v1: Any) -> None:
+def test_a_change_reports_what_was_before(stand_in: StripeStandIn, v1: Any) -> None:
     """Keys are added, replaced and removed; a change of nothing is no event."""
     customer = v1.customers.create({"name": "Ada", "metadata": {"a": "1", "b": "2"}})
     v1.customers.update(customer.id, {"name": "Ada Lovelace", "metadata": {"a": "", "c": "3"}})
@@ -219,7 +219,7 @@ def test_what_is_removed_is_gone(v1: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "told", "param"),
+    ("resource", "fields", "param"),
     [
         ("customers", {"colour": "red"}, "colour"),
         ("payment_intents", {"amount": 1000, "currency": "xxx"}, "currency"),
@@ -232,10 +232,10 @@ def test_what_is_removed_is_gone(v1: Any) -> None:
     ],
 )
 def test_what_stripe_would_refuse_is_refused(
-    stand_in: StripeStandIn, v1: Any, resource: str, told: dict[str, Any], param: str
+    stand_in: StripeStandIn, v1: Any, resource: str, fields: dict[str, Any], param: str
 ) -> None:
     """With the parameter's name, and without an event."""
     with pytest.raises(stripe.InvalidRequestError) as raised:
-        getattr(v1, resource).create(told)
+        getattr(v1, resource).create(fields)
     assert param == raised.value.param
     assert [] == stand_in.events

@@ -93,20 +93,20 @@ def test_a_delivery_verifies_and_is_answered(stand_in: StripeStandIn, receiver: 
 def test_a_forged_or_stale_delivery_does_not_verify(stand_in: StripeStandIn, receiver: Receiver) -> None:
     """Neither by a wrong secret nor by an old time."""
     event = paid(stand_in)
-    told = [
+    found = [
         *stand_in.forge(event),
         *stand_in.deliver(event, secret="whsec_other"),
         *stand_in.deliver(event, timestamp=int(time.time()) - 301),
     ]
-    assert [400, 400, 400] == [delivery.status for delivery in told]
+    assert [400, 400, 400] == [delivery.status for delivery in found]
     assert receiver.accepted.empty()
 
 
 def test_duplicates_at_once_overlap(stand_in: StripeStandIn, receiver: Receiver) -> None:
     """All copies are in the endpoint's hands before the first is answered."""
     receiver.before = threading.Barrier(8, timeout=20).wait
-    told = stand_in.deliver(paid(stand_in), copies=8, simultaneously=True)
-    assert [200] * 8 == [delivery.status for delivery in told]
+    events = stand_in.deliver(paid(stand_in), copies=8, simultaneously=True)
+    assert [200] * 8 == [delivery.status for delivery in events]
     assert 1 == len({request.body for request in receiver.requests})
 
 
@@ -120,7 +120,7 @@ def test_a_twin_has_another_id_and_the_same_content(stand_in: StripeStandIn) -> 
     assert [200] == [delivery.status for delivery in stand_in.deliver(twin)]
 
 
-def test_an_event_keeps_what_it_told(stand_in: StripeStandIn) -> None:
+def test_an_event_keeps_what_it_reported(stand_in: StripeStandIn) -> None:
     """What is done to a copy of the session changes neither event nor session."""
     event = paid(stand_in)
     session = stand_in.session(event["data"]["object"]["id"])
@@ -216,12 +216,12 @@ def test_other_processes_can_deliver_and_read_deliveries(stand_in: StripeStandIn
     receiver.before = threading.Barrier(3, timeout=20).wait
     with httpx.Client(base_url=f"{stand_in.url}/_stand_in") as http:
         path = f"/events/{event['id']}/deliver"
-        told = http.post(path, data={"copies": "3", "at_once": "true"}).json()["deliveries"]
-        assert [(event["id"], 200, "thanks")] * 3 == [(one["event_id"], one["status"], one["body"]) for one in told]
+        answer = http.post(path, data={"copies": "3", "at_once": "true"}).json()["deliveries"]
+        assert [(event["id"], 200, "thanks")] * 3 == [(one["event_id"], one["status"], one["body"]) for one in answer]
         receiver.before = int
         (twin,) = http.post(path, data={"twin": "true"}).json()["deliveries"]
         assert event["id"] != twin["event_id"]
-        assert [*told, twin] == http.get("/deliveries").json()["deliveries"]
+        assert [*answer, twin] == http.get("/deliveries").json()["deliveries"]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_other_processes_can_deliver_and_read_deliveries(stand_in: StripeStandIn
         ("/deliveries", {}, 404),
     ],
 )
-def test_what_can_not_be_done_is_told_in_json(
+def test_what_can_not_be_done_is_reported_in_json(
     stand_in: StripeStandIn, receiver: Receiver, path: str, form: dict[str, str], status: int
 ) -> None:
     """With a status and an error, and nothing is delivered."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.lookup import StripeLookup
-from domain.payments.reports import Sale
+from domain.payments.reports import SaleReport
 from simulators.stripe.account.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
@@ -25,9 +25,9 @@ async def test_decimals_of_prices_are_read() -> None:
         async with contextlib.aclosing(connection):
             lookup = StripeLookup(connection)
             sale = await lookup.sale(session_id)
-            assert isinstance(sale, Sale)
-            whole = await lookup.whole(sale)
-            assert isinstance(whole, Sale)
+            assert isinstance(sale, SaleReport)
+            whole = await lookup.complete_sale(sale)
+            assert isinstance(whole, SaleReport)
             (item,) = whole.items or ()
             assert (Fraction(500), 3) == (item.price.unit_amount, item.quantity)
             found = await lookup.price(item.price.id or "")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.facts import NeverPaid, Overpaid, PaidAt, PaymentReported
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId
-from domain.payments.reports import InvoiceLine, Irrelevant, Naming, PaymentNews, Sale, Unreadable
+from domain.payments.reports import Attribution, InvoiceLine, Irrelevant, PaymentReport, SaleReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -19,33 +19,39 @@ ADA, BOB = "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d", "1b9d6bcd-bbfd-4b2d-9b5d-ab8d
 
 def line(amount: int = 1500, **changes: Any) -> dict[str, Any]:
     """A line in the shape before 2025-03-31."""
-    told = {"id": "il_1", "type": "subscription", "proration": False, "amount": amount, "currency": "usd"}
-    told |= {"period": {"start": BEGAN, "end": SOON}, "quantity": 1, "metadata": {}, "subscription": "sub_1"}
-    told |= {"subscription_item": "si_1", "discount_amounts": [], "tax_amounts": []}
-    told["price"] = {"id": "price_1", "unit_amount": 1500, "currency": "usd", "product": "prod_1"}
-    told["price"]["recurring"] = {"interval": "month", "interval_count": 1}
-    return {**told, **changes}
+    fields = {"id": "il_1", "type": "subscription", "proration": False, "amount": amount, "currency": "usd"}
+    fields |= {"period": {"start": BEGAN, "end": SOON}, "quantity": 1, "metadata": {}, "subscription": "sub_1"}
+    fields |= {"subscription_item": "si_1", "discount_amounts": [], "tax_amounts": []}
+    fields["price"] = {"id": "price_1", "unit_amount": 1500, "currency": "usd", "product": "prod_1"}
+    fields["price"]["recurring"] = {"interval": "month", "interval_count": 1}
+    return {**fields, **changes}
 
 
 def item(amount: int = 1500, *, kind: str = "subscription_item_details", **details: Any) -> dict[str, Any]:
     """A line in the shape since then."""
     known = {"proration": False, "subscription": "sub_1", "subscription_item": "si_1", **details}
     priced = {"type": "price_details", "price_details": {"price": "price_1", "product": "prod_1"}}
-    told = {"id": "il_1", "amount": amount, "currency": "usd", "period": {"start": BEGAN, "end": SOON}, "metadata": {}}
-    told |= {"quantity": 1, "discount_amounts": [], "taxes": [], "pricing": {**priced, "unit_amount_decimal": "1500"}}
-    return {**told, "parent": {"type": kind, kind: known}}
+    fields = {
+        "id": "il_1",
+        "amount": amount,
+        "currency": "usd",
+        "period": {"start": BEGAN, "end": SOON},
+        "metadata": {},
+    }
+    fields |= {"quantity": 1, "discount_amounts": [], "taxes": [], "pricing": {**priced, "unit_amount_decimal": "1500"}}
+    return {**fields, "parent": {"type": kind, kind: known}}
 
 
 def invoice(*lines: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    told = {"id": "in_1", "status": "paid", "billing_reason": "subscription_create", "currency": "usd", "total": 1500}
-    told |= {"amount_paid": 1500, "subscription": "sub_1", "charge": None, "metadata": {}, "created": BEGAN}
-    return {**told, "lines": {"data": list(lines or [line()])}, **changes}
+    fields = {"id": "in_1", "status": "paid", "billing_reason": "subscription_create", "currency": "usd", "total": 1500}
+    fields |= {"amount_paid": 1500, "subscription": "sub_1", "charge": None, "metadata": {}, "created": BEGAN}
+    return {**fields, "lines": {"data": list(lines or [line()])}, **changes}
 
 
-def sale(about: dict[str, Any]) -> Sale:
-    told = told_by("invoice.paid", about, NOON)
-    assert isinstance(told, Sale), told
-    return told
+def sale(about: dict[str, Any]) -> SaleReport:
+    report = read_event("invoice.paid", about, NOON)
+    assert isinstance(report, SaleReport), report
+    return report
 
 
 def lines_of(about: dict[str, Any]) -> tuple[InvoiceLine, ...]:
@@ -73,32 +79,34 @@ FEE = line(300, type="invoiceitem", subscription=None, subscription_item=None)
 )
 def test_the_reason_says_whether_a_period_may_be_paid(reason: str | None, is_sale: bool) -> None:
     """In 2017 there was none: then the subscription says it. A line of its items says it whatever the reason."""
-    told = told_by("invoice.paid", invoice(FEE, billing_reason=reason, charge="ch_1"), NOON)
-    assert is_sale is isinstance(told, Sale)
-    assert is_sale is not isinstance(told, PaymentNews)
+    report = read_event("invoice.paid", invoice(FEE, billing_reason=reason, charge="ch_1"), NOON)
+    assert is_sale is isinstance(report, SaleReport)
+    assert is_sale is not isinstance(report, PaymentReport)
     for one in (line(), item(), line(-700, type="invoiceitem", proration=True)):
-        assert isinstance(told_by("invoice.paid", invoice(one, billing_reason=reason, charge="ch_1"), NOON), Sale)
+        assert isinstance(
+            read_event("invoice.paid", invoice(one, billing_reason=reason, charge="ch_1"), NOON), SaleReport
+        )
 
 
 def test_the_lines_name_the_subscription_where_the_invoice_does_not() -> None:
     """As of unused time that is left when a subscription is cancelled at once: that invoice was made by hand."""
     back = item(-700, kind="invoice_item_details", proration=True)
-    told = sale(invoice(back, subscription=None, billing_reason="manual", total=-700))
-    assert ("sub_1", True) == (told.subscription_id, lines_of(invoice(back))[0].gives_back)
+    report = sale(invoice(back, subscription=None, billing_reason="manual", total=-700))
+    assert ("sub_1", True) == (report.subscription_id, lines_of(invoice(back))[0].gives_back)
     two = invoice(line(), line(subscription="sub_2"), subscription=None, billing_reason="manual", charge="ch_1")
-    assert isinstance(told_by("invoice.paid", two, NOON), PaymentNews)
+    assert isinstance(read_event("invoice.paid", two, NOON), PaymentReport)
 
 
 @pytest.mark.parametrize("reason", [["manual"], {}, 7])
 def test_a_reason_that_is_no_word_is_unreadable(reason: object) -> None:
     """Money of ours may stand behind it."""
-    assert Unreadable("billing_reason is no text") == told_by("invoice.paid", invoice(billing_reason=reason), NOON)
+    assert Unreadable("billing_reason is no text") == read_event("invoice.paid", invoice(billing_reason=reason), NOON)
 
 
 @pytest.mark.parametrize("changes", [{"status": "open"}, {"status": None, "paid": False}, {"status": "void"}])
 def test_an_invoice_that_is_not_paid_is_no_sale(changes: dict[str, Any]) -> None:
     """One that is finalized only, say."""
-    assert Irrelevant("the invoice is not paid") == told_by("invoice.finalized", invoice(**changes), NOON)
+    assert Irrelevant("the invoice is not paid") == read_event("invoice.finalized", invoice(**changes), NOON)
 
 
 @pytest.mark.parametrize("total", [0, -100])
@@ -106,10 +114,10 @@ def test_an_invoice_that_is_not_paid_is_no_sale(changes: dict[str, Any]) -> None
 def test_a_total_of_nothing_is_paid_as_it_is_finalized(total: int, status: str) -> None:
     """A sale of nothing is a sale; what is below it goes to the customer's balance."""
     about = invoice(line(0), total=total, amount_paid=0, status=status)
-    told = told_by("invoice.finalized", about, NOON)
-    assert isinstance(told, Sale)
-    assert (0, 0, True) == (told.subtotal.amount, told.paid.amount, told.is_whole)
-    assert (PaymentReported(PaymentStatus.PAID),) == told.facts
+    report = read_event("invoice.finalized", about, NOON)
+    assert isinstance(report, SaleReport)
+    assert (0, 0, True) == (report.subtotal.amount, report.paid.amount, report.is_complete)
+    assert (PaymentReported(PaymentStatus.PAID),) == report.facts
 
 
 @pytest.mark.parametrize(
@@ -132,20 +140,24 @@ def test_a_line_says_what_it_is_for(
     one: dict[str, Any], is_subscription: bool, is_proration: bool, gives_back: bool
 ) -> None:
     """A period, the rest of one, unused time that is given back, or a fee or a gift of its own."""
-    (told,) = lines_of(invoice(one))
-    assert (is_subscription, is_proration, gives_back) == (told.is_subscription, told.is_proration, told.gives_back)
-    assert one["amount"] == told.amount == told.net == told.gross
+    (reported,) = lines_of(invoice(one))
+    assert (is_subscription, is_proration, gives_back) == (
+        reported.is_subscription,
+        reported.is_proration,
+        reported.gives_back,
+    )
+    assert one["amount"] == reported.amount == reported.net == reported.gross
 
 
 def test_a_line_is_what_its_parent_s_type_says() -> None:
     """An invoice item may carry the details of a subscription's item too."""
     both = item(700, kind="invoice_item_details")
     both["parent"]["subscription_item_details"] = {"proration": False, "subscription": "sub_1"}
-    (told,) = lines_of(invoice(both))
-    assert (False, False) == (told.is_subscription, told.is_proration)
+    (reported,) = lines_of(invoice(both))
+    assert (False, False) == (reported.is_subscription, reported.is_proration)
 
 
-def test_a_line_tells_what_is_left_of_its_amount() -> None:
+def test_a_line_reports_what_is_left_of_its_amount() -> None:
     """After its discounts, and with the taxes that come on top."""
     off = [{"amount": 300, "discount": "di_1"}, {"amount": 200, "discount": "di_2"}]
     old_taxes = [{"amount": 100, "inclusive": False}, {"amount": 50, "inclusive": True}]
@@ -153,8 +165,8 @@ def test_a_line_tells_what_is_left_of_its_amount() -> None:
     old = line(discount_amounts=off, tax_amounts=old_taxes)
     new = {**item(), "discount_amounts": off, "taxes": new_taxes}
     for one in (old, new):
-        (told,) = lines_of(invoice(one, total=1100))
-        assert (1500, 1000, 1100) == (told.amount, told.net, told.gross)
+        (reported,) = lines_of(invoice(one, total=1100))
+        assert (1500, 1000, 1100) == (reported.amount, reported.net, reported.gross)
         assert Money(amount=1100, currency="usd") == sale(invoice(one, total=1100)).paid
 
 
@@ -178,41 +190,41 @@ def test_unused_time_names_the_line_that_it_credits() -> None:
     old = line(-700, type="invoiceitem", proration=True, proration_details=details)
     new = item(-700, kind="invoice_item_details", proration=True, proration_details=details)
     for one in (old, new):
-        (told,) = lines_of(invoice(one))
-        assert ("in_0", ("il_0",)) == (told.credited_invoice, told.credited_lines)
+        (reported,) = lines_of(invoice(one))
+        assert ("in_0", ("il_0",)) == (reported.credited_invoice, reported.credited_lines)
     (unnamed,) = lines_of(invoice(line(-700, type="invoiceitem", proration=True)))
     assert (None, ()) == (unnamed.credited_invoice, unnamed.credited_lines)
 
 
 def test_a_line_has_an_id_of_its_own() -> None:
     """In old versions its id was that of the subscription, which every invoice shares."""
-    told = lines_of(invoice(line(id="sub_1"), line(id="sub_1", unique_id="il_7"), line(id="ii_3")))
-    assert ["in_1:0:sub_1", "il_7", "ii_3"] == [one.id for one in told]
+    reported = lines_of(invoice(line(id="sub_1"), line(id="sub_1", unique_id="il_7"), line(id="ii_3")))
+    assert ["in_1:0:sub_1", "il_7", "ii_3"] == [one.id for one in reported]
 
 
 @pytest.mark.parametrize("one", [line, item])
 def test_what_was_asked_for_is_every_line_that_adds(one: Any) -> None:
     """Of whatever product; unused time that is given back is no purchase, and takes nothing off this one."""
     others = [one(1000), line(-400, proration=True, type="invoiceitem"), item(99, kind="invoice_item_details")]
-    told = sale(invoice(one(1500), *others, total=2199, amount_paid=2199))
-    assert (Money(amount=2599, currency="usd"), Money(amount=2599, currency="usd")) == (told.subtotal, told.paid)
+    report = sale(invoice(one(1500), *others, total=2199, amount_paid=2199))
+    assert (Money(amount=2599, currency="usd"), Money(amount=2599, currency="usd")) == (report.subtotal, report.paid)
 
 
-def test_an_invoice_of_more_lines_than_it_shows_is_told_in_part() -> None:
+def test_an_invoice_of_more_lines_than_it_shows_is_reported_in_part() -> None:
     """Prorations come first: the period's own line may be one that is not shown. So is one that shows none at all."""
     shown = [line(10, proration=True)] * 10
-    told = sale(invoice(lines={"data": shown, "has_more": True}))
-    assert (False, Money(amount=100, currency="usd")) == (told.is_whole, told.subtotal)
-    assert not sale(invoice(lines={"data": []})).is_whole
-    assert not sale(invoice(lines={"data": [line(1500), *shown], "has_more": True})).is_whole
-    assert sale(invoice(lines={"data": [line(1500)], "has_more": False})).is_whole
+    report = sale(invoice(lines={"data": shown, "has_more": True}))
+    assert (False, Money(amount=100, currency="usd")) == (report.is_complete, report.subtotal)
+    assert not sale(invoice(lines={"data": []})).is_complete
+    assert not sale(invoice(lines={"data": [line(1500), *shown], "has_more": True})).is_complete
+    assert sale(invoice(lines={"data": [line(1500)], "has_more": False})).is_complete
 
 
 def test_a_quote_may_be_for_a_period() -> None:
     """Where a subscription came of it."""
-    assert isinstance(told_by("invoice.paid", invoice(billing_reason="quote_accept"), NOON), Sale)
+    assert isinstance(read_event("invoice.paid", invoice(billing_reason="quote_accept"), NOON), SaleReport)
     once = invoice(FEE, billing_reason="quote_accept", subscription=None, charge="ch_1")
-    assert isinstance(told_by("invoice.paid", once, NOON), PaymentNews)
+    assert isinstance(read_event("invoice.paid", once, NOON), PaymentReport)
 
 
 def test_each_line_has_a_period_of_its_own() -> None:
@@ -223,27 +235,27 @@ def test_each_line_has_a_period_of_its_own() -> None:
         line(proration=True, period={"start": SOON, "end": LATER + 9}),
     )
     expected = [(BEGAN, SOON), (BEGAN, LATER), (SOON, LATER + 9)]
-    told = [(one.starts_at, one.ends_at) for one in lines_of(invoice(*lines))]
-    assert [tuple(datetime.fromtimestamp(at, UTC) for at in times) for times in expected] == told
+    found = [(one.starts_at, one.ends_at) for one in lines_of(invoice(*lines))]
+    assert [tuple(datetime.fromtimestamp(at, UTC) for at in times) for times in expected] == found
 
 
 @pytest.mark.parametrize("period", [None, {}, {"start": BEGAN}, {"end": SOON}, {"start": "now", "end": SOON}])
 def test_a_period_without_its_times_is_kept(period: object) -> None:
     """Nobody can tell until when its credits would last; that of a fee does not matter."""
-    told = told_by("invoice.paid", invoice(line(period=period)), NOON)
-    assert Unreadable("a line's period is missing or no time") == told
-    assert isinstance(sale(invoice(line(), {**FEE, "period": period})), Sale)
+    report = read_event("invoice.paid", invoice(line(period=period)), NOON)
+    assert Unreadable("a line's period is missing or no time") == report
+    assert isinstance(sale(invoice(line(), {**FEE, "period": period})), SaleReport)
 
 
 @pytest.mark.parametrize("amount_paid", [1500, 900, 0, None])
 def test_what_was_not_paid_by_card_was_paid_all_the_same(amount_paid: int | None) -> None:
     """From the customer's balance, or outside of Stripe; or in 2017, when invoices did not say."""
-    told = sale(invoice(amount_paid=amount_paid))
-    assert Money(amount=1500, currency="usd") == told.paid
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == told.facts
+    report = sale(invoice(amount_paid=amount_paid))
+    assert Money(amount=1500, currency="usd") == report.paid
+    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == report.facts
 
 
-def test_what_was_never_paid_or_too_much_is_told() -> None:
+def test_what_was_never_paid_or_too_much_is_reported() -> None:
     """Credit notes took it off before the payment, or it goes to the customer's balance; and when that was."""
     about = invoice(pre_payment_credit_notes_amount=400, amount_overpaid=70, status_transitions={"paid_at": SOON})
     paid_at = datetime.fromtimestamp(SOON, UTC)
@@ -254,9 +266,9 @@ def test_what_was_never_paid_or_too_much_is_told() -> None:
 
 def test_lines_within_bounds_may_not_be_so_together() -> None:
     """No payment is that large, so something was misread."""
-    assert isinstance(sale(invoice(line(MAX_AMOUNT))), Sale)
-    told = told_by("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
-    assert Unreadable("lines come to no amount of money") == told
+    assert isinstance(sale(invoice(line(MAX_AMOUNT))), SaleReport)
+    report = read_event("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
+    assert Unreadable("lines come to no amount of money") == report
 
 
 @pytest.mark.parametrize(
@@ -273,13 +285,13 @@ def test_lines_within_bounds_may_not_be_so_together() -> None:
 )
 def test_an_invoice_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None:
     """It concerns us, and can't be told from a smaller or a larger sum."""
-    assert isinstance(told_by("invoice.paid", invoice(**changes), NOON), Unreadable)
+    assert isinstance(read_event("invoice.paid", invoice(**changes), NOON), Unreadable)
 
 
 def test_a_period_of_no_subscription_is_kept() -> None:
     """By its reason it is one, so the shape is one that we do not know."""
-    told = told_by("invoice.paid", invoice(FEE, subscription=None), NOON)
-    assert Unreadable("subscription is missing") == told
+    report = read_event("invoice.paid", invoice(FEE, subscription=None), NOON)
+    assert Unreadable("subscription is missing") == report
 
 
 PLACES: list[dict[str, Any]] = [
@@ -295,7 +307,7 @@ PLACES: list[dict[str, Any]] = [
 def test_metadata_is_found_wherever_the_version_keeps_it(place: dict[str, Any]) -> None:
     """What others wrote before it does not hide it."""
     others = {"subscription_details": {"metadata": {"shop": "another"}}, "parent": {"subscription_details": None}}
-    assert Naming(user_reference=ADA) == sale(invoice(**{**others, **place})).naming
+    assert Attribution(user_reference=ADA) == sale(invoice(**{**others, **place})).attribution
 
 
 def test_the_subscription_s_own_metadata_comes_first() -> None:
@@ -303,8 +315,8 @@ def test_the_subscription_s_own_metadata_comes_first() -> None:
     bob = {"userId": BOB}
     for place in PLACES[:2]:
         about = {**place, "lines": {"data": [line(metadata=bob)]}, "metadata": bob}
-        assert Naming(user_reference=ADA) == sale(invoice(**about)).naming
-    assert Naming() == sale(invoice()).naming
+        assert Attribution(user_reference=ADA) == sale(invoice(**about)).attribution
+    assert Attribution() == sale(invoice()).attribution
 
 
 def test_every_payment_of_the_invoice_is_linked_but_never_its_subscription() -> None:
@@ -325,6 +337,8 @@ def test_another_invoice_only_joins_what_belongs_together(metadata: dict[str, st
     """A one-time sale's session tells of the sale; its invoice is only to be found by it."""
     about = invoice(FEE, billing_reason="manual", subscription=None, charge="ch_1", metadata=metadata)
     links = frozenset({Link("invoice:in_1"), Link("charge:ch_1")})
-    assert PaymentNews(purchase_id=PurchaseId("ch_1"), links=links, ours=ours) == told_by("invoice.paid", about, NOON)
+    assert PaymentReport(purchase_id=PurchaseId("ch_1"), links=links, ours=ours) == read_event(
+        "invoice.paid", about, NOON
+    )
     alone = {**about, "charge": None}
-    assert isinstance(told_by("invoice.paid", alone, NOON), Irrelevant)
+    assert isinstance(read_event("invoice.paid", alone, NOON), Irrelevant)

@@ -10,7 +10,7 @@ from adapters.stripe.connection import StripeConnection
 from adapters.stripe.history import StripeHistory
 from domain.payments.facts import CreditNoted, PaidAt
 from domain.payments.purchases import OrderRank
-from domain.payments.reports import PaymentNews, Sale
+from domain.payments.reports import PaymentReport, SaleReport
 from domain.ports.payment_provider import Found
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
@@ -34,14 +34,14 @@ async def objects(stripe: StripeStandIn) -> list[Found]:
 
 def bought(stripe: StripeStandIn) -> str:
     """A session of ours that is paid."""
-    told = {
+    fields = {
         "mode": "payment",
         "success_url": "https://a.test/",
         "line_items": {"0": {"price_data": {"currency": "usd", "unit_amount": "500"}, "quantity": "1"}},
         "metadata": OURS,
         "payment_intent_data": {"metadata": {**OURS, "credence_session": "yes"}},
     }
-    session_id: str = stripe.account.create_session(order(told), stripe.url)["id"]
+    session_id: str = stripe.account.create_session(order(fields), stripe.url)["id"]
     stripe.pay(session_id)
     return session_id
 
@@ -60,22 +60,22 @@ async def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeSt
     session_id = bought(stripe)
     (made,) = stripe.account.all_kept("charge")
     (found,) = [one for one in await objects(stripe) if one.object_id == session_id]
-    told = found.delivery.told
-    assert isinstance(told, Sale)
-    assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in told.facts
+    reported = found.delivery.report
+    assert isinstance(reported, SaleReport)
+    assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in reported.facts
 
 
 async def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
     """That of a checkout only pays; a saved card's is a sale; another application's is left out."""
     bought(stripe)
     alone, other = paid(stripe, OURS), paid(stripe, {"order": "7"})
-    found = {one.object_id: one.delivery.told for one in await objects(stripe) if one.kind == "payment_intent"}
+    found = {one.object_id: one.delivery.report for one in await objects(stripe) if one.kind == "payment_intent"}
     assert other not in found
     sale = found.pop(alone)
-    assert isinstance(sale, Sale)
+    assert isinstance(sale, SaleReport)
     assert OrderRank.INTENT is sale.rank
     (news,) = found.values()
-    assert isinstance(news, PaymentNews)
+    assert isinstance(news, PaymentReport)
     assert news.ours
 
 
@@ -87,9 +87,9 @@ async def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeSta
         for amount in (900, 0)
     )
     account.credit_notes.issue(whole, 200, credit=200)
-    found = {one.object_id: one.delivery.told for one in await objects(stripe)}
+    found = {one.object_id: one.delivery.report for one in await objects(stripe)}
     assert {whole, free} <= found.keys()
-    (note,) = [told for id_, told in found.items() if id_.startswith("cn_")]
-    assert isinstance(note, PaymentNews)
+    (note,) = [reported for id_, reported in found.items() if id_.startswith("cn_")]
+    assert isinstance(note, PaymentReport)
     assert any(isinstance(fact, CreditNoted) and fact.note.post_payment == 200 for fact in note.facts)
     assert f"invoice:{whole}" in note.links

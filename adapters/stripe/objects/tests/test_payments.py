@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.disputes import DisputeStatus, Movement
-from domain.payments.facts import CurrencyTold, Disputed, Refunded, RefundTotalReported, UncapturedRefunds
+from domain.payments.facts import CurrencyReported, Disputed, Refunded, RefundTotalReported, UncapturedRefunds
 from domain.payments.purchases import Link, PurchaseId, Refund, RefundStatus
-from domain.payments.reports import Irrelevant, PaymentNews, Unreadable
+from domain.payments.reports import Irrelevant, PaymentReport, Unreadable
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OURS = {"userId": "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d"}
@@ -19,24 +19,24 @@ CREATED, UPDATED, CLOSED, WITHDRAWN, REINSTATED = (
 
 
 def refund(**changes: Any) -> dict[str, Any]:
-    told = {"id": "re_1", "amount": 100, "currency": "usd", "status": "succeeded", "charge": "ch_1"}
-    return {**told, "payment_intent": "pi_1", **changes}
+    fields = {"id": "re_1", "amount": 100, "currency": "usd", "status": "succeeded", "charge": "ch_1"}
+    return {**fields, "payment_intent": "pi_1", **changes}
 
 
 def charge(**changes: Any) -> dict[str, Any]:
-    told = {"id": "ch_1", "amount_refunded": 300, "currency": "usd", "payment_intent": "pi_1", "metadata": {}}
-    return {**told, **changes}
+    fields = {"id": "ch_1", "amount_refunded": 300, "currency": "usd", "payment_intent": "pi_1", "metadata": {}}
+    return {**fields, **changes}
 
 
 def dispute(**changes: Any) -> dict[str, Any]:
-    told = {"id": "dp_1", "amount": 500, "currency": "usd", "status": "needs_response", "charge": "ch_1"}
-    return {**told, "payment_intent": "pi_1", "balance_transactions": [], **changes}
+    fields = {"id": "dp_1", "amount": 500, "currency": "usd", "status": "needs_response", "charge": "ch_1"}
+    return {**fields, "payment_intent": "pi_1", "balance_transactions": [], **changes}
 
 
-def news(event_type: str, about: dict[str, Any], *, retrieved: bool = False) -> PaymentNews:
-    told = told_by(event_type, about, NOON, retrieved=retrieved)
-    assert isinstance(told, PaymentNews), told
-    return told
+def news(event_type: str, about: dict[str, Any], *, retrieved: bool = False) -> PaymentReport:
+    report = read_event(event_type, about, NOON, retrieved=retrieved)
+    assert isinstance(report, PaymentReport), report
+    return report
 
 
 def linked(*links: str) -> frozenset[Link]:
@@ -57,8 +57,11 @@ def linked(*links: str) -> frozenset[Link]:
 )
 def test_a_refund_s_status_is_read(status: str | None, expected: RefundStatus) -> None:
     """A refund that waits for the customer is not yet made; one without a status was made before there were any."""
-    told = news("refund.updated", refund(status=status))
-    assert (Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")), CurrencyTold("usd")) == told.facts
+    report = news("refund.updated", refund(status=status))
+    assert (
+        Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")),
+        CurrencyReported("usd"),
+    ) == report.facts
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "canceled", None, "of a later version", 7])
@@ -84,27 +87,27 @@ def test_a_failed_refund_failed_whatever_it_says(status: object) -> None:
 )
 def test_a_refund_that_can_not_be_read_says_why(changes: dict[str, Any], reason: str) -> None:
     """It is kept whole until it can."""
-    assert Unreadable(reason) == told_by("refund.updated", refund(**changes), NOON)
+    assert Unreadable(reason) == read_event("refund.updated", refund(**changes), NOON)
 
 
 def test_a_refund_of_no_payment_is_irrelevant_and_one_that_names_none_is_kept() -> None:
     """Money that a customer keeps with us by bank transfer is refunded without a charge, and says so."""
     balance = refund(charge=None, payment_intent=None)
-    assert isinstance(told_by("refund.created", balance, NOON), Irrelevant)
+    assert isinstance(read_event("refund.created", balance, NOON), Irrelevant)
     nameless = {key: value for key, value in refund().items() if key not in ("charge", "payment_intent")}
-    assert isinstance(told_by("refund.created", nameless, NOON), Unreadable)
+    assert isinstance(read_event("refund.created", nameless, NOON), Unreadable)
 
 
 @pytest.mark.parametrize(
     ("event_type", "about"),
     [("refund.updated", refund), ("charge.refund.updated", refund), (UPDATED, dispute)],
 )
-def test_an_expanded_charge_tells_all_that_it_knows(event_type: str, about: Any) -> None:
+def test_an_expanded_charge_reports_all_that_it_knows(event_type: str, about: Any) -> None:
     """Its payment intent, its invoice, and whose it is."""
     whole = charge(payment_intent={"id": "pi_9"}, invoice={"id": "in_9"}, metadata=OURS)
-    told = news(event_type, about(payment_intent=None, charge=whole))
-    assert linked("payment_intent:pi_9", "charge:ch_1", "invoice:in_9") == told.links
-    assert (PurchaseId("pi_9"), True) == (told.purchase_id, told.ours)
+    report = news(event_type, about(payment_intent=None, charge=whole))
+    assert linked("payment_intent:pi_9", "charge:ch_1", "invoice:in_9") == report.links
+    assert (PurchaseId("pi_9"), True) == (report.purchase_id, report.ours)
 
 
 @pytest.mark.parametrize(("metadata", "ours"), [(OURS, True), ({}, None), ([], None), (None, None), ({"a": "b"}, None)])
@@ -138,9 +141,9 @@ TOTAL = RefundTotalReported(300, "ch_1")
 )
 def test_a_charge_names_its_refunds_or_their_total(refunds: object, expected: tuple[object, ...]) -> None:
     """The total only where the list is missing or not the whole one."""
-    told = news("charge.refunded", charge(refunds=refunds, invoice="in_1"))
-    assert (*expected, CurrencyTold("usd")) == told.facts
-    assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == told.links
+    report = news("charge.refunded", charge(refunds=refunds, invoice="in_1"))
+    assert (*expected, CurrencyReported("usd")) == report.facts
+    assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == report.links
 
 
 def moved(id_: str, amount: int, currency: str = "usd") -> dict[str, Any]:
@@ -181,7 +184,7 @@ OUT, BACK, PART, AGAIN = moved("txn_1", -500), moved("txn_2", 500), moved("txn_3
         (UPDATED, "withdrawn", [OUT], DisputeStatus.UNKNOWN),
     ],
 )
-def test_a_dispute_is_told_by_where_the_money_is(
+def test_a_dispute_is_reported_by_where_the_money_is(
     event_type: str, status: str, moves: object, expected: DisputeStatus
 ) -> None:
     """The moves of the money outrank an open status, and only its whole return outranks a loss."""
@@ -190,15 +193,15 @@ def test_a_dispute_is_told_by_where_the_money_is(
     assert (expected, NOON, "usd") == (fact.dispute.status, fact.dispute.occurred_at, fact.dispute.currency)
 
 
-def test_movements_of_a_dispute_are_told_one_by_one() -> None:
+def test_movements_of_a_dispute_are_reported_one_by_one() -> None:
     """Each by its id, once, in the currency in which it was settled."""
     moves = [BACK, moved("txn_1", -440, "EUR"), BACK]
     (fact, _) = news(UPDATED, dispute(balance_transactions=moves)).facts
     assert isinstance(fact, Disputed)
-    told = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
-    assert told == fact.dispute.movements
+    reported = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
+    assert reported == fact.dispute.movements
     for broken in ({**OUT, "id": None}, {**OUT, "amount": "5"}, {**OUT, "currency": None}):
-        assert isinstance(told_by(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
+        assert isinstance(read_event(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -222,25 +225,25 @@ def test_what_was_never_captured_is_not_refunded(changes: dict[str, Any], releas
 @pytest.mark.parametrize("status", ["withdrawn", "reinstated", "of a later version", None, 7])
 def test_a_status_that_no_dispute_has_is_unreadable(status: object) -> None:
     """The names of the money's moves are ours, not Stripe's."""
-    assert isinstance(told_by(UPDATED, dispute(status=status), NOON), Unreadable)
+    assert isinstance(read_event(UPDATED, dispute(status=status), NOON), Unreadable)
 
 
 def test_a_dispute_of_nothing_is_kept() -> None:
     """Money is away, and nobody knows whose: that is for a person to see."""
-    told = told_by(CREATED, dispute(charge=None, payment_intent=None), NOON)
-    assert Unreadable("neither a charge nor a payment intent is named") == told
+    report = read_event(CREATED, dispute(charge=None, payment_intent=None), NOON)
+    assert Unreadable("neither a charge nor a payment intent is named") == report
 
 
 @pytest.mark.parametrize("payment", ["pi_1", {"id": "pi_1", "object": "payment_intent"}])
 def test_an_invoice_payment_joins_an_invoice_and_its_payment(payment: object) -> None:
     """Since 2025 neither of them names the other."""
     about = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": payment}}
-    expected = PaymentNews(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "payment_intent:pi_1"))
-    assert expected == told_by("invoice_payment.paid", about, NOON)
+    expected = PaymentReport(purchase_id=PurchaseId("in_1"), links=linked("invoice:in_1", "payment_intent:pi_1"))
+    assert expected == read_event("invoice_payment.paid", about, NOON)
 
 
 def test_an_invoice_paid_outside_of_stripe_joins_nothing() -> None:
     """A payment record is no payment of ours to refund; without its invoice the telling is no use at all."""
     record = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record", "payment_record": "prec_1"}}
-    assert isinstance(told_by("invoice_payment.paid", record, NOON), Irrelevant)
-    assert Unreadable("invoice is missing") == told_by("invoice_payment.paid", {"id": "inpay_1"}, NOON)
+    assert isinstance(read_event("invoice_payment.paid", record, NOON), Irrelevant)
+    assert Unreadable("invoice is missing") == read_event("invoice_payment.paid", {"id": "inpay_1"}, NOON)

@@ -10,11 +10,11 @@ import attrs
 import pytest
 
 from adapters.stripe.connection import StripeConnection
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.facts import NeverPaid, PaidAt, PaymentReported, UncapturedRefunds
 from domain.payments.purchases import Link, OrderRank, PaymentStatus
-from domain.payments.reports import Irrelevant, PaymentNews, Sale, Told, Unreadable
+from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport, SaleReport, Unreadable
 from domain.values.money import Money
 from simulators.http.server import HttpServer, Request, Response
 
@@ -61,8 +61,8 @@ INVOICE: dict[str, Any] = {
 PAYMENTS = {"data": [{"status": "paid", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}]}
 
 
-def told(**changes: Any) -> Told:
-    return told_by("payment_intent.succeeded", {**INTENT, **changes}, NOON)
+def reported(**changes: Any) -> ProviderReport:
+    return read_event("payment_intent.succeeded", {**INTENT, **changes}, NOON)
 
 
 def links(*named: str) -> frozenset[Link]:
@@ -97,24 +97,24 @@ async def asking_and_asked(answers: dict[str, Any]) -> AsyncIterator[tuple[Strip
             yield StripeLookup(connection), asked
 
 
-def test_an_intent_is_a_sale_that_is_told_in_part() -> None:
+def test_an_intent_is_a_sale_that_is_reported_in_part() -> None:
     """It never shows the session that it may pay."""
-    sale = told()
-    assert isinstance(sale, Sale)
-    assert (OrderRank.INTENT, False) == (sale.rank, sale.is_whole)
+    sale = reported()
+    assert isinstance(sale, SaleReport)
+    assert (OrderRank.INTENT, False) == (sale.rank, sale.is_complete)
     assert links("payment_intent:pi_1", "charge:ch_1") == sale.links
     assert (Money(amount=500, currency="usd"), ADA, "starter") == (
         sale.subtotal,
-        sale.naming.user_reference,
-        sale.naming.plan_id,
+        sale.attribution.user_reference,
+        sale.attribution.plan_id,
     )
     assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == sale.facts
 
 
 def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
     """The session orders."""
-    news = told(metadata={**OURS, "credence_session": "yes"})
-    assert isinstance(news, PaymentNews)
+    news = reported(metadata={**OURS, "credence_session": "yes"})
+    assert isinstance(news, PaymentReport)
     assert (True, links("payment_intent:pi_1", "charge:ch_1")) == (news.ours, news.links)
 
 
@@ -128,8 +128,8 @@ def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
 )
 def test_what_is_not_captured_is_never_paid(shape: dict[str, Any], facts: tuple[object, ...]) -> None:
     """Versions that still show the invoice make a refund of it."""
-    sale = told(amount_received=300, **shape)
-    assert isinstance(sale, Sale)
+    sale = reported(amount_received=300, **shape)
+    assert isinstance(sale, SaleReport)
     assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON), *facts) == sale.facts
 
 
@@ -137,15 +137,15 @@ def test_the_charge_is_found_in_old_versions_too() -> None:
     """Before 2022-11-15 the intent lists its charges, tries that failed among them."""
     charges = {"data": [{"id": "ch_2", "paid": False}, {"id": "ch_1", "paid": True}]}
     old = {key: value for key, value in INTENT.items() if key != "latest_charge"}
-    news = told_by("payment_intent.succeeded", {**old, "charges": charges}, NOON)
-    assert isinstance(news, Sale)
+    news = read_event("payment_intent.succeeded", {**old, "charges": charges}, NOON)
+    assert isinstance(news, SaleReport)
     assert Link("charge:ch_1") in news.links
 
 
 @pytest.mark.parametrize("changes", [{"metadata": {}}, {"metadata": {"order": "1"}}, {"status": "processing"}])
 def test_another_intent_does_not_matter(changes: dict[str, Any]) -> None:
     """Another application's, or one that is not paid."""
-    assert isinstance(told(**changes), Irrelevant)
+    assert isinstance(reported(**changes), Irrelevant)
 
 
 @pytest.mark.parametrize(
@@ -153,19 +153,19 @@ def test_another_intent_does_not_matter(changes: dict[str, Any]) -> None:
 )
 def test_an_intent_that_can_not_be_read_is_kept(changes: dict[str, Any]) -> None:
     """Money may stand behind it."""
-    assert isinstance(told(**changes), Unreadable)
+    assert isinstance(reported(**changes), Unreadable)
 
 
 @pytest.mark.parametrize(
-    ("invoice", "is_whole"),
+    ("invoice", "is_complete"),
     [({}, False), ({"payments": {"data": []}}, True), ({"payment_intent": "pi_1"}, True), ({"total": 0}, True)],
 )
-def test_an_invoice_by_hand_tells_its_sale(invoice: dict[str, Any], is_whole: bool) -> None:
+def test_an_invoice_by_hand_reports_its_sale(invoice: dict[str, Any], is_complete: bool) -> None:
     """Whole, once it shows what paid it."""
-    sale = told_by("invoice.paid", {**INVOICE, **invoice}, NOON)
-    assert isinstance(sale, Sale)
-    assert (OrderRank.INVOICE, is_whole, "in_1") == (sale.rank, is_whole, sale.purchase_id)
-    assert is_whole == sale.is_whole
+    sale = read_event("invoice.paid", {**INVOICE, **invoice}, NOON)
+    assert isinstance(sale, SaleReport)
+    assert (OrderRank.INVOICE, is_complete, "in_1") == (sale.rank, sale.is_complete, sale.purchase_id)
+    assert is_complete == sale.is_complete
 
 
 ALONE: dict[str, Any] = {"payment_intents/pi_1": INTENT, "checkout/sessions": [], "invoice_payments": []}
@@ -174,9 +174,9 @@ ALONE: dict[str, Any] = {"payment_intents/pi_1": INTENT, "checkout/sessions": []
 async def test_an_intent_that_pays_nothing_else_is_whole() -> None:
     """Neither a session nor an invoice has it."""
     async with asking_and_asked(ALONE) as (lookup, asked):
-        sale = told()
-        assert isinstance(sale, Sale)
-        assert attrs.evolve(sale, is_whole=True) == await lookup.whole(sale)
+        sale = reported()
+        assert isinstance(sale, SaleReport)
+        assert attrs.evolve(sale, is_complete=True) == await lookup.complete_sale(sale)
 
     assert any(target.startswith("/v1/checkout/sessions?") and "payment_intent=pi_1" in target for target in asked)
 
@@ -198,10 +198,10 @@ async def test_an_intent_that_pays_nothing_else_is_whole() -> None:
 async def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, Any], linked: str | None) -> None:
     """One that pays several invoices is linked with none of them."""
     async with asking({**ALONE, **has}) as lookup:
-        sale = told()
-        assert isinstance(sale, Sale)
-        news = await lookup.whole(sale)
-        assert isinstance(news, PaymentNews)
+        sale = reported()
+        assert isinstance(sale, SaleReport)
+        news = await lookup.complete_sale(sale)
+        assert isinstance(news, PaymentReport)
         assert (True, sale.facts) == (news.ours, news.facts)
         assert sale.links | links(*([linked] if linked else [])) == news.links
 
@@ -209,15 +209,15 @@ async def test_an_intent_of_a_session_or_invoice_only_pays_that(has: dict[str, A
 async def test_an_intent_names_who_bought_at_a_session_that_names_nobody() -> None:
     """Another program's session may have our metadata on its payment alone: what was sold is in the session."""
     async with asking({**ALONE, "checkout/sessions": [SESSION], "checkout/sessions/cs_1": SESSION}) as lookup:
-        sale = told()
-        assert isinstance(sale, Sale)
-        whole = await lookup.whole(sale)
-        assert isinstance(whole, Sale)
+        sale = reported()
+        assert isinstance(sale, SaleReport)
+        whole = await lookup.complete_sale(sale)
+        assert isinstance(whole, SaleReport)
         assert (OrderRank.SESSION, "cs_1", 1500, ADA) == (
             whole.rank,
             whole.session_id,
             whole.subtotal.amount,
-            whole.naming.user_reference,
+            whole.attribution.user_reference,
         )
 
 
@@ -227,30 +227,30 @@ async def test_a_session_is_asked_for_all_of_its_items() -> None:
     items = [{"id": "li_1", "amount_subtotal": 1500, "currency": "usd", "quantity": 3, "price": price}]
 
     async with asking({"checkout/sessions/cs_1/line_items": items}) as lookup:
-        sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
-        assert isinstance(sale, Sale)
-        whole = await lookup.whole(attrs.evolve(sale, is_whole=False))
-        assert isinstance(whole, Sale)
-        assert whole.is_whole
+        sale = read_event("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
+        assert isinstance(sale, SaleReport)
+        whole = await lookup.complete_sale(attrs.evolve(sale, is_complete=False))
+        assert isinstance(whole, SaleReport)
+        assert whole.is_complete
         (item,) = whole.items or ()
         assert ("price_1", 3, 1500, 500) == (item.price.id, item.quantity, item.amount, item.price.unit_amount)
 
     async with asking({}) as lookup:
-        sale = told_by("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
-        assert isinstance(sale, Sale)
-        whole = await lookup.whole(sale)
-        assert isinstance(whole, Sale)
+        sale = read_event("checkout.session.completed", {**SESSION, "metadata": OURS}, NOON)
+        assert isinstance(sale, SaleReport)
+        whole = await lookup.complete_sale(sale)
+        assert isinstance(whole, SaleReport)
         assert () == whole.items
 
 
 async def test_an_invoice_by_hand_is_asked_for_what_paid_it() -> None:
     """In new API versions it shows that only then."""
     async with asking({"invoices/in_1": {**INVOICE, "payments": PAYMENTS}, "invoices/in_1/lines": []}) as lookup:
-        sale = told_by("invoice.paid", INVOICE, NOON)
-        assert isinstance(sale, Sale)
-        whole = await lookup.whole(sale)
-        assert isinstance(whole, Sale)
-        assert (True, links("invoice:in_1", "payment_intent:pi_1")) == (whole.is_whole, whole.links)
+        sale = read_event("invoice.paid", INVOICE, NOON)
+        assert isinstance(sale, SaleReport)
+        whole = await lookup.complete_sale(sale)
+        assert isinstance(whole, SaleReport)
+        assert (True, links("invoice:in_1", "payment_intent:pi_1")) == (whole.is_complete, whole.links)
 
 
 @pytest.mark.parametrize(
@@ -268,5 +268,5 @@ async def test_any_object_may_be_read_as_a_sale(object_id: str, amount: int | No
     }
     async with asking(answers) as lookup:
         found = await lookup.sale(object_id)
-        assert isinstance(found, Sale) or found is None
+        assert isinstance(found, SaleReport) or found is None
         assert amount == (found.subtotal.amount if found else None)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from domain.payments.facts import PaidAt, PaymentReported
 from domain.payments.purchases import Link, PaymentStatus, PurchaseId
-from domain.payments.reports import Irrelevant, Naming, Sale, SubscriptionNews, Told, Unreadable
+from domain.payments.reports import Attribution, Irrelevant, ProviderReport, SaleReport, SubscriptionReport, Unreadable
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON
 from domain.values.money import MAX_AMOUNT, Money
 from domain.values.plans import PlanMode, Terms
@@ -23,9 +23,9 @@ EXPIRED = "checkout.session.expired"
 EVENTS = [None, COMPLETED, SUCCEEDED, FAILED, EXPIRED]
 
 
-def told_by_session(told_of: dict[str, object], *, event_type: str | None = None) -> Told:
+def read_session(reported_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
     """What the session tells by an event, or, without one, as an answer of the API."""
-    return told_by(event_type or COMPLETED, told_of, NOON, retrieved=event_type is None)
+    return read_event(event_type or COMPLETED, reported_of, NOON, retrieved=event_type is None)
 
 
 def metadata(**changes: object) -> dict[str, object]:
@@ -56,13 +56,13 @@ def without(key: str) -> dict[str, object]:
     return {name: value for name, value in session().items() if name != key}
 
 
-def sale(told_of: dict[str, object], event_type: str | None = COMPLETED) -> Sale:
-    told = told_by_session(told_of, event_type=event_type)
-    assert isinstance(told, Sale), told
-    return told
+def sale(reported_of: dict[str, object], event_type: str | None = COMPLETED) -> SaleReport:
+    report = read_session(reported_of, event_type=event_type)
+    assert isinstance(report, SaleReport), report
+    return report
 
 
-SALE = Sale(
+SALE = SaleReport(
     purchase_id=PurchaseId("pi_1"),
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
@@ -70,7 +70,7 @@ SALE = Sale(
     facts=(PaymentReported(PaymentStatus.PAID), PaidAt(NOON)),
     subtotal=FIVE_DOLLARS,
     paid=Money(amount=595, currency="usd"),
-    naming=Naming(
+    attribution=Attribution(
         user_reference=ADA,
         email="ada@example.com",
         plan_id="starter",
@@ -110,10 +110,10 @@ def test_the_event_says_how_far_the_payment_is(
     event_type: str | None, payment_status: object, expected: PaymentStatus
 ) -> None:
     """What happened outranks the status that the session had at that moment; an event of a payment tells its time."""
-    told = sale(session(payment_status=payment_status), event_type)
+    report = sale(session(payment_status=payment_status), event_type)
     is_dated = expected is PaymentStatus.PAID and event_type is not None
-    assert (PaymentReported(expected), *([PaidAt(NOON)] if is_dated else [])) == told.facts
-    assert (event_type in {EXPIRED, FAILED}) is told.is_over
+    assert (PaymentReported(expected), *([PaidAt(NOON)] if is_dated else [])) == report.facts
+    assert (event_type in {EXPIRED, FAILED}) is report.is_over
 
 
 @pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
@@ -129,27 +129,29 @@ def test_a_charge_that_is_shown_says_when_it_was_paid(event_type: str | None) ->
 @pytest.mark.parametrize("status", ["open", "expired"])
 def test_a_free_order_that_was_never_confirmed_is_not_paid(status: str) -> None:
     """Asked for, a session that the customer did not complete needs no payment and earns no credits."""
-    told = sale(session(status=status, payment_status="no_payment_required", payment_intent=None), None)
-    assert (PaymentReported(PaymentStatus.UNPAID),) == told.facts
+    report = sale(session(status=status, payment_status="no_payment_required", payment_intent=None), None)
+    assert (PaymentReported(PaymentStatus.UNPAID),) == report.facts
 
 
 @pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
 @pytest.mark.parametrize("subscription", ["sub_1", {"id": "sub_1", "object": "subscription"}])
-def test_a_subscription_s_session_tells_who_subscribed(event_type: str | None, subscription: object) -> None:
+def test_a_subscription_s_session_reports_who_subscribed(event_type: str | None, subscription: object) -> None:
     """Its invoices are the payments, so nothing of the session reports one, nor leads to one."""
-    told = told_by_session(
+    report = read_session(
         session(mode="subscription", payment_intent=None, subscription=subscription, invoice="in_1"),
         event_type=event_type,
     )
-    expected = SubscriptionNews(subscription_id="sub_1", naming=SALE.naming, session_id="cs_1", occurred_at=NOON)
-    assert expected == told
+    expected = SubscriptionReport(
+        subscription_id="sub_1", attribution=SALE.attribution, session_id="cs_1", occurred_at=NOON
+    )
+    assert expected == report
 
 
 @pytest.mark.parametrize("event_type", [FAILED, EXPIRED])
 def test_a_subscription_that_did_not_begin_is_none(event_type: str) -> None:
     """Nobody subscribed."""
-    told = told_by_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
-    assert isinstance(told, Irrelevant)
+    report = read_session(session(mode="subscription", subscription="sub_1"), event_type=event_type)
+    assert isinstance(report, Irrelevant)
 
 
 @pytest.mark.parametrize(
@@ -169,17 +171,17 @@ def test_a_purchase_is_named_by_what_is_paid(changes: dict[str, object], expecte
 
 def test_every_object_of_the_payment_is_linked() -> None:
     """What the session names of Stripe's objects leads to the purchase later."""
-    told = sale(session(invoice={"id": "in_1", "object": "invoice"}, subscription="sub_1"))
+    report = sale(session(invoice={"id": "in_1", "object": "invoice"}, subscription="sub_1"))
     expected = {"session:cs_1", "payment_intent:pi_1", "invoice:in_1"}
-    assert expected == set(told.links)
+    assert expected == set(report.links)
     assert {"session:cs_1"} == set(sale(without("payment_intent")).links)
 
 
 def test_a_converted_price_is_compared_in_its_own_currency() -> None:
     """Adaptive Pricing of old API versions: the buyer pays in euros what is priced in dollars."""
     conversion = {"amount_subtotal": 500, "amount_total": 595, "fx_rate": "0.9", "source_currency": "usd"}
-    told = sale(session(currency="eur", amount_subtotal=450, amount_total=536, currency_conversion=conversion))
-    assert (FIVE_DOLLARS, Money(amount=536, currency="eur")) == (told.subtotal, told.paid)
+    report = sale(session(currency="eur", amount_subtotal=450, amount_total=536, currency_conversion=conversion))
+    assert (FIVE_DOLLARS, Money(amount=536, currency="eur")) == (report.subtotal, report.paid)
 
 
 def test_currencies_are_read_in_either_case() -> None:
@@ -214,36 +216,36 @@ NOT_CURRENCIES = [None, 840, "", "us", "usdt", "u d", "\u0440\u0443\u0431", ["us
 )
 def test_a_field_that_can_not_be_read_is_named(field: str, value: object) -> None:
     """What we need and can't read makes the whole unreadable, and the reason says which field it was."""
-    told = told_by_session(session(**{field: value}), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert field in told.reason
-    assert told.reason.isprintable()
+    report = read_session(session(**{field: value}), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert field in report.reason
+    assert report.reason.isprintable()
 
 
 @pytest.mark.parametrize("field", ["id", "mode", "amount_total", "amount_subtotal", "currency", "payment_status"])
 def test_a_field_that_is_missing_is_named(field: str) -> None:
     """A session without it can't become a purchase; it is kept until it can."""
-    told = told_by_session(without(field), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert field in told.reason
+    report = read_session(without(field), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert field in report.reason
 
 
 @pytest.mark.parametrize(("key", "value"), [("amount_subtotal", None), ("source_currency", None)])
 def test_half_a_conversion_is_unreadable(key: str, value: object) -> None:
     """A conversion without its amount or currency is not mended with the buyer's."""
     conversion = {"amount_subtotal": 500, "source_currency": "usd", key: value}
-    told = told_by_session(session(currency_conversion=conversion), event_type=COMPLETED)
-    assert isinstance(told, Unreadable)
-    assert f"currency_conversion.{key}" in told.reason
+    report = read_session(session(currency_conversion=conversion), event_type=COMPLETED)
+    assert isinstance(report, Unreadable)
+    assert f"currency_conversion.{key}" in report.reason
 
 
 @pytest.mark.parametrize("key", ["userId", "userEmail", "plan", "credence_terms"])
 @pytest.mark.parametrize("value", [7, True, [], {}, "a\x00b", "a\ud800b", "x" * 501])
 def test_metadata_of_ours_that_is_no_text_is_unreadable(key: str, value: object) -> None:
     """Nothing that a database can't keep comes out of the metadata."""
-    told = told_by_session(session(metadata=metadata(**{key: value})), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert key in told.reason
+    report = read_session(session(metadata=metadata(**{key: value})), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert key in report.reason
 
 
 def test_metadata_of_others_does_not_matter() -> None:
@@ -269,17 +271,17 @@ def test_metadata_of_others_does_not_matter() -> None:
 )
 def test_malformed_terms_are_not_replaced_by_the_catalogue_s(terms: str) -> None:
     """Terms that can't be read were promised all the same: a person must look."""
-    told = told_by_session(session(metadata=metadata(credence_terms=terms)), event_type=COMPLETED)
-    assert isinstance(told, Unreadable), told
-    assert "credence_terms" in told.reason
+    report = read_session(session(metadata=metadata(credence_terms=terms)), event_type=COMPLETED)
+    assert isinstance(report, Unreadable), report
+    assert "credence_terms" in report.reason
 
 
 @pytest.mark.parametrize("blank", [None, "", " ", "\n"])
 def test_blank_metadata_is_absent(blank: str | None) -> None:
     """A blank value is how some forms say that there is none."""
     blanks = metadata(userId=blank, userEmail=blank, credence_terms=blank)
-    naming = attrs.evolve(SALE.naming, user_reference=None, email=None, terms=None)
-    assert attrs.evolve(SALE, naming=naming) == sale(session(metadata=blanks))
+    attribution = attrs.evolve(SALE.attribution, user_reference=None, email=None, terms=None)
+    assert attrs.evolve(SALE, attribution=attribution) == sale(session(metadata=blanks))
 
 
 @pytest.mark.parametrize("blanks", [" ", "\n", "\t ", "\u00a0", " " * 600])
@@ -293,33 +295,33 @@ def test_blanks_around_metadata_are_trimmed(blanks: str) -> None:
 @pytest.mark.parametrize("reference", ["cart-42", "", None, 7, ["x"], ADA.replace("-", ""), f"{{{ADA}}}", ADA + "\n"])
 def test_only_a_uuid_proposes_an_owner(reference: object) -> None:
     """Any other reference is another application's."""
-    assert sale(session(client_reference_id=reference)).naming.client_reference is None
+    assert sale(session(client_reference_id=reference)).attribution.client_reference is None
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"userEmail": "ada@example.com"}, {"plan": " "}, {"theirs": 7}])
 @pytest.mark.parametrize("broken", [{}, {"amount_total": None}, {"mode": "donation"}])
 def test_a_session_of_another_application_is_irrelevant(value: object, broken: dict[str, Any]) -> None:
     """Without metadata of ours it is none of our business, in whatever shape."""
-    told = told_by_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
-    assert Irrelevant("no metadata of ours") == told
+    report = read_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
+    assert Irrelevant("no metadata of ours") == report
 
 
 @pytest.mark.parametrize("ours", [{"userId": "somebody"}, {"plan": "starter"}, {"credence_terms": "50/500/usd"}])
 def test_one_key_of_ours_makes_it_ours(ours: dict[str, str]) -> None:
     """A sale that names only a part of what is needed must be looked at, not passed over."""
-    assert isinstance(told_by_session(session(metadata=ours, client_reference_id=None)), Sale)
+    assert isinstance(read_session(session(metadata=ours, client_reference_id=None)), SaleReport)
 
 
 def test_a_payment_link_with_a_user_s_reference_is_a_sale() -> None:
     """It only proposes an owner: the metadata names none."""
-    told = sale({**session(client_reference_id=ADA), "metadata": {}})
-    assert (None, ADA) == (told.naming.user_reference, told.naming.client_reference)
+    report = sale({**session(client_reference_id=ADA), "metadata": {}})
+    assert (None, ADA) == (report.attribution.user_reference, report.attribution.client_reference)
 
 
 @pytest.mark.parametrize("event_type", EVENTS)
 def test_a_setup_session_sells_nothing(event_type: str | None) -> None:
     """A card that is saved for later is no sale."""
-    assert isinstance(told_by_session(session(mode="setup"), event_type=event_type), Irrelevant)
+    assert isinstance(read_session(session(mode="setup"), event_type=event_type), Irrelevant)
 
 
 TEXTS = st.text("aZ09_/- \x00\n\u00e9\u0665\ud800\U0001f9fe", max_size=8)
@@ -336,15 +338,15 @@ JSON = st.recursive(
     ours=st.dictionaries(st.sampled_from(list(metadata())), JSON),
     event_type=st.sampled_from(EVENTS),
 )
-def test_any_shape_is_told_as_something(
+def test_any_shape_is_reported_as_something(
     changes: dict[str, object], ours: dict[str, object], event_type: str | None
 ) -> None:
     """No object raises, and no text that a database can't keep comes out of a sale."""
-    told = told_by_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
-    match told:
-        case Sale():
-            texts = [told.session_id, told.purchase_id, *told.links]
-            named = (told.naming.user_reference, told.naming.email, told.naming.plan_id)
+    report = read_session({**session(metadata=metadata(**ours)), **changes}, event_type=event_type)
+    match report:
+        case SaleReport():
+            texts = [report.session_id, report.purchase_id, *report.links]
+            named = (report.attribution.user_reference, report.attribution.email, report.attribution.plan_id)
             texts += [text for text in named if text is not None]
             assert [] == [text for text in texts if not text.strip() or "\x00" in text or not text.encode("utf-8")]
         case Irrelevant(reason) | Unreadable(reason):

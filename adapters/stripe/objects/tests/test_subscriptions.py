@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adapters.stripe.events import told_by
+from adapters.stripe.events import read_event
 from adapters.stripe.objects.subscriptions import SUBSCRIPTION_EVENTS
-from domain.payments.reports import Naming, SubscriptionNews, Told, Unreadable
+from domain.payments.reports import Attribution, ProviderReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -19,10 +19,10 @@ def subscription(**changes: Any) -> dict[str, Any]:
     return {"id": "sub_1", "status": "active", "metadata": {}, "cancel_at_period_end": False, **changes}
 
 
-def state(told: Told) -> SubscriptionState:
-    assert isinstance(told, SubscriptionNews), told
-    assert told.state is not None
-    return told.state
+def state(report: ProviderReport) -> SubscriptionState:
+    assert isinstance(report, SubscriptionReport), report
+    assert report.state is not None
+    return report.state
 
 
 @pytest.mark.parametrize("status", list(SubscriptionStatus))
@@ -30,14 +30,14 @@ def state(told: Told) -> SubscriptionState:
 def test_a_subscription_stands_as_it_says_unless_it_is_deleted(event_type: str, status: str) -> None:
     """What is deleted is canceled, whatever it was the moment before."""
     expected = SubscriptionStatus.CANCELED if event_type == DELETED else SubscriptionStatus(status)
-    assert expected is state(told_by(event_type, subscription(status=status), NOON)).status
+    assert expected is state(read_event(event_type, subscription(status=status), NOON)).status
 
 
 @pytest.mark.parametrize("status", ["of a later version", "", None, 7, ["active"]])
 def test_a_status_that_is_not_known_is_unreadable(status: object) -> None:
     """Better no news than wrong news; but for a deletion it does not matter."""
-    assert isinstance(told_by(UPDATED, subscription(status=status), NOON), Unreadable)
-    assert SubscriptionStatus.CANCELED is state(told_by(DELETED, subscription(status=status), NOON)).status
+    assert isinstance(read_event(UPDATED, subscription(status=status), NOON), Unreadable)
+    assert SubscriptionStatus.CANCELED is state(read_event(DELETED, subscription(status=status), NOON)).status
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_a_status_that_is_not_known_is_unreadable(status: object) -> None:
         ({"cancel_at_period_end": "true"}, False),
     ],
 )
-def test_an_end_that_is_set_is_told(changes: dict[str, Any], expected: bool) -> None:
+def test_an_end_that_is_set_is_reported(changes: dict[str, Any], expected: bool) -> None:
     """By either of the ways in which Stripe says so."""
-    assert expected is state(told_by(UPDATED, subscription(**changes), NOON)).cancels_at_period_end
+    assert expected is state(read_event(UPDATED, subscription(**changes), NOON)).cancels_at_period_end
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_an_end_that_is_set_is_told(changes: dict[str, Any], expected: bool) -> 
 )
 def test_the_period_ends_with_its_last_item(changes: dict[str, Any], expected: int | None) -> None:
     """Items may have periods of their own since 2025."""
-    ends = state(told_by(UPDATED, subscription(**changes), NOON)).period_ends_at
+    ends = state(read_event(UPDATED, subscription(**changes), NOON)).period_ends_at
     assert expected == (int(ends.timestamp()) if ends else None)
 
 
 @pytest.mark.parametrize("metadata", [{}, [], None, {"shop": "another"}])
 def test_a_subscription_without_metadata_of_ours_names_nobody(metadata: object) -> None:
     """Its session may have named the owner: the ledger knows."""
-    told = told_by(UPDATED, subscription(metadata=metadata), NOON)
-    assert isinstance(told, SubscriptionNews)
-    assert (Naming(), None) == (told.naming, told.session_id)
+    report = read_event(UPDATED, subscription(metadata=metadata), NOON)
+    assert isinstance(report, SubscriptionReport)
+    assert (Attribution(), None) == (report.attribution, report.session_id)

@@ -18,11 +18,19 @@ from domain.credits.ledger import EntryKind
 from domain.credits.postings import postings_due
 from domain.decisions.batches import Done
 from domain.decisions.low_balance import LOW_BALANCE, low_balance_notice
-from domain.decisions.operations import AdjustCredits, CaptureHold, GiveCredits, Intent, PlaceHold, Spend, VoidHold
+from domain.decisions.operations import (
+    AdjustCredits,
+    CaptureHold,
+    CreditOperation,
+    GrantCredits,
+    PlaceHold,
+    Spend,
+    VoidHold,
+)
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.usecases.read_account import UnknownUser
-from domain.usecases.thresholds import BalanceWatch, Watch
-from domain.usecases.use_credits import CreditDesk
+from domain.usecases.thresholds import LowBalanceThresholds, Watch
+from domain.usecases.use_credits import CreditService
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 
@@ -39,19 +47,19 @@ class Story:
     def key(self, name: str) -> str:
         return f"{name} of {self.user_id}"
 
-    async def ask(self, *intents: Intent) -> None:
-        desk = CreditDesk(
+    async def ask(self, *operations: CreditOperation) -> None:
+        service = CreditService(
             ledger=self.world.ledger,
             wallets=self.world.ledger,
             cache=MemoryQuotaCache(),
             notify_below=self.threshold,
         )
-        for outcome in await desk.settle(intents, datetime.now(UTC)):
+        for outcome in await service.execute(operations, datetime.now(UTC)):
             assert isinstance(outcome, Done), outcome
 
     async def give(self, credits: int, name: str, kind: EntryKind = EntryKind.PROMOTION) -> None:  # noqa: A002 - the word for it
         await self.ask(
-            GiveCredits(
+            GrantCredits(
                 user_id=self.user_id,
                 credits=credits,
                 kind=kind,
@@ -103,40 +111,40 @@ class Story:
 
 
 @contextlib.asynccontextmanager
-async def tell(open_world: Any) -> AsyncIterator[Story]:
+async def play(open_world: Any) -> AsyncIterator[Story]:
     async with open_world() as world:
         user_id = await world.sign_up(f"{uuid.uuid4().hex}@example.com")
         yield Story(world, user_id)
         assert user_id not in {found.user_id for found in await world.audit.inconsistencies()}
 
 
-async def test_every_credit_s_life_is_told(open_world: Any) -> None:
+async def test_every_credit_s_life_is_reported(open_world: Any) -> None:
     """What was given, bought, spent, held, captured and taken back: each grant adds up, and says why it is there."""
-    async with tell(open_world) as told:
+    async with play(open_world) as story:
         hold_id, other = (HoldId(str(uuid.uuid4())) for _ in range(2))
-        await told.buy(expires_at=datetime.now(UTC) + timedelta(days=30))
-        await told.give(20, "launch")
-        await told.spend(25, "a poem")
+        await story.buy(expires_at=datetime.now(UTC) + timedelta(days=30))
+        await story.give(20, "launch")
+        await story.spend(25, "a poem")
         for name, hold in (("h1", hold_id), ("h2", other)):
-            await told.ask(
+            await story.ask(
                 PlaceHold(
                     hold_id=hold,
-                    user_id=told.user_id,
+                    user_id=story.user_id,
                     credits=10,
-                    key=told.key(name),
+                    key=story.key(name),
                     lasts=timedelta(hours=1),
                     description=name,
                 )
             )
-        await told.ask(CaptureHold(hold_id=hold_id, credits=4), VoidHold(hold_id=other))
-        await told.buy(refunded=500)
-        await told.give(15, "sorry", EntryKind.GOODWILL)
-        await told.ask(
-            AdjustCredits(user_id=told.user_id, credits=3, key=told.key("a"), reason="recount", operator="Joan")
+        await story.ask(CaptureHold(hold_id=hold_id, credits=4), VoidHold(hold_id=other))
+        await story.buy(refunded=500)
+        await story.give(15, "sorry", EntryKind.GOODWILL)
+        await story.ask(
+            AdjustCredits(user_id=story.user_id, credits=3, key=story.key("a"), reason="recount", operator="Joan")
         )
-        explained = await told.explained()
+        explained = await story.explained()
         bought, launch, sorry, recount = explained.grants
-        assert ("starter", told.purchase_id, None, None) == (
+        assert ("starter", story.purchase_id, None, None) == (
             bought.plan_id,
             bought.grant.purchase_id,
             bought.reason,
@@ -168,55 +176,55 @@ async def test_every_credit_s_life_is_told(open_world: Any) -> None:
         assert [bought.grant.id] * 2 == [draw.grant_id for hold in explained.holds for draw in hold.draws]
 
 
-async def test_falling_below_the_threshold_is_told_once(open_world: Any) -> None:
+async def test_falling_below_the_threshold_is_reported_once(open_world: Any) -> None:
     """By spends, holds and refunds; what hovers below it is told no more until it has been above."""
-    async with tell(open_world) as told:
-        told.threshold = 20
-        await told.buy()
-        await told.spend(30, "at it")
-        assert [] == await told.warnings()
-        await told.spend(5, "below")
-        (first,) = await told.warnings()
-        assert {"user_id": told.user_id, "balance": 15, "held": 0, "available": 15, "threshold": 20} == dict(
+    async with play(open_world) as story:
+        story.threshold = 20
+        await story.buy()
+        await story.spend(30, "at it")
+        assert [] == await story.warnings()
+        await story.spend(5, "below")
+        (first,) = await story.warnings()
+        assert {"user_id": story.user_id, "balance": 15, "held": 0, "available": 15, "threshold": 20} == dict(
             low_balance_notice(first).content
         )
-        assert f"low_balance:{told.user_id}:" == first.key[: first.key.rindex(":") + 1]
-        await told.spend(5, "lower")
-        await told.give(9, "nearly")
-        await told.spend(5, "hovering")
-        assert [] == await told.warnings()
-        await told.give(50, "above")
+        assert f"low_balance:{story.user_id}:" == first.key[: first.key.rindex(":") + 1]
+        await story.spend(5, "lower")
+        await story.give(9, "nearly")
+        await story.spend(5, "hovering")
+        assert [] == await story.warnings()
+        await story.give(50, "above")
         hold_id = HoldId(str(uuid.uuid4()))
-        await told.ask(
-            PlaceHold(hold_id=hold_id, user_id=told.user_id, credits=45, key=told.key("h"), lasts=timedelta(hours=1))
+        await story.ask(
+            PlaceHold(hold_id=hold_id, user_id=story.user_id, credits=45, key=story.key("h"), lasts=timedelta(hours=1))
         )
-        (held,) = await told.warnings()
+        (held,) = await story.warnings()
         assert ("64", "45", "19") == tuple(held.payload[name] for name in ("balance", "held", "available"))
-        await told.ask(VoidHold(hold_id=hold_id))
-        assert [] == await told.warnings()
-        await told.buy(refunded=500)
-        (refund,) = await told.warnings()
+        await story.ask(VoidHold(hold_id=hold_id))
+        assert [] == await story.warnings()
+        await story.buy(refunded=500)
+        (refund,) = await story.warnings()
         assert ("14", "0") == tuple(refund.payload[name] for name in ("balance", "held"))
         assert 3 == len({first.key, held.key, refund.key})
 
 
 async def test_an_account_may_have_a_threshold_of_its_own(open_world: Any) -> None:
     """It goes before the default, which is back when it is taken away; setting it is no fall."""
-    async with tell(open_world) as told:
-        watch = BalanceWatch(thresholds=told.world.ledger, default=20)
-        told.threshold = 20
-        await told.buy()
-        before = await told.world.ledger.account(told.user_id)
-        assert Watch(user_id=told.user_id, own=10, in_force=10) == await watch.set_threshold(told.user_id, 10)
-        assert attrs.evolve(before, notify_below=10) == await told.world.ledger.account(told.user_id)
-        await told.spend(35, "below the default")
-        assert [] == await told.warnings()
-        await told.spend(6, "below its own")
-        (warning,) = await told.warnings()
+    async with play(open_world) as story:
+        watch = LowBalanceThresholds(thresholds=story.world.ledger, default=20)
+        story.threshold = 20
+        await story.buy()
+        before = await story.world.ledger.account(story.user_id)
+        assert Watch(user_id=story.user_id, own=10, in_force=10) == await watch.set_threshold(story.user_id, 10)
+        assert attrs.evolve(before, notify_below=10) == await story.world.ledger.account(story.user_id)
+        await story.spend(35, "below the default")
+        assert [] == await story.warnings()
+        await story.spend(6, "below its own")
+        (warning,) = await story.warnings()
         assert "10" == warning.payload["threshold"]
-        assert Watch(user_id=told.user_id, own=None, in_force=20) == await watch.set_threshold(told.user_id, None)
-        assert Watch(user_id=told.user_id, own=0, in_force=0) == await watch.set_threshold(told.user_id, 0)
-        await told.spend(9, "all of it")
-        assert [] == await told.warnings()
+        assert Watch(user_id=story.user_id, own=None, in_force=20) == await watch.set_threshold(story.user_id, None)
+        assert Watch(user_id=story.user_id, own=0, in_force=0) == await watch.set_threshold(story.user_id, 0)
+        await story.spend(9, "all of it")
+        assert [] == await story.warnings()
         with pytest.raises(UnknownUser):
             await watch.set_threshold(UserId(str(uuid.uuid4())), 10)
