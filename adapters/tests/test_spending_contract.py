@@ -125,15 +125,15 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
         )
         await service.execute([gift], datetime.now(UTC))
         processes = [BatchedCreditService(service, SystemClock()) for _ in range(2)]
-        told = await asyncio.gather(
+        resolved = await asyncio.gather(
             *(
                 process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))
                 for n in range(100)
                 for number, process in enumerate(processes)
             )
         )
-        assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in told)
-        answers = [outcome.answer for outcome in told if isinstance(outcome, Done)]
+        assert {"Done": 150, "Insufficient": 50} == Counter(type(outcome).__name__ for outcome in resolved)
+        answers = [outcome.answer for outcome in resolved if isinstance(outcome, Done)]
         assert {n: 151 - n for n in range(2, 152)} == {answer.version: answer.balance for answer in answers}
         assert [] == ours(await world.audit.inconsistencies(), user)
         for process in processes:
