@@ -19,9 +19,7 @@ as $$
 declare
     parts jsonb[] := array(select jsonb_array_elements(changes));
     answers jsonb[] := array_fill(null::jsonb, array[cardinality(parts)]);
-    expects constant boolean := changes @? '$[*].account.expects';
     locks record;
-    unexpected_accounts text[] := '{}';
     -- Whose changes can't be committed any more, as one before them was not: they were decided on top of it.
     aborted_accounts text[] := '{}';
     -- When nothing more is tried; null while nothing was waited for in vain.
@@ -36,21 +34,16 @@ begin
     if parts = '{}' then
         return '[]';
     end if;
-    locks := public.credence_lock_accounts(parts, expects);
+    locks := public.credence_lock_accounts(parts);
     gives_up_at := locks.gives_up_at;
-    if expects then
-        unexpected_accounts := public.credence_unexpected_accounts(parts, locks.users);
-    end if;
     pending_ranges := array[int4range(1, cardinality(parts), '[]')];
-    if locks.locked_accounts <> '{}' or unexpected_accounts <> '{}' then
+    if locks.locked_accounts <> '{}' then
         for place in 1 .. cardinality(parts) loop
             if exists (
                 select from jsonb_path_query(parts[place], 'lax $.*[*].user_id') v
                 where lower(v #>> '{}') = any (locks.locked_accounts)
             ) then
                 answers[place] := locked;
-            elsif parts[place] #>> '{account,user_id}' = any (unexpected_accounts) then
-                answers[place] := moved_on;
             end if;
         end loop;
         pending_ranges := array(
@@ -110,9 +103,7 @@ comment on function public.ledger_commit(jsonb) is
     'answer per change: committed or duplicate with the accounts as they are now, conflict with its reason '
     '(revision, link, unknown_user, account, hold, grants, event, idempotency_key, insufficient_credits, locked), '
     'or refused with the error. A duplicate of a request has its first answer. An account names the revision at '
-    'which its change is good, and may name how it must stand (expects: version, balance, held), where another call '
-    'is about to bring it there; at the revision where that one finds it (base_revision), it is waited for, for a '
-    'moment.';
+    'which its change is good.';
 
 create function public.credence_wait_less()
 returns timestamptz
@@ -150,48 +141,24 @@ $$;
 comment on function public.credence_named_users(jsonb[]) is 'Credence: the users whom changes name.';
 
 create function public.credence_lock_accounts(
-    changes jsonb[], expects boolean, out users uuid[], out locked_accounts text[], out gives_up_at timestamptz
+    changes jsonb[], out users uuid[], out locked_accounts text[], out gives_up_at timestamptz
 )
 language plpgsql
 set search_path = ''
 as $$
-declare
-    -- What is expected is here by then. Whether it was refused can't be known: so it is waited for as long as two
-    -- connections may differ, and no longer.
-    comes_by constant timestamptz := clock_timestamp() + interval '20 ms';
 begin
     users := public.credence_named_users(changes);
     locked_accounts := '{}';
     if users = '{}' then
         return;
     end if;
-    if expects then
-        -- The other call may hold the account's row until its commit is on disk.
-        perform set_config('lock_timeout', '500ms', true);
-    end if;
-    loop
-        begin
-            -- In one order, so that calls do not wait for each other in a circle.
-            perform from public.users u where u.id = any (users) order by u.id for no key update;
-            if expects and clock_timestamp() < comes_by and exists (
-                select
-                from unnest(changes) c
-                join public.users u on u.id = any (users) and u.id::text = c #>> '{account,user_id}'
-                where c #> '{account,base_revision}' is not null
-                    and to_jsonb(u.credits_revision) = c #> '{account,base_revision}'
-            ) then
-                -- This call has overtaken the other on the way here: it lets go of the account for a moment.
-                perform public.credence_conflict_with('early');
-            end if;
-            perform set_config('lock_timeout', '50ms', true);
-            return;
-        exception
-            when sqlstate 'CRE01' then
-                perform pg_sleep(0.001);
-            when lock_not_available then
-                exit;
-        end;
-    end loop;
+    begin
+        -- In one order, so that calls do not wait for each other in a circle.
+        perform from public.users u where u.id = any (users) order by u.id for no key update;
+        return;
+    exception when lock_not_available then
+        null;
+    end;
     -- Somebody is locked: now one by one, so that the others' changes are written. Who is only in the middle of a commit of
     -- their own is soon done.
     gives_up_at := public.credence_wait_less();
@@ -208,30 +175,9 @@ begin
     end loop;
 end
 $$;
-comment on function public.credence_lock_accounts(jsonb[], boolean) is
+comment on function public.credence_lock_accounts(jsonb[]) is
     'Credence: locks the rows of the users whom changes name; gives those users, which of them could not be locked, '
     'and, if there are any, when the call gives up.';
-
-create function public.credence_unexpected_accounts(changes jsonb[], users uuid[])
-returns text[]
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-    return array(
-        select c #>> '{account,user_id}'
-        from unnest(changes) c
-        left join public.users u on u.id = any (users) and u.id::text = c #>> '{account,user_id}'
-        where c #> '{account,expects}' is not null
-            and jsonb_build_object('version', u.credits_version, 'balance', u.credits_balance, 'held', u.credits_held)
-                is distinct from c #> '{account,expects}'
-    );
-end
-$$;
-comment on function public.credence_unexpected_accounts(jsonb[], uuid[]) is
-    'Credence: the accounts that do not stand as the changes expect: the revision alone may be that of a rival''s '
-    'changes.';
 
 create function public.credence_apply_batch(changes jsonb[], users uuid[])
 returns jsonb[]

@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-import attrs
-
-from adapters.batching.batch import Batch
 from adapters.batching.batcher import Batcher
 from adapters.batching.group_commit import ledger_errors
 from adapters.batching.limits import Limits
 from domain.decisions.batches import NotCommitted, Outcome
 from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold
-from domain.ports.coordination import Clock, LateArrivals
+from domain.ports.coordination import Clock
 from domain.ports.ledger import LedgerRefused
 from domain.values.accounts import UserId
 
-OPERATIONS = Limits(calls=2, requests=256, late_joiners_max=4096)
+OPERATIONS = Limits(calls=2, requests=256)
 
 PATIENCE = 3
 """Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
@@ -36,14 +33,9 @@ class BatchesOfCredits(Protocol):
     """
 
     async def execute(
-        self,
-        operations: Sequence[CreditOperation],
-        now: datetime,
-        *,
-        patience: int = ...,
-        late_arrivals: LateArrivals | None = None,
+        self, operations: Sequence[CreditOperation], now: datetime, *, patience: int = ...
     ) -> tuple[Outcome, ...]:
-        """Do each operation once; one outcome for each, in their order, and after these those of late callers."""
+        """Do each operation once; one outcome for each, in their order."""
         ...
 
     async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
@@ -87,30 +79,13 @@ class BatchedCreditService:
         """Do what was accepted; what is too late is told so."""
         await self._batcher.aclose()
 
-    async def _execute(self, batch: Batch[CreditOperation, Outcome]) -> tuple[Outcome, ...]:
+    async def _execute(self, operations: Sequence[CreditOperation]) -> tuple[Outcome, ...]:
         try:
-            late_arrivals = _BatchArrivals(batch, self._clock)
-            return await self._service.execute(
-                [*batch], self._clock.now(), patience=PATIENCE, late_arrivals=late_arrivals
-            )
+            return await self._service.execute(operations, self._clock.now(), patience=PATIENCE)
         except LedgerRefused as refused:
-            if refused.is_final and len(batch) == 1:
+            if refused.is_final and len(operations) == 1:
                 return (NotCommitted(f"the ledger refuses it: {refused.cause}"),)
             raise
-
-
-@attrs.frozen
-class _BatchArrivals:
-    """Implements LateArrivals."""
-
-    _crowd: Batch[CreditOperation, Outcome]
-    _clock: Clock
-
-    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
-        return self._crowd.join(), self._clock.now()
-
-    def resolve(self, place: int, outcome: Outcome) -> None:
-        self._crowd.answer(place, outcome)
 
 
 def _accounts(operation: CreditOperation) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ Nothing waits for company: a request that finds a call free goes out at once, al
 What holds, whatever fails:
 
 * Each request is in one call at a time, and gets exactly one answer or one error.
-* A call may take on what comes for its keys while it is in flight, and answer who asked before it is over.
 * Two requests of one key are never in two calls at the same time, and go out in the order in which they came.
 * A caller that goes away takes only its own request along, and only one that was not sent.
 * No more waits than the limits allow; what is more is refused at once.
@@ -16,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, cast
 
-from adapters.batching.batch import Answer, Asked, Batch, Request, fail, in_pieces, joining_of
+from adapters.batching.batch import Answer, Asked, Request, fail, in_pieces
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
@@ -25,14 +24,14 @@ class Batcher(Generic[Request, Answer]):
 
     def __init__(
         self,
-        call: Callable[[Batch[Request, Answer]], Awaitable[Sequence[Answer]]],
+        call: Callable[[list[Request]], Awaitable[Sequence[Answer]]],
         *,
         limits: Limits,
         keys: Callable[[Request], Collection[Hashable]] = lambda _: (),
         weight: Callable[[Request], int] = lambda _: 1,
         can_bisect: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
-        """Batch requests for `call`, which gives one answer each, in their order, also to those that it let join.
+        """`call` gives one answer per request, in their order.
 
         `can_bisect` says of a call's error that nothing took effect, and that it may be one request's fault: then the
         call is repeated in parts, and only those fail that fail alone.
@@ -199,53 +198,30 @@ class Batcher(Generic[Request, Answer]):
     async def _send(self, batch: list[Asked[Request, Answer]]) -> None:
         """Call and, where that fails as a whole and may be one request's fault, call again in parts."""
         repeats = self._limits.repeats
-        most = self._limits.late_joiners_max
         parts = deque([batch])
         while parts:
             # Who has gone away before its request is sent again does not need it.
             part = [submitted for submitted in parts.popleft() if not submitted.answer.done()]
-            error = await self._attempt(part, batch, most) if part else None
+            error = await self._attempt(part) if part else None
             if error is None:
                 continue
             pieces = in_pieces(part)
             if len(part) > 1 and len(pieces) <= repeats and self._can_bisect(error):
                 repeats -= len(pieces)
-                most = 0
                 parts.extendleft(reversed(pieces))
                 continue
             for submitted in part:
                 fail(submitted, error)
 
-    async def _attempt(
-        self, part: list[Asked[Request, Answer]], batch: list[Asked[Request, Answer]], most: int
-    ) -> Exception | None:
-        """Return so many at `most` may join the call; they are of the batch too."""
-        keys, size = {key for submitted in part for key in submitted.keys}, len(part)
-
-        def join() -> list[Asked[Request, Answer]]:
-            late = self._join(keys, most - len(part) + size)
-            part.extend(late)
-            batch.extend(late)
-            return late
-
+    async def _attempt(self, part: list[Asked[Request, Answer]]) -> Exception | None:
         try:
-            answers = await self._call(Batch(part, join))
+            answers = await self._call([submitted.request for submitted in part])
             for submitted, answer in zip(part, answers, strict=True):
                 if not submitted.answer.done():
                     submitted.answer.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
             return error
         return None
-
-    def _join(self, keys: Collection[Hashable], most: int) -> list[Asked[Request, Answer]]:
-        """Return what waits for these keys alone, which are in flight; nothing if others wait or are in a call."""
-        if len(self._runners) > 1:
-            return []
-        late = joining_of(self._waiting.values(), keys, self._busy, most)
-        for submitted in late:
-            del self._waiting[id(submitted)]
-            self._waiting_weight -= submitted.weight
-        return late
 
     def _release(self, keys: Iterable[Hashable]) -> None:
         for key in keys:

@@ -25,9 +25,7 @@ class Limits:
     calls: int = 2
     """Calls in flight."""
     requests: int = 100
-    """Requests in one call, to begin with."""
-    late_joiners_max: int = 0
-    """Requests that may join a call in flight."""
+    """Requests in one call."""
     batch_size_min: int | None = None
     """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
     smaller. None where a call does better for being given all.

@@ -15,7 +15,7 @@ from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.posted import with_posted
 from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
-from adapters.memory.refusals import is_astray, is_outdated, is_uncovered, touched_by
+from adapters.memory.refusals import is_outdated, is_uncovered, touched_by
 from domain.changes.changes import (
     Change,
     CommitResult,
@@ -112,8 +112,6 @@ class MemoryLedger:
         broken: set[UserId] = set()
         for change in changes:
             user_id = change.account.user_id if change.account is not None else None
-            if change.account is not None and is_astray(change.account, self.accounts):
-                broken.add(change.account.user_id)
             result = Conflict("account") if user_id in broken else self._commit(change)
             if user_id is not None and not isinstance(result, Committed):
                 broken.add(user_id)

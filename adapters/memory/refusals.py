@@ -3,7 +3,7 @@
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.purchases import MemoryPurchases
-from domain.changes.changes import AccountGuard, Change, Conflict, RecordedSubscription, Rejected
+from domain.changes.changes import Change, Conflict, RecordedSubscription, Rejected
 from domain.credits.ledger import EntryKind
 from domain.values.accounts import Account, UserId
 
@@ -11,18 +11,6 @@ from domain.values.accounts import Account, UserId
 def touched_by(change: Change) -> tuple[UserId, ...]:
     """Return the users on whose accounts the change writes, in the order of their ids."""
     return tuple(sorted({posting.user_id for posting in change.postings} | {hold.user_id for hold in change.holds}))
-
-
-def is_astray(guard: AccountGuard, accounts: MemoryAccounts) -> bool:
-    """Return whether the account does not stand as was hoped."""
-    if guard.expects is None:
-        return False
-    expected, account = guard.expects.account, accounts.find(guard.user_id)
-    return account is None or (account.version, account.balance, account.held) != (
-        expected.version,
-        expected.balance,
-        expected.held,
-    )
 
 
 def is_outdated(

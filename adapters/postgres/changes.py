@@ -35,12 +35,7 @@ def change_to_json(change: Change) -> dict[str, object]:
 
 
 def _guard_to_json(guard: AccountGuard) -> dict[str, object]:
-    found: dict[str, object] = {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
-    if guard.expects is not None:
-        account = guard.expects.account
-        found["expects"] = {"version": account.version, "balance": account.balance, "held": account.held}
-        found["base_revision"] = guard.expects.base_revision
-    return found
+    return {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
 
 
 def _event_to_json(decision: EventDecision) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""The machine that the process runs on: its clock, its random backoff, its other processes."""
+"""The machine that the process runs on: its clock, its other processes."""

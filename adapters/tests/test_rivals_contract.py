@@ -6,12 +6,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from adapters.batching.batched_credits import BatchedCreditService
-from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
@@ -43,9 +41,7 @@ class Process:
                 ledger=world.ledger,
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
-                backoff=SystemBackoff(),
                 locks=RedisAccountLocks(self._redis),
-                pipeline=SystemWritePipeline(),
             ),
             SystemClock(),
         )

@@ -131,15 +131,6 @@ class Holdings:
 
 
 @attrs.frozen(kw_only=True)
-class ExpectedAccount:
-    """What a commit that was sent makes of an account, if it is not refused."""
-
-    account: Account
-    base_revision: int
-    """The account's revision before: while the account is at it, that commit may be yet to come."""
-
-
-@attrs.frozen(kw_only=True)
 class AccountGuard:
     """The account that a decision is about, good only at the expected revision.
 
@@ -148,10 +139,6 @@ class AccountGuard:
 
     user_id: UserId
     expected_revision: int
-    expects: ExpectedAccount | None = None
-    """How the account must stand before, where the decision rests on another commit that may come to nothing: a rival
-    may have brought it to the revision in another way. For the first decision about an account in a commit.
-    """
 
 
 @attrs.frozen(kw_only=True)

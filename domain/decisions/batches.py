@@ -11,7 +11,6 @@ from domain.changes.changes import (
     Committed,
     Conflict,
     Duplicate,
-    ExpectedAccount,
     Holdings,
     IdempotencyRecord,
     Rejected,
@@ -84,67 +83,41 @@ class BatchDecision:
     outcomes: Mapping[int, Outcome]
 
 
-class SpeculativeAccounts:
-    """The accounts as they will be once all that was decided is committed.
+def decide_together(
+    operations: Mapping[int, CreditOperation], found: Holdings, now: datetime, *, notify_below: int | None = None
+) -> BatchDecision:
+    """Decide operations that were asked for before `found` was read.
 
-    Operations of one account are decided one after the other, each on what the one before leaves.
+    Those of one account are decided one after the other, each on what the one before leaves, and are to be committed
+    together. `notify_below` is the threshold of accounts that have none.
     """
-
-    def __init__(self, found: Holdings, *, notify_below: int | None = None) -> None:
-        """Begin with what was read for the operations; `notify_below` is the threshold of accounts that have none."""
-        self._found = found
-        self._notify_below = notify_below
-        self._wallets: dict[UserId, Wallet | None] = dict(found.wallets)
-        self._keys: set[str | None] = set()
-
-    def decide(self, operations: Mapping[int, CreditOperation], now: datetime) -> BatchDecision:
-        """Decide operations that were asked for before all was read."""
-        outcomes: dict[int, Outcome] = {}
-        new: dict[int, CreditOperation] = {}
-        for place, operation in operations.items():
-            known = _known(operation, self._found)
-            if known is None:
-                new[place] = operation
-            else:
-                outcomes[place] = known
-        return self._decide(new, now, outcomes)
-
-    def decide_later(self, operations: Mapping[int, CreditOperation], now: datetime) -> BatchDecision:
-        """Decide operations that were asked for since: others may have moved their accounts before they were.
-
-        The ledger guards what is committed. What needs no commit, a refusal say, takes a newer look.
-        """
-        known = {
-            place: operation
-            for place, operation in operations.items()
-            if not isinstance(operation, CaptureHold | VoidHold) and operation.user_id in self._found.wallets
-        }
-        return attrs.evolve(self._decide(known, now, {}), outcomes={})
-
-    def _decide(
-        self, operations: Mapping[int, CreditOperation], now: datetime, outcomes: dict[int, Outcome]
-    ) -> BatchDecision:
-        decided: dict[int, Decided] = {}
-        for place, operation in operations.items():
-            user_id, key = owner_of(operation, self._found), key_of(operation)
-            assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
-            wallet = self._wallets[user_id]
-            if wallet is None or key in self._keys:
-                continue
-            hold = _hold_of(operation, self._found)
-            made = decide_operation(operation, wallet, now, hold=hold, notify_below=self._notify_below)
-            if not isinstance(made, Decided):
-                # Never on what others only hope to have done.
-                if wallet is self._found.wallets[user_id]:
-                    outcomes[place] = made
-            elif made.change.postings or made.change.holds:
-                decided[place] = made
-                self._wallets[user_id] = made.wallet
-                if key is not None:
-                    self._keys.add(key)
-            elif not made.comes_first:
-                outcomes[place] = Done(answer=made.answer)
-        return BatchDecision(decided=decided, outcomes=outcomes)
+    decided: dict[int, Decided] = {}
+    outcomes: dict[int, Outcome] = {}
+    wallets: dict[UserId, Wallet | None] = dict(found.wallets)
+    keys: set[str | None] = set()
+    for place, operation in operations.items():
+        known = _known(operation, found)
+        if known is not None:
+            outcomes[place] = known
+            continue
+        user_id, key = owner_of(operation, found), key_of(operation)
+        assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
+        wallet = wallets[user_id]
+        if wallet is None or key in keys:
+            continue
+        made = decide_operation(operation, wallet, now, hold=_hold_of(operation, found), notify_below=notify_below)
+        if not isinstance(made, Decided):
+            # Never on what others have not done yet: their commit may come to nothing.
+            if wallet is found.wallets[user_id]:
+                outcomes[place] = made
+        elif made.change.postings or made.change.holds:
+            decided[place] = made
+            wallets[user_id] = made.wallet
+            if key is not None:
+                keys.add(key)
+        elif not made.comes_first:
+            outcomes[place] = Done(answer=made.answer)
+    return BatchDecision(decided=decided, outcomes=outcomes)
 
 
 def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
@@ -155,34 +128,20 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
     return hold.user_id if hold is not None else None
 
 
-def commit_plan(decided: Sequence[Decided], expected: Mapping[UserId, ExpectedAccount]) -> list[Change]:
+def commit_plan(decided: Sequence[Decided]) -> list[Change]:
     """Return what is to be committed together, with one message for each account whose copies are older then.
 
-    `expected` are the accounts as earlier commits leave them, which are perhaps not made yet. Where the first change
-    of an account is not committed, none of those after it is: its message and its guard do for all.
+    Where the first change of an account is not committed, none of those after it is: its message does for all.
     """
     seen: set[UserId] = set()
     changes = []
     for one in decided:
-        change, guard = one.change, one.guard
-        if guard.user_id not in seen:
-            seen.add(guard.user_id)
-            outbox = (*change.outbox, cache_refresh(guard))
-            guard = attrs.evolve(guard, expects=expected.get(guard.user_id))
-            change = attrs.evolve(change, account=guard, outbox=outbox)
+        change, user_id = one.change, one.guard.user_id
+        if user_id not in seen:
+            seen.add(user_id)
+            change = attrs.evolve(change, outbox=(*change.outbox, cache_refresh(one.guard)))
         changes.append(change)
     return changes
-
-
-def expected_after(sent: Sequence[Decided]) -> dict[UserId, ExpectedAccount]:
-    """Return the accounts as a commit leaves them, for :func:`commit_plan` of what rests on it."""
-    base_revision: dict[UserId, int] = {}
-    expected = {}
-    for one in sent:
-        first = base_revision.setdefault(one.guard.user_id, one.guard.expected_revision)
-        if one.wallet is not None:
-            expected[one.guard.user_id] = ExpectedAccount(account=one.wallet.account, base_revision=first)
-    return expected
 
 
 def outcome_from(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:

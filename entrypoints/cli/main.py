@@ -21,7 +21,6 @@ from entrypoints.cli.running import report_errors_plainly
 from entrypoints.composition import stores, wiring
 from entrypoints.http.app import create_app
 from entrypoints.http.gc_tuning import freeze_startup_objects
-from entrypoints.http.joined_writes import JoinedWritesProtocol
 from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
@@ -54,7 +53,7 @@ def serve() -> None:
             app,
             host=settings.host,
             port=settings.port,
-            http=JoinedWritesProtocol,
+            http="httptools",
             ws="none",
             lifespan="on",
             log_config=None,

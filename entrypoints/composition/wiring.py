@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import attrs
 
 from adapters.batching.batched_credits import BatchedCreditService
-from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
@@ -17,7 +16,6 @@ from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
 from adapters.stripe.webhooks import StripeWebhooks
-from adapters.system.backoff import SystemBackoff
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
@@ -66,9 +64,7 @@ async def _credits(parts: Parts) -> AsyncIterator[BatchedCreditService]:
         wallets=parts.ledger.sql,
         cache=parts.redis.cache,
         notify_below=parts.settings.low_balance,
-        backoff=SystemBackoff(),
         locks=parts.redis.account_locks,
-        pipeline=SystemWritePipeline(),
     )
     async with contextlib.aclosing(BatchedCreditService(service, parts.clock)) as batched:
         yield batched

@@ -5,7 +5,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +15,7 @@ from features.bench import commits, end_to_end, growth, simulations, spends
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.figures import Figure, plot, print_table
+from features.bench.mechanisms import measuring
 from features.bench.servers import Servers, execute, running
 
 ACCOUNTS = 1_000
@@ -40,13 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="PART", help="one of the parts; may be repeated")
     asked = parser.parse_args(arguments)
     seconds = 0.5 if asked.quick else 4.0
-    parts: dict[str, Callable[[Servers], list[Figure]]] = {
+    pace, rounds = (0.25, 1) if asked.quick else (1.0, 3)
+    parts: dict[str, Callable[[Servers], Iterable[Figure]]] = {
         "commits": lambda servers: commits.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "spends": lambda servers: spends.measure(servers, seconds=seconds),
         "http": lambda servers: end_to_end.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "growth": lambda servers: growth.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
+        "mechanisms": lambda servers: measuring.measure(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
+        "served": lambda servers: measuring.measure_served(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
         "simulators": lambda _: simulations.measure(customers=4 if asked.quick else 40, seeds=2 if asked.quick else 40),
     }
     figures: list[Figure] = []
@@ -59,11 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
             # What the part before left to be done, else it is done behind this one's back.
             asyncio.run(execute(servers.postgres_url, "vacuum analyze", "checkpoint"))
             begun = time.monotonic()
-            found = measure(servers)
-            print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
-            for figure in found:
+            for figure in measure(servers):
                 print(figure.as_json(), flush=True)
-            figures += found
+                figures.append(figure)
+            print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     print_table(figures)
     if asked.plot:
         asked.plot.write_text(plot(figures))

@@ -26,6 +26,21 @@ def quota_reads(accounts: int) -> Callable[[], bytes]:
     return request
 
 
+def spends(accounts: int) -> Callable[[], bytes]:
+    """Spends of one credit each, of one account after the other, in no order."""
+    run, numbers = uuid.uuid4().hex[:12], itertools.count()
+
+    def request() -> bytes:
+        body = json.dumps({"user_id": user_id(random.randrange(accounts)), "credits": 1}).encode()
+        return (
+            f"POST /usage HTTP/1.1\r\nHost: credence\r\nAuthorization: Bearer {SERVICE_KEY}\r\n"
+            f"Content-Type: application/json\r\nIdempotency-Key: {run}{next(numbers)}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    return request
+
+
 def webhooks(accounts: int) -> Callable[[], bytes]:
     """Deliveries of sessions that were paid, each of a purchase of its own, signed."""
     run, numbers = uuid.uuid4().hex[:12], itertools.count()

@@ -10,14 +10,12 @@ from concurrent.futures import ProcessPoolExecutor
 import uvloop
 
 from adapters.batching.batched_credits import BatchedCreditService
-from adapters.batching.write_pipeline import SystemWritePipeline
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.backoff import SystemBackoff
 from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
@@ -101,9 +99,7 @@ async def spending(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
-            backoff=SystemBackoff(),
             locks=RedisAccountLocks(redis),
-            pipeline=SystemWritePipeline(),
         )
         async with contextlib.aclosing(BatchedCreditService(service, SystemClock())) as batched:
 

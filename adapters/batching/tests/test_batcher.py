@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.batching.batch import Batch
 from adapters.batching.batcher import Batcher
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
@@ -37,14 +36,8 @@ class Ask:
 class Call:
     """A call in flight."""
 
-    batch: Batch[Ask, int]
+    requests: tuple[Ask, ...]
     end: asyncio.Future[None]
-    early: set[int] = attrs.field(factory=set)
-    """The places that were answered before its end."""
-
-    @property
-    def requests(self) -> tuple[Ask, ...]:
-        return tuple(self.batch)
 
 
 @attrs.define
@@ -55,36 +48,18 @@ class Server:
     sent: list[Call] = attrs.field(factory=list)
     done: Counter[int] = attrs.field(factory=Counter)
 
-    async def call(self, batch: Batch[Ask, int]) -> list[int]:
-        call = Call(batch, asyncio.get_running_loop().create_future())
+    async def call(self, requests: Sequence[Ask]) -> list[int]:
+        call = Call(tuple(requests), asyncio.get_running_loop().create_future())
         self.in_flight.append(call)
         self.sent.append(call)
         try:
             await call.end
         finally:
             self.in_flight.remove(call)
-        late = [ask for place, ask in enumerate(batch) if place not in call.early]
-        if any(ask.is_bad for ask in late):
+        if any(ask.is_bad for ask in requests):
             raise Refused
-        self.done.update(ask.number for ask in late)
-        return [2 * ask.number for ask in batch]
-
-    def answer_early(self, call: Call, place: int) -> None:
-        """Answer one of a call's requests; what is bad only fails at the end."""
-        if place not in call.early and not call.batch[place].is_bad:
-            call.early.add(place)
-            self.done[call.batch[place].number] += 1
-            call.batch.answer(place, 2 * call.batch[place].number)
-
-    def act(self, name: str, call: Call, place: int) -> None:
-        """What a call in flight may do, or what becomes of it."""
-        match name:
-            case "join":
-                call.batch.join()
-            case "answer early":
-                self.answer_early(call, place % len(call.batch))
-            case _ if not call.end.done():
-                call.end.set_exception(Lost()) if name == "lose" else call.end.set_result(None)
+        self.done.update(ask.number for ask in requests)
+        return [2 * ask.number for ask in requests]
 
 
 def new_batcher(server: Server, limits: Limits, *, is_keyed: bool = True) -> Batcher[Ask, int]:
@@ -197,94 +172,6 @@ async def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
     assert [*range(31, 50)] == [ask.number for ask in server.in_flight[0].requests]
     server.in_flight[0].end.set_result(None)
     await asyncio.gather(*hot)
-
-
-async def test_what_comes_for_a_call_in_flight_may_join_it() -> None:
-    """It is answered by that call, as early as the call likes; the first need not wait for the last."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=2, requests=3, late_joiners_max=2))
-    asked = [asyncio.ensure_future(batcher.submit(Ask(n, "a"))) for n in range(5)]
-    await quiet()
-    (call,) = server.in_flight
-    assert [Ask(3, "a"), Ask(4, "a")] == call.batch.join()
-    asked += [asyncio.ensure_future(batcher.submit(Ask(n, "a"))) for n in (5, 6)]
-    await quiet()
-    assert [] == call.batch.join(), "as many joined as may"
-    server.answer_early(call, 4)
-    server.answer_early(call, 0)
-    await quiet()
-    assert [True, False, False, False, True, False, False] == [one.done() for one in asked]
-    call.end.set_result(None)
-    await quiet()
-    assert [(5, 6)] == [tuple(ask.number for ask in call.requests) for call in server.in_flight]
-    server.in_flight[0].end.set_result(None)
-    assert [0, 2, 4, 6, 8, 10, 12] == await asyncio.gather(*asked)
-
-
-async def test_who_has_gone_away_does_not_join() -> None:
-    """Not even in the moment before the batcher learns of it."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=1, requests=1, late_joiners_max=5))
-    asked = [asyncio.ensure_future(batcher.submit(Ask(n, "a"))) for n in range(3)]
-    await quiet()
-    (call,) = server.in_flight
-    asked[1].cancel()
-    assert [Ask(2, "a")] == call.batch.join()
-    call.end.set_result(None)
-    assert [0, 4] == [await asked[0], await asked[2]]
-    assert asked[1].cancelled()
-
-
-async def test_nobody_overtakes_by_joining() -> None:
-    """Who waits for a key of the call's and for another goes before those who came later for that key."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=1, requests=3, late_joiners_max=5))
-    asked = [asyncio.ensure_future(batcher.submit(Ask(0, "a")))]
-    await quiet()
-    asked += [asyncio.ensure_future(batcher.submit(Ask(n, key))) for n, key in [(1, "a"), (2, "ab"), (3, "a")]]
-    await quiet()
-    (call,) = server.in_flight
-    assert [Ask(1, "a")] == call.batch.join()
-    assert [] == call.batch.join()
-    call.end.set_result(None)
-    await quiet()
-    assert [2, 3] == [ask.number for ask in server.sent[1].requests]
-    server.in_flight[0].end.set_result(None)
-    assert [0, 2, 4, 6] == await asyncio.gather(*asked)
-
-
-async def test_nothing_joins_while_others_wait_for_a_call() -> None:
-    """A key that is asked for without end holds up nobody else."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=1, requests=3, late_joiners_max=5))
-    asked = [asyncio.ensure_future(batcher.submit(Ask(0, "a")))]
-    await quiet()
-    asked += [asyncio.ensure_future(batcher.submit(Ask(n, key))) for n, key in [(1, "a"), (2, "c"), (3, "a")]]
-    await quiet()
-    (call,) = server.in_flight
-    assert [] == call.batch.join()
-    call.end.set_result(None)
-    await quiet()
-    assert [1, 2, 3] == [ask.number for ask in server.sent[1].requests]
-    server.in_flight[0].end.set_result(None)
-    assert [0, 2, 4, 6] == await asyncio.gather(*asked)
-
-
-async def test_nothing_joins_while_others_are_in_a_call() -> None:
-    """What they need may be what this call keeps moving, under another name: they would come too late for ever."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=2, requests=3, late_joiners_max=5))
-    asked = []
-    for n, key in enumerate("aba"):
-        asked.append(asyncio.ensure_future(batcher.submit(Ask(n, key))))
-        await quiet()
-    of_a, of_b = server.in_flight
-    assert [] == of_a.batch.join()
-    of_b.end.set_result(None)
-    await quiet()
-    assert [Ask(2, "a")] == of_a.batch.join()
-    of_a.end.set_result(None)
-    assert [0, 2, 4] == await asyncio.gather(*asked)
 
 
 async def test_what_comes_in_a_runners_last_moment_goes_out() -> None:
@@ -438,7 +325,6 @@ STEPS = st.lists(
         st.tuples(st.sampled_from(["ask", "ask a", "ask b", "ask ab", "ask bad", "ask bad a"]), st.just(0)),
         st.tuples(st.sampled_from(["answer", "lose", "cancel"]), st.integers(0, 30)),
         st.tuples(st.just("three"), st.just(0)),
-        st.tuples(st.sampled_from(["join", "answer early"]), st.integers(0, 30)),
     ),
     max_size=60,
 )
@@ -446,7 +332,6 @@ LIMITS = st.builds(
     Limits,
     calls=st.integers(1, 3),
     requests=st.integers(1, 5),
-    late_joiners_max=st.sampled_from([0, 0, 2, 5]),
     batch_size_min=st.none() | st.integers(1, 4),
     waiting=st.integers(1, 12),
     repeats=st.integers(0, 20),
@@ -475,7 +360,9 @@ async def test_whatever_happens_every_request_has_one_end(steps: list[Step], lim
         elif name == "cancel" and asked:
             asked[place % len(asked)][1].cancel()
         elif server.in_flight:
-            server.act(name, server.in_flight[place % len(server.in_flight)], place)
+            call = server.in_flight[place % len(server.in_flight)]
+            if not call.end.done():
+                call.end.set_exception(Lost()) if name == "lose" else call.end.set_result(None)
         if place % 3 != 2:  # else several steps fall into one turn of the loop
             await quiet()
         check_flight(server, limits)
@@ -501,7 +388,7 @@ async def test_whatever_happens_every_request_has_one_end(steps: list[Step], lim
 
 def check_flight(server: Server, limits: Limits) -> None:
     assert len(server.in_flight) <= limits.calls
-    assert [] == [call for call in server.sent if len(call.requests) > limits.requests + limits.late_joiners_max]
+    assert [] == [call for call in server.sent if len(call.requests) > limits.requests]
     keys = Counter(key for call in server.in_flight for key in {k for ask in call.requests for k in ask.key})
     assert not keys or 1 == max(keys.values())
     for key in "ab":

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
-import attrs
 import pytest
 
 from adapters.batching.group_commit import GroupCommit
@@ -15,13 +14,13 @@ from adapters.batching.limits import Limits
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.changes.changes import AccountGuard, Change, Committed, Conflict, Duplicate, ExpectedAccount, Rejected
+from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejected
 from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.reports import InboxEvent
 from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
-from domain.values.accounts import Account, UserId
+from domain.values.accounts import UserId
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[tuple[SqlLedger, Any]]]
 LOCK = "select from public.users where id = $1 for update"
@@ -178,60 +177,6 @@ async def test_locked_accounts_are_reported_of_and_those_of_their_call_are_writt
         await transaction.rollback()
         assert {Committed} == {type(result) for result in await ledger.commit([change(user) for user in users])}
         assert others * 2 * 50 * 2 == await balance(connection, free)
-
-
-@pytest.mark.parametrize("rests", [True, False])
-async def test_what_rests_on_a_commit_waits_until_that_is_on_disk(on_ledger: Opener, rests: bool) -> None:
-    """However slow the disk is today; for whoever else holds the lock, nobody waits so long."""
-    async with on_ledger() as (ledger, connection), patient(connection, "500ms"):
-        user = await sign_up(connection)
-        expected = ExpectedAccount(account=Account(user_id=user), base_revision=-1)
-        guard = AccountGuard(user_id=user, expected_revision=0, expects=expected if rests else None)
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute(LOCK, user)
-        waiting = asyncio.ensure_future(ledger.commit([attrs.evolve(change(user), account=guard)]))
-        await waits_for_a_lock(connection)
-        await connection.execute("select pg_sleep(0.15)")
-        await transaction.rollback()
-        (result,) = await waiting
-        assert ("Committed" if rests else "Conflict") == type(result).__name__, result
-
-
-async def test_what_rests_on_a_commit_may_overtake_it(on_ledger: Opener) -> None:
-    """It lets the other go first, and holds up no account."""
-    async with on_ledger() as (ledger, connection), patient(connection, "20 ms", "50ms", "500ms"):
-        user, bystander = await sign_up(connection), await sign_up(connection)
-        expected = ExpectedAccount(account=Account(user_id=user, version=1, balance=50), base_revision=0)
-        first = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=0))
-        second = attrs.evolve(change(user), account=AccountGuard(user_id=user, expected_revision=1, expects=expected))
-        early = asyncio.ensure_future(ledger.commit([change(bystander), second]))
-        while await process_that_waits(connection, "Timeout") is None:
-            assert not early.done()
-        (theirs,) = await ledger.commit([first])
-        assert [Committed] * 3 == [type(result) for result in (theirs, *await early)]
-
-
-@pytest.mark.parametrize("base_revision", [0, 1, 2])
-async def test_what_can_not_come_any_more_is_not_waited_for(on_ledger: Opener, base_revision: int) -> None:
-    """Neither where it is there already, nor where a rival was sooner: each look takes a number of Postgres' own."""
-
-    async def numbers_taken(ledger: SqlLedger, connection: Any, expected: ExpectedAccount | None) -> int:
-        user = await sign_up(connection)
-        await ledger.commit([change(user)])
-        guard = AccountGuard(user_id=user, expected_revision=1, expects=expected)
-        number = "select pg_current_xact_id()::text::bigint"
-        before = await connection.fetchval(number)
-        await ledger.commit([attrs.evolve(change(user), account=guard)])
-        taken: int = await connection.fetchval(number) - before
-        return taken
-
-    async with on_ledger() as (ledger, connection):
-        expected = ExpectedAccount(
-            account=Account(user_id=UserId("anybody's"), version=1, balance=50), base_revision=base_revision
-        )
-        resting, free = [await numbers_taken(ledger, connection, rests) for rests in (expected, None)]
-        assert (resting > free) == (base_revision == 1)
 
 
 @pytest.mark.parametrize("held", [1, 16])

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.batching.write_pipeline import MOST, SystemWritePipeline
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
-from domain.changes.changes import AccountGuard, Change, CommitResult, Conflict, IdempotencyRecord
+from domain.changes.changes import Change, CommitResult, Conflict, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
@@ -36,12 +35,13 @@ from domain.decisions.operations import (
 from domain.decisions.spending import CaptureExceedsHold, ExpiryInPast, HoldAlreadySettled
 from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, BOB
-from domain.usecases.use_credits import BATCH, MAX_ROUNDS, CreditService
-from domain.values.accounts import Account, UserId
+from domain.usecases.use_credits import MAX_ROUNDS, CreditService
+from domain.values.accounts import UserId
 
 NOBODY = UserId("00000000-0000-0000-0000-0000000000ff")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HOLD = HoldId(str(uuid.UUID(int=1)))
+CROWD = 48
 
 
 class StoppedClock:
@@ -57,20 +57,14 @@ class CountingLedger(MemoryLedger):
     def __init__(self) -> None:
         super().__init__(StoppedClock())
         self.batches: list[int] = []
-        self.sent: list[Sequence[Change]] = []
         self.conflicts = 0
         self.rival: Callable[[], Awaitable[object]] | None = None
         """What another process does before the next commit."""
-        self.delays: list[int] = []
-        """Turns of the event loop that the next calls are on their way: one that was sent later may arrive sooner."""
         self.breaks = 0
         """Calls that get no answer, though they are done."""
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        for _ in range(self.delays.pop(0) if self.delays else 0):
-            await asyncio.sleep(0)
         self.batches.append(len(changes))
-        self.sent.append(changes)
         if self.rival is not None:
             rival, self.rival = self.rival, None
             await rival()
@@ -84,28 +78,15 @@ class CountingLedger(MemoryLedger):
         return results
 
 
-class CountedBackoff:
-    """Pauses that take no time, and how long they might have been."""
-
-    def __init__(self) -> None:
-        self.longest: list[int] = []
-
-    async def sleep(self, *, at_most_milliseconds: int) -> None:
-        self.longest.append(at_most_milliseconds)
-
-
 class Shop:
-    """A desk with Ada, who was given 100 credits, and Bob, who has none."""
+    """A service with Ada, who was given 100 credits, and Bob, who has none."""
 
     def __init__(self) -> None:
         self.ledger = CountingLedger()
         self.cache = MemoryQuotaCache()
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
-        self.backoff = CountedBackoff()
-        self.service = CreditService(
-            ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20, backoff=self.backoff
-        )
+        self.service = CreditService(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20)
         self.ask(give(100, key="welcome"))
         self.ledger.batches.clear()
 
@@ -162,7 +143,7 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
         (spend(60, "a", description="images"), ("description", "metadata.job")),
     ],
 )
-def test_a_key_names_one_operation(other: Spend, fields: tuple[str, ...]) -> None:
+def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
     """Another operation under it is told what differs, and does nothing."""
     shop = Shop()
     shop.ask(spend(60, "a", metadata={"job": "7"}))
@@ -170,7 +151,7 @@ def test_a_key_names_one_operation(other: Spend, fields: tuple[str, ...]) -> Non
     assert (40, 0) == shop.balance()
 
 
-def test_a_key_is_of_one_kind_of_operation() -> None:
+def test_a_key_is_of_one_kind_of_intent() -> None:
     """A hold under a spend's key is another operation."""
     shop = Shop()
     shop.ask(spend(60, "a"))
@@ -198,265 +179,63 @@ def test_a_busy_account_costs_one_commit() -> None:
     assert (1, 0) == shop.balance()
 
 
-def test_a_crowd_is_written_in_parts_each_with_its_message() -> None:
+def test_a_crowd_has_one_message_of_each_account() -> None:
     """The cache is told of each transaction: the process may end after any of them."""
     shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
-    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
-    assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
-    assert (100 - 3 * BATCH, 0) == shop.balance()
-    assert len(shop.ledger.batches) > 1
-    assert [] == [size for size in shop.ledger.batches[:-1] if size < BATCH]
-    resolved = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert {f"refresh_cache:{ADA}:revision={1 + n * BATCH}" for n in range(3)} <= {*resolved}
+    shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
+    assert (100 - CROWD, 0) == shop.balance()
+    sent = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    assert [f"refresh_cache:{ADA}:revision={revision}" for revision in (0, 1)] == sent
 
 
 @pytest.mark.parametrize("conflicts", [1, 2])
-def test_a_part_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
-    """And so is what was decided on top of it: each is done once."""
+def test_a_crowd_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
+    """Each is done once."""
     shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     shop.ledger.conflicts = conflicts
-    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(3 * BATCH)))
+    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
-    assert [*range(2, 2 + 3 * BATCH)] == sorted(versions)
-    assert (100 - 3 * BATCH, 0) == shop.balance()
+    assert [*range(2, 2 + CROWD)] == sorted(versions)
+    assert (100 - CROWD, 0) == shop.balance()
 
 
-@pytest.mark.parametrize("moves", [1, 2, BATCH, 2 * BATCH])
-@pytest.mark.parametrize("is_pipelined", [True, False])
-def test_a_rival_at_the_revision_that_we_hoped_for_is_no_ground(moves: int, is_pipelined: bool) -> None:
-    """He made as many changes as ours, of other amounts: each answer is of the entry that it names."""
+@pytest.mark.parametrize("moves", [1, 2, CROWD // 2, CROWD])
+def test_a_rival_at_a_revision_that_we_expect_is_no_ground(moves: int) -> None:
+    """He made as many changes as some of ours, of other amounts: each answer is of the entry that it names."""
     shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline() if is_pipelined else None)
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
     shop.ask(give(300, key="more"))
     other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     shop.ledger.rival = lambda: other.execute(rivals, NOW)
-    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(3 * BATCH)))
+    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(CROWD)))
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
-    assert 3 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
+    assert CROWD * [Done] == [type(outcome) for outcome in outcomes]
     assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
-    assert 400 - 3 * moves - 2 * 3 * BATCH == shop.balance()[0]
+    assert 400 - 3 * moves - 2 * CROWD == shop.balance()[0]
     kept = [answer_of(one) for one in shop.ledger.requests().values()]
-    assert 2 + moves + 3 * BATCH == len(kept)
+    assert 2 + moves + CROWD == len(kept)
     assert [balances[one.version] for one in kept] == [one.balance for one in kept]
 
 
-def test_a_part_reports_where_the_one_before_it_begins() -> None:
-    """Only while the account is there may that one be yet to come: for each account its own place."""
+def test_a_call_without_an_answer_may_be_done() -> None:
+    """Who asks again gets the answer that stands."""
     shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
-    shop.ledger.add_user(BOB, None)
-    shop.ask(give(900, key="more"), attrs.evolve(give(900, key="his"), user_id=BOB))
-    shop.ledger.sent.clear()
-    shop.ask(*(attrs.evolve(spend(1, f"k{n}"), user_id=BOB if n % 3 else ADA) for n in range(10 * BATCH)))
-    begins: dict[UserId, int] = {}
-    rested = 0
-    for changes in shop.ledger.sent:
-        firsts: dict[UserId, AccountGuard] = {}
-        for change in changes:
-            assert change.account is not None
-            firsts.setdefault(change.account.user_id, change.account)
-        for user_id, guard in firsts.items():
-            assert begins.get(user_id) == (guard.expects.base_revision if guard.expects else None)
-            rested += guard.expects is not None
-            begins[user_id] = guard.expected_revision
-    assert rested >= 4
-
-
-def test_what_rests_on_a_lost_part_is_not_sent() -> None:
-    """But what was on its way by then."""
-    shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
-    shop.ask(give(900, key="more"))
-    shop.ledger.batches.clear()
-    shop.ledger.conflicts = 1
-    shop.ask(*(spend(1, f"k{n}") for n in range(20 * BATCH)))
-    assert sum(shop.ledger.batches) <= 20 * BATCH + BATCH + MOST
-
-
-@pytest.mark.parametrize("delays", [[60, 80], [60, 0]])
-@pytest.mark.parametrize("moves", [BATCH, 5 * BATCH])
-def test_what_is_on_its_way_needs_the_account_as_it_was_hoped(moves: int, delays: list[int]) -> None:
-    """The first part loses to a rival, who brings the account to the revision that the second or the third expects."""
-    shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
-    shop.ask(give(900, key="more"))
-    rivals = [spend(3, f"rival {n}") for n in range(moves)]
-    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    shop.ledger.rival = lambda: other.execute(rivals, NOW)
-    shop.ledger.delays = delays
-    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(10 * BATCH)))
-    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
-    balances = {entry.version: entry.balance_after for entry in entries}
-    assert 10 * BATCH * [Done] == [type(outcome) for outcome in outcomes]
-    assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
-    assert 1000 - 3 * moves - 2 * 10 * BATCH == shop.balance()[0]
-
-
-@pytest.mark.parametrize("delays", [[0, 40], [40, 0], [0, 0]])
-def test_a_call_without_an_answer_ends_all_that_is_on_its_way(delays: list[int]) -> None:
-    """Who asks again gets the answer that stands, or is done then: each once."""
-    shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
-    shop.ledger.delays = [*delays]
     shop.ledger.breaks = 1
-    crowd = [spend(1, f"k{n}") for n in range(6 * BATCH)]
+    crowd = [spend(1, f"k{n}") for n in range(CROWD)]
     with pytest.raises(LedgerUnavailable):
         shop.ask(*crowd)
     outcomes = shop.ask(*crowd)
-    versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
-    assert [*range(2, 2 + 6 * BATCH)] == sorted(versions)
-    assert (100 - 6 * BATCH, 0) == shop.balance()
-    assert any(outcome.repeated for outcome in outcomes)
+    versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done) and outcome.repeated]
+    assert [*range(2, 2 + CROWD)] == versions
+    assert (100 - CROWD, 0) == shop.balance()
 
 
-class Latecomers:
-    """Callers who ask for more each time that they may, and what each was told, in the order of telling."""
+class KeptTurns:
+    """AccountLocks of a test: which accounts are contended, and what was done in a turn."""
 
-    def __init__(self, *crowds: Sequence[CreditOperation]) -> None:
-        self.crowds = [*crowds]
-        self.resolved: dict[int, Outcome] = {}
-        self.resolved_at_takes: list[int] = []
-
-    def take(self) -> tuple[Sequence[CreditOperation], datetime]:
-        self.resolved_at_takes.append(len(self.resolved))
-        return self.crowds.pop(0) if self.crowds else (), NOW
-
-    def resolve(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.resolved
-        self.resolved[place] = outcome
-
-
-def execute_with(shop: Shop, first: Sequence[CreditOperation], late_arrivals: Latecomers) -> tuple[Outcome, ...]:
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
-    outcomes = asyncio.run(shop.service.execute(first, NOW, late_arrivals=late_arrivals))
-    resolved = {place: outcome for place, outcome in enumerate(outcomes) if not isinstance(outcome, NotCommitted)}
-    assert resolved == late_arrivals.resolved, "what was told is what came of it"
-    return outcomes
-
-
-def test_what_is_asked_for_while_others_are_written_is_done_with_them() -> None:
-    """The account is read once; the first are told before the last ask."""
-    shop = Shop()
-    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(5)))
-    reads, holdings = [], shop.ledger.holdings
-
-    async def counted(**asked: frozenset[str]) -> object:
-        reads.append(asked)
-        return await holdings(**asked)
-
-    shop.ledger.holdings = counted
-    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], late_arrivals)
-    assert 2 * BATCH + 5 == sum(isinstance(outcome, Done) for outcome in outcomes)
-    assert (100 - 2 * BATCH - 5, 0) == shop.balance()
-    assert 1 == len(reads)
-    assert 0 < late_arrivals.resolved_at_takes[1] < len(outcomes)
-    resolved = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
-    assert len(shop.ledger.batches) == sum(key.startswith("refresh_cache:") for key in resolved) - 1, (
-        "one each, and the gift"
-    )
-
-
-def test_who_comes_later_is_refused_only_after_a_newer_look() -> None:
-    """What others gave or took meanwhile may have made it enough; and who signed up meanwhile is known."""
-    shop = Shop()
-    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
-    cara = UserId("00000000-0000-0000-0000-00000000000c")
-
-    async def meanwhile() -> None:
-        shop.ledger.add_user(cara)
-        await other.execute([give(50, key="to Bob", user=BOB)], NOW)
-
-    shop.ledger.rival = meanwhile
-    late = [spend(50, "of Bob", user=BOB), spend(1, "of Cara", user=cara)]
-    first = [spend(1, f"k{n}") for n in range(2 * BATCH - 1)] + [spend(10, "too early", user=BOB)]
-    outcomes = execute_with(shop, first, Latecomers(late))
-    assert Insufficient(0) == outcomes[2 * BATCH - 1]
-    assert isinstance(outcomes[-2], Done)
-    assert Insufficient(0) == outcomes[-1]
-    assert ((100 - 2 * BATCH + 1, 0), (0, 0)) == (shop.balance(), shop.balance(BOB))
-
-
-def test_a_late_repetition_gets_the_first_answer() -> None:
-    """Of what was done before, and of what this crowd does; what comes after it is done all the same."""
-    shop = Shop()
-    (old,) = shop.ask(spend(2, "old"))
-    late = [spend(2, "old"), spend(1, "k0"), spend(3, "old"), spend(1, "new")]
-    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
-    first = outcomes[0]
-    assert isinstance(old, Done)
-    assert isinstance(first, Done)
-    assert [attrs.evolve(old, repeated=True), attrs.evolve(first, repeated=True)] == [*outcomes[-4:-2]]
-    assert IdempotencyKeyReused(("credits",)) == outcomes[-2]
-    assert isinstance(outcomes[-1], Done)
-    assert (100 - 2 - 2 * BATCH - 1, 0) == shop.balance()
-
-
-def test_nobody_joins_while_somebody_waits_for_a_newer_look() -> None:
-    """Else who can't be served now would wait for ever behind those who can."""
-    shop = Shop()
-    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop, [spend(3, f"k{n}") for n in range(3 * BATCH)], late_arrivals)
-    assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes[: 3 * BATCH])
-    assert 3 * BATCH - 33 == outcomes.count(Insufficient(1))
-    assert 3 * BATCH == len(outcomes)
-
-
-def test_nobody_joins_after_a_change_that_was_not_committed() -> None:
-    """What rests on it is decided again before more is begun."""
-    shop = Shop()
-    shop.ledger.conflicts = 1
-    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(BATCH + 1)], late_arrivals)
-    assert {Done} == {type(outcome) for outcome in outcomes}
-    assert late_arrivals.resolved_at_takes.count(0) <= 1, "none but who joined before it was known"
-
-
-class SlowCache(MemoryQuotaCache):
-    """A cache that answers when it may."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_asked = asyncio.Semaphore(0)
-        self.may_answer = asyncio.Event()
-
-    async def store_many(self, accounts: Sequence[Account]) -> None:
-        self.is_asked.release()
-        await self.may_answer.wait()
-
-
-@pytest.mark.parametrize("parts", [1, 2])
-def test_who_gives_up_waiting_for_the_cache_has_reported_what_is_written(parts: int) -> None:
-    """As when the process ends: a caller must not hear that the outcome is unknown."""
-
-    async def story() -> Latecomers:
-        shop_ledger, late_arrivals, cache = CountingLedger(), Latecomers(), SlowCache()
-        shop_ledger.add_user(ADA)
-        service = CreditService(ledger=shop_ledger, wallets=shop_ledger, cache=MemoryQuotaCache())
-        await service.execute([give(100, key="welcome")], NOW)
-        service = attrs.evolve(service, cache=cache, pipeline=SystemWritePipeline())
-        operations = [spend(1, f"k{n}") for n in range(BATCH * parts)]
-        settling = asyncio.ensure_future(service.execute(operations, NOW, late_arrivals=late_arrivals))
-        for _ in range(parts):
-            await cache.is_asked.acquire()
-        settling.cancel()
-        asyncio.get_running_loop().call_soon(cache.may_answer.set)
-        with pytest.raises(asyncio.CancelledError):
-            await settling
-        return late_arrivals
-
-    resolved = asyncio.run(story()).resolved
-    assert BATCH * parts == sum(isinstance(outcome, Done) for outcome in resolved.values())
-
-
-class KeptLocks:
-    """Turns of a test: which accounts are shared, and what was done in a turn."""
-
-    def __init__(self, *shared: UserId) -> None:
-        self.are_shared = {*shared}
+    def __init__(self, *contended: UserId) -> None:
+        self.are_shared = {*contended}
         self.taken: list[list[UserId]] = []
         self.looked_at: set[UserId] = set()
         self.others: set[UserId] = set()
@@ -478,7 +257,7 @@ class KeptLocks:
         yield
 
 
-def shop_with(locks: KeptLocks) -> Shop:
+def shop_with(locks: KeptTurns) -> Shop:
     shop = Shop()
     shop.service = attrs.evolve(shop.service, locks=locks)
     return shop
@@ -486,7 +265,7 @@ def shop_with(locks: KeptLocks) -> Shop:
 
 def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
     """A lone process waits for nobody; it looks whether there is somebody once it has written."""
-    locks = KeptLocks()
+    locks = KeptTurns()
     shop = shop_with(locks)
     shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
     assert ([], {ADA}) == (locks.taken, locks.looked_at)
@@ -494,7 +273,7 @@ def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
 
 def test_who_met_another_takes_turns_with_him() -> None:
     """From the next round on, and at that account alone."""
-    locks = KeptLocks()
+    locks = KeptTurns()
     shop = shop_with(locks)
     shop.ledger.conflicts = 1
     (outcome,) = shop.ask(spend(1, "a"))
@@ -506,16 +285,16 @@ def test_who_met_another_takes_turns_with_him() -> None:
 
 def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     """It is done before the turn at what they do want; a hold is of its owner's account."""
-    locks = KeptLocks(ADA)
+    locks = KeptTurns(ADA)
     shop = shop_with(locks)
     shop.ask(give(10, key="to Bob", user=BOB), hold(5))
     locks.taken.clear()
     done_before: list[int] = []
-    lock = locks.lock
+    at = locks.lock
 
     def noted(user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         done_before.append(len(shop.ledger.batches))
-        return lock(user_ids)
+        return at(user_ids)
 
     locks.lock = noted
     shop.ledger.batches.clear()
@@ -525,56 +304,23 @@ def test_what_others_do_not_want_is_not_kept_waiting() -> None:
 
 
 def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
-    """A repetition breaks its account's chain, and what rests on it; nobody else was there."""
-    locks = KeptLocks()
+    """The same request twice at once breaks its account's chain, and what follows on it: no rival need be there."""
+    locks = KeptTurns()
     shop = shop_with(locks)
-    shop.ask(spend(2, "old"))
-    late = [spend(2, "old"), *(spend(1, f"late {n}") for n in range(2 * BATCH))]
-    outcomes = execute_with(shop, [spend(1, f"k{n}") for n in range(2 * BATCH)], Latecomers(late))
+    other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
+    shop.ledger.rival = lambda: other.execute([spend(2, "old")], NOW)
+    outcomes = shop.ask(spend(2, "old"), *(spend(1, f"k{n}") for n in range(CROWD)))
     assert {Done} == {type(outcome) for outcome in outcomes}
     assert frozenset() == locks.contended([ADA])
 
 
-@pytest.mark.parametrize(
-    ("shared", "found", "grows"), [((), (), True), ((ADA,), (), False), ((), (ADA,), False), ((BOB,), (BOB,), True)]
-)
-def test_nobody_joins_what_others_want_as_well(
-    shared: tuple[UserId, ...], found: tuple[UserId, ...], grows: bool
-) -> None:
-    """Neither in a turn, nor once a look has found them: the turn of others is near."""
-    locks = KeptLocks(*shared)
-    locks.others = {*found}
-    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    outcomes = execute_with(shop_with(locks), [spend(1, f"k{n}") for n in range(BATCH + 1)], late_arrivals)
-    assert {Done} == {type(outcome) for outcome in outcomes}
-    assert grows == any(late_arrivals.resolved_at_takes), "whether any join once something was told"
-    assert ADA not in shared or not late_arrivals.resolved_at_takes, "none in a turn, not even at once"
-
-
-def test_nobody_joins_while_others_of_the_crowd_wait_for_a_turn() -> None:
-    """Else they would wait for it for ever."""
-    late_arrivals = Latecomers(*([spend(1, f"late {n}")] for n in range(30)))
-    first = [give(5, key="to Bob", user=BOB), *(spend(1, f"k{n}") for n in range(BATCH + 1))]
-    outcomes = execute_with(shop_with(KeptLocks(BOB)), first, late_arrivals)
-    assert {Done} == {type(outcome) for outcome in outcomes}
-    assert [] == late_arrivals.resolved_at_takes
-
-
 @given(
-    first=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=BATCH + 1, max_size=4 * BATCH),
-    later=st.lists(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), max_size=12), max_size=6),
+    wishes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), min_size=1, max_size=100),
     rival=st.integers(0, 60),
-    delays=st.lists(st.integers(0, 40), max_size=12),
 )
-def test_whoever_joins_when_the_books_are_right(
-    first: list[tuple[int, int]], later: list[list[tuple[int, int]]], rival: int, delays: list[int]
-) -> None:
-    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say.
-
-    So it is when calls overtake each other on their way.
-    """
+def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival: int) -> None:
+    """A rival takes some too: each key is done once or refused, and what was answered is what the entries say."""
     shop = Shop()
-    shop.ledger.delays = delays
     other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     taken: list[Outcome] = []
 
@@ -583,10 +329,8 @@ def test_whoever_joins_when_the_books_are_right(
 
     if rival:
         shop.ledger.rival = take
-    crowds = [[spend(wish, f"k{key}") for wish, key in crowd] for crowd in (first, *later)]
-    late_arrivals = Latecomers(*crowds[1:])
-    outcomes = execute_with(shop, crowds[0], late_arrivals)
-    asked = [one for crowd in crowds for one in crowd][: len(outcomes)]
+    asked = [spend(wish, f"k{key}") for wish, key in wishes]
+    outcomes = shop.ask(*asked)
     entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
     balances = {entry.version: entry.balance_after for entry in entries}
     done, reused = {}, set()
@@ -604,17 +348,15 @@ def test_whoever_joins_when_the_books_are_right(
                 raise AssertionError(outcome)
     assert reused <= done.keys()
     spent = sum(-answer.credits for answer in done.values())
-    # A call that overtook the rival's may leave him too little.
     has_taken = rival if any(isinstance(outcome, Done) for outcome in taken) else 0
     assert 100 - has_taken - spent == shop.balance()[0] >= 0
     assert () == asyncio.run(shop.ledger.audit.inconsistencies())
 
 
-@given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=BATCH, max_size=8 * BATCH))
+@given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=1, max_size=120))
 def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
-    """Written in parts: nothing is spent twice, and nobody is refused what is there in the end."""
+    """Nothing is spent twice, and nobody is refused what is there in the end."""
     shop = Shop()
-    shop.service = attrs.evolve(shop.service, pipeline=SystemWritePipeline())
     outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
     done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
     left, _ = shop.balance()
@@ -644,7 +386,7 @@ def test_the_same_key_twice_at_once_is_one_spend() -> None:
     assert (40, 0) == shop.balance()
 
 
-def test_one_operation_harms_no_other() -> None:
+def test_one_intent_harms_no_other() -> None:
     """Each gets an outcome of its own."""
     shop = Shop()
     outcomes = shop.ask(
@@ -701,7 +443,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
-def test_an_end_that_was_reported_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
+def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
     """It is written before it is told, once, with whatever else of the account is over."""
     shop = Shop()
     shop.ask(hold(60))
@@ -714,7 +456,7 @@ def test_an_end_that_was_reported_is_the_end_for_slower_clocks_too(settlement: C
     assert {} == {key: kept for key, kept in shop.ledger.requests().items() if HOLD in key}, "no answer is kept of it"
 
 
-def test_an_end_that_could_not_be_written_is_not_reported() -> None:
+def test_an_end_that_could_not_be_written_is_not_told() -> None:
     """What the ledger does not have, another process may not see."""
     shop = Shop()
     shop.ask(hold(60))
@@ -725,7 +467,7 @@ def test_an_end_that_could_not_be_written_is_not_reported() -> None:
     assert isinstance(captured, Done)
 
 
-def test_a_hold_that_ends_beside_other_intents_is_reported_so() -> None:
+def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
     """Whatever frees it first."""
     shop = Shop()
     shop.ask(hold(60))
@@ -789,28 +531,6 @@ def test_a_rival_makes_us_decide_again() -> None:
     (tired,) = shop.ask(spend(10, "b"))
     assert isinstance(tired, NotCommitted)
     assert (40, 0) == shop.balance()
-
-
-@pytest.mark.parametrize(
-    ("conflicts", "longest"),
-    [(0, []), (1, []), (2, [2]), (7, [2, 4, 8, 16, 32, 50]), (MAX_ROUNDS, [2, 4, 8, 16, 32, *[50] * 13])],
-)
-def test_rivals_let_each_other_go_first(conflicts: int, longest: list[int]) -> None:
-    """Not at the first conflict, then for longer each time, up to a bound; and not when it is given up."""
-    shop = Shop()
-    shop.ledger.conflicts = conflicts
-    shop.ask(spend(60, "a"))
-    assert longest == shop.backoff.longest
-    assert sum(longest) < 1000
-
-
-def test_what_is_done_in_rounds_is_not_held_up() -> None:
-    """Gifts that need a round each, and a hold whose end is written first, come without a pause."""
-    shop = Shop()
-    shop.ask(hold(60))
-    shop.ask(*(give(1, key=f"gift {number}") for number in range(5)), spend(10, "a"))
-    shop.ask(VoidHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
-    assert [] == shop.backoff.longest
 
 
 def test_falling_below_the_threshold_makes_one_message() -> None:

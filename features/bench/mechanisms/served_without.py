@@ -1,0 +1,124 @@
+"""The service without one of the parts that are there for speed alone, to measure what the part gains.
+
+`python -m features.bench.mechanisms.served_without PART` serves as `credence serve` does.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import litestar
+import uvloop
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from entrypoints.cli import main as cli
+from entrypoints.composition import parts
+from entrypoints.http import app
+from features.bench.figures import Figure
+from features.bench.http_load import keep_requesting
+from features.bench.mechanisms.comparing import COMPLETE, comparisons, in_turns
+from features.bench.mechanisms.cpu import Slice, metered
+from features.bench.requests import SERVICE_KEY, WEBHOOK_SECRET, quota_reads, spends
+from features.bench.servers import ROOT, Servers
+from simulators.stack.postgrest import free_port
+from simulators.stack.stack import wait_until_ready
+
+
+class PlainRedis(Redis):
+    """redis-py's own client, each command on its way alone."""
+
+    async def together(self, commands: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Return the answers to several commands, by the client's own pipeline."""
+        async with self.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return tuple(await pipeline.execute(raise_on_error=False))
+
+
+def _plain_redis(url: str) -> PlainRedis:
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=32, timeout=1.0, socket_connect_timeout=1.0, socket_timeout=1.0, decode_responses=True
+    )
+    client = PlainRedis(connection_pool=pool)
+    client.auto_close_connection_pool = True
+    return client
+
+
+LEFT_OUT: dict[str, Callable[[], None]] = {
+    "plain JSON answers": lambda: setattr(app, "FastJsonResponse", litestar.Response),
+    "tuned garbage collection": lambda: setattr(cli, "freeze_startup_objects", lambda: None),
+    "pipelined Redis client": lambda: setattr(parts, "connect", _plain_redis),
+}
+
+
+def measure(
+    servers: Servers, transport: str, seconds: Mapping[int, float], *, accounts: int, pace: float, rounds: int
+) -> Iterator[Figure]:
+    """Give the figures of the service as a whole; a read of a quota does not touch the ledger's transport."""
+    loads = {"spends by HTTP": spends, **({"quota reads by HTTP": quota_reads} if transport == "Postgres" else {})}
+    with contextlib.ExitStack() as stack:
+        urls = {name: stack.enter_context(_serving(servers, transport, name)) for name in (COMPLETE, *LEFT_OUT)}
+        for load, requests in loads.items():
+            for connections, least in seconds.items():
+                variants = {
+                    name: partial(_slice, url, requests(accounts), servers, connections, pace * least)
+                    for name, url in urls.items()
+                }
+                slices = uvloop.run(in_turns(variants, rounds=rounds))
+                yield from comparisons(f"{load}, over {transport}, {connections} callers", slices)
+
+
+async def _slice(
+    url: str, next_request: Callable[[], bytes], servers: Servers, connections: int, seconds: float
+) -> Slice:
+    count = 0
+
+    def counted() -> bytes:
+        nonlocal count
+        count += 1
+        return next_request()
+
+    async def load() -> float:
+        return (await keep_requesting(url, counted, seconds=seconds, connections=connections)).latency.p99
+
+    return await metered(load(), servers, lambda: count, counts_own=False)
+
+
+@contextlib.contextmanager
+def _serving(servers: Servers, transport: str, left_out: str) -> Iterator[str]:
+    port, log = free_port(), servers.folder / f"without-{left_out.replace(' ', '-')}.log"
+    ledger = {"SUPABASE_URL": servers.supabase_url, "SUPABASE_SERVICE_ROLE_KEY": servers.service_key}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(log.parent),
+        "STRIPE_SECRET_KEY": "sk_test_of_the_measurement",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "CREDENCE_PORT": str(port),
+        "CREDENCE_SERVICE_KEY": SERVICE_KEY,
+        "CREDENCE_WORKER": "false",
+        "CREDENCE_DATA": str(servers.folder),
+        "REDIS_URL": servers.redis_url,
+        **(ledger if transport == "Supabase" else {}),
+    }
+    command = [sys.executable, "-m", "features.bench.mechanisms.served_without", left_out]
+    with (
+        log.open("ab") as said,
+        subprocess.Popen(
+            command, env=environment, stdout=said, stderr=said, cwd=ROOT, start_new_session=True
+        ) as process,
+    ):
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    LEFT_OUT.get(sys.argv[1], lambda: None)()
+    cli.main(["serve"], prog_name="credence")
