@@ -144,7 +144,7 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
     ],
 )
 def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
-    """Another operation under it is sent what differs, and does nothing."""
+    """Another operation under it is told what differs, and does nothing."""
     shop = Shop()
     shop.ask(spend(60, "a", metadata={"job": "7"}))
     assert (IdempotencyKeyReused(fields),) == shop.ask(other)
@@ -180,7 +180,7 @@ def test_a_busy_account_costs_one_commit() -> None:
 
 
 def test_a_crowd_has_one_message_of_each_account() -> None:
-    """The cache is sent of each transaction: the process may end after any of them."""
+    """The cache is told of each transaction: the process may end after any of them."""
     shop = Shop()
     shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
     assert (100 - CROWD, 0) == shop.balance()
@@ -444,7 +444,7 @@ def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
 def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
-    """It is written before it is sent, once, with whatever else of the account is over."""
+    """It is written before it is told, once, with whatever else of the account is over."""
     shop = Shop()
     shop.ask(hold(60))
     shop.ledger.batches.clear()
@@ -584,7 +584,7 @@ def test_more_gifts_than_rounds_are_all_given() -> None:
 
 
 def test_first_answers_outlive_the_user() -> None:
-    """Who asks again after the user has left is sent what was done."""
+    """Who asks again after the user has left is told what was done."""
     shop = Shop()
     shop.ask(hold(50))
     asked = (CaptureHold(hold_id=HOLD, credits=20), spend(10, "a"))
