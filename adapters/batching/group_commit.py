@@ -7,16 +7,12 @@ unknown, and nothing is repeated here: events, purchases and requests are known 
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Protocol
 
 from adapters.batching.batcher import Batcher
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 from domain.changes.changes import Change, CommitResult, Rejected, Snapshot, SnapshotQuery
-from domain.payments.purchases import Link
-from domain.payments.subscriptions import SubscriptionId
 from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
-from domain.values.accounts import UserId
 
 COMMITS = READS = Limits(calls=2, requests=128, batch_size_min=16)
 """Two calls are two processes of Postgres at work."""
@@ -46,30 +42,11 @@ class GroupCommit:
         )
         self._reads = Batcher(ledger.read_all, limits=reads, can_bisect=_is_known_to_have_no_effect)
 
-    async def read(
-        self,
-        *,
-        event_id: str | None,
-        user_id: UserId | None,
-        links: frozenset[Link],
-        subscription_id: SubscriptionId | None = None,
-        periods_since: datetime | None = None,
-        claims: bool = False,
-        price_ids: frozenset[str] = frozenset(),
-    ) -> Snapshot:
+    async def read(self, query: SnapshotQuery) -> Snapshot:
         """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links.
 
         :raises LedgerUnavailable: if it could not be asked; :class:`domain.ports.ledger.LedgerBusy` if too many ask.
         """
-        query = SnapshotQuery(
-            event_id=event_id,
-            user_id=user_id,
-            links=links,
-            subscription_id=subscription_id,
-            periods_since=periods_since,
-            claims=claims,
-            price_ids=price_ids,
-        )
         with ledger_errors():
             return await self._reads.submit(query)
 

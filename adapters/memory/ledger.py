@@ -28,6 +28,7 @@ from domain.changes.changes import (
     RecordedSubscription,
     Rejected,
     Snapshot,
+    SnapshotQuery,
 )
 from domain.changes.inbox import EventStatus
 from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
@@ -41,7 +42,6 @@ from domain.credits.ledger import (
 from domain.credits.wallets import Wallet
 from domain.decisions.low_balance import low_balance_due
 from domain.payments.line_terms import MadePrice
-from domain.payments.purchases import Link
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.coordination import Clock
 from domain.upkeep.consistency import Backlog
@@ -78,32 +78,22 @@ class MemoryLedger:
         key = f"{REFRESH_CACHE}:gone:{user_id}:{self._clock.now().isoformat()}"
         self.outbox.put([OutboxMessage(topic=REFRESH_CACHE, key=key, payload={"user_id": user_id})])
 
-    async def read(
-        self,
-        *,
-        event_id: str | None,
-        user_id: UserId | None,
-        links: frozenset[Link],
-        subscription_id: SubscriptionId | None = None,
-        periods_since: datetime | None = None,
-        claims: bool = False,
-        price_ids: frozenset[str] = frozenset(),
-    ) -> Snapshot:
-        """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
-        reached = self.purchases.reached(links)
-        subscription_id = subscription_id or subscription_of(reached)
-        family = self.purchases.family(subscription_id, earliest_time(periods_since, reached))
+    async def read(self, query: SnapshotQuery) -> Snapshot:
+        """Return what the ledger knows of an event, an account, a subscription, and the purchases behind links."""
+        reached = self.purchases.reached(query.links)
+        subscription_id = query.subscription_id or subscription_of(reached)
+        family = self.purchases.family(subscription_id, earliest_time(query.periods_since, reached))
         return Snapshot(
-            event_status=self.inbox.status(event_id) if event_id is not None else None,
-            account=self.accounts.find(user_id) if user_id is not None else None,
+            event_status=self.inbox.status(query.event_id) if query.event_id is not None else None,
+            account=self.accounts.find(query.user_id) if query.user_id is not None else None,
             purchases=self._with_posted(reached),
             subscription=self._subscriptions.get(subscription_id) if subscription_id is not None else None,
             family=self._with_posted(family),
-            made_prices=tuple(self._made_prices[id_] for id_ in sorted(price_ids) if id_ in self._made_prices),
-            claimed=self.purchases.claimed(user_id) if claims and user_id is not None else (),
-            account_is_deleted=user_id is not None
-            and user_id not in self.accounts
-            and bool(self.accounts.entries(user_id)),
+            made_prices=tuple(self._made_prices[id_] for id_ in sorted(query.price_ids) if id_ in self._made_prices),
+            claimed=self.purchases.claimed(query.user_id) if query.claims and query.user_id is not None else (),
+            account_is_deleted=query.user_id is not None
+            and query.user_id not in self.accounts
+            and bool(self.accounts.entries(query.user_id)),
         )
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:

@@ -23,8 +23,6 @@ from domain.changes.changes import (
 )
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
-from domain.payments.purchases import Link
-from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
@@ -34,27 +32,8 @@ class SqlLedger:
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
 
-    async def read(
-        self,
-        *,
-        event_id: str | None,
-        user_id: UserId | None,
-        links: frozenset[Link],
-        subscription_id: SubscriptionId | None = None,
-        periods_since: datetime | None = None,
-        claims: bool = False,
-        price_ids: frozenset[str] = frozenset(),
-    ) -> Snapshot:
+    async def read(self, query: SnapshotQuery) -> Snapshot:
         """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links."""
-        query = SnapshotQuery(
-            event_id=event_id,
-            user_id=user_id,
-            links=links,
-            subscription_id=subscription_id,
-            periods_since=periods_since,
-            claims=claims,
-            price_ids=price_ids,
-        )
         return snapshot_from_json(await self._rpc.value("ledger_read", {"query": snapshot_query_to_json(query)}))
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache
-from domain.changes.changes import Change, Committed, PurchaseRevision, RecordedPurchase
+from domain.changes.changes import Change, Committed, PurchaseRevision, RecordedPurchase, SnapshotQuery
 from domain.changes.outbox import Message
 from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.holds import HoldId
@@ -75,7 +75,7 @@ class Story:
     async def buy(self, refunded: int = 0, expires_at: datetime | None = None) -> None:
         """Buy 50 credits for $5.00, of which so much is refunded."""
         link = Link(f"payment_intent:{self.purchase_id}")
-        found = await self.world.ledger.read(event_id=None, user_id=None, links=frozenset({link}))
+        found = await self.world.ledger.read(SnapshotQuery(links=frozenset({link})))
         known = (*found.purchases, RecordedPurchase(id=self.purchase_id, revision=0, purchase=Purchase()))[0]
         refund = Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED)
         order = Order(

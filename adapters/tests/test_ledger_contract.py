@@ -22,6 +22,7 @@ from domain.changes.changes import (
     Duplicate,
     PurchaseRevision,
     Rejected,
+    SnapshotQuery,
 )
 from domain.changes.inbox import EventDecision, EventStatus
 from domain.changes.outbox import DeliveryResult, OutboxMessage
@@ -143,7 +144,7 @@ async def pay(world: Any, user: UserId, invoice: str, bill: Bill) -> None:
 
 async def recorded(world: Any, *invoices: str) -> Any:
     links = frozenset(Link(f"invoice:{invoice}") for invoice in invoices)
-    return (await world.ledger.read(event_id=None, user_id=None, links=links)).purchases
+    return (await world.ledger.read(SnapshotQuery(links=links))).purchases
 
 
 async def grants_of(world: Any, user: UserId) -> list[tuple[datetime | None, int, datetime | None]]:
@@ -193,7 +194,7 @@ async def test_a_change_is_written_whole(open_world: Any) -> None:
         assert posting(user, 50, f"{payment}:revision=1:{user}", payment) == entry.posting
         assert (1, 0, 50) == (entry.version, entry.balance_before, entry.balance_after)
         snapshot = await world.ledger.read(
-            event_id=decision.event.id, user_id=user, links=frozenset({Link(f"session:cs_{payment}")})
+            SnapshotQuery(event_id=decision.event.id, user_id=user, links=frozenset({Link(f"session:cs_{payment}")}))
         )
         assert EventStatus.APPLIED == snapshot.event_status
         assert account == snapshot.account
@@ -237,7 +238,7 @@ async def test_every_fact_comes_back_as_it_was_written(open_world: Any) -> None:
         )
         await world.ledger.commit([Change(revision=revision(payment, purchase))])
         links = frozenset({Link(f"payment_intent:{payment}")})
-        snapshot = await world.ledger.read(event_id=None, user_id=None, links=links)
+        snapshot = await world.ledger.read(SnapshotQuery(links=links))
         assert purchase == snapshot.purchases[0].purchase
         assert {} == snapshot.purchases[0].posted
 
@@ -247,7 +248,7 @@ async def test_what_is_unknown_is_none(open_world: Any) -> None:
     async with open_world() as world:
         nobody = UserId(str(uuid.uuid4()))
         snapshot = await world.ledger.read(
-            event_id="evt_none", user_id=nobody, links=frozenset({Link("session:cs_none")})
+            SnapshotQuery(event_id="evt_none", user_id=nobody, links=frozenset({Link("session:cs_none")}))
         )
         assert (None, None, ()) == (snapshot.event_status, snapshot.account, snapshot.purchases)
         assert await world.ledger.account(nobody) is None
@@ -274,7 +275,7 @@ async def test_the_same_entry_again_is_a_duplicate(open_world: Any) -> None:
         repeated = attrs.evolve(buying(user, payment, decision=other), revision=None)
         (result,) = await world.ledger.commit([repeated])
         assert isinstance(result, Duplicate)
-        snapshot = await world.ledger.read(event_id=other.event.id, user_id=user, links=frozenset())
+        snapshot = await world.ledger.read(SnapshotQuery(event_id=other.event.id, user_id=user))
         assert EventStatus.NOTHING_NEW == snapshot.event_status
         assert 50 == snapshot.account.balance
 
@@ -300,7 +301,7 @@ async def test_a_stale_revision_conflicts(open_world: Any) -> None:
         )
         (result,) = await world.ledger.commit([stale])
         assert Conflict("revision") == result
-        snapshot = await world.ledger.read(event_id=decision.event.id, user_id=user, links=frozenset())
+        snapshot = await world.ledger.read(SnapshotQuery(event_id=decision.event.id, user_id=user))
         assert snapshot.event_status is None
         assert 50 == snapshot.account.balance
 
@@ -335,7 +336,7 @@ async def test_a_bad_change_harms_no_other(open_world: Any) -> None:
         assert [Committed, Rejected, Committed] == [type(result) for result in results]
         assert 100 == (await world.ledger.account(user)).balance
         links = frozenset({Link(f"payment_intent:{bad}")})
-        snapshot = await world.ledger.read(event_id=decision.event.id, user_id=None, links=links)
+        snapshot = await world.ledger.read(SnapshotQuery(event_id=decision.event.id, links=links))
         assert (None, ()) == (snapshot.event_status, snapshot.purchases)
 
 
@@ -373,11 +374,11 @@ async def test_a_parked_event_can_be_decided_again(open_world: Any) -> None:
     async with open_world() as world:
         user, payment, id_ = await world.sign_up(None), new_id("pi"), new_id("evt")
         await world.ledger.commit([Change(event=event(EventStatus.PARKED, event_id=id_))])
-        parked = await world.ledger.read(event_id=id_, user_id=None, links=frozenset())
+        parked = await world.ledger.read(SnapshotQuery(event_id=id_))
         assert EventStatus.PARKED == parked.event_status
         (result,) = await world.ledger.commit([buying(user, payment, decision=event(event_id=id_))])
         assert isinstance(result, Committed)
-        applied = await world.ledger.read(event_id=id_, user_id=user, links=frozenset())
+        applied = await world.ledger.read(SnapshotQuery(event_id=id_, user_id=user))
         assert (EventStatus.APPLIED, 50) == (applied.event_status, applied.account.balance)
 
 
@@ -406,7 +407,7 @@ async def test_the_state_that_returns_is_posted_step_by_step(open_world: Any) ->
         user, payment = await world.sign_up(None), new_id("pi")
         links = frozenset({Link(f"payment_intent:{payment}")})
         for step, reversed_amount in enumerate((0, 300, 0, 300)):
-            snapshot = await world.ledger.read(event_id=None, user_id=user, links=links)
+            snapshot = await world.ledger.read(SnapshotQuery(user_id=user, links=links))
             posted = snapshot.purchases[0].posted if snapshot.purchases else {}
             status = DisputeStatus.LOST if reversed_amount else DisputeStatus.WON
             when = datetime(2026, 5, 1 + step, tzinfo=UTC)
@@ -566,9 +567,7 @@ async def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_wo
         assert [Committed] * 6 == [type(result) for result in await world.ledger.commit(changes)]
         of_invoices = [grant for grant in await grants_of(world, user) if grant[0] is not None]
         assert [(JUNE, 30, AUGUST), (JULY, 50, JULY + GRACE), (AUGUST, 50, AUGUST + GRACE)] == of_invoices
-        snapshot = await world.ledger.read(
-            event_id=None, user_id=None, links=frozenset(), subscription_id=later, periods_since=MAY
-        )
+        snapshot = await world.ledger.read(SnapshotQuery(subscription_id=later, periods_since=MAY))
         assert [later] == [one.id for one in snapshot.family]
         assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
@@ -679,7 +678,7 @@ async def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_wo
 
         async def family(links: tuple[str, ...] = (), **asked: Any) -> list[str]:
             snapshot = await world.ledger.read(
-                event_id=None, user_id=None, links=frozenset(Link(f"invoice:{one}") for one in links), **asked
+                SnapshotQuery(links=frozenset(Link(f"invoice:{one}") for one in links), **asked)
             )
             return [one.id for one in snapshot.family]
 
@@ -692,9 +691,7 @@ async def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_wo
         assert sorted(invoices[1:3]) == await family((invoices[2],), periods_since=AUGUST)
         assert sorted(invoices[:3]) == await family((invoices[2],), periods_since=MAY)
         assert [invoices[3]] == await family((invoices[3],))
-        snapshot = await world.ledger.read(
-            event_id=None, user_id=None, links=frozenset(), subscription_id=subscription, periods_since=AUGUST
-        )
+        snapshot = await world.ledger.read(SnapshotQuery(subscription_id=subscription, periods_since=AUGUST))
         (last,) = snapshot.family
         assert (1, {user: 50}) == (last.revision, last.posted[AUGUST].by_user)
         assert billed(period(JULY, AUGUST), subscription=subscription) == last.purchase.bill
@@ -713,7 +710,7 @@ async def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> N
         merged = attrs.evolve(revision(one, both, expected=1), absorbed=absorbed)
         await world.ledger.commit([Change(revision=merged)])
         links = frozenset({Link(f"invoice:{two}")})
-        snapshot = await world.ledger.read(event_id=None, user_id=None, links=links)
+        snapshot = await world.ledger.read(SnapshotQuery(links=links))
         assert ([one], [one]) == ([row.id for row in snapshot.family], [row.id for row in snapshot.purchases])
         assert 100 == snapshot.family[0].credits_of(user)
         # Two grants of one period stand; both end together.
@@ -740,7 +737,7 @@ async def test_trials_and_free_periods_that_an_account_has_had_are_reported(open
         await pay(world, bob, new_id("in"), billed(trial, subscription=new_id("sub")))
 
         async def claimed(of: UserId | None, *, asked: bool = True) -> list[Claimed]:
-            snapshot = await world.ledger.read(event_id=None, user_id=of, links=frozenset(), claims=asked)
+            snapshot = await world.ledger.read(SnapshotQuery(user_id=of, claims=asked))
             return sorted(snapshot.claimed, key=lambda one: one.starts_at)
 
         expected = [

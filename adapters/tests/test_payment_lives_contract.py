@@ -14,6 +14,7 @@ from domain.changes.changes import (
     Conflict,
     Duplicate,
     PurchaseRevision,
+    SnapshotQuery,
     SubscriptionRevision,
 )
 from domain.changes.inbox import EventDecision, EventStatus
@@ -87,7 +88,7 @@ async def buy(world: Any, user: UserId, purchase: str, *links: str) -> None:
 
 
 async def purchases(world: Any, *links: str) -> Any:
-    return (await world.ledger.read(event_id=None, user_id=None, links=frozenset(map(Link, links)))).purchases
+    return (await world.ledger.read(SnapshotQuery(links=frozenset(map(Link, links))))).purchases
 
 
 async def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) -> None:
@@ -105,7 +106,7 @@ async def test_two_facts_that_come_to_the_same_entry_are_two(open_world: Any) ->
         results = [(await world.ledger.commit([change]))[0] for change in changes]
         assert isinstance(results[0], Committed)
         assert Conflict("revision") == results[1]
-        snapshot = await world.ledger.read(event_id=second.event.id, user_id=user, links=frozenset())
+        snapshot = await world.ledger.read(SnapshotQuery(event_id=second.event.id, user_id=user))
         assert snapshot.event_status is None
 
 
@@ -177,7 +178,7 @@ async def test_a_subscription_is_kept_by_its_revision(open_world: Any) -> None:
         change = Change(subscription=SubscriptionRevision(id=id_, expected_revision=0, subscription=known))
         (result,) = await world.ledger.commit([change])
         assert isinstance(result, Committed)
-        snapshot = await world.ledger.read(event_id=None, user_id=None, links=frozenset(), subscription_id=id_)
+        snapshot = await world.ledger.read(SnapshotQuery(subscription_id=id_))
         assert (id_, 1, known) == (
             snapshot.subscription.id,
             snapshot.subscription.revision,
@@ -194,10 +195,10 @@ async def test_a_user_who_left_is_reported(open_world: Any) -> None:
         assert frozenset() == (await purchases(world, f"payment_intent:{purchase}"))[0].absent_users
         await world.leave(user)
         link = frozenset({Link(f"payment_intent:{purchase}")})
-        snapshot = await world.ledger.read(event_id=None, user_id=user, links=link)
+        snapshot = await world.ledger.read(SnapshotQuery(user_id=user, links=link))
         assert (None, True) == (snapshot.account, snapshot.account_is_deleted)
         assert frozenset({user}) == snapshot.purchases[0].absent_users
-        stranger = await world.ledger.read(event_id=None, user_id=UserId(str(uuid.uuid4())), links=frozenset())
+        stranger = await world.ledger.read(SnapshotQuery(user_id=UserId(str(uuid.uuid4()))))
         assert (None, False) == (stranger.account, stranger.account_is_deleted)
         record = await world.audit.record_of(user)
         assert (None, 1, 1) == (record.account, len(record.purchases), len(record.entries))

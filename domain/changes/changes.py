@@ -46,9 +46,9 @@ class RecordedSubscription:
 class SnapshotQuery:
     """What is to be read at one moment."""
 
-    event_id: str | None
-    user_id: UserId | None
-    links: frozenset[Link]
+    event_id: str | None = None
+    user_id: UserId | None = None
+    links: frozenset[Link] = frozenset()
     subscription_id: SubscriptionId | None = None
     periods_since: datetime | None = None
     """The earliest time that is told of the subscription; its invoices of before are of no concern."""

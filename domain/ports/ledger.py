@@ -6,12 +6,10 @@ from typing import Protocol
 
 import attrs
 
-from domain.changes.changes import Change, CommitResult, Holdings, Snapshot
+from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.credits.records import AccountRecord
-from domain.payments.purchases import Link
-from domain.payments.subscriptions import SubscriptionId
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
@@ -44,17 +42,7 @@ class Ledger(Protocol):
     Every method raises :class:`LedgerUnavailable`.
     """
 
-    async def read(
-        self,
-        *,
-        event_id: str | None,
-        user_id: UserId | None,
-        links: frozenset[Link],
-        subscription_id: SubscriptionId | None = None,
-        periods_since: datetime | None = None,
-        claims: bool = False,
-        price_ids: frozenset[str] = frozenset(),
-    ) -> Snapshot:
+    async def read(self, query: SnapshotQuery) -> Snapshot:
         """Return what the ledger knows of an event, an account, a subscription, and the purchases that the links reach.
 
         With them come the invoices of the subscription, or of the purchases' own, that end at `periods_since` or later,

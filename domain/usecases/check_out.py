@@ -6,7 +6,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import RecordedPurchase
+from domain.changes.changes import RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
@@ -131,15 +131,13 @@ class CheckoutService:
 
     async def _has(self, user_id: UserId, plan: Plan, now: datetime) -> bool:
         """Return whether a period of the free plan is under way, or the subscription of the last one goes on."""
-        known = await self.ledger.read(event_id=None, user_id=user_id, links=frozenset(), claims=True)
+        known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
         periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
         last = max(periods, key=lambda one: one.ends_at, default=None)
         if last is None or last.ends_at > now:
             return last is not None
         subscription_id = SubscriptionId(last.subscription_id)
-        of_last = await self.ledger.read(
-            event_id=None, user_id=None, links=frozenset(), subscription_id=subscription_id
-        )
+        of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))
         state = of_last.subscription.subscription.state if of_last.subscription else None
         return state is not None and state.status not in ENDED
 
@@ -166,7 +164,7 @@ class CheckoutService:
         return _progress(checkout.session_id, recorded, user_id)
 
     async def _recorded(self, links: frozenset[Link]) -> RecordedPurchase | None:
-        snapshot = await self.ledger.read(event_id=None, user_id=None, links=links)
+        snapshot = await self.ledger.read(SnapshotQuery(links=links))
         return snapshot.purchases[0] if snapshot.purchases else None
 
     async def _is_anothers(self, user_id: UserId, session_id: str) -> bool:

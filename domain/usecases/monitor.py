@@ -2,6 +2,7 @@
 
 import attrs
 
+from domain.changes.changes import SnapshotQuery
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.inbox import Backlogs
 from domain.ports.ledger import Ledger, LedgerUnavailable
@@ -40,7 +41,7 @@ class Monitor:
 
     async def _ledger_answers(self) -> bool:
         try:
-            await self.ledger.read(event_id=None, user_id=None, links=frozenset())
+            await self.ledger.read(SnapshotQuery())
         except LedgerUnavailable:
             return False
         return True

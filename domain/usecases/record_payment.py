@@ -130,7 +130,7 @@ class PaymentRecorder:
         return await self._leave_to_worker(kept)
 
     async def _read(self, query: SnapshotQuery) -> Snapshot:
-        return await self.ledger.read(**attrs.asdict(query, recurse=False))
+        return await self.ledger.read(query)
 
     async def _complete(self, kept: EventDecision | None, report: ProviderReport, snapshot: Snapshot) -> _Case:
         """Ask the provider for what is missing, unless the event is settled, and read again where that tells more."""

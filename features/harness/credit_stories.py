@@ -8,7 +8,7 @@ import attrs
 from hypothesis import strategies as st
 
 from adapters.memory.cache import MemoryQuotaCache
-from domain.changes.changes import Change, Committed, PurchaseRevision
+from domain.changes.changes import Change, Committed, PurchaseRevision, SnapshotQuery
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind, LedgerEntry
 from domain.credits.postings import postings_due
@@ -151,7 +151,7 @@ class Life:
         order, refunded = self.sold[number]
         payment = PurchaseId(f"pi_{self.tag}{number}")
         links = frozenset({Link(f"payment_intent:{payment}")})
-        found = await self.ledger.read(event_id=None, user_id=None, links=links)
+        found = await self.ledger.read(SnapshotQuery(links=links))
         known = found.purchases[0] if found.purchases else None
         refund = Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED)
         purchase = Purchase(

@@ -14,7 +14,7 @@ from adapters.batching.limits import Limits
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejected
+from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejected, SnapshotQuery
 from domain.changes.inbox import EventDecision, EventStatus
 from domain.credits.idempotency import IdempotencyKey
 from domain.credits.ledger import EntryKind, Posting
@@ -284,7 +284,7 @@ async def test_readers_share_a_call(database_url: str) -> None:
         users = [await sign_up(connection) for _ in range(20)]
         group = GroupCommit(SqlLedger(rpc))
         await group.commit([change(user) for user in users])
-        reads = (group.read(event_id=None, user_id=user, links=frozenset()) for user in users)
+        reads = (group.read(SnapshotQuery(user_id=user)) for user in users)
         found = await asyncio.gather(*reads)
         assert users == [snapshot.account.user_id for snapshot in found if snapshot.account]
         assert {50} == {snapshot.account.balance for snapshot in found if snapshot.account}

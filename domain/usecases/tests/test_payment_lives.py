@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from domain.changes.changes import SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.admission import Confirmation
@@ -213,7 +214,7 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     assert WORTH == world.balance()
     entries = run(world.ledger.entries(ADA, before_version=None, limit=100))
     assert WORTH == sum(entry.posting.amount for entry in entries)
-    snapshot = run(world.ledger.read(event_id=None, user_id=None, links=SALE.links | linked("charge:ch_1")))
+    snapshot = run(world.ledger.read(SnapshotQuery(links=SALE.links | linked("charge:ch_1"))))
     assert 1 == len(snapshot.purchases)
     worker = OutboxWorker(
         outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=MemoryPayments()
@@ -260,7 +261,7 @@ def test_credits_end_at_one_time_whoever_reports_of_their_sale(
             world.recorder = attrs.evolve(world.recorder, catalogue=Catalogue({**CATALOGUE.plans, LASTING.id: changed}))
         run(world.recorder.record(event, life[which]))
         world.clock.moment += timedelta(hours=5)
-    snapshot = run(world.ledger.read(event_id=None, user_id=None, links=PACK.links))
+    snapshot = run(world.ledger.read(SnapshotQuery(links=PACK.links)))
     (order_of_pack,) = {known.purchase.order for known in snapshot.purchases}
     assert order_of_pack is not None
     ends = {grant.expires_at for grant in world.ledger.grants.of(ADA)}

@@ -10,7 +10,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Change, CommitResult
+from domain.changes.changes import Change, CommitResult, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.payments.admission import ParkReason
 from domain.payments.facts import PaymentReported
@@ -126,7 +126,7 @@ def test_a_rival_in_the_middle_is_merged(world: World) -> None:
     world.ledger.before = lambda: world.deliver(delivery("evt_unpaid", PaymentStatus.UNPAID))
     assert EventStatus.APPLIED == world.deliver(delivery("evt_paid")).status
     assert (50, 50) == (world.balance(), world.cached())
-    snapshot = run_at_once(world.ledger.read(event_id="evt_paid", user_id=None, links=frozenset()))
+    snapshot = run_at_once(world.ledger.read(SnapshotQuery(event_id="evt_paid")))
     assert EventStatus.APPLIED == snapshot.event_status
 
 
@@ -135,7 +135,7 @@ def test_a_rival_that_reports_the_same_leaves_nothing_to_do(world: World) -> Non
     world.ledger.before = lambda: world.deliver(delivery("evt_1"))
     assert EventStatus.NOTHING_NEW == world.deliver(delivery("evt_2")).status
     assert 50 == world.balance()
-    snapshot = run_at_once(world.ledger.read(event_id="evt_2", user_id=None, links=frozenset()))
+    snapshot = run_at_once(world.ledger.read(SnapshotQuery(event_id="evt_2")))
     assert EventStatus.NOTHING_NEW == snapshot.event_status
 
 

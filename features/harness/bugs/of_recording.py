@@ -94,8 +94,8 @@ class _OtherLedger:
     ledger: Any
     committing: Callable[[Any, Sequence[Change]], Any]
 
-    async def read(self, **asked: Any) -> Any:
-        return await self.ledger.read(**asked)
+    async def read(self, query: Any) -> Any:
+        return await self.ledger.read(query)
 
     async def commit(self, changes: Sequence[Change]) -> Any:
         return await self.committing(self.ledger, changes)
