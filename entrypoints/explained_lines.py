@@ -10,6 +10,7 @@ from domain.payments.entitlements import LineBalance
 from domain.payments.invoices import Line, LineKind
 from domain.payments.purchases import PaymentStatus
 from entrypoints.amounts import amount_in_words
+from entrypoints.presenting import present
 
 CREDITS_DECIMALS = 4
 PARTS_DECIMALS = 6
@@ -94,14 +95,11 @@ def number_in_words(value: float) -> str:
 def _line(balance: LineBalance, purchase: PurchaseExplanation) -> ExplainedLine:
     line: Line = balance.line
     is_paid = purchase.status is PaymentStatus.PAID
-    return ExplainedLine(
-        id=line.id,
+    return present(
+        ExplainedLine,
+        line,
         plan=line.plan_id,
-        kind=line.kind,
-        starts_at=line.starts_at,
-        ends_at=line.ends_at,
         quantity=round(float(Fraction(line.quantity)), PARTS_DECIMALS),
-        amount=line.amount,
         amount_after_discounts=line.net,
         brought=_credits(balance.worth),
         why=why(balance, purchase.currency),
@@ -110,20 +108,11 @@ def _line(balance: LineBalance, purchase: PurchaseExplanation) -> ExplainedLine:
         disputed_part=_part(balance.disputed),
         worth=_credits(balance.credits) if is_paid else 0.0,
         price=line.price_id,
-        subscription_item=line.subscription_item,
     )
 
 
 def _return(returned: ReturnedTime) -> ExplainedReturn:
-    unused = returned.unused
-    return ExplainedReturn(
-        id=unused.id,
-        amount=unused.amount,
-        starts_at=unused.starts_at,
-        ends_at=unused.ends_at,
-        of_invoice=returned.invoice_id,
-        of_lines=returned.line_ids,
-    )
+    return present(ExplainedReturn, returned.unused, of_invoice=returned.invoice_id, of_lines=returned.line_ids)
 
 
 def _part_of_time(balance: LineBalance) -> str:

@@ -33,12 +33,7 @@ from domain.changes.changes import (
 from domain.changes.inbox import EventStatus
 from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
 from domain.credits.holds import Hold, HoldId
-from domain.credits.ledger import (
-    EVERY_ENTRY,
-    EntryFilter,
-    LedgerEntry,
-    Posting,
-)
+from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry, Posting
 from domain.credits.wallets import Wallet
 from domain.decisions.low_balance import low_balance_due
 from domain.payments.line_terms import MadePrice

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapters.postgres.records import (
-    account_from_json,
-    account_record_from_json,
-)
+from adapters.postgres.records import account_from_json, account_record_from_json
 from adapters.postgres.rpc import Rpc
 from domain.credits.records import AccountRecord
 from domain.upkeep.consistency import Inconsistency

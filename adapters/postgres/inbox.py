@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapters.postgres.records import (
-    backlog_from_json,
-    failed_message_from_json,
-)
+from adapters.postgres.records import backlog_from_json, failed_message_from_json
 from adapters.postgres.rpc import Rpc
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.changes.outbox import DeliveryResult, FailedMessage, Message

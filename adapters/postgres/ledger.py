@@ -14,13 +14,7 @@ from adapters.postgres.records import (
     snapshot_query_to_json,
 )
 from adapters.postgres.rpc import Rpc
-from domain.changes.changes import (
-    Change,
-    CommitResult,
-    Holdings,
-    Snapshot,
-    SnapshotQuery,
-)
+from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.values.accounts import Account, HistoricalBalance, UserId

@@ -6,14 +6,7 @@ from http import HTTPStatus
 
 import attrs
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import (
-    Components,
-    OpenAPIMediaType,
-    OpenAPIResponse,
-    Operation,
-    Schema,
-    SecurityScheme,
-)
+from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Operation, Schema, SecurityScheme
 from litestar.openapi.spec.enums import OpenAPIType
 
 from domain.credits.holds import HoldStatus

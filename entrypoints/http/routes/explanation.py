@@ -18,6 +18,7 @@ from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of
 from entrypoints.http.dependencies import requested_account
 from entrypoints.http.openapi import problem_responses
 from entrypoints.http.routes.transactions import Transaction, transaction_of
+from entrypoints.presenting import present
 from entrypoints.services import Services
 
 
@@ -151,22 +152,10 @@ def explanation_of(explained: AccountExplanation) -> Explanation:
 
 
 def _purchase(purchase: PurchaseExplanation) -> ExplainedPurchase:
-    return ExplainedPurchase(
-        id=purchase.id,
+    return present(
+        ExplainedPurchase,
+        purchase,
         plan=purchase.plan_id,
-        status=purchase.status,
-        ordered_credits=purchase.ordered_credits,
-        amount=purchase.amount,
-        currency=purchase.currency,
-        worth=purchase.worth,
-        posted=purchase.posted,
-        expires_at=purchase.expires_at,
-        refunds=purchase.refunds,
-        refunded_total=purchase.refunded_total,
-        disputes=purchase.disputes,
-        paid_at=purchase.paid_at,
-        never_paid=purchase.never_paid,
-        credit_notes=purchase.credit_notes,
         lines=lines_of(purchase),
         unused_time=returns_of(purchase),
         stripe=tuple(purchase.links),
@@ -175,23 +164,13 @@ def _purchase(purchase: PurchaseExplanation) -> ExplainedPurchase:
 
 
 def _grant(explained: GrantExplanation) -> ExplainedGrant:
-    grant = explained.grant
-    return ExplainedGrant(
-        id=grant.id,
-        kind=grant.kind,
-        purchase_id=grant.purchase_id,
+    return present(
+        ExplainedGrant,
+        explained.grant,
         plan=explained.plan_id,
         reason=explained.reason,
         operator=explained.operator,
-        credits=grant.credits,
-        remaining=grant.remaining,
         drawn=explained.drawn,
-        held=grant.held,
-        priority=grant.priority,
-        expires_at=grant.expires_at,
-        rollover_cap=grant.rollover_cap,
-        period_ends_at=grant.period_ends_at,
-        created_at=grant.created_at,
         put_by_versions=tuple(entry.version for entry in explained.puts),
         draws=tuple(map(_draw, explained.draws)),
     )
@@ -210,12 +189,4 @@ def _draw(draw: DrawExplanation) -> ExplainedDraw:
 
 
 def _hold(hold: Hold) -> ExplainedHold:
-    return ExplainedHold(
-        id=hold.id,
-        status=hold.status,
-        credits=hold.credits,
-        captured=hold.captured,
-        description=hold.description,
-        expires_at=hold.expires_at,
-        reserves=tuple(ReservedCredits(grant_id=draw.grant_id, credits=draw.credits) for draw in hold.draws),
-    )
+    return present(ExplainedHold, hold, reserves=tuple(present(ReservedCredits, draw) for draw in hold.draws))

@@ -21,6 +21,7 @@ from entrypoints.http.openapi import problem_responses
 from entrypoints.http.operation_answers import Credits, HoldMade, IdempotencyKey, Metadata, Text, respond_with
 from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import KEY_WANTED
+from entrypoints.presenting import present
 from entrypoints.services import Services
 
 DEFAULT_HOLD_SECONDS = 900
@@ -139,15 +140,7 @@ def _hold_id(text: str) -> HoldId:
 
 
 def _shown(hold: Hold) -> HoldShown:
-    return HoldShown(
-        id=hold.id,
-        user_id=hold.user_id,
-        status=hold.status,
-        credits=hold.credits,
-        captured=hold.captured,
-        expires_at=hold.expires_at,
-        description=hold.description,
-    )
+    return present(HoldShown, hold)
 
 
 hold_handlers = (place_hold, capture_hold, void_hold, show_hold)

@@ -17,6 +17,7 @@ from domain.values.accounts import parse_user_id
 from domain.values.plans import PlanId
 from entrypoints.hints import hint_for
 from entrypoints.http.openapi import problem_responses
+from entrypoints.presenting import present
 from entrypoints.services import Services
 
 MAX_PAGE = 200
@@ -188,29 +189,11 @@ def _valid_event_id(event_id: str) -> str:
 
 
 def _row(event: InboxRecord) -> InboxRow:
-    return InboxRow(
-        id=event.id,
-        type=event.type,
-        status=event.status,
-        reason=event.reason,
-        attempts=event.attempts,
-        received_at=event.received_at,
-        session_id=event.session_id,
-        object_id=event.object_id,
-        purchase_id=event.purchase_id,
-        hint=hint_for(event.id, event.reason) if event.status in WAITING else None,
-    )
+    return present(InboxRow, event, hint=hint_for(event.id, event.reason) if event.status in WAITING else None)
 
 
 def _outcome(event_id: str, recorded: Recorded) -> Outcome:
-    return Outcome(
-        event=event_id,
-        status=recorded.status,
-        reason=recorded.reason,
-        user_id=recorded.user_id,
-        purchase_id=recorded.purchase_id,
-        credits=recorded.credits,
-    )
+    return present(Outcome, recorded, event=event_id)
 
 
 inbox_handlers = (

@@ -7,6 +7,7 @@ from litestar.params import SkipValidation
 
 from domain.values.plans import Plan, PlanMode
 from entrypoints.http.openapi import problem_responses
+from entrypoints.presenting import present
 from entrypoints.services import Services
 
 
@@ -46,16 +47,5 @@ async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> Pla
 
 
 def _on_sale(plan: Plan) -> PlanOnSale:
-    return PlanOnSale(
-        id=plan.id,
-        name=plan.name,
-        credits=plan.terms.credits,
-        price=plan.terms.price.amount,
-        currency=plan.terms.price.currency,
-        mode=plan.mode,
-        interval=plan.interval,
-        expires_after_days=plan.expires_after_days,
-        rollover=plan.rollover,
-        rollover_cap=plan.rollover_cap,
-        trial_credits=plan.trial_credits,
-    )
+    terms = plan.terms
+    return present(PlanOnSale, plan, credits=terms.credits, price=terms.price.amount, currency=terms.price.currency)

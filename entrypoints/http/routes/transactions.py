@@ -20,6 +20,7 @@ from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import requested_account
 from entrypoints.http.openapi import CSV, AlsoAsCsv, problem_responses
 from entrypoints.http.timestamps import parse_timestamp
+from entrypoints.presenting import present
 from entrypoints.services import Services
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as wide as the letters of East Asia
@@ -101,18 +102,13 @@ def _presented(request: Request[Any, Any, Any], page: Page) -> Response[Any]:
 def transaction_of(entry: LedgerEntry) -> Transaction:
     """Return the entry, as it is shown."""
     posting = entry.posting
-    return Transaction(
+    return present(
+        Transaction,
+        posting,
         version=entry.version,
-        kind=posting.kind,
-        amount=posting.amount,
         balance_before=entry.balance_before,
         balance_after=entry.balance_after,
-        description=posting.description,
-        purchase_id=posting.purchase_id,
-        stripe_session_id=posting.stripe_session_id,
-        event_at=posting.event_at,
         created_at=entry.created_at,
-        metadata=posting.metadata,
     )
 
 
