@@ -70,7 +70,7 @@ def test_a_lost_answer_can_be_asked_for_again(story: Story) -> None:
         code, said = run(story, "grant", "5", *GRANT, "--key", "the-same-again")
     finally:
         story.service.supabase.gateway.up()
-    assert (1, True) == (code, "repeat the command with --key the-same-again" in " ".join(said.split())), said
+    assert (1, True) == (code, "rerun the command with --key the-same-again" in " ".join(said.split())), said
     assert [] == entries(story)
 
 

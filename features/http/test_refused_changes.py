@@ -96,7 +96,7 @@ def test_what_can_not_expire_is_reported_in_the_log(story: Story) -> None:
     """It stays on the account meanwhile, and expires once the database lets it."""
     over = "update public.credit_grants set expires_at = now() - interval '1 second' where user_id = $1::uuid"
     story.rows(over, ada(story))
-    text = "What is over could not expire: the ledger refuses it: P0001: the project says no"
+    text = "Overdue credits could not expire: the ledger refuses it: P0001: the project says no"
     assert text == eventually(lambda: (errors(story) or [None])[-1], text)
     story.rows("drop trigger project_rule on public.users")
     assert 0 == eventually(lambda: story.get("/quota", story.customers["Ada"]).json()["balance"], 0)

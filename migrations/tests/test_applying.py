@@ -305,9 +305,9 @@ def test_credence_migrate_complains_plainly() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "SUPABASE_DB_URL"}
     for arguments, reported in (
         ([], "Which database?"),
-        (["--database-url", "postgresql://127.0.0.1:1/x"], "can't connect"),
-        (["--database-url", "nonsense"], "can't connect"),
-        (["--database-url", "postgresql://postgres:[YOUR-PASSWORD]@db.x.test/postgres"], "still has [YOUR-PASSWORD]"),
+        (["--database-url", "postgresql://127.0.0.1:1/x"], "Cannot connect"),
+        (["--database-url", "nonsense"], "Cannot connect"),
+        (["--database-url", "postgresql://postgres:[YOUR-PASSWORD]@db.x.test/postgres"], "contains [YOUR-PASSWORD]"),
     ):
         command = [sys.executable, "-m", "entrypoints", "migrate", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

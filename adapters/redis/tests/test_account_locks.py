@@ -165,9 +165,11 @@ async def test_a_look_at_a_redis_that_does_not_answer_is_the_last_for_a_while() 
         locks.mark_contended([ada])
         await look(locks, {ada})
         assert frozenset() == locks.contended([ada])
+        # The plugin that runs the test may have tasks of its own.
+        before = asyncio.all_tasks()
         locks.probe_soon([ada])
-        assert 1 == len(asyncio.all_tasks()), "this one"
+        assert before == asyncio.all_tasks()
         clock.now += BLIND_SECONDS
         locks.probe_soon([ada])
-        assert 2 == len(asyncio.all_tasks())
+        assert 1 == len(asyncio.all_tasks() - before)
         await look(locks, {ada})
