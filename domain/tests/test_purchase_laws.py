@@ -18,7 +18,7 @@ from hypothesis.errors import NoSuchExample
 from domain.credits.ledger import LedgerEntry, Posted, PostedByPeriod, Posting, period_of, post
 from domain.credits.postings import postings_due
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
-from domain.payments.entitlements import entitlement
+from domain.payments.entitlements import entitlement, grants_due, line_balances
 from domain.payments.facts import (
     Billed,
     CreditNoted,
@@ -48,6 +48,7 @@ from domain.payments.invoices import (
 )
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus, merge
 from domain.payments.reversals import reversed_amount
+from domain.tests.biller import ANNUAL, MONTHLY, Change, Mode, billed, changes, others, purchases_of
 from domain.tests.examples import ADA, BOB
 from domain.values.accounts import Account, UserId
 from domain.values.plans import PlanId
@@ -496,3 +497,85 @@ def test_the_search_finds_nothing_wrong_with_the_real_rules() -> None:
     few = settings(SEARCH, max_examples=500)
     with pytest.raises(NoSuchExample):
         find(repetitions(reports), lambda pair: breaks_a_law(REAL, pair), settings=few)
+
+
+shapes = pytest.mark.parametrize(
+    ("mode", "names_credited"), [("classic", False), ("classic", True), ("included", True), ("itemized", True)]
+)
+steadily = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+
+
+@shapes
+@steadily
+@given(steps=changes, coupon=st.integers(0, 100))
+def test_nobody_is_given_more_than_was_in_force(
+    steps: list[Change], coupon: int, mode: Mode, names_credited: bool
+) -> None:
+    """Credits of all invoices are at most those of the plans that were in force and invoiced, + 1 for each grant."""
+    biller = billed(steps, coupon, mode, names_credited=names_credited)
+    purchases = purchases_of(biller)
+    dues = [due for place, one in enumerate(purchases) for due in grants_due(one, others(purchases, place))]
+    assert sum(due.credits for due in dues) <= biller.in_force + len(dues)
+
+
+@shapes
+@steadily
+@given(steps=changes, coupon=st.sampled_from([0, 0, 50]))
+def test_nobody_loses_what_was_in_force(steps: list[Change], coupon: int, mode: Mode, names_credited: bool) -> None:
+    """Credits of all invoices are at least those that were in force, but for a credit for each grant and each cent."""
+    biller = billed(steps, coupon, mode, names_credited=names_credited)
+    purchases = purchases_of(biller)
+    dues = [due for place, one in enumerate(purchases) for due in grants_due(one, others(purchases, place))]
+    cents = sum(len(lines) for _, _, lines in biller.invoices)
+    assert sum(due.credits for due in dues) >= biller.in_force - len(dues) - cents
+
+
+@shapes
+@steadily
+@given(steps=changes, coupon=st.integers(0, 100), refunded=st.integers(0, 20_000), noted=st.integers(0, 20_000))
+def test_of_no_line_more_is_taken_back_than_it_brought(
+    steps: list[Change], coupon: int, refunded: int, noted: int, mode: Mode, names_credited: bool
+) -> None:
+    """Unused time, refunds and credit notes leave each line between nothing and all of its worth."""
+    purchases = purchases_of(billed(steps, coupon, mode, names_credited=names_credited))
+    line_id = next((line.id for line in (purchases[0].bill or Bill(subscription_id="")).lines), "il_0")
+    purchases[0] = learn(
+        purchases[0],
+        [
+            Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED)),
+            CreditNoted(
+                CreditNote(
+                    id="cn_1",
+                    status=CreditNoteStatus.ISSUED,
+                    post_payment=noted,
+                    refunds=(NotedRefund(refund_id="re_1", amount=min(noted, refunded)),),
+                    lines=(NotedLine(id="cnli_1", line_id=line_id, amount=noted),),
+                )
+            ),
+        ],
+    )
+    for place, one in enumerate(purchases):
+        for balance in line_balances(one, others(purchases, place)):
+            assert 0 <= balance.credits <= balance.worth
+
+
+@steadily
+@given(steps=changes, order=st.randoms(use_true_random=False), coupon=st.sampled_from([0, 50, 100]))
+def test_the_order_of_the_invoices_does_not_show(steps: list[Change], order: Callable[..., None], coupon: int) -> None:
+    """Each invoice has the same grants with the same ends, in whatever order the others stand beside it."""
+    purchases = purchases_of(billed(steps, coupon, "classic", names_credited=False))
+    for place, one in enumerate(purchases):
+        shuffled = others(purchases, place)
+        order.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random
+        assert grants_due(one, others(purchases, place)) == grants_due(one, shuffled)
+
+
+@shapes
+@pytest.mark.parametrize("coupon", [0, 50, 100])
+def test_to_and_fro_leaves_what_is_in_force(coupon: int, mode: Mode, names_credited: bool) -> None:
+    """Twenty switches from month to year and back within an hour of each other: one plan's credits at the end."""
+    steps = [Change(1, (ANNUAL, MONTHLY)[turn % 2], 1, True) for turn in range(20)]
+    biller = billed(steps, coupon, mode, names_credited=names_credited)
+    purchases = purchases_of(biller)
+    worth = sum(entitlement(one, others(purchases, place)) for place, one in enumerate(purchases))
+    assert MONTHLY.terms.credits - 1 <= worth <= math.ceil(biller.in_force)

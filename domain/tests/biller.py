@@ -1,26 +1,19 @@
-"""The laws of a subscription's invoices: however it is changed, nobody is given more than was paid for.
-
-The invoices are made here by a biller of its own, which knows only prices, times and a coupon.
-"""
+"""A biller with arithmetic of its own, to which the laws of invoices are held: it knows prices, times and a coupon."""
 
 import calendar
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Literal
 
 import attrs
-import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.payments.entitlements import entitlement, grants_due, line_balances
-from domain.payments.facts import Billed, CreditNoted, Fact, Linked, Ordered, PaidAt, PaymentReported, Refunded, learn
-from domain.payments.invoices import Bill, CreditNote, CreditNoteStatus, NotedLine, NotedRefund
+from domain.payments.facts import Billed, Fact, Linked, Ordered, PaidAt, PaymentReported, learn
+from domain.payments.invoices import Bill
 from domain.payments.line_terms import LineTerms
 from domain.payments.line_values import value_lines
-from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.tests.examples import ADA
 from domain.values.money import Money
@@ -215,85 +208,3 @@ def purchases_of(biller: Biller) -> list[Purchase]:
 
 def others(purchases: Sequence[Purchase], place: int) -> list[Purchase]:
     return [one for number, one in enumerate(purchases) if number != place]
-
-
-shapes = pytest.mark.parametrize(
-    ("mode", "names_credited"), [("classic", False), ("classic", True), ("included", True), ("itemized", True)]
-)
-steadily = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
-
-
-@shapes
-@steadily
-@given(steps=changes, coupon=st.integers(0, 100))
-def test_nobody_is_given_more_than_was_in_force(
-    steps: list[Change], coupon: int, mode: Mode, names_credited: bool
-) -> None:
-    """Credits of all invoices are at most those of the plans that were in force and invoiced, + 1 for each grant."""
-    biller = billed(steps, coupon, mode, names_credited=names_credited)
-    purchases = purchases_of(biller)
-    dues = [due for place, one in enumerate(purchases) for due in grants_due(one, others(purchases, place))]
-    assert sum(due.credits for due in dues) <= biller.in_force + len(dues)
-
-
-@shapes
-@steadily
-@given(steps=changes, coupon=st.sampled_from([0, 0, 50]))
-def test_nobody_loses_what_was_in_force(steps: list[Change], coupon: int, mode: Mode, names_credited: bool) -> None:
-    """Credits of all invoices are at least those that were in force, but for a credit for each grant and each cent."""
-    biller = billed(steps, coupon, mode, names_credited=names_credited)
-    purchases = purchases_of(biller)
-    dues = [due for place, one in enumerate(purchases) for due in grants_due(one, others(purchases, place))]
-    cents = sum(len(lines) for _, _, lines in biller.invoices)
-    assert sum(due.credits for due in dues) >= biller.in_force - len(dues) - cents
-
-
-@shapes
-@steadily
-@given(steps=changes, coupon=st.integers(0, 100), refunded=st.integers(0, 20_000), noted=st.integers(0, 20_000))
-def test_of_no_line_more_is_taken_back_than_it_brought(
-    steps: list[Change], coupon: int, refunded: int, noted: int, mode: Mode, names_credited: bool
-) -> None:
-    """Unused time, refunds and credit notes leave each line between nothing and all of its worth."""
-    purchases = purchases_of(billed(steps, coupon, mode, names_credited=names_credited))
-    line_id = next((line.id for line in (purchases[0].bill or Bill(subscription_id="")).lines), "il_0")
-    purchases[0] = learn(
-        purchases[0],
-        [
-            Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED)),
-            CreditNoted(
-                CreditNote(
-                    id="cn_1",
-                    status=CreditNoteStatus.ISSUED,
-                    post_payment=noted,
-                    refunds=(NotedRefund(refund_id="re_1", amount=min(noted, refunded)),),
-                    lines=(NotedLine(id="cnli_1", line_id=line_id, amount=noted),),
-                )
-            ),
-        ],
-    )
-    for place, one in enumerate(purchases):
-        for balance in line_balances(one, others(purchases, place)):
-            assert 0 <= balance.credits <= balance.worth
-
-
-@steadily
-@given(steps=changes, order=st.randoms(use_true_random=False), coupon=st.sampled_from([0, 50, 100]))
-def test_the_order_of_the_invoices_does_not_show(steps: list[Change], order: Callable[..., None], coupon: int) -> None:
-    """Each invoice has the same grants with the same ends, in whatever order the others stand beside it."""
-    purchases = purchases_of(billed(steps, coupon, "classic", names_credited=False))
-    for place, one in enumerate(purchases):
-        shuffled = others(purchases, place)
-        order.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random
-        assert grants_due(one, others(purchases, place)) == grants_due(one, shuffled)
-
-
-@shapes
-@pytest.mark.parametrize("coupon", [0, 50, 100])
-def test_to_and_fro_leaves_what_is_in_force(coupon: int, mode: Mode, names_credited: bool) -> None:
-    """Twenty switches from month to year and back within an hour of each other: one plan's credits at the end."""
-    steps = [Change(1, (ANNUAL, MONTHLY)[turn % 2], 1, True) for turn in range(20)]
-    biller = billed(steps, coupon, mode, names_credited=names_credited)
-    purchases = purchases_of(biller)
-    worth = sum(entitlement(one, others(purchases, place)) for place, one in enumerate(purchases))
-    assert MONTHLY.terms.credits - 1 <= worth <= math.ceil(biller.in_force)
