@@ -1,5 +1,6 @@
 """How the domain's values become answers: what has the same name in both is taken over."""
 
+import functools
 from typing import TypeVar
 
 import attrs
@@ -13,5 +14,9 @@ def present(answer: type[Answer], source: object, /, **own: object) -> Answer:
 
     :raises AttributeError: if the source lacks one.
     """
-    shared = [field.name for field in attrs.fields(answer) if field.name not in own]
-    return answer(**{name: getattr(source, name) for name in shared}, **own)
+    return answer(**{name: getattr(source, name) for name in _names(answer) if name not in own}, **own)
+
+
+@functools.cache
+def _names(answer: type[AttrsInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(answer))
