@@ -18,7 +18,7 @@ class ClawedBack:
     """Credits that clawbacks took for one grant of a purchase, and that did not come back since."""
 
     credits: int
-    """All of them; what came neither of a grant was spent before, and is owed or was paid since."""
+    """All of them; what was taken from no grant had been spent before: it is owed, or was paid since."""
     from_own: int = 0
     """Taken from the grant itself, unspent."""
     from_others: tuple[Draw, ...] = ()

@@ -1,4 +1,4 @@
-"""The decision about one telling: what it changes in the ledger, and what it comes to."""
+"""The decision about one report: what it changes in the ledger, and what it comes to."""
 
 from datetime import timedelta
 
@@ -48,7 +48,7 @@ def decide(
     livemode: bool,
     own_account: str | None = None,
 ) -> Decision:
-    """Return what to do about a telling, given what the ledger knows.
+    """Return what to do about a report, given what the ledger knows.
 
     The same decision serves every teller: a webhook brings its event, as it was received; the return page brings none.
     `own_account` is our own account's id where it is known.

@@ -1,4 +1,4 @@
-"""What a telling names: the links and the user by which the ledger may know it, and the terms of its lines."""
+"""What a report names: the links and the user by which the ledger may know it, and the terms of its lines."""
 
 import attrs
 
@@ -18,7 +18,7 @@ def ledger_links(report: ProviderReport) -> frozenset[Link]:
 
 
 def claimed_user(report: ProviderReport) -> UserId | None:
-    """Return the user whom a decision about the telling will have to know."""
+    """Return the user whom a decision about the report will have to know."""
     if not isinstance(report, SaleReport | SubscriptionReport):
         return None
     owner = claimed_owner(report.attribution)

@@ -1,4 +1,4 @@
-"""Facts: what one telling says of a payment. Each is a small purchase, and is joined to what is known."""
+"""Facts: what one report says of a payment. Each is a small purchase, and is joined to what is known."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -128,7 +128,7 @@ class SaleReport:
     subscription_id: SubscriptionId | None = None
     """The subscription whose invoice this is; it names the owner where the invoice does not."""
     sold_at: datetime | None = None
-    """When the checkout began, which every telling of it says alike; None for an invoice."""
+    """When the checkout began, which every report of it says alike; None for an invoice."""
     is_over: bool = False
     """Whether no money will come of it any more: it expired, or its payment failed."""
     is_complete: bool = True
@@ -165,7 +165,7 @@ class PaymentReport:
     links: frozenset[Link]
     facts: tuple[Fact, ...] = ()
     ours: bool | None = None
-    """Whether the payment is one of ours; None where the telling does not show it."""
+    """Whether the payment is one of ours; None where the report does not show it."""
 
 
 @attrs.frozen

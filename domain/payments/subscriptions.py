@@ -1,4 +1,4 @@
-"""Subscriptions: who pays for which plan again and again, and how it stands, as a join-semilattice of tellings.
+"""Subscriptions: who pays for which plan again and again, and how it stands, as a join-semilattice of reports.
 
 A subscription is worth nothing by itself: each paid invoice of it is a purchase. What is kept here names the owner of
 those invoices, and is what an account page shows.
@@ -45,7 +45,7 @@ class Subscriber:
     plan_id: str | None
     terms: Terms | None = None
     confirmed: bool = False
-    """Whether a person confirmed the owner; no later telling then names another."""
+    """Whether a person confirmed the owner; no later report then names another."""
 
     def _precedence(self) -> tuple[bool, datetime, str, str, tuple[int, int, str]]:
         terms = (self.terms.credits, self.terms.price.amount, self.terms.price.currency) if self.terms else (0, 0, "")

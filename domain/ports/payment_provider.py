@@ -83,7 +83,7 @@ class Checkouts(Protocol):
 
 
 class Payments(Protocol):
-    """What the provider knows of a payment, asked once where a telling does not say enough.
+    """What the provider knows of a payment, asked once where a report does not say enough.
 
     Every method raises :class:`PaymentsUnavailable`.
     """

@@ -1,4 +1,4 @@
-"""What a telling leaves out, and only the payment provider knows."""
+"""What a report leaves out, and only the payment provider knows."""
 
 import attrs
 
@@ -17,7 +17,7 @@ from domain.values.plans import Catalogue
 async def with_what_is_missing(
     report: ProviderReport, snapshot: Snapshot, payments: Payments, catalogue: Catalogue
 ) -> ProviderReport:
-    """Return what is told, with what the provider adds where neither telling nor ledger says whose payment it is."""
+    """Return what is told, with what the provider adds where neither report nor ledger says whose payment it is."""
     report = _in_part(report, snapshot, catalogue)
     try:
         report = await _in_whole(report, snapshot, payments)

@@ -39,7 +39,7 @@ class CommitRejected(Exception):
 
 @attrs.frozen(kw_only=True)
 class _Case:
-    """A telling with all that a decision about it needs."""
+    """A report with all that a decision about it needs."""
 
     kept: EventDecision | None
     report: ProviderReport
@@ -50,7 +50,7 @@ class _Case:
 
 @attrs.frozen(kw_only=True)
 class PaymentRecorder:
-    """Records tellings, whoever brings them: webhook, return page, worker, reconciler or operator."""
+    """Records reports, whoever brings them: webhook, return page, worker, reconciler or operator."""
 
     ledger: Ledger
     cache: QuotaCache
@@ -93,7 +93,7 @@ class PaymentRecorder:
                 await self.markers.finish(session_id, committed)
 
     async def record(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
-        """Record a telling; `event` is the inbox event behind it, if it came by one.
+        """Record a report; `event` is the inbox event behind it, if it came by one.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
@@ -101,7 +101,7 @@ class PaymentRecorder:
         return await self._record(_received(event), report)
 
     async def record_once_more(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
-        """Record a telling, and decide about its event once more where that is final.
+        """Record a report, and decide about its event once more where that is final.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
@@ -109,7 +109,7 @@ class PaymentRecorder:
         return await self._record(_received(event, again=True), report)
 
     async def assess(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
-        """Return what recording the telling would come to; nothing is written.
+        """Return what recording the report would come to; nothing is written.
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
@@ -217,7 +217,7 @@ def _is_final(snapshot: Snapshot) -> bool:
 
 
 def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuery:
-    """Return what has to be known before anything is decided about the telling."""
+    """Return what has to be known before anything is decided about the report."""
     return SnapshotQuery(
         event_id=kept.event.id if kept else None,
         user_id=claimed_user(report),

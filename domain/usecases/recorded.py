@@ -1,4 +1,4 @@
-"""What became of a telling, as whoever brought it is answered."""
+"""What became of a report, as whoever brought it is answered."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from domain.values.accounts import UserId
 
 @attrs.frozen(kw_only=True)
 class Recorded:
-    """What became of a telling."""
+    """What became of a report."""
 
     status: EventStatus
     reason: str | None = None
@@ -32,7 +32,7 @@ class Recorded:
 
 
 def recorded_of(report: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
-    """Return what a decision about the telling comes to, once it is committed."""
+    """Return what a decision about the report comes to, once it is committed."""
     revision = decision.change.revision
     postings = decision.change.postings
     return Recorded(

@@ -302,7 +302,7 @@ def possible_balances(
     """Return every balance that each customer may have when all of `known` counts, and any of `uncertain`.
 
     What was answered is known. What is being handled, or was when a process died, is uncertain. The cost doubles with
-    each uncertain telling.
+    each uncertain report.
     """
     open_ = [reading for reading in dict.fromkeys(uncertain) if reading not in known]
     found: dict[str, set[int]] = {customer: set() for customer in customers}

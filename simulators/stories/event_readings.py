@@ -1,7 +1,7 @@
 """What one of Stripe's events tells of a payment, in the simulators' own words, and what a set of them is worth.
 
 This is not how the service reads events: it is a second reading, from Stripe's documentation and the stand-in's
-shapes, to hold the first one against. It knows no order: a set of tellings is worth the same however it was told.
+shapes, to hold the first one against. It knows no order: a set of reports is worth the same however it was told.
 """
 
 import json
