@@ -34,18 +34,20 @@ def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchas
 def _attributed(family: Iterable[Purchase]) -> Iterator[tuple[UnusedTime, Mapping[CreditedLine, Fraction]]]:
     """Yield each unused time with the part that it is of each line that it gives back.
 
-    Those whose line Stripe names come first, then the oldest: what is known is not open to be guessed any more.
+    Those whose line Stripe names come first, then the oldest: what is known is not open to be guessed any more. Of one
+    moment those come first that fewer lines could have begun, so that none of these is taken by one with a choice.
     """
     paid = paid_invoices(family)
     given = [
-        (not one.credited_lines, one.starts_at, _issued(giver), one.id, one, giver)
+        (not one.credited_lines, one.starts_at, _issued(giver), len(possible), one.id, one, possible)
         for giver in paid
         if giver.bill
         for one in giver.bill.unused
+        for possible in [_possible_lines(one, giver, paid)]
     ]
     taken: dict[tuple[str, str], Fraction] = {}
-    for *_, unused, giver in sorted(given, key=lambda found: found[:4]):
-        shares = _shares(unused, _possible_lines(unused, giver, paid), taken)
+    for *_, unused, possible in sorted(given, key=lambda found: found[:5]):
+        shares = _shares(unused, possible, taken)
         _add(taken, shares)
         yield unused, shares
 
