@@ -3,6 +3,7 @@
 A line that gives unused time back is a fact of the line that it credits, which may be of an earlier invoice.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
@@ -35,11 +36,11 @@ def _attributed(family: Iterable[Purchase]) -> Iterator[tuple[UnusedTime, Mappin
     """Yield each unused time with the part that it is of each line that it gives back.
 
     Those whose line Stripe names come first, then the oldest: what is known is not open to be guessed any more. Of one
-    moment those come first that fewer lines could have begun, so that none of these is taken by one with a choice.
+    moment those with the fewest possible lines come first, so that a choice never takes another's only line.
     """
     paid = paid_invoices(family)
     given = [
-        (not one.credited_lines, one.starts_at, _issued(giver), len(possible), one.id, one, possible)
+        (not one.credited_lines, one.starts_at, len(possible), _issued(giver), one.id, one, possible)
         for giver in paid
         if giver.bill
         for one in giver.bill.unused
@@ -61,12 +62,14 @@ def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purcha
     """Return the lines that Stripe names; else those of the same subscription item and price with the same period end.
 
     Of these the newest of before come first, then those that began at the same moment: of several changes at once each
-    gives back what the one before it began. A single change never gives back what it begins itself.
+    gives back what the one before it began. A single change never gives back what it begins itself, and no change what
+    a later invoice begins.
     """
     known = [
         (one, line)
         for one in family
         if one.bill is not None
+        and _issued(one) <= (_issued(giver) or math.inf)
         and (unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links)
         for line in one.bill.lines
     ]
@@ -102,7 +105,7 @@ def _shares(
     # Amounts are rounded: what is left of a line that was given back already may be a cent or two, and is not meant.
     cents = {one: Fraction(2, one[1].net) if one[1].net > 100 else Fraction(0) for one in possible}
     meant = [one for one in possible if left[one] > 0 and left[one] + cents[one] >= wanted[one]]
-    rest = sorted((one for one in possible if one not in meant), key=lambda one: left[one], reverse=True)
+    rest = [one for one in possible if one not in meant]
     shares: dict[CreditedLine, Fraction] = {}
     unplaced = Fraction(1)
     for one in (*meant, *rest):
