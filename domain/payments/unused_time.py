@@ -61,15 +61,14 @@ def _add(parts: dict[tuple[str, str], Fraction], shares: Mapping[CreditedLine, F
 def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> Sequence[CreditedLine]:
     """Return the lines that Stripe names; else those of the same subscription item and price with the same period end.
 
-    Of these the newest of before come first, then those that began at the same moment: of several changes at once each
-    gives back what the one before it began. A single change never gives back what it begins itself, and no change what
-    a later invoice begins.
+    Of these the newest of before come first: a change ends all that was in force. Then come those that began at the
+    same moment, since of several changes at once each gives back what the one before it began. A single change never
+    gives back what it begins itself, and no change what a later invoice begins.
     """
     known = [
         (one, line)
         for one in family
         if one.bill is not None
-        and _issued(one) <= (_issued(giver) or math.inf)
         and (unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links)
         for line in one.bill.lines
     ]
@@ -84,6 +83,7 @@ def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purcha
         and is_same_item(line, unused)
         and (None in {line.price_id, unused.price_id} or line.price_id == unused.price_id)
         and line.starts_at <= unused.starts_at
+        and _issued(one) <= (_issued(giver) or math.inf)
     ]
     ordered = sorted(of_item, key=lambda found: (*found[:3], found[3].id), reverse=True)
     before = [one for one in ordered if one[:2] < (unused.starts_at, _issued(giver))]
@@ -101,19 +101,16 @@ def _shares(
     if any(line.id in unused.credited_lines for _, line in possible):
         of_money = sum(line.net for _, line in possible)
         return {one: min(_unused_part(unused, one[1], of_money), left[one]) for one in possible}
-    wanted = {one: _unused_part(unused, one[1], one[1].net) for one in possible}
-    # Amounts are rounded: what is left of a line that was given back already may be a cent or two, and is not meant.
-    cents = {one: Fraction(2, one[1].net) if one[1].net > 100 else Fraction(0) for one in possible}
-    meant = [one for one in possible if left[one] > 0 and left[one] + cents[one] >= wanted[one]]
-    rest = [one for one in possible if one not in meant]
     shares: dict[CreditedLine, Fraction] = {}
     unplaced = Fraction(1)
-    for one in (*meant, *rest):
-        part = min(wanted[one] * unplaced, left[one])
+    for one in possible:
+        wanted = _unused_part(unused, one[1], one[1].net)
+        part = min(wanted * unplaced, left[one])
         if part > 0:
             shares[one] = part
-            unplaced -= part / wanted[one]
-        if unplaced * wanted[one] <= cents[one]:
+            unplaced -= part / wanted
+        # Amounts are rounded: a cent or two that do not fit are of no other line.
+        if unplaced * wanted <= (Fraction(2, one[1].net) if one[1].net > 100 else 0):
             break
     return shares
 

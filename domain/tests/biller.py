@@ -60,6 +60,16 @@ changes = st.lists(
 )
 
 
+@attrs.frozen
+class BilledInvoice:
+    """A paid invoice of the subscription, with Stripe's times."""
+
+    id: str
+    issued_at: datetime
+    paid_at: datetime
+    lines: tuple[InvoiceLine, ...]
+
+
 @attrs.define
 class Biller:
     """Bills one subscription as Stripe does, and integrates what was in force: credits a second, over time."""
@@ -71,7 +81,7 @@ class Biller:
     plan: Plan = MONTHLY
     seats: int = 1
     period: tuple[datetime, datetime] = (START, START)
-    invoices: list[tuple[str, datetime, list[InvoiceLine]]] = attrs.field(factory=list)
+    invoices: list[BilledInvoice] = attrs.field(factory=list)
     in_force: Fraction = Fraction(0)
     pending: list[InvoiceLine] = attrs.field(factory=list)
     credited: tuple[str, str] | None = None
@@ -160,7 +170,7 @@ class Biller:
 
     def _bill(self, lines: Sequence[InvoiceLine], paid_at: datetime) -> None:
         id_ = f"in_{len(self.invoices)}"
-        self.invoices.append((id_, paid_at, list(lines)))
+        self.invoices.append(BilledInvoice(id_, self.now, paid_at, tuple(lines)))
         self.credited = next(((id_, line.id) for line in reversed(lines) if not line.gives_back), self.credited)
 
 
@@ -186,11 +196,11 @@ def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
     return valued
 
 
-def facts_of(id_: str, paid_at: datetime, lines: Sequence[InvoiceLine]) -> tuple[Fact, ...]:
-    bill = bill_of(lines, paid_at)
+def facts_of(invoice: BilledInvoice) -> tuple[Fact, ...]:
+    bill = bill_of(invoice.lines, invoice.issued_at)
     order = Order(user_id=ADA, plan_id=PlanId("monthly"), credits=1, amount=bill.total, currency="usd")
-    links = frozenset({Link(f"invoice:{id_}")})
-    return Ordered(order), Billed(bill), PaymentReported(PaymentStatus.PAID), PaidAt(paid_at), Linked(links)
+    links = frozenset({Link(f"invoice:{invoice.id}")})
+    return Ordered(order), Billed(bill), PaymentReported(PaymentStatus.PAID), PaidAt(invoice.paid_at), Linked(links)
 
 
 def billed(steps: Sequence[Change], coupon: int, mode: Mode, *, names_credited: bool) -> Biller:
@@ -203,7 +213,7 @@ def billed(steps: Sequence[Change], coupon: int, mode: Mode, *, names_credited: 
 
 
 def purchases_of(biller: Biller) -> list[Purchase]:
-    return [learn(Purchase(), facts_of(*invoice)) for invoice in biller.invoices]
+    return [learn(Purchase(), facts_of(invoice)) for invoice in biller.invoices]
 
 
 def others(purchases: Sequence[Purchase], place: int) -> list[Purchase]:
