@@ -23,15 +23,17 @@ sys.stdin.read()
 """
 
 
-def value(url: str, query: str) -> object:
-    async def fetch() -> object:
-        connection = await asyncpg.connect(url)
-        try:
-            return await connection.fetchval(query)
-        finally:
-            await connection.close()
+async def started(server: EmbeddedPostgres) -> str:
+    """Start a server, which migrates in a loop of its own; returns its address."""
+    return await asyncio.to_thread(server.start)
 
-    return asyncio.run(fetch())
+
+async def value(url: str, query: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
 
 
 def start_and_kill(module: str, name: str, directory: Path) -> str:
@@ -44,27 +46,27 @@ def start_and_kill(module: str, name: str, directory: Path) -> str:
     return url
 
 
-def test_postgres_keeps_its_data(new_server_folder: Callable[[], Path]) -> None:
+async def test_postgres_keeps_its_data(new_server_folder: Callable[[], Path]) -> None:
     """What was written is there after a stop and a start, and the schema is not applied twice."""
     folder = new_server_folder()
     server = EmbeddedPostgres(folder / "postgres")
-    value(server.start(), "insert into auth.users (email) values ('ada@example.com') returning 1")
+    await value(await started(server), "insert into auth.users (email) values ('ada@example.com') returning 1")
     server.stop()
     again = EmbeddedPostgres(folder / "postgres")
-    assert 1 == value(again.start(), "select count(*) from public.users")
+    assert 1 == await value(await started(again), "select count(*) from public.users")
     again.stop()
 
 
-def test_postgres_survives_a_killed_owner(new_server_folder: Callable[[], Path]) -> None:
+async def test_postgres_survives_a_killed_owner(new_server_folder: Callable[[], Path]) -> None:
     """The next process joins the server that a killed one left, and stops it in the end."""
     folder = new_server_folder()
     url = start_and_kill("postgres.embedded", "EmbeddedPostgres", folder / "postgres")
     server = EmbeddedPostgres(folder / "postgres")
-    assert url == server.start()
-    assert 0 == value(url, "select count(*) from public.users")
+    assert url == await started(server)
+    assert 0 == await value(url, "select count(*) from public.users")
     server.stop()
     with pytest.raises(OSError, match=r"No such file|refused"):
-        value(url, "select 1")
+        await value(url, "select 1")
 
 
 def test_redis_survives_a_killed_owner(new_server_folder: Callable[[], Path]) -> None:

@@ -32,29 +32,26 @@ def stack(request: pytest.FixtureRequest, new_server_folder: Callable[[], Path])
         yield running
 
 
-def played(stack: KillableStack, change: Callable[[Schedule], Schedule], *, seed: int) -> FireRun:
+async def played(stack: KillableStack, change: Callable[[Schedule], Schedule], *, seed: int) -> FireRun:
     """Every story at once, as a schedule of it is changed; the users are removed afterwards."""
 
-    async def play() -> FireRun:
-        async def fault(step: Step) -> None:
-            await asyncio.to_thread(stack.parts.fault, step)
+    async def fault(step: Step) -> None:
+        await asyncio.to_thread(stack.parts.fault, step)
 
-        async with Target(stack.url, operator_key=stack.operator_key) as target:
-            setup = FireSetup(
-                target=target,
-                secret=stack.secret,
-                pace=Pace(RATE),
-                concurrency=16,
-                seed=seed,
-                patience=PATIENCE,
-                fault=fault,
-            )
-            plans = await target.plans()
-            stories = playable(tuple(STORIES.values()), plans)
-            schedule = load_schedule(stories, plans, count=CUSTOMERS, seed=seed)
-            return await rehearse(setup, change(schedule), tag=new_tag(), tally=Tally())
-
-    return asyncio.run(play())
+    async with Target(stack.url, operator_key=stack.operator_key) as target:
+        setup = FireSetup(
+            target=target,
+            secret=stack.secret,
+            pace=Pace(RATE),
+            concurrency=16,
+            seed=seed,
+            patience=PATIENCE,
+            fault=fault,
+        )
+        plans = await target.plans()
+        stories = playable(tuple(STORIES.values()), plans)
+        schedule = load_schedule(stories, plans, count=CUSTOMERS, seed=seed)
+        return await rehearse(setup, change(schedule), tag=new_tag(), tally=Tally())
 
 
 def assert_nothing_is_wrong(fire_run: FireRun, stack: KillableStack) -> None:
@@ -83,9 +80,9 @@ def with_steps(schedule: Schedule, *inserted: tuple[float, Step]) -> Schedule:
     return attrs.evolve(schedule, steps=tuple(steps))
 
 
-def test_each_part_is_killed_once(stack: KillableStack) -> None:
+async def test_each_part_is_killed_once(stack: KillableStack) -> None:
     """The service, then Redis, then the database, in mid-load: Stripe repeats, and every balance comes out right."""
-    fire_run = played(
+    fire_run = await played(
         stack,
         lambda schedule: with_steps(
             schedule,
@@ -103,9 +100,9 @@ def test_each_part_is_killed_once(stack: KillableStack) -> None:
     assert fire_run.looks > 0
 
 
-def test_parts_die_again_and_again(stack: KillableStack) -> None:
+async def test_parts_die_again_and_again(stack: KillableStack) -> None:
     """Three deaths of the service, one of them without Redis; Redis loses everything twice; the database dies twice."""
-    fire_run = played(
+    fire_run = await played(
         stack,
         lambda schedule: with_steps(
             schedule,
@@ -125,7 +122,7 @@ def test_parts_die_again_and_again(stack: KillableStack) -> None:
     assert_nothing_is_wrong(fire_run, stack)
 
 
-def test_what_dies_last_is_mended(stack: KillableStack) -> None:
+async def test_what_dies_last_is_mended(stack: KillableStack) -> None:
     """Database and Redis are both dead when the last delivery is made; once they are back, all is made good."""
 
     def change(schedule: Schedule) -> Schedule:
@@ -133,7 +130,7 @@ def test_what_dies_last_is_mended(stack: KillableStack) -> None:
         *others, last = schedule.steps
         return attrs.evolve(schedule, steps=(*others, *dead, last))
 
-    fire_run = played(stack, change, seed=3)
+    fire_run = await played(stack, change, seed=3)
     assert_nothing_is_wrong(fire_run, stack)
 
 

@@ -1,6 +1,5 @@
 """Changes that are written together come to the same as changes that are judged one by one."""
 
-import asyncio
 import json
 import random
 import uuid
@@ -219,179 +218,167 @@ async def wallets_of(connection: Any) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def two_databases(new_database: Callable[[], str]) -> tuple[str, str]:
+    """Two fresh migrated databases."""
+    return new_database(), new_database()
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_together_is_one_by_one(new_database: Callable[[], str], seed: int) -> None:
+async def test_together_is_one_by_one(two_databases: tuple[str, str], seed: int) -> None:
     """A batch in one call answers and leaves what its changes do, each by the ledger's own rules alone.
 
     Of an account that changes are guarded by none is written after one that is not.
     """
-
-    urls = new_database(), new_database()
-
-    async def run() -> None:
-        together, alone = [await asyncpg.connect(url) for url in urls]
-        try:
-            for connection in (together, alone):
-                for user in USERS:
-                    await connection.execute("insert into auth.users (id) values ($1::text::uuid)", user)
-            caller, statuses = Caller(seed), set()
-            for _ in range(12):
-                batch = caller.batch(await wallets_of(together))
-                sent = json.dumps(named(batch, await grants_of(together)))
-                answers = json.loads(await together.fetchval("select public.ledger_commit($1)", sent))
-                grants = await grants_of(alone)
-                wanted: list[dict[str, Any]] = []
-                aborted: set[str] = set()
-                for change in batch:
-                    user = (change.get("account") or {}).get("user_id")
-                    if user in aborted:  # it was decided on top of what is not committed
-                        wanted.append({"status": "conflict", "reason": "account"})
-                        continue
-                    sent_alone = json.dumps(named(change, grants))
-                    wanted.append(json.loads(await alone.fetchval(ALONE, sent_alone)))
-                    if user is not None and wanted[-1]["status"] != "committed":
-                        aborted.add(user)
-                assert wanted == answers, sent
-                statuses |= {answer["status"] for answer in answers}
-                for name, query in STATES.items():
-                    states = [[tuple(row) for row in await one.fetch(query)] for one in (alone, together)]
-                    assert states[0] == states[1], name
-                    assert name != "problems" or not states[0], states[0]
-            assert {"committed", "conflict"} <= statuses
-        finally:
-            await together.close()
-            await alone.close()
-
-    asyncio.run(run())
-
-
-def test_what_is_freed_later_can_not_be_set_aside_before(database_url: str) -> None:
-    """A hold on credits that another hold still has is refused, although the same call frees those after it."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(database_url)
-        try:
-            ada = USERS[0]
-            await connection.execute("insert into auth.users (id) values ($1::text::uuid)", ada)
-
-            async def commit(*changes: dict[str, Any]) -> list[str]:
-                answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(changes)))
-                return [answer.get("reason", answer["status"]) for answer in answers]
-
-            caller = Caller(0)
-            given = [caller._entry(ada, 10, "promotion"), caller._entry(ada, 10, "promotion")]
-            assert ["committed"] == await commit({"entries": given})
-            (first, _) = (await grants_of(connection))[ada]
-
-            def hold(number: int) -> dict[str, Any]:
-                return {
-                    "id": str(uuid.UUID(int=number)),
-                    "user_id": ada,
-                    "credits": 10,
-                    "status": "open",
-                    "idempotency_key": f"hold {number}",
-                    "expires_at": "2100-01-01T00:00:00Z",
-                    "draws": [{"grant": first, "credits": 10}],
-                }
-
-            assert ["committed"] == await commit({"holds": [hold(1)]})
-            freed = {**hold(1), "status": "voided"}
-            assert ["grants", "committed"] == await commit({"holds": [hold(2)]}, {"holds": [freed]})
-            assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
-
-
-def test_two_purchases_of_one_call_do_not_share_a_link(database_url: str) -> None:
-    """The second is told that the link is another's, as in a call of its own."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(database_url)
-        try:
-            sales = [
-                {
-                    "purchase": {
-                        "id": f"sale {n}",
-                        "expected_revision": 0,
-                        "payment_status": "paid",
-                        "facts": {},
-                        "links": ["charge:1", f"session:{n}"],
-                    }
-                }
-                for n in range(2)
-            ]
-            answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(sales)))
-            assert ["committed", "link"] == [answer.get("reason", answer["status"]) for answer in answers]
-            links = await connection.fetch("select link, purchase_id from public.purchase_links order by link")
-            assert [("charge:1", "sale 0"), ("session:0", "sale 0")] == [tuple(row) for row in links]
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
-
-
-def test_good_changes_are_not_applied_alone(database_url: str) -> None:
-    """Purchases, spends, holds and captures are written together, whatever many of them are on one account."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(database_url)
-        try:
+    together, alone = [await asyncpg.connect(url) for url in two_databases]
+    try:
+        for connection in (together, alone):
             for user in USERS:
                 await connection.execute("insert into auth.users (id) values ($1::text::uuid)", user)
-            # Without this only what is written together is written at all.
-            await connection.execute("drop function public.credence_apply_alone(jsonb, uuid[])")
+        caller, statuses = Caller(seed), set()
+        for _ in range(12):
+            batch = caller.batch(await wallets_of(together))
+            sent = json.dumps(named(batch, await grants_of(together)))
+            answers = json.loads(await together.fetchval("select public.ledger_commit($1)", sent))
+            grants = await grants_of(alone)
+            wanted: list[dict[str, Any]] = []
+            aborted: set[str] = set()
+            for change in batch:
+                user = (change.get("account") or {}).get("user_id")
+                if user in aborted:  # it was decided on top of what is not committed
+                    wanted.append({"status": "conflict", "reason": "account"})
+                    continue
+                sent_alone = json.dumps(named(change, grants))
+                wanted.append(json.loads(await alone.fetchval(ALONE, sent_alone)))
+                if user is not None and wanted[-1]["status"] != "committed":
+                    aborted.add(user)
+            assert wanted == answers, sent
+            statuses |= {answer["status"] for answer in answers}
+            for name, query in STATES.items():
+                states = [[tuple(row) for row in await one.fetch(query)] for one in (alone, together)]
+                assert states[0] == states[1], name
+                assert name != "problems" or not states[0], states[0]
+        assert {"committed", "conflict"} <= statuses
+    finally:
+        await together.close()
+        await alone.close()
 
-            async def commit(changes: list[dict[str, Any]]) -> None:
-                answers = json.loads(
-                    await connection.fetchval("select public.ledger_commit($1)", json.dumps([*changes, {}]))
-                )
-                assert {"committed"} == {answer["status"] for answer in answers}, answers
 
-            caller, revisions = Caller(0), dict.fromkeys(USERS, 0)
-            bought = [
-                {
-                    **(made := caller._purchase(USERS[n % 3], None, revisions)),
-                    "purchase": {
-                        **made["purchase"],
-                        "id": f"pi_{n}",
-                        "expected_revision": 0,
-                        "links": [f"session:{n}"],
-                    },
-                }
-                for n in range(30)
-            ]
-            for n, change in enumerate(bought):
-                change["entries"][0] |= {"purchase_id": f"pi_{n}", "amount": 100}
-            await commit(bought)
-            ids = await grants_of(connection)
-            ada = USERS[0]
-            guard = {"user_id": ada}
-            spends = [
-                {
-                    "account": {**guard, "expected_revision": 10 + n},
-                    "entries": [caller._entry(ada, -1, "spend", draws=[{"grant": ids[ada][n % 10], "credits": 1}])],
-                    "request": {"key": f"k{n}", "user_id": ada, "content": {}, "answer": {}},
-                }
-                for n in range(100)
-            ]
-            await commit(spends)
-            hold = {
-                "id": str(uuid.UUID(int=9)),
+async def test_what_is_freed_later_can_not_be_set_aside_before(database_url: str) -> None:
+    """A hold on credits that another hold still has is refused, although the same call frees those after it."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        ada = USERS[0]
+        await connection.execute("insert into auth.users (id) values ($1::text::uuid)", ada)
+
+        async def commit(*changes: dict[str, Any]) -> list[str]:
+            answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(changes)))
+            return [answer.get("reason", answer["status"]) for answer in answers]
+
+        caller = Caller(0)
+        given = [caller._entry(ada, 10, "promotion"), caller._entry(ada, 10, "promotion")]
+        assert ["committed"] == await commit({"entries": given})
+        (first, _) = (await grants_of(connection))[ada]
+
+        def hold(number: int) -> dict[str, Any]:
+            return {
+                "id": str(uuid.UUID(int=number)),
                 "user_id": ada,
-                "credits": 5,
-                "captured": 0,
+                "credits": 10,
                 "status": "open",
-                "idempotency_key": "h",
+                "idempotency_key": f"hold {number}",
                 "expires_at": "2100-01-01T00:00:00Z",
-                "draws": [{"grant": ids[ada][0], "credits": 5}],
+                "draws": [{"grant": first, "credits": 10}],
             }
-            await commit([{"account": {**guard, "expected_revision": 110}, "holds": [hold]}])
-            taken = caller._entry(ada, -3, "capture", draws=[{"grant": ids[ada][0], "credits": 3}])
-            await commit([{"entries": [taken], "holds": [{**hold, "status": "captured", "captured": 3}]}])
-            assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
-        finally:
-            await connection.close()
 
-    asyncio.run(run())
+        assert ["committed"] == await commit({"holds": [hold(1)]})
+        freed = {**hold(1), "status": "voided"}
+        assert ["grants", "committed"] == await commit({"holds": [hold(2)]}, {"holds": [freed]})
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+    finally:
+        await connection.close()
+
+
+async def test_two_purchases_of_one_call_do_not_share_a_link(database_url: str) -> None:
+    """The second is told that the link is another's, as in a call of its own."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        sales = [
+            {
+                "purchase": {
+                    "id": f"sale {n}",
+                    "expected_revision": 0,
+                    "payment_status": "paid",
+                    "facts": {},
+                    "links": ["charge:1", f"session:{n}"],
+                }
+            }
+            for n in range(2)
+        ]
+        answers = json.loads(await connection.fetchval("select public.ledger_commit($1)", json.dumps(sales)))
+        assert ["committed", "link"] == [answer.get("reason", answer["status"]) for answer in answers]
+        links = await connection.fetch("select link, purchase_id from public.purchase_links order by link")
+        assert [("charge:1", "sale 0"), ("session:0", "sale 0")] == [tuple(row) for row in links]
+    finally:
+        await connection.close()
+
+
+async def test_good_changes_are_not_applied_alone(database_url: str) -> None:
+    """Purchases, spends, holds and captures are written together, whatever many of them are on one account."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        for user in USERS:
+            await connection.execute("insert into auth.users (id) values ($1::text::uuid)", user)
+        # Without this only what is written together is written at all.
+        await connection.execute("drop function public.credence_apply_alone(jsonb, uuid[])")
+
+        async def commit(changes: list[dict[str, Any]]) -> None:
+            answers = json.loads(
+                await connection.fetchval("select public.ledger_commit($1)", json.dumps([*changes, {}]))
+            )
+            assert {"committed"} == {answer["status"] for answer in answers}, answers
+
+        caller, revisions = Caller(0), dict.fromkeys(USERS, 0)
+        bought = [
+            {
+                **(made := caller._purchase(USERS[n % 3], None, revisions)),
+                "purchase": {
+                    **made["purchase"],
+                    "id": f"pi_{n}",
+                    "expected_revision": 0,
+                    "links": [f"session:{n}"],
+                },
+            }
+            for n in range(30)
+        ]
+        for n, change in enumerate(bought):
+            change["entries"][0] |= {"purchase_id": f"pi_{n}", "amount": 100}
+        await commit(bought)
+        ids = await grants_of(connection)
+        ada = USERS[0]
+        guard = {"user_id": ada}
+        spends = [
+            {
+                "account": {**guard, "expected_revision": 10 + n},
+                "entries": [caller._entry(ada, -1, "spend", draws=[{"grant": ids[ada][n % 10], "credits": 1}])],
+                "request": {"key": f"k{n}", "user_id": ada, "content": {}, "answer": {}},
+            }
+            for n in range(100)
+        ]
+        await commit(spends)
+        hold = {
+            "id": str(uuid.UUID(int=9)),
+            "user_id": ada,
+            "credits": 5,
+            "captured": 0,
+            "status": "open",
+            "idempotency_key": "h",
+            "expires_at": "2100-01-01T00:00:00Z",
+            "draws": [{"grant": ids[ada][0], "credits": 5}],
+        }
+        await commit([{"account": {**guard, "expected_revision": 110}, "holds": [hold]}])
+        taken = caller._entry(ada, -3, "capture", draws=[{"grant": ids[ada][0], "credits": 3}])
+        await commit([{"entries": [taken], "holds": [{**hold, "status": "captured", "captured": 3}]}])
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+    finally:
+        await connection.close()

@@ -1,6 +1,5 @@
 """What the schema says of itself is taken from the catalogue: whatever a table is called, it is looked at."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -20,41 +19,37 @@ OURS = "comment on table public.anything is 'Credence: made for the purpose'"
 CLOSED = "revoke all on public.anything from anon, authenticated"
 
 
-def diagnosis(url: str, statements: Sequence[str] = ()) -> dict[str, Any]:
+async def diagnosis(url: str, statements: Sequence[str] = ()) -> dict[str, Any]:
     """Return what a schema says of itself after some statements of the owner's, as the service is told."""
-
-    async def run() -> dict[str, Any]:
-        connection = await asyncpg.connect(url)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-            await connection.execute("set role service_role")
-            found = json.loads(await connection.fetchval("select public.credence_diagnosis()"))
-            assert "service_role" == found.pop("role")
-            assert len(found.pop("migrations")) > 5
-            return dict(found)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.execute("set role service_role")
+        found = json.loads(await connection.fetchval("select public.credence_diagnosis()"))
+        assert "service_role" == found.pop("role")
+        assert len(found.pop("migrations")) > 5
+        return dict(found)
+    finally:
+        await connection.close()
 
 
-def test_the_schema_as_it_is_made_is_good(database_url: str) -> None:
+async def test_the_schema_as_it_is_made_is_good(database_url: str) -> None:
     """Nothing is named."""
-    assert GOOD == diagnosis(database_url)
+    assert GOOD == await diagnosis(database_url)
 
 
-def test_a_table_without_row_level_security_is_named(database_url: str) -> None:
+async def test_a_table_without_row_level_security_is_named(database_url: str) -> None:
     """Whoever made it: by Supabase's default privileges anybody reads and writes it."""
-    assert {**GOOD, "unguarded_tables": ["anything"]} == diagnosis(
+    assert {**GOOD, "unguarded_tables": ["anything"]} == await diagnosis(
         database_url, ["create table public.anything (id bigint)"]
     )
 
 
-def test_a_project_s_own_table_with_row_level_security_is_its_own_matter(database_url: str) -> None:
+async def test_a_project_s_own_table_with_row_level_security_is_its_own_matter(database_url: str) -> None:
     """Its grants are what Supabase gives every table, and its policies are the project's."""
     made = ["create table public.anything (id bigint)", "alter table public.anything enable row level security"]
-    assert GOOD == diagnosis(database_url, made)
+    assert GOOD == await diagnosis(database_url, made)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +81,9 @@ def test_a_project_s_own_table_with_row_level_security_is_its_own_matter(databas
         ),
     ],
 )
-def test_a_grant_on_a_table_of_ours_is_named(database_url: str, statements: list[str], wrong: dict[str, Any]) -> None:
+async def test_a_grant_on_a_table_of_ours_is_named(
+    database_url: str, statements: list[str], wrong: dict[str, Any]
+) -> None:
     """A table is ours by its comment, and is looked at from the moment it is made."""
     made = [
         "create table public.anything (id bigint)",
@@ -94,39 +91,39 @@ def test_a_grant_on_a_table_of_ours_is_named(database_url: str, statements: list
         OURS,
         *statements,
     ]
-    assert {**GOOD, **wrong} == diagnosis(database_url, made)
+    assert {**GOOD, **wrong} == await diagnosis(database_url, made)
 
 
 @pytest.mark.parametrize(
     "table", ["credit_requests", "deleted_accounts", "synthetic_users", "credit_ledgers", "subscriptions", "outbox"]
 )
-def test_what_is_undone_on_our_tables_is_named(database_url: str, table: str) -> None:
+async def test_what_is_undone_on_our_tables_is_named(database_url: str, table: str) -> None:
     """Row level security that was switched off, and a grant that a guide told a project to give."""
     undone = [f"alter table public.{table} disable row level security", f"grant insert on public.{table} to anon"]
-    assert {**GOOD, "unguarded_tables": [table], "writable_tables": [f"anon: {table}"]} == diagnosis(
+    assert {**GOOD, "unguarded_tables": [table], "writable_tables": [f"anon: {table}"]} == await diagnosis(
         database_url, undone
     )
 
 
-def test_a_function_of_ours_that_users_may_call_is_named(database_url: str) -> None:
+async def test_a_function_of_ours_that_users_may_call_is_named(database_url: str) -> None:
     """One that is made is callable by everybody, until that is revoked."""
     made = [
         "create function public.anything() returns integer language sql set search_path = '' return 1",
         "comment on function public.anything() is 'Credence: made for the purpose'",
     ]
-    assert {**GOOD, "callable_functions": ["anon: anything", "authenticated: anything"]} == diagnosis(
+    assert {**GOOD, "callable_functions": ["anon: anything", "authenticated: anything"]} == await diagnosis(
         database_url, made
     )
 
 
-def test_the_columns_of_credits_are_named(database_url: str) -> None:
+async def test_the_columns_of_credits_are_named(database_url: str) -> None:
     """Those of a users table that somebody opened."""
     opened = ["grant update (credits_held) on public.users to authenticated"]
-    assert {**GOOD, "writable_columns": ["authenticated: users.credits_held"]} == diagnosis(database_url, opened)
+    assert {**GOOD, "writable_columns": ["authenticated: users.credits_held"]} == await diagnosis(database_url, opened)
 
 
 @pytest.mark.parametrize("table", ["credit_transactions", "credit_draws", "credit_requests"])
-def test_a_trail_without_its_guard_is_named(database_url: str, table: str) -> None:
+async def test_a_trail_without_its_guard_is_named(database_url: str, table: str) -> None:
     """A trigger that is switched off guards nothing."""
     switched_off = [f"alter table public.{table} disable trigger credence_refuse_change"]
-    assert {**GOOD, "trail_is_guarded": False} == diagnosis(database_url, switched_off)
+    assert {**GOOD, "trail_is_guarded": False} == await diagnosis(database_url, switched_off)

@@ -1,6 +1,5 @@
 """A balance that runs low is told once, whatever lowered it, and until somebody takes the notice."""
 
-import asyncio
 import uuid
 from datetime import datetime, timedelta
 
@@ -89,17 +88,17 @@ class Shop:
             notifications=self.notifications,
         )
 
-    def ask(self, *operations: CreditOperation) -> None:
-        asyncio.run(self.service.execute(operations, self.clock.now()))
+    async def ask(self, *operations: CreditOperation) -> None:
+        await self.service.execute(operations, self.clock.now())
 
-    def receive(self, report: ProviderReport) -> None:
-        asyncio.run(self.recorder.record(None, report))
+    async def receive(self, report: ProviderReport) -> None:
+        await self.recorder.record(None, report)
 
-    def deliver(self) -> None:
-        asyncio.run(self.worker.run_once())
+    async def deliver(self) -> None:
+        await self.worker.run_once()
 
-    def available(self) -> int:
-        account = asyncio.run(self.ledger.account(ADA))
+    async def available(self) -> int:
+        account = await self.ledger.account(ADA)
         assert account is not None
         return account.available
 
@@ -148,50 +147,50 @@ acts = st.one_of(
 
 
 @given(st.lists(acts, max_size=25), st.sampled_from([None, 0, 1, 20, 40]))
-def test_each_fall_below_the_threshold_is_reported_once(history: list[object], threshold: int | None) -> None:
+async def test_each_fall_below_the_threshold_is_reported_once(history: list[object], threshold: int | None) -> None:
     """Whatever happens: as many notices as falls below it, each with what was available then; none while it is low."""
     shop, falls = Shop(threshold), []
     for act in history:
-        before = shop.available()
+        before = await shop.available()
         match act:
             case timedelta():
                 shop.clock.moment += act
             case SaleReport() | PaymentReport():
-                shop.receive(act)
+                await shop.receive(act)
             case _:
-                shop.ask(act)  # type: ignore[arg-type]
-        if threshold is not None and shop.available() < threshold <= before:
-            falls.append(shop.available())
-    shop.deliver()
+                await shop.ask(act)  # type: ignore[arg-type]
+        if threshold is not None and await shop.available() < threshold <= before:
+            falls.append(await shop.available())
+    await shop.deliver()
     assert falls == shop.notices()
     assert len(falls) == len({notice.id for notice in shop.notifications.taken})
 
 
-def test_a_refund_warns_as_a_spend_does() -> None:
+async def test_a_refund_warns_as_a_spend_does() -> None:
     """What Stripe tells lowers balances too."""
     shop = Shop()
-    shop.receive(SALE)
-    shop.receive(refund("re_1", 400))
-    shop.deliver()
+    await shop.receive(SALE)
+    await shop.receive(refund("re_1", 400))
+    await shop.deliver()
     assert [10] == shop.notices()
     assert NOON == shop.notifications.taken[0].occurred_at
 
 
-def test_a_notice_is_reported_again_until_it_is_taken() -> None:
+async def test_a_notice_is_reported_again_until_it_is_taken() -> None:
     """Less and less often, under the same name, and with what was so when it happened."""
     shop = Shop()
-    shop.receive(SALE)
-    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    await shop.receive(SALE)
+    await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = Undelivered(cause="answered 500")
-    shop.deliver()
-    shop.deliver()
+    await shop.deliver()
+    await shop.deliver()
     assert 1 == len(shop.notifications.tried)
     shop.clock.moment += timedelta(seconds=2)
-    shop.deliver()
-    shop.ask(Spend(user_id=ADA, credits=5, key="b"))
+    await shop.deliver()
+    await shop.ask(Spend(user_id=ADA, credits=5, key="b"))
     shop.notifications.refusal = None
     shop.clock.moment += timedelta(seconds=4)
-    shop.deliver()
+    await shop.deliver()
     assert [10] == shop.notices()
     assert 3 == len(shop.notifications.tried)
     assert 1 == len({notice.id for notice in shop.notifications.tried})
@@ -204,45 +203,47 @@ def test_a_notice_is_reported_again_until_it_is_taken() -> None:
         (Undelivered(cause="answered 500"), "answered 500", MAX_ATTEMPTS[LOW_BALANCE]),
     ],
 )
-def test_in_the_end_a_notice_is_given_up_where_operators_see_it(refusal: Undelivered, error: str, tries: int) -> None:
+async def test_in_the_end_a_notice_is_given_up_where_operators_see_it(
+    refusal: Undelivered, error: str, tries: int
+) -> None:
     """At once where the receiver wants no more, else after days; it can be asked for again."""
     shop = Shop()
-    shop.receive(SALE)
-    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    await shop.receive(SALE)
+    await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = refusal
     began = shop.clock.moment
-    while not asyncio.run(shop.ledger.outbox.failures(1)):
-        shop.deliver()
+    while not await shop.ledger.outbox.failures(1):
+        await shop.deliver()
         shop.clock.moment += timedelta(minutes=5)
-    (failure,) = asyncio.run(shop.ledger.outbox.failures(10))
+    (failure,) = await shop.ledger.outbox.failures(10)
     assert (LOW_BALANCE, tries, error) == (failure.topic, failure.attempts, failure.error[: len(error)])
     assert (tries == 1) == (shop.clock.moment - began < timedelta(days=3))
     shop.notifications.refusal = None
-    assert asyncio.run(shop.ledger.outbox.retry(failure.id))
-    shop.deliver()
+    assert await shop.ledger.outbox.retry(failure.id)
+    await shop.deliver()
     assert [10] == shop.notices()
 
 
-def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
+async def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
     """For a day at most: a notice that is older tells nobody anything."""
     shop = Shop()
-    shop.receive(SALE)
-    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    await shop.receive(SALE)
+    await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.notifications.refusal = Undelivered(cause="answered 503", wants_pause_seconds=10**9)
-    shop.deliver()
+    await shop.deliver()
     shop.clock.moment += timedelta(hours=23)
-    shop.deliver()
+    await shop.deliver()
     assert 1 == len(shop.notifications.tried)
     shop.clock.moment += timedelta(hours=1)
-    shop.deliver()
+    await shop.deliver()
     assert 2 == len(shop.notifications.tried)
 
 
-def test_the_cache_does_not_wait_for_a_receiver() -> None:
+async def test_the_cache_does_not_wait_for_a_receiver() -> None:
     """When notices are sent, the cache lines of the same round are written already."""
     shop = Shop()
-    shop.receive(SALE)
-    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    await shop.receive(SALE)
+    await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     shop.cache.flush()
 
     class Watching(MemoryNotifications):
@@ -251,19 +252,19 @@ def test_the_cache_does_not_wait_for_a_receiver() -> None:
             return await super().send(notices)
 
     watching = Watching()
-    asyncio.run(attrs.evolve(shop.worker, notifications=watching).run_once())
+    await attrs.evolve(shop.worker, notifications=watching).run_once()
     assert 1 == len(watching.taken)
 
 
-def test_a_worker_that_does_not_know_the_address_leaves_the_notice_to_others() -> None:
+async def test_a_worker_that_does_not_know_the_address_leaves_the_notice_to_others() -> None:
     """As while a deployment is being given one: it is not lost, and where nobody ever knows, it is given up visibly."""
     shop = Shop()
-    shop.receive(SALE)
-    shop.ask(Spend(user_id=ADA, credits=40, key="a"))
+    await shop.receive(SALE)
+    await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     ignorant, knowing = attrs.evolve(shop.worker, notifications=None), MemoryNotifications()
-    asyncio.run(ignorant.run_once())
+    await ignorant.run_once()
     assert 1 == shop.ledger.outbox.count(failed=False)
     shop.clock.moment += timedelta(minutes=1)
-    asyncio.run(attrs.evolve(shop.worker, notifications=knowing).run_once())
+    await attrs.evolve(shop.worker, notifications=knowing).run_once()
     assert 1 == len(knowing.taken)
     assert 0 == shop.ledger.outbox.count(failed=False)

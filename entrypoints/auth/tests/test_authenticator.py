@@ -80,22 +80,22 @@ def token(key: ec.EllipticCurvePrivateKey = KEY, name: str = "one", **changes: A
     return jwt.encode({**CLAIMS, "exp": 4_102_444_800, **changes}, key, algorithm="ES256", headers={"kid": name})
 
 
-def caller(who: Authenticator, **headers: str) -> object:
-    return asyncio.run(who.authenticate({name.replace("_", "-"): value for name, value in headers.items()}))
+async def caller(who: Authenticator, **headers: str) -> object:
+    return await who.authenticate({name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def test_an_asymmetric_token_is_a_user() -> None:
+async def test_an_asymmetric_token_is_a_user() -> None:
     """A token by one of the project's keys names its user."""
-    assert SignedInUser(ADA, "ada@example.com") == caller(authenticator(), authorization=f"Bearer {token()}")
+    assert SignedInUser(ADA, "ada@example.com") == await caller(authenticator(), authorization=f"Bearer {token()}")
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)
-def test_every_kind_of_key_pair_is_taken(algorithm: str) -> None:
+async def test_every_kind_of_key_pair_is_taken(algorithm: str) -> None:
     """A project may sign with an elliptic curve, with RSA or with Ed25519."""
     shown = jwt.encode(
         {**CLAIMS, "exp": 4_102_444_800}, PAIRS[algorithm][0], algorithm=algorithm, headers={"kid": algorithm}
     )
-    assert SignedInUser(ADA, "ada@example.com") == caller(
+    assert SignedInUser(ADA, "ada@example.com") == await caller(
         authenticator(KeyServer(ALL_KINDS)), authorization=f"Bearer {shown}"
     )
 
@@ -113,46 +113,48 @@ def encoded(part: bytes) -> str:
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("algorithm", [*PAIRS, "HS256", "none", ["ES256"], {}, None])
-def test_a_key_checks_only_its_own_algorithm(algorithm: object, name: str) -> None:
+async def test_a_key_checks_only_its_own_algorithm(algorithm: object, name: str) -> None:
     """Whatever algorithm a stranger writes beside whichever of the project's keys, the token is refused as bad."""
     with pytest.raises(Unauthenticated):
-        caller(
+        await caller(
             authenticator(KeyServer(ALL_KINDS)),
             authorization=f"Bearer {forged({'alg': algorithm, 'kid': name, 'typ': 'JWT'})}",
         )
 
 
-def test_a_shared_secret_and_key_pairs_stand_side_by_side() -> None:
+async def test_a_shared_secret_and_key_pairs_stand_side_by_side() -> None:
     """A project that moves from one to the other has both; a public key is never taken for the secret."""
     secret = "s" * 40
     who = authenticator(KeyServer(ALL_KINDS), jwt_secret=secret)
     shared = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, secret, algorithm="HS256")
-    assert SignedInUser(ADA, "ada@example.com") == caller(who, authorization=f"Bearer {shared}")
+    assert SignedInUser(ADA, "ada@example.com") == await caller(who, authorization=f"Bearer {shared}")
     for name, (pair, _) in PAIRS.items():
         public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         confused = forged({"alg": "HS256", "kid": name, "typ": "JWT"}, signed_with=public)
         with pytest.raises(Unauthenticated):
-            caller(who, authorization=f"Bearer {confused}")
+            await caller(who, authorization=f"Bearer {confused}")
     by_hand = forged({"alg": "HS256", "typ": "JWT"}, signed_with=secret.encode())
-    assert SignedInUser(ADA, "ada@example.com") == caller(who, authorization=f"Bearer {by_hand}")
+    assert SignedInUser(ADA, "ada@example.com") == await caller(who, authorization=f"Bearer {by_hand}")
 
 
 @pytest.mark.parametrize("claim", ["exp", "sub", "aud", "role", "iss"])
-def test_a_token_without_a_claim_is_refused(claim: str) -> None:
+async def test_a_token_without_a_claim_is_refused(claim: str) -> None:
     """Every claim that is checked must be there."""
     claims = {name: value for name, value in {**CLAIMS, "exp": 4_102_444_800}.items() if name != claim}
     shown = jwt.encode(claims, KEY, algorithm="ES256", headers={"kid": "one"})
     with pytest.raises(Unauthenticated):
-        caller(authenticator(), authorization=f"Bearer {shown}")
+        await caller(authenticator(), authorization=f"Bearer {shown}")
 
 
-def test_a_kind_of_tokens_that_nothing_is_set_for_is_reported_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_kind_of_tokens_that_nothing_is_set_for_is_reported_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The algorithm and what is missing, never the token; of what Supabase signs nothing with there is no word."""
     bare = authenticator(jwks=None)
     shared = jwt.encode({**CLAIMS, "exp": 4_102_444_800}, "s" * 40, algorithm="HS256")
     for who, shown in ((authenticator(), shared), (bare, shared), (bare, token()), (bare, forged({"alg": "none"}))):
         with pytest.raises(Unauthenticated):
-            caller(who, authorization=f"Bearer {shown}")
+            await caller(who, authorization=f"Bearer {shown}")
     refused = "An access token signed by {} was refused: {}"
     assert [
         refused.format("HS256", "SUPABASE_JWT_SECRET is not set"),
@@ -162,12 +164,12 @@ def test_a_kind_of_tokens_that_nothing_is_set_for_is_reported_in_the_log(caplog:
     assert {"WARNING"} == {record.levelname for record in caplog.records}
 
 
-def test_keys_are_their_owners() -> None:
+async def test_keys_are_their_owners() -> None:
     """The two keys are a service and an operator, and nothing near them is."""
-    assert Service() == caller(authenticator(), authorization="Bearer service-key-of-twenty-chars")
-    assert Operator() == caller(authenticator(), authorization="Bearer operator-key-of-twenty-chars")
+    assert Service() == await caller(authenticator(), authorization="Bearer service-key-of-twenty-chars")
+    assert Operator() == await caller(authenticator(), authorization="Bearer operator-key-of-twenty-chars")
     with pytest.raises(Unauthenticated):
-        caller(authenticator(), authorization="Bearer service-key-of-twenty-char")
+        await caller(authenticator(), authorization="Bearer service-key-of-twenty-char")
 
 
 @pytest.mark.parametrize(
@@ -182,23 +184,23 @@ def test_keys_are_their_owners() -> None:
         jwt.encode({**CLAIMS, "exp": 4_102_444_800}, "x" * 40, algorithm="HS256", headers={"kid": "one"}),
     ],
 )
-def test_other_tokens_are_nobody(shown: str) -> None:
+async def test_other_tokens_are_nobody(shown: str) -> None:
     """Another key, project, audience or role is refused; so is a shared secret where only key pairs are used."""
     with pytest.raises(Unauthenticated):
-        caller(authenticator(), authorization=f"Bearer {shown}")
+        await caller(authenticator(), authorization=f"Bearer {shown}")
 
 
 @pytest.mark.parametrize("shown", ["", "Bearer", "Bearer ", "Basic abc", "Bearer a.b.c", "Bearer \xe9"])
-def test_an_authorization_that_is_none_is_refused(shown: str) -> None:
+async def test_an_authorization_that_is_none_is_refused(shown: str) -> None:
     """Whatever is no token is nobody."""
     with pytest.raises(Unauthenticated):
-        caller(authenticator(), authorization=shown)
+        await caller(authenticator(), authorization=shown)
 
 
-def test_keys_that_are_away_are_distinguished_from_bad_tokens() -> None:
+async def test_keys_that_are_away_are_distinguished_from_bad_tokens() -> None:
     """Without the project's keys nobody is refused for good: the answer is to come again."""
     with pytest.raises(AuthUnavailable):
-        caller(authenticator(KeyServer(None)), authorization=f"Bearer {token()}")
+        await caller(authenticator(KeyServer(None)), authorization=f"Bearer {token()}")
 
 
 async def test_keys_are_fetched_once() -> None:
@@ -251,20 +253,20 @@ async def test_known_keys_do_while_the_project_does_not_answer() -> None:
     assert 3 == server.asked
 
 
-def test_headers_need_the_gateways_secret() -> None:
+async def test_headers_need_the_gateways_secret() -> None:
     """With the secret the headers name a user, without it nobody."""
     who = authenticator(gateway_secrets=("secret-of-the-gateway",))
     named = {"x_user_id": ADA.upper(), "x_user_email": "ada@example.com"}
-    assert SignedInUser(ADA, "ada@example.com") == caller(who, **named, x_gateway_secret="secret-of-the-gateway")
+    assert SignedInUser(ADA, "ada@example.com") == await caller(who, **named, x_gateway_secret="secret-of-the-gateway")
     for secret in ("", "secret-of-the-gatewa", "secret-of-the-gateway2"):
         with pytest.raises(Unauthenticated):
-            caller(who, **named, x_gateway_secret=secret)
+            await caller(who, **named, x_gateway_secret=secret)
     with pytest.raises(Unauthenticated):
-        caller(authenticator(), **named, x_gateway_secret="")
+        await caller(authenticator(), **named, x_gateway_secret="")
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_keys_may_be_rotated(place: int) -> None:
+async def test_keys_may_be_rotated(place: int) -> None:
     """While there are two of a kind each is good, and neither both at once nor an empty one is."""
     kinds = {
         kind: (f"{kind}-of-last-month", f"{kind}-of-this-month")
@@ -272,56 +274,56 @@ def test_keys_may_be_rotated(place: int) -> None:
     }
     who = authenticator(**kinds)
     shown = {kind: keys[place] for kind, keys in kinds.items()}
-    assert Service() == caller(who, authorization=f"Bearer {shown['service_keys']}")
-    assert Operator() == caller(who, authorization=f"Bearer {shown['operator_keys']}")
-    assert SignedInUser(ADA, None) == caller(who, x_user_id=ADA, x_gateway_secret=shown["gateway_secrets"])
+    assert Service() == await caller(who, authorization=f"Bearer {shown['service_keys']}")
+    assert Operator() == await caller(who, authorization=f"Bearer {shown['operator_keys']}")
+    assert SignedInUser(ADA, None) == await caller(who, x_user_id=ADA, x_gateway_secret=shown["gateway_secrets"])
     for keys in kinds.values():
         with pytest.raises(Unauthenticated):
-            caller(who, authorization=f"Bearer {','.join(keys)}")
+            await caller(who, authorization=f"Bearer {','.join(keys)}")
     for secret in ("", ",".join(kinds["gateway_secrets"])):
         with pytest.raises(Unauthenticated):
-            caller(who, x_user_id=ADA, x_gateway_secret=secret)
+            await caller(who, x_user_id=ADA, x_gateway_secret=secret)
 
 
-def test_headers_must_agree_with_the_token() -> None:
+async def test_headers_must_agree_with_the_token() -> None:
     """A header that names another user than the token is refused, trusted or not."""
     who = authenticator(trust_user_headers=True)
     shown = f"Bearer {token()}"
-    assert SignedInUser(ADA, "ada@example.com") == caller(who, authorization=shown, x_user_id=ADA)
+    assert SignedInUser(ADA, "ada@example.com") == await caller(who, authorization=shown, x_user_id=ADA)
     with pytest.raises(Forbidden):
-        caller(who, authorization=shown, x_user_id=ADA.replace("a", "b"))
+        await caller(who, authorization=shown, x_user_id=ADA.replace("a", "b"))
     with pytest.raises(Forbidden):
-        caller(who, authorization=shown, x_user_id=ADA, x_user_email="eve@example.com")
+        await caller(who, authorization=shown, x_user_id=ADA, x_user_email="eve@example.com")
 
 
-def test_an_email_header_alone_must_agree_with_the_token() -> None:
+async def test_an_email_header_alone_must_agree_with_the_token() -> None:
     """A gateway that sends only the email is held to it as well; case does not matter."""
     shown = f"Bearer {token()}"
-    assert SignedInUser(ADA, "ada@example.com") == caller(
+    assert SignedInUser(ADA, "ada@example.com") == await caller(
         authenticator(), authorization=shown, x_user_email="Ada@Example.com"
     )
     with pytest.raises(Forbidden):
-        caller(authenticator(), authorization=shown, x_user_email="eve@example.com")
+        await caller(authenticator(), authorization=shown, x_user_email="eve@example.com")
 
 
 @pytest.mark.parametrize("email", ["e\x00ve@example.com", "e" * 321])
 @pytest.mark.parametrize("user_id", [{}, {"x_user_id": ADA}])
-def test_a_malformed_email_is_named(user_id: dict[str, str], email: str) -> None:
+async def test_a_malformed_email_is_named(user_id: dict[str, str], email: str) -> None:
     """An email that can't be one is told by the header's name, beside a user id or without."""
     with pytest.raises(MalformedHeader) as raised:
-        caller(authenticator(trust_user_headers=True), **user_id, x_user_email=email)
+        await caller(authenticator(trust_user_headers=True), **user_id, x_user_email=email)
     assert "x-user-email" == raised.value.name
 
 
-def test_an_email_alone_is_nobody() -> None:
+async def test_an_email_alone_is_nobody() -> None:
     """Who is not named by an id is not signed in, trusted headers or not."""
     with pytest.raises(Unauthenticated):
-        caller(authenticator(trust_user_headers=True), x_user_email="ada@example.com")
+        await caller(authenticator(trust_user_headers=True), x_user_email="ada@example.com")
 
 
 @pytest.mark.parametrize("user_id", ["", "ada", f"{ADA}, {ADA}", f"{{{ADA}}}", ADA.replace("-", "")])
-def test_a_malformed_header_is_named(user_id: str) -> None:
+async def test_a_malformed_header_is_named(user_id: str) -> None:
     """A user id that is no uuid, or two of them, is told by the header's name."""
     with pytest.raises(MalformedHeader) as raised:
-        caller(authenticator(trust_user_headers=True), x_user_id=user_id)
+        await caller(authenticator(trust_user_headers=True), x_user_id=user_id)
     assert "x-user-id" == raised.value.name

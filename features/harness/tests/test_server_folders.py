@@ -1,6 +1,5 @@
 """The tests' servers outlive other runs of pytest, and what a killed run left behind is removed by the next."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -25,13 +24,18 @@ with server_folders(pathlib.Path(sys.argv[1])) as make:
 """
 
 
-def test_another_run_of_pytest_does_not_close_the_servers(postgres_url: str, tmp_path: Path) -> None:
+def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a folder by another pytest."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(folder)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+async def test_another_run_of_pytest_does_not_close_the_servers(postgres_url: str, tmp_path: Path) -> None:
     """It closes pytest's folders to other users; Postgres is one, and opens some of its files by their full paths."""
     (tmp_path / "test_other.py").write_text(OTHER_RUN)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
-    other = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    other = run_pytest(tmp_path)
     assert "1 passed" in other.stdout, other.stdout + other.stderr
-    asyncio.run(execute(postgres_url, "checkpoint"))
+    await execute(postgres_url, "checkpoint")
 
 
 def test_what_a_killed_run_left_is_removed(new_server_folder: Callable[[], Path]) -> None:

@@ -18,16 +18,15 @@ GOOD = DeliveryAttempt(event="evt_1", body=b'{"id": "evt_1"}')
 FORGED = DeliveryAttempt(event="evt_1", body=b"{}", signature="forged")
 
 
-def fired(
+async def fired(
     handler: Callable[[Request], Response],
     *attempts: DeliveryAttempt | Step,
     pauses: Sequence[float] = (0.0, 0.0),
     fault: StackFault | None = None,
 ) -> Tally:
     """What came of firing these at an endpoint."""
-
-    async def fire(url: str) -> Tally:
-        async with Target(url, operator_key="a-key-of-nobody") as target:
+    with HttpServer(handler) as server:
+        async with Target(server.url, operator_key="a-key-of-nobody") as target:
             tally = Tally()
             sender = Sender(
                 target=target,
@@ -42,9 +41,6 @@ def fired(
             )
             await sender.fire(attempts)
             return tally
-
-    with HttpServer(handler) as server:
-        return asyncio.run(fire(server.url))
 
 
 def answering(*statuses: int) -> Callable[[Request], Response]:
@@ -62,41 +58,41 @@ def answering(*statuses: int) -> Callable[[Request], Response]:
 
 
 @pytest.mark.parametrize("first", [NO_ANSWER, 408, 429, 500, 502, 503, 504])
-def test_what_failed_is_repeated(first: int) -> None:
+async def test_what_failed_is_repeated(first: int) -> None:
     """No answer, and answers that promise better ones."""
-    tally = fired(answering(first, 200), GOOD)
+    tally = await fired(answering(first, 200), GOOD)
     assert (1, 1, {"evt_1"}, []) == (tally.finished, tally.repeated, tally.decided, tally.complaints)
     assert {(True, first): 1, (True, 200): 1} == dict(tally.statuses)
 
 
-def test_an_answer_that_is_lost_is_asked_for_again() -> None:
+async def test_an_answer_that_is_lost_is_asked_for_again() -> None:
     """Stripe did not hear it, so the same delivery comes once more."""
-    tally = fired(answering(200), DeliveryAttempt(event="evt_1", body=b"{}", is_heard=False))
+    tally = await fired(answering(200), DeliveryAttempt(event="evt_1", body=b"{}", is_heard=False))
     assert (2, 1, {"evt_1"}) == (tally.requests, tally.repeated, tally.accepted)
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
-def test_a_refusal_for_good_is_a_complaint(status: int) -> None:
+async def test_a_refusal_for_good_is_a_complaint(status: int) -> None:
     """It is not repeated, and the event stays lost."""
-    tally = fired(answering(status), GOOD)
+    tally = await fired(answering(status), GOOD)
     assert (1, {"evt_1"}) == (tally.requests, tally.lost)
     assert f"answered {status}" in tally.complaints[0]
 
 
 @pytest.mark.parametrize(("status", "complaints"), [(400, 0), (200, 1), (401, 1)])
-def test_a_forgery_must_be_refused_with_400(status: int, complaints: int) -> None:
+async def test_a_forgery_must_be_refused_with_400(status: int, complaints: int) -> None:
     """Anything else is a complaint; an event that was only forged is not lost."""
-    tally = fired(answering(status), FORGED)
+    tally = await fired(answering(status), FORGED)
     assert (complaints, frozenset()) == (len(tally.complaints), tally.lost)
 
 
-def test_a_delivery_is_given_up_after_its_attempts() -> None:
+async def test_a_delivery_is_given_up_after_its_attempts() -> None:
     """One, and one for each pause."""
-    tally = fired(answering(503), GOOD, pauses=(0.0, 0.0, 0.0))
+    tally = await fired(answering(503), GOOD, pauses=(0.0, 0.0, 0.0))
     assert (4, 1, {"evt_1"}) == (tally.requests, tally.finished, tally.lost)
 
 
-def test_nothing_is_given_up_while_parts_are_killed() -> None:
+async def test_nothing_is_given_up_while_parts_are_killed() -> None:
     """Attempts are counted from the last strike on: what Stripe does for days outlasts any outage of a stack."""
     asked, up = threading.Semaphore(0), threading.Event()
 
@@ -114,20 +110,20 @@ def test_nothing_is_given_up_while_parts_are_killed() -> None:
         await asyncio.to_thread(struck, step)
 
     other = DeliveryAttempt(event="evt_2", body=b"{}")
-    tally = fired(handler, GOOD, Break(port="ledger"), other, Mend(port="ledger"), pauses=(0.01,), fault=fault)
+    tally = await fired(handler, GOOD, Break(port="ledger"), other, Mend(port="ledger"), pauses=(0.01,), fault=fault)
     assert ({"evt_1", "evt_2"}, frozenset()) == (tally.accepted, tally.lost)
 
 
-def test_what_is_only_stored_is_not_decided() -> None:
+async def test_what_is_only_stored_is_not_decided() -> None:
     """A parked event was accepted, and counts for nothing yet."""
-    tally = fired(lambda _: Response(body=b'{"status": "parked"}'), GOOD)
+    tally = await fired(lambda _: Response(body=b'{"status": "parked"}'), GOOD)
     assert ({"evt_1"}, set(), {"parked": 1}) == (tally.accepted, tally.decided, dict(tally.outcomes))
 
 
-def test_a_redirect_ends_it() -> None:
+async def test_a_redirect_ends_it() -> None:
     """The event goes nowhere else."""
     with pytest.raises(TargetUnfit, match="redirects"):
-        fired(lambda _: Response(status=307, headers={"Location": "https://elsewhere.example.com"}), GOOD)
+        await fired(lambda _: Response(status=307, headers={"Location": "https://elsewhere.example.com"}), GOOD)
 
 
 def test_percentiles_are_of_what_was_measured() -> None:
