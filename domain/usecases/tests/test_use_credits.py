@@ -1,6 +1,5 @@
 """Spends, holds and what operators give, over the ledger in memory: done once, and answered the same for ever."""
 
-import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -79,7 +78,7 @@ class CountingLedger(MemoryLedger):
 
 
 class Shop:
-    """A service with Ada, who was given 100 credits, and Bob, who has none."""
+    """A service that Ada and Bob signed up for."""
 
     def __init__(self) -> None:
         self.ledger = CountingLedger()
@@ -87,16 +86,22 @@ class Shop:
         self.ledger.add_user(ADA)
         self.ledger.add_user(BOB)
         self.service = CreditService(ledger=self.ledger, wallets=self.ledger, cache=self.cache, notify_below=20)
-        self.ask(give(100, key="welcome"))
-        self.ledger.batches.clear()
 
-    def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
-        return asyncio.run(self.service.execute(operations, now))
+    async def ask(self, *operations: CreditOperation, now: datetime = NOW) -> tuple[Outcome, ...]:
+        return await self.service.execute(operations, now)
 
-    def balance(self, user: UserId = ADA) -> tuple[int, int]:
-        account = asyncio.run(self.ledger.account(user))
+    async def balance(self, user: UserId = ADA) -> tuple[int, int]:
+        account = await self.ledger.account(user)
         assert account is not None
         return account.balance, account.held
+
+
+async def open_shop() -> Shop:
+    """Return a shop where Ada was given 100 credits, and Bob has none."""
+    shop = Shop()
+    await shop.ask(give(100, key="welcome"))
+    shop.ledger.batches.clear()
+    return shop
 
 
 def give(credits: int, *, key: str, kind: EntryKind = EntryKind.PROMOTION, user: UserId = ADA) -> GrantCredits:  # noqa: A002 - the word for it
@@ -111,10 +116,10 @@ def hold(credits: int, key: str = "h") -> PlaceHold:  # noqa: A002 - the word fo
     return PlaceHold(hold_id=HOLD, user_id=ADA, credits=credits, key=key, lasts=timedelta(hours=1))
 
 
-def test_a_repetition_gets_the_first_answer_for_ever() -> None:
+async def test_a_repetition_gets_the_first_answer_for_ever() -> None:
     """Also when the balance is another by then, and when there would not be enough any more."""
-    shop = Shop()
-    (first,) = shop.ask(spend(60, "a"))
+    shop = await open_shop()
+    (first,) = await shop.ask(spend(60, "a"))
     assert isinstance(first, Done)
     assert (
         EntryAnswer(
@@ -129,9 +134,9 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
         )
         == first.answer
     )
-    (again,) = shop.ask(spend(60, "a"), now=NOW + timedelta(days=400))
+    (again,) = await shop.ask(spend(60, "a"), now=NOW + timedelta(days=400))
     assert attrs.evolve(first, repeated=True) == again
-    assert (40, 0) == shop.balance()
+    assert (40, 0) == await shop.balance()
 
 
 @pytest.mark.parametrize(
@@ -143,92 +148,92 @@ def test_a_repetition_gets_the_first_answer_for_ever() -> None:
         (spend(60, "a", description="images"), ("description", "metadata.job")),
     ],
 )
-def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
+async def test_a_key_names_one_intent(other: Spend, fields: tuple[str, ...]) -> None:
     """Another operation under it is told what differs, and does nothing."""
-    shop = Shop()
-    shop.ask(spend(60, "a", metadata={"job": "7"}))
-    assert (IdempotencyKeyReused(fields),) == shop.ask(other)
-    assert (40, 0) == shop.balance()
+    shop = await open_shop()
+    await shop.ask(spend(60, "a", metadata={"job": "7"}))
+    assert (IdempotencyKeyReused(fields),) == await shop.ask(other)
+    assert (40, 0) == await shop.balance()
 
 
-def test_a_key_is_of_one_kind_of_intent() -> None:
+async def test_a_key_is_of_one_kind_of_intent() -> None:
     """A hold under a spend's key is another operation."""
-    shop = Shop()
-    shop.ask(spend(60, "a"))
-    (outcome,) = shop.ask(hold(60, "a"))
+    shop = await open_shop()
+    await shop.ask(spend(60, "a"))
+    (outcome,) = await shop.ask(hold(60, "a"))
     assert isinstance(outcome, IdempotencyKeyReused)
     assert "operation" in outcome.fields
 
 
-def test_a_refusal_is_not_kept() -> None:
+async def test_a_refusal_is_not_kept() -> None:
     """What was refused for want of credits is done once there are enough."""
-    shop = Shop()
-    assert (Insufficient(100),) == shop.ask(spend(150, "a"))
-    shop.ask(give(100, key="more"))
-    (outcome,) = shop.ask(spend(150, "a"))
+    shop = await open_shop()
+    assert (Insufficient(100),) == await shop.ask(spend(150, "a"))
+    await shop.ask(give(100, key="more"))
+    (outcome,) = await shop.ask(spend(150, "a"))
     assert isinstance(outcome, Done)
 
 
-def test_a_busy_account_costs_one_commit() -> None:
+async def test_a_busy_account_costs_one_commit() -> None:
     """40 spends at the same moment are decided together, and never take more than there is."""
-    shop = Shop()
-    outcomes = shop.ask(*(spend(3, f"k{number}") for number in range(40)))
+    shop = await open_shop()
+    outcomes = await shop.ask(*(spend(3, f"k{number}") for number in range(40)))
     assert 33 == sum(isinstance(outcome, Done) for outcome in outcomes)
     assert 7 == outcomes.count(Insufficient(1))
     assert [33] == shop.ledger.batches
-    assert (1, 0) == shop.balance()
+    assert (1, 0) == await shop.balance()
 
 
-def test_a_crowd_has_one_message_of_each_account() -> None:
+async def test_a_crowd_has_one_message_of_each_account() -> None:
     """The cache is told of each transaction: the process may end after any of them."""
-    shop = Shop()
-    shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
-    assert (100 - CROWD, 0) == shop.balance()
-    sent = [message.key for message in asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1))]
+    shop = await open_shop()
+    await shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
+    assert (100 - CROWD, 0) == await shop.balance()
+    sent = [message.key for message in await shop.ledger.outbox.claim(100, lease_seconds=1)]
     assert [f"refresh_cache:{ADA}:revision={revision}" for revision in (0, 1)] == sent
 
 
 @pytest.mark.parametrize("conflicts", [1, 2])
-def test_a_crowd_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
+async def test_a_crowd_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
     """Each is done once."""
-    shop = Shop()
+    shop = await open_shop()
     shop.ledger.conflicts = conflicts
-    outcomes = shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
+    outcomes = await shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done)]
     assert [*range(2, 2 + CROWD)] == sorted(versions)
-    assert (100 - CROWD, 0) == shop.balance()
+    assert (100 - CROWD, 0) == await shop.balance()
 
 
 @pytest.mark.parametrize("moves", [1, 2, CROWD // 2, CROWD])
-def test_a_rival_at_a_revision_that_we_expect_is_no_ground(moves: int) -> None:
+async def test_a_rival_at_a_revision_that_we_expect_is_no_ground(moves: int) -> None:
     """He made as many changes as some of ours, of other amounts: each answer is of the entry that it names."""
-    shop = Shop()
+    shop = await open_shop()
     rivals = [spend(3, f"rival {n}") for n in range(moves)]
-    shop.ask(give(300, key="more"))
+    await shop.ask(give(300, key="more"))
     other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     shop.ledger.rival = lambda: other.execute(rivals, NOW)
-    outcomes = shop.ask(*(spend(2, f"k{n}") for n in range(CROWD)))
-    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
+    outcomes = await shop.ask(*(spend(2, f"k{n}") for n in range(CROWD)))
+    entries = await shop.ledger.entries(ADA, before_version=None, limit=500)
     balances = {entry.version: entry.balance_after for entry in entries}
     assert CROWD * [Done] == [type(outcome) for outcome in outcomes]
     assert [balances[one.answer.version] for one in outcomes] == [one.answer.balance for one in outcomes]
-    assert 400 - 3 * moves - 2 * CROWD == shop.balance()[0]
+    assert 400 - 3 * moves - 2 * CROWD == (await shop.balance())[0]
     kept = [answer_of(one) for one in shop.ledger.requests().values()]
     assert 2 + moves + CROWD == len(kept)
     assert [balances[one.version] for one in kept] == [one.balance for one in kept]
 
 
-def test_a_call_without_an_answer_may_be_done() -> None:
+async def test_a_call_without_an_answer_may_be_done() -> None:
     """Who asks again gets the answer that stands."""
-    shop = Shop()
+    shop = await open_shop()
     shop.ledger.breaks = 1
     crowd = [spend(1, f"k{n}") for n in range(CROWD)]
     with pytest.raises(LedgerUnavailable):
-        shop.ask(*crowd)
-    outcomes = shop.ask(*crowd)
+        await shop.ask(*crowd)
+    outcomes = await shop.ask(*crowd)
     versions = [outcome.answer.version for outcome in outcomes if isinstance(outcome, Done) and outcome.repeated]
     assert [*range(2, 2 + CROWD)] == versions
-    assert (100 - CROWD, 0) == shop.balance()
+    assert (100 - CROWD, 0) == await shop.balance()
 
 
 class KeptTurns:
@@ -257,37 +262,37 @@ class KeptTurns:
         yield
 
 
-def shop_with(locks: KeptTurns) -> Shop:
-    shop = Shop()
+async def shop_with(locks: KeptTurns) -> Shop:
+    shop = await open_shop()
     shop.service = attrs.evolve(shop.service, locks=locks)
     return shop
 
 
-def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
+async def test_nobody_takes_turns_while_nobody_else_was_met() -> None:
     """A lone process waits for nobody; it looks whether there is somebody once it has written."""
     locks = KeptTurns()
-    shop = shop_with(locks)
-    shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
+    shop = await shop_with(locks)
+    await shop.ask(spend(1, "a"), spend(1, "b", user=BOB))
     assert ([], {ADA}) == (locks.taken, locks.looked_at)
 
 
-def test_who_met_another_takes_turns_with_him() -> None:
+async def test_who_met_another_takes_turns_with_him() -> None:
     """From the next round on, and at that account alone."""
     locks = KeptTurns()
-    shop = shop_with(locks)
+    shop = await shop_with(locks)
     shop.ledger.conflicts = 1
-    (outcome,) = shop.ask(spend(1, "a"))
+    (outcome,) = await shop.ask(spend(1, "a"))
     assert isinstance(outcome, Done)
     assert [[ADA]] == locks.taken
-    shop.ask(give(5, key="to Bob", user=BOB))
+    await shop.ask(give(5, key="to Bob", user=BOB))
     assert [[ADA]] == locks.taken
 
 
-def test_what_others_do_not_want_is_not_kept_waiting() -> None:
+async def test_what_others_do_not_want_is_not_kept_waiting() -> None:
     """It is done before the turn at what they do want; a hold is of its owner's account."""
     locks = KeptTurns(ADA)
-    shop = shop_with(locks)
-    shop.ask(give(10, key="to Bob", user=BOB), hold(5))
+    shop = await shop_with(locks)
+    await shop.ask(give(10, key="to Bob", user=BOB), hold(5))
     locks.taken.clear()
     done_before: list[int] = []
     at = locks.lock
@@ -298,18 +303,18 @@ def test_what_others_do_not_want_is_not_kept_waiting() -> None:
 
     locks.lock = noted
     shop.ledger.batches.clear()
-    outcomes = shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
+    outcomes = await shop.ask(spend(1, "a"), spend(1, "b", user=BOB), CaptureHold(hold_id=HOLD))
     assert [Done, Done, Done] == [type(outcome) for outcome in outcomes]
     assert ([[ADA]], [1], [1, 2]) == (locks.taken, done_before, shop.ledger.batches)
 
 
-def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
+async def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     """The same request twice at once breaks its account's chain, and what follows on it: no rival need be there."""
     locks = KeptTurns()
-    shop = shop_with(locks)
+    shop = await shop_with(locks)
     other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     shop.ledger.rival = lambda: other.execute([spend(2, "old")], NOW)
-    outcomes = shop.ask(spend(2, "old"), *(spend(1, f"k{n}") for n in range(CROWD)))
+    outcomes = await shop.ask(spend(2, "old"), *(spend(1, f"k{n}") for n in range(CROWD)))
     assert {Done} == {type(outcome) for outcome in outcomes}
     assert frozenset() == locks.contended([ADA])
 
@@ -318,9 +323,9 @@ def test_what_breaks_by_ones_own_doing_is_no_meeting() -> None:
     wishes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 60)), min_size=1, max_size=100),
     rival=st.integers(0, 60),
 )
-def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival: int) -> None:
+async def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival: int) -> None:
     """A rival takes some too: each key is done once or refused, and what was answered is what the entries say."""
-    shop = Shop()
+    shop = await open_shop()
     other = CreditService(ledger=shop.ledger, wallets=shop.ledger, cache=MemoryQuotaCache())
     taken: list[Outcome] = []
 
@@ -330,8 +335,8 @@ def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival
     if rival:
         shop.ledger.rival = take
     asked = [spend(wish, f"k{key}") for wish, key in wishes]
-    outcomes = shop.ask(*asked)
-    entries = asyncio.run(shop.ledger.entries(ADA, before_version=None, limit=500))
+    outcomes = await shop.ask(*asked)
+    entries = await shop.ledger.entries(ADA, before_version=None, limit=500)
     balances = {entry.version: entry.balance_after for entry in entries}
     done, reused = {}, set()
     for operation, outcome in zip(asked, outcomes, strict=True):
@@ -349,17 +354,17 @@ def test_the_books_are_right_beside_a_rival(wishes: list[tuple[int, int]], rival
     assert reused <= done.keys()
     spent = sum(-answer.credits for answer in done.values())
     has_taken = rival if any(isinstance(outcome, Done) for outcome in taken) else 0
-    assert 100 - has_taken - spent == shop.balance()[0] >= 0
-    assert () == asyncio.run(shop.ledger.audit.inconsistencies())
+    assert 100 - has_taken - spent == (await shop.balance())[0] >= 0
+    assert () == await shop.ledger.audit.inconsistencies()
 
 
 @given(wishes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60)), min_size=1, max_size=120))
-def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
+async def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -> None:
     """Nothing is spent twice, and nobody is refused what is there in the end."""
-    shop = Shop()
-    outcomes = shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
+    shop = await open_shop()
+    outcomes = await shop.ask(*(spend(credits_, f"k{key}") for credits_, key in wishes))
     done = {key: wish for (wish, key), outcome in zip(wishes, outcomes, strict=True) if isinstance(outcome, Done)}
-    left, _ = shop.balance()
+    left, _ = await shop.balance()
     assert 100 - sum(done.values()) == left >= 0
     for (wish, key), outcome in zip(wishes, outcomes, strict=True):
         match outcome:
@@ -373,23 +378,23 @@ def test_a_crowd_gets_what_there_is_and_no_more(wishes: list[tuple[int, int]]) -
                 assert done[key] != wish
             case _:
                 raise AssertionError(outcome)
-    assert () == asyncio.run(shop.ledger.audit.inconsistencies())
+    assert () == await shop.ledger.audit.inconsistencies()
 
 
-def test_the_same_key_twice_at_once_is_one_spend() -> None:
+async def test_the_same_key_twice_at_once_is_one_spend() -> None:
     """The second gets the first one's answer."""
-    shop = Shop()
-    first, second, other = shop.ask(spend(60, "a"), spend(60, "a"), spend(50, "a"))
+    shop = await open_shop()
+    first, second, other = await shop.ask(spend(60, "a"), spend(60, "a"), spend(50, "a"))
     assert isinstance(first, Done)
     assert attrs.evolve(first, repeated=True) == second
     assert IdempotencyKeyReused(("credits",)) == other
-    assert (40, 0) == shop.balance()
+    assert (40, 0) == await shop.balance()
 
 
-def test_one_intent_harms_no_other() -> None:
+async def test_one_intent_harms_no_other() -> None:
     """Each gets an outcome of its own."""
-    shop = Shop()
-    outcomes = shop.ask(
+    shop = await open_shop()
+    outcomes = await shop.ask(
         spend(10, "a"),
         spend(10, "b", user=NOBODY),
         spend(10, "c", user=BOB),
@@ -397,18 +402,18 @@ def test_one_intent_harms_no_other() -> None:
         spend(10, "d"),
     )
     assert [Done, NoSuchUser, Insufficient, NoSuchHold, Done] == [type(outcome) for outcome in outcomes]
-    assert (80, 0) == shop.balance()
+    assert (80, 0) == await shop.balance()
 
 
-def test_a_hold_is_settled_once() -> None:
+async def test_a_hold_is_settled_once() -> None:
     """A repetition gets the first answer; another settlement is refused."""
-    shop = Shop()
-    (placed,) = shop.ask(hold(60))
+    shop = await open_shop()
+    (placed,) = await shop.ask(hold(60))
     assert isinstance(placed, Done)
     assert isinstance(placed.answer, HoldAnswer)
     assert ("open", 60, 40) == (placed.answer.status, placed.answer.held, placed.answer.available)
-    assert (CaptureExceedsHold(held=60),) == shop.ask(CaptureHold(hold_id=HOLD, credits=61))
-    captured, voided, again, other = shop.ask(
+    assert (CaptureExceedsHold(held=60),) == await shop.ask(CaptureHold(hold_id=HOLD, credits=61))
+    captured, voided, again, other = await shop.ask(
         CaptureHold(hold_id=HOLD, credits=25),
         VoidHold(hold_id=HOLD),
         CaptureHold(hold_id=HOLD, credits=25),
@@ -417,73 +422,73 @@ def test_a_hold_is_settled_once() -> None:
     assert isinstance(captured, Done)
     assert attrs.evolve(captured, repeated=True) == again
     assert HoldAlreadySettled(status=HoldStatus.CAPTURED, captured=25) == voided == other
-    assert (75, 0) == shop.balance()
+    assert (75, 0) == await shop.balance()
 
 
-def test_all_of_a_hold_is_captured_by_default_and_named_the_same() -> None:
+async def test_all_of_a_hold_is_captured_by_default_and_named_the_same() -> None:
     """To capture all of it, named or not, is one operation."""
-    shop = Shop()
-    shop.ask(hold(60))
-    (captured,) = shop.ask(CaptureHold(hold_id=HOLD))
+    shop = await open_shop()
+    await shop.ask(hold(60))
+    (captured,) = await shop.ask(CaptureHold(hold_id=HOLD))
     assert isinstance(captured, Done)
-    assert (attrs.evolve(captured, repeated=True),) == shop.ask(CaptureHold(hold_id=HOLD, credits=60))
+    assert (attrs.evolve(captured, repeated=True),) == await shop.ask(CaptureHold(hold_id=HOLD, credits=60))
 
 
-def test_a_forgotten_hold_can_not_be_captured() -> None:
+async def test_a_forgotten_hold_can_not_be_captured() -> None:
     """At its end it is free, whether or not anybody has looked."""
-    shop = Shop()
-    shop.ask(hold(60))
+    shop = await open_shop()
+    await shop.ask(hold(60))
     late = NOW + timedelta(hours=1)
     expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
-    assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=late)
-    (spent,) = shop.ask(spend(100, "a"), now=late)
+    assert (expired,) == await shop.ask(CaptureHold(hold_id=HOLD), now=late)
+    (spent,) = await shop.ask(spend(100, "a"), now=late)
     assert isinstance(spent, Done)
-    assert (expired,) == shop.ask(VoidHold(hold_id=HOLD), now=late)
-    assert (0, 0) == shop.balance()
+    assert (expired,) == await shop.ask(VoidHold(hold_id=HOLD), now=late)
+    assert (0, 0) == await shop.balance()
 
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
-def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
+async def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
     """It is written before it is told, once, with whatever else of the account is over."""
-    shop = Shop()
-    shop.ask(hold(60))
+    shop = await open_shop()
+    await shop.ask(hold(60))
     shop.ledger.batches.clear()
     expired = HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0)
-    assert (expired, expired) == shop.ask(settlement, settlement, now=NOW + timedelta(hours=1))
+    assert (expired, expired) == await shop.ask(settlement, settlement, now=NOW + timedelta(hours=1))
     assert [1] == shop.ledger.batches
-    assert (expired,) == shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
-    assert (100, 0) == shop.balance()
+    assert (expired,) == await shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
+    assert (100, 0) == await shop.balance()
     assert {} == {key: kept for key, kept in shop.ledger.requests().items() if HOLD in key}, "no answer is kept of it"
 
 
-def test_an_end_that_could_not_be_written_is_not_told() -> None:
+async def test_an_end_that_could_not_be_written_is_not_told() -> None:
     """What the ledger does not have, another process may not see."""
-    shop = Shop()
-    shop.ask(hold(60))
+    shop = await open_shop()
+    await shop.ask(hold(60))
     shop.ledger.conflicts = MAX_ROUNDS
-    (tired,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
+    (tired,) = await shop.ask(CaptureHold(hold_id=HOLD), now=NOW + timedelta(hours=1))
     assert isinstance(tired, NotCommitted)
-    (captured,) = shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
+    (captured,) = await shop.ask(CaptureHold(hold_id=HOLD), now=NOW)
     assert isinstance(captured, Done)
 
 
-def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
+async def test_a_hold_that_ends_beside_other_intents_is_told_so() -> None:
     """Whatever frees it first."""
-    shop = Shop()
-    shop.ask(hold(60))
+    shop = await open_shop()
+    await shop.ask(hold(60))
     late = NOW + timedelta(hours=1)
-    spent, voided, captured = shop.ask(
+    spent, voided, captured = await shop.ask(
         spend(100, "a"), VoidHold(hold_id=HOLD), CaptureHold(hold_id=HOLD, credits=1), now=late
     )
     assert isinstance(spent, Done)
     assert HoldAlreadySettled(status=HoldStatus.EXPIRED, captured=0) == voided == captured
 
 
-def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
+async def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
     """Although no entry is made."""
-    shop = Shop()
-    shop.ask(hold(60))
-    copy = asyncio.run(shop.cache.find(ADA))
+    shop = await open_shop()
+    await shop.ask(hold(60))
+    copy = await shop.cache.find(ADA)
     assert copy is not None
     assert (100, 60, 1, 2) == (copy.balance, copy.held, copy.version, copy.revision)
 
@@ -491,118 +496,118 @@ def test_the_cache_learns_of_what_a_hold_sets_aside() -> None:
 @pytest.mark.parametrize(
     ("kind", "priority"), [(EntryKind.PROMOTION, PROMOTION_PRIORITY), (EntryKind.GOODWILL, GOODWILL_PRIORITY)]
 )
-def test_what_an_operator_gives_is_a_grant(kind: EntryKind, priority: int) -> None:
+async def test_what_an_operator_gives_is_a_grant(kind: EntryKind, priority: int) -> None:
     """With its reason, the operator's name, and the priority of its kind."""
-    shop = Shop()
-    (given,) = shop.ask(give(40, key="g", kind=kind, user=BOB))
+    shop = await open_shop()
+    (given,) = await shop.ask(give(40, key="g", kind=kind, user=BOB))
     assert isinstance(given, Done)
     (grant,) = shop.ledger.grants.of(BOB)
     assert (kind.value, priority, 40) == (grant.kind, grant.priority, grant.remaining)
-    (entry,) = asyncio.run(shop.ledger.entries(BOB, before_version=None, limit=9))
+    (entry,) = await shop.ledger.entries(BOB, before_version=None, limit=9)
     assert ("thanks", {"operator": "Grace"}) == (entry.posting.description, entry.posting.metadata)
 
 
-def test_an_adjustment_takes_no_more_than_is_available() -> None:
+async def test_an_adjustment_takes_no_more_than_is_available() -> None:
     """Nor what a hold sets aside."""
-    shop = Shop()
-    shop.ask(hold(60))
+    shop = await open_shop()
+    await shop.ask(hold(60))
     adjustment = AdjustCredits(user_id=ADA, credits=-41, key="j", reason="recount", operator="Grace")
-    assert (Insufficient(40),) == shop.ask(adjustment)
-    (done,) = shop.ask(attrs.evolve(adjustment, credits=-40))
+    assert (Insufficient(40),) == await shop.ask(adjustment)
+    (done,) = await shop.ask(attrs.evolve(adjustment, credits=-40))
     assert isinstance(done, Done)
-    assert (60, 60) == shop.balance()
+    assert (60, 60) == await shop.balance()
 
 
-def test_what_was_given_can_be_spent_in_the_same_moment() -> None:
+async def test_what_was_given_can_be_spent_in_the_same_moment() -> None:
     """The ledger names a new grant, so what needs it is decided after."""
-    shop = Shop()
-    outcomes = shop.ask(give(40, key="g", user=BOB), spend(40, "a", user=BOB))
+    shop = await open_shop()
+    outcomes = await shop.ask(give(40, key="g", user=BOB), spend(40, "a", user=BOB))
     assert [Done, Done] == [type(outcome) for outcome in outcomes]
-    assert (0, 0) == shop.balance(BOB)
+    assert (0, 0) == await shop.balance(BOB)
 
 
-def test_a_rival_makes_us_decide_again() -> None:
+async def test_a_rival_makes_us_decide_again() -> None:
     """A conflict is no failure, while they do not go on for ever."""
-    shop = Shop()
+    shop = await open_shop()
     shop.ledger.conflicts = MAX_ROUNDS - 1
-    (outcome,) = shop.ask(spend(60, "a"))
+    (outcome,) = await shop.ask(spend(60, "a"))
     assert isinstance(outcome, Done)
     shop.ledger.conflicts = MAX_ROUNDS
-    (tired,) = shop.ask(spend(10, "b"))
+    (tired,) = await shop.ask(spend(10, "b"))
     assert isinstance(tired, NotCommitted)
-    assert (40, 0) == shop.balance()
+    assert (40, 0) == await shop.balance()
 
 
-def test_falling_below_the_threshold_makes_one_message() -> None:
+async def test_falling_below_the_threshold_makes_one_message() -> None:
     """Hovering below makes no second; rising and falling again does."""
-    shop = Shop()
+    shop = await open_shop()
 
-    def messages() -> list[str]:
-        claimed = asyncio.run(shop.ledger.outbox.claim(100, lease_seconds=1000))
+    async def messages() -> list[str]:
+        claimed = await shop.ledger.outbox.claim(100, lease_seconds=1000)
         return [message.payload["available"] for message in claimed if message.topic == "low_balance"]
 
-    shop.ask(spend(80, "a"))
-    assert [] == messages()
-    shop.ask(spend(1, "b"), spend(1, "c"))
-    assert ["19"] == messages()
-    shop.ask(spend(1, "d"))
-    shop.ask(give(10, key="g"))
-    assert [] == messages()
-    shop.ask(hold(20))
-    assert ["7"] == messages()
+    await shop.ask(spend(80, "a"))
+    assert [] == await messages()
+    await shop.ask(spend(1, "b"), spend(1, "c"))
+    assert ["19"] == await messages()
+    await shop.ask(spend(1, "d"))
+    await shop.ask(give(10, key="g"))
+    assert [] == await messages()
+    await shop.ask(hold(20))
+    assert ["7"] == await messages()
 
 
-def test_what_is_over_is_swept() -> None:
+async def test_what_is_over_is_swept() -> None:
     """By itself, an account at a time; what is not over stays."""
-    shop = Shop()
-    shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
-    shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
-    assert [BOB] == [*asyncio.run(shop.service.execute_overdue(NOW))]
-    assert (30, 0) == shop.balance(BOB)
-    assert {} == asyncio.run(shop.service.execute_overdue(NOW))
-    assert (100, 0) == shop.balance()
+    shop = await open_shop()
+    await shop.ask(attrs.evolve(give(30, key="l", user=BOB), expires_at=NOW + timedelta(days=1)))
+    await shop.ask(attrs.evolve(give(30, key="g", user=BOB), expires_at=NOW), now=NOW - timedelta(seconds=1))
+    assert [BOB] == [*await shop.service.execute_overdue(NOW)]
+    assert (30, 0) == await shop.balance(BOB)
+    assert {} == await shop.service.execute_overdue(NOW)
+    assert (100, 0) == await shop.balance()
 
 
-def test_a_key_that_looks_like_a_holds_harms_no_hold() -> None:
+async def test_a_key_that_looks_like_a_holds_harms_no_hold() -> None:
     """Whatever a caller names an operation, a hold is settled under a name of its own."""
-    shop = Shop()
-    shop.ask(hold(50))
+    shop = await open_shop()
+    await shop.ask(hold(50))
     for key in (f"hold:{HOLD}", f"capture:{HOLD}", f"hold:{HOLD}:settled"):
-        (spent,) = shop.ask(spend(10, key))
+        (spent,) = await shop.ask(spend(10, key))
         assert isinstance(spent, Done)
-    (captured,) = shop.ask(CaptureHold(hold_id=HOLD, credits=10))
+    (captured,) = await shop.ask(CaptureHold(hold_id=HOLD, credits=10))
     assert isinstance(captured, Done)
-    assert (60, 0) == shop.balance()
+    assert (60, 0) == await shop.balance()
 
 
-def test_more_gifts_than_rounds_are_all_given() -> None:
+async def test_more_gifts_than_rounds_are_all_given() -> None:
     """Each needs a round of its own, and each round does something."""
-    shop = Shop()
-    outcomes = shop.ask(*(give(1, key=f"gift {number}") for number in range(MAX_ROUNDS + 5)), spend(120, "a"))
+    shop = await open_shop()
+    outcomes = await shop.ask(*(give(1, key=f"gift {number}") for number in range(MAX_ROUNDS + 5)), spend(120, "a"))
     assert {Done} == {type(outcome) for outcome in outcomes}
-    assert (100 + MAX_ROUNDS + 5 - 120, 0) == shop.balance()
+    assert (100 + MAX_ROUNDS + 5 - 120, 0) == await shop.balance()
 
 
-def test_first_answers_outlive_the_user() -> None:
+async def test_first_answers_outlive_the_user() -> None:
     """Who asks again after the user has left is told what was done."""
-    shop = Shop()
-    shop.ask(hold(50))
+    shop = await open_shop()
+    await shop.ask(hold(50))
     asked = (CaptureHold(hold_id=HOLD, credits=20), spend(10, "a"))
-    first = [shop.ask(one)[0] for one in asked]
+    first = [(await shop.ask(one))[0] for one in asked]
     shop.ledger.delete_user(ADA)
-    again = [shop.ask(one)[0] for one in asked]
+    again = [(await shop.ask(one))[0] for one in asked]
     assert [attrs.evolve(one, repeated=True) for one in first if isinstance(one, Done)] == again
 
 
-def test_a_gift_is_repeated_after_its_end() -> None:
+async def test_a_gift_is_repeated_after_its_end() -> None:
     """The first answer stands; a new one that ends in the past is refused."""
-    shop = Shop()
+    shop = await open_shop()
     ends = NOW + timedelta(hours=1)
     gift = attrs.evolve(give(5, key="g"), expires_at=ends)
-    (first,) = shop.ask(gift)
+    (first,) = await shop.ask(gift)
     assert isinstance(first, Done)
-    assert (attrs.evolve(first, repeated=True),) == shop.ask(gift, now=ends)
-    assert (ExpiryInPast(expires_at=ends),) == shop.ask(attrs.evolve(gift, key="other"), now=ends)
+    assert (attrs.evolve(first, repeated=True),) == await shop.ask(gift, now=ends)
+    assert (ExpiryInPast(expires_at=ends),) == await shop.ask(attrs.evolve(gift, key="other"), now=ends)
 
 
 def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
@@ -621,11 +626,11 @@ def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:
         assert sorted(kept) == sorted(field.name for field in attrs.fields(type(answer)))
 
 
-def test_what_stands_in_for_held_credits_is_not_due() -> None:
+async def test_what_stands_in_for_held_credits_is_not_due() -> None:
     """Otherwise it would come first, again and again, and keep others waiting."""
-    shop = Shop()
-    shop.ask(attrs.evolve(give(30, key="e", user=BOB), expires_at=NOW + timedelta(seconds=1)))
-    shop.ask(PlaceHold(hold_id=HOLD, user_id=BOB, credits=30, key="h", lasts=timedelta(days=1)))
+    shop = await open_shop()
+    await shop.ask(attrs.evolve(give(30, key="e", user=BOB), expires_at=NOW + timedelta(seconds=1)))
+    await shop.ask(PlaceHold(hold_id=HOLD, user_id=BOB, credits=30, key="h", lasts=timedelta(days=1)))
     grants = shop.ledger.grants
     # As after a refund of what is held, with other credits in its place.
     (grant,) = grants.of(BOB)
