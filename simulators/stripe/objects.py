@@ -183,3 +183,20 @@ def event(event_id: str, kind: str, subject: Object, *, created: int, api_versio
         "request": {"id": None, "idempotency_key": None},
         "type": kind,
     }
+
+
+def webhook_endpoint(endpoint_id: str, *, created: int, url: str, events: list[str], api_version: str | None) -> Object:
+    """Return an endpoint that wants events of these types."""
+    return {
+        "id": endpoint_id,
+        "object": "webhook_endpoint",
+        "api_version": api_version,
+        "application": None,
+        "created": created,
+        "description": None,
+        "enabled_events": events,
+        "livemode": False,
+        "metadata": {},
+        "status": "enabled",
+        "url": url,
+    }

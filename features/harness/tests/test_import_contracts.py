@@ -95,6 +95,7 @@ def test_the_copy_as_it_is_passes(house: Path) -> None:
         (("entrypoints.settings.rules", "from entrypoints.auth import jwks"), ENTRYPOINTS),
         (("simulators.stripe.objects", "from simulators.stories import life"), SIMULATORS),
         (("domain.payments.invoices", "from domain.payments import purchases"), CYCLES),
+        (("simulators.stripe.account.reversals", "from simulators.stripe.account.account import METHODS"), CYCLES),
     ],
     indirect=["planted"],
     ids=lambda value: f"{value[0]}: {value[1].split(maxsplit=1)[-1]}" if isinstance(value, tuple) else "",

@@ -1,36 +1,21 @@
-"""One simulated Stripe account: its checkout sessions, payments, clock and events. No HTTP here."""
+"""One simulated Stripe account: its checkout sessions and how they are paid, and its other parts. No HTTP here."""
 
 import copy
-import random
-import string
-import threading
-import time
-from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
 from simulators.stripe.account.balances import StripeBalances
 from simulators.stripe.account.billing import StripeBilling
+from simulators.stripe.account.books import UNPAID, Books
 from simulators.stripe.account.collecting import StripeCollecting
 from simulators.stripe.account.credit_notes import StripeCreditNotes
 from simulators.stripe.account.orders import Order, ordered_prices
 from simulators.stripe.account.reversals import StripeReversals
-from simulators.stripe.account.shapes import charge, shown
-from simulators.stripe.objects import (
-    API_VERSION,
-    Object,
-    checkout_session,
-    customer,
-    customer_details,
-    event,
-    line_item,
-    payment_intent,
-)
+from simulators.stripe.account.shapes import charge
+from simulators.stripe.objects import API_VERSION, Object, checkout_session, customer_details, line_item, payment_intent
 from simulators.stripe.requests.refusals import declined, invalid, missing
 
 METHODS = ("card", "delayed", "decline")
-_UNPAID = {"status": "requires_payment_method", "amount_received": 0, "latest_charge": None}
 
 
 @attrs.define(kw_only=True)
@@ -43,13 +28,11 @@ class _Checkout:
     intent: Object | None = None
 
 
-class StripeAccount:
-    """The state behind the stand-in's API and pages; every method is one indivisible step.
+class StripeAccount(Books):
+    """The state behind the stand-in's API and pages: the books, and all that happens to what is in them.
 
-    With a seed its ids are the same in every run. What it returns are copies, but for events. With an `api_version`
-    all its events are of that version, else those of a session are of the version that the session was made with.
-    With a moment as `now` its time stands still, but for what is let pass. With `reports_steps` a checkout and a
-    renewal also make the events that change no credits, as Stripe does.
+    With an `api_version` all its events are of that version, else those of a session are of the version that the
+    session was made with.
     """
 
     def __init__(
@@ -60,131 +43,14 @@ class StripeAccount:
         now: int | None = None,
         reports_steps: bool = False,
     ) -> None:
-        self.api_version = api_version
-        self.reports_steps = reports_steps
-        self.lock = threading.RLock()
-        self.balances = StripeBalances(self)
-        self.billing = StripeBilling(self)
-        self.collecting = StripeCollecting(self)
-        self.credit_notes = StripeCreditNotes(self)
+        super().__init__(seed=seed, api_version=api_version, now=now, reports_steps=reports_steps)
         self.reversals = StripeReversals(self)
-        self.endpoints: list[Object] = []
-        self._random = random.Random(seed)
-        self._stands_at = now
-        self._ahead = 0
+        self.balances = StripeBalances(self, self.reversals)
+        self.collecting = StripeCollecting(self, self.balances)
+        self.billing = StripeBilling(self, self.collecting)
+        self.credit_notes = StripeCreditNotes(self, self.balances, self.collecting, self.reversals)
         self._checkouts: dict[str, _Checkout] = {}
         self._by_intent: dict[str, _Checkout] = {}
-        self._kept: dict[str, dict[str, Object]] = {}
-        self._newest: dict[str, Object] = {}
-        self.events: list[Object] = []
-
-    def now(self) -> int:
-        """Return the account's own time, in seconds since 1970: the real one, and what was let pass."""
-        return self._began() + self._ahead
-
-    def set_clock(self, moment: int) -> None:
-        """Let it be that moment now; time goes on from there."""
-        self._ahead = moment - self._began()
-
-    def keep(self, made: Object) -> None:
-        """Let an object exist."""
-        self._kept.setdefault(made["object"], {})[made["id"]] = made
-
-    def forget(self, kind: str, gone: str) -> None:
-        """Let an object be no more."""
-        del self._kept[kind][gone]
-
-    def kept(self, kind: str, wanted: str) -> Object:
-        """Return an object as it is kept, to be changed under the lock.
-
-        :raises Refusal: if there is none of that id.
-        """
-        found = self._kept.get(kind, {}).get(wanted)
-        if found is None:
-            raise missing(kind, wanted)
-        return found
-
-    def all_kept(self, kind: str) -> list[Object]:
-        """Return every object of a kind as it is kept, oldest first."""
-        return list(self._kept.get(kind, {}).values())
-
-    def shown(self, kept: Object, version: str | None = None) -> Object:
-        """Return a copy of an object in the shape of a version, the account's own if none is named."""
-        with self.lock:
-            return copy.deepcopy(shown(kept, version or self.api_version or API_VERSION))
-
-    def new_customer(self, email: str | None = None) -> str:
-        """Return a customer whom no event tells of; gives the id."""
-        with self.lock:
-            made = customer(self.new_id("cus_"), created=self.now(), email=email)
-            self.keep(made)
-            return str(made["id"])
-
-    def new_intent(
-        self, amount: int, currency: str, *, metadata: dict[str, str], customer_id: str | None = None
-    ) -> Object:
-        """Return a payment that succeeds, without a checkout."""
-        session = {
-            "amount_total": amount,
-            "currency": currency,
-            "payment_method_types": ["card"],
-            "customer_email": None,
-        }
-        intent = payment_intent(
-            self.new_id("pi_"), session, created=self.now(), metadata=metadata, charge_id=self.new_id("ch_")
-        )
-        intent["customer"] = customer_id
-        self.keep(intent)
-        self.step("payment_intent.created", intent, **_UNPAID)
-        return intent
-
-    def add_endpoint(self, parameters: Mapping[str, Any]) -> Object:
-        """Return a webhook endpoint as it is shown; nothing is delivered to it.
-
-        :raises Refusal: if it has no address or no events.
-        """
-        events = parameters.get("enabled_events") or {}
-        if not parameters.get("url") or not isinstance(events, Mapping) or not events:
-            raise invalid("Missing required param: url or enabled_events.", "url", code="parameter_missing")
-        made: Object = {
-            "id": self.new_id("we_"),
-            "object": "webhook_endpoint",
-            "api_version": parameters.get("api_version"),
-            "application": None,
-            "created": self.now(),
-            "description": None,
-            "enabled_events": sorted(str(event) for event in events.values()),
-            "livemode": False,
-            "metadata": {},
-            "status": "enabled",
-            "url": str(parameters["url"]),
-        }
-        self.endpoints.append(made)
-        return dict(made)
-
-    def report(self, kind: str, subject: Object) -> Object:
-        """Return a new event about an object as it is now."""
-        version = self.api_version or API_VERSION
-        given = self._report(kind, self.shown(subject, version), version)
-        if version != API_VERSION:
-            self._newest[given["id"]] = self.shown(subject, API_VERSION)
-        return given
-
-    def newest(self, fields: Object) -> Object:
-        """Return an event as the newest version of the API tells it."""
-        subject = self._newest.get(fields["id"], fields["data"]["object"])
-        return fields | {"api_version": API_VERSION, "data": fields["data"] | {"object": subject}}
-
-    def step(self, kind: str, subject: Object, **then: Any) -> None:
-        """Report a step on the way, only where every step is; `then` is what was still otherwise."""
-        if self.reports_steps:
-            self.report(kind, subject | then)
-
-    def new_id(self, prefix: str) -> str:
-        """Return an id of Stripe's kind."""
-        letters = string.ascii_letters + string.digits
-        with self.lock:
-            return prefix + "".join(self._random.choice(letters) for _ in range(24))
 
     def create_session(self, order: Order, page: str, *, api_version: str = API_VERSION) -> Object:
         """Return a new session, paid on a page below the address `page`; its events will be of this API version."""
@@ -240,10 +106,6 @@ class StripeAccount:
         with self.lock:
             found = self._by_intent.get(intent_id)
             return self.shown(found.intent) if found and found.intent else None
-
-    def event(self, event_id: str) -> Object | None:
-        """Return an event as it was told."""
-        return next((one for one in tuple(self.events) if one["id"] == event_id), None)
 
     def product(self, session_id: str) -> str:
         """Return what the session sells."""
@@ -320,10 +182,6 @@ class StripeAccount:
             checkout.session["status"], checkout.session["url"] = "expired", None
             return self._report("checkout.session.expired", checkout.session, self._version(checkout))
 
-    def twin(self, original: Object) -> Object:
-        """Return another event of the same content, as Stripe makes now and then."""
-        return self._report(original["type"], original["data"]["object"], original["api_version"])
-
     def _checkout(self, session_id: str) -> _Checkout:
         found = self._checkouts.get(session_id)
         if found is None:
@@ -342,7 +200,7 @@ class StripeAccount:
         checkout.session["payment_intent"] = intent_id
         self.keep(checkout.intent)
         self._by_intent[intent_id] = checkout
-        self.step("payment_intent.created", checkout.intent, **_UNPAID)
+        self.step("payment_intent.created", checkout.intent, **UNPAID)
         if charge_id is not None:
             self._collect(checkout, checkout.intent)
         else:
@@ -371,9 +229,6 @@ class StripeAccount:
         )
         session["subscription"], session["invoice"] = subscription["id"], bill["id"]
 
-    def _began(self) -> int:
-        return int(time.time()) if self._stands_at is None else self._stands_at
-
     def _version(self, checkout: _Checkout) -> str:
         return self.api_version or checkout.api_version
 
@@ -382,11 +237,3 @@ class StripeAccount:
         if checkout.intent is None or not self.is_awaited(session_id):
             raise invalid("No payment of this session is on its way.", "session")
         return checkout, checkout.intent
-
-    def _report(self, kind: str, subject: Object, api_version: str) -> Object:
-        with self.lock:
-            given = event(
-                self.new_id("evt_"), kind, copy.deepcopy(subject), created=self.now(), api_version=api_version
-            )
-            self.events.append(given)
-            return given

@@ -1,41 +1,21 @@
 """The balances of a simulated Stripe account's customers: below zero is what they have to their credit."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
+from simulators.stripe.account.books import Books
+from simulators.stripe.account.reversals import StripeReversals
 from simulators.stripe.objects import Object
-from simulators.stripe.requests.parameters import count, currency, refuse_unknown, require
 from simulators.stripe.requests.refusals import invalid
-
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
-
-
-def change(account: "StripeAccount", method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:
-    """Move a customer's balance; None where there is no such route.
-
-    :raises Refusal: if Stripe would refuse it.
-    """
-    match method, path:
-        case "POST", ["customers", wanted, "balance_transactions"]:
-            refuse_unknown(parameters, ("amount", "currency"))
-            require(parameters, "amount")
-            text = str(parameters["amount"])
-            amount = count(text.removeprefix("-"), "amount")
-            return account.balances.move(wanted, -amount if text.startswith("-") else amount, currency(parameters))
-        case _:
-            return None
 
 
 class StripeBalances:
     """What customers have or owe beside their invoices; each movement is kept as a transaction."""
 
-    def __init__(self, account: "StripeAccount") -> None:
-        self._account = account
+    def __init__(self, books: Books, reversals: StripeReversals) -> None:
+        self._books = books
+        self._reversals = reversals
 
     def of(self, customer_id: str | None) -> int:
         """Return a customer's balance; 0 where an invoice has no customer."""
-        return int(self._account.kept("customer", customer_id)["balance"]) if customer_id else 0
+        return int(self._books.kept("customer", customer_id)["balance"]) if customer_id else 0
 
     def move(
         self,
@@ -48,13 +28,13 @@ class StripeBalances:
         credit_note: str | None = None,
     ) -> Object:
         """Move a balance: below zero gives the customer credit; returns the transaction."""
-        account, customer = self._account, self._account.kept("customer", customer_id)
+        books, customer = self._books, self._books.kept("customer", customer_id)
         customer["balance"] += amount
         made: Object = {
-            "id": account.new_id("cbtxn_"),
+            "id": books.new_id("cbtxn_"),
             "object": "customer_balance_transaction",
             "amount": amount,
-            "created": account.now(),
+            "created": books.now(),
             "credit_note": credit_note,
             "currency": currency,
             "customer": customer_id,
@@ -65,8 +45,8 @@ class StripeBalances:
             "metadata": {},
             "type": kind,
         }
-        account.keep(made)
-        account.step("customer.updated", customer)
+        books.keep(made)
+        books.step("customer.updated", customer)
         return made
 
     def refund_to_card(self, payment: str, amount: int) -> list[Object]:
@@ -74,12 +54,11 @@ class StripeBalances:
 
         :raises Refusal: if the customer has not as much, or the payment has not as much left.
         """
-        account = self._account
-        with account.lock:
-            charge = account.reversals.charge_of(payment)
+        with self._books.lock:
+            charge = self._reversals.charge_of(payment)
             customer_id = charge["customer"]
             if not 0 < amount <= -self.of(customer_id):
                 raise invalid("More than the customer's credit can't be paid out", "amount")
-            events = account.reversals.refund(payment, amount)
+            events = self._reversals.refund(payment, amount)
             self.move(customer_id, amount, charge["currency"])
             return events

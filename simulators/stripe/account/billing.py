@@ -1,8 +1,9 @@
 """Subscriptions of a simulated Stripe account, which renew on the account's own clock, and what is billed for them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
+from simulators.stripe.account.collecting import StripeCollecting
 from simulators.stripe.account.prices import new_price, new_product, recurring, seconds_of
 from simulators.stripe.account.prorations import unused_time
 from simulators.stripe.account.subscribing import draft_pending, draft_period, new_subscription, set_discount
@@ -11,9 +12,6 @@ from simulators.stripe.account.switching import switch
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid
 
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
-
 DRAFT_SECONDS = 60 * 60
 """How long the invoice of a renewal is a draft before it is finalized and charged."""
 
@@ -21,8 +19,9 @@ DRAFT_SECONDS = 60 * 60
 class StripeBilling:
     """What is billed; methods that make events return them, in Stripe's order."""
 
-    def __init__(self, account: "StripeAccount") -> None:
-        self._account = account
+    def __init__(self, books: Books, collecting: StripeCollecting) -> None:
+        self._books = books
+        self._collecting = collecting
         self._drafts: dict[str, Object] = {}
         self.sent: list[tuple[str, str | None]] = []
         """Each invoice that was sent, with the request's idempotency key."""
@@ -39,13 +38,13 @@ class StripeBilling:
         metadata: Mapping[str, str] | None = None,
     ) -> str:
         """Make a recurring price, of a product of its own if none is named; gives its id."""
-        account = self._account
-        with account.lock:
+        books = self._books
+        with books.lock:
             made = new_price(
-                account,
+                books,
                 unit_amount,
                 currency,
-                product=product or new_product(account, "Plan")["id"],
+                product=product or new_product(books, "Plan")["id"],
                 recurring=recurring(interval, interval_count, usage_type=usage_type),
                 metadata=metadata,
             )
@@ -67,28 +66,28 @@ class StripeBilling:
 
         :raises Refusal: if there is no such price or coupon, or the prices can't be of one subscription.
         """
-        account = self._account
-        with account.lock:
+        books = self._books
+        with books.lock:
             made = new_subscription(
-                account, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
+                books, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
             )
-            events = [account.report("customer.subscription.created", made)]
-            bill = draft_period(account, made, "subscription_create")
+            events = [books.report("customer.subscription.created", made)]
+            bill = draft_period(books, self._collecting, made, "subscription_create")
             if made["collection_method"] == "send_invoice":
                 self._schedule(bill)
                 return events, made, bill
-            return events + account.collecting.collect(bill), made, bill
+            return events + self._collecting.collect(bill), made, bill
 
     def advance(self, seconds: int) -> list[Object]:
         """Let time pass: a period that ends meanwhile renews with a draft, which is charged an hour later."""
-        with self._account.lock:
-            until = self._account.now() + seconds
+        with self._books.lock:
+            until = self._books.now() + seconds
             found: list[Object] = []
             while due := self._due(until):
                 moment, what = due
-                self._account.set_clock(moment)
+                self._books.set_clock(moment)
                 found += self._collect(what) if what["object"] == "invoice" else self._turn(what)
-            self._account.set_clock(until)
+            self._books.set_clock(until)
             return found
 
     def cancel(
@@ -101,19 +100,19 @@ class StripeBilling:
 
         :raises Refusal: if it is canceled already.
         """
-        account = self._account
-        with account.lock:
+        books = self._books
+        with books.lock:
             found = self._live(subscription_id)
             if at_period_end:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
-                return [account.report("customer.subscription.updated", found)]
+                return [books.report("customer.subscription.updated", found)]
             if prorate:
-                found["_pending"] += unused_time(account, found, found["_items"])
+                found["_pending"] += unused_time(books, found, found["_items"])
             elif not invoice_now:
                 found["_pending"] = []
             given = self._end(found)
             if invoice_now and found["_pending"]:
-                given += account.collecting.collect(draft_pending(account, found, "subscription_update"))
+                given += self._collecting.collect(draft_pending(books, self._collecting, found, "subscription_update"))
             return given
 
     def change(
@@ -137,9 +136,10 @@ class StripeBilling:
 
         :raises Refusal: if it is canceled, there is no such item or price, or the items can't be of one subscription.
         """
-        with self._account.lock:
+        with self._books.lock:
             return switch(
-                self._account,
+                self._books,
+                self._collecting,
                 self._live(subscription_id),
                 item=item,
                 price=price,
@@ -165,10 +165,10 @@ class StripeBilling:
 
         :raises Refusal: if it is canceled.
         """
-        with self._account.lock:
+        with self._books.lock:
             old = self._live(subscription_id)["_items"][0]["_price"]
             made = new_price(
-                self._account, amount, old["currency"], product=old["product"], recurring=dict(old["recurring"])
+                self._books, amount, old["currency"], product=old["product"], recurring=dict(old["recurring"])
             )
             return self.change(
                 subscription_id, price=made["id"], metadata=metadata, invoice_now=invoice_now, new_period=new_period
@@ -179,65 +179,65 @@ class StripeBilling:
 
         :raises Refusal: if it is canceled, or there is no such coupon.
         """
-        with self._account.lock:
+        with self._books.lock:
             found = self._live(subscription_id)
-            set_discount(self._account, found, coupon)
-            return [self._account.report("customer.subscription.updated", found)]
+            set_discount(self._books, found, coupon)
+            return [self._books.report("customer.subscription.updated", found)]
 
     def decline(self, subscription_id: str, *, declines: bool = True) -> None:
         """Let the bank decline what a subscription charges from now on, or no longer."""
-        self._account.kept("subscription", subscription_id)["_declines"] = declines
+        self._books.kept("subscription", subscription_id)["_declines"] = declines
 
     def send(self, invoice_id: str, idempotency_key: str | None) -> Object:
         """Send an invoice to the customer.
 
         :raises Refusal: if there is none of that id.
         """
-        found = self._account.kept("invoice", invoice_id)
+        found = self._books.kept("invoice", invoice_id)
         self.sent.append((invoice_id, idempotency_key))
         return found
 
     def _due(self, until: int) -> tuple[int, Object] | None:
         alive = ("active", "trialing", "past_due")
-        subscriptions = [one for one in self._account.all_kept("subscription") if one["status"] in alive]
+        subscriptions = [one for one in self._books.all_kept("subscription") if one["status"] in alive]
         moments = [(int(one["_finalizes_at"]), one) for one in self._drafts.values()]
         moments += [(int(one["_period"][1]), one) for one in subscriptions]
         return min((one for one in moments if one[0] <= until), key=lambda one: one[0], default=None)
 
     def _turn(self, found: Object) -> list[Object]:
-        account = self._account
+        books = self._books
         if found["cancel_at_period_end"]:
             events = self._end(found)
             if found["_pending"]:
-                self._schedule(draft_pending(account, found, "subscription_cycle"))
+                self._schedule(draft_pending(books, self._collecting, found, "subscription_cycle"))
             return events
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
         if found["status"] == "trialing":
             found["status"] = "active"
-        events = [account.report("customer.subscription.updated", found)]
-        self._schedule(draft_period(account, found, "subscription_cycle"))
+        events = [books.report("customer.subscription.updated", found)]
+        self._schedule(draft_period(books, self._collecting, found, "subscription_cycle"))
         return events
 
     def _schedule(self, bill: Object) -> None:
-        bill["_finalizes_at"] = self._account.now() + DRAFT_SECONDS
+        bill["_finalizes_at"] = self._books.now() + DRAFT_SECONDS
         self._drafts[bill["id"]] = bill
 
     def _collect(self, bill: Object) -> list[Object]:
         del self._drafts[bill["id"]]
         is_draft = bill["status"] == "draft" and bill["auto_advance"]
-        return self._account.collecting.collect(bill) if is_draft else []
+        return self._collecting.collect(bill) if is_draft else []
 
     def _end(self, found: Object) -> list[Object]:
-        now = self._account.now()
+        now = self._books.now()
         found |= {"status": "canceled", "canceled_at": now, "ended_at": now}
         for bill in self._drafts.values():
             if bill["_subscription"] == found["id"]:
                 bill["auto_advance"] = False
-        return [self._account.report("customer.subscription.deleted", found)]
+        return [self._books.report("customer.subscription.deleted", found)]
 
     def _live(self, subscription_id: str) -> Object:
-        found = self._account.kept("subscription", subscription_id)
+        found = self._books.kept("subscription", subscription_id)
         if found["status"] == "canceled":
             raise invalid("This subscription is canceled.", "subscription")
         return found

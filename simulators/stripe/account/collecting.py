@@ -1,8 +1,9 @@
 """How invoices are collected: drafted, finalized, and paid by balance, card, other payments, or outside of Stripe."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.balances import StripeBalances
+from simulators.stripe.account.books import Books
 from simulators.stripe.account.invoice_items import add_item
 from simulators.stripe.account.invoice_shapes import invoice, invoice_payment
 from simulators.stripe.account.lines import line
@@ -11,49 +12,47 @@ from simulators.stripe.account.shapes import charge
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid
 
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
-
 
 class StripeCollecting:
     """The life of invoices; methods that make events return them, in Stripe's order."""
 
-    def __init__(self, account: "StripeAccount") -> None:
-        self._account = account
+    def __init__(self, books: Books, balances: StripeBalances) -> None:
+        self._books = books
+        self._balances = balances
 
     def charge_later(self, customer: str, amount: int, currency: str = "usd", *, description: str) -> list[Object]:
         """Let something be on a customer's next invoice, a setup fee, say.
 
         :raises Refusal: if there is no such customer.
         """
-        with self._account.lock:
-            add_item(self._account, customer, amount, currency, description=description)
-            return self._account.events[-1:]
+        with self._books.lock:
+            add_item(self._books, customer, amount, currency, description=description)
+            return self._books.events[-1:]
 
     def draft(
         self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **fields: object
     ) -> Object:
         """Return a draft of these lines, told if that is asked for, or where every step is."""
-        account = self._account
+        books = self._books
         bill = invoice(
-            account.new_id("in_"), created=account.now(), reason=reason, lines=lines, currency=currency, **fields
+            books.new_id("in_"), created=books.now(), reason=reason, lines=lines, currency=currency, **fields
         )
         for one in lines:
             one |= {"currency": currency, "invoice": bill["id"]}
             if one["_invoice_item"]:
                 one["_invoice_item"]["invoice"] = bill["id"]
-        bill["starting_balance"] = account.balances.of(bill["customer"])
-        account.keep(bill)
-        (account.report if is_reported else account.step)("invoice.created", bill)
+        bill["starting_balance"] = self._balances.of(bill["customer"])
+        books.keep(bill)
+        (books.report if is_reported else books.step)("invoice.created", bill)
         return bill
 
     def finalize(self, bill: Object) -> None:
         """Let a draft stand; the customer's balance pays of it what it can, or takes what is below zero."""
-        account, now = self._account, self._account.now()
-        before = account.balances.of(bill["customer"])
+        now = self._books.now()
+        before = self._balances.of(bill["customer"])
         after = min(before + bill["total"], 0)
         if after != before:
-            account.balances.move(
+            self._balances.move(
                 bill["customer"], after - before, bill["currency"], kind="applied_to_invoice", invoice=bill["id"]
             )
         due = max(before + bill["total"], 0)
@@ -72,11 +71,11 @@ class StripeCollecting:
     def collect(self, bill: Object) -> list[Object]:
         """Finalize a draft and charge the customer's card, where anything is due and they are not asked to pay."""
         self.finalize(bill)
-        self._account.step("invoice.finalized", bill)
+        self._books.step("invoice.finalized", bill)
         if bill["amount_due"] == 0:
             return self.settle(bill)
         if bill["collection_method"] == "send_invoice":
-            self._account.step("invoice.sent", bill)
+            self._books.step("invoice.sent", bill)
             return []
         if self._declines(bill):
             return self._fail(bill)
@@ -86,14 +85,14 @@ class StripeCollecting:
         self, items: Sequence[tuple[str, int]], currency: str, intent: Object, metadata: Mapping[str, str]
     ) -> list[Object]:
         """Return the paper of a one-time sale of prices, each so many times, which an intent pays."""
-        account, now, lines = self._account, self._account.now(), []
+        books, now, lines = self._books, self._books.now(), []
         for price_id, quantity in items:
-            price = account.kept("price", price_id)
+            price = books.kept("price", price_id)
             amount = price["unit_amount"] * quantity
-            lines.append(line(account.new_id("il_"), amount, start=now, end=now, quantity=quantity, _price=price))
+            lines.append(line(books.new_id("il_"), amount, start=now, end=now, quantity=quantity, _price=price))
         bill = self.draft(lines, currency, reason="manual", metadata=dict(metadata))
         self.finalize(bill)
-        account.step("invoice.finalized", bill)
+        books.step("invoice.finalized", bill)
         return self.settle_by(bill, intent)
 
     def pay(self, invoice_id: str, amount: int | None = None) -> list[Object]:
@@ -101,7 +100,7 @@ class StripeCollecting:
 
         :raises Refusal: if it is not open.
         """
-        with self._account.lock:
+        with self._books.lock:
             bill = self._open(invoice_id)
             return self._charge(bill, bill["amount_remaining"] if amount is None else amount)
 
@@ -110,27 +109,27 @@ class StripeCollecting:
 
         :raises Refusal: if it is not open.
         """
-        with self._account.lock:
+        with self._books.lock:
             bill = self._open(invoice_id)
             bill["_paid_off_stripe"] = bill["amount_remaining"]
             return self.settle(bill)
 
     def end(self, bill: Object, status: str, *, reported_as: str) -> list[Object]:
         """Let an invoice be void, which gives the customer's balance back, or uncollectible."""
-        account = self._account
+        books = self._books
         bill["status"] = status
         moment = "voided_at" if status == "void" else "marked_uncollectible_at"
-        bill["status_transitions"][moment] = account.now()
+        bill["status_transitions"][moment] = books.now()
         applied = (bill["ending_balance"] or 0) - bill["starting_balance"]
         if status == "void" and applied:
-            account.balances.move(
+            self._balances.move(
                 bill["customer"], -applied, bill["currency"], kind="unapplied_from_invoice", invoice=bill["id"]
             )
-        return [account.report(reported_as, bill)]
+        return [books.report(reported_as, bill)]
 
     def settle(self, bill: Object, intent: Object | None = None) -> list[Object]:
         """Let an invoice be paid by a payment that succeeded, by other means, or because nothing is due."""
-        account = self._account
+        books = self._books
         found: list[Object] = []
         paid = bill["amount_remaining"] if intent is None else intent["amount"]
         excess = max(paid - bill["amount_remaining"], 0)
@@ -142,34 +141,34 @@ class StripeCollecting:
             bill["_payment_intent"], bill["_charge"] = intent["id"], intent["latest_charge"]
         if bill["amount_remaining"] == 0:
             bill["status"], bill["_overpaid"] = "paid", excess
-            bill["status_transitions"]["paid_at"] = account.now()
+            bill["status_transitions"]["paid_at"] = books.now()
         if intent is not None:
-            payment = invoice_payment(account.new_id("inpay_"), bill, intent, created=account.now())
-            account.keep(payment)
-            found.append(account.report("invoice_payment.paid", payment))
+            payment = invoice_payment(books.new_id("inpay_"), bill, intent, created=books.now())
+            books.keep(payment)
+            found.append(books.report("invoice_payment.paid", payment))
         if bill["status"] != "paid":
             return found
-        found += [account.report("invoice.paid", bill), account.report("invoice.payment_succeeded", bill)]
+        found += [books.report("invoice.paid", bill), books.report("invoice.payment_succeeded", bill)]
         if excess:
-            account.balances.move(
+            self._balances.move(
                 bill["customer"], -excess, bill["currency"], kind="invoice_overpaid", invoice=bill["id"]
             )
-            found.append(account.report("invoice.overpaid", bill))
+            found.append(books.report("invoice.overpaid", bill))
         return found + self._revive(bill)
 
     def settle_by(self, bill: Object, intent: Object) -> list[Object]:
         """Let a payment that succeeded, and has no charge yet, pay an invoice."""
-        account = self._account
+        books = self._books
         intent["_invoice"] = bill["id"]
-        paid = charge(intent["latest_charge"], intent, created=account.now(), invoice=bill["id"])
-        account.keep(paid)
-        account.step("charge.succeeded", paid)
-        account.step("payment_intent.succeeded", intent)
+        paid = charge(intent["latest_charge"], intent, created=books.now(), invoice=bill["id"])
+        books.keep(paid)
+        books.step("charge.succeeded", paid)
+        books.step("payment_intent.succeeded", intent)
         return self.settle(bill, intent)
 
     def _charge(self, bill: Object, amount: int) -> list[Object]:
         # A subscription's payments carry no metadata of their own.
-        intent = self._account.new_intent(amount, bill["currency"], metadata={}, customer_id=bill["customer"])
+        intent = self._books.new_intent(amount, bill["currency"], metadata={}, customer_id=bill["customer"])
         return self.settle_by(bill, intent)
 
     def _declines(self, bill: Object) -> bool:
@@ -177,13 +176,13 @@ class StripeCollecting:
         return bool(subscription and subscription["_declines"])
 
     def _fail(self, bill: Object) -> list[Object]:
-        account = self._account
+        books = self._books
         bill["attempt_count"], bill["attempted"] = bill["attempt_count"] + 1, True
-        events = [account.report("invoice.payment_failed", bill)]
+        events = [books.report("invoice.payment_failed", bill)]
         subscription = self._subscription(bill)
         if subscription is not None and subscription["status"] == "active":
             subscription["status"] = "past_due"
-            events.append(account.report("customer.subscription.updated", subscription))
+            events.append(books.report("customer.subscription.updated", subscription))
         return events
 
     def _revive(self, bill: Object) -> list[Object]:
@@ -191,13 +190,13 @@ class StripeCollecting:
         if subscription is None or subscription["status"] != "past_due":
             return []
         subscription["status"] = "active"
-        return [self._account.report("customer.subscription.updated", subscription)]
+        return [self._books.report("customer.subscription.updated", subscription)]
 
     def _subscription(self, bill: Object) -> Object | None:
-        return self._account.kept("subscription", bill["_subscription"]) if bill["_subscription"] else None
+        return self._books.kept("subscription", bill["_subscription"]) if bill["_subscription"] else None
 
     def _open(self, invoice_id: str) -> Object:
-        bill = self._account.kept("invoice", invoice_id)
+        bill = self._books.kept("invoice", invoice_id)
         if bill["status"] not in ("open", "uncollectible"):
             raise invalid("This invoice is not open.", "invoice", code="invoice_not_editable")
         return bill

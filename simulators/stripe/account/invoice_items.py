@@ -1,19 +1,16 @@
 """Invoice items of a simulated Stripe account: what waits for a customer's next invoice, a setup fee, say."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
 from simulators.stripe.account.coupons import taken_off
 from simulators.stripe.account.lines import line
 from simulators.stripe.account.prices import new_price, new_product
 from simulators.stripe.objects import Object
 
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
-
 
 def add_item(
-    account: "StripeAccount",
+    books: Books,
     customer_id: str,
     amount: int,
     currency: str = "usd",
@@ -25,13 +22,13 @@ def add_item(
 
     :raises Refusal: if there is no such customer.
     """
-    now = account.now()
+    now = books.now()
     made: Object = {
-        "id": account.new_id("ii_"),
+        "id": books.new_id("ii_"),
         "object": "invoiceitem",
         "amount": amount,
         "currency": currency,
-        "customer": account.kept("customer", customer_id)["id"],
+        "customer": books.kept("customer", customer_id)["id"],
         "date": now,
         "created": now,
         "description": description,
@@ -45,26 +42,26 @@ def add_item(
         "proration": False,
         "quantity": 1,
     }
-    account.keep(made)
-    account.report("invoiceitem.created", made)
+    books.keep(made)
+    books.report("invoiceitem.created", made)
     return made
 
 
-def pending_items(account: "StripeAccount", customer_id: str) -> list[Object]:
+def pending_items(books: Books, customer_id: str) -> list[Object]:
     """Return the items that wait for a customer's next invoice."""
-    items = account.all_kept("invoiceitem")
+    items = books.all_kept("invoiceitem")
     return [one for one in items if one["customer"] == customer_id and one["invoice"] is None]
 
 
-def item_line(account: "StripeAccount", item: Object, discount: Object | None = None) -> Object:
+def item_line(books: Books, item: Object, discount: Object | None = None) -> Object:
     """Return the line of an item, at a price of its own."""
-    product = new_product(account, item["description"])
-    price = new_price(account, item["amount"], item["currency"], product=product["id"], recurring=None)
+    product = new_product(books, item["description"])
+    price = new_price(books, item["amount"], item["currency"], product=product["id"], recurring=None)
     made = line(
-        account.new_id("il_"),
+        books.new_id("il_"),
         item["amount"],
-        start=account.now(),
-        end=account.now(),
+        start=books.now(),
+        end=books.now(),
         description=item["description"],
         metadata=dict(item["metadata"]),
         _invoice_item=item,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulators.stripe.account.coupons import discount_of
+from simulators.stripe.account.coupon_shapes import discount_of
 from simulators.stripe.account.lines import line_of, net
 from simulators.stripe.objects import Object, listed
 

@@ -1,10 +1,11 @@
 """What a request for a checkout session must say, and how Stripe refuses it where it does not."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from simulators.stripe.account.books import Books
 from simulators.stripe.account.prices import new_price, new_product, recurring
 from simulators.stripe.objects import API_VERSION, Object
 from simulators.stripe.requests.parameters import (
@@ -21,9 +22,6 @@ from simulators.stripe.requests.parameters import (
     texts,
 )
 from simulators.stripe.requests.refusals import invalid
-
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
 
 MAX_LINES = 100
 INTERVALS = ("day", "week", "month", "year")
@@ -124,18 +122,18 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
     )
 
 
-def ordered_prices(account: "StripeAccount", ordered: Order) -> list[tuple[str, int]]:
+def ordered_prices(books: Books, ordered: Order) -> list[tuple[str, int]]:
     """Return the price of each item of an order, and how many times; one that was only described is made."""
     whole = OrderedItem(unit_amount=ordered.amount, quantity=1, product=ordered.product)
     recurs = recurring(ordered.interval) if ordered.mode == "subscription" else None
     return [
-        (one.price or _price(account, one, ordered.currency, recurs), one.quantity) for one in ordered.items or (whole,)
+        (one.price or _price(books, one, ordered.currency, recurs), one.quantity) for one in ordered.items or (whole,)
     ]
 
 
-def _price(account: "StripeAccount", item: OrderedItem, in_currency: str, recurs: Object | None) -> str:
-    product = new_product(account, item.product)
-    made = new_price(account, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
+def _price(books: Books, item: OrderedItem, in_currency: str, recurs: Object | None) -> str:
+    product = new_product(books, item.product)
+    made = new_price(books, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
     return str(made["id"])
 
 

@@ -1,25 +1,22 @@
 """Prices of a simulated Stripe account, and how long a period at one of them is."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
 from simulators.stripe.objects import Object
-
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
 
 DAY = 24 * 60 * 60
 PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
 """Seconds of an interval; a simulated month has 30 days."""
 
 
-def new_product(account: "StripeAccount", name: str | None, **fields: object) -> Object:
+def new_product(books: Books, name: str | None, **fields: object) -> Object:
     """Return a product, which exists from now on."""
     made: Object = {
-        "id": account.new_id("prod_"),
+        "id": books.new_id("prod_"),
         "object": "product",
         "active": True,
-        "created": account.now(),
+        "created": books.now(),
         "default_price": None,
         "description": None,
         "images": [],
@@ -28,16 +25,16 @@ def new_product(account: "StripeAccount", name: str | None, **fields: object) ->
         "name": name,
         "tax_code": None,
         "type": "service",
-        "updated": account.now(),
+        "updated": books.now(),
         "url": None,
         **fields,
     }
-    account.keep(made)
+    books.keep(made)
     return made
 
 
 def new_price(
-    account: "StripeAccount",
+    books: Books,
     unit_amount: int,
     currency: str,
     *,
@@ -48,11 +45,11 @@ def new_price(
 ) -> Object:
     """Return a price of a product, which exists from now on; of one sale where nothing recurs."""
     made: Object = {
-        "id": account.new_id("price_"),
+        "id": books.new_id("price_"),
         "object": "price",
         "active": True,
         "billing_scheme": "per_unit",
-        "created": account.now(),
+        "created": books.now(),
         "currency": currency,
         "livemode": False,
         "lookup_key": None,
@@ -65,7 +62,7 @@ def new_price(
         "unit_amount": unit_amount,
         "unit_amount_decimal": str(unit_amount),
     }
-    account.keep(made)
+    books.keep(made)
     return made
 
 

@@ -6,23 +6,20 @@ them in the amount, flexible billing has them there too (and says so by amounts 
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
 from simulators.stripe.account.coupons import is_in_force, taken_off
 from simulators.stripe.account.lines import line
 from simulators.stripe.amounts import rounded
 from simulators.stripe.objects import Object
 
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
 
-
-def period_line(account: "StripeAccount", found: Object, item: Object) -> Object:
+def period_line(books: Books, found: Object, item: Object) -> Object:
     """Return the line of a whole period, 0 for a trial; it is what later changes give back."""
     is_trial = found["status"] == "trialing"
     start, end = found["_period"]
-    amount, discount = 0 if is_trial else _price_of(item), discount_in_force(account, found)
-    made = _line(account, found, item, amount, start=start, end=end, said="Trial period for" if is_trial else None)
+    amount, discount = 0 if is_trial else _price_of(item), discount_in_force(books, found)
+    made = _line(books, found, item, amount, start=start, end=end, said="Trial period for" if is_trial else None)
     made |= {"_gross": Fraction(amount), "_unit_amount": "0" if is_trial else None}
     if discount is not None:
         made["discount_amounts"] = _amounts(discount, taken_off(amount, discount))
@@ -30,17 +27,17 @@ def period_line(account: "StripeAccount", found: Object, item: Object) -> Object
     return made
 
 
-def rest_of_period(account: "StripeAccount", found: Object, item: Object) -> Object:
+def rest_of_period(books: Books, found: Object, item: Object) -> Object:
     """Return the line of what is left of a period; later changes give back of it."""
     start, end = found["_period"]
-    gross = _price_of(item) * _left(start, end, account.now())
-    discount = discount_in_force(account, found)
-    made = _proration(account, found, item, gross, discount, end=end, said="Remaining time on")
+    gross = _price_of(item) * _left(start, end, books.now())
+    discount = discount_in_force(books, found)
+    made = _proration(books, found, item, gross, discount, end=end, said="Remaining time on")
     item |= {"_debit": made, "_debit_discount": discount}
     return made
 
 
-def unused_time(account: "StripeAccount", found: Object, items: Sequence[Object]) -> list[Object]:
+def unused_time(books: Books, found: Object, items: Sequence[Object]) -> list[Object]:
     """Return the lines that give back what is left of the period of these items.
 
     Classic billing computes them from an item's present price and quantity, and the discount in force or the last one;
@@ -49,32 +46,32 @@ def unused_time(account: "StripeAccount", found: Object, items: Sequence[Object]
     if found["status"] == "trialing":
         return []
     is_flexible = found["_terms"].is_flexible
-    return [_unused(account, found, item) for item in items if item["_debit"] or not is_flexible]
+    return [_unused(books, found, item) for item in items if item["_debit"] or not is_flexible]
 
 
-def _unused(account: "StripeAccount", found: Object, item: Object) -> Object:
-    terms, billed, now = found["_terms"], item["_debit"], account.now()
+def _unused(books: Books, found: Object, item: Object) -> Object:
+    terms, billed, now = found["_terms"], item["_debit"], books.now()
     if terms.is_flexible:
         start, end = billed["period"]["start"], billed["period"]["end"]
         gross, discount = billed["_gross"] * _left(start, end, now), item["_debit_discount"]
     else:
         start, end = found["_period"]
         gross = _price_of(item) * _left(start, end, now)
-        discount = discount_in_force(account, found) or item["_debit_discount"]
-    made = _proration(account, found, item, -gross, discount, end=end, said="Unused time on")
+        discount = discount_in_force(books, found) or item["_debit_discount"]
+    made = _proration(books, found, item, -gross, discount, end=end, said="Unused time on")
     if terms.is_flexible or terms.names_credited:
         made["_credits"] = billed
     return made
 
 
-def discount_in_force(account: "StripeAccount", found: Object) -> Object | None:
+def discount_in_force(books: Books, found: Object) -> Object | None:
     """Return the discount that takes something off what a subscription is billed now."""
     discount: Object | None = found["_discount"]
-    return discount if is_in_force(discount, account.now()) else None
+    return discount if is_in_force(discount, books.now()) else None
 
 
 def _proration(
-    account: "StripeAccount",
+    books: Books,
     found: Object,
     item: Object,
     gross: Fraction,
@@ -86,7 +83,7 @@ def _proration(
     terms, shown = found["_terms"], rounded(gross)
     percent = Fraction(str(discount["_coupon"]["percent_off"])) if discount else Fraction(0)
     amount = shown if terms.itemizes else rounded(gross * (100 - percent) / 100)
-    made = _line(account, found, item, amount, start=account.now(), end=end, said=said)
+    made = _line(books, found, item, amount, start=books.now(), end=end, said=said)
     made |= {"discountable": False, "_gross": gross, "_proration": True, "_unit_amount": str(amount)}
     if discount is not None and terms.is_flexible:
         off = taken_off(amount, discount) if terms.itemizes else 0
@@ -94,12 +91,10 @@ def _proration(
     return made
 
 
-def _line(
-    account: "StripeAccount", found: Object, item: Object, amount: int, *, start: int, end: int, said: str | None
-) -> Object:
-    name = account.kept("product", item["_price"]["product"])["name"]
+def _line(books: Books, found: Object, item: Object, amount: int, *, start: int, end: int, said: str | None) -> Object:
+    name = books.kept("product", item["_price"]["product"])["name"]
     return line(
-        account.new_id("il_"),
+        books.new_id("il_"),
         amount,
         start=start,
         end=end,

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
 from simulators.stripe.account.shapes import dispute, money_move, refund
 from simulators.stripe.amounts import rounded
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid, missing, refusal
-
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
 
 REFUND_STATUSES = ("succeeded", "pending")
 
@@ -18,8 +15,8 @@ REFUND_STATUSES = ("succeeded", "pending")
 class StripeReversals:
     """Money that goes back; every method returns the events that it made, in Stripe's order."""
 
-    def __init__(self, account: "StripeAccount") -> None:
-        self._account = account
+    def __init__(self, books: Books) -> None:
+        self._books = books
 
     def refund(
         self,
@@ -33,7 +30,7 @@ class StripeReversals:
 
         :raises Refusal: if there is no such payment, or not as much is left.
         """
-        with self._account.lock:
+        with self._books.lock:
             charge = self.charge_of(payment)
             left = charge["amount"] - charge["amount_refunded"]
             amount = left if amount is None else amount
@@ -54,7 +51,7 @@ class StripeReversals:
 
     def release(self, charge: Object, amount: int) -> list[Object]:
         """Let go what is authorized and was not captured, which Stripe shows as a refund."""
-        with self._account.lock:
+        with self._books.lock:
             return self._give_back(charge, amount, "succeeded", {})
 
     def charge_of(self, payment: str) -> Object:
@@ -63,10 +60,10 @@ class StripeReversals:
         :raises Refusal: if there is no such payment.
         """
         if payment.startswith("ch_"):
-            return self._account.kept("charge", payment)
+            return self._books.kept("charge", payment)
         charges = [
             one
-            for one in self._account.all_kept("charge")
+            for one in self._books.all_kept("charge")
             if one["payment_intent"] == payment and one["status"] == "succeeded"
         ]
         if not charges:
@@ -116,24 +113,24 @@ class StripeReversals:
 
         :raises Refusal: if there is no such payment, or the amount is more than was paid.
         """
-        with self._account.lock:
+        with self._books.lock:
             charge = self.charge_of(payment)
             paid = charge["amount_captured"]
             amount = paid if amount is None else amount
             if not 0 < amount <= paid:
                 raise invalid("More than was paid can't be disputed", "amount")
             made = dispute(
-                self._account.new_id("dp_"),
+                self._books.new_id("dp_"),
                 charge,
-                created=self._account.now(),
+                created=self._books.now(),
                 amount=amount,
                 status="warning_needs_response" if inquiry else "needs_response",
                 reason=reason,
             )
             made["_settled"] = settled or made["_settled"]
-            self._account.keep(made)
+            self._books.keep(made)
             charge["disputed"] = True
-            events = [self._account.report("charge.dispute.created", made)]
+            events = [self._books.report("charge.dispute.created", made)]
             return events if inquiry else [*events, *self._move(made, -amount)]
 
     def respond(self, dispute_id: str) -> list[Object]:
@@ -141,41 +138,41 @@ class StripeReversals:
 
         :raises Refusal: if the dispute is closed.
         """
-        with self._account.lock:
+        with self._books.lock:
             found = self._open(dispute_id)
             found["status"] = found["status"].replace("needs_response", "under_review")
-            return [self._account.report("charge.dispute.updated", found)]
+            return [self._books.report("charge.dispute.updated", found)]
 
     def escalate(self, dispute_id: str) -> list[Object]:
         """Let an inquiry become a dispute.
 
         :raises Refusal: if it is none.
         """
-        with self._account.lock:
+        with self._books.lock:
             found = self._open(dispute_id)
             if not found["status"].startswith("warning_"):
                 raise invalid("Only an inquiry can become a dispute.", "dispute")
             found["status"] = "needs_response"
-            return [self._account.report("charge.dispute.updated", found), *self._move(found, -found["amount"])]
+            return [self._books.report("charge.dispute.updated", found), *self._move(found, -found["amount"])]
 
     def appeal(self, dispute_id: str) -> list[Object]:
         """Let a dispute that was lost, or is looked at, go on: its decision may be appealed, and is by a response.
 
         :raises Refusal: if it is won, an inquiry, or appealed already.
         """
-        with self._account.lock:
+        with self._books.lock:
             found = self._dispute(dispute_id)
             if found["status"] not in ("under_review", "lost"):
                 raise invalid("The decision of this dispute can't be appealed.", "dispute")
             found["status"] = "appeal_needs_response"
-            return [self._account.report("charge.dispute.updated", found)]
+            return [self._books.report("charge.dispute.updated", found)]
 
     def reinstate(self, dispute_id: str, amount: int | None = None) -> list[Object]:
         """Let the money come back, or a part of it, although the dispute is not decided.
 
         :raises Refusal: if it is with us already.
         """
-        with self._account.lock:
+        with self._books.lock:
             found = self._dispute(dispute_id)
             if not 0 < (amount or 1) <= found["_away"]:
                 raise invalid("The money of this dispute is not away.", "dispute")
@@ -186,27 +183,27 @@ class StripeReversals:
 
         :raises Refusal: if it is closed.
         """
-        with self._account.lock:
+        with self._books.lock:
             found = self._open(dispute_id)
             if status not in ("won", "lost", "prevented", "warning_closed"):
                 raise invalid("Invalid status: must be one of won, lost, prevented or warning_closed", "status")
             found["status"] = status
-            events = [self._account.report("charge.dispute.closed", found)]
+            events = [self._books.report("charge.dispute.closed", found)]
             away = found["_away"]
             return [*events, *self._move(found, away)] if status != "lost" and away > 0 else events
 
     def _end_refund(self, refund_id: str, status: str, *, among: tuple[str, ...]) -> list[Object]:
-        with self._account.lock:
-            found = self._account.kept("refund", refund_id)
+        with self._books.lock:
+            found = self._books.kept("refund", refund_id)
             if found["status"] not in among:
                 raise invalid(f"A refund that is {found['status']} can't become {status}.", "refund")
             found["status"] = status
-            self._count(self._account.kept("charge", found["charge"]))
+            self._count(self._books.kept("charge", found["charge"]))
             events = [
-                self._account.report("refund.updated", found),
-                self._account.report("charge.refund.updated", found),
+                self._books.report("refund.updated", found),
+                self._books.report("charge.refund.updated", found),
             ]
-            return [*events, self._account.report("refund.failed", found)] if status == "failed" else events
+            return [*events, self._books.report("refund.failed", found)] if status == "failed" else events
 
     def _move(self, found: Object, amount: int) -> list[Object]:
         settled, currency = found["_settled"]
@@ -216,23 +213,21 @@ class StripeReversals:
         )
         found["_away"] -= amount
         found["balance_transactions"].append(
-            money_move(self._account.new_id("txn_"), found["id"], before - after, currency, self._account.now())
+            money_move(self._books.new_id("txn_"), found["id"], before - after, currency, self._books.now())
         )
         kind = "funds_withdrawn" if amount < 0 else "funds_reinstated"
-        return [self._account.report(f"charge.dispute.{kind}", found)]
+        return [self._books.report(f"charge.dispute.{kind}", found)]
 
     def _give_back(self, charge: Object, amount: int, status: str, metadata: Mapping[str, str]) -> list[Object]:
-        account = self._account
-        made = refund(
-            account.new_id("re_"), charge, created=account.now(), amount=amount, status=status, metadata=metadata
-        )
-        account.keep(made)
+        books = self._books
+        made = refund(books.new_id("re_"), charge, created=books.now(), amount=amount, status=status, metadata=metadata)
+        books.keep(made)
         charge["_refunds"].insert(0, made)
         self._count(charge)
         return [
-            account.report("refund.created", made),
-            account.report("charge.refunded", charge),
-            account.report("charge.refund.updated", made),
+            books.report("refund.created", made),
+            books.report("charge.refunded", charge),
+            books.report("charge.refund.updated", made),
         ]
 
     def _count(self, charge: Object) -> None:
@@ -240,7 +235,7 @@ class StripeReversals:
         charge["amount_refunded"], charge["refunded"] = live, live == charge["amount"]
 
     def _dispute(self, dispute_id: str) -> Object:
-        return self._account.kept("dispute", dispute_id)
+        return self._books.kept("dispute", dispute_id)
 
     def _open(self, dispute_id: str) -> Object:
         found = self._dispute(dispute_id)

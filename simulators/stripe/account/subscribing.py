@@ -1,8 +1,9 @@
 """New subscriptions and their items, and the drafts of what they are billed."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
+from simulators.stripe.account.collecting import StripeCollecting
 from simulators.stripe.account.coupons import new_discount
 from simulators.stripe.account.invoice_items import item_line, pending_items
 from simulators.stripe.account.prices import DAY, seconds_of
@@ -11,12 +12,9 @@ from simulators.stripe.account.subscription_shapes import Terms, subscription, s
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import invalid
 
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
-
 
 def new_subscription(
-    account: "StripeAccount",
+    books: Books,
     customer: str,
     items: Sequence[tuple[str, int]],
     *,
@@ -29,12 +27,12 @@ def new_subscription(
 
     :raises Refusal: if there is no such price or coupon, or the prices can't be of one subscription.
     """
-    made, now = [new_item(account, price_id, quantity) for price_id, quantity in items], account.now()
+    made, now = [new_item(books, price_id, quantity) for price_id, quantity in items], books.now()
     refuse_mixed(made)
     price = made[0]["_price"]
     trial_ends = now + trial_days * DAY if trial_days else None
     found = subscription(
-        account.new_id("sub_"),
+        books.new_id("sub_"),
         created=now,
         terms=terms or Terms(),
         trial_ends=trial_ends,
@@ -44,18 +42,18 @@ def new_subscription(
         _items=made,
         _period=[now, trial_ends or now + seconds_of(price)],
     )
-    set_discount(account, found, coupon)
-    account.keep(found)
+    set_discount(books, found, coupon)
+    books.keep(found)
     return found
 
 
-def new_item(account: "StripeAccount", price_id: str, quantity: int) -> Object:
+def new_item(books: Books, price_id: str, quantity: int) -> Object:
     """Return an item that a subscription may have.
 
     :raises Refusal: if there is no such price.
     """
-    price = account.kept("price", price_id)
-    return subscription_item(account.new_id("si_"), price, quantity, created=account.now())
+    price = books.kept("price", price_id)
+    return subscription_item(books.new_id("si_"), price, quantity, created=books.now())
 
 
 def refuse_mixed(items: Sequence[Object]) -> None:
@@ -72,33 +70,37 @@ def refuse_mixed(items: Sequence[Object]) -> None:
         raise invalid("The prices of a subscription must have the same currency and recur alike.", "items")
 
 
-def set_discount(account: "StripeAccount", found: Object, coupon: str | None) -> None:
+def set_discount(books: Books, found: Object, coupon: str | None) -> None:
     """Let a coupon be in force on a subscription from now on, or none.
 
     :raises Refusal: if there is no such coupon.
     """
-    kept = account.kept("coupon", coupon) if coupon else None
-    made = new_discount(account, kept, customer=found["customer"], subscription=found["id"]) if kept else None
+    kept = books.kept("coupon", coupon) if coupon else None
+    made = new_discount(books, kept, customer=found["customer"], subscription=found["id"]) if kept else None
     found["_discount"] = made
 
 
-def draft_period(account: "StripeAccount", found: Object, reason: str, *, is_reported: bool = False) -> Object:
+def draft_period(
+    books: Books, collecting: StripeCollecting, found: Object, reason: str, *, is_reported: bool = False
+) -> Object:
     """Return the draft of a subscription's present period, and of what is still to be prorated."""
-    lines = [period_line(account, found, item) for item in found["_items"]]
-    return _draft(account, found, reason, lines, is_reported=is_reported)
+    lines = [period_line(books, found, item) for item in found["_items"]]
+    return _draft(books, collecting, found, reason, lines, is_reported=is_reported)
 
 
-def draft_pending(account: "StripeAccount", found: Object, reason: str) -> Object:
+def draft_pending(books: Books, collecting: StripeCollecting, found: Object, reason: str) -> Object:
     """Return the draft of what is still to be prorated alone."""
-    return _draft(account, found, reason, [], is_reported=False)
+    return _draft(books, collecting, found, reason, [], is_reported=False)
 
 
-def _draft(account: "StripeAccount", found: Object, reason: str, lines: list[Object], *, is_reported: bool) -> Object:
+def _draft(
+    books: Books, collecting: StripeCollecting, found: Object, reason: str, lines: list[Object], *, is_reported: bool
+) -> Object:
     pending, found["_pending"] = found["_pending"], []
-    discount = discount_in_force(account, found)
-    items = [one for one in pending_items(account, found["customer"]) if one["currency"] == found["currency"]]
-    bill = account.collecting.draft(
-        [*pending, *(item_line(account, one, discount) for one in items), *lines],
+    discount = discount_in_force(books, found)
+    items = [one for one in pending_items(books, found["customer"]) if one["currency"] == found["currency"]]
+    bill = collecting.draft(
+        [*pending, *(item_line(books, one, discount) for one in items), *lines],
         found["currency"],
         reason=reason,
         is_reported=is_reported,

@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from simulators.stripe.account.coupons import discount_of
+from simulators.stripe.account.coupon_shapes import discount_of
 from simulators.stripe.objects import Object, listed
 
 PERIODS_MOVE_TO_ITEMS = "2025-03-31"

@@ -1,20 +1,19 @@
 """Changes of subscriptions between renewals: another price or quantity, more or fewer items, another period."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from simulators.stripe.account.books import Books
+from simulators.stripe.account.collecting import StripeCollecting
 from simulators.stripe.account.prices import seconds_of
 from simulators.stripe.account.prorations import rest_of_period, unused_time
 from simulators.stripe.account.subscribing import draft_pending, draft_period, new_item, refuse_mixed
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.refusals import missing
 
-if TYPE_CHECKING:
-    from simulators.stripe.account.account import StripeAccount
-
 
 def switch(
-    account: "StripeAccount",
+    books: Books,
+    collecting: StripeCollecting,
     found: Object,
     *,
     item: str | None,
@@ -33,29 +32,29 @@ def switch(
     """
     changes = remove or price is not None or quantity is not None
     old = [_item(found, item)] if changes else []
-    added = [new_item(account, price_id, count) for price_id, count in add]
-    after = {**old[0], **_changed(account, price, quantity)} if changes else {}
+    added = [new_item(books, price_id, count) for price_id, count in add]
+    after = {**old[0], **_changed(books, price, quantity)} if changes else {}
     kept = [after if one in old else one for one in found["_items"] if not (remove and one in old)]
     refuse_mixed([*kept, *added])
     length, is_trial = seconds_of((kept or added)[0]["_price"]), found["status"] == "trialing"
     # Another length of period can't fit into the present one: Stripe begins one anew.
     begins = new_period or length != seconds_of(found["_items"][0]["_price"])
     if prorate:
-        found["_pending"] += unused_time(account, found, found["_items"] if begins else old)
+        found["_pending"] += unused_time(books, found, found["_items"] if begins else old)
     found["_items"] = [*kept, *added]
     found["metadata"] |= metadata or {}
     if begins:
-        now = account.now()
+        now = books.now()
         found |= {"billing_cycle_anchor": now, "_period": [now, now + length]}
         found["status"] = "active" if is_trial else found["status"]
-    events = [account.report("customer.subscription.updated", found)]
+    events = [books.report("customer.subscription.updated", found)]
     if begins:
-        return events + account.collecting.collect(draft_period(account, found, "subscription_update"))
+        return events + collecting.collect(draft_period(books, collecting, found, "subscription_update"))
     if prorate and not is_trial:
         new = [one for one in found["_items"] if one in added or one is after]
-        found["_pending"] += [rest_of_period(account, found, one) for one in new]
+        found["_pending"] += [rest_of_period(books, found, one) for one in new]
     if invoice_now and found["_pending"]:
-        events += account.collecting.collect(draft_pending(account, found, "subscription_update"))
+        events += collecting.collect(draft_pending(books, collecting, found, "subscription_update"))
     return events
 
 
@@ -67,10 +66,10 @@ def _item(found: Object, wanted: str | None) -> Object:
     return item
 
 
-def _changed(account: "StripeAccount", price: str | None, quantity: int | None) -> Object:
+def _changed(books: Books, price: str | None, quantity: int | None) -> Object:
     fields: Object = {}
     if price is not None:
-        fields["_price"] = account.kept("price", price)
+        fields["_price"] = books.kept("price", price)
     if quantity is not None:
         fields["quantity"] = quantity
     return fields

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulators.stripe.account import balances, coupons, credit_notes
 from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.objects import Object
 from simulators.stripe.requests.lists import integer
 from simulators.stripe.requests.parameters import boolean, merged_metadata
 from simulators.stripe.requests.refusals import invalid
 from simulators.stripe.resources import (
+    balances,
     catalogue,
+    coupons,
+    credit_notes,
     customers,
     invoices,
     payment_intents,

@@ -74,7 +74,7 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
 
 def _charged(account: StripeAccount, made: Object, method_id: str) -> Object:
     """Return a subscription whose first invoice is paid by a method; where the bank declines, it stands incomplete."""
-    bill = draft_period(account, made, "subscription_create", is_reported=True)
+    bill = draft_period(account, account.collecting, made, "subscription_create", is_reported=True)
     try:
         pay(account, bill, method_id)
     except Refusal:
