@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = Path(sys.executable).parent
-COPIED = ("domain", "adapters", "entrypoints", "simulators", "features/harness")
+COPIED = ("domain", "adapters", "entrypoints", "simulators", "features", "migrations")
 
 USE_CASES = "Adapters implement ports"
 TECHNOLOGIES = "Adapters don't know each other"
@@ -35,7 +35,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("house")
     for folder in COPIED:
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("tests", "__pycache__"))
-    shutil.copy(ROOT / "features" / "__init__.py", copy / "features")
     shutil.copy(ROOT / "pyproject.toml", copy)
     return copy
 
@@ -73,11 +72,21 @@ def test_the_copy_as_it_is_passes(house: Path) -> None:
         (("adapters.batching.batcher", "from adapters.stripe import connection"), TECHNOLOGIES),
         (("adapters.batching.batched_credits", "from domain.usecases.use_credits import CreditDesk"), USE_CASES),
         (("adapters.stripe.webhooks", "from simulators.stripe import signatures"), NOT_THEIRS),
-        (("adapters.stripe.webhooks", "from features.http import description"), NOBODY),
         (("domain.credits.grants", "from simulators.stripe import signatures"), NOT_THEIRS),
-        (("domain.credits.grants", "from features.http import description"), NOBODY),
-        (("entrypoints.worker", "import migrations"), NOBODY),
+        (("domain.credits.grants", "import features"), NOBODY),
+        (("domain.payments.purchases", "from features.harness import credit_stories"), NOBODY),
+        (("adapters.stripe.webhooks", "from features.harness import processes"), NOBODY),
+        (("adapters.memory.ledger", "def f():\n    from features.billing.world import World"), NOBODY),
+        (("entrypoints.services", "from features.bench import size"), NOBODY),
+        (("entrypoints.http.routes.plans", "from features.real_parts import execute"), NOBODY),
         (("simulators.stories.life", "from features.harness import binding"), NOBODY),
+        (("simulators.explorer.cases", "import features.steps.story"), NOBODY),
+        (("domain.upkeep.diagnosis", "import migrations"), NOBODY),
+        (("adapters.postgres.migrations", "import migrations as schema"), NOBODY),
+        (("entrypoints.worker", "import migrations"), NOBODY),
+        (("simulators.fire.runs", "import migrations"), NOBODY),
+        (("features.real_parts", "import migrations"), NOBODY),
+        (("features.harness.processes", "from features.harness import binding"), CYCLES),
         (("entrypoints.http.routes.plans", "import asyncpg"), ROUTES),
         (("entrypoints.http.routes.plans", "from adapters.stripe import connection"), COMPOSITION),
         (("entrypoints.http.routes.plans", "from domain.ports import Ledger"), NO_PORTS),

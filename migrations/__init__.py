@@ -1,0 +1,1 @@
+"""The schema, in plain SQL, which is read and never imported."""
