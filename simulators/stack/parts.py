@@ -112,10 +112,15 @@ class RedisPart:
 
     def start(self) -> None:
         """Start an empty one."""
-        command = [self._binary, "--port", self._port, "--bind", "127.0.0.1", "--dir", self._directory]
+        # Debian's redis-server is a link to redis-check-rdb, which decides by its own name what to be.
+        command = ["redis-server", "--port", self._port, "--bind", "127.0.0.1", "--dir", self._directory]
         command += ["--save", "", "--appendonly", "no", "--logfile", "log"]
         self._child = subprocess.Popen(  # noqa: S603 - the binary that ran before
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command,
+            executable=self._binary,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         self._process = self._child.pid
         _wait_until(self._answers, READY_SECONDS, "Redis does not come back")
