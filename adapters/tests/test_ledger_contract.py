@@ -1,9 +1,8 @@
 """One contract for every ledger: memory, a direct Postgres connection, and Supabase's API."""
 
-import asyncio
 import contextlib
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -12,173 +11,37 @@ import pytest
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.changes.changes import (
-    AbsorbedPurchase,
-    AccountGuard,
-    Change,
-    CommitResult,
-    Committed,
-    Conflict,
-    Duplicate,
-    PurchaseRevision,
-    Rejected,
-    SnapshotQuery,
+from adapters.tests.written import (
+    AUGUST,
+    GRACE,
+    JULY,
+    JUNE,
+    MAY,
+    UNUSED,
+    billed,
+    bought,
+    buying,
+    event,
+    grants_of,
+    invoiced,
+    new_id,
+    of_period,
+    pay,
+    period,
+    posting,
+    recorded,
+    revision,
 )
-from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import DeliveryResult, OutboxMessage
-from domain.credits.grants import Draw
-from domain.credits.idempotency import key_of_revision
-from domain.credits.ledger import EntryKind, ExpiredCredits, GrantEnd, Posting, period_metadata
+from domain.changes.changes import Change, Committed, Conflict, Rejected, SnapshotQuery
+from domain.changes.inbox import EventStatus
+from domain.changes.outbox import DeliveryResult
+from domain.credits.ledger import GrantEnd
 from domain.credits.postings import postings_due
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
-from domain.payments.invoices import (
-    Bill,
-    CreditNote,
-    CreditNoteStatus,
-    Line,
-    LineKind,
-    NotedLine,
-    NotedRefund,
-    UnusedTime,
-)
-from domain.payments.line_terms import Claimed
-from domain.payments.purchases import (
-    ChargeRefunds,
-    Link,
-    Order,
-    PaymentStatus,
-    Purchase,
-    PurchaseId,
-    Refund,
-    RefundStatus,
-)
-from domain.payments.reports import InboxEvent
+from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
+from domain.payments.purchases import ChargeRefunds, Link, PurchaseId, Refund, RefundStatus
 from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, UserId
-
-
-def new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid.uuid4().hex}"
-
-
-def event(status: EventStatus = EventStatus.APPLIED, *, event_id: str | None = None, body: str = "{}") -> EventDecision:
-    return EventDecision(
-        event=InboxEvent(
-            id=event_id or new_id("evt"),
-            type="checkout.session.completed",
-            body=body,
-            livemode=False,
-            api_version="2026-10-28",
-            created=datetime(2026, 5, 1, tzinfo=UTC),
-            session_id="cs_1",
-        ),
-        status=status,
-        reason="because" if status is EventStatus.PARKED else None,
-    )
-
-
-def bought(user_id: UserId, payment: str, *, amount: int = 500, refunds: tuple[Refund, ...] = ()) -> Purchase:
-    return Purchase(
-        order=Order(user_id=user_id, plan_id="starter", credits=50, amount=amount, currency="usd"),
-        payment=PaymentStatus.PAID,
-        refunds=refunds,
-        links=frozenset({Link(f"payment_intent:{payment}"), Link(f"session:cs_{payment}")}),
-    )
-
-
-MAY, JUNE, JULY, AUGUST = (datetime(2100, month, 1, 12, tzinfo=UTC) for month in (5, 6, 7, 8))
-UNUSED = UnusedTime(id="il_9", amount=100, starts_at=MAY, ends_at=JUNE, credited_invoice="in_0", credited_lines=("a",))
-
-
-def period(begins: datetime, ends: datetime, *, brings: int = 50, **how: Any) -> Line:
-    """A line of an invoice for a period of so many credits."""
-    known: dict[str, Any] = {"kind": LineKind.PERIOD, "unit_amount": "500", "plan_id": "monthly", "parts": 1, **how}
-    return Line(
-        id=f"il_{ends:%m}",
-        credits=brings,
-        plan_credits=50,
-        amount=500,
-        net=400,
-        starts_at=begins,
-        ends_at=ends,
-        subscription_item="si_1",
-        price_id="price_1",
-        **known,
-    )
-
-
-def billed(*lines: Line, unused: tuple[UnusedTime, ...] = (), subscription: str = "sub_1") -> Bill:
-    total = sum(line.net for line in lines)
-    return Bill(subscription_id=subscription, lines=lines, unused=unused, total=total, issued_at=MAY)
-
-
-def invoiced(user_id: UserId, invoice: str, bill: Bill, **how: Any) -> Purchase:
-    """A paid invoice of a subscription."""
-    order = Order(user_id=user_id, plan_id="monthly", credits=50, amount=bill.total, currency="usd")
-    links = frozenset({Link(f"invoice:{invoice}")})
-    return Purchase(order=order, payment=PaymentStatus.PAID, links=links, bill=bill, **how)
-
-
-def of_period(user_id: UserId, invoice: str, amount: int, ends: datetime, at: int = 1, **how: Any) -> Posting:
-    """An entry of the grant of a period, decided at a revision of its invoice."""
-    return Posting(
-        user_id=user_id,
-        amount=amount,
-        kind=how.pop("kind", EntryKind.PURCHASE if amount > 0 else EntryKind.CLAWBACK),
-        idempotency_key=key_of_revision(invoice, at, user_id, ends),
-        purchase_id=PurchaseId(invoice),
-        metadata=period_metadata(ends),
-        expires_at=ends + timedelta(days=3) if amount > 0 else None,
-        **how,
-    )
-
-
-async def pay(world: Any, user: UserId, invoice: str, bill: Bill) -> None:
-    """Let an invoice be paid; each period is a grant of 50 credits."""
-    change = Change(
-        revision=revision(invoice, invoiced(user, invoice, bill)),
-        postings=tuple(of_period(user, invoice, 50, line.ends_at) for line in bill.lines),
-    )
-    assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
-
-
-async def recorded(world: Any, *invoices: str) -> Any:
-    links = frozenset(Link(f"invoice:{invoice}") for invoice in invoices)
-    return (await world.ledger.read(SnapshotQuery(links=links))).purchases
-
-
-async def grants_of(world: Any, user: UserId) -> list[tuple[datetime | None, int, datetime | None]]:
-    """Period, what remains, and until when, of each grant, oldest first."""
-    record = await world.audit.record_of(user)
-    grants = [known.grant for known in record.grants]
-    return [(grant.period_ends_at, grant.remaining, grant.expires_at) for grant in grants]
-
-
-def revision(payment: str, purchase: Purchase, *, expected: int = 0) -> PurchaseRevision:
-    return PurchaseRevision(id=PurchaseId(payment), expected_revision=expected, purchase=purchase)
-
-
-def posting(user_id: UserId, amount: int, key: str, payment: str | None = None) -> Posting:
-    return Posting(
-        user_id=user_id,
-        amount=amount,
-        kind=EntryKind.PURCHASE if amount >= 0 else EntryKind.CLAWBACK,
-        idempotency_key=key,
-        purchase_id=payment,
-        stripe_session_id=f"cs_{payment}",
-        stripe_event_id="evt_1",
-        description="starter plan",
-        event_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
-    )
-
-
-def buying(user_id: UserId, payment: str, *, decision: EventDecision | None = None) -> Change:
-    return Change(
-        event=decision,
-        revision=revision(payment, bought(user_id, payment)),
-        postings=(posting(user_id, 50, f"{payment}:revision=1:{user_id}", payment),),
-        outbox=(OutboxMessage(topic="refresh_cache", key=f"r:{payment}", payload={"user_id": user_id}),),
-    )
 
 
 async def test_a_change_is_written_whole(open_world: Any) -> None:
@@ -255,66 +118,6 @@ async def test_what_is_unknown_is_none(open_world: Any) -> None:
         assert () == await world.ledger.entries(nobody, before_version=None, limit=5)
 
 
-async def test_the_same_event_again_is_a_duplicate(open_world: Any) -> None:
-    """A repeated event changes nothing, and answers with the account as it is now, not as it was then."""
-    async with open_world() as world:
-        user, payment, decision = await world.sign_up(None), new_id("pi"), event()
-        await world.ledger.commit([buying(user, payment, decision=decision)])
-        await world.ledger.commit([buying(user, new_id("pi"))])
-        (result,) = await world.ledger.commit([buying(user, payment, decision=decision)])
-        assert isinstance(result, Duplicate)
-        assert (100, 2) == (result.accounts[0].balance, result.accounts[0].version)
-        assert 2 == len(await world.ledger.entries(user, before_version=None, limit=10))
-
-
-async def test_the_same_entry_again_is_a_duplicate(open_world: Any) -> None:
-    """An idempotency key changes the ledger once, whichever event brings it."""
-    async with open_world() as world:
-        user, payment, other = await world.sign_up(None), new_id("pi"), event()
-        await world.ledger.commit([buying(user, payment, decision=event())])
-        repeated = attrs.evolve(buying(user, payment, decision=other), revision=None)
-        (result,) = await world.ledger.commit([repeated])
-        assert isinstance(result, Duplicate)
-        snapshot = await world.ledger.read(SnapshotQuery(event_id=other.event.id, user_id=user))
-        assert EventStatus.NOTHING_NEW == snapshot.event_status
-        assert 50 == snapshot.account.balance
-
-
-async def test_a_key_with_other_content_conflicts(open_world: Any) -> None:
-    """The same key for another amount is refused."""
-    async with open_world() as world:
-        user, key = await world.sign_up(None), new_id("key")
-        await world.ledger.commit([Change(postings=(posting(user, 50, key),))])
-        (result,) = await world.ledger.commit([Change(postings=(posting(user, 60, key),))])
-        assert Conflict("idempotency_key") == result
-
-
-async def test_a_stale_revision_conflicts(open_world: Any) -> None:
-    """A decision on an outdated purchase writes nothing, not even its event."""
-    async with open_world() as world:
-        user, payment, decision = await world.sign_up(None), new_id("pi"), event()
-        await world.ledger.commit([buying(user, payment)])
-        stale = Change(
-            event=decision,
-            revision=revision(payment, bought(user, payment, amount=600), expected=0),
-            postings=(posting(user, 7, new_id("key"), payment),),
-        )
-        (result,) = await world.ledger.commit([stale])
-        assert Conflict("revision") == result
-        snapshot = await world.ledger.read(SnapshotQuery(event_id=decision.event.id, user_id=user))
-        assert snapshot.event_status is None
-        assert 50 == snapshot.account.balance
-
-
-async def test_a_link_belongs_to_one_purchase(open_world: Any) -> None:
-    """A second purchase can't take the link of a first."""
-    async with open_world() as world:
-        user, payment, other = await world.sign_up(None), new_id("pi"), new_id("pi")
-        await world.ledger.commit([buying(user, payment)])
-        thief = Change(revision=revision(other, bought(user, payment)))
-        assert (Conflict("link"),) == await world.ledger.commit([thief])
-
-
 async def test_an_entry_needs_its_user(open_world: Any) -> None:
     """Credits can't be put on the account of nobody."""
     async with open_world() as world:
@@ -338,35 +141,6 @@ async def test_a_bad_change_harms_no_other(open_world: Any) -> None:
         links = frozenset({Link(f"payment_intent:{bad}")})
         snapshot = await world.ledger.read(SnapshotQuery(event_id=decision.event.id, links=links))
         assert (None, ()) == (snapshot.event_status, snapshot.purchases)
-
-
-async def test_twenty_purchases_at_the_same_moment_all_count(open_world: Any) -> None:
-    """Changes of one account that come at once are all posted, one version after the other."""
-    async with open_world() as world:
-        user = await world.sign_up(None)
-        changes = [buying(user, new_id("pi"), decision=event()) for _ in range(20)]
-
-        async def commit(change: Change) -> CommitResult:
-            # A wait for nineteen others may take longer than a call waits.
-            while (result := (await world.ledger.commit([change]))[0]) == Conflict("locked"):
-                pass
-            return result
-
-        results = await asyncio.gather(*map(commit, changes))
-        assert {Committed} == {type(result) for result in results}
-        entries = await world.ledger.entries(user, before_version=None, limit=50)
-        assert list(range(20, 0, -1)) == [entry.version for entry in entries]
-        assert 1000 == entries[0].balance_after == (await world.ledger.account(user)).balance
-
-
-async def test_one_purchase_reported_at_the_same_moment_counts_once(open_world: Any) -> None:
-    """Of twenty equal decisions by different events one is written; the others conflict or are duplicates."""
-    async with open_world() as world:
-        user, payment = await world.sign_up(None), new_id("pi")
-        changes = [buying(user, payment, decision=event()) for _ in range(20)]
-        results = await asyncio.gather(*(world.ledger.commit([change]) for change in changes))
-        assert 1 == sum(isinstance(result, Committed) for (result,) in results)
-        assert 50 == (await world.ledger.account(user)).balance
 
 
 async def test_a_parked_event_can_be_decided_again(open_world: Any) -> None:
@@ -461,60 +235,6 @@ async def test_an_honest_ledger_is_consistent(open_world: Any) -> None:
         assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 
 
-GRACE = timedelta(days=3)
-
-
-async def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -> None:
-    """What is posted and until when is told for each apart, as is what was posted for none."""
-    async with open_world() as world:
-        user, invoice = await world.sign_up(None), new_id("in")
-        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
-        (known,) = await recorded(world, invoice)
-        assert {JUNE: {user: 50}, JULY: {user: 50}} == {end: one.by_user for end, one in known.posted.items()}
-        assert {JUNE: {user: JUNE + GRACE}, JULY: {user: JULY + GRACE}} == {
-            end: one.expires_at for end, one in known.posted.items()
-        }
-        assert 100 == known.credits_of(user)
-        assert [(JUNE, 50, JUNE + GRACE), (JULY, 50, JULY + GRACE)] == await grants_of(world, user)
-        # An entry of the same period puts into its grant; one of no period makes a grant of its own.
-        more = Change(
-            revision=revision(invoice, known.purchase, expected=1),
-            postings=(
-                of_period(user, invoice, 7, JULY, 2, kind=EntryKind.REINSTATEMENT),
-                posting(user, 5, new_id("key"), invoice),
-            ),
-        )
-        assert [Committed] == [type(result) for result in await world.ledger.commit([more])]
-        expected = [(JUNE, 50, JUNE + GRACE), (JULY, 57, JULY + GRACE), (None, 5, None)]
-        assert expected == await grants_of(world, user)
-        (known,) = await recorded(world, invoice)
-        assert {JUNE: 50, JULY: 57, None: 5} == {end: one.by_user[user] for end, one in known.posted.items()}
-        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
-
-
-async def test_a_clawback_takes_from_its_own_period_first(open_world: Any) -> None:
-    """Then from the other periods of its purchase and of those that were merged into it, then from other credits."""
-    async with open_world() as world:
-        user, invoice, twin, other = await world.sign_up(None), new_id("in_a"), new_id("in_b"), new_id("pi")
-        await world.ledger.commit([buying(user, other)])
-        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
-        await pay(world, user, twin, billed(period(MAY, JULY)))
-        (mine, same) = await recorded(world, invoice, twin)
-        both = attrs.evolve(mine.purchase, links=mine.purchase.links | same.purchase.links)
-        absorbed = (AbsorbedPurchase(id=PurchaseId(twin), expected_revision=1),)
-        taken = [(-60, JULY), (-50, JULY), (-60, JUNE)]
-        left = []
-        for at, (amount, end) in enumerate(taken, start=2):
-            next_one = attrs.evolve(revision(invoice, both, expected=at - 1), absorbed=absorbed if at == 2 else ())
-            change = Change(revision=next_one, postings=(of_period(user, invoice, amount, end, at),))
-            assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
-            left.append([remaining for _, remaining, _ in await grants_of(world, user)])
-        assert [[50, 50, 0, 40], [50, 40, 0, 0], [30, 0, 0, 0]] == left
-        (known,) = await recorded(world, twin)
-        assert {JUNE: -10, JULY: -10} == {end: one.by_user[user] for end, one in known.posted.items()}
-        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
-
-
 async def test_several_purchases_change_together_or_not_at_all(open_world: Any) -> None:
     """What one invoice gives back is taken of another in the same change; each is good at its revision only."""
     async with open_world() as world:
@@ -570,203 +290,6 @@ async def test_changes_in_one_call_are_whole_whatever_stands_beside_them(open_wo
         snapshot = await world.ledger.read(SnapshotQuery(subscription_id=later, periods_since=MAY))
         assert [later] == [one.id for one in snapshot.family]
         assert user not in {row.user_id for row in await world.audit.inconsistencies()}
-
-
-async def test_another_purchase_can_not_take_a_link_either(open_world: Any) -> None:
-    """The links of every purchase of a change lead to it alone."""
-    async with open_world() as world:
-        user, payment, old, new = await world.sign_up(None), new_id("pi"), new_id("in"), new_id("in")
-        await world.ledger.commit([buying(user, payment)])
-        await pay(world, user, old, billed(period(MAY, JUNE)))
-        thief = attrs.evolve(invoiced(user, old, billed(period(MAY, JUNE))), links=bought(user, payment).links)
-        change = Change(
-            revision=revision(new, invoiced(user, new, billed(period(JUNE, JULY)))),
-            others=(revision(old, thief, expected=1),),
-        )
-        assert (Conflict("link"),) == await world.ledger.commit([change])
-        assert ([1], ()) == ([one.revision for one in await recorded(world, old)], await recorded(world, new))
-
-
-async def test_the_same_change_at_the_same_moment_happens_once(open_world: Any) -> None:
-    """Of ten that also change another purchase; and two that meet in one are never both written."""
-    async with open_world() as world:
-        user, old = await world.sign_up(None), new_id("in")
-        await pay(world, user, old, billed(period(MAY, JUNE)))
-        (known,) = await recorded(world, old)
-
-        def change(new: str) -> Change:
-            return Change(
-                revision=revision(new, invoiced(user, new, billed(period(MAY, JULY)))),
-                others=(revision(old, known.purchase, expected=1),),
-                postings=(of_period(user, old, -20, JUNE, 2), of_period(user, new, 50, JULY)),
-            )
-
-        changes = [change(new) for new in (new_id("in"), new_id("in")) for _ in range(5)]
-        results = await asyncio.gather(*(world.ledger.commit([one]) for one in changes))
-        assert 1 == sum(isinstance(result, Committed) for (result,) in results)
-        assert 80 == (await world.ledger.account(user)).balance
-
-
-async def test_a_grant_that_stands_may_end_at_another_time(open_world: Any) -> None:
-    """That of the period alone, while something is left of it; those of merged purchases follow."""
-    async with open_world() as world:
-        user, bob, invoice = await world.sign_up(None), await world.sign_up(None), new_id("in")
-        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
-        (known,) = await recorded(world, invoice)
-
-        async def end(at: int, period_end: datetime, expires: datetime | None, of: UserId = user) -> None:
-            ends = (
-                GrantEnd(user_id=of, purchase_id=PurchaseId(invoice), period_ends_at=period_end, expires_at=expires),
-            )
-            change = Change(revision=revision(invoice, known.purchase, expected=at), ends=ends)
-            assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
-
-        await end(1, JUNE, AUGUST)
-        assert [(JUNE, 50, AUGUST), (JULY, 50, JULY + GRACE)] == await grants_of(world, user)
-        await end(2, JULY, None)
-        await end(3, JULY, MAY, bob)
-        assert [(JUNE, 50, AUGUST), (JULY, 50, None)] == await grants_of(world, user)
-        (found,) = await recorded(world, invoice)
-        assert {JUNE: {user: AUGUST}, JULY: {user: None}} == {
-            period_end: one.expires_at for period_end, one in found.posted.items()
-        }
-        spend = Posting(
-            user_id=user,
-            amount=-50,
-            kind=EntryKind.SPEND,
-            idempotency_key=new_id("spend"),
-            draws=(Draw(grant_id=(await world.audit.record_of(user)).grants[0].grant.id, credits=50),),
-        )
-        assert [Committed] == [type(result) for result in await world.ledger.commit([Change(postings=(spend,))])]
-        await end(4, JUNE, JULY)
-        assert [(JUNE, 0, AUGUST), (JULY, 50, None)] == await grants_of(world, user)
-        (found,) = await recorded(world, invoice)
-        assert {} == found.posted[JUNE].expires_at
-
-
-async def test_what_expired_is_reported_for_each_period(open_world: Any) -> None:
-    """With what stood posted then: what expired of one period is none of another's."""
-    async with open_world() as world:
-        user, invoice = await world.sign_up(None), new_id("in")
-        await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
-        (known,) = await recorded(world, invoice)
-        first = (await world.audit.record_of(user)).grants[0].grant
-        expiry = of_period(user, invoice, -30, JUNE, 9, kind=EntryKind.EXPIRY)
-        expiry = attrs.evolve(expiry, draws=(Draw(grant_id=first.id, credits=30),))
-        assert [Committed] == [type(result) for result in await world.ledger.commit([Change(postings=(expiry,))])]
-        back = Change(
-            revision=revision(invoice, known.purchase, expected=1),
-            postings=(of_period(user, invoice, -10, JUNE, 2), of_period(user, invoice, -10, JULY, 2)),
-        )
-        assert [Committed] == [type(result) for result in await world.ledger.commit([back])]
-        (known,) = await recorded(world, invoice)
-        assert {JUNE: ({user: 40}, {user: ExpiredCredits(amount=30, posted_before=50)}), JULY: ({user: 40}, {})} == {
-            end: (one.by_user, one.lapsed) for end, one in known.posted.items()
-        }
-        assert user not in {row.user_id for row in await world.audit.inconsistencies()}
-
-
-async def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_world: Any) -> None:
-    """By the subscription that is named, or by a purchase that is reached, from that one's own beginning on."""
-    async with open_world() as world:
-        user, subscription = await world.sign_up(None), new_id("sub")
-        invoices = [f"{new_id('in')}_{place}" for place in range(4)]
-        for invoice, (begins, ends) in zip(invoices, ((MAY, JUNE), (JUNE, JULY), (JULY, AUGUST)), strict=False):
-            await pay(world, user, invoice, billed(period(begins, ends), subscription=subscription))
-        await pay(world, user, invoices[3], billed(period(JUNE, JULY), subscription=new_id("sub")))
-        await world.ledger.commit([buying(user, invoices[3].replace("in_", "pi_"))])
-
-        async def family(links: tuple[str, ...] = (), **asked: Any) -> list[str]:
-            snapshot = await world.ledger.read(
-                SnapshotQuery(links=frozenset(Link(f"invoice:{one}") for one in links), **asked)
-            )
-            return [one.id for one in snapshot.family]
-
-        for since, place in ((MAY, 0), (JUNE, 0), (JUNE + timedelta(seconds=1), 1), (AUGUST, 2)):
-            assert sorted(invoices[place:3]) == await family(subscription_id=subscription, periods_since=since)
-        assert [] == await family(subscription_id=subscription, periods_since=AUGUST + timedelta(seconds=1))
-        assert [] == await family(subscription_id=subscription)
-        assert [] == await family(periods_since=MAY)
-        assert sorted(invoices[:3]) == await family((invoices[1],))
-        assert sorted(invoices[1:3]) == await family((invoices[2],), periods_since=AUGUST)
-        assert sorted(invoices[:3]) == await family((invoices[2],), periods_since=MAY)
-        assert [invoices[3]] == await family((invoices[3],))
-        snapshot = await world.ledger.read(SnapshotQuery(subscription_id=subscription, periods_since=AUGUST))
-        (last,) = snapshot.family
-        assert (1, {user: 50}) == (last.revision, last.posted[AUGUST].by_user)
-        assert billed(period(JULY, AUGUST), subscription=subscription) == last.purchase.bill
-
-
-async def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
-    """And tells of it by the merged one's links as well."""
-    async with open_world() as world:
-        user, subscription, one, two = await world.sign_up(None), new_id("sub"), new_id("in_a"), new_id("in_b")
-        bill = billed(period(MAY, JUNE), subscription=subscription)
-        for invoice in (one, two):
-            await pay(world, user, invoice, bill)
-        (mine, same) = await recorded(world, one, two)
-        both = attrs.evolve(mine.purchase, links=mine.purchase.links | same.purchase.links)
-        absorbed = (AbsorbedPurchase(id=PurchaseId(two), expected_revision=1),)
-        merged = attrs.evolve(revision(one, both, expected=1), absorbed=absorbed)
-        await world.ledger.commit([Change(revision=merged)])
-        links = frozenset({Link(f"invoice:{two}")})
-        snapshot = await world.ledger.read(SnapshotQuery(links=links))
-        assert ([one], [one]) == ([row.id for row in snapshot.family], [row.id for row in snapshot.purchases])
-        assert 100 == snapshot.family[0].credits_of(user)
-        # Two grants of one period stand; both end together.
-        end = GrantEnd(user_id=user, purchase_id=PurchaseId(one), period_ends_at=JUNE, expires_at=JULY)
-        change = Change(revision=revision(one, both, expected=2), ends=(end,))
-        assert [Committed] == [type(result) for result in await world.ledger.commit([change])]
-        assert [(JUNE, 50, JULY), (JUNE, 50, JULY)] == await grants_of(world, user)
-
-
-async def test_trials_and_free_periods_that_an_account_has_had_are_reported(open_world: Any) -> None:
-    """Where that is asked for: not those that brought nothing, nor what was paid for, nor another account's."""
-    async with open_world() as world:
-        user, bob, subscription = await world.sign_up(None), await world.sign_up(None), new_id("sub")
-        trial = period(MAY, JUNE, kind=LineKind.TRIAL, plan_id="trial")
-        free = period(JUNE, JULY, unit_amount="0", plan_id="free")
-        nothing = [
-            period(MAY, JUNE, kind=LineKind.TRIAL, brings=0),
-            period(JUNE, JULY),
-            period(JUNE, JULY, unit_amount="0", brings=0),
-        ]
-        for number, line in enumerate((trial, free, *nothing)):
-            bill = billed(line, subscription=subscription)
-            await pay(world, user, f"{new_id('in')}_{number}", bill)
-        await pay(world, bob, new_id("in"), billed(trial, subscription=new_id("sub")))
-
-        async def claimed(of: UserId | None, *, asked: bool = True) -> list[Claimed]:
-            snapshot = await world.ledger.read(SnapshotQuery(user_id=of, claims=asked))
-            return sorted(snapshot.claimed, key=lambda one: one.starts_at)
-
-        expected = [
-            Claimed(
-                plan_id=line.plan_id,
-                kind=line.kind,
-                subscription_id=subscription,
-                starts_at=line.starts_at,
-                ends_at=line.ends_at,
-            )
-            for line in (trial, free)
-        ]
-        assert expected == await claimed(user)
-        assert [] == await claimed(user, asked=False)
-        assert [] == await claimed(None)
-        assert 1 == len(await claimed(bob))
-
-
-async def test_a_guard_of_an_account_that_left_conflicts(open_world: Any) -> None:
-    """Although nothing is posted to it: a trial that brings nothing, say."""
-    async with open_world() as world:
-        user, invoice = await world.sign_up(None), new_id("in")
-        await world.leave(user)
-        change = Change(
-            revision=revision(invoice, invoiced(user, invoice, billed(period(MAY, JUNE)))),
-            account=AccountGuard(user_id=user, expected_revision=0),
-        )
-        assert (Conflict("unknown_user"),) == await world.ledger.commit([change])
-        assert () == await recorded(world, invoice)
 
 
 @pytest.mark.parametrize(
