@@ -1,6 +1,5 @@
 """What nobody was named for is given to a user by its id at Stripe: once, whatever is told of the payment later."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -55,11 +54,13 @@ class Claims(World):
             self.payments.teach_sale(one["id"], report)
         return self
 
-    def claim(self, id_: str, user: UserId = ADA, plan: str | None = "pack", *, accepts: bool = False) -> Recorded:
+    async def claim(
+        self, id_: str, user: UserId = ADA, plan: str | None = "pack", *, accepts: bool = False
+    ) -> Recorded:
         """Give a payment to a user."""
         desk = InboxRetrier(inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder)
         said = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accepts)
-        return asyncio.run(desk.claim(id_, said))
+        return await desk.claim(id_, said)
 
 
 NOBODY_S: dict[str, Any] = {"metadata": {}}
@@ -77,40 +78,40 @@ def again(event: StripeEvent) -> StripeEvent:
 
 @pytest.mark.parametrize("claimed", ["cs_1", "pi_1", "in_1"])
 @pytest.mark.parametrize("before", [True, False])
-def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> None:
+async def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool) -> None:
     """Its events change nothing, before or after; a refund takes its share; whoever claims it again is too late."""
     world = Claims()
     if before:
-        world.deliver(*REPORTS)
-    assert 0 == world.balance
-    recorded = world.has(*OBJECTS).claim(claimed)
+        await world.deliver(*REPORTS)
+    assert 0 == await world.balance()
+    recorded = await world.has(*OBJECTS).claim(claimed)
     assert (EventStatus.APPLIED, 50, ADA) == (recorded.status, recorded.credits, recorded.user_id)
-    world.deliver(*map(again, REPORTS), refund_of("pi_1", 100))
-    assert 40 == world.balance
+    await world.deliver(*map(again, REPORTS), refund_of("pi_1", 100))
+    assert 40 == await world.balance()
     world.ledger.add_user(BOB, "bob@example.com")
-    assert {0} == {world.claim(id_).credits for id_ in ("pi_1", "cs_1", "in_1")}
+    assert {0} == {(await world.claim(id_)).credits for id_ in ("pi_1", "cs_1", "in_1")}
     with pytest.raises(NoSale) as raised:
-        world.claim(claimed, BOB)
+        await world.claim(claimed, BOB)
     assert f"it is of user {ADA} already" == raised.value.reason
-    assert 40 == world.balance
-    world.check()
+    assert 40 == await world.balance()
+    await world.check()
 
 
-def test_an_event_that_was_ignored_is_claimed() -> None:
+async def test_an_event_that_was_ignored_is_claimed() -> None:
     """From then on the inbox shows what became of it."""
     world = Claims()
     reported = REPORTS[0]
-    assert EventStatus.IGNORED == world.deliver(reported).status
-    recorded = world.has(*OBJECTS).claim(reported.id)
-    assert 50 == recorded.credits == world.balance
-    kept = asyncio.run(world.ledger.inbox.find(reported.id))
+    assert EventStatus.IGNORED == (await world.deliver(reported)).status
+    recorded = await world.has(*OBJECTS).claim(reported.id)
+    assert 50 == recorded.credits == await world.balance()
+    kept = await world.ledger.inbox.find(reported.id)
     assert kept is not None
     assert EventStatus.APPLIED is kept.status
     with pytest.raises(NotClaimable):
-        world.claim(reported.id)
+        await world.claim(reported.id)
 
 
-def test_an_event_that_never_arrived_is_claimed() -> None:
+async def test_an_event_that_never_arrived_is_claimed() -> None:
     """It is fetched from Stripe; its delivery, later, is a repetition."""
     world, reported = Claims(), REPORTS[0]
     body = {
@@ -122,22 +123,22 @@ def test_an_event_that_never_arrived_is_claimed() -> None:
         "data": {"object": reported.about},
     }
     world.payments.remember(delivery_of(json.dumps(body)))
-    assert 50 == world.has(*OBJECTS).claim(reported.id).credits
-    world.deliver(reported)
-    assert 50 == world.balance
+    assert 50 == (await world.has(*OBJECTS).claim(reported.id)).credits
+    await world.deliver(reported)
+    assert 50 == await world.balance()
 
 
-def test_a_claim_of_several_packs_credits_them_all() -> None:
+async def test_a_claim_of_several_packs_credits_them_all() -> None:
     """By the session's items, unless the operator says that its price was the plan's."""
     about = session(subtotal=1500, **NOBODY_S)
     for accepts, credits_ in ((False, 150), (True, 50)):
         for plan in ("pack", None) if not accepts else ("pack",):
             world = Claims().has(about)
             world.payments.teach_items("cs_1", read_items([item("li_1", 1500, quantity=3)]))
-            assert credits_ == world.claim("cs_1", plan=plan, accepts=accepts).credits
+            assert credits_ == (await world.claim("cs_1", plan=plan, accepts=accepts)).credits
 
 
-def test_what_can_not_be_given_says_why() -> None:
+async def test_what_can_not_be_given_says_why() -> None:
     """Nothing is written then."""
     world = Claims().has(
         session("cs_open", payment_status="unpaid", **NOBODY_S),
@@ -156,46 +157,46 @@ def test_what_can_not_be_given_says_why() -> None:
     ]
     for id_, reason in cases:
         with pytest.raises(NoSale) as raised:
-            world.claim(id_)
+            await world.claim(id_)
         assert (id_, reason) == (raised.value.object_id, raised.value.reason)
     for user, plan, reason in ((BOB, "pack", "unknown_user"), (ADA, "no_such", "unknown_plan")):
         world.payments.teach_items("cs_1", ())
         with pytest.raises(NoSale) as raised:
-            world.claim("cs_1", user, plan)
+            await world.claim("cs_1", user, plan)
         assert reason == raised.value.reason
     for unknown in ("cs_nobody_s", "evt_nobody_s", "sub_1", "x"):
         with pytest.raises(UnknownEvent):
-            world.claim(unknown)
-    assert 0 == world.balance
-    assert 50 == world.claim("pi_dear", accepts=True).credits
+            await world.claim(unknown)
+    assert 0 == await world.balance()
+    assert 50 == (await world.claim("pi_dear", accepts=True)).credits
     world.payments.is_away = True
     with pytest.raises(PaymentsUnavailable):
-        world.claim("cs_1")
+        await world.claim("cs_1")
 
 
-def test_a_period_of_a_subscription_that_named_nobody_is_given() -> None:
+async def test_a_period_of_a_subscription_that_named_nobody_is_given() -> None:
     """By its invoice, as its lines are worth."""
     period = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 31)), paid=0, metadata={})
     world = Claims().has(period)
-    assert 100 == world.claim("in_1", plan="monthly").credits
-    world.deliver(paid(period))
-    assert 100 == world.balance
+    assert 100 == (await world.claim("in_1", plan="monthly")).credits
+    await world.deliver(paid(period))
+    assert 100 == await world.balance()
 
 
-def test_a_parked_event_and_its_object_are_one_sale() -> None:
+async def test_a_parked_event_and_its_object_are_one_sale() -> None:
     """Claimed by the object's id, the event finds it done when it is tried again."""
     world = Claims()
     reported = completed(session(metadata={"userId": ADA, "plan": "pack", "userEmail": "other@example.com"}))
-    assert "email_disagrees" == world.deliver(reported).reason
-    assert 50 == world.has(reported.about).claim("cs_1").credits
-    world.deliver(reported)
-    assert 50 == world.balance
+    assert "email_disagrees" == (await world.deliver(reported)).reason
+    assert 50 == (await world.has(reported.about).claim("cs_1")).credits
+    await world.deliver(reported)
+    assert 50 == await world.balance()
 
 
-def test_an_intent_of_a_session_is_given_as_the_session_sold_it() -> None:
+async def test_an_intent_of_a_session_is_given_as_the_session_sold_it() -> None:
     """What only pays is no sale of its own, whoever claims it."""
     world = Claims().has(*OBJECTS)
     world.payments.teach([Link("payment_intent:pi_1"), Link("session:cs_1")])
-    world.claim("cs_1")
-    assert 0 == world.claim("pi_1").credits
-    assert 50 == world.balance
+    await world.claim("cs_1")
+    assert 0 == (await world.claim("pi_1")).credits
+    assert 50 == await world.balance()

@@ -1,6 +1,5 @@
 """What a subscription's end means for the credits of its last period."""
 
-import asyncio
 from datetime import timedelta
 
 from domain.payments.reports import Attribution, SubscriptionReport
@@ -16,53 +15,53 @@ def deleted(**metadata: str) -> StripeEvent:
     return StripeEvent(type="customer.subscription.deleted", about=about, days=10)
 
 
-def test_the_end_counts_though_the_metadata_names_no_plan() -> None:
+async def test_the_end_counts_though_the_metadata_names_no_plan() -> None:
     """The lines of its invoices tell the plan, by the price's id say; no event of it is parked for that."""
-    ways = delivered_in_every_way([paid(MONTH), deleted(userId=USER)])
+    ways = await delivered_in_every_way([paid(MONTH), deleted(userId=USER)])
     assert [{"in_1@30": (100, 30)}] * len(ways) == [*ways.values()]
-    assert "applied" == World().deliver(deleted(userId=USER)).status
+    assert "applied" == (await World().deliver(deleted(userId=USER))).status
 
 
-def test_a_plan_that_is_named_has_to_be_a_subscription_that_is_known() -> None:
+async def test_a_plan_that_is_named_has_to_be_a_subscription_that_is_known() -> None:
     """Else a person has to look at it."""
-    assert "unknown_plan" == World().deliver(deleted(userId=USER, plan="gold")).reason
-    assert "mode_disagrees" == World().deliver(deleted(userId=USER, plan="pack")).reason
+    assert "unknown_plan" == (await World().deliver(deleted(userId=USER, plan="gold"))).reason
+    assert "mode_disagrees" == (await World().deliver(deleted(userId=USER, plan="pack"))).reason
 
 
-def test_an_end_that_is_scheduled_leaves_no_grace() -> None:
+async def test_an_end_that_is_scheduled_leaves_no_grace() -> None:
     """No renewal is to come."""
     scheduled = StripeEvent(
         type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5
     )
-    ways = delivered_in_every_way([paid(MONTH), scheduled])
+    ways = await delivered_in_every_way([paid(MONTH), scheduled])
     assert [{"in_1@30": (100, 30)}] * len(ways) == [*ways.values()]
 
 
-def test_an_end_that_is_called_off_leaves_it() -> None:
+async def test_an_end_that_is_called_off_leaves_it() -> None:
     """The newest telling counts."""
     scheduled = StripeEvent(
         type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5
     )
     resumed = StripeEvent(type="customer.subscription.updated", about=ended(30, status="active"), days=6)
-    ways = delivered_in_every_way([paid(MONTH), scheduled, resumed])
+    ways = await delivered_in_every_way([paid(MONTH), scheduled, resumed])
     assert [{"in_1@30": (100, 33)}] * len(ways) == [*ways.values()]
 
 
-def test_what_rolled_over_outlasts_the_subscription() -> None:
+async def test_what_rolled_over_outlasts_the_subscription() -> None:
     """At most the cap of it."""
     world = World(plans=(plan("monthly", 100, 900, rollover=True, rollover_cap=50), *PLANS[1:]))
-    world.deliver(paid(MONTH), deleted(userId=USER))
-    assert {"in_1@30": (100, 30)} == world.at(29).grants
-    assert 50 == world.at(300).balance
-    world.spend(50)
-    assert 0 == world.balance
-    world.check()
+    await world.deliver(paid(MONTH), deleted(userId=USER))
+    assert {"in_1@30": (100, 30)} == (await world.at(29)).grants
+    assert 50 == await (await world.at(300)).balance()
+    await world.spend(50)
+    assert 0 == await world.balance()
+    await world.check()
 
 
-def test_an_end_that_was_reported_too_early_is_asked_for_with_the_invoice() -> None:
+async def test_an_end_that_was_reported_too_early_is_asked_for_with_the_invoice() -> None:
     """Its own metadata names nobody, so its end is ignored; the invoice asks whose it is, and how it stands."""
     world = World()
-    assert "ignored" == world.deliver(deleted()).status
+    assert "ignored" == (await world.deliver(deleted())).status
     state = SubscriptionState(occurred_at=START + timedelta(days=12), status=SubscriptionStatus.CANCELED)
     world.payments.teach_subscription(
         SubscriptionReport(
@@ -73,17 +72,17 @@ def test_an_end_that_was_reported_too_early_is_asked_for_with_the_invoice() -> N
         )
     )
     lines = line("il_1", 900, MONTHLY, days=(0, 30))
-    world.deliver(paid(invoice("in_1", lines, paid=0, metadata={})))
+    await world.deliver(paid(invoice("in_1", lines, paid=0, metadata={})))
     assert {"in_1@30": (100, 30)} == world.grants
 
 
-def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
+async def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
     """A reconciliation that finds it as it was known reports nothing, though it was asked at another time."""
     world = World()
     metadata = {"userId": USER, "plan": "monthly"}
     started = {"id": "cs_1", "object": "checkout.session", "mode": "subscription", "status": "complete"}
     session = {**started, "subscription": SUBSCRIPTION, "metadata": metadata}
-    world.deliver(StripeEvent(type="checkout.session.completed", about=session, days=0))
+    await world.deliver(StripeEvent(type="checkout.session.completed", about=session, days=0))
     for days, is_news in ((9, False), (10, True)):
         plan_id = "monthly" if days == 9 else "pro"
         later = SubscriptionReport(
@@ -92,4 +91,4 @@ def test_a_subscription_that_is_asked_for_later_is_no_news() -> None:
             session_id="cs_1",
             occurred_at=START + timedelta(days=days),
         )
-        assert is_news == asyncio.run(world.recorder.assess(None, later)).is_news
+        assert is_news == (await world.recorder.assess(None, later)).is_news

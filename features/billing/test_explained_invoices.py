@@ -1,6 +1,5 @@
 """Why an invoice is worth what it is worth, told line by line."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -32,18 +31,18 @@ UPGRADE = invoice(
 )
 
 
-def explained(world: World) -> AccountExplanation:
-    record = asyncio.run(world.ledger.audit.record_of(ADA))
+async def explained(world: World) -> AccountExplanation:
+    record = await world.ledger.audit.record_of(ADA)
     assert record is not None
     return explain(record)
 
 
-def explained_after(*events: StripeEvent | Payload, plans: Any = PLANS) -> dict[str, dict[str, Any]]:
+async def explained_after(*events: StripeEvent | Payload, plans: Any = PLANS) -> dict[str, dict[str, Any]]:
     """Return the explanation's purchases by id, as JSON has them, after events."""
     world = World(plans=plans)
-    world.deliver(*(one if isinstance(one, StripeEvent) else paid(one) for one in events))
-    world.check()
-    document = plain(explanation_of(explained(world)))
+    await world.deliver(*(one if isinstance(one, StripeEvent) else paid(one) for one in events))
+    await world.check()
+    document = plain(explanation_of(await explained(world)))
     return {one["id"]: one for one in document["purchases"]}
 
 
@@ -53,9 +52,9 @@ def line_of(purchase: dict[str, Any], line_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shape", [lambda one: one, in_new_shape], ids=["old", "new"])
-def test_an_upgrade_is_reported_with_what_it_gives_back(shape: Any) -> None:
+async def test_an_upgrade_is_reported_with_what_it_gives_back(shape: Any) -> None:
     """Half of the month went back to the customer, and half of the larger plan's month came."""
-    found = explained_after(shape(FIRST), shape(UPGRADE))
+    found = await explained_after(shape(FIRST), shape(UPGRADE))
     first, second = line_of(found["in_1"], "il_1"), line_of(found["in_2"], "il_3")
     assert ("period", 1.0, 900, 900, 100.0, "100 credits") == tuple(
         first[key] for key in ("kind", "quantity", "amount", "amount_after_discounts", "brought", "why")
@@ -72,7 +71,7 @@ def test_an_upgrade_is_reported_with_what_it_gives_back(shape: Any) -> None:
     assert "2026-01-16T12:00:00+00:00" == found["in_2"]["paid_at"]
 
 
-def test_the_credited_invoice_is_reported_where_stripe_does_not_name_it() -> None:
+async def test_the_credited_invoice_is_reported_where_stripe_does_not_name_it() -> None:
     """It is the one of the newest line of the same item; of a subscription older than Credence there is none."""
     unnamed = invoice(
         "in_2",
@@ -80,18 +79,18 @@ def test_the_credited_invoice_is_reported_where_stripe_does_not_name_it() -> Non
         line("il_3", 2450, PRO, days=(15, 30), proration=True),
         paid=15,
     )
-    (returned,) = explained_after(FIRST, unnamed)["in_2"]["unused_time"]
+    (returned,) = (await explained_after(FIRST, unnamed))["in_2"]["unused_time"]
     assert ("in_1", ["il_1"]) == (returned["of_invoice"], returned["of_lines"])
-    (unknown,) = explained_after(unnamed)["in_2"]["unused_time"]
+    (unknown,) = (await explained_after(unnamed))["in_2"]["unused_time"]
     assert (None, []) == (unknown["of_invoice"], unknown["of_lines"])
 
 
-def test_an_invoice_that_only_gives_back_is_among_them() -> None:
+async def test_an_invoice_that_only_gives_back_is_among_them() -> None:
     """Though nobody ordered anything by it: without it the other's worth would not be explained."""
     ended = invoice(
         "in_2", line("il_2", -450, MONTHLY, days=(15, 30), proration=True, gives_back=("in_1", "il_1")), paid=15
     )
-    found = explained_after(FIRST, ended)
+    found = await explained_after(FIRST, ended)
     assert 0.5 == line_of(found["in_1"], "il_1")["unused_part"]
     assert (None, 0, [], 1) == (
         found["in_2"]["plan"],
@@ -101,13 +100,15 @@ def test_an_invoice_that_only_gives_back_is_among_them() -> None:
     )
 
 
-def test_reversals_are_reported_by_part() -> None:
+async def test_reversals_are_reported_by_part() -> None:
     """A refund, a credit note before the payment, and a dispute of a third each."""
-    found = explained_after(
-        FIRST,
-        StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_1", before=300), days=0),
-        StripeEvent(type="refund.created", about=refund("re_1", 300, "in_1"), days=1),
-        StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 300, "in_1"), days=2),
+    found = (
+        await explained_after(
+            FIRST,
+            StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_1", before=300), days=0),
+            StripeEvent(type="refund.created", about=refund("re_1", 300, "in_1"), days=1),
+            StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 300, "in_1"), days=2),
+        )
     )["in_1"]
     parts = line_of(found, "il_1")
     assert (0.666667, 0.333333, 0.0) == (parts["refunded_part"], parts["disputed_part"], parts["worth"])
@@ -126,17 +127,17 @@ def test_reversals_are_reported_by_part() -> None:
     ],
     ids=["seats", "several periods", "trial", "trial of nothing", "rest"],
 )
-def test_why_a_line_brought_so_many(sold: Payload, brought: float, why: str) -> None:
+async def test_why_a_line_brought_so_many(sold: Payload, brought: float, why: str) -> None:
     """In a sentence that a person can check with a pocket calculator."""
     plans = (plan("monthly", 100, 900, trial_credits=20), plan("annual", 1200, 9000, "year"))
     named = {"userId": str(ADA), "plan": "annual" if sold["price"]["id"] == "price_annual" else "monthly"}
-    found = line_of(explained_after(invoice("in_1", sold, paid=0, metadata=named), plans=plans)["in_1"], "il_1")
+    found = line_of((await explained_after(invoice("in_1", sold, paid=0, metadata=named), plans=plans))["in_1"], "il_1")
     assert (brought, why) == (found["brought"], found["why"])
 
 
 @pytest.mark.parametrize(("days", "part"), [((15, 30), "half"), ((20, 30), "10 of 30 days"), ((0, 30), "all")])
-def test_under_a_discount_the_time_is_reported(days: tuple[float, float], part: str) -> None:
+async def test_under_a_discount_the_time_is_reported(days: tuple[float, float], part: str) -> None:
     """Where Stripe shows the amount after the discount only, the part of the period's time counts."""
     rest = line("il_2", 100, PRO, days=days, proration=True)
-    found = explained_after(FIRST, invoice("in_2", rest, paid=days[0], discounted=True))
+    found = await explained_after(FIRST, invoice("in_2", rest, paid=days[0], discounted=True))
     assert f"1,000 credits x {part} of the period's time" == line_of(found["in_2"], "il_2")["why"]

@@ -39,7 +39,7 @@ def first(shape: Shape, price: StripePrice = MONTHLY, days: float = 30, **how: A
 
 
 @shapes
-def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
+async def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
     """Annual, monthly on day 3, pro on day 18, renewals: the monthly period's other half is not given once more."""
     found = [
         first(shape, ANNUAL, 365),
@@ -67,12 +67,12 @@ def test_what_was_given_back_long_ago_stays_given_back(shape: Shape) -> None:
         "in_4@64": (1000, 64.04),
         "in_5@94": (1000, 97),
     }
-    ways = delivered_in_every_way(found)
+    ways = await delivered_in_every_way(found)
     assert dict.fromkeys(ways, expected) == ways
 
 
 @shapes
-def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
+async def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
     """The renewal and more seats of a price with `credence_plan` in its metadata are of that plan, too."""
     price = StripePrice(id="price_meta", amount=777, metadata={"credence_plan": "monthly"})
     found = [
@@ -86,34 +86,34 @@ def test_a_price_that_its_metadata_names_goes_on(shape: Shape) -> None:
         ),
         bill("in_3", line("il_4", 2331, price, days=(30, 60), quantity=3), at=30.04, shape=shape),
     ]
-    ways = delivered_in_every_way(found, prices=(price,))
+    ways = await delivered_in_every_way(found, prices=(price,))
     held = {way: {name: credits_ for name, (credits_, _) in grants.items()} for way, grants in ways.items()}
     assert {key: {"in_1@30": 50, "in_2@30": 149, "in_3@60": 300} for key in ways} == held
 
 
 @shapes
-def test_a_new_price_of_a_plan_beside_a_listed_one(shape: Shape) -> None:
+async def test_a_new_price_of_a_plan_beside_a_listed_one(shape: Shape) -> None:
     """Monthly is listed by its id, a later price of it is not: the renewal at that price is credited in any order."""
     later = StripePrice(id="price_later", amount=900)
     listed = (attrs.evolve(PLANS[0], stripe_prices=("price_monthly",)), *PLANS[1:])
     found = [first(shape), bill("in_2", line("il_2", 900, later, days=(30, 60)), at=30.04, shape=shape)]
-    ways = delivered_in_every_way(found, plans=listed, prices=(MONTHLY, later))
+    ways = await delivered_in_every_way(found, plans=listed, prices=(MONTHLY, later))
     assert {key: {"in_1@30": (100, 30.04), "in_2@60": (100, 63)} for key in ways} == ways
 
 
 @shapes
-def test_an_item_that_changes_to_a_price_of_no_plan_is_parked(shape: Shape) -> None:
+async def test_an_item_that_changes_to_a_price_of_no_plan_is_parked(shape: Shape) -> None:
     """Known by its id, then of an unknown price: the invoice says so, and is not ignored."""
     odd = StripePrice(id="price_odd", amount=777)
     listed = (attrs.evolve(PLANS[0], stripe_prices=("price_monthly",)), *PLANS[1:])
     world = World(listed, (MONTHLY, odd))
-    world.deliver(first(shape))
-    outcome = world.deliver(bill("in_2", line("il_2", 777, odd, days=(30, 60)), at=30.04, shape=shape))
+    await world.deliver(first(shape))
+    outcome = await world.deliver(bill("in_2", line("il_2", 777, odd, days=(30, 60)), at=30.04, shape=shape))
     assert (EventStatus.PARKED, "price_disagrees: price_odd") == (outcome.status, outcome.reason)
 
 
 @shapes
-def test_several_changes_under_a_whole_discount(shape: Shape) -> None:
+async def test_several_changes_under_a_whole_discount(shape: Shape) -> None:
     """Ten days of pro between monthly, all for nothing, billed together: 333 for these, and monthly for the rest."""
 
     def free(id_: str, price: StripePrice, start: float, names: tuple[str, str] | None = None) -> Payload:
@@ -121,8 +121,8 @@ def test_several_changes_under_a_whole_discount(shape: Shape) -> None:
 
     start = line("il_1", 900, MONTHLY, days=(0, 30), discount=900)
     world = World()
-    world.deliver(bill("in_1", start, at=0, shape=shape, discounted=True))
-    world.deliver(
+    await world.deliver(bill("in_1", start, at=0, shape=shape, discounted=True))
+    await world.deliver(
         bill(
             "in_2",
             free("ii_1", MONTHLY, 10, ("in_1", "il_1")),
@@ -139,7 +139,7 @@ def test_several_changes_under_a_whole_discount(shape: Shape) -> None:
 
 
 @shapes
-def test_a_price_of_fractions_of_a_cent(shape: Shape) -> None:
+async def test_a_price_of_fractions_of_a_cent(shape: Shape) -> None:
     """1,000 units at 1.5 cents, then 2,000 at half time: 1,500 credits, in either shape."""
     plans = (plan("units", 1, 1, stripe_prices=("price_units",)),)
     price = StripePrice(id="price_units", amount=1)
@@ -154,8 +154,8 @@ def test_a_price_of_fractions_of_a_cent(shape: Shape) -> None:
         return shown
 
     world = World(plans, (price,))
-    world.deliver(paid(exact(invoice("in_1", line("il_1", 1500, price, days=(0, 30), quantity=1000), paid=0))))
-    world.deliver(
+    await world.deliver(paid(exact(invoice("in_1", line("il_1", 1500, price, days=(0, 30), quantity=1000), paid=0))))
+    await world.deliver(
         paid(
             exact(
                 invoice(
@@ -167,24 +167,24 @@ def test_a_price_of_fractions_of_a_cent(shape: Shape) -> None:
             )
         )
     )
-    assert 1500 == world.balance
+    assert 1500 == await world.balance()
 
 
 @shapes
-def test_an_end_that_is_far_ahead_takes_no_grace(shape: Shape) -> None:
+async def test_an_end_that_is_far_ahead_takes_no_grace(shape: Shape) -> None:
     """To be cancelled in a year: the renewal a month from now is still waited for."""
     world = World()
-    world.deliver(first(shape))
+    await world.deliver(first(shape))
     later = {**ended(30, status="active"), "cancel_at": (1767268800 + 365 * 86_400)}
-    world.deliver(StripeEvent(type="customer.subscription.updated", about=later, days=1))
+    await world.deliver(StripeEvent(type="customer.subscription.updated", about=later, days=1))
     assert {"in_1@30": (100, 33)} == world.grants
 
 
 @shapes
-def test_a_short_rest_that_is_billed_with_the_renewal(shape: Shape) -> None:
+async def test_a_short_rest_that_is_billed_with_the_renewal(shape: Shape) -> None:
     """The last day of the month in pro, billed with the renewal, lasts a day from its payment on."""
     world = World()
-    world.deliver(
+    await world.deliver(
         first(shape),
         bill(
             "in_2",
@@ -199,7 +199,7 @@ def test_a_short_rest_that_is_billed_with_the_renewal(shape: Shape) -> None:
 
 
 @shapes
-def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> None:
+async def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> None:
     """What was withdrawn and given back differs by the exchange rate: the customer keeps every credit."""
     moves = {"txn_1": (-3800, "gbp"), "txn_2": (3700, "gbp")}
     won = dispute("dp_1", 900, "in_1", status="won", moves=moves)
@@ -209,27 +209,27 @@ def test_a_dispute_that_is_won_in_another_currency_is_whole(shape: Shape) -> Non
         StripeEvent(type="charge.dispute.closed", about=won, days=9),
         StripeEvent(type="charge.dispute.funds_reinstated", about=won, days=10),
     ]
-    ways = delivered_in_every_way(found)
+    ways = await delivered_in_every_way(found)
     assert {key: [(100, 33)] for key in ways} == {way: [*grants.values()] for way, grants in ways.items()}
 
 
 @shapes
-def test_a_credited_line_of_another_name_is_found_in_its_invoice(shape: Shape) -> None:
+async def test_a_credited_line_of_another_name_is_found_in_its_invoice(shape: Shape) -> None:
     """Stripe names the invoice that is credited, and a line by an id that was not told: it is the item's own line."""
     world = World()
-    world.deliver(first(shape))
+    await world.deliver(first(shape))
     half = line("il_2", -450, MONTHLY, days=(15, 30), proration=True, gives_back=("in_1", "il_of_another_version"))
-    world.deliver(bill("in_2", half, at=15, shape=shape))
-    assert 50 == world.balance
+    await world.deliver(bill("in_2", half, at=15, shape=shape))
+    assert 50 == await world.balance()
 
 
 @shapes
-def test_what_is_free_beside_a_plan_is_no_trial(shape: Shape) -> None:
+async def test_what_is_free_beside_a_plan_is_no_trial(shape: Shape) -> None:
     """An add-on that costs nothing brings no trial credits."""
     addon = StripePrice(id="price_addon", amount=0, product="prod_addon")
     plans = (plan("monthly", 100, 900, trial_credits=20),)
     world = World(plans, (MONTHLY, addon))
-    world.deliver(
+    await world.deliver(
         bill(
             "in_1",
             line("il_1", 900, MONTHLY, days=(0, 30)),
@@ -239,45 +239,45 @@ def test_what_is_free_beside_a_plan_is_no_trial(shape: Shape) -> None:
             metadata={"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"},
         )
     )
-    assert 100 == world.balance
+    assert 100 == await world.balance()
 
 
-def test_one_payment_of_two_invoices_asks_for_prices_of_both() -> None:
+async def test_one_payment_of_two_invoices_asks_for_prices_of_both() -> None:
     """An upgrade that shares its payment with the invoice before it is valued like any other."""
     world = World()
-    world.deliver(first(in_new_shape))
+    await world.deliver(first(in_new_shape))
     upgrade = invoice(
         "in_2",
         line("il_2", -450, MONTHLY, days=(15, 30), proration=True),
         line("il_3", 2450, PRO, days=(15, 30), proration=True),
         paid=15,
     )
-    world.deliver(paid(in_new_shape({**upgrade, "payment_intent": "pi_in_1"})))
-    assert 550 == world.balance
+    await world.deliver(paid(in_new_shape({**upgrade, "payment_intent": "pi_in_1"})))
+    assert 550 == await world.balance()
 
 
-def test_a_note_of_more_lines_than_it_shows_counts_as_a_whole() -> None:
+async def test_a_note_of_more_lines_than_it_shows_counts_as_a_whole() -> None:
     """Of what it does not show nobody knows the line."""
     fee = line("il_2", 1000, StripePrice(id="price_fee", amount=1000), days=(0, 0), fee=True)
     world = World()
-    world.deliver(bill("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), fee, at=0, shape=lambda old: old))
+    await world.deliver(bill("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), fee, at=0, shape=lambda old: old))
     note = credit_note("cn_1", "in_1", after=1900, lines={"il_2": 1000})
     note["lines"]["has_more"] = True
-    world.deliver(StripeEvent(type="credit_note.created", about=note, days=1))
-    assert 0 == world.balance
+    await world.deliver(StripeEvent(type="credit_note.created", about=note, days=1))
+    assert 0 == await world.balance()
 
 
-def test_an_invoice_that_does_not_say_when_it_was_paid() -> None:
+async def test_an_invoice_that_does_not_say_when_it_was_paid() -> None:
     """Then its event does: a week that was paid on day 11 lasts until day 18."""
     weekly = StripePrice(id="price_weekly", amount=300, interval="week")
     about = invoice("in_1", line("il_1", 300, weekly, days=(0, 7)), paid=11)
     del about["status_transitions"]
     world = World()
-    world.deliver(StripeEvent(type="invoice.paid", about=about, days=11))
+    await world.deliver(StripeEvent(type="invoice.paid", about=about, days=11))
     assert {"in_1@7": (30, 18)} == world.grants
 
 
-def test_discounts_that_are_null_are_found_at_the_invoice() -> None:
+async def test_discounts_that_are_null_are_found_at_the_invoice() -> None:
     """Half off, told by the invoice alone: all of what was paid is refunded, and nothing stays."""
     one = {**line("il_1", 900, MONTHLY, days=(0, 30)), "discount_amounts": None}
     about = {
@@ -288,18 +288,18 @@ def test_discounts_that_are_null_are_found_at_the_invoice() -> None:
         "total_discount_amounts": [{"amount": 450, "discount": "di_1"}],
     }
     world = World()
-    world.deliver(paid(about))
-    world.deliver(StripeEvent(type="refund.created", about=refund("re_1", 450, "in_1"), days=1))
-    assert 0 == world.balance
+    await world.deliver(paid(about))
+    await world.deliver(StripeEvent(type="refund.created", about=refund("re_1", 450, "in_1"), days=1))
+    assert 0 == await world.balance()
 
 
 @shapes
-def test_the_rest_of_a_free_plan_is_no_unused_time(shape: Shape) -> None:
+async def test_the_rest_of_a_free_plan_is_no_unused_time(shape: Shape) -> None:
     """Pro to free at half time: half of pro's credits, and half of the free plan's."""
     free = StripePrice(id="price_free", amount=0)
     world = World((*PLANS, plan("free", 30, 0, stripe_prices=("price_free",))), (PRO, free))
-    world.deliver(first(shape, PRO))
-    world.deliver(
+    await world.deliver(first(shape, PRO))
+    await world.deliver(
         bill(
             "in_2",
             line("il_2", -2450, PRO, days=(15, 30), proration=True, gives_back=("in_1", "il_1")),
@@ -308,39 +308,39 @@ def test_the_rest_of_a_free_plan_is_no_unused_time(shape: Shape) -> None:
             shape=shape,
         )
     )
-    assert 515 == world.balance
+    assert 515 == await world.balance()
 
 
 @shapes
-def test_what_costs_nothing_is_given_once_for_any_quantity(shape: Shape) -> None:
+async def test_what_costs_nothing_is_given_once_for_any_quantity(shape: Shape) -> None:
     """Fifty of a free plan are one of it."""
     free = StripePrice(id="price_free", amount=0)
     world = World((plan("free", 30, 0, stripe_prices=("price_free",)),), (free,))
-    world.deliver(bill("in_1", line("il_1", 0, free, days=(0, 30), quantity=50), at=0, shape=shape))
-    assert 30 == world.balance
+    await world.deliver(bill("in_1", line("il_1", 0, free, days=(0, 30), quantity=50), at=0, shape=shape))
+    assert 30 == await world.balance()
 
 
 @shapes
-def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
+async def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) -> None:
     """Disputed unspent, won after the period: it would have expired, and does; what had been spent stays."""
     disputed = StripeEvent(type="charge.dispute.created", about=dispute("dp_1", 900, "in_1"), days=5)
     won = StripeEvent(type="charge.dispute.closed", about=dispute("dp_1", 900, "in_1", status="won"), days=60)
     unspent, spent = World(), World()
     for world, credits_ in ((unspent, 0), (spent, 70)):
-        world.deliver(first(shape))
+        await world.deliver(first(shape))
         if credits_:
-            world.spend(credits_)
-        world.deliver(disputed)
-        assert -credits_ == world.balance
-        world.at(60).deliver(won)
-        world.at(60.01)
-        world.check()
+            await world.spend(credits_)
+        await world.deliver(disputed)
+        assert -credits_ == await world.balance()
+        await (await world.at(60)).deliver(won)
+        await world.at(60.01)
+        await world.check()
     # Of 30 that were taken unspent nothing is left; 70 pay what was owed.
-    assert (0, 0) == (unspent.balance, spent.balance)
+    assert (0, 0) == (await unspent.balance(), await spent.balance())
 
 
 @shapes
-def test_a_refund_that_fails_is_reported_late_in_any_order(shape: Shape) -> None:
+async def test_a_refund_that_fails_is_reported_late_in_any_order(shape: Shape) -> None:
     """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
     found = [
         first(shape),
@@ -348,15 +348,15 @@ def test_a_refund_that_fails_is_reported_late_in_any_order(shape: Shape) -> None
         StripeEvent(type="refund.failed", about=refund("re_1", 900, "in_1", status="failed"), days=9),
     ]
     for order in (found, found[::-1], [found[0], found[2], found[1]]):
-        world = World().at(40)
-        world.deliver(*order)
-        world.at(40.01)
-        world.check()
-        assert 0 == world.balance
+        world = await World().at(40)
+        await world.deliver(*order)
+        await world.at(40.01)
+        await world.check()
+        assert 0 == await world.balance()
 
 
 @pytest.mark.parametrize("won", [9000, 4500], ids=["whole", "half"])
-def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
+async def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
     """Annual, monthly on day 3, a pack; annual disputed, and won: in every order as if nothing had been disputed."""
     reported = [
         first(lambda old: old, ANNUAL, 365),
@@ -380,10 +380,10 @@ def test_what_a_dispute_took_of_other_credits_returns_to_them(won: int) -> None:
     found = []
     for order in itertools.permutations(reported):
         world = World()
-        world.deliver(*order, *order)
-        world.check()
+        await world.deliver(*order, *order)
+        await world.check()
         # An invoice's purchase has the name by which it was heard of first.
-        found.append((world.balance, {name.removeprefix("pi_"): grant for name, grant in world.grants.items()}))
+        found.append((await world.balance(), {name.removeprefix("pi_"): grant for name, grant in world.grants.items()}))
     assert [found[0]] * len(found) == found
     assert found[0][0] == {9000: 159, 4500: -441}[won]
     if won == 9000:

@@ -1,6 +1,5 @@
 """What reconciling finds of payments: what never arrived, and nothing of what is known."""
 
-import asyncio
 import json
 from datetime import timedelta
 
@@ -12,7 +11,7 @@ from features.billing.payloads import START, Payload, moment
 from features.billing.world import World
 
 
-def found_by(world: World, *objects: tuple[str, Payload]) -> tuple[Finding, ...]:
+async def found_by(world: World, *objects: tuple[str, Payload]) -> tuple[Finding, ...]:
     """Reconcile with a Stripe that has these objects."""
     for kind, about in objects:
         body = {
@@ -26,7 +25,7 @@ def found_by(world: World, *objects: tuple[str, Payload]) -> tuple[Finding, ...]
         }
         world.payments.have(Found(object_id=about["id"], kind=about["object"], delivery=delivery_of(json.dumps(body))))
     reconciler = Reconciler(history=world.payments, inbox=world.ledger.inbox, recorder=world.recorder)
-    return asyncio.run(reconciler.run(START - timedelta(days=1))).found
+    return (await reconciler.run(START - timedelta(days=1))).found
 
 
 CHARGED = {"id": "ch_pi_1", "created": moment(-0.001)}
@@ -35,31 +34,31 @@ INTENT = intent(metadata=OF_SESSION, latest_charge=CHARGED)
 LISTED = (("checkout.session.completed", SESSION), ("payment_intent.succeeded", INTENT))
 
 
-def test_what_is_known_is_not_found_for_its_charge_alone() -> None:
+async def test_what_is_known_is_not_found_for_its_charge_alone() -> None:
     """The charge is some seconds older than the event, and the payment's own event need not be sent to us."""
     world = World()
-    world.deliver(completed(session()))
-    assert () == found_by(world, *LISTED)
-    assert 50 == world.balance
-    assert () == found_by(world)
+    await world.deliver(completed(session()))
+    assert () == await found_by(world, *LISTED)
+    assert 50 == await world.balance()
+    assert () == await found_by(world)
 
 
-def test_a_payment_that_never_arrived_is_found() -> None:
+async def test_a_payment_that_never_arrived_is_found() -> None:
     """A session's, and one that is a sale of its own."""
     world = World()
     alone = intent("pi_2", metadata=NAMED)
-    found = found_by(world, *LISTED, ("payment_intent.succeeded", alone))
+    found = await found_by(world, *LISTED, ("payment_intent.succeeded", alone))
     assert {("cs_1", 50), ("pi_2", 50)} == {(one.id, one.credits) for one in found}
-    assert 100 == world.balance
-    world.deliver(succeeded(alone), succeeded(intent(metadata=OF_SESSION)), completed(session()))
-    assert () == found_by(world)
-    assert 100 == world.balance
+    assert 100 == await world.balance()
+    await world.deliver(succeeded(alone), succeeded(intent(metadata=OF_SESSION)), completed(session()))
+    assert () == await found_by(world)
+    assert 100 == await world.balance()
 
 
-def test_what_was_not_captured_is_found() -> None:
+async def test_what_was_not_captured_is_found() -> None:
     """It takes that part back."""
     world = World()
-    world.deliver(completed(session()))
-    (finding,) = found_by(world, ("payment_intent.succeeded", {**INTENT, "amount_received": 300}))
+    await world.deliver(completed(session()))
+    (finding,) = await found_by(world, ("payment_intent.succeeded", {**INTENT, "amount_received": 300}))
     assert -20 == finding.credits
-    assert 30 == world.balance
+    assert 30 == await world.balance()

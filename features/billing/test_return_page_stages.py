@@ -1,6 +1,5 @@
 """What the return page is told of a checkout, and which checkouts are not begun at all."""
 
-import asyncio
 from datetime import UTC, datetime
 
 import attrs
@@ -72,7 +71,7 @@ class Shop(World):
             recorder=self.recorder,
         )
 
-    def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
+    async def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
         """Follow a session as Stripe has it, with the first invoice of its subscription."""
         now = datetime.now(UTC).replace(microsecond=0)
         report = read_event("checkout.session.completed", about, now, retrieved=True)
@@ -82,12 +81,12 @@ class Shop(World):
         self.sessions.found = Checkout(
             session_id="cs_1", url=None, status=about["status"], report=report, invoice_report=of_bill
         )
-        return asyncio.run(self.desk.follow(ADA, "cs_1"))
+        return await self.desk.follow(ADA, "cs_1")
 
-    def start(self, plan_id: str) -> None:
+    async def start(self, plan_id: str) -> None:
         """Begin a checkout."""
         now = self.clock.now()
-        asyncio.run(self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=now))
+        await self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=now)
 
 
 def subscribed(plan_id: str) -> Payload:
@@ -104,33 +103,33 @@ def first(amount: int, price: StripePrice, plan_id: str, *, days: tuple[float, f
     )
 
 
-def test_what_costs_nothing_is_credited_with_its_credits() -> None:
+async def test_what_costs_nothing_is_credited_with_its_credits() -> None:
     """A pack at 100 % off, and a plan whose price is 0."""
-    pack = Shop().returns(session(total=0, intent=None))
+    pack = await Shop().returns(session(total=0, intent=None))
     assert (CheckoutStage.CREDITED, 50) == (pack.stage, pack.credits)
-    free = Shop().returns(subscribed("free"), first(0, FREE, "free"))
+    free = await Shop().returns(subscribed("free"), first(0, FREE, "free"))
     assert (CheckoutStage.CREDITED, 10) == (free.stage, free.credits)
 
 
-def test_a_trial_says_that_it_started() -> None:
+async def test_a_trial_says_that_it_started() -> None:
     """Without credits, unless the plan brings some for the trial."""
-    trial = Shop().returns(subscribed("monthly"), first(0, MONTHLY, "monthly", days=(0, 7)))
+    trial = await Shop().returns(subscribed("monthly"), first(0, MONTHLY, "monthly", days=(0, 7)))
     assert (CheckoutStage.TRIAL_STARTED, 0, "monthly") == (trial.stage, trial.credits, trial.plan_id)
     shop = Shop()
-    tried = shop.returns(subscribed("tried"), first(0, TRIED, "tried", days=(0, 7)))
+    tried = await shop.returns(subscribed("tried"), first(0, TRIED, "tried", days=(0, 7)))
     assert (CheckoutStage.CREDITED, 5) == (tried.stage, tried.credits)
-    shop.at(8)
-    assert CheckoutStage.CREDITS_EXPIRED is shop.returns(subscribed("tried")).stage
+    await shop.at(8)
+    assert CheckoutStage.CREDITS_EXPIRED is (await shop.returns(subscribed("tried"))).stage
 
 
-def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
+async def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
     """It is done all the same."""
     shop = Shop()
     other = first(0, FREE, "free")
     other = {**other, "id": "in_0", "subscription": "sub_0"}
     other["lines"]["data"][0] |= {"id": "il_0", "subscription": "sub_0", "subscription_item": "si_0"}
-    shop.pay(other)
-    again = shop.returns(subscribed("free"), first(0, FREE, "free"))
+    await shop.pay(other)
+    again = await shop.returns(subscribed("free"), first(0, FREE, "free"))
     assert (CheckoutStage.NOTHING_DUE, 0) == (again.stage, again.credits)
 
 
@@ -146,67 +145,67 @@ def test_a_free_plan_that_the_account_has_brings_nothing() -> None:
         ),
     ],
 )
-def test_what_went_back_is_reported(report: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
+async def test_what_went_back_is_reported(report: StripeEvent, stage: CheckoutStage, credits_: int) -> None:
     """All of it, or a part."""
     shop = Shop()
     report.about["payment_intent"] = "pi_1"
-    shop.deliver(completed(session()), attrs.evolve(report, id=f"evt_of_{id(shop)}"))
-    found = shop.returns(session())
+    await shop.deliver(completed(session()), attrs.evolve(report, id=f"evt_of_{id(shop)}"))
+    found = await shop.returns(session())
     assert (stage, credits_) == (found.stage, found.credits)
 
 
-def test_a_period_that_was_refunded_is_taken_back() -> None:
+async def test_a_period_that_was_refunded_is_taken_back() -> None:
     """As a pack is; a credit note of all of it, too."""
     for back in (
         StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=1),
         StripeEvent(type="credit_note.created", about=credit_note("cn_1", "in_1", after=900), days=1),
     ):
         shop = Shop()
-        assert 100 == shop.returns(subscribed("monthly"), first(900, MONTHLY, "monthly")).credits
-        shop.deliver(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
-        found = shop.returns(subscribed("monthly"))
+        assert 100 == (await shop.returns(subscribed("monthly"), first(900, MONTHLY, "monthly"))).credits
+        await shop.deliver(attrs.evolve(back, id=f"evt_of_{id(shop)}"))
+        found = await shop.returns(subscribed("monthly"))
         assert (CheckoutStage.TAKEN_BACK, 0) == (found.stage, found.credits)
 
 
-def test_credits_whose_time_is_over_are_reported_as_such() -> None:
+async def test_credits_whose_time_is_over_are_reported_as_such() -> None:
     """Those of a pack that lasts some days."""
     shop, about = Shop(), session(subtotal=200, metadata={**NAMED, "plan": "short"})
-    shop.deliver(completed(about))
-    assert CheckoutStage.CREDITED is shop.returns(about).stage
-    shop.at(11)
-    found = shop.returns(about)
+    await shop.deliver(completed(about))
+    assert CheckoutStage.CREDITED is (await shop.returns(about)).stage
+    await shop.at(11)
+    found = await shop.returns(about)
     assert (CheckoutStage.CREDITS_EXPIRED, 0) == (found.stage, found.credits)
 
 
-def test_what_waits_is_reported_truthfully() -> None:
+async def test_what_waits_is_reported_truthfully() -> None:
     """For a person, for Stripe's answer, or for the money."""
     strange = session(subtotal=4200)
     shop = Shop()
     shop.payments.teach_items("cs_1", ())
-    assert CheckoutStage.UNDER_REVIEW is shop.returns(strange).stage
-    assert CheckoutStage.PROCESSING is shop.returns({**strange, "payment_status": "unpaid"}).stage
+    assert CheckoutStage.UNDER_REVIEW is (await shop.returns(strange)).stage
+    assert CheckoutStage.PROCESSING is (await shop.returns({**strange, "payment_status": "unpaid"})).stage
     shop.payments.is_away = True
     away = Shop()
     away.payments.is_away = True
-    assert CheckoutStage.PROCESSING is away.returns(strange).stage
-    assert CheckoutStage.EXPIRED is Shop().returns(session(status="expired", payment_status="unpaid")).stage
-    assert CheckoutStage.OPEN is Shop().returns(session(status="open", payment_status="unpaid")).stage
+    assert CheckoutStage.PROCESSING is (await away.returns(strange)).stage
+    assert CheckoutStage.EXPIRED is (await Shop().returns(session(status="expired", payment_status="unpaid"))).stage
+    assert CheckoutStage.OPEN is (await Shop().returns(session(status="open", payment_status="unpaid"))).stage
 
 
-def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
+async def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
     """Not while its period is under way, nor while its subscription goes on; what costs something always is."""
     shop = Shop()
-    shop.start("free")
+    await shop.start("free")
     assert 1 == shop.sessions.opened
-    shop.pay(first(0, FREE, "free"))
+    await shop.pay(first(0, FREE, "free"))
     with pytest.raises(AlreadySubscribed):
-        shop.start("free")
-    shop.start("monthly")
-    shop.start("pack")
+        await shop.start("free")
+    await shop.start("monthly")
+    await shop.start("pack")
     going_on = StripeEvent(type="customer.subscription.updated", about=ended(31, status="active"), days=1)
-    shop.deliver(going_on)
+    await shop.deliver(going_on)
     with pytest.raises(AlreadySubscribed):
-        shop.at(40).start("free")  # type: ignore[attr-defined]  # the world is a shop
-    shop.deliver(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
-    shop.start("free")
+        await (await shop.at(40)).start("free")  # type: ignore[attr-defined]  # the world is a shop
+    await shop.deliver(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
+    await shop.start("free")
     assert 4 == shop.sessions.opened

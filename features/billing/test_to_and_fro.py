@@ -60,36 +60,36 @@ def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every
     return found
 
 
-def grants_of(events: list[StripeEvent]) -> dict[str, tuple[int, float | None]]:
+async def grants_of(events: list[StripeEvent]) -> dict[str, tuple[int, float | None]]:
     """Tell the events, and return what remains of each grant, and when it ends."""
     world = World()
-    world.deliver(*events)
-    world.check()
+    await world.deliver(*events)
+    await world.check()
     return world.grants
 
 
 @pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
 @pytest.mark.parametrize("mode", ["classic", "included", "itemized"])
 @pytest.mark.parametrize("coupon", [0, 50, 100])
-def test_switching_at_once_leaves_what_is_in_force(
+async def test_switching_at_once_leaves_what_is_in_force(
     coupon: int, mode: Mode, shape: Callable[[Payload], Payload]
 ) -> None:
     """Within minutes of each other nothing was used: the last monthly period stands alone."""
     reported = switches(shape, coupon, mode, every=1 / 1024)
     last = TURNS / 1024
     expected = {f"in_{TURNS}@{30 + last:g}": (100, round(33 + last, 4))}
-    assert expected == grants_of(reported)
-    assert expected == grants_of([*reversed(reported), *reported[:3]])
+    assert expected == await grants_of(reported)
+    assert expected == await grants_of([*reversed(reported), *reported[:3]])
 
 
 @pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])
 @pytest.mark.parametrize("mode", ["classic", "included", "itemized"])
 @pytest.mark.parametrize("coupon", [0, 50, 100])
-def test_switching_every_three_days_leaves_what_was_used(
+async def test_switching_every_three_days_leaves_what_was_used(
     coupon: int, mode: Mode, shape: Callable[[Payload], Payload]
 ) -> None:
     """Three days of each period stay: 10 of a month's 100 credits, 9 of a year's 1,200; the last month is whole."""
     reported = switches(shape, coupon, mode, every=3)
-    forwards = grants_of(reported)
+    forwards = await grants_of(reported)
     assert [9] * 10 + [10] * 10 + [100] == sorted(credits_ for credits_, _ in forwards.values())
-    assert forwards == grants_of([*reversed(reported), *reported[:3]])
+    assert forwards == await grants_of([*reversed(reported), *reported[:3]])

@@ -1,6 +1,5 @@
 """A ledger in memory, a clock, and Stripe's payloads told to them in any order."""
 
-import asyncio
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +90,7 @@ class World:
             livemode=False,
         )
 
-    def deliver(self, *event: StripeEvent) -> Recorded:
+    async def deliver(self, *event: StripeEvent) -> Recorded:
         """Tell events, in their order; returns what became of the last."""
         recorded = None
         for one in event:
@@ -103,28 +102,29 @@ class World:
                 "livemode": False,
                 "data": {"object": one.about},
             }
-            recorded = asyncio.run(self.recorder.receive(delivery_of(json.dumps(body))))
+            recorded = await self.recorder.receive(delivery_of(json.dumps(body)))
         assert recorded is not None
         return recorded
 
-    def pay(self, invoice: Payload) -> Recorded:
+    async def pay(self, invoice: Payload) -> Recorded:
         """Tell that an invoice is paid, at the time at which it was."""
-        return self.deliver(paid(invoice))
+        return await self.deliver(paid(invoice))
 
-    def at(self, days: float) -> "World":
+    async def at(self, days: float) -> "World":
         """Let it be so many days after the start; what is over by then expires."""
         self.clock.moment = START + timedelta(days=days)
-        self._decide(ExpireOverdue(user_id=ADA))
+        await self._decide(ExpireOverdue(user_id=ADA))
         return self
 
-    def spend(self, credits_: int) -> None:
+    async def spend(self, credits_: int) -> None:
         """Spend credits."""
-        self._decide(Spend(user_id=ADA, credits=credits_, key=f"spend-{next(_NUMBERS)}", description=None, metadata={}))
+        await self._decide(
+            Spend(user_id=ADA, credits=credits_, key=f"spend-{next(_NUMBERS)}", description=None, metadata={})
+        )
 
-    @property
-    def balance(self) -> int:
+    async def balance(self) -> int:
         """Return the credits on the account."""
-        account = asyncio.run(self.ledger.account(ADA))
+        account = await self.ledger.account(ADA)
         assert account is not None
         return account.balance
 
@@ -141,15 +141,15 @@ class World:
                 found[name] = (grant.remaining, _days(grant.expires_at))
         return found
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Assert that the books agree with themselves."""
-        assert () == asyncio.run(self.ledger.audit.inconsistencies())
+        assert () == await self.ledger.audit.inconsistencies()
 
-    def _decide(self, operation: Spend | ExpireOverdue) -> None:
-        holdings = asyncio.run(self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset()))
+    async def _decide(self, operation: Spend | ExpireOverdue) -> None:
+        holdings = await self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset())
         decided = decide_operation(operation, holdings.wallets[ADA], self.clock.now())
         assert isinstance(decided, Decided), decided
-        asyncio.run(self.ledger.commit([decided.change]))
+        await self.ledger.commit([decided.change])
 
 
 def paid(invoice: Payload) -> StripeEvent:
@@ -158,7 +158,7 @@ def paid(invoice: Payload) -> StripeEvent:
     return StripeEvent(type="invoice.paid", about=invoice, days=seconds / 86_400)
 
 
-def delivered_in_every_way(
+async def delivered_in_every_way(
     reported: Sequence[StripeEvent], **world: object
 ) -> Mapping[str, dict[str, tuple[int, float | None]]]:
     """Return the grants after the events were told forwards, backwards, twice and turned about."""
@@ -172,9 +172,9 @@ def delivered_in_every_way(
     found = {}
     for way, events in ways.items():
         one = World(**world)  # type: ignore[arg-type]  # the world's own parameters
-        one.deliver(*events)
-        one.deliver(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
-        one.check()
+        await one.deliver(*events)
+        await one.deliver(*(attrs.evolve(event, id=f"{event.id}_again") for event in events))
+        await one.check()
         found[way] = one.grants
     return found
 
