@@ -174,10 +174,10 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
     reported_of_each = {"customer", "expected", "balance", "entries", "complaints"}
     assert [reported_of_each] * len(wrong) == [one.keys() for one in wrong]
     if fault == "some events are refused for good":
-        assert any("was never accepted" in complaint for complaint in report["complaints"])
+        assert [] != [complaint for complaint in report["complaints"] if "was never accepted" in complaint]
     elif fault == "a balance is written past the ledger":
         # The service goes by the entries: what somebody else wrote into the row shows in the consistency check.
-        assert any("balance_differs_from_ledger" in complaint for complaint in report["complaints"])
+        assert [] != [complaint for complaint in report["complaints"] if "balance_differs_from_ledger" in complaint]
     else:
         assert wrong
     assert [] == standing(stack.url, stack.operator_key)

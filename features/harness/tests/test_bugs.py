@@ -35,7 +35,7 @@ def test_every_bug_is_caught(name: str) -> None:
     assert BUGS[name].checker in {complaint.checker for complaint in failure.complaints}
     schedule = schedule_of(failure, bug=name)
     assert schedule == parsed(dumped(schedule))
-    assert any(isinstance(step, Advance) for step in schedule.steps)
+    assert [] != [step for step in schedule.steps if isinstance(step, Advance)]
 
 
 @pytest.mark.parametrize("name", BUGS)

@@ -39,8 +39,8 @@ def test_a_terminal_shows_each_moment_in_its_column() -> None:
     assert head.index("Process b") == death.index("✖ dies, and d1 with it")
     (commit,) = [line for line in lines if "commit" in line]
     assert head.index("Ledger") == commit.index("✗ d1 ledger.commit (answer lost)")
-    assert any("1 day 1 hour pass" in line for line in lines)
-    assert any("1d 01:00:00" in line for line in lines)
+    assert 1 == len([line for line in lines if "1 day 1 hour pass" in line])
+    assert [] != [line for line in lines if "1d 01:00:00" in line]
     assert f"✗ {WRONG}" == lines[-1].rstrip()
 
 
