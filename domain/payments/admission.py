@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from domain.payments.carts import value_items
+from domain.payments.carts import Cart, value_items
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_terms import Undecidable
 from domain.payments.purchases import Order, OrderRank
@@ -112,11 +112,11 @@ def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Or
         return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(
         user_id=owner,
-        plan_id=sold.plan_id,
+        plan_id=sold.plan.id,
         credits=sold.credits,
         amount=sale.paid.amount,
         currency=sale.paid.currency,
-        expires_at=_ends_at(sale, sold.lasts_days),
+        expires_at=sale.sold_at + timedelta(days=sold.lasts_days) if sale.sold_at and sold.lasts_days else None,
         lasts_days=sold.lasts_days,
         rank=OrderRank.CONFIRMED if sale.attribution.confirmed else sale.rank,
     )
@@ -208,12 +208,6 @@ def admit_subscriber(news: SubscriptionReport, catalogue: Catalogue, account: Ac
     )
 
 
-def _ends_at(sale: SaleReport, days: int) -> datetime | None:
-    if days == 0 or sale.sold_at is None:
-        return None
-    return sale.sold_at + timedelta(days=days)
-
-
 def _owner(attribution: Attribution, account: Account | None) -> UserId | Refused:
     owner = claimed_owner(attribution)
     if isinstance(owner, ParkReason):
@@ -227,26 +221,19 @@ def _owner(attribution: Attribution, account: Account | None) -> UserId | Refuse
     return owner
 
 
-@attrs.frozen(kw_only=True)
-class _Sold:
-    plan_id: PlanId
-    credits: int
-    lasts_days: int
-
-
-def _sold(sale: SaleReport, catalogue: Catalogue) -> _Sold | Refused:  # noqa: PLR0911 - one line for each refusal
+def _sold(sale: SaleReport, catalogue: Catalogue) -> Cart | Refused:  # noqa: PLR0911 - one line for each refusal
     attribution = sale.attribution
     plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is not None and sale.mode is not plan.mode:
         return Refused(ParkReason.MODE_DISAGREES)
     promised = (attribution.terms or plan.terms) if plan is not None else None
     if plan is not None and promised is not None and (attribution.accepts_price or promised.price == sale.subtotal):
-        return _Sold(plan_id=plan.id, credits=promised.credits, lasts_days=plan.expires_after_days)
+        return Cart(plan=plan, credits=promised.credits, lasts_days=plan.expires_after_days)
     cart = value_items(sale.items or (), attribution, catalogue)
     if isinstance(cart, Undecidable):
         return Refused(ParkReason(cart.reason), cart.price_id)
     if cart is not None:
-        return _Sold(plan_id=cart.plan.id, credits=cart.credits, lasts_days=cart.lasts_days)
+        return cart
     if promised is None:
         return Refused(ParkReason.UNKNOWN_PLAN)
     if promised.price.currency != sale.subtotal.currency:

@@ -15,10 +15,10 @@ from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
 
 @attrs.frozen(kw_only=True)
 class Cart:
-    """The packs that were sold together."""
+    """The packs that were sold together, or the one plan that was."""
 
     plan: Plan
-    """The one that the most was asked for."""
+    """That of the pack for which the most was asked."""
     credits: int
     lasts_days: int
     """Days from the payment until the credits expire; 0 means never."""
