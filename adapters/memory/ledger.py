@@ -31,7 +31,7 @@ from domain.changes.changes import (
     SnapshotQuery,
 )
 from domain.changes.inbox import EventStatus
-from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
+from domain.changes.outbox import cache_refresh
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry, Posting
 from domain.credits.wallets import Wallet
@@ -70,8 +70,7 @@ class MemoryLedger:
     def delete_user(self, user_id: UserId) -> None:
         """Let a user leave; the entries stay, and the cache is to forget the balance."""
         self.accounts.delete(user_id)
-        key = f"{REFRESH_CACHE}:gone:{user_id}:{self._clock.now().isoformat()}"
-        self.outbox.put([OutboxMessage(topic=REFRESH_CACHE, key=key, payload={"user_id": user_id})])
+        self.outbox.put([cache_refresh(user_id, f"gone:{user_id}:{self._clock.now().isoformat()}")])
 
     async def read(self, query: SnapshotQuery) -> Snapshot:
         """Return what the ledger knows of an event, an account, a subscription, and the purchases behind links."""

@@ -21,6 +21,11 @@ class OutboxMessage:
     payload: Mapping[str, str]
 
 
+def cache_refresh(user_id: str, state: str) -> OutboxMessage:
+    """Return the message that lets the cache learn of an account; the state that was reached names it."""
+    return OutboxMessage(topic=REFRESH_CACHE, key=f"{REFRESH_CACHE}:{state}", payload={"user_id": user_id})
+
+
 @attrs.frozen(kw_only=True)
 class Message:
     """An outbox message under a claim."""

@@ -15,6 +15,7 @@ from domain.changes.changes import (
     IdempotencyRecord,
     Rejected,
 )
+from domain.changes.outbox import cache_refresh
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.wallets import Wallet
 from domain.decisions.operations import (
@@ -27,7 +28,7 @@ from domain.decisions.operations import (
     differing_fields,
     key_of,
 )
-from domain.decisions.spending import Decided, HoldAlreadySettled, Refusal, cache_refresh, decide_operation
+from domain.decisions.spending import Decided, HoldAlreadySettled, Refusal, decide_operation
 from domain.values.accounts import UserId
 
 
@@ -136,10 +137,11 @@ def commit_plan(decided: Sequence[Decided]) -> list[Change]:
     seen: set[UserId] = set()
     changes = []
     for one in decided:
-        change, user_id = one.change, one.guard.user_id
+        change, user_id, revision = one.change, one.guard.user_id, one.guard.expected_revision
         if user_id not in seen:
             seen.add(user_id)
-            change = attrs.evolve(change, outbox=(*change.outbox, cache_refresh(one.guard)))
+            refresh = cache_refresh(user_id, f"{user_id}:revision={revision}")
+            change = attrs.evolve(change, outbox=(*change.outbox, refresh))
         changes.append(change)
     return changes
 

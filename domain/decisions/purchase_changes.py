@@ -15,8 +15,7 @@ from domain.changes.changes import (
     SubscriptionRevision,
 )
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import REFRESH_CACHE, SEND_INVOICE, OutboxMessage
-from domain.credits.ledger import Posting
+from domain.changes.outbox import SEND_INVOICE, OutboxMessage, cache_refresh
 from domain.credits.postings import PostingOrigin
 from domain.decisions.families import Family, settle_family
 from domain.decisions.reports import invoice_links, precedence
@@ -71,6 +70,7 @@ def learned(
     if purchase == recorded.purchase and not settled.postings and not settled.ends and not absorbed:
         decision = without_change(kept, EventStatus.NOTHING_NEW, None)
         return attrs.evolve(decision, order=purchase.order)
+    refreshes = (cache_refresh(posting.user_id, posting.idempotency_key) for posting in settled.postings)
     revision = PurchaseRevision(
         id=recorded.id,
         expected_revision=recorded.revision,
@@ -87,7 +87,7 @@ def learned(
             subscription=_touched(purchase, subscription),
             postings=settled.postings,
             ends=settled.ends,
-            outbox=(*map(_cache_refresh, settled.postings), *_invoices_due((recorded, *absorbed), purchase)),
+            outbox=(*refreshes, *_invoices_due((recorded, *absorbed), purchase)),
         ),
     )
 
@@ -137,11 +137,3 @@ def without_change(kept: EventDecision | None, status: EventStatus, reason: str 
 def with_status(kept: EventDecision | None, status: EventStatus, reason: str | None) -> EventDecision | None:
     """Return the event with what became of it; None where there is no event."""
     return attrs.evolve(kept, status=status, reason=reason) if kept is not None else None
-
-
-def _cache_refresh(posting: Posting) -> OutboxMessage:
-    return OutboxMessage(
-        topic=REFRESH_CACHE,
-        key=f"{REFRESH_CACHE}:{posting.idempotency_key}",
-        payload={"user_id": posting.user_id},
-    )

@@ -5,9 +5,8 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import AccountGuard, Change, IdempotencyRecord
-from domain.changes.outbox import REFRESH_CACHE, OutboxMessage
 from domain.credits.holds import Hold, HoldStatus
-from domain.credits.idempotency import IdempotencyKey, key_of_capture, key_of_request
+from domain.credits.idempotency import key_of_capture, key_of_request
 from domain.credits.ledger import EntryKind, Posting
 from domain.credits.wallets import (
     BalanceMismatch,
@@ -131,15 +130,6 @@ def decide_operation(
     return Decided(change=change, answer=answer, wallet=None if makes_grant else moved.wallet)
 
 
-def cache_refresh(guard: AccountGuard) -> OutboxMessage:
-    """Return the message that lets the cache learn of what was decided about the account as it was."""
-    return OutboxMessage(
-        topic=REFRESH_CACHE,
-        key=f"{REFRESH_CACHE}:{guard.user_id}:revision={guard.expected_revision}",
-        payload={"user_id": guard.user_id},
-    )
-
-
 def _settle_hold(
     operation: CaptureHold | VoidHold, hold: Hold, wallet: Wallet, now: datetime
 ) -> WalletChange | CaptureExceedsHold | HoldAlreadySettled:
@@ -167,7 +157,7 @@ def _given(operation: GrantCredits | AdjustCredits, wallet: Wallet, now: datetim
         user_id=operation.user_id,
         amount=operation.credits,
         kind=kind,
-        idempotency_key=_entry_key(operation),
+        idempotency_key=key_of_request(operation.key),
         description=operation.reason,
         metadata={"operator": operation.operator},
         event_at=now,
@@ -181,7 +171,7 @@ def _debit(operation: Spend) -> DebitDetails:
     return DebitDetails(
         kind=EntryKind.SPEND,
         credits=operation.credits,
-        key=_entry_key(operation),
+        key=key_of_request(operation.key),
         description=operation.description,
         metadata=operation.metadata,
     )
@@ -191,7 +181,7 @@ def _correction(operation: AdjustCredits) -> DebitDetails:
     return DebitDetails(
         kind=EntryKind.ADJUSTMENT,
         credits=-operation.credits,
-        key=_entry_key(operation),
+        key=key_of_request(operation.key),
         description=operation.reason,
         metadata={"operator": operation.operator},
     )
@@ -208,10 +198,6 @@ def _new_hold(operation: PlaceHold, now: datetime) -> Hold:
         description=operation.description,
         metadata=operation.metadata,
     )
-
-
-def _entry_key(operation: Spend | GrantCredits | AdjustCredits) -> IdempotencyKey:
-    return key_of_request(operation.key)
 
 
 def _kept(operation: CreditOperation, account: Account, answer: Answer | None) -> IdempotencyRecord | None:

@@ -235,8 +235,8 @@ BUGS = (
         patches=(
             Patch(
                 purchase_changes,
-                "_cache_refresh",
-                lambda refresh: lambda posting: attrs.evolve(refresh(posting), key=f"refresh:{posting.purchase_id}"),
+                "cache_refresh",
+                lambda refresh: lambda user_id, key: refresh(user_id, key.partition(":revision=")[0]),
             ),
         ),
     ),
