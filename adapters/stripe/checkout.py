@@ -7,7 +7,7 @@ import attrs
 import stripe
 from stripe.params.checkout import SessionCreateParams
 
-from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
+from adapters.stripe.connection import StripeConnection, plain, retrieved, translated
 from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
@@ -38,23 +38,16 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
-        return _checkout(answer)
+        return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         """Return the session, or None when there is none of that id.
 
         :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
         """
-        with translated():
-            try:
-                answer = await self._client.v1.checkout.sessions.retrieve_async(
-                    session_id, {"expand": ["invoice", "payment_intent.latest_charge"]}
-                )
-            except stripe.InvalidRequestError as error:
-                if is_missing(error):
-                    return None
-                raise
-        return _checkout(answer)
+        shown = {"expand": ["invoice", "payment_intent.latest_charge"]}
+        session = await retrieved(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
+        return _checkout(session) if session is not None else None
 
     def _parameters(self, request: CheckoutRequest) -> SessionCreateParams:
         plan = request.plan
@@ -86,8 +79,7 @@ class StripeCheckouts:
         return cast("SessionCreateParams", parameters)
 
 
-def _checkout(answer: object) -> Checkout:
-    session = plain(answer)
+def _checkout(session: dict[str, Any]) -> Checkout:
     session_id, status, url = session.get("id"), session.get("status"), session.get("url")
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
         raise PaymentsUnavailable("the answer is no checkout session")

@@ -16,6 +16,9 @@ PAGE = 100
 Lister = Callable[[Any], Coroutine[Any, Any, Any]]
 """A `list_async` of the stripe package."""
 
+Retriever = Callable[..., Coroutine[Any, Any, Any]]
+"""A `retrieve_async` of the stripe package."""
+
 
 class StripeConnection:
     """A client and its connections; `api_base` is another address than Stripe's, for tests."""
@@ -89,6 +92,20 @@ def translated(*, refusals: bool = False) -> Iterator[None]:
     except (AttributeError, UnicodeError) as error:
         # The library trips over errors and bodies in a shape that is not Stripe's: something else answered.
         raise PaymentsUnavailable("the answer is not Stripe's") from error
+
+
+async def retrieved(retrieve: Retriever, id_: str, parameters: Any = None) -> dict[str, Any] | None:
+    """Return the object of that id, or None where Stripe has none.
+
+    :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+    """
+    with translated():
+        try:
+            return plain(await retrieve(id_, parameters))
+        except stripe.InvalidRequestError as error:
+            if is_missing(error):
+                return None
+            raise
 
 
 def is_missing(error: stripe.InvalidRequestError) -> bool:

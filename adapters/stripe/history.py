@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import stripe
-
-from adapters.stripe.connection import StripeConnection, is_missing, pages, plain, translated
+from adapters.stripe.connection import StripeConnection, pages, retrieved
 from adapters.stripe.envelope import RECONCILED, delivery_of
 from adapters.stripe.events import CONCERNING
 from domain.payments.reports import Delivery, Irrelevant
@@ -83,14 +81,8 @@ class StripeHistory:
 
         :raises PaymentsUnavailable: if Stripe can't be asked.
         """
-        with translated():
-            try:
-                answer = await self._v1.events.retrieve_async(event_id)
-            except stripe.InvalidRequestError as error:
-                if is_missing(error):
-                    return None
-                raise
-        return _delivery(plain(answer))
+        event = await retrieved(self._v1.events.retrieve_async, event_id)
+        return _delivery(event) if event is not None else None
 
     def _found(self, item: dict[str, Any], event_type: str, asked_at: int) -> Found | None:
         object_id = str(item.get("id"))

@@ -4,15 +4,24 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import attrs
 import stripe
 
-from adapters.stripe.connection import StripeConnection, is_missing, plain, translated
+from adapters.stripe.connection import (
+    PAGE,
+    Retriever,
+    StripeConnection,
+    is_missing,
+    pages,
+    plain,
+    retrieved,
+    translated,
+)
 from adapters.stripe.events import read_event
 from adapters.stripe.known_links import KnownLinks
-from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import UnreadableField
 from adapters.stripe.objects.items import read_items
 from adapters.stripe.objects.payment_intents import only_pays
@@ -34,7 +43,6 @@ from domain.ports.payment_provider import PaymentsUnavailable
 
 ANSWER_SECONDS = 5
 """How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""
-
 
 MAX_PRICES = 10_000
 """How many prices are remembered: their amounts and intervals never change at Stripe."""
@@ -90,11 +98,9 @@ class StripeLookup:
         report = read_subscription(found, now) if found else None
         if not isinstance(report, SubscriptionReport):
             return None
-        return (
-            attrs.evolve(report, attribution=await self._attribution_of_session(report))
-            if report.attribution.is_anonymous
-            else report
-        )
+        if not report.attribution.is_anonymous:
+            return report
+        return attrs.evolve(report, attribution=await self._attribution_of_session(report))
 
     async def price(self, price_id: str) -> Price | None:
         """Return all that Stripe knows of a price, or None where it has none of that id; it is asked for once.
@@ -171,8 +177,8 @@ class StripeLookup:
         """Return the items of a session; none where Stripe has no such session."""
         with translated():
             try:
-                pages = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": 100})
-                return read_items([plain(item) async for item in pages.auto_paging_iter()])
+                items = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": PAGE})
+                return read_items([plain(item) async for item in items.auto_paging_iter()])
             except stripe.InvalidRequestError as error:
                 if is_missing(error):
                     return ()
@@ -183,10 +189,8 @@ class StripeLookup:
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return {}
-        with translated():
-            pages = await self._v1.invoices.line_items.list_async(invoice_id, {"limit": 100})
-            lines = [plain(line) async for line in pages.auto_paging_iter()]
-        return {**invoice, "lines": {"data": lines}}
+        lines = pages(partial(self._v1.invoices.line_items.list_async, invoice_id), {})
+        return {**invoice, "lines": {"data": [line async for line in lines]}}
 
     async def _attribution_of_session(self, news: SubscriptionReport) -> Attribution:
         """Return who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
@@ -202,31 +206,18 @@ class StripeLookup:
         intent = await self._retrieve(self._v1.payment_intents.retrieve_async, intent_id)
         if not intent:
             return
-        known.found = True
-        known.ours |= fields.is_ours(fields.metadata(intent))
-        known.add("charge", fields.reference(intent, "latest_charge"))
-        known.add("invoice", fields.reference(intent, "invoice"))
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"payment_intent": intent_id, "limit": 1})
             payments = await self._v1.invoice_payments.list_async(
                 {"payment": {"type": "payment_intent", "payment_intent": intent_id}, "limit": 10}
             )
-        for session in map(plain, sessions.data):
-            known.add("session", fields.reference(session, "id"))
-            known.add("invoice", fields.reference(session, "invoice"))
-            report = read_event("checkout.session.completed", session, datetime.now(UTC), retrieved=True)
-            known.ours |= not isinstance(report, Irrelevant)
-        invoices = {fields.reference(payment, "invoice") for payment in map(plain, payments.data)}
-        if len(invoices) == 1:  # one of several would have the others' payment for its own
-            known.add("invoice", invoices.pop())
-        known.pays_invoices |= len(invoices) > 1
+        known.add_intent(intent, [plain(one) for one in sessions.data], [plain(one) for one in payments.data])
 
     async def _invoice(self, known: KnownLinks, invoice_id: str) -> None:
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return
-        known.found = True
-        known.ours |= fields.is_ours(fields.metadata(invoice))
+        known.note(invoice)
         report = read_event("invoice.paid", invoice, None, retrieved=True)
         if isinstance(report, PaymentReport | SaleReport):
             known.links |= report.links
@@ -236,15 +227,9 @@ class StripeLookup:
             subscription = await self._subscription(report.subscription_id)
             known.ours |= subscription is not None and not subscription.attribution.is_anonymous
 
-    async def _retrieve(self, retrieve: Any, id_: str, parameters: Any = None) -> Mapping[str, Any]:
+    async def _retrieve(self, retrieve: Retriever, id_: str, parameters: Any = None) -> Mapping[str, Any]:
         """Return the object, empty where Stripe has none of that id."""
-        with translated():
-            try:
-                return plain(await retrieve(id_, parameters))
-            except stripe.InvalidRequestError as error:
-                if is_missing(error):
-                    return {}
-                raise
+        return await retrieved(retrieve, id_, parameters) or {}
 
 
 def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
@@ -253,8 +238,6 @@ def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> Sal
     if not (isinstance(report, Irrelevant) or payment.attribution.confirmed):
         return None
     report = read_event(kind, ordered, None, retrieved=True, claimed=True)
-    return (
-        attrs.evolve(report, attribution=payment.attribution, facts=payment.facts)
-        if isinstance(report, SaleReport)
-        else None
-    )
+    if not isinstance(report, SaleReport):
+        return None
+    return attrs.evolve(report, attribution=payment.attribution, facts=payment.facts)
