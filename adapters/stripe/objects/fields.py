@@ -157,9 +157,9 @@ def is_of_session(given: Object) -> bool:
 def attribution(given: Object, *, client_reference: str | None = None) -> Attribution:
     """Return who bought what, by metadata."""
     return Attribution(
-        user_reference=_text(given, USER_ID_KEY),
-        email=_text(given, EMAIL_KEY),
-        plan_id=_text(given, PLAN_KEY),
+        user_reference=metadata_text(given, USER_ID_KEY),
+        email=metadata_text(given, EMAIL_KEY),
+        plan_id=metadata_text(given, PLAN_KEY),
         terms=_terms(given),
         client_reference=client_reference,
     )
@@ -187,13 +187,8 @@ def is_present(value: object) -> bool:
     return value is not None and not (isinstance(value, str) and not value.strip())
 
 
-def metadata_text(given: Object, key: str) -> str | None:
-    """Return a value of metadata; None where it is missing or blank."""
-    return _text(given, key)
-
-
 def _terms(given: Object) -> Terms | None:
-    text = _text(given, TERMS_KEY)
+    text = metadata_text(given, TERMS_KEY)
     if text is None:
         return None
     matched = _TERMS.fullmatch(text)
@@ -206,8 +201,8 @@ def _terms(given: Object) -> Terms | None:
         raise UnreadableField(f"metadata.{TERMS_KEY} is out of range") from None
 
 
-def _text(given: Object, key: str) -> str | None:
-    """Return a value without blanks around it, which forms and copying leave; None where there is nothing else."""
+def metadata_text(given: Object, key: str) -> str | None:
+    """Return a value of metadata without the blanks that forms and copying leave; None where there is nothing else."""
     value = given.get(key)
     if not is_present(value):
         return None
