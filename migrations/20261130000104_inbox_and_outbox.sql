@@ -308,7 +308,7 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(to_jsonb(page) order by page.id desc), '[]')
     from (
-        select o.id, o.topic, o.key, o.payload, o.attempts, o.last_error, o.failed_at
+        select o.id, o.topic, o.key, o.payload, o.attempts, coalesce(o.last_error, '') as error, o.failed_at
         from public.outbox o
         where o.failed_at is not null and o.delivered_at is null
         order by o.id desc

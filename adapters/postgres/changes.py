@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import attrs
 from msgspec import to_builtins
 
-from domain.changes.changes import AccountGuard, Change, PurchaseRevision, SubscriptionRevision
+from domain.changes.changes import Change, PurchaseRevision, SubscriptionRevision
 from domain.changes.inbox import EventDecision
 from domain.credits.grants import Draw
 from domain.credits.ledger import Posting
@@ -25,17 +25,13 @@ def change_to_json(change: Change) -> dict[str, object]:
         ends=change.ends or None,
         made_prices=change.made_prices or None,
         subscription=_subscription_to_json(change.subscription) if change.subscription else None,
-        account=_guard_to_json(change.account) if change.account else None,
+        account=change.account,
         entries=[_posting_to_json(posting) for posting in change.postings] or None,
         holds=[{**to_builtins(hold), "draws": _draws_to_json(hold.draws)} for hold in change.holds] or None,
         request=change.request,
         notify_below=change.notify_below,
         outbox=change.outbox or None,
     )
-
-
-def _guard_to_json(guard: AccountGuard) -> dict[str, object]:
-    return {"user_id": guard.user_id, "expected_revision": guard.expected_revision}
 
 
 def _event_to_json(decision: EventDecision) -> dict[str, object]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapters.postgres.records import backlog_from_json, failed_message_from_json
+from adapters.postgres.records import backlog_from_json
 from adapters.postgres.rpc import Rpc
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.changes.outbox import DeliveryResult, FailedMessage, Message
@@ -66,7 +66,8 @@ class SqlInbox:
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
         """Return at most `limit` messages whose delivery was given up, newest first."""
-        return tuple(map(failed_message_from_json, await self._rpc.value("outbox_failures", {"page_size": limit})))
+        rows = await self._rpc.value("outbox_failures", {"page_size": limit})
+        return msgspec.convert(rows, tuple[FailedMessage, ...])
 
     async def retry(self, message_id: int) -> bool:
         """Let a message that was given up be delivered after all."""

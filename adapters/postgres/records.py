@@ -23,7 +23,6 @@ from domain.changes.changes import (
     SnapshotQuery,
 )
 from domain.changes.inbox import EventStatus
-from domain.changes.outbox import FailedMessage
 from domain.credits.clawbacks import ClawedBack
 from domain.credits.grants import Grant
 from domain.credits.holds import Hold, HoldId
@@ -134,11 +133,6 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
         ),
         holds=tuple(map(_hold, row["holds"])),
     )
-
-
-def failed_message_from_json(row: Json) -> FailedMessage:
-    """Return one message of `outbox_failures`."""
-    return msgspec.convert({**row, "error": row["last_error"] or ""}, FailedMessage)
 
 
 def backlog_from_json(row: Json) -> Backlog:

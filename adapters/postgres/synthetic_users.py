@@ -1,12 +1,12 @@
 """Synthetic users behind their SQL functions, over whichever transport calls them."""
 
-from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from adapters.postgres.rpc import Rpc
 from domain.ports.deployment import SyntheticUsersRefused
-from domain.upkeep.synthetic_users import NotRemoved, Removal, SyntheticUser, SyntheticUserGroup, Tag
-from domain.values.accounts import UserId
+from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
 
 
 class SqlSyntheticUsers:
@@ -22,19 +22,14 @@ class SqlSyntheticUsers:
         )
         if "problem" in made:
             raise SyntheticUsersRefused(str(made["problem"]))
-        return tuple(SyntheticUser(user_id=UserId(user["user_id"]), email=user["email"]) for user in made["users"])
+        return msgspec.convert(made["users"], tuple[SyntheticUser, ...])
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
         """Return the rehearsals that have users now, oldest first."""
-        return tuple(
-            SyntheticUserGroup(tag=Tag(row["tag"]), users=row["users"], since=datetime.fromisoformat(row["since"]))
-            for row in await self._rpc.value("credence_list_synthetic_users", {})
-        )
+        rows = await self._rpc.value("credence_list_synthetic_users", {})
+        return msgspec.convert(rows, tuple[SyntheticUserGroup, ...])
 
     async def remove(self, tag: Tag) -> Removal:
         """Remove the rehearsal's users, and what waits for them."""
-        done: dict[str, Any] = await self._rpc.value("credence_remove_synthetic_users", {"rehearsal": tag})
-        return Removal(
-            removed=tuple(map(UserId, done["removed"])),
-            kept=tuple(NotRemoved(user_id=UserId(one["user_id"]), problem=one["problem"]) for one in done["kept"]),
-        )
+        done = await self._rpc.value("credence_remove_synthetic_users", {"rehearsal": tag})
+        return msgspec.convert(done, Removal)
