@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
-from entrypoints.auth.jwks import AuthUnavailable, Jwks
+from entrypoints.auth.jwks import Jwks
 from entrypoints.settings.settings import Settings
 
 LEEWAY_SECONDS = 10
@@ -21,18 +21,6 @@ _PUBLISHED: Mapping[str, type] = {"ES256": EllipticCurvePublicKey, "RS256": RSAP
 """The algorithms of key pairs, each with the kind of key it may be checked with."""
 
 log = logging.getLogger("credence.auth")
-
-__all__ = [
-    "AuthUnavailable",
-    "Authenticator",
-    "Caller",
-    "Forbidden",
-    "MalformedHeader",
-    "Operator",
-    "Service",
-    "SignedInUser",
-    "Unauthenticated",
-]
 
 
 @attrs.frozen

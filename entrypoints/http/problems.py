@@ -21,7 +21,8 @@ from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.usecases.synthetic_users import LiveDeployment
 from domain.values.accounts import InvalidUserId
-from entrypoints.auth.authenticator import AuthUnavailable, Forbidden, MalformedHeader, Unauthenticated
+from entrypoints.auth.authenticator import Forbidden, MalformedHeader, Unauthenticated
+from entrypoints.auth.jwks import AuthUnavailable
 from entrypoints.hints import unclaimable
 from entrypoints.http.validation_messages import humanize
 

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from entrypoints.auth.authenticator import (
     Authenticator,
-    AuthUnavailable,
     Forbidden,
     MalformedHeader,
     Operator,
@@ -23,7 +22,7 @@ from entrypoints.auth.authenticator import (
     SignedInUser,
     Unauthenticated,
 )
-from entrypoints.auth.jwks import KEEP_SECONDS, RETRY_SECONDS, Jwks
+from entrypoints.auth.jwks import KEEP_SECONDS, RETRY_SECONDS, AuthUnavailable, Jwks
 
 ADA = "00000000-0000-0000-0000-00000000000a"
 ISSUER = "https://project.supabase.co/auth/v1"
