@@ -129,14 +129,14 @@ class _Server(uvicorn.Server):
 def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> None:
     mode = "live" if settings.livemode else "test"
     click.echo(f"Credence serves {settings.public_url} with {plans} plans, Stripe in {mode} mode.")
-    if storage.embedded_postgres:
+    if settings.embedded_storage:
         click.echo(f"Ledger: the embedded Postgres, for development, in {settings.data}: {storage.postgres_url}")
     else:
         direct = storage.postgres_url is not None
         click.echo(
             "Ledger: Postgres, by a direct connection." if direct else f"Ledger: Supabase, {settings.supabase_url}."
         )
-    if storage.embedded_redis:
+    if settings.embedded_cache:
         click.echo(f"Cache: the embedded Redis, for development: {storage.redis_url}")
     else:
         click.echo("Cache: the configured Redis.")

@@ -37,8 +37,6 @@ class Storage:
 
     postgres_url: str | None
     redis_url: str
-    embedded_postgres: bool
-    embedded_redis: bool
 
 
 @contextlib.contextmanager
@@ -58,12 +56,7 @@ def storage(settings: Settings) -> Iterator[Storage]:
             redis = EmbeddedRedis(Path(settings.data) / "redis")
             redis_url = redis.start()
             stack.callback(redis.stop)
-        yield Storage(
-            postgres_url=postgres_url,
-            redis_url=redis_url,
-            embedded_postgres=settings.embedded_storage,
-            embedded_redis=settings.embedded_cache,
-        )
+        yield Storage(postgres_url=postgres_url, redis_url=redis_url)
 
 
 async def migrate(database_url: str) -> tuple[str, ...]:

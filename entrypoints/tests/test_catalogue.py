@@ -47,7 +47,7 @@ def test_a_retired_plan_can_not_be_bought(tmp_path: Path, database_url: str, red
     settings = read_settings(
         {"STRIPE_SECRET_KEY": "sk_test_retired", "STRIPE_WEBHOOK_SECRET": "whsec_1", "CREDENCE_PLANS": str(path)}
     )
-    storage = Storage(postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False)
+    storage = Storage(postgres_url=database_url, redis_url=redis_url)
     with TestClient(create_app(services(settings, storage), settings)) as client:
         assert ["one"] == [plan["id"] for plan in client.get("/plans").json()["plans"]]
         answer = client.post("/checkout/sessions", json={"plan": "old"}, headers={"x-user-id": str(uuid.uuid4())})

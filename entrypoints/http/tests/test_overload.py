@@ -34,9 +34,7 @@ ENVIRONMENT = {
 @contextlib.asynccontextmanager
 async def few_may_wait(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Services]:
     """The services, but for a group commit that has one call in flight of one change, and lets two wait."""
-    storage = stores.Storage(
-        postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
-    )
+    storage = stores.Storage(postgres_url=database_url, redis_url=redis_url)
     async with (
         wiring.services(settings, storage) as services,
         contextlib.aclosing(PostgresRpc(database_url)) as rpc,
@@ -140,9 +138,7 @@ def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
 async def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:
     """Somebody keeps an account's row locked: a sale is kept for later, a spend is answered 503; each is done once."""
     settings = read_settings({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
-    storage = stores.Storage(
-        postgres_url=database_url, redis_url=redis_url, embedded_postgres=False, embedded_redis=False
-    )
+    storage = stores.Storage(postgres_url=database_url, redis_url=redis_url)
     app = create_app(wiring.services(settings, storage), settings)
     owner = await asyncpg.connect(database_url)
     user_id = str(await owner.fetchval("insert into auth.users default values returning id"))
