@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from domain.values.money import Money
-from domain.values.plans import DEFAULT_GRACE_DAYS, MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId, PlanMode, Terms
+from domain.values.plans import MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId, PlanMode, Terms
 
 PACKAGED = Path(__file__).parent / "plans.toml"
 
@@ -31,6 +31,8 @@ _TYPES: Mapping[str, type] = {
 }
 _TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false", list: "a list of ids of Stripe prices"}
 _OF_SUBSCRIPTIONS = ("interval", "rollover", "rollover_cap", "grace_days", "trial_credits")
+_TAKEN_OVER = (*_OF_SUBSCRIPTIONS, "expires_after_days", "retired")
+"""What a plan has as it stands in the file, and by its own defaults where it does not."""
 _INTERVALS = ("day", "week", "month", "year")
 _REQUIRED = ("name", "credits", "price", "currency")
 _MAX_NAME = 250
@@ -177,12 +179,6 @@ def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
         name=table["name"],
         terms=Terms(credits=table["credits"], price=Money(amount=table["price"], currency=table["currency"])),
         mode=PlanMode(table.get("mode", "payment")),
-        interval=table.get("interval"),
-        rollover=table.get("rollover", False),
-        rollover_cap=table.get("rollover_cap", 0),
-        grace_days=table.get("grace_days", DEFAULT_GRACE_DAYS),
-        trial_credits=table.get("trial_credits", 0),
         stripe_prices=tuple(table.get("stripe_prices", ())),
-        expires_after_days=table.get("expires_after_days", 0),
-        retired=table.get("retired", False),
+        **{key: table[key] for key in _TAKEN_OVER if key in table},
     )
