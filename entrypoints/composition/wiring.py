@@ -3,8 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-import attrs
-
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
@@ -44,17 +42,7 @@ from entrypoints.settings.settings import Settings
 async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
     """Return everything that one process needs to serve; it is closed at the end."""
     async with parts(settings, storage) as opened, _credits(opened) as credits_:
-        yield _services(opened, _payments(opened), credits_)
-
-
-@attrs.frozen(kw_only=True)
-class _Payments:
-    """The use cases that record payments."""
-
-    webhooks: WebhookReceiver
-    checkout: CheckoutService
-    inbox_retrier: InboxRetrier
-    reconciler: Reconciler
+        yield _services(opened, _recorder(opened), credits_)
 
 
 @contextlib.asynccontextmanager
@@ -68,18 +56,6 @@ async def _credits(parts: Parts) -> AsyncIterator[BatchedCreditService]:
     )
     async with contextlib.aclosing(BatchedCreditService(service, parts.clock)) as batched:
         yield batched
-
-
-def _payments(parts: Parts) -> _Payments:
-    recorder, inbox, settings = _recorder(parts), parts.ledger.inbox, parts.settings
-    deliveries = StripeWebhooks(secrets=settings.stripe_webhook_secrets, clock=parts.clock)
-    history = StripeHistory(parts.stripe.patient, livemode=settings.livemode)
-    return _Payments(
-        webhooks=WebhookReceiver(deliveries=deliveries, recorder=recorder),
-        checkout=_checkouts(parts, recorder),
-        inbox_retrier=InboxRetrier(inbox=inbox, deliveries=deliveries, history=history, recorder=recorder),
-        reconciler=Reconciler(history=history, inbox=inbox, recorder=recorder),
-    )
 
 
 def _recorder(parts: Parts) -> PaymentRecorder:
@@ -140,11 +116,24 @@ def _auditor(parts: Parts) -> CacheAuditor:
     return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.cache)
 
 
-def _services(parts: Parts, payments: _Payments, credits_: BatchedCreditService) -> Services:
+def _deliveries(parts: Parts) -> StripeWebhooks:
+    return StripeWebhooks(secrets=parts.settings.stripe_webhook_secrets, clock=parts.clock)
+
+
+def _history(parts: Parts) -> StripeHistory:
+    return StripeHistory(parts.stripe.patient, livemode=parts.settings.livemode)
+
+
+def _inbox_retrier(parts: Parts, recorder: PaymentRecorder) -> InboxRetrier:
+    deliveries, history = _deliveries(parts), _history(parts)
+    return InboxRetrier(inbox=parts.ledger.inbox, deliveries=deliveries, history=history, recorder=recorder)
+
+
+def _services(parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService) -> Services:
     return Services(
         authenticator=Authenticator.from_settings(parts.settings),
-        webhooks=payments.webhooks,
-        checkout=payments.checkout,
+        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
+        checkout=_checkouts(parts, recorder),
         reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),
@@ -152,8 +141,8 @@ def _services(parts: Parts, payments: _Payments, credits_: BatchedCreditService)
         worker=_outbox_worker(parts),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
         inbox=InboxReader(inbox=parts.ledger.inbox),
-        inbox_retrier=payments.inbox_retrier,
-        reconciler=payments.reconciler,
+        inbox_retrier=_inbox_retrier(parts, recorder),
+        reconciler=Reconciler(history=_history(parts), inbox=parts.ledger.inbox, recorder=recorder),
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
