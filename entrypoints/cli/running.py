@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -24,6 +24,18 @@ from entrypoints.settings.reader import InvalidSettings, read_settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_MESSAGES: Mapping[type[Exception], str] = {
+    LedgerUnavailable: "Cannot reach the ledger: {0.cause}",
+    CacheUnavailable: "Cannot reach Redis: {0.cause}",
+    PaymentsUnavailable: "Cannot reach Stripe: {0.cause}",
+    CommitRejected: "The ledger refused the change: {0.reason}",
+    UnknownEvent: "{0.event_id} was found neither in the inbox nor at Stripe.",
+    NotClaimable: "Event {0.event_id} cannot be claimed: it is {0.status}, or not a sale. See `credence parked`.",
+    UnknownUser: "User {0.user_id} does not exist and never had a ledger entry.",
+    InvalidBody: "{0}",
+}
+"""What a person is told of each error; an exception's own fields stand in it."""
+
 
 def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
     """Turn what a person can mend into a message and exit code 1, never a traceback."""
@@ -34,18 +46,12 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (InvalidSettings, InvalidCatalogue, *stores.CANT_START) as error:
             raise click.ClickException(str(error)) from error
-        except (
-            LedgerUnavailable,
-            CacheUnavailable,
-            PaymentsUnavailable,
-            CommitRejected,
-            UnknownEvent,
-            NotClaimable,
-            NoSale,
-            UnknownUser,
-            InvalidBody,
-        ) as error:
-            raise click.ClickException(_said(error)) from error
+        except NoSale as error:
+            why = unclaimable(error.object_id, error.reason)
+            raise click.ClickException(f"{error.object_id} cannot be claimed: {why}") from error
+        except tuple(_MESSAGES) as error:
+            message = next(_MESSAGES[one] for one in type(error).__mro__ if one in _MESSAGES)
+            raise click.ClickException(message.format(error)) from error
 
     return run
 
@@ -84,25 +90,3 @@ class UserIdParameter(click.ParamType[UserId]):
             return parse_user_id(str(value))
         except InvalidUserId as error:
             self.fail(str(error), param, ctx)
-
-
-def _said(error: Exception) -> str:  # noqa: PLR0911 - one line for each error
-    match error:
-        case LedgerUnavailable(cause):
-            return f"Cannot reach the ledger: {cause}"
-        case CacheUnavailable(cause):
-            return f"Cannot reach Redis: {cause}"
-        case PaymentsUnavailable(cause):
-            return f"Cannot reach Stripe: {cause}"
-        case CommitRejected(reason):
-            return f"The ledger refused the change: {reason}"
-        case UnknownEvent(event_id):
-            return f"{event_id} was found neither in the inbox nor at Stripe."
-        case NoSale(object_id, reason):
-            return f"{object_id} cannot be claimed: {unclaimable(object_id, reason)}"
-        case NotClaimable(event_id, status):
-            return f"Event {event_id} cannot be claimed: it is {status}, or not a sale. See `credence parked`."
-        case UnknownUser(user_id):
-            return f"User {user_id} does not exist and never had a ledger entry."
-        case _:
-            return str(error)
