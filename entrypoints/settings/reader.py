@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -16,6 +17,8 @@ PLACEHOLDER = "[YOUR-PASSWORD]"
 FILL_IN = "put the database's password in its place (an @, : or / in it as %40, %3A or %2F)"
 _MAX_PORT = 65535
 _WEEK_MINUTES = 7 * 24 * 60
+
+Default = TypeVar("Default", int, None)
 
 
 @attrs.frozen
@@ -35,7 +38,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     names = frozenset(name for field in attrs.fields(Settings) for name in field.metadata["names"])
     read = Reader(environ)
-    host, port = read.text("CREDENCE_HOST") or "127.0.0.1", read.port("CREDENCE_PORT", 8000)
+    host = read.text("CREDENCE_HOST") or "127.0.0.1"
+    port = read.number("CREDENCE_PORT", 8000, least=1, most=_MAX_PORT)
     public = read.url("CREDENCE_PUBLIC_URL") or f"http://{host}:{port}"
     plans = read.text("CREDENCE_PLANS")
     settings = Settings(
@@ -65,10 +69,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
         allowed_origins=read.list("CREDENCE_ALLOWED_ORIGINS"),
         worker=read.flag("CREDENCE_WORKER", True),
-        low_balance=read.count("CREDENCE_LOW_BALANCE"),
+        low_balance=read.number("CREDENCE_LOW_BALANCE", None, of=" of credits", most=MAX_CREDITS),
         notify_url=read.text("CREDENCE_NOTIFY_URL"),
         notify_secrets=read.words("CREDENCE_NOTIFY_SECRET"),
-        reconcile_minutes=read.minutes("CREDENCE_RECONCILE_MINUTES", 60),
+        reconcile_minutes=read.number("CREDENCE_RECONCILE_MINUTES", 60, of=" of minutes", most=_WEEK_MINUTES),
     )
     problems = (*read.problems, *unknown_names(environ, names), *problems_of(settings))
     if problems:
@@ -114,33 +118,19 @@ class Reader:
             self.problems.append(f"{name} must be an address that starts with {' or '.join(schemes)}://")
         return value.rstrip("/")
 
-    def port(self, name: str, default: int) -> int:
-        """Return a port number."""
-        value = self.text(name) or str(default)
-        if value.isascii() and value.isdecimal() and 0 < int(value[:6]) <= _MAX_PORT:
+    def number(self, name: str, default: Default, *, of: str = "", least: int = 0, most: int) -> int | Default:
+        """Return a whole number within these bounds; the default where none is set."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.isascii() and value.isdecimal() and least <= int(value[: len(str(most)) + 1]) <= most:
             return int(value)
-        self.problems.append(f"{name} must be a number between 1 and {_MAX_PORT}")
+        self.problems.append(f"{name} must be a number{of} between {least} and {most}")
         return default
 
     def words(self, name: str) -> tuple[str, ...]:
         """Return the values between blanks or commas."""
         return tuple((self.text(name) or "").replace(",", " ").split())
-
-    def count(self, name: str) -> int | None:
-        """Return a number of credits, None if it is not set."""
-        value = self.text(name)
-        if value is None or (value.isascii() and value.isdecimal() and int(value[:19]) <= MAX_CREDITS):
-            return None if value is None else int(value)
-        self.problems.append(f"{name} must be a number of credits between 0 and {MAX_CREDITS}")
-        return None
-
-    def minutes(self, name: str, default: int) -> int:
-        """Return a number of minutes, a week's at most."""
-        value = self.text(name) or str(default)
-        if value.isascii() and value.isdecimal() and int(value[:6]) <= _WEEK_MINUTES:
-            return int(value)
-        self.problems.append(f"{name} must be a number of minutes between 0 and {_WEEK_MINUTES}")
-        return default
 
     def flag(self, name: str, default: bool) -> bool:
         """Return yes or no."""
