@@ -92,35 +92,15 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
-        """Record a report; `event` is the inbox event behind it, if it came by one.
+    async def record(self, event: InboxEvent | None, report: ProviderReport, *, again: bool = False) -> Recorded:
+        """Record a report; `event` is the inbox event behind it, decided `again` where that is wanted and it is final.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger refuses what was decided.
         """
-        return await self._record(_received(event), report)
-
-    async def record_once_more(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
-        """Record a report, and decide about its event once more where that is final.
-
-        :raises LedgerUnavailable: if it could not be stored.
-        :raises CommitRejected: if the ledger refuses what was decided.
-        """
-        return await self._record(_received(event, again=True), report)
-
-    async def assess(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
-        """Return what recording the report would come to; nothing is written.
-
-        :raises LedgerUnavailable: if the ledger could not be read.
-        """
-        kept = _received(event)
-        case = await self._complete(kept, report, await self._read(_prepare(kept, report)))
-        return recorded_of(case.report, await self._decide(case), case.snapshot)
-
-    async def _record(self, kept: EventDecision | None, report: ProviderReport) -> Recorded:
+        kept = _received(event, again=again)
         for _ in range(MAX_ATTEMPTS):
-            query = _prepare(kept, report)
-            snapshot = await self._read(query)
+            snapshot = await self.ledger.read(_prepare(kept, report))
             case = await self._complete(kept, report, snapshot)
             decision = await self._decide(case)
             recorded = await self._commit(case, decision)
@@ -129,8 +109,14 @@ class PaymentRecorder:
             report = case.report
         return await self._leave_to_worker(kept)
 
-    async def _read(self, query: SnapshotQuery) -> Snapshot:
-        return await self.ledger.read(query)
+    async def assess(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
+        """Return what recording the report would come to; nothing is written.
+
+        :raises LedgerUnavailable: if the ledger could not be read.
+        """
+        kept = _received(event)
+        case = await self._complete(kept, report, await self.ledger.read(_prepare(kept, report)))
+        return recorded_of(case.report, await self._decide(case), case.snapshot)
 
     async def _complete(self, kept: EventDecision | None, report: ProviderReport, snapshot: Snapshot) -> _Case:
         """Ask the provider for what is missing, unless the event is settled, and read again where that tells more."""
@@ -138,10 +124,10 @@ class PaymentRecorder:
         if not is_settled:
             asked = await with_what_is_missing(report, snapshot, self.payments, self.catalogue)
             if asked != report:
-                report, snapshot = asked, await self._read(_prepare(kept, asked))
+                report, snapshot = asked, await self.ledger.read(_prepare(kept, asked))
         named = named_by_subscription(report, snapshot.subscription) if isinstance(report, SaleReport) else report
         if claimed_user(named) != claimed_user(report):
-            snapshot = await self._read(_prepare(kept, named))
+            snapshot = await self.ledger.read(_prepare(kept, named))
         if isinstance(named, SaleReport) and not is_settled:
             named = await with_asked_prices(named, snapshot, self.payments, self.catalogue)
         return _Case(kept=kept, report=report, named=named, snapshot=snapshot)

@@ -132,11 +132,8 @@ class InboxRetrier:
         kept = await self.inbox.find(claimed_id)
         delivery = self._read(kept) if kept is not None else await self._made(claimed_id)
         report = delivery.report if delivery else None
-        if (
-            delivery is not None
-            and isinstance(report, SaleReport | SubscriptionReport)
-            and (kept is None or _waits(kept))
-        ):
+        is_open = kept is None or kept.status in WAITING
+        if delivery is not None and isinstance(report, SaleReport | SubscriptionReport) and is_open:
             recorded = await self.recorder.record(
                 delivery.event, attrs.evolve(report, attribution=confirmation.of(report.attribution))
             )
@@ -170,7 +167,7 @@ class InboxRetrier:
             raise NoSale(claimed_id, assessed.reason or assessed.status)
         if assessed.user_id != confirmation.user_id:
             raise NoSale(claimed_id, f"it is of user {assessed.user_id} already")
-        return await self.recorder.record_once_more(delivery.event if delivery else None, named)
+        return await self.recorder.record(delivery.event if delivery else None, named, again=True)
 
     async def replay(self, event_id: str) -> Recorded:
         """Decide about an event once more, whatever became of it; one that never arrived is asked of the provider.
@@ -184,14 +181,10 @@ class InboxRetrier:
         delivery = self._read(kept) if kept is not None else await self.history.event(event_id)
         if delivery is None:
             raise UnknownEvent(event_id)
-        return await self.recorder.record_once_more(delivery.event, delivery.report)
+        return await self.recorder.record(delivery.event, delivery.report, again=True)
 
     def _read(self, kept: InboxRecord) -> Delivery | None:
         try:
             return self.deliveries.read(kept.body or "")
         except InvalidBody:
             return None
-
-
-def _waits(kept: InboxRecord) -> bool:
-    return kept.status in WAITING
