@@ -120,7 +120,8 @@ class CheckoutService:
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
         recorded = await self._recorded(frozenset({Link(f"session:{session_id}")}))
-        if recorded is not None and _owner(recorded) == user_id and _is_settled(recorded):
+        is_paid = recorded is not None and recorded.purchase.payment is PaymentStatus.PAID
+        if recorded is not None and is_paid and _owner(recorded) == user_id:
             return _progress(session_id, recorded, user_id)
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
@@ -181,10 +182,6 @@ def _claimed_plan(report: ProviderReport) -> str | None:
 
 def _owner(recorded: RecordedPurchase) -> UserId | None:
     return recorded.purchase.order.user_id if recorded.purchase.order else None
-
-
-def _is_settled(recorded: RecordedPurchase) -> bool:
-    return recorded.purchase.payment is PaymentStatus.PAID
 
 
 def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:

@@ -58,7 +58,8 @@ class OutboxWorker:
                 case "refresh_cache":
                     await self._refresh(UserId(message.payload["user_id"]))
                 case "send_invoice":
-                    await self._send(message.payload["invoice_id"])
+                    id_ = message.payload["invoice_id"]
+                    await self.invoices.send(id_, idempotency_key=f"credence-send-invoice-{id_}")
                 case topic:
                     return _given_up(message, f"no delivery is known for {topic}")
         except PaymentsRefused as refused:
@@ -92,9 +93,6 @@ class OutboxWorker:
             await self.cache.store(account)
         else:
             await self.cache.forget(user_id)
-
-    async def _send(self, invoice_id: str) -> None:
-        await self.invoices.send(invoice_id, idempotency_key=f"credence-send-invoice-{invoice_id}")
 
 
 def _in_turn(messages: Sequence[Message]) -> list[Message]:

@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 
-from domain.credits.holds import Hold, HoldId, HoldStatus
+from domain.credits.holds import HoldId, HoldStatus
 from domain.decisions.operations import MAX_HOLD, RESERVED_NAME, CaptureHold, PlaceHold, VoidHold
 from domain.usecases.read_hold import UnknownHold
 from domain.values.accounts import parse_user_id
@@ -119,7 +119,7 @@ async def show_hold(
     services: NamedDependency[SkipValidation[Services]],
 ) -> HoldShown:
     """Return a hold as it stands."""
-    return _shown(await services.holds.hold(_hold_id(hold_id)))
+    return present(HoldShown, await services.holds.hold(_hold_id(hold_id)))
 
 
 def _check_names(metadata: Mapping[str, str]) -> None:
@@ -137,10 +137,6 @@ def _hold_id(text: str) -> HoldId:
         return HoldId(str(uuid.UUID(text)))
     except ValueError:
         raise UnknownHold(text[:64]) from None
-
-
-def _shown(hold: Hold) -> HoldShown:
-    return present(HoldShown, hold)
 
 
 hold_handlers = (place_hold, capture_hold, void_hold, show_hold)
