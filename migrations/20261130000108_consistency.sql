@@ -27,32 +27,18 @@ as $$
         from seen s
         window account as (partition by s.user_id order by s.version)
     ), broken as (
-        select
-            c.user_id, c.id as entry_id, c.version,
-            case
-                when c.version <> c.version_before + 1 then 'entry_missing'
-                when c.balance_before <> c.balance_then then 'balance_before_differs'
-                when c.previous_hash is distinct from c.hash_then then 'previous_hash_differs'
-                else 'entry_tampered'
-            end as problem,
-            case
-                when c.version <> c.version_before + 1 then (c.version_before + 1)::text
-                when c.balance_before <> c.balance_then then c.balance_then::text
-                when c.previous_hash is distinct from c.hash_then then encode(c.hash_then, 'hex')
-                else encode(c.hash_due, 'hex')
-            end as expected,
-            case
-                when c.version <> c.version_before + 1 then c.version::text
-                when c.balance_before <> c.balance_then then c.balance_before::text
-                when c.previous_hash is distinct from c.hash_then then encode(c.previous_hash, 'hex')
-                else encode(c.hash, 'hex')
-            end as actual
-        from chain c
-        where c.version <> c.version_before + 1
-            or c.balance_before <> c.balance_then
-            or c.previous_hash is distinct from c.hash_then
-            or c.hash <> c.hash_due
-            or c.details_are_right is not true
+        select c.user_id, c.id as entry_id, c.version, w.found[1] as problem, w.found[2] as expected, w.found[3] as actual
+        from chain c, lateral (select case
+            when c.version <> c.version_before + 1 then
+                array['entry_missing', (c.version_before + 1)::text, c.version::text]
+            when c.balance_before <> c.balance_then then
+                array['balance_before_differs', c.balance_then::text, c.balance_before::text]
+            when c.previous_hash is distinct from c.hash_then then
+                array['previous_hash_differs', encode(c.hash_then, 'hex'), encode(c.previous_hash, 'hex')]
+            when c.hash <> c.hash_due or c.details_are_right is not true then
+                array['entry_tampered', encode(c.hash_due, 'hex'), encode(c.hash, 'hex')]
+        end as found) w
+        where w.found is not null
     ), sums as (
         select t.user_id, sum(t.amount) as balance, max(t.version) as version, max(t.id) as entry_id
         from public.credit_transactions t

@@ -105,10 +105,7 @@ as $$
 begin
     if tg_op = 'INSERT' and (
         new.credits_balance, new.credits_held, new.credits_version, new.credits_revision, new.credits_notify_below
-    ) is distinct from (0, 0, 0, 0, null) then
-        raise exception 'credits are written by the ledger alone' using errcode = 'insufficient_privilege';
-    end if;
-    if tg_op = 'UPDATE' and (
+    ) is distinct from (0, 0, 0, 0, null) or tg_op = 'UPDATE' and (
         new.id, new.credits_balance, new.credits_held, new.credits_version, new.credits_revision, new.credits_notify_below
     ) is distinct from (
         old.id, old.credits_balance, old.credits_held, old.credits_version, old.credits_revision, old.credits_notify_below
