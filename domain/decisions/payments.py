@@ -19,11 +19,10 @@ from domain.payments.admission import (
     origin_mismatch,
     undecided,
 )
-from domain.payments.facts import Billed, Disputed, Fact, Linked, Ordered
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_terms import MadePrice, Undecidable
 from domain.payments.line_values import value_lines
-from domain.payments.purchases import Order
+from domain.payments.purchases import Order, Purchase
 from domain.payments.reports import (
     Irrelevant,
     PaymentReport,
@@ -71,7 +70,7 @@ def decide(
 
 
 def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> Decision:
-    facts: tuple[Fact, ...] = (*sale.facts, Linked(sale.links))
+    facts = attrs.evolve(sale.facts, links=sale.links)
     guard: AccountGuard | None = None
     made: tuple[MadePrice, ...] = ()
     # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
@@ -87,7 +86,7 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
             if isinstance(bill, Bill) and not bill.lines and not bill.unused:
                 return without_change(kept, EventStatus.IGNORED, NO_PLAN)
             if isinstance(bill, Bill):
-                facts = (Billed(bill), *facts)
+                facts = attrs.evolve(facts, bill=bill)
                 guard = _guard_of_claims(bill, snapshot)
                 made = tuple(price for price in terms.made if price not in snapshot.made_prices)
             admitted = _admitted(bill, sale, snapshot, catalogue)
@@ -96,7 +95,7 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
             status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
             return without_change(kept, status, _reason(admitted, sale, snapshot))
         if admitted is not None:
-            facts = (Ordered(admitted), *facts)
+            facts = attrs.evolve(facts, order=admitted)
     reach = MAX_GRACE if sale.lines else timedelta(0)
     snapshot = attrs.evolve(snapshot, subscription=_as_it_stands(sale, snapshot.subscription))
     decision = learned(kept, sale.purchase_id, facts, snapshot, session_id=sale.session_id, reach=reach)
@@ -126,7 +125,7 @@ def _heard(kept: EventDecision | None, news: PaymentReport, snapshot: Snapshot) 
     if news.ours is False and not snapshot.purchases:
         return without_change(kept, EventStatus.IGNORED, NOT_OURS)
     facts = news.facts if kept is not None else _unless_known(news.facts, snapshot)
-    return learned(kept, news.purchase_id, (*facts, Linked(news.links)), snapshot)
+    return learned(kept, news.purchase_id, attrs.evolve(facts, links=news.links), snapshot)
 
 
 def _subscribed(
@@ -166,16 +165,13 @@ def _as_it_stands(sale: SaleReport, subscription: RecordedSubscription | None) -
     return attrs.evolve(known, subscription=merge_subscriptions(known.subscription, state))
 
 
-def _unless_known(facts: tuple[Fact, ...], snapshot: Snapshot) -> tuple[Fact, ...]:
+def _unless_known(facts: Purchase, snapshot: Snapshot) -> Purchase:
     # An object has the time at which it was asked for: without this it would be news each time.
     known = {
         (dispute.id, dispute.status, dispute.amount) for row in snapshot.purchases for dispute in row.purchase.disputes
     }
-    return tuple(
-        fact
-        for fact in facts
-        if not (isinstance(fact, Disputed) and (fact.dispute.id, fact.dispute.status, fact.dispute.amount) in known)
-    )
+    news = (dispute for dispute in facts.disputes if (dispute.id, dispute.status, dispute.amount) not in known)
+    return attrs.evolve(facts, disputes=tuple(news))
 
 
 def _reason(refused: Refused, report: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:

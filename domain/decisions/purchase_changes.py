@@ -21,8 +21,7 @@ from domain.decisions.families import Family, settle_family
 from domain.decisions.reports import invoice_links, precedence
 from domain.payments.admission import ParkReason
 from domain.payments.entitlements import entitlement
-from domain.payments.facts import Fact, learn
-from domain.payments.purchases import Order, Purchase, PurchaseId, is_in_one_currency, merge
+from domain.payments.purchases import Order, Purchase, PurchaseId, is_in_one_currency, learn, merge
 from domain.payments.subscriptions import Subscription, SubscriptionId
 
 
@@ -39,7 +38,7 @@ class Decision:
 def learned(
     kept: EventDecision | None,
     purchase_id: PurchaseId,
-    facts: tuple[Fact, ...],
+    facts: Purchase,
     snapshot: Snapshot,
     *,
     session_id: str | None = None,
@@ -48,7 +47,7 @@ def learned(
     """Return what facts of a purchase change; its family was read from `reach` before the purchase's times on."""
     recorded, absorbed = _one_payment(purchase_id, snapshot)
     before = reduce(merge, (other.purchase for other in absorbed), recorded.purchase)
-    purchase = learn(before, facts)
+    purchase = learn(before, (facts,))
     if not is_in_one_currency(purchase):
         return without_change(kept, EventStatus.PARKED, ParkReason.CURRENCY_DISAGREES)
     gone = {recorded.id, *(other.id for other in absorbed)}

@@ -7,6 +7,7 @@ associative and idempotent, and a fact is a small purchase of its own. What the 
 import enum
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
 from typing import NewType
 
 import attrs
@@ -156,6 +157,11 @@ def merge(one: Purchase, other: Purchase) -> Purchase:
         credit_notes=_joined_notes((*one.credit_notes, *other.credit_notes)),
         bill=merge_bills(one.bill, other.bill) if one.bill and other.bill else one.bill or other.bill,
     )
+
+
+def learn(purchase: Purchase, facts: Iterable[Purchase]) -> Purchase:
+    """Return the purchase after hearing the facts, in whatever order they come."""
+    return reduce(merge, facts, purchase)
 
 
 def is_in_one_currency(purchase: Purchase) -> bool:

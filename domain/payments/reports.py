@@ -5,8 +5,7 @@ from fractions import Fraction
 
 import attrs
 
-from domain.payments.facts import Fact
-from domain.payments.purchases import Link, OrderRank, PurchaseId
+from domain.payments.purchases import Link, OrderRank, Purchase, PurchaseId
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState
 from domain.values.money import Money
 from domain.values.plans import PlanMode, Terms
@@ -118,8 +117,8 @@ class SaleReport:
     session_id: str | None = None
     links: frozenset[Link]
     mode: PlanMode
-    facts: tuple[Fact, ...]
-    """The payment's status; the order itself is a fact only once it is admitted."""
+    facts: Purchase
+    """The payment's status and time; the order itself is known only once it is admitted."""
     subtotal: Money
     """What the customer was asked for before discounts and tax, in the currency of the price."""
     paid: Money
@@ -163,7 +162,7 @@ class PaymentReport:
     purchase_id: PurchaseId
     """Where the facts wait while nobody knows the purchase."""
     links: frozenset[Link]
-    facts: tuple[Fact, ...] = ()
+    facts: Purchase = Purchase()
     ours: bool | None = None
     """Whether the payment is one of ours; None where the report does not show it."""
 

@@ -9,11 +9,10 @@ from typing import Literal
 import attrs
 from hypothesis import strategies as st
 
-from domain.payments.facts import Billed, Fact, Linked, Ordered, PaidAt, PaymentReported, learn
 from domain.payments.invoices import Bill
 from domain.payments.line_terms import LineTerms
 from domain.payments.line_values import value_lines
-from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, learn
 from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.tests.examples import ADA
 from domain.values.money import Money
@@ -184,7 +183,7 @@ def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
         purchase_id=PurchaseId("in"),
         links=frozenset(),
         mode=PlanMode.SUBSCRIPTION,
-        facts=(),
+        facts=Purchase(),
         subtotal=Money(amount=0, currency="usd"),
         paid=Money(amount=0, currency="usd"),
         attribution=Attribution(),
@@ -196,11 +195,17 @@ def bill_of(lines: Sequence[InvoiceLine], issued_at: datetime) -> Bill:
     return valued
 
 
-def facts_of(invoice: BilledInvoice) -> tuple[Fact, ...]:
+def facts_of(invoice: BilledInvoice) -> tuple[Purchase, ...]:
     bill = bill_of(invoice.lines, invoice.issued_at)
     order = Order(user_id=ADA, plan_id=PlanId("monthly"), credits=1, amount=bill.total, currency="usd")
     links = frozenset({Link(f"invoice:{invoice.id}")})
-    return Ordered(order), Billed(bill), PaymentReported(PaymentStatus.PAID), PaidAt(invoice.paid_at), Linked(links)
+    return (
+        Purchase(order=order),
+        Purchase(bill=bill),
+        Purchase(payment=PaymentStatus.PAID),
+        Purchase(paid_at=invoice.paid_at),
+        Purchase(links=links),
+    )
 
 
 def billed(steps: Sequence[Change], coupon: int, mode: Mode, *, names_credited: bool) -> Biller:

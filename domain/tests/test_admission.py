@@ -7,8 +7,7 @@ import attrs
 import pytest
 
 from domain.payments.admission import ParkReason, Refused, admit, claimed_owner, origin_mismatch
-from domain.payments.facts import PaymentReported
-from domain.payments.purchases import Link, Order, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, InboxEvent, SaleReport
 from domain.tests.examples import ADA, BOB, CATALOGUE, FIVE_DOLLARS, ORDER, STARTER
 from domain.values.accounts import Account
@@ -21,7 +20,7 @@ SALE = SaleReport(
     session_id="cs_1",
     links=frozenset({Link("session:cs_1")}),
     mode=PlanMode.PAYMENT,
-    facts=(PaymentReported(PaymentStatus.PAID),),
+    facts=Purchase(payment=PaymentStatus.PAID),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
     attribution=Attribution(user_reference=ADA, email="ada@example.com", plan_id="starter"),

@@ -21,26 +21,25 @@ from domain.credits.ledger import (
 from domain.credits.postings import PostingOrigin, ends_due, postings_due
 from domain.payments.disputes import Dispute, DisputeStatus
 from domain.payments.entitlements import GrantDue
-from domain.payments.facts import Disputed, Fact, Ordered, PaymentReported, Refunded, learn
-from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus, learn
 from domain.tests.examples import ADA, BOB, ORDER
 from domain.values.accounts import Account
 
 PAYMENT = PurchaseId("pi_1")
-PAID = PaymentReported(PaymentStatus.PAID)
+PAID = Purchase(payment=PaymentStatus.PAID)
 NOON, LATER = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def dispute(status: DisputeStatus, second: int) -> Disputed:
+def dispute(status: DisputeStatus, second: int) -> Purchase:
     when = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
-    return Disputed(Dispute(id="dp_1", occurred_at=when, amount=300, status=status))
+    return Purchase(disputes=(Dispute(id="dp_1", occurred_at=when, amount=300, status=status),))
 
 
-def refund(status: RefundStatus) -> Refunded:
-    return Refunded(Refund(id="re_1", amount=500, status=status))
+def refund(status: RefundStatus) -> Purchase:
+    return Purchase(refunds=(Refund(id="re_1", amount=500, status=status),))
 
 
-def steps(facts: Iterable[Fact]) -> list[tuple[Posting, ...]]:
+def steps(facts: Iterable[Purchase]) -> list[tuple[Posting, ...]]:
     """What is posted after each fact, told one by one."""
     purchase, found = Purchase(), []
     posted: PostedByPeriod = {}
@@ -56,7 +55,7 @@ def steps(facts: Iterable[Fact]) -> list[tuple[Posting, ...]]:
 
 
 REVISITED = (
-    Ordered(ORDER),
+    Purchase(order=ORDER),
     PAID,
     dispute(DisputeStatus.NEEDS_RESPONSE, 1),
     dispute(DisputeStatus.WON, 2),
@@ -93,25 +92,27 @@ def test_the_kind_says_why() -> None:
 
 def test_what_was_refunded_before_it_was_paid_is_not_posted() -> None:
     """Neither a grant nor a clawback: there is nothing to tell the customer."""
-    assert [(), (), ()] == steps([refund(RefundStatus.SUCCEEDED), Ordered(ORDER), PAID])
+    assert [(), (), ()] == steps([refund(RefundStatus.SUCCEEDED), Purchase(order=ORDER), PAID])
 
 
 def test_the_first_credits_are_a_purchase_however_late() -> None:
     """Where the refund that came first fails, the credits are granted for the first time."""
-    *before, last = steps([refund(RefundStatus.SUCCEEDED), Ordered(ORDER), PAID, refund(RefundStatus.FAILED)])
+    *before, last = steps([refund(RefundStatus.SUCCEEDED), Purchase(order=ORDER), PAID, refund(RefundStatus.FAILED)])
     assert [(), (), ()] == before
     assert [(50, EntryKind.PURCHASE)] == [(posting.amount, posting.kind) for posting in last]
 
 
 def test_credits_that_come_back_to_nothing_are_not_forgotten() -> None:
     """After a clawback to nothing, a user who had entries gets a reinstatement."""
-    (posting,) = postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), {None: Posted({ADA: 0})}, revision=5)
+    (posting,) = postings_due(
+        PAYMENT, learn(Purchase(), [Purchase(order=ORDER), PAID]), {None: Posted({ADA: 0})}, revision=5
+    )
     assert (50, EntryKind.REINSTATEMENT) == (posting.amount, posting.kind)
 
 
 def test_credits_follow_the_owner() -> None:
     """What stands with another than the owner is taken back, in the order of their ids."""
-    of_bob = learn(Purchase(), [Ordered(attrs.evolve(ORDER, user_id=BOB)), PAID])
+    of_bob = learn(Purchase(), [Purchase(order=attrs.evolve(ORDER, user_id=BOB)), PAID])
     taken, given = postings_due(PAYMENT, of_bob, {None: Posted({ADA: 50})}, revision=2)
     assert (ADA, -50, EntryKind.CLAWBACK) == (taken.user_id, taken.amount, taken.kind)
     assert (BOB, 50, EntryKind.PURCHASE) == (given.user_id, given.amount, given.kind)
@@ -122,7 +123,7 @@ def test_what_is_in_line_needs_no_entry() -> None:
     """Nothing is posted for nothing known, nor twice for the same worth."""
     assert () == postings_due(PAYMENT, Purchase(), {}, revision=1)
     stands = {None: Posted({ADA: 50})}
-    assert () == postings_due(PAYMENT, learn(Purchase(), [Ordered(ORDER), PAID]), stands, revision=2)
+    assert () == postings_due(PAYMENT, learn(Purchase(), [Purchase(order=ORDER), PAID]), stands, revision=2)
 
 
 def test_what_stands_without_an_order_is_taken_back() -> None:
@@ -135,7 +136,7 @@ def test_a_posting_carries_what_it_came_of() -> None:
     """Session, event, plan and time stand on the entry, for whoever asks later."""
     (posting,) = postings_due(
         PAYMENT,
-        learn(Purchase(), [Ordered(ORDER), PAID]),
+        learn(Purchase(), [Purchase(order=ORDER), PAID]),
         {},
         revision=3,
         origin=PostingOrigin(stripe_session_id="cs_1", stripe_event_id="evt_1", event_at=NOON),
@@ -180,15 +181,17 @@ def test_a_refund_after_the_expiry_takes_back_only_what_was_used(
 ) -> None:
     """What expired is not owed a second time."""
     assert ORDER.credits == spent + expired
-    returned = Refunded(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED))
-    purchase = learn(Purchase(), [Ordered(ORDER), PAID, returned])
+    returned = Purchase(refunds=(Refund(id="re_1", amount=refunded, status=RefundStatus.SUCCEEDED),))
+    purchase = learn(Purchase(), [Purchase(order=ORDER), PAID, returned])
     posted = {None: Posted({ADA: 50}, {ADA: ExpiredCredits(amount=expired, posted_before=50)})}
     assert expected == sum(posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=3))
 
 
 def test_a_refund_that_fails_after_the_expiry_gives_back_what_it_took() -> None:
     """30 of 50 were used and are owed; when the refund fails they are not."""
-    purchase = learn(Purchase(), [Ordered(ORDER), PAID, refund(RefundStatus.SUCCEEDED), refund(RefundStatus.FAILED)])
+    purchase = learn(
+        Purchase(), [Purchase(order=ORDER), PAID, refund(RefundStatus.SUCCEEDED), refund(RefundStatus.FAILED)]
+    )
     posted = {None: Posted({ADA: 20}, {ADA: ExpiredCredits(amount=20, posted_before=50)})}
     assert [30] == [posting.amount for posting in postings_due(PAYMENT, purchase, posted, revision=4)]
 
@@ -202,7 +205,7 @@ def due(credits_: int, ends: datetime | None, expires: datetime | None = None) -
 
 def test_each_grant_is_brought_in_line_by_itself() -> None:
     """In the order of their periods' ends; one that is due no more is taken back, one that is in line is left."""
-    purchase = learn(Purchase(), [Ordered(ORDER), PAID])
+    purchase = learn(Purchase(), [Purchase(order=ORDER), PAID])
     posted = {None: Posted({ADA: 7}), JUNE: Posted({ADA: 50}), JULY: Posted({ADA: 20})}
     dues = [due(50, JULY, LATER), due(50, JUNE)]
     postings = postings_due(PAYMENT, purchase, posted, revision=4, dues=dues)
@@ -217,7 +220,7 @@ def test_each_grant_is_brought_in_line_by_itself() -> None:
 
 def test_what_expired_of_one_period_is_none_of_another_s() -> None:
     """A refund of all takes what was used of each."""
-    purchase = learn(Purchase(), [Ordered(ORDER), PAID])
+    purchase = learn(Purchase(), [Purchase(order=ORDER), PAID])
     posted = {JUNE: Posted({ADA: 50}, {ADA: ExpiredCredits(amount=30, posted_before=50)}), JULY: Posted({ADA: 50})}
     postings = postings_due(PAYMENT, purchase, posted, revision=2, dues=[due(0, JUNE), due(0, JULY)])
     assert [(-20, JUNE), (-50, JULY)] == [(posting.amount, period_of(posting)) for posting in postings]
@@ -225,7 +228,7 @@ def test_what_expired_of_one_period_is_none_of_another_s() -> None:
 
 def test_a_grant_that_stands_gets_the_end_that_is_due() -> None:
     """Only where it stands with the owner and something is left of it, and where the end is another."""
-    purchase = learn(Purchase(), [Ordered(ORDER), PAID])
+    purchase = learn(Purchase(), [Purchase(order=ORDER), PAID])
     posted = {
         JUNE: Posted({ADA: 50}, {}, {ADA: JUNE}),
         JULY: Posted({ADA: 50}, {}, {ADA: JULY}),

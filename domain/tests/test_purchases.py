@@ -9,49 +9,40 @@ from domain.credits.ledger import EntryKind, Posted, PostedByPeriod
 from domain.credits.postings import postings_due
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
 from domain.payments.entitlements import entitlement
-from domain.payments.facts import (
-    CreditNoted,
-    Disputed,
-    Fact,
-    NeverPaid,
-    Ordered,
-    Overpaid,
-    PaymentReported,
-    Refunded,
-    RefundTotalReported,
-    UncapturedRefunds,
-    learn,
-)
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedRefund
-from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import ChargeRefunds, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus, learn
 from domain.tests.examples import ADA, ORDER
 
-BOUGHT: tuple[Fact, ...] = (Ordered(ORDER), PaymentReported(PaymentStatus.PAID))
+BOUGHT: tuple[Purchase, ...] = (Purchase(order=ORDER), Purchase(payment=PaymentStatus.PAID))
 
 
-def worth(*heard: Fact) -> int:
+def worth(*heard: Purchase) -> int:
     return entitlement(learn(Purchase(), heard))
 
 
-def refund(amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, of: str = "re_1") -> Refunded:
-    return Refunded(Refund(id=of, amount=amount, status=status))
+def refund(amount: int, status: RefundStatus = RefundStatus.SUCCEEDED, *, of: str = "re_1") -> Purchase:
+    return Purchase(refunds=(Refund(id=of, amount=amount, status=status),))
 
 
-def dispute(amount: int, status: DisputeStatus, *, second: int = 0, of: str = "dp_1") -> Disputed:
+def total(amount: int, *, of: str = "") -> Purchase:
+    return Purchase(refunded_totals=(ChargeRefunds(charge=of, amount=amount),))
+
+
+def dispute(amount: int, status: DisputeStatus, *, second: int = 0, of: str = "dp_1") -> Purchase:
     when = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
-    return Disputed(Dispute(id=of, occurred_at=when, amount=amount, status=status))
+    return Purchase(disputes=(Dispute(id=of, occurred_at=when, amount=amount, status=status),))
 
 
 def test_a_paid_order_is_worth_its_credits() -> None:
     """Paid is worth 50; ordered, unpaid or failed is worth nothing."""
     assert 50 == worth(*BOUGHT)
-    assert 0 == worth(Ordered(ORDER))
-    assert 0 == worth(Ordered(ORDER), PaymentReported(PaymentStatus.FAILED))
+    assert 0 == worth(Purchase(order=ORDER))
+    assert 0 == worth(Purchase(order=ORDER), Purchase(payment=PaymentStatus.FAILED))
 
 
 def test_a_failed_try_does_not_undo_a_success() -> None:
     """Paid wins over failed and unpaid, whenever they come."""
-    assert 50 == worth(*BOUGHT, PaymentReported(PaymentStatus.FAILED), PaymentReported(PaymentStatus.UNPAID))
+    assert 50 == worth(*BOUGHT, Purchase(payment=PaymentStatus.FAILED), Purchase(payment=PaymentStatus.UNPAID))
 
 
 def test_refunds_take_their_share() -> None:
@@ -86,10 +77,14 @@ def test_a_pending_refund_counts() -> None:
 
 def test_a_total_counts_until_its_refunds_are_known() -> None:
     """A charge's cumulative total and the refunds behind it are not added up."""
-    assert 20 == worth(*BOUGHT, RefundTotalReported(300))
-    assert 20 == worth(*BOUGHT, RefundTotalReported(300), refund(300))
-    assert 50 == worth(*BOUGHT, RefundTotalReported(300), refund(300, RefundStatus.FAILED))
-    assert 20 == worth(*BOUGHT, RefundTotalReported(100), RefundTotalReported(300))
+    assert 20 == worth(*BOUGHT, total(300))
+    assert 20 == worth(*BOUGHT, total(300), refund(300))
+    assert 50 == worth(*BOUGHT, total(300), refund(300, RefundStatus.FAILED))
+    assert 20 == worth(
+        *BOUGHT,
+        total(100),
+        total(300),
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,41 +143,45 @@ def test_movements_report_what_of_a_dispute_is_away(
     found = [Movement(id=id_, amount=amount, currency=currency) for id_, amount, currency in moves]
     when = datetime(2026, 1, 1, tzinfo=UTC)
     whole = Dispute(id="dp_1", occurred_at=when, amount=300, status=status, currency="usd", movements=tuple(found))
-    assert left == worth(*BOUGHT, Disputed(whole))
-    apart = [Disputed(attrs.evolve(whole, movements=(move,))) for move in found]
+    assert left == worth(*BOUGHT, Purchase(disputes=(whole,)))
+    apart = [Purchase(disputes=(attrs.evolve(whole, movements=(move,)),)) for move in found]
     assert left == worth(*BOUGHT, *apart, *reversed(apart))
 
 
 def test_what_each_charge_refunded_adds_up() -> None:
     """Of one charge the largest total counts, over the charges of one payment their sum."""
-    reported = RefundTotalReported(100, "ch_1"), RefundTotalReported(50, "ch_1"), RefundTotalReported(150, "ch_2")
+    reported = (
+        total(100, of="ch_1"),
+        total(50, of="ch_1"),
+        total(150, of="ch_2"),
+    )
     assert 25 == worth(*BOUGHT, *reported)
     assert 40 == worth(*BOUGHT, *reported[:2])
 
 
 def test_a_refund_and_the_total_of_another_charge_add_up() -> None:
     """A refund that names its charge is no part of another charge's total; one that names none may be."""
-    total = RefundTotalReported(100, "ch_1")
-    of_other = Refunded(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED, charge="ch_2"))
-    assert 25 == worth(*BOUGHT, total, of_other) == worth(*BOUGHT, of_other, total)
-    unnamed = Refunded(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED))
-    assert 35 == worth(*BOUGHT, total, unnamed)
-    assert 25 == worth(*BOUGHT, total, unnamed, of_other) == worth(*BOUGHT, total, of_other, unnamed)
-    own = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"))
-    assert 25 == worth(*BOUGHT, total, of_other, own) == worth(*BOUGHT, own, of_other)
+    known = total(100, of="ch_1")
+    of_other = Purchase(refunds=(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED, charge="ch_2"),))
+    assert 25 == worth(*BOUGHT, known, of_other) == worth(*BOUGHT, of_other, known)
+    unnamed = Purchase(refunds=(Refund(id="re_2", amount=150, status=RefundStatus.SUCCEEDED),))
+    assert 35 == worth(*BOUGHT, known, unnamed)
+    assert 25 == worth(*BOUGHT, known, unnamed, of_other) == worth(*BOUGHT, known, of_other, unnamed)
+    own = Purchase(refunds=(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"),))
+    assert 25 == worth(*BOUGHT, known, of_other, own) == worth(*BOUGHT, own, of_other)
 
 
 def test_a_refund_of_what_was_overpaid_takes_nothing() -> None:
     """Beyond the excess it does, and so does what was never paid."""
-    assert 50 == worth(*BOUGHT, Overpaid(100), refund(100))
-    assert 40 == worth(*BOUGHT, Overpaid(100), refund(200))
-    assert 40 == worth(*BOUGHT, NeverPaid(100))
+    assert 50 == worth(*BOUGHT, Purchase(overpaid=100), refund(100))
+    assert 40 == worth(*BOUGHT, Purchase(overpaid=100), refund(200))
+    assert 40 == worth(*BOUGHT, Purchase(never_paid=100))
 
 
 def test_what_was_not_captured_is_no_refund() -> None:
     """Older API versions make a refund of what they release."""
-    assert 50 == worth(*BOUGHT, UncapturedRefunds(100), refund(100))
-    assert 30 == worth(*BOUGHT, UncapturedRefunds(100), RefundTotalReported(300, "ch_1"))
+    assert 50 == worth(*BOUGHT, Purchase(uncaptured_refunds=100), refund(100))
+    assert 30 == worth(*BOUGHT, Purchase(uncaptured_refunds=100), total(300, of="ch_1"))
 
 
 def test_a_credit_note_and_its_refund_are_one() -> None:
@@ -193,14 +192,17 @@ def test_a_credit_note_and_its_refund_are_one() -> None:
         post_payment=200,
         refunds=(NotedRefund(refund_id="re_1", amount=100),),
     )
-    noted, voided = CreditNoted(note), CreditNoted(attrs.evolve(note, status=CreditNoteStatus.VOID))
+    noted, voided = (
+        Purchase(credit_notes=(note,)),
+        Purchase(credit_notes=(attrs.evolve(note, status=CreditNoteStatus.VOID),)),
+    )
     assert 30 == worth(*BOUGHT, noted) == worth(*BOUGHT, noted, refund(100)) == worth(*BOUGHT, refund(100), noted)
     assert 40 == worth(*BOUGHT, noted, refund(100, RefundStatus.FAILED))
     assert 50 == worth(*BOUGHT, noted, voided) == worth(*BOUGHT, voided, noted)
     assert 40 == worth(*BOUGHT, noted, voided, refund(100))
-    before = CreditNoted(CreditNote(id="cn_2", status=CreditNoteStatus.ISSUED, pre_payment=100))
-    assert 40 == worth(*BOUGHT, before) == worth(*BOUGHT, before, NeverPaid(100))
-    assert 30 == worth(*BOUGHT, before, NeverPaid(200))
+    before = Purchase(credit_notes=(CreditNote(id="cn_2", status=CreditNoteStatus.ISSUED, pre_payment=100),))
+    assert 40 == worth(*BOUGHT, before) == worth(*BOUGHT, before, Purchase(never_paid=100))
+    assert 30 == worth(*BOUGHT, before, Purchase(never_paid=200))
 
 
 def test_a_newer_state_of_the_same_second_is_not_dropped() -> None:

@@ -13,7 +13,6 @@ from domain.decisions.payments import decide
 from domain.decisions.purchase_changes import Decision
 from domain.payments.admission import ParkReason
 from domain.payments.disputes import Dispute, DisputeStatus
-from domain.payments.facts import PaymentReported, Refunded
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Attribution, InboxEvent, Irrelevant, PaymentReport, SaleReport, Unreadable
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS
@@ -31,7 +30,7 @@ SALE = SaleReport(
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
     mode=PlanMode.PAYMENT,
-    facts=(PaymentReported(PaymentStatus.PAID),),
+    facts=Purchase(payment=PaymentStatus.PAID),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
     attribution=Attribution(user_reference=ADA, email="ADA@example.com", plan_id="starter"),
@@ -135,7 +134,7 @@ def test_a_sale_that_fails_a_check_is_parked(reason: ParkReason) -> None:
 
 def test_a_sale_of_which_no_money_comes_waits_for_nobody() -> None:
     """It is told, whoever its owner was to be; one that is good is known all the same."""
-    over = attrs.evolve(SALE, is_over=True, facts=(PaymentReported(PaymentStatus.UNPAID),))
+    over = attrs.evolve(SALE, is_over=True, facts=Purchase(payment=PaymentStatus.UNPAID))
     decision = decided(attrs.evolve(over, attribution=named(user_reference="ada").attribution))
     assert (EventStatus.IGNORED, ParkReason.USER_NOT_A_UUID) == (decision.status, decision.reason)
     assert EventStatus.APPLIED == decided(over).status
@@ -184,7 +183,7 @@ def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
     news = PaymentReport(
         purchase_id=known.id,
         links=frozenset({Link("payment_intent:pi_1")}),
-        facts=(Refunded(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED)),),
+        facts=Purchase(refunds=(Refund(id="re_1", amount=500, status=RefundStatus.SUCCEEDED),)),
     )
     decision = decide(RECEIVED, news, snapshot, CATALOGUE, livemode=False)
     assert [-taken] * bool(taken) == [posting.amount for posting in decision.change.postings]

@@ -10,7 +10,6 @@ from domain.changes.changes import RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
-from domain.payments.facts import PaymentReported
 from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
@@ -188,7 +187,7 @@ def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:
     """Return whether it waits for a person, and not for the payment or for an answer of the provider's."""
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
-    return not isinstance(report, SaleReport) or PaymentReported(PaymentStatus.PAID) in report.facts
+    return not isinstance(report, SaleReport) or report.facts.payment is PaymentStatus.PAID
 
 
 def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> CheckoutProgress:

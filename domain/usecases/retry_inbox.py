@@ -4,7 +4,6 @@ import attrs
 
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.payments.admission import Confirmation
-from domain.payments.facts import PaymentReported
 from domain.payments.purchases import PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, SaleReport, SubscriptionReport, Unreadable
 from domain.ports.inbox import Inbox
@@ -160,7 +159,7 @@ class InboxRetrier:
                 raise NoSale(claimed_id, reason)
             case _:
                 raise NoSale(claimed_id, "it is about no sale")
-        if isinstance(named, SaleReport) and PaymentReported(PaymentStatus.PAID) not in named.facts:
+        if isinstance(named, SaleReport) and named.facts.payment is not PaymentStatus.PAID:
             raise NoSale(claimed_id, "it is not paid")
         assessed = await self.recorder.assess(None, named)
         if assessed.status in {EventStatus.PARKED, EventStatus.IGNORED}:

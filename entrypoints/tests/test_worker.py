@@ -12,8 +12,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from domain.changes.inbox import EventStatus
-from domain.payments.facts import PaymentReported
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, Delivery, InboxEvent, SaleReport
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
 from domain.usecases.deliver_messages import OutboxWorker
@@ -88,7 +87,7 @@ class World:
             purchase_id=PurchaseId(payment),
             links=frozenset({Link(f"payment_intent:{payment}")}),
             mode=PlanMode.PAYMENT,
-            facts=(PaymentReported(PaymentStatus.PAID),),
+            facts=Purchase(payment=PaymentStatus.PAID),
             subtotal=FIVE_DOLLARS,
             paid=FIVE_DOLLARS,
             attribution=Attribution(user_reference=ADA, plan_id="starter"),

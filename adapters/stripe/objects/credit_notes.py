@@ -3,9 +3,8 @@
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.payments import links_to
-from domain.payments.facts import CreditNoted, CurrencyReported, Fact
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.payments.purchases import PurchaseId
+from domain.payments.purchases import Purchase, PurchaseId
 from domain.payments.reports import PaymentReport, ProviderReport
 
 CREDIT_NOTE_EVENTS = frozenset(f"credit_note.{what}" for what in ("created", "updated", "voided"))
@@ -35,21 +34,17 @@ def read_credit_note(note: Object, *, event_type: str | None = None) -> Provider
         refunds=_refunds(note, post_payment),
         lines=_lines(note),
     )
-    facts: tuple[Fact, ...] = (CreditNoted(noted), CurrencyReported(fields.currency(note)))
+    facts = Purchase(credit_notes=(noted,), currencies=frozenset({fields.currency(note)}))
     return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to({"invoice": invoice_id}), facts=facts)
 
 
 def _amounts(note: Object) -> tuple[int, int]:
     """Return what the note took off before the payment, and gave back after it."""
     if note.get("pre_payment_amount") is not None or note.get("post_payment_amount") is not None:
-        return _amount_or_zero(note, "pre_payment_amount"), _amount_or_zero(note, "post_payment_amount")
+        return fields.amount_or_zero(note, "pre_payment_amount"), fields.amount_or_zero(note, "post_payment_amount")
     # Before 2025-05-28 a note is of one kind.
     amount = fields.amount(note, "amount")
     return (amount, 0) if note.get("type") == "pre_payment" else (0, amount)
-
-
-def _amount_or_zero(note: Object, key: str) -> int:
-    return fields.amount(note, key) if note.get(key) is not None else 0
 
 
 def _refunds(note: Object, post_payment: int) -> tuple[NotedRefund, ...]:
@@ -59,7 +54,7 @@ def _refunds(note: Object, post_payment: int) -> tuple[NotedRefund, ...]:
         if (id_ := fields.reference(one, "refund")) is not None
     ]
     if not listed and (only := fields.reference(note, "refund")) is not None:
-        rest = post_payment - _amount_or_zero(note, "out_of_band_amount")
+        rest = post_payment - fields.amount_or_zero(note, "out_of_band_amount")
         listed = [NotedRefund(refund_id=only, amount=max(rest, 0))]
     return tuple(sorted(listed))
 

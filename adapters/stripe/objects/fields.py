@@ -110,6 +110,11 @@ def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") 
     return value
 
 
+def amount_or_zero(holder: Object, key: str) -> int:
+    """Return a whole number of minor units; 0 where none is told."""
+    return amount(holder, key) if holder.get(key) is not None else 0
+
+
 def currency(holder: Object, key: str = "currency", *, within: str = "") -> str:
     """Return a currency's code in lower case."""
     value = holder.get(key)

@@ -7,8 +7,7 @@ from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.lines import is_subscription_line, read_lines
 from adapters.stripe.objects.payments import links_to, payment_of
 from adapters.stripe.objects.prices import line_details
-from domain.payments.facts import Fact, NeverPaid, Overpaid, PaidAt, PaymentReported
-from domain.payments.purchases import Link, OrderRank, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, OrderRank, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import (
     Attribution,
     InvoiceLine,
@@ -81,7 +80,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, reported_at: datet
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.SUBSCRIPTION,
-        facts=tuple(_payment_facts(invoice, reported_at)),
+        facts=_payment_facts(invoice, reported_at),
         subtotal=Money(amount=asked, currency=code),
         paid=Money(amount=max(sum(line.gross for line in lines if line.amount > 0), 0), currency=code),
         attribution=_attribution(invoice, list(fields.items(invoice, "lines"))),
@@ -103,7 +102,7 @@ def _by_hand(invoice: Object, reported_at: datetime | None) -> ProviderReport:
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
         mode=PlanMode.PAYMENT,
-        facts=tuple(_payment_facts(invoice, reported_at)),
+        facts=_payment_facts(invoice, reported_at),
         subtotal=fields.money(invoice, "subtotal"),
         paid=Money(amount=paid, currency=fields.currency(invoice)),
         attribution=fields.attribution(fields.metadata(invoice)),
@@ -119,16 +118,13 @@ def _sold_item(line: InvoiceLine, currency: str) -> SaleItem:
     return SaleItem(id=line.id, price=line.price, quantity=line.quantity, amount=line.amount, currency=currency)
 
 
-def _payment_facts(invoice: Object, reported_at: datetime | None) -> list[Fact]:
-    facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
-    if invoice.get("pre_payment_credit_notes_amount"):
-        facts.append(NeverPaid(fields.amount(invoice, "pre_payment_credit_notes_amount")))
-    if invoice.get("amount_overpaid"):
-        facts.append(Overpaid(fields.amount(invoice, "amount_overpaid")))
-    paid_at = fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or reported_at
-    if paid_at is not None:
-        facts.append(PaidAt(paid_at))
-    return facts
+def _payment_facts(invoice: Object, reported_at: datetime | None) -> Purchase:
+    return Purchase(
+        payment=PaymentStatus.PAID,
+        never_paid=fields.amount_or_zero(invoice, "pre_payment_credit_notes_amount"),
+        overpaid=fields.amount_or_zero(invoice, "amount_overpaid"),
+        paid_at=fields.moment(fields.expanded(invoice, "status_transitions").get("paid_at")) or reported_at,
+    )
 
 
 def _subscription(invoice: Object) -> str | None:

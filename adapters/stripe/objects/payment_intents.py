@@ -5,8 +5,7 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object
 from adapters.stripe.objects.payments import links_to
-from domain.payments.facts import Fact, NeverPaid, PaidAt, PaymentReported, UncapturedRefunds
-from domain.payments.purchases import Link, OrderRank, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, OrderRank, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport, SaleReport
 from domain.values.plans import PlanMode
 
@@ -72,15 +71,12 @@ def _charge(intent: Object) -> str | None:
     return fields.own_id(charges[0]) if charges else None
 
 
-def _facts(intent: Object, occurred_at: datetime | None) -> tuple[Fact, ...]:
-    paid_at = fields.moment(fields.expanded(intent, "latest_charge").get("created")) or occurred_at
-    facts: list[Fact] = [PaymentReported(PaymentStatus.PAID)]
-    if paid_at is not None:
-        facts.append(PaidAt(paid_at))
-    uncaptured = fields.amount(intent, "amount") - fields.amount(intent, "amount_received")
-    if uncaptured > 0:
-        facts.append(NeverPaid(uncaptured))
-        if "invoice" in intent:
-            # API versions before 2025-03-31 make a refund of what is not captured; those show the intent's invoice.
-            facts.append(UncapturedRefunds(uncaptured))
-    return tuple(facts)
+def _facts(intent: Object, occurred_at: datetime | None) -> Purchase:
+    uncaptured = max(fields.amount(intent, "amount") - fields.amount(intent, "amount_received"), 0)
+    return Purchase(
+        payment=PaymentStatus.PAID,
+        paid_at=fields.moment(fields.expanded(intent, "latest_charge").get("created")) or occurred_at,
+        never_paid=uncaptured,
+        # API versions before 2025-03-31 make a refund of what is not captured; those show the intent's invoice.
+        uncaptured_refunds=uncaptured if "invoice" in intent else 0,
+    )

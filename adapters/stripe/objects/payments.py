@@ -5,8 +5,7 @@ from datetime import datetime
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
-from domain.payments.facts import CurrencyReported, Disputed, Fact, Refunded, RefundTotalReported, UncapturedRefunds
-from domain.payments.purchases import Link, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import ChargeRefunds, Link, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport
 
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
@@ -35,10 +34,11 @@ def read_refund(refund: Object, *, event_type: str | None = None) -> ProviderRep
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    fact = Refunded(_refund(refund, failed=event_type == "refund.failed"))
+    known = _refund(refund, failed=event_type == "refund.failed")
     if all(key in refund and refund[key] is None for key in ("charge", "payment_intent")):
         return Irrelevant("a refund of the customer's balance, not of a payment")
-    return _news(_related(refund), (fact, CurrencyReported(fields.currency(refund))), _ours(refund))
+    facts = Purchase(refunds=(known,), currencies=frozenset({fields.currency(refund)}))
+    return _news(_related(refund), facts, _ours(refund))
 
 
 def read_charge(charge: Object) -> ProviderReport:
@@ -46,19 +46,23 @@ def read_charge(charge: Object) -> ProviderReport:
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    facts: list[Fact] = [
-        Refunded(_refund(refund, of_charge=fields.own_id(charge))) for refund in fields.items(charge, "refunds")
-    ]
-    if not facts or fields.has_more(charge, "refunds"):
-        facts.append(RefundTotalReported(fields.amount(charge, "amount_refunded"), fields.own_id(charge)))
-    if (released := _released(charge)) > 0:
-        facts.append(UncapturedRefunds(released))
+    charge_id = fields.own_id(charge)
+    refunds = tuple(_refund(refund, of_charge=charge_id) for refund in fields.items(charge, "refunds"))
+    totals: tuple[ChargeRefunds, ...] = ()
+    if not refunds or fields.has_more(charge, "refunds"):
+        totals = (ChargeRefunds(charge=charge_id, amount=fields.amount(charge, "amount_refunded")),)
+    facts = Purchase(
+        refunds=refunds,
+        refunded_totals=totals,
+        uncaptured_refunds=_released(charge),
+        currencies=frozenset({fields.currency(charge)}),
+    )
     related = {
         "payment_intent": fields.reference(charge, "payment_intent"),
-        "charge": fields.own_id(charge),
+        "charge": charge_id,
         "invoice": fields.reference(charge, "invoice"),
     }
-    return _news(related, (*facts, CurrencyReported(fields.currency(charge))), _says_ours(charge))
+    return _news(related, facts, _says_ours(charge))
 
 
 def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
@@ -69,17 +73,15 @@ def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: s
     if occurred_at is None:
         raise UnreadableField("created is missing or no time")
     code, movements = fields.currency(dispute), _movements(dispute)
-    fact = Disputed(
-        Dispute(
-            id=fields.own_id(dispute),
-            occurred_at=occurred_at,
-            amount=fields.amount(dispute, "amount"),
-            status=_dispute_status(dispute, event_type, code, movements),
-            currency=code,
-            movements=movements,
-        )
+    known = Dispute(
+        id=fields.own_id(dispute),
+        occurred_at=occurred_at,
+        amount=fields.amount(dispute, "amount"),
+        status=_dispute_status(dispute, event_type, code, movements),
+        currency=code,
+        movements=movements,
     )
-    return _news(_related(dispute), (fact, CurrencyReported(code)), _ours(dispute))
+    return _news(_related(dispute), Purchase(disputes=(known,), currencies=frozenset({code})), _ours(dispute))
 
 
 def read_invoice_payment(payment: Object) -> ProviderReport:
@@ -93,7 +95,7 @@ def read_invoice_payment(payment: Object) -> ProviderReport:
     related = {"invoice": invoice_id, **payment_of(payment)}
     if len(links_to(related)) == 1:
         return Irrelevant("the invoice was paid outside of Stripe")
-    return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to(related), facts=())
+    return PaymentReport(purchase_id=PurchaseId(invoice_id), links=links_to(related))
 
 
 def payment_of(invoice_payment: Object) -> dict[str, str | None]:
@@ -107,7 +109,7 @@ def links_to(related: dict[str, str | None]) -> frozenset[Link]:
     return frozenset(Link(f"{kind}:{id_}") for kind, id_ in related.items() if id_)
 
 
-def _news(related: dict[str, str | None], facts: tuple[Fact, ...], ours: bool | None) -> ProviderReport:
+def _news(related: dict[str, str | None], facts: Purchase, ours: bool | None) -> ProviderReport:
     known = [id_ for kind in _KINDS if (id_ := related.get(kind))]
     if not known:
         raise UnreadableField("neither a charge nor a payment intent is named")

@@ -4,8 +4,7 @@ from datetime import datetime
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from domain.payments.facts import Fact, PaidAt, PaymentReported
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Irrelevant, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.money import Money
@@ -84,15 +83,13 @@ def _mode(session: Object) -> PlanMode:
     raise UnreadableField("mode is missing or unknown")
 
 
-def _payment(session: Object, occurred_at: datetime | None, event_type: str | None) -> tuple[Fact, ...]:
+def _payment(session: Object, occurred_at: datetime | None, event_type: str | None) -> Purchase:
     """Return the payment's status and, of one that succeeded, its time: never that of whoever retrieved the session."""
     status = _status(session, event_type)
     intent = fields.expanded(session, "payment_intent")
     charged_at = fields.moment(fields.expanded(intent, "latest_charge").get("created"))
     paid_at = charged_at or (occurred_at if event_type is not None else None)
-    if status is not PaymentStatus.PAID or paid_at is None:
-        return (PaymentReported(status),)
-    return (PaymentReported(status), PaidAt(paid_at))
+    return Purchase(payment=status, paid_at=paid_at if status is PaymentStatus.PAID else None)
 
 
 def _status(session: Object, event_type: str | None) -> PaymentStatus:

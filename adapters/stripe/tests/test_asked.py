@@ -20,7 +20,6 @@ from adapters.stripe.events import read_event
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
-from domain.payments.facts import PaidAt
 from domain.payments.purchases import Link, PurchaseId
 from domain.payments.reports import PaymentReport, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
@@ -201,7 +200,7 @@ async def test_history_is_every_event_and_every_object(stripe: StripeStandIn) ->
 
 def _undated(report: ProviderReport) -> SaleReport:
     assert isinstance(report, SaleReport)
-    return attrs.evolve(report, facts=tuple(fact for fact in report.facts if not isinstance(fact, PaidAt)))
+    return attrs.evolve(report, facts=attrs.evolve(report.facts, paid_at=None))
 
 
 def _open(stripe: StripeStandIn) -> tuple[Any, str]:

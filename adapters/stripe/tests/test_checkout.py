@@ -10,8 +10,7 @@ import pytest
 
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
-from domain.payments.facts import PaidAt, PaymentReported
-from domain.payments.purchases import Link, PaymentStatus
+from domain.payments.purchases import Link, PaymentStatus, Purchase
 from domain.payments.reports import Attribution, SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.accounts import UserId
@@ -114,7 +113,7 @@ async def test_a_retrieved_session_reports_its_sale(stripe: StripeStandIn) -> No
             session_id=opened.session_id,
             links=frozenset(links),
             mode=REQUEST.plan.mode,
-            facts=(PaymentReported(PaymentStatus.PAID), PaidAt(charged_at)),
+            facts=Purchase(payment=PaymentStatus.PAID, paid_at=charged_at),
             subtotal=TERMS.price,
             paid=TERMS.price,
             attribution=Attribution(

@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from adapters.stripe.events import CONCERNING, read_event
 from domain.payments.disputes import Dispute, DisputeStatus, Movement
-from domain.payments.facts import (
-    CreditNoted,
-    CurrencyReported,
-    Disputed,
-    PaidAt,
-    PaymentReported,
-    Refunded,
-    RefundTotalReported,
-)
 from domain.payments.invoices import CreditNote, CreditNoteStatus, NotedLine, NotedRefund
-from domain.payments.purchases import PaymentStatus, Refund, RefundStatus
+from domain.payments.purchases import ChargeRefunds, PaymentStatus, Purchase, Refund, RefundStatus
 from domain.payments.reports import Attribution, Irrelevant, PaymentReport, SaleReport, SubscriptionReport, Unreadable
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
 from domain.tests.examples import ADA, NOON
@@ -86,8 +77,8 @@ def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) ->
     )
     report = news(event_type, about)
     assert ("pi_1", {"payment_intent:pi_1", "charge:ch_1"}) == (report.purchase_id, set(report.links))
-    fact = Refunded(Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED, charge="ch_1"))
-    assert (fact, CurrencyReported("usd")) == report.facts
+    known = Refund(id="re_1", amount=250, status=RefundStatus.SUCCEEDED, charge="ch_1")
+    assert Purchase(refunds=(known,), currencies=frozenset({"usd"})) == report.facts
     assert (True if expanded else None) is report.ours
 
 
@@ -105,9 +96,8 @@ def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) ->
 )
 def test_a_refund_s_status_is_what_became_of_it(event_type: str, status: str | None, expected: RefundStatus) -> None:
     """In the words of any version; before 2018 there were none, for refunds were made at once."""
-    fact = news(event_type, refund(status=status)).facts[0]
-    assert isinstance(fact, Refunded)
-    assert expected is fact.refund.status
+    (reported,) = news(event_type, refund(status=status)).facts.refunds
+    assert expected is reported.status
 
 
 def test_a_refund_of_a_bare_charge_waits_on_the_charge() -> None:
@@ -138,8 +128,8 @@ def charge_of(version: str, *amounts: int, has_more: bool = False) -> dict[str, 
 def test_a_refunded_charge_reports_its_refunds_or_their_sum(version: str) -> None:
     """Until 2022-11-15 each refund by its id, since then only how much it is in all."""
     report = news("charge.refunded", charge_of(version, 100, 150))
-    amounts = [fact.refund.amount for fact in report.facts if isinstance(fact, Refunded)]
-    totals = [fact.amount for fact in report.facts if isinstance(fact, RefundTotalReported)]
+    amounts = [one.amount for one in report.facts.refunds]
+    totals = [one.amount for one in report.facts.refunded_totals]
     assert (([100, 150], []) if version < "2022-11-15" else ([], [250])) == (amounts, totals)
     assert ("invoice:in_1" in report.links) is (version < "2025-03-31")
 
@@ -147,7 +137,7 @@ def test_a_refunded_charge_reports_its_refunds_or_their_sum(version: str) -> Non
 def test_a_list_that_is_cut_off_reports_its_sum_too() -> None:
     """The refunds that are not shown count."""
     report = news("charge.refunded", charge_of("2020-08-27", 100, has_more=True))
-    assert RefundTotalReported(100, "ch_1") in report.facts
+    assert (ChargeRefunds(charge="ch_1", amount=100),) == report.facts.refunded_totals
 
 
 def dispute(status: str, *moves: int, **changes: Any) -> dict[str, Any]:
@@ -191,7 +181,7 @@ def test_a_dispute_reports_where_the_money_is(event_type: str, about: dict[str, 
     moved = [move["amount"] for move in about["balance_transactions"]]
     movements = tuple(Movement(id=f"txn_{place}", amount=move, currency="usd") for place, move in enumerate(moved))
     known = Dispute(id="dp_1", occurred_at=NOON, amount=500, status=expected, currency="usd", movements=movements)
-    assert (Disputed(known), CurrencyReported("usd")) == report.facts
+    assert Purchase(disputes=(known,), currencies=frozenset({"usd"})) == report.facts
     assert {"payment_intent:pi_1", "charge:ch_1"} == set(report.links)
 
 
@@ -264,7 +254,7 @@ def test_a_paid_period_is_one_sale_in_every_version(version: str, expanded: bool
     )
     # Before 2018-11 an invoice does not say when it was paid: then the event's own time counts.
     paid_at = PAID if version >= "2018-11" else NOON
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(paid_at)) == report.facts
+    assert Purchase(payment=PaymentStatus.PAID, paid_at=paid_at) == report.facts
     assert report.lines is not None
     (line,) = report.lines
     assert (900, 900, 990, 1) == (line.amount, line.net, line.gross, line.quantity)
@@ -358,7 +348,7 @@ def test_a_one_time_sale_s_invoice_only_links() -> None:
     fee = {"id": "ii_1", "type": "invoiceitem", "amount": 900, "currency": "usd", "subscription": None}
     sold_once = {"billing_reason": "manual", "subscription": None, "lines": {"data": [fee]}}
     report = news("invoice.paid", invoice_of("2020-08-27", **sold_once))
-    assert ((), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (report.facts, set(report.links))
+    assert (Purchase(), {"invoice:in_1", "payment_intent:pi_1", "charge:ch_1"}) == (report.facts, set(report.links))
     alone = invoice_of("2026-10-28", **sold_once, parent=None, payments=None)
     assert isinstance(read_event("invoice.paid", alone, NOON), Irrelevant)
 
@@ -367,7 +357,7 @@ def test_an_invoice_payment_links_an_invoice_with_its_payment() -> None:
     """Since 2025-03-31 nothing else does."""
     about = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}
     report = news("invoice_payment.paid", about)
-    assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, ()) == (
+    assert ("in_1", {"invoice:in_1", "payment_intent:pi_1"}, Purchase()) == (
         report.purchase_id,
         set(report.links),
         report.facts,
@@ -388,10 +378,9 @@ def note(**changes: Any) -> dict[str, Any]:
 def noted(about: dict[str, Any], event_type: str = "credit_note.created") -> CreditNote:
     report = news(event_type, about)
     assert ("in_1", {"invoice:in_1"}, None) == (report.purchase_id, set(report.links), report.ours)
-    (fact, currency) = report.facts
-    assert CurrencyReported("usd") == currency
-    assert isinstance(fact, CreditNoted)
-    return fact.note
+    (reported,) = report.facts.credit_notes
+    assert Purchase(credit_notes=(reported,), currencies=frozenset({"usd"})) == report.facts
+    return reported
 
 
 def test_a_credit_note_is_one_fact_of_its_invoice() -> None:

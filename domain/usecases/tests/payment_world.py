@@ -10,8 +10,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from domain.payments.disputes import Dispute, DisputeStatus
-from domain.payments.facts import CurrencyReported, Disputed, PaymentReported, Refunded
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import (
     Attribution,
     Delivery,
@@ -114,7 +113,7 @@ SALE = SaleReport(
     session_id="cs_1",
     links=linked("session:cs_1", "payment_intent:pi_1", "invoice:in_1"),
     mode=PlanMode.PAYMENT,
-    facts=(PaymentReported(PaymentStatus.PAID),),
+    facts=Purchase(payment=PaymentStatus.PAID),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
     attribution=Attribution(user_reference=ADA, plan_id="starter"),
@@ -136,7 +135,7 @@ PERIOD = SaleReport(
     purchase_id=PurchaseId("in_7"),
     links=linked("invoice:in_7"),
     mode=PlanMode.SUBSCRIPTION,
-    facts=(PaymentReported(PaymentStatus.PAID),),
+    facts=Purchase(payment=PaymentStatus.PAID),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
     attribution=Attribution(),
@@ -152,17 +151,19 @@ def refund(
     return PaymentReport(
         purchase_id=PurchaseId("ch_1" if by == "charge" else "pi_1"),
         links=linked(*names),
-        facts=(Refunded(Refund(id=id_, amount=amount, status=status)), CurrencyReported("usd")),
+        facts=Purchase(refunds=(Refund(id=id_, amount=amount, status=status),), currencies=frozenset({"usd"})),
     )
 
 
 def dispute(status: DisputeStatus, after: int, *, of: str = "dp_1", amount: int = 100) -> PaymentReport:
     found = Dispute(id=of, occurred_at=NOON + timedelta(seconds=after), amount=amount, status=status)
-    return PaymentReport(purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=(Disputed(found),))
+    return PaymentReport(
+        purchase_id=PurchaseId("pi_1"), links=linked("payment_intent:pi_1"), facts=Purchase(disputes=(found,))
+    )
 
 
 LIFE: tuple[ProviderReport, ...] = (
-    attrs.evolve(SALE, facts=(PaymentReported(PaymentStatus.UNPAID),)),
+    attrs.evolve(SALE, facts=Purchase(payment=PaymentStatus.UNPAID)),
     SALE,
     refund("re_1", 100),
     refund("re_2", 100),

@@ -8,8 +8,7 @@ import pytest
 
 from domain.changes.inbox import EventStatus
 from domain.payments.admission import Confirmation
-from domain.payments.facts import PaymentReported
-from domain.payments.purchases import PaymentStatus
+from domain.payments.purchases import PaymentStatus, Purchase
 from domain.payments.reports import Attribution, Delivery, Irrelevant, SaleReport
 from domain.tests.examples import ADA, BOB, NOON
 from domain.tests.examples import run_at_once as run
@@ -100,7 +99,7 @@ def test_who_has_a_batch_tried_again_and_again_goes_through_all_that_waits(world
 
 def test_an_operator_s_claim_holds_for_all_that_follows(world: World) -> None:
     """A later event of the session that still names nobody is applied to the claimed purchase."""
-    unpaid = attrs.evolve(PROPOSED, facts=(PaymentReported(PaymentStatus.UNPAID),))
+    unpaid = attrs.evolve(PROPOSED, facts=Purchase(payment=PaymentStatus.UNPAID))
     assert "reference_unconfirmed" == world.deliver("evt_1", unpaid).reason
     run(world.retrier.claim("evt_1", Confirmation(user_id=ADA)))
     assert 0 == world.balance()

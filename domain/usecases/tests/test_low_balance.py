@@ -25,8 +25,7 @@ from domain.decisions.operations import (
     Spend,
     VoidHold,
 )
-from domain.payments.facts import PaymentReported, Refunded
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
@@ -40,7 +39,7 @@ SALE = SaleReport(
     session_id="cs_1",
     links=LINKS,
     mode=PlanMode.PAYMENT,
-    facts=(PaymentReported(PaymentStatus.PAID),),
+    facts=Purchase(payment=PaymentStatus.PAID),
     subtotal=FIVE_DOLLARS,
     paid=FIVE_DOLLARS,
     attribution=Attribution(user_reference=ADA, plan_id="starter"),
@@ -58,8 +57,8 @@ class SetClock:
 
 
 def refund(refund_id: str, amount: int) -> PaymentReport:
-    fact = Refunded(Refund(id=refund_id, amount=amount, status=RefundStatus.SUCCEEDED))
-    return PaymentReport(purchase_id=PurchaseId(refund_id), links=LINKS, facts=(fact,))
+    fact = Purchase(refunds=(Refund(id=refund_id, amount=amount, status=RefundStatus.SUCCEEDED),))
+    return PaymentReport(purchase_id=PurchaseId(refund_id), links=LINKS, facts=fact)
 
 
 class Shop:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from adapters.memory.payments import MemoryPayments
 from domain.changes.changes import SnapshotQuery
 from domain.changes.inbox import EventStatus
-from domain.payments.facts import CurrencyReported, PaidAt, PaymentReported, Refunded
-from domain.payments.purchases import PaymentStatus, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
 from domain.tests.examples import ADA, BOB, FIVE_DOLLARS, NOON
 from domain.tests.examples import run_at_once as run
@@ -48,14 +47,14 @@ PACK = attrs.evolve(
     SALE, attribution=attrs.evolve(SALE.attribution, plan_id="lasting"), sold_at=NOON - timedelta(hours=1)
 )
 PACK_LIFE: tuple[ProviderReport, ...] = (
-    attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.UNPAID),)),
-    attrs.evolve(PACK, facts=(PaymentReported(PaymentStatus.FAILED),)),
+    attrs.evolve(PACK, facts=Purchase(payment=PaymentStatus.UNPAID)),
+    attrs.evolve(PACK, facts=Purchase(payment=PaymentStatus.FAILED)),
     PACK,
     attrs.evolve(PACK, purchase_id=PurchaseId("cs_1"), links=linked("session:cs_1")),
     refund("re_1", 100),
     refund("re_1", 100, RefundStatus.FAILED),
 )
-WHEN_PAID = (PaidAt(NOON + timedelta(hours=2)), PaidAt(NOON + timedelta(hours=3)))
+WHEN_PAID = (Purchase(paid_at=NOON + timedelta(hours=2)), Purchase(paid_at=NOON + timedelta(hours=3)))
 """The time of the charge, and that of an event that told of it later."""
 
 
@@ -72,7 +71,7 @@ def test_credits_end_at_one_time_whoever_reports_of_their_sale(
     world, life = World(), list(PACK_LIFE)
     if ends_at > NOON + timedelta(days=30):
         for place, when in zip((2, 3), WHEN_PAID, strict=True):
-            life[place] = attrs.evolve(PACK_LIFE[place], facts=(PaymentReported(PaymentStatus.PAID), when))
+            life[place] = attrs.evolve(PACK_LIFE[place], facts=attrs.evolve(when, payment=PaymentStatus.PAID))
     for place, which in enumerate(order):
         event = world.delivery(f"evt_{place}", life[which]).event if place % 3 else None
         if place == len(order) - changes_after:
@@ -138,9 +137,9 @@ def test_a_refund_of_a_payment_of_two_invoices_takes_from_one(world: World) -> N
     """From the one that had the payment first, and no more than that one brought."""
     for report in (period_of("in_7"), period_of("in_8"), paid_by_one("in_8"), paid_by_one("in_7")):
         world.deliver(f"evt_{report.links}", report)
-    back = Refunded(Refund(id="re_9", amount=1000, status=RefundStatus.SUCCEEDED))
+    back = Purchase(refunds=(Refund(id="re_9", amount=1000, status=RefundStatus.SUCCEEDED),))
     world.deliver(
-        "evt_9", PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=(back,))
+        "evt_9", PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9"), facts=back)
     )
     assert 50 == world.balance()
 
@@ -178,7 +177,7 @@ def test_stripe_leads_from_a_charge_to_its_purchase(world: World) -> None:
 
 def test_a_refund_in_another_currency_is_parked(world: World) -> None:
     """It can't be measured by what was paid, whichever of the two comes first."""
-    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=(CurrencyReported("eur"),))
+    euros = attrs.evolve(refund("re_1", 100, by="both"), facts=Purchase(currencies=frozenset({"eur"})))
     world.deliver("evt_1", SALE)
     assert "currency_disagrees" == world.deliver("evt_2", euros).reason
     assert 50 == world.balance()

@@ -13,8 +13,7 @@ from adapters.system.clock import SystemClock
 from domain.changes.changes import Change, CommitResult, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.payments.admission import ParkReason
-from domain.payments.facts import PaymentReported
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, Delivery, InboxEvent, Irrelevant, SaleReport
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
@@ -99,7 +98,7 @@ def delivery(event_id: str, status: PaymentStatus = PaymentStatus.PAID) -> Deliv
         session_id="cs_1",
         links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
         mode=PlanMode.PAYMENT,
-        facts=(PaymentReported(status),),
+        facts=Purchase(payment=status),
         subtotal=FIVE_DOLLARS,
         paid=FIVE_DOLLARS,
         attribution=Attribution(user_reference=ADA, email=None, plan_id="starter"),

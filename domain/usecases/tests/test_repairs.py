@@ -11,8 +11,7 @@ from adapters.memory.cache import MemoryQuotaCache
 from domain.changes.inbox import EventStatus
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.disputes import DisputeStatus
-from domain.payments.facts import Disputed
-from domain.payments.purchases import PurchaseId
+from domain.payments.purchases import Purchase, PurchaseId
 from domain.payments.reports import Attribution
 from domain.ports.cache import CacheUnavailable
 from domain.ports.payment_provider import Found
@@ -40,12 +39,12 @@ def test_reconciling_finds_what_never_arrived_and_nothing_twice(world: World) ->
     done = run(world.reconciler.run(since))
     assert [50, -10, 0] == [one.credits for one in done.found]
     assert EventStatus.PARKED is world.ledger.inbox.status("reconciled_cs_5")
-    aged = attrs.evolve(later.facts[0].dispute, occurred_at=NOON + timedelta(hours=1))  # type: ignore[union-attr]
+    aged = attrs.evolve(later.facts.disputes[0], occurred_at=NOON + timedelta(hours=1))
     world.payments.have(
         Found(
             object_id="dp_1",
             kind="dispute",
-            delivery=world.delivery("reconciled_dp_1", attrs.evolve(later, facts=(Disputed(aged),))),
+            delivery=world.delivery("reconciled_dp_1", attrs.evolve(later, facts=Purchase(disputes=(aged,)))),
         )
     )
     assert () == run(world.reconciler.run(since)).found

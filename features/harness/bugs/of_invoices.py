@@ -13,7 +13,6 @@ from adapters.stripe.objects import credit_notes, invoices
 from domain.decisions import families, payments, purchase_changes
 from domain.payments import entitlements, line_plans, line_values, unused_time
 from domain.payments.disputes import Dispute
-from domain.payments.facts import NeverPaid
 from domain.payments.invoices import LineKind
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
@@ -123,7 +122,7 @@ def _oldest(possible: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _whole_payment(facts: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *options: [fact for fact in facts(*options) if not isinstance(fact, NeverPaid)]
+    return lambda *options: attrs.evolve(facts(*options), never_paid=0)
 
 
 def _by_sum(lines: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ from adapters.stripe.objects import sessions
 from domain.decisions import families, purchase_changes
 from domain.payments import disputes, entitlements, purchases
 from domain.payments.disputes import DisputeStatus
-from domain.payments.facts import PaymentReported
 from domain.payments.purchases import PaymentStatus
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
@@ -35,7 +34,7 @@ def _live(purchase: Any) -> int:
 
 def _last_reported_status(learn: Callable[..., Any]) -> Callable[..., Any]:
     def learn_wrong(purchase: Any, facts: Any) -> Any:
-        options = [fact.status for fact in facts if isinstance(fact, PaymentReported)]
+        options = [fact.payment for fact in facts if not (fact.refunds or fact.refunded_totals or fact.disputes)]
         known = learn(purchase, facts)
         return attrs.evolve(known, payment=options[-1]) if options else known
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.stripe.events import read_event
-from domain.payments.facts import NeverPaid, Overpaid, PaidAt, PaymentReported
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, InvoiceLine, Irrelevant, PaymentReport, SaleReport, Unreadable
 from domain.values.money import MAX_AMOUNT, Money
 
@@ -117,7 +116,7 @@ def test_a_total_of_nothing_is_paid_as_it_is_finalized(total: int, status: str) 
     report = read_event("invoice.finalized", about, NOON)
     assert isinstance(report, SaleReport)
     assert (0, 0, True) == (report.subtotal.amount, report.paid.amount, report.is_complete)
-    assert (PaymentReported(PaymentStatus.PAID),) == report.facts
+    assert Purchase(payment=PaymentStatus.PAID) == report.facts
 
 
 @pytest.mark.parametrize(
@@ -252,14 +251,14 @@ def test_what_was_not_paid_by_card_was_paid_all_the_same(amount_paid: int | None
     """From the customer's balance, or outside of Stripe; or in 2017, when invoices did not say."""
     report = sale(invoice(amount_paid=amount_paid))
     assert Money(amount=1500, currency="usd") == report.paid
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == report.facts
+    assert Purchase(payment=PaymentStatus.PAID, paid_at=NOON) == report.facts
 
 
 def test_what_was_never_paid_or_too_much_is_reported() -> None:
     """Credit notes took it off before the payment, or it goes to the customer's balance; and when that was."""
     about = invoice(pre_payment_credit_notes_amount=400, amount_overpaid=70, status_transitions={"paid_at": SOON})
     paid_at = datetime.fromtimestamp(SOON, UTC)
-    expected = (PaymentReported(PaymentStatus.PAID), NeverPaid(400), Overpaid(70), PaidAt(paid_at))
+    expected = Purchase(payment=PaymentStatus.PAID, never_paid=400, overpaid=70, paid_at=paid_at)
     assert expected == sale(about).facts
     assert datetime.fromtimestamp(BEGAN, UTC) == sale(about).issued_at
 

@@ -8,7 +8,6 @@ import pytest
 
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.history import StripeHistory
-from domain.payments.facts import CreditNoted, PaidAt
 from domain.payments.purchases import OrderRank
 from domain.payments.reports import PaymentReport, SaleReport
 from domain.ports.payment_provider import Found
@@ -62,7 +61,7 @@ async def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeSt
     (found,) = [one for one in await objects(stripe) if one.object_id == session_id]
     reported = found.delivery.report
     assert isinstance(reported, SaleReport)
-    assert PaidAt(datetime.fromtimestamp(made["created"], UTC)) in reported.facts
+    assert datetime.fromtimestamp(made["created"], UTC) == reported.facts.paid_at
 
 
 async def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) -> None:
@@ -91,5 +90,5 @@ async def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeSta
     assert {whole, free} <= found.keys()
     (note,) = [reported for id_, reported in found.items() if id_.startswith("cn_")]
     assert isinstance(note, PaymentReport)
-    assert [200] == [fact.note.post_payment for fact in note.facts if isinstance(fact, CreditNoted)]
+    assert [200] == [one.post_payment for one in note.facts.credit_notes]
     assert f"invoice:{whole}" in note.links

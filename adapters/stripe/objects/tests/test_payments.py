@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from adapters.stripe.events import read_event
 from domain.payments.disputes import DisputeStatus, Movement
-from domain.payments.facts import CurrencyReported, Disputed, Refunded, RefundTotalReported, UncapturedRefunds
-from domain.payments.purchases import Link, PurchaseId, Refund, RefundStatus
+from domain.payments.purchases import ChargeRefunds, Link, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Irrelevant, PaymentReport, Unreadable
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -59,16 +59,18 @@ def test_a_refund_s_status_is_read(status: str | None, expected: RefundStatus) -
     """A refund that waits for the customer is not yet made; one without a status was made before there were any."""
     report = news("refund.updated", refund(status=status))
     assert (
-        Refunded(Refund(id="re_1", amount=100, status=expected, charge="ch_1")),
-        CurrencyReported("usd"),
-    ) == report.facts
+        Purchase(
+            refunds=(Refund(id="re_1", amount=100, status=expected, charge="ch_1"),), currencies=frozenset({"usd"})
+        )
+        == report.facts
+    )
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "canceled", None, "of a later version", 7])
 def test_a_failed_refund_failed_whatever_it_says(status: object) -> None:
     """The event outranks the object, which may have been drawn a moment before."""
-    (fact, _) = news("refund.failed", refund(status=status)).facts
-    assert Refunded(Refund(id="re_1", amount=100, status=RefundStatus.FAILED, charge="ch_1")) == fact
+    (fact,) = news("refund.failed", refund(status=status)).facts.refunds
+    assert Refund(id="re_1", amount=100, status=RefundStatus.FAILED, charge="ch_1") == fact
 
 
 @pytest.mark.parametrize(
@@ -124,25 +126,26 @@ def listed(*refunds: dict[str, Any], has_more: bool = False) -> dict[str, Any]:
     return {"object": "list", "data": list(refunds), "has_more": has_more}
 
 
-ONE = Refunded(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"))
-TWO = Refunded(Refund(id="re_2", amount=200, status=RefundStatus.PENDING, charge="ch_1"))
-TOTAL = RefundTotalReported(300, "ch_1")
+ONE = Purchase(refunds=(Refund(id="re_1", amount=100, status=RefundStatus.SUCCEEDED, charge="ch_1"),))
+TWO = Refund(id="re_2", amount=200, status=RefundStatus.PENDING, charge="ch_1")
+BOTH = Purchase(refunds=(*ONE.refunds, TWO))
+TOTAL = Purchase(refunded_totals=(ChargeRefunds(charge="ch_1", amount=300),))
 
 
 @pytest.mark.parametrize(
     ("refunds", "expected"),
     [
-        (listed(refund(), refund(id="re_2", amount=200, status="pending")), (ONE, TWO)),
-        (listed(refund(), has_more=True), (ONE, TOTAL)),
-        (listed(), (TOTAL,)),
-        (None, (TOTAL,)),
-        ([], (TOTAL,)),
+        (listed(refund(), refund(id="re_2", amount=200, status="pending")), BOTH),
+        (listed(refund(), has_more=True), attrs.evolve(TOTAL, refunds=ONE.refunds)),
+        (listed(), TOTAL),
+        (None, TOTAL),
+        ([], TOTAL),
     ],
 )
-def test_a_charge_names_its_refunds_or_their_total(refunds: object, expected: tuple[object, ...]) -> None:
+def test_a_charge_names_its_refunds_or_their_total(refunds: object, expected: Purchase) -> None:
     """The total only where the list is missing or not the whole one."""
     report = news("charge.refunded", charge(refunds=refunds, invoice="in_1"))
-    assert (*expected, CurrencyReported("usd")) == report.facts
+    assert attrs.evolve(expected, currencies=frozenset({"usd"})) == report.facts
     assert linked("payment_intent:pi_1", "charge:ch_1", "invoice:in_1") == report.links
 
 
@@ -188,18 +191,16 @@ def test_a_dispute_is_reported_by_where_the_money_is(
     event_type: str, status: str, moves: object, expected: DisputeStatus
 ) -> None:
     """The moves of the money outrank an open status, and only its whole return outranks a loss."""
-    (fact, _) = news(event_type, dispute(status=status, balance_transactions=moves)).facts
-    assert isinstance(fact, Disputed)
-    assert (expected, NOON, "usd") == (fact.dispute.status, fact.dispute.occurred_at, fact.dispute.currency)
+    (reported,) = news(event_type, dispute(status=status, balance_transactions=moves)).facts.disputes
+    assert (expected, NOON, "usd") == (reported.status, reported.occurred_at, reported.currency)
 
 
 def test_movements_of_a_dispute_are_reported_one_by_one() -> None:
     """Each by its id, once, in the currency in which it was settled."""
     moves = [BACK, moved("txn_1", -440, "EUR"), BACK]
-    (fact, _) = news(UPDATED, dispute(balance_transactions=moves)).facts
-    assert isinstance(fact, Disputed)
+    (known,) = news(UPDATED, dispute(balance_transactions=moves)).facts.disputes
     reported = (Movement(id="txn_1", amount=-440, currency="eur"), Movement(id="txn_2", amount=500, currency="usd"))
-    assert reported == fact.dispute.movements
+    assert reported == known.movements
     for broken in ({**OUT, "id": None}, {**OUT, "amount": "5"}, {**OUT, "currency": None}):
         assert isinstance(read_event(UPDATED, dispute(balance_transactions=[broken]), NOON), Unreadable)
 
@@ -217,9 +218,7 @@ def test_movements_of_a_dispute_are_reported_one_by_one() -> None:
 def test_what_was_never_captured_is_not_refunded(changes: dict[str, Any], released: int | None) -> None:
     """API versions before 2025-03-31, which show a charge's invoice, make a refund of what is released."""
     facts = news("charge.refunded", charge(**changes)).facts
-    assert ([UncapturedRefunds(released)] if released else []) == [
-        fact for fact in facts if isinstance(fact, UncapturedRefunds)
-    ]
+    assert released == facts.uncaptured_refunds
 
 
 @pytest.mark.parametrize("status", ["withdrawn", "reinstated", "of a later version", None, 7])

@@ -12,8 +12,7 @@ import pytest
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.events import read_event
 from adapters.stripe.lookup import StripeLookup
-from domain.payments.facts import NeverPaid, PaidAt, PaymentReported, UncapturedRefunds
-from domain.payments.purchases import Link, OrderRank, PaymentStatus
+from domain.payments.purchases import Link, OrderRank, PaymentStatus, Purchase
 from domain.payments.reports import Irrelevant, PaymentReport, ProviderReport, SaleReport, Unreadable
 from domain.values.money import Money
 from simulators.http.server import HttpServer, Request, Response
@@ -108,7 +107,7 @@ def test_an_intent_is_a_sale_that_is_reported_in_part() -> None:
         sale.attribution.user_reference,
         sale.attribution.plan_id,
     )
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON)) == sale.facts
+    assert Purchase(payment=PaymentStatus.PAID, paid_at=NOON) == sale.facts
 
 
 def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
@@ -121,16 +120,16 @@ def test_an_intent_of_a_session_is_news_of_its_payment() -> None:
 @pytest.mark.parametrize(
     ("shape", "facts"),
     [
-        ({}, (NeverPaid(200),)),
-        ({"invoice": None}, (NeverPaid(200), UncapturedRefunds(200))),
-        ({"invoice": "in_1"}, (NeverPaid(200), UncapturedRefunds(200))),
+        ({}, Purchase(never_paid=200)),
+        ({"invoice": None}, Purchase(never_paid=200, uncaptured_refunds=200)),
+        ({"invoice": "in_1"}, Purchase(never_paid=200, uncaptured_refunds=200)),
     ],
 )
-def test_what_is_not_captured_is_never_paid(shape: dict[str, Any], facts: tuple[object, ...]) -> None:
+def test_what_is_not_captured_is_never_paid(shape: dict[str, Any], facts: Purchase) -> None:
     """Versions that still show the invoice make a refund of it."""
     sale = reported(amount_received=300, **shape)
     assert isinstance(sale, SaleReport)
-    assert (PaymentReported(PaymentStatus.PAID), PaidAt(NOON), *facts) == sale.facts
+    assert attrs.evolve(facts, payment=PaymentStatus.PAID, paid_at=NOON) == sale.facts
 
 
 def test_the_charge_is_found_in_old_versions_too() -> None:

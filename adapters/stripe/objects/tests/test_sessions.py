@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.stripe.events import read_event
-from domain.payments.facts import PaidAt, PaymentReported
-from domain.payments.purchases import Link, PaymentStatus, PurchaseId
+from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, Irrelevant, ProviderReport, SaleReport, SubscriptionReport, Unreadable
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON
 from domain.values.money import MAX_AMOUNT, Money
@@ -67,7 +66,7 @@ SALE = SaleReport(
     session_id="cs_1",
     links=frozenset({Link("session:cs_1"), Link("payment_intent:pi_1")}),
     mode=PlanMode.PAYMENT,
-    facts=(PaymentReported(PaymentStatus.PAID), PaidAt(NOON)),
+    facts=Purchase(payment=PaymentStatus.PAID, paid_at=NOON),
     subtotal=FIVE_DOLLARS,
     paid=Money(amount=595, currency="usd"),
     attribution=Attribution(
@@ -112,7 +111,7 @@ def test_the_event_says_how_far_the_payment_is(
     """What happened outranks the status that the session had at that moment; an event of a payment tells its time."""
     report = sale(session(payment_status=payment_status), event_type)
     is_dated = expected is PaymentStatus.PAID and event_type is not None
-    assert (PaymentReported(expected), *([PaidAt(NOON)] if is_dated else [])) == report.facts
+    assert Purchase(payment=expected, paid_at=NOON if is_dated else None) == report.facts
     assert (event_type in {EXPIRED, FAILED}) is report.is_over
 
 
@@ -120,17 +119,17 @@ def test_the_event_says_how_far_the_payment_is(
 def test_a_charge_that_is_shown_says_when_it_was_paid(event_type: str | None) -> None:
     """Rather than the event, and never whoever asked; what is not paid has no time of payment."""
     intent = {"id": "pi_1", "latest_charge": {"id": "ch_1", "created": int(NOON.timestamp()) - 60}}
-    paid = PaymentReported(PaymentStatus.PAID)
-    assert (paid, PaidAt(NOON - timedelta(minutes=1))) == sale(session(payment_intent=intent), event_type).facts
+    paid = Purchase(payment=PaymentStatus.PAID, paid_at=NOON - timedelta(minutes=1))
+    assert paid == sale(session(payment_intent=intent), event_type).facts
     failed = sale(session(payment_intent=intent, payment_status="unpaid"), None)
-    assert (PaymentReported(PaymentStatus.UNPAID),) == failed.facts
+    assert Purchase(payment=PaymentStatus.UNPAID) == failed.facts
 
 
 @pytest.mark.parametrize("status", ["open", "expired"])
 def test_a_free_order_that_was_never_confirmed_is_not_paid(status: str) -> None:
     """Asked for, a session that the customer did not complete needs no payment and earns no credits."""
     report = sale(session(status=status, payment_status="no_payment_required", payment_intent=None), None)
-    assert (PaymentReported(PaymentStatus.UNPAID),) == report.facts
+    assert Purchase(payment=PaymentStatus.UNPAID) == report.facts
 
 
 @pytest.mark.parametrize("event_type", [None, COMPLETED, SUCCEEDED])
