@@ -7,8 +7,8 @@ import attrs
 
 from domain.credits.explanation import PurchaseExplanation, ReturnedTime
 from domain.payments.entitlements import LineBalance
-from domain.payments.invoices import Line, LineKind
-from domain.payments.purchases import PaymentStatus
+from domain.payments.invoices import LineKind
+from domain.payments.purchases import PaymentStatus, Purchase
 from entrypoints.amounts import amount_in_words
 from entrypoints.presenting import present
 
@@ -60,7 +60,7 @@ class ExplainedReturn:
 
 def lines_of(purchase: PurchaseExplanation) -> tuple[ExplainedLine, ...]:
     """Return the lines of a purchase's invoice; none of what was sold once."""
-    return tuple(_line(balance, purchase) for balance in purchase.lines)
+    return tuple(_line(balance, purchase.purchase) for balance in purchase.lines)
 
 
 def returns_of(purchase: PurchaseExplanation) -> tuple[ExplainedReturn, ...]:
@@ -92,9 +92,8 @@ def number_in_words(value: float) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _line(balance: LineBalance, purchase: PurchaseExplanation) -> ExplainedLine:
-    line: Line = balance.line
-    is_paid = purchase.status is PaymentStatus.PAID
+def _line(balance: LineBalance, purchase: Purchase) -> ExplainedLine:
+    line, is_paid = balance.line, purchase.payment is PaymentStatus.PAID
     return present(
         ExplainedLine,
         line,
@@ -102,7 +101,7 @@ def _line(balance: LineBalance, purchase: PurchaseExplanation) -> ExplainedLine:
         quantity=round(float(Fraction(line.quantity)), PARTS_DECIMALS),
         amount_after_discounts=line.net,
         brought=_credits(balance.worth),
-        why=why(balance, purchase.currency),
+        why=why(balance, purchase.order.currency if purchase.order else None),
         unused_part=_part(balance.unused),
         refunded_part=_part(balance.refunded),
         disputed_part=_part(balance.disputed),

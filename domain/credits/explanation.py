@@ -10,10 +10,9 @@ from domain.credits.grants import Grant
 from domain.credits.holds import Hold
 from domain.credits.ledger import EntryKind, LedgerEntry, period_of, returned_to
 from domain.credits.records import AccountRecord, PurchaseRecord
-from domain.payments.disputes import Dispute
 from domain.payments.entitlements import LineBalance, entitlement, line_balances, pack_expiry
-from domain.payments.invoices import CreditNote, UnusedTime
-from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId, Refund
+from domain.payments.invoices import UnusedTime
+from domain.payments.purchases import Purchase, PurchaseId
 from domain.payments.unused_time import credited_lines
 from domain.values.accounts import Account, UserId
 
@@ -34,26 +33,13 @@ class PurchaseExplanation:
     """What one purchase gave, what of it was taken back, and why."""
 
     id: PurchaseId
-    plan_id: str | None
-    status: PaymentStatus
-    ordered_credits: int
-    amount: int
-    """What was paid, in minor units."""
-    currency: str | None
+    purchase: Purchase
     worth: int
     """Credits that the purchase is worth now."""
     posted: int
     """Credits that stand posted for it on this account."""
     expires_at: datetime | None
-    refunds: tuple[Refund, ...]
-    refunded_total: int
-    disputes: tuple[Dispute, ...]
-    links: tuple[Link, ...]
     entries: tuple[LedgerEntry, ...]
-    paid_at: datetime | None = None
-    never_paid: int = 0
-    """Minor units that were asked for and never collected."""
-    credit_notes: tuple[CreditNote, ...] = ()
     lines: tuple[LineBalance, ...] = ()
     """What each line of a subscription's invoice brought, and what became of it."""
     unused: tuple[ReturnedTime, ...] = ()
@@ -161,16 +147,9 @@ def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
         if grant.purchase_id is None:
             yield tuple(entry for entry in (next(single, None), *back) if entry is not None)
             continue
-        of_purchase = [
-            entry
-            for entry in positive
-            if (entry.posting.purchase_id, period_of(entry.posting)) == (grant.purchase_id, grant.period_ends_at)
-        ]
-        siblings = [
-            other.grant
-            for other in record.grants
-            if (other.grant.purchase_id, other.grant.period_ends_at) == (grant.purchase_id, grant.period_ends_at)
-        ]
+        name = grant.purchase_id, grant.period_ends_at
+        of_purchase = [one for one in positive if (one.posting.purchase_id, period_of(one.posting)) == name]
+        siblings = [one.grant for one in record.grants if (one.grant.purchase_id, one.grant.period_ends_at) == name]
         late = [entry for entry in of_purchase if _came_late(entry, siblings[0])]
         place = siblings.index(grant)
         first = [entry for entry in of_purchase if entry not in late]
@@ -198,26 +177,14 @@ def _purchase(
     user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry, ...], relatives: tuple[Purchase, ...]
 ) -> PurchaseExplanation:
     purchase, bill = known.purchase, known.purchase.bill
-    order: Order | None = purchase.order
-    is_owner = order is not None and order.user_id == user_id
+    is_owner = purchase.order is not None and purchase.order.user_id == user_id
     return PurchaseExplanation(
         id=known.id,
-        plan_id=order.plan_id if order else None,
-        status=purchase.payment,
-        ordered_credits=order.credits if order else 0,
-        amount=order.amount if order else 0,
-        currency=order.currency if order else None,
+        purchase=purchase,
         worth=entitlement(purchase, relatives) if is_owner else 0,
         posted=sum(entry.posting.amount for entry in entries),
         expires_at=pack_expiry(purchase) if bill is None else None,
-        refunds=purchase.refunds,
-        refunded_total=purchase.refunded_total,
-        disputes=purchase.disputes,
-        links=tuple(sorted(purchase.links)),
         entries=entries,
-        paid_at=purchase.paid_at,
-        never_paid=purchase.never_paid,
-        credit_notes=purchase.credit_notes,
         lines=line_balances(purchase, relatives),
         unused=tuple(_returned(unused, purchase, (purchase, *relatives)) for unused in bill.unused) if bill else (),
     )

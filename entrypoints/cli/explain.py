@@ -36,17 +36,18 @@ def explain(user: UserId, *, as_json: bool) -> None:
     click.echo(_sum_up(explanation))
 
 
-def _print_purchase(purchase: PurchaseExplanation) -> None:
-    currency = purchase.currency
-    paid = amount_in_words(purchase.amount, currency)
+def _print_purchase(explained: PurchaseExplanation) -> None:
+    purchase, order = explained.purchase, explained.purchase.order
+    plan, ordered, amount = (order.plan_id, order.credits, order.amount) if order else (None, 0, 0)
+    currency = order.currency if order else None
     when = f" at {purchase.paid_at.isoformat(timespec='minutes')}" if purchase.paid_at else ""
-    returns = returns_of(purchase)
-    what = purchase.plan_id or ("gives unused time back" if returns else "order not known yet")
+    returns = returns_of(explained)
+    what = plan or ("gives unused time back" if returns else "order not known yet")
     click.echo()
-    click.echo(f"{purchase.id}: {what}, {purchase.status}{when}, {paid}")
-    click.echo(f"  bought {purchase.ordered_credits} credits, now worth {purchase.worth}, posted {purchase.posted}")
-    if purchase.expires_at:
-        click.echo(f"  its credits expire at {purchase.expires_at.isoformat()}")
+    click.echo(f"{explained.id}: {what}, {purchase.payment}{when}, {amount_in_words(amount, currency)}")
+    click.echo(f"  bought {ordered} credits, now worth {explained.worth}, posted {explained.posted}")
+    if explained.expires_at:
+        click.echo(f"  its credits expire at {explained.expires_at.isoformat()}")
     if purchase.never_paid:
         click.echo(f"  never paid: {amount_in_words(purchase.never_paid, currency)}")
     for note in purchase.credit_notes:
@@ -61,10 +62,10 @@ def _print_purchase(purchase: PurchaseExplanation) -> None:
         of = f"of {time.of_invoice}" if time.of_invoice else "of an invoice that is not known"
         takes = f"takes from {', '.join(time.of_lines)}" if time.of_lines else "takes no credits: none were granted"
         click.echo(f"  unused time {time.id}: {amount_in_words(time.amount, currency)} {of}; {takes}")
-    click.echo(f"  Stripe: {', '.join(purchase.links)}")
-    for line in lines_of(purchase):
+    click.echo(f"  Stripe: {', '.join(sorted(purchase.links))}")
+    for line in lines_of(explained):
         _print_line(line, currency)
-    _print_entries("Its entries", purchase.entries)
+    _print_entries("Its entries", explained.entries)
 
 
 def _summary(note: CreditNote, currency: str | None) -> str:

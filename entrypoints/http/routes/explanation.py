@@ -151,15 +151,24 @@ def explanation_of(explained: AccountExplanation) -> Explanation:
     )
 
 
-def _purchase(purchase: PurchaseExplanation) -> ExplainedPurchase:
+def _purchase(explained: PurchaseExplanation) -> ExplainedPurchase:
+    purchase, order = explained.purchase, explained.purchase.order
     return present(
         ExplainedPurchase,
         purchase,
-        plan=purchase.plan_id,
-        lines=lines_of(purchase),
-        unused_time=returns_of(purchase),
-        stripe=tuple(purchase.links),
-        transactions=tuple(map(transaction_of, purchase.entries)),
+        id=explained.id,
+        plan=order.plan_id if order else None,
+        status=purchase.payment,
+        ordered_credits=order.credits if order else 0,
+        amount=order.amount if order else 0,
+        currency=order.currency if order else None,
+        worth=explained.worth,
+        posted=explained.posted,
+        expires_at=explained.expires_at,
+        lines=lines_of(explained),
+        unused_time=returns_of(explained),
+        stripe=tuple(sorted(purchase.links)),
+        transactions=tuple(map(transaction_of, explained.entries)),
     )
 
 
