@@ -34,7 +34,7 @@ CONCERNING = (
 """Every event type that is used; an endpoint should get them all."""
 
 
-def read_event(
+def read_event(  # noqa: PLR0911 - one line for each kind of object
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False, claimed: bool = False
 ) -> ProviderReport:
     """Return what an event tells by its object; whatever the object's shape, nothing is raised.
@@ -42,32 +42,26 @@ def read_event(
     `retrieved` is for an object that came by the API, in the place of an event that was never made; `claimed` for one
     of which a person says that it is a sale of ours, whatever its metadata.
     """
+    known_type = None if retrieved else event_type
     try:
-        return _read(event_type, about, created, retrieved=retrieved, claimed=claimed)
+        if event_type in SALE_EVENTS:
+            return read_session(about, created, event_type=known_type, claimed=claimed)
+        if event_type in INVOICE_EVENTS:
+            return read_invoice(about, created, event_type=known_type, claimed=claimed)
+        if event_type in INTENT_EVENTS:
+            return read_payment_intent(about, created, event_type=known_type, claimed=claimed)
+        if event_type in INVOICE_PAYMENT_EVENTS:
+            return read_invoice_payment(about)
+        if event_type in CHARGE_EVENTS:
+            return read_charge(about)
+        if event_type in REFUND_EVENTS:
+            return read_refund(about, event_type=known_type)
+        if event_type in DISPUTE_EVENTS:
+            return read_dispute(about, created, event_type=known_type)
+        if event_type in CREDIT_NOTE_EVENTS:
+            return read_credit_note(about, event_type=known_type)
+        if event_type in SUBSCRIPTION_EVENTS:
+            return read_subscription(about, created, event_type=known_type)
     except UnreadableField as unreadable:
         return Unreadable(unreadable.reason)
-
-
-def _read(  # noqa: PLR0911 - one line for each kind of object
-    event_type: str, about: Object, created: datetime | None, *, retrieved: bool, claimed: bool
-) -> ProviderReport:
-    known_type = None if retrieved else event_type
-    if event_type in SALE_EVENTS:
-        return read_session(about, created, event_type=known_type, claimed=claimed)
-    if event_type in INVOICE_EVENTS:
-        return read_invoice(about, created, event_type=known_type, claimed=claimed)
-    if event_type in INTENT_EVENTS:
-        return read_payment_intent(about, created, event_type=known_type, claimed=claimed)
-    if event_type in INVOICE_PAYMENT_EVENTS:
-        return read_invoice_payment(about)
-    if event_type in CHARGE_EVENTS:
-        return read_charge(about)
-    if event_type in REFUND_EVENTS:
-        return read_refund(about, event_type=known_type)
-    if event_type in DISPUTE_EVENTS:
-        return read_dispute(about, created, event_type=known_type)
-    if event_type in CREDIT_NOTE_EVENTS:
-        return read_credit_note(about, event_type=known_type)
-    if event_type in SUBSCRIPTION_EVENTS:
-        return read_subscription(about, created, event_type=known_type)
     return Irrelevant(f"event type {event_type} is not used")

@@ -139,6 +139,13 @@ def moment(seconds: object) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def reported_at(moment: datetime | None) -> datetime:
+    """Return when an event was made that must tell it."""
+    if moment is None:
+        raise UnreadableField("created is missing or no time")
+    return moment
+
+
 def metadata(holder: Object, key: str = "metadata") -> Object:
     """Return metadata; empty where it is missing, null, or `[]`, which is how some languages write an empty object."""
     value = holder.get(key)

@@ -70,8 +70,7 @@ def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: s
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    if occurred_at is None:
-        raise UnreadableField("created is missing or no time")
+    occurred_at = fields.reported_at(occurred_at)
     code, movements = fields.currency(dispute), _movements(dispute)
     known = Dispute(
         id=fields.own_id(dispute),

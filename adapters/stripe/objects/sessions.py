@@ -66,14 +66,8 @@ def _subscribed(session: Object, occurred_at: datetime | None, event_type: str |
         subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
         attribution=fields.attribution(fields.metadata(session), client_reference=fields.client_reference(session)),
         session_id=fields.own_id(session),
-        occurred_at=_known(occurred_at),
+        occurred_at=fields.reported_at(occurred_at),
     )
-
-
-def _known(occurred_at: datetime | None) -> datetime:
-    if occurred_at is None:
-        raise UnreadableField("created is missing or no time")
-    return occurred_at
 
 
 def _mode(session: Object) -> PlanMode:

@@ -29,8 +29,7 @@ def read_subscription(
 
     :raises UnreadableField: if it is in a shape that can't be read.
     """
-    if occurred_at is None:
-        raise UnreadableField("created is missing or no time")
+    occurred_at = fields.reported_at(occurred_at)
     report = subscription.get("status")
     status = _STATUS.get(report) if isinstance(report, str) else None
     if event_type == "customer.subscription.deleted":
