@@ -7,7 +7,7 @@ from litestar.params import FromPath, SkipValidation
 
 from domain.upkeep.consistency import Inconsistency
 from domain.usecases.audit_cache import Disagreement
-from domain.usecases.read_account import QuotaSource, UnknownUser
+from domain.usecases.read_account import Quota, QuotaSource, UnknownUser
 from domain.values.accounts import parse_user_id
 from entrypoints.http.openapi import problem_responses
 from entrypoints.http.routes.quota import QuotaAnswer, quota_answer
@@ -42,7 +42,7 @@ async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipVal
     account = await services.auditor.sync(named)
     if account is None:
         raise UnknownUser(named)
-    return quota_answer(account, QuotaSource.LEDGER)
+    return quota_answer(Quota(account, QuotaSource.LEDGER))
 
 
 account_handlers = (check_consistency, sync_account)

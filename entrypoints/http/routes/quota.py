@@ -9,7 +9,7 @@ from litestar import Request, get
 from litestar.params import QueryParameter
 
 from domain.usecases.read_account import Quota, QuotaSource
-from domain.values.accounts import Account, UserId
+from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import caller_of, requested_account, services_of
 from entrypoints.http.openapi import problem_responses
@@ -71,7 +71,7 @@ async def read_quota(
     named = requested_account(caller, user_id[0] if user_id else None)
     wanted = parse_timestamp("at", at)
     if wanted is None:
-        return _quota(await services.reader.quota(named))
+        return quota_answer(await services.reader.quota(named))
     return await _quota_then(services, named, wanted)
 
 
@@ -92,22 +92,19 @@ async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: s
     named = [requested_account(caller, user_id) for user_id in user_ids]
     found = await services.reader.quotas(named)
     return Quotas(
-        quotas=tuple(_quota(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),
+        quotas=tuple(quota_answer(found[user_id]) for user_id in dict.fromkeys(named) if user_id in found),
         unknown=tuple(user_id for user_id in dict.fromkeys(named) if user_id not in found),
     )
 
 
-def quota_answer(account: Account, source: QuotaSource) -> QuotaAnswer:
-    """Return an account, as its quota is told."""
+def quota_answer(quota: Quota) -> QuotaAnswer:
+    """Return a quota, as it is told."""
+    account = quota.account
     return QuotaAnswer(
         user_id=account.user_id,
         balance=account.balance,
         held=account.held,
         available=account.available,
         version=account.version,
-        source=source,
+        source=quota.source,
     )
-
-
-def _quota(quota: Quota) -> QuotaAnswer:
-    return quota_answer(quota.account, quota.source)
