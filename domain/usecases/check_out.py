@@ -119,9 +119,10 @@ class CheckoutService:
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
         recorded = await self._recorded(frozenset({Link(f"session:{session_id}")}))
-        is_paid = recorded is not None and recorded.purchase.payment is PaymentStatus.PAID
-        if recorded is not None and is_paid and _owner(recorded) == user_id:
-            return _progress(session_id, recorded, user_id)
+        if recorded is not None and recorded.purchase.payment is PaymentStatus.PAID:
+            order = recorded.purchase.order
+            if order is not None and order.user_id == user_id:
+                return _progress(session_id, recorded, user_id)
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
         checkout = await self.checkouts.retrieve(session_id)
@@ -177,10 +178,6 @@ class CheckoutService:
 
 def _claimed_plan(report: ProviderReport) -> str | None:
     return report.attribution.plan_id if isinstance(report, SaleReport | SubscriptionReport) else None
-
-
-def _owner(recorded: RecordedPurchase) -> UserId | None:
-    return recorded.purchase.order.user_id if recorded.purchase.order else None
 
 
 def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:

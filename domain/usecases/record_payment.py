@@ -17,7 +17,6 @@ from domain.decisions.payments import decide
 from domain.decisions.purchase_changes import Decision
 from domain.decisions.reports import claimed_user, ledger_links, named_by_subscription
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, ProviderReport, SaleReport, SubscriptionReport
-from domain.payments.subscriptions import SubscriptionId
 from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
 from domain.ports.ledger import Ledger, LedgerUnavailable
 from domain.ports.payment_provider import Identity, Payments
@@ -208,7 +207,7 @@ def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuer
         event_id=kept.event.id if kept else None,
         user_id=claimed_user(report),
         links=ledger_links(report),
-        subscription_id=_subscription_of(report),
+        subscription_id=report.subscription_id if isinstance(report, SaleReport | SubscriptionReport) else None,
         periods_since=_periods_since(report),
         claims=isinstance(report, SaleReport) and any(line.amount == 0 for line in report.lines or ()),
         price_ids=_prices_of(report),
@@ -230,7 +229,3 @@ def _periods_since(report: ProviderReport) -> datetime | None:
 def _prices_of(report: ProviderReport) -> frozenset[str]:
     lines = report.lines or () if isinstance(report, SaleReport) else ()
     return frozenset(line.price.id for line in lines if line.price.id is not None)
-
-
-def _subscription_of(report: ProviderReport) -> SubscriptionId | None:
-    return report.subscription_id if isinstance(report, SaleReport | SubscriptionReport) else None

@@ -34,14 +34,13 @@ class Recorded:
 def recorded_of(report: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
     """Return what a decision about the report comes to, once it is committed."""
     revision = decision.change.revision
-    postings = decision.change.postings
     return Recorded(
         status=decision.status,
         reason=decision.reason,
         user_id=decision.order.user_id if decision.order else claimed_user(report),
         session_id=report.session_id if isinstance(report, SaleReport | SubscriptionReport) else None,
         purchase_id=revision.id if revision else None,
-        credits=sum(posting.amount for posting in postings),
+        credits=sum(posting.amount for posting in decision.change.postings),
         is_news=_is_news(decision, snapshot),
     )
 

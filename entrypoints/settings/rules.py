@@ -149,14 +149,10 @@ def _live(settings: Settings) -> Iterator[str]:
             "CREDENCE_TRUST_USER_HEADERS must not be set; a live STRIPE_SECRET_KEY believes x-user-* headers "
             "only with CREDENCE_GATEWAY_SECRET"
         )
-    if settings.supabase_url and not _is_private(settings.supabase_url):
+    if settings.supabase_url and not settings.supabase_url.startswith("https://"):
         yield "SUPABASE_URL must start with https:// with a live STRIPE_SECRET_KEY"
-    if not _is_private(settings.public_url):
+    if not settings.public_url.startswith("https://"):
         yield "CREDENCE_PUBLIC_URL must be set, and start with https://, with a live STRIPE_SECRET_KEY"
-
-
-def _is_private(url: str) -> bool:
-    return url.startswith("https://")
 
 
 def _role(key: str) -> str | None:
