@@ -1,4 +1,4 @@
-"""The catalogue's file: plans in TOML, checked whole before anything is sold."""
+"""Reads the catalogue: plans in TOML, validated as a whole at startup."""
 
 import re
 import tomllib
@@ -48,7 +48,7 @@ _PRICE = re.compile(r"\S(.{0,253}\S)?")
 
 @attrs.frozen
 class InvalidCatalogue(Exception):
-    """A catalogue that can't be sold from."""
+    """An invalid catalogue, with every problem found in it."""
 
     path: str
     problems: tuple[str, ...]
@@ -58,9 +58,9 @@ class InvalidCatalogue(Exception):
 
 
 def load_catalogue(path: Path | None) -> Catalogue:
-    """Return the plans of a TOML file, in its order; without a path, the packaged ones.
+    """Return the plans of a TOML file, in its order; without a path, those of the packaged example.
 
-    :raises InvalidCatalogue: with everything that is wrong in it.
+    :raises InvalidCatalogue: with everything that is wrong with it.
     """
     source = path or PACKAGED
     try:
@@ -72,7 +72,7 @@ def load_catalogue(path: Path | None) -> Catalogue:
     problems: list[str] = []
     tables = content.get("plans")
     if set(content) != {"plans"} or not isinstance(tables, dict) or not tables:
-        raise InvalidCatalogue(str(source), ("the file must hold [plans.<id>] tables, at least one, and no more",))
+        raise InvalidCatalogue(str(source), ("the file must contain one or more [plans.<id>] tables and nothing else",))
     plans: dict[PlanId, Plan] = {}
     for plan_id, table in tables.items():
         found = _problems(plan_id, table)
@@ -90,9 +90,9 @@ def _problems(plan_id: str, table: object) -> list[str]:
         return ["it must be a table"]
     problems = []
     if not _ID.fullmatch(plan_id):
-        problems.append("its id may have lower-case letters, digits, - and _, up to 64 of them")
+        problems.append("its id must be 1 to 64 lower-case letters, digits, - and _")
     problems += [f"{key} is missing" for key in _REQUIRED if key not in table]
-    problems += [f"{key} is not known" for key in table if key not in _TYPES]
+    problems += [f"{key} is not a known key" for key in table if key not in _TYPES]
     problems += [
         f"{key} must be {_TYPE_NAMES[_TYPES[key]]}"
         for key, value in table.items()
@@ -106,7 +106,7 @@ def _problems(plan_id: str, table: object) -> list[str]:
         if type(table.get(key)) is int and not smallest <= table[key] <= largest
     ]
     problems += [
-        f"stripe_prices must hold ids of Stripe prices, such as price_1AbC; {price!r} is none"
+        f"stripe_prices must list Stripe price ids, such as price_1AbC; {price!r} is not one"
         for price in _prices(table)
         if not isinstance(price, str) or not _PRICE.fullmatch(price)
     ]
@@ -117,7 +117,7 @@ def _problems(plan_id: str, table: object) -> list[str]:
 
 
 def _value_problems(table: Mapping[str, Any]) -> list[str]:
-    """Return what the values themselves refuse, each asked beside good ones: one fault does not hide another."""
+    """Return what the value types refuse. Each field is tried beside valid ones, so that no error hides another."""
     good = Money(amount=0, currency="usd")
     asked: Mapping[str, Callable[[Any], object]] = {
         "credits": lambda value: Terms(credits=value, price=good),
@@ -145,24 +145,24 @@ def _mode_problems(table: Mapping[str, Any]) -> list[str]:
         problems = [] if interval in _INTERVALS else [f"interval must be one of {', '.join(_INTERVALS)}"]
         if table.get("expires_after_days", 0) != 0:
             problems.append(
-                "expires_after_days is for plans of mode payment; a subscription's credits end with its period"
+                "expires_after_days is only for plans with mode payment; a subscription's expire with its period"
             )
         if table.get("rollover_cap", 0) != 0 and table.get("rollover", False) is False:
-            problems.append("rollover_cap is for plans with rollover = true")
+            problems.append("rollover_cap is only for plans with rollover = true")
         return problems
     if mode != "payment":
         return ["mode must be payment or subscription"]
-    return [f"{key} is for plans of mode subscription" for key in _OF_SUBSCRIPTIONS if key in table]
+    return [f"{key} is only for plans with mode subscription" for key in _OF_SUBSCRIPTIONS if key in table]
 
 
 def _shared_prices(tables: Mapping[str, object]) -> list[str]:
-    """Return what is wrong where a price stands more than once: it would be of two plans."""
+    """Return a problem for each price that is listed more than once: a price can belong to one plan only."""
     owners: dict[str, list[str]] = {}
     for plan_id, table in tables.items():
         for price in _prices(table):
             owners.setdefault(str(price), []).append(plan_id)
     return [
-        f"plan {known[-1]}: stripe_prices has {price} a second time; it is of plan {known[0]} already"
+        f"plan {known[-1]}: stripe_prices lists {price}, which is already listed under plan {known[0]}"
         for price, known in owners.items()
         if len(known) > 1
     ]

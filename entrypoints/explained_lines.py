@@ -1,4 +1,4 @@
-"""The lines of a subscription's invoice as they are explained: what each brought and why, and what became of it."""
+"""Explains the lines of a subscription's invoice: the credits that each granted and why, and how many are left."""
 
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -20,9 +20,9 @@ PARTS_DECIMALS = 6
 class ExplainedLine:
     """A line of a plan, on the terms that were recorded when it was first decided; amounts are in minor units.
 
-    `brought` and `worth` are credits, rounded to four decimals: what the line brought, and what of it is left now. The
-    ledger adds the exact worths of the lines with one period end, and rounds that sum down. The parts go from 0 to 1,
-    rounded to six decimals: of unused time and refunds the larger counts, and disputes on top.
+    `brought` is the credits that the line granted and `worth` what is due of them now, rounded to four decimals. The
+    ledger adds the exact worths of all lines with the same period end and rounds the sum down. The `…_part` fields are
+    fractions from 0 to 1, rounded to six decimals: the larger of unused time and refunds counts, plus disputes.
     """
 
     id: str
@@ -45,9 +45,9 @@ class ExplainedLine:
 
 @attrs.frozen(kw_only=True)
 class ExplainedReturn:
-    """Unused time that the invoice gives back: of which invoice, and which of its lines that are recorded here.
+    """Unused time that the invoice returns: of which invoice, and of which of its recorded lines.
 
-    `amount` is in minor units, after discounts. Without a recorded line it takes no credits: none were granted for it.
+    `amount` is in minor units, after discounts. Without a recorded line it deducts nothing: none were granted.
     """
 
     id: str
@@ -59,24 +59,24 @@ class ExplainedReturn:
 
 
 def lines_of(purchase: PurchaseExplanation) -> tuple[ExplainedLine, ...]:
-    """Return the lines of a purchase's invoice; none of what was sold once."""
+    """Return the lines of a purchase's invoice; none for a one-time purchase."""
     return tuple(_line(balance, purchase.purchase) for balance in purchase.lines)
 
 
 def returns_of(purchase: PurchaseExplanation) -> tuple[ExplainedReturn, ...]:
-    """Return the unused time that a purchase's invoice gives back."""
+    """Return the unused time that a purchase's invoice returns."""
     return tuple(map(_return, purchase.unused))
 
 
 def why(balance: LineBalance, currency: str | None) -> str:
-    """Return how many credits a line brought in words, such as `1,000 credits x 24.50 of 49.00 USD`."""
+    """Return in words how a line's credits were calculated, such as `1,000 credits x 24.50 of 49.00 USD`."""
     line, quantity = balance.line, Fraction(balance.line.quantity)
     each = f"{line.plan_credits:,} credits"
     times = f"{_number(quantity)} x {each}" if quantity != 1 else each
     if line.kind is LineKind.TRIAL:
-        return f"a trial's {_number(balance.worth)} credits" if balance.worth else "a trial that brings no credits"
+        return f"a trial's {_number(balance.worth)} credits" if balance.worth else "a trial without credits"
     if line.worth == 0 and quantity > 0:
-        return "nothing: the account has this free plan in another subscription"
+        return "nothing: another subscription of the account has this free plan"
     if line.kind is LineKind.REST and line.interval is None:
         part = amount_in_words(line.amount, None)
         return f"{each} x {part} of {amount_in_words(round(Fraction(line.unit_amount)), currency)}"
@@ -87,7 +87,7 @@ def why(balance: LineBalance, currency: str | None) -> str:
 
 
 def number_in_words(value: float) -> str:
-    """Return a number with the decimals that it has, four at most."""
+    """Return a number with at most four decimals, without trailing zeros."""
     text = f"{value:,.{CREDITS_DECIMALS}f}"
     return text.rstrip("0").rstrip(".")
 

@@ -1,4 +1,4 @@
-"""How the domain's values become answers: what has the same name in both is taken over."""
+"""Turns the domain's values into responses by copying the fields that have the same name in both."""
 
 import functools
 from typing import TypeVar
@@ -10,9 +10,9 @@ Answer = TypeVar("Answer", bound=AttrsInstance)
 
 
 def present(answer: type[Answer], source: object, /, **own: object) -> Answer:
-    """Return an answer with what `source` has under the names of its fields; what is `own` goes first.
+    """Return a response whose fields are copied from `source`; those given in `own` take precedence.
 
-    :raises AttributeError: if the source lacks one.
+    :raises AttributeError: if `source` lacks a field.
     """
     return answer(**{name: getattr(source, name) for name in _names(answer) if name not in own}, **own)
 

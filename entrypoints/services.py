@@ -1,4 +1,4 @@
-"""What the routes, the commands and the worker call: the use cases, wired by the composition root. No port is here."""
+"""The use cases that routes, commands and the worker call, wired by the composition root. No ports are exposed."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -28,20 +28,20 @@ from entrypoints.doctor import Doctor
 
 
 class Credits(Protocol):
-    """Does what callers ask of credits. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
+    """Executes credit operations. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def execute(self, operation: CreditOperation) -> Outcome:
-        """Do the operation once."""
+        """Execute the operation once, whatever the number of retries under its key."""
         ...
 
     async def execute_overdue(self) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
+        """Expire overdue credits and holds on a batch of accounts; return the outcome for each of these accounts."""
         ...
 
 
 @attrs.frozen(kw_only=True)
 class Services:
-    """The inside of one running process."""
+    """The use cases of one running process."""
 
     authenticator: Authenticator
     webhooks: WebhookReceiver
@@ -61,4 +61,4 @@ class Services:
     doctor: Doctor
     catalogue: Catalogue
     now: Callable[[], datetime]
-    """The time, aware, in UTC: use cases are given it."""
+    """Returns the current time, aware and in UTC, to pass to use cases."""

@@ -1,4 +1,4 @@
-"""Times as callers write them, by RFC 3339: one parser for HTTP and the command line."""
+"""Parses times in RFC 3339, for HTTP and the command line alike."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 EXAMPLE = "2030-01-31T00:00:00Z"
-"""How a time may be written."""
+"""An example for error messages."""
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -16,19 +16,19 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 @attrs.frozen
 class InvalidTime(Exception):
-    """A text that is no time."""
+    """A text that is not a valid time."""
 
     text: str
 
 
 def time_of(text: str) -> datetime:
-    """Return the time that a text says with its offset, in UTC.
+    """Return a time with an offset, converted to UTC.
 
-    :raises InvalidTime: if it says none; a number is none.
+    :raises InvalidTime: if it is malformed; a bare number is.
     """
     try:
         if _RFC_3339.fullmatch(text):
-            # Whatever its offset: Postgres takes none of sixteen hours or more.
+            # Convert to UTC here: Postgres rejects offsets of sixteen hours or more.
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
@@ -36,9 +36,9 @@ def time_of(text: str) -> datetime:
 
 
 def time_since(text: str, now: datetime) -> datetime:
-    """Return the time that a text says: so long ago (`90m`, `12h`, `3d`, `2w`), a date's begin in UTC, or a time.
+    """Return the time of a duration before now (`90m`, `12h`, `3d`, `2w`), a date (its start in UTC), or a time.
 
-    :raises InvalidTime: if it says none.
+    :raises InvalidTime: if it is none of these.
     """
     if matched := _DURATION.fullmatch(text):
         return now - timedelta(**{_UNITS[matched[2]]: int(matched[1])})

@@ -1,6 +1,6 @@
-"""The worker: delivers the outbox, decides again about what waits, lets expire what is over, and reconciles.
+"""The worker: delivers the outbox, retries parked events, expires credits and holds, and reconciles.
 
-Any number may run: each piece of work is claimed by one, and may be done twice without harm.
+Any number may run: each piece of work is claimed by one worker, and doing it twice is harmless.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ COUNTING_SECONDS = 15.0
 EXPIRY_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 30.0
 OVERLAP = timedelta(days=3)
-"""How far back each reconciliation looks: as long as Stripe tries to deliver."""
+"""How far back each reconciliation looks: Stripe retries deliveries for three days (https://docs.stripe.com/webhooks)."""
 
 log = logging.getLogger("credence.worker")
 
 Work = Callable[[], Awaitable[bool]]
-"""Does a piece; True if there is more to do at once."""
+"""Does one piece of work; returns True if there is more to do immediately."""
 
 
 async def run_worker(services: Services, *, reconcile_every: timedelta | None) -> None:
-    """Work until cancelled; what is away is asked again, less and less often."""
+    """Work until cancelled; after an outage, retry with exponential backoff."""
 
     async def deliver() -> bool:
         return await services.worker.run_once() == deliver_messages.BATCH
@@ -50,7 +50,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         not_committed = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, NotCommitted)}
         for user_id, outcome in not_committed.items():
             if not outcome.is_contended:
-                log.error("Overdue credits could not expire: %s", outcome.cause, extra={"user_id": user_id})
+                log.error("Could not expire overdue credits: %s", outcome.cause, extra={"user_id": user_id})
         return len(settled) == use_credits.OVERDUE_BATCH and len(not_committed) < len(settled)
 
     async def reconcile() -> bool:
@@ -71,7 +71,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
 
 
 async def watch_backlog(services: Services) -> None:
-    """Count what waits, for the metrics of this process, until cancelled; it only reads."""
+    """Update this process's backlog metrics until cancelled; this only reads."""
 
     async def count() -> bool:
         metrics.show_backlog(await services.monitor.backlog())
@@ -102,7 +102,7 @@ async def _decided(services: Services, kept: InboxRecord) -> Recorded:
     except LedgerUnavailable:
         raise
     except Exception as error:
-        # One event that trips us up must not keep the others waiting.
+        # An event that raises must not block the others.
         log.exception("Failed to handle %s", kept.type, extra={"event_id": kept.id})
         return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
@@ -121,4 +121,10 @@ def _log_retried(handled: Retried) -> None:
 def _log_reconciled(done: Reconciliation) -> None:
     log.info("Compared %s events and %s objects; %s were missing", done.events, done.objects, len(done.found))
     for found in done.found:
-        log.warning("%s %s had not arrived: %s", found.kind, found.id, found.status, extra={"reason": found.reason})
+        log.warning(
+            "Found %s %s, which had not arrived: %s",
+            found.kind,
+            found.id,
+            found.status,
+            extra={"reason": found.reason},
+        )

@@ -1,1 +1,1 @@
-"""Who calls: access tokens of users, and the keys of services and operators."""
+"""Authentication and authorisation: users' access tokens, and the keys of services and operators."""

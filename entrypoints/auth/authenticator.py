@@ -1,4 +1,4 @@
-"""Who is calling: a signed-in user by a Supabase access token, a service or an operator by a key of their own."""
+"""Identifies the caller: a user by a Supabase access token, a service or an operator by its own key."""
 
 import hmac
 import logging
@@ -18,7 +18,7 @@ from entrypoints.settings.settings import Settings
 LEEWAY_SECONDS = 10
 AUDIENCE = ROLE = "authenticated"
 _PUBLISHED: Mapping[str, type] = {"ES256": EllipticCurvePublicKey, "RS256": RSAPublicKey, "EdDSA": Ed25519PublicKey}
-"""The algorithms of key pairs, each with the kind of key it may be checked with."""
+"""The asymmetric algorithms, each with the only type of key that may verify it."""
 
 log = logging.getLogger("credence.auth")
 
@@ -38,7 +38,7 @@ class Service:
 
 @attrs.frozen
 class Operator:
-    """A person who looks after the payments."""
+    """A person who runs the deployment."""
 
 
 Caller = SignedInUser | Service | Operator
@@ -46,21 +46,21 @@ Caller = SignedInUser | Service | Operator
 
 @attrs.frozen
 class Unauthenticated(Exception):
-    """Nobody can be recognised."""
+    """The request carries no valid credentials."""
 
     reason: str
 
 
 @attrs.frozen
 class Forbidden(Exception):
-    """Somebody is recognised who may not do this."""
+    """The caller is authenticated but may not do this."""
 
     reason: str
 
 
 @attrs.frozen
 class MalformedHeader(Exception):
-    """A header that can't be read, and what it must be."""
+    """A malformed header, and the format that it must have."""
 
     name: str
     wanted: str
@@ -68,7 +68,7 @@ class MalformedHeader(Exception):
 
 @attrs.frozen(kw_only=True)
 class Authenticator:
-    """Recognises callers by their headers."""
+    """Identifies callers by their headers."""
 
     service_keys: tuple[str, ...] = attrs.field(repr=False)
     operator_keys: tuple[str, ...] = attrs.field(repr=False)
@@ -96,10 +96,10 @@ class Authenticator:
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """Return the caller. Header names are lower-case.
 
-        :raises Unauthenticated: if nobody can be recognised.
-        :raises Forbidden: if the `x-user-*` headers name another than the token does.
-        :raises MalformedHeader: if one of them can't be read.
-        :raises AuthUnavailable: if the keys for tokens can't be fetched.
+        :raises Unauthenticated: if no header identifies the caller.
+        :raises Forbidden: if the `x-user-*` headers contradict the access token.
+        :raises MalformedHeader: if an `x-user-*` header is malformed.
+        :raises AuthUnavailable: if the keys that verify tokens cannot be fetched.
         """
         claimed_id, claimed_email = _claimed(headers)
         authorization = headers.get("authorization")
@@ -135,7 +135,7 @@ class Authenticator:
             elif isinstance(algorithm, str) and algorithm in _PUBLISHED and self.jwks is not None:
                 key = await self.jwks.key_for(token)
                 if not isinstance(key, _PUBLISHED[algorithm]):
-                    raise jwt.InvalidKeyError("the key is of another algorithm")
+                    raise jwt.InvalidKeyError("the key's type does not match the algorithm")
                 claims = self._decode(token, key, [algorithm])
             else:
                 _log_what_is_missing(algorithm)
@@ -162,14 +162,14 @@ class Authenticator:
 
 
 def _log_what_is_missing(algorithm: object) -> None:
-    """Log that nothing is configured for a kind of tokens: else nothing but refusals would be seen."""
+    """Log which setting a token's algorithm needs: the caller only sees a refusal."""
     if algorithm == "HS256":
         missing = "SUPABASE_JWT_SECRET is not set"
     elif isinstance(algorithm, str) and algorithm in _PUBLISHED:
         missing = "neither SUPABASE_JWKS_URL nor SUPABASE_URL is set"
     else:
         return
-    log.warning("An access token signed by %s was refused: %s", algorithm, missing, extra={"algorithm": algorithm})
+    log.warning("Refused an access token signed with %s: %s", algorithm, missing, extra={"algorithm": algorithm})
 
 
 def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:
@@ -183,5 +183,5 @@ def _claimed(headers: Mapping[str, str]) -> tuple[UserId | None, str | None]:
 
 
 def _is_one_of(shown: str, expected: tuple[str, ...]) -> bool:
-    # Each is compared, so that the time does not tell which of them it is.
+    # Compare with every key, so that the timing does not reveal which one matched.
     return sum(hmac.compare_digest(shown.encode(), one.encode()) for one in expected) > 0

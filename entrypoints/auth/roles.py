@@ -7,7 +7,7 @@ from entrypoints.auth.authenticator import Caller, Forbidden, Operator, Service,
 
 
 class Role(StrEnum):
-    """What callers can be."""
+    """The roles that a caller can have."""
 
     USER = "user"
     SERVICE = "service"
@@ -17,12 +17,12 @@ class Role(StrEnum):
 Access = frozenset[Role]
 
 ANYONE: Access = frozenset()
-"""No caller is asked for. Each route that says so has its reason beside it."""
+"""Open to everyone. Each such route has its reason beside it."""
 USERS: Access = frozenset({Role.USER})
 SERVICES: Access = frozenset({Role.SERVICE})
 OPERATORS: Access = frozenset({Role.OPERATOR})
 EVERY_CALLER: Access = USERS | SERVICES | OPERATORS
-"""A user is shown their own account alone; services and operators name one."""
+"""Users see only their own account; services and operators name one."""
 
 ROUTES: Mapping[str, Access] = {
     "POST /checkout/sessions": USERS,
@@ -82,14 +82,14 @@ ROUTES: Mapping[str, Access] = {
 
 _REFUSALS: Mapping[Access, str] = {
     USERS: "Only a signed-in user can do this.",
-    SERVICES: "Only a service can do this: show CREDENCE_SERVICE_KEY as a Bearer token.",
-    OPERATORS: "Only an operator can do this: show CREDENCE_OPERATOR_KEY as a Bearer token.",
+    SERVICES: "Only a service can do this: send CREDENCE_SERVICE_KEY as a Bearer token.",
+    OPERATORS: "Only an operator can do this: send CREDENCE_OPERATOR_KEY as a Bearer token.",
     SERVICES | OPERATORS: "Only a service or an operator can do this.",
 }
 
 
 def role_of(caller: Caller) -> Role:
-    """Return what a caller is."""
+    """Return a caller's role."""
     match caller:
         case SignedInUser():
             return Role.USER
@@ -100,9 +100,9 @@ def role_of(caller: Caller) -> Role:
 
 
 def check_access(caller: Caller, access: Access) -> None:
-    """Let nobody pass who has none of the roles.
+    """Raise unless the caller has one of the roles.
 
-    :raises Forbidden: if the caller has another one.
+    :raises Forbidden: if the caller has none of them.
     """
     if role_of(caller) not in access:
         raise Forbidden(_REFUSALS[access])

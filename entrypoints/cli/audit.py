@@ -1,4 +1,4 @@
-"""`credence check`, `sync`, `doctor`: whether all agrees, and what brings it in line."""
+"""`credence check`, `sync`, `doctor`: find inconsistencies and repair them."""
 
 import sys
 
@@ -16,14 +16,14 @@ from entrypoints.services import Services
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @report_errors_plainly
 def check(*, as_json: bool) -> None:
-    """Check the ledger and its copy in Redis. Exits 1 and lists what disagrees."""
+    """Check the ledger and its copy in Redis. Lists every discrepancy and exits 1 if there is one."""
 
     report = run_with_services(lambda services: services.auditor.report())
     wrong, stale = report.ledger, report.cache
     if as_json:
         print_json({"consistent": report.consistent, "ledger": wrong, "cache": stale})
     elif report.consistent:
-        click.echo("The ledger is consistent.\nRedis agrees with it.")
+        click.echo("The ledger is consistent.\nRedis matches it.")
     if not as_json and wrong:
         print_table(
             "The ledger is inconsistent",
@@ -32,7 +32,7 @@ def check(*, as_json: bool) -> None:
         )
     if not as_json and stale:
         print_table(
-            "Redis disagrees with the ledger",
+            "Redis differs from the ledger",
             ("account", "problem", "row", "ledger", "Redis"),
             [
                 (row.user_id, row.problem, f"credits:{row.user_id}", _short(row.account), _short(row.copy))
@@ -46,12 +46,12 @@ def check(*, as_json: bool) -> None:
 
 @click.command()
 @click.argument("user", required=False, type=UserIdParameter())
-@click.option("--all", "everyone", is_flag=True, help="Every account, and every cache entry.")
+@click.option("--all", "everyone", is_flag=True, help="Repair every account and every cache entry.")
 @report_errors_plainly
 def sync(user: UserId | None, *, everyone: bool) -> None:
     """Repair the balance of USER. It is recomputed from the ledger's entries and written to Redis."""
     if everyone is (user is not None):
-        raise click.UsageError("Name a user or give --all.")
+        raise click.UsageError("Give a USER or --all.")
     if user is not None:
         account = run_with_services(lambda services: services.auditor.sync(user))
         if account is None:
@@ -64,14 +64,14 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
             task = progress.add_task("Accounts", total=None)
             return await services.auditor.sync_all(lambda done: progress.update(task, completed=done))
 
-    click.echo(f"{run_with_services(work)} accounts are in sync.")
+    click.echo(f"{run_with_services(work)} accounts repaired.")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @report_errors_plainly
 def doctor(*, as_json: bool) -> None:
-    """Examine the deployment. Checks keys, webhook endpoint, schema, privileges and Redis; exits 1 if one is bad."""
+    """Examine the deployment. Checks keys, webhook endpoint, schema, privileges and Redis; exits 1 if any is bad."""
     found = run_with_services(lambda services: services.doctor.examine())
     if as_json:
         print_json({"diagnoses": found})

@@ -1,4 +1,4 @@
-"""`credence explain`: an account by purchase and by grant, so that a person can add its credits up."""
+"""`credence explain`: an account by purchase and by grant, so that a person can check the sums."""
 
 import click
 
@@ -42,10 +42,10 @@ def _print_purchase(explained: PurchaseExplanation) -> None:
     currency = order.currency if order else None
     when = f" at {purchase.paid_at.isoformat(timespec='minutes')}" if purchase.paid_at else ""
     returns = returns_of(explained)
-    what = plan or ("gives unused time back" if returns else "order not known yet")
+    what = plan or ("returns unused time" if returns else "no order known yet")
     click.echo()
     click.echo(f"{explained.id}: {what}, {purchase.payment}{when}, {amount_in_words(amount, currency)}")
-    click.echo(f"  bought {ordered} credits, now worth {explained.worth}, posted {explained.posted}")
+    click.echo(f"  credits: {ordered} bought, {explained.worth} due now, {explained.posted} posted")
     if explained.expires_at:
         click.echo(f"  its credits expire at {explained.expires_at.isoformat()}")
     if purchase.never_paid:
@@ -55,23 +55,27 @@ def _print_purchase(explained: PurchaseExplanation) -> None:
     for refund in purchase.refunds:
         click.echo(f"  refund {refund.id}: {amount_in_words(refund.amount, currency)}, {refund.status}")
     if purchase.refunded_total:
-        click.echo(f"  refunded in all, by the charge: {amount_in_words(purchase.refunded_total, currency)}")
+        click.echo(f"  total refunded, according to the charge: {amount_in_words(purchase.refunded_total, currency)}")
     for dispute in purchase.disputes:
         click.echo(f"  dispute {dispute.id}: {amount_in_words(dispute.amount, currency)}, {dispute.status}")
     for time in returns:
-        of = f"of {time.of_invoice}" if time.of_invoice else "of an invoice that is not known"
-        takes = f"takes from {', '.join(time.of_lines)}" if time.of_lines else "takes no credits: none were granted"
+        of = f"of {time.of_invoice}" if time.of_invoice else "of an unknown invoice"
+        takes = (
+            f"deducted from {', '.join(time.of_lines)}"
+            if time.of_lines
+            else "deducts nothing: no credits were granted for it"
+        )
         click.echo(f"  unused time {time.id}: {amount_in_words(time.amount, currency)} {of}; {takes}")
     click.echo(f"  Stripe: {', '.join(sorted(purchase.links))}")
     for line in lines_of(explained):
         _print_line(line, currency)
-    _print_entries("Its entries", explained.entries)
+    _print_entries("Ledger entries", explained.entries)
 
 
 def _summary(note: CreditNote, currency: str | None) -> str:
     parts = [f"{amount_in_words(note.pre_payment, currency)} before the payment"] if note.pre_payment else []
     parts += [f"{amount_in_words(note.post_payment, currency)} after it"] if note.post_payment else []
-    of = f" of {', '.join(line.line_id or 'the whole invoice' for line in note.lines)}" if note.lines else ""
+    of = f" for {', '.join(line.line_id or 'the whole invoice' for line in note.lines)}" if note.lines else ""
     return f"credit note {note.id}: {' and '.join(parts) or 'nothing'}{of}, {note.status}"
 
 
@@ -84,9 +88,9 @@ def _print_line(line: ExplainedLine, currency: str | None) -> None:
     click.echo(f"  line {line.id}: {line.plan}, {kind}, {period}, quantity {quantity}, {amount}")
     gone = _gone(line)
     click.echo(
-        f"    brought {number_in_words(line.brought)} ({line.why})"
-        + (f", gone again: {gone}" if gone else "")
-        + f", worth {number_in_words(line.worth)} now"
+        f"    granted {number_in_words(line.brought)} ({line.why})"
+        + (f", taken back: {gone}" if gone else "")
+        + f", {number_in_words(line.worth)} due now"
     )
 
 
@@ -109,40 +113,40 @@ def _print_entries(title: str, entries: tuple[LedgerEntry, ...]) -> None:
         for entry in entries
     ]
     if rows:
-        print_table(title, ("version", "kind", "credits", "balance", "what for", "event", "written"), rows)
+        print_table(title, ("version", "kind", "credits", "balance", "description", "event", "written"), rows)
 
 
 def _print_grant(explained: GrantExplanation) -> None:
     grant = explained.grant
     until = f", until {grant.expires_at.isoformat(timespec='minutes')}" if grant.expires_at else ""
     if grant.rollover_cap is not None:
-        until += f", when at most {grant.rollover_cap} roll over"
+        until += f", when up to {grant.rollover_cap} roll over"
     click.echo()
     click.echo(f"Grant {grant.id}, {_why(explained)}{until}")
     rows: list[tuple[object, ...]] = [
-        (entry.version, f"put by {entry.posting.kind}", f"{entry.posting.amount:+}", entry.posting.description)
+        (entry.version, f"added by {entry.posting.kind}", f"{entry.posting.amount:+}", entry.posting.description)
         for entry in explained.puts
     ]
     rows += [_draw_row(draw) for draw in explained.draws]
-    remains = f"{grant.remaining} remain" + (f", {grant.held} on hold" if grant.held else "")
+    remains = f"{grant.remaining} remaining" + (f", {grant.held} on hold" if grant.held else "")
     print_table(
-        f"{grant.credits} put in - {explained.drawn} taken = {remains}",
-        ("version", "what", "credits", "what for"),
+        f"{grant.credits} added - {explained.drawn} drawn = {remains}",
+        ("version", "what", "credits", "description"),
         rows,
     )
 
 
 def _draw_row(draw: DrawExplanation) -> tuple[object, ...]:
     if draw.entry is None:
-        return ("", "taken before draws were recorded", f"-{draw.credits}", "")
-    what = "paid what was owed" if draw.pays_debt else f"taken by {draw.entry.posting.kind}"
+        return ("", "drawn before draws were recorded", f"-{draw.credits}", "")
+    what = "repaid debt" if draw.pays_debt else f"drawn by {draw.entry.posting.kind}"
     return (draw.entry.version, what, f"-{draw.credits}", draw.entry.posting.description)
 
 
 def _why(explained: GrantExplanation) -> str:
     grant = explained.grant
     if grant.purchase_id is not None:
-        return f"{grant.kind} of {explained.plan_id or 'a plan not known'} by {grant.purchase_id}"
+        return f"{grant.kind} of {explained.plan_id or 'an unknown plan'} by {grant.purchase_id}"
     by = f" by {explained.operator}" if explained.operator else ""
     return f"{grant.kind}{by}" + (f": {explained.reason}" if explained.reason else "")
 
@@ -162,7 +166,7 @@ def _print_holds(holds: tuple[Hold, ...]) -> None:
     ]
     if rows:
         click.echo()
-        print_table("Holds", ("hold", "status", "credits", "captured", "of grants", "until", "what for"), rows)
+        print_table("Holds", ("hold", "status", "credits", "captured", "from grants", "until", "description"), rows)
 
 
 def _sum_up(explanation: AccountExplanation) -> str:
@@ -171,6 +175,6 @@ def _sum_up(explanation: AccountExplanation) -> str:
     remaining = sum(explained.grant.remaining for explained in explanation.grants)
     debt = max(0, -(bought + others))
     return (
-        f"\n{bought} credits by purchases, {others} by other entries: {bought + others} in all."
-        f"\n{remaining} remain in grants, {debt} are owed."
+        f"\n{bought} credits from purchases + {others} from other entries = {bought + others} in total."
+        f"\n{remaining} remaining in grants, {debt} owed."
     )

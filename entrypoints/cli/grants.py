@@ -20,7 +20,7 @@ from entrypoints.times import EXAMPLE, InvalidTime, time_of
 
 
 class TextParameter(click.ParamType[str]):
-    """A text of a person's, neither empty nor endless."""
+    """A non-empty text of limited length."""
 
     name = "text"
 
@@ -28,15 +28,15 @@ class TextParameter(click.ParamType[str]):
         self.longest = longest
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text, as it is written to the ledger."""
+        """Return the text as the ledger stores it."""
         text = str(value)
         if not text.strip() or len(text) > self.longest or not _is_unicode(text):
-            self.fail(f"it must have 1 to {self.longest} characters, in UTF-8.", param, ctx)
+            self.fail(f"it must be 1 to {self.longest} characters of valid UTF-8.", param, ctx)
         return text
 
 
 class CreditsParameter(click.ParamType[int]):
-    """A number of credits to grant; whoever wants to take some is told how."""
+    """A number of credits to grant; the error for a negative one names `credence adjust`."""
 
     name = "integer range"
 
@@ -44,7 +44,9 @@ class CreditsParameter(click.ParamType[int]):
         """Return the number."""
         text = str(value)
         if text.startswith("-") and text[1:].isdecimal():
-            self.fail(f"a grant is of 1 credit or more; to take credits, run: credence adjust USER {text}", param, ctx)
+            self.fail(
+                f"a grant must be 1 credit or more; to take credits, run: credence adjust USER {text}", param, ctx
+            )
         if text.startswith("-"):
             raise click.NoSuchOption(text, ctx=ctx)
         if not re.fullmatch(r"\+?[0-9]{1,13}", text, re.ASCII) or not 1 <= int(text) <= MAX_CREDITS:
@@ -60,17 +62,17 @@ class KeyParameter(click.ParamType[str]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the key."""
         if not re.match(KEY_PATTERN, str(value)):
-            self.fail("a key has 1 to 255 visible ASCII characters, no blanks.", param, ctx)
+            self.fail("a key must be 1 to 255 visible ASCII characters without spaces.", param, ctx)
         return str(value)
 
 
 class MomentParameter(click.ParamType[datetime]):
-    """A moment with its offset from UTC."""
+    """A time with its offset from UTC."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment, in UTC."""
+        """Return the time in UTC."""
         try:
             return time_of(str(value))
         except InvalidTime:
@@ -132,7 +134,7 @@ def grant(
 @_key
 @report_errors_plainly
 def adjust(user: UserId, credits: int, reason: str, operator: str, key: str | None) -> None:  # noqa: A002 - the word
-    """Add credits to USER or take some. No more is taken than is available."""
+    """Add credits to USER, or take some if CREDITS is negative. An adjustment never takes more than is available."""
     if credits == 0:
         raise click.UsageError("An adjustment of 0 credits changes nothing.")
     _do(AdjustCredits(user_id=user, credits=credits, key=key or str(uuid.uuid4()), reason=reason, operator=operator))
@@ -151,7 +153,7 @@ def _do(operation: GrantCredits | AdjustCredits) -> None:
 
     done = run_change(work, key=operation.key)
     assert isinstance(done.answer, EntryAnswer)  # noqa: S101 - for the type checker: these operations make entries
-    answer, before = done.answer, " before; this is the first answer" if done.repeated else ""
+    answer, before = done.answer, " earlier; this is the original answer" if done.repeated else ""
     ends = f", until {answer.expires_at}" if answer.expires_at else ""
     click.echo(
         f"{answer.user_id}: {answer.kind} of {answer.credits:+} credits{ends}, done{before}. "
@@ -160,5 +162,5 @@ def _do(operation: GrantCredits | AdjustCredits) -> None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Return whether it can be written; what a terminal sent in another encoding can't."""
+    """Return whether the text is valid Unicode; input from a terminal with another encoding may not be."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

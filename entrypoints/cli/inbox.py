@@ -63,7 +63,7 @@ def parked(*, as_json: bool, retry: bool) -> None:
 @click.option("--accept-price", is_flag=True, help="Grant the plan's credits although the price paid differs.")
 @report_errors_plainly
 def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> None:
-    """Assign the payment of a parked EVENT to a user. Make sure first that it is theirs.
+    """Assign the payment of a parked EVENT to a user. First make sure that they paid it.
 
     For a payment that named no user and was ignored, give the Stripe id of its checkout session (cs_...), payment
     intent (pi_...) or invoice (in_...), or of one of its events.

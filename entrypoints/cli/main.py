@@ -42,7 +42,7 @@ def serve() -> None:
     settings = read_settings(os.environ)
     catalogue = load_catalogue(settings.plans)
     service_log.configure()
-    # uvicorn raises the signal that ended it once more; it must not end us before the embedded storage has stopped.
+    # uvicorn re-raises the signal that stopped it; ignore it until the embedded storage has stopped.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: sys.exit(0))
     _check_port(settings)
@@ -69,7 +69,7 @@ def serve() -> None:
 @main.command()
 @report_errors_plainly
 def worker() -> None:
-    """Run the worker alone. It does outbox, parked events, expiries and reconciliation; several may run."""
+    """Run only the worker. It delivers the outbox, retries parked events, expires credits and reconciles."""
     settings = read_settings(os.environ)
     service_log.configure()
 
@@ -79,7 +79,7 @@ def worker() -> None:
             running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-            click.echo("The worker is running; Ctrl-C stops it.")
+            click.echo("The worker is running; press Ctrl-C to stop.")
             await asyncio.wait((running,))
 
     with stores.storage(settings) as storage:
@@ -106,9 +106,9 @@ for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain,
 
 
 def _check_port(settings: Settings) -> None:
-    """Make sure that the port is free before anything is started or said.
+    """Check that the port is free before anything is started or printed.
 
-    :raises ClickException: if it is not.
+    :raises ClickException: if it is in use.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -128,24 +128,22 @@ class _Server(uvicorn.Server):
 
 def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> None:
     mode = "live" if settings.livemode else "test"
-    click.echo(f"Credence serves {settings.public_url} with {plans} plans, Stripe in {mode} mode.")
+    click.echo(f"Credence is serving {settings.public_url} with {plans} plans and Stripe in {mode} mode.")
     if settings.embedded_storage:
-        click.echo(f"Ledger: the embedded Postgres, for development, in {settings.data}: {storage.postgres_url}")
+        click.echo(f"Ledger: embedded Postgres, for development, in {settings.data}: {storage.postgres_url}")
     else:
         direct = storage.postgres_url is not None
-        click.echo(
-            "Ledger: Postgres, by a direct connection." if direct else f"Ledger: Supabase, {settings.supabase_url}."
-        )
+        click.echo("Ledger: Postgres, direct connection." if direct else f"Ledger: Supabase, {settings.supabase_url}.")
     if settings.embedded_cache:
-        click.echo(f"Cache: the embedded Redis, for development: {storage.redis_url}")
+        click.echo(f"Cache: embedded Redis, for development: {storage.redis_url}")
     else:
-        click.echo("Cache: the configured Redis.")
+        click.echo("Cache: configured Redis.")
     if settings.trust_user_headers:
         click.echo("Users: the x-user-id header is trusted without a token. For development only.")
     if not settings.worker:
         click.echo("Worker: not in this process; run `credence worker` too.")
     if settings.livemode and settings.plans is None:
-        text = "Plans: the packaged example is for sale for real money; set CREDENCE_PLANS to your own catalogue."
+        text = "Plans: the packaged example is on sale for real money; set CREDENCE_PLANS to your own catalogue."
         click.echo(text)
         log.warning(text)
-    click.echo("Ready for requests in a moment; Ctrl-C stops it.")
+    click.echo("Starting; press Ctrl-C to stop.")

@@ -17,12 +17,12 @@ from entrypoints.times import EXAMPLE, InvalidTime, time_since
 
 
 class SinceParameter(click.ParamType[datetime]):
-    """So long ago (`90m`, `12h`, `3d`, `2w`), a date, or a time with its offset from UTC."""
+    """A duration before now (`90m`, `12h`, `3d`, `2w`), a date, or a time with its offset from UTC."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the time, in UTC; it is not in the future."""
+        """Return the time in UTC, now or earlier."""
         if isinstance(value, datetime):
             return value
         text, now = str(value).strip(), datetime.now(UTC)
@@ -43,7 +43,7 @@ class SinceParameter(click.ParamType[datetime]):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @report_errors_plainly
 def reconcile(since: datetime, *, dry_run: bool, as_json: bool) -> None:
-    """Find and apply what never arrived. Compares Stripe's events, then its objects, with the ledger."""
+    """Find and apply missed events. Compares Stripe's events, then its objects, with the ledger."""
 
     async def work(services: Services) -> Reconciliation:
         columns = (SpinnerColumn(), TextColumn("{task.description}"))

@@ -1,4 +1,4 @@
-"""What every command needs: the services for as long as it runs, and errors told plainly."""
+"""Gives every command its services while it runs, and turns errors into plain messages."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ _MESSAGES: Mapping[type[Exception], str] = {
 
 
 def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn what a person can mend into a message and exit code 1, never a traceback."""
+    """Turn errors that a person can fix into a message and exit code 1 instead of a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -57,7 +57,7 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
-    """Do something with the services that the environment's settings name."""
+    """Run a coroutine with the services that the environment configures."""
     settings = read_settings(os.environ)
 
     async def run(storage: stores.Storage) -> R:
@@ -69,18 +69,18 @@ def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
 
 
 def run_change(work: Callable[[Services], Awaitable[R]], *, key: str) -> R:
-    """Do something that has a key; where the ledger does not answer, say how to repeat it safely."""
+    """Run an operation that has an idempotency key; if the ledger does not answer, say how to repeat it safely."""
     try:
         return run_with_services(work)
     except LedgerUnavailable as away:
         raise click.ClickException(
-            f"The ledger did not answer: {away.cause}. It may have been written; "
+            f"The ledger did not answer: {away.cause}. The change may have been written; "
             f"rerun the command with --key {key}: it takes effect once."
         ) from away
 
 
 class UserIdParameter(click.ParamType[UserId]):
-    """A user's uuid on the command line."""
+    """A user's UUID on the command line."""
 
     name = "uuid"
 

@@ -12,14 +12,14 @@ from rich.table import Table
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; wide cells are folded, never cut, and shown to the letter."""
+    """Print a table; wide cells are wrapped, never cut, and shown verbatim."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     console = Console()
-    # Not narrower than people's ids, also where the output goes to a file.
+    # Keep user ids on one line even if the output goes to a file.
     width = max(console.width, 160) if not console.is_terminal else None
     Console(width=width, markup=False, emoji=False).print(table)
 
@@ -30,7 +30,7 @@ def print_json(value: object) -> None:
 
 
 def plain(value: object) -> Any:
-    """Return the value as JSON has it: classes as objects, moments in ISO 8601, sets sorted."""
+    """Return the value in JSON's types: attrs classes as objects, times in ISO 8601, sets sorted."""
     kind = type(value)
     if attrs.has(kind):
         return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}

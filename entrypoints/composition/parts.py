@@ -1,4 +1,4 @@
-"""Builds the parts that use cases are made of: the adapters of Stripe, the ledger, Redis and notifications."""
+"""Builds the adapters that the use cases need: Stripe, the ledger, Redis and notifications."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ from entrypoints.settings.settings import Settings
 
 @attrs.frozen(kw_only=True)
 class StripeParts:
-    """Stripe, by a connection that is patient, and by one for those who wait for an answer."""
+    """Stripe, over one connection with long timeouts and one with short timeouts for callers who wait."""
 
     patient: StripeConnection
     hasty: StripeConnection
@@ -35,7 +35,7 @@ class StripeParts:
 
 @attrs.frozen(kw_only=True)
 class LedgerParts:
-    """The ledger in Postgres; `commits` is the same one, which writes the changes of many callers together."""
+    """The ledger in Postgres; `commits` is the same ledger with group commit."""
 
     rpc: PostgresRpc | SupabaseRpc
     sql: SqlLedger
@@ -46,7 +46,7 @@ class LedgerParts:
 
 @attrs.frozen(kw_only=True)
 class RedisParts:
-    """What is kept in Redis."""
+    """The adapters that keep their data in Redis."""
 
     cache: RedisQuotaCache
     markers: RedisSessionMarkers
@@ -55,7 +55,7 @@ class RedisParts:
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """What use cases are made of."""
+    """The adapters that the use cases need."""
 
     settings: Settings
     clock: SystemClock
@@ -68,7 +68,7 @@ class Parts:
 
 @contextlib.asynccontextmanager
 async def parts(settings: Settings, storage: Storage) -> AsyncIterator[Parts]:
-    """Return what use cases are made of; it is closed at the end."""
+    """Yield the adapters that the use cases need, and close them at the end."""
     async with (
         _stripe(settings) as stripe,
         _ledger(settings, storage.postgres_url) as ledger,
@@ -97,7 +97,7 @@ async def _stripe(settings: Settings) -> AsyncIterator[StripeParts]:
 
 @contextlib.asynccontextmanager
 async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator[LedgerParts]:
-    """Return the ledger, by a direct connection where there is one, else by Supabase's API."""
+    """Yield the ledger, over a direct connection if one is configured, else over Supabase's API."""
     if postgres_url is not None:
         rpc: PostgresRpc | SupabaseRpc = PostgresRpc(postgres_url)
     else:

@@ -1,4 +1,4 @@
-"""Builds the storage: where the ledger and the cache are, started embedded where nothing else is configured."""
+"""Builds the storage: the addresses of ledger and cache, each started embedded if none is configured."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from entrypoints.settings.settings import Settings
 
 @attrs.frozen
 class DatabaseUnreachable(Exception):
-    """A database that no connection can be made to; `address` has no secret in it."""
+    """A database that refuses connections; `address` contains no secret."""
 
     address: str
     cause: str
@@ -28,12 +28,12 @@ class DatabaseUnreachable(Exception):
 
 
 CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, DatabaseUnreachable, migrations.MigrationFailed)
-"""What a person has to mend before the service can start; each says how."""
+"""The errors that a person has to fix before the service can start; each message says how."""
 
 
 @attrs.frozen(kw_only=True)
 class Storage:
-    """Where the ledger and the cache are; an address is None where Supabase's API is used instead."""
+    """The addresses of ledger and cache; `postgres_url` is None if Supabase's API is used."""
 
     postgres_url: str | None
     redis_url: str
@@ -41,7 +41,7 @@ class Storage:
 
 @contextlib.contextmanager
 def storage(settings: Settings) -> Iterator[Storage]:
-    """Return the storage that the settings name; what they leave out is started embedded, and stopped at the end.
+    """Yield the storage that the settings name; what they leave out is started embedded, and stopped at the end.
 
     :raises EmbeddedPostgresMissing: if the embedded Postgres is needed and not installed.
     :raises EmbeddedRedisMissing: likewise for Redis.
@@ -60,9 +60,9 @@ def storage(settings: Settings) -> Iterator[Storage]:
 
 
 async def migrate(database_url: str) -> tuple[str, ...]:
-    """Apply the migrations that the database lacks, and return their names.
+    """Apply the pending migrations and return their names.
 
-    :raises DatabaseUnreachable: if no connection can be made.
+    :raises DatabaseUnreachable: if the database cannot be reached.
     :raises MigrationFailed: if a migration fails.
     """
     if PLACEHOLDER in database_url:

@@ -1,4 +1,4 @@
-"""Builds the use cases of parts."""
+"""Builds the use cases from their adapters."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ from entrypoints.settings.settings import Settings
 
 @contextlib.asynccontextmanager
 async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
-    """Return everything that one process needs to serve; it is closed at the end."""
+    """Yield everything that one process needs to serve, and close it at the end."""
     async with parts(settings, storage) as opened, _credits(opened) as credits_:
         yield _services(opened, _recorder(opened), credits_)
 

@@ -37,19 +37,19 @@ from entrypoints.telemetry import metrics
 from entrypoints.worker import run_worker, watch_backlog
 
 MAX_BODY_BYTES = 160 * 1024
-"""No request but a webhook has a larger body: texts and metadata may have 11,300 characters, and JSON may write each as
-two escapes of six bytes.
+"""The largest body in bytes that a request other than a webhook needs: its texts and metadata have at most 11,300
+characters, and JSON may escape each as two escapes of six bytes.
 """
 
 
 def create_app(open_services: AbstractAsyncContextManager[Services], settings: Settings) -> Litestar:
-    """Return the application; it opens its services when it starts and closes them when it stops."""
+    """Return the application, which opens its services at startup and closes them at shutdown."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         async with open_services as services:
             app.state.services = services
-            # Who asks for the metrics asks here, wherever the worker runs.
+            # Metrics are scraped from this process, wherever the worker runs.
             tasks = [asyncio.create_task(watch_backlog(services))]
             if settings.worker:
                 tasks.append(asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every)))
@@ -100,7 +100,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
-    """Return what a page of another origin may do: what signed-in users do, by their access tokens alone."""
+    """Return the CORS settings: pages of other origins may call what signed-in users may, by access token only."""
     if not origins:
         return None
     return CORSConfig(

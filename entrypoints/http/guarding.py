@@ -19,22 +19,22 @@ _SHOWN_BY: Mapping[Role, tuple[SecurityRequirement, ...]] = {
     Role.SERVICE: ({"service": []},),
     Role.OPERATOR: ({"operator": []},),
 }
-"""How each role shows itself; the names are those of the security schemes."""
+"""How each role authenticates, by the names of the OpenAPI security schemes."""
 
 
 @attrs.frozen
 class RouteWithoutGuard(Exception):
-    """A route that the table does not have."""
+    """A route that is missing from the table."""
 
     name: str
 
 
 async def guard(request: Request[Any, Any, Any]) -> None:
-    """Let only those pass whom the table names for this route, and keep who it is for the handler.
+    """Admit only callers whose role the table names for this route, and store the caller for the handler.
 
-    It is Litestar's `before_request` and not one of its guards, for each of which Litestar copies the handler.
+    This is Litestar's `before_request` and not one of its guards, since Litestar copies the handler for each guard.
 
-    :raises Unauthenticated: if nobody can be recognised.
+    :raises Unauthenticated: if no header identifies the caller.
     :raises Forbidden: if the caller may not call this route.
     """
     scope = request.scope
@@ -52,12 +52,12 @@ async def guard(request: Request[Any, Any, Any]) -> None:
 
 
 class GuardedRoutes(ReceiveRoutePlugin):
-    """Sees to it that each route is in the table, and says in OpenAPI who may call it."""
+    """Checks that each route is in the table, and describes in OpenAPI who may call it."""
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Take a route that the application is made of.
+        """Receive a route that is being registered.
 
-        :raises RouteWithoutGuard: if the table does not have it.
+        :raises RouteWithoutGuard: if it is missing from the table.
         """
         if not isinstance(route, HTTPRoute):
             raise RouteWithoutGuard(route.path_format)
@@ -67,7 +67,7 @@ class GuardedRoutes(ReceiveRoutePlugin):
 
 
 def _access(method: str, path: str) -> Access:
-    # Every route answers OPTIONS, by its methods alone.
+    # Litestar adds OPTIONS to every route; it only lists the methods.
     if method == "OPTIONS":
         return ANYONE
     try:

@@ -1,4 +1,4 @@
-"""How the routes are described in OpenAPI: how callers show who they are, and which refusals each route has."""
+"""Describes the routes in OpenAPI: how callers authenticate, and which error responses each route has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ SECURITY_SCHEMES = Components(
             type="apiKey",
             security_scheme_in="header",
             name="x-gateway-secret",
-            description="CREDENCE_GATEWAY_SECRET, by which a gateway's x-user-id and x-user-email are believed.",
+            description="CREDENCE_GATEWAY_SECRET: proves that x-user-id and x-user-email come from your gateway.",
         ),
         "gateway_user": SecurityScheme(
             type="apiKey",
             security_scheme_in="header",
             name="x-user-id",
-            description="The id of the user for whom the gateway asks.",
+            description="The id of the user on whose behalf the gateway calls.",
         ),
     }
 )
@@ -42,7 +42,7 @@ SECURITY_SCHEMES = Components(
 
 @attrs.frozen(kw_only=True)
 class WrongField:
-    """What is wrong with one field of a request."""
+    """The problem with one field of a request."""
 
     message: str
     key: str | None = None
@@ -51,7 +51,7 @@ class WrongField:
 
 @attrs.frozen(kw_only=True)
 class Problem:
-    """A refusal (RFC 9457); a program branches on `type`. What follows `detail` is there for some types only."""
+    """An error response (RFC 9457). Programs branch on `type`. The fields after `detail` exist for some types only."""
 
     type: str
     title: str
@@ -67,7 +67,7 @@ class Problem:
 
 
 def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:
-    """Return a route's `responses=`: the statuses by which it may refuse, and that of a fault of ours."""
+    """Return a route's `responses=`: its error statuses, and 500."""
     return {
         status: ResponseSpec(
             Problem, media_type=PROBLEM, generate_examples=False, description=HTTPStatus(status).phrase
@@ -78,10 +78,10 @@ def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:
 
 @dataclass  # as Litestar's own is
 class AlsoAsCsv(Operation):
-    """An operation that answers as CSV too: of a success Litestar describes one kind only."""
+    """An operation that can also answer as CSV; Litestar describes only one media type of a success."""
 
     def __post_init__(self) -> None:
-        """Add it to what is described."""
+        """Add CSV to the described responses."""
         match self.responses:
             case {"200": OpenAPIResponse(content=dict(kinds))}:
                 kinds[CSV] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))

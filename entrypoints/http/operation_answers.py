@@ -1,4 +1,4 @@
-"""What callers ask of credits, by HTTP: the parts that all such routes share, and how each outcome is told."""
+"""Runs credit operations for HTTP: what all such routes share, and the response for each outcome."""
 
 import logging
 from collections.abc import Mapping
@@ -43,14 +43,14 @@ IdempotencyKey = Annotated[
 END_WANTED = "expires_at must be a future time with its offset from UTC, such as 2030-01-31T00:00:00Z."
 
 REPLAYED = "Idempotent-Replayed"
-"""The header by which a repetition is told; the body is the first answer's."""
+"""The header that marks a repeated response; its body is the first answer's."""
 
 log = logging.getLogger("credence")
 
 
 @attrs.frozen(kw_only=True)
 class EntryMade:
-    """How :class:`domain.decisions.operations.EntryAnswer` reads, which leaves as it was kept; `credits` is signed."""
+    """The ledger entry that the operation wrote; `credits` is signed."""
 
     user_id: str
     kind: EntryKind
@@ -65,7 +65,7 @@ class EntryMade:
 
 @attrs.frozen(kw_only=True)
 class HoldMade:
-    """How :class:`domain.decisions.operations.HoldAnswer` reads, which leaves as it was kept."""
+    """The hold as the operation left it."""
 
     id: str
     user_id: str
@@ -81,7 +81,7 @@ class HoldMade:
 async def respond_with(
     services: Services, operation: CreditOperation, *, status: HTTPStatus = HTTPStatus.OK
 ) -> Response[Any]:
-    """Do the operation, and tell its first answer; raises the problem that says why it is not done."""
+    """Execute the operation and return its first answer, or raise the problem that says why it was refused."""
     outcome = await services.credits.execute(operation)
     metrics.executed_operation(type(operation).__name__, type(outcome).__name__)
     match outcome:
@@ -94,13 +94,13 @@ async def respond_with(
 
 
 def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - one for each outcome
-    """Return how an outcome is told that is not what was asked for."""
+    """Return the problem for an outcome other than success."""
     match outcome:
         case Insufficient(available):
             detail = f"Only {available} credits are available."
             return _with(HTTPStatus.PAYMENT_REQUIRED, "not-enough-credits", detail, {"available": available})
         case IdempotencyKeyReused(fields):
-            detail = f"The Idempotency-Key was used for another request, which differs in: {', '.join(fields)}."
+            detail = f"The Idempotency-Key was already used for a request with different: {', '.join(fields)}."
             return _with(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", detail, {"fields": fields})
         case CaptureExceedsHold(held=held):
             detail = f"The hold reserves {held} credits; no more can be captured."
@@ -124,12 +124,12 @@ def refusal_of(outcome: Outcome) -> ProblemDetailsException:  # noqa: PLR0911 - 
         case NotCommitted(is_contended=False):
             return ledger_refused()
         case NotCommitted() | Done():
-            detail = "The account is too busy. Nothing was changed; please retry with the same key."
+            detail = "The account is too busy. Nothing was changed; retry with the same key."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "account-busy", detail)
 
 
 def _note(operation: CreditOperation, outcome: Outcome) -> None:
-    """Tell the log what callers can do nothing about."""
+    """Log the outcomes that callers can do nothing about."""
     fields = {"operation": type(operation).__name__, "user_id": getattr(operation, "user_id", None)}
     match outcome:
         case NotCommitted(cause=cause, is_contended=False):

@@ -1,4 +1,4 @@
-"""Which status each refusal has, and how it is told: `application/problem+json` (RFC 9457), nothing secret."""
+"""Maps each error to a status and an `application/problem+json` response (RFC 9457) without secrets."""
 
 import logging
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ log = logging.getLogger("credence")
 def problem(
     status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RETRY_AFTER_SECONDS
 ) -> ProblemDetailsException:
-    """Return a refusal as it is told; `kind` is the stable name that a program branches on."""
+    """Return a problem; `kind` is the stable name that programs branch on."""
     headers = {"Retry-After": retry_after} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     if status is HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
@@ -63,17 +63,17 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     InvalidTag: (
         HTTPStatus.BAD_REQUEST,
         "invalid-tag",
-        "A tag has 1 to 40 characters: lower-case letters, digits and hyphens, no hyphen first.",
+        "A tag must be 1 to 40 lower-case letters, digits and hyphens, and must not start with a hyphen.",
     ),
     WrongNumberOfUsers: (
         HTTPStatus.BAD_REQUEST,
         "wrong-number-of-users",
-        f"A rehearsal has between 1 and {MAX_USERS} users.",
+        f"count must be between 1 and {MAX_USERS}.",
     ),
     LiveDeployment: (
         HTTPStatus.FORBIDDEN,
         "live-deployment",
-        "This deployment moves real money and has no synthetic users. Rehearse on a staging deployment.",
+        "This deployment takes real money, so synthetic users are refused. Use a staging deployment.",
     ),
     SyntheticUsersRefused: (
         HTTPStatus.CONFLICT,
@@ -83,33 +83,33 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     CacheUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "cache-unavailable",
-        "Redis could not be reached. The ledger is not affected; please try again.",
+        "Redis could not be reached. The ledger is not affected; try again.",
     ),
     PaymentsUnavailable: (
         HTTPStatus.BAD_GATEWAY,
         "payments-unavailable",
-        "Stripe could not be reached; please try again.",
+        "Stripe could not be reached; try again.",
     ),
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
-        "The Idempotency-Key was used for another checkout: the customer's email or the plan's price differs, for "
-        "example. Use a new key.",
+        "The Idempotency-Key was already used for a different checkout, for example with another email or price. "
+        "Use a new key.",
     ),
     AuthUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "auth-unavailable",
-        "The keys that verify access tokens could not be fetched; please try again.",
+        "The keys that verify access tokens could not be fetched; try again.",
     ),
     LedgerUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger-unavailable",
-        "The ledger could not be reached. Nothing was lost; please try again.",
+        "The ledger could not be reached. Nothing was lost; try again.",
     ),
     LedgerBusy: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger-busy",
-        "The ledger is overloaded. Nothing was changed; please try again.",
+        "The ledger is overloaded. Nothing was changed; try again.",
     ),
     CommitRejected: (
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -117,11 +117,11 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "The database refused the change. Nothing was changed; the reason is in the service's log.",
     ),
 }
-"""The status, the stable name and the detail of each refusal; an exception's own fields stand in its detail."""
+"""The status, the stable name and the detail of each error; the detail is formatted with the exception's fields."""
 
 
 def ledger_refused() -> ProblemDetailsException:
-    """Return the problem that the database refuses a change, whoever asked for it; whoever raises it logs why."""
+    """Return the problem for a change that the database refused; the code that raises it logs the reason."""
     return problem(*_REFUSALS[CommitRejected])
 
 
@@ -138,12 +138,12 @@ def _invalid_signature(error: InvalidSignature) -> ProblemDetailsException:
 
 
 def _not_claimable(error: NoSale) -> ProblemDetailsException:
-    detail = f"It cannot be claimed: {unclaimable(error.object_id, error.reason)}."
+    detail = f"The object cannot be claimed: {unclaimable(error.object_id, error.reason)}."
     return problem(HTTPStatus.CONFLICT, "not-claimable", detail)
 
 
 def problems_plugin() -> ProblemDetailsPlugin:
-    """Return Litestar's plugin, told of every refusal of ours and of Litestar's own."""
+    """Return Litestar's plugin for problem details, which handles our errors and Litestar's own."""
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
             exception_to_problem_detail_map={
@@ -157,9 +157,9 @@ def problems_plugin() -> ProblemDetailsPlugin:
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """Return a fault of ours: the traceback goes to the log, nothing of it to the caller."""
+    """Return status 500 for an unexpected error; the traceback goes to the log only."""
     log.error("Unexpected error", exc_info=error, extra={"path": request.url.path, "method": request.method})
-    detail = "An unexpected error occurred; it is in the service's log."
+    detail = "An unexpected error occurred; see the service's log."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", detail).to_response(request)
 
 
@@ -173,20 +173,20 @@ def _of_framework(error: HTTPException) -> ProblemDetailsException:
 
 
 def _humanize(extra: Any) -> Any:
-    """Return what Litestar adds, which for a bad request is a list of what is wrong with which field."""
+    """Return the extra that Litestar adds: for a bad request, a list of fields and their problems."""
     if not isinstance(extra, list):
         return extra
     return [_of_field(one) if "message" in one else one for one in extra]
 
 
 def _of_field(wrong: dict[str, Any]) -> dict[str, Any]:
-    # To Litestar a body is the parameter `data`, which callers don't know of.
+    # Litestar calls the body `data`; callers don't know that name.
     fields = {**wrong, "message": humanize(wrong["message"])}
     return {**fields, "key": "body"} if wrong.get("key") == "data" else fields
 
 
 def _summed_up(wrong: Any) -> str:
-    """Return all that is wrong, in one line; nothing where it is no such list."""
+    """Return all problems in one line; an empty string if `extra` is not such a list."""
     if not isinstance(wrong, list):
         return ""
     found = [" ".join(filter(None, (one.get("key"), one["message"]))) for one in wrong if "message" in one]

@@ -1,4 +1,4 @@
-"""Requests as they come in: what no parser takes, and keys that are none, are the caller's mistake, never ours."""
+"""Parses request bodies strictly: unreadable bodies and malformed keys are answered 400, never 500."""
 
 import re
 from enum import StrEnum
@@ -15,23 +15,23 @@ from entrypoints.http.operation_answers import KEY_PATTERN
 from entrypoints.http.problems import problem
 
 ALLOW_UNKNOWN_FIELDS = "may_have_also_other_fields"
-"""The `opt` of a route whose body may have fields that it does not read."""
+"""The route `opt` that allows unknown fields in the body."""
 
 KEY_WANTED = "needs_an_idempotency_key"
-"""The `opt` of a route that takes no request without an Idempotency-Key."""
+"""The route `opt` that requires an Idempotency-Key."""
 
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body may be deeper, or of other bytes, than a JSON parser stands."""
+    """A request whose JSON body is parsed strictly."""
 
     async def json(self) -> Any:
-        """Return the body as what its route asks for; 400 where it can't be read, or is not that.
+        """Return the body as the type that the route declares; 400 if it is malformed or of another type.
 
-        A number is a number here. Litestar takes "5", 5.0 and 5 for one, as it must where all is text: in an address.
-        What is not known is refused: a field that is misspelt would be one that was not sent, an end of credits, say.
+                Numbers must be JSON numbers: Litestar's lax parsing, meant for query strings, also accepts "5" and 5.0.
+        Unknown fields are refused, since a misspelt `expires_at` would otherwise count as omitted.
         """
         wanted = self.route_handler.parsed_data_field
         body = await self._parsed()
@@ -43,7 +43,7 @@ class JsonRequest(Request[Any, Any, Any]):
             raise ValidationException(extra=[_wrong(str(error), wanted.annotation)]) from error
         unknown = body.keys() - _names(wanted.annotation)
         if unknown and not self.route_handler.opt.get(ALLOW_UNKNOWN_FIELDS):
-            raise ValidationException(extra=[_field(name[:64], "is not known here") for name in sorted(unknown)[:5]])
+            raise ValidationException(extra=[_field(name[:64], "is not a known field") for name in sorted(unknown)[:5]])
         return understood
 
     async def _parsed(self) -> Any:
@@ -58,18 +58,18 @@ class JsonRequest(Request[Any, Any, Any]):
 
 
 def require_idempotency_key(request: Request[Any, Any, Any]) -> None:
-    """Let nothing pass that is not named by exactly one Idempotency-Key: two would leave open which of them counts."""
+    """Raise 400 unless the request has exactly one valid Idempotency-Key; with two it is unclear which one counts."""
     keys = request.headers.getall("Idempotency-Key", [])
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
         detail = (
-            "Send exactly one Idempotency-Key: 1 to 255 visible ASCII characters without blanks. Repeating a request "
+            "Send exactly one Idempotency-Key: 1 to 255 visible ASCII characters without spaces. Repeating a request "
             "with the same key returns the first answer and changes nothing."
         )
         raise problem(HTTPStatus.BAD_REQUEST, "invalid-idempotency-key", detail)
 
 
 def _wrong(message: str, wanted: Any) -> dict[str, str]:
-    """Return what is wrong with which field, as Litestar tells it of other parameters."""
+    """Return the field and its problem, in the form that Litestar uses for other parameters."""
     missing, place = _MISSING.match(message), _PLACE.search(message)
     if missing is not None:
         return _field(missing[1], message)
@@ -87,7 +87,7 @@ def _field(name: str, message: str) -> dict[str, str]:
 
 
 def _accepted(wanted: Any, name: str) -> str | None:
-    """Return what may stand in a field, in words, where that is one of a few names."""
+    """Return the allowed values of an enum field in words, such as "must be a or b"."""
     field = attrs.fields_dict(wanted).get(name) if attrs.has(wanted) else None
     names = field.type if field is not None else None
     return f"must be {' or '.join(names)}" if isinstance(names, type) and issubclass(names, StrEnum) else None

@@ -1,4 +1,4 @@
-"""Times that a request names, and how a wrong one is refused."""
+"""Parses the times in a request, and answers 400 for malformed ones."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -10,9 +10,9 @@ from entrypoints.times import InvalidTime, time_of
 
 
 def parse_timestamp(name: str, text: str | None, *, wanted: str | None = None) -> datetime | None:
-    """Return the time that the parameter of that name says, in UTC; None where it is not given.
+    """Return the time in the named parameter in UTC, or None if it is omitted.
 
-    400 if it says none, with what is `wanted`.
+    Malformed times are answered 400; `wanted` says what is expected.
     """
     if text is None:
         return None
@@ -24,5 +24,5 @@ def parse_timestamp(name: str, text: str | None, *, wanted: str | None = None) -
 
 
 def invalid_timestamp(detail: str) -> ProblemDetailsException:
-    """Return the problem that something is no time that can be worked with."""
+    """Return the problem for a malformed or unsupported time."""
     return problem(HTTPStatus.BAD_REQUEST, "invalid-time", detail)

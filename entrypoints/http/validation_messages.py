@@ -1,4 +1,4 @@
-"""What is wrong with a field of a request, in words for people: what msgspec says, without its notation."""
+"""Rewrites msgspec's validation errors for people, without its notation."""
 
 import re
 from collections.abc import Callable
@@ -22,18 +22,24 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"Expected `[^`]+` >= (-?\d+)"), lambda found: f"must be {int(found[1]):,} or more"),
     (re.compile(r"Expected `[^`]+` <= (-?\d+)"), lambda found: f"must be {int(found[1]):,} or less"),
     (re.compile(r"Expected `str[^`]*` of length >= 1\b"), lambda _: "must not be empty"),
-    (re.compile(r"Expected `str[^`]*` of length <= (\d+)"), lambda found: f"must have {found[1]} characters at most"),
-    (re.compile(r"Expected `[^`]+` of length <= (\d+)"), lambda found: f"must have {found[1]} members at most"),
-    (re.compile(r"Expected `str[^`]*` matching regex .*\[0-9\]"), lambda _: "must be one that an answer gave you"),
-    (re.compile(r"Expected `str[^`]*` matching regex .*\\s"), lambda _: "must say something, without a NUL character"),
-    (re.compile(r"Expected `str[^`]*` matching regex"), lambda _: "has a character that can't be there, such as NUL"),
+    (re.compile(r"Expected `str[^`]*` of length <= (\d+)"), lambda found: f"must have at most {found[1]} characters"),
+    (re.compile(r"Expected `[^`]+` of length <= (\d+)"), lambda found: f"must have at most {found[1]} members"),
+    (
+        re.compile(r"Expected `str[^`]*` matching regex .*\[0-9\]"),
+        lambda _: "must be a cursor from an earlier response",
+    ),
+    (re.compile(r"Expected `str[^`]*` matching regex .*\\s"), lambda _: "must not be blank or contain a NUL character"),
+    (
+        re.compile(r"Expected `str[^`]*` matching regex"),
+        lambda _: "contains a character that is not allowed, such as NUL",
+    ),
     (re.compile(r"Invalid enum value"), lambda _: "must be one of the names that /schema lists for it"),
     (re.compile(r"Object missing required field|'data'\Z"), lambda _: "is missing"),
 )
 
 
 def humanize(message: str) -> str:
-    """Return the message without notation; as it is where it has none that is known."""
+    """Return the message without msgspec's notation; unknown messages are returned unchanged."""
     for pattern, words in _RULES:
         found = pattern.match(message)
         if found is not None:

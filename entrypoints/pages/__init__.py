@@ -1,1 +1,1 @@
-"""The pages: what is for sale, what became of a purchase, and what waits for an operator."""
+"""The pages: the pricing page, the return page, and the operator's page."""

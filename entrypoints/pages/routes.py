@@ -1,6 +1,6 @@
-"""The routes of the pages, and of what they are made of.
+"""The routes of the pages, their styles and scripts.
 
-They are static; their scripts call the same routes as anyone. A product replaces the first two by its own
+The pages are static; their scripts call the public API. A product replaces the first two with its own
 (`CREDENCE_SUCCESS_URL`, `CREDENCE_CANCEL_URL`).
 """
 
@@ -25,25 +25,25 @@ def _file(name: str, media_type: str) -> Response[bytes]:
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def pricing_page() -> Response[bytes]:
-    """Return the catalogue with buy buttons."""
+    """Return the pricing page."""
     return _file("pricing.html", "text/html")
 
 
 @get("/return", include_in_schema=False, sync_to_thread=False)
 def return_page() -> Response[bytes]:
-    """Return where Stripe sends the customer after paying."""
+    """Return the page to which Stripe sends the customer after the payment."""
     return _file("return.html", "text/html")
 
 
 @get("/ops", include_in_schema=False, sync_to_thread=False)
 def operator_page() -> Response[bytes]:
-    """Return what waits, for whoever has the operator's key; the page itself tells nothing."""
+    """Return the operator's page. It contains no data: its script asks for the operator's key."""
     return _file("ops.html", "text/html")
 
 
 @get("/pages/{name:str}", include_in_schema=False, sync_to_thread=False)
 def page_asset(name: FromPath[str]) -> Response[bytes]:
-    """Return a page's style or script."""
+    """Return a style or script of the pages."""
     match name:
         case "pages.css":
             return _file(name, "text/css")

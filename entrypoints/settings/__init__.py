@@ -1,1 +1,1 @@
-"""The settings: what the environment says, checked whole, and how the README shows it."""
+"""The settings: read from the environment, validated as a whole, and listed in the README."""

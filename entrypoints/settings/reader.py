@@ -1,4 +1,4 @@
-"""Read the settings from the environment, refused whole with everything that is wrong in them."""
+"""Reads the settings from the environment and reports every problem at once."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from entrypoints.settings.rules import LOOPBACK, problems_of
 from entrypoints.settings.settings import Settings
 
 PLACEHOLDER = "[YOUR-PASSWORD]"
-"""What Supabase's dashboard shows in an address where the password belongs."""
-FILL_IN = "put the database's password in its place (an @, : or / in it as %40, %3A or %2F)"
+"""The placeholder for the password in the URLs that Supabase's dashboard shows."""
+FILL_IN = "replace it with the database password (write @, : and / as %40, %3A and %2F)"
 _MAX_PORT = 65535
 _WEEK_MINUTES = 7 * 24 * 60
 
@@ -23,7 +23,7 @@ Default = TypeVar("Default", int, None)
 
 @attrs.frozen
 class InvalidSettings(Exception):
-    """Settings that the service can't start with."""
+    """Settings with which the service cannot start."""
 
     problems: tuple[str, ...]
 
@@ -32,9 +32,9 @@ class InvalidSettings(Exception):
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Return the settings of an environment; an empty variable counts as one that is not set.
+    """Return the settings of an environment; an empty variable counts as not set.
 
-    :raises InvalidSettings: with everything that is wrong; no secret is shown.
+    :raises InvalidSettings: with every problem; no secret is shown.
     """
     names = frozenset(name for field in attrs.fields(Settings) for name in field.metadata["names"])
     read = Reader(environ)
@@ -87,23 +87,23 @@ def _trusts_by_default(read: "Reader", host: str) -> bool:
 
 
 class Reader:
-    """Reads single variables, and collects what is wrong with them."""
+    """Reads single variables and collects their problems."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.problems: list[str] = []
 
     def text(self, name: str) -> str | None:
-        """Return the value without surrounding blanks, None if it is not set."""
+        """Return the value without surrounding whitespace, or None if it is not set."""
         return self._environ.get(name, "").strip() or None
 
     def list(self, name: str) -> tuple[str, ...]:
-        """Return the values between commas; an empty one among them stays, to be complained of."""
+        """Return the comma-separated values, including empty ones, so that they can be reported."""
         value = self.text(name)
         return tuple(part.strip() for part in value.split(",")) if value else ()
 
     def url(self, name: str, *, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
-        """Return an address of one of the schemes, without a trailing slash."""
+        """Return a URL with one of the schemes, without a trailing slash."""
         value = self.text(name)
         if value is None:
             return None
@@ -113,9 +113,9 @@ class Reader:
         except ValueError:
             is_good = False
         if PLACEHOLDER in value:
-            self.problems.append(f"{name} still has {PLACEHOLDER} in it; {FILL_IN}")
+            self.problems.append(f"{name} still contains {PLACEHOLDER}; {FILL_IN}")
         elif not is_good:
-            self.problems.append(f"{name} must be an address that starts with {' or '.join(schemes)}://")
+            self.problems.append(f"{name} must be a URL that starts with {' or '.join(schemes)}://")
         return value.rstrip("/")
 
     def number(self, name: str, default: Default, *, of: str = "", least: int = 0, most: int) -> int | Default:
@@ -129,11 +129,11 @@ class Reader:
         return default
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Return the values between blanks or commas."""
+        """Return the values separated by spaces or commas."""
         return tuple((self.text(name) or "").replace(",", " ").split())
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return yes or no."""
+        """Return a boolean."""
         value = (self.text(name) or str(default)).lower()
         if value not in {"true", "false", "1", "0"}:
             self.problems.append(f"{name} must be true or false")
@@ -141,10 +141,10 @@ class Reader:
 
 
 def unknown_names(environ: Mapping[str, str], known: frozenset[str]) -> Iterator[str]:
-    """Yield variables of our own prefix that nothing reads: typing errors, most likely."""
+    """Yield a problem for each unknown variable with our prefix: most likely a typo."""
     for name in sorted(environ):
         if name.startswith("CREDENCE_") and name not in known:
-            # The prefix that all of them share makes none of them alike.
+            # Compare without the prefix, which all of them share.
             bare = {one.removeprefix("CREDENCE_"): one for one in known}
             close = difflib.get_close_matches(name.removeprefix("CREDENCE_"), bare, n=1)
             yield f"{name} is not known" + (f"; did you mean {bare[close[0]]}?" if close else "")

@@ -1,4 +1,4 @@
-"""What makes settings wrong, in words that name the variable and say what to do. No secret is ever shown."""
+"""Validates the settings. Each problem names the variable and says what to do; secrets are never shown."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def problems_of(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with settings that could be read."""
+    """Yield the problems of settings that could be parsed."""
     yield from _stripe(settings)
     yield from _supabase(settings)
     yield from _own(settings)
@@ -34,17 +34,17 @@ def _stripe(settings: Settings) -> Iterator[str]:
     if not key:
         yield "STRIPE_SECRET_KEY is missing; find it in Stripe's Dashboard under Developers, API keys"
     elif key.startswith("pk_"):
-        yield "STRIPE_SECRET_KEY is a publishable key; the secret one starts with sk_test_ or sk_live_"
+        yield "STRIPE_SECRET_KEY is a publishable key; secret keys start with sk_test_ or sk_live_"
     elif not key.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
         yield "STRIPE_SECRET_KEY must start with sk_test_, sk_live_, rk_test_ or rk_live_"
     if not settings.stripe_webhook_secrets:
-        yield "STRIPE_WEBHOOK_SECRET is missing; Stripe shows it when the webhook endpoint is made"
+        yield "STRIPE_WEBHOOK_SECRET is missing; Stripe shows it when you create the webhook endpoint"
     for secret in settings.stripe_webhook_secrets:
         if not secret.startswith("whsec_") or not secret.removeprefix("whsec_").strip():
-            yield "STRIPE_WEBHOOK_SECRET must hold secrets that start with whsec_, separated by commas, none empty"
+            yield "STRIPE_WEBHOOK_SECRET must be one or more secrets that start with whsec_, separated by commas"
             break
     if settings.stripe_account_id is not None and not _ACCOUNT.fullmatch(settings.stripe_account_id):
-        yield "STRIPE_ACCOUNT_ID must be an account's id, acct_…; Stripe's Dashboard shows it in the settings"
+        yield "STRIPE_ACCOUNT_ID must be an account id, acct_…; find it in the settings of Stripe's Dashboard"
 
 
 def _supabase(settings: Settings) -> Iterator[str]:
@@ -58,7 +58,7 @@ def _supabase(settings: Settings) -> Iterator[str]:
     if settings.supabase_jwt_secret and len(settings.supabase_jwt_secret) < MIN_JWT_SECRET:
         yield f"SUPABASE_JWT_SECRET must have at least {MIN_JWT_SECRET} characters"
     if bool(settings.upstash_redis_rest_url) != bool(settings.upstash_redis_rest_token):
-        yield "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together; one of them is missing"
+        yield "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN must be set together; one of them is missing"
 
 
 def _own(settings: Settings) -> Iterator[str]:
@@ -69,21 +69,21 @@ def _own(settings: Settings) -> Iterator[str]:
     }
     for name, values in keys.items():
         if any(len(value) < MIN_SECRET for value in values):
-            each = ", each of those that commas separate" if len(values) > 1 else ""
+            each = ", each if there are several" if len(values) > 1 else ""
             yield f"{name} must have at least {MIN_SECRET} characters{each}"
     given = [value for values in keys.values() for value in values]
     if len(given) != len(set(given)):
-        yield f"{', '.join(keys)} must differ from each other"
+        yield f"{', '.join(keys)} must all be different"
     if "{CHECKOUT_SESSION_ID}" not in settings.success_url:
         yield "CREDENCE_SUCCESS_URL must contain {CHECKOUT_SESSION_ID}, which Stripe fills in"
     if not all(map(_is_origin, settings.allowed_origins)):
         yield (
-            "CREDENCE_ALLOWED_ORIGINS must hold origins as browsers send them, like https://app.example.com, separated "
-            "by commas: https:// (http:// on the loopback alone), no path, no slash at the end, no wildcard"
+            "CREDENCE_ALLOWED_ORIGINS must be origins as browsers send them, such as https://app.example.com, "
+            "separated by commas: https:// (http:// on the loopback only), no path, no trailing slash, no wildcard"
         )
     if settings.trust_user_headers and not settings.livemode:
         if not settings.embedded_storage:
-            yield "CREDENCE_TRUST_USER_HEADERS is for the embedded storage; set CREDENCE_GATEWAY_SECRET instead"
+            yield "CREDENCE_TRUST_USER_HEADERS is only for the embedded storage; set CREDENCE_GATEWAY_SECRET instead"
         elif settings.host not in LOOPBACK:
             yield "CREDENCE_TRUST_USER_HEADERS needs CREDENCE_HOST to be a loopback address"
 
@@ -92,11 +92,11 @@ def _notices(settings: Settings) -> Iterator[str]:
     if settings.notify_url and not settings.notify_secrets:
         yield "CREDENCE_NOTIFY_SECRET is missing; CREDENCE_NOTIFY_URL needs it, so that its receiver can trust notices"
     if settings.notify_secrets and not settings.notify_url:
-        yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_NOTIFY_SECRET is for nothing else"
+        yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_NOTIFY_SECRET is used only with it"
     if settings.low_balance is not None and not settings.notify_url:
         yield "CREDENCE_NOTIFY_URL is missing; CREDENCE_LOW_BALANCE needs it"
     if settings.notify_url and not _can_be_notified(settings.notify_url):
-        yield "CREDENCE_NOTIFY_URL must be an address that starts with https://; http:// is for the loopback alone"
+        yield "CREDENCE_NOTIFY_URL must be a URL that starts with https://; http:// is allowed on the loopback only"
     if not all(map(_signs, settings.notify_secrets)):
         yield (
             f"CREDENCE_NOTIFY_SECRET must hold secrets of whsec_ and {MIN_SIGNING_BYTES} to {MAX_SIGNING_BYTES} bytes "
@@ -106,7 +106,7 @@ def _notices(settings: Settings) -> Iterator[str]:
 
 def _can_be_notified(url: str) -> bool:
     try:
-        httpx.Request("POST", url)  # as the client will; it takes less than urlsplit
+        httpx.Request("POST", url)  # Parse as the client will; it accepts less than urlsplit.
         parts = urlsplit(url)
         return parts.port != 0 and (
             (parts.scheme == "https" and bool(parts.hostname))
@@ -117,7 +117,7 @@ def _can_be_notified(url: str) -> bool:
 
 
 def _is_origin(value: str) -> bool:
-    """Return whether it is, to the letter, what a browser sends: lower case, no usual port, nothing behind the host."""
+    """Return whether it is exactly what a browser sends: lower case, no default port, nothing after the host."""
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
@@ -139,14 +139,14 @@ def _signs(secret: str) -> bool:
 
 def _live(settings: Settings) -> Iterator[str]:
     if settings.embedded_storage:
-        yield "SUPABASE_URL is missing; a live STRIPE_SECRET_KEY refuses the embedded storage"
+        yield "SUPABASE_URL is missing; a live STRIPE_SECRET_KEY cannot be used with the embedded storage"
     if settings.embedded_cache:
-        yield "REDIS_URL is missing (or Upstash's); a live STRIPE_SECRET_KEY refuses the embedded Redis"
+        yield "REDIS_URL is missing (or Upstash's); a live STRIPE_SECRET_KEY cannot be used with the embedded Redis"
     if settings.stripe_api_base:
-        yield "STRIPE_API_BASE must not be set; a live STRIPE_SECRET_KEY speaks to Stripe alone"
+        yield "STRIPE_API_BASE must not be set; a live STRIPE_SECRET_KEY is sent to Stripe only"
     if settings.trust_user_headers:
         yield (
-            "CREDENCE_TRUST_USER_HEADERS must not be set; a live STRIPE_SECRET_KEY believes x-user-* headers "
+            "CREDENCE_TRUST_USER_HEADERS must not be set; with a live STRIPE_SECRET_KEY, x-user-* headers are trusted "
             "only with CREDENCE_GATEWAY_SECRET"
         )
     if settings.supabase_url and not settings.supabase_url.startswith("https://"):
@@ -156,7 +156,7 @@ def _live(settings: Settings) -> Iterator[str]:
 
 
 def _role(key: str) -> str | None:
-    """Return the role that a key of the older kind, a JWT, names; None for a key of another kind."""
+    """Return the role in a key of Supabase's older format, a JWT; None for a key in another format."""
     try:
         payload = key.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -28,9 +28,11 @@ class Settings:
         "STRIPE_ACCOUNT_ID",
         text="Your Stripe account's id, `acct_…`. Needed only if an organization's event destination delivers here and "
         "the key may not read the account.",
-        default="asked of Stripe",
+        default="fetched from Stripe",
     )
-    stripe_api_base: str | None = _setting("STRIPE_API_BASE", text="Another API address than Stripe's, for tests.")
+    stripe_api_base: str | None = _setting(
+        "STRIPE_API_BASE", text="An API address to use instead of Stripe's, for tests."
+    )
     supabase_url: str | None = _setting("SUPABASE_URL", text="The project's URL.", default="embedded Postgres")
     supabase_public_key: str | None = _setting(
         "SUPABASE_ANON_KEY",
@@ -41,19 +43,19 @@ class Settings:
     supabase_service_key: str | None = _setting(
         "SUPABASE_SERVICE_ROLE_KEY",
         "SUPABASE_SECRET_KEY",
-        text="The key with which the ledger is written.",
+        text="The key that writes the ledger.",
         default="required with SUPABASE_URL, unless SUPABASE_DB_URL is set",
         secret=True,
     )
     supabase_db_url: str | None = _setting(
-        "SUPABASE_DB_URL", text="A direct Postgres URL: faster access to the same ledger.", secret=True
+        "SUPABASE_DB_URL", text="A direct Postgres URL, for faster access to the same ledger.", secret=True
     )
     supabase_jwt_secret: str | None = _setting(
         "SUPABASE_JWT_SECRET", text="Verifies access tokens of projects that sign with a shared secret.", secret=True
     )
     supabase_jwks_url: str | None = _setting(
         "SUPABASE_JWKS_URL",
-        text="Where the keys that verify access tokens are published.",
+        text="The URL of the keys that verify access tokens.",
         default="SUPABASE_URL/auth/v1/.well-known/jwks.json",
     )
     upstash_redis_rest_url: str | None = _setting(
@@ -65,12 +67,10 @@ class Settings:
     redis_url: str | None = _setting(
         "REDIS_URL", text="Any Redis URL; takes precedence over Upstash's.", default="embedded Redis", secret=True
     )
-    data: Path = _setting("CREDENCE_DATA", text="The folder of the embedded storage.", default=".credence")
+    data: Path = _setting("CREDENCE_DATA", text="The directory of the embedded storage.", default=".credence")
     host: str = _setting("CREDENCE_HOST", text="The address to listen on.", default="127.0.0.1")
     port: int = _setting("CREDENCE_PORT", text="The port to listen on.", default="8000")
-    public_url: str = _setting(
-        "CREDENCE_PUBLIC_URL", text="The service's address in a browser.", default="http://HOST:PORT"
-    )
+    public_url: str = _setting("CREDENCE_PUBLIC_URL", text="The service's public URL.", default="http://HOST:PORT")
     success_url: str = _setting(
         "CREDENCE_SUCCESS_URL",
         text="Where Stripe sends a customer who paid; must contain {CHECKOUT_SESSION_ID}.",
@@ -79,7 +79,9 @@ class Settings:
     cancel_url: str = _setting(
         "CREDENCE_CANCEL_URL", text="Where Stripe sends a customer who cancels.", default="PUBLIC_URL/"
     )
-    plans: Path | None = _setting("CREDENCE_PLANS", text="The catalogue, a TOML file.", default="a packaged example")
+    plans: Path | None = _setting(
+        "CREDENCE_PLANS", text="The plan catalogue, a TOML file.", default="a packaged example"
+    )
     service_keys: tuple[str, ...] = _setting(
         "CREDENCE_SERVICE_KEY",
         text="Bearer token for your backend, at least 20 characters. To rotate, list old and new separated by a comma.",
@@ -98,58 +100,58 @@ class Settings:
     )
     trust_user_headers: bool = _setting(
         "CREDENCE_TRUST_USER_HEADERS",
-        text="Trust `x-user-*` headers from anyone: only with the embedded storage, test keys and a loopback host.",
-        default="true there, false elsewhere",
+        text="Trust `x-user-*` headers from anyone; only with the embedded storage, test keys and a loopback host.",
+        default="true in that case, otherwise false",
     )
     allowed_origins: tuple[str, ...] = _setting(
         "CREDENCE_ALLOWED_ORIGINS",
-        text="The origins whose pages may call the service in a browser, such as `https://app.example.com`, separated "
-        "by commas: https, or http on the loopback; exact, without wildcards.",
+        text="Origins whose pages may call the service from a browser, such as `https://app.example.com`, separated by "
+        "commas: https, or http on the loopback; no wildcards.",
         default="none",
     )
 
     worker: bool = _setting(
         "CREDENCE_WORKER",
-        text="Run the worker inside `credence serve`; false where `credence worker` runs beside it.",
+        text="Run the worker inside `credence serve`; false if `credence worker` runs separately.",
         default="true",
     )
     low_balance: int | None = _setting(
         "CREDENCE_LOW_BALANCE",
-        text="The available credits below which an account's balance is low, where it has no threshold of its own; "
+        text="The low-balance threshold, in available credits, for accounts without one of their own; "
         "needs CREDENCE_NOTIFY_URL.",
         default="none",
     )
     notify_url: str | None = _setting(
         "CREDENCE_NOTIFY_URL",
-        text="Where notices of low balances are posted: an https address, or http on the loopback.",
+        text="The URL to which low-balance notices are posted: https, or http on the loopback.",
         secret=True,
     )
     notify_secrets: tuple[str, ...] = _setting(
         "CREDENCE_NOTIFY_SECRET",
         text="The secret that signs notices (Standard Webhooks): `whsec_` and 24 to 64 bytes in base64. To rotate, "
-        "list old and new separated by a blank or a comma.",
+        "list old and new separated by a space or a comma.",
         default="required with CREDENCE_NOTIFY_URL",
         secret=True,
     )
     reconcile_minutes: int = _setting(
         "CREDENCE_RECONCILE_MINUTES",
-        text="Minutes between the worker's reconciliations of the last three days; 0: never.",
+        text="Minutes between the worker's reconciliations of the last three days; 0 turns them off.",
         default="60",
     )
 
     @property
     def livemode(self) -> bool:
-        """Return whether the key moves real money."""
+        """Return whether the Stripe key is a live one."""
         return self.stripe_secret_key.startswith(("sk_live_", "rk_live_"))
 
     @property
     def reconcile_every(self) -> timedelta | None:
-        """Return the pause between reconciliations; None where there are none."""
+        """Return the pause between reconciliations in seconds, or None if they are off."""
         return timedelta(minutes=self.reconcile_minutes) if self.reconcile_minutes else None
 
     @property
     def can_sign_users_in(self) -> bool:
-        """Return whether anything is there to recognise users by: access tokens, or headers that are believed."""
+        """Return whether users can be authenticated, by access tokens or by trusted headers."""
         by_token = self.supabase_url or self.supabase_jwks_url or self.supabase_jwt_secret
         return bool(by_token or self.gateway_secrets or self.trust_user_headers)
 

@@ -1,1 +1,1 @@
-"""What is told about the running service: metrics and logs."""
+"""The metrics and logs of the running service."""

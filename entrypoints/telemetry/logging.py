@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on standard error, with the message to the letter."""
+"""The log: one JSON object per line on standard error."""
 
 import json
 import logging
@@ -9,10 +9,10 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; what was passed as `extra` stands beside the message."""
+    """Formats a record as one line of JSON, with the fields of `extra` beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the record as one line of JSON."""
         extra = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Send every log of the process to standard error as JSON; other libraries' below warnings stay out."""
+    """Send the process's logs to standard error as JSON; libraries log warnings and above only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""What is counted of deliveries, beside Litestar's own HTTP metrics, at `/metrics`."""
+"""The service's own metrics, beside Litestar's HTTP metrics, at `/metrics`."""
 
 import time
 
@@ -46,9 +46,9 @@ _messages = Gauge(
 
 
 class RouteMetrics:
-    """Middleware: Litestar's request metrics, by route and not by path, so that ids make no series.
+    """Middleware for Litestar's request metrics, labelled by route and not by path, so that ids create no series.
 
-    A route's series are looked up once; for each request it took a quarter of a quota read's time.
+    A route's series are looked up once; doing it for each request took a quarter of the time of a quota read.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -58,7 +58,7 @@ class RouteMetrics:
         self._ended: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count one request, and how long it took."""
+        """Count one request and measure its duration."""
         route = (str(scope.get("method", scope["type"])), str(scope["path_template"]))
         in_progress = self._begun.get(route) or self._series_begun(*route)
         begun, status, took = time.perf_counter(), 200, 0.0
@@ -100,28 +100,28 @@ def _labels(method: str, path: str, status: int) -> dict[str, str | int | float]
 
 
 def recorded_delivery(event_type: str, recorded: Recorded) -> None:
-    """Count a delivery that was recorded; the reason's own details stay out."""
+    """Count a recorded delivery, labelled by the reason without its details."""
     reason = (recorded.reason or "").partition(":")[0] if recorded.status == "parked" else ""
     _recorded.labels(event_type, recorded.status, reason).inc()
 
 
 def failed_delivery(event_type: str) -> None:
-    """Count a delivery that could not be stored."""
+    """Count a delivery that was answered 503."""
     _failed.labels(event_type).inc()
 
 
 def refused_delivery(kind: str) -> None:
-    """Count a delivery that was refused."""
+    """Count a delivery that was answered 400."""
     _refused.labels(kind).inc()
 
 
 def executed_operation(operation: str, outcome: str) -> None:
-    """Count something that was asked of credits, by the names of its kind and of its outcome."""
+    """Count a credit operation by the class names of operation and outcome."""
     _operations.labels(operation, outcome).inc()
 
 
 def show_backlog(backlog: Backlog) -> None:
-    """Show how much waits now."""
+    """Set the gauges of pending events and messages."""
     _waiting.clear()
     for (status, reason), count in backlog.events.items():
         _waiting.labels(status, reason).set(count)
@@ -130,7 +130,7 @@ def show_backlog(backlog: Backlog) -> None:
 
 
 class MetricsController(PrometheusController):
-    """`GET /metrics`, in the format of Prometheus."""
+    """`GET /metrics`, in Prometheus's text format."""
 
     path = "/metrics"
-    include_in_schema = False  # no client is generated for that format
+    include_in_schema = False  # not in OpenAPI: no client is generated for this format

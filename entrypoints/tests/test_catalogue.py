@@ -131,7 +131,7 @@ def test_every_fault_of_a_plan_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidCatalogue) as raised:
         load_catalogue(write(tmp_path, text))
     assert (
-        "plan one: colour is not known",
+        "plan one: colour is not a known key",
         "plan one: credits must be between 1 and 1000000000000, not 0",
         "plan one: amount must be between 0 and 1000000000000 minor units, not -1",
         "plan one: currency must be three lower-case letters, not 'USD'",
@@ -188,5 +188,5 @@ def test_a_price_of_two_plans_is_reported_with_both(tmp_path: Path) -> None:
         load_catalogue(write(tmp_path, text))
     assert (
         "plan two: grace_days must be between 0 and 90",
-        "plan two: stripe_prices has price_1 a second time; it is of plan one already",
+        "plan two: stripe_prices lists price_1, which is already listed under plan one",
     ) == raised.value.problems

@@ -92,7 +92,7 @@ async def test_a_sale_that_named_nobody_is_given_once(claimed: str, before: bool
     assert {0} == {(await world.claim(id_)).credits for id_ in ("pi_1", "cs_1", "in_1")}
     with pytest.raises(NoSale) as raised:
         await world.claim(claimed, BOB)
-    assert f"it is of user {ADA} already" == raised.value.reason
+    assert f"it already belongs to user {ADA}" == raised.value.reason
     assert 40 == await world.balance()
     await world.check()
 

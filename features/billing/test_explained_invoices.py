@@ -122,7 +122,7 @@ async def test_reversals_are_reported_by_part() -> None:
         (line("il_1", 2700, MONTHLY, days=(0, 30), quantity=3), 300.0, "3 x 100 credits"),
         (line("il_1", 2700, MONTHLY, days=(0, 90)), 300.0, "100 credits x 3 periods"),
         (line("il_1", 0, MONTHLY, days=(0, 14)), 20.0, "a trial's 20 credits"),
-        (line("il_1", 0, ANNUAL, days=(0, 14)), 0.0, "a trial that brings no credits"),
+        (line("il_1", 0, ANNUAL, days=(0, 14)), 0.0, "a trial without credits"),
         (line("il_1", 300, MONTHLY, days=(20, 30), proration=True), 33.3333, "100 credits x 3.00 of 9.00 USD"),
     ],
     ids=["seats", "several periods", "trial", "trial of nothing", "rest"],

@@ -254,6 +254,10 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
     assert answer.json().keys() == printed.keys()
     assert [*map(_in_zulu_time, explained.values())] == [*map(_in_zulu_time, printed["purchases"])]
     said = story.service.command("explain", ada).stdout
-    gone = "brought 100 (100 credits), gone again: unused time 50.00%, refunded 10.00%, disputed 10.00%, worth 40 now"
-    for words in (gone, f"4.50 USD of in_{ids[0]}; takes from il_{ids[0]}", f"credit note cn_{tag}: 0.90 USD after it"):
+    gone = "granted 100 (100 credits), taken back: unused time 50.00%, refunded 10.00%, disputed 10.00%, 40 due now"
+    for words in (
+        gone,
+        f"4.50 USD of in_{ids[0]}; deducted from il_{ids[0]}",
+        f"credit note cn_{tag}: 0.90 USD after it",
+    ):
         assert words in said, said

@@ -68,9 +68,9 @@ def test_a_refusal_by_the_database_is_no_busy_account(story: Story) -> None:
     answer = spend(story, key)
     assert (503, "urn:credence:ledger-refused") == (answer.status_code, answer.json()["type"]), answer.text
     assert "the project says no" not in answer.text
-    assert ["The database refused a change: the ledger refuses it: P0001: the project says no"] == errors(story)
+    assert ["The database refused a change: the ledger rejected it: P0001: the project says no"] == errors(story)
     code, said = give(story, "5")
-    assert (1, True) == (code, "Nothing was changed: the ledger refuses it: P0001: the project says no." in said), said
+    assert (1, True) == (code, "Nothing was changed: the ledger rejected it: P0001: the project says no." in said), said
     story.rows("drop trigger project_rule on public.users")
     assert 200 == spend(story, key).status_code
 
@@ -96,7 +96,7 @@ def test_what_can_not_expire_is_reported_in_the_log(story: Story) -> None:
     """It stays on the account meanwhile, and expires once the database lets it."""
     over = "update public.credit_grants set expires_at = now() - interval '1 second' where user_id = $1::uuid"
     story.rows(over, ada(story))
-    text = "Overdue credits could not expire: the ledger refuses it: P0001: the project says no"
+    text = "Could not expire overdue credits: the ledger rejected it: P0001: the project says no"
     assert text == eventually(lambda: (errors(story) or [None])[-1], text)
     story.rows("drop trigger project_rule on public.users")
     assert 0 == eventually(lambda: story.get("/quota", story.customers["Ada"]).json()["balance"], 0)

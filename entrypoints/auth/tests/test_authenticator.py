@@ -154,7 +154,7 @@ async def test_a_kind_of_tokens_that_nothing_is_set_for_is_reported_in_the_log(
     for who, shown in ((authenticator(), shared), (bare, shared), (bare, token()), (bare, forged({"alg": "none"}))):
         with pytest.raises(Unauthenticated):
             await caller(who, authorization=f"Bearer {shown}")
-    refused = "An access token signed by {} was refused: {}"
+    refused = "Refused an access token signed with {}: {}"
     assert [
         refused.format("HS256", "SUPABASE_JWT_SECRET is not set"),
         refused.format("HS256", "SUPABASE_JWT_SECRET is not set"),

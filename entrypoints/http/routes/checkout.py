@@ -22,7 +22,7 @@ _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 @attrs.frozen
 class CheckoutWish:
-    """The plan that the customer wants to buy, by its id in the catalogue."""
+    """The catalogue's id of the plan that the customer wants to buy."""
 
     plan: str
 
@@ -37,7 +37,7 @@ class StartedCheckout:
 
 @attrs.frozen
 class FollowedCheckout:
-    """Where the checkout stands: `credits` of it are on the account, which now has `balance`."""
+    """The checkout's status: `credits` of it are on the account, whose balance is now `balance`."""
 
     id: str
     status: CheckoutStage
@@ -58,9 +58,9 @@ async def start_checkout(
     caller: NamedDependency[SkipValidation[SignedInUser]],
     idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)] = None,
 ) -> StartedCheckout:
-    """Open a checkout session. The same Idempotency-Key opens the same one.
+    """Open a checkout session. Repeating the request with the same Idempotency-Key returns the same session.
 
-    A subscription that costs nothing is refused while the account has it.
+    A free subscription is refused while the account already has it.
     """
     checkout = await services.checkout.start(
         caller.user_id,
@@ -82,10 +82,10 @@ async def follow_checkout(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[SignedInUser]],
 ) -> FollowedCheckout:
-    """Say whether the credits are there; ask Stripe when they are not, and put them there if they are due.
+    """Return the status of a checkout. Credits that are due and not on the account yet are added.
 
-    `credited` is never without credits: a trial that brings none is `trial_started`, what is done and brings none
-    `nothing_due`, and what was credited once is `taken_back` or `credits_expired`.
+    `credited` always comes with credits. A trial without credits is `trial_started`, a finished checkout that grants
+    none `nothing_due`, and credits that were granted and are gone `taken_back` or `credits_expired`.
     """
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])
@@ -101,7 +101,7 @@ async def follow_checkout(
 
 
 def _stripe_key(user_id: UserId, plan_id: str, idempotency_key: str | None) -> str:
-    # The caller's key is theirs alone: hashed with who they are and what they buy, it can't meet another's.
+    # Hash the key with the user and the plan, so that it cannot collide with another user's key.
     if idempotency_key is None:
         return f"checkout-{uuid.uuid4()}"
     named = f"{user_id}\n{plan_id}\n{idempotency_key}"

@@ -1,4 +1,4 @@
-"""`GET /accounts/{id}/explanation`: what became of every credit of an account."""
+"""`GET /accounts/{id}/explanation`: where every credit of an account came from and went."""
 
 from datetime import datetime
 
@@ -24,10 +24,10 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class ExplainedPurchase:
-    """What one purchase gave, and what of it was taken back; amounts are in minor units of `currency`.
+    """The credits that a purchase granted and lost again; amounts are in minor units of `currency`.
 
-    A subscription's invoice has `lines`, and `unused_time` that it gives back. `never_paid` was asked for and never
-    collected: credited before the payment, or not captured.
+    A subscription's invoice has `lines`, and the `unused_time` that it returns. `never_paid` is the amount that was
+    never collected: credited before the payment, or not captured.
     """
 
     id: str
@@ -53,7 +53,7 @@ class ExplainedPurchase:
 
 @attrs.frozen(kw_only=True)
 class ExplainedDraw:
-    """Credits that one entry took from a grant; the version is null where it is no longer known which one did."""
+    """Credits that one entry drew from a grant; `version` is null if that entry is no longer known."""
 
     credits: int
     version: int | None
@@ -65,9 +65,9 @@ class ExplainedDraw:
 
 @attrs.frozen(kw_only=True)
 class ExplainedGrant:
-    """The life of one grant: its credits are what remains, and what was drawn.
+    """One grant: its credits are those remaining plus those drawn.
 
-    With a `rollover_cap`, what is unspent at `expires_at` rolls over, at most so many credits on the account in all.
+    With a `rollover_cap`, unspent credits roll over at `expires_at`, up to that many on the account in total.
     """
 
     id: int
@@ -91,7 +91,7 @@ class ExplainedGrant:
 
 @attrs.frozen(kw_only=True)
 class ReservedCredits:
-    """Credits of a grant that a hold reserves, or did."""
+    """Credits of a grant that a hold reserves or reserved."""
 
     grant_id: int
     credits: int
@@ -99,7 +99,7 @@ class ReservedCredits:
 
 @attrs.frozen(kw_only=True)
 class ExplainedHold:
-    """Credits that were set aside, and what became of them."""
+    """A hold, and the grants from which it reserved."""
 
     id: str
     status: HoldStatus
@@ -112,7 +112,7 @@ class ExplainedHold:
 
 @attrs.frozen(kw_only=True)
 class Explanation:
-    """An account: by purchase, with the entries that none is behind, and by grant, with its holds; oldest first."""
+    """An account by purchase, by entries without a purchase, by grant and by hold; each list is oldest first."""
 
     user_id: str
     balance: int | None
@@ -133,12 +133,12 @@ async def explain_account(
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
 ) -> Explanation:
-    """Return where every credit came from, what was taken back, spent or expired, and Stripe's objects behind it."""
+    """Return where every credit came from and what was taken back, spent or expired, with Stripe's ids."""
     return explanation_of(await services.reader.explanation(requested_account(caller, user_id)))
 
 
 def explanation_of(explained: AccountExplanation) -> Explanation:
-    """Return an account's explanation as it is told."""
+    """Return an explanation in its JSON form."""
     account = explained.account
     return Explanation(
         user_id=explained.user_id,

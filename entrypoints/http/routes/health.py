@@ -1,4 +1,4 @@
-"""`/healthz` (the process lives) and `/readyz` (it can do its work)."""
+"""`/healthz` (the process is alive) and `/readyz` (it can record payments)."""
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -13,13 +13,13 @@ _NOT_READY = ResponseSpec(dict[str, str], generate_examples=False, description="
 
 @get("/healthz", tags=["Machines"], responses=problem_responses())
 async def is_alive() -> dict[str, str]:
-    """Return whether the process answers."""
+    """Return 200 while the process is alive."""
     return {"status": "ok"}
 
 
 @get("/readyz", tags=["Machines"], responses={**problem_responses(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
-    """Return whether payments can be recorded: 503 without the ledger; without the cache it is slower, but ready."""
+    """Return whether payments can be recorded: 503 without the ledger. Without the cache reads are only slower."""
     found = await services.monitor.readiness()
     fields = {
         "status": "ready" if found.ledger else "not ready",

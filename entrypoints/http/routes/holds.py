@@ -1,4 +1,4 @@
-"""`/holds`: a product's backend sets credits aside before the cost is known, and captures or frees them."""
+"""`/holds`: a backend reserves credits before the cost is known, then captures or releases them."""
 
 import uuid
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ MAX_HOLD_SECONDS = int(MAX_HOLD.total_seconds())
 
 @attrs.frozen(kw_only=True)
 class HoldWanted:
-    """Credits to set aside, for so many seconds at most."""
+    """The credits to reserve, and for how many seconds at most."""
 
     user_id: str
     credits: Credits
@@ -41,14 +41,14 @@ class HoldWanted:
 
 @attrs.frozen(kw_only=True)
 class Capture:
-    """How much of the hold is taken; all of it unless it is said."""
+    """The credits to capture; all of the hold's if omitted."""
 
     credits: Annotated[int, msgspec.Meta(ge=0, le=MAX_CREDITS)] | None = None
 
 
 @attrs.frozen(kw_only=True)
 class HoldShown:
-    """A hold as it stands."""
+    """A hold as it is now."""
 
     id: str
     user_id: str
@@ -70,7 +70,7 @@ async def place_hold(
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[HoldMade]:
-    """Set credits aside until they are captured, voided, or the time is over. 402 if there are not enough."""
+    """Reserve credits until they are captured, voided or the hold expires. 402 if there are not enough."""
     _check_names(data.metadata)
     operation = PlaceHold(
         hold_id=HoldId(str(uuid.uuid4())),
@@ -95,7 +95,7 @@ async def capture_hold(
     data: JSONBody[Capture],
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[HoldMade]:
-    """Take what was set aside, or a part of it; the rest is free again. 409 if the hold is settled otherwise."""
+    """Capture a hold or a part of it; the rest is released. 409 if it was voided or captured with another amount."""
     return await respond_with(services, CaptureHold(hold_id=_hold_id(hold_id), credits=data.credits))
 
 
@@ -109,7 +109,7 @@ async def void_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[HoldMade]:
-    """Free what was set aside. 409 if the hold is settled otherwise."""
+    """Release a hold. 409 if it was already captured."""
     return await respond_with(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
@@ -118,7 +118,7 @@ async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
 ) -> HoldShown:
-    """Return a hold as it stands."""
+    """Return a hold as it is now."""
     return present(HoldShown, await services.holds.hold(_hold_id(hold_id)))
 
 
@@ -129,9 +129,9 @@ def _check_names(metadata: Mapping[str, str]) -> None:
 
 
 def _hold_id(text: str) -> HoldId:
-    """Return the hold that a path names.
+    """Return the hold's id from the path.
 
-    :raises UnknownHold: if it names none: such an id can't be in the ledger.
+    :raises UnknownHold: if it is malformed: the ledger cannot contain such an id.
     """
     try:
         return HoldId(str(uuid.UUID(text)))

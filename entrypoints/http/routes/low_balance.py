@@ -16,7 +16,7 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class ThresholdWanted:
-    """The account's own threshold; null leaves it to the deployment's."""
+    """The account's own threshold; null uses the deployment's."""
 
     threshold: Annotated[int, msgspec.Meta(ge=0, le=MAX_CREDITS)] | None
 
@@ -40,6 +40,6 @@ async def set_low_balance(
     data: JSONBody[ThresholdWanted],
     services: NamedDependency[SkipValidation[Services]],
 ) -> ThresholdShown:
-    """Set the available credits below which a notice goes out; it does when they fall below it, not before."""
+    """Set the threshold of an account. A notice is sent whenever its available credits fall below it."""
     watch = await services.watch.set_threshold(parse_user_id(user_id), data.threshold)
     return ThresholdShown(user_id=watch.user_id, threshold=watch.own, in_force=watch.in_force)

@@ -1,4 +1,4 @@
-"""`/ops/consistency`, `/ops/accounts/{id}/sync`: whether all accounts agree, and what brings one in line."""
+"""`/ops/consistency`, `/ops/accounts/{id}/sync`: find inconsistent accounts and repair them."""
 
 import attrs
 from litestar import get, post
@@ -16,7 +16,7 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class Consistency:
-    """What disagrees: the ledger with itself, and Redis with the ledger."""
+    """The discrepancies within the ledger, and between Redis and the ledger."""
 
     consistent: bool
     ledger: tuple[Inconsistency, ...]
@@ -25,7 +25,7 @@ class Consistency:
 
 @get("/ops/consistency", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def check_consistency(services: NamedDependency[SkipValidation[Services]]) -> Consistency:
-    """Return the ledger's check of itself, and Redis held against it. Reads every entry: not for every minute."""
+    """Check the ledger, and Redis against the ledger. This reads every entry: do not run it every minute."""
     report = await services.auditor.report()
     return Consistency(consistent=report.consistent, ledger=report.ledger, cache=report.cache)
 
@@ -37,7 +37,7 @@ async def check_consistency(services: NamedDependency[SkipValidation[Services]])
     responses=problem_responses(400, 401, 403, 404, 503),
 )
 async def sync_account(user_id: FromPath[str], services: NamedDependency[SkipValidation[Services]]) -> QuotaAnswer:
-    """Recompute the balance from the ledger's entries, and write it to Redis."""
+    """Recompute an account's balance from its ledger entries, and write it to Redis."""
     named = parse_user_id(user_id)
     account = await services.auditor.sync(named)
     if account is None:

@@ -1,4 +1,4 @@
-"""`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator gives, takes or corrects, with a reason."""
+"""`/ops/accounts/{id}/grants` and `/adjustments`: credits that an operator grants, takes or corrects, with a reason."""
 
 from enum import StrEnum
 from http import HTTPStatus
@@ -27,7 +27,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OPERATOR_NAME, p
 
 
 class GrantKind(StrEnum):
-    """Why credits are given that nobody paid for; a promotion burns first, then goodwill, then what was bought."""
+    """The kind of a grant without a payment. Promotions are spent first, then goodwill, then purchased credits."""
 
     PROMOTION = "promotion"
     GOODWILL = "goodwill"
@@ -35,7 +35,7 @@ class GrantKind(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class GrantRequest:
-    """Credits to give; they never expire unless it is said when."""
+    """The credits to grant; without `expires_at` they never expire."""
 
     kind: GrantKind
     credits: Credits
@@ -46,7 +46,7 @@ class GrantRequest:
 
 @attrs.frozen(kw_only=True)
 class Adjustment:
-    """A signed correction; it takes no more than is available."""
+    """A signed correction; it never takes more than is available."""
 
     credits: Annotated[int, msgspec.Meta(ge=-MAX_CREDITS, le=MAX_CREDITS)]
     reason: Reason
@@ -65,7 +65,7 @@ async def grant_credits(
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
-    """Give credits: a promotion or goodwill. The same key gives once."""
+    """Grant credits without a payment. Repeating the request with the same key has no further effect."""
     operation = GrantCredits(
         user_id=parse_user_id(user_id),
         credits=data.credits,
@@ -73,7 +73,7 @@ async def grant_credits(
         key=idempotency_key,
         reason=data.reason,
         operator=data.operator,
-        # Whether it is over is decided later: a repetition gets the first answer whenever it comes.
+        # The domain checks that it is in the future, so that a retry gets the first answer even after that time.
         expires_at=parse_timestamp("expires_at", data.expires_at, wanted=END_WANTED),
     )
     return await respond_with(services, operation, status=HTTPStatus.CREATED)
@@ -91,7 +91,7 @@ async def adjust_credits(
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
-    """Correct an account by a signed amount. 402 if more is to be taken than is available."""
+    """Adjust an account by a signed amount. 402 if more would be taken than is available."""
     if data.credits == 0:
         raise problem(HTTPStatus.BAD_REQUEST, "nothing-to-adjust", "An adjustment of 0 credits changes nothing.")
     operation = AdjustCredits(

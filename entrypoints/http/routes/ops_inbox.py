@@ -27,7 +27,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
 
 @attrs.frozen(kw_only=True)
 class InboxRow:
-    """An event of the inbox; `hint` says what may be done about one that waits."""
+    """An event of the inbox; `hint` says what to do about a parked one."""
 
     id: str
     type: str
@@ -43,7 +43,7 @@ class InboxRow:
 
 @attrs.frozen
 class InboxPage:
-    """Events newest first; `next_cursor` is the last one's id, and asks for those that follow."""
+    """One page of events, newest first. Pass `next_cursor`, the last event's id, to get the next page."""
 
     events: tuple[InboxRow, ...]
     next_cursor: str | None
@@ -51,7 +51,7 @@ class InboxPage:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a decision came to; `credits` is by how much balances changed."""
+    """The result of processing an event; `credits` is the change of the balance."""
 
     event: str
     status: EventStatus
@@ -63,7 +63,7 @@ class Outcome:
 
 @attrs.frozen(kw_only=True)
 class Claim:
-    """Who gets the credits of a parked event; a plan, or leave to ignore the price, where these were the cause."""
+    """The user who gets the credits of a parked event; `plan` or `accept_price` if it is parked because of these."""
 
     user_id: str
     plan: str | None = None
@@ -96,13 +96,13 @@ async def list_parked(
     limit: Limit = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=255)] = None,
 ) -> InboxPage:
-    """List the parked events, newest first, and what to do about each."""
+    """List the parked events, newest first, each with what to do about it."""
     return await _page(services, WAITING, limit, cursor)
 
 
 @post("/ops/parked/retry", status_code=200, tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def retry_parked(services: NamedDependency[SkipValidation[Services]]) -> tuple[Outcome, ...]:
-    """Retry a batch of the parked events; each call goes on with those not tried recently."""
+    """Retry a batch of parked events, starting with those that were not retried recently. Repeat to retry all."""
     return tuple(_outcome(one.event.id, one.recorded) for one in await services.inbox_retrier.retry())
 
 
@@ -121,7 +121,7 @@ async def show_event(event_id: FromPath[str], services: NamedDependency[SkipVali
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]
 ) -> Outcome:
-    """Assign the payment of a parked event to a user. Make sure first that it is theirs.
+    """Assign the payment of a parked event to a user. First make sure that they paid it.
 
     For a payment that named no user, give the Stripe id of its checkout session, payment intent or invoice instead.
     """
@@ -167,7 +167,7 @@ async def retry_message(
 
 @get("/ops/backlog", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> Backlogged:
-    """Count what is pending."""
+    """Count the pending events and messages."""
     backlog = await services.monitor.backlog()
     events = {f"{status}: {reason}" if reason else status: count for (status, reason), count in backlog.events.items()}
     return Backlogged(events, backlog.messages_due, backlog.messages_failed)
@@ -179,9 +179,9 @@ async def _page(services: Services, statuses: frozenset[EventStatus], limit: int
 
 
 def _valid_event_id(event_id: str) -> str:
-    """Return the event's id; no database has one with a NUL.
+    """Return the event's id; one with a NUL cannot be in the database.
 
-    :raises UnknownEvent: if it has one.
+    :raises UnknownEvent: if it contains a NUL.
     """
     if "\0" in event_id:
         raise UnknownEvent(event_id[:255])

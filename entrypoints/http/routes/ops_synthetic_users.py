@@ -1,4 +1,4 @@
-"""`/ops/synthetic-users`: the customers of a rehearsal, made and removed by its tag; a live deployment refuses."""
+"""`/ops/synthetic-users`: groups of synthetic users for load tests, by tag; refused on a live deployment."""
 
 import attrs
 from litestar import delete, get, post
@@ -13,7 +13,7 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class GroupWanted:
-    """A rehearsal's tag, and how many users it shall have."""
+    """The tag of a group, and how many users it should have."""
 
     tag: str
     count: int
@@ -21,7 +21,7 @@ class GroupWanted:
 
 @attrs.frozen(kw_only=True)
 class GroupUsers:
-    """The users of a rehearsal."""
+    """The users of a group."""
 
     tag: str
     users: tuple[SyntheticUser, ...]
@@ -29,7 +29,7 @@ class GroupUsers:
 
 @attrs.frozen(kw_only=True)
 class GroupRemoved:
-    """How many users are removed, and who could not be."""
+    """The number of users removed, and those who could not be."""
 
     tag: str
     removed: int
@@ -38,7 +38,7 @@ class GroupRemoved:
 
 @attrs.frozen(kw_only=True)
 class SyntheticUserGroups:
-    """The deployment's mode, and the rehearsals that have users now."""
+    """The deployment's mode, and the groups that have users now."""
 
     mode: str
     rehearsals: tuple[SyntheticUserGroup, ...]
@@ -48,14 +48,14 @@ class SyntheticUserGroups:
 async def add_synthetic_users(
     data: JSONBody[GroupWanted], services: NamedDependency[SkipValidation[Services]]
 ) -> GroupUsers:
-    """Let a rehearsal have so many users; asking again gives the same ones. 403 where real money moves."""
+    """Create a group of synthetic users; repeating the request returns the same users. 403 on a live deployment."""
     users = await services.synthetic_users.begin(data.tag, data.count)
     return GroupUsers(tag=data.tag, users=users)
 
 
 @get("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def list_synthetic_users(services: NamedDependency[SkipValidation[Services]]) -> SyntheticUserGroups:
-    """Return the rehearsals that have users now. 403 where real money moves."""
+    """List the groups of synthetic users. 403 on a live deployment."""
     return SyntheticUserGroups(mode="test", rehearsals=await services.synthetic_users.list())
 
 
@@ -68,7 +68,7 @@ async def list_synthetic_users(services: NamedDependency[SkipValidation[Services
 async def remove_synthetic_users(
     tag: FromPath[str], services: NamedDependency[SkipValidation[Services]]
 ) -> GroupRemoved:
-    """Remove the rehearsal's users and what waits for them; their ledger entries stay. May be repeated."""
+    """Remove a group's users and their undelivered messages. Their ledger entries stay. Safe to repeat."""
     removal = await services.synthetic_users.end(tag)
     return GroupRemoved(tag=tag, removed=len(removal.removed), kept=removal.kept)
 

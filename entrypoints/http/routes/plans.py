@@ -13,9 +13,9 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class PlanOnSale:
-    """A plan; `price` is in minor units of `currency`, paid once or each `interval`.
+    """A plan; `price` is in minor units of `currency`, paid once or every `interval`.
 
-    `expires_after_days` is for plans paid once; 0 means that their credits do not expire. The rest is for
+    `expires_after_days` is for one-time plans; 0 means that their credits do not expire. The remaining fields are for
     subscriptions: with `rollover`, unspent credits outlast their period, at most `rollover_cap` of them in all (0: no
     cap); `trial_credits` can be used during a trial, and expire with it.
     """
@@ -42,7 +42,7 @@ class PlansOnSale:
 
 @get("/plans", tags=["Catalogue"], responses=problem_responses())
 async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
-    """Return what is for sale."""
+    """List the plans on sale."""
     return PlansOnSale(tuple(map(_on_sale, services.catalogue.on_sale)))
 
 

@@ -1,4 +1,4 @@
-"""`GET /quota`: what users may spend, now or at a past moment."""
+"""`GET /quota`: the credits that users may spend, now or at a past time."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from entrypoints.http.timestamps import invalid_timestamp, parse_timestamp
 from entrypoints.services import Services
 
 MAX_QUOTAS = 100
-"""The most accounts that one request may ask for."""
+"""The maximum number of accounts per request."""
 
 UsersAskedFor = Annotated[
     list[str] | None,
@@ -28,7 +28,7 @@ UsersAskedFor = Annotated[
 
 @attrs.frozen(kw_only=True)
 class QuotaAnswer:
-    """A user's credits, and who said so."""
+    """A user's credits, and whether they come from the cache or the ledger."""
 
     user_id: str
     balance: int
@@ -40,7 +40,7 @@ class QuotaAnswer:
 
 @attrs.frozen(kw_only=True)
 class QuotaAt:
-    """A user's credits at a moment that is over."""
+    """A user's credits at a past time."""
 
     user_id: str
     balance: int
@@ -51,7 +51,7 @@ class QuotaAt:
 
 @attrs.frozen(kw_only=True)
 class Quotas:
-    """Several users' credits, in the order in which they were asked for, and those whom nobody knows."""
+    """The credits of several users in the order of the request, and the ids of unknown users."""
 
     quotas: tuple[QuotaAnswer, ...]
     unknown: tuple[str, ...]
@@ -63,8 +63,8 @@ async def read_quota(
     user_id: UsersAskedFor = None,
     at: Annotated[str | None, QueryParameter(format="date-time", description="A past time; omit it for now.")] = None,
 ) -> QuotaAnswer | QuotaAt | Quotas:
-    """Return what the user may spend now, or could `at` a moment; a service may name up to 100 users."""
-    # Asked thousands of times a second: without Litestar's dependencies, which cost as much as Redis.
+    """Return the credits that the user may spend, now or `at` a past time. A service may name up to 100 users."""
+    # Called thousands of times a second: avoid Litestar's dependencies, which take as long as Redis.
     services, caller = services_of(request.app.state), caller_of(request)
     if user_id is not None and len(user_id) > 1:
         return await _quotas(services, caller, user_id, at)
@@ -98,7 +98,7 @@ async def _quotas(services: Services, caller: Caller, user_ids: list[str], at: s
 
 
 def quota_answer(quota: Quota) -> QuotaAnswer:
-    """Return a quota, as it is told."""
+    """Return an account's quota in its JSON form."""
     account = quota.account
     return QuotaAnswer(
         user_id=account.user_id,

@@ -1,4 +1,4 @@
-"""`GET /transactions`: how a balance came about, as JSON or CSV."""
+"""`GET /transactions`: an account's ledger entries, as JSON or CSV."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ class Transaction:
 
 @attrs.frozen(kw_only=True)
 class Transactions:
-    """Entries newest first; `next_cursor` asks for the page that follows."""
+    """One page of entries, newest first. Pass `next_cursor` to get the next page."""
 
     transactions: tuple[Transaction, ...]
     next_cursor: str | None
@@ -67,13 +67,15 @@ async def list_transactions(
     caller: NamedDependency[SkipValidation[Caller]],
     user_id: UserAskedFor = None,
     kind: Annotated[list[EntryKind] | None, QueryParameter(description="May be repeated.")] = None,
-    since: Annotated[str | None, QueryParameter(format="date-time", description="Written then or later.")] = None,
-    until: Annotated[str | None, QueryParameter(format="date-time", description="Written before.")] = None,
+    since: Annotated[
+        str | None, QueryParameter(format="date-time", description="Written at this time or later.")
+    ] = None,
+    until: Annotated[str | None, QueryParameter(format="date-time", description="Written before this time.")] = None,
     purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*\Z")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}\Z")] = None,
 ) -> Response[Transactions]:
-    """Return the user's ledger entries that are asked for, newest first; as CSV for `Accept: text/csv`."""
+    """List the user's ledger entries that match, newest first; as CSV with `Accept: text/csv`."""
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
         since=parse_timestamp("since", since),
@@ -100,7 +102,7 @@ def _presented(request: Request[Any, Any, Any], page: Page) -> Response[Any]:
 
 
 def transaction_of(entry: LedgerEntry) -> Transaction:
-    """Return the entry, as it is shown."""
+    """Return an entry in its JSON form."""
     posting = entry.posting
     return present(
         Transaction,
@@ -128,7 +130,7 @@ def _cell(value: object) -> object:
         case Mapping():
             return json.dumps(dict(value), ensure_ascii=False, sort_keys=True) if value else ""
         case str() if value.lstrip().startswith(_FORMULA) or value[:1] in {"\t", "\r", "\n"}:
-            # A spreadsheet would run it, some after blanks too; the apostrophe lets it stay text.
+            # A spreadsheet would run it as a formula, some even after spaces; the apostrophe makes it text.
             return f"'{value}"
         case _:
             return value

@@ -1,4 +1,4 @@
-"""`POST /usage`: a product's backend spends its users' credits."""
+"""`POST /usage`: a backend spends its users' credits."""
 
 import attrs
 from litestar import Response, post
@@ -15,7 +15,7 @@ from entrypoints.services import Services
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """Credits that a user's doings cost."""
+    """The credits to spend, and what for."""
 
     user_id: str
     credits: Credits
@@ -35,7 +35,7 @@ async def spend_credits(
     idempotency_key: IdempotencyKey,
     services: NamedDependency[SkipValidation[Services]],
 ) -> Response[EntryMade]:
-    """Take credits. 402 if there are not enough; 422 if the key names another operation."""
+    """Spend credits. 402 if there are not enough; 422 if the key was used for a different request."""
     operation = Spend(
         user_id=parse_user_id(data.user_id),
         credits=data.credits,

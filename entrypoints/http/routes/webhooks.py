@@ -1,4 +1,4 @@
-"""`POST /webhooks/stripe`: 200 once the event is safely recorded, 400 for what Stripe did not send, 503 to retry."""
+"""`POST /webhooks/stripe`: 200 once the event is stored, 400 if Stripe did not send it, 503 to get it again."""
 
 import logging
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from entrypoints.http.openapi import problem_responses
 from entrypoints.telemetry import metrics
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Four times the largest event Stripe makes (256 KB)."""
+"""The maximum body in bytes: four times Stripe's largest event (256 KB)."""
 
 log = logging.getLogger("credence.webhooks")
 
@@ -31,8 +31,8 @@ async def receive_webhook(
     request: Request[Any, Any, Any],
     signature: Annotated[str | None, HeaderParameter(name="Stripe-Signature")] = None,
 ) -> dict[str, str]:
-    """Record one signed event of Stripe's."""
-    services = services_of(request.app.state)  # as no dependency: those cost as much as the signature
+    """Record one signed event from Stripe."""
+    services = services_of(request.app.state)  # Not a dependency: Litestar's take as long as checking the signature.
     body = await request.body()
     try:
         received = await services.webhooks.receive(body, signature)
@@ -51,7 +51,7 @@ async def receive_webhook(
 def _report_failure(failure: DeliveryNotRecorded) -> None:
     event = failure.event
     metrics.failed_delivery(event.type)
-    # There may be many of an overloaded ledger.
+    # No traceback for an overloaded ledger: there may be many.
     traced = None if failure.is_overload else failure.cause
     log.error("Failed to handle %s", event.type, extra=_fields(event), exc_info=traced)
 

@@ -30,4 +30,4 @@ def test_the_command_says_how_much_is_taken(reason: int, name: int) -> None:
     """And does nothing with more."""
     done = CliRunner().invoke(grant, [*GRANT, "--reason", "x" * reason, "--operator", "x" * name])
     assert 2 == done.exit_code
-    assert f"it must have 1 to {MAX_REASON if reason > 1 else MAX_OPERATOR_NAME} characters" in done.output
+    assert f"it must be 1 to {MAX_REASON if reason > 1 else MAX_OPERATOR_NAME} characters" in done.output

@@ -121,7 +121,7 @@ def test_an_address_has_numbers_as_text(client: TestClient[Litestar]) -> None:
         ('{"credits": 5, "metadata": {"": "7"}}', "metadata", "metadata must not be empty."),
         ('{"credits": 5, "kind": "purchase"}', "kind", "kind must be promotion or goodwill."),
         ('{"credits": 5, "kind": 7}', "kind", "kind must be promotion or goodwill."),
-        ('{"credits": 5, "thresold": 7}', "thresold", "thresold is not known here."),
+        ('{"credits": 5, "thresold": 7}', "thresold", "thresold is not a known field."),
         ("{}", "credits", "credits is missing."),
         ("[]", "body", "body must be an object, not a list."),
         ("null", "body", "body must be an object, not null."),

@@ -88,7 +88,7 @@ def test_the_embedded_storage_is_reported_and_survives(new_server_folder: Callab
         text=True,
         check=False,
     )
-    assert (0, "The ledger is consistent.\nRedis agrees with it.\n") == (checked.returncode, checked.stdout)
+    assert (0, "The ledger is consistent.\nRedis matches it.\n") == (checked.returncode, checked.stdout)
 
 
 def test_what_waits_is_counted_without_the_worker(new_server_folder: Callable[[], Path]) -> None:
