@@ -1,1 +1,1 @@
-"""The inside: what a payment is worth, decided without input or output, on attrs alone."""
+"""The domain: decides what payments are worth and what spends take, without input or output, on attrs alone."""

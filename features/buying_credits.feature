@@ -1,5 +1,5 @@
 Feature: Buying credits
-  A customer who pays gets the credits of the plan: all of them, once, and before they are back from the checkout.
+  A customer who pays gets the credits of the plan: all of them, once, and by the time they return from the checkout.
 
   Background:
     Given Ada has signed up
@@ -20,19 +20,19 @@ Feature: Buying credits
 
   Rule: A customer never waits for a slow webhook
 
-    Scenario: Ada is back before Stripe has told us
+    Scenario: Ada is back before Stripe has reported it
       Given Stripe's webhooks are slow
       When Ada pays for the "starter" plan and returns
       Then the return page says that her credits are there
       And Ada has 50 credits
 
-    Scenario: The slow webhook arrives after all
+    Scenario: The slow webhook arrives later
       Given Stripe's webhooks are slow
       And Ada has paid for the "starter" plan and returned
       When Stripe's webhook arrives
       Then Ada has 50 credits
 
-  Rule: A checkout that is not paid gives nothing
+  Rule: An unpaid checkout brings no credits
 
     Scenario: Ada leaves the checkout
       When Ada opens the checkout of the "starter" plan and leaves

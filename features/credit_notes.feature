@@ -1,11 +1,11 @@
 Feature: Credit notes
-  What a merchant credits of an invoice is no longer paid for, wherever the money goes.
+  Whatever part of an invoice the merchant credits no longer counts as paid, wherever the money goes.
 
   Background:
     Given Ada has signed up
     And Ada has subscribed to the "monthly" plan
 
-  Rule: After the payment it takes back its part
+  Rule: A credit note after the payment takes back its share of the credits
 
     Scenario Outline: A third of a month
       When $3.00 of the last invoice is credited <way>
@@ -17,15 +17,15 @@ Feature: Credit notes
         | outside of Stripe |
         | to Ada's card     |
 
-  Rule: Credited and unused is the same money
+  Rule: Credited money and unused time are not counted twice
 
-    Scenario: A third is credited, then a half is unused
+    Scenario: A third is credited, then half is unused
       Given $3.00 of the last invoice has been credited to Ada's balance
       And 15 days have passed
       When Ada cancels at once, and unused time is credited
       Then Ada has 50 credits
 
-  Rule: Before the payment it makes the invoice smaller, and so its credits
+  Rule: A credit note before the payment reduces the invoice and its credits
 
     Scenario: A renewal at two thirds of the price
       Given Ada's bank declines the renewal
@@ -33,7 +33,7 @@ Feature: Credit notes
       When Ada pays for the renewal
       Then Ada has 166 credits
 
-  Rule: A line that is credited is the line that loses
+  Rule: Only the credited line loses credits
 
     Scenario: The setup fee is waived
       Given Ada's next invoice has a setup fee of $15.00

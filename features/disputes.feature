@@ -1,11 +1,11 @@
 Feature: Disputes
-  While a bank holds the money the credits are held back too, and they return if the money does.
+  While a bank holds the money, the credits are withheld too. They return if the money does.
 
   Background:
     Given Ada has signed up
     And Ada has bought the "pro" plan for $20.00
 
-  Rule: Credits are where the money is
+  Rule: Credits follow the money
 
     Scenario Outline: The bank decides
       Given Ada's bank disputes the payment
@@ -24,8 +24,8 @@ Feature: Disputes
       When Ada's bank disputes $10.00 of the payment
       Then Ada has 125 credits
 
-    Scenario: A decision that is told before the dispute itself
-      Given Ada's bank disputes the payment and gives up, and Stripe tells of it backwards
+    Scenario: A decision that is reported before the dispute itself
+      Given Ada's bank disputes the payment and withdraws the dispute, and Stripe reports it in reverse order
       Then Ada has 250 credits
 
     Scenario: A dispute after a refund takes no more than was paid
@@ -39,7 +39,7 @@ Feature: Disputes
       When Ada's bank inquires about the payment
       Then Ada has 250 credits
 
-  Rule: What was spent meanwhile becomes a debt, which the next purchase pays
+  Rule: Credits that were already spent become a debt, which the next purchase repays
 
     Scenario: Ada has spent the credits before the dispute
       Given Ada has spent 200 credits

@@ -1,5 +1,5 @@
 Feature: Emptied cache
-  The cache may be lost at any moment, and nothing is lost with it.
+  The cache can be lost at any time without losing anything else.
 
   Background:
     Given Ada has signed up
@@ -15,13 +15,13 @@ Feature: Emptied cache
     When Ada buys the "starter" plan for $5.00
     Then Ada has 100 credits
 
-  Scenario: The cache is away while Ada buys
-    Given the cache is away
+  Scenario: The cache is down while Ada buys
+    Given the cache is down
     When Ada buys the "starter" plan for $5.00
     Then Ada has 100 credits, by the ledger
 
   Scenario: The cache comes back with an old balance
-    Given the cache went away with 50 credits for Ada
+    Given the cache went down with 50 credits for Ada
     And Ada has bought the "starter" plan for $5.00
     When the cache comes back
     Then in the end Ada has 100 credits, by the cache

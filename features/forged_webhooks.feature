@@ -1,12 +1,12 @@
 Feature: Forged webhooks
-  Only Stripe can tell us of a payment.
+  Only Stripe can report a payment.
 
   Background:
     Given Ada has signed up
     And Ada has opened the checkout of the "starter" plan
 
   Scenario Outline: Somebody pretends to be Stripe
-    When somebody tells of a payment of Ada's with <a signature>
+    When somebody reports a payment of Ada's with <a signature>
     Then they are turned away
     And Ada has 0 credits
 
@@ -21,7 +21,7 @@ Feature: Forged webhooks
       | a signature of another body     |
 
   Scenario: A payment of the other mode
-    When Stripe tells of a payment in live mode, where only tests are expected
-    Then Stripe hears each time that all is well
+    When Stripe reports a payment in live mode, where only tests are expected
+    Then every delivery is answered with success
     And Ada has 0 credits
-    And the payment waits for an operator because "livemode_disagrees"
+    And the payment is parked for an operator because "livemode_disagrees"

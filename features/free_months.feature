@@ -5,7 +5,7 @@ Feature: Free months
     Given Ada has signed up
     And Ada has subscribed to the "monthly" plan
 
-  Rule: What a coupon covers brings its credits
+  Rule: A period covered by a coupon brings its credits
 
     Scenario Outline: The next month is cheaper
       Given Ada has a coupon of <percent> % for one month
@@ -23,7 +23,7 @@ Feature: Free months
       When the subscription renews
       Then Ada has 300 credits
 
-  Rule: A free month that is given back is gone
+  Rule: A free month that is credited as unused loses its credits
 
     Scenario: Half of it is unused
       Given Ada has a coupon of 100 % for ever

@@ -1,15 +1,15 @@
 Feature: Isolation between customers
-  A customer sees and moves only what is theirs.
+  A customer sees and changes only their own account.
 
   Background:
     Given Ada has signed up
     And Bob has signed up
     And Ada has bought the "starter" plan for $5.00
 
-  Scenario: Another's purchase
+  Scenario: Another customer's purchase
     Then Bob has 0 credits
 
-  Scenario Outline: Reading what is another's
+  Scenario Outline: Reading another customer's data
     When Bob asks for <something of Ada's>
     Then he is turned away
 
@@ -19,7 +19,7 @@ Feature: Isolation between customers
       | Ada's statement    |
       | Ada's checkout     |
 
-  Scenario: Pretending to be another
+  Scenario: Pretending to be another customer
     When Bob signs in as himself but says that he is Ada
     Then he is turned away
 

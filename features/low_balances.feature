@@ -1,48 +1,48 @@
 Feature: Low balances
-  A product hears when a customer is about to run out, in time to offer more, and is not told twice of the same.
-  Here a balance is low below 20 credits.
+  A product is notified when a customer is about to run out, in time to offer more, and only once each time.
+  Here, a balance below 20 credits is low.
 
   Background:
     Given Ada has signed up
     And Ada has bought the "starter" plan for $5.00
 
-  Rule: Whatever lowers a balance, the product is told when it becomes low
+  Rule: The product is notified when a balance becomes low, whatever lowered it
 
     Scenario: Credits are spent
       When the product takes 35 of Ada's credits for "a long poem"
-      Then the product is told that Ada has 15 credits left
+      Then the product is notified that Ada has 15 credits left
 
     Scenario: Credits are set aside
       When the product sets 40 of Ada's credits aside for "a film"
-      Then the product is told that Ada has 10 credits left
+      Then the product is notified that Ada has 10 credits left
 
     Scenario: A payment is refunded
       When $4.00 of Ada's payment is refunded
-      Then the product is told that Ada has 10 credits left
+      Then the product is notified that Ada has 10 credits left
 
-  Rule: It is told once for each fall
+  Rule: It is notified once each time the balance becomes low
 
-    Scenario: The balance goes on falling
+    Scenario: The balance continues to fall
       Given the product has taken 35 of Ada's credits for "a long poem"
       When the product takes 5 of Ada's credits for "a haiku"
-      Then the product is told that Ada has 15 credits left
+      Then the product is notified that Ada has 15 credits left
 
-    Scenario: The balance was mended meanwhile
+    Scenario: The balance had recovered in between
       Given the product has taken 35 of Ada's credits for "a long poem"
       And Ada has bought the "starter" plan for $5.00
       When the product takes 50 of Ada's credits for "an epic"
-      Then the product is told that Ada has 15 credits left, and then that she has 15
+      Then the product is notified that Ada has 15 credits left, and then that she has 15
 
-  Rule: A product that does not listen is told again
+  Rule: A notice that is not accepted is sent again
 
-    Scenario: The product was away
-      Given the product does not listen for a moment
+    Scenario: The product was down
+      Given the product does not accept notices for a moment
       When the product takes 35 of Ada's credits for "a long poem"
-      Then the product is told that Ada has 15 credits left
+      Then the product is notified that Ada has 15 credits left
 
   Rule: Each customer can have a threshold of their own
 
     Scenario: A careful customer
-      Given the product wants to hear of Ada below 45 credits
+      Given the product wants to be notified about Ada below 45 credits
       When the product takes 6 of Ada's credits for "a sonnet"
-      Then the product is told that Ada has 44 credits left
+      Then the product is notified that Ada has 44 credits left

@@ -1,5 +1,5 @@
 Feature: Missed webhooks
-  What Stripe could not deliver, or never made an event of, is found by asking Stripe.
+  What Stripe could not deliver, or never created an event for, is found by asking Stripe.
 
   Background:
     Given Ada has signed up
@@ -8,18 +8,18 @@ Feature: Missed webhooks
   Rule: An outage is repaired by one command
 
     Scenario: Two days without webhooks
-      Given webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded
+      Given webhooks have been down for two days, while Ada bought the "pro" plan and got half of her first payment back
       When an operator reconciles the last three days
       Then Ada has 275 credits
       And reconciling again finds nothing
 
     Scenario: An operator looks before doing anything
-      Given webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded
+      Given webhooks have been down for two days, while Ada bought the "pro" plan and got half of her first payment back
       When an operator only asks what is missing
-      Then the missing payment and refund are named
+      Then the missing payment and refund are listed
       And Ada has 50 credits
 
-    Scenario: Stripe never made an event
-      Given Ada has paid for the "pro" plan, and Stripe made no event of it
+    Scenario: Stripe never created an event
+      Given Ada has paid for the "pro" plan, and Stripe created no event for it
       When an operator reconciles the last three days
       Then Ada has 300 credits

@@ -1,12 +1,12 @@
 Feature: Refunds after spending
-  A refund takes back what was bought. What was used already is owed, and the next credits pay it.
+  A refund takes back what was bought. Credits that were already used are owed, and the next ones repay them.
 
   Background:
     Given Ada has signed up
     And Ada has bought the "starter" plan for $5.00
     And the app has charged Ada 30 credits for "a portrait"
 
-  Rule: What was used and refunded is owed
+  Rule: Credits that were used and refunded are owed
 
     Scenario: All of it is refunded
       When $5.00 of Ada's payment is refunded
@@ -16,7 +16,7 @@ Feature: Refunds after spending
       When $2.50 of Ada's payment is refunded
       Then Ada owes 5 credits
 
-    Scenario: Who owes can't spend
+    Scenario: Ada cannot spend while she owes
       Given $5.00 of Ada's payment has been refunded
       When the app charges Ada 1 credit for "a sketch"
       Then the app is told that only 0 credits are available
@@ -26,9 +26,9 @@ Feature: Refunds after spending
       When Ada buys the "starter" plan for $5.00
       Then Ada has 20 credits
 
-  Rule: What was set aside before the refund may still be used
+  Rule: Credits that were set aside before the refund can still be used
 
-    Scenario: The refund comes while a job runs
+    Scenario: The refund arrives while a job is running
       Given the app has set 20 of Ada's credits aside
       And $5.00 of Ada's payment has been refunded
       When the app takes 20 of the credits that it set aside

@@ -1,11 +1,11 @@
 Feature: Renewing late
-  Nobody stands without credits while a renewal is charged, and who pays late has a whole month from then.
+  Nobody is left without credits while a renewal is being charged, and a late payment buys a whole month from then.
 
   Background:
     Given Ada has signed up
     And Ada has subscribed to the "monthly" plan
 
-  Rule: A month's credits wait for the next payment, for three days at most
+  Rule: A month's credits last until the next payment, for at most three days
 
     Scenario: The renewal is not paid yet
       Given Ada's bank declines the renewal
@@ -13,15 +13,15 @@ Feature: Renewing late
 
     Scenario: The renewal is paid an hour after the month
       When the subscription renews
-      Then the credits of Ada's first period ended 1 hours after it
+      Then the credits of Ada's first period expired 1 hour after it
 
     Scenario: The renewal is paid two days late
       Given Ada's bank declines the renewal
       And 2 days have passed
       When Ada pays for the renewal
-      Then the credits of Ada's first period ended 49 hours after it
+      Then the credits of Ada's first period expired 49 hours after it
 
-  Rule: What is paid late lasts as long as what is paid in time
+  Rule: A late payment lasts as long as one on time
 
     Scenario: Within three days
       Given Ada's bank declines the renewal

@@ -1,17 +1,17 @@
 Feature: Repairs
-  An operator can see that everything agrees, is told exactly what does not, and can bring it in line.
+  An operator can verify that everything agrees, sees exactly what does not, and can repair it.
 
   Background:
     Given Ada has signed up
     And Ada has bought the "starter" plan for $5.00
 
-  Rule: A disagreement is named and repaired
+  Rule: A discrepancy is reported and repaired
 
     Scenario: Redis has another balance
       Given somebody has written 9999 credits for Ada into Redis
       When an operator checks everything
-      Then the check fails and names Ada's line in Redis
-      And after a sync Ada has 50 credits, and the check is content about her
+      Then the check fails and names Ada's cache entry
+      And after a sync Ada has 50 credits, and the check reports nothing about her
 
     Scenario: An event is replayed
       When an operator replays the payment's event
@@ -22,15 +22,15 @@ Feature: Repairs
       When an operator asks for an explanation of Ada's credits
       Then it names the purchase, the refund, and Stripe's objects
 
-  Rule: What must follow a payment follows once
+  Rule: What must follow a payment happens once
 
     Scenario: The invoice is sent
-      When Stripe tells of the payment by another event
+      When Stripe reports the payment by another event
       Then in the end Ada's invoice has been sent once
 
-  Rule: Two rows that prove to be one payment are one
+  Rule: Two records that turn out to be one payment are merged
 
     Scenario: A dispute that names only the charge
-      Given Ada's bank disputes a payment by its charge alone, while Stripe can't be asked
-      When Stripe tells to which payment the charge belongs
+      Given Ada's bank disputes a payment by its charge alone, while Stripe cannot be reached
+      When Stripe reports to which payment the charge belongs
       Then Ada has 0 credits

@@ -1,5 +1,5 @@
 Feature: Retrying a spend
-  An app that did not hear the answer asks again. It gets the answer of the first time, and nothing is charged twice.
+  An app that lost the answer retries. It gets the original answer again, and nothing is charged twice.
 
   Background:
     Given Ada has signed up
@@ -8,23 +8,23 @@ Feature: Retrying a spend
 
   Rule: The same job is charged once
 
-    Scenario: The app asks again
+    Scenario: The app retries
       When the app charges Ada 30 credits for "a portrait" again
-      Then the app gets the very answer of the first time
+      Then the app gets the original answer again
       And Ada has 20 credits
 
-    Scenario: Meanwhile everything else is spent
+    Scenario: Everything else has been spent in the meantime
       Given the app has charged Ada 20 credits for "a landscape"
       When the app charges Ada 30 credits for "a portrait" again
-      Then the app gets the very answer of the first time
+      Then the app gets the original answer again
       And Ada has 0 credits
 
-    Scenario: The app asks twenty times at the same moment
-      When the app charges Ada 10 credits for "a sketch" twenty times at the same moment
+    Scenario: The app retries twenty times at the same time
+      When the app charges Ada 10 credits for "a sketch" twenty times at the same time
       Then it gets the same answer twenty times
       And Ada has 10 credits
 
-  Rule: A job's name is good for that job only
+  Rule: A job's name can be used for that job only
 
     Scenario: Another price for the same job
       When the app charges Ada 31 credits for "a portrait" again

@@ -1,14 +1,14 @@
 Feature: Seats
-  Each seat that is paid brings the plan's credits, for as long as it is paid.
+  Each paid seat brings the plan's credits, for as long as it is paid.
 
   Background:
     Given Ada has signed up
     And Ada has subscribed to the "monthly" plan
     And 15 days have passed
 
-  Rule: A seat more brings its credits for the time that is left
+  Rule: An additional seat brings its credits for the remaining time
 
-    Scenario: Two seats more for half of a month
+    Scenario: Two more seats for half a month
       When Ada takes 3 seats, charged at once
       Then Ada has 200 credits
 
@@ -17,9 +17,9 @@ Feature: Seats
       When the subscription renews
       Then Ada has 500 credits
 
-  Rule: A seat less takes the credits of the time that is given back
+  Rule: Removing a seat takes back the credits of its unused time
 
-    Scenario: Two seats less at the same moment
+    Scenario: Two seats are removed immediately
       Given Ada has taken 3 seats, charged at once
       When Ada takes 1 seats, charged at once
       Then Ada has 100 credits

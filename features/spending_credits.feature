@@ -1,18 +1,18 @@
 Feature: Spending credits
-  The app spends what its customers bought, as they use it. What they have is exact, and never falls below nothing.
+  The app spends what its customers bought, as they use it. Balances are exact and never become negative by spending.
 
   Background:
     Given Ada has signed up
     And Ada has bought the "starter" plan for $5.00
 
-  Rule: What is used is taken, and shown
+  Rule: A spend takes its credits and appears on the statement
 
     Scenario: A job is charged
       When the app charges Ada 30 credits for "a portrait"
       Then Ada has 20 credits
       And Ada's statement shows 30 credits spent for "a portrait"
 
-  Rule: Nobody spends what they do not have
+  Rule: Nobody can spend more than they have
 
     Scenario: Running out
       Given the app has charged Ada 30 credits for "a portrait"
@@ -24,7 +24,7 @@ Feature: Spending credits
       When the app charges Ada 50 credits for "a film"
       Then Ada has 0 credits
 
-    Scenario: Many jobs at the same moment
-      When the app charges Ada 1 credit for each of 60 jobs at the same moment
+    Scenario: Many jobs at the same time
+      When the app charges Ada 1 credit for each of 60 jobs at the same time
       Then 50 of them are charged, and 10 are refused
       And Ada has 0 credits

@@ -1,5 +1,5 @@
 Feature: Subscriptions
-  Each period that is paid brings its credits, once. So does the part of a period for which a change of plan is paid.
+  Each paid period brings its credits, once. So does the part of a period that a change of plan pays for.
 
   Background:
     Given Ada has signed up
@@ -10,8 +10,8 @@ Feature: Subscriptions
       When Ada subscribes to the "monthly" plan
       Then Ada has 100 credits
 
-    Scenario: The first period, before Stripe has told us
-      When Ada subscribes to the "monthly" plan and returns before Stripe has told us
+    Scenario: The first period, before Stripe has reported it
+      When Ada subscribes to the "monthly" plan and returns before Stripe has reported it
       Then the return page says that 100 credits are there
 
     Scenario: Renewal
@@ -19,9 +19,9 @@ Feature: Subscriptions
       When two months pass
       Then Ada has 300 credits
 
-    Scenario: Everything about the renewals is told backwards, and twice
+    Scenario: Everything about the renewals is reported in reverse order, and twice
       Given Ada has subscribed to the "monthly" plan
-      When two months pass, and Stripe tells of them backwards and twice
+      When two months pass, and Stripe reports them in reverse order and twice
       Then Ada has 300 credits
 
     Scenario: A renewal after so many changes that its invoice does not show all of its lines
@@ -38,20 +38,20 @@ Feature: Subscriptions
 
     Scenario: Stripe's older events name the subscription alone
       Given Ada has subscribed to the "monthly" plan
-      When Stripe tells of a renewal that names nobody
+      When Stripe reports a renewal that names nobody
       Then Ada has 200 credits
 
-  Rule: What is not paid for brings nothing
+  Rule: Unpaid time brings nothing
 
     Scenario: A change within a period to a price of no plan
       Given Ada has subscribed to the "monthly" plan
       When Ada's subscription is prorated to another price
       Then Ada has 100 credits
-      And the change waits for an operator, who is told its price
+      And the change is parked for an operator, with its price
 
-    Scenario: Unused time is given back
+    Scenario: Unused time is refunded
       Given Ada has subscribed to the "monthly" plan
-      When Ada cancels at once after a third of the period, and what is left is given back
+      When Ada cancels at once after a third of the period, and the remaining time is refunded
       Then Ada has 33 credits
 
     Scenario: After canceling

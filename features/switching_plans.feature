@@ -1,5 +1,5 @@
 Feature: Switching between a month and a year
-  However often the length of a period changes, nobody has more credits than were paid for.
+  However often the length of a period changes, nobody gets more credits than were paid for.
 
   Background:
     Given Ada has signed up
@@ -12,7 +12,7 @@ Feature: Switching between a month and a year
       When Ada changes to 1,200 credits a year for $90.00, charged at once
       Then Ada has 1233 credits
 
-  Rule: To and fro brings what the time was worth
+  Rule: Switching back and forth brings what the time was worth
 
     Scenario: A fifth of the year is used
       Given 10 days have passed

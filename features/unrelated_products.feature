@@ -1,11 +1,11 @@
 Feature: Unrelated products
-  What else an invoice bills brings no credits, and takes none away.
+  Other items on an invoice bring no credits, and take none away.
 
   Background:
     Given Ada has signed up
     And Ada has subscribed to the "monthly" plan
 
-  Rule: The plan's line brings what it always brings
+  Rule: The plan's line brings its usual credits
 
     Scenario: A setup fee
       Given Ada's next invoice has a setup fee of $15.00
@@ -17,7 +17,7 @@ Feature: Unrelated products
       When the subscription renews
       Then Ada has 200 credits
 
-  Rule: A refund that names nothing is of all that the invoice bills
+  Rule: A refund without named lines applies to everything on the invoice
 
     Scenario: Half of plan and fee
       Given Ada's next invoice has a setup fee of $15.00

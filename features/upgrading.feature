@@ -1,5 +1,5 @@
 Feature: Upgrading
-  A larger plan brings its credits for the time that is left, and the smaller one keeps those of the time that is over.
+  A larger plan brings its credits for the remaining time, and the smaller one keeps those of the time that has passed.
 
   Background:
     Given Ada has signed up
@@ -8,7 +8,7 @@ Feature: Upgrading
 
   Rule: What is charged within a month counts at once
 
-    Scenario: A third of the month is over
+    Scenario: A third of the month has passed
       When Ada changes to 1,000 credits a month for $49.00, charged at once
       Then Ada has 699 credits
 

@@ -84,7 +84,7 @@ class BatchedCreditService:
             return await self._service.execute(operations, self._clock.now(), patience=PATIENCE)
         except LedgerRefused as refused:
             if refused.is_final and len(operations) == 1:
-                return (NotCommitted(f"the ledger refuses it: {refused.cause}"),)
+                return (NotCommitted(f"the ledger rejected it: {refused.cause}"),)
             raise
 
 

@@ -1,1 +1,1 @@
-"""What a decision reads and what it writes: one snapshot in, one change out, committed whole."""
+"""The input and output of decisions: a snapshot in, and a change out that is committed as a whole."""

@@ -1,4 +1,4 @@
-"""What is read from the ledger before a decision, and written to it in one commit after."""
+"""Snapshots, which are read from the ledger before a decision, and changes, which are committed after it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,24 +18,24 @@ from domain.values.accounts import Account, UserId
 
 @attrs.frozen(kw_only=True)
 class RecordedPurchase:
-    """A purchase as the ledger has it, at a revision; revision 0 is one that is not recorded yet."""
+    """A purchase as recorded in the ledger; revision 0 means that it is not recorded yet."""
 
     id: PurchaseId
     revision: int
     purchase: Purchase
     posted: PostedByPeriod = attrs.field(factory=dict)
-    """What stands posted for each of its grants, and for those of purchases that were merged into it."""
+    """What is posted for each of its grants, including those of purchases that were merged into it."""
     absent_users: frozenset[UserId] = frozenset()
-    """Those of its users, by order or by entry, who have no account any more."""
+    """Users of its order or entries whose accounts were deleted."""
 
     def credits_of(self, user_id: UserId) -> int:
-        """Return the credits that stand posted for it with the user; what expired is not counted against them."""
+        """Return the credits posted for it on the user's account, including those that have expired since."""
         return sum(posted.by_user.get(user_id, 0) for posted in self.posted.values())
 
 
 @attrs.frozen(kw_only=True)
 class RecordedSubscription:
-    """A subscription as the ledger has it, at a revision; revision 0 is one that is not recorded yet."""
+    """A subscription as recorded in the ledger; revision 0 means that it is not recorded yet."""
 
     id: SubscriptionId
     revision: int
@@ -44,18 +44,18 @@ class RecordedSubscription:
 
 @attrs.frozen(kw_only=True)
 class SnapshotQuery:
-    """What is to be read at one moment."""
+    """A query for everything that one decision needs, read at one moment."""
 
     event_id: str | None = None
     user_id: UserId | None = None
     links: frozenset[Link] = frozenset()
     subscription_id: SubscriptionId | None = None
     periods_since: datetime | None = None
-    """The earliest time that is told of the subscription; its invoices of before are of no concern."""
+    """The earliest time that the report concerns; the subscription's earlier invoices are not read."""
     claims: bool = False
-    """Whether it matters which trials and free periods the account has had."""
+    """Whether to read the account's trials and free periods."""
     price_ids: frozenset[str] = frozenset()
-    """Prices of which it matters whether Credence made them."""
+    """The ids of prices to look up among those that Credence created."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,18 +67,18 @@ class Snapshot:
     purchases: tuple[RecordedPurchase, ...]
     subscription: RecordedSubscription | None = None
     family: tuple[RecordedPurchase, ...] = ()
-    """The invoices of the subscription whose periods end at the told time or later."""
+    """The subscription's invoices whose periods end at `periods_since` or later."""
     claimed: tuple[Claimed, ...] = ()
-    """The trials and free periods that the account has had, where that was asked for."""
+    """The account's trials and free periods, if queried."""
     made_prices: tuple[MadePrice, ...] = ()
-    """Those of the prices asked for that Credence made, in the order of their ids."""
+    """Those of the queried prices that Credence created, in the order of their ids."""
     account_is_deleted: bool = False
-    """Whether the user who was asked for has entries, and no account any more."""
+    """Whether the queried user has entries but no account any more."""
 
 
 @attrs.frozen(kw_only=True)
 class AbsorbedPurchase:
-    """A purchase that proved to be the same payment as another, good only at the expected revision."""
+    """A purchase that turned out to be the same payment as another, valid only at the expected revision."""
 
     id: PurchaseId
     expected_revision: int
@@ -86,18 +86,18 @@ class AbsorbedPurchase:
 
 @attrs.frozen(kw_only=True)
 class PurchaseRevision:
-    """A purchase's next state, good only if the ledger still has the expected revisions."""
+    """A purchase's next state, valid only if the ledger still has the expected revisions."""
 
     id: PurchaseId
     expected_revision: int
     purchase: Purchase
     absorbed: tuple[AbsorbedPurchase, ...] = ()
-    """Purchases that are merged into this one: their links lead here from now on."""
+    """Purchases that are merged into this one; their links lead here from then on."""
 
 
 @attrs.frozen(kw_only=True)
 class SubscriptionRevision:
-    """A subscription's next state, good only if the ledger still has the expected revision."""
+    """A subscription's next state, valid only if the ledger still has the expected revision."""
 
     id: SubscriptionId
     expected_revision: int
@@ -105,12 +105,12 @@ class SubscriptionRevision:
 
 
 FlatJson = Mapping[str, str | int | None]
-"""A JSON object without depth, as it is kept beside an idempotency key."""
+"""A JSON object without nesting, as stored with an idempotency key."""
 
 
 @attrs.frozen(kw_only=True)
 class IdempotencyRecord:
-    """A caller's operation under its idempotency key: what was asked, and the answer that every repetition gets."""
+    """An operation stored under its idempotency key: the request, and the answer that every retry gets."""
 
     key: str
     user_id: UserId
@@ -120,21 +120,22 @@ class IdempotencyRecord:
 
 @attrs.frozen(kw_only=True)
 class Holdings:
-    """What was asked for of wallets, at one moment."""
+    """Wallets and what belongs to them, read at one moment."""
 
     wallets: Mapping[UserId, Wallet]
-    """Of the users that exist, and of the owners of the holds."""
+    """The wallets of the users who exist and of the holds' owners."""
     requests: Mapping[str, IdempotencyRecord]
-    """The requests that stand under the keys."""
+    """The requests stored under the keys."""
     holds: Mapping[HoldId, Hold]
-    """The holds that exist, settled or not."""
+    """The holds that exist, settled or open."""
 
 
 @attrs.frozen(kw_only=True)
 class AccountGuard:
-    """The account that a decision is about, good only at the expected revision.
+    """The account that a decision is about, valid only at the expected revision.
 
-    Of decisions about one account in one commit each rests on those before it: after one that is not committed none is.
+    Several decisions about one account in one commit build on each other: after one that is not committed, none of the
+    later ones is.
     """
 
     user_id: UserId
@@ -143,53 +144,53 @@ class AccountGuard:
 
 @attrs.frozen(kw_only=True)
 class Change:
-    """All that one decision writes: whole, or not at all."""
+    """Everything that one decision writes, completely or not at all."""
 
     event: EventDecision | None = None
     revision: PurchaseRevision | None = None
     others: tuple[PurchaseRevision, ...] = ()
-    """Further purchases whose worth follows: invoices of the same subscription."""
+    """Further purchases whose worth changes: invoices of the same subscription."""
     subscription: SubscriptionRevision | None = None
     account: AccountGuard | None = None
     postings: tuple[Posting, ...] = ()
     ends: tuple[GrantEnd, ...] = ()
-    """New ends of grants that stand already."""
+    """New expiry times of grants that exist already."""
     holds: tuple[Hold, ...] = ()
-    """Holds as they are from now on: new ones, and open ones that are settled."""
+    """The new state of holds: new ones, and open ones that are settled."""
     made_prices: tuple[MadePrice, ...] = ()
-    """Prices that Credence made, to be kept for ever; one that is kept already stays as it is."""
+    """Prices that Credence created, to be stored permanently; a stored one stays unchanged."""
     outbox: tuple[OutboxMessage, ...] = ()
     request: IdempotencyRecord | None = None
     notify_below: int | None = None
-    """The deployment's threshold of a low balance; falling below it makes a message."""
+    """The deployment's low-balance threshold; falling below it makes a message."""
 
 
 @attrs.frozen(kw_only=True)
 class Committed:
-    """The change is written; the accounts are those it touched, as they are now."""
+    """The change was written; `accounts` are those that it affected, as they are now."""
 
     accounts: tuple[Account, ...]
 
 
 @attrs.frozen(kw_only=True)
 class Duplicate:
-    """The change had been written before; the accounts are those it touched, as they are now."""
+    """The change had been written before; `accounts` are those that it affected, as they are now."""
 
     accounts: tuple[Account, ...]
     request: IdempotencyRecord | None = None
-    """The request that stands under the key, whatever it asked."""
+    """The request that is stored under the key, whether equal or not."""
 
 
 @attrs.frozen
 class Conflict:
-    """Nothing is written: the ledger has moved on since it was read. Read again, decide again."""
+    """Nothing was written: the ledger has changed since it was read. Read and decide again."""
 
     reason: str
 
 
 @attrs.frozen
 class Rejected:
-    """Nothing is written: the ledger's own guards refuse the change."""
+    """Nothing was written: the ledger's own guards rejected the change."""
 
     reason: str
 

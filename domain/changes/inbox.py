@@ -1,4 +1,4 @@
-"""Events as the inbox keeps them, and what was decided about each."""
+"""Events as the inbox stores them, with their status."""
 
 import enum
 from datetime import datetime
@@ -9,7 +9,7 @@ from domain.payments.reports import InboxEvent
 
 
 class EventStatus(enum.StrEnum):
-    """What became of an inbox event."""
+    """The status of an inbox event."""
 
     RECEIVED = "received"
     APPLIED = "applied"
@@ -20,24 +20,24 @@ class EventStatus(enum.StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Return whether a repetition of the event needs no second decision."""
+        """Return whether the event needs no further decision, even if it is delivered again."""
         return self in {EventStatus.APPLIED, EventStatus.NOTHING_NEW, EventStatus.IGNORED}
 
 
 @attrs.frozen(kw_only=True)
 class EventDecision:
-    """An inbox event with what was decided about it."""
+    """An inbox event with the status that was decided for it."""
 
     event: InboxEvent
     status: EventStatus
     reason: str | None = None
     again: bool = False
-    """Whether it is decided again although it was final: by an operator's wish, with a newer translation."""
+    """Whether it is decided again although its status was final, at an operator's request."""
 
 
 @attrs.frozen(kw_only=True)
 class InboxRecord:
-    """An event as it stands in the inbox."""
+    """An event as the inbox stores it."""
 
     id: str
     type: str
@@ -49,4 +49,4 @@ class InboxRecord:
     object_id: str | None
     purchase_id: str | None
     body: str | None = None
-    """The exact text that was signed; None in lists."""
+    """The exact signed text; None in lists."""

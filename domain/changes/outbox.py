@@ -1,4 +1,4 @@
-"""Messages that follow a commit, and how their delivery fared."""
+"""Messages that follow a commit, and the results of their delivery."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,15 +6,15 @@ from datetime import datetime
 import attrs
 
 REFRESH_CACHE = "refresh_cache"
-"""The outbox topic of a balance that the cache must learn of."""
+"""The outbox topic of a balance to write to the cache."""
 
 SEND_INVOICE = "send_invoice"
-"""The outbox topic of an invoice that the customer must get."""
+"""The outbox topic of an invoice to send to the customer."""
 
 
 @attrs.frozen(kw_only=True)
 class OutboxMessage:
-    """A message to deliver after the commit, at least once; the key makes it one message."""
+    """A message to deliver after the commit, at least once; messages with the same key are one."""
 
     topic: str
     key: str
@@ -28,7 +28,7 @@ def cache_refresh(user_id: str, state: str) -> OutboxMessage:
 
 @attrs.frozen(kw_only=True)
 class Message:
-    """An outbox message under a claim."""
+    """An outbox message that a worker has claimed."""
 
     id: int
     key: str
@@ -40,7 +40,7 @@ class Message:
 
 @attrs.frozen(kw_only=True)
 class DeliveryResult:
-    """How a claimed message fared: delivered when there is no error, else due again later, or given up."""
+    """The result of a delivery: delivered if there is no error, else due again later or failed for good."""
 
     id: int
     error: str | None = None
@@ -50,7 +50,7 @@ class DeliveryResult:
 
 @attrs.frozen(kw_only=True)
 class FailedMessage:
-    """An outbox message whose delivery was given up, and why."""
+    """An outbox message whose delivery failed for good, and why."""
 
     id: int
     topic: str

@@ -1,4 +1,4 @@
-"""What clawbacks took for a grant, and where it goes when it comes back: to the grants from which it was taken."""
+"""Tracks what clawbacks took for a grant, so that reinstated credits return to the grants they were taken from."""
 
 from collections.abc import Iterator
 from typing import NewType
@@ -8,40 +8,40 @@ import attrs
 from domain.credits.grants import Draw
 
 GrantName = NewType("GrantName", str)
-"""The grant to which credits return: `true` for the entry's own, else the id of another."""
+"""The grant to which credits return: `true` for the entry's own grant, otherwise another grant's id."""
 
 OWN_GRANT = GrantName("true")
 
 
 @attrs.frozen(kw_only=True)
 class ClawedBack:
-    """Credits that clawbacks took for one grant of a purchase, and that did not come back since."""
+    """Credits that clawbacks took for one grant of a purchase and that were not returned since."""
 
     credits: int
-    """All of them; what was taken from no grant had been spent before: it is owed, or was paid since."""
+    """The total. Credits that were taken from no grant had been spent: they are owed, or were repaid since."""
     from_own: int = 0
-    """Taken from the grant itself, unspent."""
+    """Credits taken from the grant itself, where they were unspent."""
     from_others: tuple[Draw, ...] = ()
-    """Taken from other grants, by the clawbacks or to pay what they left owing; what burns last comes first."""
+    """Credits taken from other grants, by the clawbacks or to repay their debt; those spent last come first."""
 
 
 @attrs.frozen
 class ReturnedCredits:
-    """Credits that come back, and the grant to which they return."""
+    """Credits that are reinstated, and the grant to which they return."""
 
     credits: int
     grant: GrantName | None = None
-    """None where they were taken from no grant."""
+    """None if they were taken from no grant."""
 
 
 NOTHING_CLAWED_BACK = ClawedBack(credits=0)
 
 
 def returns_of(credits_: int, taken: ClawedBack) -> tuple[ReturnedCredits, ...]:
-    """Return where credits that come back go, in the order in which they are posted.
+    """Return to which grants reinstated credits go, in the order in which they are posted.
 
-    A clawback takes from the grant itself first, then from others, and leaves the rest owing; what comes back goes the
-    other way round. So each grant has, with its own end, what it would have had without the clawback.
+    A clawback takes from the grant itself first, then from others, and leaves the rest as debt. Credits return in the
+    reverse order, so each grant ends up with what it would have had without the clawback, under its own expiry.
     """
     parts: dict[GrantName | None, int] = {None: 0}
     for grant, most in _places(taken):
@@ -53,7 +53,7 @@ def returns_of(credits_: int, taken: ClawedBack) -> tuple[ReturnedCredits, ...]:
 
 
 def _places(taken: ClawedBack) -> Iterator[tuple[GrantName | None, int]]:
-    """Yield the grants to which it may return, each with the most that may."""
+    """Yield the grants to which credits may return, each with the maximum."""
     elsewhere = max(taken.credits - taken.from_own, 0)
     others: list[tuple[GrantName | None, int]] = []
     for draw in taken.from_others:

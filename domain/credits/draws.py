@@ -1,4 +1,4 @@
-"""Draws: how credits are taken from grants in their order, and what remains of these."""
+"""Draws: takes credits from grants in spending order, and computes what remains of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -9,12 +9,12 @@ from domain.credits.grants import BurnOrder, Draw, Grant, GrantId
 
 
 def drawn_at(now: datetime, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
-    """Return draws of so many credits from what is free in grants that are still good."""
+    """Return draws of `credits` from the unreserved credits of grants that have not expired."""
     return drawn(grants, wanted, of=lambda grant: grant.free if grant.is_usable(now) else 0)
 
 
 def drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -> tuple[Draw, ...]:
-    """Return draws of at most so many credits, in the grants' order, as far as `of` says that each can give."""
+    """Return draws of at most `credits` in the grants' order; `of` says how much each can give."""
     draws = []
     for grant in grants:
         if wanted <= 0:
@@ -27,12 +27,12 @@ def drawn(grants: Iterable[Grant], wanted: int, *, of: Callable[[Grant], int]) -
 
 
 def total(draws: Iterable[Draw]) -> int:
-    """Return the credits of the draws in all."""
+    """Return the sum of the draws."""
     return sum(draw.credits for draw in draws)
 
 
 def summed(draws: Iterable[Draw]) -> tuple[Draw, ...]:
-    """Return the draws with one for each grant, in the order in which these come first."""
+    """Return the draws merged into one per grant, in the order of first appearance."""
     return tuple(Draw(grant_id=grant_id, credits=taken) for grant_id, taken in _sums(draws).items())
 
 
@@ -44,20 +44,20 @@ def _sums(draws: Iterable[Draw]) -> dict[GrantId, int]:
 
 
 def less(grants: BurnOrder, draws: Iterable[Draw]) -> BurnOrder:
-    """Return the grants without what the draws take from them."""
+    """Return the grants after the draws."""
     return _changed(
         grants, _sums(draws), lambda grant, credits_: attrs.evolve(grant, remaining=grant.remaining - credits_)
     )
 
 
 def reserving(grants: BurnOrder, draws: Iterable[Draw], sign: int) -> BurnOrder:
-    """Return the grants with what the draws reserve of them, or reserve no longer where `sign` is -1."""
+    """Return the grants with the draws reserved, or released if `sign` is -1."""
     reserved = {draw.grant_id: draw.credits * sign for draw in draws}
     return _changed(grants, reserved, lambda grant, credits_: attrs.evolve(grant, held=grant.held + credits_))
 
 
 def _changed(grants: BurnOrder, by: Mapping[GrantId, int], change: Callable[[Grant, int], Grant]) -> BurnOrder:
-    """Return the grants that live on, with those changed that are named; their places stay."""
+    """Return the grants with the changed ones replaced in place, without those that are used up."""
     after, missing, ends = [*grants], len(by), False
     for index, grant in enumerate(grants):
         if missing == 0:

@@ -1,4 +1,4 @@
-"""Explanations: what became of every credit of an account, and which of Stripe's objects it came from."""
+"""Explanations: where every credit of an account came from and went, with Stripe's objects."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -19,69 +19,69 @@ from domain.values.accounts import Account, UserId
 
 @attrs.frozen(kw_only=True)
 class ReturnedTime:
-    """Unused time that an invoice gives back, and what it takes from."""
+    """Unused time that an invoice returns, and the lines that lose its credits."""
 
     unused: UnusedTime
     invoice_id: str | None
-    """The invoice on which the time was sold, by Stripe's word or by the recorded lines; None where neither tells."""
+    """The invoice on which the time was sold, named by Stripe or by the recorded lines; None if unknown."""
     line_ids: tuple[str, ...]
-    """The recorded lines that it takes from; none where the time was never sold here."""
+    """The recorded lines that lose credits; empty if the time was not sold here."""
 
 
 @attrs.frozen(kw_only=True)
 class PurchaseExplanation:
-    """What one purchase gave, what of it was taken back, and why."""
+    """The credits that one purchase granted, how many were taken back, and why."""
 
     id: PurchaseId
     purchase: Purchase
     worth: int
-    """Credits that the purchase is worth now."""
+    """The credits that the purchase is worth now."""
     posted: int
-    """Credits that stand posted for it on this account."""
+    """The credits posted for it on this account."""
     expires_at: datetime | None
     entries: tuple[LedgerEntry, ...]
     lines: tuple[LineBalance, ...] = ()
-    """What each line of a subscription's invoice brought, and what became of it."""
+    """The balance of each line of a subscription's invoice."""
     unused: tuple[ReturnedTime, ...] = ()
-    """The unused time that the invoice gives back, of the lines of this or earlier invoices."""
+    """The unused time that the invoice returns, of its own lines or those of earlier invoices."""
 
 
 @attrs.frozen(kw_only=True)
 class DrawExplanation:
-    """Credits that were taken from a grant, and by which entry; None where that is no longer known."""
+    """Credits drawn from a grant, and the entry that drew them; None if that is no longer known."""
 
     credits: int
     entry: LedgerEntry | None
 
     @property
     def pays_debt(self) -> bool:
-        """Return whether they paid what the account owed when they came."""
+        """Return whether they repaid debt that the account had when they were granted."""
         return self.entry is not None and self.entry.posting.amount > 0
 
 
 @attrs.frozen(kw_only=True)
 class GrantExplanation:
-    """The life of one grant: its credits are those that were put into it, and what remains with what was drawn."""
+    """One grant: the credits added to it are those remaining plus those drawn."""
 
     grant: Grant
     plan_id: str | None
-    """What was bought, where it was."""
+    """The plan, if it was bought."""
     reason: str | None
-    """Why it was given, in the operator's words, where nobody paid for it."""
+    """The operator's reason, if it was granted without a payment."""
     operator: str | None
     puts: tuple[LedgerEntry, ...]
-    """The entries that put credits into it."""
+    """The entries that added credits to it."""
     draws: tuple[DrawExplanation, ...]
 
     @property
     def drawn(self) -> int:
-        """Return all that was taken from it."""
+        """Return the total drawn from it."""
         return sum(draw.credits for draw in self.draws)
 
 
 @attrs.frozen(kw_only=True)
 class AccountExplanation:
-    """An account: purchase by purchase with the entries that none is behind, and grant by grant with its holds."""
+    """An account by purchase, by entries without a purchase, by grant and by hold."""
 
     user_id: UserId
     account: Account | None
@@ -92,7 +92,7 @@ class AccountExplanation:
 
 
 def explain(record: AccountRecord) -> AccountExplanation:
-    """Return the account, explained: every entry stands at exactly one place."""
+    """Return the account's explanation; every entry appears exactly once."""
     explained: list[PurchaseExplanation] = []
     reported: set[int] = set()
     for known in record.purchases:
@@ -132,10 +132,10 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
 
 
 def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
-    """Yield for each grant the entries that put credits into it.
+    """Yield each grant with the entries that added credits to it.
 
-    Those of a purchase share one, but for what is reinstated after its end, each time, and for what returns to another
-    grant; any other entry makes one of its own.
+    The entries of a purchase share a grant, except credits that are reinstated after it expired or that return to
+    another grant; every other entry creates its own.
     """
     puts = [entry for entry in record.entries if entry.posting.amount > 0]
     returned = [entry for entry in puts if returned_to(entry.posting) not in {None, OWN_GRANT}]

@@ -1,4 +1,4 @@
-"""Grants: credits put on an account, with what remains of them, and the order in which they burn."""
+"""Grants: credits added to an account, what remains of them, and the order in which they are spent."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,12 +13,12 @@ GrantId = NewType("GrantId", int)
 PROMOTION_PRIORITY = 10
 GOODWILL_PRIORITY = 20
 SOLD_PRIORITY = 50
-"""What was paid for burns after what was given; within one priority the soonest expiry burns first."""
+"""Purchased credits are spent after granted ones; within one priority, those that expire first are spent first."""
 
 
 @attrs.frozen(kw_only=True)
 class Draw:
-    """Credits that an entry takes from a grant, or that a hold reserves of it."""
+    """Credits that an entry takes from a grant, or that a hold reserves on it."""
 
     grant_id: GrantId
     credits: int
@@ -26,53 +26,53 @@ class Draw:
 
 @attrs.frozen(kw_only=True)
 class Grant:
-    """Credits put on an account at one time, for one reason."""
+    """Credits added to an account at one time, for one reason."""
 
     id: GrantId
     kind: str
-    """The kind of the entry that made it."""
+    """The kind of the entry that created it."""
     priority: int = SOLD_PRIORITY
-    """The lowest burns first."""
+    """The lowest is spent first."""
     credits: int
-    """All that was ever put into it; what is no more was drawn by entries."""
+    """All credits that were ever added to it; entries have drawn those that do not remain."""
     remaining: int
     held: int = 0
-    """Credits that open holds reserve of it; more than remain, after a clawback."""
+    """Credits that open holds reserve on it; after a clawback this can exceed `remaining`."""
     expires_at: datetime | None = None
     purchase_id: PurchaseId | None = None
     period_ends_at: datetime | None = None
-    """The end of the period that was paid for, where it is of a subscription's invoice."""
+    """The end of the period that was paid for, if it comes from a subscription's invoice."""
     rollover_cap: int | None = None
-    """Where it rolls over when its time is over: the most credits that may do so on the account in all."""
+    """The most credits that may roll over on the account in total when it expires; None if it does not roll over."""
     created_at: datetime
 
     @property
     def free(self) -> int:
-        """Return credits of it that no hold reserves."""
+        """Return the credits that no hold reserves."""
         return max(0, self.remaining - self.held)
 
     @property
     def is_live(self) -> bool:
-        """Return whether there is anything of it, to be spent or held."""
+        """Return whether any of it remains or is held."""
         return self.remaining > 0 or self.held > 0
 
     def has_expired(self, now: datetime) -> bool:
-        """Return whether its time is over: it is good before its expiry, not at it."""
+        """Return whether it has expired: it is usable before `expires_at`, not at it."""
         return self.expires_at is not None and self.expires_at <= now
 
     def is_usable(self, now: datetime) -> bool:
-        """Return whether what is free of it can be spent: before its expiry, and after it what has rolled over."""
+        """Return whether its unreserved credits can be spent: before its expiry, and later if they rolled over."""
         return self.rollover_cap is not None or not self.has_expired(now)
 
 
 class BurnOrder(tuple[Grant, ...]):
-    """Grants in the order in which they burn, as :func:`burn_order` makes it."""
+    """Grants in spending order, as :func:`burn_order` returns them."""
 
     __slots__ = ()
 
 
 def burn_order(grants: Iterable[Grant]) -> BurnOrder:
-    """Return the grants in the order in which they burn: by priority, then soonest expiry, then oldest."""
+    """Return the grants in spending order: by priority, then soonest expiry, then oldest."""
     return grants if isinstance(grants, BurnOrder) else BurnOrder(sorted(grants, key=_place))
 
 
@@ -82,10 +82,10 @@ def _place(grant: Grant) -> tuple[int, bool, float, GrantId]:
 
 
 def lapsing(grants: Iterable[Grant], now: datetime) -> Mapping[GrantId, int]:
-    """Return what expires of each grant whose time is over: what is free of it, but for what rolls over.
+    """Return what expires of each grant whose time is over: its unreserved credits without those that roll over.
 
-    Of grants that roll over, the oldest period's come first; each keeps what is free of it, as far as its cap has room
-    beside what those before it keep. So it does not matter when, or how often, this is looked at.
+    Grants roll over in the order of their periods, oldest first. Each keeps its unreserved credits as far as its cap
+    has room beside what earlier ones keep, so it does not matter when or how often this is evaluated.
     """
     over = [grant for grant in grants if grant.has_expired(now)]
     expiring = {grant.id: grant.free for grant in over if grant.rollover_cap is None}
@@ -105,10 +105,11 @@ def _age(grant: Grant) -> tuple[float, str, GrantId]:
 def draws_of_clawback(
     grants: Iterable[Grant], amount: int, purchase_ids: frozenset[PurchaseId], period_ends_at: datetime | None = None
 ) -> tuple[Draw, ...]:
-    """Return what a clawback takes: of its own grants all that remains, of others what is free, then what is held.
+    """Return the draws of a clawback: all that remains of its own grants, then unreserved credits, then held ones.
 
-    `purchase_ids` are the purchase's own and those of purchases that were merged into it; of these the grant of the
-    period comes first. What is not there is debt.
+    `purchase_ids` are the purchase's own id and those of purchases merged into it; among their grants, that of the
+    period comes first. What no grant covers becomes debt. The ledger applies the same rule (SQL:
+    `credence_debit_grants`).
     """
     ordered = burn_order(grants)
     own = [grant for grant in ordered if grant.purchase_id in purchase_ids]

@@ -1,4 +1,4 @@
-"""Holds: credits set aside before a cost is known, on the grants that they will be taken from."""
+"""Holds: credits reserved on specific grants before a cost is known."""
 
 import enum
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from domain.credits.grants import Draw
 from domain.values.accounts import UserId
 
 HoldId = NewType("HoldId", str)
-"""A uuid in its canonical lower-case form."""
+"""A UUID in its canonical lower-case form."""
 
 
 class HoldStatus(enum.StrEnum):
-    """A hold's life: open, then settled once in one of three ways."""
+    """A hold's status: open, then settled once in one of three ways."""
 
     OPEN = "open"
     CAPTURED = "captured"
@@ -25,7 +25,7 @@ class HoldStatus(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Hold:
-    """Credits set aside; its draws sum to them."""
+    """Reserved credits; its draws sum to them."""
 
     id: HoldId
     user_id: UserId
@@ -40,5 +40,5 @@ class Hold:
 
     @property
     def is_open(self) -> bool:
-        """Return whether it still sets credits aside."""
+        """Return whether it still reserves credits."""
         return self.status is HoldStatus.OPEN

@@ -1,7 +1,7 @@
-"""Idempotency keys: the name of one operation, which changes the ledger once whoever repeats it.
+"""Idempotency keys: names of operations, each of which changes the ledger once however often it is repeated.
 
-A key names the state reached, never the step taken: two equal partial refunds reach two states and are two
-entries; the same refund told twice reaches one.
+A key names the state reached, never the step taken: two equal partial refunds reach two states and are two entries; the
+same refund reported twice reaches one.
 """
 
 from datetime import datetime
@@ -23,8 +23,8 @@ def key_of_revision(
 ) -> IdempotencyKey:
     """Return the key of the entry that brings `user_id` in line with a purchase's state at `revision`.
 
-    Each grant of an invoice has entries of its own, named by the end of its period; and so has what returns to a grant,
-    its own (`true`) or another by its id.
+    Each grant of an invoice has its own entries, named by the end of its period. So do credits that return to a grant:
+    `true` for its own, otherwise the id of another.
     """
     period = "" if period_ends_at is None else f":period={int(period_ends_at.timestamp())}"
     returned = "" if returned_to is None else f":returned={returned_to}"
@@ -32,15 +32,15 @@ def key_of_revision(
 
 
 def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:
-    """Return the key of the entry that takes what is free of an expired grant, of an account at `revision`."""
+    """Return the key of the entry that expires the unreserved credits of a grant, of an account at `revision`."""
     return IdempotencyKey(f"grant:{grant_id}:expiry:{revision}")
 
 
 def key_of_capture(hold_id: str) -> IdempotencyKey:
-    """Return the key of the entry that settles a hold; no caller's key makes it."""
+    """Return the key of the entry that settles a hold; no caller's key can collide with it."""
     return IdempotencyKey(f"capture:{hold_id}")
 
 
 def key_of_request(key: str) -> IdempotencyKey:
-    """Return the key of the entry that a caller asked for under a key of theirs."""
+    """Return the key of an entry that a caller requested under its own key."""
     return IdempotencyKey(f"request:{key}")

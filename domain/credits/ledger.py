@@ -1,4 +1,4 @@
-"""The ledger: immutable signed entries, those that are decided, and what stands posted for a purchase."""
+"""The ledger: immutable signed entries, postings that are decided, and what is posted for a purchase."""
 
 import enum
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from domain.payments.purchases import PurchaseId
 from domain.values.accounts import Account, UserId
 
 RETURNED = "returned_to_grant"
-"""The metadata key of an entry that returns to a grant what a clawback took from it: it expires as it would have.
+"""The metadata key of an entry that returns credits of a clawback to a grant, where they keep that grant's expiry.
 
-Its value is `true` where it is the entry's own grant, else the grant's id.
+Its value is `true` for the entry's own grant, otherwise the grant's id.
 """
 
 PERIOD_ENDS_AT = "period_ends_at"
-"""The metadata key by which an entry of a subscription's invoice names the period whose grant it is of."""
+"""The metadata key by which an entry of a subscription's invoice names the period of its grant."""
 
 
 class EntryKind(enum.StrEnum):
-    """Why a balance changed."""
+    """The reason why a balance changed."""
 
     OPENING = "opening"
     PURCHASE = "purchase"
@@ -50,21 +50,21 @@ class Posting:
     stripe_event_id: str | None = None
     description: str | None = None
     event_at: datetime | None = None
-    """When it happened, by Stripe's clock; the ledger adds when it was written."""
+    """When it happened, by Stripe's clock; the ledger adds the time of writing."""
     expires_at: datetime | None = None
-    """When what is left of granted credits expires; None means never, and nothing for what is taken."""
+    """When unspent granted credits expire; None means never, and has no meaning for negative amounts."""
     rollover_cap: int | None = None
-    """Where granted credits roll over then: the most that may do so on the account in all."""
+    """The most credits that may then roll over on the account in total; None if they do not roll over."""
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     draws: tuple[Draw, ...] | None = None
-    """What it takes from which grant, as was decided; None leaves that to the ledger's rule for purchases."""
+    """The decided draws; None leaves them to the ledger (SQL: `credence_debit_grants`)."""
     priority: int | None = None
-    """The priority of the grant that it makes; None means that of what is sold."""
+    """The priority of the grant that it creates; None means that of purchased credits."""
 
 
 @attrs.frozen(kw_only=True)
 class LedgerEntry:
-    """One immutable signed change of one account's balance."""
+    """An immutable signed change of one account's balance."""
 
     posting: Posting
     version: int
@@ -75,17 +75,17 @@ class LedgerEntry:
 
 @attrs.frozen(kw_only=True)
 class EntryFilter:
-    """Which entries are asked for; the default is all of them."""
+    """A filter for entries; the default matches all."""
 
     kinds: frozenset[EntryKind] = frozenset()
-    """Any kind, where none is named."""
+    """The kinds that match; empty matches all."""
     since: datetime | None = None
     until: datetime | None = None
     """Written at `since` or later, and before `until`."""
     purchase_id: PurchaseId | None = None
 
     def admits(self, entry: LedgerEntry) -> bool:
-        """Return whether the entry is asked for."""
+        """Return whether the entry matches."""
         posting, written = entry.posting, entry.created_at
         return (
             (not self.kinds or posting.kind in self.kinds)
@@ -100,7 +100,7 @@ EVERY_ENTRY = EntryFilter()
 
 @attrs.frozen(kw_only=True)
 class ExpiredCredits:
-    """What expired of one purchase's credits, and what stood posted for it when that last happened."""
+    """The expired credits of a purchase, and what was posted for it when some last expired."""
 
     amount: int
     posted_before: int
@@ -108,26 +108,26 @@ class ExpiredCredits:
 
 @attrs.frozen
 class Posted:
-    """Credits posted for one grant of a purchase so far, by user; a user is present once an entry exists.
+    """The credits posted for one grant of a purchase so far, by user; a user is present once an entry exists.
 
-    What expired is not counted against them: it stands apart.
+    Expired credits are not subtracted; they are recorded separately.
     """
 
     by_user: Mapping[UserId, int] = attrs.field(factory=dict)
     lapsed: Mapping[UserId, ExpiredCredits] = attrs.field(factory=dict)
     expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
-    """When what is left of each user's grant expires, where something is left of it."""
+    """When each user's grant expires, if any of it remains."""
     clawed_back: Mapping[UserId, ClawedBack] = attrs.field(factory=dict)
-    """What clawbacks took for each user's grant, and was not given back since."""
+    """What clawbacks took for each user's grant and did not return since."""
 
 
 PostedByPeriod = Mapping[datetime | None, Posted]
-"""What is posted for each grant of a purchase, by the end of its period; None for what was sold once."""
+"""What is posted for each grant of a purchase, by the end of its period; None for a one-time purchase."""
 
 
 @attrs.frozen(kw_only=True)
 class GrantEnd:
-    """A new end of a grant whose credits stand already."""
+    """A new expiry time of a grant that exists already."""
 
     user_id: UserId
     purchase_id: PurchaseId
@@ -136,24 +136,24 @@ class GrantEnd:
 
 
 def period_metadata(period_ends_at: datetime | None) -> Mapping[str, str]:
-    """Return the metadata of an entry of the grant of that period; empty where it is of no period."""
+    """Return the metadata of an entry for the grant of that period; empty if there is no period."""
     return {} if period_ends_at is None else {PERIOD_ENDS_AT: period_ends_at.isoformat()}
 
 
 def period_of(posting: Posting) -> datetime | None:
-    """Return the end of the period whose grant the entry is of; None for what was sold once or not at all."""
+    """Return the end of the period of the entry's grant; None if it is not from a subscription."""
     reported = posting.metadata.get(PERIOD_ENDS_AT) if posting.purchase_id is not None else None
     return datetime.fromisoformat(reported) if reported is not None else None
 
 
 def returned_to(posting: Posting) -> GrantName | None:
-    """Return the grant to which the entry returns what was taken from it; None where it returns to none."""
+    """Return the grant to which the entry returns credits, or None."""
     named = posting.metadata.get(RETURNED) if posting.purchase_id is not None else None
     return GrantName(named) if named is not None else None
 
 
 def post(account: Account, posting: Posting, *, now: datetime) -> tuple[Account, LedgerEntry]:
-    """Return the account after the posting, and the entry that says so."""
+    """Return the account after the posting, and the posting's entry."""
     entry = LedgerEntry(
         posting=posting,
         version=account.version + 1,

@@ -1,7 +1,7 @@
-"""The decision that turns a purchase into entries.
+"""Turns a purchase into ledger entries.
 
-A purchase is never posted, only the difference between what it is worth and what stands posted for it; so
-whoever tells of it, and however often, the entries of a purchase sum to its entitlement.
+Only the difference between what a purchase is worth and what is already posted for it is ever posted. So the entries of
+a purchase sum to its entitlement, whatever reports it and however often.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from domain.payments.purchases import Purchase, PurchaseId
 
 @attrs.frozen(kw_only=True)
 class PostingOrigin:
-    """What entries of a purchase say of where they come from."""
+    """The origin that the entries of a purchase share."""
 
     stripe_session_id: str | None = None
     stripe_event_id: str | None = None
@@ -43,11 +43,11 @@ def postings_due(
     dues: Sequence[GrantDue] | None = None,
     origin: PostingOrigin = PostingOrigin(),
 ) -> tuple[Posting, ...]:
-    """Return the entries that bring the ledger in line with the purchase at `revision`; none when it is in line.
+    """Return the postings that the purchase at `revision` still needs; none if the ledger is up to date.
 
-    `dues` are what its grants are to hold; left out, what the purchase tells by itself. Credits that stand with anyone
-    but the purchase's owner are taken back from them. What expired is gone already, so it counts first towards what a
-    refund takes back.
+    `dues` are what its grants should hold; by default, what the purchase alone implies. Credits posted to anyone but
+    the purchase's owner are taken back. Expired credits are gone already, so they count first towards what a refund
+    takes back.
     """
     wanted = {due.period_ends_at: due for due in (grants_due(purchase) if dues is None else dues)}
     found: list[Posting] = []
@@ -82,7 +82,7 @@ def postings_due(
 def ends_due(
     purchase_id: PurchaseId, purchase: Purchase, posted: PostedByPeriod, dues: Sequence[GrantDue]
 ) -> tuple[GrantEnd, ...]:
-    """Return the grants of the purchase's owner whose credits stand already and are to expire at another time."""
+    """Return new expiry times for the owner's existing grants, where they differ."""
     if purchase.order is None:
         return ()
     owner = purchase.order.user_id
@@ -107,7 +107,7 @@ def _place(period: datetime | None) -> float:
 
 
 def _unlapsed(worth: int, lapse: ExpiredCredits | None) -> int:
-    """Return what must stand posted, expiries apart, for credits of that worth on the account."""
+    """Return what must be posted, apart from expiries, so that the account has credits of that worth."""
     return worth if lapse is None else min(worth + lapse.amount, max(lapse.posted_before, worth))
 
 

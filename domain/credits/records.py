@@ -1,4 +1,4 @@
-"""All that the ledger has of an account, as it is kept."""
+"""Everything that the ledger has about an account, as stored."""
 
 import attrs
 
@@ -11,7 +11,7 @@ from domain.values.accounts import Account, UserId
 
 @attrs.frozen(kw_only=True)
 class PurchaseRecord:
-    """A purchase as it is kept, with the ids of those that were merged into it."""
+    """A purchase as stored, with the ids of those that were merged into it."""
 
     id: PurchaseId
     purchase: Purchase
@@ -20,7 +20,7 @@ class PurchaseRecord:
 
 @attrs.frozen(kw_only=True)
 class RecordedDraw:
-    """Credits that the entry of a version took; version 0 stands for entries of before draws were recorded."""
+    """Credits that the entry with that version drew; version 0 stands for entries from before draws were recorded."""
 
     version: int
     credits: int
@@ -28,7 +28,7 @@ class RecordedDraw:
 
 @attrs.frozen(kw_only=True)
 class GrantRecord:
-    """A grant as it is kept, with all that was drawn from it, in the order in which it was."""
+    """A grant as stored, with everything that was drawn from it, in order."""
 
     grant: Grant
     draws: tuple[RecordedDraw, ...] = ()
@@ -36,14 +36,14 @@ class GrantRecord:
 
 @attrs.frozen(kw_only=True)
 class AccountRecord:
-    """All that the ledger has of an account: entries, grants and holds oldest first, and the purchases behind them.
+    """An account's entries, grants and holds, oldest first, and the purchases behind them.
 
-    Invoices of its subscriptions that only give unused time back are among these, though nobody ordered anything.
+    The purchases include invoices of its subscriptions that only return unused time and have no order.
     """
 
     user_id: UserId
     account: Account | None
-    """None where the user was deleted."""
+    """None if the user was deleted."""
     purchases: tuple[PurchaseRecord, ...]
     entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantRecord, ...] = ()

@@ -1,8 +1,8 @@
-"""Wallets: what an account has to spend, and the decisions about it. Each gives the wallet after, and what to write.
+"""Wallets: what an account can spend, and the decisions about it. Each returns the new wallet, and what to write.
 
-Everything that decides what a spend, a hold, a capture or an expiry takes from which grant must live here; how it is
-taken stands in `draws`. What a clawback takes is the ledger's rule: it takes what a refund demands, whatever else
-happened meanwhile.
+Everything that decides what a spend, a hold, a capture or an expiry takes from which grant must live here; the
+arithmetic is in `draws`. What a clawback takes is the ledger's own rule (SQL: `credence_debit_grants`): it
+takes what a refund demands, whatever else happened meanwhile.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from domain.values.accounts import Account, UserId
 
 @attrs.frozen(kw_only=True)
 class Wallet:
-    """An account with its live grants, which remain or are held, and its open holds."""
+    """An account with its open holds and those of its grants that have remaining or held credits."""
 
     account: Account
     grants: BurnOrder = attrs.field(factory=BurnOrder, converter=burn_order)
@@ -30,7 +30,7 @@ class Wallet:
 
 @attrs.frozen(kw_only=True)
 class WalletChange:
-    """What decisions do to one account: the wallet after, the entries, and the holds as they are from now on."""
+    """The effect of decisions on one account: the wallet afterwards, the postings, and the changed holds."""
 
     wallet: Wallet
     postings: tuple[Posting, ...] = ()
@@ -39,21 +39,21 @@ class WalletChange:
 
 @attrs.frozen
 class Insufficient:
-    """There are not enough credits; so many are available."""
+    """There are not enough credits; `available` are."""
 
     available: int
 
 
 @attrs.frozen
 class BalanceMismatch:
-    """By its balance the account has enough, by its grants only so much: others than the ledger wrote its balance."""
+    """The balance suffices but the grants do not: something other than the ledger wrote the balance."""
 
     granted: int
 
 
 @attrs.frozen(kw_only=True)
 class DebitDetails:
-    """What an entry that takes credits says of itself."""
+    """The description and metadata of an entry that takes credits."""
 
     kind: EntryKind
     credits: int
@@ -63,10 +63,10 @@ class DebitDetails:
 
 
 def expire_overdue(wallet: Wallet, now: datetime) -> WalletChange:
-    """Free the holds whose time is over, then take what is unspent of ended grants and does not roll over.
+    """Release expired holds, then expire the unspent credits of expired grants, except what rolls over.
 
-    Credits that a hold reserves stay until it is settled. A hold can be on credits that a refund has taken since;
-    then what else is there stands in for them, and does not expire meanwhile.
+    Reserved credits stay until their hold is settled. If a refund has taken them since, other credits stand in for them
+    and do not expire in the meantime.
     """
     change = WalletChange(wallet=wallet)
     for hold in wallet.holds:
@@ -76,7 +76,7 @@ def expire_overdue(wallet: Wallet, now: datetime) -> WalletChange:
 
 
 def spend(wallet: Wallet, debit: DebitDetails, now: datetime) -> WalletChange | Insufficient | BalanceMismatch:
-    """Take credits, after what is due: from usable grants in the order in which they burn."""
+    """Spend credits from usable grants in spending order, after overdue expiries."""
     change = expire_overdue(wallet, now)
     draws = _covering(change.wallet, debit.credits, now)
     if not isinstance(draws, tuple):
@@ -85,7 +85,7 @@ def spend(wallet: Wallet, debit: DebitDetails, now: datetime) -> WalletChange | 
 
 
 def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> WalletChange | Insufficient | BalanceMismatch:
-    """Set the hold's credits aside, after what is due; it remembers the grants that it is on."""
+    """Reserve the hold's credits, after overdue expiries; the hold records the grants that it reserves on."""
     change = expire_overdue(wallet, now)
     draws = _covering(change.wallet, hold.credits, now)
     if not isinstance(draws, tuple):
@@ -95,10 +95,10 @@ def place_hold(wallet: Wallet, hold: Hold, now: datetime) -> WalletChange | Insu
 
 
 def capture(wallet: Wallet, hold_id: HoldId, debit: DebitDetails, now: datetime) -> WalletChange:
-    """Take so many of the credits that the open hold set aside, and free the rest.
+    """Capture that many of the open hold's credits, and release the rest.
 
-    They are good whatever happened meanwhile: from its own grants, also from expired ones; where a refund took those,
-    from what else there is; where nothing is, they become debt.
+    A capture always succeeds: it takes from the hold's own grants, even expired ones; if a refund took those, from
+    other grants; and what none covers becomes debt.
     """
     hold = _open_hold(wallet, hold_id)
     change = _released(
@@ -111,7 +111,7 @@ def capture(wallet: Wallet, hold_id: HoldId, debit: DebitDetails, now: datetime)
 
 
 def void(wallet: Wallet, hold_id: HoldId, now: datetime) -> WalletChange:
-    """Free what the open hold set aside; what it frees of an expired grant expires."""
+    """Release the open hold's credits; those of an expired grant expire."""
     hold = _open_hold(wallet, hold_id)
     return _then_expire(_released(WalletChange(wallet=wallet), attrs.evolve(hold, status=HoldStatus.VOIDED)), now)
 
@@ -126,7 +126,7 @@ def _captured(hold: Hold, grants: BurnOrder, wanted: int) -> tuple[Draw, ...]:
     for of in (
         lambda grant: min(reserved.get(grant.id, 0), grant.remaining),
         lambda grant: grant.free,
-        # No balance is in debt while anything remains, so what other holds are on comes last.
+        # A balance is never negative while any grant has credits, so those reserved by other holds are taken last.
         lambda grant: grant.remaining,
     ):
         missing = wanted - total(draws)
@@ -185,7 +185,7 @@ def _revised(change: WalletChange, hold: Hold, grants: BurnOrder, held: int) -> 
 
 
 def posted(change: WalletChange, posting: Posting) -> WalletChange:
-    """Return the move, with one more entry; what the entry puts into a grant only the ledger knows."""
+    """Return the change with one more posting; only the ledger knows the grant to which a posting adds."""
     wallet = Wallet(
         account=change.wallet.account.posted(posting.amount),
         grants=less(change.wallet.grants, posting.draws or ()),
@@ -208,7 +208,7 @@ def _debit(user_id: UserId, debit: DebitDetails, draws: tuple[Draw, ...], now: d
 
 
 def _covering(wallet: Wallet, wanted: int, now: datetime) -> tuple[Draw, ...] | Insufficient | BalanceMismatch:
-    """Return what takes so many available credits, or why nothing does."""
+    """Return the draws for that many available credits, or the reason why there are none."""
     available = wallet.account.available
     if wanted > available:
         return Insufficient(max(0, available))

@@ -154,7 +154,7 @@ def outcome_from(operation: CreditOperation, decided: Decided, result: CommitRes
         case Duplicate(request=IdempotencyRecord() as kept) if not isinstance(operation, CaptureHold | VoidHold):
             return _repeated(operation, kept)
         case Rejected(reason):
-            return NotCommitted(f"the ledger refuses it: {reason}")
+            return NotCommitted(f"the ledger rejected it: {reason}")
         case Conflict("idempotency_key"):
             return NotCommitted("an entry of the same key is another's")
         case _:

@@ -1,1 +1,1 @@
-"""What the use cases need of the world: a module for each role, with its ports and the errors that they raise."""
+"""The ports: what the use cases need from the outside. One module per role, with its ports and their errors."""

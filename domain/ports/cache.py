@@ -1,4 +1,4 @@
-"""What may be lost: a fast copy of balances, and short-lived notes on checkout sessions."""
+"""Storage that may be lost: a fast copy of balances, and short-lived markers of checkout sessions."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
@@ -19,50 +19,50 @@ class QuotaCache(Protocol):
     """A fast copy of balances. Every method raises :class:`CacheUnavailable`."""
 
     async def find(self, user_id: UserId) -> Account | None:
-        """Return the copy, or None where there is none. It has no email."""
+        """Return the cached account, or None if there is none. It has no email."""
         ...
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
-        """Return the copy of each, or None where there is none."""
+        """Return the cached account of each user, in their order, or None where there is none."""
         ...
 
     async def store(self, account: Account) -> None:
-        """Keep the account unless a newer version is kept already."""
+        """Store the account unless the cache has a newer revision of it."""
         ...
 
     async def store_many(self, accounts: Sequence[Account]) -> None:
-        """Keep each account unless a newer one is kept already."""
+        """Store each account unless the cache has a newer revision of it."""
         ...
 
     async def forget(self, user_id: UserId) -> None:
-        """Keep nothing of the user, whatever its version."""
+        """Remove the user's cached account, whatever its revision."""
         ...
 
     def lines(self) -> AsyncIterator[tuple[Account, ...]]:
-        """Yield every copy that is kept, some at a time; one that moves meanwhile may come twice."""
+        """Yield every cached account in pages; one that changes meanwhile may be yielded twice."""
         ...
 
 
 @attrs.frozen(kw_only=True)
 class CheckoutNote:
-    """Who started a checkout, for which plan."""
+    """The user who started a checkout, and its plan."""
 
     user_id: UserId
     plan_id: str
 
 
 class SessionMarkers(Protocol):
-    """Short-lived notes on checkout sessions; losing them loses nothing.
+    """Short-lived markers of checkout sessions; correctness does not depend on them.
 
     Every method raises :class:`CacheUnavailable`.
     """
 
     async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
-        """Keep who started the session."""
+        """Store who started the session."""
         ...
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
-        """Return who started the session, if that is still known."""
+        """Return who started the session, or None if that is no longer known."""
         ...
 
     async def begin(self, session_id: str) -> None:
@@ -70,9 +70,9 @@ class SessionMarkers(Protocol):
         ...
 
     async def finish(self, session_id: str, event_id: str | None) -> None:
-        """Mark that the handling ended; with an event, that its effect is committed."""
+        """Mark that the handling ended and, if `event_id` is given, that the event's effect is committed."""
         ...
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Return whether this event of the session is known to be committed."""
+        """Return whether the event's effect is known to be committed; False if unknown."""
         ...

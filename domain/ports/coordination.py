@@ -1,4 +1,4 @@
-"""Time and turns: how several callers and processes keep out of each other's way."""
+"""Coordination: the time, and locks by which processes take turns on contended accounts."""
 
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
@@ -12,28 +12,29 @@ class Clock(Protocol):
     """The time."""
 
     def now(self) -> datetime:
-        """Return now, in UTC, aware."""
+        """Return the current time, aware and in UTC."""
         ...
 
 
 class AccountLocks(Protocol):
-    """Turns at accounts that several processes want at once, so that they are not in each other's way.
+    """Locks on accounts that several processes write at once, so that they conflict less often.
 
-    No account is less safe without them. No method fails: where nobody can tell whose turn it is, each goes ahead.
+    They save work only; correctness does not depend on them. No method raises: without a working lock service, every
+    process goes ahead.
     """
 
     def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
-        """Return those of the accounts where others were met of late."""
+        """Return those of the accounts on which other processes were noticed recently."""
         ...
 
     def mark_contended(self, user_ids: Collection[UserId]) -> None:
-        """Note that others came first at these accounts."""
+        """Record that other processes wrote these accounts first."""
         ...
 
     def probe_soon(self, user_ids: Collection[UserId]) -> None:
-        """Begin to look whether others have a turn at these accounts: then they are met."""
+        """Check in the background whether other processes hold these locks; if so, mark the accounts contended."""
         ...
 
     def lock(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
-        """Return a turn at all of these accounts, or as much of it as is to be had in a moment."""
+        """Return a context that holds the locks on these accounts, as far as they could be acquired in a short time."""
         ...

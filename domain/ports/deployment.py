@@ -1,4 +1,4 @@
-"""What surrounds one deployment: the operator's system, webhook endpoints, the schema, synthetic users."""
+"""A deployment's surroundings: the operator's notification receiver, webhook endpoints, the schema, synthetic users."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,46 +12,46 @@ from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserG
 
 @attrs.frozen
 class SyntheticUsersRefused(Exception):
-    """The project's own constraints refuse users that nobody signed up."""
+    """The project's own constraints reject users who did not sign up."""
 
     cause: str
 
 
 class SyntheticUsers(Protocol):
-    """The users of rehearsals. Every method raises :class:`domain.ports.ledger.LedgerUnavailable`."""
+    """Groups of synthetic users. Every method raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def add(self, tag: Tag, count: int) -> tuple[SyntheticUser, ...]:
-        """Let the rehearsal have users numbered up to the count; gives all that it has.
+        """Create the group's users up to the count, and return all users of the group.
 
-        :raises SyntheticUsersRefused: if one can't be made; then none is.
+        :raises SyntheticUsersRefused: if one cannot be created; then none is.
         """
         ...
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
-        """Return the rehearsals that have users now, oldest first."""
+        """Return the groups that have users now, oldest first."""
         ...
 
     async def remove(self, tag: Tag) -> Removal:
-        """Remove the rehearsal's users, and what waits for them; may be repeated."""
+        """Remove the group's users, their parked events and undelivered messages; safe to repeat."""
         ...
 
 
 class Notifications(Protocol):
-    """The way to the operator's own system. It raises nothing: what is not taken is told again later."""
+    """Delivers notices to the operator's own system. It never raises: rejected notices are sent again later."""
 
     async def send(self, notices: Sequence[Notice]) -> tuple[Undelivered | None, ...]:
-        """Tell all of them, within a bounded time; for each, in their order, None where it was taken."""
+        """Send the notices within a bounded time; return for each, in their order, None or why it was not accepted."""
         ...
 
 
 class Endpoints(Protocol):
-    """Where the provider delivers its events."""
+    """The webhook endpoints that are registered with the provider."""
 
     async def endpoints(self) -> tuple[WebhookEndpoint, ...]:
-        """Return the addresses to which the provider delivers events.
+        """Return all registered webhook endpoints.
 
-        :raises PaymentsUnavailable: if it could not be asked.
-        :raises PaymentsRefused: if the key may not ask.
+        :raises PaymentsUnavailable: if the provider could not be reached.
+        :raises PaymentsRefused: if the key lacks the permission.
         """
         ...
 
@@ -60,5 +60,5 @@ class Schema(Protocol):
     """How the ledger's schema is set up. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def schema(self) -> SchemaFacts:
-        """Return what the schema says of itself."""
+        """Return the schema's migrations, privileges and triggers."""
         ...

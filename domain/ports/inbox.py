@@ -1,4 +1,4 @@
-"""What waits at the ledger: events to decide again, and messages to deliver."""
+"""The ledger's inbox and outbox: events to decide again, and messages to deliver."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,47 +9,47 @@ from domain.upkeep.consistency import Backlog
 
 
 class Inbox(Protocol):
-    """The events that were recorded, to look at and to decide again.
+    """The recorded events, to read and to retry.
 
     Every method raises :class:`domain.ports.ledger.LedgerUnavailable`.
     """
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Return events that are due for another try, longest due first, with their bodies; each for one claim."""
+        """Claim pending events that are due, longest due first, and return them with their bodies."""
         ...
 
     async def find(self, event_id: str) -> InboxRecord | None:
-        """Return the event with its body, or None where it was never recorded."""
+        """Return the event with its body, or None if it was never recorded."""
         ...
 
     async def page(
         self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
     ) -> tuple[InboxRecord, ...]:
-        """Return at most `limit` events of these statuses without their bodies, newest first, those after `before`."""
+        """Return at most `limit` events with these statuses, without bodies, newest first, starting after `before`."""
         ...
 
     async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Return those of the events that are recorded, whatever became of them."""
+        """Return the ids that are recorded, whatever their status."""
         ...
 
     async def waits_for(self, object_id: str) -> bool:
-        """Return whether an event that tells of the object waits."""
+        """Return whether a pending event is about the object."""
         ...
 
     async def make_all_due(self) -> None:
-        """Let every event that waits be due now; what is due already stays before it."""
+        """Make every pending event due now; events that are due already keep their place before the others."""
         ...
 
     async def mark_failed(self, event_id: str, reason: str) -> None:
-        """Note that deciding about a waiting event failed; it is tried again later."""
+        """Record that deciding a pending event failed; it is retried later."""
         ...
 
 
 class Backlogs(Protocol):
-    """How much waits. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
+    """Counts of what is pending. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def backlog(self) -> Backlog:
-        """Return what waits now."""
+        """Return the counts of pending events and messages."""
         ...
 
 
@@ -57,17 +57,17 @@ class Outbox(Protocol):
     """Messages that must follow a commit. Every method raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Return messages that are due; no other claim gets them until the lease has passed."""
+        """Claim messages that are due; no other claim returns them until the lease has expired."""
         ...
 
     async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
-        """Mark messages as delivered, due again later, or given up."""
+        """Record each message as delivered, due again later, or failed for good."""
         ...
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
-        """Return at most `limit` messages whose delivery was given up, newest first."""
+        """Return at most `limit` messages whose delivery failed for good, newest first."""
         ...
 
     async def retry(self, message_id: int) -> bool:
-        """Let a message that was given up be delivered after all; False where there is none of that id."""
+        """Queue a failed message for delivery again; return False if there is none with that id."""
         ...

@@ -1,4 +1,4 @@
-"""The payment provider: its deliveries, its checkouts and invoices, and what it knows of payments."""
+"""The payment provider: webhook deliveries, checkouts, invoices, and look-ups of payments."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -14,40 +14,40 @@ from domain.values.plans import Plan
 
 @attrs.frozen
 class PaymentsUnavailable(Exception):
-    """The payment provider could not be reached, or refused what we sent."""
+    """The payment provider could not be reached or rejected the request."""
 
     cause: str
 
 
 @attrs.frozen
 class PaymentsRefused(Exception):
-    """The payment provider refuses this request for good: repeating it changes nothing."""
+    """The payment provider rejects this request permanently; retrying is useless."""
 
     cause: str
 
 
 @attrs.frozen
 class CheckoutDiffers(Exception):
-    """The idempotency key opened a session before, for a request of other content."""
+    """The idempotency key was already used for a session with different parameters."""
 
 
 @attrs.frozen
 class InvalidSignature(Exception):
-    """A delivery whose signature is missing, wrong, or outside the tolerated time."""
+    """A delivery whose signature is missing, wrong, or outside the tolerated age."""
 
     reason: str
 
 
 @attrs.frozen
 class InvalidBody(Exception):
-    """A delivery with a good signature whose body is no event that can be kept."""
+    """A delivery with a valid signature whose body is not an event that can be stored."""
 
     reason: str
 
 
 @attrs.frozen(kw_only=True)
 class CheckoutRequest:
-    """One customer's wish to buy one plan."""
+    """A user's request to buy a plan."""
 
     user_id: UserId
     email: str | None
@@ -57,80 +57,80 @@ class CheckoutRequest:
 
 @attrs.frozen(kw_only=True)
 class Checkout:
-    """A checkout session as the provider has it now; `report` is what it tells of its sale."""
+    """A checkout session as it is now at the provider; `report` is the report of its sale."""
 
     session_id: str
     url: str | None
     status: str
     report: ProviderReport
     invoice_report: ProviderReport | None = None
-    """What the first invoice of a subscription tells, once there is one."""
+    """The report of the subscription's first invoice, once there is one."""
 
 
 class Checkouts(Protocol):
     """Hosted checkout sessions. Every method raises :class:`PaymentsUnavailable`."""
 
     async def create(self, request: CheckoutRequest) -> Checkout:
-        """Open a session; the same idempotency key gives the same session.
+        """Open a session; the same idempotency key returns the same session.
 
-        :raises CheckoutDiffers: if the key was used with other content, such as another email.
+        :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         """
         ...
 
     async def retrieve(self, session_id: str) -> Checkout | None:
-        """Return the session, or None when there is none of that id."""
+        """Return the session, or None if there is none with that id."""
         ...
 
 
 class Payments(Protocol):
-    """What the provider knows of a payment, asked once where a report does not say enough.
+    """Look-ups at the provider, used at most once per report if the report is incomplete.
 
     Every method raises :class:`PaymentsUnavailable`.
     """
 
     async def look_up(self, news: PaymentReport) -> PaymentReport:
-        """Return the news with every link that the provider knows, and whether the payment is ours.
+        """Return the report with every link that the provider knows, and whether the payment is ours.
 
-        Where the provider knows no such payment it stays as it is.
+        If the provider knows no such payment, the report is returned unchanged.
         """
         ...
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
-        """Return the subscription as it is now, or None where there is none."""
+        """Return the subscription as it is now, or None if there is none."""
         ...
 
     async def price(self, price_id: str) -> Price | None:
-        """Return all that the provider knows of a price, or None where it has none of that id."""
+        """Return the price with its metadata, or None if there is none with that id."""
         ...
 
     async def complete_sale(self, sale: SaleReport) -> ProviderReport:
-        """Return what a sale of which a part was told is in whole; as it is where the provider knows no such sale."""
+        """Return the sale with all of its items or lines; unchanged if the provider knows no such sale."""
         ...
 
     async def sale(self, object_id: str) -> ProviderReport | None:
-        """Return what a checkout, a payment or an invoice tells as a sale; None where there is none."""
+        """Return the sale report of a checkout, payment or invoice, by its id; None if there is no such object."""
         ...
 
 
 class Identity(Protocol):
-    """Who we are to the provider. No method fails."""
+    """Our own account at the provider. No method raises."""
 
     async def account_id(self) -> str | None:
-        """Return our own account's id, or None where it is not known."""
+        """Return our own account's id, or None if it is unknown."""
         ...
 
 
 class Invoices(Protocol):
-    """Invoices that customers get. Raises :class:`PaymentsUnavailable` and :class:`PaymentsRefused`."""
+    """Sends invoices to customers. Raises :class:`PaymentsUnavailable` and :class:`PaymentsRefused`."""
 
     async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
-        """Send it by email; the same key sends it once."""
+        """Send the invoice by email; repeating it with the same key has no further effect."""
         ...
 
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """An object of the provider's, and what it tells; as an event that it might have made, to be kept if it waits."""
+    """One of the provider's objects and its report, wrapped in an event so that the inbox can store it."""
 
     object_id: str
     kind: str
@@ -138,21 +138,21 @@ class Found:
 
 
 class History(Protocol):
-    """What the provider remembers: its events, and the objects that they told of.
+    """The provider's history: its events, and the objects that they are about.
 
     Every method raises :class:`PaymentsUnavailable`.
     """
 
     def events(self, since: datetime) -> AsyncIterator[Delivery]:
-        """Yield every event that concerns us and was made since then."""
+        """Yield every event of a type that we read, created since then."""
         ...
 
     def objects(self, since: datetime) -> AsyncIterator[Found]:
-        """Yield each paid session or invoice, credit note, payment, refund and dispute since then, as it is now."""
+        """Yield each paid session and invoice, credit note, payment, refund and dispute since then, as it is now."""
         ...
 
     async def event(self, event_id: str) -> Delivery | None:
-        """Return one event, or None where the provider has none of that id, or none any more."""
+        """Return the event, or None if the provider has none with that id. Stripe keeps events for 30 days."""
         ...
 
 
@@ -160,16 +160,16 @@ class Deliveries(Protocol):
     """Verification and translation of webhook deliveries."""
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
-        """Return the event behind a delivery.
+        """Verify a delivery and return its event.
 
-        :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
-        :raises InvalidBody: if what was signed is no event.
+        :raises InvalidSignature: if it is not signed with one of our secrets, or was signed more than 300 s ago.
+        :raises InvalidBody: if the signed body is not an event.
         """
         ...
 
     def read(self, body: str) -> Delivery:
-        """Return the event of a body that was verified before.
+        """Return the event in a body that was verified before.
 
-        :raises InvalidBody: if it is no event.
+        :raises InvalidBody: if it is not an event.
         """
         ...

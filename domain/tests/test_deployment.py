@@ -38,7 +38,7 @@ def test_a_good_endpoint_is_good() -> None:
 @pytest.mark.parametrize(
     ("endpoints", "verdict", "word"),
     [
-        ((), Verdict.BAD, "none at all"),
+        ((), Verdict.BAD, "existing endpoints: none"),
         ((attrs.evolve(ENDPOINT, url="https://b.test/"),), Verdict.BAD, "https://b.test/"),
         ((attrs.evolve(ENDPOINT, is_enabled=False),), Verdict.BAD, "disabled"),
         ((attrs.evolve(ENDPOINT, livemode=True),), Verdict.BAD, "live mode"),
@@ -61,7 +61,7 @@ def test_what_is_wrong_with_an_endpoint_is_named(
         ({"migrations": ("1",)}, "2"),
         ({"unguarded_tables": ("outbox",)}, "outbox"),
         ({"writable_tables": ("authenticated: purchases",)}, "authenticated: purchases"),
-        ({"readable_by_anon": ("outbox",)}, "anon reads outbox"),
+        ({"readable_by_anon": ("outbox",)}, "anon can read outbox"),
         ({"writable_columns": ("authenticated: users.credits_balance",)}, "users.credits_balance"),
         ({"callable_functions": ("anon: ledger_commit",)}, "anon: ledger_commit"),
         ({"trail_is_guarded": False}, "could be changed"),

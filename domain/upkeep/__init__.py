@@ -1,1 +1,1 @@
-"""What operators look after: the diagnosis of a deployment, and synthetic users."""
+"""Upkeep by operators: the diagnosis of a deployment, consistency, and synthetic users."""

@@ -1,4 +1,4 @@
-"""What an operator looks at: how much waits, and which accounts disagree with their entries."""
+"""What operators monitor: how much is pending, and which accounts disagree with their entries."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Backlog:
-    """What waits: events by status and reason, and messages of the outbox."""
+    """The number of pending events, by status and reason, and of outbox messages."""
 
     events: Mapping[tuple[str, str], int]
     messages_due: int

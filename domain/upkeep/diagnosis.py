@@ -1,4 +1,4 @@
-"""A deployment, examined before money comes: what was found out about it, and what is wrong with that."""
+"""Diagnoses a deployment: turns what was found out about it into findings, good or bad, with remedies."""
 
 import enum
 
@@ -6,7 +6,7 @@ import attrs
 
 
 class Verdict(enum.StrEnum):
-    """What an examination comes to."""
+    """How good a finding is."""
 
     GOOD = "good"
     DOUBTFUL = "doubtful"
@@ -15,7 +15,7 @@ class Verdict(enum.StrEnum):
 
 @attrs.frozen
 class Diagnosis:
-    """One thing that was looked at: what was seen, and what to do where it is not good."""
+    """A finding: what was checked, what was seen, and what to do if it is not good."""
 
     subject: str
     verdict: Verdict
@@ -25,7 +25,7 @@ class Diagnosis:
 
 @attrs.frozen(kw_only=True)
 class WebhookEndpoint:
-    """An address to which the provider delivers events; `events` may be `*` alone."""
+    """A webhook endpoint registered with the provider; `events` is `*` alone if it receives all."""
 
     url: str
     is_enabled: bool
@@ -36,7 +36,7 @@ class WebhookEndpoint:
 
 @attrs.frozen(kw_only=True)
 class SchemaFacts:
-    """What the ledger's schema says of itself; each list names what should not be."""
+    """Facts about the ledger's schema; every tuple but `migrations` lists what should not exist."""
 
     role: str
     migrations: tuple[str, ...]
@@ -51,63 +51,67 @@ class SchemaFacts:
 def diagnose_endpoints(
     endpoints: tuple[WebhookEndpoint, ...], *, wanted_url: str, livemode: bool, wanted_events: frozenset[str]
 ) -> tuple[Diagnosis, ...]:
-    """Return whether the provider delivers what is needed, to where the service listens."""
+    """Return findings about whether the provider delivers all needed events to the service's address."""
     subject = "webhook endpoint"
     ours = [one for one in endpoints if one.url.rstrip("/") == wanted_url]
     if not ours:
-        others = ", ".join(sorted(one.url for one in endpoints)) or "none at all"
-        seen = f"no endpoint delivers to {wanted_url}; there is {others}"
+        others = ", ".join(sorted(one.url for one in endpoints)) or "none"
+        seen = f"no endpoint delivers to {wanted_url}; existing endpoints: {others}"
         remedy = f"Add {wanted_url} under Developers, Webhooks, or set CREDENCE_PUBLIC_URL to the service's address."
         return (Diagnosis(subject, Verdict.BAD, seen, remedy),)
     found: list[Diagnosis] = []
     for one in ours:
         found.append(_diagnose_endpoint(one, livemode=livemode, wanted_events=wanted_events))
         version = one.api_version or "the account's default"
-        found.append(Diagnosis("API version of its events", Verdict.GOOD, f"{version}; all since 2017 are read"))
+        found.append(
+            Diagnosis("API version of events", Verdict.GOOD, f"{version}; every version since 2017 is supported")
+        )
     if len(ours) > 1:
-        seen = f"{len(ours)} endpoints deliver to {wanted_url}: each event comes {len(ours)} times"
-        found.append(Diagnosis(subject, Verdict.DOUBTFUL, seen, "Nothing is credited twice; delete all but one."))
+        seen = f"{len(ours)} endpoints deliver to {wanted_url}: each event arrives {len(ours)} times"
+        found.append(
+            Diagnosis(subject, Verdict.DOUBTFUL, seen, "Nothing is credited twice, but delete all except one.")
+        )
     return tuple(found)
 
 
 def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -> tuple[Diagnosis, ...]:
-    """Return whether the schema is complete, and closed to those who must not write it."""
+    """Return findings about whether the schema is complete and protected from unauthorised writes."""
     missing = [version for version in wanted_migrations if version not in facts.migrations]
     migrate = "Run `credence migrate` or `supabase db push`."
-    trail = None if facts.trail_is_guarded else "entries could be changed: the trigger is gone or disabled"
+    trail = None if facts.trail_is_guarded else "entries can be changed: the trigger is missing or disabled"
     return (
-        _listed("migrations", missing, "all are applied", "not applied: ", migrate),
+        _listed("migrations", missing, "all applied", "not applied: ", migrate),
         _listed(
             "row level security",
             facts.unguarded_tables,
             "on for every table",
             "off for ",
-            "Run `alter table public.… enable row level security`; without it the grants alone decide who reads it.",
+            "Run `alter table public.… enable row level security`; without it, only privileges limit who can read it.",
         ),
         _listed(
             "privileges on tables",
-            (*facts.writable_tables, *(f"anon reads {name}" for name in facts.readable_by_anon)),
-            "users write nothing of the ledger, anon reads nothing",
-            "too many: ",
-            "Revoke them; the last statements of the migrations show how.",
+            (*facts.writable_tables, *(f"anon can read {name}" for name in facts.readable_by_anon)),
+            "users cannot write the ledger, anon cannot read it",
+            "excessive: ",
+            "Revoke them; the last statements in the migrations show how.",
         ),
         _listed(
             "privileges on credits",
             facts.writable_columns,
             "only the ledger writes balances",
-            "users may write ",
+            "users can write ",
             "Revoke insert and update on these columns of public.users from anon and authenticated.",
         ),
         _listed(
             "privileges on functions",
             facts.callable_functions,
-            "only service_role calls them",
+            "only service_role can call them",
             "callable by others: ",
             "Revoke execute on them from public, anon and authenticated.",
         ),
         Diagnosis("audit trail", Verdict.BAD, trail, migrate)
         if trail
-        else Diagnosis("audit trail", Verdict.GOOD, "nobody changes it"),
+        else Diagnosis("audit trail", Verdict.GOOD, "protected from changes"),
     )
 
 
@@ -118,13 +122,15 @@ def _diagnose_endpoint(one: WebhookEndpoint, *, livemode: bool, wanted_events: f
         return Diagnosis(subject, Verdict.BAD, f"{one.url} is disabled: Stripe delivers nothing", remedy)
     if one.livemode is not livemode:
         mode, key = ("live", "test") if one.livemode else ("test", "live")
-        remedy = "Set STRIPE_SECRET_KEY and the endpoint's secret of one mode."
+        remedy = "Set STRIPE_SECRET_KEY and the endpoint's secret from the same mode."
         return Diagnosis(subject, Verdict.BAD, f"the endpoint is in {mode} mode, the key in {key} mode", remedy)
     missing = sorted(wanted_events - one.events) if "*" not in one.events else []
     if missing:
         seen = f"{len(missing)} events are not delivered: {', '.join(missing)}"
-        return Diagnosis(subject, Verdict.BAD, seen, "Add them to the endpoint; until then only reconcile finds them.")
-    return Diagnosis(subject, Verdict.GOOD, f"{one.url} gets every event that is needed")
+        return Diagnosis(
+            subject, Verdict.BAD, seen, "Add them to the endpoint; until then only reconciliation finds them."
+        )
+    return Diagnosis(subject, Verdict.GOOD, f"{one.url} receives all needed events")
 
 
 def _listed(subject: str, wrong: tuple[str, ...] | list[str], good: str, bad: str, remedy: str) -> Diagnosis:

@@ -1,4 +1,4 @@
-"""Synthetic users: the customers of a rehearsal, known by its tag. Who was not made by one is never touched."""
+"""Synthetic users: the customers of a load test, grouped by tag. Other users are never touched."""
 
 import re
 from datetime import datetime
@@ -9,30 +9,30 @@ import attrs
 from domain.values.accounts import UserId
 
 Tag = NewType("Tag", str)
-"""The name of a rehearsal, as :func:`parse_tag` returns it."""
+"""The name of a group, as :func:`parse_tag` returns it."""
 
 MAX_USERS = 500
-"""The most users that one rehearsal may have."""
+"""The maximum number of users per group."""
 
 _TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 @attrs.frozen
 class InvalidTag(ValueError):
-    """A tag that can't be part of an address."""
+    """A tag that cannot be part of an email address."""
 
     given: str
 
 
 @attrs.frozen
 class WrongNumberOfUsers(ValueError):
-    """More users than a rehearsal may have, or none."""
+    """A number of users below 1 or above :data:`MAX_USERS`."""
 
     wanted: int
 
 
 def parse_tag(text: str) -> Tag:
-    """Return the tag; lower-case letters, digits and hyphens, 40 at most.
+    """Return the tag: at most 40 lower-case letters, digits and hyphens.
 
     :raises InvalidTag: if the text is anything else.
     """
@@ -53,7 +53,7 @@ def check_number(wanted: int) -> int:
 
 @attrs.frozen(kw_only=True)
 class SyntheticUser:
-    """One customer of a rehearsal; mail to the address reaches nobody."""
+    """One synthetic customer; mail to the address reaches nobody."""
 
     user_id: UserId
     email: str
@@ -61,7 +61,7 @@ class SyntheticUser:
 
 @attrs.frozen(kw_only=True)
 class SyntheticUserGroup:
-    """A rehearsal that has users now."""
+    """A group that has users now."""
 
     tag: Tag
     users: int
@@ -78,7 +78,7 @@ class NotRemoved:
 
 @attrs.frozen(kw_only=True)
 class Removal:
-    """Who is removed, by this call or an earlier one, and who could not be."""
+    """The users removed, by this call or an earlier one, and those who could not be."""
 
     removed: tuple[UserId, ...]
     kept: tuple[NotRemoved, ...]

@@ -1,1 +1,1 @@
-"""What Credence does, one module for each: read, decide, commit once."""
+"""The use cases, one module each: read, decide, commit once."""

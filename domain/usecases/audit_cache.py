@@ -1,4 +1,4 @@
-"""Audit the cache: every copy held against its account, and repaired from it."""
+"""Audit the cache: compare every cached account with the ledger, and repair it."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ BATCH = 500
 
 @attrs.frozen(kw_only=True)
 class Disagreement:
-    """A copy in the cache that is not its account; `account` is None where there is no such user."""
+    """A cached account that differs from the ledger's; `account` is None if there is no such user."""
 
     user_id: UserId
     problem: str
@@ -24,37 +24,37 @@ class Disagreement:
 
 @attrs.frozen(kw_only=True)
 class ConsistencyReport:
-    """What disagrees: the ledger with itself, and the cache with the ledger."""
+    """The discrepancies within the ledger, and between the cache and the ledger."""
 
     ledger: tuple[Inconsistency, ...]
     cache: tuple[Disagreement, ...]
 
     @property
     def consistent(self) -> bool:
-        """Return whether nothing disagrees."""
+        """Return whether there is no discrepancy."""
         return not self.ledger and not self.cache
 
 
 @attrs.frozen(kw_only=True)
 class CacheAuditor:
-    """Holds the cache against the ledger, and the ledger's balances against its entries."""
+    """Compares the cache with the ledger, and the ledger's balances with its entries."""
 
     audit: Audit
     cache: QuotaCache
 
     async def report(self) -> ConsistencyReport:
-        """Return what disagrees; every entry is read.
+        """Return all discrepancies; this reads every entry.
 
-        :raises LedgerUnavailable: if the ledger could not be asked.
-        :raises CacheUnavailable: if the cache could not be asked.
+        :raises LedgerUnavailable: if the ledger could not be reached.
+        :raises CacheUnavailable: if the cache could not be reached.
         """
         return ConsistencyReport(ledger=await self.audit.inconsistencies(), cache=await self.disagreements())
 
     async def disagreements(self) -> tuple[Disagreement, ...]:
-        """Return every copy that is not its account. What moved while it was looked at is looked at again.
+        """Return every cached account that differs. Accounts that changed meanwhile are compared again.
 
-        :raises LedgerUnavailable: if the ledger could not be asked.
-        :raises CacheUnavailable: if the cache could not be asked.
+        :raises LedgerUnavailable: if the ledger could not be reached.
+        :raises CacheUnavailable: if the cache could not be reached.
         """
         found: dict[UserId, Disagreement] = {}
         async for copies in self.cache.lines():
@@ -65,16 +65,16 @@ class CacheAuditor:
         return tuple(found[user_id] for user_id in sorted(found))
 
     async def sync(self, user_id: UserId) -> Account | None:
-        """Bring the account in line with its entries, and the copy in line with the account.
+        """Recompute the account from its entries, and write it to the cache.
 
-        Gives the account, or None where there is no such user: then nothing is kept of them.
+        Return the account, or None if there is no such user; then its cache entry is removed.
 
-        :raises LedgerUnavailable: if the ledger could not be asked.
-        :raises CacheUnavailable: if the cache could not be asked; the ledger is in line then.
+        :raises LedgerUnavailable: if the ledger could not be reached.
+        :raises CacheUnavailable: if the cache could not be reached; the ledger is repaired then.
         """
         try:
-            # A copy that claims to be newer would keep ours out, so it goes first: before the account is read, as one
-            # that comes after that is newer indeed, and stays.
+            # An entry with a higher revision would keep ours out, so remove it first, and before reading the account:
+            # one that is written after that is really newer and stays.
             await self.cache.forget(user_id)
         finally:
             account = await self.audit.recompute(user_id)
@@ -83,10 +83,10 @@ class CacheAuditor:
         return account
 
     async def sync_all(self, watch: Callable[[int], None] = lambda _: None) -> int:
-        """Do so for every account and every copy; `watch` hears how many are done, which is the result too.
+        """Repair every account and cache entry; return their number. `watch` is called with the number done so far.
 
-        :raises LedgerUnavailable: if the ledger could not be asked.
-        :raises CacheUnavailable: if the cache could not be asked.
+        :raises LedgerUnavailable: if the ledger could not be reached.
+        :raises CacheUnavailable: if the cache could not be reached.
         """
         done = 0
         last: UserId | None = None

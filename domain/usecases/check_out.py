@@ -1,4 +1,4 @@
-"""Check out: start a checkout, and follow it when the customer returns."""
+"""Check out: start a checkout, and return its status when the customer comes back."""
 
 import contextlib
 import enum
@@ -33,30 +33,30 @@ class UnknownPlan(Exception):
 
 @attrs.frozen
 class UnknownSession(Exception):
-    """There is no such checkout session, or it is another user's."""
+    """There is no such checkout session, or it belongs to another user."""
 
     session_id: str
 
 
 @attrs.frozen
 class AlreadySubscribed(Exception):
-    """The account has this free plan already, which everyone has at most once at a time."""
+    """The account already has this free plan; each account can have it once at a time."""
 
     plan_id: str
 
 
 class CheckoutStage(enum.StrEnum):
-    """Where a checkout stands, in the customer's eyes."""
+    """The status of a checkout from the customer's point of view."""
 
     OPEN = "open"
     PROCESSING = "processing"
     CREDITED = "credited"
     TRIAL_STARTED = "trial_started"
-    """A trial that brings no credits: they come with the first period that is paid."""
+    """A trial without credits; the first paid period brings them."""
     NOTHING_DUE = "nothing_due"
-    """It is done, and brought no credits: a free plan that the account has already, say."""
+    """Finished without credits, for example a free plan that the account already has."""
     TAKEN_BACK = "taken_back"
-    """It was paid, and all of it refunded, credited or disputed since."""
+    """Paid, and since then fully refunded, credited or disputed."""
     CREDITS_EXPIRED = "credits_expired"
     FAILED = "failed"
     EXPIRED = "expired"
@@ -65,7 +65,7 @@ class CheckoutStage(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class CheckoutProgress:
-    """Where a checkout stands; the credits are those on the account for it now."""
+    """A checkout's status; the credits are those that are on the account for it now."""
 
     session_id: str
     stage: CheckoutStage
@@ -75,7 +75,7 @@ class CheckoutProgress:
 
 @attrs.frozen(kw_only=True)
 class CheckoutService:
-    """Starts checkouts and follows them."""
+    """Starts checkouts and returns their status."""
 
     checkouts: Checkouts
     accounts: Accounts
@@ -90,10 +90,10 @@ class CheckoutService:
         """Open a checkout of the plan for the user.
 
         :raises UnknownPlan: if the plan is not on sale.
-        :raises UnknownUser: if the ledger knows no such user: nobody shall pay for credits without an owner.
-        :raises AlreadySubscribed: if it is a subscription for nothing, and the user has one of it.
+        :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
+        :raises AlreadySubscribed: if the plan is free and the user is subscribed to it already.
         :raises PaymentsUnavailable: if no session could be opened.
-        :raises CheckoutDiffers: if the key opened a session with other content, such as another email.
+        :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         :raises LedgerUnavailable: if the user could not be looked up.
         """
         plan = self.catalogue.find(plan_id)
@@ -112,10 +112,10 @@ class CheckoutService:
         return checkout
 
     async def follow(self, user_id: UserId, session_id: str) -> CheckoutProgress:
-        """Return where the user's checkout stands; credits that are due are put on the account on the way.
+        """Return the status of the user's checkout. Credits that are due and not posted yet are posted.
 
-        :raises UnknownSession: if there is no such session of this user.
-        :raises PaymentsUnavailable: if the provider had to be asked and could not be.
+        :raises UnknownSession: if this user has no such session.
+        :raises PaymentsUnavailable: if the provider was needed and could not be reached.
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
         recorded = await self._recorded(frozenset({Link(f"session:{session_id}")}))
@@ -131,7 +131,7 @@ class CheckoutService:
         return await self._learn(user_id, checkout)
 
     async def _has(self, user_id: UserId, plan: Plan, now: datetime) -> bool:
-        """Return whether a period of the free plan is under way, or the subscription of the last one goes on."""
+        """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
         known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
         periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
         last = max(periods, key=lambda one: one.ends_at, default=None)
@@ -181,7 +181,7 @@ def _claimed_plan(report: ProviderReport) -> str | None:
 
 
 def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:
-    """Return whether it waits for a person, and not for the payment or for an answer of the provider's."""
+    """Return whether it is parked until a person acts, rather than until the payment or the provider's answer."""
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
     return not isinstance(report, SaleReport) or report.facts.payment is PaymentStatus.PAID

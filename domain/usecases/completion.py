@@ -1,4 +1,4 @@
-"""What a report leaves out, and only the payment provider knows."""
+"""Completes reports with what only the payment provider knows."""
 
 import attrs
 
@@ -17,7 +17,7 @@ from domain.values.plans import Catalogue
 async def with_what_is_missing(
     report: ProviderReport, snapshot: Snapshot, payments: Payments, catalogue: Catalogue
 ) -> ProviderReport:
-    """Return what is told, with what the provider adds where neither report nor ledger says whose payment it is."""
+    """Return the report, completed by the provider if neither report nor ledger says whose payment it is."""
     report = _in_part(report, snapshot, catalogue)
     try:
         report = await _in_whole(report, snapshot, payments)
@@ -37,14 +37,14 @@ async def with_what_is_missing(
             case _:
                 return report
     except PaymentsUnavailable:
-        # Then facts wait on a row of their own, and a sale without a name, or told in part, is parked.
+        # Then the facts are stored in a row of their own, and an anonymous or incomplete sale is parked.
         return report
 
 
 async def with_asked_prices(
     sale: SaleReport, snapshot: Snapshot, payments: Payments, catalogue: Catalogue
 ) -> SaleReport:
-    """Return an invoice with the prices that its lines or items need to be valued; in part, if out of reach."""
+    """Return the sale with the prices that its lines or items need to be valued, as far as Stripe answers."""
     if not (sale.lines or sale.items) or not sale.is_complete or stands(sale, snapshot):
         return sale
     if sale.lines is None:
@@ -60,7 +60,7 @@ async def with_asked_prices(
 
 
 def _in_part(report: ProviderReport, snapshot: Snapshot, catalogue: Catalogue) -> ProviderReport:
-    """Return a sale that was told without the items by which alone it can be valued, marked as told in part."""
+    """Return the sale, marked as incomplete if it lacks the items without which it cannot be valued."""
     if not isinstance(report, SaleReport) or stands(report, snapshot):
         return report
     if not needs_items(report, catalogue, snapshot.account):
@@ -69,7 +69,7 @@ def _in_part(report: ProviderReport, snapshot: Snapshot, catalogue: Catalogue) -
 
 
 async def _in_whole(report: ProviderReport, snapshot: Snapshot, payments: Payments) -> ProviderReport:
-    """Return a sale that is news, and of which only a part is told, with the rest; an operator's word on it stays."""
+    """Return a new, incomplete sale with the rest of it; what an operator confirmed stays."""
     if not isinstance(report, SaleReport) or report.is_complete:
         return report
     if report.lines is None:

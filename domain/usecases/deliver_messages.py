@@ -1,4 +1,4 @@
-"""Deliver the outbox: what must follow a commit, at least once, with backoff and an end."""
+"""Deliver the outbox: messages that follow a commit, at least once, with backoff and a maximum of attempts."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ BATCH = 100
 LEASE_SECONDS = 60
 MAX_BACKOFF_SECONDS = {REFRESH_CACHE: 300, SEND_INVOICE: 300, LOW_BALANCE: 6 * 3600}
 MAX_ATTEMPTS = {REFRESH_CACHE: 1000, SEND_INVOICE: 1000, LOW_BALANCE: 26}
-"""That is some three days without a cache, without Stripe, or without the operator's system.
+"""The maximum number of attempts: about three days without the cache, Stripe or the operator's system.
 
-Stripe gives back what it answered first under an idempotency key, an error of its own too, for a day or more
-(https://docs.stripe.com/api/idempotent_requests): an invoice must be tried for longer.
+Stripe repeats its first response to an idempotency key, even an error, for at least 24 hours
+(https://docs.stripe.com/api/idempotent_requests), so an invoice must be tried for longer than that.
 """
 
 MAX_PAUSE_SECONDS = 24 * 3600
-"""The longest that a receiver may ask not to be told again."""
+"""The longest delay that a receiver may ask for by `Retry-After`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,15 +36,15 @@ class OutboxWorker:
     cache: QuotaCache
     invoices: Invoices
     notifications: Notifications | None = None
-    """None where it is not known who is to be told: then notices wait, and are given up like others."""
+    """None if no receiver is configured: then notices stay pending, and fail like other messages in the end."""
 
     async def run_once(self) -> int:
-        """Deliver what is due, at most :data:`BATCH` messages; returns how many were claimed.
+        """Deliver at most :data:`BATCH` due messages; return how many were claimed.
 
-        :raises LedgerUnavailable: if the outbox or an account could not be read; claims lapse by themselves.
+        :raises LedgerUnavailable: if the outbox or an account could not be read; claims expire automatically.
         """
         messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
-        # Each part is settled before the next begins: whoever is slow must not keep the cache waiting.
+        # Record each part before the next begins, so that a slow receiver does not delay the cache.
         if at_once := [message for message in messages if message.topic not in {SEND_INVOICE, LOW_BALANCE}]:
             await self.outbox.record_deliveries([await self._deliver(message) for message in at_once])
         if notices := [message for message in messages if message.topic == LOW_BALANCE]:
@@ -61,7 +61,7 @@ class OutboxWorker:
                     id_ = message.payload["invoice_id"]
                     await self.invoices.send(id_, idempotency_key=f"credence-send-invoice-{id_}")
                 case topic:
-                    return _given_up(message, f"no delivery is known for {topic}")
+                    return _given_up(message, f"unknown topic {topic}")
         except PaymentsRefused as refused:
             return _given_up(message, f"refused: {refused.cause}")
         except CacheUnavailable as unavailable:
@@ -69,7 +69,7 @@ class OutboxWorker:
         return DeliveryResult(id=message.id)
 
     async def _send_all(self, messages: Sequence[Message]) -> None:
-        """Send invoices, each settled at once; where the provider can't be asked, the rest waits without a try."""
+        """Send invoices and record each result at once; if the provider is unreachable, leave the rest pending."""
         for place, message in enumerate(messages):
             try:
                 settled = [await self._deliver(message)]
@@ -82,7 +82,7 @@ class OutboxWorker:
 
     async def _notify(self, messages: Sequence[Message]) -> list[DeliveryResult]:
         if self.notifications is None:
-            # Another worker may know the address, or this one may be told of it tomorrow.
+            # Another worker may have the setting, or this one may get it tomorrow.
             return [_later(message, "CREDENCE_NOTIFY_URL is not set") for message in messages]
         outcomes = await self.notifications.send([low_balance_notice(message) for message in messages])
         return [_result(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
@@ -96,7 +96,7 @@ class OutboxWorker:
 
 
 def _in_turn(messages: Sequence[Message]) -> list[Message]:
-    """Return the messages, from another one on each time, so that none that fails keeps the same ones waiting."""
+    """Return the messages rotated by a varying offset, so that a failing one does not always block the same others."""
     first = messages[0].attempts % len(messages) if messages else 0
     return [*messages[first:], *messages[:first]]
 

@@ -1,4 +1,4 @@
-"""Examine a deployment: the provider, the ledger and the cache, before money comes."""
+"""Examine a deployment before it takes money: the provider, the ledger and the cache."""
 
 import attrs
 
@@ -15,7 +15,7 @@ MAX_NAMED = 5
 
 @attrs.frozen(kw_only=True)
 class DeploymentExaminer:
-    """Examines what a deployment depends on; what can't be reached is a finding too, never an error."""
+    """Examines what a deployment depends on; something unreachable is a finding, not an error."""
 
     provider: Endpoints
     database: Schema
@@ -23,12 +23,12 @@ class DeploymentExaminer:
     backlogs: Backlogs
     livemode: bool
     wanted_url: str
-    """The address at which the service takes webhooks."""
+    """The URL at which the service receives webhooks."""
     wanted_events: frozenset[str]
     wanted_migrations: tuple[str, ...]
 
     async def examine(self) -> tuple[Diagnosis, ...]:
-        """Return everything that was looked at, the good and the bad."""
+        """Return every finding, good or bad."""
         return (*await self._provider(), *await self._ledger(), *await self._cache())
 
     async def _provider(self) -> tuple[Diagnosis, ...]:
@@ -38,10 +38,10 @@ class DeploymentExaminer:
             remedy = "Check STRIPE_SECRET_KEY and the network."
             return (Diagnosis("Stripe", Verdict.BAD, f"not reachable: {unavailable.cause}", remedy),)
         except PaymentsRefused as refused:
-            remedy = "A restricted key needs the permission to read webhook endpoints; give it, or look there yourself."
-            return (Diagnosis("Stripe", Verdict.DOUBTFUL, f"endpoints can't be listed: {refused.cause}", remedy),)
+            remedy = "Let the restricted key read webhook endpoints, or check them yourself in the Dashboard."
+            return (Diagnosis("Stripe", Verdict.DOUBTFUL, f"cannot list endpoints: {refused.cause}", remedy),)
         return (
-            Diagnosis("Stripe", Verdict.GOOD, "the key is accepted"),
+            Diagnosis("Stripe", Verdict.GOOD, "accepted"),
             *diagnose_endpoints(
                 endpoints,
                 wanted_url=self.wanted_url,
@@ -56,17 +56,17 @@ class DeploymentExaminer:
             backlog = await self.backlogs.backlog()
         except LedgerUnavailable as unavailable:
             remedy = "Check SUPABASE_URL and its key; run `credence migrate` if the schema is older than this version."
-            return (Diagnosis("ledger", Verdict.BAD, f"can't be asked: {unavailable.cause}", remedy),)
+            return (Diagnosis("ledger", Verdict.BAD, f"query failed: {unavailable.cause}", remedy),)
         waiting, failed = sum(backlog.events.values()), backlog.messages_failed
         return (
             Diagnosis("ledger", Verdict.GOOD, f"reachable as {facts.role}"),
             *diagnose_schema(facts, wanted_migrations=self.wanted_migrations),
-            Diagnosis("inbox", Verdict.DOUBTFUL, f"{waiting} events wait", "See `credence parked`.")
+            Diagnosis("inbox", Verdict.DOUBTFUL, f"{waiting} events pending", "See `credence parked`.")
             if waiting
-            else Diagnosis("inbox", Verdict.GOOD, "nothing waits"),
-            Diagnosis("outbox", Verdict.DOUBTFUL, f"{failed} messages were given up", "See `credence outbox`.")
+            else Diagnosis("inbox", Verdict.GOOD, "nothing pending"),
+            Diagnosis("outbox", Verdict.DOUBTFUL, f"{failed} messages failed", "See `credence outbox`.")
             if failed
-            else Diagnosis("outbox", Verdict.GOOD, "nothing was given up"),
+            else Diagnosis("outbox", Verdict.GOOD, "no failed messages"),
         )
 
     async def _cache(self) -> tuple[Diagnosis, ...]:
@@ -75,12 +75,12 @@ class DeploymentExaminer:
         except CacheUnavailable as unavailable:
             return (Diagnosis("Redis", Verdict.BAD, f"not reachable: {unavailable.cause}", "Check its address."),)
         except LedgerUnavailable:
-            return ()  # told already
+            return ()  # reported already
         reachable = Diagnosis("Redis", Verdict.GOOD, "reachable")
         if not found:
-            return reachable, Diagnosis("Redis and ledger", Verdict.GOOD, "agree; Redis is not ahead")
+            return reachable, Diagnosis("Redis and ledger", Verdict.GOOD, "match; Redis is never ahead")
         ahead = [one.user_id for one in found if one.problem != "cache_is_behind"]
-        seen = f"{len(found)} accounts disagree" + (f", {len(ahead)} of them not by mere delay" if ahead else "")
+        seen = f"{len(found)} accounts differ" + (f", {len(ahead)} of them not just by delay" if ahead else "")
         verdict = Verdict.BAD if ahead else Verdict.DOUBTFUL
         named = ", ".join((ahead or [one.user_id for one in found])[:MAX_NAMED])
         return reachable, Diagnosis("Redis and ledger", verdict, f"{seen}: {named}", "Run `credence sync --all`.")

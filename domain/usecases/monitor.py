@@ -1,4 +1,4 @@
-"""Monitor the service: whether it can do its work, and how much work is pending."""
+"""Monitor the service: its readiness, and how much work is pending."""
 
 import attrs
 
@@ -14,7 +14,7 @@ _NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 
 @attrs.frozen(kw_only=True)
 class Readiness:
-    """What can be reached. Without the cache the service is slower, but ready."""
+    """Which dependencies answer. Without the cache the service is slower but ready."""
 
     ledger: bool
     cache: bool
@@ -22,7 +22,7 @@ class Readiness:
 
 @attrs.frozen(kw_only=True)
 class Monitor:
-    """Tells machines how the service is doing."""
+    """Reports the service's state to probes and metrics."""
 
     ledger: Ledger
     cache: QuotaCache

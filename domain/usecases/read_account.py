@@ -14,11 +14,11 @@ from domain.ports.ledger import Accounts, Audit
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
 MAX_PAGE = 200
-"""The most entries one page may have."""
+"""The maximum number of entries per page."""
 
 
 class QuotaSource(enum.StrEnum):
-    """Who answered: the copy, or the authority."""
+    """Where a quota comes from: the cache, or the ledger."""
 
     CACHE = "cache"
     LEDGER = "ledger"
@@ -26,7 +26,7 @@ class QuotaSource(enum.StrEnum):
 
 @attrs.frozen
 class Quota:
-    """What a user may spend, and who says so."""
+    """What a user may spend, and where that comes from."""
 
     account: Account
     source: QuotaSource
@@ -41,7 +41,7 @@ class UnknownUser(Exception):
 
 @attrs.frozen(kw_only=True)
 class Page:
-    """Entries newest first; `next_before` asks for those that follow, None when there are no more."""
+    """One page of entries, newest first; pass `next_before` to get the next page; None on the last one."""
 
     entries: tuple[LedgerEntry, ...]
     next_before: int | None
@@ -49,17 +49,17 @@ class Page:
 
 @attrs.frozen(kw_only=True)
 class AccountReader:
-    """Reads accounts, from the cache where it can."""
+    """Reads accounts, from the cache if possible."""
 
     accounts: Accounts
     audit: Audit
     cache: QuotaCache
 
     async def quota(self, user_id: UserId) -> Quota:
-        """Return the user's quota: from the cache, else from the ledger, which then fills the cache.
+        """Return the user's quota from the cache, or else from the ledger, which then fills the cache.
 
         :raises UnknownUser: if the ledger knows no such user.
-        :raises LedgerUnavailable: if neither could be asked.
+        :raises LedgerUnavailable: if neither could be reached.
         """
         with contextlib.suppress(CacheUnavailable):
             cached = await self.cache.find(user_id)
@@ -73,9 +73,9 @@ class AccountReader:
         return Quota(account, QuotaSource.LEDGER)
 
     async def quotas(self, user_ids: Sequence[UserId]) -> dict[UserId, Quota]:
-        """Return the quotas of the users whom the ledger knows: from the cache, and from the ledger for the rest.
+        """Return the quotas of the known users, from the cache and for the rest from the ledger.
 
-        :raises LedgerUnavailable: if it had to be asked and could not be.
+        :raises LedgerUnavailable: if it was needed and could not be reached.
         """
         found: dict[UserId, Quota] = {}
         with contextlib.suppress(CacheUnavailable):
@@ -90,10 +90,10 @@ class AccountReader:
         return found
 
     async def quota_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """Return what the user had at a moment that is over.
+        """Return what the user had at a past time.
 
         :raises UnknownUser: if the ledger knows no such user.
-        :raises LedgerUnavailable: if it could not be asked.
+        :raises LedgerUnavailable: if it could not be reached.
         """
         if await self.accounts.account(user_id) is None:
             raise UnknownUser(user_id)
@@ -102,10 +102,10 @@ class AccountReader:
     async def transactions(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
     ) -> Page:
-        """Return one page of the user's entries that are wanted; `limit` is between 1 and :data:`MAX_PAGE`.
+        """Return one page of the user's matching entries; `limit` is between 1 and :data:`MAX_PAGE`.
 
         :raises UnknownUser: if the ledger knows no such user.
-        :raises LedgerUnavailable: if it could not be asked.
+        :raises LedgerUnavailable: if it could not be reached.
         """
         found = await self.accounts.entries(user_id, before_version=before_version, limit=limit + 1, wanted=wanted)
         if not found and await self.accounts.account(user_id) is None:
@@ -114,10 +114,10 @@ class AccountReader:
         return Page(entries=entries, next_before=entries[-1].version if len(found) > limit else None)
 
     async def explanation(self, user_id: UserId) -> AccountExplanation:
-        """Return what became of every credit of the user, with the provider's objects.
+        """Return where every credit of the user came from and went, with the provider's objects.
 
         :raises UnknownUser: if the ledger never knew such a user.
-        :raises LedgerUnavailable: if it could not be asked.
+        :raises LedgerUnavailable: if it could not be reached.
         """
         record = await self.audit.record_of(user_id)
         if record is None:

@@ -1,4 +1,4 @@
-"""Read a hold as it is now."""
+"""Read a hold's current state."""
 
 import attrs
 
@@ -22,8 +22,8 @@ class HoldReader:
     async def hold(self, hold_id: HoldId) -> Hold:
         """Return the hold.
 
-        :raises UnknownHold: if there is none of that id.
-        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises UnknownHold: if there is none with that id.
+        :raises LedgerUnavailable: if the ledger could not be reached.
         """
         found = await self.wallets.holdings(user_ids=frozenset(), keys=frozenset(), hold_ids=frozenset({hold_id}))
         if hold_id not in found.holds:

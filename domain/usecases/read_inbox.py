@@ -1,4 +1,4 @@
-"""Read the inbox: the events that were recorded, and what became of them."""
+"""Read the inbox: the recorded events and their status."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from domain.usecases.retry_inbox import UnknownEvent
 
 @attrs.frozen(kw_only=True)
 class InboxPage:
-    """Events without their bodies, newest first; `next_after` is the event that the next page follows, if any."""
+    """One page of events without bodies, newest first; pass `next_after` to get the next page; None on the last one."""
 
     events: tuple[InboxRecord, ...]
     next_after: str | None
@@ -25,7 +25,7 @@ class InboxReader:
         """Return an event with the exact body that was signed.
 
         :raises UnknownEvent: if it was never recorded.
-        :raises LedgerUnavailable: if the inbox could not be asked.
+        :raises LedgerUnavailable: if the inbox could not be reached.
         """
         found = await self.inbox.find(event_id)
         if found is None:
@@ -33,10 +33,10 @@ class InboxReader:
         return found
 
     async def page(self, *, statuses: frozenset[EventStatus], after: str | None, limit: int) -> InboxPage:
-        """Return at most `limit` events of these statuses, from the newest on or those that follow `after`.
+        """Return at most `limit` events with these statuses, newest first, starting after `after` if given.
 
-        :raises UnknownEvent: if there is no event `after` which to go on.
-        :raises LedgerUnavailable: if the inbox could not be asked.
+        :raises UnknownEvent: if there is no event `after`.
+        :raises LedgerUnavailable: if the inbox could not be reached.
         """
         before = await self.event(after) if after is not None else None
         found = await self.inbox.page(statuses=statuses, before=before, limit=limit + 1)

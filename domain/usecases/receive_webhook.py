@@ -1,4 +1,4 @@
-"""Receive a webhook: make sure who sent it, and record what it tells."""
+"""Receive a webhook: verify its sender and record its report."""
 
 import attrs
 
@@ -11,27 +11,27 @@ from domain.usecases.recorded import Recorded
 
 @attrs.frozen
 class DeliveryRefused(Exception):
-    """A delivery that the provider did not send, or whose body is no event."""
+    """A delivery that the provider did not send, or whose body is not an event."""
 
     cause: InvalidSignature | InvalidBody
 
 
 @attrs.frozen
 class DeliveryNotRecorded(Exception):
-    """The event could not be stored: the provider has to deliver it again."""
+    """The event could not be stored; the provider must deliver it again."""
 
     event: InboxEvent
     cause: LedgerUnavailable | CommitRejected
 
     @property
     def is_overload(self) -> bool:
-        """Return whether the ledger is merely busy, which a traceback would say nothing of."""
+        """Return whether the cause is an overloaded ledger, for which a traceback says nothing."""
         return isinstance(self.cause, LedgerBusy)
 
 
 @attrs.frozen
 class Received:
-    """An event, and what became of it."""
+    """An event, and how it was recorded."""
 
     event: InboxEvent
     recorded: Recorded
@@ -39,7 +39,7 @@ class Received:
 
 @attrs.frozen(kw_only=True)
 class WebhookReceiver:
-    """Receives the provider's deliveries; the same one may come any number of times."""
+    """Receives the provider's deliveries; each may arrive any number of times."""
 
     deliveries: Deliveries
     recorder: PaymentRecorder
@@ -47,8 +47,8 @@ class WebhookReceiver:
     async def receive(self, body: bytes, signature: str | None) -> Received:
         """Record the event of a signed body.
 
-        :raises DeliveryRefused: if the signature or the body is not good; nothing is kept.
-        :raises DeliveryNotRecorded: if the ledger did not take it.
+        :raises DeliveryRefused: if the signature or the body is invalid; nothing is stored.
+        :raises DeliveryNotRecorded: if the ledger did not store it.
         """
         try:
             delivery = self.deliveries.verify(body, signature)

@@ -1,4 +1,4 @@
-"""Reconcile: hold what the provider remembers against the ledger, and apply what never arrived, by the same path."""
+"""Reconcile: compare the provider's history with the ledger, and apply what never arrived as webhooks are applied."""
 
 import enum
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ BATCH = 100
 
 
 class Source(enum.StrEnum):
-    """Where something was found: in the provider's events, or, where it made none, among its objects."""
+    """Where something was found: among the provider's events, or, if there is no event, among its objects."""
 
     EVENT = "event"
     OBJECT = "object"
@@ -26,7 +26,7 @@ class Source(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Finding:
-    """Something that had not arrived, and what became of it."""
+    """Something that had not arrived, and the status that it got."""
 
     source: Source
     id: str
@@ -41,7 +41,7 @@ class Finding:
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far a reconciliation has come."""
+    """The progress of a reconciliation."""
 
     source: Source
     events: int = 0
@@ -51,7 +51,7 @@ class Progress:
 
 @attrs.frozen(kw_only=True)
 class Reconciliation:
-    """What was compared, and what was found."""
+    """The result of a reconciliation: what was compared and found."""
 
     since: datetime
     dry_run: bool
@@ -65,16 +65,16 @@ Watcher = Callable[[Progress], None]
 
 @attrs.frozen(kw_only=True)
 class Reconciler:
-    """Finds what never arrived; may run at any time, and any number at once."""
+    """Finds what never arrived; safe to run at any time, and several at once."""
 
     history: History
     inbox: Inbox
     recorder: PaymentRecorder
 
     async def run(self, since: datetime, *, dry_run: bool = False, watch: Watcher = lambda _: None) -> Reconciliation:
-        """Compare everything since then; with `dry_run` nothing is written.
+        """Compare everything since then and apply what is missing; with `dry_run` nothing is written.
 
-        :raises PaymentsUnavailable: if the provider could not be asked; what was found before is applied.
+        :raises PaymentsUnavailable: if the provider could not be reached; what was found before is applied.
         :raises LedgerUnavailable: if the ledger could not be asked; likewise.
         """
         found: list[Finding] = []
@@ -119,11 +119,11 @@ class Reconciler:
             if recorded.status is EventStatus.PARKED:
                 if await self.inbox.waits_for(found.object_id):
                     return []
-                # It must wait where an operator sees it; the object stands in for the event that was never made.
+                # Park it where an operator sees it; the object takes the place of the event that does not exist.
                 if not dry_run:
                     recorded = await self.recorder.record(delivery.event, delivery.report)
             elif recorded.status is EventStatus.APPLIED and not dry_run:
-                # Judged by what was known before it, and not after.
+                # Decide with what was known before it, not after.
                 recorded = attrs.evolve(await self.recorder.record(None, delivery.report), is_news=recorded.is_news)
         except CommitRejected as rejected:
             recorded = _refused(rejected)

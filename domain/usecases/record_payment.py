@@ -1,9 +1,9 @@
-"""Record what was told of a payment, in five steps: prepare, read, complete, decide, commit.
+"""Record a report of a payment in five steps: prepare, read, complete, decide, commit.
 
-`prepare` says what has to be read of the ledger, and `complete` asks the provider for what neither tells. One commit
-writes all of it; where the ledger has moved on meanwhile, the steps are taken again.
+`prepare` says what to read from the ledger, and `complete` asks the provider for what neither report nor ledger says.
+One commit writes everything; on a conflict the steps are repeated.
 
-Nothing is marked as done before the ledger has it; the cache is brought up to date last, and may fail.
+Nothing is marked as done before the ledger has stored it. The cache is updated last, and may fail.
 """
 
 import contextlib
@@ -26,30 +26,30 @@ from domain.values.accounts import Account
 from domain.values.plans import MAX_GRACE, Catalogue
 
 MAX_ATTEMPTS = 20
-"""Decisions tried against a ledger that keeps moving on before the event is left to the worker."""
+"""The maximum number of decisions under repeated conflicts, before the event is left to the worker."""
 
 
 @attrs.frozen
 class CommitRejected(Exception):
-    """The ledger's guards refused a decision: a fault of ours, to be seen in the log and told again."""
+    """The ledger rejected a decision: our bug, or a constraint of the project. The delivery must be repeated."""
 
     reason: str
 
 
 @attrs.frozen(kw_only=True)
 class _Case:
-    """A report with all that a decision about it needs."""
+    """A report with everything that a decision about it needs."""
 
     kept: EventDecision | None
     report: ProviderReport
     named: ProviderReport
-    """What is told, with the owner and the plan of its subscription, and with prices."""
+    """The report, with its subscription's owner and plan, and with prices."""
     snapshot: Snapshot
 
 
 @attrs.frozen(kw_only=True)
 class PaymentRecorder:
-    """Records reports, whoever brings them: webhook, return page, worker, reconciler or operator."""
+    """Records reports from every source: webhook, return page, worker, reconciler or operator."""
 
     ledger: Ledger
     cache: QuotaCache
@@ -58,15 +58,15 @@ class PaymentRecorder:
     catalogue: Catalogue
     livemode: bool
     identity: Identity | None = None
-    """Who we are, asked of events that name an account; without it these are of connected accounts."""
+    """Our own account, needed for events that name an account; without it, they count as another account's."""
     notify_below: int | None = None
-    """The threshold of a low balance, for accounts that have none of their own."""
+    """The low-balance threshold for accounts without one of their own; None for no notices."""
 
     async def receive(self, delivery: Delivery) -> Recorded:
         """Record one webhook delivery.
 
         :raises LedgerUnavailable: if it could not be stored; the delivery must be repeated.
-        :raises CommitRejected: if the ledger refuses what was decided; likewise.
+        :raises CommitRejected: if the ledger rejects the decision; likewise.
         """
         event = delivery.event
         session_id = event.session_id
@@ -95,7 +95,7 @@ class PaymentRecorder:
         """Record a report; `event` is the inbox event behind it, decided `again` where that is wanted and it is final.
 
         :raises LedgerUnavailable: if it could not be stored.
-        :raises CommitRejected: if the ledger refuses what was decided.
+        :raises CommitRejected: if the ledger rejects the decision.
         """
         kept = _received(event, again=again)
         for _ in range(MAX_ATTEMPTS):
@@ -118,7 +118,7 @@ class PaymentRecorder:
         return recorded_of(case.report, await self._decide(case), case.snapshot)
 
     async def _complete(self, kept: EventDecision | None, report: ProviderReport, snapshot: Snapshot) -> _Case:
-        """Ask the provider for what is missing, unless the event is settled, and read again where that tells more."""
+        """Ask the provider for what is missing, unless the event is final, and read again if that names more."""
         is_settled = _is_final(snapshot) and not _is_again(kept)
         if not is_settled:
             asked = await with_what_is_missing(report, snapshot, self.payments, self.catalogue)
@@ -138,10 +138,10 @@ class PaymentRecorder:
         )
 
     async def _commit(self, case: _Case, decision: Decision) -> Recorded | None:
-        """Commit what is decided, and bring the cache up to date; None where the ledger has moved on meanwhile."""
+        """Commit the decision and update the cache; return None on a conflict."""
         recorded = recorded_of(case.report, decision, case.snapshot)
         known = (case.snapshot.account,) if case.snapshot.account else ()
-        # What was final and comes to nothing new stays as it is.
+        # A final event without any new effect stays as it is.
         stays = _is_final(case.snapshot) and decision.status is EventStatus.NOTHING_NEW and _is_again(case.kept)
         if decision.change == Change() or stays:
             await self._refresh(known)
@@ -172,12 +172,12 @@ class PaymentRecorder:
             (result,) = await self.ledger.commit((Change(event=waits),))
             if isinstance(result, Committed):
                 return Recorded(status=EventStatus.RECEIVED, reason=reason, session_id=session_id)
-            if isinstance(result, Duplicate):  # another copy of it has come through meanwhile
+            if isinstance(result, Duplicate):  # Another delivery of it was committed meanwhile.
                 return Recorded(status=EventStatus.NOTHING_NEW, session_id=session_id, duplicate=True)
         raise LedgerUnavailable(reason)
 
     async def _refresh(self, accounts: tuple[Account, ...]) -> None:
-        # The commit's outbox holds the same refresh, so a cache that is away now learns of it later.
+        # The commit's outbox has the same update, so an unreachable cache gets it later.
         with contextlib.suppress(CacheUnavailable):
             for account in accounts:
                 await self.cache.store(account)
@@ -202,7 +202,7 @@ def _is_final(snapshot: Snapshot) -> bool:
 
 
 def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuery:
-    """Return what has to be known before anything is decided about the report."""
+    """Return the query for everything that a decision about the report needs."""
     return SnapshotQuery(
         event_id=kept.event.id if kept else None,
         user_id=claimed_user(report),
@@ -215,10 +215,10 @@ def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuer
 
 
 def _periods_since(report: ProviderReport) -> datetime | None:
-    """Return the earliest time of which something is told that may change what a subscription's invoices are worth."""
+    """Return the earliest time in the report that may change the worth of the subscription's invoices."""
     match report:
         case SaleReport(lines=lines) if lines:
-            # What ended a little before may have been waiting for this payment.
+            # Credits that expired shortly before may be extended by this payment.
             return min(line.starts_at for line in lines) - MAX_GRACE
         case SubscriptionReport(occurred_at=occurred_at):
             return occurred_at - MAX_GRACE

@@ -1,4 +1,4 @@
-"""What became of a report, as whoever brought it is answered."""
+"""The result of recording a report, as returned to its source."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from domain.values.accounts import UserId
 
 @attrs.frozen(kw_only=True)
 class Recorded:
-    """What became of a report."""
+    """The result of recording a report."""
 
     status: EventStatus
     reason: str | None = None
@@ -24,15 +24,15 @@ class Recorded:
     session_id: str | None = None
     purchase_id: str | None = None
     credits: int = 0
-    """By how much balances changed."""
+    """The sum of the changes of balances, in credits."""
     duplicate: bool = False
-    """Whether this very event had been recorded before."""
+    """Whether this event had been recorded before."""
     is_news: bool = True
-    """Whether it says more of what was recorded before than which charge paid, and when exactly."""
+    """Whether it adds more to the record than which charge paid, and the exact time."""
 
 
 def recorded_of(report: ProviderReport, decision: Decision, snapshot: Snapshot) -> Recorded:
-    """Return what a decision about the report comes to, once it is committed."""
+    """Return the result of a committed decision."""
     revision = decision.change.revision
     return Recorded(
         status=decision.status,
@@ -62,7 +62,7 @@ def _without_charge(purchase: Purchase) -> Purchase:
 
 
 def _without_time(subscription: Subscription) -> tuple[Subscriber | None, SubscriptionState | None]:
-    # An object has the time at which it was asked for.
+    # An object carries the time at which it was fetched.
     first = datetime.min.replace(tzinfo=UTC)
     subscriber, state = subscription.subscriber, subscription.state
     return (

@@ -1,4 +1,4 @@
-"""Decide again about events of the inbox: those that wait, by themselves; any of them, by an operator's wish."""
+"""Retry the inbox: pending events automatically, any event on an operator's request."""
 
 import attrs
 
@@ -26,7 +26,7 @@ class UnknownEvent(Exception):
 
 @attrs.frozen
 class NotClaimable(Exception):
-    """The event has no owner to be named: it is decided already, or tells of no sale."""
+    """The event cannot be assigned to a user: it is decided already, or is not about a sale."""
 
     event_id: str
     status: EventStatus
@@ -34,7 +34,7 @@ class NotClaimable(Exception):
 
 @attrs.frozen
 class NoSale(Exception):
-    """The provider's object can't be given to anybody: it is no sale, not paid, or what it sold can't be told."""
+    """The object cannot be assigned to a user: it is not a sale, not paid, or it is unclear what was sold."""
 
     object_id: str
     reason: str
@@ -42,7 +42,7 @@ class NoSale(Exception):
 
 @attrs.frozen
 class Retried:
-    """An event that was decided again."""
+    """An event that was retried, and its result."""
 
     event: InboxRecord
     recorded: Recorded
@@ -50,7 +50,7 @@ class Retried:
 
 @attrs.frozen(kw_only=True)
 class InboxRetrier:
-    """Works on what the inbox holds; any number may work at once."""
+    """Retries the events of the inbox; any number may run at once."""
 
     inbox: Inbox
     deliveries: Deliveries
@@ -58,24 +58,24 @@ class InboxRetrier:
     recorder: PaymentRecorder
 
     async def run_once(self) -> tuple[Retried, ...]:
-        """Decide again about waiting events that are due, at most :data:`BATCH` of them.
+        """Retry at most :data:`BATCH` pending events that are due.
 
-        :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
+        :raises LedgerUnavailable: if the inbox could not be reached; claims expire automatically.
         """
         return tuple([Retried(kept, await self.decide(kept)) for kept in await self.claim_due()])
 
     async def retry(self) -> tuple[Retried, ...]:
-        """Decide again about at most :data:`BATCH` events that wait, due or not: first about those not tried of late.
+        """Retry at most :data:`BATCH` pending events, due or not, starting with those that were not retried recently.
 
-        :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
+        :raises LedgerUnavailable: if the inbox could not be reached; claims expire automatically.
         """
         await self.inbox.make_all_due()
         return await self.run_once()
 
     async def retry_all(self) -> tuple[Retried, ...]:
-        """Decide again about all events that wait, due or not; gives the last try of each.
+        """Retry all pending events, due or not; return the last result of each.
 
-        :raises LedgerUnavailable: if the inbox could not be asked; claims lapse by themselves.
+        :raises LedgerUnavailable: if the inbox could not be reached; claims expire automatically.
         """
         tried: dict[str, Retried] = {}
         batch = await self.retry()
@@ -83,33 +83,33 @@ class InboxRetrier:
             before = len(tried)
             tried.update({one.event.id: one for one in batch})
             if len(tried) < before + len(batch):
-                # What was tried is due again already: then nothing is left that was not.
+                # A claimed event was retried before: then all others have been, too.
                 break
             batch = await self.run_once()
         return tuple(tried.values())
 
     async def claim_due(self) -> tuple[InboxRecord, ...]:
-        """Return waiting events that are due, at most :data:`BATCH` of them, claimed for :data:`LEASE_SECONDS`.
+        """Claim at most :data:`BATCH` pending events that are due, for :data:`LEASE_SECONDS` seconds.
 
-        :raises LedgerUnavailable: if the inbox could not be asked.
+        :raises LedgerUnavailable: if the inbox could not be reached.
         """
         return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
 
     async def decide(self, kept: InboxRecord) -> Recorded:
-        """Decide again about one event; what can't be decided is failed, with why.
+        """Retry one event; if it cannot be decided, record it as failed with the reason.
 
         :raises LedgerUnavailable: if it could not be stored.
         """
         delivery = self._read(kept)
         if delivery is None:
-            return await self.fail(kept, "the body can't be read any more")
+            return await self.fail(kept, "the stored body can no longer be read")
         try:
             return await self.recorder.record(delivery.event, delivery.report)
         except CommitRejected as rejected:
-            return await self.fail(kept, f"the ledger refuses it: {rejected.reason}")
+            return await self.fail(kept, f"the ledger rejected it: {rejected.reason}")
 
     async def fail(self, kept: InboxRecord, reason: str) -> Recorded:
-        """Note that deciding about a waiting event failed; it is tried again later.
+        """Record that deciding a pending event failed; it is retried later.
 
         :raises LedgerUnavailable: if that could not be stored.
         """
@@ -117,16 +117,17 @@ class InboxRetrier:
         return Recorded(status=EventStatus.FAILED, reason=reason, session_id=kept.session_id)
 
     async def claim(self, claimed_id: str, confirmation: Confirmation) -> Recorded:
-        """Give a payment to the user whom an operator confirms: that of a waiting event, or one that named nobody.
+        """Assign a payment to the user whom an operator confirms.
 
-        The latter by the id of its checkout, payment or invoice, or of an event that tells of it.
+        `event_id` is the id of a parked event or, for an ignored payment without our metadata, that of its checkout,
+        payment or invoice, or of an event about it.
 
-        :raises UnknownEvent: if neither the inbox nor the provider has anything of that id.
-        :raises NotClaimable: if the event is decided already, or is about no sale.
-        :raises NoSale: if the object is no sale, is not paid, or can't be credited so.
+        :raises UnknownEvent: if neither the inbox nor the provider has anything with that id.
+        :raises NotClaimable: if the event is decided already, or is not about a sale.
+        :raises NoSale: if the object is not a sale, is not paid, or cannot be credited as requested.
         :raises PaymentsUnavailable: if the provider had to be asked and could not be.
         :raises LedgerUnavailable: if it could not be stored.
-        :raises CommitRejected: if the ledger refuses it.
+        :raises CommitRejected: if the ledger rejects it.
         """
         kept = await self.inbox.find(claimed_id)
         delivery = self._read(kept) if kept is not None else await self._made(claimed_id)
@@ -140,7 +141,7 @@ class InboxRetrier:
             raise NotClaimable(claimed_id, kept.status)
         else:
             recorded = await self._claim_object(claimed_id, delivery, confirmation)
-        # What waits for the same reason, a renewal, say, may be good now.
+        # Other parked events, such as renewals of the same subscription, may be decidable now.
         await self.inbox.make_all_due()
         return recorded
 
@@ -158,23 +159,23 @@ class InboxRetrier:
             case Irrelevant(reason) | Unreadable(reason):
                 raise NoSale(claimed_id, reason)
             case _:
-                raise NoSale(claimed_id, "it is about no sale")
+                raise NoSale(claimed_id, "it is not a sale")
         if isinstance(named, SaleReport) and named.facts.payment is not PaymentStatus.PAID:
             raise NoSale(claimed_id, "it is not paid")
         assessed = await self.recorder.assess(None, named)
         if assessed.status in {EventStatus.PARKED, EventStatus.IGNORED}:
             raise NoSale(claimed_id, assessed.reason or assessed.status)
         if assessed.user_id != confirmation.user_id:
-            raise NoSale(claimed_id, f"it is of user {assessed.user_id} already")
+            raise NoSale(claimed_id, f"it already belongs to user {assessed.user_id}")
         return await self.recorder.record(delivery.event if delivery else None, named, again=True)
 
     async def replay(self, event_id: str) -> Recorded:
-        """Decide about an event once more, whatever became of it; one that never arrived is asked of the provider.
+        """Process an event again, whatever its status; one that never arrived is fetched from the provider.
 
-        :raises UnknownEvent: if nobody has such an event.
+        :raises UnknownEvent: if neither the inbox nor the provider has it.
         :raises PaymentsUnavailable: if the provider had to be asked and could not be.
         :raises LedgerUnavailable: if it could not be stored.
-        :raises CommitRejected: if the ledger refuses it.
+        :raises CommitRejected: if the ledger rejects it.
         """
         kept = await self.inbox.find(event_id)
         delivery = self._read(kept) if kept is not None else await self.history.event(event_id)

@@ -17,12 +17,12 @@ class OutboxRetrier:
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
         """Return at most `limit` messages whose delivery failed, newest first.
 
-        :raises LedgerUnavailable: if the outbox could not be asked.
+        :raises LedgerUnavailable: if the outbox could not be reached.
         """
         return await self.outbox.failures(limit)
 
     async def retry(self, message_id: int) -> bool:
-        """Queue a failed message for delivery again; return whether there is one of that id.
+        """Queue a failed message for delivery again; return whether there is one with that id.
 
         :raises LedgerUnavailable: if the outbox could not be written.
         """

@@ -1,4 +1,4 @@
-"""Rehearse: make synthetic users, and remove them again; never where real money moves."""
+"""Create and remove synthetic users for load tests; never on a live deployment."""
 
 import attrs
 
@@ -9,45 +9,45 @@ from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserG
 
 @attrs.frozen
 class LiveDeployment(Exception):
-    """Rehearsals are refused: this deployment moves real money."""
+    """Synthetic users are refused: this deployment takes real money."""
 
 
 @attrs.frozen(kw_only=True)
 class SyntheticUserService:
-    """Makes and removes the users of rehearsals."""
+    """Creates, lists and removes groups of synthetic users."""
 
     users: SyntheticUsers
     cache: QuotaCache
     livemode: bool
 
     async def begin(self, tag: str, count: int) -> tuple[SyntheticUser, ...]:
-        """Let the rehearsal have so many users; those that it has stay, and are among the result.
+        """Create the group's users up to the count; return all of them, including those created before.
 
-        :raises LiveDeployment: if real money moves here.
-        :raises InvalidTag: if the tag is none.
+        :raises LiveDeployment: if this deployment takes real money.
+        :raises InvalidTag: if the tag is malformed.
         :raises WrongNumberOfUsers: if the count is out of bounds.
-        :raises SyntheticUsersRefused: if the project's own constraints refuse such users.
-        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises SyntheticUsersRefused: if the project's own constraints reject such users.
+        :raises LedgerUnavailable: if the ledger could not be reached.
         """
         self._check_mode()
         return await self.users.add(parse_tag(tag), check_number(count))
 
     async def list(self) -> tuple[SyntheticUserGroup, ...]:
-        """Return the rehearsals that have users now.
+        """Return the groups that have users now.
 
-        :raises LiveDeployment: if real money moves here.
-        :raises LedgerUnavailable: if the ledger could not be asked.
+        :raises LiveDeployment: if this deployment takes real money.
+        :raises LedgerUnavailable: if the ledger could not be reached.
         """
         self._check_mode()
         return await self.users.groups()
 
     async def end(self, tag: str) -> Removal:
-        """Remove the rehearsal's users, what waits for them, and their copies in the cache; may be repeated.
+        """Remove the group's users, their undelivered messages, and their cache entries; safe to repeat.
 
-        :raises LiveDeployment: if real money moves here.
-        :raises InvalidTag: if the tag is none.
-        :raises LedgerUnavailable: if the ledger could not be asked.
-        :raises CacheUnavailable: if the copies could not be removed; the users are, and a repetition removes the rest.
+        :raises LiveDeployment: if this deployment takes real money.
+        :raises InvalidTag: if the tag is malformed.
+        :raises LedgerUnavailable: if the ledger could not be reached.
+        :raises CacheUnavailable: if cache entries could not be removed; the users are, and repeating removes the rest.
         """
         self._check_mode()
         removal = await self.users.remove(parse_tag(tag))

@@ -1,4 +1,4 @@
-"""Watch balances: each account's own threshold, below which its balance is low."""
+"""Set the low-balance threshold of an account."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from domain.values.accounts import UserId
 
 @attrs.frozen(kw_only=True)
 class Watch:
-    """The threshold that an account has of its own, and the one that is in force; None for none."""
+    """An account's own threshold and the one in force, in available credits; None for none."""
 
     user_id: UserId
     own: int | None
@@ -18,13 +18,13 @@ class Watch:
 
 @attrs.frozen(kw_only=True)
 class LowBalanceThresholds:
-    """Sets thresholds; what falls below one is told by the change that lowers it."""
+    """Sets thresholds. Notices are made by the changes that take an account below its threshold."""
 
     thresholds: Thresholds
     default: int | None
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Watch:
-        """Let the account have a threshold of its own, or none. A balance that is below it already is not told.
+        """Set or remove the account's own threshold. No notice is sent for a balance that is below it already.
 
         :raises UnknownUser: if the ledger knows no such user.
         :raises LedgerUnavailable: if it could not be written.

@@ -1,6 +1,6 @@
-"""Use credits: spends, holds and grants, many operations at once: read once, decide each, commit together.
+"""Use credits: execute many spends, holds and grants together. Read once, decide each, commit together.
 
-A busy account costs one read and one commit for all that is asked of it at the same moment.
+A busy account costs one read and one commit for all concurrent operations on it.
 """
 
 import contextlib
@@ -19,31 +19,31 @@ from domain.ports.ledger import Ledger, Wallets
 from domain.values.accounts import UserId
 
 MAX_ROUNDS = 20
-"""Rounds in which nothing was done, against accounts that keep moving on."""
+"""The maximum number of consecutive rounds in which every change met a conflict."""
 
 OVERDUE_BATCH = 100
 
 
 @attrs.frozen(kw_only=True)
 class CreditService:
-    """Does what callers ask of credits; any number may work at once."""
+    """Executes credit operations; any number may run at once."""
 
     ledger: Ledger
     wallets: Wallets
     cache: QuotaCache
     notify_below: int | None = None
-    """The threshold of a low balance, for accounts that have none of their own."""
+    """The low-balance threshold for accounts without one of their own; None for no notices."""
     locks: AccountLocks | None = None
-    """At accounts that other processes want as well; None where nobody else works."""
+    """Locks on contended accounts; None if there is only one process."""
 
     async def execute(
         self, operations: Sequence[CreditOperation], now: datetime, *, patience: int = MAX_ROUNDS
     ) -> tuple[Outcome, ...]:
-        """Do each operation once, as if one after the other; one outcome for each, in their order.
+        """Execute each operation once, as if one after the other; return one outcome for each, in their order.
 
-        What is not settled after so many fruitless rounds is contended, and may be asked for again.
+        Operations that are not settled after too many fruitless rounds are contended, and may be retried.
 
-        :raises LedgerUnavailable: if the ledger gave no answer. What was done is done, and is found by its keys.
+        :raises LedgerUnavailable: if the ledger did not answer. A retry finds committed operations by their keys.
         """
         outcomes: dict[int, Outcome] = {}
         fruitless = 0
@@ -58,16 +58,16 @@ class CreditService:
         return tuple([outcomes.get(place, contended) for place in range(len(operations))])
 
     async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of at most :data:`OVERDUE_BATCH` accounts; what came of it, for each of those.
+        """Expire overdue holds and grants of at most :data:`OVERDUE_BATCH` accounts; return the outcome for each.
 
-        :raises LedgerUnavailable: if the ledger gave no answer.
+        :raises LedgerUnavailable: if the ledger did not answer.
         """
         due = await self.wallets.accounts_with_overdue(OVERDUE_BATCH)
         outcomes = await self.execute([ExpireOverdue(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
 
     async def _round(self, waiting: Mapping[int, CreditOperation], now: datetime) -> dict[int, Outcome]:
-        """Read once, then decide and write; what others want as well comes after that, in its turn."""
+        """Read once, then decide and write; operations on contended accounts follow under their locks."""
         found = await self._read([*waiting.values()])
         contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
         apart = {
@@ -81,7 +81,7 @@ class CreditService:
         return outcomes
 
     async def _work(self, waiting: Mapping[int, CreditOperation], found: Holdings, now: datetime) -> dict[int, Outcome]:
-        """Decide all, and write what is to be written in one commit; what has no outcome is to be decided again."""
+        """Decide all and write one commit; operations without an outcome must be decided again."""
         made = decide_together(waiting, found, now, notify_below=self.notify_below)
         outcomes = dict(made.outcomes)
         if made.decided:
@@ -95,7 +95,7 @@ class CreditService:
         return outcomes
 
     def _learn(self, decided: Sequence[Decided], results: Sequence[CommitResult]) -> None:
-        """Note where others came first: what was to follow on a change that is not committed says nothing of others."""
+        """Mark accounts whose first change met a conflict; changes that depended on an uncommitted one don't count."""
         broken: set[UserId] = set()
         contended: set[UserId] = set()
         for one, result in zip(decided, results, strict=True):
@@ -119,8 +119,8 @@ class CreditService:
         )
 
     async def refresh(self, results: Sequence[CommitResult]) -> None:
-        """Let the cache learn of what was committed, if it can be reached."""
-        # The commits' outbox holds the same refresh: a cache that is away now learns of it later.
+        """Update the cache with the committed accounts, if it can be reached."""
+        # The commits' outbox has the same update: an unreachable cache gets it later.
         newest = {
             account.user_id: account
             for result in results

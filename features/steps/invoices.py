@@ -196,7 +196,7 @@ def credits_last(story: Story, days: str, after: str) -> None:
     assert expected == eventually(ends, expected)
 
 
-@then(parsers.re(r"the credits of Ada's first period ended (?P<hours>\d+) hours? after it"))
+@then(parsers.re(r"the credits of Ada's first period expired (?P<hours>\d+) hours? after it"))
 def first_ended(story: Story, hours: str) -> None:
     query = (
         "select round(extract(epoch from expires_at - period_ends_at) / 60)::bigint * 60 as late"

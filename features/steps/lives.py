@@ -48,7 +48,7 @@ def is_refunded(story: Story, amount: str) -> None:
     deliver_all(story, story.events)
 
 
-@when(parsers.parse("Ada's payment is refunded in parts of {parts}, all told at the same moment"))
+@when(parsers.parse("Ada's payment is refunded in parts of {parts}, all reported at the same time"))
 def refunded_in_parts(story: Story, parts: str) -> None:
     events: list[Object] = []
     for part in re.findall(r"\$[0-9.]+", parts):
@@ -57,14 +57,14 @@ def refunded_in_parts(story: Story, parts: str) -> None:
     deliver_all(story, events[::-1])
 
 
-@given(parsers.parse("Stripe has told of a refund of {amount} before the payment"))
+@given(parsers.parse("Stripe has reported a refund of {amount} before the payment"))
 def refunded_first(story: Story, amount: str) -> None:
     payment = story.events
     deliver_all(story, account(story).reversals.refund(intent_of(story), cents(amount)))
     story.events = payment
 
 
-@when("the refund fails after all")
+@when("the refund fails later")
 def refund_fails(story: Story) -> None:
     deliver_all(story, account(story).reversals.fail_refund(object_of(story.events[0])["id"]))
 
@@ -96,7 +96,7 @@ def dispute_is(story: Story, decision: str) -> None:
         deliver_all(story, reversals.close_dispute(dispute_id, decision))
 
 
-@given("Ada's bank disputes the payment and gives up, and Stripe tells of it backwards")
+@given("Ada's bank disputes the payment and withdraws the dispute, and Stripe reports it in reverse order")
 def disputes_backwards(story: Story) -> None:
     reversals = account(story).reversals
     begun = reversals.dispute(intent_of(story))
@@ -124,7 +124,7 @@ def subscribes(story: Story, plan: str) -> None:
     deliver_all(story, story.events)
 
 
-@when(parsers.parse('Ada subscribes to the "{plan}" plan and returns before Stripe has told us'))
+@when(parsers.parse('Ada subscribes to the "{plan}" plan and returns before Stripe has reported it'))
 def subscribes_and_returns(story: Story, plan: str) -> None:
     assert 303 == story.pay(story.open_checkout(story.customers["Ada"], plan))
     story.follow(story.customers["Ada"])
@@ -151,13 +151,13 @@ def two_months_pass(story: Story) -> None:
         deliver_all(story, story.events)
 
 
-@when("two months pass, and Stripe tells of them backwards and twice")
+@when("two months pass, and Stripe reports them in reverse order and twice")
 def two_months_backwards(story: Story) -> None:
     events = mine(story, account(story).billing.advance(60 * DAY + HOUR))
     deliver_all(story, events[::-1], copies=2)
 
 
-@when("Stripe tells of a renewal that names nobody")
+@when("Stripe reports a renewal that names nobody")
 def renewal_without_name(story: Story) -> None:
     events = mine(story, account(story).billing.advance(30 * DAY + HOUR))
     old = copy.deepcopy(next(event for event in events if event["type"] == "invoice.paid"))
@@ -176,14 +176,14 @@ def is_prorated(story: Story) -> None:
     deliver_all(story, story.events)
 
 
-@when("Ada cancels at once after a third of the period, and what is left is given back")
+@when("Ada cancels at once after a third of the period, and the remaining time is refunded")
 def cancels_at_once(story: Story) -> None:
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
     account(story).billing.advance(10 * DAY)
     deliver_all(story, account(story).billing.cancel(subscription, prorate=True, invoice_now=True))
 
 
-@then("the change waits for an operator, who is told its price")
+@then("the change is parked for an operator, with its price")
 def change_waits(story: Story) -> None:
     (bill,) = [event for event in story.events if event["type"] == "invoice.paid"]
     listed = json.loads(story.service.command("parked", "--json").stdout)["parked"]
@@ -217,7 +217,7 @@ def last_period_is_refunded(story: Story) -> None:
     deliver_all(story, account(story).reversals.refund(paid[-1]["payment"]["payment_intent"]))
 
 
-@given('webhooks have been away for two days, in which Ada bought the "pro" plan and half of her first was refunded')
+@given('webhooks have been down for two days, while Ada bought the "pro" plan and got half of her first payment back')
 def webhooks_were_away(story: Story) -> None:
     ada = story.customers["Ada"]
     account(story).reversals.refund(intent_of(story, ada.sessions[0]), 250)
@@ -225,7 +225,7 @@ def webhooks_were_away(story: Story) -> None:
     account(story).billing.advance(2 * DAY)
 
 
-@given('Ada has paid for the "pro" plan, and Stripe made no event of it')
+@given('Ada has paid for the "pro" plan, and Stripe created no event for it')
 def no_event_was_made(story: Story) -> None:
     before = len(account(story).events)
     assert 303 == story.pay(story.open_checkout(story.customers["Ada"], "pro"))
@@ -248,7 +248,7 @@ def asks_what_is_missing(story: Story) -> None:
     story.progress = reconciled(story, "--dry-run")
 
 
-@then("the missing payment and refund are named")
+@then("the missing payment and refund are listed")
 def missing_is_named(story: Story) -> None:
     ada = story.customers["Ada"].user_id
     found = {(one["kind"], one["credits"]) for one in story.progress["found"] if one["user_id"] == ada}
@@ -266,7 +266,7 @@ def paid_by_link(story: Story) -> None:
     paid_in_the_name_of(story, {"plan": "starter"}, story.customers["Ada"].user_id)
 
 
-@given("somebody has paid in the name of a user who does not exist yet")
+@given("somebody has paid on behalf of a user who does not exist yet")
 def paid_in_advance(story: Story) -> None:
     story.progress = {"user_id": str(uuid.uuid4())}
     paid_in_the_name_of(story, {"plan": "starter", "userId": story.progress["user_id"]}, None)
@@ -282,8 +282,8 @@ def paid_in_the_name_of(story: Story, metadata: dict[str, str], reference: str |
     assert b"parked" in story.deliveries[0].body
 
 
-@given("an operator has given it to Ada")
-@when("an operator finds it among the parked payments and gives it to Ada")
+@given("an operator has assigned it to Ada")
+@when("an operator finds it among the parked payments and assigns it to Ada")
 def operator_claims(story: Story) -> None:
     event_id = story.events[0]["id"]
     listed = json.loads(story.service.command("parked", "--json").stdout)["parked"]
@@ -293,7 +293,7 @@ def operator_claims(story: Story) -> None:
     assert 0 == done.returncode, done.stderr
 
 
-@when("an operator claims it for Ada by the operator's route")
+@when("an operator claims it for Ada through the operator's API")
 def operator_claims_by_route(story: Story) -> None:
     event_id = story.events[0]["id"]
     listed = story.service.ops("GET", "/parked?limit=200").json()["events"]
@@ -304,7 +304,7 @@ def operator_claims_by_route(story: Story) -> None:
     assert 409 == again.status_code
 
 
-@then("nothing of it is parked any more")
+@then("it is no longer parked")
 def nothing_is_parked(story: Story) -> None:
     listed = json.loads(story.service.command("parked", "--json").stdout)["parked"]
     assert story.events[0]["id"] not in {one["id"] for one in listed}
@@ -315,7 +315,7 @@ def it_is_refunded(story: Story) -> None:
     deliver_all(story, account(story).reversals.refund(object_of(story.events[0])["payment_intent"]))
 
 
-@when("that user signs up, and parked payments are tried again")
+@when("that user signs up, and parked payments are retried")
 def signs_up_late(story: Story) -> None:
     user_id = story.progress["user_id"]
     story.rows("insert into auth.users (id, email) values ($1::uuid, $2)", user_id, f"{user_id}@example.com")
@@ -353,7 +353,7 @@ def checks_everything(story: Story) -> None:
     story.progress = {"exit": done.returncode, **json.loads(done.stdout)}
 
 
-@then("the check fails and names Ada's line in Redis")
+@then("the check fails and names Ada's cache entry")
 def check_names_line(story: Story) -> None:
     ada = story.customers["Ada"].user_id
     assert 1 == story.progress["exit"]
@@ -361,7 +361,7 @@ def check_names_line(story: Story) -> None:
     assert ("cache_is_ahead", 9999, 50) == (found["problem"], found["copy"]["balance"], found["account"]["balance"])
 
 
-@then("after a sync Ada has 50 credits, and the check is content about her")
+@then("after a sync Ada has 50 credits, and the check reports nothing about her")
 def sync_repairs(story: Story) -> None:
     ada = story.customers["Ada"]
     assert 0 == story.service.command("sync", ada.user_id).returncode
@@ -404,7 +404,7 @@ def invoice_is_sent(story: Story) -> None:
     assert [invoice] == eventually(sent, [invoice])
 
 
-@given("Ada's bank disputes a payment by its charge alone, while Stripe can't be asked")
+@given("Ada's bank disputes a payment by its charge alone, while Stripe cannot be reached")
 def disputed_by_charge(story: Story) -> None:
     (event, *_) = account(story).reversals.dispute(intent_of(story))
     alone = copy.deepcopy({**event, "id": account(story).new_id("evt_")})
@@ -416,6 +416,6 @@ def disputed_by_charge(story: Story) -> None:
     story.events = [event]
 
 
-@when("Stripe tells to which payment the charge belongs")
+@when("Stripe reports to which payment the charge belongs")
 def charge_belongs(story: Story) -> None:
     deliver_all(story, story.events)

@@ -24,8 +24,8 @@ def cache_is_emptied(story: Story) -> None:
         cache.flushall()
 
 
-@given("the cache is away")
-@given("the cache went away with 50 credits for Ada")
+@given("the cache is down")
+@given("the cache went down with 50 credits for Ada")
 def cache_is_away(story: Story) -> None:
     story.service.suspend_cache()
 
@@ -44,12 +44,12 @@ def in_the_end(story: Story) -> None:
     assert (100, "cache") == eventually(seen, (100, "cache"))
 
 
-@given("the ledger is away")
+@given("the ledger is down")
 def ledger_is_away(story: Story) -> None:
     story.service.supabase.gateway.down()
 
 
-@given("the ledger was away when Stripe told of the payment")
+@given("the ledger was down when Stripe reported the payment")
 def ledger_was_away(story: Story) -> None:
     story.service.supabase.gateway.down()
     story.deliver(*story.events)
@@ -73,7 +73,7 @@ def ledger_breaks(story: Story, part: str) -> None:
     story.rows(f"create trigger break_down {timing} on {_TABLES[part]} execute function public.break_down()")
 
 
-@given("Stripe was asked to come again, and nothing of the payment was left")
+@given("Stripe was asked to deliver again, and nothing of the payment was stored")
 def nothing_was_left(story: Story) -> None:
     story.deliver(*story.events)
     assert [503] == [delivery.status for delivery in story.deliveries]
@@ -90,7 +90,7 @@ def nothing_was_left(story: Story) -> None:
     assert 50 == story.get("/quota", story.customers["Ada"]).json()["balance"]
 
 
-@when("the ledger is mended and Stripe tells of the payment")
+@when("the ledger is repaired and Stripe reports the payment")
 def ledger_is_mended(story: Story) -> None:
     story.rows("drop function public.break_down() cascade")
     story.deliver(*story.events)
@@ -106,13 +106,13 @@ def log_says(story: Story, times: int) -> None:
     assert times == log.count(f"Session {session_id} already processed, skipping")
 
 
-@then(parsers.parse('the payment waits for an operator because "{reason}"'))
+@then(parsers.parse('the payment is parked for an operator because "{reason}"'))
 def waits_because(story: Story, reason: str) -> None:
     waiting = story.rows("select status, reason from public.webhook_events where id = $1", story.events[0]["id"])
     assert [{"status": "parked", "reason": reason}] == waiting
 
 
-@then("each of the events is on record")
+@then("every event is recorded")
 def is_on_record(story: Story) -> None:
     fields = {delivery.event_id for delivery in story.deliveries}
     query = "select id from public.webhook_events where id = any($1) and status in ('applied', 'nothing_new')"

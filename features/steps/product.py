@@ -34,20 +34,22 @@ def sets_aside(story: Story, credits: int, what: str) -> None:  # noqa: A002 - G
     assert 201 == answer.status_code, answer.text
 
 
-@given(parsers.parse("the product wants to hear of Ada below {credits:d} credits"))
+@given(parsers.parse("the product wants to be notified about Ada below {credits:d} credits"))
 def wants_to_hear(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
     ada = story.customers["Ada"]
     answer = asks(story, "PUT", f"/accounts/{ada.user_id}/low-balance", {"threshold": credits})
     assert {"user_id": ada.user_id, "threshold": credits, "in_force": credits} == answer.json()
 
 
-@given("the product does not listen for a moment")
+@given("the product does not accept notices for a moment")
 def does_not_listen(story: Story) -> None:
     story.service.product.listens = False
 
 
 @then(
-    parsers.re(r"the product is told that Ada has (?P<first>\d+) credits left(, and then that she has (?P<next>\d+))?")
+    parsers.re(
+        r"the product is notified that Ada has (?P<first>\d+) credits left(, and then that she has (?P<next>\d+))?"
+    )
 )
 def is_reported(story: Story, first: str, next: str | None = None) -> None:  # noqa: A002 - Gherkin's word
     ada = story.customers["Ada"].user_id
@@ -60,7 +62,7 @@ def is_reported(story: Story, first: str, next: str | None = None) -> None:  # n
     assert expected == story.service.product.heard_of(ada)
 
 
-@given(parsers.parse('Grace has given Ada {credits:d} credits because "{reason}"'))
+@given(parsers.parse('Grace has granted Ada {credits:d} credits because "{reason}"'))
 def has_given(story: Story, credits: int, reason: str) -> None:  # noqa: A002 - Gherkin's word
     body = {"kind": "promotion", "credits": credits, "reason": reason, "operator": "Grace"}
     path = f"/ops/accounts/{story.customers['Ada'].user_id}/grants"
@@ -68,14 +70,14 @@ def has_given(story: Story, credits: int, reason: str) -> None:  # noqa: A002 - 
     assert 201 == answer.status_code, answer.text
 
 
-@when("support asks what became of Ada's credits")
+@when("support asks where Ada's credits went")
 def support_asks(story: Story) -> None:
     ada = story.customers["Ada"].user_id
     headers = {"Authorization": f"Bearer {SERVICE_KEY}"}
     story.progress = story.service.http.get(f"/accounts/{ada}/explanation", headers=headers).json()
 
 
-@when("Ada asks what became of her credits")
+@when("Ada asks where her credits went")
 def ada_asks(story: Story) -> None:
     ada = story.customers["Ada"]
     story.progress = story.get(f"/accounts/{ada.user_id}/explanation", ada).json()
@@ -93,7 +95,7 @@ def of_the_plan(story: Story, put: int, plan: str, taken: int, what: str, left: 
     assert ([(taken, what)], left) == parts(grant)
 
 
-@then(parsers.parse('{credits:d} credits were given by Grace because "{reason}"'))
+@then(parsers.parse('{credits:d} credits were granted by Grace because "{reason}"'))
 def were_given(story: Story, credits: int, reason: str) -> None:  # noqa: A002 - Gherkin's word
     (grant,) = [grant for grant in story.progress["grants"] if grant["plan"] is None]
     assert (credits, "promotion", "Grace", reason) == tuple(
@@ -122,7 +124,7 @@ def are_set_aside(story: Story, credits: int, what: str) -> None:  # noqa: A002 
     assert credits == story.progress["held"]
 
 
-@then("everything that is told adds up")
+@then("all of it adds up")
 def adds_up(story: Story) -> None:
     grants = story.progress["grants"]
     for grant in grants:

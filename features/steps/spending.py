@@ -38,13 +38,13 @@ def charges(story: Story, credits: str, job: str) -> None:  # noqa: A002 - Gherk
     story.answer = charge(story, int(credits), job)
 
 
-@when(parsers.parse("the app charges Ada 1 credit for each of {count:d} jobs at the same moment"))
+@when(parsers.parse("the app charges Ada 1 credit for each of {count:d} jobs at the same time"))
 def charges_many(story: Story, count: int) -> None:
     with ThreadPoolExecutor(count) as threads:
         story.answers = [*threads.map(lambda number: charge(story, 1, f"job {number}"), range(count))]
 
 
-@when(parsers.parse('the app charges Ada {credits:d} credits for "{job}" twenty times at the same moment'))
+@when(parsers.parse('the app charges Ada {credits:d} credits for "{job}" twenty times at the same time'))
 def charges_twenty_times(story: Story, credits: int, job: str) -> None:  # noqa: A002 - Gherkin's word
     with ThreadPoolExecutor(20) as threads:
         story.answers = [*threads.map(lambda _: charge(story, credits, job), range(20))]
@@ -63,7 +63,7 @@ def same_answers(story: Story) -> None:
     assert 1 == len({answer.content for answer in story.answers})
 
 
-@then("the app gets the very answer of the first time")
+@then("the app gets the original answer again")
 def first_answer(story: Story) -> None:
     first, again = story.remembered["first"], story.answer
     assert again is not None
@@ -103,7 +103,7 @@ def takes(story: Story, credits: str) -> None:  # noqa: A002 - Gherkin's word
     story.answer = ask(story, f"/holds/{story.remembered['hold']}/capture", {"credits": int(credits)}, key="none")
 
 
-@when("the app gives back what it set aside")
+@when("the app releases the hold")
 def gives_back(story: Story) -> None:
     story.answer = ask(story, f"/holds/{story.remembered['hold']}/void", None, key="none")
 
@@ -120,7 +120,7 @@ def more_than_held(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin'
     assert (422, credits) == (story.answer.status_code, story.answer.json()["held"])
 
 
-@given(parsers.parse("an operator has given Ada {credits:d} credits until next week, as a promotion"))
+@given(parsers.parse("an operator has granted Ada {credits:d} credits until next week, as a promotion"))
 def gives(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
     until = (datetime.now(UTC) + timedelta(days=7)).isoformat()
     gift = {"kind": "promotion", "credits": credits, "reason": "spring", "operator": "Grace", "expires_at": until}
@@ -129,19 +129,19 @@ def gives(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
     assert 201 == answer.status_code, answer.text
 
 
-@given("the promotion's time is over")
-@when("the promotion's time is over")
+@given("the promotion expires")
+@when("the promotion expires")
 def promotion_is_over(story: Story) -> None:
     _let_end(story, "credit_grants", "kind = 'promotion'")
 
 
-@given("the month's time is over")
-@when("the month's time is over")
+@given("the month ends")
+@when("the month ends")
 def month_is_over(story: Story) -> None:
     _let_end(story, "credit_grants", "kind = 'purchase' and expires_at is not null")
 
 
-@when("the hold's time is over")
+@when("the hold expires")
 def hold_is_over(story: Story) -> None:
     _let_end(story, "credit_holds", "status = 'open'")
 

@@ -16,63 +16,63 @@ def webhooks_are_slow(story: Story) -> None:
     assert not story.service.stripe.auto_deliver
 
 
-@given("Stripe has told of the payment")
-@when("Stripe tells of the payment")
+@given("Stripe has reported the payment")
+@when("Stripe reports the payment")
 @when("Stripe's webhook arrives")
-@when("Stripe tells that the checkout is done but not paid")
-@given("Stripe has told that the checkout is done but not paid")
+@when("Stripe reports that the checkout is done but not paid")
+@given("Stripe has reported that the checkout is done but not paid")
 def reports(story: Story) -> None:
     story.deliver(*story.events)
 
 
-@when(parsers.parse("Stripe tells of the payment {times:d} times"))
+@when(parsers.parse("Stripe reports the payment {times:d} times"))
 def reports_often(story: Story, times: int) -> None:
     story.deliver(*story.events, copies=times)
 
 
-@when(parsers.parse("Stripe tells of the payment {times:d} times at the same moment"))
+@when(parsers.parse("Stripe reports the payment {times:d} times at the same time"))
 def reports_at_once(story: Story, times: int) -> None:
     story.deliver(*story.events, copies=times, simultaneously=True)
 
 
-@when("Stripe tells of the payment by another event")
+@when("Stripe reports the payment by another event")
 def reports_by_another(story: Story) -> None:
     story.deliver(story.service.stripe.account.twin(story.events[0]))
 
 
-@when(parsers.parse("Stripe tells of the payment by {count:d} different events at the same moment"))
+@when(parsers.parse("Stripe reports the payment by {count:d} different events at the same time"))
 def reports_by_many(story: Story, count: int) -> None:
     twins = [story.service.stripe.account.twin(story.events[0]) for _ in range(count)]
     story.deliver(*twins, simultaneously=True)
 
 
-@when("Stripe tells of all of them at the same moment")
+@when("Stripe reports all of them at the same time")
 def reports_of_all(story: Story) -> None:
     story.deliver(*story.events, simultaneously=True)
 
 
-@given("Stripe has told that the transfer arrived")
-@when("Stripe tells that the transfer arrived")
+@given("Stripe has reported that the transfer arrived")
+@when("Stripe reports that the transfer arrived")
 def transfer_arrived(story: Story) -> None:
     story.deliver(story.service.stripe.account.settle(story.customers["Ada"].sessions[-1]))
 
 
-@when("Stripe tells that the transfer failed")
+@when("Stripe reports that the transfer failed")
 def transfer_failed(story: Story) -> None:
     story.deliver(story.service.stripe.account.fail(story.customers["Ada"].sessions[-1]))
 
 
-@then("Stripe hears each time that all is well")
+@then("every delivery is answered with success")
 def all_is_well(story: Story) -> None:
     assert {200} == {delivery.status for delivery in story.deliveries}
 
 
-@then("Stripe is asked to come again")
+@then("Stripe is asked to deliver again")
 def asked_to_come_again(story: Story) -> None:
     assert {503} == {delivery.status for delivery in story.deliveries}
 
 
-@when(parsers.parse("somebody tells of a payment of Ada's with {how}"))
+@when(parsers.parse("somebody reports a payment of Ada's with {how}"))
 def somebody_pretends(story: Story, how: str) -> None:
     session = story.service.stripe.account.session(story.customers["Ada"].sessions[-1])
     paid = {**session, "status": "complete", "payment_status": "paid", "payment_intent": "pi_forged"}
@@ -104,7 +104,7 @@ def turned_away(story: Story) -> None:
     assert [400] == [delivery.status for delivery in story.deliveries]
 
 
-@when("Stripe tells of a payment in live mode, where only tests are expected")
+@when("Stripe reports a payment in live mode, where only tests are expected")
 def reports_of_live_payment(story: Story) -> None:
     session_id = story.customers["Ada"].sessions[-1]
     assert 303 == story.pay(session_id)
@@ -114,7 +114,7 @@ def reports_of_live_payment(story: Story) -> None:
     story.deliver(event)
 
 
-@when("Stripe tells of the checkout and of the arrival at the same moment")
+@when("Stripe reports the checkout and the arrival at the same time")
 def reports_of_both(story: Story) -> None:
     arrived = story.service.stripe.account.settle(story.customers["Ada"].sessions[-1])
     story.deliver(*story.events, arrived, copies=5, simultaneously=True)
