@@ -1,1 +1,1 @@
-"""The outside that we call: one package for each technology, one module for each of its roles."""
+"""The adapters: one package per technology, one module per role."""

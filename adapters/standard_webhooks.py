@@ -1,4 +1,4 @@
-"""Notices to an operator's own system over HTTPS, signed as the Standard Webhooks specification says.
+"""Sends notices to the operator's own system over HTTPS, signed according to the Standard Webhooks specification.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -15,7 +15,7 @@ from domain.decisions.low_balance import Notice, Undelivered
 from domain.ports.coordination import Clock
 
 ANSWER_SECONDS = 15.0
-"""For all notices that are sent together; the specification's recommendation for one."""
+"""The timeout in seconds for all notices that are sent together; the specification recommends it for one."""
 
 MAX_AT_ONCE = 10
 
@@ -23,12 +23,12 @@ MAX_AT_ONCE = 10
 class StandardWebhooksNotifications:
     """Implements the port Notifications.
 
-    Redirects are not followed, answers' bodies are not read, and neither address nor secrets are ever told.
+    Redirects are not followed, response bodies are not read, and neither URL nor secrets appear in errors.
     """
 
     def __init__(self, url: str, secrets: Sequence[str], clock: Clock, *, seconds: float = ANSWER_SECONDS) -> None:
         self._url = url
-        # A receiver that knows one of several secrets is content: so they are rotated.
+        # Sign with every secret: a receiver needs to know one, so secrets can be rotated.
         self._signers = tuple(Webhook(secret) for secret in secrets)
         self._clock = clock
         self._seconds = seconds
@@ -40,17 +40,17 @@ class StandardWebhooksNotifications:
         )
 
     async def send(self, notices: Sequence[Notice]) -> tuple[Undelivered | None, ...]:
-        """Tell all of them; for each None where it was taken."""
+        """Send the notices; return for each, in their order, None or why it was not accepted."""
         return tuple(await asyncio.gather(*map(self._send, notices)))
 
     async def aclose(self) -> None:
-        """Close what connections there are."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def _send(self, notice: Notice) -> Undelivered | None:
         body = _body(notice)
         try:
-            # The client's own timeout is for each step: an answer that trickles would last.
+            # The client's own timeout is per step: a response that trickles in would never time out.
             async with (
                 asyncio.timeout(self._seconds),
                 self._client.stream("POST", self._url, content=body, headers=self._headers(notice.id, body)) as answer,

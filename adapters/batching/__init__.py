@@ -1,1 +1,1 @@
-"""Requests of many callers of one process, answered in few calls of the port below."""
+"""Answers the requests of many callers in one process with few calls of the port below."""

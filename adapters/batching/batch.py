@@ -1,4 +1,4 @@
-"""The requests of one call, each with its answer to come."""
+"""The requests of one call, each with the future of its answer."""
 
 import asyncio
 from collections.abc import Collection, Hashable
@@ -10,12 +10,12 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 PARTS = 8
-"""Into how many a call that failed as a whole is split: three rounds find one bad request among five hundred."""
+"""The number of parts into which a failed call is split: three rounds find one bad request among five hundred."""
 
 
 @attrs.define(eq=False)
 class Asked(Generic[Request, Answer]):
-    """A request with its answer to come."""
+    """A request with the future of its answer."""
 
     request: Request
     keys: Collection[Hashable]
@@ -24,13 +24,13 @@ class Asked(Generic[Request, Answer]):
 
 
 def fail(asked: Asked[Request, Answer], error: Exception) -> None:
-    """Answer a request by an error, unless it has its answer."""
+    """Fail a request, unless it has its answer already."""
     if not asked.answer.done():
         asked.answer.set_exception(error)
-        asked.answer.exception()  # that nobody waits for it any more is no news
+        asked.answer.exception()  # Mark the exception as retrieved: its caller may be gone.
 
 
 def in_pieces(part: list[Asked[Request, Answer]]) -> list[list[Asked[Request, Answer]]]:
-    """Return the parts in which a call that failed as a whole is made again."""
+    """Return the parts in which a failed call is repeated."""
     size = -(-len(part) // PARTS)
     return [part[start : start + size] for start in range(0, len(part), size)]

@@ -1,6 +1,6 @@
-"""Credit operations of many callers, done in few calls: those that arrive while one is in flight go together.
+"""Batches the credit operations of many callers: those that arrive while a call is in flight share the next one.
 
-Operations that name one account are never in two batches at once, so those of a busy account are decided together.
+Operations that name the same account are never in two batches at once, so those of a busy account are decided together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,15 @@ from domain.values.accounts import UserId
 OPERATIONS = Limits(calls=2, requests=256)
 
 PATIENCE = 3
-"""Fruitless rounds before a batch is answered, and what others keep from being done is asked for again: nobody waits
-for what another's account waits for.
+"""The number of fruitless rounds before a batch is answered and its contended operations are submitted again, so that
+one contended account does not delay the others.
 """
 TRIES = 20
-"""Batches that an operation is in, at most."""
+"""The maximum number of batches in which an operation is tried."""
 
 
 class BatchesOfCredits(Protocol):
-    """Does many operations at once, as the use case does.
+    """Executes many operations at once; the use case does.
 
     Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`.
     """
@@ -35,31 +35,31 @@ class BatchesOfCredits(Protocol):
     async def execute(
         self, operations: Sequence[CreditOperation], now: datetime, *, patience: int = ...
     ) -> tuple[Outcome, ...]:
-        """Do each operation once; one outcome for each, in their order."""
+        """Execute each operation once; return one outcome for each, in their order."""
         ...
 
     async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of a batch of accounts; what came of it, for each of those."""
+        """Expire overdue holds and grants on a batch of accounts; return the outcome for each of them."""
         ...
 
 
 class BatchedCreditService:
-    """Does what callers ask of credits, by a desk."""
+    """Executes credit operations in batches, by the service below it."""
 
     def __init__(self, service: BatchesOfCredits, clock: Clock, *, limits: Limits = OPERATIONS) -> None:
         self._service = service
         self._clock = clock
-        # To do an operation again is harmless: it is known by its key, or by its hold. So a batch that the ledger
-        # refused as a whole is done again in parts, whatever was done of it.
+        # Repeating an operation is safe: its key or its hold identifies it. So a batch that the ledger rejected as a
+        # whole is repeated in parts, even if some of it was done.
         self._batcher: Batcher[CreditOperation, Outcome] = Batcher(
             self._execute, limits=limits, keys=_accounts, can_bisect=lambda error: isinstance(error, LedgerRefused)
         )
 
     async def execute(self, operation: CreditOperation) -> Outcome:
-        """Do the operation once.
+        """Execute the operation once.
 
-        :raises LedgerUnavailable: if the ledger gave no answer; asking again under its key is harmless.
-        :raises LedgerBusy: if too much waits, and the operation is not done.
+        :raises LedgerUnavailable: if the ledger did not answer; retrying with the same key is safe.
+        :raises LedgerBusy: if the queue is full; the operation was not executed.
         """
         with ledger_errors():
             for _ in range(TRIES):
@@ -69,14 +69,14 @@ class BatchedCreditService:
             return outcome
 
     async def execute_overdue(self) -> Mapping[UserId, Outcome]:
-        """Let expire what is over, of a batch of accounts; what came of it, for each of those.
+        """Expire overdue holds and grants on a batch of accounts; return the outcome for each of them.
 
-        :raises LedgerUnavailable: if the ledger gave no answer.
+        :raises LedgerUnavailable: if the ledger did not answer.
         """
         return await self._service.execute_overdue(self._clock.now())
 
     async def aclose(self) -> None:
-        """Do what was accepted; what is too late is told so."""
+        """Finish the accepted operations; reject later ones."""
         await self._batcher.aclose()
 
     async def _execute(self, operations: Sequence[CreditOperation]) -> tuple[Outcome, ...]:
@@ -89,5 +89,5 @@ class BatchedCreditService:
 
 
 def _accounts(operation: CreditOperation) -> tuple[str, ...]:
-    # Whose a hold is, only the ledger knows: two settlements of one account may meet, and are decided again.
+    # Only the ledger knows a hold's owner: two settlements on one account may conflict, and are decided again.
     return (operation.hold_id,) if isinstance(operation, CaptureHold | VoidHold) else (operation.user_id,)

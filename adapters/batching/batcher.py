@@ -1,13 +1,13 @@
-"""Requests that arrive while calls are in flight go out together in the next one.
+"""Combines requests that arrive while calls are in flight into the next call.
 
-Nothing waits for company: a request that finds a call free goes out at once, alone if it is alone. No timer is used.
+No request waits for others: if a call is free, it is sent at once, even alone. There is no timer.
 
-What holds, whatever fails:
+Invariants, whatever fails:
 
 * Each request is in one call at a time, and gets exactly one answer or one error.
-* Two requests of one key are never in two calls at the same time, and go out in the order in which they came.
-* A caller that goes away takes only its own request along, and only one that was not sent.
-* No more waits than the limits allow; what is more is refused at once.
+* Two requests with the same key are never in two calls at the same time, and are sent in the order of their arrival.
+* A cancelled caller withdraws only its own request, and only if it was not sent yet.
+* No more requests wait than the limits allow; further ones are rejected at once.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
 class Batcher(Generic[Request, Answer]):
-    """Makes one call of many requests."""
+    """Combines many requests into one call."""
 
     def __init__(
         self,
@@ -31,10 +31,10 @@ class Batcher(Generic[Request, Answer]):
         weight: Callable[[Request], int] = lambda _: 1,
         can_bisect: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
-        """`call` gives one answer per request, in their order.
+        """`call` returns one answer per request, in their order.
 
-        `can_bisect` says of a call's error that nothing took effect, and that it may be one request's fault: then the
-        call is repeated in parts, and only those fail that fail alone.
+        `can_bisect` tells whether after an error nothing took effect and a single request may be the cause. Then the
+        call is repeated in parts, so that only the requests at fault fail.
         """
         self._call = call
         self._limits = limits
@@ -44,7 +44,7 @@ class Batcher(Generic[Request, Answer]):
         self._waiting: dict[int, Asked[Request, Answer]] = {}
         self._waiting_weight = 0
         self._claims: Counter[Hashable] = Counter()
-        """How often each key waits or is in flight."""
+        """The number of waiting or sent requests per key."""
         self._busy: set[Hashable] = set()
         """The keys in flight."""
         self._runners: set[asyncio.Task[None]] = set()
@@ -54,8 +54,8 @@ class Batcher(Generic[Request, Answer]):
     async def submit(self, request: Request) -> Answer:
         """Return the answer to one request.
 
-        :raises QueueFull: if too much waits.
-        :raises Closed: if no more is sent.
+        :raises QueueFull: if too many requests wait.
+        :raises Closed: if the batcher was closed.
         :raises Interrupted: if it was in flight when the batcher had to stop.
         """
         submitted = self._submitted(request)
@@ -68,10 +68,10 @@ class Batcher(Generic[Request, Answer]):
     async def submit_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         """Return the answers to several requests, in their order: all of them are accepted, or none.
 
-        They need not go out in one call. If some fail, the first one's error is raised once all are settled.
+        They need not be sent in one call. If some fail, the first error is raised once all are settled.
 
-        :raises QueueFull: if too much waits.
-        :raises Closed: if no more is sent.
+        :raises QueueFull: if too many requests wait.
+        :raises Closed: if the batcher was closed.
         :raises Interrupted: if one was in flight when the batcher had to stop.
         """
         submitted = [self._submitted(request) for request in requests]
@@ -84,7 +84,7 @@ class Batcher(Generic[Request, Answer]):
                 self._withdraw(one)
 
     async def aclose(self) -> None:
-        """Accept nothing more, and finish what was accepted; what takes too long is given up, and told so."""
+        """Accept nothing more and finish what was accepted; requests that take too long fail with `Interrupted`."""
         self._is_closed = True
         try:
             async with asyncio.timeout(self._limits.closing_seconds):
@@ -160,11 +160,11 @@ class Batcher(Generic[Request, Answer]):
                             self._busy.difference_update(submitted.keys)
                             self._release(submitted.keys)
         finally:
-            # At once, not when the task is over: what is asked for in between must find that a call is free.
+            # At once, not when the task ends: requests in between must find that a call is free.
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _take(self) -> list[Asked[Request, Answer]]:
-        """Return what can go out together now, oldest first."""
+        """Return the requests that can be sent together now, oldest first."""
         batch: list[Asked[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         most = self._share()
@@ -186,7 +186,7 @@ class Batcher(Generic[Request, Answer]):
         return batch
 
     def _share(self) -> int:
-        """Return the most requests for the next call."""
+        """Return the maximum number of requests for the next call."""
         waiting, least = len(self._waiting), self._limits.batch_size_min
         if least is None:
             return self._limits.requests
@@ -196,11 +196,11 @@ class Batcher(Generic[Request, Answer]):
         return min(self._limits.requests, -(-waiting // calls))
 
     async def _send(self, batch: list[Asked[Request, Answer]]) -> None:
-        """Call and, where that fails as a whole and may be one request's fault, call again in parts."""
+        """Call and, if that fails and a single request may be the cause, call again in parts."""
         repeats = self._limits.repeats
         parts = deque([batch])
         while parts:
-            # Who has gone away before its request is sent again does not need it.
+            # Skip callers that have gone away before their request is repeated.
             part = [submitted for submitted in parts.popleft() if not submitted.answer.done()]
             error = await self._attempt(part) if part else None
             if error is None:
@@ -219,7 +219,7 @@ class Batcher(Generic[Request, Answer]):
             for submitted, answer in zip(part, answers, strict=True):
                 if not submitted.answer.done():
                     submitted.answer.set_result(answer)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers get it
             return error
         return None
 

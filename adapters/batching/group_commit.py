@@ -1,8 +1,8 @@
-"""The ledger, asked by many callers of one process in few calls.
+"""Group commit: the ledger's reads and writes of many callers in one process, combined into few calls.
 
-A change that a call fails for as a whole is found by repeating the call in parts, which is safe where the ledger
-answered that nothing was written. Where it did not answer, all that were in the call are told that the outcome is
-unknown, and nothing is repeated here: events, purchases and requests are known again by their keys when they are.
+If one change makes a whole call fail, it is found by repeating the call in parts. That is safe if the ledger answered
+that nothing was written. If it did not answer, every caller learns that the outcome is unknown, and nothing is repeated
+here: on a retry, events, purchases and requests are recognised by their keys.
 """
 
 import contextlib
@@ -15,25 +15,25 @@ from domain.changes.changes import Change, CommitResult, Rejected, Snapshot, Sna
 from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 
 COMMITS = READS = Limits(calls=2, requests=128, batch_size_min=16)
-"""Two calls are two processes of Postgres at work."""
+"""Concurrent calls, each of which occupies a Postgres process."""
 
 RETRY_AFTER_SECONDS = 2
 
 
 class ManyLedger(Protocol):
-    """A ledger that answers many in one call. Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
+    """A ledger that takes many requests at once. Methods raise :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
-        """Return what it knows for each query."""
+        """Return one snapshot per query."""
         ...
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        """Write each change whole or not at all; one result per change, in their order."""
+        """Write each change completely or not at all; return one result per change, in their order."""
         ...
 
 
 class GroupCommit:
-    """Implements the port Ledger in front of a ledger that answers many in one call."""
+    """Implements the port Ledger in front of a ledger that answers many requests in one call."""
 
     def __init__(self, ledger: ManyLedger, *, commits: Limits = COMMITS, reads: Limits = READS) -> None:
         self._ledger = ledger
@@ -45,13 +45,13 @@ class GroupCommit:
     async def read(self, query: SnapshotQuery) -> Snapshot:
         """Return what the ledger knows of an event, an account, a subscription, and the purchases behind the links.
 
-        :raises LedgerUnavailable: if it could not be asked; :class:`domain.ports.ledger.LedgerBusy` if too many ask.
+        :raises LedgerUnavailable: if it could not be reached; :class:`domain.ports.ledger.LedgerBusy` if too many wait.
         """
         with ledger_errors():
             return await self._reads.submit(query)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        """Write each change whole or not at all; those of one account in their order.
+        """Write each change completely or not at all; changes of one account in their order.
 
         :raises LedgerUnavailable: if the outcome of one is unknown; :class:`domain.ports.ledger.LedgerBusy` if too much
             waits to be written, and none of these is.
@@ -62,7 +62,7 @@ class GroupCommit:
             return await self._commits.submit_all(changes)
 
     async def aclose(self) -> None:
-        """Write what was accepted; what is too late is told so."""
+        """Finish the accepted writes; reject later ones."""
         await self._commits.aclose()
         await self._reads.aclose()
 
@@ -77,19 +77,19 @@ class GroupCommit:
 
 @contextlib.contextmanager
 def ledger_errors() -> Iterator[None]:
-    """Return the batcher's errors inside the block, in the domain's words.
+    """Translate the batcher's errors inside the block into the domain's.
 
-    :raises LedgerBusy: if too much waits, or the process is about to end.
+    :raises LedgerBusy: if the queue is full, or the process is shutting down.
     :raises LedgerUnavailable: if the process ended before the ledger answered.
     """
     try:
         yield
     except QueueFull:
-        raise LedgerBusy("too much waits for the ledger", RETRY_AFTER_SECONDS) from None
+        raise LedgerBusy("too many requests wait for the ledger", RETRY_AFTER_SECONDS) from None
     except Closed:
-        raise LedgerBusy("this process is about to end", RETRY_AFTER_SECONDS) from None
+        raise LedgerBusy("this process is shutting down", RETRY_AFTER_SECONDS) from None
     except Interrupted:
-        raise LedgerUnavailable("this process ended before the ledger answered") from None
+        raise LedgerUnavailable("this process was stopped before the ledger answered") from None
 
 
 def _is_known_to_have_no_effect(error: Exception) -> bool:
@@ -97,7 +97,7 @@ def _is_known_to_have_no_effect(error: Exception) -> bool:
 
 
 def _touched(change: Change) -> frozenset[str]:
-    """Return what the ledger locks for a change: what waits for a lock of ours would hold up a call of others."""
+    """Return the keys that the ledger locks for a change: waiting for one of our own locks would delay a whole call."""
     touched: set[str] = {posting.user_id for posting in change.postings}
     touched.update(hold.user_id for hold in change.holds)
     if change.revision is not None:
@@ -113,6 +113,6 @@ def _touched(change: Change) -> frozenset[str]:
 
 
 def _weight(change: Change) -> int:
-    """Return about how many bytes are sent for a change."""
+    """Return the approximate number of bytes sent for a change."""
     body = len(change.event.event.body) if change.event is not None else 0
     return 1_000 + body + 500 * (len(change.postings) + len(change.holds))

@@ -1,42 +1,41 @@
-"""What a batcher may have in flight and waiting, and how it refuses what is more."""
+"""The limits of a batcher, and its errors."""
 
 import attrs
 
 
 @attrs.frozen
 class QueueFull(Exception):
-    """As much waits as may; nothing of the request was sent."""
+    """The queue is full; the request was not sent."""
 
 
 @attrs.frozen
 class Closed(Exception):
-    """No more is sent; nothing of the request was."""
+    """The batcher is closed; the request was not sent."""
 
 
 @attrs.frozen
 class Interrupted(Exception):
-    """The call was given up in mid-flight: whether it took effect is unknown."""
+    """The call was aborted in mid-flight; whether it took effect is unknown."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What may be in flight, and what may wait. Weights are in the unit of the requests' weight."""
+    """The maximum of requests in flight and waiting. Weights are in the unit of the requests' weight function."""
 
     calls: int = 2
-    """Calls in flight."""
+    """The maximum number of calls in flight."""
     requests: int = 100
-    """Requests in one call."""
+    """The maximum number of requests per call."""
     batch_size_min: int | None = None
-    """So many are worth a call of their own: what waits is spread over the calls that are free, in parts that are no
-    smaller. None where a call does better for being given all.
+    """The minimum size of a part when waiting requests are spread over free calls. None if one call should take all.
     """
     weight: int = 1_000_000
-    """The weight of one call, unless it is of one request."""
+    """The maximum weight of a call with more than one request."""
     waiting: int = 2_000
-    """Requests that wait to be sent."""
+    """The maximum number of waiting requests."""
     waiting_weight: int = 64_000_000
-    """The weight of what waits."""
+    """The maximum weight of all waiting requests."""
     repeats: int = 64
-    """Calls made to find what is bad in one that failed as a whole."""
+    """The maximum number of calls to find the bad requests of a failed call."""
     closing_seconds: float = 15.0
     """How long :meth:`adapters.batching.batcher.Batcher.aclose` lets calls finish."""

@@ -1,1 +1,1 @@
-"""Every port in memory, under the same contract tests as the real adapters."""
+"""In-memory implementations of every port, under the same contract tests as the real adapters."""

@@ -11,7 +11,7 @@ from domain.values.accounts import Account, UserId
 
 
 class MemoryAccounts:
-    """Every account, and the entries of those that were deleted too; each method is one indivisible step."""
+    """All accounts, and their entries even after an account is deleted; each method is atomic."""
 
     def __init__(self) -> None:
         self._accounts: dict[UserId, Account] = {}
@@ -25,28 +25,28 @@ class MemoryAccounts:
         return iter([self._accounts[user_id] for user_id in sorted(self._accounts)])
 
     def add(self, account: Account) -> None:
-        """Let an account begin; entries of the same user stay."""
+        """Open an account; existing entries of the user stay."""
         self._accounts[account.user_id] = account
         self._entries.setdefault(account.user_id, [])
 
     def delete(self, user_id: UserId) -> None:
-        """Let an account end; its entries stay."""
+        """Delete an account; its entries stay."""
         del self._accounts[user_id]
 
     def find(self, user_id: UserId) -> Account | None:
-        """Return the account; None where there is no such user."""
+        """Return the account, or None if there is no such user."""
         return self._accounts.get(user_id)
 
     def get(self, user_id: UserId) -> Account:
-        """Return the account of a user that there is."""
+        """Return the account of an existing user."""
         return self._accounts[user_id]
 
     def among(self, user_ids: Iterable[UserId]) -> tuple[Account, ...]:
-        """Return those of the accounts that exist, in the order in which they are named."""
+        """Return the existing accounts, in the order of the ids."""
         return tuple(self._accounts[user_id] for user_id in user_ids if user_id in self._accounts)
 
     def keep(self, account: Account) -> None:
-        """Keep an account as it is from now on."""
+        """Store an account's new state."""
         self._accounts[account.user_id] = account
 
     def entries(self, user_id: UserId) -> tuple[LedgerEntry, ...]:
@@ -58,13 +58,13 @@ class MemoryAccounts:
         return chain.from_iterable(self._entries.values())
 
     def recomputed(self, user_id: UserId, *, held: int) -> Account:
-        """Return the account as its entries tell, with so many credits held."""
+        """Return the account recomputed from its entries, with the given held credits."""
         entries = self._entries[user_id]
         balance = sum(entry.posting.amount for entry in entries)
         return attrs.evolve(self._accounts[user_id], balance=balance, held=held, version=len(entries))
 
     def post(self, posting: Posting, now: datetime) -> LedgerEntry:
-        """Write an entry on top of the user's last one."""
+        """Write an entry after the user's last one."""
         account, entries = self._accounts[posting.user_id], self._entries[posting.user_id]
         # The last entry is the truth; the account is a projection of it that may have been tampered with.
         balance = entries[-1].balance_after if entries else 0

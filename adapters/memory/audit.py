@@ -47,7 +47,7 @@ class MemoryAudit:
         return self._accounts.among(sorted(set(user_ids)))
 
     async def recompute(self, user_id: UserId) -> Account | None:
-        """Bring an account in line with its entries; None where there is no such user."""
+        """Recompute an account from its entries; return it, or None if there is no such user."""
         account = self._accounts.find(user_id)
         if account is None:
             return None
@@ -59,7 +59,7 @@ class MemoryAudit:
         return self._accounts.get(user_id)
 
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """Return all that the ledger has of an account; None where nothing is known of such a user."""
+        """Return all records of an account, or None if the ledger never knew such a user."""
         entries = self._accounts.entries(user_id)
         purchases = tuple(self._purchases.records(user_id, entries))
         if user_id not in self._accounts and not entries and not purchases:

@@ -1,6 +1,6 @@
-"""The quota cache and the session markers in memory: every rule of the real ones, nothing that survives.
+"""The quota cache and the session markers in memory, with the rules of the real ones.
 
-They await nothing inside, so each method is one indivisible step.
+They never await, so each method is atomic.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -24,38 +24,38 @@ class MemoryQuotaCache:
         self._accounts: dict[UserId, Account] = {}
 
     async def find(self, user_id: UserId) -> Account | None:
-        """Return the copy, or None where there is none. It has no email."""
+        """Return the cached account, or None if there is none. It has no email."""
         return self._accounts.get(user_id)
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
-        """Return the copy of each, or None where there is none."""
+        """Return the cached account of each user, or None where there is none."""
         return tuple(map(self._accounts.get, user_ids))
 
     async def store(self, account: Account) -> None:
-        """Keep the account unless the revision that is kept is as new."""
+        """Store the account unless the cached revision is as new."""
         kept = self._accounts.get(account.user_id)
         if kept is None or kept.revision < account.revision:
             self._accounts[account.user_id] = attrs.evolve(account, email=None)
 
     async def store_many(self, accounts: Sequence[Account]) -> None:
-        """Keep each account unless the revision that is kept is as new."""
+        """Store each account unless the cached revision is as new."""
         for account in accounts:
             await self.store(account)
 
     async def forget(self, user_id: UserId) -> None:
-        """Keep nothing of the user."""
+        """Remove the user's cached account."""
         self._accounts.pop(user_id, None)
 
     async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
-        """Yield every copy that is kept."""
+        """Yield every cached account."""
         yield tuple(self._accounts.values())
 
     def copies(self) -> dict[UserId, Account]:
-        """Return every copy as it is now."""
+        """Return every cached account."""
         return dict(self._accounts)
 
     def restore(self, copies: dict[UserId, Account]) -> None:
-        """Have these copies and no other, as when a replica that was behind takes over."""
+        """Replace all cached accounts, as when a stale replica takes over."""
         self._accounts = dict(copies)
 
     def flush(self) -> None:
@@ -73,11 +73,11 @@ class MemorySessionMarkers:
         self._processed: dict[str, tuple[str, datetime]] = {}
 
     async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
-        """Keep who started the session, for an hour."""
+        """Store who started the session, for an hour."""
         self._checkouts[session_id] = note, self._clock.now() + CHECKOUT_FOR
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
-        """Return who started the session, if that is still known."""
+        """Return who started the session, or None if that is no longer known."""
         note, until = self._checkouts.get(session_id, (None, self._clock.now()))
         return note if self._clock.now() < until else None
 
@@ -86,7 +86,7 @@ class MemorySessionMarkers:
         self._processing[session_id] = self._clock.now() + PROCESSING_FOR
 
     async def finish(self, session_id: str, event_id: str | None) -> None:
-        """End that mark; with an event, keep for a day that its effect is committed."""
+        """Remove that mark; with an event, remember for a day that its effect is committed."""
         self._processing.pop(session_id, None)
         if event_id is not None:
             self._processed[session_id] = event_id, self._clock.now() + PROCESSED_FOR

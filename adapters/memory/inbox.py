@@ -1,4 +1,4 @@
-"""The inbox in memory: every rule of the real one, and nothing that survives the process."""
+"""The inbox in memory, with the rules of the real one."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,14 +23,14 @@ class _Kept:
 
 
 class MemoryInbox:
-    """Implements the port Inbox in memory; each method is one indivisible step."""
+    """Implements the port Inbox in memory; each method is atomic."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
 
     def keep(self, decision: EventDecision, touched: tuple[UserId, ...], purchase_id: str | None) -> None:
-        """Store an event with its decision; one that waited gets its new one."""
+        """Store an event with its decision; a pending one gets the new decision."""
         now = self._clock.now()
         known = self._kept.get(decision.event.id)
         if known is None:
@@ -42,12 +42,12 @@ class MemoryInbox:
         known.retry_at = None if decision.status.is_final else now + _pause(known.attempts)
 
     def status(self, event_id: str) -> EventStatus | None:
-        """Return what became of an event."""
+        """Return the stored result of an event."""
         known = self._kept.get(event_id)
         return known.decision.status if known else None
 
     def statuses(self) -> dict[str, EventStatus]:
-        """Return what became of each event, in the order in which they came."""
+        """Return the stored result of each event, in the order of arrival."""
         return {event_id: kept.decision.status for event_id, kept in self._kept.items()}
 
     def touched(self, event_id: str) -> tuple[UserId, ...]:
@@ -55,7 +55,7 @@ class MemoryInbox:
         return self._kept[event_id].touched
 
     def waiting(self) -> dict[tuple[str, str], int]:
-        """Return how many events wait, by status and reason."""
+        """Return the number of pending events, by status and reason."""
         counts: dict[tuple[str, str], int] = {}
         for kept in self._kept.values():
             if not kept.decision.status.is_final:
@@ -64,7 +64,7 @@ class MemoryInbox:
         return counts
 
     def give_up(self, users: Sequence[UserId], reason: str) -> None:
-        """Let no event wait that names one of the users."""
+        """Ignore pending events that name one of the users."""
         for kept in self._kept.values():
             waits, body = not kept.decision.status.is_final, kept.decision.event.body
             if waits and any(user in body for user in users):
@@ -72,7 +72,7 @@ class MemoryInbox:
                 kept.retry_at = None
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Return events that wait and are due; nobody else gets them until the lease has passed."""
+        """Claim pending events that are due; no other claim returns them until the lease has expired."""
         now = self._clock.now()
         due = [(kept.retry_at, kept) for kept in self._kept.values() if kept.retry_at and kept.retry_at <= now]
         claimed = [kept for _, kept in sorted(due, key=lambda one: one[0])[:limit]]
@@ -88,7 +88,7 @@ class MemoryInbox:
     async def page(
         self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
     ) -> tuple[InboxRecord, ...]:
-        """Return at most `limit` events of these statuses, newest first, those after `before`."""
+        """Return at most `limit` events with these statuses, newest first, starting after `before`."""
         shown = [_shown(kept, with_body=False) for kept in self._kept.values() if kept.decision.status in statuses]
         shown.sort(key=lambda event: (event.received_at, event.id), reverse=True)
         if before is not None:
@@ -100,20 +100,20 @@ class MemoryInbox:
         return frozenset(event_ids) & self._kept.keys()
 
     async def waits_for(self, object_id: str) -> bool:
-        """Return whether an event of the object waits."""
+        """Return whether a pending event is about the object."""
         return any(
             kept.decision.event.object_id == object_id and not kept.decision.status.is_final
             for kept in self._kept.values()
         )
 
     async def make_all_due(self) -> None:
-        """Let every event that waits be due now; what is due already stays before it."""
+        """Make every pending event due now; events that are due already keep their place before the others."""
         now = self._clock.now()
         for kept in self._kept.values():
             kept.retry_at = None if kept.retry_at is None else min(kept.retry_at, now)
 
     async def mark_failed(self, event_id: str, reason: str) -> None:
-        """Note that deciding about a waiting event failed."""
+        """Record that deciding a pending event failed."""
         known = self._kept.get(event_id)
         if known is not None and not known.decision.status.is_final:
             known.decision = attrs.evolve(known.decision, status=EventStatus.FAILED, reason=reason)

@@ -34,7 +34,7 @@ class MemoryOutbox:
         self._messages += [_Stored(message, now, now.timestamp()) for message in messages if message.key not in queued]
 
     def count(self, *, failed: bool) -> int:
-        """Return how many messages were given up, or are still to be delivered."""
+        """Return the number of failed and of pending messages."""
         return sum((stored.failed_at is not None) is failed for stored in self._messages if not stored.delivered)
 
     def withdraw(self, *, users: Container[str], invoices: Container[str]) -> None:
@@ -45,7 +45,7 @@ class MemoryOutbox:
                 stored.delivered, stored.failed_at = True, None
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Return messages that are due; nobody else gets them until the lease has passed."""
+        """Claim messages that are due; no other claim returns them until the lease has expired."""
         now = self._clock.now().timestamp()
         claimed: list[Message] = []
         for key, stored in enumerate(self._messages):
@@ -69,7 +69,7 @@ class MemoryOutbox:
         return tuple(claimed)
 
     async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
-        """Mark messages as delivered, due again later, or given up."""
+        """Record each message as delivered, due again later, or failed for good."""
         for outcome in results:
             stored = self._messages[outcome.id]
             if stored.delivered:
@@ -79,7 +79,7 @@ class MemoryOutbox:
             stored.due_at = self._clock.now().timestamp() + outcome.retry_in_seconds
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
-        """Return at most `limit` messages whose delivery was given up, newest first."""
+        """Return at most `limit` messages whose delivery failed for good, newest first."""
         failed = [
             FailedMessage(
                 id=key,
@@ -95,7 +95,7 @@ class MemoryOutbox:
         return tuple(reversed(failed))[:limit]
 
     async def retry(self, message_id: int) -> bool:
-        """Let a message that was given up be delivered after all."""
+        """Queue a failed message for delivery again."""
         if not 0 <= message_id < len(self._messages) or self._messages[message_id].failed_at is None:
             return False
         stored = self._messages[message_id]

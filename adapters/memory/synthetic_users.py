@@ -40,7 +40,7 @@ class MemorySyntheticUsers:
         return tuple(noted.user for noted in self._of(tag) if not noted.removed)
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
-        """Return the rehearsals that have users now, oldest first."""
+        """Return the groups that have users now, oldest first."""
         since: dict[Tag, list[datetime]] = {}
         for noted in self._noted:
             if not noted.removed:
@@ -48,7 +48,7 @@ class MemorySyntheticUsers:
         return tuple(SyntheticUserGroup(tag=tag, users=len(times), since=min(times)) for tag, times in since.items())
 
     async def remove(self, tag: Tag) -> Removal:
-        """Remove the rehearsal's users, and what waits for them."""
+        """Remove the group's users, their parked events and undelivered messages."""
         for noted in self._of(tag):
             if not noted.removed:
                 self._ledger.delete_user(noted.user.user_id)
@@ -58,7 +58,7 @@ class MemorySyntheticUsers:
         return Removal(removed=removed, kept=())
 
     def _forget_traces(self, users: Sequence[UserId]) -> None:
-        """Let nothing wait for users who are removed: neither messages nor events."""
+        """Drop the pending messages and events of removed users."""
         links = self._ledger.purchases.links_of_users(users)
         invoices = {link.removeprefix("invoice:") for link in links if link.startswith("invoice:")}
         self._ledger.outbox.withdraw(users=users, invoices=invoices)

@@ -1,1 +1,1 @@
-"""The ledger in Postgres, by its SQL functions: over a direct connection or through Supabase's API."""
+"""The ledger in Postgres, behind its SQL functions, over a direct connection or Supabase's API."""

@@ -1,4 +1,4 @@
-"""The ledger's check of itself behind its SQL functions, over whichever transport calls them."""
+"""The ledger's audit by its SQL functions, over either transport."""
 
 from collections.abc import Sequence
 
@@ -19,11 +19,11 @@ class SqlAudit:
         self._rpc = rpc
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
-        """Return what `validate_credits_consistency()` says."""
+        """Return the inconsistencies found by `validate_credits_consistency()`."""
         return tuple(Inconsistency(**row) for row in await self._rpc.rows("validate_credits_consistency", {}))
 
     async def accounts_after(self, user_id: UserId | None, limit: int) -> tuple[Account, ...]:
-        """Return at most `limit` accounts in the order of their ids."""
+        """Return at most `limit` accounts in the order of their ids, by `accounts_after()`."""
         rows = await self._rpc.value("accounts_after", {"account_id": user_id, "page_size": limit})
         return tuple(map(account_from_json, rows))
 
@@ -32,7 +32,7 @@ class SqlAudit:
         return tuple(map(account_from_json, await self._rpc.value("accounts_of", {"account_ids": [*user_ids]})))
 
     async def recompute(self, user_id: UserId) -> Account | None:
-        """Bring an account in line with its entries by `sync_user_credits()`; None where there is no such user."""
+        """Recompute an account by `sync_user_credits()`; return it, or None if there is no such user."""
         if await self._rpc.value("account_read", {"account_id": user_id}) is None:
             return None
         await self._rpc.rows("sync_user_credits", {"account_id": user_id})
@@ -40,12 +40,12 @@ class SqlAudit:
         return account_from_json(found) if found else None
 
     async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """Return all that the ledger has of an account; None where nothing is known of such a user."""
+        """Return all records of an account by `account_record()`, or None if the ledger never knew such a user."""
         found = await self._rpc.value("account_record", {"account_id": user_id})
         record = account_record_from_json(user_id, found)
         return record if record.account or record.entries or record.purchases else None
 
     async def schema(self) -> SchemaFacts:
-        """Return what `credence_diagnosis()` says."""
+        """Return the schema's state by `credence_diagnosis()`."""
         found = await self._rpc.value("credence_diagnosis", {})
         return msgspec.convert(found, SchemaFacts)

@@ -1,6 +1,6 @@
-"""A change as `ledger_commit` takes it.
+"""Translates a change into the JSON that `ledger_commit` takes.
 
-What stands here differs from the domain's values in shape or name; the rest is left for msgspec to encode.
+Only what differs from the domain's values in shape or name is here; msgspec encodes the rest.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _POSTING = tuple(field.name for field in attrs.fields(Posting))
 
 
 def change_to_json(change: Change) -> dict[str, object]:
-    """Return a change as `ledger_commit` takes it; what is null or empty is left out, and is read as such."""
+    """Return a change as `ledger_commit` takes it; null and empty members are left out, and read as such."""
     return _present(
         event=_event_to_json(change.event) if change.event else None,
         purchase=_revision_to_json(change.revision) if change.revision else None,
@@ -94,5 +94,5 @@ def _draws_to_json(draws: Iterable[Draw]) -> list[dict[str, object]]:
 
 
 def _present(**members: object) -> dict[str, object]:
-    """Return the members that there are: the ledger's functions need not read that the others are null."""
+    """Return the members that are not null, so that the SQL functions have less to parse."""
     return {name: member for name, member in members.items() if member is not None}

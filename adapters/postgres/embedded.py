@@ -1,4 +1,4 @@
-"""A real Postgres inside a Python package: the ledger's home when no other is configured."""
+"""The embedded Postgres from a Python package, used if no database is configured."""
 
 import asyncio
 import contextlib
@@ -33,17 +33,17 @@ class EmbeddedPostgresMissing(Exception):
 
 
 class EmbeddedPostgres:
-    """A Postgres server in a directory that survives restarts, with Supabase's roles and our migrations."""
+    """A Postgres server whose directory survives restarts, with Supabase's roles and our migrations."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._server: PostgresServer | None = None
 
     def start(self) -> str:
-        """Start the server, or join the one that runs in the directory, and migrate; returns its address.
+        """Start the server, or join the one that runs in the directory, and migrate; return its URL.
 
         :raises EmbeddedPostgresMissing: if the package is not installed.
-        :raises adapters.postgres.migrations.MigrationFailed: if the schema can't be brought up to date.
+        :raises adapters.postgres.migrations.MigrationFailed: if a migration fails.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         _forget_killed_owners(self._directory / ".handle_pids.json")
@@ -60,7 +60,7 @@ class EmbeddedPostgres:
 
 
 async def prepare(url: str) -> None:
-    """Bring a database of our own up to date: Supabase's roles and schemas, then the migrations."""
+    """Create Supabase's roles and schemas in a database of our own, then apply the migrations."""
     connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
     try:
         async with connection.transaction():

@@ -1,22 +1,22 @@
-"""What an SQLSTATE says of a call: that nothing was written, whether it would fail again, and what helps.
+"""Translates SQLSTATEs: whether nothing was written, whether the call would fail again, and what helps.
 
-The classes are those of Postgres' appendix "PostgreSQL Error Codes".
+The classes are those of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 """
 
 from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 
 _FAULTS = ("21", "22", "23", "54", "P0")
-"""The content is at fault: cardinality, data, constraints, sizes, and what functions raise."""
+"""Caused by the content: cardinality, data, constraints, sizes, and what functions raise."""
 _MISHAPS = ("40", "55", "57014")
-"""The moment is at fault: deadlocks, locks that others hold, statements that were cancelled."""
+"""Caused by the moment: deadlocks, locks held by others, cancelled statements."""
 _LACKING = frozenset({"3F000", "42883", "42P01", "PGRST202"})
-"""The schema is at fault: a schema, a function or a table is not there; PostgREST has a word of its own for that."""
+"""Caused by the schema: a schema, function or table is missing; PostgREST has its own code for that."""
 
 
 def ledger_error_from(cause: str, sqlstate: str | None) -> LedgerUnavailable:
-    """Return an error of the database in the domain's words.
+    """Return the domain's error for an error of the database.
 
-    What is the server's or the schema's fault (connections, resources, privileges) says nothing of the call.
+    Errors of the server or the schema (connections, resources, privileges) say nothing about the call.
     """
     if sqlstate is not None and sqlstate.startswith(_FAULTS + _MISHAPS) and len(sqlstate) == 5:
         return LedgerRefused(cause, is_final=sqlstate.startswith(_FAULTS))
@@ -24,5 +24,5 @@ def ledger_error_from(cause: str, sqlstate: str | None) -> LedgerUnavailable:
 
 
 def no_text() -> LedgerRefused:
-    """Return the refusal of half a character, which no JSON can carry: as final as the database's own."""
-    return LedgerRefused("half of a character is no text", is_final=True)
+    """Return the rejection of a lone surrogate, which JSON cannot carry: as final as the database's own."""
+    return LedgerRefused("the text contains a lone surrogate", is_final=True)

@@ -1,4 +1,4 @@
-"""The inbox and the outbox behind their SQL functions, over whichever transport calls them."""
+"""The inbox and the outbox by their SQL functions, over either transport."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class SqlInbox:
         self._rpc = rpc
 
     async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Return events that wait and are due; nobody else gets them until the lease has passed."""
+        """Claim pending events that are due, by `inbox_claim()`; no other claim gets them until the lease expires."""
         rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return msgspec.convert(rows, tuple[InboxRecord, ...])
 
@@ -30,7 +30,7 @@ class SqlInbox:
     async def page(
         self, *, statuses: frozenset[EventStatus], before: InboxRecord | None, limit: int
     ) -> tuple[InboxRecord, ...]:
-        """Return at most `limit` events of these statuses, newest first, those after `before`."""
+        """Return at most `limit` events with these statuses, newest first, starting after `before`."""
         query = {
             "statuses": sorted(statuses),
             "before_id": before.id if before else None,
@@ -44,35 +44,35 @@ class SqlInbox:
         return frozenset(await self._rpc.value("inbox_known", {"event_ids": [*event_ids]}))
 
     async def waits_for(self, object_id: str) -> bool:
-        """Return whether an event of the object waits."""
+        """Return whether a pending event is about the object."""
         return bool(await self._rpc.value("inbox_waits_for", {"about": object_id}))
 
     async def make_all_due(self) -> None:
-        """Let every event that waits be due now."""
+        """Make every pending event due now."""
         await self._rpc.value("inbox_make_all_due", {})
 
     async def mark_failed(self, event_id: str, reason: str) -> None:
-        """Note that deciding about a waiting event failed."""
+        """Record that deciding a pending event failed."""
         await self._rpc.value("inbox_fail", {"event_id": event_id, "why": reason})
 
     async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Return messages that are due; nobody else gets them until the lease has passed."""
+        """Claim messages that are due, by `outbox_claim()`; no other claim returns them until the lease has expired."""
         claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
         return msgspec.convert(claimed, tuple[Message, ...])
 
     async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
-        """Mark messages as delivered, due again later, or given up."""
+        """Record each message as delivered, due again later, or failed for good, by `outbox_record_deliveries()`."""
         await self._rpc.value("outbox_record_deliveries", {"results": [*results]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:
-        """Return at most `limit` messages whose delivery was given up, newest first."""
+        """Return at most `limit` messages whose delivery failed for good, newest first."""
         rows = await self._rpc.value("outbox_failures", {"page_size": limit})
         return msgspec.convert(rows, tuple[FailedMessage, ...])
 
     async def retry(self, message_id: int) -> bool:
-        """Let a message that was given up be delivered after all."""
+        """Queue a failed message for delivery again, by `outbox_retry()`."""
         return bool(await self._rpc.value("outbox_retry", {"message_id": message_id}))
 
     async def backlog(self) -> Backlog:
-        """Return what waits now."""
+        """Return the counts of pending events and messages, by `credence_backlog()`."""
         return backlog_from_json(await self._rpc.value("credence_backlog", {}))

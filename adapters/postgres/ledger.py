@@ -1,4 +1,4 @@
-"""The ledger behind its SQL functions, over whichever transport calls them."""
+"""The ledger by its SQL functions, over either transport."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,12 +31,12 @@ class SqlLedger:
         return snapshot_from_json(await self._rpc.value("ledger_read", {"query": snapshot_query_to_json(query)}))
 
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
-        """Return what the ledger knows for each query, at one moment."""
+        """Return one snapshot per query, all of the same moment, by `ledger_read_all()`."""
         sent = [snapshot_query_to_json(query) for query in queries]
         return tuple(map(snapshot_from_json, await self._rpc.value("ledger_read_all", {"queries": sent})))
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
-        """Write each change whole or not at all, all of them in one transaction."""
+        """Write each change whole or not at all, in one transaction, by `ledger_commit()`; one result per change."""
         sent = [change_to_json(change) for change in changes]
         results = await self._rpc.value("ledger_commit", {"changes": sent})
         return tuple(result_from_json(result) for result in results)
@@ -44,28 +44,28 @@ class SqlLedger:
     async def holdings(
         self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
     ) -> Holdings:
-        """Return the wallets of users and of holds' owners, the requests under keys, and the holds."""
+        """Return the wallets, the requests under the keys, and the holds, by `accounts_read_for_spending()`."""
         query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
         return holdings_from_json(await self._rpc.value("accounts_read_for_spending", {"query": query}))
 
     async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
-        """Return at most `limit` users with a hold or a grant whose time is over, the longest over first."""
+        """Return at most `limit` users with an overdue hold or grant, longest first, by `accounts_with_overdue()`."""
         return tuple(map(UserId, await self._rpc.value("accounts_with_overdue", {"page_size": limit})))
 
     async def account(self, user_id: UserId) -> Account | None:
-        """Return the account, or None when there is no such user."""
+        """Return the account, or None if there is no such user."""
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
-        """Set an account's own threshold of a low balance, or take it away."""
+        """Set or remove an account's own low-balance threshold."""
         found = await self._rpc.value("account_notify_below", {"account_id": user_id, "threshold": threshold})
         return account_from_json(found) if found else None
 
     async def entries(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
     ) -> tuple[LedgerEntry, ...]:
-        """Return at most `limit` of the entries that are wanted and older than `before_version`, newest first."""
+        """Return at most `limit` entries that match and are older than `before_version`, newest first."""
         query = {
             "account_id": user_id,
             "before_version": before_version,
@@ -76,6 +76,6 @@ class SqlLedger:
         return tuple(entry_from_json(user_id, row) for row in rows)
 
     async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """Return what the account had at the moment."""
+        """Return the account's credits at a past time, by `balance_at()`."""
         asked = {"account_id": user_id, "moment": moment.isoformat()}
         return HistoricalBalance(**await self._rpc.value("balance_at", asked))

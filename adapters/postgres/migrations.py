@@ -1,4 +1,4 @@
-"""Applies the migrations as the Supabase CLI does, and records them where it looks."""
+"""Applies the migrations as the Supabase CLI does, and records them in its table."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ alter table supabase_migrations.schema_migrations add column if not exists name 
 
 @attrs.frozen
 class MigrationFailed(Exception):
-    """A migration could not be applied; it and those after it changed nothing."""
+    """A migration failed; neither it nor any later one changed anything."""
 
     name: str
     message: str
@@ -37,7 +37,7 @@ class Migration:
 
 
 def migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
-    """Return every migration in the directory, in the order in which they apply."""
+    """Return every migration in the directory, in the order of application."""
     found = []
     for path in sorted(directory.glob("*.sql")):
         version, _, name = path.stem.partition("_")
@@ -46,12 +46,12 @@ def migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
 
 
 def versions(directory: Path = DIRECTORY) -> tuple[str, ...]:
-    """Return the versions that a complete schema has."""
+    """Return the versions of a complete schema."""
     return tuple(migration.version for migration in migrations(directory))
 
 
 async def apply(connection: "asyncpg.Connection[asyncpg.Record]", directory: Path = DIRECTORY) -> tuple[str, ...]:
-    """Apply what the database lacks, each migration in a transaction of its own; returns the names.
+    """Apply the pending migrations, each in its own transaction; return their names.
 
     :raises MigrationFailed: if one fails; those before it stay applied.
     """
@@ -84,5 +84,5 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
     except asyncpg.PostgresError as error:
         message = str(error)
         if isinstance(error, asyncpg.InvalidSchemaNameError) and '"auth"' in message:
-            message += "; this is no Supabase database, which has that schema: give the address of one"
+            message += "; this is not a Supabase database, which has that schema: give the URL of one"
         raise MigrationFailed(f"{migration.version}_{migration.name}", message) from error

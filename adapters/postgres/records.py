@@ -1,6 +1,6 @@
-"""What the ledger's SQL functions are given and give, in JSON, to and from the domain's values.
+"""Translates the JSON of the ledger's SQL functions to and from the domain's values.
 
-A value's fields have the same names in both, and msgspec translates them; what differs stands here.
+A value's fields have the same names in both, and msgspec translates them; only what differs is here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,10 +36,10 @@ from domain.upkeep.consistency import Backlog
 from domain.values.accounts import Account, UserId
 
 Json = Mapping[str, Any]
-"""A JSON object as the transport decoded it; its shape is the SQL functions' contract."""
+"""A decoded JSON object; its shape is the SQL functions' contract."""
 
 _PASSING = frozenset({"40001", "40P01", "55P03"})
-"""Serialization failure, deadlock, lock not available: it was another's turn, and the next try is as good as any."""
+"""Serialization failure, deadlock, lock not available: another transaction was first, and a retry may succeed."""
 
 
 def result_from_json(result: Json) -> CommitResult:
@@ -86,7 +86,7 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
 
 
 def account_from_json(row: Json) -> Account:
-    """Return an account as any of the functions gives it."""
+    """Return an account as any of the functions returns it."""
     return Account(**row)
 
 
@@ -109,12 +109,12 @@ def holdings_from_json(row: Json) -> Holdings:
 
 
 def entry_filter_to_json(wanted: EntryFilter) -> dict[str, object]:
-    """Return which entries are wanted, as `account_transactions` takes it."""
+    """Return a filter as `account_transactions` takes it."""
     return {**msgspec.to_builtins(wanted), "kinds": sorted(wanted.kinds) or None}
 
 
 def entry_from_json(user_id: UserId, row: Json) -> LedgerEntry:
-    """Return one of the rows of `account_transactions`."""
+    """Return an entry from a row of `account_transactions`."""
     return msgspec.convert({**row, "posting": {**row, "user_id": user_id}}, LedgerEntry)
 
 

@@ -1,4 +1,4 @@
-"""Calls of the database's functions, whichever way they go."""
+"""The interface to call the database's functions, over either transport."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 class Rpc(Protocol):
     """Calls a function of the schema `public` by name; msgspec encodes its arguments.
 
-    Both methods raise :class:`domain.ports.ledger.LedgerUnavailable` when there is no answer to trust.
+    Both methods raise :class:`domain.ports.ledger.LedgerUnavailable` if there is no reliable answer.
     """
 
     async def value(self, function: str, arguments: Mapping[str, object]) -> Any:

@@ -1,4 +1,4 @@
-"""Calls of the ledger's SQL functions through Supabase's API (PostgREST), with the `supabase` package."""
+"""Calls the ledger's SQL functions through Supabase's API (PostgREST), with the `supabase` package."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 20
 
 
 class SupabaseRpc:
-    """A Supabase client that acts as `service_role`, made at the first call."""
+    """A Supabase client that acts as `service_role`, created at the first call."""
 
     def __init__(self, url: str, service_key: str) -> None:
         self._url = url
@@ -32,7 +32,7 @@ class SupabaseRpc:
             client = await self._open()
             call = client.rpc(function, msgspec.to_builtins(dict(arguments)))
             if arguments:
-                # Told their names, PostgREST hands the body to Postgres as it comes; else it reads all of it for them.
+                # Given the names, PostgREST passes the body to Postgres unchanged; otherwise it parses all of it.
                 call.request.params = call.request.params.set("columns", ",".join(arguments))
             answer = await call.execute()
         except UnicodeEncodeError as error:

@@ -1,4 +1,4 @@
-"""Synthetic users behind their SQL functions, over whichever transport calls them."""
+"""Synthetic users by their SQL functions, over either transport."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class SqlSyntheticUsers:
         self._rpc = rpc
 
     async def add(self, tag: Tag, count: int) -> tuple[SyntheticUser, ...]:
-        """Make those that are missing; all of them, or none."""
+        """Create the missing users; all of them, or none."""
         made: dict[str, Any] = await self._rpc.value(
             "credence_add_synthetic_users", {"rehearsal": tag, "wanted": count}
         )
@@ -25,11 +25,11 @@ class SqlSyntheticUsers:
         return msgspec.convert(made["users"], tuple[SyntheticUser, ...])
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:
-        """Return the rehearsals that have users now, oldest first."""
+        """Return the groups that have users now, oldest first."""
         rows = await self._rpc.value("credence_list_synthetic_users", {})
         return msgspec.convert(rows, tuple[SyntheticUserGroup, ...])
 
     async def remove(self, tag: Tag) -> Removal:
-        """Remove the rehearsal's users, and what waits for them."""
+        """Remove the group's users, their parked events and undelivered messages."""
         done = await self._rpc.value("credence_remove_synthetic_users", {"rehearsal": tag})
         return msgspec.convert(done, Removal)

@@ -1,1 +1,1 @@
-"""Stripe, asked and listened to: checkouts, look-ups, history, and signed webhooks."""
+"""Stripe: checkouts, look-ups, history, and signed webhooks."""

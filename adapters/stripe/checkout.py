@@ -1,4 +1,4 @@
-"""Stripe Checkout: hosted sessions that carry who buys what, so that their webhooks need no memory of ours."""
+"""Stripe Checkout: hosted sessions whose metadata says who buys what, so that webhooks need no state on our side."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -25,10 +25,10 @@ class StripeCheckouts:
         self._cancel_url = cancel_url
 
     async def create(self, request: CheckoutRequest) -> Checkout:
-        """Open a session; the same idempotency key gives the same session.
+        """Open a session; the same idempotency key returns the same session.
 
-        :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
-        :raises CheckoutDiffers: if the key was used with other content, such as another email.
+        :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
+        :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         """
         parameters = self._parameters(request)
         with translated():
@@ -41,9 +41,9 @@ class StripeCheckouts:
         return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
-        """Return the session, or None when there is none of that id.
+        """Return the session, or None if there is none with that id.
 
-        :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+        :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         """
         shown = {"expand": ["invoice", "payment_intent.latest_charge"]}
         session = await retrieved(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
@@ -82,7 +82,7 @@ class StripeCheckouts:
 def _checkout(session: dict[str, Any]) -> Checkout:
     session_id, status, url = session.get("id"), session.get("status"), session.get("url")
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
-        raise PaymentsUnavailable("the answer is no checkout session")
+        raise PaymentsUnavailable("the response is not a checkout session")
     now = datetime.now(UTC).replace(microsecond=0)
     report = read_event("checkout.session.completed", session, now, retrieved=True)
     return Checkout(
@@ -95,7 +95,7 @@ def _checkout(session: dict[str, Any]) -> Checkout:
 
 
 def _invoice_report(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
-    """Return what the first invoice of a subscription tells: the credits of its first period."""
+    """Return the sale report of a subscription's first invoice, which brings the credits of the first period."""
     invoice = session.get("invoice")
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
         return None

@@ -1,4 +1,4 @@
-"""How we speak to Stripe's API: one client a purpose, its patience, and its errors as the domain's."""
+"""Connects to Stripe's API: one client per purpose, with its timeouts, and with errors translated into the domain's."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
@@ -21,7 +21,7 @@ Retriever = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class StripeConnection:
-    """A client and its connections; `api_base` is another address than Stripe's, for tests."""
+    """A client and its connections; `api_base` replaces Stripe's URL in tests."""
 
     def __init__(
         self, *, api_key: str, api_base: str | None = None, seconds: float = ANSWER_SECONDS, retries: int = RETRIES
@@ -42,7 +42,7 @@ class StripeConnection:
 async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Yield every object of a list, page by page, newest first.
 
-    :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+    :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
     """
     cursor: dict[str, str] = {}
     while True:
@@ -57,13 +57,13 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
 
 def plain(answer: object) -> dict[str, Any]:
-    """Return an answer as plain JSON; the library promises an object, and gives whatever JSON was answered."""
+    """Return a response as plain JSON; the library promises an object but returns any JSON."""
     details = answer.to_dict() if isinstance(answer, stripe.StripeObject) else {}
     return {key: _as_sent(value) for key, value in details.items()}
 
 
 def _as_sent(value: object) -> object:
-    # The library makes numbers of the decimals that Stripe writes as text.
+    # The library turns the decimals that Stripe sends as text into numbers.
     match value:
         case Decimal():
             return format(value, "f")
@@ -82,7 +82,7 @@ def translated(*, refusals: bool = False) -> Iterator[None]:
     try:
         yield
     except stripe.AuthenticationError as error:
-        raise PaymentsUnavailable("Stripe refuses STRIPE_SECRET_KEY") from error
+        raise PaymentsUnavailable("Stripe rejects STRIPE_SECRET_KEY") from error
     except (stripe.InvalidRequestError, stripe.PermissionError) as error:
         if refusals:
             raise PaymentsRefused(_cause(error)) from error
@@ -90,8 +90,8 @@ def translated(*, refusals: bool = False) -> Iterator[None]:
     except stripe.StripeError as error:
         raise PaymentsUnavailable(_cause(error)) from error
     except (AttributeError, UnicodeError) as error:
-        # The library trips over errors and bodies in a shape that is not Stripe's: something else answered.
-        raise PaymentsUnavailable("the answer is not Stripe's") from error
+        # The library raises these for responses that are not Stripe's: something else answered.
+        raise PaymentsUnavailable("the response is not from Stripe") from error
 
 
 async def retrieved(retrieve: Retriever, id_: str, parameters: Any = None) -> dict[str, Any] | None:

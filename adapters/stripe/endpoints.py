@@ -1,4 +1,4 @@
-"""How the Stripe account is set up to deliver events."""
+"""Reads the webhook endpoints of the Stripe account."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ class StripeDeployment:
         self._v1 = connection.client.v1
 
     async def endpoints(self) -> tuple[WebhookEndpoint, ...]:
-        """Return the addresses to which Stripe delivers events.
+        """Return all registered webhook endpoints.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
-        :raises PaymentsRefused: if the key may not ask.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
+        :raises PaymentsRefused: if the key lacks the permission.
         """
         with translated(refusals=True):
             answer = await self._v1.webhook_endpoints.list_async({"limit": PAGE})

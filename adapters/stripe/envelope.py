@@ -1,4 +1,4 @@
-"""The envelope of a Stripe event: what is kept of it, and what its object tells."""
+"""Reads the envelope of a Stripe event, and its object's report."""
 
 import json
 from datetime import datetime
@@ -10,16 +10,16 @@ from domain.payments.reports import Delivery, InboxEvent, Irrelevant
 from domain.ports.payment_provider import InvalidBody
 
 RECONCILED = "credence_reconciled"
-"""Marks the envelope of an event that Stripe never made: its object was retrieved."""
+"""Marks the envelope of an event that Stripe never created: its object was fetched."""
 
-THIN = "a thin event, which only names its object; let the event destination send snapshots"
-"""Why a thin event is ignored. Refused, it would be delivered again for days."""
+THIN = "a thin event, which only names its object; set the event destination to send snapshots"
+"""Why a thin event is ignored. If it were refused, Stripe would deliver it again for days."""
 
 
 def delivery_of(text: str) -> Delivery:
-    """Return the event that a body holds, and what it tells.
+    """Return the event in a body, with its report.
 
-    :raises InvalidBody: if it is no event.
+    :raises InvalidBody: if it is not an event.
     """
     envelope = _parsed(text)
     match envelope.get("object"):
@@ -49,7 +49,7 @@ def _snapshot(envelope: dict[str, object], text: str) -> Delivery:
 
 
 def _thin(envelope: dict[str, object], text: str) -> Delivery:
-    """Return a thin event. One that does not tell its mode is of test mode, as the `stripe` package has it."""
+    """Return a thin event. One without a mode is in test mode, as in the `stripe` package."""
     about = envelope.get("related_object")
     event = InboxEvent(
         id=_required(envelope, "id"),
@@ -66,28 +66,28 @@ def _thin(envelope: dict[str, object], text: str) -> Delivery:
 def _required(envelope: dict[str, object], key: str) -> str:
     found = identifier(envelope.get(key))
     if found is None:
-        raise InvalidBody(f"{key} is missing or no {key}")
+        raise InvalidBody(f"{key} is missing or not a valid {key}")
     return found
 
 
 def _livemode(envelope: dict[str, object]) -> bool:
     livemode = envelope.get("livemode")
     if not isinstance(livemode, bool):
-        raise InvalidBody("livemode is missing or no boolean")
+        raise InvalidBody("livemode is missing or not a boolean")
     return livemode
 
 
 def _account(envelope: dict[str, object]) -> str | None:
-    """Return the account that the event is of, where it names one.
+    """Return the account that the event names, if any.
 
-    `account` is of Connect. `context` is of organizations too: the way from the destination's holder to the account,
-    such as `acct_platform/acct_connected`. Events of Connect have both, and their `context` need not end in `account`.
+    `account` belongs to Connect. `context` is also for organizations: the path from the destination's owner to the
+    account, such as `acct_platform/acct_connected`. Connect events have both, and `context` may not end in `account`.
     """
     named, context = envelope.get("account"), envelope.get("context")
     if named is not None:
         account = identifier(named)
         if account is None:
-            raise InvalidBody("account is no id")
+            raise InvalidBody("account is not an id")
         return account
     if context is None or context == "":
         return None
@@ -98,7 +98,7 @@ def _account(envelope: dict[str, object]) -> str | None:
 
 
 def _instant(text: object) -> datetime | None:
-    """Return a time in ISO 8601 in whole seconds, which is how thin events tell it; None where it is none."""
+    """Return a time in ISO 8601, cut to whole seconds, the format of thin events; None if it is malformed."""
     try:
         report = datetime.fromisoformat(text) if isinstance(text, str) else None
         return moment(int(report.timestamp())) if report is not None and report.tzinfo is not None else None
@@ -128,5 +128,5 @@ def _object_of(envelope: dict[str, object]) -> dict[str, object]:
     data = envelope.get("data")
     about = data.get("object") if isinstance(data, dict) else None
     if not isinstance(about, dict):
-        raise InvalidBody("data.object is missing or no object")
+        raise InvalidBody("data.object is missing or not an object")
     return about

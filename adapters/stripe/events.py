@@ -1,4 +1,4 @@
-"""Which of Stripe's events concern credits, and what each tells."""
+"""Selects the Stripe events that concern credits, and translates each into a report."""
 
 from datetime import datetime
 
@@ -31,16 +31,16 @@ CONCERNING = (
     | CREDIT_NOTE_EVENTS
     | SUBSCRIPTION_EVENTS
 )
-"""Every event type that is used; an endpoint should get them all."""
+"""Every event type that is read; a webhook endpoint should receive all of them."""
 
 
 def read_event(  # noqa: PLR0911 - one line for each kind of object
     event_type: str, about: Object, created: datetime | None, *, retrieved: bool = False, claimed: bool = False
 ) -> ProviderReport:
-    """Return what an event tells by its object; whatever the object's shape, nothing is raised.
+    """Return an event's report by its object; never raises, whatever the object's structure.
 
-    `retrieved` is for an object that came by the API, in the place of an event that was never made; `claimed` for one
-    of which a person says that it is a sale of ours, whatever its metadata.
+    `retrieved` is for an object that was fetched in place of an event that was never created; `claimed` for one that an
+    operator declares to be a sale, whatever its metadata.
     """
     known_type = None if retrieved else event_type
     try:
@@ -64,4 +64,4 @@ def read_event(  # noqa: PLR0911 - one line for each kind of object
             return read_subscription(about, created, event_type=known_type)
     except UnreadableField as unreadable:
         return Unreadable(unreadable.reason)
-    return Irrelevant(f"event type {event_type} is not used")
+    return Irrelevant(f"event type {event_type} is not read")

@@ -1,4 +1,4 @@
-"""What Stripe remembers: its events, and the objects that they told of."""
+"""Reads Stripe's history: its events, and the objects that they are about."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,7 +21,8 @@ LOOKBACK = {
     "refunds": timedelta(days=30),
     "disputes": timedelta(days=120),
 }
-"""Objects change long after they are made: a transfer arrives, a refund fails, a dispute is won."""
+"""How long before the start objects are read: they change long after they were created, as when a transfer arrives, a
+refund fails or a dispute is won."""
 
 
 class StripeHistory:
@@ -32,9 +33,9 @@ class StripeHistory:
         self._livemode = livemode
 
     async def events(self, since: datetime) -> AsyncIterator[Delivery]:
-        """Yield every event that concerns us and was made since then; Stripe keeps them for 30 days.
+        """Yield every event of a type that we read, created since then; Stripe keeps events for 30 days.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         for types in _chunks(sorted(CONCERNING)):
             parameters = {"types": types, "created": {"gte": int(since.timestamp())}}
@@ -46,13 +47,13 @@ class StripeHistory:
     async def objects(self, since: datetime) -> AsyncIterator[Found]:
         """Yield every paid session, paid invoice, credit note, refund and dispute since then, as it is now.
 
-        They may be older, and have changed since. With them come payments with metadata of ours: one may be a sale of
-        its own. Invoices of nothing, and of less than nothing, are paid.
+        They may have been created before and changed since. Payments with our metadata are included, since one may be a
+        sale of its own. Invoices of zero or less count as paid.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         v1 = self._v1
-        # When a session was paid says its charge only.
+        # Only the charge says when a session was paid.
         sessions = {"status": "complete", "expand": ["data.payment_intent.latest_charge"]}
         intents = {"expand": ["data.latest_charge"]}
         listed: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
@@ -60,12 +61,12 @@ class StripeHistory:
             ("invoices", "invoice.paid", v1.invoices.list_async, {"status": "paid", "expand": ["data.payments"]}),
             ("refunds", "refund.updated", v1.refunds.list_async, {}),
             ("disputes", "charge.dispute.updated", v1.disputes.list_async, {}),
-            # A restricted key of before may not read these: they come last.
+            # An older restricted key may not have the permission for these: read them last.
             ("credit_notes", "credit_note.updated", v1.credit_notes.list_async, {}),
             ("intents", "payment_intent.succeeded", v1.payment_intents.list_async, intents),
         )
         for kind, event_type, lister, filters in listed:
-            # The state is at least as new as the moment before it is asked for.
+            # The state is at least as new as the moment before the request.
             asked_at = int(datetime.now(UTC).timestamp())
             created = {"gte": int((since - LOOKBACK[kind]).timestamp())}
             async for item in pages(lister, {**filters, "created": created}):
@@ -73,13 +74,13 @@ class StripeHistory:
                 if found is None:
                     continue
                 if kind == "intents" and isinstance(found.delivery.report, Irrelevant):
-                    continue  # most payments are of others, or of subscriptions, whose invoices tell of them
+                    continue  # Most payments are other applications' or of subscriptions, whose invoices report them.
                 yield found
 
     async def event(self, event_id: str) -> Delivery | None:
-        """Return one event, or None where Stripe has none of that id, or none any more.
+        """Return the event, or None if Stripe has none with that id, or no longer has it.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         event = await retrieved(self._v1.events.retrieve_async, event_id)
         return _delivery(event) if event is not None else None

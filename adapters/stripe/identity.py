@@ -1,4 +1,4 @@
-"""Which Stripe account is our own, asked of Stripe once."""
+"""Finds our own Stripe account's id, asking Stripe once."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from domain.ports.payment_provider import PaymentsUnavailable
 
 ANSWER_SECONDS = 5
 PAUSE_SECONDS = 300
-"""How long after a refusal, or no answer, Stripe is not asked again."""
+"""How long to wait after a failure before asking Stripe again."""
 
 
 class StripeIdentity:
-    """Implements the port Identity; `configured` is the account where the key may not ask, as most restricted keys."""
+    """Implements the port Identity; `configured` is the account's id for keys that may not read it."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class StripeIdentity:
         self._turn = asyncio.Lock()
 
     async def account_id(self) -> str | None:
-        """Return our own account's id, or None where neither Stripe nor the settings say it."""
+        """Return our own account's id, or None if neither Stripe nor the settings provide it."""
         async with self._turn:
             if self._found is None and time.monotonic() >= self._quiet_until:
                 self._found = await self._asked()

@@ -10,10 +10,10 @@ class StripeInvoices:
         self._v1 = connection.client.v1
 
     async def send(self, invoice_id: str, *, idempotency_key: str) -> None:
-        """Send it; the same key sends it once.
+        """Send the invoice; repeating it with the same key has no further effect.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked; to be tried again.
-        :raises PaymentsRefused: if Stripe refuses for good.
+        :raises PaymentsUnavailable: if Stripe cannot be reached; retry later.
+        :raises PaymentsRefused: if Stripe rejects it permanently.
         """
         with translated(refusals=True):
             await self._v1.invoices.send_invoice_async(invoice_id, {}, {"idempotency_key": idempotency_key})

@@ -1,4 +1,4 @@
-"""Stripe asked once about a payment or a subscription, where an event does not say enough."""
+"""Looks payments and subscriptions up at Stripe, once per report, if an event is incomplete."""
 
 import asyncio
 import contextlib
@@ -42,10 +42,10 @@ from domain.payments.subscriptions import SubscriptionId
 from domain.ports.payment_provider import PaymentsUnavailable
 
 ANSWER_SECONDS = 5
-"""How long all that is asked about one thing may take: Stripe waits for our own answer meanwhile."""
+"""The timeout in seconds for all requests of one look-up: Stripe waits for our response meanwhile."""
 
 MAX_PRICES = 10_000
-"""How many prices are remembered: their amounts and intervals never change at Stripe."""
+"""The number of prices to cache: their amounts and intervals never change at Stripe."""
 
 
 class StripeLookup:
@@ -57,9 +57,9 @@ class StripeLookup:
         self._prices: dict[str, Price] = {}
 
     async def look_up(self, news: PaymentReport) -> PaymentReport:
-        """Return the news with every link that Stripe knows, and whether the payment is ours.
+        """Return the report with every link that Stripe knows, and whether the payment is ours.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         known = KnownLinks(set(news.links))
         async with self._answered():
@@ -74,23 +74,23 @@ class StripeLookup:
         return attrs.evolve(news, links=frozenset(known.links), ours=known.ours)
 
     async def subscription(self, subscription_id: SubscriptionId) -> SubscriptionReport | None:
-        """Return the subscription as it is now, or None where there is none.
+        """Return the subscription as it is now, or None if there is none.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         async with self._answered():
             return await self._subscription(subscription_id)
 
     @contextlib.asynccontextmanager
     async def _answered(self) -> AsyncIterator[None]:
-        """Return all that is asked within: in time, and answered so that it can be read."""
+        """Run the requests inside the block with a timeout, and translate unreadable responses into errors."""
         try:
             async with asyncio.timeout(self._seconds):
                 yield
         except TimeoutError as late:
             raise PaymentsUnavailable(f"no answer within {self._seconds:g} seconds") from late
         except UnreadableField as unreadable:
-            raise PaymentsUnavailable(f"the answer can't be read: {unreadable.reason}") from unreadable
+            raise PaymentsUnavailable(f"unreadable response: {unreadable.reason}") from unreadable
 
     async def _subscription(self, subscription_id: str) -> SubscriptionReport | None:
         now = datetime.now(UTC).replace(microsecond=0)
@@ -103,9 +103,9 @@ class StripeLookup:
         return attrs.evolve(report, attribution=await self._attribution_of_session(report))
 
     async def price(self, price_id: str) -> Price | None:
-        """Return all that Stripe knows of a price, or None where it has none of that id; it is asked for once.
+        """Return a price with its metadata, or None if Stripe has none with that id; each is fetched once.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         if price_id not in self._prices:
             async with self._answered():
@@ -118,12 +118,12 @@ class StripeLookup:
         return self._prices.get(price_id)
 
     async def complete_sale(self, sale: SaleReport) -> ProviderReport:
-        """Return what a sale of which a part was told is in whole.
+        """Return an incomplete sale completed by Stripe.
 
-        A checkout's by its items; an invoice's by all of its lines and by what paid it; that of a payment alone by the
-        session or invoice that it pays, where there is one.
+        A checkout gets its items, an invoice all of its lines and its payment, and a payment alone the session or
+        invoice that it pays, if there is one.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         async with self._answered():
             if sale.rank is OrderRank.INTENT:
@@ -134,9 +134,9 @@ class StripeLookup:
             return read_event("invoice.paid", invoice, None, claimed=sale.attribution.confirmed) if invoice else sale
 
     async def sale(self, object_id: str) -> ProviderReport | None:
-        """Return what a session, payment intent or invoice tells as a sale, whatever its metadata; or None.
+        """Return the sale report of a session, payment intent or invoice, whatever its metadata; None if there is none.
 
-        :raises PaymentsUnavailable: if Stripe can't be asked.
+        :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         now, charged = datetime.now(UTC).replace(microsecond=0), {"expand": ["latest_charge"]}
         async with self._answered():
@@ -174,7 +174,7 @@ class StripeLookup:
         return await self._retrieve(self._v1.checkout.sessions.retrieve_async, session_id, shown)
 
     async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
-        """Return the items of a session; none where Stripe has no such session."""
+        """Return the items of a session; empty if Stripe has no such session."""
         with translated():
             try:
                 items = await self._v1.checkout.sessions.line_items.list_async(session_id, {"limit": PAGE})
@@ -185,7 +185,7 @@ class StripeLookup:
                 raise
 
     async def _whole_invoice(self, invoice_id: str) -> Mapping[str, Any]:
-        """Return the invoice with all of its lines and payments; empty where there is none."""
+        """Return the invoice with all of its lines and payments; empty if there is none."""
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return {}
@@ -193,7 +193,7 @@ class StripeLookup:
         return {**invoice, "lines": {"data": [line async for line in lines]}}
 
     async def _attribution_of_session(self, news: SubscriptionReport) -> Attribution:
-        """Return who subscribed by the session's own metadata: one that was made elsewhere may keep it to itself."""
+        """Return the attribution from the session's own metadata: a session created elsewhere may not copy it."""
         with translated():
             sessions = await self._v1.checkout.sessions.list_async({"subscription": news.subscription_id, "limit": 1})
         for session in map(plain, sessions.data):
@@ -233,7 +233,7 @@ class StripeLookup:
 
 
 def _named_by(payment: SaleReport, kind: str, ordered: Mapping[str, Any]) -> SaleReport | None:
-    """Return the sale that a session or invoice made; if it names nobody, with whom its payment names."""
+    """Return the sale of a session or invoice; if it is anonymous, with the attribution of its payment."""
     report = read_event(kind, ordered, None, retrieved=True)
     if not (isinstance(report, Irrelevant) or payment.attribution.confirmed):
         return None

@@ -1,6 +1,6 @@
-"""Stripe's webhook deliveries: whether they are Stripe's, and which event they bring.
+"""Verifies Stripe's webhook deliveries, and translates their events.
 
-Whatever the bytes, nothing but :class:`InvalidSignature` and :class:`InvalidBody` is raised.
+Whatever the bytes, only :class:`InvalidSignature` and :class:`InvalidBody` are raised.
 """
 
 import re
@@ -14,7 +14,8 @@ from domain.ports.coordination import Clock
 from domain.ports.payment_provider import InvalidBody, InvalidSignature
 
 TOLERANCE_SECONDS = 300
-"""How far a delivery's timestamp may be from now, in the past and in the future."""
+"""The tolerance in seconds of a delivery's timestamp, in the past and in the future: the default of Stripe's
+libraries (https://docs.stripe.com/webhooks/signature)."""
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
@@ -32,19 +33,19 @@ class StripeWebhooks:
     """
 
     secrets: tuple[str, ...] = attrs.field(repr=False, validator=_check_secrets)
-    """Any of them may have signed: there are two while one is being rotated."""
+    """Any of them may have signed: there are two during a rotation."""
     clock: Clock
 
     def verify(self, body: bytes, signature: str | None) -> Delivery:
-        """Return the event behind a delivery, by its body as received and its `Stripe-Signature` header.
+        """Verify a delivery, by its body as received and its `Stripe-Signature` header, and return its event.
 
         :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
-        :raises InvalidBody: if what was signed is no event.
+        :raises InvalidBody: if the signed body is not an event.
         """
         sent_at = _timestamp(signature)
         text = _decoded(body)
         if not any(_is_signed(text, signature, secret) for secret in self.secrets):
-            raise InvalidSignature("no signature is by a secret of ours")
+            raise InvalidSignature("no signature matches one of our secrets")
         age = self.clock.now().timestamp() - sent_at
         if age > TOLERANCE_SECONDS:
             raise InvalidSignature("stale")
@@ -53,15 +54,15 @@ class StripeWebhooks:
         return delivery_of(text)
 
     def read(self, body: str) -> Delivery:
-        """Return the event of a body that was verified before.
+        """Return the event in a body that was verified before.
 
-        :raises InvalidBody: if it is no event.
+        :raises InvalidBody: if it is not an event.
         """
         return delivery_of(body)
 
 
 def _timestamp(header: str | None) -> int:
-    """Return seconds since 1970, read more strictly than the library does, which takes the first of many."""
+    """Return the timestamp in seconds since 1970; stricter than the library, which accepts the first of many."""
     if header is None or not header.strip():
         raise InvalidSignature("missing")
     if not header.isascii():  # the library's comparison takes nothing else

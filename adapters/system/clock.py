@@ -1,4 +1,4 @@
-"""The time, by the machine's clock."""
+"""The machine's clock, as the port Clock."""
 
 from datetime import UTC, datetime
 
@@ -7,5 +7,5 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return now, in UTC, aware."""
+        """Return the current time, aware and in UTC."""
         return datetime.now(UTC)

@@ -1,10 +1,10 @@
-"""Whether a process that was noted down still lives."""
+"""Checks whether a recorded process is still alive."""
 
 import os
 
 
 def is_alive(process: int) -> bool:
-    """Return whether there is a process of that id."""
+    """Return whether there is a process with that id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

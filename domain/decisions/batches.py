@@ -1,4 +1,4 @@
-"""Many operations decided together, and what came of each."""
+"""Decides many operations together, and turns the commit's results into their outcomes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -34,7 +34,7 @@ from domain.values.accounts import UserId
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """The operation is done; `repeated` tells that it had been done before, and this is its first answer."""
+    """The operation is done; if `repeated`, it had been done before, and this is its first answer."""
 
     answer: Answer | None
     repeated: bool = False
@@ -42,7 +42,7 @@ class Done:
 
 @attrs.frozen
 class IdempotencyKeyReused:
-    """The key names another operation, which differs in these fields."""
+    """The key was used for another operation, which differs in these fields."""
 
     fields: tuple[str, ...]
 
@@ -63,11 +63,11 @@ class NoSuchHold:
 
 @attrs.frozen
 class NotCommitted:
-    """The operation could not be committed; asking again under its key is harmless."""
+    """The operation could not be committed; retrying with its key is safe."""
 
     cause: str
     is_contended: bool = False
-    """Whether others came first each time, so that it may still be done."""
+    """Whether only conflicts prevented it, so that a retry may succeed."""
 
 
 Outcome = Done | Refusal | IdempotencyKeyReused | NoSuchUser | NoSuchHold | NotCommitted
@@ -75,9 +75,9 @@ Outcome = Done | Refusal | IdempotencyKeyReused | NoSuchUser | NoSuchHold | NotC
 
 @attrs.frozen(kw_only=True)
 class BatchDecision:
-    """What came of some operations: what is to be committed, by place, and what needs no commit.
+    """The decisions about a batch, by position: changes to commit, and outcomes that need no commit.
 
-    A place that is in neither is decided again, with newer holdings.
+    A position that is in neither is decided again, with newer accounts.
     """
 
     decided: Mapping[int, Decided]
@@ -87,10 +87,10 @@ class BatchDecision:
 def decide_together(
     operations: Mapping[int, CreditOperation], found: Holdings, now: datetime, *, notify_below: int | None = None
 ) -> BatchDecision:
-    """Decide operations that were asked for before `found` was read.
+    """Decide operations that were submitted before `found` was read.
 
-    Those of one account are decided one after the other, each on what the one before leaves, and are to be committed
-    together. `notify_below` is the threshold of accounts that have none.
+    Those of one account are decided one after the other, each on the result of the one before, and must be committed
+    together. `notify_below` is the low-balance threshold for accounts without one of their own.
     """
     decided: dict[int, Decided] = {}
     outcomes: dict[int, Outcome] = {}
@@ -102,13 +102,13 @@ def decide_together(
             outcomes[place] = known
             continue
         user_id, key = owner_of(operation, found), key_of(operation)
-        assert user_id is not None  # noqa: S101 - for the type checker: what can't be decided was told
+        assert user_id is not None  # noqa: S101 - for the type checker: the others have an outcome already
         wallet = wallets[user_id]
         if wallet is None or key in keys:
             continue
         made = decide_operation(operation, wallet, now, hold=_hold_of(operation, found), notify_below=notify_below)
         if not isinstance(made, Decided):
-            # Never on what others have not done yet: their commit may come to nothing.
+            # Never build on a grant or hold that is not committed yet: its commit may fail.
             if wallet is found.wallets[user_id]:
                 outcomes[place] = made
         elif made.change.postings or made.change.holds:
@@ -122,7 +122,7 @@ def decide_together(
 
 
 def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
-    """Return whose account the operation is about; None where its hold is not known."""
+    """Return the user whose account the operation is about; None if its hold is unknown."""
     if not isinstance(operation, CaptureHold | VoidHold):
         return operation.user_id
     hold = _hold_of(operation, found)
@@ -130,9 +130,9 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
 
 
 def commit_plan(decided: Sequence[Decided]) -> list[Change]:
-    """Return what is to be committed together, with one message for each account whose copies are older then.
+    """Return the changes to commit together, with one cache message per account.
 
-    Where the first change of an account is not committed, none of those after it is: its message does for all.
+    If the first change of an account is not committed, none of its later ones is, so its message serves them all.
     """
     seen: set[UserId] = set()
     changes = []
@@ -147,7 +147,7 @@ def commit_plan(decided: Sequence[Decided]) -> list[Change]:
 
 
 def outcome_from(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:
-    """Return what a commit's result means for the operation; None where it must be decided again."""
+    """Return the outcome of the operation for a commit's result; None if it must be decided again."""
     match result:
         case Committed() if not decided.comes_first:
             return Done(answer=decided.answer)
@@ -156,13 +156,13 @@ def outcome_from(operation: CreditOperation, decided: Decided, result: CommitRes
         case Rejected(reason):
             return NotCommitted(f"the ledger rejected it: {reason}")
         case Conflict("idempotency_key"):
-            return NotCommitted("an entry of the same key is another's")
+            return NotCommitted("another entry has the same key")
         case _:
             return None
 
 
 def _known(operation: CreditOperation, found: Holdings) -> Outcome | None:
-    """Return the outcome that needs no decision: of what is done already, or can't be."""
+    """Return the outcome of an operation that needs no decision: one that is done already or impossible."""
     kept = found.requests.get(key_of(operation) or "")
     if isinstance(operation, CaptureHold | VoidHold):
         hold = _hold_of(operation, found)

@@ -1,4 +1,4 @@
-"""A subscription's invoices together: what one of them tells may change what others are worth, and when they expire."""
+"""Values a subscription's invoices together: one of them may change the worth and expiry of others."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,20 +18,20 @@ from domain.values.accounts import UserId
 
 @attrs.frozen(kw_only=True)
 class Family:
-    """The recorded invoices of one subscription, and how it stands; empty for what was sold once."""
+    """The recorded invoices of one subscription, and its status; empty for a one-time purchase."""
 
     members: tuple[RecordedPurchase, ...] = ()
     state: SubscriptionState | None = None
     since: datetime | None = None
-    """What bears on grants whose periods ended before need not be among the members, so those stay as they are."""
+    """Grants whose periods ended before this are left unchanged, since not all invoices behind them were read."""
 
 
 @attrs.frozen(kw_only=True)
 class FamilySettlement:
-    """What brings the ledger in line with a family."""
+    """The changes that bring the ledger in line with a family."""
 
     revisions: tuple[PurchaseRevision, ...] = ()
-    """Of the members whose credits change."""
+    """The members whose credits change."""
     postings: tuple[Posting, ...] = ()
     ends: tuple[GrantEnd, ...] = ()
 
@@ -39,9 +39,9 @@ class FamilySettlement:
 def settle_family(
     family: Family, origin: PostingOrigin, *, changed: tuple[RecordedPurchase, ...] = ()
 ) -> FamilySettlement:
-    """Return what brings the ledger in line with the purchase that changed, and with the others of its subscription.
+    """Return the postings and purchases that follow from a changed purchase, for it and the others of its subscription.
 
-    The first of `changed` is the purchase with all that is known now; the others were merged into it.
+    The first of `changed` is the purchase with its new state; the others were merged into it.
     """
     revisions: list[PurchaseRevision] = []
     postings: list[Posting] = []
@@ -60,7 +60,7 @@ def settle_family(
         ends += ends_due(row.id, row.purchase, posted, dues)
         if due and not is_changed:
             revisions.append(PurchaseRevision(id=row.id, expected_revision=row.revision, purchase=row.purchase))
-    # What is taken comes first, so that it is not taken from what the same change gives.
+    # Take before giving, so that nothing is taken from what the same change adds.
     postings.sort(key=lambda posting: posting.amount > 0)
     return FamilySettlement(revisions=tuple(revisions), postings=tuple(postings), ends=tuple(ends))
 
@@ -68,7 +68,7 @@ def settle_family(
 def _since(
     moment: datetime, dues: Sequence[GrantDue], posted: PostedByPeriod
 ) -> tuple[tuple[GrantDue, ...], PostedByPeriod]:
-    """Return what is due, and what is posted, for the grants whose periods end then or later."""
+    """Return the entitlements and postings of the grants whose periods end then or later."""
     return (
         tuple(due for due in dues if due.period_ends_at is None or due.period_ends_at >= moment),
         {period: stands for period, stands in posted.items() if period is None or period >= moment},
@@ -76,7 +76,7 @@ def _since(
 
 
 def _posted_together(rows: tuple[RecordedPurchase, ...]) -> PostedByPeriod:
-    """Return what is posted for purchases that proved to be one."""
+    """Return the combined postings of purchases that turned out to be one."""
     periods = {period: Posted() for row in rows for period in row.posted}
     for row in rows:
         for period, posted in row.posted.items():

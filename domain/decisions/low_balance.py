@@ -1,4 +1,4 @@
-"""Notices: what an operator's own system is told, and the one occasion for it, a balance that runs low."""
+"""Notices to the operator's own system when a balance falls below its threshold."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ LOW_BALANCE = "low_balance"
 
 @attrs.frozen(kw_only=True)
 class Notice:
-    """Something to be told; `id` is the same whenever it is told again, so that a repetition can be recognised."""
+    """A notice to send; `id` stays the same when it is sent again, so that the receiver can recognise it."""
 
     id: str
     type: str
@@ -24,18 +24,18 @@ class Notice:
 
 @attrs.frozen(kw_only=True)
 class Undelivered:
-    """A notice that was not taken, and why; `is_final` where its receiver wants none any more."""
+    """A notice that was not accepted, and why; `is_final` if the receiver wants no further attempts."""
 
     cause: str
     is_final: bool = False
     wants_pause_seconds: int = 0
-    """For how long the receiver asks not to be told again."""
+    """The delay that the receiver asked for before the next attempt."""
 
 
 def low_balance_due(before: Account, after: Account, default_threshold: int | None) -> OutboxMessage | None:
-    """Return the message that a change makes if it takes the available credits below the threshold, else None.
+    """Return a message if the change takes the available credits below the threshold, else None.
 
-    What goes on below it makes none, until the credits have been at the threshold again, or above.
+    Further changes below the threshold make none until the credits have reached it again.
     """
     threshold = after.notify_below if after.notify_below is not None else default_threshold
     if threshold is None or not after.available < threshold <= before.available:
@@ -54,7 +54,7 @@ def low_balance_due(before: Account, after: Account, default_threshold: int | No
 
 
 def low_balance_notice(message: Message) -> Notice:
-    """Return what the message tells."""
+    """Return the notice for the message."""
     counts = {name: int(message.payload[name]) for name in ("balance", "held", "available", "threshold")}
     return Notice(
         id=message.key,

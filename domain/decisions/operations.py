@@ -1,6 +1,6 @@
-"""Credit operations: what callers ask of an account's credits, under which key, and the answers they get.
+"""Credit operations: what callers request, under which key, and the answers that they get.
 
-An operation under an idempotency key is done once. Its first answer is kept with the key and given to repetitions.
+An operation under an idempotency key is executed once. Its first answer is stored with the key and returned to retries.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,27 @@ from domain.credits.ledger import EntryKind
 from domain.values.accounts import UserId
 
 MAX_HOLD = timedelta(days=7)
-"""The longest that credits may be set aside."""
+"""The maximum lifetime of a hold."""
 
 MAX_REASON = 500
-"""Characters of why an operator gives or corrects."""
+"""The maximum length in characters of an operator's reason."""
 
 MAX_OPERATOR_NAME = 100
-"""Characters of who does so."""
+"""The maximum length in characters of an operator's name."""
 
 RESERVED_NAME = "hold_id"
-"""The name in an entry's metadata by which a capture tells its hold; a hold has no metadata of that name."""
+"""The metadata key under which a capture's entry stores its hold's id; reserved in a hold's metadata."""
 
 GRANTABLE = {
     EntryKind.PROMOTION: PROMOTION_PRIORITY,
     EntryKind.GOODWILL: GOODWILL_PRIORITY,
 }
-"""The grants that an operator gives, with the priorities at which they burn."""
+"""The kinds of grants that operators can make, with their spending priorities."""
 
 
 @attrs.frozen(kw_only=True)
 class Spend:
-    """Take credits for usage."""
+    """Spend credits."""
 
     user_id: UserId
     credits: int
@@ -46,10 +46,10 @@ class Spend:
 
 @attrs.frozen(kw_only=True)
 class PlaceHold:
-    """Set credits aside until they are captured, voided, or the time is over."""
+    """Reserve credits until they are captured, voided or the hold expires."""
 
     hold_id: HoldId
-    """A new one, which a repetition does not use."""
+    """A new id; a retry gets the first one."""
     user_id: UserId
     credits: int
     key: str
@@ -60,23 +60,23 @@ class PlaceHold:
 
 @attrs.frozen(kw_only=True)
 class CaptureHold:
-    """Take what a hold set aside, or a part of it; the rest is free again."""
+    """Capture a hold's credits or a part of them; the rest is released."""
 
     hold_id: HoldId
     credits: int | None = None
-    """None for all of it."""
+    """The credits to capture; None for all."""
 
 
 @attrs.frozen(kw_only=True)
 class VoidHold:
-    """Free what a hold set aside."""
+    """Release a hold's credits."""
 
     hold_id: HoldId
 
 
 @attrs.frozen(kw_only=True)
 class GrantCredits:
-    """Put credits on an account that nobody paid for, by an operator's wish."""
+    """Grant credits without a payment, at an operator's request."""
 
     user_id: UserId
     credits: int
@@ -90,7 +90,7 @@ class GrantCredits:
 
 @attrs.frozen(kw_only=True)
 class AdjustCredits:
-    """Correct an account by a signed amount, by an operator's wish; it takes no more than is available."""
+    """Adjust an account by a signed amount, at an operator's request; it takes no more than is available."""
 
     user_id: UserId
     credits: int
@@ -101,7 +101,7 @@ class AdjustCredits:
 
 @attrs.frozen(kw_only=True)
 class ExpireOverdue:
-    """Let holds and grants expire whose time is over."""
+    """Expire overdue holds and grants of an account."""
 
     user_id: UserId
 
@@ -111,7 +111,7 @@ CreditOperation = Spend | PlaceHold | CaptureHold | VoidHold | GrantCredits | Ad
 
 @attrs.frozen(kw_only=True)
 class EntryAnswer:
-    """What an entry made of an account; `credits` is signed as the entry is."""
+    """The answer about an entry: the entry and the account after it; `credits` is signed."""
 
     user_id: str
     kind: str
@@ -126,7 +126,7 @@ class EntryAnswer:
 
 @attrs.frozen(kw_only=True)
 class HoldAnswer:
-    """A hold, and what it made of an account."""
+    """The answer about a hold: the hold and the account after it."""
 
     id: str
     user_id: str
@@ -143,7 +143,7 @@ Answer = EntryAnswer | HoldAnswer
 
 
 def key_of(operation: CreditOperation) -> str | None:
-    """Return the key under which the operation's first answer is kept; a hold is settled under its own name."""
+    """Return the key under which the first answer is stored; captures and voids use one derived from the hold's id."""
     match operation:
         case CaptureHold(hold_id=hold_id) | VoidHold(hold_id=hold_id):
             return f"hold:{hold_id}:settled"
@@ -154,7 +154,7 @@ def key_of(operation: CreditOperation) -> str | None:
 
 
 def content_of(operation: CreditOperation) -> FlatJson:
-    """Return what the operation asks, to be compared with a repetition's; a new hold's own id is not asked for."""
+    """Return the operation's parameters, to compare with a retry's; they exclude a new hold's id."""
     content: dict[str, str | int | None]
     match operation:
         case Spend():
@@ -182,11 +182,11 @@ def content_of(operation: CreditOperation) -> FlatJson:
 
 
 def differing_fields(kept: FlatJson, asked: FlatJson) -> tuple[str, ...]:
-    """Return the names of what differs between two requests under one key; none for a repetition."""
+    """Return the names of the fields that differ between two requests under one key; empty for a retry."""
     return tuple(sorted(name for name in {*kept, *asked} if kept.get(name) != asked.get(name)))
 
 
 def answer_of(kept: IdempotencyRecord) -> Answer:
-    """Return the first answer, as it was given."""
+    """Return the stored first answer."""
     kind = HoldAnswer if "captured" in kept.answer else EntryAnswer
-    return kind(**kept.answer)  # type: ignore[arg-type]  # it was made of that class, by attrs.asdict
+    return kind(**kept.answer)  # type: ignore[arg-type]  # it was made from that class by attrs.asdict

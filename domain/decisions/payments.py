@@ -1,4 +1,4 @@
-"""The decision about one report: what it changes in the ledger, and what it comes to."""
+"""Decides about one report: its change to the ledger, and the event's status."""
 
 from datetime import timedelta
 
@@ -34,8 +34,8 @@ from domain.payments.reports import (
 from domain.payments.subscriptions import ENDED, Subscriber, Subscription, merge_subscriptions
 from domain.values.plans import MAX_GRACE, Catalogue
 
-NOT_OURS = "no metadata of ours"
-NO_PLAN = "no line of the invoice is of a plan"
+NOT_OURS = "no metadata from Credence"
+NO_PLAN = "no line of the invoice belongs to a plan"
 
 
 def decide(
@@ -47,10 +47,10 @@ def decide(
     livemode: bool,
     own_account: str | None = None,
 ) -> Decision:
-    """Return what to do about a report, given what the ledger knows.
+    """Return the decision about a report, given what the ledger knows.
 
-    The same decision serves every teller: a webhook brings its event, as it was received; the return page brings none.
-    `own_account` is our own account's id where it is known.
+    The decision does not depend on the source: a webhook brings its event, as received; the return page brings none.
+    `own_account` is our own Stripe account's id if known.
     """
     report, snapshot = of_one_invoice(report, snapshot)
     mismatch = origin_mismatch(kept.event, livemode=livemode, own_account=own_account) if kept is not None else None
@@ -73,7 +73,7 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
     facts = attrs.evolve(sale.facts, links=sale.links)
     guard: AccountGuard | None = None
     made: tuple[MadePrice, ...] = ()
-    # What stands admitted, by a person's claim, say, is not admitted again: catalogue and addresses are of their day.
+    # A purchase that is already admitted, by a claim for example, is not checked again: catalogue and addresses change.
     if not stands(sale, snapshot):
         if not sale.is_complete:
             return without_change(kept, EventStatus.PARKED, ParkReason.INCOMPLETE_INVOICE)
@@ -91,7 +91,7 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
                 made = tuple(price for price in terms.made if price not in snapshot.made_prices)
             admitted = _admitted(bill, sale, snapshot, catalogue)
         if isinstance(admitted, Refused):
-            # Where no money comes of it, nobody need wait for its owner, or its price.
+            # If no payment will follow, its owner and price don't matter.
             status = EventStatus.IGNORED if sale.is_over else EventStatus.PARKED
             return without_change(kept, status, _reason(admitted, sale, snapshot))
         if admitted is not None:
@@ -107,14 +107,14 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
 def _admitted(
     bill: Bill | Undecidable, sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue
 ) -> Order | Refused | None:
-    """Return the order that the invoice makes; None where it only gives unused time back."""
+    """Return the invoice's order; None if the invoice only returns unused time."""
     if isinstance(bill, Undecidable):
         return undecided(bill, sale, catalogue)
     return admit_bill(sale, bill, snapshot.account) if bill.lines else None
 
 
 def _guard_of_claims(bill: Bill, snapshot: Snapshot) -> AccountGuard | None:
-    """Return the guard that lets only one of two invoices have a trial, or a free plan, that an account has once."""
+    """Return the guard by which only one of two invoices gets a trial or free plan that an account can have once."""
     once = any(line.kind is LineKind.TRIAL or line.is_free for line in bill.lines)
     if not once or snapshot.account is None:
         return None
@@ -140,7 +140,7 @@ def _subscribed(
         if isinstance(admitted, Subscriber):
             subscriber = admitted
         elif recorded.revision == 0 or (news.state is None and recorded.subscription.subscriber is None):
-            # Of a subscription whose invoices are known, how it stands matters whoever it was sold to.
+            # If a subscription's invoices are known, its status matters, whoever it was sold to.
             return without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
     elif recorded.revision == 0:
         return without_change(kept, EventStatus.IGNORED, NOT_OURS)
@@ -148,7 +148,7 @@ def _subscribed(
     if known == recorded.subscription:
         return without_change(kept, EventStatus.NOTHING_NEW, None)
     revision = SubscriptionRevision(id=recorded.id, expected_revision=recorded.revision, subscription=known)
-    # When credits expire depends on whether the subscription goes on.
+    # The expiry of credits depends on whether the subscription continues.
     settled = settle_family(
         Family(members=snapshot.family, state=known.state, since=news.occurred_at - MAX_GRACE), PostingOrigin()
     )
@@ -157,7 +157,7 @@ def _subscribed(
 
 
 def _as_it_stands(sale: SaleReport, subscription: RecordedSubscription | None) -> RecordedSubscription | None:
-    """Return the subscription with what was asked of it: its own events name nobody, and may have come too early."""
+    """Return the subscription with what the look-up says about it: its own events may be anonymous or too early."""
     if sale.subscription_id is None or sale.subscription_state is None:
         return subscription
     known = subscription or RecordedSubscription(id=sale.subscription_id, revision=0, subscription=Subscription())
@@ -166,7 +166,7 @@ def _as_it_stands(sale: SaleReport, subscription: RecordedSubscription | None) -
 
 
 def _unless_known(facts: Purchase, snapshot: Snapshot) -> Purchase:
-    # An object has the time at which it was asked for: without this it would be news each time.
+    # A fetched object carries the time of the request: without this check it would seem new each time.
     known = {
         (dispute.id, dispute.status, dispute.amount) for row in snapshot.purchases for dispute in row.purchase.disputes
     }
@@ -175,14 +175,14 @@ def _unless_known(facts: Purchase, snapshot: Snapshot) -> Purchase:
 
 
 def _reason(refused: Refused, report: SaleReport | SubscriptionReport, snapshot: Snapshot) -> str:
-    """Return why it is parked: a reason's code and, after a colon, what an operator has to know of this very case."""
+    """Return the parked reason: its code and, after a colon, details that an operator needs."""
     known = snapshot.subscription.subscription if snapshot.subscription else Subscription()
-    # Who subscribed was there, also where a trial brought no entry that would tell of them.
+    # A subscriber had an account, even if a trial left no entry to show it.
     was_there = snapshot.account_is_deleted or (known.subscriber and known.subscriber.user_id == claimed_user(report))
     if refused.reason is not ParkReason.UNKNOWN_USER or not was_there:
         return refused.reason if refused.about is None else f"{refused.reason}: {refused.about}"
     state = report.state if isinstance(report, SubscriptionReport) and report.state else known.state
     if report.subscription_id is None or (state is not None and state.status in ENDED):
         return ParkReason.USER_DELETED
-    # Who has gone would pay for nothing, period after period.
+    # A deleted user would go on paying for nothing.
     return f"{ParkReason.USER_DELETED}: cancel subscription {report.subscription_id}"

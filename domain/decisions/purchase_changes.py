@@ -1,4 +1,4 @@
-"""What facts of a purchase change in the ledger, and the messages that follow."""
+"""Turns a purchase's new facts into a change to the ledger, with the messages that follow."""
 
 from datetime import timedelta
 from functools import reduce
@@ -27,7 +27,7 @@ from domain.payments.subscriptions import Subscription, SubscriptionId
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """A change to commit, and what it means; `order` is the purchase's order where there is one."""
+    """A change to commit and the event's status; `order` is the purchase's order, if there is one."""
 
     status: EventStatus
     change: Change
@@ -44,7 +44,7 @@ def learned(
     session_id: str | None = None,
     reach: timedelta = timedelta(0),
 ) -> Decision:
-    """Return what facts of a purchase change; its family was read from `reach` before the purchase's times on."""
+    """Return the decision for new facts of a purchase; its family was read from `reach` before its times onwards."""
     recorded, absorbed = _one_payment(purchase_id, snapshot)
     before = reduce(merge, (other.purchase for other in absorbed), recorded.purchase)
     purchase = learn(before, (facts,))
@@ -92,7 +92,7 @@ def learned(
 
 
 def _touched(purchase: Purchase, subscription: RecordedSubscription | None) -> SubscriptionRevision | None:
-    """Return the subscription's next revision, which lets only one decision about its invoices be made at a time."""
+    """Return the subscription with its next revision, so that decisions about its invoices conflict with each other."""
     if purchase.bill is None:
         return None
     id_ = SubscriptionId(purchase.bill.subscription_id)
@@ -101,7 +101,7 @@ def _touched(purchase: Purchase, subscription: RecordedSubscription | None) -> S
 
 
 def _one_payment(purchase_id: PurchaseId, snapshot: Snapshot) -> tuple[RecordedPurchase, tuple[RecordedPurchase, ...]]:
-    """Return the row that goes on, and those that prove to be the same payment: whoever decides, the same ones."""
+    """Return the record to keep, and those that turned out to be the same payment; the choice is deterministic."""
     if not snapshot.purchases:
         return RecordedPurchase(id=purchase_id, revision=0, purchase=Purchase()), ()
     first, *others = sorted(snapshot.purchases, key=precedence)
@@ -122,17 +122,17 @@ def _invoices_due(before: tuple[RecordedPurchase, ...], purchase: Purchase) -> t
 
 
 def _invoices(purchase: Purchase) -> set[str]:
-    """Return the invoices of credits that are paid, and not for nothing."""
+    """Return the paid, non-free invoices that brought credits."""
     if purchase.order is None or entitlement(purchase) == 0:
         return set()
     return {link.partition(":")[2] for link in invoice_links(purchase.links)}
 
 
 def without_change(kept: EventDecision | None, status: EventStatus, reason: str | None) -> Decision:
-    """Return the decision that only keeps the event, with what became of it."""
+    """Return the decision to store only the event, with its status."""
     return Decision(status=status, reason=reason, change=Change(event=with_status(kept, status, reason)))
 
 
 def with_status(kept: EventDecision | None, status: EventStatus, reason: str | None) -> EventDecision | None:
-    """Return the event with what became of it; None where there is no event."""
+    """Return the event with its status; None if there is no event."""
     return attrs.evolve(kept, status=status, reason=reason) if kept is not None else None

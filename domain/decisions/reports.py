@@ -1,4 +1,4 @@
-"""What a report names: the links and the user by which the ledger may know it, and the terms of its lines."""
+"""Extracts from a report the links and the user by which the ledger may know it, and the terms of its lines."""
 
 import attrs
 
@@ -18,7 +18,7 @@ def ledger_links(report: ProviderReport) -> frozenset[Link]:
 
 
 def claimed_user(report: ProviderReport) -> UserId | None:
-    """Return the user whom a decision about the report will have to know."""
+    """Return the user whom a decision about the report needs."""
     if not isinstance(report, SaleReport | SubscriptionReport):
         return None
     owner = claimed_owner(report.attribution)
@@ -26,9 +26,9 @@ def claimed_user(report: ProviderReport) -> UserId | None:
 
 
 def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription | None) -> SaleReport:
-    """Return the sale with the subscription's owner and plan, if its invoice names nobody or a person confirmed them.
+    """Return the sale with the subscription's owner and plan, if it is anonymous or an operator confirmed them.
 
-    Of the owner that stands no address is wanted: an invoice has the one of the day on which the subscription began.
+    A recorded owner's email is not compared: an invoice has the one from the day on which the subscription began.
     """
     subscriber = subscription.subscription.subscriber if subscription else None
     attribution = sale.attribution
@@ -47,9 +47,9 @@ def named_by_subscription(sale: SaleReport, subscription: RecordedSubscription |
 
 
 def of_one_invoice(report: ProviderReport, snapshot: Snapshot) -> tuple[ProviderReport, Snapshot]:
-    """Return what is told, and what is known, of one invoice: a payment may pay several, each of which is a purchase.
+    """Return the facts and the record of one invoice: a payment may pay several, each of which is its own purchase.
 
-    The payment's links stay with the invoice that had them first, and what is told of the payment alone is told of it.
+    The payment's links stay with the invoice that had them first; facts about the payment alone apply to that one.
     """
     if not isinstance(report, SaleReport | PaymentReport):
         return report, snapshot
@@ -61,16 +61,16 @@ def of_one_invoice(report: ProviderReport, snapshot: Snapshot) -> tuple[Provider
         return report, snapshot
     theirs = frozenset().union(*(row.purchase.links for row in apart))
     rest = tuple(row for row in snapshot.purchases if row not in apart)
-    # The payment's own name is for one of them: what begins now has its invoice's.
+    # The payment's id identifies only one of them; a new purchase takes its invoice's.
     own = invoice_links(report.links)
     id_ = PurchaseId(min(own).partition(":")[2]) if own else report.purchase_id
     return attrs.evolve(report, links=report.links - theirs, purchase_id=id_), attrs.evolve(snapshot, purchases=rest)
 
 
 def stands(sale: SaleReport, snapshot: Snapshot) -> bool:
-    """Return whether the sale's payment has an order that goes before what the sale tells.
+    """Return whether the sale's payment already has an order that takes precedence over the sale.
 
-    Once there is one, a person's word comes too late: it is for what nobody else could tell.
+    Once there is one, an operator's claim is too late: claims are for payments without a known owner.
     """
     _, own = of_one_invoice(sale, snapshot)
     orders = (recorded.purchase.order for recorded in own.purchases)
@@ -78,7 +78,7 @@ def stands(sale: SaleReport, snapshot: Snapshot) -> bool:
 
 
 def line_terms(sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> LineTerms:
-    """Return what is known when the lines of a subscription's invoice are valued."""
+    """Return the context in which the lines of a subscription's invoice are valued."""
     others = (one.purchase.bill for one in snapshot.family if one.id != sale.purchase_id)
     terms = LineTerms(
         catalogue=catalogue,
@@ -91,10 +91,10 @@ def line_terms(sale: SaleReport, snapshot: Snapshot, catalogue: Catalogue) -> Li
 
 
 def precedence(row: RecordedPurchase) -> tuple[bool, PurchaseId]:
-    """Return the place of a row among those of one payment: one with an order comes first."""
+    """Return the sort key of a record among those of one payment: one with an order comes first."""
     return row.purchase.order is None, row.id
 
 
 def invoice_links(links: frozenset[Link]) -> frozenset[Link]:
-    """Return those of the links that lead to an invoice."""
+    """Return the links to invoices."""
     return frozenset(link for link in links if link.startswith("invoice:"))

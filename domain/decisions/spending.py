@@ -1,4 +1,4 @@
-"""The decision about one operation: what it changes in the ledger, and the answer that this makes true."""
+"""Decides one operation: its change to the ledger, and the answer that holds once it is committed."""
 
 from datetime import datetime
 
@@ -43,14 +43,14 @@ from domain.values.accounts import Account
 
 @attrs.frozen(kw_only=True)
 class CaptureExceedsHold:
-    """More is to be captured than the hold set aside."""
+    """The capture exceeds the hold."""
 
     held: int
 
 
 @attrs.frozen(kw_only=True)
 class HoldAlreadySettled:
-    """The hold is settled otherwise; it is settled once."""
+    """The hold was already settled differently."""
 
     status: HoldStatus
     captured: int
@@ -58,7 +58,7 @@ class HoldAlreadySettled:
 
 @attrs.frozen(kw_only=True)
 class ExpiryInPast:
-    """What would be given ends in the past."""
+    """The grant would already be expired."""
 
     expires_at: datetime
 
@@ -68,21 +68,21 @@ Refusal = Insufficient | BalanceMismatch | CaptureExceedsHold | HoldAlreadySettl
 
 @attrs.frozen(kw_only=True)
 class Decided:
-    """A change to commit, and the answer that it makes true.
+    """A change to commit, and the answer that holds once it is committed.
 
-    `wallet` is the account after it, None where only the ledger knows: a grant gets its id there.
+    `wallet` is the account afterwards; None if only the ledger knows it, since it assigns the ids of new grants.
     """
 
     change: Change
     answer: Answer | None
     wallet: Wallet | None
     comes_first: bool = False
-    """Whether this only writes what the answer rests on: it is decided again, on what the ledger then says."""
+    """Whether the change only prepares the answer: the operation is decided again once it is committed."""
 
     @property
     def guard(self) -> AccountGuard:
-        """Return the account that it is about."""
-        assert self.change.account is not None  # noqa: S101 - for the type checker: what is decided here is guarded
+        """Return the user whose account it is about."""
+        assert self.change.account is not None  # noqa: S101 - for the type checker: every decision here has a guard
         return self.change.account
 
 
@@ -94,9 +94,9 @@ def decide_operation(
     hold: Hold | None = None,
     notify_below: int | None = None,
 ) -> Decided | Refusal:
-    """Return what the operation comes to, given the account as it is, and the hold that it settles."""
+    """Return the decision or refusal of an operation, given the account and the hold that it settles."""
     if hold is not None and hold.is_open and hold.expires_at <= now:
-        # The caller is told so only once it is written: to a process whose clock is behind, the hold would be open yet.
+        # Write the expiry before answering: to a process whose clock is behind, the hold would still be open.
         dues = decide_operation(ExpireOverdue(user_id=hold.user_id), wallet, now, notify_below=notify_below)
         return attrs.evolve(dues, comes_first=True) if isinstance(dues, Decided) else dues
     moved: WalletChange | Refusal
@@ -112,7 +112,7 @@ def decide_operation(
         case PlaceHold():
             moved = place_hold(wallet, _new_hold(operation, now), now)
         case CaptureHold() | VoidHold():
-            assert hold is not None  # noqa: S101 - for the type checker: who settles a hold has found it
+            assert hold is not None  # noqa: S101 - for the type checker: an operation that settles a hold has it
             moved = _settle_hold(operation, hold, wallet, now)
         case ExpireOverdue():
             moved = expire_overdue(wallet, now)

@@ -1,1 +1,1 @@
-"""What is known of payments: the facts that Stripe reports, how they join, and which credits they are worth."""
+"""Payments: the facts that Stripe reports, how they are merged, and the credits that they are worth."""

@@ -1,6 +1,6 @@
-"""Whether a sale may become an order: the checks between what Stripe tells and what the ledger believes.
+"""Admission: the checks that a reported sale must pass to become an order.
 
-A sale that fails a check is parked with its reason, never dropped: money may stand behind it.
+A sale that fails a check is parked with its reason, never dropped: money may have been paid.
 """
 
 import enum
@@ -19,11 +19,11 @@ from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 from domain.values.plans import Catalogue, PlanId, PlanMode
 
 SALE_DATE_MAX = datetime(9000, 1, 1, tzinfo=UTC)
-"""What is sold later is not believed: the calendar would have no room for the end of its credits."""
+"""The latest accepted date of a sale: after it, the calendar would have no room for the credits' expiry."""
 
 
 class ParkReason(enum.StrEnum):
-    """Why an event can't be applied yet."""
+    """Why an event cannot be applied yet."""
 
     LIVEMODE_DISAGREES = "livemode_disagrees"
     CONNECTED_ACCOUNT = "connected_account"
@@ -45,23 +45,23 @@ class ParkReason(enum.StrEnum):
 
 @attrs.frozen
 class Refused:
-    """A sale that may not become an order, for now."""
+    """A sale that cannot become an order yet."""
 
     reason: ParkReason
     about: str | None = None
-    """What it is about, such as the id of a price."""
+    """Details, such as the id of a price."""
 
 
 @attrs.frozen(kw_only=True)
 class Confirmation:
-    """What an operator says of a parked event, having looked at it."""
+    """An operator's decision about a parked event."""
 
     user_id: UserId
     plan_id: PlanId | None = None
     accepts_price: bool = False
 
     def of(self, attribution: Attribution) -> Attribution:
-        """Return the naming, with what was confirmed in the place of what was told."""
+        """Return the attribution with the confirmed owner and plan in place of the reported ones."""
         return attrs.evolve(
             attribution,
             user_reference=self.user_id,
@@ -75,9 +75,9 @@ class Confirmation:
 
 
 def origin_mismatch(event: InboxEvent, *, livemode: bool, own_account: str | None = None) -> ParkReason | None:
-    """Return why the event is not of our own account in the mode of our key, or None if it is.
+    """Return why the event is not from our own account and mode, or None if it is.
 
-    An event that names no account is our own; one that does is another's, unless our own id is known and is that one.
+    An event without an account is our own. One with an account is another's unless it names our own known id.
     """
     if event.livemode is not livemode:
         return ParkReason.LIVEMODE_DISAGREES
@@ -87,7 +87,7 @@ def origin_mismatch(event: InboxEvent, *, livemode: bool, own_account: str | Non
 
 
 def claimed_owner(attribution: Attribution) -> UserId | ParkReason:
-    """Return the user whom our own metadata names, or why there is none."""
+    """Return the user named by our own metadata, or why there is none."""
     if attribution.user_reference is None:
         return ParkReason.NO_USER_NAMED if attribution.client_reference is None else ParkReason.REFERENCE_UNCONFIRMED
     try:
@@ -97,9 +97,9 @@ def claimed_owner(attribution: Attribution) -> UserId | ParkReason:
 
 
 def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Order | Refused:
-    """Return the order that the sale makes for the account that it names.
+    """Return the sale's order for the account that it names, or why it is refused.
 
-    Credits and price are those recorded when we created the session, else those of the catalogue.
+    Credits and price are those recorded when Credence created the session, otherwise those of the catalogue.
     """
     owner = _owner(sale.attribution, account)
     if isinstance(owner, Refused):
@@ -108,7 +108,7 @@ def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Or
     if isinstance(sold, Refused):
         return sold
     if sold.lasts_days and (sale.sold_at is None or sale.sold_at > SALE_DATE_MAX):
-        # The time at which somebody tells of it would be another for each who does.
+        # Not the time of the report, which differs from one source to the next.
         return Refused(ParkReason.SALE_WITHOUT_DATE)
     return Order(
         user_id=owner,
@@ -123,7 +123,7 @@ def admit(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> Or
 
 
 def needs_items(sale: SaleReport, catalogue: Catalogue, account: Account | None) -> bool:
-    """Return whether what a checkout asked for is not the plan's price, so that only its items tell what was sold."""
+    """Return whether the checkout's amount differs from the plan's price, so that only its items show what was sold."""
     attribution = sale.attribution
     if sale.session_id is None or sale.items is not None or sale.lines is not None:
         return False
@@ -133,7 +133,7 @@ def needs_items(sale: SaleReport, catalogue: Catalogue, account: Account | None)
 
 
 def item_prices_to_ask(sale: SaleReport, catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the ids of the prices of items that show neither their plan nor their metadata, where items decide."""
+    """Return the price ids of items that show neither plan nor metadata, if the items decide."""
     if not sale.items or _is_decided(sale, catalogue):
         return ()
     prices = (item.price for item in sale.items)
@@ -146,7 +146,7 @@ def item_prices_to_ask(sale: SaleReport, catalogue: Catalogue) -> tuple[str, ...
 
 
 def _is_decided(sale: SaleReport, catalogue: Catalogue) -> bool:
-    """Return whether the plan that is named tells all: its price was asked for, or it can't be what was sold."""
+    """Return whether the named plan settles the matter: its price was charged, or it cannot be what was sold."""
     attribution = sale.attribution
     plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None:
@@ -159,7 +159,7 @@ def _is_decided(sale: SaleReport, catalogue: Catalogue) -> bool:
 
 
 def admit_bill(sale: SaleReport, bill: Bill, account: Account | None) -> Order | Refused:
-    """Return the order that a subscription's invoice makes, by lines of plans, for the account that it names."""
+    """Return the order of a subscription's invoice for the account that it names, by its lines of plans, or why not."""
     owner = _owner(sale.attribution, account)
     if isinstance(owner, Refused):
         return owner
@@ -174,7 +174,7 @@ def admit_bill(sale: SaleReport, bill: Bill, account: Account | None) -> Order |
 
 
 def undecided(why: Undecidable, sale: SaleReport, catalogue: Catalogue) -> Refused:
-    """Return why an invoice is parked that has a line of which nobody can tell what it is worth."""
+    """Return why an invoice is parked that has a line whose worth is unclear."""
     attribution = sale.attribution
     plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None and attribution.plan_id is not None:
@@ -187,9 +187,9 @@ def undecided(why: Undecidable, sale: SaleReport, catalogue: Catalogue) -> Refus
 
 
 def admit_subscriber(news: SubscriptionReport, catalogue: Catalogue, account: Account | None) -> Subscriber | Refused:
-    """Return who subscribed to what; the price is checked with each invoice, for a trial's first one is nothing.
+    """Return the subscription's terms; the price is checked on each invoice, since a trial's first one is free.
 
-    Where no plan is named, the lines of its invoices tell it.
+    If no plan is named, the lines of its invoices decide.
     """
     owner = _owner(news.attribution, account)
     if isinstance(owner, Refused):
@@ -215,13 +215,13 @@ def _owner(attribution: Attribution, account: Account | None) -> UserId | Refuse
     if account is None or account.user_id != owner:
         return Refused(ParkReason.UNKNOWN_USER)
     claimed, known = attribution.email, account.email
-    # Where our own terms stand we wrote the id beside them: it decides alone, for an address may have changed since.
+    # Our own recorded terms come with a user id that we wrote: it decides alone, since the email may have changed.
     if attribution.terms is None and claimed and known and claimed.casefold() != known.casefold():
         return Refused(ParkReason.EMAIL_DISAGREES)
     return owner
 
 
-def _sold(sale: SaleReport, catalogue: Catalogue) -> Cart | Refused:  # noqa: PLR0911 - one line for each refusal
+def _sold(sale: SaleReport, catalogue: Catalogue) -> Cart | Refused:  # noqa: PLR0911 - one return per refusal
     attribution = sale.attribution
     plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is not None and sale.mode is not plan.mode:

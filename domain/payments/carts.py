@@ -1,6 +1,6 @@
-"""What the items of a one-time sale are worth: packs in any number, several packs together, packs beside other things.
+"""Values the items of a one-time sale: one or more packs in any quantity, also beside other products.
 
-An item is of a pack by its price's id or metadata, else by its unit amount and currency, as docs/events.md says.
+An item belongs to a pack by its price's id or metadata, otherwise by its unit amount and currency (docs/events.md).
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ class Cart:
     """The packs that were sold together, or the one plan that was."""
 
     plan: Plan
-    """That of the pack for which the most was asked."""
+    """The pack with the largest amount."""
     credits: int
     lasts_days: int
     """Days from the payment until the credits expire; 0 means never."""
@@ -31,7 +31,7 @@ class _Pack:
 
 
 def value_items(items: Sequence[SaleItem], attribution: Attribution, catalogue: Catalogue) -> Cart | Undecidable | None:
-    """Return the packs among the items, or why nobody can tell; None where there are none."""
+    """Return the packs among the items, or why that is unclear; None if there are none."""
     by_id = {item.id: pack for item in items if (pack := _by_id(item, attribution, catalogue)) is not None}
     sold: list[tuple[SaleItem, _Pack]] = []
     for item in items:
@@ -42,7 +42,7 @@ def value_items(items: Sequence[SaleItem], attribution: Attribution, catalogue: 
             continue
         unit = item.price.unit_amount
         if unit is None or (item.currency == item.price.currency and unit * item.quantity != item.amount):
-            # Tiers, packages, or a price that the customer chose: how many credits that is nobody said.
+            # Tiers, packages, or a price that the customer chose: the number of credits is undefined.
             return Undecidable("price_disagrees", item.price.id)
         sold.append((item, found))
     if not sold:
@@ -56,7 +56,7 @@ def value_items(items: Sequence[SaleItem], attribution: Attribution, catalogue: 
 
 
 def with_item_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
-    """Return the sale with what is known of its items' prices."""
+    """Return the sale with the known prices of its items."""
     known = {price.id: price for price in prices}
     items = (
         attrs.evolve(item, price=known[item.price.id]) if item.price.id in known else item for item in sale.items or ()
@@ -77,10 +77,10 @@ def _by_id(item: SaleItem, attribution: Attribution, catalogue: Catalogue) -> _P
 def _by_amount(
     item: SaleItem, items: Sequence[SaleItem], attribution: Attribution, catalogue: Catalogue, by_id: dict[str, _Pack]
 ) -> _Pack | Undecidable | None:
-    """Return the pack that costs as much: the one that was named, if it does.
+    """Return the pack with that price: the named one, if it has it.
 
-    A plan of which another item is by its price's id has its prices listed, and one that lists its prices has no others
-    but for checkouts that name it.
+    A plan with listed prices matches by amount only in checkouts that name it. A plan to which another item belongs by
+    its price's id has listed prices.
     """
     if item.price.interval is not None or catalogue.of_price(item.price.id) is not None:
         return None
@@ -105,7 +105,7 @@ def _by_amount(
         if other.id not in by_id and other.price.id != item.price.id and _costs(other, plan, attribution)
     }
     if any(product is None or product != item.price.product_id for product in rivals):
-        # Only one of two products of one price can be the pack, and nothing tells which.
+        # Only one of two products with the same price can be the pack, and it is unclear which.
         return Undecidable("plan_ambiguous", item.price.id)
     return _Pack(plan=plan, credits=_credits_at(plan, item, attribution))
 

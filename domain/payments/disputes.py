@@ -1,4 +1,4 @@
-"""Disputes: how each stands, as a join of what was told of it, and how much money it took away."""
+"""Disputes: the status of each, merged from its reports, and how much money it withdrew."""
 
 import enum
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ import attrs
 
 
 class DisputeStatus(enum.StrEnum):
-    """A dispute's life, in the order that decides within one second.
+    """A dispute's statuses, in the order that decides between reports of the same second.
 
-    The names are Stripe's, but for the two moves of the money, `withdrawn` and `reinstated`, and for `unknown`: a
-    status that Stripe added later, of which the movements of the money tell what it means.
+    The names are Stripe's (https://docs.stripe.com/api/disputes/object), except `withdrawn` and `reinstated` for the
+    two movements of money, and `unknown` for a status that Stripe added later; then the movements of money decide.
     """
 
     UNKNOWN = "unknown"
@@ -47,7 +47,7 @@ _MONEY_AWAY = frozenset(
 
 @attrs.frozen(kw_only=True, order=True)
 class Movement:
-    """Money that a dispute moved: negative when it left the merchant; in the currency in which it was settled."""
+    """Money moved by a dispute, in minor units of the settlement currency: negative when it left the merchant."""
 
     id: str
     amount: int
@@ -56,7 +56,7 @@ class Movement:
 
 @attrs.frozen(kw_only=True)
 class Dispute:
-    """The latest that is known of one dispute; the amount is in minor units of the payment's currency."""
+    """The latest state of one dispute; the amount is in minor units of the payment's currency."""
 
     id: str
     occurred_at: datetime
@@ -64,14 +64,14 @@ class Dispute:
     status: DisputeStatus
     currency: str | None = None
     movements: tuple[Movement, ...] = ()
-    """Every movement that was reported, sorted by id."""
+    """Every reported movement, sorted by id."""
 
     @property
     def away(self) -> Fraction:
         """Return the part of the amount that is with the customer's bank.
 
-        Inquiries (`warning_*`) move none. Movements decide once some money came back, or where the status is not known;
-        those in another currency tell the part alone. `won` and `lost` need no movements.
+        Inquiries (`warning_*`) move no money. Movements decide once money has come back, or if the status is unknown;
+        from those in another currency only the fraction is taken. `won` and `lost` need no movements.
         """
         own = [move.amount for move in self.movements if move.currency == self.currency]
         moves = own or [move.amount for move in self.movements]
@@ -88,7 +88,7 @@ class Dispute:
 
 
 def latest_disputes(disputes: Iterable[Dispute]) -> tuple[Dispute, ...]:
-    """Return each dispute as it is known last, with every movement of its money that was told."""
+    """Return each dispute in its latest state, with every reported movement of money."""
     latest: dict[str, Dispute] = {}
     moves: dict[str, dict[str, Movement]] = {}
     for dispute in disputes:

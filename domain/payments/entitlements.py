@@ -1,7 +1,7 @@
-"""What a purchase is worth now, grant by grant: a pure function of what is recorded of it and of its subscription.
+"""Computes what a purchase is worth now, by grant: a pure function of what is recorded of it and its subscription.
 
-The rules for invoices are those of docs/plans.md: credits follow the money, line by line. A line that gives unused time
-back adds nothing to its own invoice; it takes from the line that it credits, which may be of an earlier invoice.
+The rules for invoices are those of docs/plans.md: credits follow the money, line by line. A line that returns unused
+time adds nothing to its own invoice; it takes from the line that it credits, which may be on an earlier invoice.
 """
 
 import math
@@ -21,19 +21,19 @@ from domain.values.intervals import interval_before
 
 @attrs.frozen(kw_only=True)
 class GrantDue:
-    """What one grant of a purchase is to hold, spent credits included, and when what is left of it expires."""
+    """The credits that one grant of a purchase should have, including spent ones, and when they expire."""
 
     period_ends_at: datetime | None
-    """The end of the period that was paid for, which names the grant; None for what was sold once."""
+    """The end of the period that was paid for, which identifies the grant; None for a one-time purchase."""
     credits: int
     expires_at: datetime | None
     rollover_cap: int | None = None
-    """Where not all that is left of it expires then: the most credits that roll over onto the account in all."""
+    """The most credits that then roll over on the account in total; None if they do not roll over."""
 
 
 @attrs.frozen(kw_only=True)
 class LineBalance:
-    """What one line of an invoice brought, and which parts of that were given back, refunded and disputed."""
+    """The credits that one line of an invoice brought, and the fractions that were unused, refunded and disputed."""
 
     line: Line
     worth: Fraction
@@ -44,15 +44,15 @@ class LineBalance:
 
     @property
     def credits(self) -> Fraction:
-        """Return what is left of the line's worth.
+        """Return the remaining worth of the line, in credits.
 
-        Unused time that was given back and refunds are the same money: the larger counts. A dispute counts on top.
+        Returned unused time and refunds can be the same money, so the larger counts. A dispute counts on top.
         """
         return self.worth * (1 - max(self.unused, self.refunded) - self.disputed)
 
 
 def entitlement(purchase: Purchase, family: Sequence[Purchase] = (), state: SubscriptionState | None = None) -> int:
-    """Return the credits that the purchase is worth now; a fraction of a credit stays with the merchant."""
+    """Return the credits that the purchase is worth now, rounded down."""
     return sum(due.credits for due in grants_due(purchase, family, state))
 
 
@@ -63,11 +63,11 @@ def grants_due(
     *,
     unused: UnusedParts | None = None,
 ) -> tuple[GrantDue, ...]:
-    """Return what each grant of the purchase is to hold, in the order of their periods' ends.
+    """Return what each grant of the purchase should have, in the order of their periods' ends.
 
-    `family` are the other purchases of its subscription, `state` is how the subscription stands, and `unused` what
-    :func:`unused_parts` makes of all of them, where that is known already. Lines with one period end are one grant, and
-    only a grant's sum is rounded, down.
+    `family` are the other purchases of its subscription, `state` is the subscription's state, and `unused` the result
+    of :func:`unused_parts` for all of them, if already computed. Lines with the same period end form one grant, and
+    only a grant's sum is rounded down.
     """
     order = purchase.order
     if order is None:
@@ -92,7 +92,7 @@ def grants_due(
 
 
 def pack_expiry(purchase: Purchase) -> datetime | None:
-    """Return when the credits of a pack expire: so many days after the payment, where its time is known."""
+    """Return when the credits of a pack expire: the plan's number of days after the payment, if its time is known."""
     order = purchase.order
     if order is None:
         return None
@@ -108,7 +108,7 @@ def line_balances(
     *,
     unused: UnusedParts | None = None,
 ) -> tuple[LineBalance, ...]:
-    """Return what each line of a purchase's invoice brought and what became of it, in the order of the lines' ids."""
+    """Return the balance of each line of a purchase's invoice, in the order of the lines' ids."""
     bill = purchase.bill
     if bill is None:
         return ()
@@ -130,9 +130,9 @@ def line_balances(
 
 
 def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
-    """Return what the line brought; where Stripe tells no price before discounts, by the part of the period's time.
+    """Return the credits that the line brought; without a price before discounts, by its share of the period's time.
 
-    The period is the one that was paid for with the same end, where it is recorded; else one interval of the calendar.
+    The period is the recorded one with the same end; if there is none, one calendar interval.
     """
     if line.interval is None:
         return line.worth
@@ -150,10 +150,10 @@ def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
 def _expiry(
     line: Line, purchase: Purchase, family: Sequence[Purchase], state: SubscriptionState | None
 ) -> datetime | None:
-    """Return when what is left of a line's credits expires; None where all of it rolls over.
+    """Return when a line's unspent credits expire; None if all of them roll over.
 
-    Paid in time, they last until the next period of the subscription item is paid, for at most the plan's grace. Paid
-    later than that, they last as long from the payment on as what was paid for. A trial's credits end with it.
+    Paid on time, they last until the next period of the subscription item is paid, at most for the plan's grace. Paid
+    later than that, they last for the length of the paid period from the payment on. A trial's credits expire with it.
     """
     if line.kind is LineKind.TRIAL:
         return line.ends_at
@@ -170,7 +170,7 @@ def _expiry(
 
 
 def _continues(purchase: Purchase, line: Line) -> bool:
-    """Return whether an invoice is of a later period of the line's subscription item, and brought credits."""
+    """Return whether an invoice brought credits for a later period of the line's subscription item."""
     bill = purchase.bill
     return (
         bill is not None
@@ -191,6 +191,6 @@ def _latest(ends: Sequence[datetime | None]) -> datetime | None:
 
 
 def _cap(lines: Sequence[Line]) -> int | None:
-    """Return the cap of what rolls over of a grant: the largest of its lines; None where nothing or all rolls over."""
+    """Return the rollover cap of a grant, the largest of its lines; None if nothing or everything rolls over."""
     rolling = [line.rollover_cap for line in lines if line.rolls_over and line.kind is not LineKind.TRIAL]
     return max(rolling) if rolling and all(rolling) else None

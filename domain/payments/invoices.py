@@ -1,7 +1,7 @@
-"""Paid invoices as the ledger records them: what each line brought, which unused time came back, and credit notes.
+"""Paid invoices as the ledger records them: lines with their worth, returned unused time, and credit notes.
 
 Amounts are integers in minor units of the invoice's currency. A line's terms (plan, credits, unit amount) are recorded
-when the line is first decided, so that no later catalogue values it again.
+when the line is first decided, so that a later catalogue does not change its worth.
 """
 
 import enum
@@ -16,7 +16,7 @@ from domain.values.plans import DEFAULT_GRACE_DAYS
 
 
 class LineKind(enum.StrEnum):
-    """What a line of a plan is for."""
+    """What a line of a plan pays for."""
 
     PERIOD = "period"
     REST = "rest_of_period"
@@ -25,10 +25,10 @@ class LineKind(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Line:
-    """A line of a paid invoice that is of a plan of ours.
+    """A line of a paid invoice that belongs to one of the catalogue's plans.
 
-    Its worth is `credits` divided by `parts`; where it names an interval, that is the worth of a whole period, of which
-    it has the part that its time is.
+    Its worth is `credits` divided by `parts`. If it has an interval, that is the worth of a whole period, of which the
+    line gets the share of its time.
     """
 
     id: str
@@ -37,56 +37,56 @@ class Line:
     credits: int
     parts: int = 1
     interval: str | None = None
-    """The plan's interval (`month`), where the line's worth goes by its time."""
+    """The plan's interval, such as `month`, if the line's worth depends on its time."""
     plan_credits: int
-    """Credits of one period of the plan, on the terms that held."""
+    """The credits of one period of the plan, on the recorded terms."""
     unit_amount: str
-    """The price of one period of the plan in minor units, on the terms that held; a fraction such as `3/2`."""
+    """The price of one period of the plan in minor units, on the recorded terms; a fraction such as `3/2`."""
     quantity: str = "1"
     amount: int
-    """Before discounts and tax."""
+    """The amount in minor units before discounts and tax."""
     net: int
-    """After discounts."""
+    """The amount in minor units after discounts."""
     starts_at: datetime
     ends_at: datetime
     subscription_item: str | None = None
     price_id: str | None = None
     product_id: str | None = None
     is_known_by_id: bool = False
-    """Whether the price's id or metadata named the plan, and not an amount alone."""
+    """Whether the price's id or metadata identified the plan, rather than the amount alone."""
     grace_days: int = DEFAULT_GRACE_DAYS
     rolls_over: bool = False
     rollover_cap: int = 0
-    """The most credits that roll over onto the account in all; 0 means all of them."""
+    """The most credits that roll over on the account in total; 0 means no cap."""
 
     @property
     def worth(self) -> Fraction:
-        """Return the credits that the line brought, or those of a whole period where its worth goes by its time."""
+        """Return the credits that the line brought, or those of a whole period if its worth depends on its time."""
         return Fraction(self.credits, self.parts)
 
     @property
     def is_free(self) -> bool:
-        """Return whether the plan costs nothing."""
+        """Return whether the plan is free."""
         return Fraction(self.unit_amount) == 0
 
     @property
     def lasts(self) -> timedelta:
-        """Return how long the time is that was paid for."""
+        """Return the length of the period that was paid for."""
         return self.ends_at - self.starts_at
 
     @property
     def grace(self) -> timedelta:
-        """Return how long its credits may outlast it."""
+        """Return how long its credits remain usable after the period."""
         return timedelta(days=self.grace_days)
 
 
 @attrs.frozen(kw_only=True)
 class UnusedTime:
-    """A line that gives unused time of another line back: a proration below zero."""
+    """A line that returns unused time of another line: a negative proration."""
 
     id: str
     amount: int
-    """After discounts, as a positive amount."""
+    """The amount in minor units after discounts, as a positive number."""
     quantity: str = "1"
     starts_at: datetime
     ends_at: datetime
@@ -94,14 +94,14 @@ class UnusedTime:
     price_id: str | None = None
     credited_invoice: str | None = None
     credited_lines: tuple[str, ...] = ()
-    """The lines that Stripe names as credited; none where it names none."""
+    """The lines that Stripe names as credited; empty if it names none."""
 
 
 Recorded = TypeVar("Recorded", Line, UnusedTime, "NotedLine")
 
 
 class CreditNoteStatus(enum.StrEnum):
-    """A credit note's life. A later rank wins: what was voided stays so."""
+    """A credit note's status. The higher rank wins: a voided note stays voided."""
 
     ISSUED = "issued"
     VOID = "void"
@@ -109,7 +109,7 @@ class CreditNoteStatus(enum.StrEnum):
 
 @attrs.frozen(kw_only=True, order=True)
 class NotedRefund:
-    """A refund that a credit note lists, and how much of it the note is for."""
+    """A refund listed in a credit note, with the note's share of it."""
 
     refund_id: str
     amount: int
@@ -117,7 +117,7 @@ class NotedRefund:
 
 @attrs.frozen(kw_only=True)
 class NotedLine:
-    """A line of a credit note: of an invoice line where it names one, else of the whole invoice."""
+    """A line of a credit note, for one invoice line or, if it names none, for the whole invoice."""
 
     id: str
     line_id: str | None
@@ -126,14 +126,14 @@ class NotedLine:
 
 @attrs.frozen(kw_only=True)
 class CreditNote:
-    """The latest that is known of one credit note."""
+    """The latest state of one credit note; amounts are in minor units."""
 
     id: str
     status: CreditNoteStatus
     pre_payment: int = 0
-    """What it took off before the invoice was paid."""
+    """The amount by which it reduced the invoice before the payment."""
     post_payment: int = 0
-    """What it gave back afterwards: by refunds, out of band, or to the customer's balance."""
+    """The amount that it returned after the payment: by refunds, out of band, or to the customer's balance."""
     refunds: tuple[NotedRefund, ...] = ()
     lines: tuple[NotedLine, ...] = ()
 
@@ -144,7 +144,7 @@ class CreditNote:
 
 
 def merge_notes(one: CreditNote, other: CreditNote) -> CreditNote:
-    """Return the join of what two sources know of one credit note."""
+    """Return the merged state of one credit note."""
     rank = tuple(CreditNoteStatus).index
     refunds: dict[str, int] = {}
     for refund in (*one.refunds, *other.refunds):
@@ -161,30 +161,30 @@ def merge_notes(one: CreditNote, other: CreditNote) -> CreditNote:
 
 @attrs.frozen(kw_only=True)
 class Bill:
-    """What one paid invoice of a subscription tells of its lines."""
+    """The recorded lines of one paid invoice of a subscription."""
 
     subscription_id: str
     lines: tuple[Line, ...] = ()
-    """The lines of plans of ours that add, one per id, sorted by it."""
+    """The lines of plans that add credits, one per id, sorted by id."""
     unused: tuple[UnusedTime, ...] = ()
-    """The lines that give unused time back, one per id, sorted by it."""
+    """The lines that return unused time, one per id, sorted by id."""
     total: int = 0
-    """The sum of every line that adds, of whatever product, after discounts and tax."""
+    """The sum of all positive lines of any product, after discounts and tax, in minor units."""
     issued_at: datetime | None = None
 
     @property
     def starts_at(self) -> datetime | None:
-        """Return when the earliest of its times begins."""
+        """Return when the earliest period of its lines begins."""
         return min((*(line.starts_at for line in self.lines), *(one.starts_at for one in self.unused)), default=None)
 
     @property
     def ends_at(self) -> datetime | None:
-        """Return when the latest of its times ends."""
+        """Return when the latest period of its lines ends."""
         return max((*(line.ends_at for line in self.lines), *(one.ends_at for one in self.unused)), default=None)
 
 
 def merge_bills(one: Bill, other: Bill) -> Bill:
-    """Return the join of what two sources know of one invoice's lines; of two records of a line, always one."""
+    """Return the merged lines of one invoice; if two records of a line differ, the choice is deterministic."""
     issued = [bill.issued_at for bill in (one, other) if bill.issued_at is not None]
     return Bill(
         subscription_id=max(one.subscription_id, other.subscription_id),
@@ -196,13 +196,13 @@ def merge_bills(one: Bill, other: Bill) -> Bill:
 
 
 def _by_id(records: Iterable[Recorded]) -> tuple[Recorded, ...]:
-    # Two records of one thing differ by accident only; any rule that always picks the same one will do.
+    # Two records of a line should never differ; any deterministic rule will do.
     known = {record.id: record for record in sorted(records, key=repr)}
     return tuple(known[id_] for id_ in sorted(known))
 
 
 def is_same_item(line: Line, other: Line | UnusedTime) -> bool:
-    """Return whether two lines are of one subscription item, or of one plan or price where no item is told."""
+    """Return whether two lines have the same subscription item or, if none is given, the same plan or price."""
     if line.subscription_item is not None and other.subscription_item is not None:
         return line.subscription_item == other.subscription_item
     if isinstance(other, Line) and line.plan_id == other.plan_id:

@@ -1,7 +1,7 @@
-"""Which plan a line of an invoice is of, and on which terms it was sold.
+"""Finds the plan of an invoice's line, and the terms on which it was sold.
 
-By its price's id or metadata, else by its unit amount, currency and interval; a sum of lines never decides. The rules
-are those of docs/plans.md.
+A line belongs to a plan by its price's id or metadata, otherwise by its unit amount, currency and interval; the sum of
+several lines never decides. The rules are those of docs/plans.md.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
 from domain.values.plans import Plan, PlanId, PlanMode
 
 _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
-"""The shortest and the longest that an interval of Stripe's takes, in days."""
+"""The shortest and the longest length of each Stripe interval, in days."""
 
 
 def prices_to_ask(sale: SaleReport, terms: LineTerms) -> tuple[str, ...]:
-    """Return the ids of the prices without which the invoice's lines can't be told to be of a plan, or valued."""
+    """Return the ids of the prices that are needed to find the plans of the invoice's lines or to value them."""
     all_lines = sale.lines or ()
     asked = [
         line.price.id
@@ -34,7 +34,7 @@ def prices_to_ask(sale: SaleReport, terms: LineTerms) -> tuple[str, ...]:
 
 
 def with_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
-    """Return the sale with what Stripe said of its lines' prices."""
+    """Return the sale with the prices of its lines completed by what Stripe returned."""
     known = {price.id: price for price in prices}
     lines = tuple(
         attrs.evolve(line, price=_completed(line, known[line.price.id])) if line.price.id in known else line
@@ -44,7 +44,7 @@ def with_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
 
 
 def _completed(line: InvoiceLine, price: Price) -> Price:
-    # A line that shows a price of its own, and is no part of a period, keeps it: the price may have been changed since.
+    # A line for a whole period that shows its own price keeps it: the price may have been changed since.
     shown = line.price.unit_amount
     return attrs.evolve(price, unit_amount=shown) if shown and not line.is_proration else price
 
@@ -59,7 +59,7 @@ def _needs_price(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: Lin
 
 
 def made_prices(all_lines: Sequence[InvoiceLine], terms: LineTerms) -> tuple[MadePrice, ...]:
-    """Return the prices, not known before, that Credence made of what the subscription's metadata says was agreed."""
+    """Return the new prices that Credence created from the terms in the subscription's metadata."""
     named = named_terms(terms)
     if named is None:
         return ()
@@ -79,7 +79,7 @@ def _made(line: InvoiceLine, terms: LineTerms) -> MadePrice | None:
 
 
 def _is_as_agreed(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
-    """Return whether the line alone can be what Credence agreed with the customer, by the subscription's metadata."""
+    """Return whether the line is the only one that can have the terms in the subscription's metadata."""
     named = named_terms(terms)
     return (
         terms.attribution.terms is not None
@@ -91,7 +91,7 @@ def _is_as_agreed(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: Li
 
 
 def terms_of(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | Undecidable | None:
-    """Return the terms on which a line was sold; None where it is of no plan of ours."""
+    """Return the terms on which a line was sold; None if it belongs to no plan."""
     by_id = _by_id(line, terms)
     if by_id is not None:
         return by_id
@@ -99,9 +99,9 @@ def terms_of(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTer
 
 
 def _may_go_by_amount(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
-    """Return whether the line's amount may tell its plan: not beside another item whose price is known by its id.
+    """Return whether the line's amount may identify its plan: not beside another item whose price's id does.
 
-    An item that changed between the two kinds of prices stays of our plans, in whatever order its invoices are told.
+    An item that changed between the two kinds of prices keeps its plan, in whatever order its invoices are reported.
     """
     if line.price.id is not None and any(known.price_id == line.price.id for known in terms.recorded):
         return True
@@ -127,13 +127,13 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
         plan, credits_ = terms.catalogue.find(price.plan_id), price.credits
     recorded = next((known for known in terms.recorded if known.price_id == price.id), None)
     if plan is None and recorded is not None and recorded.is_known_by_id:
-        # Its metadata was asked for once, and is not shown by every line.
+        # Its metadata was fetched once; not every line shows it.
         plan, credits_ = terms.catalogue.find(recorded.plan_id), recorded.plan_credits
     if plan is None:
         return None
     unit = price.unit_amount
     if not price.is_complete and (line.is_proration or not unit):
-        # Such a line shows its own amount, or that of a trial.
+        # Such a line shows its own amount, or a trial's.
         unit = None if recorded is None else Fraction(recorded.unit_amount)
     if unit is None:
         unit = Fraction(plan.terms.price.amount)
@@ -142,7 +142,7 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
     )
 
 
-def _by_amount(  # noqa: PLR0911 - each way of telling has its own
+def _by_amount(  # noqa: PLR0911 - one return per way to identify a plan
     line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms
 ) -> SoldTerms | Undecidable | None:
     recorded = next((known for known in terms.recorded if line.price.id and known.price_id == line.price.id), None)
@@ -155,7 +155,7 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
             return SoldTerms(plan=plan, credits=credits_, unit_amount=unit, by_id=False)
     named = named_terms(terms)
     if line.amount == 0 and not line.price.unit_amount:
-        # A trial's line shows no price, nor does that of a free plan: the subscription's metadata tells the plan.
+        # Lines of trials and free plans show no price: the subscription's metadata identifies the plan.
         return named if named is not None and _may_be_a_trial(line, named, all_lines, terms) else None
     fitting = [found for found in _candidates(terms, named) if _fits(line, found)]
     if not fitting:
@@ -180,9 +180,9 @@ def _by_amount(  # noqa: PLR0911 - each way of telling has its own
 
 
 def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
-    """Return whether a line that costs nothing is of the plan that the subscription's metadata names.
+    """Return whether a free line belongs to the plan that the subscription's metadata names.
 
-    Not if its price is known to be another, nor beside a line that is of the plan, or of the plan's subscription item.
+    It does not if its price is known to be another, nor beside a line of the plan or of the plan's subscription item.
     """
     if line.price.is_complete and line.price.unit_amount != named.unit_amount:
         return False
@@ -191,7 +191,7 @@ def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, all_lines: Sequence[Inv
 
 
 def _was_agreed(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> bool:
-    """Return whether the subscription's metadata records the terms of that plan at that price."""
+    """Return whether the subscription's metadata records terms for that plan at that price."""
     return (
         attribution.plan_id == plan.id
         and attribution.terms is not None
@@ -200,7 +200,7 @@ def _was_agreed(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> 
 
 
 def _credits_at(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> int:
-    """Return the credits of the plan at that price: those that were agreed, else those of the catalogue."""
+    """Return the credits of the plan at that price: those recorded at the sale, otherwise the catalogue's."""
     if attribution.terms is not None and _was_agreed(plan, unit_amount, attribution):
         return attribution.terms.credits
     return plan.terms.credits
@@ -216,7 +216,7 @@ def _candidates(terms: LineTerms, named: SoldTerms | None) -> list[SoldTerms]:
     ]
     if named is None:
         return of_catalogue
-    # The plan that was named, on the terms of its catalogue, is no rival of itself.
+    # The named plan on its catalogue terms does not compete with itself.
     return [named, *of_catalogue] if named != of_catalogue[0] else [named, *of_catalogue[1:]]
 
 
@@ -232,15 +232,15 @@ def _fits(line: InvoiceLine, terms: SoldTerms) -> bool:
 
 
 def intervals_of(line: InvoiceLine, plan: Plan) -> int:
-    """Return how many of the plan's intervals the line's period spans; 0 where it is no whole number of them."""
+    """Return how many of the plan's intervals the line's period spans; 0 if it is not a whole number."""
     shortest, longest = _DAYS[plan.interval or "month"]
     days = round((line.ends_at - line.starts_at) / timedelta(days=1))
     count = max(round(days * 2 / (shortest + longest)), 1)
-    # A day more or less: clocks change, and a period is as long as its month.
+    # Allow a day more or less: clocks change, and months differ in length.
     return count if shortest * count - 1 <= days <= longest * count + 1 else 0
 
 
 def is_of_another_item(line: InvoiceLine, recorded: Sequence[Line]) -> bool:
-    """Return whether a line is of another subscription item than the recorded lines of plans."""
+    """Return whether a line has a different subscription item from the recorded lines of plans."""
     items = {known.subscription_item for known in recorded if known.subscription_item is not None}
     return bool(items) and line.subscription_item is not None and line.subscription_item not in items

@@ -1,4 +1,4 @@
-"""What is known when the lines of an invoice are valued, and the terms on which one was sold."""
+"""The context in which the lines of an invoice are valued, and the terms on which a line was sold."""
 
 from datetime import datetime
 from fractions import Fraction
@@ -12,7 +12,7 @@ from domain.values.plans import Catalogue, Plan, PlanMode
 
 @attrs.frozen(kw_only=True)
 class Claimed:
-    """A trial or a period of a free plan that an account has had: each plan gives them once, or once at a time."""
+    """A trial or a free period that an account has had: it gets a plan's trial once, and a free plan once at a time."""
 
     plan_id: str
     kind: LineKind
@@ -23,18 +23,18 @@ class Claimed:
 
 @attrs.frozen(kw_only=True)
 class MadePrice:
-    """A price that Credence made at Stripe, and what one interval of it was sold as; it never changes."""
+    """A price that Credence created at Stripe, and the terms of one interval; it never changes."""
 
     id: str
     plan_id: str
     credits: int
     unit_amount: str
-    """In minor units; a fraction such as `3/2`."""
+    """The amount in minor units; a fraction such as `3/2`."""
 
 
 @attrs.frozen
 class Undecidable:
-    """A line that is of a plan of ours, or may be, and whose worth can't be told."""
+    """A line that belongs or may belong to a plan, and whose worth is unclear."""
 
     reason: str
     price_id: str | None
@@ -42,7 +42,7 @@ class Undecidable:
 
 @attrs.frozen(kw_only=True)
 class SoldTerms:
-    """The plan that a line is of, with the credits and the price of one interval on which it was sold."""
+    """A line's plan, with the credits and the price of one interval on which it was sold."""
 
     plan: Plan
     credits: int
@@ -52,21 +52,21 @@ class SoldTerms:
 
 @attrs.frozen(kw_only=True)
 class LineTerms:
-    """What is known when the lines of an invoice are valued."""
+    """The context in which the lines of an invoice are valued."""
 
     catalogue: Catalogue
     attribution: Attribution
-    """Who bought what, by the subscription's metadata."""
+    """The attribution in the subscription's metadata."""
     recorded: tuple[Line, ...] = ()
-    """Lines of the subscription's other invoices."""
+    """The lines of the subscription's other invoices."""
     claimed: tuple[Claimed, ...] = ()
-    """Trials and free periods that the account has had."""
+    """The trials and free periods that the account has had."""
     made: tuple[MadePrice, ...] = ()
-    """Those of the invoice's prices that Credence made, as far as that is known."""
+    """Those of the invoice's prices that Credence is known to have created."""
 
 
 def named_terms(terms: LineTerms) -> SoldTerms | None:
-    """Return what the subscription's metadata says was sold."""
+    """Return the terms in the subscription's metadata."""
     attribution = terms.attribution
     plan = terms.catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None or plan.mode is not PlanMode.SUBSCRIPTION:

@@ -1,4 +1,4 @@
-"""What each line of a paid invoice is worth on the terms that hold when it is first decided.
+"""Values each line of a paid invoice on the terms in force when it is first decided.
 
 The rules are those of docs/plans.md.
 """
@@ -15,11 +15,11 @@ from domain.payments.reports import InvoiceLine, SaleReport
 from domain.values.plans import MAX_CREDITS
 
 _MAX_RECORDED = 2**63 - 1
-"""The largest number that ledgers keep."""
+"""The largest number that the ledger can store."""
 
 
 def value_lines(sale: SaleReport, subscription_id: str, terms: LineTerms) -> Bill | Undecidable:
-    """Return the invoice's lines of plans with their worth, and its lines that give unused time back."""
+    """Return the invoice's lines of plans with their worth, and its unused time; or the line that is unclear."""
     all_lines = sale.lines or ()
     lines: list[Line] = []
     strangers: list[InvoiceLine] = []
@@ -57,7 +57,7 @@ def value_lines(sale: SaleReport, subscription_id: str, terms: LineTerms) -> Bil
 
 def _valued(line: InvoiceLine, terms: SoldTerms, subscription_id: str, known: LineTerms) -> Line | Undecidable:
     plan, per_unit = terms.plan, Fraction(terms.credits)
-    # What costs nothing is given once, however many of it are asked for.
+    # A free plan is granted once, whatever the quantity.
     quantity = line.quantity if terms.unit_amount > 0 else min(line.quantity, Fraction(1))
     worth, kind, by_time = per_unit * quantity, LineKind.PERIOD, False
     price = terms.unit_amount * line.quantity
@@ -138,7 +138,7 @@ def _unused(line: InvoiceLine) -> UnusedTime:
 
 
 def _accepted(doubtful: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | None:
-    """Return the terms on which a person let a line of another price pass for the plan that they named."""
+    """Return the terms on which an operator accepted a line of another price for the plan that they named."""
     named = named_terms(terms)
     if not doubtful or named is None or not terms.attribution.accepts_price:
         return None

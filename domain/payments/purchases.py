@@ -1,7 +1,7 @@
 """Purchases: everything known of one payment, as a join-semilattice of facts.
 
-Stripe delivers at least once and in any order, so nothing here depends on order: `merge` is commutative,
-associative and idempotent, and a fact is a small purchase of its own. What the join is worth stands in `entitlements`.
+Stripe delivers at least once and in any order (https://docs.stripe.com/webhooks), so nothing here depends on order:
+`merge` is commutative, associative and idempotent, and a fact is a small purchase. `entitlements` values the result.
 """
 
 import enum
@@ -18,14 +18,14 @@ from domain.values.accounts import UserId
 from domain.values.plans import PlanId
 
 PurchaseId = NewType("PurchaseId", str)
-"""The payment intent's id; the session's, where no money moved; the invoice's, for a period of a subscription."""
+"""The payment intent's id, the session's if no money moved, or the invoice's for a period of a subscription."""
 
 Link = NewType("Link", str)
 """`kind:id` of a Stripe object that belongs to the payment, such as `session:cs_1`."""
 
 
 class PaymentStatus(enum.StrEnum):
-    """How far a payment has come. A later rank wins: a failed try does not undo a success."""
+    """A payment's status. The higher rank wins: a failed attempt does not undo a success."""
 
     UNPAID = "unpaid"
     FAILED = "failed"
@@ -33,7 +33,8 @@ class PaymentStatus(enum.StrEnum):
 
 
 class RefundStatus(enum.StrEnum):
-    """A refund's life. A later rank wins: Stripe may fail a refund that had succeeded."""
+    """A refund's status. The higher rank wins: a refund that succeeded may still fail
+    (https://docs.stripe.com/refunds#failed-refunds)."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -42,14 +43,14 @@ class RefundStatus(enum.StrEnum):
 
 
 class OrderRank(enum.IntEnum):
-    """Whose word on one payment's order counts: the highest rank's."""
+    """The source of a payment's order; the highest rank wins."""
 
     INTENT = 0
-    """The payment alone, where no session and no invoice is known."""
+    """The payment alone, if no session and no invoice is known."""
     INVOICE = 1
     SESSION = 2
     CONFIRMED = 3
-    """A person's."""
+    """An operator's claim."""
 
 
 _PAYMENT_RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
@@ -60,7 +61,7 @@ _DEAD_REFUNDS = frozenset({RefundStatus.FAILED, RefundStatus.CANCELED})
 
 @attrs.frozen(kw_only=True, order=True)
 class Order:
-    """Who bought what: the credits promised, and what was paid for them in minor units, tax included."""
+    """Who bought what: the credits promised, and the amount paid in minor units, including tax."""
 
     user_id: UserId
     plan_id: PlanId
@@ -68,26 +69,26 @@ class Order:
     amount: int
     currency: str
     expires_at: datetime | None = attrs.field(default=None, order=lambda moment: moment.timestamp() if moment else 0.0)
-    """When what is left of the credits expires, as far as the order itself tells; None means never."""
+    """When unspent credits expire, if the order itself says so; None means never."""
     lasts_days: int = 0
-    """Days from the payment until the credits expire; 0 means that `expires_at` stands."""
+    """Days from the payment until the credits expire; 0 means that `expires_at` applies."""
     rank: OrderRank = attrs.field(default=OrderRank.SESSION, order=False)
-    """Who told it; one of a lower rank gives way."""
+    """The order's source; an order from a higher rank replaces it."""
 
 
 @attrs.frozen(kw_only=True)
 class Refund:
-    """What is known of one refund; the amount is in minor units of the payment's currency."""
+    """The state of one refund; the amount is in minor units of the payment's currency."""
 
     id: str
     amount: int
     status: RefundStatus
     charge: str | None = None
-    """The charge that it is of, where that was told."""
+    """The refunded charge, if reported."""
 
     @property
     def is_dead(self) -> bool:
-        """Return whether the money stayed with the merchant after all."""
+        """Return whether the refund failed or was canceled, so that the merchant keeps the money."""
         return self.status in _DEAD_REFUNDS
 
     def _precedence(self) -> tuple[int, int]:
@@ -96,7 +97,7 @@ class Refund:
 
 @attrs.frozen(kw_only=True, order=True)
 class ChargeRefunds:
-    """How much of one charge is refunded in all, in minor units."""
+    """The refunded total of one charge, in minor units."""
 
     charge: str
     amount: int
@@ -104,40 +105,40 @@ class ChargeRefunds:
 
 @attrs.frozen(kw_only=True)
 class Purchase:
-    """Everything known of one payment. The default is the bottom: nothing known, nothing owed."""
+    """Everything known of one payment. The default is the bottom of the semilattice: nothing is known."""
 
     order: Order | None = None
     payment: PaymentStatus = PaymentStatus.UNPAID
     refunds: tuple[Refund, ...] = ()
-    """One per refund id, sorted by it."""
+    """One per refund id, sorted by id."""
     refunded_totals: tuple[ChargeRefunds, ...] = ()
-    """The largest cumulative total that each charge reported, sorted by charge."""
+    """The largest refunded total that each charge reported, sorted by charge."""
     disputes: tuple[Dispute, ...] = ()
-    """One per dispute id, sorted by it."""
+    """One per dispute id, sorted by id."""
     currencies: frozenset[str] = frozenset()
-    """The currencies in which refunds and disputes were told."""
+    """The reported currencies of refunds and disputes."""
     links: frozenset[Link] = frozenset()
     paid_at: datetime | None = None
-    """The earliest time of payment that was reported, by Stripe's clock."""
+    """The earliest reported time of the payment, by Stripe's clock."""
     never_paid: int = 0
-    """Minor units that were asked for and not collected: credited before the payment, or not captured."""
+    """The amount in minor units that was due but not collected: credited before the payment, or not captured."""
     overpaid: int = 0
-    """Minor units that were paid beyond what was asked for."""
+    """The amount in minor units that was paid in excess."""
     uncaptured_refunds: int = 0
-    """Minor units of refunds that are none: older API versions make one of what was authorized and not captured."""
+    """Minor units of false refunds: older API versions report the uncaptured part of an authorization as one."""
     credit_notes: tuple[CreditNote, ...] = ()
-    """One per credit note's id, sorted by it."""
+    """One per credit note id, sorted by id."""
     bill: Bill | None = None
-    """The lines of a subscription's invoice; None for what was sold once."""
+    """The lines of a subscription's invoice; None for a one-time purchase."""
 
     @property
     def refunded_total(self) -> int:
-        """Return the largest cumulative totals of all charges, in minor units."""
+        """Return the sum of the charges' refunded totals, in minor units."""
         return sum(total.amount for total in self.refunded_totals)
 
 
 def merge(one: Purchase, other: Purchase) -> Purchase:
-    """Return the join of what two sources know of one payment."""
+    """Return the join of two states of knowledge about one payment."""
     return Purchase(
         order=max(
             (order for order in (one.order, other.order) if order is not None),
@@ -165,7 +166,7 @@ def learn(purchase: Purchase, facts: Iterable[Purchase]) -> Purchase:
 
 
 def is_in_one_currency(purchase: Purchase) -> bool:
-    """Return whether what went back can be measured by what was paid."""
+    """Return whether refunds and disputes are in the payment's currency, so that their share can be computed."""
     return purchase.order is None or purchase.currencies <= {purchase.order.currency}
 
 

@@ -1,4 +1,4 @@
-"""What reaches us from the payment provider, already translated out of its shapes."""
+"""Reports from the payment provider, translated into the domain's terms."""
 
 from datetime import datetime
 from fractions import Fraction
@@ -13,52 +13,52 @@ from domain.values.plans import PlanMode, Terms
 
 @attrs.frozen(kw_only=True)
 class InboxEvent:
-    """A verified event as it is kept: its envelope, and the exact body that was signed."""
+    """A verified event as it is stored: its envelope, and the exact signed body."""
 
     id: str
     type: str
     body: str
     livemode: bool
     account: str | None = None
-    """The account that the event names: a connected one, or one of an organization, which may be our own."""
+    """The account that the event names: a connected one, or one of an organization, possibly our own."""
     api_version: str | None = None
     created: datetime | None = None
     """When it happened, in whole seconds; it does not order events."""
     session_id: str | None = None
     object_id: str | None = None
-    """The id of the object that it tells of."""
+    """The id of the object that it is about."""
 
 
 @attrs.frozen(kw_only=True)
 class Attribution:
-    """Who bought which plan, in the words of a Stripe object's metadata, before anything of it is believed."""
+    """Who bought which plan, as a Stripe object's metadata claims, before any of it is checked."""
 
     user_reference: str | None = None
     email: str | None = None
     plan_id: str | None = None
     terms: Terms | None = None
-    """The terms recorded when we created the session; None when it was made elsewhere."""
+    """The terms recorded when Credence created the session; None if it was created elsewhere."""
     client_reference: str | None = None
-    """A reference that the buyer can choose on a payment link, so it only proposes an owner."""
+    """The client reference. A buyer can choose it on a payment link, so it only suggests an owner."""
     confirmed: bool = False
-    """Whether a person confirmed the owner, and the plan if they named one."""
+    """Whether an operator confirmed the owner, and the plan if they named one."""
     accepts_price: bool = False
-    """Whether a person confirmed that what was asked for is the price."""
+    """Whether an operator accepted the price."""
 
     @property
     def is_anonymous(self) -> bool:
-        """Return whether there is not even a proposal of an owner."""
+        """Return whether nothing names or suggests an owner."""
         return self.user_reference is None and self.client_reference is None
 
 
 @attrs.frozen(kw_only=True)
 class Price:
-    """A Stripe price, as far as a line shows it or Stripe was asked for it."""
+    """A Stripe price, as far as a line shows it or a look-up returned it."""
 
     id: str | None = None
     product_id: str | None = None
     unit_amount: Fraction | None = None
-    """Minor units of one unit for one interval; None where it is not shown, or depends on the quantity."""
+    """The amount in minor units of one unit for one interval; None if unknown or dependent on the quantity."""
     currency: str | None = None
     interval: str | None = None
     interval_count: int = 1
@@ -68,7 +68,7 @@ class Price:
     credits: int | None = None
     """The credits of one interval that its metadata names (`credence_credits`)."""
     is_complete: bool = False
-    """Whether all that Stripe knows of it is told, its metadata among it."""
+    """Whether everything that Stripe knows of it is included, such as its metadata."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,21 +77,21 @@ class InvoiceLine:
 
     id: str
     amount: int
-    """Before discounts and tax, but for prorations that Stripe shows after discounts; negative where it gives back."""
+    """The amount before discounts and tax, except prorations that are shown after discounts; negative if it credits."""
     net: int
-    """After discounts."""
+    """The amount after discounts."""
     gross: int
-    """After discounts and tax."""
+    """The amount after discounts and tax."""
     quantity: Fraction = Fraction(1)
     starts_at: datetime
     ends_at: datetime
     is_subscription: bool = True
-    """Whether it is of a subscription item, and not a fee of its own."""
+    """Whether it belongs to a subscription item, rather than being a separate fee."""
     is_proration: bool = False
     gives_back: bool = False
-    """Whether it gives unused time back."""
+    """Whether it returns unused time."""
     is_shown_after_discounts: bool = False
-    """Whether a discount is in force, and the line shows its amount after it only."""
+    """Whether a discount applies and the line shows only the discounted amount."""
     subscription_item: str | None = None
     price: Price = Price()
     credited_invoice: str | None = None
@@ -100,7 +100,7 @@ class InvoiceLine:
 
 @attrs.frozen(kw_only=True)
 class SaleItem:
-    """One item of what was sold once; the amount is before discounts and tax, in minor units."""
+    """One item of a one-time sale; the amount is in minor units, before discounts and tax."""
 
     id: str
     price: Price
@@ -111,42 +111,42 @@ class SaleItem:
 
 @attrs.frozen(kw_only=True)
 class SaleReport:
-    """What a checkout, a paid invoice, or a payment alone tells of a sale."""
+    """A report of a sale by a checkout, a paid invoice, or a payment alone; amounts are in minor units."""
 
     purchase_id: PurchaseId
     session_id: str | None = None
     links: frozenset[Link]
     mode: PlanMode
     facts: Purchase
-    """The payment's status and time; the order itself is known only once it is admitted."""
+    """The payment's status and time; the order is known only once it is admitted."""
     subtotal: Money
-    """What the customer was asked for before discounts and tax, in the currency of the price."""
+    """The amount before discounts and tax, in the price's currency."""
     paid: Money
-    """What the customer pays in all, tax included."""
+    """The total that the customer pays, including tax."""
     attribution: Attribution
     subscription_id: SubscriptionId | None = None
-    """The subscription whose invoice this is; it names the owner where the invoice does not."""
+    """The subscription of this invoice; it names the owner if the invoice does not."""
     sold_at: datetime | None = None
-    """When the checkout began, which every report of it says alike; None for an invoice."""
+    """When the checkout began, the same in every report of it; None for an invoice."""
     is_over: bool = False
-    """Whether no money will come of it any more: it expired, or its payment failed."""
+    """Whether no payment will follow: it expired, or its payment failed."""
     is_complete: bool = True
-    """Whether all of what was sold is told: an invoice shows its first lines only, a payment not what it pays."""
+    """Whether everything that was sold is included: an invoice event shows only its first lines, a payment none."""
     items: tuple[SaleItem, ...] | None = None
-    """What was sold once, item by item; None where the price alone is told."""
+    """The items of a one-time sale; None if only the price is reported."""
     rank: OrderRank = OrderRank.SESSION
-    """Whether another teller of the same payment knows better what was ordered."""
+    """Whether another object of the same payment describes the order better."""
     lines: tuple[InvoiceLine, ...] | None = None
-    """The lines of a subscription's invoice; None for what is sold once."""
+    """The lines of a subscription's invoice; None for a one-time sale."""
     issued_at: datetime | None = None
-    """When the invoice was made."""
+    """When the invoice was created."""
     subscription_state: SubscriptionState | None = None
-    """How the subscription stands, where that was asked for with the sale."""
+    """The subscription's state, if it was fetched with the sale."""
 
 
 @attrs.frozen(kw_only=True)
 class SubscriptionReport:
-    """What is told of a subscription: who subscribed to what, how it stands, or both."""
+    """A report of a subscription: who subscribed to what, its state, or both."""
 
     subscription_id: SubscriptionId
     attribution: Attribution
@@ -157,26 +157,26 @@ class SubscriptionReport:
 
 @attrs.frozen(kw_only=True)
 class PaymentReport:
-    """What is told of a payment apart from its sale: refunds, disputes, and what belongs together."""
+    """A report of a payment apart from its sale: refunds, disputes, and links between objects."""
 
     purchase_id: PurchaseId
-    """Where the facts wait while nobody knows the purchase."""
+    """The id under which the facts are stored while their purchase is unknown."""
     links: frozenset[Link]
     facts: Purchase = Purchase()
     ours: bool | None = None
-    """Whether the payment is one of ours; None where the report does not show it."""
+    """Whether the payment has our metadata; None if the report does not show it."""
 
 
 @attrs.frozen
 class Irrelevant:
-    """Nothing that concerns credits: another application's payment, or an event type we do not use."""
+    """A report without effect on credits: another application's payment, or an event type that is not read."""
 
     reason: str
 
 
 @attrs.frozen
 class Unreadable:
-    """An event that should concern us, in a shape that can't be read: kept whole until it can."""
+    """An event of a relevant type with an unknown structure; stored until a version of Credence can read it."""
 
     reason: str
 
@@ -186,7 +186,7 @@ ProviderReport = SaleReport | SubscriptionReport | PaymentReport | Irrelevant | 
 
 @attrs.frozen
 class Delivery:
-    """One verified delivery: the event, and what it tells."""
+    """One verified delivery: the event and its report."""
 
     event: InboxEvent
     report: ProviderReport

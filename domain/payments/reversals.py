@@ -1,4 +1,4 @@
-"""What of a payment was never collected, or went back: in minor units, and for an invoice line by line."""
+"""Computes how much of a payment was never collected or was returned: in minor units, and for invoices by line."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -8,9 +8,9 @@ from domain.payments.purchases import Purchase
 
 
 def reversed_amount(purchase: Purchase) -> Fraction:
-    """Return the minor units that went back to the customer or are with their bank: at most what was ordered.
+    """Return the amount in minor units that was returned to the customer or is disputed, at most the order's amount.
 
-    What was asked for and never collected counts too.
+    Amounts that were due and never collected count too.
     """
     gone = _apart_from_notes(purchase) + sum(_noted(purchase, note) for note in _live_notes(purchase))
     paid = purchase.order.amount if purchase.order is not None else 0
@@ -18,15 +18,15 @@ def reversed_amount(purchase: Purchase) -> Fraction:
 
 
 def disputed_amount(purchase: Purchase) -> Fraction:
-    """Return the minor units that are with the customer's bank because of disputes."""
+    """Return the amount in minor units that disputes have withdrawn."""
     return sum((dispute.away for dispute in purchase.disputes), Fraction(0))
 
 
 def refunded_parts(purchase: Purchase) -> Mapping[str, Fraction]:
-    """Return the part of each line of the invoice that was never paid, refunded or credited: from 0 to 1, by line id.
+    """Return the fraction of each invoice line that was unpaid, refunded or credited, from 0 to 1, by line id.
 
-    A credit note is measured by the lines that it names. What names no line counts for all lines alike, by the sum of
-    all lines that add; where that sum is 0 or less, nothing of it can be measured.
+    A credit note counts for the lines that it names. Amounts without a line are spread over all lines in proportion to
+    the sum of the positive ones; if that sum is 0 or less, they are ignored.
     """
     bill = purchase.bill
     if bill is None:
@@ -39,10 +39,10 @@ def refunded_parts(purchase: Purchase) -> Mapping[str, Fraction]:
         if listed <= 0:
             whole += counts
             continue
-        # A refund of the note that failed takes its share out of each of its lines.
+        # A failed refund of the note reduces each of its lines by its share.
         of_note = min(Fraction(counts, note.pre_payment + note.post_payment), Fraction(1)) if counts else Fraction(0)
         for line in note.lines:
-            # A line that adds to the invoice again gives nothing back.
+            # A line of the note that adds to the invoice returns nothing.
             amount = max(line.amount, 0) * of_note
             if line.line_id is None:
                 whole += amount
@@ -53,7 +53,7 @@ def refunded_parts(purchase: Purchase) -> Mapping[str, Fraction]:
 
 
 def paid_share(purchase: Purchase) -> Fraction:
-    """Return the part of an invoice that was collected in the first place, whatever became of it later."""
+    """Return the fraction of an invoice that was collected originally, before refunds."""
     if purchase.bill is None or purchase.bill.total <= 0:
         return Fraction(1)
     before = sum(note.pre_payment for note in _live_notes(purchase))
@@ -70,14 +70,14 @@ def _live_notes(purchase: Purchase) -> list[CreditNote]:
 
 
 def _noted(purchase: Purchase, note: CreditNote) -> int:
-    """Return what a note took off or gave back, without those of its refunds that failed."""
+    """Return the amount of a credit note, without its failed refunds, in minor units."""
     dead = {refund.id for refund in purchase.refunds if refund.is_dead}
     failed = sum(refund.amount for refund in note.refunds if refund.refund_id in dead)
     return max(note.pre_payment + note.post_payment - failed, 0)
 
 
 def _apart_from_notes(purchase: Purchase) -> int:
-    """Return what was never collected or was refunded, but for what credit notes account for."""
+    """Return the amount that was never collected or was refunded, without what credit notes cover, in minor units."""
     notes = _live_notes(purchase)
     noted: dict[str, int] = {}
     for listed in (refund for note in notes for refund in note.refunds):
@@ -88,10 +88,10 @@ def _apart_from_notes(purchase: Purchase) -> int:
 
 
 def _unreported_refunds(purchase: Purchase, noted: Mapping[str, int]) -> int:
-    """Return what charges report as refunded in all beyond the refunds that are known by their ids.
+    """Return the charges' refunded totals beyond the refunds known by id, in minor units.
 
-    A refund is part of its own charge's total, one that was told without its charge of any of them. One that failed was
-    part of it before.
+    A refund counts towards its own charge's total; one reported without its charge towards any of them. A failed refund
+    was part of the total before.
     """
     known = {refund.id: refund for refund in purchase.refunds}
     by_charge: dict[str | None, int] = {}

@@ -1,7 +1,7 @@
-"""Subscriptions: who pays for which plan again and again, and how it stands, as a join-semilattice of reports.
+"""Subscriptions: who pays regularly for which plan, and the current state, as a join-semilattice of reports.
 
-A subscription is worth nothing by itself: each paid invoice of it is a purchase. What is kept here names the owner of
-those invoices, and is what an account page shows.
+A subscription has no worth of its own: each of its paid invoices is a purchase. The record names the owner of those
+invoices, and is what an account page shows.
 """
 
 import enum
@@ -17,7 +17,7 @@ SubscriptionId = NewType("SubscriptionId", str)
 
 
 class SubscriptionStatus(enum.StrEnum):
-    """A subscription's life in Stripe's words, in the order that decides within one second."""
+    """A subscription's status in Stripe's words, in the order that decides between reports of the same second."""
 
     INCOMPLETE = "incomplete"
     TRIALING = "trialing"
@@ -30,7 +30,7 @@ class SubscriptionStatus(enum.StrEnum):
 
 
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
-"""The statuses of subscriptions that charge nobody any more."""
+"""The statuses of subscriptions that no longer charge."""
 
 
 _RANK = {status: rank for rank, status in enumerate(SubscriptionStatus)}
@@ -38,14 +38,14 @@ _RANK = {status: rank for rank, status in enumerate(SubscriptionStatus)}
 
 @attrs.frozen(kw_only=True)
 class Subscriber:
-    """Who subscribed to what, as it was told at a moment."""
+    """Who subscribed to what, as reported at a moment."""
 
     occurred_at: datetime
     user_id: UserId
     plan_id: str | None
     terms: Terms | None = None
     confirmed: bool = False
-    """Whether a person confirmed the owner; no later report then names another."""
+    """Whether an operator confirmed the owner; later reports then cannot change it."""
 
     def _precedence(self) -> tuple[bool, datetime, str, str, tuple[int, int, str]]:
         terms = (self.terms.credits, self.terms.price.amount, self.terms.price.currency) if self.terms else (0, 0, "")
@@ -54,7 +54,7 @@ class Subscriber:
 
 @attrs.frozen(kw_only=True)
 class SubscriptionState:
-    """How the subscription stood at a moment."""
+    """The subscription's state at a moment."""
 
     occurred_at: datetime
     status: SubscriptionStatus
@@ -69,14 +69,14 @@ class SubscriptionState:
 
 @attrs.frozen(kw_only=True)
 class Subscription:
-    """The latest that is known of one subscription. The default is the bottom: nothing known."""
+    """The latest state of one subscription. The default is the bottom of the semilattice: nothing is known."""
 
     subscriber: Subscriber | None = None
     state: SubscriptionState | None = None
 
 
 def merge_subscriptions(one: Subscription, other: Subscription) -> Subscription:
-    """Return the join of what two sources know of one subscription."""
+    """Return the join of two states of knowledge about one subscription."""
     subscribers = [known for known in (one.subscriber, other.subscriber) if known is not None]
     states = [known for known in (one.state, other.state) if known is not None]
     return Subscription(

@@ -1,6 +1,6 @@
-"""Whose unused time an invoice gives back: the part of each line of a subscription that later invoices credit.
+"""Matches returned unused time with the lines that sold it.
 
-A line that gives unused time back is a fact of the line that it credits, which may be of an earlier invoice.
+A line that returns unused time is a fact about the line that it credits, which may be on an earlier invoice.
 """
 
 import math
@@ -12,15 +12,15 @@ from domain.payments.invoices import Line, LineKind, UnusedTime, is_same_item
 from domain.payments.purchases import PaymentStatus, Purchase
 
 UnusedParts = Mapping[tuple[str, str], Fraction]
-"""The part of a line's time that was given back, by its invoice's link and its id."""
+"""The fraction of each line's time that was returned, by its invoice's link and its id."""
 
 
 CreditedLine = tuple[str, Line]
-"""A line, with the link of its invoice."""
+"""A line with its invoice's link."""
 
 
 def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
-    """Return the part of each line's time that invoices of one subscription gave back, from 0 to 1."""
+    """Return the fraction of each line's time that the subscription's invoices returned, from 0 to 1."""
     parts: dict[tuple[str, str], Fraction] = {}
     for _, shares in _attributed(family):
         _add(parts, shares)
@@ -28,15 +28,15 @@ def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
 
 
 def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchase]) -> tuple[CreditedLine, ...]:
-    """Return the recorded lines whose unused time a line of an invoice gives back; none that was not recorded here."""
+    """Return the recorded lines whose unused time a line of an invoice returns; empty if none of them is recorded."""
     return next((tuple(shares) for other, shares in _attributed((giver, *family)) if other == unused), ())
 
 
 def _attributed(family: Iterable[Purchase]) -> Iterator[tuple[UnusedTime, Mapping[CreditedLine, Fraction]]]:
-    """Yield each unused time with the part that it is of each line that it gives back.
+    """Yield each unused time with its fraction of every line that it returns.
 
-    Those whose line Stripe names come first, then the oldest: what is known is not open to be guessed any more. Of one
-    moment those with the fewest possible lines come first, so that a choice never takes another's only line.
+    Those whose line Stripe names come first, so that no other is matched with it; then the oldest. Among those of the
+    same moment, the ones with fewer candidate lines come first, so that another one cannot take their only candidate.
     """
     paid = paid_invoices(family)
     given = [
@@ -59,11 +59,11 @@ def _add(parts: dict[tuple[str, str], Fraction], shares: Mapping[CreditedLine, F
 
 
 def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> Sequence[CreditedLine]:
-    """Return the lines that Stripe names; else those of the same subscription item and price with the same period end.
+    """Return the lines that Stripe names, otherwise those with the same subscription item, price and period end.
 
-    Of these the newest of before come first: a change ends all that was in force. Then come those that began at the
-    same moment, since of several changes at once each gives back what the one before it began. A single change never
-    gives back what it begins itself, and no change what a later invoice begins.
+    The newest earlier lines come first, because a change ends all that was in force. Then come those that began at the
+    same moment: of several changes at once, each returns what the one before it began. A single change never returns
+    the line that it begins itself, and no change returns a line of a later invoice.
     """
     known = [
         (one, line)
@@ -96,7 +96,7 @@ def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purcha
 def _shares(
     unused: UnusedTime, possible: Sequence[CreditedLine], taken: UnusedParts
 ) -> Mapping[CreditedLine, Fraction]:
-    """Return which part of which lines the unused time is, after what was taken from them before."""
+    """Return the fraction of each line that the unused time covers, given what was taken from the lines before."""
     left = {(invoice, line): 1 - taken.get((invoice, line.id), Fraction(0)) for invoice, line in possible}
     if any(line.id in unused.credited_lines for _, line in possible):
         of_money = sum(line.net for _, line in possible)
@@ -116,20 +116,20 @@ def _shares(
 
 
 def paid_invoices(family: Iterable[Purchase]) -> tuple[Purchase, ...]:
-    """Return those of the purchases that are paid invoices of a subscription."""
+    """Return the purchases that are paid invoices of a subscription."""
     return tuple(one for one in family if one.bill is not None and one.payment is PaymentStatus.PAID)
 
 
 def invoice_link(purchase: Purchase) -> str:
-    """Return the link by which an invoice is known."""
+    """Return the link of an invoice."""
     return min((link for link in purchase.links if link.startswith("invoice:")), default="")
 
 
 def _unused_part(unused: UnusedTime, line: Line, of_money: int) -> Fraction:
-    """Return the part of a line that its unused time is: by money, after discounts.
+    """Return the fraction of a line that its unused time covers: by amount, after discounts.
 
-    By time, where nothing was paid, or so little that a cent is worth more than a credit and the time comes to the
-    same cents.
+    By time, if nothing was paid, or so little that a cent is worth more than a credit and the time gives the same
+    amount in cents.
     """
     by_time = _time_part(unused, line)
     if of_money <= 0:

@@ -162,7 +162,7 @@ class Deliveries(Protocol):
     def verify(self, body: bytes, signature: str | None) -> Delivery:
         """Verify a delivery and return its event.
 
-        :raises InvalidSignature: if it is not signed with one of our secrets, or was signed more than 300 s ago.
+        :raises InvalidSignature: if it is not signed with one of our secrets, or not within 300 s of now.
         :raises InvalidBody: if the signed body is not an event.
         """
         ...

@@ -149,7 +149,7 @@ def test_events_of_elsewhere_are_parked() -> None:
 
 def test_what_is_no_sale_is_only_kept() -> None:
     """Irrelevant events are ignored, unreadable ones are parked."""
-    ignored = decide(RECEIVED, Irrelevant("no metadata of ours"), NEW, CATALOGUE, livemode=False)
+    ignored = decide(RECEIVED, Irrelevant("no metadata from Credence"), NEW, CATALOGUE, livemode=False)
     unreadable = decide(RECEIVED, Unreadable("mode"), NEW, CATALOGUE, livemode=False)
     assert (EventStatus.IGNORED, EventStatus.PARKED) == (ignored.status, unreadable.status)
     assert "unreadable: mode" == unreadable.reason

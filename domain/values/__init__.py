@@ -1,1 +1,1 @@
-"""Values that everything else is made of: user ids, money, intervals, and the plans that are for sale."""
+"""Basic values: user ids, accounts, money, intervals and plans."""

@@ -7,7 +7,7 @@ import attrs
 _CURRENCY = re.compile(r"[a-z]{3}")
 
 MAX_AMOUNT = 10**12
-"""No payment is larger: Stripe itself allows at most 12 digits, in a few currencies."""
+"""The maximum amount in minor units. Stripe allows at most 12 digits, in a few currencies."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""What is for sale: plans, the terms they were sold on, and the catalogue that holds them."""
+"""Plans, the terms on which they were sold, and the catalogue."""
 
 import enum
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from domain.values.money import Money
 PlanId = NewType("PlanId", str)
 
 MAX_CREDITS = 10**12
-"""The most credits one sale may be worth."""
+"""The maximum number of credits of one sale."""
 
 DEFAULT_GRACE_DAYS = 3
-"""Days for which a period's credits outlast the period while its renewal is being charged."""
+"""The default number of days for which a period's credits outlast it while the renewal is being charged."""
 
 MAX_GRACE = timedelta(days=90)
-"""The longest for which a period's credits may outlast it."""
+"""The maximum number of days for which a period's credits may outlast it."""
 
 
 class PlanMode(enum.StrEnum):
@@ -30,7 +30,7 @@ class PlanMode(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """What was promised at a sale: so many credits for this price (before discounts and tax).
+    """The terms of a sale: the credits for this price (before discounts and tax).
 
     :raises ValueError: if the credits are not between 1 and :data:`MAX_CREDITS`.
     """
@@ -45,7 +45,7 @@ class Terms:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """One thing that a customer can buy."""
+    """A plan that customers can buy."""
 
     id: PlanId
     name: str
@@ -53,24 +53,24 @@ class Plan:
     mode: PlanMode = PlanMode.PAYMENT
     interval: str | None = None
     rollover: bool = False
-    """Whether what is unspent of a period's credits outlasts it."""
+    """Whether a period's unspent credits outlast it."""
     rollover_cap: int = 0
-    """The most credits that roll over onto the account in all; 0 means all of them."""
+    """The most credits that roll over on the account in total; 0 means no cap."""
     expires_after_days: int = 0
-    """Days from the payment until bought credits expire; 0 means never."""
+    """Days from the payment until the credits of a pack expire; 0 means never."""
     grace_days: int = DEFAULT_GRACE_DAYS
-    """Days for which a period's credits outlast it while its renewal is not paid yet."""
+    """Days for which a period's credits outlast it while its renewal is unpaid."""
     trial_credits: int = 0
     """Credits of a trial, once per account; they expire with it."""
     stripe_prices: tuple[str, ...] = ()
-    """Ids of Stripe prices that are of this plan, whatever they cost."""
+    """Ids of Stripe prices that belong to this plan, whatever their amounts."""
     retired: bool = False
-    """Whether it is sold no longer; what was sold of it goes on, renewals and late payments among it."""
+    """Whether it is no longer for sale; renewals and late payments of earlier sales still count."""
 
 
 @attrs.frozen
 class Catalogue:
-    """Every plan, in the order in which it is shown."""
+    """All plans, in the order in which they are shown."""
 
     plans: Mapping[PlanId, Plan]
 
@@ -80,7 +80,7 @@ class Catalogue:
         return tuple(plan for plan in self.plans.values() if not plan.retired)
 
     def find(self, plan_id: str) -> Plan | None:
-        """Return the plan of that id, or None."""
+        """Return the plan with that id, or None."""
         return self.plans.get(PlanId(plan_id))
 
     def of_price(self, price_id: str | None) -> Plan | None:

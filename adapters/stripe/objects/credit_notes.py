@@ -1,4 +1,4 @@
-"""What Stripe's credit notes tell of an invoice, in any API version that has them."""
+"""Translates Stripe's credit notes, in any API version that has them."""
 
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
@@ -13,9 +13,9 @@ _STATUS = {status.value: status for status in CreditNoteStatus}
 
 
 def read_credit_note(note: Object, *, event_type: str | None = None) -> ProviderReport:
-    """Return what a `credit_note` object tells of its invoice.
+    """Return the report of a `credit_note` object about its invoice.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     invoice_id = fields.reference(note, "invoice")
     if invoice_id is None:
@@ -39,7 +39,7 @@ def read_credit_note(note: Object, *, event_type: str | None = None) -> Provider
 
 
 def _amounts(note: Object) -> tuple[int, int]:
-    """Return what the note took off before the payment, and gave back after it."""
+    """Return the amounts before and after the payment, in minor units."""
     if note.get("pre_payment_amount") is not None or note.get("post_payment_amount") is not None:
         return fields.amount_or_zero(note, "pre_payment_amount"), fields.amount_or_zero(note, "post_payment_amount")
     # Before 2025-05-28 a note is of one kind.

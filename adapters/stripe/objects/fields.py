@@ -1,4 +1,4 @@
-"""Fields of Stripe's objects, read with care: ids or expanded objects, metadata in any shape, whole numbers."""
+"""Reads fields of Stripe's objects strictly: ids or expanded objects, metadata in any form, integers."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
 
 @attrs.frozen
 class UnreadableField(Exception):
-    """A field in a shape that can't be read."""
+    """A field whose structure is unknown."""
 
     reason: str
 
@@ -49,7 +49,7 @@ def own_id(holder: Object) -> str:
     """Return the id of the object itself."""
     found = identifier(holder.get("id"))
     if found is None:
-        raise UnreadableField("id is missing or no id")
+        raise UnreadableField("id is missing or not an id")
     return found
 
 
@@ -77,10 +77,10 @@ def items(holder: Object, key: str) -> Iterator[Object]:
     if data is None:
         return
     if not isinstance(data, list):
-        raise UnreadableField(f"{key} is no list")
+        raise UnreadableField(f"{key} is not a list")
     for item in data:
         if not isinstance(item, Mapping):
-            raise UnreadableField(f"{key} holds what is no object")
+            raise UnreadableField(f"{key} contains something that is not an object")
         yield item
 
 
@@ -90,7 +90,7 @@ def text(holder: Object, key: str) -> str | None:
     if not is_present(value):
         return None
     if not isinstance(value, str):
-        raise UnreadableField(f"{key} is no text")
+        raise UnreadableField(f"{key} is not a string")
     return value
 
 
@@ -104,9 +104,9 @@ def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") 
     """Return a whole number of minor units."""
     value = holder.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise UnreadableField(f"{within}{key} is missing or no integer")
+        raise UnreadableField(f"{within}{key} is missing or not an integer")
     if not (-MAX_AMOUNT if signed else 0) <= value <= MAX_AMOUNT:
-        raise UnreadableField(f"{within}{key} is no amount of money")
+        raise UnreadableField(f"{within}{key} is not a valid amount")
     return value
 
 
@@ -119,9 +119,9 @@ def currency(holder: Object, key: str = "currency", *, within: str = "") -> str:
     """Return a currency's code in lower case."""
     value = holder.get(key)
     if not isinstance(value, str):
-        raise UnreadableField(f"{within}{key} is missing or no text")
+        raise UnreadableField(f"{within}{key} is missing or not a string")
     if not _CURRENCY.fullmatch(value):
-        raise UnreadableField(f"{within}{key} is no currency")
+        raise UnreadableField(f"{within}{key} is not a currency")
     return value.lower()
 
 
@@ -133,7 +133,7 @@ def money(holder: Object, amount_key: str, currency_key: str = "currency", *, wi
 
 
 def moment(seconds: object) -> datetime | None:
-    """Return a time that Stripe counts in seconds since 1970; None where it is none."""
+    """Return a time from Stripe's seconds since 1970; None if it is not one."""
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds < _YEAR_10000:
         return None
     return datetime.fromtimestamp(seconds, UTC)
@@ -152,22 +152,22 @@ def metadata(holder: Object, key: str = "metadata") -> Object:
     if value is None or value == []:
         return {}
     if not isinstance(value, Mapping):
-        raise UnreadableField(f"{key} is no object")
+        raise UnreadableField(f"{key} is not an object")
     return value
 
 
 def is_ours(given: Object) -> bool:
-    """Return whether metadata holds a key of ours."""
+    """Return whether metadata contains one of our keys."""
     return any(is_present(given.get(key)) for key in (USER_ID_KEY, PLAN_KEY, TERMS_KEY))
 
 
 def is_of_session(given: Object) -> bool:
-    """Return whether metadata says that a checkout of ours made its object."""
+    """Return whether metadata says that one of our checkouts created its object."""
     return given.get(SESSION_KEY) == "yes"
 
 
 def attribution(given: Object, *, client_reference: str | None = None) -> Attribution:
-    """Return who bought what, by metadata."""
+    """Return the attribution in metadata."""
     return Attribution(
         user_reference=metadata_text(given, USER_ID_KEY),
         email=metadata_text(given, EMAIL_KEY),
@@ -219,5 +219,5 @@ def metadata_text(given: Object, key: str) -> str | None:
     if not is_present(value):
         return None
     if not isinstance(value, str) or not _TEXT.fullmatch(trimmed := value.strip()):
-        raise UnreadableField(f"metadata.{key} is no text that can be kept")
+        raise UnreadableField(f"metadata.{key} is not a string that can be stored")
     return trimmed

@@ -36,11 +36,11 @@ _PERIODS_IF_SUBSCRIBED = frozenset({None, "quote_accept"})
 def read_invoice(
     invoice: Object, occurred_at: datetime | None = None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
-    """Return what an `invoice` object tells; `claimed` is for one of which a person says that it is ours.
+    """Return the report of an `invoice` object; `claimed` is for one that an operator declares to be ours.
 
-    `occurred_at` is when the event was made; an invoice of before 2018 does not tell when it was paid.
+    `occurred_at` is when the event was created; invoices from before 2018 do not say when they were paid.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     reported_at = occurred_at if event_type in _PAYING else None
     if not _is_paid(invoice):
@@ -75,7 +75,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, reported_at: datet
     is_complete = bool(lines) and fields.expanded(invoice, "lines").get("has_more") is not True
     asked = sum(line.amount for line in lines if line.amount > 0)
     if asked > MAX_AMOUNT:
-        raise UnreadableField("lines come to no amount of money")
+        raise UnreadableField("the sum of the lines is not a valid amount")
     return SaleReport(
         purchase_id=PurchaseId(fields.own_id(invoice)),
         links=_links(invoice),
@@ -95,7 +95,7 @@ def _by_hand(invoice: Object, reported_at: datetime | None) -> ProviderReport:
     """Return what an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:
-        return Irrelevant("the invoice gives money back")
+        return Irrelevant("the invoice has a negative total")
     # New API versions show what paid an invoice only where they are asked; a session may have ordered the same.
     shows_payments = paid == 0 or any(key in invoice for key in ("payment_intent", "charge", "payments"))
     return SaleReport(

@@ -10,9 +10,9 @@ from domain.payments.reports import Price, SaleItem
 
 
 def read_items(items: Iterable[Object]) -> tuple[SaleItem, ...]:
-    """Return what was sold, item by item.
+    """Return the items that were sold.
 
-    :raises UnreadableField: if one is in a shape that can't be read.
+    :raises UnreadableField: if an item's structure is unknown.
     """
     return tuple(map(_item, items))
 
@@ -20,7 +20,7 @@ def read_items(items: Iterable[Object]) -> tuple[SaleItem, ...]:
 def _item(item: Object) -> SaleItem:
     price, quantity = fields.expanded(item, "price"), decimal(item, "quantity")
     if quantity is not None and quantity < 0:
-        raise UnreadableField("quantity is below zero")
+        raise UnreadableField("quantity is negative")
     return SaleItem(
         id=fields.own_id(item),
         price=read_price(price) if price else Price(id=fields.reference(item, "price")),

@@ -18,7 +18,7 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 def read_lines(invoice: Object) -> tuple[InvoiceLine, ...]:
     """Return the lines that an invoice shows.
 
-    :raises UnreadableField: if one is in a shape that can't be read.
+    :raises UnreadableField: if a line's structure is unknown.
     """
     invoice_id = fields.own_id(invoice)
     discounted = _is_discounted(invoice)
@@ -47,7 +47,7 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
     is_item = is_subscription_line(line)
     starts_at, ends_at = fields.moment(period.get("start")), fields.moment(period.get("end"))
     if is_item and (starts_at is None or ends_at is None):
-        raise UnreadableField("a line's period is missing or no time")
+        raise UnreadableField("a line's period is missing or not a time")
     credited = fields.expanded(fields.expanded(details or line, "proration_details"), "credited_items")
     is_discounted = is_discounted or bool(discounts) or bool(line.get("discounts"))
     net = amount - sum(discounts)

@@ -15,19 +15,19 @@ INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
 def read_payment_intent(
     intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
-    """Return what a `payment_intent` object tells; `event_type` is None for one that was retrieved by the API.
+    """Return the report of a `payment_intent` object; `event_type` is None for one that was fetched.
 
-    One with metadata of ours is a sale until somebody has looked what it pays: it never shows a session, and in new
-    API versions no invoice. `claimed` is for one of which a person says that it is ours.
+    One with our metadata is treated as a sale until a look-up shows what it pays: it never shows a session, nor, in new
+    API versions, an invoice. `claimed` is for one that an operator declares to be ours.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     if intent.get("status") != "succeeded":
         return Irrelevant("the payment has not succeeded")
     metadata = fields.metadata(intent)
     pays_session = fields.is_of_session(metadata)
     if not (claimed or pays_session or fields.is_ours(metadata)):
-        return Irrelevant("no metadata of ours")
+        return Irrelevant("no metadata from Credence")
     news = PaymentReport(
         purchase_id=PurchaseId(fields.own_id(intent)),
         links=links_to(
@@ -58,7 +58,7 @@ def read_payment_intent(
 
 
 def only_pays(sale: SaleReport, links: frozenset[Link]) -> PaymentReport:
-    """Return what a payment that was told as a sale tells, where it pays what a session or an invoice orders."""
+    """Return the payment report of a payment that was reported as a sale but pays a session's or an invoice's order."""
     return PaymentReport(purchase_id=sale.purchase_id, links=sale.links | links, facts=sale.facts, ours=True)
 
 

@@ -1,4 +1,4 @@
-"""What Stripe's charges, refunds, disputes and invoice payments tell of a payment, in any API version since 2017."""
+"""Translates Stripe's charges, refunds, disputes and invoice payments, in any API version since 2017."""
 
 from datetime import datetime
 
@@ -25,26 +25,26 @@ _REFUND_STATUS = {
 _DISPUTE_STATUS = {status.value: status for status in DisputeStatus}
 _OPEN_DISPUTE = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
 _OURS_ALONE = frozenset({DisputeStatus.WITHDRAWN, DisputeStatus.REINSTATED, DisputeStatus.UNKNOWN})
-"""Statuses that Stripe has no name for."""
+"""Statuses that Stripe does not name."""
 _KINDS = ("payment_intent", "charge", "invoice")
 
 
 def read_refund(refund: Object, *, event_type: str | None = None) -> ProviderReport:
-    """Return what a `refund` object tells.
+    """Return the report of a `refund` object.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     known = _refund(refund, failed=event_type == "refund.failed")
     if all(key in refund and refund[key] is None for key in ("charge", "payment_intent")):
-        return Irrelevant("a refund of the customer's balance, not of a payment")
+        return Irrelevant("a refund to the customer's balance, not of a payment")
     facts = Purchase(refunds=(known,), currencies=frozenset({fields.currency(refund)}))
     return _news(_related(refund), facts, _ours(refund))
 
 
 def read_charge(charge: Object) -> ProviderReport:
-    """Return what a refunded `charge` object tells: its refunds where it names them, else how much they are in all.
+    """Return the report of a refunded `charge` object: its refunds if it lists them, otherwise their total.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     charge_id = fields.own_id(charge)
     refunds = tuple(_refund(refund, of_charge=charge_id) for refund in fields.items(charge, "refunds"))
@@ -66,9 +66,9 @@ def read_charge(charge: Object) -> ProviderReport:
 
 
 def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: str | None = None) -> ProviderReport:
-    """Return what a `dispute` object tells; `occurred_at` is when the event was made, or the object retrieved.
+    """Return the report of a `dispute` object; `occurred_at` is when the event was created or the object fetched.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     occurred_at = fields.reported_at(occurred_at)
     code, movements = fields.currency(dispute), _movements(dispute)
@@ -84,9 +84,9 @@ def read_dispute(dispute: Object, occurred_at: datetime | None, *, event_type: s
 
 
 def read_invoice_payment(payment: Object) -> ProviderReport:
-    """Return what an `invoice_payment` object tells: which payment paid which invoice.
+    """Return the report of an `invoice_payment` object: which payment paid which invoice.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     invoice_id = fields.reference(payment, "invoice")
     if invoice_id is None:

@@ -13,9 +13,9 @@ PRICE_CREDITS_KEY = "credence_credits"
 
 
 def price_of_line(line: Object) -> Price:
-    """Return what a line of an invoice shows of its price.
+    """Return the price as a line of an invoice shows it.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     for key in ("price", "plan"):
         if isinstance(line.get(key), dict):
@@ -34,9 +34,9 @@ def price_of_line(line: Object) -> Price:
 
 
 def read_price(price: Object) -> Price:
-    """Return what a `price` object, or a `plan` of before 2020, says.
+    """Return the price in a `price` object, or in a `plan` object from before 2020.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     recurring = fields.expanded(price, "recurring") or (price if price.get("object") == "plan" else {})
     if not recurring and "interval" in price:
@@ -72,7 +72,7 @@ def is_proration(line: Object) -> bool:
 
 
 def line_details(line: Object) -> Object:
-    """Return what a line's parent says of it, in API versions since 2025-03-31; empty in older ones."""
+    """Return the details from a line's parent, in API versions since 2025-03-31; empty in older ones."""
     parent = fields.expanded(line, "parent")
     kind = parent.get("type")
     return fields.expanded(parent, kind) if isinstance(kind, str) else {}
@@ -90,7 +90,7 @@ def decimal(holder: Object, key: str) -> Fraction | None:
         return Fraction(value)
     if isinstance(value, str) and fields.DECIMAL.fullmatch(value):
         return Fraction(value)
-    raise UnreadableField(f"{key} is no decimal number")
+    raise UnreadableField(f"{key} is not a decimal number")
 
 
 def _credits(metadata: Object) -> int | None:
@@ -98,5 +98,5 @@ def _credits(metadata: Object) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= MAX_CREDITS:
-        raise UnreadableField(f"metadata.{PRICE_CREDITS_KEY} is no number of credits")
+        raise UnreadableField(f"metadata.{PRICE_CREDITS_KEY} is not a valid number of credits")
     return int(text)

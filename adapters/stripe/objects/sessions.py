@@ -1,4 +1,4 @@
-"""A Stripe Checkout session, in the shape of any API version since 2017, read as what it tells of a sale."""
+"""Translates a Stripe Checkout session into a sale report, in any API version since 2017."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ _STATUS_BY_EVENT = {
 }
 _OVER = frozenset(event for event, status in _STATUS_BY_EVENT.items() if status is not PaymentStatus.PAID)
 SALE_EVENTS = frozenset({COMPLETED, *_STATUS_BY_EVENT})
-"""The event types whose object is a session that tells of a sale."""
+"""The event types whose object is a session."""
 
 _BEGINS = frozenset({COMPLETED, "checkout.session.async_payment_succeeded"})
 _PAID = frozenset({"paid", "no_payment_required"})
@@ -27,18 +27,18 @@ _PAID = frozenset({"paid", "no_payment_required"})
 def read_session(
     session: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
 ) -> ProviderReport:
-    """Return what a `checkout.session` object tells; `event_type` is None for one that was retrieved by the API.
+    """Return the report of a `checkout.session` object; `event_type` is None for one that was fetched.
 
-    `occurred_at` is when the event was made, or the object retrieved. `claimed` is for a session of which a person says
-    that it is ours.
+    `occurred_at` is when the event was created or the object fetched. `claimed` is for a session that an operator
+    declares to be ours.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     if session.get("mode") == "setup":
         return Irrelevant("a setup session sells nothing")
     metadata, reference = fields.metadata(session), fields.client_reference(session)
     if not claimed and not fields.is_ours(metadata) and reference is None:
-        return Irrelevant("no metadata of ours")
+        return Irrelevant("no metadata from Credence")
     if _mode(session) is PlanMode.SUBSCRIPTION:
         return _subscribed(session, occurred_at, event_type)
     session_id = fields.own_id(session)
@@ -94,7 +94,7 @@ def _status(session: Object, event_type: str | None) -> PaymentStatus:
         # A free order says `no_payment_required` even before, or without, the customer's confirming it.
         return PaymentStatus.UNPAID
     if event_type is not None and not isinstance(status, str):
-        raise UnreadableField("payment_status is missing or no text")
+        raise UnreadableField("payment_status is missing or not a string")
     return PaymentStatus.PAID if isinstance(status, str) and status in _PAID else PaymentStatus.UNPAID
 
 
@@ -104,5 +104,5 @@ def _subtotal(session: Object) -> Money:
     if conversion is None:
         return fields.money(session, "amount_subtotal")
     if not isinstance(conversion, dict):
-        raise UnreadableField("currency_conversion is no object")
+        raise UnreadableField("currency_conversion is not an object")
     return fields.money(conversion, "amount_subtotal", "source_currency", within="currency_conversion.")

@@ -1,4 +1,4 @@
-"""How a Stripe subscription stands, in any API version since 2017."""
+"""Translates a Stripe subscription's state, in any API version since 2017."""
 
 from datetime import datetime
 
@@ -25,9 +25,9 @@ _STATUS = {status.value: status for status in SubscriptionStatus}
 def read_subscription(
     subscription: Object, occurred_at: datetime | None, *, event_type: str | None = None
 ) -> ProviderReport:
-    """Return what a `subscription` object tells; `occurred_at` is when the event was made, or the object retrieved.
+    """Return the report of a `subscription` object; `occurred_at` is when the event was created or the object fetched.
 
-    :raises UnreadableField: if it is in a shape that can't be read.
+    :raises UnreadableField: if its structure is unknown.
     """
     occurred_at = fields.reported_at(occurred_at)
     report = subscription.get("status")
@@ -50,7 +50,7 @@ def read_subscription(
 
 
 def _ends_with_period(subscription: Object) -> bool:
-    """Return whether it ends with the period that it is in, and does not renew."""
+    """Return whether it ends with its current period and does not renew."""
     ends_at, period_ends_at = fields.moment(subscription.get("cancel_at")), _period_end(subscription)
     is_soon = ends_at is not None and (period_ends_at is None or ends_at <= period_ends_at)
     return subscription.get("cancel_at_period_end") is True or is_soon

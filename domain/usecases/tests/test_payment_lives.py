@@ -160,7 +160,7 @@ def test_a_payment_of_others_is_ignored_and_an_unknown_one_waits(world: World) -
     """Only an answer of Stripe's proves that a refund is another application's."""
     world.payments.teach(linked("charge:ch_1"), ours=False)
     recorded = world.deliver("evt_1", refund("re_1", 100))
-    assert (EventStatus.IGNORED, "no metadata of ours") == (recorded.status, recorded.reason)
+    assert (EventStatus.IGNORED, "no metadata from Credence") == (recorded.status, recorded.reason)
     waiting = attrs.evolve(refund("re_2", 100, by="both"), links=linked("payment_intent:pi_1"))
     assert EventStatus.APPLIED is world.deliver("evt_2", waiting).status
     world.deliver("evt_3", SALE)

@@ -99,7 +99,9 @@ def test_the_lines_name_the_subscription_where_the_invoice_does_not() -> None:
 @pytest.mark.parametrize("reason", [["manual"], {}, 7])
 def test_a_reason_that_is_no_word_is_unreadable(reason: object) -> None:
     """Money of ours may stand behind it."""
-    assert Unreadable("billing_reason is no text") == read_event("invoice.paid", invoice(billing_reason=reason), NOON)
+    assert Unreadable("billing_reason is not a string") == read_event(
+        "invoice.paid", invoice(billing_reason=reason), NOON
+    )
 
 
 @pytest.mark.parametrize("changes", [{"status": "open"}, {"status": None, "paid": False}, {"status": "void"}])
@@ -242,7 +244,7 @@ def test_each_line_has_a_period_of_its_own() -> None:
 def test_a_period_without_its_times_is_kept(period: object) -> None:
     """Nobody can tell until when its credits would last; that of a fee does not matter."""
     report = read_event("invoice.paid", invoice(line(period=period)), NOON)
-    assert Unreadable("a line's period is missing or no time") == report
+    assert Unreadable("a line's period is missing or not a time") == report
     assert isinstance(sale(invoice(line(), {**FEE, "period": period})), SaleReport)
 
 
@@ -267,7 +269,7 @@ def test_lines_within_bounds_may_not_be_so_together() -> None:
     """No payment is that large, so something was misread."""
     assert isinstance(sale(invoice(line(MAX_AMOUNT))), SaleReport)
     report = read_event("invoice.paid", invoice(line(MAX_AMOUNT), line(1)), NOON)
-    assert Unreadable("lines come to no amount of money") == report
+    assert Unreadable("the sum of the lines is not a valid amount") == report
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,7 @@ def test_only_a_uuid_proposes_an_owner(reference: object) -> None:
 def test_a_session_of_another_application_is_irrelevant(value: object, broken: dict[str, Any]) -> None:
     """Without metadata of ours it is none of our business, in whatever shape."""
     report = read_session(session(metadata=value, client_reference_id="cart-42", **broken), event_type=COMPLETED)
-    assert Irrelevant("no metadata of ours") == report
+    assert Irrelevant("no metadata from Credence") == report
 
 
 @pytest.mark.parametrize("ours", [{"userId": "somebody"}, {"plan": "starter"}, {"credence_terms": "50/500/usd"}])
