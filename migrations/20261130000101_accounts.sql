@@ -80,7 +80,7 @@ create table public.deleted_accounts (
 );
 
 comment on table public.deleted_accounts is
-    'Credence: the last revision of the account of each user who was deleted. A user who is made once more goes on '
+    'Credence: the last revision of the account of each user who was deleted. A user who is created again continues '
     'after it: a cache takes no older revision, and messages are named by it.';
 
 create function public.credence_add_user()

@@ -161,7 +161,7 @@ comment on column public.credit_grants.held is
 comment on column public.credit_grants.priority is
     'Lower burns first: promotions 10, goodwill 20, what was sold 50; then what expires first; then what is older.';
 comment on column public.credit_grants.rollover_cap is
-    'Where it rolls over when its time is over: the most credits that may do so on the account in all.';
+    'The most credits that may roll over on the account in total when it expires; null if it does not roll over.';
 comment on column public.credit_grants.live is 'Whether anything of it remains or is held.';
 
 create index credit_grants_user_id_idx on public.credit_grants (user_id, live);

@@ -24,7 +24,7 @@ comment on table public.purchases is
     'people.';
 comment on column public.purchases.id is
     'The payment intent''s id; the session''s, where no money moved; the invoice''s, for a period of a subscription.';
-comment on column public.purchases.facts is 'The join of all that was told; the entitlement is a pure function of it.';
+comment on column public.purchases.facts is 'All reported facts, joined; the entitlement is a pure function of them.';
 comment on column public.purchases.revision is
     'Counts the changes of facts; a decision is good only for the revision it read.';
 comment on column public.purchases.merged_into is

@@ -23,13 +23,13 @@ create table public.webhook_events (
 
 comment on table public.webhook_events is
     'Credence: the inbox: every verified event of Stripe''s, with what became of it and why.';
-comment on column public.webhook_events.object_id is 'The id of the Stripe object that the event tells of.';
+comment on column public.webhook_events.object_id is 'The id of the Stripe object that the event is about.';
 comment on column public.webhook_events.body is
     'The exact text that was signed. Not jsonb, which refuses escaped NULs and would rewrite what was signed. It '
     'may be taken away once the event is final; the row stays, so that the event is known.';
 comment on column public.webhook_events.affected_users is 'The accounts whose balance the event changed.';
 comment on column public.webhook_events.retry_at is
-    'When an event that waits is decided again; null for one that is final.';
+    'When a pending event is retried; null for one that is final.';
 
 create index webhook_events_waiting_idx on public.webhook_events (retry_at)
     where status in ('received', 'parked', 'failed');
@@ -52,7 +52,7 @@ create table public.outbox (
 
 comment on table public.outbox is
     'Credence: messages written in the transaction of the entries they follow, delivered at least once by a worker.';
-comment on column public.outbox.failed_at is 'When delivery was given up, for last_error; set it to null to try again.';
+comment on column public.outbox.failed_at is 'When delivery failed for good, with last_error; set it to null to retry.';
 
 create index outbox_due_idx on public.outbox (available_at) where delivered_at is null and failed_at is null;
 create index outbox_failed_idx on public.outbox (id) where failed_at is not null and delivered_at is null;
@@ -215,7 +215,7 @@ as $$
         where e.object_id = about and e.status in ('received', 'parked', 'failed')
     ))
 $$;
-comment on function public.inbox_waits_for(text) is 'Credence: whether an event that tells of the object waits.';
+comment on function public.inbox_waits_for(text) is 'Credence: whether a pending event is about the object.';
 
 create function public.inbox_make_all_due()
 returns jsonb
@@ -230,7 +230,7 @@ as $$
     )
     select to_jsonb(count(*)) from changed
 $$;
-comment on function public.inbox_make_all_due() is 'Credence: lets every event that waits be due now; gives how many.';
+comment on function public.inbox_make_all_due() is 'Credence: makes every pending event due now; returns how many.';
 
 create function public.inbox_fail(event_id text, why text)
 returns jsonb
@@ -298,7 +298,7 @@ as $$
 $$;
 comment on function public.outbox_record_deliveries(jsonb) is
     'Credence: marks messages {id, error, retry_in_seconds, gives_up} as delivered where there is no error, else as '
-    'due again or as given up; gives how many. A message that was delivered stays so.';
+    'due again or as failed; returns how many. A message that was delivered stays so.';
 
 create function public.outbox_failures(page_size integer)
 returns jsonb
@@ -315,7 +315,7 @@ as $$
         limit least(greatest(page_size, 1), 1000)
     ) page
 $$;
-comment on function public.outbox_failures(integer) is 'Credence: messages whose delivery was given up, newest first.';
+comment on function public.outbox_failures(integer) is 'Credence: messages whose delivery failed, newest first.';
 
 create function public.outbox_retry(message_id bigint)
 returns jsonb
@@ -331,7 +331,7 @@ as $$
     select to_jsonb(count(*)) from changed
 $$;
 comment on function public.outbox_retry(bigint) is
-    'Credence: lets a message that was given up be delivered after all; gives how many.';
+    'Credence: queues a failed message for delivery again; returns how many.';
 
 create function public.credence_backlog()
 returns jsonb
@@ -356,4 +356,4 @@ as $$
     )
 $$;
 comment on function public.credence_backlog() is
-    'Credence: how much waits: events by status and reason, and messages.';
+    'Credence: how much is pending: events by status and reason, and messages.';

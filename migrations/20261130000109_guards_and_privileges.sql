@@ -31,7 +31,7 @@ begin
 end
 $$;
 comment on function public.credence_refuse_change() is
-    'Credence: refuses what would change the audit trail, whoever asks.';
+    'Credence: refuses every change of the audit trail, by any role.';
 
 create trigger credence_refuse_change
     before delete or truncate or update of

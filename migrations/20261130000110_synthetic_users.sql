@@ -178,7 +178,7 @@ begin
 end
 $$;
 comment on function public.credence_remove_synthetic_users(text) is
-    'Credence: removes a rehearsal''s users and what waits for them, and nobody else: {removed, kept}, where kept '
+    'Credence: removes a group''s synthetic users and their messages, and nobody else: {removed, kept}, where kept '
     'says of each who could not be removed why. Their entries, purchases and events stay.';
 
 -- Owned by definer, they reach far: service_role runs the three that look at the notes, and none of the others.

@@ -64,7 +64,7 @@ def test_what_is_wrong_with_an_endpoint_is_named(
         ({"readable_by_anon": ("outbox",)}, "anon can read outbox"),
         ({"writable_columns": ("authenticated: users.credits_balance",)}, "users.credits_balance"),
         ({"callable_functions": ("anon: ledger_commit",)}, "anon: ledger_commit"),
-        ({"trail_is_guarded": False}, "could be changed"),
+        ({"trail_is_guarded": False}, "can be changed"),
     ],
 )
 def test_what_is_wrong_with_the_schema_is_named(changes: dict[str, Any], word: str) -> None:

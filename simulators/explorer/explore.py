@@ -1,13 +1,13 @@
 """Explore what could go wrong: the real use cases, stepped one await at a time, on worlds in memory.
 
-Small stories are explored exhaustively: every order of their deliveries, each event once more, two workers that
-interleave at every await, and at every await a crash, a part that is away, or an answer that is lost. The checkers hold
-ledger and cache against what the customers really did.
+Small stories are explored exhaustively: every order of their deliveries, each event repeated, two workers that
+interleave at every await, and at every await a crash, an outage or a lost response. The checkers compare ledger and
+cache with what the customers really did.
 
 With `--seeds`, `--seed` or `--minutes` random worlds are explored instead: many customers, lives of months, duplicates,
-delays of days, several processes, every fault. One seed makes the same world again, to the byte.
+delays of days, several processes, every kind of fault. A seed reproduces a world exactly.
 
-A failure is saved as a schedule, that of a random world once it is shrunk; `replay` plays it. Exits 0 if every check
+A failure is saved as a schedule, minimised for random worlds; `replay` runs it. Exits 0 if every check
 held, 1 if one failed, 2 if nothing could be explored.
 
     python -m simulators explore --list
@@ -29,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
     parser.add_argument("--system", default=DEFAULT, metavar="MODULE", help="what is under test (default: %(default)s)")
-    parser.add_argument("--bug", metavar="NAME", help="plant a known bug, to see it found; `--bug list` lists them")
     parser.add_argument(
-        "--save", type=Path, default=Path("failures"), metavar="DIR", help="where a failure's schedule is saved"
+        "--bug", metavar="NAME", help="plant a known bug, to see that it is found; `--bug list` lists them"
+    )
+    parser.add_argument(
+        "--save", type=Path, default=Path("failures"), metavar="DIR", help="the directory where failures are saved"
     )
     explore_stories.add_arguments(parser)
     explore_seeds.add_arguments(parser)

@@ -34,22 +34,22 @@ SHORT, LONG = "short", "long"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of random worlds."""
     random = parser.add_argument_group("random worlds")
-    random.add_argument("--seeds", type=_count, metavar="N", help="live through so many random worlds")
+    random.add_argument("--seeds", type=_count, metavar="N", help="run this many random worlds")
     random.add_argument(
-        "--seed", type=_seed, metavar="X", help="begin with this one; decimal, 0x…, or a commit's hash (default: 0)"
+        "--seed", type=_seed, metavar="X", help="start with this seed: decimal, 0x…, or a commit's hash (default: 0)"
     )
-    random.add_argument("--minutes", type=float, metavar="M", help="go on for so long, instead of a number of seeds")
+    random.add_argument("--minutes", type=float, metavar="M", help="run for this long, instead of a number of seeds")
     random.add_argument(
         "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: all cores)"
     )
     random.add_argument(
-        "--trace", type=Path, metavar="FILE", help="write all that happens in the first world, line by line"
+        "--trace", type=Path, metavar="FILE", help="write everything that happens in the first world, line by line"
     )
-    random.add_argument("--table", action="store_true", help="print the whole table of what was visited")
+    random.add_argument("--table", action="store_true", help="print the full coverage table")
     random.add_argument(
         "--require",
         choices=(SHORT, LONG),
-        help="fail if rare things stayed unvisited: by the short catalogue, or the long one",
+        help="fail if a required rare case did not occur, by the short or the long list",
     )
 
 

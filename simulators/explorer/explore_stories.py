@@ -44,9 +44,9 @@ class Figures:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of exhaustive exploration."""
     stories = parser.add_argument_group("small stories, exhaustively")
-    stories.add_argument("--story", action="append", metavar="NAME", help="only this one; may be given again")
-    stories.add_argument("--list", action="store_true", help="list the stories, and leave")
-    stories.add_argument("--thorough", action="store_true", help="the large ones too, which take minutes")
+    stories.add_argument("--story", action="append", metavar="NAME", help="only this story; may be repeated")
+    stories.add_argument("--list", action="store_true", help="list the stories and exit")
+    stories.add_argument("--thorough", action="store_true", help="include the large stories, which take minutes")
 
 
 def run(parsed: argparse.Namespace) -> int:

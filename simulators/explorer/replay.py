@@ -28,10 +28,10 @@ PICTURES = (".svg", ".html")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("file", type=Path, help="the schedule, such as failures/seed-0xc0ffee.json")
-    parser.add_argument("--timeline", type=Path, metavar="OUT", help="draw the timeline into a .svg or .html file, too")
+    parser.add_argument("--timeline", type=Path, metavar="OUT", help="also draw the timeline into a .svg or .html file")
     parser.add_argument("--quiet", action="store_true", help="print the verdict only")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
-    parser.add_argument("--without-bug", action="store_true", help="play it on the system as it is, without its bug")
+    parser.add_argument("--without-bug", action="store_true", help="run it on the system without the planted bug")
     parser.add_argument("--system", default=DEFAULT, metavar="MODULE", help="what is under test (default: %(default)s)")
 
 

@@ -1,10 +1,10 @@
-"""Fires customers' stories at a running service as signed webhooks, and reads the verdict back through its API.
+"""Load-tests a running service with customer histories, sent as signed webhooks, and verifies every balance.
 
-The stories come with what a webhook must bear: duplicates, disorder, lost answers, and deliveries that Stripe never
-signed. Each customer is a synthetic user whom the target makes for this run and removes afterwards; their ledger
-entries stay, as everybody's do. The target must be in test mode, and live keys are refused wherever they lie.
+Deliveries include duplicates, wrong order, lost responses, and forgeries. Each customer is a synthetic user whom the
+target creates for this run and removes afterwards; their ledger entries stay, as everybody's do. The target must be in
+test mode, and a live key anywhere in the environment stops the run.
 
-Exit code: 0 the verdict is good, 1 it is bad, 2 it could not be found (the message says what to do), 130 interrupted.
+Exit code: 0 every balance is correct, 1 some are not, 2 unknown (the message says what to do), 130 interrupted.
 """
 
 import argparse

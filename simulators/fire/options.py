@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--target", metavar="URL", help="a deployment in test mode; https, or http on this machine")
-    where.add_argument("--stack", action="store_true", help="a stack of its own: Postgres, Redis, Stripe, the service")
+    where.add_argument(
+        "--stack", action="store_true", help="a local stack of its own: Postgres, Redis, Stripe stand-in and service"
+    )
     keys = parser.add_argument_group("keys of the target (better in the environment than here)")
     keys.add_argument("--secret", metavar="whsec_…", help="the webhook secret (STRIPE_WEBHOOK_SECRET)")
     keys.add_argument("--operator-key", metavar="KEY", help="the operator's key (CREDENCE_OPERATOR_KEY)")
@@ -78,7 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"a story, once or several times; all (the default) are: {', '.join(STORIES)}",
     )
-    what.add_argument("--seed", default="7", help="a number, or a commit's hash; it decides everything (default: 7)")
+    what.add_argument(
+        "--seed", default="7", help="a number or a commit's hash; it determines the whole run (default: 7)"
+    )
     what.add_argument("--customers", type=int, default=20, help=f"how many, {MAX_CUSTOMERS} at most (default: 20)")
     what.add_argument("--rate", type=float, default=50.0, help=f"deliveries a second, {MAX_RATE} at most (default: 50)")
     what.add_argument(
@@ -91,14 +95,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attempts",
         type=int,
         default=MAX_ATTEMPTS,
-        help=f"how often a delivery is made until it is accepted, {MAX_ATTEMPTS} at most, within half a minute",
+        help=f"the maximum attempts per delivery, at most {MAX_ATTEMPTS}, within half a minute",
     )
     what.add_argument(
         "--duration",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help=f"go on with new customers for so long, {MAX_SECONDS} at most (default: once)",
+        help=f"continue with new customers for this long, at most {MAX_SECONDS} (default: one round)",
     )
     what.add_argument(
         "--kill",
@@ -113,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help=f"how long accounts may take to become right, {MAX_PATIENCE} at most (default: 60)",
+        help=f"how long balances may take to become correct, at most {MAX_PATIENCE} (default: 60)",
     )
     parser.add_argument("--clean-up", metavar="TAG", help="only remove the users that an earlier run left behind")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")

@@ -25,10 +25,7 @@ def refuse_live_keys(given: Mapping[str, str | None]) -> None:
     """
     for name, value in given.items():
         if value and _LIVE.search(value):
-            raise TargetUnfit(
-                f"{name} holds a live Stripe key, and nothing is fired where one is at hand. "
-                "Unset it, and fire at a deployment in test mode."
-            )
+            raise TargetUnfit(f"{name} is a live Stripe key. Unset it and run against a deployment in test mode.")
 
 
 def safe_address(target: str) -> str:
@@ -42,11 +39,11 @@ def safe_address(target: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise TargetUnfit(f"--target must be an address such as https://staging.example.com, not {target!r}.")
+        raise TargetUnfit(f"--target must be a URL such as https://staging.example.com, not {target!r}.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise TargetUnfit("--target must be an address alone: no user, no password, no query.")
+        raise TargetUnfit("--target must be a plain URL without user, password or query.")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise TargetUnfit(f"--target {target} is not encrypted: use https (plain http is for this machine alone).")
+        raise TargetUnfit(f"--target {target} is not encrypted: use https (http is allowed on this machine only).")
     return target.rstrip("/")
 
 
@@ -62,7 +59,7 @@ def check_plans(schedule: Schedule, plans: Iterable[Plan], *, url: str) -> None:
         if plan is None or (plan.credits, plan.price, plan.currency, plan.mode) != wanted:
             raise TargetUnfit(
                 f"The schedule sells {sold['id']} ({sold['credits']} credits for {sold['price']} {sold['currency']}), "
-                f"and {url} does not. Replay it where the catalogue is the same."
+                f"and {url} does not. Replay it on a deployment with the same catalogue."
             )
 
 
@@ -78,11 +75,13 @@ async def check_secret(sender: Sender) -> None:
         raise TargetUnfit(f"{url} does not answer a webhook. Is it up?")
     if answer.status_code == 400 and problem_type(answer) == "invalid-signature":
         raise TargetUnfit(
-            f"{url} refuses our signature: {answer.json().get('detail')} Give its STRIPE_WEBHOOK_SECRET by --secret or "
-            "in the environment; if it is the right one, compare the clocks."
+            f"{url} rejects our signature: {answer.json().get('detail')} Set its STRIPE_WEBHOOK_SECRET by --secret or "
+            "in the environment; if the secret is right, compare the clocks."
         )
     if not answer.is_success:
-        raise TargetUnfit(f"{url} answers a well signed webhook with {answer.status_code}. Is it ready (GET /readyz)?")
+        raise TargetUnfit(
+            f"{url} answers a correctly signed webhook with {answer.status_code}. Is it ready (GET /readyz)?"
+        )
     answer = await sender.once(forged)
     if answer is None or answer.status_code != 400:
         text = "nothing" if answer is None else str(answer.status_code)

@@ -102,9 +102,9 @@ class Report:
         console.print(f"  {tally.requests} requests in {tally.seconds:.1f} s{rate}, {tally.repeated} of them repeated")
         console.print(f"  latency in ms: {text}")
         looks = sum(fire_run.looks for fire_run in self.courses)
-        console.print(f"  {len(findings)} accounts read back at the end, {looks} looks at them meanwhile")
+        console.print(f"  {len(findings)} accounts read back at the end, {looks} reads of them meanwhile")
         if self.left_out:
-            console.print(f"  {self.left_out} steps of the schedule can't be done from outside and were left out")
+            console.print(f"  {self.left_out} steps of the schedule cannot be done from outside and were skipped")
         wrong = [finding for finding in findings if finding.complaints]
         for finding in wrong[:SHOWN]:
             console.print(
@@ -118,7 +118,7 @@ class Report:
             console.print(f"  ✗ {problem}", style="red", markup=False)
         rest = max(len(wrong) - SHOWN, 0) + max(len(problems) - SHOWN, 0)
         if rest:
-            console.print(f"  … and {rest} more; --json tells all", style="red")
+            console.print(f"  … and {rest} more; see --json", style="red")
         console.print(self._conclusion(len(findings), len(wrong)), markup=True)
 
     def _conclusion(self, accounts: int, wrong: int) -> str:
@@ -130,9 +130,7 @@ class Report:
                 return "[bold yellow]Interrupted: no verdict.[/bold yellow]"
             case _:
                 problems = len(self.complaints) + len(self.left_behind)
-                return (
-                    f"[bold red]Bad: {wrong} of {accounts} accounts are wrong, {problems} other complaints.[/bold red]"
-                )
+                return f"[bold red]Bad: {wrong} of {accounts} balances are wrong, {problems} other problems.[/bold red]"
 
     def _findings(self) -> list[Any]:
         verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]

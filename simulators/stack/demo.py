@@ -1,4 +1,4 @@
-"""Plays the main job on the embedded default, shows it, and exits 0 only if all is as it should be."""
+"""Runs the main job end to end on the embedded default. Exits 0 only if every check held."""
 
 import argparse
 import json

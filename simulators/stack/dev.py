@@ -1,4 +1,4 @@
-"""Leaves the demonstration's stack running: the pricing page, the checkout page and the return page, in a browser."""
+"""Leaves the demo's stack running, to try the pricing, checkout and return pages in a browser."""
 
 import argparse
 import errno

@@ -22,7 +22,7 @@ from entrypoints.http.problems import problems_plugin
         (InvalidUserId("ada"), 400, "invalid-user-id", "user_id must be a UUID."),
         (MalformedHeader("x-user-id", "a UUID"), 400, "malformed-header", "x-user-id must be a UUID."),
         (Forbidden("Not {0}."), 403, "forbidden", "Not {0}."),
-        (NoSale("pi_1", "it is not paid"), 409, "not-claimable", "It cannot be claimed: it is not paid."),
+        (NoSale("pi_1", "it is not paid"), 409, "not-claimable", "The object cannot be claimed: it is not paid."),
     ],
 )
 def test_a_refusal_says_what_is_wrong(error: Exception, status: int, kind: str, detail: str) -> None:

@@ -66,7 +66,7 @@ def test_what_is_left_behind_is_reported_first() -> None:
     many = tuple(f"evt_{number} was never accepted" for number in range(3 * SHOWN))
     text = shown(report(complaints=many, left_behind=("the users of fire-1 could not be removed",)))
     assert "the users of fire-1 could not be removed" in text
-    assert f"… and {2 * SHOWN + 1} more; --json tells all" in text
+    assert f"… and {2 * SHOWN + 1} more; see --json" in text
 
 
 def test_a_wrong_account_is_reported_with_its_reason() -> None:
