@@ -1,5 +1,5 @@
 Feature: Holding credits
-  When the cost is only known afterwards, credits are set aside first, and what was not needed is released.
+  If the cost is only known afterwards, credits are set aside first, and what was not needed is released.
 
   Background:
     Given Ada has signed up
