@@ -74,4 +74,4 @@ def test_a_wrong_account_is_reported_with_its_reason() -> None:
     text = shown(report(findings=(RIGHT, WRONG)))
     assert "bob: 100 instead of 50, 2 entries" in text
     assert "balance is wrong: bob" in text
-    assert "Bad: 1 of 2 accounts are wrong" in text
+    assert "Bad: 1 of 2 balances are wrong" in text
