@@ -91,13 +91,19 @@ class PaymentRecorder:
             with contextlib.suppress(CacheUnavailable):
                 await self.markers.finish(session_id, committed)
 
-    async def record(self, event: InboxEvent | None, report: ProviderReport, *, again: bool = False) -> Recorded:
-        """Record a report; `event` is the inbox event behind it, decided `again` where that is wanted and it is final.
+    async def record(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
+        """Record a report; `event` is the inbox event that brought it, if any.
 
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger rejects the decision.
         """
-        kept = _received(event, again=again)
+        return await self._record(_received(event), report)
+
+    async def record_once_more(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
+        """Record a report, and decide its event again even if its status is final; raises as `record`."""
+        return await self._record(_received(event, again=True), report)
+
+    async def _record(self, kept: EventDecision | None, report: ProviderReport) -> Recorded:
         for _ in range(MAX_ATTEMPTS):
             snapshot = await self.ledger.read(_prepare(kept, report))
             case = await self._complete(kept, report, snapshot)

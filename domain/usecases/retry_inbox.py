@@ -167,7 +167,7 @@ class InboxRetrier:
             raise NoSale(claimed_id, assessed.reason or assessed.status)
         if assessed.user_id != confirmation.user_id:
             raise NoSale(claimed_id, f"it already belongs to user {assessed.user_id}")
-        return await self.recorder.record(delivery.event if delivery else None, named, again=True)
+        return await self.recorder.record_once_more(delivery.event if delivery else None, named)
 
     async def replay(self, event_id: str) -> Recorded:
         """Process an event again, whatever its status; one that never arrived is fetched from the provider.
@@ -181,7 +181,7 @@ class InboxRetrier:
         delivery = self._read(kept) if kept is not None else await self.history.event(event_id)
         if delivery is None:
             raise UnknownEvent(event_id)
-        return await self.recorder.record(delivery.event, delivery.report, again=True)
+        return await self.recorder.record_once_more(delivery.event, delivery.report)
 
     def _read(self, kept: InboxRecord) -> Delivery | None:
         try:
