@@ -1,26 +1,40 @@
 """Translates SQLSTATEs: whether nothing was written, whether the call would fail again, and what helps.
 
-The classes are those of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+The classes are those of Postgres' appendix "PostgreSQL Error Codes", the codes that begin with PGRST those of
+PostgREST's reference. Behind none of them that counts as certain here can a transaction have been committed: Postgres
+raises them for a statement, whose transaction it then rolls back, or before there is a session.
 """
 
-from domain.ports.ledger import LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerRefused, LedgerUnavailable, LedgerUntouched
 
 _FAULTS = ("21", "22", "23", "54", "P0")
 """Caused by the content: cardinality, data, constraints, sizes, and what functions raise."""
 _MISHAPS = ("40", "55", "57014")
-"""Caused by the moment: deadlocks, locks held by others, cancelled statements."""
-_LACKING = frozenset({"3F000", "42883", "42P01", "PGRST202"})
-"""Caused by the schema: a schema, function or table is missing; PostgREST has its own code for that."""
+"""The moment is at fault: deadlocks, locks that others hold, statements that were cancelled."""
+_UNKNOWN = frozenset({"40003", "PGRST001"})
+"""Statement completion unknown; a connection that PostgREST lost while it waited for the answer."""
+_STATE = ("0A", "25", "26", "28", "3D", "3F", "42", "53300", "53400", "57P03", "PGRST0", "PGRST2", "PGRST3")
+"""The server, the schema or the key is at fault, before anything was written: read-only, no such statement, no such
+login, database, schema or function, a privilege missing, no connection free, starting or in recovery. Of PostgREST:
+no connection to be had, no such function, a key that it does not believe.
+"""
+_REMEDIES = (
+    (("3F000", "42883", "42P01", "PGRST202"), "run `credence migrate`"),
+    (("25006",), "the database is read-only: give the primary's address, or let it take writes again"),
+)
 
 
-def ledger_error_from(cause: str, sqlstate: str | None) -> LedgerUnavailable:
-    """Return the domain's error for an error of the database.
-
-    Errors of the server or the schema (connections, resources, privileges) say nothing about the call.
-    """
-    if sqlstate is not None and sqlstate.startswith(_FAULTS + _MISHAPS) and len(sqlstate) == 5:
-        return LedgerRefused(cause, is_final=sqlstate.startswith(_FAULTS))
-    return LedgerUnavailable(f"{cause}; run `credence migrate`" if sqlstate in _LACKING else cause)
+def ledger_error_from(cause: str, sqlstate: str | None, *, is_untouched: bool = False) -> LedgerUnavailable:
+    """Return an error of the database in the domain's words; `is_untouched` tells that nothing had been sent yet."""
+    code = sqlstate if sqlstate is not None and (len(sqlstate) == 5 or sqlstate.startswith("PGRST")) else ""
+    message = "; ".join([cause, *(remedy for codes, remedy in _REMEDIES if code in codes)])
+    if is_untouched:
+        return LedgerUntouched(message)
+    if code in _UNKNOWN:
+        return LedgerUnavailable(message)
+    if code.startswith(_FAULTS + _MISHAPS):
+        return LedgerRefused(message, is_final=code.startswith(_FAULTS))
+    return (LedgerUntouched if code.startswith(_STATE) else LedgerUnavailable)(message)
 
 
 def no_text() -> LedgerRefused:

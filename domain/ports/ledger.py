@@ -22,15 +22,20 @@ class LedgerUnavailable(Exception):
 
 
 @attrs.frozen
-class LedgerRefused(LedgerUnavailable):
-    """The ledger answered with an error. Nothing of the call took effect."""
+class LedgerUntouched(LedgerUnavailable):
+    """The ledger was not reached, or accepts no writes now. Nothing of the call took effect."""
+
+
+@attrs.frozen
+class LedgerRefused(LedgerUntouched):
+    """The ledger answered with an error, perhaps caused by one of several things sent together. Nothing took effect."""
 
     is_final: bool
     """Whether the same call would fail again."""
 
 
 @attrs.frozen
-class LedgerBusy(LedgerUnavailable):
+class LedgerBusy(LedgerUntouched):
     """The ledger is overloaded. Nothing of the call took effect."""
 
     retry_after_seconds: int

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from domain.ports.cache import CacheUnavailable
-from domain.ports.ledger import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
 from domain.ports.payment_provider import InvalidBody, PaymentsUnavailable
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
@@ -72,6 +72,8 @@ def run_change(work: Callable[[Services], Awaitable[R]], *, key: str) -> R:
     """Run an operation that has an idempotency key; if the ledger does not answer, say how to repeat it safely."""
     try:
         return run_with_services(work)
+    except LedgerUntouched as untouched:
+        raise click.ClickException(f"Nothing was changed: {untouched.cause}.") from untouched
     except LedgerUnavailable as away:
         raise click.ClickException(
             f"The ledger did not answer: {away.cause}. The change may have been written; "

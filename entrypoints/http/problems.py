@@ -11,7 +11,7 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 
 from domain.ports.cache import CacheUnavailable
 from domain.ports.deployment import SyntheticUsersRefused
-from domain.ports.ledger import LedgerBusy, LedgerUnavailable
+from domain.ports.ledger import LedgerBusy, LedgerUnavailable, LedgerUntouched
 from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
@@ -105,6 +105,11 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger-unavailable",
         "The ledger could not be reached. Nothing was lost; try again.",
+    ),
+    LedgerUntouched: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "ledger-unavailable",
+        "The ledger could not be reached, or takes no writes now. What failed changed nothing; please try again.",
     ),
     LedgerBusy: (
         HTTPStatus.SERVICE_UNAVAILABLE,
