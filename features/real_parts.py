@@ -21,6 +21,7 @@ from simulators.stripe.signatures import mint_token
 
 pytest_plugins = (
     "features.harness.server_folders",
+    "features.harness.pgbouncer",
     "features.harness.service",
     "features.steps.customers",
     "features.steps.spending",

@@ -8,7 +8,7 @@ from adapters.postgres.records import account_from_json, account_record_from_jso
 from adapters.postgres.rpc import Rpc
 from domain.credits.records import AccountRecord
 from domain.upkeep.consistency import Inconsistency
-from domain.upkeep.diagnosis import SchemaFacts
+from domain.upkeep.diagnosis import ConnectionKind, SchemaFacts
 from domain.values.accounts import Account, UserId
 
 
@@ -49,3 +49,7 @@ class SqlAudit:
         """Return the schema's state by `credence_diagnosis()`."""
         found = await self._rpc.value("credence_diagnosis", {})
         return msgspec.convert(found, SchemaFacts)
+
+    async def connection_kind(self) -> ConnectionKind:
+        """Return what the transport finds out."""
+        return await self._rpc.connection_kind()

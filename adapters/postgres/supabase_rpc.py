@@ -10,7 +10,8 @@ import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from adapters.postgres.errors import ledger_error_from, no_text
-from domain.ports.ledger import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
+from domain.upkeep.diagnosis import ConnectionKind
 
 ANSWER_SECONDS = 10
 MAX_CONNECTIONS = 20
@@ -38,7 +39,10 @@ class SupabaseRpc:
         except UnicodeEncodeError as error:
             raise no_text() from error
         except postgrest.APIError as error:
-            raise ledger_error_from(f"Supabase: {error.code}", error.code) from error
+            cause = f"Supabase: {error.code or f'no code, but {error.message!r}'}"
+            raise ledger_error_from(cause, error.code) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise LedgerUntouched(f"Supabase: {type(error).__name__}") from error
         except httpx.HTTPError as error:
             raise LedgerUnavailable(f"Supabase: {type(error).__name__}") from error
         return answer.data
@@ -47,6 +51,10 @@ class SupabaseRpc:
         """Return the rows that the function returns."""
         rows: list[dict[str, Any]] = await self.value(function, arguments)
         return rows
+
+    async def connection_kind(self) -> ConnectionKind:
+        """Return that it is an API, which has connections of its own."""
+        return ConnectionKind.API
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -6,7 +6,7 @@ from typing import Protocol
 import attrs
 
 from domain.decisions.low_balance import Notice, Undelivered
-from domain.upkeep.diagnosis import SchemaFacts, WebhookEndpoint
+from domain.upkeep.diagnosis import ConnectionKind, SchemaFacts, WebhookEndpoint
 from domain.upkeep.synthetic_users import Removal, SyntheticUser, SyntheticUserGroup, Tag
 
 
@@ -57,8 +57,12 @@ class Endpoints(Protocol):
 
 
 class Schema(Protocol):
-    """How the ledger's schema is set up. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
+    """How the ledger's schema is set up, and reached. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def schema(self) -> SchemaFacts:
         """Return the schema's migrations, privileges and triggers."""
+        ...
+
+    async def connection_kind(self) -> ConnectionKind:
+        """Return what is between this process and the ledger."""
         ...

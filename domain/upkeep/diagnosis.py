@@ -13,6 +13,15 @@ class Verdict(enum.StrEnum):
     BAD = "bad"
 
 
+class ConnectionKind(enum.StrEnum):
+    """What is between a process and its database."""
+
+    DIRECT = "a direct connection"
+    SESSION_POOLER = "a session pooler"
+    TRANSACTION_POOLER = "a transaction pooler"
+    API = "an HTTP API"
+
+
 @attrs.frozen
 class Diagnosis:
     """A finding: what was checked, what was seen, and what to do if it is not good."""

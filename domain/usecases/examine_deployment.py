@@ -2,10 +2,11 @@
 
 import attrs
 
+from domain.changes.changes import Change
 from domain.ports.cache import CacheUnavailable
 from domain.ports.deployment import Endpoints, Schema
 from domain.ports.inbox import Backlogs
-from domain.ports.ledger import LedgerUnavailable
+from domain.ports.ledger import Ledger, LedgerUnavailable
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_schema
 from domain.usecases.audit_cache import CacheAuditor
@@ -19,6 +20,7 @@ class DeploymentExaminer:
 
     provider: Endpoints
     database: Schema
+    ledger: Ledger
     auditor: CacheAuditor
     backlogs: Backlogs
     livemode: bool
@@ -52,6 +54,7 @@ class DeploymentExaminer:
 
     async def _ledger(self) -> tuple[Diagnosis, ...]:
         try:
+            kind = await self.database.connection_kind()
             facts = await self.database.schema()
             backlog = await self.backlogs.backlog()
         except LedgerUnavailable as unavailable:
@@ -59,7 +62,8 @@ class DeploymentExaminer:
             return (Diagnosis("ledger", Verdict.BAD, f"query failed: {unavailable.cause}", remedy),)
         waiting, failed = sum(backlog.events.values()), backlog.messages_failed
         return (
-            Diagnosis("ledger", Verdict.GOOD, f"reachable as {facts.role}"),
+            Diagnosis("ledger", Verdict.GOOD, f"reachable as {facts.role}, by {kind}"),
+            await self._writes(),
             *diagnose_schema(facts, wanted_migrations=self.wanted_migrations),
             Diagnosis("inbox", Verdict.DOUBTFUL, f"{waiting} events pending", "See `credence parked`.")
             if waiting
@@ -68,6 +72,14 @@ class DeploymentExaminer:
             if failed
             else Diagnosis("outbox", Verdict.GOOD, "no failed messages"),
         )
+
+    async def _writes(self) -> Diagnosis:
+        try:
+            await self.ledger.commit([Change()])
+        except LedgerUnavailable as refused:
+            remedy = "Until that is mended every payment is answered 503, and Stripe delivers it again."
+            return Diagnosis("writing", Verdict.BAD, f"the ledger takes no writes: {refused.cause}", remedy)
+        return Diagnosis("writing", Verdict.GOOD, "the ledger takes writes")
 
     async def _cache(self) -> tuple[Diagnosis, ...]:
         try:

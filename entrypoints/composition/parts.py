@@ -99,7 +99,7 @@ async def _stripe(settings: Settings) -> AsyncIterator[StripeParts]:
 async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator[LedgerParts]:
     """Yield the ledger, over a direct connection if one is configured, else over Supabase's API."""
     if postgres_url is not None:
-        rpc: PostgresRpc | SupabaseRpc = PostgresRpc(postgres_url)
+        rpc: PostgresRpc | SupabaseRpc = PostgresRpc(postgres_url, connections=settings.db_connections)
     else:
         rpc = SupabaseRpc(settings.supabase_url or "", settings.supabase_service_key or "")
     async with contextlib.aclosing(rpc), contextlib.aclosing(GroupCommit(SqlLedger(rpc))) as commits:

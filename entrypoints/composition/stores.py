@@ -8,7 +8,8 @@ import asyncpg
 import attrs
 
 from adapters.postgres import migrations
-from adapters.postgres.direct_rpc import CONNECT_SECONDS
+from adapters.postgres.address import InvalidAddress, read_address
+from adapters.postgres.connections import CONNECT_SECONDS, connected
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
 from adapters.redis.client import upstash_url
 from adapters.redis.embedded import EmbeddedRedis, EmbeddedRedisMissing
@@ -27,7 +28,13 @@ class DatabaseUnreachable(Exception):
         return f"Cannot connect to the database at {self.address}: {self.cause}."
 
 
-CANT_START = (EmbeddedPostgresMissing, EmbeddedRedisMissing, DatabaseUnreachable, migrations.MigrationFailed)
+CANT_START = (
+    EmbeddedPostgresMissing,
+    EmbeddedRedisMissing,
+    InvalidAddress,
+    DatabaseUnreachable,
+    migrations.MigrationFailed,
+)
 """The errors that a person has to fix before the service can start; each message says how."""
 
 
@@ -43,9 +50,12 @@ class Storage:
 def storage(settings: Settings) -> Iterator[Storage]:
     """Yield the storage that the settings name; what they leave out is started embedded, and stopped at the end.
 
+    :raises InvalidAddress: if SUPABASE_DB_URL says what can't be meant.
     :raises EmbeddedPostgresMissing: if the embedded Postgres is needed and not installed.
     :raises EmbeddedRedisMissing: likewise for Redis.
     """
+    if settings.supabase_db_url is not None:
+        read_address(settings.supabase_db_url)
     with contextlib.ExitStack() as stack:
         postgres_url, redis_url = settings.supabase_db_url, _redis_url(settings)
         if settings.embedded_storage:
@@ -62,19 +72,18 @@ def storage(settings: Settings) -> Iterator[Storage]:
 async def migrate(database_url: str) -> tuple[str, ...]:
     """Apply the pending migrations and return their names.
 
+    :raises InvalidAddress: if the address contains what cannot be meant.
     :raises DatabaseUnreachable: if the database cannot be reached.
     :raises MigrationFailed: if a migration fails.
     """
     if PLACEHOLDER in database_url:
         raise DatabaseUnreachable(_address(database_url), f"the URL still contains {PLACEHOLDER}; {FILL_IN}")
-    try:
-        connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnreachable(_address(database_url), _cause(error)) from error
-    try:
+    async with contextlib.AsyncExitStack() as ends:
+        try:
+            connection = await ends.enter_async_context(connected(database_url))
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnreachable(_address(database_url), _cause(error)) from error
         return await migrations.apply(connection)
-    finally:
-        await connection.close()
 
 
 def _address(database_url: str) -> str:

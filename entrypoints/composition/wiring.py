@@ -97,6 +97,7 @@ def _doctor(parts: Parts) -> Doctor:
     examiner = DeploymentExaminer(
         provider=StripeDeployment(parts.stripe.patient),
         database=parts.ledger.audit,
+        ledger=parts.ledger.commits,
         auditor=_auditor(parts),
         backlogs=parts.ledger.inbox,
         livemode=parts.settings.livemode,

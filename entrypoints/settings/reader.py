@@ -16,6 +16,7 @@ PLACEHOLDER = "[YOUR-PASSWORD]"
 """The placeholder for the password in the URLs that Supabase's dashboard shows."""
 FILL_IN = "replace it with the database password (write @, : and / as %40, %3A and %2F)"
 _MAX_PORT = 65535
+_MAX_CONNECTIONS = 100
 _WEEK_MINUTES = 7 * 24 * 60
 
 Default = TypeVar("Default", int, None)
@@ -51,6 +52,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         supabase_public_key=read.text("SUPABASE_ANON_KEY") or read.text("SUPABASE_PUBLISHABLE_KEY"),
         supabase_service_key=read.text("SUPABASE_SERVICE_ROLE_KEY") or read.text("SUPABASE_SECRET_KEY"),
         supabase_db_url=read.url("SUPABASE_DB_URL", schemes=("postgresql", "postgres")),
+        db_connections=read.number("CREDENCE_DB_CONNECTIONS", None, least=1, most=_MAX_CONNECTIONS),
         supabase_jwt_secret=read.text("SUPABASE_JWT_SECRET"),
         supabase_jwks_url=read.url("SUPABASE_JWKS_URL"),
         upstash_redis_rest_url=read.url("UPSTASH_REDIS_REST_URL"),

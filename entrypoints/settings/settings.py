@@ -50,6 +50,11 @@ class Settings:
     supabase_db_url: str | None = _setting(
         "SUPABASE_DB_URL", text="A direct Postgres URL, for faster access to the same ledger.", secret=True
     )
+    db_connections: int | None = _setting(
+        "CREDENCE_DB_CONNECTIONS",
+        text="The most Postgres connections that one process opens with `SUPABASE_DB_URL`, 1 to 100.",
+        default="`connection_limit` in that URL, else 4",
+    )
     supabase_jwt_secret: str | None = _setting(
         "SUPABASE_JWT_SECRET", text="Verifies access tokens of projects that sign with a shared secret.", secret=True
     )

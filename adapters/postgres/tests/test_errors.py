@@ -1,12 +1,13 @@
-"""What is told of a database that lacks what is called, by either way to it."""
+"""What an error of the database says of a call, by either way to it."""
 
 import contextlib
 
 import pytest
 
 from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.errors import ledger_error_from
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.ports.ledger import LedgerRefused, LedgerUnavailable
+from domain.ports.ledger import LedgerRefused, LedgerUnavailable, LedgerUntouched
 from features.real_parts import Supabase
 
 
@@ -18,3 +19,57 @@ async def test_a_schema_that_lacks_something_is_reported_with_its_remedy(supabas
         with pytest.raises(LedgerUnavailable, match=r"; run `credence migrate`$") as raised:
             await rpc.value("no_such_function", {})
     assert not isinstance(raised.value, LedgerRefused)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("23505", LedgerRefused),
+        ("40001", LedgerRefused),
+        ("40P01", LedgerRefused),
+        ("55P03", LedgerRefused),
+        ("57014", LedgerRefused),
+        ("25006", LedgerUntouched),
+        ("26000", LedgerUntouched),
+        ("42501", LedgerUntouched),
+        ("53300", LedgerUntouched),
+        ("57P03", LedgerUntouched),
+        ("PGRST000", LedgerUntouched),
+        ("PGRST003", LedgerUntouched),
+        ("PGRST301", LedgerUntouched),
+        # A statement may have been done, or a transaction committed, when one of these comes.
+        ("08006", LedgerUnavailable),
+        ("08P01", LedgerUnavailable),
+        ("40003", LedgerUnavailable),
+        ("53200", LedgerUnavailable),
+        ("57P01", LedgerUnavailable),
+        ("XX000", LedgerUnavailable),
+        ("PGRST001", LedgerUnavailable),
+        ("504", LedgerUnavailable),
+        (None, LedgerUnavailable),
+    ],
+)
+def test_what_is_certain_is_said_and_nothing_else(code: str | None, kind: type[LedgerUnavailable]) -> None:
+    """That nothing was done; before anything was sent it is so whatever the code."""
+    assert kind is type(ledger_error_from("it failed", code))
+    assert LedgerUntouched is type(ledger_error_from("it failed", code, is_untouched=True))
+
+
+@pytest.mark.parametrize("way", ["postgres", "supabase"])
+async def test_a_database_that_is_not_reached_did_nothing(way: str) -> None:
+    """Nobody listens there."""
+    rpc = PostgresRpc("postgresql://127.0.0.1:1/x") if way == "postgres" else SupabaseRpc("http://127.0.0.1:1", "key")
+    async with contextlib.aclosing(rpc):
+        with pytest.raises(LedgerUntouched, match=r"^(Postgres|Supabase): Connect"):
+            await rpc.value("account_read", {})
+
+
+async def test_a_gateway_that_gives_no_code_is_told_by_what_it_says(supabase: Supabase) -> None:
+    """Nothing of what it says is left to be guessed."""
+    supabase.gateway.down()
+    try:
+        async with contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc:
+            with pytest.raises(LedgerUnavailable, match=r"^Supabase: no code, but 'Service Unavailable'$"):
+                await rpc.value("account_read", {})
+    finally:
+        supabase.gateway.up()

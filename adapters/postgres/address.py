@@ -1,0 +1,88 @@
+"""Addresses of databases as people have them: with what other programs write behind the ? for themselves."""
+
+from collections.abc import Mapping
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
+
+import attrs
+
+_SHARING_PORT = 6543
+"""Supabase's pooler shares connections between transactions there."""
+MAX_CONNECTIONS = 100
+_YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+_HINTS = ("pgbouncer", "pool_mode", "connection_limit")
+_FOR_OTHERS = frozenset(
+    {"connect_timeout", "pool_timeout", "schema", "socket_timeout", "statement_cache_size", "workaround"}
+)
+"""What Prisma and libpq read there, and Postgres, to which asyncpg hands it on, does not know."""
+_MODES = frozenset({"transaction", "session"})
+
+
+@attrs.frozen
+class InvalidAddress(Exception):
+    """An address that says what can't be meant; no secret of it is shown."""
+
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The database's address is not right: {self.problem}."
+
+
+@attrs.frozen(kw_only=True)
+class Address:
+    """Where a database is, and what its address says of what is in front of it."""
+
+    url: str = attrs.field(repr=False)
+    """For asyncpg: without what is only a hint."""
+    shares_connections: bool
+    """Whether there is a transaction pooler for sure; that nothing says so does not mean that there is none."""
+    connection_limit: int | None
+
+
+def read_address(url: str) -> Address:
+    """Return what an address means, `pgbouncer`, `pool_mode` and `connection_limit` behind its ? as Prisma means them.
+
+    :raises InvalidAddress: if one of them has a value that it can't have, or it is no address.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidAddress("it can't be read") from error
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    kept = {name: value for name, value in given.items() if name not in _FOR_OTHERS and name not in _HINTS}
+    query = "&".join(f"{quote(name)}={quote(value)}" for name, value in kept.items())
+    hints = (_flag(given, "pgbouncer"), _mode(given) == "transaction", _port(parts) == _SHARING_PORT)
+    return Address(
+        url=urlunsplit(parts._replace(query=query)) if kept != given else url,
+        shares_connections=any(hints),
+        connection_limit=_limit(given),
+    )
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return None  # of several hosts
+
+
+def _flag(given: Mapping[str, str], name: str) -> bool:
+    value = given.get(name, "false").lower()
+    if value not in _YES | _NO:
+        raise InvalidAddress(f"{name} must be true or false")
+    return value in _YES
+
+
+def _mode(given: Mapping[str, str]) -> str:
+    mode = given.get("pool_mode", "session").lower()
+    if mode not in _MODES:
+        raise InvalidAddress("pool_mode must be transaction or session")
+    return mode
+
+
+def _limit(given: Mapping[str, str]) -> int | None:
+    value = given.get("connection_limit")
+    if value is None:
+        return None
+    if value.isascii() and value.isdecimal() and 1 <= int(value[:4]) <= MAX_CONNECTIONS:
+        return int(value)
+    raise InvalidAddress(f"connection_limit must be a number between 1 and {MAX_CONNECTIONS}")
