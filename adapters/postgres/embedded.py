@@ -5,12 +5,12 @@ import contextlib
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import asyncpg
 import attrs
 
 from adapters.postgres import migrations
+from adapters.postgres.connections import connected
 from adapters.system.processes import is_alive
 
 if TYPE_CHECKING:
@@ -61,14 +61,11 @@ class EmbeddedPostgres:
 
 async def prepare(url: str) -> None:
     """Create Supabase's roles and schemas in a database of our own, then apply the migrations."""
-    connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
-    try:
+    async with connected(url) as connection:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock(7266335411)")
             await connection.execute(PRELUDE.read_text(encoding="utf-8"))
         await migrations.apply(connection)
-    finally:
-        await connection.close()
 
 
 def _server(directory: Path) -> "PostgresServer":
