@@ -31,6 +31,7 @@ pytest_plugins = (
     "features.steps.operators",
     "features.steps.product",
     "features.harness.stripe_cli",
+    "features.harness.deployment",
 )
 
 # How long an example takes, or the drawing of it, says how busy the machine is.

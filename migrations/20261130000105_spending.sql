@@ -104,13 +104,14 @@ as $$
             from public.credit_requests r
             where r.key = any (array(select jsonb_array_elements_text(coalesce(nullif(query -> 'keys', 'null'), '[]'))))
         ),
-        'holds', (select coalesce(json_agg(public.credence_hold(a.h) order by (a.h).id), '[]') from asked a)
+        'holds', (select coalesce(json_agg(public.credence_hold(a.h) order by (a.h).id), '[]') from asked a),
+        'now', statement_timestamp()
     )
 $$;
 comment on function public.accounts_read_for_spending(jsonb) is
     'Credence: what decisions about spending need, in one snapshot. Takes {user_ids, keys, hold_ids}; gives '
     '{wallets: those of the users and of the holds'' owners, each {account, grants that are live, holds that are '
-    'open}, requests, holds}.';
+    'open}, requests, holds, now}, by whose clock it is decided what is over.';
 
 create function public.accounts_with_overdue(page_size integer)
 returns jsonb

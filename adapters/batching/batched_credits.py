@@ -4,7 +4,6 @@ Operations that name the same account are never in two batches at once, so those
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 
 from adapters.batching.batcher import Batcher
@@ -12,7 +11,6 @@ from adapters.batching.group_commit import ledger_errors
 from adapters.batching.limits import Limits
 from domain.decisions.batches import NotCommitted, Outcome
 from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold
-from domain.ports.coordination import Clock
 from domain.ports.ledger import LedgerRefused
 from domain.values.accounts import UserId
 
@@ -32,13 +30,11 @@ class BatchesOfCredits(Protocol):
     Both methods raise :class:`domain.ports.ledger.LedgerUnavailable`.
     """
 
-    async def execute(
-        self, operations: Sequence[CreditOperation], now: datetime, *, patience: int = ...
-    ) -> tuple[Outcome, ...]:
+    async def execute(self, operations: Sequence[CreditOperation], *, patience: int = ...) -> tuple[Outcome, ...]:
         """Execute each operation once; return one outcome for each, in their order."""
         ...
 
-    async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
+    async def execute_overdue(self) -> Mapping[UserId, Outcome]:
         """Expire overdue holds and grants on a batch of accounts; return the outcome for each of them."""
         ...
 
@@ -46,9 +42,8 @@ class BatchesOfCredits(Protocol):
 class BatchedCreditService:
     """Executes credit operations in batches, by the service below it."""
 
-    def __init__(self, service: BatchesOfCredits, clock: Clock, *, limits: Limits = OPERATIONS) -> None:
+    def __init__(self, service: BatchesOfCredits, *, limits: Limits = OPERATIONS) -> None:
         self._service = service
-        self._clock = clock
         # Repeating an operation is safe: its key or its hold identifies it. So a batch that the ledger rejected as a
         # whole is repeated in parts, even if some of it was done.
         self._batcher: Batcher[CreditOperation, Outcome] = Batcher(
@@ -73,7 +68,7 @@ class BatchedCreditService:
 
         :raises LedgerUnavailable: if the ledger did not answer.
         """
-        return await self._service.execute_overdue(self._clock.now())
+        return await self._service.execute_overdue()
 
     async def aclose(self) -> None:
         """Finish the accepted operations; reject later ones."""
@@ -81,7 +76,7 @@ class BatchedCreditService:
 
     async def _execute(self, operations: Sequence[CreditOperation]) -> tuple[Outcome, ...]:
         try:
-            return await self._service.execute(operations, self._clock.now(), patience=PATIENCE)
+            return await self._service.execute(operations, patience=PATIENCE)
         except LedgerRefused as refused:
             if refused.is_final and len(operations) == 1:
                 return (NotCommitted(f"the ledger rejected it: {refused.cause}"),)

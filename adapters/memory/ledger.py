@@ -112,6 +112,7 @@ class MemoryLedger:
             wallets={user: self._wallet(user) for user in sorted(asked) if user in self.accounts},
             requests={key: self._requests[key] for key in sorted(keys) if key in self._requests},
             holds=holds,
+            now=self._clock.now(),
         )
 
     def requests(self) -> dict[str, IdempotencyRecord]:

@@ -105,6 +105,7 @@ def holdings_from_json(row: Json) -> Holdings:
         wallets={wallet.account.user_id: wallet for wallet in wallets},
         requests={request.key: request for request in requests},
         holds={HoldId(hold["id"]): _hold(hold) for hold in row["holds"]},
+        now=datetime.fromisoformat(row["now"]).astimezone(UTC),
     )
 
 

@@ -10,7 +10,6 @@ from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.clock import SystemClock
 from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind
@@ -42,8 +41,7 @@ class Process:
                 wallets=world.ledger,
                 cache=RedisQuotaCache(self._redis),
                 locks=RedisAccountLocks(self._redis),
-            ),
-            SystemClock(),
+            )
         )
 
     async def do(self, operation: CreditOperation) -> EntryAnswer | HoldAnswer:

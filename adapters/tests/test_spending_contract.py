@@ -124,7 +124,7 @@ async def test_a_crowd_gets_what_there_is_and_no_more(open_world: Any) -> None:
             user_id=user, credits=150, kind=EntryKind.GOODWILL, key=f"g {tag}", reason="hello", operator="Grace"
         )
         await service.execute([gift], datetime.now(UTC))
-        processes = [BatchedCreditService(service, SystemClock()) for _ in range(2)]
+        processes = [BatchedCreditService(service) for _ in range(2)]
         resolved = await asyncio.gather(
             *(
                 process.execute(Spend(user_id=user, credits=1, key=f"{tag} {number} {n}"))

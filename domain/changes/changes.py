@@ -128,6 +128,8 @@ class Holdings:
     """The requests stored under the keys."""
     holds: Mapping[HoldId, Hold]
     """The holds that exist, settled or open."""
+    now: datetime
+    """The time by the ledger's clock, which all processes share, though theirs may differ."""
 
 
 @attrs.frozen(kw_only=True)

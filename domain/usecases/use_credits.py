@@ -15,7 +15,7 @@ from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOver
 from domain.decisions.spending import Decided
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.coordination import AccountLocks
-from domain.ports.ledger import Ledger, Wallets
+from domain.ports.ledger import Ledger, LedgerUntouched, Wallets
 from domain.values.accounts import UserId
 
 MAX_ROUNDS = 20
@@ -37,27 +37,34 @@ class CreditService:
     """Locks on contended accounts; None if there is only one process."""
 
     async def execute(
-        self, operations: Sequence[CreditOperation], now: datetime, *, patience: int = MAX_ROUNDS
+        self, operations: Sequence[CreditOperation], now: datetime | None = None, *, patience: int = MAX_ROUNDS
     ) -> tuple[Outcome, ...]:
         """Execute each operation once, as if one after the other; return one outcome for each, in their order.
 
-        Operations that are not settled after too many fruitless rounds are contended, and may be retried.
+        Operations that are not settled after too many fruitless rounds are contended, and may be retried. What is overdue
+        is decided by the ledger's clock, or by `now`.
 
+        :raises LedgerUntouched: if none of the operations was done.
         :raises LedgerUnavailable: if the ledger did not answer. A retry finds committed operations by their keys.
         """
         outcomes: dict[int, Outcome] = {}
         fruitless = 0
         while fruitless < patience:
+            settled = len(outcomes)
             waiting = {place: operation for place, operation in enumerate(operations) if place not in outcomes}
             if not waiting:
                 break
-            found = await self._round(waiting, now)
-            outcomes |= found
-            fruitless = 0 if found else fruitless + 1
+            try:
+                await self._round(waiting, outcomes, now)
+            except LedgerUntouched:
+                if not outcomes:
+                    raise
+                break  # those that are done are told so; for the others it is as if they had not been asked for
+            fruitless = 0 if len(outcomes) > settled else fruitless + 1
         contended = NotCommitted(f"the account kept changing through {patience} decisions", is_contended=True)
         return tuple([outcomes.get(place, contended) for place in range(len(operations))])
 
-    async def execute_overdue(self, now: datetime) -> Mapping[UserId, Outcome]:
+    async def execute_overdue(self, now: datetime | None = None) -> Mapping[UserId, Outcome]:
         """Expire overdue holds and grants of at most :data:`OVERDUE_BATCH` accounts; return the outcome for each.
 
         :raises LedgerUnavailable: if the ledger did not answer.
@@ -66,19 +73,21 @@ class CreditService:
         outcomes = await self.execute([ExpireOverdue(user_id=user_id) for user_id in due], now)
         return dict(zip(due, outcomes, strict=True))
 
-    async def _round(self, waiting: Mapping[int, CreditOperation], now: datetime) -> dict[int, Outcome]:
+    async def _round(
+        self, waiting: Mapping[int, CreditOperation], outcomes: dict[int, Outcome], now: datetime | None
+    ) -> None:
         """Read once, then decide and write; operations on contended accounts follow under their locks."""
         found = await self._read([*waiting.values()])
         contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
         apart = {
             place: operation for place, operation in waiting.items() if owner_of(operation, found) not in contended
         }
-        outcomes = await self._work(apart, found, now)
+        outcomes |= await self._work(apart, found, now or found.now)
         if self.locks is not None and len(apart) < len(waiting):
             in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
             async with self.locks.lock(contended):
-                outcomes |= await self._work(in_turn, await self._read([*in_turn.values()]), now)
-        return outcomes
+                found = await self._read([*in_turn.values()])
+                outcomes |= await self._work(in_turn, found, now or found.now)
 
     async def _work(self, waiting: Mapping[int, CreditOperation], found: Holdings, now: datetime) -> dict[int, Outcome]:
         """Decide all and write one commit; operations without an outcome must be decided again."""

@@ -54,7 +54,7 @@ async def _credits(parts: Parts) -> AsyncIterator[BatchedCreditService]:
         notify_below=parts.settings.low_balance,
         locks=parts.redis.account_locks,
     )
-    async with contextlib.aclosing(BatchedCreditService(service, parts.clock)) as batched:
+    async with contextlib.aclosing(BatchedCreditService(service)) as batched:
         yield batched
 
 

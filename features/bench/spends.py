@@ -16,7 +16,6 @@ from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
 from domain.usecases.use_credits import CreditService
@@ -101,7 +100,7 @@ async def spending(
             cache=RedisQuotaCache(redis),
             locks=RedisAccountLocks(redis),
         )
-        async with contextlib.aclosing(BatchedCreditService(service, SystemClock())) as batched:
+        async with contextlib.aclosing(BatchedCreditService(service)) as batched:
 
             async def spend() -> None:
                 outcome = await batched.execute(Spend(user_id=next_user(), credits=1, key=f"{run} {next(numbers)}"))

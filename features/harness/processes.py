@@ -69,7 +69,7 @@ class UseCases:
 
     async def ask(self, use: Use) -> Answered:
         """Do what a service asks as its route does."""
-        (outcome,) = await self.credit_service.execute([_operation(use)], self.deliveries.clock.now())
+        (outcome,) = await self.credit_service.execute([_operation(use)])
         match outcome:
             case Done(answer=answer):
                 return Answered(verdict="done", answer=repr(attrs.asdict(answer)) if answer else "")
@@ -86,7 +86,7 @@ class UseCases:
             case "inbox":
                 return len(await self.inbox_retrier.run_once())
             case "expire":
-                return len(await self.credit_service.execute_overdue(self.deliveries.clock.now()))
+                return len(await self.credit_service.execute_overdue())
             case _:
                 raise ValueError(f"no worker does {job!r}")
 

@@ -30,7 +30,7 @@ class World:
         self.service = CountingService(
             ledger=self.ledger, wallets=self.ledger, cache=MemoryQuotaCache(), batches=[], refuses=refuses
         )
-        self.credits = BatchedCreditService(self.service, SystemClock(), limits=limits)
+        self.credits = BatchedCreditService(self.service, limits=limits)
 
     async def user_with(self, given: int) -> UserId:
         user = UserId(str(uuid.uuid4()))
@@ -54,7 +54,9 @@ class CountingService(CreditService):
     batches: list[int]
     refuses: str
 
-    async def execute(self, operations: Sequence[CreditOperation], now: datetime, **fields: Any) -> tuple[Outcome, ...]:
+    async def execute(
+        self, operations: Sequence[CreditOperation], now: datetime | None = None, **fields: Any
+    ) -> tuple[Outcome, ...]:
         self.batches.append(len(operations))
         await asyncio.sleep(0)
         if any(isinstance(operation, Spend) and operation.description == self.refuses for operation in operations):

@@ -1,8 +1,9 @@
 """Many spends of one account at once, beside rivals: each is done once, and who meets others takes turns with them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import attrs
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory.cache import MemoryQuotaCache
+from domain.changes.changes import Change, CommitResult, Conflict, Holdings
 from domain.credits.wallets import Insufficient
 from domain.decisions.batches import Done, IdempotencyKeyReused, NotCommitted, Outcome
 from domain.decisions.operations import CaptureHold, EntryAnswer, answer_of
-from domain.ports.ledger import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
 from domain.tests.examples import ADA, BOB
-from domain.usecases.tests.shop import HOLD, NOW, Shop, give, hold, open_shop, spend
+from domain.usecases.tests.shop import HOLD, NOW, CountingLedger, Shop, give, hold, open_shop, spend
 from domain.usecases.use_credits import MAX_ROUNDS, CreditService
 from domain.values.accounts import UserId
 
@@ -239,3 +241,36 @@ async def test_a_rival_makes_us_decide_again() -> None:
     (tired,) = await shop.ask(spend(10, "b"))
     assert isinstance(tired, NotCommitted)
     assert (40, 0) == await shop.balance()
+
+
+class HalfLedger(CountingLedger):
+    """A ledger that writes the first of two changes, while another process is first at the second, and then is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+
+    async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
+        if len(changes) < 2:
+            return await super().commit(changes)
+        self.is_away = True
+        return (*await super().commit(changes[:1]), Conflict("account"))
+
+    async def holdings(self, **asked: Any) -> Holdings:
+        if self.is_away:
+            raise LedgerUntouched("away")
+        return await super().holdings(**asked)
+
+
+async def test_operations_done_before_the_ledger_went_away_are_reported_as_done() -> None:
+    """Only what was not done is reported as such, and may be requested again."""
+    ledger = HalfLedger()
+    ledger.add_user(ADA)
+    ledger.add_user(BOB)
+    service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+    done, other = await service.execute([give(5, key="a"), give(5, key="b", user=BOB)])
+    assert isinstance(done, Done)
+    assert isinstance(other, NotCommitted)
+    assert other.is_contended
+    with pytest.raises(LedgerUntouched):
+        await service.execute([give(5, key="b", user=BOB)])

@@ -12,7 +12,6 @@ from adapters.postgres.ledger import SqlLedger
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
-from adapters.system.clock import SystemClock
 from domain.decisions.batches import Done, Outcome
 from domain.decisions.operations import Spend
 from domain.ports.ledger import LedgerUnavailable
@@ -42,14 +41,14 @@ async def spender(
         contextlib.aclosing(transports(servers)[transport]()) as rpc,
         contextlib.aclosing(connect(servers.redis_url)) as redis,
     ):
-        ledger, clock = SqlLedger(rpc), SystemClock()
+        ledger = SqlLedger(rpc)
         service = CreditService(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis),
             locks=RedisAccountLocks(redis) if how.has_turns else None,
         )
-        async with contextlib.aclosing(BatchedCreditService(service, clock)) as batched:
+        async with contextlib.aclosing(BatchedCreditService(service)) as batched:
             run, numbers = uuid.uuid4().hex, itertools.count()
 
             async def spend() -> None:
@@ -60,7 +59,7 @@ async def spender(
                         if how.is_batched:
                             outcome = await batched.execute(operation)
                         else:
-                            (outcome,) = await service.execute([operation], clock.now())
+                            (outcome,) = await service.execute([operation])
                     if isinstance(outcome, Done):
                         return
                 raise AssertionError(outcome)

@@ -1,0 +1,100 @@
+"""A deployment over a database of one's own: `credence serve` and commands beside it, and whether all agrees after."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+import httpx
+import pytest
+
+from adapters.redis.embedded import EmbeddedRedis
+from features.harness.service import OPERATOR_KEY, SERVICE_KEY
+from simulators.stack.postgrest import free_port
+from simulators.stack.stack import serving, wait_until_ready
+from simulators.stripe.stand_in import StripeStandIn
+
+WEBHOOK_SECRET = "whsec_of_the_deployment"
+
+
+@attrs.frozen(kw_only=True)
+class Deployment:
+    """The settings that all its processes share; where the ledger is, each is told."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    @contextlib.contextmanager
+    def serve(self, **settings: str) -> Iterator[httpx.Client]:
+        """Run one process until the end of the block; gives what asks it."""
+        port = free_port()
+        url, log = f"http://127.0.0.1:{port}", self.folder / f"{port}.log"
+        environment = {**self.environment, "CREDENCE_PORT": str(port), **settings}
+        with serving(environment, log), httpx.Client(base_url=url, timeout=60) as http:
+            wait_until_ready(url, log)
+            yield http
+
+    def command(self, *arguments: str, **settings: str) -> tuple[int, str]:
+        """The exit code of `credence ...`, and what it says, with its blanks as one each."""
+        done = subprocess.run(
+            [sys.executable, "-m", "entrypoints", *arguments],
+            env={**self.environment, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def assert_all_agrees(self, http: httpx.Client, credits_: dict[str, int], **settings: str) -> None:
+        """Assert that each account has what its answers sum up to, and that neither check finds anything."""
+        for user, expected in credits_.items():
+            assert expected == http.get(f"/quota?user_id={user}", headers=bearer(SERVICE_KEY)).json()["balance"]
+        said = self.command("check", **settings)
+        assert (0, "The ledger is consistent. Redis agrees with it.") == said
+        code, said_of_missing = self.command("reconcile", "--since", "1d", "--dry-run", **settings)
+        assert (0, True) == (code, said_of_missing.endswith("Nothing is missing.")), said_of_missing
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+def give(http: httpx.Client, user: str, credits_: int) -> httpx.Response:
+    """Grant credits as an operator."""
+    body = {"kind": "goodwill", "credits": credits_, "reason": "a test", "operator": "Grace"}
+    headers = {**bearer(OPERATOR_KEY), "Idempotency-Key": uuid.uuid4().hex}
+    return http.post(f"/ops/accounts/{user}/grants", json=body, headers=headers)
+
+
+def spend(http: httpx.Client, user: str, credits_: int) -> httpx.Response:
+    """Take credits as a service."""
+    headers = {**bearer(SERVICE_KEY), "Idempotency-Key": uuid.uuid4().hex}
+    return http.post("/usage", json={"user_id": user, "credits": credits_}, headers=headers)
+
+
+@pytest.fixture
+def deployment(new_server_folder: Callable[[], Path]) -> Iterator[Deployment]:
+    """A Stripe and a Redis of its own, for one test."""
+    folder = new_server_folder()
+    redis = EmbeddedRedis(folder / "redis")
+    with StripeStandIn(webhook_secret=WEBHOOK_SECRET) as stripe:
+        yield Deployment(
+            folder=folder,
+            environment={
+                "PATH": os.environ["PATH"],
+                "HOME": str(folder),
+                "STRIPE_SECRET_KEY": "sk_test_of_the_deployment",
+                "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+                "STRIPE_API_BASE": stripe.url,
+                "REDIS_URL": redis.start(),
+                "CREDENCE_SERVICE_KEY": SERVICE_KEY,
+                "CREDENCE_OPERATOR_KEY": OPERATOR_KEY,
+            },
+        )
+    redis.stop()

@@ -1,0 +1,56 @@
+"""Several services and commands behind a real PgBouncer, on a port that says nothing of it."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncpg
+import httpx
+import pytest
+
+from features.harness.deployment import Deployment, give, spend
+from features.harness.pgbouncer import Pooled
+
+SPENDS = 40
+
+
+@contextlib.contextmanager
+def two_services(deployment: Deployment, url: str) -> Iterator[list[httpx.Client]]:
+    as_prisma_has_it = f"{url}?pgbouncer=true&connection_limit=3"
+    with deployment.serve(SUPABASE_DB_URL=url) as one, deployment.serve(SUPABASE_DB_URL=as_prisma_has_it) as other:
+        yield [one, other]
+
+
+async def _sign_up(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("insert into auth.users default values returning id"))
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "kind"), [("transaction", 3, "a transaction pooler"), ("session", 15, "a session pooler")]
+)
+def test_two_services_do_all_that_they_acknowledge(
+    deployment: Deployment, database_url: str, pooled: Pooled, mode: str, size: int, kind: str
+) -> None:
+    """Every spend is done once, none fails for the pooler, and commands find a connection beside both services."""
+    url = pooled(database_url, mode=mode, size=size)
+    users = [asyncio.run(_sign_up(database_url)) for _ in range(4)]
+    with two_services(deployment, url) as services, ThreadPoolExecutor(6) as threads:
+        given = [give(services[0], user, SPENDS).status_code for user in users]
+        jobs = [(services[n % 2], users[n % 4], 1 + n % 3) for n in range(SPENDS)]
+        answers = [*threads.map(lambda job: spend(*job), jobs)]
+        assert [201] * 4 == given
+        assert [] == [answer.text for answer in answers if answer.status_code != 200]
+        spent: Counter[str] = Counter()
+        for (_, user, credits_), answer in zip(jobs, answers, strict=True):
+            assert (user, -credits_) == (answer.json()["user_id"], answer.json()["credits"])
+            spent[user] += credits_
+        left = {user: SPENDS - spent[user] for user in users}
+        deployment.assert_all_agrees(services[1], left, SUPABASE_DB_URL=url)
+        assert f"reachable as postgres, by {kind}" in deployment.command("doctor", SUPABASE_DB_URL=url)[1]
+    assert "by a direct connection" in deployment.command("doctor", SUPABASE_DB_URL=database_url)[1]
