@@ -31,6 +31,10 @@ declare
     locked constant jsonb := '{"status": "conflict", "reason": "locked"}';
     moved_on constant jsonb := '{"status": "conflict", "reason": "account"}';
 begin
+    -- Of the whole call, and also where nothing would be written: readiness asks so.
+    if current_setting('transaction_read_only')::boolean then
+        raise exception 'the database takes no writes' using errcode = 'read_only_sql_transaction';
+    end if;
     if parts = '{}' then
         return '[]';
     end if;

@@ -1,13 +1,24 @@
 """Monitor the service: its readiness, and how much work is pending."""
 
+import enum
+
 import attrs
 
-from domain.changes.changes import SnapshotQuery
+from domain.changes.changes import Change, SnapshotQuery
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.inbox import Backlogs
-from domain.ports.ledger import Ledger, LedgerUnavailable
+from domain.ports.ledger import Ledger, LedgerBusy, LedgerUnavailable
 from domain.upkeep.consistency import Backlog
 from domain.values.accounts import UserId
+
+
+class LedgerState(enum.StrEnum):
+    """What the ledger does now."""
+
+    OK = "ok"
+    TAKES_NO_WRITES = "takes no writes"
+    UNAVAILABLE = "unavailable"
+
 
 _NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 
@@ -16,8 +27,13 @@ _NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 class Readiness:
     """Which dependencies answer. Without the cache the service is slower but ready."""
 
-    ledger: bool
+    ledger: LedgerState
     cache: bool
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether payments can be recorded."""
+        return self.ledger is LedgerState.OK
 
 
 @attrs.frozen(kw_only=True)
@@ -29,8 +45,8 @@ class Monitor:
     backlogs: Backlogs
 
     async def readiness(self) -> Readiness:
-        """Return which of the ledger and the cache answer now."""
-        return Readiness(ledger=await self._ledger_answers(), cache=await self._cache_answers())
+        """Return whether the ledger writes and the cache answers now."""
+        return Readiness(ledger=await self._ledger_state(), cache=await self._cache_answers())
 
     async def backlog(self) -> Backlog:
         """Return how many events and messages are pending.
@@ -39,7 +55,16 @@ class Monitor:
         """
         return await self.backlogs.backlog()
 
-    async def _ledger_answers(self) -> bool:
+    async def _ledger_state(self) -> LedgerState:
+        try:
+            await self.ledger.commit([Change()])
+        except LedgerBusy:
+            return LedgerState.OK
+        except LedgerUnavailable:
+            return LedgerState.TAKES_NO_WRITES if await self._ledger_reads() else LedgerState.UNAVAILABLE
+        return LedgerState.OK
+
+    async def _ledger_reads(self) -> bool:
         try:
             await self.ledger.read(SnapshotQuery())
         except LedgerUnavailable:

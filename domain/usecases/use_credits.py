@@ -41,8 +41,8 @@ class CreditService:
     ) -> tuple[Outcome, ...]:
         """Execute each operation once, as if one after the other; return one outcome for each, in their order.
 
-        Operations that are not settled after too many fruitless rounds are contended, and may be retried. What is overdue
-        is decided by the ledger's clock, or by `now`.
+        Operations that are not settled after too many fruitless rounds are contended, and may be retried. The ledger's
+        clock, or `now`, decides what is overdue.
 
         :raises LedgerUntouched: if none of the operations was done.
         :raises LedgerUnavailable: if the ledger did not answer. A retry finds committed operations by their keys.

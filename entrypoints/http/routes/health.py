@@ -19,11 +19,11 @@ async def is_alive() -> dict[str, str]:
 
 @get("/readyz", tags=["Machines"], responses={**problem_responses(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
-    """Return whether payments can be recorded: 503 without the ledger. Without the cache reads are only slower."""
+    """Return whether payments can be recorded: 503 while the ledger accepts no writes. Without the cache reads are only slower."""
     found = await services.monitor.readiness()
     fields = {
-        "status": "ready" if found.ledger else "not ready",
-        "ledger": "ok" if found.ledger else "unavailable",
+        "status": "ready" if found.is_ready else "not ready",
+        "ledger": found.ledger,
         "cache": "ok" if found.cache else "unavailable",
     }
-    return Response(fields, status_code=200 if found.ledger else 503)
+    return Response(fields, status_code=200 if found.is_ready else 503)

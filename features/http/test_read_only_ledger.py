@@ -1,0 +1,61 @@
+"""A database that answers and takes no writes: nobody is told that the service is ready, or that a write is unknown."""
+
+import asyncio
+
+import asyncpg
+
+from features.harness.deployment import Deployment, give, spend
+from features.harness.service import eventually
+from features.real_parts import execute
+
+GRANT = ("--kind", "goodwill", "--reason", "an outage", "--operator", "Grace")
+
+
+async def _sign_up(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("insert into auth.users default values returning id"))
+    finally:
+        await connection.close()
+
+
+def set_read_only(url: str, is_so: bool) -> None:
+    """As a provider does where a disk is full: for every session from now on."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    asyncio.run(
+        execute(
+            url,
+            "set default_transaction_read_only = off",
+            f"alter database {name} set default_transaction_read_only = {is_so}",
+            f"select pg_terminate_backend(pid) {others}",
+        )
+    )
+
+
+def test_a_read_only_database_is_said_and_nothing_is_unknown(deployment: Deployment, database_url: str) -> None:
+    """Readiness, callers, the command and the doctor say so; when it writes again, all is as it was acknowledged."""
+    user, settings = asyncio.run(_sign_up(database_url)), {"SUPABASE_DB_URL": database_url}
+    with deployment.serve(**settings) as http:
+        assert [201, 200] == [give(http, user, 50).status_code, spend(http, user, 20).status_code]
+
+        set_read_only(database_url, True)
+        refused = {"status": "not ready", "ledger": "takes no writes", "cache": "ok"}
+        assert refused == eventually(lambda: http.get("/readyz").json(), refused)
+        assert 503 == http.get("/readyz").status_code
+        answers = [give(http, user, 5), spend(http, user, 5)]
+        assert [(503, "urn:credence:ledger-unavailable", True)] * 2 == [
+            (answer.status_code, answer.json()["type"], "What failed changed nothing" in answer.json()["detail"])
+            for answer in answers
+        ]
+        code, said = deployment.command("grant", user, "5", *GRANT, **settings)
+        assert (1, True) == (code, said.startswith("Error: Nothing was changed: Postgres: ReadOnlySQLTransaction")), (
+            said
+        )
+        assert "the database is read-only" in said
+        assert "the ledger takes no writes" in deployment.command("doctor", **settings)[1]
+
+        set_read_only(database_url, False)
+        assert 200 == eventually(lambda: http.get("/readyz").status_code, 200)
+        assert 200 == spend(http, user, 7).status_code
+        deployment.assert_all_agrees(http, {user: 23}, **settings)
