@@ -1,1 +1,1 @@
-"""The ports: what the use cases need from the outside. One module per role, with its ports and their errors."""
+"""The ports that the use cases need, with their errors; one module per role."""

@@ -275,7 +275,7 @@ async def test_a_database_that_is_not_supabase_s_is_reported(server: str) -> Non
     """A bare Postgres lacks what Supabase brings; the message says more than the database does."""
     name = f"bare_{uuid.uuid4().hex}"
     await execute(server, f"create database {name}")
-    with pytest.raises(migrations.MigrationFailed, match='"auth" does not exist; this is no Supabase database'):
+    with pytest.raises(migrations.MigrationFailed, match='"auth" does not exist; this is not a Supabase database'):
         await migrate(database(server, name))
 
 

@@ -19,7 +19,7 @@ async def is_alive() -> dict[str, str]:
 
 @get("/readyz", tags=["Machines"], responses={**problem_responses(), 503: _NOT_READY})
 async def is_ready(services: NamedDependency[SkipValidation[Services]]) -> Response[dict[str, str]]:
-    """Return whether payments can be recorded: 503 while the ledger accepts no writes. Without the cache reads are slower."""
+    """Return whether payments can be recorded: 503 while the ledger accepts no writes. The cache only adds speed."""
     found = await services.monitor.readiness()
     fields = {
         "status": "ready" if found.is_ready else "not ready",
