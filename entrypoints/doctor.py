@@ -4,6 +4,7 @@ import attrs
 
 from domain.upkeep.diagnosis import Diagnosis, Verdict
 from domain.usecases.examine_deployment import DeploymentExaminer
+from entrypoints.auth.jwks import Jwks
 from entrypoints.settings.settings import Settings
 
 
@@ -13,10 +14,23 @@ class Doctor:
 
     settings: Settings
     examiner: DeploymentExaminer
+    jwks: Jwks | None
+    """Where the keys of access tokens are published, if anywhere."""
 
     async def examine(self) -> tuple[Diagnosis, ...]:
         """Return every finding, good or bad."""
-        return (*diagnose_settings(self.settings), *await self.examiner.examine())
+        keys = await self._keys(self.jwks) if self.jwks is not None else ()
+        return (*diagnose_settings(self.settings), *keys, *await self.examiner.examine())
+
+    async def _keys(self, jwks: Jwks) -> tuple[Diagnosis, ...]:
+        subject, trouble = "access-token keys", await jwks.trouble()
+        if trouble is None:
+            return (Diagnosis(subject, Verdict.GOOD, f"fetched from {jwks.address}"),)
+        is_the_only_way = not (self.settings.supabase_jwt_secret or self.settings.gateway_secrets)
+        setting = "SUPABASE_JWKS_URL" if self.settings.supabase_jwks_url else "SUPABASE_URL"
+        remedy = f"Check {setting} and the network; set SUPABASE_JWT_SECRET if the project signs with a shared secret."
+        verdict = Verdict.BAD if is_the_only_way else Verdict.DOUBTFUL
+        return (Diagnosis(subject, verdict, f"cannot be fetched from {jwks.address}: {trouble}", remedy),)
 
 
 def diagnose_settings(settings: Settings) -> tuple[Diagnosis, ...]:

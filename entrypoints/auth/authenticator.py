@@ -7,18 +7,14 @@ from typing import Any, Self
 
 import attrs
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
 from entrypoints.auth.jwks import Jwks
+from entrypoints.auth.key_sets import KINDS
 from entrypoints.settings.settings import Settings
 
 LEEWAY_SECONDS = 10
 AUDIENCE = ROLE = "authenticated"
-_PUBLISHED: Mapping[str, type] = {"ES256": EllipticCurvePublicKey, "RS256": RSAPublicKey, "EdDSA": Ed25519PublicKey}
-"""The asymmetric algorithms, each with the only type of key that may verify it."""
 
 log = logging.getLogger("credence.auth")
 
@@ -89,7 +85,7 @@ class Authenticator:
             gateway_secrets=settings.gateway_secrets,
             trust_user_headers=settings.trust_user_headers,
             jwt_secret=settings.supabase_jwt_secret,
-            jwks=Jwks(jwks_url) if jwks_url else None,
+            jwks=Jwks(jwks_url, may_be_empty=settings.supabase_jwt_secret is not None) if jwks_url else None,
             issuer=auth_url,
         )
 
@@ -132,11 +128,11 @@ class Authenticator:
             algorithm = jwt.get_unverified_header(token).get("alg")
             if algorithm == "HS256" and self.jwt_secret is not None:
                 claims = self._decode(token, self.jwt_secret, ["HS256"])
-            elif isinstance(algorithm, str) and algorithm in _PUBLISHED and self.jwks is not None:
+            elif isinstance(algorithm, str) and algorithm in KINDS and self.jwks is not None:
                 key = await self.jwks.key_for(token)
-                if not isinstance(key, _PUBLISHED[algorithm]):
+                if key.algorithm_name != algorithm:
                     raise jwt.InvalidKeyError("the key's type does not match the algorithm")
-                claims = self._decode(token, key, [algorithm])
+                claims = self._decode(token, key.key, [algorithm])
             else:
                 _log_what_is_missing(algorithm)
                 raise Unauthenticated("This kind of access token is not accepted.")
@@ -165,7 +161,7 @@ def _log_what_is_missing(algorithm: object) -> None:
     """Log which setting a token's algorithm needs: the caller only sees a refusal."""
     if algorithm == "HS256":
         missing = "SUPABASE_JWT_SECRET is not set"
-    elif isinstance(algorithm, str) and algorithm in _PUBLISHED:
+    elif isinstance(algorithm, str) and algorithm in KINDS:
         missing = "neither SUPABASE_JWKS_URL nor SUPABASE_URL is set"
     else:
         return

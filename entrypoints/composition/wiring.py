@@ -42,7 +42,7 @@ from entrypoints.settings.settings import Settings
 async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
     """Yield everything that one process needs to serve, and close it at the end."""
     async with parts(settings, storage) as opened, _credits(opened) as credits_:
-        yield _services(opened, _recorder(opened), credits_)
+        yield _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +93,7 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
     )
 
 
-def _doctor(parts: Parts) -> Doctor:
+def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
     examiner = DeploymentExaminer(
         provider=StripeDeployment(parts.stripe.patient),
         database=parts.ledger.audit,
@@ -105,7 +105,7 @@ def _doctor(parts: Parts) -> Doctor:
         wanted_events=CONCERNING,
         wanted_migrations=migrations.versions(),
     )
-    return Doctor(settings=parts.settings, examiner=examiner)
+    return Doctor(settings=parts.settings, examiner=examiner, jwks=authenticator.jwks)
 
 
 def _synthetic_users(parts: Parts) -> SyntheticUserService:
@@ -130,9 +130,11 @@ def _inbox_retrier(parts: Parts, recorder: PaymentRecorder) -> InboxRetrier:
     return InboxRetrier(inbox=parts.ledger.inbox, deliveries=deliveries, history=history, recorder=recorder)
 
 
-def _services(parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService) -> Services:
+def _services(
+    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
+) -> Services:
     return Services(
-        authenticator=Authenticator.from_settings(parts.settings),
+        authenticator=authenticator,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
         reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),
@@ -147,7 +149,7 @@ def _services(parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditSe
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
-        doctor=_doctor(parts),
+        doctor=_doctor(parts, authenticator),
         catalogue=parts.catalogue,
         now=parts.clock.now,
     )

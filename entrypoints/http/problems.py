@@ -99,7 +99,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     AuthUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "auth-unavailable",
-        "The keys that verify access tokens could not be fetched; try again.",
+        "The keys that verify access tokens could not be fetched, so this token was neither accepted nor rejected; "
+        "try again.",
     ),
     LedgerUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,

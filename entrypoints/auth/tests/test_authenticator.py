@@ -1,6 +1,5 @@
 """Who is recognised, beyond what the features show over HTTP: asymmetric tokens, keys, headers."""
 
-import asyncio
 import base64
 import hmac
 import json
@@ -22,7 +21,7 @@ from entrypoints.auth.authenticator import (
     SignedInUser,
     Unauthenticated,
 )
-from entrypoints.auth.jwks import KEEP_SECONDS, RETRY_SECONDS, AuthUnavailable, Jwks
+from entrypoints.auth.jwks import Jwks
 
 ADA = "00000000-0000-0000-0000-00000000000a"
 ISSUER = "https://project.supabase.co/auth/v1"
@@ -200,56 +199,6 @@ async def test_keys_that_are_away_are_distinguished_from_bad_tokens() -> None:
     """Without the project's keys nobody is refused for good: the answer is to come again."""
     with pytest.raises(AuthUnavailable):
         await caller(authenticator(KeyServer(None)), authorization=f"Bearer {token()}")
-
-
-async def test_keys_are_fetched_once() -> None:
-    """Many tokens, one request; an unknown key asks no more than once in a while."""
-    server = KeyServer(published(one=KEY))
-    who = authenticator(server)
-    for _ in range(5):
-        await who.authenticate({"authorization": f"Bearer {token()}"})
-    for _ in range(5):
-        with pytest.raises(Unauthenticated):
-            await who.authenticate({"authorization": f"Bearer {token(name='unknown')}"})
-    assert 1 == server.asked
-
-
-@attrs.define
-class HangingKeyServer:
-    """A project's key set that is told once; whoever asks again waits until the server is let go, for nothing."""
-
-    hangs: asyncio.Event = attrs.field(factory=asyncio.Event)
-    let_go: asyncio.Event = attrs.field(factory=asyncio.Event)
-    asked: int = 0
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked += 1
-        if self.asked > 1:
-            self.hangs.set()
-            await self.let_go.wait()
-            raise httpx.ReadTimeout("no answer")
-        return httpx.Response(200, json=published(one=KEY))
-
-
-async def test_known_keys_do_while_the_project_does_not_answer() -> None:
-    """Whoever shows a token by a known key does not wait for another's request for new ones, nor asks again at once."""
-    server, now = HangingKeyServer(), [0.0]
-    keys = Jwks("https://project.supabase.co/jwks", transport=httpx.MockTransport(server), seconds=lambda: now[0])
-    known = await keys.key_for(token())
-    now[0] += KEEP_SECONDS + 1
-    first = asyncio.create_task(keys.key_for(token()))
-    await server.hangs.wait()
-    assert known == await asyncio.wait_for(keys.key_for(token()), 60)
-    server.let_go.set()
-    assert known == await first
-    for _ in range(5):
-        assert known == await keys.key_for(token())
-    with pytest.raises(jwt.InvalidKeyError):
-        await keys.key_for(token(name="unknown"))
-    assert 2 == server.asked
-    now[0] += RETRY_SECONDS + 1
-    assert known == await keys.key_for(token())
-    assert 3 == server.asked
 
 
 async def test_headers_need_the_gateways_secret() -> None:
