@@ -5,7 +5,7 @@ PostgREST's reference. Behind none of them that counts as certain here can a tra
 raises them for a statement, whose transaction it then rolls back, or before there is a session.
 """
 
-from domain.ports.ledger import LedgerRefused, LedgerUnavailable, LedgerUntouched
+from domain.ports.ledger import LedgerKeyRefused, LedgerRefused, LedgerUnavailable, LedgerUntouched
 
 _FAULTS = ("21", "22", "23", "54", "P0")
 """Caused by the content: cardinality, data, constraints, sizes, and what functions raise."""
@@ -22,6 +22,10 @@ _REMEDIES = (
     (("3F000", "42883", "42P01", "PGRST202"), "run `credence migrate`"),
     (("25006",), "the database is read-only: give the primary's address, or let it take writes again"),
 )
+_NO_JWT = frozenset({"PGRST301", "PGRST303"})
+"""PostgREST cannot read the JWT that it is given, or does not accept it (its documentation, "Errors")."""
+_GATEWAYS_WORDS = ("api key", "credentials", "unauthorized")
+"""What the gateway in front of it says of a key; its answers have no code."""
 
 
 def ledger_error_from(cause: str, sqlstate: str | None, *, is_untouched: bool = False) -> LedgerUnavailable:
@@ -35,6 +39,24 @@ def ledger_error_from(cause: str, sqlstate: str | None, *, is_untouched: bool = 
     if code.startswith(_FAULTS + _MISHAPS):
         return LedgerRefused(message, is_final=code.startswith(_FAULTS))
     return (LedgerUntouched if code.startswith(_STATE) else LedgerUnavailable)(message)
+
+
+def key_error_from(code: str | None, message: str, key: str) -> LedgerKeyRefused | None:
+    """Return what is the matter with the key, where Supabase's answer says that it is the key; else None."""
+    if code in _NO_JWT and key.startswith("sb_secret_"):
+        return LedgerKeyRefused(
+            f"Supabase: {code}: the API at SUPABASE_URL wants a JWT, and the key begins with sb_secret_: it is none, and "
+            "only a gateway that knows such keys exchanges it",
+            "Set SUPABASE_SERVICE_ROLE_KEY to the project's service_role JWT and no sb_secret_ key (`supabase status` "
+            "prints that of a local project), or set SUPABASE_URL to the address of a gateway that knows the key.",
+        )
+    if code in _NO_JWT:
+        cause = f"Supabase: {code}: the API at SUPABASE_URL does not accept the key: another project's, or expired"
+    elif code in {None, "401"} and any(word in message.lower() for word in _GATEWAYS_WORDS):
+        cause = "Supabase: the gateway at SUPABASE_URL does not accept the key"
+    else:
+        return None
+    return LedgerKeyRefused(cause, "Copy the secret or service_role key of the project at SUPABASE_URL.")
 
 
 def no_text() -> LedgerRefused:

@@ -9,7 +9,7 @@ import msgspec
 import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from adapters.postgres.errors import ledger_error_from, no_text
+from adapters.postgres.errors import key_error_from, ledger_error_from, no_text
 from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
 from domain.upkeep.diagnosis import ConnectionKind
 
@@ -40,7 +40,8 @@ class SupabaseRpc:
             raise no_text() from error
         except postgrest.APIError as error:
             cause = f"Supabase: {error.code or f'no code, but {error.message!r}'}"
-            raise ledger_error_from(cause, error.code) from error
+            refused = key_error_from(error.code, error.message or "", self._service_key)
+            raise refused or ledger_error_from(cause, error.code) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise LedgerUntouched(f"Supabase: {type(error).__name__}") from error
         except httpx.HTTPError as error:

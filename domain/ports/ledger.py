@@ -35,6 +35,13 @@ class LedgerRefused(LedgerUntouched):
 
 
 @attrs.frozen
+class LedgerKeyRefused(LedgerUntouched):
+    """The ledger does not accept the key that it was called with. Nothing of the call took effect."""
+
+    remedy: str
+
+
+@attrs.frozen
 class LedgerBusy(LedgerUntouched):
     """The ledger is overloaded. Nothing of the call took effect."""
 

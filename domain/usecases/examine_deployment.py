@@ -6,7 +6,7 @@ from domain.changes.changes import Change
 from domain.ports.cache import CacheUnavailable
 from domain.ports.deployment import Endpoints, Schema
 from domain.ports.inbox import Backlogs
-from domain.ports.ledger import Ledger, LedgerUnavailable
+from domain.ports.ledger import Ledger, LedgerKeyRefused, LedgerUnavailable
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_schema
 from domain.usecases.audit_cache import CacheAuditor
@@ -59,6 +59,8 @@ class DeploymentExaminer:
             backlog = await self.backlogs.backlog()
         except LedgerUnavailable as unavailable:
             remedy = "Check SUPABASE_URL and its key; run `credence migrate` if the schema is older than this version."
+            if isinstance(unavailable, LedgerKeyRefused):
+                remedy = unavailable.remedy
             return (Diagnosis("ledger", Verdict.BAD, f"query failed: {unavailable.cause}", remedy),)
         waiting, failed = sum(backlog.events.values()), backlog.messages_failed
         return (

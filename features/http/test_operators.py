@@ -242,6 +242,17 @@ def test_the_doctor_sees_what_is_good_and_what_is_not(story: Story) -> None:
     endpoints.clear()
 
 
+def test_the_doctor_says_which_key_the_api_wants(story: Story) -> None:
+    """A secret key of the newer kind, shown to a PostgREST that reads JWTs alone, is named with what to set instead."""
+    key = "sb_secret_abcdefghijklmnopqrstu_12345678"
+    done = story.service.command("doctor", "--json", SUPABASE_SERVICE_ROLE_KEY=key)
+    (found,) = [one for one in json.loads(done.stdout)["diagnoses"] if one["subject"] == "ledger"]
+    assert (1, "bad") == (done.returncode, found["verdict"])
+    assert "wants a JWT, and the key begins with sb_secret_" in found["seen"]
+    assert "Set SUPABASE_SERVICE_ROLE_KEY to the project's service_role JWT" in found["remedy"]
+    assert key not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_worker_runs_alone_and_ends_when_it_is_asked(story: Story, number: signal.Signals) -> None:
     """Beside the service's own; it says that it runs, ends cleanly, and logs no error."""

@@ -7,8 +7,10 @@ import pytest
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.errors import ledger_error_from
 from adapters.postgres.supabase_rpc import SupabaseRpc
-from domain.ports.ledger import LedgerRefused, LedgerUnavailable, LedgerUntouched
-from features.real_parts import Supabase
+from domain.ports.ledger import LedgerKeyRefused, LedgerRefused, LedgerUnavailable, LedgerUntouched
+from features.real_parts import JWT_SECRET, Supabase
+from simulators.http.server import HttpServer, Response
+from simulators.stripe.signatures import mint_token
 
 
 @pytest.mark.parametrize("way", ["postgres", "supabase"])
@@ -73,3 +75,35 @@ async def test_a_gateway_that_gives_no_code_is_told_by_what_it_says(supabase: Su
                 await rpc.value("account_read", {})
     finally:
         supabase.gateway.up()
+
+
+@pytest.mark.parametrize(
+    ("key", "cause", "remedy"),
+    [
+        (
+            "sb_secret_abcdefghijklmnopqrstu_12345678",
+            "wants a JWT, and the key begins with sb_secret_",
+            "service_role JWT",
+        ),
+        (mint_token("another project's secret, of forty chars", {"role": "service_role"}), "another project's", "Copy"),
+        (mint_token(JWT_SECRET, {"role": "service_role", "exp": 1}), "expired", "Copy"),
+    ],
+)
+async def test_a_key_that_the_api_does_not_take_is_named(supabase: Supabase, key: str, cause: str, remedy: str) -> None:
+    """PostgREST reads JWTs alone: whoever gives it a secret key of the newer kind is told that, and what to set."""
+    async with contextlib.aclosing(SupabaseRpc(supabase.url, key)) as rpc:
+        with pytest.raises(LedgerKeyRefused, match=cause) as raised:
+            await rpc.value("credence_diagnosis", {})
+    assert remedy in raised.value.remedy
+    assert key not in f"{raised.value!r}"
+
+
+@pytest.mark.parametrize(
+    "body", ['{"message": "Invalid API key"}', '{"message": "Invalid authentication credentials"}', ""]
+)
+async def test_a_key_that_the_gateway_does_not_take_is_named(body: str) -> None:
+    """The gateway of a hosted project, one of your own, or one that says nothing: it is the key."""
+    with HttpServer(lambda _: Response(status=401, body=body.encode())) as gateway:
+        async with contextlib.aclosing(SupabaseRpc(gateway.url, "sb_secret_a")) as rpc:
+            with pytest.raises(LedgerKeyRefused, match="the gateway at SUPABASE_URL does not accept the key"):
+                await rpc.value("credence_diagnosis", {})
