@@ -134,6 +134,7 @@ comment on function public.credence_entry_hash(public.credit_transactions) is
 create table public.credit_grants (
     id bigint generated always as identity primary key,
     user_id uuid not null,
+    version bigint,
     kind text not null,
     purchase_id text,
     period_ends_at timestamptz,
@@ -151,6 +152,7 @@ create table public.credit_grants (
 comment on table public.credit_grants is
     'Credence: credits put on an account, with what remains of them. Over an account, the remainders sum to its '
     'balance, or to 0 while it is in debt.';
+comment on column public.credit_grants.version is 'The account''s entry that made it.';
 comment on column public.credit_grants.period_ends_at is
     'The end of the period that was paid for, where it is of a subscription''s invoice: an invoice has a grant for '
     'each.';
@@ -164,7 +166,8 @@ comment on column public.credit_grants.rollover_cap is
     'The most credits that may roll over on the account in total when it expires; null if it does not roll over.';
 comment on column public.credit_grants.live is 'Whether anything of it remains or is held.';
 
-create index credit_grants_user_id_idx on public.credit_grants (user_id, live);
+create index credit_grants_user_id_idx on public.credit_grants (user_id, live, id);
+create unique index credit_grants_version_idx on public.credit_grants (user_id, version);
 create index credit_grants_purchase_id_idx on public.credit_grants (purchase_id) where kind = 'reinstatement';
 create unique index credit_grants_one_per_purchase
     on public.credit_grants (purchase_id, user_id, coalesce(period_ends_at, '-infinity')) where kind <> 'reinstatement';
@@ -213,8 +216,8 @@ begin
     opening.hash := public.credence_entry_hash(opening);
     insert into public.credit_transactions overriding user value values (opening.*);
     if balance > 0 then
-        insert into public.credit_grants (user_id, kind, credits, remaining)
-        values (account_id, opening.kind, balance, balance);
+        insert into public.credit_grants (user_id, version, kind, credits, remaining)
+        values (account_id, opening.version, opening.kind, balance, balance);
     end if;
     update public.users u set credits_version = 1, credits_revision = u.credits_revision + 1 where u.id = account_id;
 end

@@ -33,7 +33,7 @@ comment on column public.purchases.subscription_id is 'The subscription, where i
 comment on column public.purchases.starts_at is 'When the earliest of the times begins that its lines are for.';
 comment on column public.purchases.ends_at is 'When the latest of the times ends that its lines are for.';
 
-create index purchases_user_id_idx on public.purchases (user_id);
+create index purchases_user_id_idx on public.purchases (user_id, created_at, id);
 create index purchases_merged_into_idx on public.purchases (merged_into) where merged_into is not null;
 create index purchases_subscription_id_idx on public.purchases (subscription_id, ends_at) where subscription_id is not null;
 

@@ -23,7 +23,7 @@ comment on column public.credit_holds.actor_id is 'The user who acted, where the
 comment on column public.credit_holds.draws is
     'What it reserves of which grants, {grant, credits} each; their sum is its credits.';
 
-create index credit_holds_user_id_idx on public.credit_holds (user_id);
+create index credit_holds_user_id_idx on public.credit_holds (user_id, created_at, id);
 create index credit_holds_open_user_id_idx on public.credit_holds (user_id) where status = 'open';
 create index credit_holds_open_expires_at_idx on public.credit_holds (expires_at) where status = 'open';
 
@@ -209,10 +209,10 @@ set search_path = ''
 as $$
 begin
     insert into public.credit_grants (
-        user_id, kind, purchase_id, period_ends_at, credits, remaining, priority, expires_at, rollover_cap
+        user_id, version, kind, purchase_id, period_ends_at, credits, remaining, priority, expires_at, rollover_cap
     )
     select
-        e.user_id, e.kind, e.purchase_id,
+        e.user_id, e.version, e.kind, e.purchase_id,
         case when e.purchase_id is not null then (e.metadata ->> 'period_ends_at')::timestamptz end, e.amount, e.amount,
         coalesce((p ->> 'priority')::integer, 50), (p ->> 'expires_at')::timestamptz, (p ->> 'rollover_cap')::bigint
     from unnest(entries) with ordinality e, lateral (select postings[e.ordinality] as p) posting
@@ -248,9 +248,11 @@ begin
     -- What was taken from a grant, unspent, returns to it and expires as it would have.
     if entry.kind = 'reinstatement' and returns_to is null and coalesce(target.expires_at <= entry.created_at, false)
     then
-        insert into public.credit_grants (user_id, kind, purchase_id, period_ends_at, credits, remaining, priority)
+        insert into public.credit_grants (
+            user_id, version, kind, purchase_id, period_ends_at, credits, remaining, priority
+        )
         values (
-            entry.user_id, entry.kind, entry.purchase_id, period, entry.amount, entry.amount,
+            entry.user_id, entry.version, entry.kind, entry.purchase_id, period, entry.amount, entry.amount,
             coalesce((posting ->> 'priority')::integer, 50)
         )
         returning * into target;

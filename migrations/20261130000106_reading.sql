@@ -245,74 +245,159 @@ $$;
 comment on function public.balance_at(uuid, text) is
     'Credence: an account''s balance and held credits as they were at a moment.';
 
-create function public.account_record(account_id uuid)
+create function public.account_record(account_id uuid, query jsonb default '{}')
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
+set enable_seqscan = off
 as $$
-    with mine as (
-        select p.id from public.purchases p where p.user_id = account_id
-        union
-        select t.purchase_id from public.credit_transactions t
-        where t.user_id = account_id and t.purchase_id is not null
-    ), kept as (
-        select distinct coalesce(p.merged_into, p.id) as id
+declare
+    size constant integer := least(greatest(coalesce((query ->> 'limit')::integer, 200), 1), 200);
+    hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash}';
+    entry_before constant bigint := query ->> 'entry';
+    hold_before constant uuid := query ->> 'hold';
+    purchase_before constant text := query ->> 'purchase';
+    is_first constant boolean := coalesce(query ->> 'entry', query ->> 'hold', query ->> 'purchase') is null;
+    held_before timestamptz;
+    bought_before timestamptz;
+begin
+    select h.created_at into held_before from public.credit_holds h where h.id = hold_before and h.user_id = account_id;
+    select p.created_at into bought_before
+    from public.purchases p where p.id = purchase_before and p.user_id = account_id;
+    return (with entries as materialized (
+        select
+            t.version, t.purchase_id, to_jsonb(t) - hidden as entry,
+            -- The grant into which it put credits: that to which they returned, its own, or its purchase's.
+            case when t.amount > 0 then coalesce(
+                nullif(public.credence_own_metadata(t) ->> 'returned_to_grant', 'true')::bigint,
+                (select g.id from public.credit_grants g where g.user_id = account_id and g.version = t.version),
+                (select g.id from public.credit_grants g
+                where g.user_id = account_id and g.purchase_id = t.purchase_id and g.kind <> 'reinstatement'
+                    and g.period_ends_at is not distinct from (t.metadata ->> 'period_ends_at')::timestamptz)
+            ) end as grant_id
+        from public.credit_transactions t
+        where t.user_id = account_id and t.version < coalesce(entry_before, 9223372036854775807)
+        order by t.version desc limit size
+    ), draws as materialized (
+        select d.version, d.grant_id, d.credits
+        from public.credit_draws d
+        where d.user_id = account_id
+            and d.version between (select min(e.version) from entries e) and (select max(e.version) from entries e)
+    ), holds as materialized (
+        select h as hold, h.created_at, h.id, row_number() over (order by h.created_at desc, h.id desc) as place
+        from public.credit_holds h
+        where h.user_id = account_id and (h.created_at, h.id) < (coalesce(held_before, 'infinity'), hold_before)
+        order by h.created_at desc, h.id desc limit size + 1
+    ), owned as materialized (
+        select p.id, row_number() over (order by p.created_at desc, p.id desc) as place
         from public.purchases p
-        where p.id in (select mine.id from mine)
-    ), shown as (
+        where p.user_id = account_id and p.merged_into is null
+            and (p.created_at, p.id) < (coalesce(bought_before, 'infinity'), purchase_before)
+        order by p.created_at desc, p.id desc limit size + 1
+    ), kept as materialized (
+        select o.id from owned o where o.place <= size
+        union
+        select coalesce(p.merged_into, p.id) from public.purchases p where p.id in (select e.purchase_id from entries e)
+    ), family as materialized (
+        select p.id, p.user_id is null as is_nobodys
+        from (
+            select k.subscription_id, min(k.starts_at) as since
+            from public.purchases k
+            where k.id in (select kept.id from kept) and k.subscription_id is not null
+            group by k.subscription_id
+        ) bills
+        join public.purchases p on p.subscription_id = bills.subscription_id
+        where p.merged_into is null and coalesce(p.ends_at >= bills.since, true)
+    ), shown as materialized (
         select k.id from kept k
         union
         -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
-        select p.id
-        from public.purchases p
-        where p.user_id is null
-            and p.merged_into is null
-            and p.subscription_id = any (array(
-                select o.subscription_id from public.purchases o where o.id in (select k.id from kept k)
-            ))
+        select f.id from family f where f.is_nobodys
     )
     select jsonb_build_object(
         'account', public.account_read(account_id),
         'purchases', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', p.id,
-                'facts', p.facts,
-                'merged', (
-                    select coalesce(jsonb_agg(m.id order by m.id), '[]') from public.purchases m where m.merged_into = p.id
+                'id', p.id, 'facts', p.facts, 'merged', merged.ids, 'posted', (
+                    select coalesce(sum(t.amount), 0)
+                    from public.credit_transactions t
+                    where t.purchase_id = any (p.id || merged.ids) and t.user_id = account_id
                 )
             ) order by p.created_at, p.id), '[]')
-            from public.purchases p
-            where p.id in (select shown.id from shown)
+            from public.purchases p, lateral (
+                select array(select o.id from public.purchases o where o.merged_into = p.id order by o.id) as ids
+            ) merged
+            where p.id in (select s.id from shown s)
         ),
-        'entries', (
-            select coalesce(jsonb_agg(
-                to_jsonb(t) - '{id,user_id,details_salt,details_digest,previous_hash,hash}'::text[] order by t.version
-            ), '[]')
-            from public.credit_transactions t
-            where t.user_id = account_id
+        'family', (
+            select coalesce(jsonb_agg(p.facts order by p.id), '[]')
+            from public.purchases p where p.id in (select f.id from family f except select s.id from shown s)
         ),
+        'entries', (select coalesce(jsonb_agg(e.entry order by e.version), '[]') from entries e),
         'grants', (
-            select coalesce(jsonb_agg(
-                to_jsonb(g) || jsonb_build_object('draws', (
-                    select coalesce(jsonb_agg(
-                        jsonb_build_object('version', d.version, 'credits', d.credits) order by d.version
-                    ), '[]')
-                    from public.credit_draws d
-                    where d.user_id = account_id and d.grant_id = g.id
-                ))
-                order by g.id
-            ), '[]')
+            select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object(
+                'plan_id', (
+                    select coalesce(o.plan_id, p.plan_id)
+                    from public.purchases p
+                    left join public.purchases o on o.id = p.merged_into
+                    where p.id = g.purchase_id
+                ),
+                'made_by', (
+                    select to_jsonb(t) - hidden
+                    from public.credit_transactions t
+                    where t.user_id = account_id and t.version = g.version
+                ),
+                'puts', array(select e.version from entries e where e.grant_id = g.id order by e.version),
+                'draws', array(select to_jsonb(d) from draws d where d.grant_id = g.id order by d.version)
+            ) order by g.id), '[]')
             from public.credit_grants g
-            where g.user_id = account_id
+            where g.id in (select e.grant_id from entries e union select d.grant_id from draws d union (
+                select l.id from public.credit_grants l where l.user_id = account_id and l.live and is_first
+                order by l.id desc limit size
+            ))
         ),
         'holds', (
-            select coalesce(jsonb_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
-            from public.credit_holds h
-            where h.user_id = account_id
+            select coalesce(jsonb_agg(public.credence_hold(h.hold) order by h.place desc), '[]')
+            from holds h where h.place <= size
+        ),
+        'following', case when (select max(place) > size from holds) or (select max(place) > size from owned)
+            or exists (
+                select from public.credit_transactions t
+                where t.user_id = account_id and t.version < (select min(e.version) from entries e)
+            ) then jsonb_build_object(
+                'entry', coalesce((select min(e.version) from entries e), entry_before),
+                'hold', coalesce(
+                    (select (array_agg(h.id order by place desc))[1] from holds h where place <= size), hold_before),
+                'purchase', coalesce(
+                    (select (array_agg(o.id order by place desc))[1] from owned o where place <= size), purchase_before)
+            )
+        end
+    ));
+end
+$$;
+comment on function public.account_record(uuid, jsonb) is
+    'Credence: a page of all that there is of an account, newest first, of at most `limit` (200) entries, holds and '
+    'purchases each: those before {entry, hold, purchase}, which the page before gave as `following`. Gives {account, '
+    'purchases, those behind its entries too, with facts, merged ids and what stands posted, family: facts of their '
+    'subscriptions'' other invoices, entries, grants that these put into or drew from, with those puts and draws and '
+    'the entry that made them, in the first page what is live too, holds, following}, each oldest first.';
+
+create function public.account_sums(account_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'by_purchases', coalesce(sum(t.amount) filter (where t.purchase_id is not null), 0),
+        'by_others', coalesce(sum(t.amount) filter (where t.purchase_id is null), 0),
+        'remaining', (
+            select coalesce(sum(g.remaining), 0) from public.credit_grants g where g.user_id = account_id and g.live
         )
     )
+    from public.credit_transactions t
+    where t.user_id = account_id
 $$;
-comment on function public.account_record(uuid) is
-    'Credence: everything about an account: {account, purchases with facts and merged ids, entries oldest first, '
-    'grants with their draws by entry version, holds oldest first}.';
+comment on function public.account_sums(uuid) is
+    'Credence: what an account''s entries sum to, by those of purchases and others, and what remains in its grants.';

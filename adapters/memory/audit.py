@@ -9,9 +9,10 @@ import attrs
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.purchases import MemoryPurchases
+from adapters.memory.record_pages import page_of
 from domain.credits.holds import Hold
 from domain.credits.ledger import LedgerEntry
-from domain.credits.records import AccountRecord, GrantRecord
+from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, GrantRecord, RecordPlace
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
 
@@ -58,19 +59,31 @@ class MemoryAudit:
             self._accounts.keep(attrs.evolve(due, revision=max(account.revision, due.version) + 1))
         return self._accounts.get(user_id)
 
-    async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """Return all records of an account, or None if the ledger never knew such a user."""
+    async def record_of(
+        self, user_id: UserId, *, place: RecordPlace = NEWEST, limit: int = MAX_RECORDS
+    ) -> AccountRecord | None:
+        """Return a page of an account's records, or None if the ledger never knew such a user."""
         entries = self._accounts.entries(user_id)
         purchases = tuple(self._purchases.records(user_id, entries))
         if user_id not in self._accounts and not entries and not purchases:
             return None
-        return AccountRecord(
+        record = AccountRecord(
             user_id=user_id,
             account=self._accounts.find(user_id),
             purchases=purchases,
             entries=entries,
             grants=self._grants.records(user_id),
             holds=self._grants.holds(user_id),
+        )
+        return page_of(record, place, limit)
+
+    async def sums_of(self, user_id: UserId) -> AccountSums:
+        """Return what all of an account's entries come to."""
+        entries = [entry.posting for entry in self._accounts.entries(user_id)]
+        return AccountSums(
+            by_purchases=sum(posting.amount for posting in entries if posting.purchase_id is not None),
+            by_others=sum(posting.amount for posting in entries if posting.purchase_id is None),
+            remaining=sum(known.grant.remaining for known in self._grants.records(user_id)),
         )
 
 

@@ -20,6 +20,7 @@ class MemoryGrants:
     def __init__(self) -> None:
         self._grants: dict[UserId, dict[GrantId, Grant]] = {}
         self._draws: dict[GrantId, list[RecordedDraw]] = {}
+        self._puts: dict[GrantId, list[int]] = {}
         self._holds: dict[HoldId, Hold] = {}
         self._placed: dict[HoldId, datetime] = {}
         self._settled_at: dict[HoldId, datetime] = {}
@@ -34,8 +35,13 @@ class MemoryGrants:
         return tuple(grant for grant in self.of(user_id) if grant.remaining > 0 or grant.held > 0)
 
     def records(self, user_id: UserId) -> tuple[GrantRecord, ...]:
-        """Return every grant of the account with what entries took from it, in the order in which they did."""
-        return tuple(GrantRecord(grant=grant, draws=tuple(self._draws.get(grant.id, ()))) for grant in self.of(user_id))
+        """Return every grant of the account with what entries put into it and took from it, in their order."""
+        return tuple(
+            GrantRecord(
+                grant=grant, puts=tuple(self._puts.get(grant.id, ())), draws=tuple(self._draws.get(grant.id, ()))
+            )
+            for grant in self.of(user_id)
+        )
 
     def hold(self, hold_id: HoldId) -> Hold | None:
         """Return the hold, settled or not."""
@@ -94,6 +100,7 @@ class MemoryGrants:
         """Do to the grants what an entry of that version does, on an account that had that balance."""
         if posting.amount > 0:
             grant = self._put(posting, now)
+            self._puts.setdefault(grant.id, []).append(version)
             pays_debt = min(posting.amount, max(0, -balance))
             self._draw(posting.user_id, version, (Draw(grant_id=grant.id, credits=pays_debt),) if pays_debt else ())
         elif posting.draws is None:

@@ -1,6 +1,6 @@
 """Purchases in memory: which there are, whom their links lead to, and which proved to be one payment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import attrs
@@ -66,7 +66,7 @@ class MemoryPurchases:
         owned = ((row.purchase.order, row.purchase.links) for row in self._rows.values())
         return frozenset(link for order, links in owned if order and order.user_id in owners for link in links)
 
-    def records(self, user_id: UserId, entries: Iterable[LedgerEntry]) -> Iterator[PurchaseRecord]:
+    def records(self, user_id: UserId, entries: Sequence[LedgerEntry]) -> Iterator[PurchaseRecord]:
         """Yield the purchases that the user owns or that an entry is of, and what else gives back their time."""
         behind = {
             self._goes_on(entry.posting.purchase_id) for entry in entries if entry.posting.purchase_id is not None
@@ -85,7 +85,8 @@ class MemoryPurchases:
         for known in self._rows:
             if known in behind and known not in self._merged:
                 merged = tuple(sorted(self.one_payment(known) - {known}))
-                yield PurchaseRecord(id=known, purchase=self._rows[known].purchase, merged=merged)
+                posted = sum(entry.posting.amount for entry in entries if entry.posting.purchase_id in {known, *merged})
+                yield PurchaseRecord(id=known, purchase=self._rows[known].purchase, merged=merged, posted=posted)
 
     def family(self, subscription_id: str | None, since: datetime | None) -> tuple[RecordedPurchase, ...]:
         """Return the invoices of the subscription whose periods end then or later."""

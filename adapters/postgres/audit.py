@@ -6,7 +6,7 @@ import msgspec
 
 from adapters.postgres.records import account_from_json, account_record_from_json
 from adapters.postgres.rpc import Rpc
-from domain.credits.records import AccountRecord
+from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
 from domain.upkeep.consistency import Inconsistency
 from domain.upkeep.diagnosis import ConnectionKind, SchemaFacts
 from domain.values.accounts import Account, UserId
@@ -39,11 +39,19 @@ class SqlAudit:
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
 
-    async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """Return all records of an account by `account_record()`, or None if the ledger never knew such a user."""
-        found = await self._rpc.value("account_record", {"account_id": user_id})
+    async def record_of(
+        self, user_id: UserId, *, place: RecordPlace = NEWEST, limit: int = MAX_RECORDS
+    ) -> AccountRecord | None:
+        """Return a page of an account's records by `account_record()`, or None if the ledger never knew such a user."""
+        query = {**msgspec.to_builtins(place), "limit": limit}
+        found = await self._rpc.value("account_record", {"account_id": user_id, "query": query})
         record = account_record_from_json(user_id, found)
-        return record if record.account or record.entries or record.purchases else None
+        is_known = record.account or record.entries or record.purchases or place != NEWEST
+        return record if is_known else None
+
+    async def sums_of(self, user_id: UserId) -> AccountSums:
+        """Return what all of an account's entries come to."""
+        return AccountSums(**await self._rpc.value("account_sums", {"account_id": user_id}))
 
     async def schema(self) -> SchemaFacts:
         """Return the schema's state by `credence_diagnosis()`."""

@@ -45,8 +45,8 @@ def key_error_from(code: str | None, message: str, key: str) -> LedgerKeyRefused
     """Return what is the matter with the key, where Supabase's answer says that it is the key; else None."""
     if code in _NO_JWT and key.startswith("sb_secret_"):
         return LedgerKeyRefused(
-            f"Supabase: {code}: the API at SUPABASE_URL wants a JWT, and the key begins with sb_secret_: it is none, and "
-            "only a gateway that knows such keys exchanges it",
+            f"Supabase: {code}: the API at SUPABASE_URL wants a JWT, and the key begins with sb_secret_: only a "
+            "gateway that knows such keys exchanges it for one",
             "Set SUPABASE_SERVICE_ROLE_KEY to the project's service_role JWT and no sb_secret_ key (`supabase status` "
             "prints that of a local project), or set SUPABASE_URL to the address of a gateway that knows the key.",
         )

@@ -27,7 +27,7 @@ from domain.credits.clawbacks import ClawedBack
 from domain.credits.grants import Grant
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EntryFilter, ExpiredCredits, LedgerEntry, Posted
-from domain.credits.records import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw
+from domain.credits.records import AccountRecord, GrantRecord, PurchaseRecord, RecordedDraw, RecordPlace
 from domain.credits.wallets import Wallet
 from domain.payments.line_terms import Claimed, MadePrice
 from domain.payments.purchases import Purchase
@@ -127,12 +127,11 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
         purchases=tuple(
             msgspec.convert({**found, "purchase": found["facts"]}, PurchaseRecord) for found in row["purchases"]
         ),
+        family=msgspec.convert(row["family"], tuple[Purchase, ...]),
         entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
-        grants=tuple(
-            GrantRecord(grant=_grant(found), draws=msgspec.convert(found["draws"], tuple[RecordedDraw, ...]))
-            for found in row["grants"]
-        ),
+        grants=tuple(_grant_record(user_id, found) for found in row["grants"]),
         holds=tuple(map(_hold, row["holds"])),
+        following=msgspec.convert(row["following"], RecordPlace | None),
     )
 
 
@@ -149,6 +148,16 @@ def _accounts(result: Json) -> tuple[Account, ...]:
 def _grant(row: Json) -> Grant:
     # Keys and metadata name a period by its end in UTC.
     return msgspec.convert({**row, "period_ends_at": _moment(row["period_ends_at"])}, Grant)
+
+
+def _grant_record(user_id: UserId, row: Json) -> GrantRecord:
+    return GrantRecord(
+        grant=_grant(row),
+        plan_id=row["plan_id"],
+        made_by=entry_from_json(user_id, row["made_by"]) if row["made_by"] else None,
+        puts=tuple(row["puts"]),
+        draws=msgspec.convert(row["draws"], tuple[RecordedDraw, ...]),
+    )
 
 
 def _hold(row: Json) -> Hold:

@@ -1,15 +1,14 @@
 """Explanations: where every credit of an account came from and went, with Stripe's objects."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 import attrs
 
-from domain.credits.clawbacks import OWN_GRANT
 from domain.credits.grants import Grant
 from domain.credits.holds import Hold
-from domain.credits.ledger import EntryKind, LedgerEntry, period_of, returned_to
-from domain.credits.records import AccountRecord, PurchaseRecord
+from domain.credits.ledger import LedgerEntry
+from domain.credits.records import AccountRecord, PurchaseRecord, RecordPlace
 from domain.payments.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.payments.invoices import UnusedTime
 from domain.payments.purchases import Purchase, PurchaseId
@@ -40,6 +39,7 @@ class PurchaseExplanation:
     """The credits posted for it on this account."""
     expires_at: datetime | None
     entries: tuple[LedgerEntry, ...]
+    """Those on the page."""
     lines: tuple[LineBalance, ...] = ()
     """The balance of each line of a subscription's invoice."""
     unused: tuple[ReturnedTime, ...] = ()
@@ -48,15 +48,15 @@ class PurchaseExplanation:
 
 @attrs.frozen(kw_only=True)
 class DrawExplanation:
-    """Credits drawn from a grant, and the entry that drew them; None if that is no longer known."""
+    """Credits drawn from a grant, and the entry that drew them."""
 
     credits: int
-    entry: LedgerEntry | None
+    entry: LedgerEntry
 
     @property
     def pays_debt(self) -> bool:
         """Return whether they repaid debt that the account had when they were granted."""
-        return self.entry is not None and self.entry.posting.amount > 0
+        return self.entry.posting.amount > 0
 
 
 @attrs.frozen(kw_only=True)
@@ -69,19 +69,21 @@ class GrantExplanation:
     reason: str | None
     """The operator's reason, if it was granted without a payment."""
     operator: str | None
+    made_by: LedgerEntry | None
     puts: tuple[LedgerEntry, ...]
-    """The entries that added credits to it."""
+    """The entries of the page that added credits to it."""
     draws: tuple[DrawExplanation, ...]
+    """What entries of the page took from it."""
 
     @property
     def drawn(self) -> int:
-        """Return the total drawn from it."""
-        return sum(draw.credits for draw in self.draws)
+        """Return the total ever drawn from it."""
+        return self.grant.credits - self.grant.remaining
 
 
 @attrs.frozen(kw_only=True)
 class AccountExplanation:
-    """An account by purchase, by entries without a purchase, by grant and by hold."""
+    """A page of an account: by purchase, by entries without a purchase, by grant and by hold."""
 
     user_id: UserId
     account: Account | None
@@ -89,17 +91,18 @@ class AccountExplanation:
     others: tuple[LedgerEntry, ...]
     grants: tuple[GrantExplanation, ...]
     holds: tuple[Hold, ...]
+    following: RecordPlace | None
 
 
 def explain(record: AccountRecord) -> AccountExplanation:
-    """Return the account's explanation; every entry appears exactly once."""
+    """Return the explanation of a page of an account; each of its entries appears exactly once."""
     explained: list[PurchaseExplanation] = []
     reported: set[int] = set()
     for known in record.purchases:
         ids = {known.id, *known.merged}
         entries = tuple(entry for entry in record.entries if entry.posting.purchase_id in ids)
         reported |= {entry.version for entry in entries}
-        explained.append(_purchase(record.user_id, known, entries, _relatives(known, record.purchases)))
+        explained.append(_purchase(record.user_id, known, entries, _relatives(known, record)))
     return AccountExplanation(
         user_id=record.user_id,
         account=record.account,
@@ -107,70 +110,32 @@ def explain(record: AccountRecord) -> AccountExplanation:
         others=tuple(entry for entry in record.entries if entry.version not in reported),
         grants=tuple(_grants(record)),
         holds=record.holds,
+        following=record.following,
     )
 
 
 def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
     entries = {entry.version: entry for entry in record.entries}
-    plans = {
-        id_: known.purchase.order.plan_id
-        for known in record.purchases
-        if known.purchase.order is not None
-        for id_ in (known.id, *known.merged)
-    }
-    for known, puts in zip(record.grants, _puts(record), strict=True):
-        grant = known.grant
-        was_given = grant.purchase_id is None and bool(puts)
+    for known in record.grants:
+        given = known.made_by.posting if known.made_by is not None and known.grant.purchase_id is None else None
         yield GrantExplanation(
-            grant=grant,
-            plan_id=plans.get(grant.purchase_id) if grant.purchase_id is not None else None,
-            reason=puts[0].posting.description if was_given else None,
-            operator=puts[0].posting.metadata.get("operator") if was_given else None,
-            puts=puts,
-            draws=tuple(DrawExplanation(credits=draw.credits, entry=entries.get(draw.version)) for draw in known.draws),
+            grant=known.grant,
+            plan_id=known.plan_id,
+            reason=given.description if given is not None else None,
+            operator=given.metadata.get("operator") if given is not None else None,
+            made_by=known.made_by,
+            puts=tuple(entries[version] for version in known.puts),
+            draws=tuple(DrawExplanation(credits=draw.credits, entry=entries[draw.version]) for draw in known.draws),
         )
 
 
-def _puts(record: AccountRecord) -> Iterator[tuple[LedgerEntry, ...]]:
-    """Yield each grant with the entries that added credits to it.
-
-    The entries of a purchase share a grant, except credits that are reinstated after it expired or that return to
-    another grant; every other entry creates its own.
-    """
-    puts = [entry for entry in record.entries if entry.posting.amount > 0]
-    returned = [entry for entry in puts if returned_to(entry.posting) not in {None, OWN_GRANT}]
-    positive = [entry for entry in puts if entry not in returned]
-    single = iter([entry for entry in positive if entry.posting.purchase_id is None])
-    for known in record.grants:
-        grant = known.grant
-        back = [entry for entry in returned if returned_to(entry.posting) == str(grant.id)]
-        if grant.purchase_id is None:
-            yield tuple(entry for entry in (next(single, None), *back) if entry is not None)
-            continue
-        name = grant.purchase_id, grant.period_ends_at
-        of_purchase = [one for one in positive if (one.posting.purchase_id, period_of(one.posting)) == name]
-        siblings = [one.grant for one in record.grants if (one.grant.purchase_id, one.grant.period_ends_at) == name]
-        late = [entry for entry in of_purchase if _came_late(entry, siblings[0])]
-        place = siblings.index(grant)
-        first = [entry for entry in of_purchase if entry not in late]
-        yield (*(late[place - 1 : place] if place else first), *back)
-
-
-def _came_late(entry: LedgerEntry, first: Grant) -> bool:
-    is_new = entry.posting.kind is EntryKind.REINSTATEMENT and returned_to(entry.posting) is None
-    return is_new and first.has_expired(entry.created_at)
-
-
-def _relatives(known: PurchaseRecord, records: Iterable[PurchaseRecord]) -> tuple[Purchase, ...]:
+def _relatives(known: PurchaseRecord, record: AccountRecord) -> tuple[Purchase, ...]:
     """Return the other invoices of the purchase's subscription."""
     bill = known.purchase.bill
     if bill is None:
         return ()
-    return tuple(
-        other.purchase
-        for other in records
-        if other is not known and other.purchase.bill and other.purchase.bill.subscription_id == bill.subscription_id
-    )
+    others = (*(other.purchase for other in record.purchases if other is not known), *record.family)
+    return tuple(other for other in others if other.bill and other.bill.subscription_id == bill.subscription_id)
 
 
 def _purchase(
@@ -182,7 +147,7 @@ def _purchase(
         id=known.id,
         purchase=purchase,
         worth=entitlement(purchase, relatives) if is_owner else 0,
-        posted=sum(entry.posting.amount for entry in entries),
+        posted=known.posted,
         expires_at=pack_expiry(purchase) if bill is None else None,
         entries=entries,
         lines=line_balances(purchase, relatives),

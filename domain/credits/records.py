@@ -3,10 +3,11 @@
 import attrs
 
 from domain.credits.grants import Grant
-from domain.credits.holds import Hold
+from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import LedgerEntry
 from domain.payments.purchases import Purchase, PurchaseId
 from domain.values.accounts import Account, UserId
+from domain.values.plans import PlanId
 
 
 @attrs.frozen(kw_only=True)
@@ -16,11 +17,13 @@ class PurchaseRecord:
     id: PurchaseId
     purchase: Purchase
     merged: tuple[PurchaseId, ...] = ()
+    posted: int
+    """What its entries on the account sum to, those of other pages included."""
 
 
 @attrs.frozen(kw_only=True)
 class RecordedDraw:
-    """Credits that the entry with that version drew; version 0 stands for entries from before draws were recorded."""
+    """Credits that the entry with that version drew."""
 
     version: int
     credits: int
@@ -28,23 +31,58 @@ class RecordedDraw:
 
 @attrs.frozen(kw_only=True)
 class GrantRecord:
-    """A grant as stored, with everything that was drawn from it, in order."""
+    """A grant as stored, with what entries added to it and drew from it, oldest first."""
 
     grant: Grant
+    plan_id: PlanId | None = None
+    """What was bought, where it was."""
+    made_by: LedgerEntry | None = None
+    puts: tuple[int, ...] = ()
+    """The versions of the entries."""
     draws: tuple[RecordedDraw, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
-class AccountRecord:
-    """An account's entries, grants and holds, oldest first, and the purchases behind them.
+class RecordPlace:
+    """How far back an account has been read: older records follow; the default begins with the newest."""
 
-    The purchases include invoices of its subscriptions that only return unused time and have no order.
+    entry: int | None = None
+    hold: HoldId | None = None
+    purchase: PurchaseId | None = None
+
+
+NEWEST = RecordPlace()
+MAX_RECORDS = 200
+"""The most entries, holds and purchases, each, on one page of an account's records."""
+
+
+@attrs.frozen(kw_only=True)
+class AccountRecord:
+    """A page of an account's records. Pages go from the newest to the oldest; within a page the oldest comes first.
+
+    It has as many entries, holds and purchases as requested, and what these need: the purchases and grants of its
+    entries, with only the additions and draws by those entries. The first page also has the live grants. The purchases
+    include invoices of its subscriptions that only return unused time and have no order.
     """
 
     user_id: UserId
     account: Account | None
     """None if the user was deleted."""
     purchases: tuple[PurchaseRecord, ...]
+    family: tuple[Purchase, ...] = ()
+    """The other invoices of the purchases' subscriptions, as far as they bear on what the purchases are worth."""
     entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantRecord, ...] = ()
     holds: tuple[Hold, ...] = ()
+    following: RecordPlace | None = None
+    """Where the next page begins; None where there is none."""
+
+
+@attrs.frozen(kw_only=True)
+class AccountSums:
+    """What all of an account's entries come to."""
+
+    by_purchases: int
+    by_others: int
+    remaining: int
+    """Credits that remain in its grants."""

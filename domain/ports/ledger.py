@@ -9,7 +9,7 @@ import attrs
 from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
-from domain.credits.records import AccountRecord
+from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
@@ -127,6 +127,12 @@ class Audit(Protocol):
         """Recompute an account's balance from its entries; return the account, or None if there is no such user."""
         ...
 
-    async def record_of(self, user_id: UserId) -> AccountRecord | None:
-        """Return all records of an account, or None if the ledger never knew such a user."""
+    async def record_of(
+        self, user_id: UserId, *, place: RecordPlace = NEWEST, limit: int = MAX_RECORDS
+    ) -> AccountRecord | None:
+        """Return a page of an account's records, or None if the ledger never knew such a user."""
+        ...
+
+    async def sums_of(self, user_id: UserId) -> AccountSums:
+        """Return the sums of all entries of an account; the time grows with their number."""
         ...

@@ -2,13 +2,14 @@
 
 import contextlib
 import enum
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import attrs
 
 from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
+from domain.credits.records import MAX_RECORDS, NEWEST, AccountSums, RecordPlace
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.ledger import Accounts, Audit
 from domain.values.accounts import Account, HistoricalBalance, UserId
@@ -113,13 +114,35 @@ class AccountReader:
         entries = found[:limit]
         return Page(entries=entries, next_before=entries[-1].version if len(found) > limit else None)
 
-    async def explanation(self, user_id: UserId) -> AccountExplanation:
-        """Return where every credit of the user came from and went, with the provider's objects.
+    async def transactions_after(
+        self, user_id: UserId, page: Page, *, wanted: EntryFilter = EVERY_ENTRY
+    ) -> AsyncIterator[Page]:
+        """Yield the pages of the user's entries that follow a page, reading each when it is requested.
+
+        :raises LedgerUnavailable: if the ledger could not be read.
+        """
+        while page.next_before is not None:
+            page = await self.transactions(user_id, before_version=page.next_before, limit=MAX_PAGE, wanted=wanted)
+            yield page
+
+    async def explanation(
+        self, user_id: UserId, *, place: RecordPlace = NEWEST, limit: int = MAX_RECORDS
+    ) -> AccountExplanation:
+        """Return a page of where the user's credits came from and went, with the provider's objects.
+
+        It has at most `limit` entries, holds and purchases each, from 1 to :data:`MAX_RECORDS`.
 
         :raises UnknownUser: if the ledger never knew such a user.
         :raises LedgerUnavailable: if it could not be reached.
         """
-        record = await self.audit.record_of(user_id)
+        record = await self.audit.record_of(user_id, place=place, limit=limit)
         if record is None:
             raise UnknownUser(user_id)
         return explain(record)
+
+    async def sums(self, user_id: UserId) -> AccountSums:
+        """Return what all of the user's entries come to.
+
+        :raises LedgerUnavailable: if it could not be asked.
+        """
+        return await self.audit.sums_of(user_id)

@@ -5,7 +5,9 @@ import click
 from domain.credits.explanation import AccountExplanation, DrawExplanation, GrantExplanation, PurchaseExplanation
 from domain.credits.holds import Hold
 from domain.credits.ledger import LedgerEntry
+from domain.credits.records import MAX_RECORDS, AccountSums
 from domain.payments.invoices import CreditNote
+from domain.usecases.read_account import AccountReader
 from domain.values.accounts import UserId
 from entrypoints.amounts import amount_in_words
 from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
@@ -16,24 +18,50 @@ from entrypoints.http.routes.explanation import explanation_of
 
 @click.command()
 @click.argument("user", type=UserIdParameter())
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /accounts/{user_id}/explanation returns it.")
+@click.option(
+    "--last",
+    type=click.IntRange(1, MAX_RECORDS),
+    default=MAX_RECORDS,
+    show_default=True,
+    help="Show so many of the newest entries, and of the newest purchases and holds.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show everything: page after page, each older than the last.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print each page in JSON, as GET /accounts/{user_id}/explanation."
+)
 @report_errors_plainly
-def explain(user: UserId, *, as_json: bool) -> None:
+def explain(user: UserId, *, last: int, everything: bool, as_json: bool) -> None:
     """Show where every credit of USER came from. Also what was spent, expired or taken back, with Stripe's ids."""
-    explanation = run_with_services(lambda services: services.reader.explanation(user))
-    if as_json:
-        print_json(explanation_of(explanation))
-        return
-    account = explanation.account
-    stands = f"balance {account.balance}, held {account.held}" if account else "the user was deleted"
-    click.echo(f"Account {explanation.user_id}: {stands}.")
+    run_with_services(lambda services: _explain(services.reader, user, last, everything=everything, as_json=as_json))
+
+
+async def _explain(reader: AccountReader, user: UserId, last: int, *, everything: bool, as_json: bool) -> None:
+    page = await reader.explanation(user, limit=last)
+    if not as_json:
+        account = page.account
+        stands = f"balance {account.balance}, held {account.held}" if account else "the user was deleted"
+        click.echo(f"Account {page.user_id}: {stands}.")
+    while True:
+        if as_json:
+            print_json(explanation_of(page))
+        else:
+            _print_page(page)
+        if page.following is None or not everything:
+            break
+        page = await reader.explanation(user, place=page.following, limit=last)
+    if not as_json:
+        click.echo(_sum_up(await reader.sums(user)))
+        if page.following is not None:
+            click.echo("There is more, which is older: --all shows it.")
+
+
+def _print_page(explanation: AccountExplanation) -> None:
     for purchase in explanation.purchases:
         _print_purchase(purchase)
     _print_entries("Entries without a purchase", explanation.others)
     for grant in explanation.grants:
         _print_grant(grant)
     _print_holds(explanation.holds)
-    click.echo(_sum_up(explanation))
 
 
 def _print_purchase(explained: PurchaseExplanation) -> None:
@@ -137,8 +165,6 @@ def _print_grant(explained: GrantExplanation) -> None:
 
 
 def _draw_row(draw: DrawExplanation) -> tuple[object, ...]:
-    if draw.entry is None:
-        return ("", "drawn before draws were recorded", f"-{draw.credits}", "")
     what = "repaid debt" if draw.pays_debt else f"drawn by {draw.entry.posting.kind}"
     return (draw.entry.version, what, f"-{draw.credits}", draw.entry.posting.description)
 
@@ -169,12 +195,9 @@ def _print_holds(holds: tuple[Hold, ...]) -> None:
         print_table("Holds", ("hold", "status", "credits", "captured", "from grants", "until", "description"), rows)
 
 
-def _sum_up(explanation: AccountExplanation) -> str:
-    bought = sum(purchase.posted for purchase in explanation.purchases)
-    others = sum(entry.posting.amount for entry in explanation.others)
-    remaining = sum(explained.grant.remaining for explained in explanation.grants)
-    debt = max(0, -(bought + others))
+def _sum_up(sums: AccountSums) -> str:
+    balance = sums.by_purchases + sums.by_others
     return (
-        f"\n{bought} credits from purchases + {others} from other entries = {bought + others} in total."
-        f"\n{remaining} remaining in grants, {debt} owed."
+        f"\n{sums.by_purchases} credits from purchases + {sums.by_others} from other entries = {balance} in total."
+        f"\n{sums.remaining} remaining in grants, {max(0, -balance)} owed."
     )

@@ -21,7 +21,7 @@ from entrypoints.auth.authenticator import (
     SignedInUser,
     Unauthenticated,
 )
-from entrypoints.auth.jwks import Jwks
+from entrypoints.auth.jwks import AuthUnavailable, Jwks
 
 ADA = "00000000-0000-0000-0000-00000000000a"
 ISSUER = "https://project.supabase.co/auth/v1"

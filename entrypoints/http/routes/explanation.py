@@ -1,18 +1,21 @@
-"""`GET /accounts/{id}/explanation`: where every credit of an account came from and went."""
+"""`GET /accounts/{id}/explanation`: where every credit of an account came from and went, page by page."""
 
+import re
 from datetime import datetime
+from typing import Annotated
 
 import attrs
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath, QueryParameter, SkipValidation
 
 from domain.credits.explanation import AccountExplanation, DrawExplanation, GrantExplanation, PurchaseExplanation
-from domain.credits.holds import Hold, HoldStatus
+from domain.credits.holds import Hold, HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
+from domain.credits.records import MAX_RECORDS, NEWEST, RecordPlace
 from domain.payments.disputes import Dispute
 from domain.payments.invoices import CreditNote
-from domain.payments.purchases import PaymentStatus, Refund
+from domain.payments.purchases import PaymentStatus, PurchaseId, Refund
 from entrypoints.auth.authenticator import Caller
 from entrypoints.explained_lines import ExplainedLine, ExplainedReturn, lines_of, returns_of
 from entrypoints.http.dependencies import requested_account
@@ -21,11 +24,14 @@ from entrypoints.http.routes.transactions import Transaction, transaction_of
 from entrypoints.presenting import present
 from entrypoints.services import Services
 
+CURSOR = r"^([0-9]{1,18})?~([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?~([^\x00]{1,255})?\Z"
+
 
 @attrs.frozen(kw_only=True)
 class ExplainedPurchase:
     """The credits that a purchase granted and lost again; amounts are in minor units of `currency`.
 
+    Its `transactions` are those on this page; everything else is about the whole purchase.
     A subscription's invoice has `lines`, and the `unused_time` that it returns. `never_paid` is the amount that was
     never collected: credited before the payment, or not captured.
     """
@@ -53,20 +59,21 @@ class ExplainedPurchase:
 
 @attrs.frozen(kw_only=True)
 class ExplainedDraw:
-    """Credits that one entry drew from a grant; `version` is null if that entry is no longer known."""
+    """Credits that one entry drew from a grant."""
 
     credits: int
-    version: int | None
-    kind: EntryKind | None
+    version: int
+    kind: EntryKind
     description: str | None
     pays_debt: bool
-    created_at: datetime | None
+    created_at: datetime
 
 
 @attrs.frozen(kw_only=True)
 class ExplainedGrant:
     """One grant: its credits are those remaining plus those drawn.
 
+    `put_by_versions` and `draws` are by the entries of this page; everything else is about the whole grant.
     With a `rollover_cap`, unspent credits roll over at `expires_at`, up to that many on the account in total.
     """
 
@@ -85,6 +92,7 @@ class ExplainedGrant:
     rollover_cap: int | None
     period_ends_at: datetime | None
     created_at: datetime
+    made_by_version: int | None
     put_by_versions: tuple[int, ...]
     draws: tuple[ExplainedDraw, ...]
 
@@ -112,7 +120,12 @@ class ExplainedHold:
 
 @attrs.frozen(kw_only=True)
 class Explanation:
-    """An account by purchase, by entries without a purchase, by grant and by hold; each list is oldest first."""
+    """A page of an account: by purchase, by entries without a purchase, by grant and by hold.
+
+    The first page has the newest entries, holds and purchases, and the newest live grants. Within a page the oldest
+    comes first. Each entry and hold is on one page, a purchase or a grant on each page with entries of it. `next_cursor`
+    requests the page before.
+    """
 
     user_id: str
     balance: int | None
@@ -121,6 +134,7 @@ class Explanation:
     other_transactions: tuple[Transaction, ...]
     grants: tuple[ExplainedGrant, ...]
     holds: tuple[ExplainedHold, ...]
+    next_cursor: str | None
 
 
 @get(
@@ -132,9 +146,32 @@ async def explain_account(
     user_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[Caller]],
+    limit: Annotated[
+        int, QueryParameter(ge=1, le=MAX_RECORDS, description="The most entries, holds and purchases of a page, each.")
+    ] = 50,
+    cursor: Annotated[str | None, QueryParameter(pattern=CURSOR, description="A page's `next_cursor`.")] = None,
 ) -> Explanation:
     """Return where every credit came from and what was taken back, spent or expired, with Stripe's ids."""
-    return explanation_of(await services.reader.explanation(requested_account(caller, user_id)))
+    place = place_of(cursor) if cursor is not None else NEWEST
+    account = requested_account(caller, user_id)
+    return explanation_of(await services.reader.explanation(account, place=place, limit=limit))
+
+
+def place_of(cursor: str) -> RecordPlace:
+    """Return where the page of a cursor begins; with the newest if it is not a cursor."""
+    found = re.match(CURSOR, cursor)
+    if found is None:
+        return NEWEST
+    entry, hold, purchase = found.groups()
+    return RecordPlace(
+        entry=int(entry) if entry else None,
+        hold=HoldId(hold) if hold else None,
+        purchase=PurchaseId(purchase) if purchase else None,
+    )
+
+
+def _cursor_of(place: RecordPlace) -> str:
+    return f"{place.entry or ''}~{place.hold or ''}~{place.purchase or ''}"
 
 
 def explanation_of(explained: AccountExplanation) -> Explanation:
@@ -148,6 +185,7 @@ def explanation_of(explained: AccountExplanation) -> Explanation:
         other_transactions=tuple(map(transaction_of, explained.others)),
         grants=tuple(map(_grant, explained.grants)),
         holds=tuple(map(_hold, explained.holds)),
+        next_cursor=_cursor_of(explained.following) if explained.following is not None else None,
     )
 
 
@@ -180,6 +218,7 @@ def _grant(explained: GrantExplanation) -> ExplainedGrant:
         reason=explained.reason,
         operator=explained.operator,
         drawn=explained.drawn,
+        made_by_version=explained.made_by.version if explained.made_by else None,
         put_by_versions=tuple(entry.version for entry in explained.puts),
         draws=tuple(map(_draw, explained.draws)),
     )
@@ -189,11 +228,11 @@ def _draw(draw: DrawExplanation) -> ExplainedDraw:
     entry = draw.entry
     return ExplainedDraw(
         credits=draw.credits,
-        version=entry.version if entry else None,
-        kind=entry.posting.kind if entry else None,
-        description=entry.posting.description if entry else None,
+        version=entry.version,
+        kind=entry.posting.kind,
+        description=entry.posting.description,
         pays_debt=draw.pays_debt,
-        created_at=entry.created_at if entry else None,
+        created_at=entry.created_at,
     )
 
 

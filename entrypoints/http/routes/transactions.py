@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ import attrs
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
+from litestar.response import Stream
 
 from domain.credits.ledger import EntryFilter, EntryKind, LedgerEntry
 from domain.payments.purchases import PurchaseId
@@ -23,6 +24,7 @@ from entrypoints.http.timestamps import parse_timestamp
 from entrypoints.presenting import present
 from entrypoints.services import Services
 
+DEFAULT_PAGE = 50
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as wide as the letters of East Asia
 
 UserAskedFor = Annotated[
@@ -72,32 +74,39 @@ async def list_transactions(
     ] = None,
     until: Annotated[str | None, QueryParameter(format="date-time", description="Written before this time.")] = None,
     purchase_id: Annotated[str | None, QueryParameter(max_length=255, pattern=r"^[^\x00]*\Z")] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[
+        int | None, QueryParameter(ge=1, le=MAX_PAGE, description="50 by default; CSV has all there are by default.")
+    ] = None,
     cursor: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}\Z")] = None,
 ) -> Response[Transactions]:
-    """List the user's ledger entries that match, newest first; as CSV with `Accept: text/csv`."""
+    """List the user's ledger entries that match, newest first; as CSV with `Accept: text/csv`.
+
+    CSV without a `limit` has every entry, however many there are; with one it has a page, and a link to the next.
+    """
     wanted = EntryFilter(
         kinds=frozenset(kind or ()),
         since=parse_timestamp("since", since),
         until=parse_timestamp("until", until),
         purchase_id=PurchaseId(purchase_id) if purchase_id else None,
     )
-    page = await services.reader.transactions(
-        requested_account(caller, user_id),
-        before_version=int(cursor) if cursor else None,
-        limit=limit,
-        wanted=wanted,
-    )
-    return _presented(request, page)
+    account, before = requested_account(caller, user_id), int(cursor) if cursor else None
+    is_csv = request.accept.best_match([MediaType.JSON, CSV]) == CSV
+    size = limit or (MAX_PAGE if is_csv else DEFAULT_PAGE)
+    page = await services.reader.transactions(account, before_version=before, limit=size, wanted=wanted)
+    if is_csv and limit is None:
+        return _streamed(page, services.reader.transactions_after(account, page, wanted=wanted))
+    return _presented(request, page, is_csv=is_csv)
 
 
-def _presented(request: Request[Any, Any, Any], page: Page) -> Response[Any]:
+def _presented(request: Request[Any, Any, Any], page: Page, *, is_csv: bool) -> Response[Any]:
     reported = Transactions(
         transactions=tuple(transaction_of(entry) for entry in page.entries),
         next_cursor=str(page.next_before) if page.next_before is not None else None,
     )
-    if request.accept.best_match([MediaType.JSON, CSV]) == CSV:
-        return Response(_as_csv(reported), media_type=CSV, headers=_link_to_next(request, reported))
+    if is_csv:
+        return Response(
+            _HEADING + _as_csv(reported.transactions), media_type=CSV, headers=_link_to_next(request, reported)
+        )
     return Response(reported)
 
 
@@ -114,13 +123,28 @@ def transaction_of(entry: LedgerEntry) -> Transaction:
     )
 
 
-def _as_csv(page: Transactions) -> str:
+def _streamed(first: Page, following: AsyncIterator[Page]) -> Response[Any]:
+    """Return a statement that is sent page by page, so that no more than one is in memory."""
+
+    async def parts() -> AsyncIterator[str]:
+        yield _HEADING + _as_csv(map(transaction_of, first.entries))
+        async for page in following:
+            yield _as_csv(map(transaction_of, page.entries))
+
+    return Stream(parts(), media_type=CSV)
+
+
+def _as_csv(transactions: Iterable[Transaction]) -> str:
+    return _csv(map(_cell, attrs.astuple(transaction, recurse=False)) for transaction in transactions)
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(field.name for field in attrs.fields(Transaction))
-    for transaction in page.transactions:
-        writer.writerow(map(_cell, attrs.astuple(transaction, recurse=False)))
+    csv.writer(text).writerows(rows)
     return text.getvalue()
+
+
+_HEADING = _csv([[field.name for field in attrs.fields(Transaction)]])
 
 
 def _cell(value: object) -> object:
