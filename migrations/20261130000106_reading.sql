@@ -196,6 +196,9 @@ returns jsonb
 language sql
 stable
 set search_path = ''
+-- Whatever the statistics say, rows come in the order of the index, and no more of them than are asked for.
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
     select coalesce(jsonb_agg(to_jsonb(page) order by page.version desc), '[]')
     from (
@@ -203,7 +206,7 @@ as $$
             t.version, t.amount, t.balance_before, t.balance_after, t.kind, t.idempotency_key, t.purchase_id,
             t.stripe_session_id, t.stripe_event_id, t.description, t.metadata, t.event_at, t.created_at
         from public.credit_transactions t
-        where t.user_id = account_id and (before_version is null or t.version < before_version)
+        where t.user_id = account_id and t.version < coalesce(before_version, 9223372036854775807)
             and (
                 filters -> 'kinds' is null or filters -> 'kinds' = 'null'
                 or t.kind in (select jsonb_array_elements_text(filters -> 'kinds'))
@@ -250,7 +253,9 @@ returns jsonb
 language plpgsql
 stable
 set search_path = ''
+-- As in account_transactions.
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     size constant integer := least(greatest(coalesce((query ->> 'limit')::integer, 200), 1), 200);
