@@ -36,7 +36,7 @@ STRIPE = {"STRIPE_SECRET_KEY": "sk_test_51abcdefghij", "STRIPE_WEBHOOK_SECRET": 
 ENTRIES = 20_000
 HOLDS = 500
 GIFTS = 10
-GIVEN = 3_000
+GIFT_CREDITS = 3_000
 BATCH = 500
 
 
@@ -72,7 +72,7 @@ async def filled(database_url: str) -> tuple[str, str]:
     gifts: list[CreditOperation] = [
         GrantCredits(
             user_id=user_id,
-            credits=GIVEN,
+            credits=GIFT_CREDITS,
             kind=EntryKind.GOODWILL,
             key=f"gift {number}",
             reason="sorry",
@@ -136,7 +136,7 @@ def test_a_page_of_an_explanation_is_bounded(served: Served) -> None:
         assert len(page["other_transactions"]) <= 200
         assert len(page["holds"]) <= 200
         assert len(page["grants"]) <= GIFTS
-        assert GIFTS * GIVEN - (ENTRIES - GIFTS) == page["balance"]
+        assert GIFTS * GIFT_CREDITS - (ENTRIES - GIFTS) == page["balance"]
         seen += reversed([one["version"] for one in page["other_transactions"]])
         drawn += sum(draw["credits"] for grant in page["grants"] for draw in grant["draws"])
         holds += len(page["holds"])
@@ -192,7 +192,7 @@ def test_others_are_answered_while_a_statement_is_sent(served: Served) -> None:
         text += "".join(parts)
     rows = [*csv.DictReader(text.splitlines())]
     assert [str(version) for version in range(ENTRIES, 0, -1)] == [row["version"] for row in rows]
-    assert GIFTS * GIVEN - (ENTRIES - GIFTS) == sum(int(row["amount"]) for row in rows)
+    assert GIFTS * GIFT_CREDITS - (ENTRIES - GIFTS) == sum(int(row["amount"]) for row in rows)
 
 
 def test_a_statement_by_kind_is_whole_too(served: Served) -> None:
@@ -206,9 +206,9 @@ def test_a_statement_by_kind_is_whole_too(served: Served) -> None:
 def test_a_person_is_shown_the_newest_with_the_sums_of_all(served: Served) -> None:
     """The command shows the last entries, says that there is more, and adds up all of them."""
     said = command(served, "explain", served.heavy, "--last", "10")
-    spent = ENTRIES - GIFTS
-    assert f"0 credits by purchases, {GIFTS * GIVEN - spent} by other entries: {GIFTS * GIVEN - spent} in all." in said
-    assert f"{GIFTS * GIVEN - spent} remain in grants, 0 are owed." in said
+    left = GIFTS * GIFT_CREDITS - (ENTRIES - GIFTS)
+    assert f"0 credits by purchases, {left} by other entries: {left} in all." in said
+    assert f"{left} remain in grants, 0 are owed." in said
     assert "number 19989" in said
     assert "number 19979" not in said
     assert "There is more, which is older: --all shows it." in said
