@@ -123,8 +123,8 @@ class Explanation:
     """A page of an account: by purchase, by entries without a purchase, by grant and by hold.
 
     The first page has the newest entries, holds and purchases, and the newest live grants. Within a page the oldest
-    comes first. Each entry and hold is on one page, a purchase or a grant on each page with entries of it. `next_cursor`
-    requests the page before.
+    comes first. Each entry and hold is on one page, a purchase or a grant on each page with entries of it.
+    `next_cursor` requests the older page.
     """
 
     user_id: str
