@@ -102,7 +102,7 @@ as $$
 declare
     purchase jsonb;
     absorbed text[];
-    links bigint := 0;
+    links integer := 0;
     written bigint;
 begin
     insert into public.purchases as p (

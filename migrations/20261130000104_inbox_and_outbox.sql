@@ -75,7 +75,7 @@ set search_path = ''
 as $$
 declare
     change jsonb;
-    events bigint := 0;
+    events integer := 0;
     written bigint;
 begin
     foreach change in array changes loop

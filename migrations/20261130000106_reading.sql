@@ -117,9 +117,9 @@ declare
     );
     subscribed text := query ->> 'subscription_id';
     since timestamptz := (query ->> 'periods_since')::timestamptz;
-    purchases jsonb := '[]';
-    family jsonb := '[]';
-    claimed jsonb := '[]';
+    purchases jsonb := '[]'::jsonb;
+    family jsonb := '[]'::jsonb;
+    claimed jsonb := '[]'::jsonb;
 begin
     if reached <> '{}' then
         select

@@ -21,22 +21,22 @@ declare
     answers jsonb[] := array_fill(null::jsonb, array[cardinality(parts)]);
     locks record;
     -- Whose changes can't be committed any more, as one before them was not: they were decided on top of it.
-    aborted_accounts text[] := '{}';
+    aborted_accounts text[] := '{}'::text[];
     -- When nothing more is tried; null while nothing was waited for in vain.
     gives_up_at timestamptz;
     -- What is still to be written, from one place to another, in order.
     pending_ranges int4range[];
     first integer;
     last integer;
-    locked constant jsonb := '{"status": "conflict", "reason": "locked"}';
-    moved_on constant jsonb := '{"status": "conflict", "reason": "account"}';
+    locked constant jsonb := '{"status": "conflict", "reason": "locked"}'::jsonb;
+    moved_on constant jsonb := '{"status": "conflict", "reason": "account"}'::jsonb;
 begin
     -- Of the whole call, and also where nothing would be written: readiness asks so.
     if current_setting('transaction_read_only')::boolean then
         raise exception 'the database takes no writes' using errcode = 'read_only_sql_transaction';
     end if;
     if parts = '{}' then
-        return '[]';
+        return '[]'::jsonb;
     end if;
     locks := public.credence_lock_accounts(parts);
     gives_up_at := locks.gives_up_at;

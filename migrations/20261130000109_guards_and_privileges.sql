@@ -155,6 +155,7 @@ create trigger zz_credence_refuse_other_writers
 create function public.credence_migrations()
 returns text[]
 language plpgsql
+stable
 -- Definer, because service_role has no rights on the migrations' own schema; it tells nothing but their versions.
 security definer
 set search_path = ''
@@ -163,7 +164,7 @@ declare
     versions text[];
 begin
     if to_regclass('supabase_migrations.schema_migrations') is null then
-        return '{}';
+        return '{}'::text[];
     end if;
     execute 'select coalesce(array_agg(version order by version), ''{}'') from supabase_migrations.schema_migrations'
     into versions;

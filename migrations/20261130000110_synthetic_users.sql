@@ -148,7 +148,7 @@ set search_path = ''
 as $$
 declare
     synthetic record;
-    kept jsonb := '[]';
+    kept jsonb := '[]'::jsonb;
 begin
     perform pg_advisory_xact_lock(hashtextextended('synthetic:' || rehearsal, 0));
     for synthetic in

@@ -10,15 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
 from adapters.postgres import migrations
 from adapters.postgres.embedded import PRELUDE
-from features.harness.tcp_bridge import tcp_bridge
-from features.real_parts import ROOT, database, execute, node_binary
+from features.harness.supabase_cli import supabase_cli_at
+from features.real_parts import ROOT, database, execute
 
 ALL = [f"{migration.version}_{migration.name}" for migration in migrations.migrations()]
 
@@ -242,23 +241,9 @@ def postgres_push(tmp_path: Path) -> Callable[[str], str]:
         shutil.copy(path, folder)
 
     def push(url: str) -> str:
-        parts = urlsplit(url)
-        with tcp_bridge(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432") as port:
-            return run(f"postgresql://postgres:unused@127.0.0.1:{port}{parts.path}?sslmode=disable")
-
-    def run(address: str) -> str:
-        done = subprocess.run(
-            [node_binary("supabase"), "db", "push", "--remote", address, "--yes"],
-            cwd=tmp_path,
-            env={**os.environ, "HOME": str(tmp_path), "SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert 0 == done.returncode, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        code, said = supabase_cli_at(url, tmp_path, "db", "push", "--yes")
+        assert 0 == code, said
+        return said
 
     return push
 
