@@ -204,6 +204,8 @@ comment on function public.accounts_after(uuid, integer) is
 create function public.account_notify_below(account_id uuid, threshold bigint)
 returns jsonb
 language sql
+-- Definer, because service_role need not have any right to write public.users.
+security definer
 set search_path = ''
 as $$
     update public.users u set credits_notify_below = threshold where u.id = account_id;

@@ -133,9 +133,11 @@ $$;
 comment on function public.credence_event(public.webhook_events, boolean) is
     'Credence: an event of the inbox, as it is shown.';
 
+-- Definer, here and below, because service_role has no rights to write these tables by itself.
 create function public.inbox_claim(batch integer, lease_seconds integer)
 returns jsonb
 language sql
+security definer
 set search_path = ''
 as $$
     with due as (
@@ -220,6 +222,7 @@ comment on function public.inbox_waits_for(text) is 'Credence: whether a pending
 create function public.inbox_make_all_due()
 returns jsonb
 language sql
+security definer
 set search_path = ''
 as $$
     with changed as (
@@ -235,6 +238,7 @@ comment on function public.inbox_make_all_due() is 'Credence: makes every pendin
 create function public.inbox_fail(event_id text, why text)
 returns jsonb
 language sql
+security definer
 set search_path = ''
 as $$
     with changed as (
@@ -252,6 +256,7 @@ comment on function public.inbox_fail(text, text) is
 create function public.outbox_claim(batch integer, lease_seconds integer)
 returns jsonb
 language sql
+security definer
 set search_path = ''
 as $$
     with due as (
@@ -277,6 +282,7 @@ comment on function public.outbox_claim(integer, integer) is
 create function public.outbox_record_deliveries(results jsonb)
 returns jsonb
 language sql
+security definer
 set search_path = ''
 as $$
     with outcomes as (
@@ -320,6 +326,7 @@ comment on function public.outbox_failures(integer) is 'Credence: messages whose
 create function public.outbox_retry(message_id bigint)
 returns jsonb
 language sql
+security definer
 set search_path = ''
 as $$
     with changed as (

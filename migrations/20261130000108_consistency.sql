@@ -40,7 +40,9 @@ as $$
         end as found) w
         where w.found is not null
     ), sums as (
-        select t.user_id, sum(t.amount) as balance, max(t.version) as version, max(t.id) as entry_id
+        select
+            t.user_id, sum(t.amount) as balance, max(t.version) as version, max(t.id) as entry_id,
+            -sum(t.amount) filter (where t.kind = 'capture') as captured
         from public.credit_transactions t
         group by t.user_id
     ), remainders as (
@@ -51,13 +53,16 @@ as $$
         left join lateral jsonb_array_elements(h.draws) d on true
         where h.status = 'open'
     ), held as (
-        select h.user_id, sum(h.credits) as credits from public.credit_holds h where h.status = 'open' group by h.user_id
+        select h.user_id, sum(h.credits) filter (where h.status = 'open') as credits, sum(h.captured) as captured
+        from public.credit_holds h
+        group by h.user_id
     ), accounts as (
         select
             u.id as user_id, u.credits_balance as balance, u.credits_version as version, u.credits_held as held,
             u.credits_revision as revision, s.entry_id,
             coalesce(s.balance, 0) as balance_due, coalesce(s.version, 0) as version_due,
-            coalesce(r.remaining, 0) as remaining, coalesce(h.credits, 0) as held_due
+            coalesce(r.remaining, 0) as remaining, coalesce(h.credits, 0) as held_due,
+            coalesce(h.captured, 0) as captured, coalesce(s.captured, 0) as captured_due
         from public.users u
         left join sums s on s.user_id = u.id
         left join remainders r on r.user_id = u.id
@@ -109,6 +114,11 @@ as $$
         union all
         select a.user_id, 'held_differs_from_holds', a.entry_id, a.version_due, a.held_due::text, a.held::text, 6
         from accounts a where a.held <> a.held_due
+        union all
+        select
+            a.user_id, 'captured_differs_from_entries', a.entry_id, a.version_due,
+            a.captured_due::text, a.captured::text, 11
+        from accounts a where a.captured <> a.captured_due
         union all
         select
             d.user_id, 'draws_exceed_entry', d.entry_id, d.version, d.credits_due::text, d.credits::text, 7

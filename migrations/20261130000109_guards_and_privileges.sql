@@ -1,5 +1,5 @@
--- Who may do what. A signed-in user reads their own rows and writes nothing of ours; anon reads nothing; service_role runs
--- the functions; nobody changes the audit trail. Ours are the tables and functions whose comment begins with "Credence: ".
+-- Who may do what. A signed-in user reads their own rows and writes nothing of ours; anon reads nothing; service_role reads,
+-- and writes by the functions alone; nobody changes the audit trail. Ours are the tables and functions whose comment begins with "Credence: ".
 
 drop policy if exists credence_read_own on public.users;
 create policy credence_read_own on public.users
@@ -131,8 +131,8 @@ set search_path = ''
 as $$
 begin
     if tg_op = 'INSERT' and (new.credits_held, new.credits_version, new.credits_revision) is not distinct from (0, 0, 0)
-        or tg_op = 'UPDATE' and (new.credits_balance, new.credits_held, new.credits_version, new.credits_revision)
-            is not distinct from (old.credits_balance, old.credits_held, old.credits_version, old.credits_revision) then
+        or tg_op = 'UPDATE' and (new.id, new.credits_balance, new.credits_held, new.credits_version, new.credits_revision)
+            is not distinct from (old.id, old.credits_balance, old.credits_held, old.credits_version, old.credits_revision) then
         return new;
     end if;
     raise exception 'credits are written by the ledger alone' using
@@ -191,6 +191,14 @@ as $$
                 select from pg_catalog.pg_depend d
                 where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
             )
+    ), writers as (
+        select t.name, r.rolname as role
+        from tables t, pg_catalog.pg_roles r
+        where t.is_ours and r.rolname = 'service_role' and case
+            when t.name = 'users' then has_table_privilege(r.oid, t.oid, 'truncate, trigger')
+            else has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
+                or has_any_column_privilege(r.oid, t.oid, 'insert, update')
+        end
     ), outsiders as (
         select r.oid, r.rolname as name from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated')
     ), ours as (
@@ -214,9 +222,13 @@ as $$
             select coalesce(jsonb_agg(t.name order by t.name), '[]') from tables t where not t.guarded
         ),
         'writable_tables', (
-            select coalesce(jsonb_agg(o.role || ': ' || o.name order by o.role, o.name), '[]')
-            from ours o
-            where o.writes or o.role <> 'anon' and o.reads and not o.has_policy
+            select coalesce(jsonb_agg(w.role || ': ' || w.name order by w.role, w.name), '[]')
+            from (
+                select o.role, o.name from ours o
+                where o.writes or o.role <> 'anon' and o.reads and not o.has_policy
+                union all
+                select s.role, s.name from writers s
+            ) w
         ),
         'writable_columns', (
             select coalesce(jsonb_agg(distinct r.name || ': users.' || a.attname), '[]')
@@ -314,12 +326,12 @@ grant select on
     public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
     public.credit_holds, public.subscriptions
 to authenticated;
-grant select on public.credit_ledgers to service_role;
-grant select, insert on
-    public.credit_transactions, public.credit_draws, public.credit_requests, public.stripe_prices
+-- What the service reads. It writes by functions that run with their owner's rights, so that the key of service_role, which
+-- a project's own backend has too, changes nothing beside them.
+grant select on
+    public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
+    public.credit_holds, public.credit_requests, public.purchases, public.purchase_links, public.subscriptions,
+    public.stripe_prices, public.webhook_events, public.outbox
 to service_role;
-grant select, update on public.users to service_role;
-grant select, insert, update on
-    public.credit_grants, public.credit_holds, public.purchases, public.purchase_links, public.subscriptions,
-    public.webhook_events, public.outbox
-to service_role;
+-- The rows of users are the project's own to make, change and delete, but one by one: no trigger sees them truncated.
+revoke truncate, references, trigger on public.users from service_role;

@@ -11,7 +11,7 @@ from adapters.memory.grants import MemoryGrants
 from adapters.memory.purchases import MemoryPurchases
 from adapters.memory.record_pages import page_of
 from domain.credits.holds import Hold
-from domain.credits.ledger import LedgerEntry
+from domain.credits.ledger import EntryKind, LedgerEntry
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, GrantRecord, RecordPlace
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
@@ -92,7 +92,12 @@ def first_inconsistency(
 ) -> Inconsistency | None:
     """Return where the account first disagrees with its entries, grants and holds; None where all agrees."""
     kept = [hold for hold in holds if hold.is_open]
-    return next(chain(_account(account, entries, grants, kept), _draws(account, entries, grants, kept)), None)
+    found = chain(
+        _account(account, entries, grants, kept),
+        _draws(account, entries, grants, kept),
+        _captures(account, entries, holds),
+    )
+    return next(found, None)
 
 
 def _account(
@@ -143,6 +148,13 @@ def _draws(
         if sum_of_draws != hold.credits:
             due = f"{hold.id}: {hold.credits}"
             yield _found(account, "hold_differs_from_draws", due, f"{hold.id}: {sum_of_draws}")
+
+
+def _captures(account: Account, entries: Sequence[LedgerEntry], holds: Sequence[Hold]) -> Iterator[Inconsistency]:
+    taken = -sum(entry.posting.amount for entry in entries if entry.posting.kind is EntryKind.CAPTURE)
+    captured = sum(hold.captured for hold in holds)
+    if captured != taken:
+        yield _found(account, "captured_differs_from_entries", taken, captured, at=len(entries))
 
 
 def _most(entry: LedgerEntry) -> int:

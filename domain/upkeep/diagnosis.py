@@ -86,7 +86,7 @@ def diagnose_endpoints(
 def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -> tuple[Diagnosis, ...]:
     """Return findings about whether the schema is complete and protected from unauthorised writes."""
     missing = [version for version in wanted_migrations if version not in facts.migrations]
-    migrate = "Run `credence migrate` or `supabase db push`."
+    migrate = "Run `credence migrate` or `supabase db push --remote`."
     trail = None if facts.trail_is_guarded else "entries can be changed: the trigger is missing or disabled"
     return (
         _listed("migrations", missing, "all applied", "not applied: ", migrate),
@@ -100,7 +100,7 @@ def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -
         _listed(
             "privileges on tables",
             (*facts.writable_tables, *(f"anon can read {name}" for name in facts.readable_by_anon)),
-            "users cannot write the ledger, anon cannot read it",
+            "only the ledger's functions write it, anon cannot read it",
             "excessive: ",
             "Revoke them; the last statements in the migrations show how.",
         ),

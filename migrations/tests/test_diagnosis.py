@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {
     "trail_is_guarded": True,
 }
 OURS = "comment on table public.anything is 'Credence: made for the purpose'"
-CLOSED = "revoke all on public.anything from anon, authenticated"
+CLOSED = "revoke all on public.anything from anon, authenticated, service_role"
 
 
 async def diagnosis(url: str, statements: Sequence[str] = ()) -> dict[str, Any]:
@@ -57,11 +57,19 @@ async def test_a_project_s_own_table_with_row_level_security_is_its_own_matter(d
     [
         (
             [],
-            {"writable_tables": ["anon: anything", "authenticated: anything"], "readable_by_anon": ["anything"]},
+            {
+                "writable_tables": ["anon: anything", "authenticated: anything", "service_role: anything"],
+                "readable_by_anon": ["anything"],
+            },
         ),
         ([CLOSED], {}),
         ([CLOSED, "grant select on public.anything to anon"], {"readable_by_anon": ["anything"]}),
         ([CLOSED, "grant delete on public.anything to anon"], {"writable_tables": ["anon: anything"]}),
+        ([CLOSED, "grant select on public.anything to service_role"], {}),
+        (
+            [CLOSED, "grant insert (id) on public.anything to service_role"],
+            {"writable_tables": ["service_role: anything"]},
+        ),
         (
             [CLOSED, "grant update (id) on public.anything to authenticated"],
             {"writable_tables": ["authenticated: anything"]},
@@ -103,6 +111,15 @@ async def test_what_is_undone_on_our_tables_is_named(database_url: str, table: s
     assert {**GOOD, "unguarded_tables": [table], "writable_tables": [f"anon: {table}"]} == await diagnosis(
         database_url, undone
     )
+
+
+@pytest.mark.parametrize("table", ["credit_grants", "credit_holds", "webhook_events", "outbox", "users"])
+async def test_what_the_service_may_write_by_itself_is_named(database_url: str, table: str) -> None:
+    """Many guides give service_role every right again; of the users it may have all but truncate them."""
+    undone = [f"grant all on public.{table} to service_role"]
+    assert {**GOOD, "writable_tables": [f"service_role: {table}"]} == await diagnosis(database_url, undone)
+    kept = [f"revoke all on public.{table} from service_role", "grant select, update, delete on users to service_role"]
+    assert GOOD == await diagnosis(database_url, kept)
 
 
 async def test_a_function_of_ours_that_users_may_call_is_named(database_url: str) -> None:

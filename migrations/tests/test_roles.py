@@ -215,6 +215,76 @@ async def test_the_service_runs_every_function(database_url: str) -> None:
         assert "[]" == await connection.fetchval("select public.outbox_claim(1, 1)::text")
 
 
+KEPT = {
+    "a parked event": "update public.webhook_events set status = 'ignored', retry_at = null",
+    "an event of its own": "insert into public.webhook_events (id, type, livemode, status)"
+    " values ('e', 't', false, 'ignored')",
+    "a message": "update public.outbox set delivered_at = now()",
+    "a message of its own": "insert into public.outbox (topic, key, payload) values ('t', 'k', '{}')",
+    "a grant's end": "update public.credit_grants set expires_at = null",
+    "a grant of its own": "insert into public.credit_grants (user_id, kind, credits, remaining)"
+    " values (gen_random_uuid(), 'grant', 1, 1)",
+    "a hold": "update public.credit_holds set expires_at = now() + interval '1 year'",
+    "a hold of its own": "insert into public.credit_holds (user_id, credits, idempotency_key, expires_at)"
+    " values (gen_random_uuid(), 1, 'k', now())",
+    "what is known of a payment": "update public.purchases set user_id = gen_random_uuid()",
+    "whose payment it is": "update public.purchase_links set purchase_id = 'pi_2'",
+    "a subscription": "update public.subscriptions set status = 'active'",
+    "an answer": "insert into public.credit_requests values ('key', gen_random_uuid(), '{}', '{}')",
+    "an entry": "insert into public.credit_transactions (user_id, version, amount, balance_before, balance_after, kind,"
+    " idempotency_key, hash) values (gen_random_uuid(), 1, 1, 0, 1, 'grant', 'k', '')",
+    "a draw": "insert into public.credit_draws values (gen_random_uuid(), 1, 1, 1)",
+    "a price": "insert into public.stripe_prices values ('price_1', 'starter', 1000000, '1')",
+    "all users": "truncate public.users cascade",
+    "whose balance it is": "update public.users set id = gen_random_uuid()",
+    "an event, by a step of ours": "select public.credence_upsert_events("
+    """array['{"event": {"id": "evt_1", "type": "t", "livemode": false, "status": "ignored", "body": "x"}}'::jsonb],"""
+    """ array['{"accounts": []}'::jsonb])""",
+    "a balance, by a step of ours": "select public.credence_write_opening(gen_random_uuid(), 5, 'x')",
+}
+
+
+@pytest.mark.parametrize("kept", KEPT)
+async def test_the_service_writes_by_the_ledgers_functions_alone(database_url: str, kept: str) -> None:
+    """Whoever has the key of service_role can't change what waits, what was granted, or what is known."""
+    async with in_database(database_url) as connection:
+        ada = await sign_up(connection, "ada@example.com")
+        await buy(connection, ada)
+        parked = {"id": "evt_1", "type": "t", "livemode": False, "status": "parked", "body": "{}"}
+        await connection.fetchval("select public.ledger_commit($1)", json.dumps([{"event": parked}]))
+        await connection.execute("set role service_role")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(KEPT[kept])
+        assert 1 == len(json.loads(await connection.fetchval('select public.inbox_list(\'{"statuses": ["parked"]}\')')))
+        assert [] == await connection.fetch("select * from public.validate_credits_consistency()")
+
+
+async def test_the_service_works_by_the_functions(database_url: str) -> None:
+    """With no right to write a table it claims, fails, delivers, retries and sets thresholds."""
+    async with in_database(database_url) as connection:
+        ada = await sign_up(connection, "ada@example.com")
+        parked = {"id": "evt_1", "type": "t", "livemode": False, "status": "parked", "body": "{}"}
+        message = {"topic": "t", "key": "k", "payload": {}}
+        await connection.execute("set role service_role")
+
+        async def call(function: str, *arguments: object) -> Any:
+            places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
+            return json.loads(await connection.fetchval(f"select public.{function}({places})", *arguments))
+
+        assert (
+            "committed"
+            == (await call("ledger_commit", json.dumps([{"event": parked, "outbox": [message]}])))[0]["status"]
+        )
+        assert 1 == await call("inbox_make_all_due")
+        assert ["evt_1"] == [one["id"] for one in await call("inbox_claim", 5, 60)]
+        assert 1 == await call("inbox_fail", "evt_1", "why")
+        (claimed,) = await call("outbox_claim", 5, 60)
+        given_up = [{"id": claimed["id"], "error": "away", "gives_up": True}]
+        assert 1 == await call("outbox_record_deliveries", json.dumps(given_up))
+        assert 1 == await call("outbox_retry", claimed["id"])
+        assert 5 == (await call("account_notify_below", ada, 5))["notify_below"]
+
+
 OURS = """
 select
     p.oid::regprocedure::text as name, p.proconfig, p.oid, obj_description(p.oid, 'pg_proc') as told,

@@ -5,7 +5,7 @@ import uuid
 import asyncpg
 import pytest
 
-from migrations.tests.books import Books, entry, hold, in_database
+from migrations.tests.books import Books, entry, hold, in_database, settled
 
 TAMPERINGS = {
     "update public.credit_grants set credits = credits + 1": "grant_differs_from_draws",
@@ -20,7 +20,9 @@ TAMPERINGS = {
     "delete from public.credit_grants": "grants_differ_from_balance",
     "update public.credit_holds set credits = credits + 1": "held_differs_from_holds",
     "update public.credit_holds set draws = '[]'": "grant_differs_from_holds",
-    "update public.credit_holds set status = 'voided'": "held_differs_from_holds",
+    "update public.credit_holds set status = 'voided' where status = 'open'": "held_differs_from_holds",
+    "update public.credit_holds set captured = captured - 1 where captured > 0": "captured_differs_from_entries",
+    "delete from public.credit_holds where captured > 0": "captured_differs_from_entries",
     "update public.users set credits_held = 0": "held_differs_from_holds",
     "update public.users set credits_revision = 1": "revision_behind_ledger",
 }
@@ -36,6 +38,10 @@ async def test_tampering_shows(database_url: str, tampering: str) -> None:
         grant = await books.grant(ada, 50)
         assert "committed" == await books.outcome(entries=[entry(ada, -5, "spend")])
         assert "committed" == await books.outcome(holds=[hold(ada, 10, (grant, 10))])
+        job = hold(ada, 7, (grant, 7))
+        assert "committed" == await books.outcome(holds=[job])
+        taken = entry(ada, -7, "capture", draws=job["draws"])
+        assert "committed" == await books.outcome(holds=[settled(job, 7)], entries=[taken])
         assert [] == await books.problems()
         await connection.execute("set session_replication_role = replica")
         await connection.execute(tampering)

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.memory.audit import first_inconsistency
 from domain.credits.grants import Draw, Grant, GrantId
-from domain.credits.holds import Hold, HoldId
+from domain.credits.holds import Hold, HoldId, HoldStatus
 from domain.credits.ledger import EntryKind, LedgerEntry, Posting
 from domain.credits.records import GrantRecord, RecordedDraw
 from domain.tests.examples import ADA, NOON
@@ -67,6 +67,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         },
         f"{HOLD.id}: 12",
         f"{HOLD.id}: 10",
+    ),
+    "captured_differs_from_entries": (
+        {"holds": (HOLD, attrs.evolve(HOLD, id=HoldId("2"), status=HoldStatus.CAPTURED, captured=3))},
+        "0",
+        "3",
     ),
 }
 
