@@ -93,7 +93,8 @@ def migrate(database_url: str | None) -> None:
     """Apply pending migrations. The Supabase CLI's `db push` does the same."""
     if not database_url:
         raise click.ClickException(
-            "Which database? Give --database-url or set SUPABASE_DB_URL (Supabase: Project Settings, Database)."
+            "Which database? Give --database-url or set SUPABASE_DB_URL "
+            "(Supabase: Connect, the direct address or the session pooler's)."
         )
     applied = asyncio.run(stores.migrate(database_url))
     for name in applied:
