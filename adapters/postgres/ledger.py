@@ -5,6 +5,7 @@ from datetime import datetime
 
 from adapters.postgres.changes import change_to_json
 from adapters.postgres.records import (
+    Json,
     account_from_json,
     entry_filter_to_json,
     entry_from_json,
@@ -17,6 +18,7 @@ from adapters.postgres.rpc import Rpc
 from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
+from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
@@ -33,13 +35,14 @@ class SqlLedger:
     async def read_all(self, queries: Sequence[SnapshotQuery]) -> tuple[Snapshot, ...]:
         """Return one snapshot per query, all of the same moment, by `ledger_read_all()`."""
         sent = [snapshot_query_to_json(query) for query in queries]
-        return tuple(map(snapshot_from_json, await self._rpc.value("ledger_read_all", {"queries": sent})))
+        found = await self._rpc.value("ledger_read_all", {"queries": sent})
+        return tuple(map(snapshot_from_json, _one_each(found, sent)))
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         """Write each change whole or not at all, in one transaction, by `ledger_commit()`; one result per change."""
         sent = [change_to_json(change) for change in changes]
         results = await self._rpc.value("ledger_commit", {"changes": sent})
-        return tuple(result_from_json(result) for result in results)
+        return tuple(result_from_json(result) for result in _one_each(results, sent))
 
     async def holdings(
         self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
@@ -79,3 +82,9 @@ class SqlLedger:
         """Return the account's credits at a past time, by `balance_at()`."""
         asked = {"account_id": user_id, "moment": moment.isoformat()}
         return HistoricalBalance(**await self._rpc.value("balance_at", asked))
+
+
+def _one_each(answers: list[Json], sent: Sequence[object]) -> list[Json]:
+    if len(answers) != len(sent):
+        raise LedgerUnavailable(f"{len(sent)} were sent, and {len(answers)} answered")
+    return answers

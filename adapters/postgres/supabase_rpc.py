@@ -9,6 +9,7 @@ import msgspec
 import postgrest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from adapters.postgres.answers import refuse_other_answers
 from adapters.postgres.errors import key_error_from, ledger_error_from, no_text
 from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
 from domain.upkeep.diagnosis import ConnectionKind
@@ -66,7 +67,9 @@ class SupabaseRpc:
         async with self._opening:
             if self._client is None:
                 self._http = httpx.AsyncClient(
-                    timeout=ANSWER_SECONDS, limits=httpx.Limits(max_connections=MAX_CONNECTIONS)
+                    timeout=ANSWER_SECONDS,
+                    limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
+                    event_hooks={"response": [refuse_other_answers]},
                 )
                 options = AsyncClientOptions(httpx_client=self._http, auto_refresh_token=False, persist_session=False)
                 self._client = await acreate_client(self._url, self._service_key, options=options)

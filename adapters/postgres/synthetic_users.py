@@ -20,8 +20,8 @@ class SqlSyntheticUsers:
         made: dict[str, Any] = await self._rpc.value(
             "credence_add_synthetic_users", {"rehearsal": tag, "wanted": count}
         )
-        if "problem" in made:
-            raise SyntheticUsersRefused(str(made["problem"]))
+        if "users" not in made:
+            raise SyntheticUsersRefused(str(made.get("problem", "the ledger made none")))
         return msgspec.convert(made["users"], tuple[SyntheticUser, ...])
 
     async def groups(self) -> tuple[SyntheticUserGroup, ...]:

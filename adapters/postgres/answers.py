@@ -1,0 +1,202 @@
+"""What each of the ledger's functions answers, so that something else that answers in its place is not taken for it.
+
+A maintenance page, a proxy or another program at the address answers 200 too.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import httpx
+import msgspec
+
+from domain.changes.inbox import InboxRecord
+from domain.changes.outbox import Message
+from domain.payments.line_terms import Claimed, MadePrice
+from domain.ports.ledger import LedgerUnavailable
+from domain.upkeep.consistency import Inconsistency
+from domain.upkeep.diagnosis import SchemaFacts
+from domain.values.accounts import HistoricalBalance
+
+SHOWN_CHARACTERS = 80
+
+_Objects = list[dict[str, Any]]
+
+
+class _Account(TypedDict):
+    user_id: str
+    email: str | None
+    balance: int | float  # a project's own column may be numeric
+    held: int
+    version: int
+    revision: int
+    notify_below: int | None
+
+
+class _Event(TypedDict):
+    id: str
+    status: str
+
+
+class _Subscription(TypedDict):
+    id: str
+    revision: int
+    facts: dict[str, Any]
+
+
+class _Purchase(_Subscription):
+    posted: _Objects
+    absent_users: list[str]
+
+
+class _Snapshot(TypedDict):
+    event: _Event | None
+    account: _Account | None
+    account_is_deleted: bool
+    subscription: _Subscription | None
+    purchases: list[_Purchase]
+    family: list[_Purchase]
+    claimed: list[Claimed]
+    made_prices: list[MadePrice]
+
+
+class _Result(TypedDict):
+    status: str
+
+
+class _Wallet(TypedDict):
+    account: _Account
+    grants: _Objects
+    holds: _Objects
+
+
+class _Holdings(TypedDict):
+    wallets: list[_Wallet]
+    requests: _Objects
+    holds: _Objects
+
+
+class _Entry(TypedDict):
+    version: int
+    amount: int
+    balance_after: int
+    kind: str
+    created_at: str
+
+
+class _Record(TypedDict):
+    account: _Account | None
+    purchases: _Objects
+    entries: list[_Entry]
+    grants: _Objects
+    holds: _Objects
+
+
+class _FailedMessage(TypedDict):
+    id: int
+    topic: str
+    payload: dict[str, str]
+    attempts: int
+    last_error: str | None
+    failed_at: str
+
+
+class _Waiting(TypedDict):
+    status: str
+    reason: str
+    count: int
+
+
+class _Backlog(TypedDict):
+    events: list[_Waiting]
+    messages_due: int
+    messages_failed: int
+
+
+class _Synced(TypedDict):
+    user_id: str
+    balance: int
+    repaired: bool
+
+
+class _SyntheticUsers(TypedDict, total=False):
+    users: list[dict[str, str]]
+    problem: str
+
+
+class _SyntheticGroup(TypedDict):
+    tag: str
+    users: int
+    since: str
+
+
+class _Removal(TypedDict):
+    removed: list[str]
+    kept: list[dict[str, str]]
+
+
+SHAPES: Mapping[str, Any] = {
+    "account_notify_below": _Account | None,
+    "account_read": _Account | None,
+    "account_record": _Record,
+    "account_transactions": list[_Entry],
+    "accounts_after": list[_Account],
+    "accounts_of": list[_Account],
+    "accounts_read_for_spending": _Holdings,
+    "accounts_with_overdue": list[str],
+    "balance_at": HistoricalBalance,
+    "credence_add_synthetic_users": _SyntheticUsers,
+    "credence_backlog": _Backlog,
+    "credence_diagnosis": SchemaFacts,
+    "credence_list_synthetic_users": list[_SyntheticGroup],
+    "credence_remove_synthetic_users": _Removal,
+    "inbox_claim": list[InboxRecord],
+    "inbox_event": InboxRecord | None,
+    "inbox_fail": int,
+    "inbox_known": list[str],
+    "inbox_list": list[InboxRecord],
+    "inbox_make_all_due": int,
+    "inbox_waits_for": bool,
+    "ledger_commit": list[_Result],
+    "ledger_read": _Snapshot,
+    "ledger_read_all": list[_Snapshot],
+    "outbox_claim": list[Message],
+    "outbox_failures": list[_FailedMessage],
+    "outbox_record_deliveries": int,
+    "outbox_retry": int,
+    "sync_user_credits": list[_Synced],
+    "validate_credits_consistency": list[Inconsistency],
+}
+"""The shape of what each function answers; of what the records read themselves the outside."""
+
+_DECODERS = {function: msgspec.json.Decoder(shape) for function, shape in SHAPES.items()}
+
+
+async def refuse_other_answers(response: httpx.Response) -> None:
+    """See that a call that is said to have succeeded is answered as its function answers; a hook of httpx's.
+
+    :raises LedgerUnavailable: if not, with the status, the content type and the first characters of what came.
+    """
+    if not response.is_success:
+        return
+    content = await response.aread()
+    function = response.request.url.path.rpartition("/")[2]
+    kind = response.headers.get("content-type", "no content type")[:SHOWN_CHARACTERS]
+    problem = None if kind.startswith("application/json") else "no JSON"
+    try:
+        _DECODERS[function].decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = problem or str(error)
+    if problem is not None:
+        raise LedgerUnavailable(
+            f"Supabase: {function} was answered {response.status_code} ({kind}) with {_start(response)}, "
+            f"which is not PostgREST's answer ({problem}); check SUPABASE_URL, and whether the project is up"
+        )
+
+
+def _start(response: httpx.Response) -> str:
+    """Return the first characters of an answer, without the key, which some servers repeat."""
+    text = " ".join(response.text.split())
+    for header in ("apikey", "authorization"):
+        secret = response.request.headers.get(header, "").removeprefix("Bearer ")
+        text = text.replace(secret, "…") if secret else text
+    return repr(text[:SHOWN_CHARACTERS]) if text else "an empty body"
