@@ -5,7 +5,8 @@ Any number may run: each piece of work is claimed by one worker, and doing it tw
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from domain.changes.inbox import EventStatus, InboxRecord
@@ -41,8 +42,12 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
 
     async def decide() -> bool:
         due = await services.inbox_retrier.claim_due()
-        for kept in due:
-            _log_retried(Retried(kept, await _decided(services, kept)))
+        handled: list[Retried] = []
+        try:
+            for kept in due:
+                handled.append(Retried(kept, await _decided(services, kept)))  # noqa: PERF401 - what fails ends it
+        finally:
+            _log_retried(handled)
         return len(due) == retry_inbox.BATCH
 
     async def expire() -> bool:
@@ -107,15 +112,21 @@ async def _decided(services: Services, kept: InboxRecord) -> Recorded:
         return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
 
 
-def _log_retried(handled: Retried) -> None:
-    event, recorded = handled.event, handled.recorded
-    fields = {"event_id": event.id, "event_type": event.type, "status": recorded.status, "reason": recorded.reason}
-    if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:
-        log.info("Successfully processed session %s for user %s", recorded.session_id, recorded.user_id, extra=fields)
-    elif recorded.status.is_final:
-        log.info("Event %s is now %s", event.id, recorded.status, extra=fields)
-    else:
-        log.info("Event %s is still parked: %s", event.id, recorded.reason, extra=fields)
+def _log_retried(handled: Sequence[Retried]) -> None:
+    """Log each session that was processed, and all that was retried in one line."""
+    counts: Counter[str] = Counter()
+    for one in handled:
+        event, recorded = one.event, one.recorded
+        if recorded.status is EventStatus.APPLIED and recorded.session_id is not None:
+            fields = {"event_id": event.id, "event_type": event.type, "status": recorded.status}
+            log.info(
+                "Successfully processed session %s for user %s", recorded.session_id, recorded.user_id, extra=fields
+            )
+        kind = (recorded.reason or "").partition(":")[0]
+        counts[f"{recorded.status} ({kind})" if kind and not recorded.status.is_final else recorded.status] += 1
+    if handled:
+        told = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        log.info("Retried %s waiting events: %s", len(handled), told)
 
 
 def _log_reconciled(done: Reconciliation) -> None:

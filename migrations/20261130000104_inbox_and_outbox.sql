@@ -33,6 +33,8 @@ comment on column public.webhook_events.retry_at is
 
 create index webhook_events_waiting_idx on public.webhook_events (retry_at)
     where status in ('received', 'parked', 'failed');
+create index webhook_events_waiting_since_idx on public.webhook_events (received_at, retry_at)
+    where status in ('received', 'parked', 'failed');
 create index webhook_events_received_at_idx on public.webhook_events (received_at);
 create index webhook_events_session_id_idx on public.webhook_events (session_id);
 create index webhook_events_object_id_idx on public.webhook_events (object_id);
@@ -134,30 +136,41 @@ comment on function public.credence_event(public.webhook_events, boolean) is
     'Credence: an event of the inbox, as it is shown.';
 
 -- Definer, here and below, because service_role has no rights to write these tables by itself.
-create function public.inbox_claim(batch integer, lease_seconds integer)
+create function public.inbox_claim(batch integer, lease_seconds integer, newest_first boolean default false)
 returns jsonb
 language sql
 security definer
 set search_path = ''
 as $$
-    with due as (
+    -- Two statements, each of which goes by its index.
+    with newest as (
         select e.id
         from public.webhook_events e
-        where e.status in ('received', 'parked', 'failed') and e.retry_at <= clock_timestamp()
+        where newest_first and e.status in ('received', 'parked', 'failed') and e.retry_at <= clock_timestamp()
+        order by e.received_at desc
+        limit least(greatest(batch, 1), 1000)
+        for update skip locked
+    ), longest_due as (
+        select e.id
+        from public.webhook_events e
+        where not newest_first and e.status in ('received', 'parked', 'failed') and e.retry_at <= clock_timestamp()
         order by e.retry_at
         limit least(greatest(batch, 1), 1000)
         for update skip locked
     ), claimed as (
         update public.webhook_events e
         set retry_at = clock_timestamp() + make_interval(secs => lease_seconds)
-        from due
-        where e.id = due.id
+        where e.id = any (array(select n.id from newest n union all select l.id from longest_due l))
         returning e
     )
-    select coalesce(jsonb_agg(public.credence_event(c.e, true) order by (c.e).received_at), '[]') from claimed c
+    select coalesce(jsonb_agg(
+        public.credence_event(c.e, true) order by case when newest_first then (c.e).received_at end desc, (c.e).received_at
+    ), '[]')
+    from claimed c
 $$;
-comment on function public.inbox_claim(integer, integer) is
-    'Credence: events that wait and are due, with their bodies; nobody else gets them until the lease has passed.';
+comment on function public.inbox_claim(integer, integer, boolean) is
+    'Credence: events that wait and are due, with their bodies: those that came last, or those that are longest due; '
+    'nobody else gets them until the lease has passed.';
 
 create function public.inbox_event(event_id text)
 returns jsonb

@@ -71,11 +71,18 @@ class MemoryInbox:
                 kept.decision = attrs.evolve(kept.decision, status=EventStatus.IGNORED, reason=reason)
                 kept.retry_at = None
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
+    async def claim_waiting(
+        self, limit: int, *, lease_seconds: int, newest_first: bool = False
+    ) -> tuple[InboxRecord, ...]:
         """Claim pending events that are due; no other claim returns them until the lease has expired."""
         now = self._clock.now()
         due = [(kept.retry_at, kept) for kept in self._kept.values() if kept.retry_at and kept.retry_at <= now]
-        claimed = [kept for _, kept in sorted(due, key=lambda one: one[0])[:limit]]
+        if newest_first:
+            due.sort(key=lambda one: one[1].received_at, reverse=True)
+        else:
+            due.sort(key=lambda one: one[0])
+        claimed = [kept for _, kept in due[:limit]]
+        claimed.sort(key=lambda kept: kept.received_at, reverse=newest_first)
         for kept in claimed:
             kept.retry_at = now + timedelta(seconds=lease_seconds)
         return tuple(_shown(kept, with_body=True) for kept in claimed)

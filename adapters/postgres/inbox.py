@@ -17,9 +17,12 @@ class SqlInbox:
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
+    async def claim_waiting(
+        self, limit: int, *, lease_seconds: int, newest_first: bool = False
+    ) -> tuple[InboxRecord, ...]:
         """Claim pending events that are due, by `inbox_claim()`; no other claim gets them until the lease expires."""
-        rows = await self._rpc.value("inbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
+        wanted = {"batch": limit, "lease_seconds": lease_seconds, "newest_first": newest_first}
+        rows = await self._rpc.value("inbox_claim", wanted)
         return msgspec.convert(rows, tuple[InboxRecord, ...])
 
     async def find(self, event_id: str) -> InboxRecord | None:

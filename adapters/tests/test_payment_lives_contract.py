@@ -276,6 +276,22 @@ async def test_what_is_hastened_again_comes_after_what_was_not_claimed(open_worl
         assert sorted(waiting) == sorted(claimed)
 
 
+async def test_of_what_is_due_the_newest_can_be_claimed_first(open_world: Any) -> None:
+    """What came last comes first, however long the others are due; without the wish the longest due goes first."""
+    async with open_world() as world:
+        ids = [new_id("evt") for _ in range(4)]
+        for id_ in ids:
+            await world.ledger.commit([Change(event=decision(EventStatus.PARKED, event_id=id_))])
+            await world.inbox.make_all_due()
+
+        async def claimed(limit: int, *, newest_first: bool) -> list[str]:
+            found = await world.inbox.claim_waiting(limit, lease_seconds=600, newest_first=newest_first)
+            return [kept.id for kept in found if kept.id in ids]
+
+        assert [ids[3], ids[2]] == await claimed(2, newest_first=True)
+        assert ids[:2] == await claimed(1000, newest_first=False)
+
+
 async def test_events_are_listed_newest_first_in_pages(open_world: Any) -> None:
     """Each event of the wanted statuses comes once, without its body."""
     async with open_world() as world:

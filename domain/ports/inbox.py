@@ -14,8 +14,13 @@ class Inbox(Protocol):
     Every method raises :class:`domain.ports.ledger.LedgerUnavailable`.
     """
 
-    async def claim_waiting(self, limit: int, *, lease_seconds: int) -> tuple[InboxRecord, ...]:
-        """Claim pending events that are due, longest due first, and return them with their bodies."""
+    async def claim_waiting(
+        self, limit: int, *, lease_seconds: int, newest_first: bool = False
+    ) -> tuple[InboxRecord, ...]:
+        """Claim pending events that are due, and return them with their bodies.
+
+        If more than `limit` are due, the longest due come first; with `newest_first` those received last.
+        """
         ...
 
     async def find(self, event_id: str) -> InboxRecord | None:

@@ -58,11 +58,12 @@ class InboxRetrier:
     recorder: PaymentRecorder
 
     async def run_once(self) -> tuple[Retried, ...]:
-        """Retry at most :data:`BATCH` pending events that are due.
+        """Retry at most :data:`BATCH` pending events that are due, longest due first.
 
         :raises LedgerUnavailable: if the inbox could not be reached; claims expire automatically.
         """
-        return tuple([Retried(kept, await self.decide(kept)) for kept in await self.claim_due()])
+        due = await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
+        return tuple([Retried(kept, await self.decide(kept)) for kept in due])
 
     async def retry(self) -> tuple[Retried, ...]:
         """Retry at most :data:`BATCH` pending events, due or not, starting with those that were not retried recently.
@@ -91,9 +92,11 @@ class InboxRetrier:
     async def claim_due(self) -> tuple[InboxRecord, ...]:
         """Claim at most :data:`BATCH` pending events that are due, for :data:`LEASE_SECONDS` seconds.
 
+        Those received last come first, so that a new sale does not wait for everything that was parked long ago.
+
         :raises LedgerUnavailable: if the inbox could not be reached.
         """
-        return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
+        return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS, newest_first=True)
 
     async def decide(self, kept: InboxRecord) -> Recorded:
         """Retry one event; if it cannot be decided, record it as failed with the reason.

@@ -27,17 +27,18 @@ MAX_LISTED = 1000
 def parked(*, as_json: bool, retry: bool) -> None:
     """List the parked events with their reasons, newest first."""
 
-    async def work(services: Services) -> tuple[tuple[Retried, ...], tuple[InboxRecord, ...]]:
+    async def work(services: Services) -> tuple[tuple[Retried, ...], tuple[InboxRecord, ...], int]:
         handled = await services.inbox_retrier.retry_all() if retry else ()
         page = await services.inbox.page(statuses=WAITING, after=None, limit=MAX_LISTED)
-        return handled, page.events
+        backlog = await services.monitor.backlog()
+        return handled, page.events, max(len(page.events), sum(backlog.events.values()))
 
-    handled, events = run_with_services(work)
+    handled, events, total = run_with_services(work)
     if as_json:
         shown = [{**plain(event), "hint": hint_for(event.id, event.reason)} for event in events]
         for event in shown:
             del event["body"]
-        print_json({"parked": shown, "retried": len(handled)})
+        print_json({"parked": shown, "total": total, "retried": len(handled)})
         return
     settled = sum(one.recorded.status.is_final for one in handled)
     if handled:
@@ -50,7 +51,7 @@ def parked(*, as_json: bool, retry: bool) -> None:
         for one in events
     ]
     print_table(
-        f"Parked events: {len(events)}",
+        f"Parked events: {total}" if total == len(events) else f"Parked events: showing {len(events)} of {total}",
         ("event", "type", "status", "reason", "attempts", "received", "what to do"),
         rows,
     )
