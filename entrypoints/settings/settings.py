@@ -48,7 +48,9 @@ class Settings:
         secret=True,
     )
     supabase_db_url: str | None = _setting(
-        "SUPABASE_DB_URL", text="A direct Postgres URL, for faster access to the same ledger.", secret=True
+        "SUPABASE_DB_URL",
+        text="A Postgres URL, direct or through a pooler, for faster access to the same ledger.",
+        secret=True,
     )
     db_connections: int | None = _setting(
         "CREDENCE_DB_CONNECTIONS",
