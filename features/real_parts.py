@@ -23,6 +23,7 @@ pytest_plugins = (
     "features.harness.server_folders",
     "features.harness.pgbouncer",
     "features.harness.service",
+    "features.harness.redis_servers",
     "features.steps.customers",
     "features.steps.spending",
     "features.steps.stripe",
