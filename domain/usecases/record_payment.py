@@ -3,7 +3,8 @@
 `prepare` says what to read from the ledger, and `complete` asks the provider for what neither report nor ledger says.
 One commit writes everything; on a conflict the steps are repeated.
 
-Nothing is marked as done before the ledger has stored it. The cache is updated last, and may fail.
+Nothing is marked as done before the ledger has stored it, and only the ledger answers. The cache is updated last, and may
+fail.
 """
 
 import contextlib
@@ -72,13 +73,9 @@ class PaymentRecorder:
         session_id = event.session_id
         if session_id is None:
             return await self.record(event, delivery.report)
-        if await self._is_processed(session_id, event.id):
-            return Recorded(
-                status=EventStatus.NOTHING_NEW,
-                session_id=session_id,
-                user_id=claimed_user(delivery.report),
-                duplicate=True,
-            )
+        if await self._is_recorded(session_id, event.id):
+            user = claimed_user(delivery.report)
+            return Recorded(status=EventStatus.NOTHING_NEW, session_id=session_id, user_id=user, duplicate=True)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.begin(session_id)
         committed = None
@@ -188,11 +185,12 @@ class PaymentRecorder:
             for account in accounts:
                 await self.cache.store(account)
 
-    async def _is_processed(self, session_id: str, event_id: str) -> bool:
-        try:
-            return await self.markers.is_processed(session_id, event_id)
-        except CacheUnavailable:
-            return False
+    async def _is_recorded(self, session_id: str, event_id: str) -> bool:
+        """Return whether the ledger has decided the event. A mark alone may tell of what a restored ledger lost."""
+        with contextlib.suppress(CacheUnavailable):
+            if await self.markers.is_processed(session_id, event_id):
+                return _is_final(await self._read(SnapshotQuery(event_id=event_id)))
+        return False
 
 
 def _received(event: InboxEvent | None, *, again: bool = False) -> EventDecision | None:

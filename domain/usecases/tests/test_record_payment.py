@@ -10,7 +10,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Change, CommitResult, SnapshotQuery
+from domain.changes.changes import Change, CommitResult, Snapshot, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.payments.admission import ParkReason
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
@@ -30,6 +30,11 @@ class TroubledLedger(MemoryLedger):
 
     before: Callable[[], object] | None = None
     after: Callable[[], object] | None = None
+    asked: tuple[SnapshotQuery, ...] = ()
+
+    async def read(self, query: SnapshotQuery) -> Snapshot:
+        self.asked = (*self.asked, query)
+        return await super().read(query)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         happens, self.before = self.before, None
@@ -118,6 +123,22 @@ def test_a_payment_is_credited_once(world: World) -> None:
     report = [world.deliver(delivery(event)).status for event in ("evt_1", "evt_1", "evt_2", "evt_1")]
     assert [EventStatus.APPLIED, *[EventStatus.NOTHING_NEW] * 3] == report
     assert (50, 50) == (world.balance(), world.cached())
+
+
+def test_a_mark_of_what_the_ledger_does_not_have_is_no_answer(world: World) -> None:
+    """The mark may be of a ledger that was restored from an older backup: the sale is credited, not taken for done."""
+    run_at_once(world.markers.finish("cs_1", "evt_1"))
+    assert EventStatus.APPLIED == world.deliver(delivery("evt_1")).status
+    assert (50, 50) == (world.balance(), world.cached())
+
+
+def test_a_mark_saves_reading_what_was_decided(world: World) -> None:
+    """A duplicate that is marked costs the read of its event alone."""
+    world.deliver(delivery("evt_1"))
+    world.ledger.asked = ()
+    recorded = world.deliver(delivery("evt_1"))
+    assert (EventStatus.NOTHING_NEW, True, ADA) == (recorded.status, recorded.duplicate, recorded.user_id)
+    assert (SnapshotQuery(event_id="evt_1"),) == world.ledger.asked
 
 
 def test_a_rival_in_the_middle_is_merged(world: World) -> None:
