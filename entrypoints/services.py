@@ -62,3 +62,5 @@ class Services:
     catalogue: Catalogue
     now: Callable[[], datetime]
     """Returns the current time, aware and in UTC, to pass to use cases."""
+    begin_request: Callable[[], None] = lambda: None
+    """Starts a request's budget for the cache."""

@@ -18,7 +18,7 @@ from domain.usecases.reconcile import Reconciliation
 from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import Retried
 from entrypoints.services import Services
-from entrypoints.telemetry import metrics
+from entrypoints.telemetry import cache, metrics
 
 IDLE_SECONDS = 1.0
 WAITING_SECONDS = 5.0
@@ -79,6 +79,7 @@ async def watch_backlog(services: Services) -> None:
     """Update this process's backlog metrics until cancelled; this only reads."""
 
     async def count() -> bool:
+        cache.show_cache(is_used=await services.monitor.is_cache_used())
         metrics.show_backlog(await services.monitor.backlog())
         return False
 

@@ -11,6 +11,7 @@ Invariants, whatever fails:
 """
 
 import asyncio
+import contextvars
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, cast
@@ -138,7 +139,8 @@ class Batcher(Generic[Request, Answer]):
         # One at a time: what is asked for before it takes its first step goes with it.
         if not self._is_starting and len(self._runners) < self._limits.calls:
             self._is_starting = True
-            runner = asyncio.get_running_loop().create_task(self._run())
+            # In a context of its own: it works for many, and not for whoever happened to start it.
+            runner = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
             self._runners.add(runner)
             runner.add_done_callback(self._end_runner)
 

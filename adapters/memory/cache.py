@@ -46,6 +46,9 @@ class MemoryQuotaCache:
         """Remove the user's cached account."""
         self._accounts.pop(user_id, None)
 
+    async def check(self) -> None:
+        """Return: memory is always of use."""
+
     async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
         """Yield every cached account."""
         yield tuple(self._accounts.values())
@@ -95,6 +98,10 @@ class MemorySessionMarkers:
         """Return whether this event is the one last known to be committed for the session."""
         kept, until = self._processed.get(session_id, (None, self._clock.now()))
         return kept == event_id and self._clock.now() < until
+
+    async def forget_processed(self) -> None:
+        """Keep no mark of any event that was committed."""
+        self._processed.clear()
 
     def flush(self) -> None:
         """Lose everything, as a Redis may at any moment."""

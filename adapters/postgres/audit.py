@@ -53,6 +53,10 @@ class SqlAudit:
         """Return what all of an account's entries come to."""
         return AccountSums(**await self._rpc.value("account_sums", {"account_id": user_id}))
 
+    async def identity(self) -> str:
+        """Return the ledger's id, a uuid that was made with it."""
+        return str((await self._rpc.value("ledger_identity", {}))["id"])
+
     async def schema(self) -> SchemaFacts:
         """Return the schema's state by `credence_diagnosis()`."""
         found = await self._rpc.value("credence_diagnosis", {})

@@ -1,4 +1,5 @@
-"""Turns at accounts that several processes want at once: locks in Redis, `turn:{user_id}`, each for a second at most.
+"""Turns at accounts that several processes want at once: locks in Redis, `{ledger id}:turn:{user_id}`, each for a
+second at most.
 
 They only keep processes out of each other's way. Nothing is wrong without them: the ledger guards accounts.
 """
@@ -14,7 +15,10 @@ import attrs
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
-from adapters.redis.client import CACHE_ERRORS, SharedRedis
+from adapters.redis.client import SharedRedis
+from adapters.redis.errors import CACHE_ERRORS
+from adapters.redis.ledger_keys import LedgerKeys
+from domain.ports.cache import CacheUnavailable
 from domain.values.accounts import UserId
 
 LOCK_SECONDS = 1.0
@@ -29,9 +33,6 @@ PROBE_SECONDS = 0.002
 MINDFUL_SECONDS = 2.0
 """Turns are taken at an account for so long after others were met there."""
 
-BLIND_SECONDS = 10.0
-"""So long nothing is asked of a Redis that did not answer: each time would take as long again."""
-
 
 @attrs.define
 class _Contended:
@@ -45,18 +46,18 @@ class _Contended:
 class RedisAccountLocks:
     """Implements AccountLocks; where Redis does not answer, each process goes ahead."""
 
-    def __init__(self, redis: SharedRedis, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, redis: SharedRedis, keys: LedgerKeys, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
+        self._keys = keys
         self._clock = clock
         self._contended: dict[UserId, _Contended] = {}
-        self._blind_until = -1.0
         self._name = uuid.uuid4().hex
         self._tokens = itertools.count()
         self._probing: set[asyncio.Task[None]] = set()
 
     def contended(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         """Return those of the accounts where others were met within the last seconds."""
-        if not self._contended:
+        if not self._contended or self._redis.is_away:
             return frozenset()
         now = self._clock()
         self._contended = {
@@ -66,16 +67,15 @@ class RedisAccountLocks:
 
     def mark_contended(self, user_ids: Collection[UserId]) -> None:
         """Note that others came first at these accounts: from now on they are locked, for some seconds."""
-        now = self._clock()
-        if now < self._blind_until:
+        if self._redis.is_away:
             return
-        until = now + MINDFUL_SECONDS
+        until = self._clock() + MINDFUL_SECONDS
         for user_id in user_ids:
             self._contended.setdefault(user_id, _Contended(until)).until = until
 
     def probe_soon(self, user_ids: Collection[UserId]) -> None:
         """Begin to look whether others have a turn at these accounts: then they are met."""
-        if self._clock() < self._blind_until:
+        if self._redis.is_away:
             return
         probing = asyncio.get_running_loop().create_task(self._probe([*user_ids]))
         self._probing.add(probing)
@@ -83,19 +83,13 @@ class RedisAccountLocks:
 
     async def _probe(self, user_ids: Sequence[UserId]) -> None:
         try:
-            owners = await self._redis.together([("GET", _key(user_id)) for user_id in user_ids])
-        except CACHE_ERRORS:
-            self._go_ahead()
+            owners = await self._redis.together([("GET", await self._key(user_id)) for user_id in user_ids])
+        except (*CACHE_ERRORS, CacheUnavailable):
             return
         pairs = zip(user_ids, owners, strict=True)
         self.mark_contended(
             [user_id for user_id, owner in pairs if isinstance(owner, str) and not self._is_mine(owner)]
         )
-
-    def _go_ahead(self) -> None:
-        """Do without turns for a while."""
-        self._contended.clear()
-        self._blind_until = self._clock() + BLIND_SECONDS
 
     def _is_mine(self, token: str) -> bool:
         return token.startswith(self._name)
@@ -112,32 +106,32 @@ class RedisAccountLocks:
 
     @contextlib.asynccontextmanager
     async def _lock(self, user_id: UserId, ends: float) -> AsyncIterator[None]:
-        lock = Lock(self._redis, _key(user_id), timeout=LOCK_SECONDS, sleep=PROBE_SECONDS)
-        is_mine = await self._take(lock, user_id, ends)
+        lock = await self._take(user_id, ends)
         try:
             yield
         finally:
-            if is_mine:
+            if lock is not None:
                 if user_id in self._contended:
                     self._contended[user_id].left_at = self._clock()
                 # It may be over already, and another's.
                 with contextlib.suppress(LockError, *CACHE_ERRORS):
                     await lock.release()
 
-    async def _take(self, lock: Lock, user_id: UserId, ends: float) -> bool:
+    async def _take(self, user_id: UserId, ends: float) -> Lock | None:
+        """Return the turn, or None where it is not to be had."""
         contended = self._contended.get(user_id)
         if contended is not None and (left_to_others := contended.left_at + 2 * PROBE_SECONDS - self._clock()) > 0:
             await asyncio.sleep(left_to_others)
         token = f"{self._name}:{next(self._tokens)}"
         try:
+            lock = Lock(self._redis, await self._key(user_id), timeout=LOCK_SECONDS, sleep=PROBE_SECONDS)
             if await lock.acquire(blocking=False, token=token):
-                return True
+                return lock
             self.mark_contended((user_id,))
-            return bool(await lock.acquire(blocking_timeout=max(0.0, ends - self._clock()), token=token))
-        except CACHE_ERRORS:
-            self._go_ahead()
-            return False
+            is_mine = await lock.acquire(blocking_timeout=max(0.0, ends - self._clock()), token=token)
+        except (*CACHE_ERRORS, CacheUnavailable):
+            return None
+        return lock if is_mine else None
 
-
-def _key(user_id: UserId) -> str:
-    return f"turn:{user_id}"
+    async def _key(self, user_id: UserId) -> str:
+        return f"{await self._keys.prefix()}turn:{user_id}"

@@ -4,8 +4,7 @@ Commands of many callers share round trips: those that arrive while one is on it
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -14,11 +13,10 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import DataError, RedisError, ResponseError
+from redis.exceptions import DataError, ReadOnlyError, ResponseError
 
 from adapters.batching.batcher import Batcher
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
-from domain.ports.cache import CacheUnavailable
 
 Answer = TypeVar("Answer")
 
@@ -29,11 +27,11 @@ TIMEOUT_SECONDS = 1.0
 CONNECTING_SECONDS = 5.0
 """For a connection to be made: to a distant Redis that takes several round trips, TLS and AUTH included."""
 
-CACHE_ERRORS = (RedisError, OSError)
-"""What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
-
-_Packed = tuple[str, bytes]
+Packed = tuple[str, bytes]
 """A command's name, and all of it as it is sent."""
+
+Ask = Callable[[Sequence[tuple[Any, ...]]], Awaitable[Sequence[Any]]]
+"""Exchanges commands for their answers, errors among them."""
 
 _NOT_SENT = (QueueFull, Closed, Interrupted)
 
@@ -50,7 +48,19 @@ class SharedRedis(Redis):
         """How many connections were made since a round failed."""
         self._rounds = 0
         """How many are in flight, each on a connection of its own."""
-        self._commands: Batcher[_Packed, Any] = Batcher(self._send, limits=COMMANDS)
+        self.before_return: list[Callable[[Ask], Awaitable[None]]] = []
+        """What is to be done before Redis is used again, where it is not used while it is away."""
+        self._seconds = TIMEOUT_SECONDS
+        """How long a round may take, with a connection that is made for it."""
+        self._commands: Batcher[Packed, Any] = Batcher(self._send, limits=COMMANDS)
+
+    @property
+    def is_away(self) -> bool:
+        """Return whether Redis is not asked now: here it always is."""
+        return False
+
+    def leave(self, error: Exception) -> None:
+        """Do without Redis for a while, where that is known: here it is asked all the same."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Return the answer to one command.
@@ -61,7 +71,7 @@ class SharedRedis(Redis):
         if options:
             # A command with wishes of its own goes alone.
             return await self._within_limits(lambda: Redis.execute_command(self, *args, **options))  # type: ignore[no-untyped-call]
-        packed = _packed(args)
+        packed = pack(args)
         try:
             answer = await self._commands.submit(packed)
         except _NOT_SENT as error:
@@ -75,7 +85,7 @@ class SharedRedis(Redis):
 
         :raises redis.exceptions.RedisError: if there is no answer.
         """
-        packed = [_packed(command) for command in commands]
+        packed = [pack(command) for command in commands]
         try:
             return await self._commands.submit_all(packed)
         except _NOT_SENT as error:
@@ -92,38 +102,48 @@ class SharedRedis(Redis):
     async def _be_connected(self) -> None:
         """Have a free connection, which the commands that follow find.
 
-        Who asks waits no longer than for an answer; a connection that takes longer is there for those who ask later.
+        It goes on being made where those who wait give up: it is there for those who ask later.
         """
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add_done_callback(_forget_error)
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await asyncio.shield(self._connecting)
+        await asyncio.shield(self._connecting)
 
     async def _connect(self) -> None:
+        """Make a connection for each round that may be in flight, so that none waits for its own later."""
+        pool = self.connection_pool
         async with asyncio.timeout(CONNECTING_SECONDS):
-            connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-            await self.connection_pool.release(connection)
-        self._connected += 1
+            getting = [pool.get_connection() for _ in range(COMMANDS.calls)]  # type: ignore[no-untyped-call]
+            made = await asyncio.gather(*getting, return_exceptions=True)
+            for connection in made:
+                if not isinstance(connection, BaseException):
+                    await pool.release(connection)
+        for error in made:
+            if isinstance(error, BaseException):
+                raise error
+        self._connected += len(made)
 
-    async def _send(self, commands: Sequence[_Packed]) -> Sequence[Any]:
+    async def _send(self, commands: Sequence[Packed]) -> Sequence[Any]:
         return await self._within_limits(lambda: self._answers(commands))
 
     async def _within_limits(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        if self._rounds >= self._connected:
-            await self._be_connected()
+        # One limit for the round: the client's own is set and taken back for each answer, and makes a task to send.
+        async with asyncio.timeout(self._seconds):
+            if self._rounds >= self._connected:
+                await self._be_connected()
+            return await self._in_flight(ask)
+
+    async def _in_flight(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         self._rounds += 1
         try:
-            # One limit for the round: the client's own is set and taken back for each answer, and makes a task to send.
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await ask()
+            return await ask()
         except BaseException:
             self._connected = 0
             raise
         finally:
             self._rounds -= 1
 
-    async def _answers(self, commands: Sequence[_Packed]) -> list[Any]:
+    async def _answers(self, commands: Sequence[Packed]) -> list[Any]:
         """Return what Redis answers each command, its errors among them, by one write and on one connection.
 
         No transaction: each command stands for itself, and in a cluster their keys are on different nodes. The client's
@@ -135,6 +155,11 @@ class SharedRedis(Redis):
             answers = await connection.retry.call_with_retry(
                 lambda: _exchange(connection, packed, len(commands)), lambda _: connection.disconnect()
             )
+            if any(isinstance(answer, ReadOnlyError) for answer in answers):
+                # It was the primary and is not any more: who is now is found by connecting anew.
+                await connection.disconnect()
+                await self.connection_pool.disconnect(inuse_connections=False)
+                self._connected = 0
         finally:
             await self.connection_pool.release(connection)
         return [self._as_documented(name, answer) for (name, _), answer in zip(commands, answers, strict=True)]
@@ -145,7 +170,7 @@ class SharedRedis(Redis):
         return answer if form is None or isinstance(answer, ResponseError) else form(answer)
 
 
-def _packed(command: Sequence[Any]) -> _Packed:
+def pack(command: Sequence[Any]) -> Packed:
     """Return a command as it is sent; its own error, where it can't be, is nobody else's."""
     name, *arguments = command
     try:
@@ -179,7 +204,17 @@ def connect(url: str) -> SharedRedis:
 
     :raises ValueError: if the address is of another kind.
     """
-    pool = BlockingConnectionPool.from_url(
+    client = SharedRedis(connection_pool=connection_pool(url))
+    client.auto_close_connection_pool = True
+    return client
+
+
+def connection_pool(url: str) -> BlockingConnectionPool:
+    """Return the connections of a client of the Redis at that address.
+
+    :raises ValueError: if the address is of another kind.
+    """
+    return BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
         timeout=TIMEOUT_SECONDS,
@@ -192,31 +227,6 @@ def connect(url: str) -> SharedRedis:
         decode_responses=True,
         encoding_errors="replace",  # bytes that are no text are a value that the reader refuses, not a failure
     )
-    client = SharedRedis(connection_pool=pool)
-    client.auto_close_connection_pool = True
-    return client
-
-
-@contextlib.contextmanager
-def cache_errors() -> Iterator[None]:
-    """Return the client's errors inside the block, in the domain's words.
-
-    :raises CacheUnavailable: if Redis did not answer.
-    """
-    try:
-        yield
-    except CACHE_ERRORS as error:
-        raise cache_unavailable(error) from error
-
-
-def is_of_another_type(error: object) -> bool:
-    """Return whether Redis says that a key holds something else than ours: for a reader, nothing that can be read."""
-    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
-
-
-def cache_unavailable(error: Exception) -> CacheUnavailable:
-    """Return one of the client's errors, in the domain's words."""
-    return CacheUnavailable(f"{type(error).__name__}: {error}")
 
 
 def upstash_url(rest_url: str, rest_token: str) -> str:

@@ -1,19 +1,35 @@
-"""The quota cache in Redis: one hash a user, `credits:{user_id}`, that only ever moves to newer revisions."""
+"""The quota cache in Redis: one hash a user, `{ledger id}:credits:{user_id}`, that only moves to newer revisions.
 
-import asyncio
+An account whose line could not be written is not read from Redis before it is.
+"""
+
+import contextlib
+import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-from adapters.redis.client import CACHE_ERRORS, SharedRedis, cache_errors, cache_unavailable, is_of_another_type
+from redis.exceptions import NoScriptError
+
+from adapters.redis.client import Ask, SharedRedis
+from adapters.redis.errors import CACHE_ERRORS, LinesMissed, cache_errors, cache_unavailable, is_of_another_type
+from adapters.redis.ledger_keys import LedgerKeys
+from adapters.redis.usability import make_sure_of
 from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 
 SCANNED_KEYS = 500
 
-_PREFIX = "credits:"
+MAX_UNWRITTEN = 10_000
+"""Lines that are known not to be written; where there are more, none is read before all are removed."""
+
+_KIND = "credits:"
+_FORGOTTEN = 2**63
+"""The revision of an account that could not be forgotten: newer than any."""
+
 _FIELDS = ["balance", "held", "version", "revision"]
 
 # Lua counts in doubles, so a revision is compared only up to 15 digits. What `find` would not read is
-# overwritten: both must know the same fields as readable.
+# overwritten: both must know the same fields as readable. The first write is one that a full Redis refuses: after
+# one that frees it would let a script write on.
 _STORE = """
 local function is_number(text, signed, digits)
   return type(text) == 'string' and #text <= digits and string.match(text, signed) ~= nil
@@ -23,10 +39,15 @@ if is_number(kept[1], '^%-?%d+$', 19) and is_number(kept[2], '^%d+$', 19) and is
     and is_number(kept[4], '^%d+$', 15) and tonumber(kept[4]) >= tonumber(ARGV[4]) then
   return 0
 end
-redis.call('del', KEYS[1])
-redis.call('hset', KEYS[1], 'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3], 'revision', ARGV[4])
-return 1
+local line = {'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3], 'revision', ARGV[4]}
+local written = redis.pcall('hset', KEYS[1], unpack(line))
+if type(written) == 'table' and string.find(written['err'], 'WRONGTYPE', 1, true) then
+  redis.call('del', KEYS[1])
+  written = redis.pcall('hset', KEYS[1], unpack(line))
+end
+return written
 """
+_STORE_SHA = hashlib.sha1(_STORE.encode(), usedforsecurity=False).hexdigest()
 _LINE = re.compile(r"(-[0-9]{1,18}|[0-9]{1,19})/([0-9]{1,19})/([0-9]{1,15})/([0-9]{1,15})")
 """The fields, one after the other."""
 
@@ -34,9 +55,12 @@ _LINE = re.compile(r"(-[0-9]{1,18}|[0-9]{1,19})/([0-9]{1,19})/([0-9]{1,15})/([0-
 class RedisQuotaCache:
     """Implements the port QuotaCache on a client that decodes its answers, as `connect` makes it."""
 
-    def __init__(self, redis: SharedRedis) -> None:
+    def __init__(self, redis: SharedRedis, keys: LedgerKeys) -> None:
         self._redis = redis
-        self._store = redis.register_script(_STORE)
+        self._keys = keys
+        self._unwritten: dict[UserId, int] = {}
+        """The revision that Redis should have of each account whose line could not be written."""
+        redis.before_return.append(self._remove_unwritten)
 
     async def find(self, user_id: UserId) -> Account | None:
         """Return the copy, or None where there is none that can be read.
@@ -44,12 +68,12 @@ class RedisQuotaCache:
         :raises CacheUnavailable: if Redis did not answer.
         """
         try:
-            kept = await self._redis.execute_command("HMGET", _key(user_id), *_FIELDS)
+            kept = await self._redis.execute_command("HMGET", await self._key(user_id), *_FIELDS)
         except CACHE_ERRORS as error:
             if is_of_another_type(error):
                 return None
             raise cache_unavailable(error) from error
-        return _account(user_id, kept)
+        return None if self._is_unwritten(user_id) else _account(user_id, kept)
 
     async def find_many(self, user_ids: Sequence[UserId]) -> tuple[Account | None, ...]:
         """Return the copy of each, or None where there is none that can be read.
@@ -57,31 +81,40 @@ class RedisQuotaCache:
         :raises CacheUnavailable: if Redis did not answer.
         """
         with cache_errors():
-            return tuple(await self._kept(user_ids))
+            found = await self._kept(user_ids)
+        return tuple(None if self._is_unwritten(user_id) else one for user_id, one in zip(user_ids, found, strict=True))
 
     async def store(self, account: Account) -> None:
         """Keep the account unless the revision that is kept is as new.
 
         :raises CacheUnavailable: if Redis did not answer.
         """
-        with cache_errors():
-            numbers = [account.balance, account.held, account.version, account.revision]
-            await self._store(keys=[_key(account.user_id)], args=numbers)
+        await self.store_many((account,))
 
     async def store_many(self, accounts: Sequence[Account]) -> None:
         """Keep each account unless the revision that is kept is as new.
 
         :raises CacheUnavailable: if Redis did not answer for one of them.
         """
-        await asyncio.gather(*map(self.store, accounts))  # the client sends them together
+        revisions = {account.user_id: account.revision for account in accounts}
+        with self._written(revisions), cache_errors():
+            await self._write(accounts)
 
     async def forget(self, user_id: UserId) -> None:
         """Keep nothing of the user.
 
         :raises CacheUnavailable: if Redis did not answer.
         """
+        with self._written({user_id: _FORGOTTEN}), cache_errors():
+            await self._redis.execute_command("DEL", await self._key(user_id))
+
+    async def check(self) -> None:
+        """Make sure that Redis is of use.
+
+        :raises CacheUnavailable: that says why it is not.
+        """
         with cache_errors():
-            await self._redis.delete(_key(user_id))
+            await make_sure_of(self._redis.together)
 
     async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
         """Yield every copy that can be read, a batch of keys at a time.
@@ -89,20 +122,69 @@ class RedisQuotaCache:
         :raises CacheUnavailable: if Redis did not answer.
         """
         cursor = 0
+        prefix = await self._key("")
         while True:
             with cache_errors():
-                cursor, keys = await self._redis.scan(cursor, match=f"{_PREFIX}*", count=SCANNED_KEYS)
-                found = await self._kept([*_users(keys)])
+                cursor, keys = await self._redis.scan(cursor, match=f"{prefix}*", count=SCANNED_KEYS)
+                found = await self._kept([*_users(keys, prefix)])
             yield tuple(account for account in found if account is not None)
             if cursor == 0:
                 return
 
     async def _kept(self, user_ids: Sequence[UserId]) -> list[Account | None]:
-        kept = await self._redis.together([("HMGET", _key(user_id), *_FIELDS) for user_id in user_ids])
+        kept = await self._redis.together([("HMGET", await self._key(user_id), *_FIELDS) for user_id in user_ids])
         for answer in kept:
             if isinstance(answer, Exception) and not is_of_another_type(answer):
                 raise answer
         return [_account(user_id, fields) for user_id, fields in zip(user_ids, kept, strict=True)]
+
+    async def _write(self, accounts: Sequence[Account]) -> None:
+        lines = [
+            (1, await self._key(one.user_id), one.balance, one.held, one.version, one.revision) for one in accounts
+        ]
+        answers = await self._redis.together([("EVALSHA", _STORE_SHA, *line) for line in lines])
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            answers = await self._redis.together([("EVAL", _STORE, *line) for line in lines])
+        _raise_first(answers)
+
+    @contextlib.contextmanager
+    def _written(self, revisions: Mapping[UserId, int]) -> Iterator[None]:
+        """Return a block that writes; where it fails, the accounts are not read from Redis before they are written."""
+        try:
+            yield
+        except BaseException:
+            if len(self._unwritten) <= MAX_UNWRITTEN:
+                for user_id, revision in revisions.items():
+                    self._unwritten[user_id] = max(revision, self._unwritten.get(user_id, revision))
+                if len(self._unwritten) > MAX_UNWRITTEN:
+                    self._redis.leave(LinesMissed(f"{MAX_UNWRITTEN} accounts"))
+            raise
+        if self._unwritten and len(self._unwritten) <= MAX_UNWRITTEN:
+            for user_id, revision in revisions.items():
+                if self._unwritten.get(user_id, revision + 1) <= revision:
+                    del self._unwritten[user_id]
+
+    def _is_unwritten(self, user_id: UserId) -> bool:
+        return user_id in self._unwritten or len(self._unwritten) > MAX_UNWRITTEN
+
+    async def _remove_unwritten(self, ask: Ask) -> None:
+        """Remove what could not be written: then other processes, too, read it from the ledger."""
+        if len(self._unwritten) > MAX_UNWRITTEN:
+            prefix, cursor = await self._key(""), -1
+            while cursor != 0:
+                ((cursor, keys),) = await ask([("SCAN", max(cursor, 0), "MATCH", f"{prefix}*", "COUNT", SCANNED_KEYS)])
+                _raise_first(await ask([("DEL", key) for key in keys]) if keys else ())
+            self._unwritten.clear()
+        missed = dict(self._unwritten)
+        commands = [("DEL", await self._key(user_id)) for user_id in missed]
+        for start in range(0, len(commands), SCANNED_KEYS):
+            _raise_first(await ask(commands[start : start + SCANNED_KEYS]))
+        for user_id, revision in missed.items():
+            if self._unwritten.get(user_id) == revision:
+                del self._unwritten[user_id]
+
+    async def _key(self, user_id: str) -> str:
+        return f"{await self._keys.prefix()}{_KIND}{user_id}"
 
 
 def _account(user_id: UserId, kept: object) -> Account | None:
@@ -115,13 +197,15 @@ def _account(user_id: UserId, kept: object) -> Account | None:
     return Account(user_id=user_id, balance=balance, held=held, version=version, revision=revision)
 
 
-def _users(keys: Iterable[str | bytes]) -> Iterator[UserId]:
+def _users(keys: Iterable[str | bytes], prefix: str) -> Iterator[UserId]:
     for key in keys:
         try:
-            yield parse_user_id(str(key).removeprefix(_PREFIX))
+            yield parse_user_id(str(key).removeprefix(prefix))
         except InvalidUserId:
             continue  # not a key of ours
 
 
-def _key(user_id: UserId) -> str:
-    return f"{_PREFIX}{user_id}"
+def _raise_first(answers: Sequence[object]) -> None:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer

@@ -1,16 +1,22 @@
-"""Session markers in Redis: `processed:`, `processing:` and `checkout:`, each of which expires by itself."""
+"""Session markers in Redis: `processed:`, `processing:` and `checkout:`, each of which expires by itself.
+
+Each key begins with the ledger's id.
+"""
 
 import json
 
 from redis.exceptions import ResponseError
 
-from adapters.redis.client import SharedRedis, cache_errors, is_of_another_type
+from adapters.redis.client import SharedRedis
+from adapters.redis.errors import cache_errors, is_of_another_type
+from adapters.redis.ledger_keys import LedgerKeys
 from domain.ports.cache import CheckoutNote
 from domain.values.accounts import InvalidUserId, parse_user_id
 
 PROCESSED_SECONDS = 24 * 60 * 60
 PROCESSING_SECONDS = 60 * 60
 CHECKOUT_SECONDS = 60 * 60
+SCANNED_KEYS = 500
 
 
 class RedisSessionMarkers:
@@ -19,31 +25,33 @@ class RedisSessionMarkers:
     Every method raises :class:`CacheUnavailable` if Redis did not answer.
     """
 
-    def __init__(self, redis: SharedRedis) -> None:
+    def __init__(self, redis: SharedRedis, keys: LedgerKeys) -> None:
         self._redis = redis
+        self._keys = keys
 
     async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
         """Keep who started the session, for an hour."""
         kept = json.dumps({"user_id": note.user_id, "plan_id": note.plan_id})
         with cache_errors():
-            await self._redis.set(f"checkout:{session_id}", kept, ex=CHECKOUT_SECONDS)
+            await self._redis.set(await self._key("checkout", session_id), kept, ex=CHECKOUT_SECONDS)
 
     async def recall_checkout(self, session_id: str) -> CheckoutNote | None:
         """Return who started the session, or None where that is not known or can't be read."""
-        kept = await self._find(f"checkout:{session_id}")
+        kept = await self._find(await self._key("checkout", session_id))
         return _note(kept) if kept is not None else None
 
     async def begin(self, session_id: str) -> None:
         """Mark, for an hour at most, that a delivery of the session is being handled."""
         with cache_errors():
-            await self._redis.execute_command("SET", f"processing:{session_id}", "1", "EX", PROCESSING_SECONDS)
+            key = await self._key("processing", session_id)
+            await self._redis.execute_command("SET", key, "1", "EX", PROCESSING_SECONDS)
 
     async def finish(self, session_id: str, event_id: str | None) -> None:
         """End that mark; with an event, keep for a day that its effect is committed. One round trip."""
         # No transaction: in a cluster the two keys are on different nodes, and neither needs the other.
-        commands: list[tuple[object, ...]] = [("DEL", f"processing:{session_id}")]
+        commands: list[tuple[object, ...]] = [("DEL", await self._key("processing", session_id))]
         if event_id is not None:
-            commands.append(("SET", f"processed:{session_id}", event_id, "EX", PROCESSED_SECONDS))
+            commands.append(("SET", await self._key("processed", session_id), event_id, "EX", PROCESSED_SECONDS))
         with cache_errors():
             for answer in await self._redis.together(commands):
                 if isinstance(answer, Exception):
@@ -51,7 +59,20 @@ class RedisSessionMarkers:
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
         """Return whether this event is the one last known to be committed for the session."""
-        return await self._find(f"processed:{session_id}") == event_id
+        return await self._find(await self._key("processed", session_id)) == event_id
+
+    async def forget_processed(self) -> None:
+        """Keep no mark of any event that was committed."""
+        pattern, cursor = await self._key("processed", "*"), -1
+        while cursor != 0:
+            with cache_errors():
+                cursor, keys = await self._redis.scan(max(cursor, 0), match=pattern, count=SCANNED_KEYS)
+                for answer in await self._redis.together([("DEL", key) for key in keys]):
+                    if isinstance(answer, Exception):
+                        raise answer
+
+    async def _key(self, kind: str, session_id: str) -> str:
+        return f"{await self._keys.prefix()}{kind}:{session_id}"
 
     async def _find(self, key: str) -> str | None:
         with cache_errors():

@@ -13,9 +13,12 @@ from redis.asyncio import Redis
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.redis.client import connect, upstash_url
+from adapters.redis.ledger_keys import LedgerKeys
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
+from adapters.redis.tests.examples import LEDGER, ledger_keys
 from domain.ports.cache import CacheUnavailable, CheckoutNote, QuotaCache, SessionMarkers
+from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, UserId
 
 
@@ -48,7 +51,9 @@ async def memory_world() -> AsyncIterator[World]:
 @contextlib.asynccontextmanager
 async def redis_world(url: str) -> AsyncIterator[World]:
     async with contextlib.aclosing(connect(url)) as redis:
-        yield World(RedisQuotaCache(redis), RedisSessionMarkers(redis), redis, FrozenClock())
+        yield World(
+            RedisQuotaCache(redis, ledger_keys()), RedisSessionMarkers(redis, ledger_keys()), redis, FrozenClock()
+        )
 
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[World]]
@@ -120,8 +125,8 @@ async def test_a_processed_event_is_remembered_for_a_day(open_world: Opener) -> 
         assert await world.markers.is_processed(session, "evt_1")
         assert not await world.markers.is_processed(session, "evt_2")
         if world.redis is not None:
-            assert 24 * 3600 - 60 < await world.redis.ttl(f"processed:{session}") <= 24 * 3600
-            assert 0 == await world.redis.exists(f"processing:{session}")
+            assert 24 * 3600 - 60 < await world.redis.ttl(f"{LEDGER}:processed:{session}") <= 24 * 3600
+            assert 0 == await world.redis.exists(f"{LEDGER}:processing:{session}")
         else:
             world.clock.time += timedelta(hours=24)
             assert not await world.markers.is_processed(session, "evt_1")
@@ -133,11 +138,66 @@ async def test_a_failed_delivery_leaves_no_mark(open_world: Opener) -> None:
         session = f"cs_{uuid.uuid4().hex}"
         await world.markers.begin(session)
         if world.redis is not None:
-            assert 3600 - 60 < await world.redis.ttl(f"processing:{session}") <= 3600
+            assert 3600 - 60 < await world.redis.ttl(f"{LEDGER}:processing:{session}") <= 3600
         await world.markers.finish(session, None)
         assert not await world.markers.is_processed(session, "evt_1")
         if world.redis is not None:
-            assert 0 == await world.redis.exists(f"processing:{session}", f"processed:{session}")
+            assert 0 == await world.redis.exists(f"{LEDGER}:processing:{session}", f"{LEDGER}:processed:{session}")
+
+
+async def test_marks_of_processed_events_are_dropped_at_once(open_world: Opener) -> None:
+    """All of them, as of a ledger that was restored; who started a checkout stays known."""
+    async with open_world() as world:
+        note = CheckoutNote(user_id=account(1).user_id, plan_id="starter")
+        await world.markers.remember_checkout("cs_1", note)
+        for number in range(700):
+            await world.markers.finish(f"cs_{number}", "evt_1")
+        await world.markers.forget_processed()
+        assert not any([await world.markers.is_processed(f"cs_{number}", "evt_1") for number in range(700)])
+        assert note == await world.markers.recall_checkout("cs_1")
+
+
+async def test_two_ledgers_share_one_redis(redis_url: str) -> None:
+    """Neither reads, marks, lists or drops what is the other's, for the same user and the same session."""
+
+    async def identity() -> str:
+        return str(uuid.uuid4())
+
+    async with redis_world(redis_url) as mine, contextlib.aclosing(connect(redis_url)) as redis:
+        keys = LedgerKeys(identity)
+        quotas, markers, session = RedisQuotaCache(redis, keys), RedisSessionMarkers(redis, keys), "cs_shared"
+        await mine.quotas.store(ada := account(3))
+        await mine.markers.finish(session, "evt_1")
+        assert await quotas.find(ada.user_id) is None
+        assert not await markers.is_processed(session, "evt_1")
+        assert [] == [line async for lines in quotas.lines() for line in lines]
+        await markers.forget_processed()
+        await quotas.forget(ada.user_id)
+        assert ada == await mine.quotas.find(ada.user_id)
+        assert await mine.markers.is_processed(session, "evt_1")
+
+
+async def test_nothing_is_asked_of_redis_before_the_ledger_has_told_its_id(redis_url: str) -> None:
+    """Until then the cache is away; the ledger is asked again, and nobody waits for it twice."""
+    answers: list[str] = []
+
+    async def identity() -> str:
+        if not answers:
+            raise LedgerUnavailable("starting")
+        return answers[0]
+
+    async with contextlib.aclosing(connect(redis_url)) as redis:
+        keys = LedgerKeys(identity)
+        quotas, ada = RedisQuotaCache(redis, keys), account(1)
+        for _ in range(2):
+            with pytest.raises(CacheUnavailable, match="starting"):
+                await quotas.store(ada)
+        answers.append(str(uuid.uuid4()))
+        with pytest.raises(CacheUnavailable, match="starting"):
+            await quotas.store(ada)  # begins to ask again
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if "LedgerKeys" in repr(task.get_coro())))
+        await quotas.store(ada)
+        assert ada == await quotas.find(ada.user_id)
 
 
 async def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
@@ -149,7 +209,7 @@ async def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
         await world.markers.remember_checkout(session, note)
         assert note == await world.markers.recall_checkout(session)
         if world.redis is not None:
-            assert 3600 - 60 < await world.redis.ttl(f"checkout:{session}") <= 3600
+            assert 3600 - 60 < await world.redis.ttl(f"{LEDGER}:checkout:{session}") <= 3600
         else:
             world.clock.time += timedelta(hours=1)
             assert await world.markers.recall_checkout(session) is None
@@ -161,7 +221,7 @@ async def test_a_balance_has_no_expiry(redis_url: str) -> None:
         assert world.redis is not None
         ada = account(3)
         await world.quotas.store(ada)
-        key = f"credits:{ada.user_id}"
+        key = f"{LEDGER}:credits:{ada.user_id}"
         assert -1 == await world.redis.ttl(key)
         assert {"balance": "50", "held": "7", "version": "3", "revision": "3"} == await world.redis.hgetall(key)
 
@@ -180,7 +240,7 @@ async def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, sp
     """A value that somebody else left under the key is no balance, and does not stay."""
     async with redis_world(redis_url) as world:
         ada = account(1)
-        await spoil(world.redis, f"credits:{ada.user_id}")
+        await spoil(world.redis, f"{LEDGER}:credits:{ada.user_id}")
         assert await world.quotas.find(ada.user_id) is None
         await world.quotas.store(ada)
         assert ada == await world.quotas.find(ada.user_id)

@@ -10,6 +10,7 @@ from adapters.memory.cache import MemoryQuotaCache
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
 from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.redis.tests.examples import ledger_keys
 from adapters.tests.conftest import Opener, World
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EntryKind
@@ -39,8 +40,8 @@ class Process:
             CreditService(
                 ledger=world.ledger,
                 wallets=world.ledger,
-                cache=RedisQuotaCache(self._redis),
-                locks=RedisAccountLocks(self._redis),
+                cache=RedisQuotaCache(self._redis, ledger_keys()),
+                locks=RedisAccountLocks(self._redis, ledger_keys()),
             )
         )
 

@@ -38,6 +38,10 @@ class QuotaCache(Protocol):
         """Remove the user's cached account, whatever its revision."""
         ...
 
+    async def check(self) -> None:
+        """Make sure that the cache is of use: it answers, takes what is stored, and holds whatever is asked of it."""
+        ...
+
     def lines(self) -> AsyncIterator[tuple[Account, ...]]:
         """Yield every cached account in pages; one that changes meanwhile may be yielded twice."""
         ...
@@ -74,5 +78,9 @@ class SessionMarkers(Protocol):
         ...
 
     async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Return whether the event's effect is known to be committed; False if unknown."""
+        """Return whether the event's effect is known to be committed; a restored ledger may have lost it."""
+        ...
+
+    async def forget_processed(self) -> None:
+        """Forget every event that is known to be committed."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from domain.ports.cache import QuotaCache
+from domain.ports.cache import QuotaCache, SessionMarkers
 from domain.ports.ledger import Audit
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
@@ -41,6 +41,7 @@ class CacheAuditor:
 
     audit: Audit
     cache: QuotaCache
+    markers: SessionMarkers
 
     async def report(self) -> ConsistencyReport:
         """Return all discrepancies; this reads every entry.
@@ -85,6 +86,8 @@ class CacheAuditor:
     async def sync_all(self, watch: Callable[[int], None] = lambda _: None) -> int:
         """Repair every account and cache entry; return their number. `watch` is called with the number done so far.
 
+        Marks of committed events are dropped: a ledger restored from a backup may not have those events.
+
         :raises LedgerUnavailable: if the ledger could not be reached.
         :raises CacheUnavailable: if the cache could not be reached.
         """
@@ -101,6 +104,7 @@ class CacheAuditor:
             for copy in copies:
                 if copy.user_id not in accounts:
                     await self.cache.forget(copy.user_id)
+        await self.markers.forget_processed()
         return done
 
     async def _looked_at_again(self, user_id: UserId) -> dict[UserId, Disagreement]:

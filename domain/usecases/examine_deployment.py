@@ -85,12 +85,14 @@ class DeploymentExaminer:
 
     async def _cache(self) -> tuple[Diagnosis, ...]:
         try:
+            await self.auditor.cache.check()
             found = await self.auditor.disagreements()
         except CacheUnavailable as unavailable:
-            return (Diagnosis("Redis", Verdict.BAD, f"not reachable: {unavailable.cause}", "Check its address."),)
+            seen, remedy = f"not usable: {unavailable.cause}", "Until it is, the ledger answers; check its address."
+            return (Diagnosis("Redis", Verdict.BAD, seen, remedy),)
         except LedgerUnavailable:
             return ()  # reported already
-        reachable = Diagnosis("Redis", Verdict.GOOD, "reachable")
+        reachable = Diagnosis("Redis", Verdict.GOOD, "reachable, and accepts writes")
         if not found:
             return reachable, Diagnosis("Redis and ledger", Verdict.GOOD, "match; Redis is never ahead")
         ahead = [one.user_id for one in found if one.problem != "cache_is_behind"]

@@ -46,7 +46,7 @@ class Monitor:
 
     async def readiness(self) -> Readiness:
         """Return whether the ledger writes and the cache answers now."""
-        return Readiness(ledger=await self._ledger_state(), cache=await self._cache_answers())
+        return Readiness(ledger=await self._ledger_state(), cache=await self.is_cache_used())
 
     async def backlog(self) -> Backlog:
         """Return how many events and messages are pending.
@@ -54,6 +54,14 @@ class Monitor:
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
         return await self.backlogs.backlog()
+
+    async def is_cache_used(self) -> bool:
+        """Return whether the cache answers."""
+        try:
+            await self.cache.find(_NOBODY)
+        except CacheUnavailable:
+            return False
+        return True
 
     async def _ledger_state(self) -> LedgerState:
         try:
@@ -68,12 +76,5 @@ class Monitor:
         try:
             await self.ledger.read(SnapshotQuery())
         except LedgerUnavailable:
-            return False
-        return True
-
-    async def _cache_answers(self) -> bool:
-        try:
-            await self.cache.find(_NOBODY)
-        except CacheUnavailable:
             return False
         return True

@@ -33,11 +33,8 @@ def check(*, as_json: bool) -> None:
     if not as_json and stale:
         print_table(
             "Redis differs from the ledger",
-            ("account", "problem", "row", "ledger", "Redis"),
-            [
-                (row.user_id, row.problem, f"credits:{row.user_id}", _short(row.account), _short(row.copy))
-                for row in stale
-            ],
+            ("account", "problem", "ledger", "Redis"),
+            [(row.user_id, row.problem, _short(row.account), _short(row.copy)) for row in stale],
         )
         click.echo("To repair Redis, run `credence sync USER` or `credence sync --all`.")
     if not report.consistent:

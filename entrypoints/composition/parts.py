@@ -1,7 +1,7 @@
 """Builds the adapters that the use cases need: Stripe, the ledger, Redis and notifications."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 
@@ -13,6 +13,8 @@ from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
+from adapters.redis.guard import guarded
+from adapters.redis.ledger_keys import LedgerKeys
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
 from adapters.standard_webhooks import StandardWebhooksNotifications
@@ -23,6 +25,7 @@ from domain.values.plans import Catalogue
 from entrypoints.catalogue import load_catalogue
 from entrypoints.composition.stores import Storage
 from entrypoints.settings.settings import Settings
+from entrypoints.telemetry.cache import cache_changed
 
 
 @attrs.frozen(kw_only=True)
@@ -46,11 +49,14 @@ class LedgerParts:
 
 @attrs.frozen(kw_only=True)
 class RedisParts:
-    """The adapters that keep their data in Redis."""
+    """The adapters that keep their data in Redis; `patient` and `patient_markers`, for operators, bypass guard and budget."""
 
     cache: RedisQuotaCache
     markers: RedisSessionMarkers
     account_locks: RedisAccountLocks
+    patient: RedisQuotaCache
+    patient_markers: RedisSessionMarkers
+    begin_request: Callable[[], None]
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +78,7 @@ async def parts(settings: Settings, storage: Storage) -> AsyncIterator[Parts]:
     async with (
         _stripe(settings) as stripe,
         _ledger(settings, storage.postgres_url) as ledger,
-        _redis(storage.redis_url) as redis,
+        _redis(settings, storage.redis_url, ledger.audit) as redis,
         _notifications(settings) as notifications,
     ):
         yield Parts(
@@ -107,10 +113,21 @@ async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def _redis(url: str) -> AsyncIterator[RedisParts]:
-    async with contextlib.aclosing(connect(url)) as client:
+async def _redis(settings: Settings, url: str, audit: SqlAudit) -> AsyncIterator[RedisParts]:
+    client = guarded(url, budget=settings.cache_budget_ms / 1000, on_change=cache_changed)
+    async with (
+        contextlib.aclosing(LedgerKeys(audit.identity)) as keys,
+        contextlib.aclosing(client),
+        contextlib.aclosing(connect(url)) as patient,
+    ):
+        client.probe_soon()
         yield RedisParts(
-            cache=RedisQuotaCache(client), markers=RedisSessionMarkers(client), account_locks=RedisAccountLocks(client)
+            cache=RedisQuotaCache(client, keys),
+            markers=RedisSessionMarkers(client, keys),
+            account_locks=RedisAccountLocks(client, keys),
+            patient=RedisQuotaCache(patient, keys),
+            patient_markers=RedisSessionMarkers(patient, keys),
+            begin_request=client.begin_request,
         )
 
 

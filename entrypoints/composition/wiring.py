@@ -42,7 +42,8 @@ from entrypoints.settings.settings import Settings
 async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
     """Yield everything that one process needs to serve, and close it at the end."""
     async with parts(settings, storage) as opened, _credits(opened) as credits_:
-        yield _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
+        made = _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
+        yield attrs.evolve(made, begin_request=opened.redis.begin_request)
 
 
 @contextlib.asynccontextmanager
@@ -110,11 +111,11 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
 
 def _synthetic_users(parts: Parts) -> SyntheticUserService:
     users = SqlSyntheticUsers(parts.ledger.rpc)
-    return SyntheticUserService(users=users, cache=parts.redis.cache, livemode=parts.settings.livemode)
+    return SyntheticUserService(users=users, cache=parts.redis.patient, livemode=parts.settings.livemode)
 
 
 def _auditor(parts: Parts) -> CacheAuditor:
-    return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.cache)
+    return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.patient, markers=parts.redis.patient_markers)
 
 
 def _deliveries(parts: Parts) -> StripeWebhooks:

@@ -32,19 +32,22 @@ class RouteWithoutGuard(Exception):
 async def guard(request: Request[Any, Any, Any]) -> None:
     """Admit only callers whose role the table names for this route, and store the caller for the handler.
 
-    This is Litestar's `before_request` and not one of its guards, since Litestar copies the handler for each guard.
+    The request's budget for the cache starts here. This is Litestar's `before_request` and not one of its guards, since
+    Litestar copies the handler for each guard.
 
     :raises Unauthenticated: if no header identifies the caller.
     :raises Forbidden: if the caller may not call this route.
     """
     scope = request.scope
     access = _access(request.method, scope["path_template"])
+    services = services_of(request.app.state)
+    services.begin_request()
     if access:
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        caller = await services_of(request.app.state).authenticator.authenticate(headers)
+        caller = await services.authenticator.authenticate(headers)
         check_access(caller, access)
         scope["state"][CALLER] = caller
     if request.route_handler.opt.get(KEY_WANTED):

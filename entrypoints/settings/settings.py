@@ -74,6 +74,11 @@ class Settings:
     redis_url: str | None = _setting(
         "REDIS_URL", text="Any Redis URL; takes precedence over Upstash's.", default="embedded Redis", secret=True
     )
+    cache_budget_ms: int = _setting(
+        "CREDENCE_CACHE_BUDGET_MS",
+        text="Milliseconds that one request waits for Redis in total, 1 to 10,000; after that the ledger answers.",
+        default="100",
+    )
     data: Path = _setting("CREDENCE_DATA", text="The directory of the embedded storage.", default=".credence")
     host: str = _setting("CREDENCE_HOST", text="The address to listen on.", default="127.0.0.1")
     port: int = _setting("CREDENCE_PORT", text="The port to listen on.", default="8000")

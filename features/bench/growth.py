@@ -13,6 +13,7 @@ import uvloop
 from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.redis.client import connect
+from adapters.redis.ledger_keys import LedgerKeys
 from adapters.redis.quota_cache import RedisQuotaCache
 from domain.values.accounts import UserId
 from features.bench.accounts import ENTRIES, add_accounts, user_id
@@ -135,7 +136,8 @@ def _at(servers: Servers, accounts: int, seconds: float) -> Size:
 async def _warm(servers: Servers, accounts: int) -> float:
     """Every account's line written into Redis, by pages of the ledger; the accounts per second."""
     rpc, redis = PostgresRpc(servers.postgres_url), connect(servers.redis_url)
-    audit, cache = SqlAudit(rpc), RedisQuotaCache(redis)
+    audit = SqlAudit(rpc)
+    cache = RedisQuotaCache(redis, LedgerKeys(audit.identity))
     begun, after, warmed = time.perf_counter(), None, 0
     while page := await audit.accounts_after(after, WARMED):
         await cache.store_many(page)

@@ -10,11 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 import uvloop
 
 from adapters.batching.batched_credits import BatchedCreditService
+from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
+from adapters.redis.ledger_keys import LedgerKeys
 from adapters.redis.quota_cache import RedisQuotaCache
 from domain.decisions.batches import Done
 from domain.decisions.operations import Spend
@@ -93,12 +95,12 @@ async def spending(
     """The rate of spends of one credit that so many callers of one process make, each of the next user."""
     numbers, run = itertools.count(), uuid.uuid4().hex
     async with contextlib.aclosing(make()) as rpc, contextlib.aclosing(connect(redis_url)) as redis:
-        ledger = SqlLedger(rpc)
+        ledger, keys = SqlLedger(rpc), LedgerKeys(SqlAudit(rpc).identity)
         service = CreditService(
             ledger=ledger,
             wallets=ledger,
-            cache=RedisQuotaCache(redis),
-            locks=RedisAccountLocks(redis),
+            cache=RedisQuotaCache(redis, keys),
+            locks=RedisAccountLocks(redis, keys),
         )
         async with contextlib.aclosing(BatchedCreditService(service)) as batched:
 

@@ -59,8 +59,9 @@ class Service:
         os.kill(self.redis_process, signal.SIGSTOP)
 
     def resume_cache(self) -> None:
-        """Let Redis answer again, with what it had."""
+        """Let Redis answer again, with what it had, and wait until the service uses it again."""
         os.kill(self.redis_process, signal.SIGCONT)
+        assert "ok" == eventually(lambda: self.http.get("/readyz").json()["cache"], "ok")
 
 
 @pytest.fixture(scope="session")

@@ -343,7 +343,8 @@ def she_is_turned_away(story: Story) -> None:
 @given("somebody has written 9999 credits for Ada into Redis")
 def written_into_redis(story: Story) -> None:
     with redis.Redis.from_url(story.service.redis_url) as cache:
-        key = f"credits:{story.customers['Ada'].user_id}"
+        (ledger,) = story.rows("select id from public.credit_ledgers")
+        key = f"{ledger['id']}:credits:{story.customers['Ada'].user_id}"
         cache.hset(key, mapping={"balance": "9999", "held": "0", "version": "77", "revision": "77"})
 
 

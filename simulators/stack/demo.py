@@ -90,9 +90,11 @@ class Demonstration:
         wrong = self._stack.rows("select * from public.validate_credits_consistency()")
         self._show_rows("public.validate_credits_consistency()", wrong, empty="no rows: consistent")
         self._check("the consistency check is empty", [], wrong)
-        kept = cache.hgetall(f"credits:{user}")
+        (ledger,) = self._stack.rows("select id from public.credit_ledgers")
+        key = f"{ledger['id']}:credits:{user}"
+        kept = cache.hgetall(key)
         shown = {name.decode(): value.decode() for name, value in kept.items()}  # type: ignore[union-attr]
-        self._show_rows(f"Redis, credits:{user}", [shown])
+        self._show_rows(f"Redis, {key}", [shown])
         self._check("Redis has the ledger's balance", "50", shown.get("balance"))
         service = self._call(f"/quota?user_id={user}", None)
         self._show_rows("GET /quota", [service])

@@ -66,6 +66,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _show(stack: Stack, console: Console) -> None:
     user = stack.sign_up("ada@example.com")
+    (ledger,) = stack.rows("select id from public.credit_ledgers")
     ada, json = f"-H 'x-user-id: {user}'", "-H 'content-type: application/json'"
     lines = [
         "",
@@ -87,7 +88,7 @@ def _show(stack: Stack, console: Console) -> None:
         "",
         "Storage",
         f"  psql '{stack.postgres_url}' -c 'table public.credit_transactions'",
-        f"  redis-cli -u {stack.redis_url} hgetall credits:{user}",
+        f"  redis-cli -u {stack.redis_url} hgetall {ledger['id']}:credits:{user}",
         "",
         f"The webhook secret is {WEBHOOK_SECRET}; the service logs to {stack.log}.",
         "Ctrl-C ends all of it.",

@@ -18,6 +18,7 @@ from adapters.redis.client import MAX_CONNECTIONS, connect, upstash_url
 from adapters.redis.embedded import EmbeddedRedis
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
+from adapters.redis.tests.examples import LEDGER, ledger_keys
 from domain.ports.cache import CacheUnavailable, CheckoutNote
 from domain.values.accounts import Account, UserId
 
@@ -27,7 +28,7 @@ def account(version: int = 1) -> Account:
 
 
 def every_call(redis: Redis) -> list[Awaitable[object]]:
-    quotas, markers = RedisQuotaCache(redis), RedisSessionMarkers(redis)
+    quotas, markers = RedisQuotaCache(redis, ledger_keys()), RedisSessionMarkers(redis, ledger_keys())
     note = CheckoutNote(user_id=account().user_id, plan_id="starter")
     return [
         quotas.find(account().user_id),
@@ -81,25 +82,25 @@ async def test_a_refused_password_is_reported_and_not_shown(redis_url: str) -> N
     url = redis_url.replace("redis://", "redis://nobody:swordfish@")
     async with contextlib.aclosing(connect(url)) as redis:
         with pytest.raises(CacheUnavailable) as raised:
-            await RedisQuotaCache(redis).find(account().user_id)
+            await RedisQuotaCache(redis, ledger_keys()).find(account().user_id)
         assert "swordfish" not in raised.value.cause
 
 
 async def test_a_full_redis_refuses_writes_and_still_answers(own_redis: str) -> None:
     """What it refuses is unavailable, not lost in silence; what it has can still be read."""
     async with contextlib.aclosing(connect(own_redis)) as redis:
-        quotas, ada = RedisQuotaCache(redis), account()
+        quotas, ada = RedisQuotaCache(redis, ledger_keys()), account()
         await quotas.store(ada)
         await redis.config_set("maxmemory", "1")
         with pytest.raises(CacheUnavailable, match="OutOfMemory"):
-            await RedisSessionMarkers(redis).finish("cs_1", "evt_1")
+            await RedisSessionMarkers(redis, ledger_keys()).finish("cs_1", "evt_1")
         assert ada == await quotas.find(ada.user_id)
 
 
 async def test_a_redis_that_forgot_our_script_is_taught_it_again(redis_url: str) -> None:
     """A restart loses scripts; the next balance is written all the same."""
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        quotas, ada = RedisQuotaCache(redis), account()
+        quotas, ada = RedisQuotaCache(redis, ledger_keys()), account()
         await quotas.store(ada)
         await redis.script_flush()
         newer = attrs.evolve(ada, version=2, revision=2, balance=7)
@@ -120,7 +121,7 @@ async def test_a_dropped_connection_is_no_outage(own_redis: str) -> None:
 async def test_callers_share_a_bounded_number_of_connections(own_redis: str) -> None:
     """However many ask at once, Redis sees at most so many of us, and each gets its answer."""
     async with contextlib.aclosing(connect(own_redis)) as redis:
-        quotas = RedisQuotaCache(redis)
+        quotas = RedisQuotaCache(redis, ledger_keys())
         found = await asyncio.gather(*(quotas.find(account().user_id) for _ in range(10 * MAX_CONNECTIONS)))
         assert {None} == set(found)
         assert 1 < len(await redis.client_list()) <= MAX_CONNECTIONS
@@ -132,9 +133,9 @@ async def test_bytes_that_are_no_text_are_a_miss_and_are_replaced(redis_url: str
     ada = account()
     with blocking_redis.Redis.from_url(redis_url) as stranger:
         kept = {"balance": b"50", "held": b"0", "version": b"9", "revision": b"9", field: b"\xff\xfe9"}
-        stranger.hset(f"credits:{ada.user_id}", mapping=kept)
+        stranger.hset(f"{LEDGER}:credits:{ada.user_id}", mapping=kept)
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        quotas = RedisQuotaCache(redis)
+        quotas = RedisQuotaCache(redis, ledger_keys())
         assert await quotas.find(ada.user_id) is None
         await quotas.store(ada)
         assert ada == await quotas.find(ada.user_id)
@@ -146,8 +147,8 @@ async def test_an_absurd_revision_does_not_shut_out_true_ones(redis_url: str, re
     ada = account()
     async with contextlib.aclosing(connect(redis_url)) as redis:
         fields = {"balance": "5", "held": "0", "version": "9", "revision": revision}
-        await redis.hset(f"credits:{ada.user_id}", mapping=fields)
-        quotas = RedisQuotaCache(redis)
+        await redis.hset(f"{LEDGER}:credits:{ada.user_id}", mapping=fields)
+        quotas = RedisQuotaCache(redis, ledger_keys())
         assert await quotas.find(ada.user_id) is None
         await quotas.store(ada)
         assert ada == await quotas.find(ada.user_id)
@@ -171,16 +172,16 @@ async def test_a_note_that_can_not_be_read_is_none(redis_url: str, kept: str) ->
     """Losing a note loses nothing, so one that somebody spoiled is as good as lost."""
     async with contextlib.aclosing(connect(redis_url)) as redis:
         session = f"cs_{uuid.uuid4().hex}"
-        await redis.set(f"checkout:{session}", kept)
-        assert await RedisSessionMarkers(redis).recall_checkout(session) is None
+        await redis.set(f"{LEDGER}:checkout:{session}", kept)
+        assert await RedisSessionMarkers(redis, ledger_keys()).recall_checkout(session) is None
 
 
 async def test_markers_of_a_wrong_type_are_as_good_as_lost(redis_url: str) -> None:
     """They are misses, and the next writing replaces them."""
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        markers, session = RedisSessionMarkers(redis), f"cs_{uuid.uuid4().hex}"
+        markers, session = RedisSessionMarkers(redis, ledger_keys()), f"cs_{uuid.uuid4().hex}"
         for kind in ("checkout", "processed", "processing"):
-            await redis.rpush(f"{kind}:{session}", "1")
+            await redis.rpush(f"{LEDGER}:{kind}:{session}", "1")
         assert await markers.recall_checkout(session) is None
         assert not await markers.is_processed(session, "evt_1")
         await markers.begin(session)
@@ -243,13 +244,13 @@ async def far_away(url: str, *, seconds: float) -> AsyncIterator[str]:
 async def test_a_distant_redis_is_reached(own_redis: str) -> None:
     """Connecting takes several round trips, longer than an answer may: it goes on while the first are told to go on."""
     async with far_away(own_redis, seconds=0.15) as url, contextlib.aclosing(connect(url)) as redis:
-        quotas, ada = RedisQuotaCache(redis), account()
+        quotas, ada = RedisQuotaCache(redis, ledger_keys()), account()
         with pytest.raises(CacheUnavailable):
             await quotas.store(ada)
         assert await manages(lambda: quotas.store(ada))
         assert await manages(lambda: quotas.find(ada.user_id))
         async with contextlib.aclosing(connect(own_redis)) as near:
-            assert ada == await RedisQuotaCache(near).find(ada.user_id)
+            assert ada == await RedisQuotaCache(near, ledger_keys()).find(ada.user_id)
 
 
 async def manages(call: Callable[[], Awaitable[object]]) -> bool:

@@ -81,7 +81,7 @@ class World:
             inbox=self.ledger.inbox, deliveries=self.deliveries, history=self.payments, recorder=self.recorder
         )
         self.reconciler = Reconciler(history=self.payments, inbox=self.ledger.inbox, recorder=self.recorder)
-        self.auditor = CacheAuditor(audit=self.ledger.audit, cache=self.cache)
+        self.auditor = CacheAuditor(audit=self.ledger.audit, cache=self.cache, markers=self.recorder.markers)
 
     def delivery(self, event_id: str, report: ProviderReport, at: datetime = NOON) -> Delivery:
         event = InboxEvent(

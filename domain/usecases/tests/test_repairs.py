@@ -128,7 +128,7 @@ def test_a_repair_does_not_bring_back_an_older_balance(world: World, call: str) 
     others = lambda: world.recorder.receive(refunded)  # noqa: E731 - called once
     audit: Any = Overtaken(world.ledger.audit, call, others)
     cache: Any = Overtaken(world.cache, call, others)
-    run(CacheAuditor(audit=audit, cache=cache).sync(ADA))
+    run(CacheAuditor(audit=audit, cache=cache, markers=world.recorder.markers).sync(ADA))
     copy = run(world.cache.find(ADA))
     assert copy is not None
     assert 40 == copy.balance == world.balance()
@@ -144,5 +144,5 @@ def test_a_repair_mends_the_ledger_although_the_cache_is_away(world: World) -> N
     world.deliver("evt_1", SALE)
     tamper(world.ledger, ADA, balance=1_000_000)
     with pytest.raises(CacheUnavailable):
-        run(CacheAuditor(audit=world.ledger.audit, cache=AwayCache()).sync(ADA))
+        run(CacheAuditor(audit=world.ledger.audit, cache=AwayCache(), markers=world.recorder.markers).sync(ADA))
     assert 50 == world.balance()

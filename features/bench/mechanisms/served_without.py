@@ -13,10 +13,11 @@ from typing import Any
 
 import litestar
 import uvloop
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 
+from adapters.redis import guard
+from adapters.redis.guard import GuardedRedis
 from entrypoints.cli import main as cli
-from entrypoints.composition import parts
 from entrypoints.http import app
 from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
@@ -28,8 +29,12 @@ from simulators.stack.postgrest import free_port
 from simulators.stack.stack import wait_until_ready
 
 
-class PlainRedis(Redis):
-    """redis-py's own client, each command on its way alone."""
+class PlainRedis(GuardedRedis):
+    """redis-py's own client behind the guard, each command on its way alone."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Return the answer to one command, by the client's own way."""
+        return await self._within_budget(Redis.execute_command(self, *args, **options))
 
     async def together(self, commands: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """Return the answers to several commands, by the client's own pipeline."""
@@ -39,19 +44,10 @@ class PlainRedis(Redis):
             return tuple(await pipeline.execute(raise_on_error=False))
 
 
-def _plain_redis(url: str) -> PlainRedis:
-    pool = BlockingConnectionPool.from_url(
-        url, max_connections=32, timeout=1.0, socket_connect_timeout=1.0, socket_timeout=1.0, decode_responses=True
-    )
-    client = PlainRedis(connection_pool=pool)
-    client.auto_close_connection_pool = True
-    return client
-
-
 LEFT_OUT: dict[str, Callable[[], None]] = {
     "plain JSON answers": lambda: setattr(app, "FastJsonResponse", litestar.Response),
     "tuned garbage collection": lambda: setattr(cli, "freeze_startup_objects", lambda: None),
-    "pipelined Redis client": lambda: setattr(parts, "connect", _plain_redis),
+    "pipelined Redis client": lambda: setattr(guard, "GuardedRedis", PlainRedis),
 }
 
 

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Callable
 import attrs
 
 from adapters.batching.batched_credits import BatchedCreditService
+from adapters.postgres.audit import SqlAudit
 from adapters.postgres.ledger import SqlLedger
 from adapters.redis.account_locks import RedisAccountLocks
 from adapters.redis.client import connect
+from adapters.redis.ledger_keys import LedgerKeys
 from adapters.redis.quota_cache import RedisQuotaCache
 from domain.decisions.batches import Done, Outcome
 from domain.decisions.operations import Spend
@@ -41,12 +43,12 @@ async def spender(
         contextlib.aclosing(transports(servers)[transport]()) as rpc,
         contextlib.aclosing(connect(servers.redis_url)) as redis,
     ):
-        ledger = SqlLedger(rpc)
+        ledger, keys = SqlLedger(rpc), LedgerKeys(SqlAudit(rpc).identity)
         service = CreditService(
             ledger=ledger,
             wallets=ledger,
-            cache=RedisQuotaCache(redis),
-            locks=RedisAccountLocks(redis) if how.has_turns else None,
+            cache=RedisQuotaCache(redis, keys),
+            locks=RedisAccountLocks(redis, keys) if how.has_turns else None,
         )
         async with contextlib.aclosing(BatchedCreditService(service)) as batched:
             run, numbers = uuid.uuid4().hex, itertools.count()

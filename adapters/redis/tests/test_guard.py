@@ -1,0 +1,246 @@
+"""The guard before a real Redis that is silent, slow, demoted, full or a cluster's node: when it is asked."""
+
+import asyncio
+import contextlib
+import contextvars
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import attrs
+import pytest
+
+from adapters.redis import quota_cache
+from adapters.redis.account_locks import RedisAccountLocks
+from adapters.redis.guard import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PROVEN_SECONDS, GuardedRedis, guarded
+from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.redis.session_markers import RedisSessionMarkers
+from adapters.redis.tests.examples import LEDGER, HandClock, ledger_keys
+from domain.ports.cache import CacheUnavailable
+from domain.values.accounts import Account, UserId
+from features.harness.redis_relay import Relay, redis_relay
+from features.harness.redis_servers import NewRedis, cluster_of_two, command_of, raw, until
+
+BUDGET = 0.1
+
+
+@attrs.frozen
+class World:
+    """A process with its guard: `said` is what it told of Redis, causes and, for each return, None."""
+
+    redis: GuardedRedis
+    quotas: RedisQuotaCache
+    markers: RedisSessionMarkers
+    clock: HandClock
+    said: list[str | None]
+
+    async def probe(self) -> None:
+        """Let the next pause be over, and the probe be done that the next one to ask begins."""
+        self.clock.now += LONGEST_PAUSE_SECONDS
+        with contextlib.suppress(CacheUnavailable):
+            await self.quotas.find(account().user_id)
+        assert self.redis._probing is not None
+        await self.redis._probing
+
+
+@contextlib.asynccontextmanager
+async def process(url: str, *, budget: float = BUDGET) -> AsyncIterator[World]:
+    clock, said = HandClock(), list[str | None]()
+    async with contextlib.aclosing(guarded(url, budget=budget, on_change=said.append, clock=clock)) as client:
+        keys = ledger_keys()
+        client.probe_soon()
+        assert client._probing is not None
+        await client._probing
+        yield World(client, RedisQuotaCache(client, keys), RedisSessionMarkers(client, keys), clock, said)
+
+
+def account(version: int = 1, *, user_id: UserId | None = None, balance: int = 50) -> Account:
+    return Account(user_id=user_id or UserId(str(uuid.uuid4())), balance=balance, version=version, revision=version)
+
+
+@pytest.fixture
+def own_redis(new_redis: NewRedis) -> str:
+    """A Redis of this test alone."""
+    return new_redis()
+
+
+@pytest.fixture
+def relay(own_redis: str) -> Iterator[Relay]:
+    """A way to that Redis, which can be held up."""
+    with redis_relay(own_redis) as opened:
+        yield opened
+
+
+async def fails(calls: int, world: World) -> None:
+    for _ in range(calls):
+        with pytest.raises(CacheUnavailable):
+            await world.quotas.find(account().user_id)
+
+
+async def test_a_silent_redis_is_not_asked_again_by_each_request(relay: Relay) -> None:
+    """Once it failed nobody asks it; after a pause one probe does, for which nobody waits; and it is told once."""
+    async with process(relay.url) as world:
+        await world.quotas.store(ada := account())
+        relay.hold()
+        while not world.said:  # a process that is held up itself learns nothing of Redis
+            await fails(1, world)
+        asked = relay.asked
+        await fails(100, world)
+        locks = RedisAccountLocks(world.redis, ledger_keys())
+        locks.mark_contended([ada.user_id])
+        async with locks.lock([ada.user_id]):
+            pass
+        assert (asked, 1) == (relay.asked, len(world.said))
+        assert "it did not answer in time" == world.said[0]
+        relay.release()
+        await world.probe()
+        assert None is world.said[1]
+        assert ada == await world.quotas.find(ada.user_id)
+
+
+async def test_a_redis_that_stays_silent_is_probed_less_and_less_often(relay: Relay) -> None:
+    """Pauses get longer up to ten seconds, and nothing more is told."""
+    async with process(relay.url) as world:
+        relay.hold()
+        while not world.said:
+            await fails(1, world)
+        await world.probe()
+        assert (1, 2 * FIRST_PAUSE_SECONDS) == (len(world.said), world.redis._pause)
+        world.redis._put_off(1000)
+        assert LONGEST_PAUSE_SECONDS == world.redis._pause
+
+
+async def test_a_request_waits_no_longer_in_all(relay: Relay) -> None:
+    """What it has waited for one call it may not wait for the next; what it could not write is not read."""
+    async with process(relay.url, budget=1.0) as world:
+        await world.quotas.store(old := account(1))
+        new = account(2, user_id=old.user_id)
+        relay.delay = 0.6
+
+        async def request() -> None:
+            world.redis.begin_request()
+            await world.markers.begin("cs_1")
+            with pytest.raises(CacheUnavailable):
+                await world.quotas.store(new)
+            asked = relay.asked
+            await fails(20, world)
+            assert asked == relay.asked
+
+        await asyncio.get_running_loop().create_task(request(), context=contextvars.Context())
+        assert [] == world.said, "each call alone was fast enough"
+        assert await world.quotas.find(old.user_id) is None
+        assert (None,) == await world.quotas.find_many([old.user_id])
+        relay.delay = 0
+        await world.quotas.store(old)
+        assert await world.quotas.find(old.user_id) is None, "an older line is not what is missed"
+        await world.quotas.store(new)
+        assert new == await world.quotas.find(old.user_id)
+
+
+async def test_a_demoted_redis_is_not_read_any_more(new_redis: NewRedis) -> None:
+    """Its lines may be old: neither the process that can't write one nor one that only reads believes them."""
+    url, primary = new_redis(), new_redis()
+    async with process(url) as writer, process(url) as reader:
+        await writer.quotas.store(old := account(1))
+        assert old == await reader.quotas.find(old.user_id)
+        command_of(url, "CONFIG", "SET", "replica-serve-stale-data", "yes")
+        command_of(url, "REPLICAOF", *primary.removeprefix("redis://").removesuffix("/0").split(":"))
+
+        with pytest.raises(CacheUnavailable, match="read-only replica"):
+            await writer.quotas.store(account(2, user_id=old.user_id))
+        with pytest.raises(CacheUnavailable):
+            await writer.quotas.find(old.user_id)
+        reader.clock.now += PROVEN_SECONDS
+        with pytest.raises(CacheUnavailable, match="read-only replica"):
+            await reader.quotas.find(old.user_id)
+
+        command_of(url, "REPLICAOF", "NO", "ONE")
+        await writer.probe()
+        await reader.probe()
+        for one in (writer, reader):
+            assert [True, None] == [said and "read-only replica" in said for said in one.said]
+            assert await one.quotas.find(old.user_id) is None, "the line is not written yet"
+
+
+async def test_a_demoted_redis_is_left_for_the_one_that_took_its_place(new_redis: NewRedis) -> None:
+    """The address leads to another Redis by now, which only a new connection can find."""
+    demoted, promoted = new_redis(), new_redis()
+    with redis_relay(demoted) as relay:
+        async with process(relay.url) as world:
+            await world.quotas.store(account())
+            command_of(demoted, "REPLICAOF", *promoted.removeprefix("redis://").removesuffix("/0").split(":"))
+            relay.point_at(promoted)
+            with pytest.raises(CacheUnavailable):
+                await world.quotas.store(ada := account())
+            await world.probe()
+            await world.quotas.store(ada)
+            async with process(promoted) as there:
+                assert ada == await there.quotas.find(ada.user_id)
+
+
+async def test_a_full_redis_takes_no_line(own_redis: str) -> None:
+    """Lines are refused like all else, and what could not be written is removed before the cache is used again."""
+    async with process(own_redis) as world:
+        await world.quotas.store(old := account(1))
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(CacheUnavailable, match="full"):
+            await world.quotas.store(account(2, user_id=old.user_id))
+        assert "1" == command_of(own_redis, "HGET", f"{LEDGER}:credits:{old.user_id}", "revision")
+        await world.probe()
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", "0")
+        await world.probe()
+        assert [True, None] == [said and "full" in said for said in world.said]
+        assert await world.quotas.find(old.user_id) is None
+        assert 0 == command_of(own_redis, "EXISTS", f"{LEDGER}:credits:{old.user_id}")
+
+
+async def test_more_lines_than_are_kept_in_mind_are_all_removed(
+    own_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them are old is not known any more; another ledger's stay."""
+    monkeypatch.setattr(quota_cache, "MAX_UNWRITTEN", 3)
+    async with process(own_redis) as world:
+        await world.quotas.store(ada := account())
+        command_of(own_redis, "SET", "another:credits:1", "50")
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", "1")
+        for _ in range(5):
+            with pytest.raises(CacheUnavailable):
+                await world.quotas.store(account())
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", "0")
+        await world.probe()
+        assert await world.quotas.find(ada.user_id) is None
+        assert ["another:credits:1"] == command_of(own_redis, "KEYS", "*:credits:*")
+        await world.quotas.store(ada)
+        assert ada == await world.quotas.find(ada.user_id)
+
+
+async def test_a_node_of_a_cluster_is_named(new_redis: NewRedis) -> None:
+    """It has a part of the keys, so it is no cache, whichever key is asked for."""
+    for url in cluster_of_two(new_redis):
+        async with process(url) as world:
+            (said,) = world.said
+            assert said is not None
+            assert "node of a Redis cluster" in said
+            await fails(3, world)
+
+
+async def test_a_cluster_of_one_node_is_a_cache(new_redis: NewRedis) -> None:
+    """It has all the keys."""
+    url = new_redis("--cluster-enabled", "yes")
+    command_of(url, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    until(lambda: "cluster_state:ok" in raw(url, "CLUSTER INFO"), True)
+    async with process(url) as world:
+        await world.quotas.store(ada := account())
+        assert ([], ada) == (world.said, await world.quotas.find(ada.user_id))
+
+
+async def test_lost_replies_cost_no_more_than_a_pause(relay: Relay) -> None:
+    """Where one in ten is lost nearly all requests go to the ledger at once."""
+    async with process(relay.url) as world:
+        await world.quotas.store(account())
+        relay.loses_one_in = 10
+        while not world.said:
+            with contextlib.suppress(CacheUnavailable):
+                await world.quotas.find(account().user_id)
+        asked = relay.asked
+        await fails(1000, world)
+        assert asked == relay.asked

@@ -1,0 +1,33 @@
+"""Whether a Redis is of use as a cache: it takes writes, and has all the keys."""
+
+from adapters.redis.client import Ask
+from adapters.redis.errors import NodeOfCluster
+
+WRITE = ("SET", "credence:usable", "1", "EX", 60)
+"""Refused by a replica, by a full Redis and by most nodes of a cluster."""
+
+SLOTS = 16384
+"""Into how many parts the keys of a cluster are divided."""
+
+
+async def make_sure_of(ask: Ask) -> None:
+    """Return if the Redis is of use.
+
+    :raises redis.exceptions.RedisError: that says why not, as :class:`NodeOfCluster` does.
+    """
+    info, written = await ask([("INFO", "cluster"), WRITE])
+    # Who may not ask for it learns the same of the first key that is on another node.
+    if isinstance(info, dict) and info.get("cluster_enabled") == 1:
+        (ranges,) = await ask([("CLUSTER", "SLOTS")])
+        if not _has_all_keys(ranges):
+            raise NodeOfCluster("CLUSTER SLOTS names other nodes, or none, for some of the keys")
+    if isinstance(written, Exception):
+        raise written
+
+
+def _has_all_keys(ranges: object) -> bool:
+    """Return whether one primary has every slot; a range is its first and its last slot, the primary, its replicas."""
+    if not isinstance(ranges, list):
+        return True
+    primaries = {str(primary) for _, _, primary, *_ in ranges}
+    return len(primaries) == 1 and sum(last - first + 1 for first, last, *_ in ranges) == SLOTS
