@@ -3,8 +3,8 @@
 `prepare` says what to read from the ledger, and `complete` asks the provider for what neither report nor ledger says.
 One commit writes everything; on a conflict the steps are repeated.
 
-Nothing is marked as done before the ledger has stored it, and only the ledger answers. The cache is updated last, and may
-fail.
+Nothing is marked as done before the ledger has stored it, and only the ledger answers. The cache is updated last, and
+may fail.
 """
 
 import contextlib
@@ -189,7 +189,7 @@ class PaymentRecorder:
         """Return whether the ledger has decided the event. A mark alone may tell of what a restored ledger lost."""
         with contextlib.suppress(CacheUnavailable):
             if await self.markers.is_processed(session_id, event_id):
-                return _is_final(await self._read(SnapshotQuery(event_id=event_id)))
+                return _is_final(await self.ledger.read(SnapshotQuery(event_id=event_id)))
         return False
 
 

@@ -49,7 +49,7 @@ class LedgerParts:
 
 @attrs.frozen(kw_only=True)
 class RedisParts:
-    """The adapters that keep their data in Redis; `patient` and `patient_markers`, for operators, bypass guard and budget."""
+    """The adapters that keep their data in Redis; for operators, `patient` ones without guard and budget."""
 
     cache: RedisQuotaCache
     markers: RedisSessionMarkers

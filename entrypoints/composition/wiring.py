@@ -42,8 +42,7 @@ from entrypoints.settings.settings import Settings
 async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
     """Yield everything that one process needs to serve, and close it at the end."""
     async with parts(settings, storage) as opened, _credits(opened) as credits_:
-        made = _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
-        yield attrs.evolve(made, begin_request=opened.redis.begin_request)
+        yield _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
 
 
 @contextlib.asynccontextmanager
@@ -136,6 +135,7 @@ def _services(
 ) -> Services:
     return Services(
         authenticator=authenticator,
+        begin_request=parts.redis.begin_request,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
         reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),

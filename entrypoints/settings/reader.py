@@ -18,7 +18,7 @@ FILL_IN = "replace it with the database password (write @, : and / as %40, %3A a
 _MAX_PORT = 65535
 _MAX_CONNECTIONS = 100
 _WEEK_MINUTES = 7 * 24 * 60
-_MAX_MILLISECONDS = 10_000
+_MAX_BUDGET = 10_000
 
 Default = TypeVar("Default", int, None)
 
@@ -59,7 +59,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         upstash_redis_rest_url=read.url("UPSTASH_REDIS_REST_URL"),
         upstash_redis_rest_token=read.text("UPSTASH_REDIS_REST_TOKEN"),
         redis_url=read.url("REDIS_URL", schemes=("redis", "rediss", "unix")),
-        cache_budget_ms=read.number("CREDENCE_CACHE_BUDGET_MS", 100, of=" of milliseconds", least=1, most=_MAX_MILLISECONDS),
+        cache_budget_ms=read.number("CREDENCE_CACHE_BUDGET_MS", 100, of=" of milliseconds", least=1, most=_MAX_BUDGET),
         data=Path(read.text("CREDENCE_DATA") or ".credence"),
         host=host,
         port=port,

@@ -1,1 +1,1 @@
-"""Tests of what stands around the service where people deploy it: poolers, databases that take no writes, clocks."""
+"""Tests of what stands around the service where people deploy it: poolers, read-only databases, clocks, a failing Redis."""

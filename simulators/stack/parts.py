@@ -98,8 +98,7 @@ class RedisPart:
             given = client.info("server")
             kept = client.config_get("dir")
         self._process = int(given["process_id"])
-        # In Debian's package redis-server is a link to a program that is what its name says.
-        self._binary = str(Path(f"/proc/{self._process}/exe").readlink().with_name("redis-server"))
+        self._binary = str(Path(f"/proc/{self._process}/exe").readlink())
         self._port = str(given["tcp_port"])
         self._directory = str(kept["dir"])
         self._child: subprocess.Popen[bytes] | None = None
