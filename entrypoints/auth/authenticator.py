@@ -13,7 +13,9 @@ from entrypoints.auth.jwks import Jwks
 from entrypoints.auth.key_sets import KINDS
 from entrypoints.settings.settings import Settings
 
-LEEWAY_SECONDS = 10
+LEEWAY_SECONDS = 30
+"""How far the clocks of those who issue tokens may be from ours."""
+
 AUDIENCE = ROLE = "authenticated"
 
 log = logging.getLogger("credence.auth")
@@ -142,6 +144,12 @@ class Authenticator:
             return SignedInUser(parse_user_id(str(claims["sub"])), email if isinstance(email, str) and email else None)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has expired; sign in again.") from None
+        except jwt.ImmatureSignatureError:
+            log.warning("An access token was refused: it is from the future by this machine's clock; check the clock")
+            raise Unauthenticated(
+                f"The access token is from the future: the clock here is more than {LEEWAY_SECONDS} seconds behind the "
+                "clock of whoever issued it."
+            ) from None
         except (jwt.PyJWTError, InvalidUserId):
             raise Unauthenticated("Unknown key or invalid access token.") from None
 

@@ -143,6 +143,8 @@ def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> No
         click.echo("Users: the x-user-id header is trusted without a token. For development only.")
     if not settings.worker:
         click.echo("Worker: not in this process; run `credence worker` too.")
+    if settings.names_itself and not settings.embedded_storage:
+        click.echo("Address: that of this process. If there are several, set one CREDENCE_PUBLIC_URL for all of them.")
     if settings.livemode and settings.plans is None:
         text = "Plans: the packaged example is on sale for real money; set CREDENCE_PLANS to your own catalogue."
         click.echo(text)

@@ -12,7 +12,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from entrypoints.auth.roles import ANYONE, ROUTES, Access, Role, check_access
 from entrypoints.http.dependencies import CALLER, services_of
-from entrypoints.http.request_bodies import KEY_WANTED, require_idempotency_key
+from entrypoints.http.request_bodies import check_idempotency_key
 
 _SHOWN_BY: Mapping[Role, tuple[SecurityRequirement, ...]] = {
     Role.USER: ({"user": []}, {"gateway": [], "gateway_user": []}),
@@ -50,8 +50,7 @@ async def guard(request: Request[Any, Any, Any]) -> None:
         caller = await services.authenticator.authenticate(headers)
         check_access(caller, access)
         scope["state"][CALLER] = caller
-    if request.route_handler.opt.get(KEY_WANTED):
-        require_idempotency_key(request)
+    check_idempotency_key(request)
 
 
 class GuardedRoutes(ReceiveRoutePlugin):

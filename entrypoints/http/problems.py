@@ -93,8 +93,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
-        "The Idempotency-Key was already used for a different checkout, for example with another email or price. "
-        "Use a new key.",
+        "The Idempotency-Key was already used for a different checkout: for example with another email or price, or by a "
+        "process with another CREDENCE_PUBLIC_URL. Use a new key.",
     ),
     AuthUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -105,12 +105,13 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     LedgerUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger-unavailable",
-        "The ledger could not be reached. Nothing was lost; try again.",
+        "The ledger did not answer. A change may have been made all the same: try again, with the same Idempotency-Key if "
+        "there was one, and it is made once.",
     ),
     LedgerUntouched: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger-unavailable",
-        "The ledger could not be reached, or takes no writes now. What failed changed nothing; please try again.",
+        "The ledger could not be reached, or accepts no writes now. Nothing was changed; try again.",
     ),
     LedgerBusy: (
         HTTPStatus.SERVICE_UNAVAILABLE,

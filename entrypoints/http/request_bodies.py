@@ -20,6 +20,9 @@ ALLOW_UNKNOWN_FIELDS = "may_have_also_other_fields"
 KEY_WANTED = "needs_an_idempotency_key"
 """The route `opt` that requires an Idempotency-Key."""
 
+KEY_TAKEN = "takes_an_idempotency_key"
+"""The `opt` of a route that may be called without an Idempotency-Key."""
+
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.(.+)`$")
 
@@ -57,9 +60,14 @@ class JsonRequest(Request[Any, Any, Any]):
             raise problem(HTTPStatus.BAD_REQUEST, "invalid-body", detail) from error
 
 
-def require_idempotency_key(request: Request[Any, Any, Any]) -> None:
-    """Raise 400 unless the request has exactly one valid Idempotency-Key; with two it is unclear which one counts."""
+def check_idempotency_key(request: Request[Any, Any, Any]) -> None:
+    """Raise 400 unless the request has as many keys as its route takes; with two it is unclear which one counts."""
+    opt = request.route_handler.opt
+    if not opt.get(KEY_WANTED) and not opt.get(KEY_TAKEN):
+        return
     keys = request.headers.getall("Idempotency-Key", [])
+    if not keys and opt.get(KEY_TAKEN):
+        return
     if len(keys) != 1 or not re.match(KEY_PATTERN, keys[0]):
         detail = (
             "Send exactly one Idempotency-Key: 1 to 255 visible ASCII characters without spaces. Repeating a request "

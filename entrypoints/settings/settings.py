@@ -82,7 +82,9 @@ class Settings:
     data: Path = _setting("CREDENCE_DATA", text="The directory of the embedded storage.", default=".credence")
     host: str = _setting("CREDENCE_HOST", text="The address to listen on.", default="127.0.0.1")
     port: int = _setting("CREDENCE_PORT", text="The port to listen on.", default="8000")
-    public_url: str = _setting("CREDENCE_PUBLIC_URL", text="The service's public URL.", default="http://HOST:PORT")
+    public_url: str = _setting(
+        "CREDENCE_PUBLIC_URL", text="The service's public URL, the same for all processes.", default="http://HOST:PORT"
+    )
     success_url: str = _setting(
         "CREDENCE_SUCCESS_URL",
         text="Where Stripe sends a customer who paid; must contain {CHECKOUT_SESSION_ID}.",
@@ -166,6 +168,11 @@ class Settings:
         """Return whether users can be authenticated, by access tokens or by trusted headers."""
         by_token = self.supabase_url or self.supabase_jwks_url or self.supabase_jwt_secret
         return bool(by_token or self.gateway_secrets or self.trust_user_headers)
+
+    @property
+    def names_itself(self) -> bool:
+        """Return whether the public address is that of this process alone, since none is set."""
+        return self.public_url == f"http://{self.host}:{self.port}"
 
     @property
     def embedded_storage(self) -> bool:

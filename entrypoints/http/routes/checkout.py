@@ -14,7 +14,8 @@ from domain.usecases.check_out import CheckoutStage, UnknownSession
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import SignedInUser
 from entrypoints.http.openapi import problem_responses
-from entrypoints.http.request_bodies import ALLOW_UNKNOWN_FIELDS
+from entrypoints.http.operation_answers import KEY_PATTERN
+from entrypoints.http.request_bodies import ALLOW_UNKNOWN_FIELDS, KEY_TAKEN
 from entrypoints.services import Services
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
@@ -49,14 +50,14 @@ class FollowedCheckout:
 @post(
     "/checkout/sessions",
     tags=["Checkout"],
-    opt={ALLOW_UNKNOWN_FIELDS: True},
+    opt={ALLOW_UNKNOWN_FIELDS: True, KEY_TAKEN: True},
     responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],
     services: NamedDependency[SkipValidation[Services]],
     caller: NamedDependency[SkipValidation[SignedInUser]],
-    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)] = None,
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", pattern=KEY_PATTERN)] = None,
 ) -> StartedCheckout:
     """Open a checkout session. Repeating the request with the same Idempotency-Key returns the same session.
 
