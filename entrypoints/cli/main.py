@@ -26,6 +26,9 @@ from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
 from entrypoints.worker import run_worker
 
+BACKLOG = 2048
+"""How many connections may wait to be taken, as uvicorn has it."""
+
 log = logging.getLogger("credence")
 
 
@@ -36,23 +39,21 @@ def main() -> None:
 
 
 @main.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; default: CREDENCE_PORT.")
 @report_errors_plainly
-def serve() -> None:
+def serve(port: int | None) -> None:
     """Serve the HTTP API. The worker runs too, unless CREDENCE_WORKER is false."""
-    settings = read_settings(os.environ)
+    settings = read_settings(os.environ if port is None else {**os.environ, "CREDENCE_PORT": str(port)})
     catalogue = load_catalogue(settings.plans)
     service_log.configure()
-    # uvicorn re-raises the signal that stopped it; ignore it until the embedded storage has stopped.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: sys.exit(0))
-    _check_port(settings)
-    with stores.storage(settings) as storage:
+    signal.signal(signal.SIGTERM, _end)
+    with _listen(settings) as listening, stores.storage(settings) as storage:
         _say_where(settings, storage, plans=len(catalogue.on_sale))
         app = create_app(wiring.services(settings, storage), settings)
+        # uvicorn raises the signal that ended it once more; it must not end us before the embedded storage has stopped.
+        signal.signal(signal.SIGINT, _end)
         config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             http="httptools",
             ws="none",
             lifespan="on",
@@ -60,10 +61,7 @@ def serve() -> None:
             access_log=False,
             server_header=False,
         )
-        server = _Server(config)
-        server.run()
-        if not server.started:
-            raise click.ClickException(f"Cannot listen on {settings.host}:{settings.port}.")
+        _Server(config).run([listening])
 
 
 @main.command()
@@ -106,18 +104,23 @@ for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain,
     main.add_command(_command)
 
 
-def _check_port(settings: Settings) -> None:
-    """Check that the port is free before anything is started or printed.
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(0)
 
-    :raises ClickException: if it is in use.
+
+def _listen(settings: Settings) -> socket.socket:
+    """Return the socket that listens, before anything is started or printed; early clients wait until it serves.
+
+    :raises ClickException: if the port is in use.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        socket.create_server((settings.host, settings.port), family=family).close()
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         if error.errno == errno.EADDRINUSE:
-            raise click.ClickException(f"{where} is already in use. Choose another port with CREDENCE_PORT.") from None
+            text = f"{where} is already in use. Choose another port with CREDENCE_PORT or --port."
+            raise click.ClickException(text) from None
         raise click.ClickException(f"Cannot listen on {where}: {error.strerror or error}.") from None
 
 

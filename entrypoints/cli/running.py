@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -36,9 +37,12 @@ _MESSAGES: Mapping[type[Exception], str] = {
 }
 """What a person is told of each error; an exception's own fields stand in it."""
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as in shells."""
+
 
 def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors that a person can fix into a message and exit code 1 instead of a traceback."""
+    """Turn errors that a person can fix into a message and exit code 1, and Ctrl-C into 130, never a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -52,6 +56,8 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
         except tuple(_MESSAGES) as error:
             message = next(_MESSAGES[one] for one in type(error).__mro__ if one in _MESSAGES)
             raise click.ClickException(message.format(error)) from error
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
     return run
 

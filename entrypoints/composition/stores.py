@@ -60,12 +60,12 @@ def storage(settings: Settings) -> Iterator[Storage]:
         postgres_url, redis_url = settings.supabase_db_url, _redis_url(settings)
         if settings.embedded_storage:
             postgres = EmbeddedPostgres(Path(settings.data) / "postgres")
+            stack.callback(postgres.stop)  # before it starts: Ctrl-C may come in the middle of that
             postgres_url = postgres.start()
-            stack.callback(postgres.stop)
         if redis_url is None:
             redis = EmbeddedRedis(Path(settings.data) / "redis")
-            redis_url = redis.start()
             stack.callback(redis.stop)
+            redis_url = redis.start()
         yield Storage(postgres_url=postgres_url, redis_url=redis_url)
 
 

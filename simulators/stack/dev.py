@@ -1,7 +1,9 @@
 """Leaves the demo's stack running, to try the pricing, checkout and return pages in a browser."""
 
 import argparse
+import contextlib
 import errno
+import os
 import signal
 import socket
 from pathlib import Path
@@ -15,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Set up where the stack listens, and keeps its data."""
     parser.add_argument("--port", type=int, default=8000, help="the service's port (default: 8000)")
     parser.add_argument("--stripe-port", type=int, default=12111, help="the stand-in's port (default: 12111)")
-    parser.add_argument("--data", type=Path, default=Path(".credence/dev"), help="where the data is kept")
+    data = os.environ.get("CREDENCE_DATA") or ".credence/dev"
+    parser.add_argument("--data", type=Path, default=Path(data), help="where the data is kept (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.data, auto_deliver=True, port=arguments.port, stripe_port=arguments.stripe_port
         ) as stack:
             _show(stack, console)
-            signal.pause()
-    except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
         console.print("\nStopped.")
     except StackFailed as problem:
         console.print("The service did not start:", str(problem), style="red", markup=False)

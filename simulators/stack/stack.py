@@ -144,14 +144,14 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[list[str]]:
     ):
         said: list[str] = []
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-        for line in process.stdout:
-            said.append(line.rstrip())
-            if line.startswith("Ready"):
-                break
-        else:
-            process.wait()
-            raise StackFailed(log.read_text()[-2000:])
         try:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                if line.startswith("Ready"):
+                    break
+            else:
+                process.wait()
+                raise StackFailed(log.read_text()[-2000:])
             yield said
         finally:
             process.terminate()

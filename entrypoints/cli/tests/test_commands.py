@@ -62,5 +62,5 @@ def test_a_port_in_use_is_reported_before_anything_is_started(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         reported = said("serve", **SETTINGS, CREDENCE_PORT=port, CREDENCE_DATA=str(tmp_path / "data"))
-    assert f"Error: 127.0.0.1:{port} is already in use. Choose another port with CREDENCE_PORT.\n" == reported
+    assert f"Error: 127.0.0.1:{port} is already in use. Choose another port with CREDENCE_PORT or --port.\n" == reported
     assert not (tmp_path / "data").exists()

@@ -1,5 +1,6 @@
 """The demonstration and the development stack, as a newcomer runs them."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from features.harness.service import eventually
 from simulators.stack.postgrest import free_port
 from simulators.stripe.stand_in import StripeStandIn
 
@@ -213,3 +215,46 @@ def test_a_port_in_use_is_reported_before_anything_is_started(option: str, tmp_p
 
     assert (1, f"Port {port} is already in use. Choose another with {option}.\n") == (done.returncode, done.stdout)
     assert not (tmp_path / "data").exists()
+
+
+def test_the_data_of_dev_is_where_the_variable_says(tmp_path: Path) -> None:
+    """`CREDENCE_DATA` counts for `make dev` as for the service, unless `--data` names another folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "simulators", "dev", "--help"],
+        cwd=ROOT,
+        env={**os.environ, "CREDENCE_DATA": str(tmp_path), "COLUMNS": "1000"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert f"(default: {tmp_path})" in done.stdout
+
+
+def processes_with(folder: Path) -> list[str]:
+    """The commands of the processes whose environment, or whose own words, name a folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and int(process.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                words = (process / "cmdline").read_bytes()
+                if str(folder).encode() in words + (process / "environ").read_bytes():
+                    found.append(words.replace(b"\0", b" ").decode())
+    return found
+
+
+def test_ctrl_c_while_dev_starts_leaves_nothing_behind(new_server_folder: Callable[[], Path]) -> None:
+    """It ends with 130 and without a traceback, and neither the service nor its storage runs on."""
+    folder = new_server_folder()
+    command = [sys.executable, "-m", "simulators", "dev", "--port", str(free_port()), "--stripe-port", str(free_port())]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "CREDENCE_DATA": str(folder)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Starting")
+        assert eventually(lambda: len(processes_with(folder)) > 1, True) is True
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert (130, "") == (process.returncode, said)
+    assert [] == eventually(lambda: processes_with(folder), [])
