@@ -24,6 +24,7 @@ pytest_plugins = (
     "features.harness.pgbouncer",
     "features.harness.service",
     "features.harness.redis_servers",
+    "features.harness.own_service",
     "features.steps.customers",
     "features.steps.spending",
     "features.steps.stripe",

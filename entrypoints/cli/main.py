@@ -20,7 +20,9 @@ from entrypoints.cli.reconcile import reconcile
 from entrypoints.cli.running import report_errors_plainly
 from entrypoints.composition import stores, wiring
 from entrypoints.http.app import create_app
+from entrypoints.http.edge import Edge
 from entrypoints.http.gc_tuning import freeze_startup_objects
+from entrypoints.http.protocol import limited_protocol
 from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import logging as service_log
@@ -53,13 +55,15 @@ def serve(port: int | None) -> None:
         # uvicorn raises the signal that ended it once more; it must not end us before the embedded storage has stopped.
         signal.signal(signal.SIGINT, _end)
         config = uvicorn.Config(
-            app,
-            http="httptools",
+            Edge(app, settings),
+            http=limited_protocol(settings.request_seconds),
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=settings.idle_seconds,
+            timeout_graceful_shutdown=settings.stop_seconds,
         )
         _Server(config).run([listening])
 

@@ -106,6 +106,6 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-User-Id", "X-User-Email"],
-        expose_headers=["Link", "Retry-After"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id", "X-User-Id", "X-User-Email"],
+        expose_headers=["Link", "Retry-After", "X-Request-Id"],
     )

@@ -57,6 +57,7 @@ class Problem:
     title: str
     status: int
     detail: str
+    request_id: str
     extra: tuple[WrongField, ...] | None = None
     available: int | None = None
     granted: int | None = None
@@ -67,12 +68,12 @@ class Problem:
 
 
 def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:
-    """Return a route's `responses=`: its error statuses, and 500."""
+    """Return a route's `responses=`: its error statuses, 500, and 503 for a service that is stopping."""
     return {
         status: ResponseSpec(
             Problem, media_type=PROBLEM, generate_examples=False, description=HTTPStatus(status).phrase
         )
-        for status in (*statuses, HTTPStatus.INTERNAL_SERVER_ERROR.value)
+        for status in sorted({*statuses, 500, 503})
     }
 
 

@@ -1,5 +1,6 @@
 """Maps each error to a status and an `application/problem+json` response (RFC 9457) without secrets."""
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,23 +25,45 @@ from domain.values.accounts import InvalidUserId
 from entrypoints.auth.authenticator import Forbidden, MalformedHeader, Unauthenticated
 from entrypoints.auth.jwks import AuthUnavailable
 from entrypoints.hints import unclaimable
+from entrypoints.http.openapi import PROBLEM
 from entrypoints.http.validation_messages import humanize
+from entrypoints.telemetry.requests import current_request
 
 RETRY_AFTER_SECONDS = "5"
 
 log = logging.getLogger("credence")
 
 
-def problem(
-    status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RETRY_AFTER_SECONDS
-) -> ProblemDetailsException:
+class Problem(ProblemDetailsException):
+    """An error answer that names the request which it answers."""
+
+    def to_response(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """Return the answer."""
+        response = super().to_response(request)
+        response.content["request_id"] = current_request.get()
+        return response
+
+
+def problem(status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RETRY_AFTER_SECONDS) -> Problem:
     """Return a problem; `kind` is the stable name that programs branch on."""
     headers = {"Retry-After": retry_after} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     if status is HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
-    return ProblemDetailsException(
+    if status is HTTPStatus.REQUEST_TIMEOUT:
+        headers = {"Connection": "close"}
+    return Problem(
         status_code=status, title=status.phrase, type_=f"urn:credence:{kind}", detail=detail, headers=headers
     )
+
+
+def raw_problem(status: HTTPStatus, kind: str, detail: str, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the headers and the body of a refusal, for where there is no request of Litestar's to answer."""
+    told = {"status": status.value, "type": f"urn:credence:{kind}", "title": status.phrase, "detail": detail}
+    body = json.dumps({**told, "request_id": request_id}).encode()
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", b"%d" % len(body))]
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", RETRY_AFTER_SECONDS.encode()))
+    return headers, body
 
 
 _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {

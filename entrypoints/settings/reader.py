@@ -10,7 +10,7 @@ import attrs
 
 from domain.values.plans import MAX_CREDITS
 from entrypoints.settings.rules import LOOPBACK, problems_of
-from entrypoints.settings.settings import Settings
+from entrypoints.settings.settings import RequestLog, Settings
 
 PLACEHOLDER = "[YOUR-PASSWORD]"
 """The placeholder for the password in the URLs that Supabase's dashboard shows."""
@@ -72,6 +72,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         gateway_secrets=read.list("CREDENCE_GATEWAY_SECRET"),
         trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
         allowed_origins=read.list("CREDENCE_ALLOWED_ORIGINS"),
+        request_seconds=read.number("CREDENCE_REQUEST_SECONDS", 30, of=" of seconds", least=1, most=3600),
+        idle_seconds=read.number("CREDENCE_IDLE_SECONDS", 75, of=" of seconds", least=1, most=3600),
+        stop_seconds=read.number("CREDENCE_STOP_SECONDS", 10, of=" of seconds", least=1, most=3600),
+        request_log=read.kind("CREDENCE_REQUEST_LOG", RequestLog.ERRORS),
         worker=read.flag("CREDENCE_WORKER", True),
         low_balance=read.number("CREDENCE_LOW_BALANCE", None, of=" of credits", most=MAX_CREDITS),
         notify_url=read.text("CREDENCE_NOTIFY_URL"),
@@ -135,6 +139,14 @@ class Reader:
     def words(self, name: str) -> tuple[str, ...]:
         """Return the values separated by spaces or commas."""
         return tuple((self.text(name) or "").replace(",", " ").split())
+
+    def kind(self, name: str, default: RequestLog) -> RequestLog:
+        """Return which requests are logged."""
+        value = self.text(name) or default.value
+        if value in [*RequestLog]:
+            return RequestLog(value)
+        self.problems.append(f"{name} must be {', '.join(RequestLog)}")
+        return default
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a boolean."""

@@ -1,10 +1,19 @@
 """The settings: one frozen value."""
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import attrs
+
+
+class RequestLog(StrEnum):
+    """Which requests leave a line in the log."""
+
+    OFF = "off"
+    ERRORS = "errors"
+    ALL = "all"
 
 
 def _setting(*names: str, text: str, default: str = "", secret: bool = False) -> Any:
@@ -123,7 +132,26 @@ class Settings:
         "commas: https, or http on the loopback; no wildcards.",
         default="none",
     )
-
+    request_seconds: int = _setting(
+        "CREDENCE_REQUEST_SECONDS",
+        text="Seconds within which a request must have arrived whole; a slower one is answered 408.",
+        default="30",
+    )
+    idle_seconds: int = _setting(
+        "CREDENCE_IDLE_SECONDS",
+        text="Seconds after which a connection without requests is closed; more than your proxy keeps one open.",
+        default="75",
+    )
+    stop_seconds: int = _setting(
+        "CREDENCE_STOP_SECONDS",
+        text="Seconds that requests have to finish once the service is asked to stop; then they are answered 503.",
+        default="10",
+    )
+    request_log: RequestLog = _setting(
+        "CREDENCE_REQUEST_LOG",
+        text="Which requests leave a line in the log: `all`, `errors` (those answered 400 or above) or none, `off`.",
+        default="errors",
+    )
     worker: bool = _setting(
         "CREDENCE_WORKER",
         text="Run the worker inside `credence serve`; false if `credence worker` runs separately.",

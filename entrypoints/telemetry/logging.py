@@ -5,20 +5,24 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from entrypoints.telemetry.requests import current_request
+
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON, with the fields of `extra` beside the message."""
+    """Formats a record as one line of JSON, with the request's id and the fields of `extra` beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
+        request_id = current_request.get()
         extra = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **({} if request_id is None else {"request_id": request_id}),
             **extra,
         }
         if record.exc_info:

@@ -51,7 +51,7 @@ class FollowedCheckout:
     "/checkout/sessions",
     tags=["Checkout"],
     opt={ALLOW_UNKNOWN_FIELDS: True, KEY_TAKEN: True},
-    responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],

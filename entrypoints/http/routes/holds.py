@@ -63,7 +63,7 @@ class HoldShown:
     "/holds",
     opt={KEY_WANTED: True},
     tags=["Spending"],
-    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 408, 413, 422, 503),
 )
 async def place_hold(
     data: JSONBody[HoldWanted],
@@ -88,7 +88,7 @@ async def place_hold(
     "/holds/{hold_id:str}/capture",
     status_code=200,
     tags=["Spending"],
-    responses=problem_responses(400, 401, 403, 404, 409, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 503),
 )
 async def capture_hold(
     hold_id: FromPath[str],

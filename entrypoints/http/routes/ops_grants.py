@@ -57,7 +57,7 @@ class Adjustment:
     "/ops/accounts/{user_id:str}/grants",
     opt={KEY_WANTED: True},
     tags=["Operators"],
-    responses=problem_responses(400, 401, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 413, 422, 503),
 )
 async def grant_credits(
     user_id: FromPath[str],
@@ -83,7 +83,7 @@ async def grant_credits(
     "/ops/accounts/{user_id:str}/adjustments",
     opt={KEY_WANTED: True},
     tags=["Operators"],
-    responses=problem_responses(400, 401, 402, 403, 404, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 408, 413, 422, 503),
 )
 async def adjust_credits(
     user_id: FromPath[str],

@@ -116,7 +116,7 @@ async def show_event(event_id: FromPath[str], services: NamedDependency[SkipVali
     ["/ops/events/{event_id:str}/claim", "/ops/parked/{event_id:str}/claim"],
     status_code=200,
     tags=["Operators"],
-    responses=problem_responses(400, 401, 403, 404, 409, 413, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 502, 503),
 )
 async def claim_event(
     event_id: FromPath[str], data: JSONBody[Claim], services: NamedDependency[SkipValidation[Services]]

@@ -44,7 +44,7 @@ class SyntheticUserGroups:
     rehearsals: tuple[SyntheticUserGroup, ...]
 
 
-@post("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 409, 413, 503))
+@post("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 408, 409, 413, 503))
 async def add_synthetic_users(
     data: JSONBody[GroupWanted], services: NamedDependency[SkipValidation[Services]]
 ) -> GroupUsers:

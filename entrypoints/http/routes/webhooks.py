@@ -25,7 +25,7 @@ log = logging.getLogger("credence.webhooks")
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
     tags=["Stripe"],
-    responses=problem_responses(400, 413, 503),
+    responses=problem_responses(400, 408, 413, 503),
 )
 async def receive_webhook(
     request: Request[Any, Any, Any],

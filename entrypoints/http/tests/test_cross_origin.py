@@ -93,7 +93,7 @@ def allowing(answer: httpx.Response) -> list[str]:
 
 def test_a_named_origin_may_ask(service: httpx.Client) -> None:
     """Before it calls, a browser is told of the methods and headers that a user's calls have, and of no cookies."""
-    headers = "authorization,content-type,idempotency-key,x-user-email,x-user-id"
+    headers = "authorization,content-type,idempotency-key,x-request-id,x-user-email,x-user-id"
     answer = preflight(service, APP, headers=headers)
     assert (204, APP) == (answer.status_code, answer.headers["access-control-allow-origin"])
     assert "GET, POST" == answer.headers["access-control-allow-methods"]
@@ -130,7 +130,7 @@ def test_a_named_origin_reads_every_answer(service: httpx.Client, path: str, sta
     answer = service.get(path, headers={"Origin": APP})
     assert (status, media_type) == (answer.status_code, answer.headers["content-type"])
     assert APP == answer.headers["access-control-allow-origin"]
-    assert "Link, Retry-After" == answer.headers["access-control-expose-headers"]
+    assert "Link, Retry-After, X-Request-Id" == answer.headers["access-control-expose-headers"]
     assert "Origin" == answer.headers["vary"]
 
 

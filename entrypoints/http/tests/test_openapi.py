@@ -82,10 +82,10 @@ def test_who_may_call_is_described(description: dict[str, Any], operations: Oper
 
 
 def test_what_is_refused_of_bodies_and_keys_is_described(operations: Operations) -> None:
-    """A body may be bad or too large, and a key may name another operation."""
+    """A body may be bad, too slow or too large, and a key may name another operation."""
     for name, operation in operations.items():
         if "requestBody" in operation:
-            assert {400, 413} <= _statuses(operation), name
+            assert {400, 408, 413} <= _statuses(operation), name
         keys = [one for one in operation.get("parameters", ()) if one["name"] == "Idempotency-Key" and one["required"]]
         assert bool(keys) <= (422 in _statuses(operation)), name
 

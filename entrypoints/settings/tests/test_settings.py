@@ -51,6 +51,21 @@ def test_a_live_deployment_is_taken() -> None:
     assert not settings.trust_user_headers
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "expected"),
+    [
+        ("CREDENCE_REQUEST_SECONDS", "0", "a number of seconds between 1 and 3600"),
+        ("CREDENCE_IDLE_SECONDS", "3601", "a number of seconds between 1 and 3600"),
+        ("CREDENCE_STOP_SECONDS", "1.5", "a number of seconds between 1 and 3600"),
+        ("CREDENCE_RECONCILE_MINUTES", "-1", "a number of minutes between 0 and 10080"),
+        ("CREDENCE_REQUEST_LOG", "some", "off, errors, all"),
+    ],
+)
+def test_what_is_beyond_a_bound_is_refused(name: str, wrong: str, expected: str) -> None:
+    """The variable and what it may be are said."""
+    assert (f"{name} must be {expected}",) == problems({**TEST, name: wrong})
+
+
 def test_secrets_may_be_rotated() -> None:
     """Several webhook secrets stand between commas."""
     settings = read_settings({**TEST, "STRIPE_WEBHOOK_SECRET": "whsec_old, whsec_new"})

@@ -1,0 +1,107 @@
+"""How bytes become requests: uvicorn's protocol, with limits on their arrival, and problems for what is no request."""
+
+import asyncio
+from asyncio.events import TimerHandle
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from entrypoints.http.edge import TOO_SLOW
+from entrypoints.http.problems import raw_problem
+from entrypoints.telemetry.requests import HEADER, log, request_id_of
+
+MAX_HEAD_BYTES = 64 * 1024
+"""More than any request line with its headers needs; each is kept in memory until it is whole."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection. A timer runs while a request, or the first one, is on its way.
+
+    A body that the application waits for is the application's to refuse: what is under way is then answered last.
+    """
+
+    request_seconds: float
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._timer: TimerHandle | None = None
+        self._is_whole = self._is_in_head = False
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, on which a request has to come."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes. The timer goes on until a request is whole, however many there come in between."""
+        self._is_whole = False
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._is_whole:
+            self._stop_timer()
+        if not self._is_whole or self.cycle.response_complete:
+            self._start_timer()
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                self._refuse(status, f"The address and the headers have more than {MAX_HEAD_BYTES:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._is_whole, self._is_in_head, self._head_bytes = False, True, 0
+
+    def on_headers_complete(self) -> None:
+        """Let the application begin."""
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that a request is whole."""
+        self._is_whole = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are no HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "These bytes are no HTTP request.")
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.request_seconds, self._end_slow_request)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end_slow_request(self) -> None:
+        self._timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._is_in_head:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        request_id = request_id_of(())
+        headers, body = raw_problem(status, status.phrase.lower().replace(" ", "-"), detail, request_id)
+        headers += [(HEADER, request_id.encode()), (b"connection", b"close")]
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], head, body))
+        self.transport.close()
+        log.info("Refused a connection: %s", detail, extra={"status": status.value, "request_id": request_id})
+
+
+def limited_protocol(request_seconds: float) -> type[LimitedProtocol]:
+    """Return the protocol by which a request has so many seconds to arrive whole."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"request_seconds": request_seconds})
