@@ -34,6 +34,7 @@ from entrypoints.pages.routes import page_handlers
 from entrypoints.services import Services
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry import metrics
+from entrypoints.telemetry.route_metrics import CountedRoutes, RouteMetrics
 from entrypoints.worker import run_worker, watch_backlog
 
 MAX_BODY_BYTES = 160 * 1024
@@ -49,6 +50,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         async with open_services as services:
             app.state.services = services
+            metrics.begin(services.doctor.examiner.wanted_events)
             # Metrics are scraped from this process, wherever the worker runs.
             tasks = [asyncio.create_task(watch_backlog(services))]
             if settings.worker:
@@ -90,8 +92,8 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
         lifespan=[lifespan],
         cors_config=_cors(settings.allowed_origins),
         before_request=guard,
-        plugins=[problems_plugin(), GuardedRoutes()],
-        middleware=[metrics.RouteMetrics],
+        plugins=[problems_plugin(), GuardedRoutes(), CountedRoutes()],
+        middleware=[RouteMetrics],
         exception_handlers={Exception: unexpected},
         openapi_config=OpenAPIConfig(title="Credence", version="0.1.0", path="/schema", components=SECURITY_SCHEMES),
         request_max_body_size=MAX_BODY_BYTES,

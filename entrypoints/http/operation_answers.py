@@ -83,7 +83,7 @@ async def respond_with(
 ) -> Response[Any]:
     """Execute the operation and return its first answer, or raise the problem that says why it was refused."""
     outcome = await services.credits.execute(operation)
-    metrics.executed_operation(type(operation).__name__, type(outcome).__name__)
+    metrics.executed_operation(operation, outcome)
     match outcome:
         case Done(answer=answer, repeated=repeated):
             headers = {REPLAYED: "true"} if repeated else {}

@@ -1,20 +1,37 @@
-"""The service's own metrics, beside Litestar's HTTP metrics, at `/metrics`."""
+"""The service's own counters, at `/metrics`; each counter has its samples from the start, at 0.
 
-import time
+The values of labels are in snake case, as in JSON. An alert compares a counter with what it was before: a sample that
+is there only after the first failure hides that one.
+"""
 
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController, PrometheusMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from prometheus_client import Counter, Gauge, Histogram
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import get_args
 
+from litestar.plugins.prometheus import PrometheusController
+from prometheus_client import Counter, Gauge, disable_created_metrics
+
+from domain.changes.inbox import EventStatus
+from domain.decisions.batches import Outcome
+from domain.decisions.operations import CreditOperation, ExpireOverdue
+from domain.payments.admission import ParkReason
 from domain.upkeep.consistency import Backlog
+from domain.usecases.receive_webhook import DeliveryRefused
 from domain.usecases.recorded import Recorded
 
-_APP = "credence"
+# A second sample of each would say when it began: for all of them when the process did.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _recorded = Counter(
     "credence_webhook_events_total",
-    "Webhook deliveries recorded, by event type, status and reason.",
-    ["type", "status", "reason"],
+    "Webhook deliveries recorded, by event type and status.",
+    ["type", "status"],
+)
+_parked = Counter(
+    "credence_parked_events_total",
+    "Webhook deliveries parked, by reason.",
+    ["reason"],
 )
 _failed = Counter(
     "credence_webhook_failures_total",
@@ -45,64 +62,32 @@ _messages = Gauge(
 )
 
 
-class RouteMetrics:
-    """Middleware for Litestar's request metrics, labelled by route and not by path, so that ids create no series.
-
-    A route's series are looked up once; doing it for each request took a quarter of the time of a quota read.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        self._metrics = PrometheusMiddleware(app, PrometheusConfig(app_name=_APP, prefix="credence"))
-        self._begun: dict[tuple[str, str], Gauge] = {}
-        self._ended: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count one request and measure its duration."""
-        route = (str(scope.get("method", scope["type"])), str(scope["path_template"]))
-        in_progress = self._begun.get(route) or self._series_begun(*route)
-        begun, status, took = time.perf_counter(), 200, 0.0
-
-        async def noted(message: Message) -> None:
-            nonlocal status, took
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif message["type"] == "http.response.body":
-                took = time.perf_counter() - begun
-            await send(message)
-
-        in_progress.inc()
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            in_progress.dec()
-            count, duration = self._ended.get((*route, status)) or self._series_ended(*route, status)
-            count.inc()
-            duration.observe(took)
-            if status >= 500:
-                labels = _labels(*route, status)
-                self._metrics.requests_error_count(labels).labels(*labels.values()).inc()
-
-    def _series_begun(self, method: str, path: str) -> Gauge:
-        labels = _labels(method, path, 200)
-        series = self._begun[method, path] = self._metrics.requests_in_progress(labels).labels(*labels.values())
-        return series
-
-    def _series_ended(self, method: str, path: str, status: int) -> tuple[Counter, Histogram]:
-        labels = _labels(method, path, status)
-        count = self._metrics.request_count(labels).labels(*labels.values())
-        series = self._ended[method, path, status] = count, self._metrics.request_time(labels).labels(*labels.values())
-        return series
+def begin(event_types: Iterable[str]) -> None:
+    """Show each counter at 0, for the types of events that are read and every other label that it may have."""
+    for event_type in event_types:
+        _failed.labels(event_type)
+        for status in EventStatus:
+            if status is not EventStatus.FAILED:  # by retries alone
+                _recorded.labels(event_type, status)
+    for reason in ParkReason:
+        _parked.labels(reason)
+    for kind in get_args(DeliveryRefused.__annotations__["cause"]):
+        _refused.labels(_snake_case(kind.__name__))
+    for operation in set(get_args(CreditOperation)) - {ExpireOverdue}:
+        for outcome in get_args(Outcome):
+            _operations.labels(_snake_case(operation.__name__), _snake_case(outcome.__name__))
 
 
-def _labels(method: str, path: str, status: int) -> dict[str, str | int | float]:
-    return {"method": method, "path": path, "status_code": status, "app_name": _APP}
+@cache
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def recorded_delivery(event_type: str, recorded: Recorded) -> None:
     """Count a recorded delivery, labelled by the reason without its details."""
-    reason = (recorded.reason or "").partition(":")[0] if recorded.status == "parked" else ""
-    _recorded.labels(event_type, recorded.status, reason).inc()
+    _recorded.labels(event_type, recorded.status).inc()
+    if recorded.status is EventStatus.PARKED:
+        _parked.labels((recorded.reason or "").partition(":")[0]).inc()
 
 
 def failed_delivery(event_type: str) -> None:
@@ -110,14 +95,14 @@ def failed_delivery(event_type: str) -> None:
     _failed.labels(event_type).inc()
 
 
-def refused_delivery(kind: str) -> None:
+def refused_delivery(cause: Exception) -> None:
     """Count a delivery that was answered 400."""
-    _refused.labels(kind).inc()
+    _refused.labels(_snake_case(type(cause).__name__)).inc()
 
 
-def executed_operation(operation: str, outcome: str) -> None:
-    """Count a credit operation by the class names of operation and outcome."""
-    _operations.labels(operation, outcome).inc()
+def executed_operation(operation: CreditOperation, outcome: Outcome) -> None:
+    """Count a credit operation and its outcome, by their kinds."""
+    _operations.labels(_snake_case(type(operation).__name__), _snake_case(type(outcome).__name__)).inc()
 
 
 def show_backlog(backlog: Backlog) -> None:

@@ -37,7 +37,7 @@ async def receive_webhook(
     try:
         received = await services.webhooks.receive(body, signature)
     except DeliveryRefused as refusal:
-        metrics.refused_delivery(type(refusal.cause).__name__)
+        metrics.refused_delivery(refusal.cause)
         log.warning("Refused a webhook", extra={"reason": refusal.cause.reason})
         raise refusal.cause from None
     except DeliveryNotRecorded as failure:
