@@ -11,6 +11,7 @@ from domain.decisions.operations import CreditOperation
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.limit_rates import RateLimits
 from domain.usecases.monitor import Monitor
 from domain.usecases.read_account import AccountReader
 from domain.usecases.read_hold import HoldReader
@@ -22,7 +23,6 @@ from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
-from domain.values.plans import Catalogue
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.doctor import Doctor
 
@@ -59,7 +59,7 @@ class Services:
     monitor: Monitor
     synthetic_users: SyntheticUserService
     doctor: Doctor
-    catalogue: Catalogue
+    limits: RateLimits
     now: Callable[[], datetime]
     """Returns the current time, aware and in UTC, to pass to use cases."""
     begin_request: Callable[[], None] = lambda: None

@@ -38,3 +38,14 @@ class AccountLocks(Protocol):
     def lock(self, user_ids: Collection[UserId]) -> AbstractAsyncContextManager[None]:
         """Return a context that holds the locks on these accounts, as far as they could be acquired in a short time."""
         ...
+
+
+class RateCounter(Protocol):
+    """Counts of what happens within a period, by a name; a period is a number, and its counts may be lost."""
+
+    async def count(self, name: str, period: int) -> int:
+        """Count one more, and return how many there are by now in the period.
+
+        :raises CacheUnavailable: if nobody can tell.
+        """
+        ...

@@ -1,5 +1,6 @@
 """Identifies the caller: a user by a Supabase access token, a service or an operator by its own key."""
 
+import hashlib
 import hmac
 import logging
 from collections.abc import Mapping
@@ -31,7 +32,9 @@ class SignedInUser:
 
 @attrs.frozen
 class Service:
-    """The product's own backend."""
+    """The product's own backend, and what its key is counted by."""
+
+    key_digest: str = attrs.field(default="", eq=False, repr=False)
 
 
 @attrs.frozen
@@ -110,7 +113,7 @@ class Authenticator:
         if _is_one_of(token, self.operator_keys):
             return Operator()
         if _is_one_of(token, self.service_keys):
-            return Service()
+            return Service(hashlib.sha256(token.encode()).hexdigest()[:16])
         user = await self._by_token(token)
         if claimed_id is not None and claimed_id != user.user_id:
             raise Forbidden("x-user-id names another user than the access token.")

@@ -16,6 +16,7 @@ from adapters.redis.client import connect
 from adapters.redis.guard import guarded
 from adapters.redis.ledger_keys import LedgerKeys
 from adapters.redis.quota_cache import RedisQuotaCache
+from adapters.redis.rate_counter import RedisRateCounter
 from adapters.redis.session_markers import RedisSessionMarkers
 from adapters.standard_webhooks import StandardWebhooksNotifications
 from adapters.stripe.connection import StripeConnection
@@ -54,6 +55,7 @@ class RedisParts:
     cache: RedisQuotaCache
     markers: RedisSessionMarkers
     account_locks: RedisAccountLocks
+    rates: RedisRateCounter
     patient: RedisQuotaCache
     patient_markers: RedisSessionMarkers
     begin_request: Callable[[], None]
@@ -125,6 +127,7 @@ async def _redis(settings: Settings, url: str, audit: SqlAudit) -> AsyncIterator
             cache=RedisQuotaCache(client, keys),
             markers=RedisSessionMarkers(client, keys),
             account_locks=RedisAccountLocks(client, keys),
+            rates=RedisRateCounter(client, keys),
             patient=RedisQuotaCache(patient, keys),
             patient_markers=RedisSessionMarkers(patient, keys),
             begin_request=client.begin_request,

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from adapters.batching.batched_credits import BatchedCreditService
+from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
@@ -18,6 +19,7 @@ from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.examine_deployment import DeploymentExaminer
+from domain.usecases.limit_rates import RateLimiter, RateLimits
 from domain.usecases.monitor import Monitor
 from domain.usecases.read_account import AccountReader
 from domain.usecases.read_hold import HoldReader
@@ -113,6 +115,16 @@ def _synthetic_users(parts: Parts) -> SyntheticUserService:
     return SyntheticUserService(users=users, cache=parts.redis.patient, livemode=parts.settings.livemode)
 
 
+def _limits(parts: Parts) -> RateLimits:
+    settings, shared, own = parts.settings, parts.redis.rates, MemoryRateCounter()
+    return RateLimits(
+        checkouts=RateLimiter(kind="checkouts", per_minute=settings.checkouts_per_minute, shared=shared, own=own),
+        service_requests=RateLimiter(
+            kind="service", per_minute=settings.service_requests_per_minute, shared=shared, own=own
+        ),
+    )
+
+
 def _auditor(parts: Parts) -> CacheAuditor:
     return CacheAuditor(audit=parts.ledger.audit, cache=parts.redis.patient, markers=parts.redis.patient_markers)
 
@@ -151,6 +163,6 @@ def _services(
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
         doctor=_doctor(parts, authenticator),
-        catalogue=parts.catalogue,
+        limits=_limits(parts),
         now=parts.clock.now,
     )

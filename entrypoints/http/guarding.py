@@ -10,6 +10,7 @@ from litestar.openapi.spec import SecurityRequirement
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from entrypoints.auth.authenticator import Service
 from entrypoints.auth.roles import ANYONE, ROUTES, Access, Role, check_access
 from entrypoints.http.dependencies import CALLER, services_of
 from entrypoints.http.request_bodies import check_idempotency_key
@@ -37,6 +38,7 @@ async def guard(request: Request[Any, Any, Any]) -> None:
 
     :raises Unauthenticated: if no header identifies the caller.
     :raises Forbidden: if the caller may not call this route.
+    :raises RateExceeded: if a service calls more often than it may.
     """
     scope = request.scope
     access = _access(request.method, scope["path_template"])
@@ -49,6 +51,8 @@ async def guard(request: Request[Any, Any, Any]) -> None:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         caller = await services.authenticator.authenticate(headers)
         check_access(caller, access)
+        if isinstance(caller, Service):
+            await services.limits.service_requests.admit(caller.key_digest, services.now())
         scope["state"][CALLER] = caller
     check_idempotency_key(request)
 

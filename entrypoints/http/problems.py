@@ -16,6 +16,7 @@ from domain.ports.ledger import LedgerBusy, LedgerUnavailable, LedgerUntouched
 from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
+from domain.usecases.limit_rates import RateExceeded
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.read_hold import UnknownHold
 from domain.usecases.record_payment import CommitRejected
@@ -30,6 +31,7 @@ from entrypoints.http.validation_messages import humanize
 from entrypoints.telemetry.requests import current_request
 
 RETRY_AFTER_SECONDS = "5"
+_TO_RETRY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 log = logging.getLogger("credence")
 
@@ -46,7 +48,7 @@ class Problem(ProblemDetailsException):
 
 def problem(status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RETRY_AFTER_SECONDS) -> Problem:
     """Return a problem; `kind` is the stable name that programs branch on."""
-    headers = {"Retry-After": retry_after} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": retry_after} if status in _TO_RETRY else None
     if status is HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
     if status is HTTPStatus.REQUEST_TIMEOUT:
@@ -108,6 +110,11 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "cache-unavailable",
         "Redis could not be reached. The ledger is not affected; try again.",
     ),
+    RateExceeded: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too-many-requests",
+        "There were too many such requests within a minute. Please try again in {0.retry_after_seconds} seconds.",
+    ),
     PaymentsUnavailable: (
         HTTPStatus.BAD_GATEWAY,
         "payments-unavailable",
@@ -116,8 +123,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
-        "The Idempotency-Key was already used for a different checkout: for example with another email or price, or by a "
-        "process with another CREDENCE_PUBLIC_URL. Use a new key.",
+        "The Idempotency-Key was already used for a different checkout, for example with another email or price, or by "
+        "a process with another CREDENCE_PUBLIC_URL. Use a new key.",
     ),
     AuthUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -128,8 +135,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     LedgerUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger-unavailable",
-        "The ledger did not answer. A change may have been made all the same: try again, with the same Idempotency-Key if "
-        "there was one, and it is made once.",
+        "The ledger did not answer. A change may have been made all the same: try again, with the same Idempotency-Key "
+        "if there was one, and it is made once.",
     ),
     LedgerUntouched: (
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -157,7 +164,9 @@ def ledger_refused() -> ProblemDetailsException:
 
 def _problem_of(error: Exception) -> ProblemDetailsException:
     status, kind, detail = next(_REFUSALS[one] for one in type(error).__mro__ if one in _REFUSALS)
-    retry_after = str(error.retry_after_seconds) if isinstance(error, LedgerBusy) else RETRY_AFTER_SECONDS
+    retry_after = RETRY_AFTER_SECONDS
+    if isinstance(error, LedgerBusy | RateExceeded):
+        retry_after = str(error.retry_after_seconds)
     return problem(status, kind, detail.format(error), retry_after=retry_after)
 
 

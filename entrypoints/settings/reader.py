@@ -19,6 +19,7 @@ _MAX_PORT = 65535
 _MAX_CONNECTIONS = 100
 _WEEK_MINUTES = 7 * 24 * 60
 _MAX_BUDGET = 10_000
+_MAX_RATE = 1_000_000
 
 Default = TypeVar("Default", int, None)
 
@@ -75,6 +76,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         request_seconds=read.number("CREDENCE_REQUEST_SECONDS", 30, of=" of seconds", least=1, most=3600),
         idle_seconds=read.number("CREDENCE_IDLE_SECONDS", 75, of=" of seconds", least=1, most=3600),
         stop_seconds=read.number("CREDENCE_STOP_SECONDS", 10, of=" of seconds", least=1, most=3600),
+        checkouts_per_minute=read.number("CREDENCE_CHECKOUTS_PER_MINUTE", 20, most=_MAX_RATE),
+        service_requests_per_minute=read.number("CREDENCE_SERVICE_REQUESTS_PER_MINUTE", 0, most=_MAX_RATE),
         request_log=read.kind("CREDENCE_REQUEST_LOG", RequestLog.ERRORS),
         worker=read.flag("CREDENCE_WORKER", True),
         low_balance=read.number("CREDENCE_LOW_BALANCE", None, of=" of credits", most=MAX_CREDITS),

@@ -147,6 +147,16 @@ class Settings:
         text="Seconds that requests have to finish once the service is asked to stop; then they are answered 503.",
         default="10",
     )
+    checkouts_per_minute: int = _setting(
+        "CREDENCE_CHECKOUTS_PER_MINUTE",
+        text="Checkouts that one user may start in a minute; 0: any number.",
+        default="20",
+    )
+    service_requests_per_minute: int = _setting(
+        "CREDENCE_SERVICE_REQUESTS_PER_MINUTE",
+        text="Requests that one service key may send in a minute; 0: any number.",
+        default="0",
+    )
     request_log: RequestLog = _setting(
         "CREDENCE_REQUEST_LOG",
         text="Which requests leave a line in the log: `all`, `errors` (those answered 400 or above) or none, `off`.",

@@ -1,1 +1,1 @@
-"""Tests of what stands around the service where people deploy it: poolers, read-only databases, clocks, a failing Redis."""
+"""Tests of what stands around a deployed service: poolers, read-only databases, clocks, a failing Redis."""

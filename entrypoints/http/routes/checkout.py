@@ -51,7 +51,7 @@ class FollowedCheckout:
     "/checkout/sessions",
     tags=["Checkout"],
     opt={ALLOW_UNKNOWN_FIELDS: True, KEY_TAKEN: True},
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 502, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 429, 502, 503),
 )
 async def start_checkout(
     data: JSONBody[CheckoutWish],
@@ -63,12 +63,14 @@ async def start_checkout(
 
     A free subscription is refused while the account already has it.
     """
+    now = services.now()
+    await services.limits.checkouts.admit(caller.user_id, now)
     checkout = await services.checkout.start(
         caller.user_id,
         email=caller.email,
         plan_id=data.plan,
         idempotency_key=_stripe_key(caller.user_id, data.plan, idempotency_key),
-        now=services.now(),
+        now=now,
     )
     return StartedCheckout(id=checkout.session_id, url=checkout.url)
 

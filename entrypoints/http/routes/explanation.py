@@ -140,7 +140,7 @@ class Explanation:
 @get(
     "/accounts/{user_id:str}/explanation",
     tags=["Account"],
-    responses=problem_responses(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 429, 503),
 )
 async def explain_account(
     user_id: FromPath[str],

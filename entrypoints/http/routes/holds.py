@@ -63,7 +63,7 @@ class HoldShown:
     "/holds",
     opt={KEY_WANTED: True},
     tags=["Spending"],
-    responses=problem_responses(400, 401, 402, 403, 404, 408, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 408, 413, 422, 429, 503),
 )
 async def place_hold(
     data: JSONBody[HoldWanted],
@@ -88,7 +88,7 @@ async def place_hold(
     "/holds/{hold_id:str}/capture",
     status_code=200,
     tags=["Spending"],
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 429, 503),
 )
 async def capture_hold(
     hold_id: FromPath[str],
@@ -103,7 +103,7 @@ async def capture_hold(
     "/holds/{hold_id:str}/void",
     status_code=200,
     tags=["Spending"],
-    responses=problem_responses(400, 401, 403, 404, 409, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 429, 503),
 )
 async def void_hold(
     hold_id: FromPath[str],
@@ -113,7 +113,7 @@ async def void_hold(
     return await respond_with(services, VoidHold(hold_id=_hold_id(hold_id)))
 
 
-@get("/holds/{hold_id:str}", tags=["Spending"], responses=problem_responses(400, 401, 403, 404, 503))
+@get("/holds/{hold_id:str}", tags=["Spending"], responses=problem_responses(400, 401, 403, 404, 429, 503))
 async def show_hold(
     hold_id: FromPath[str],
     services: NamedDependency[SkipValidation[Services]],

@@ -33,7 +33,7 @@ class ThresholdShown:
 @put(
     "/accounts/{user_id:str}/low-balance",
     tags=["Account"],
-    responses=problem_responses(400, 401, 403, 404, 408, 413, 503),
+    responses=problem_responses(400, 401, 403, 404, 408, 413, 429, 503),
 )
 async def set_low_balance(
     user_id: FromPath[str],

@@ -43,7 +43,7 @@ class PlansOnSale:
 @get("/plans", tags=["Catalogue"], responses=problem_responses())
 async def list_plans(services: NamedDependency[SkipValidation[Services]]) -> PlansOnSale:
     """List the plans on sale."""
-    return PlansOnSale(tuple(map(_on_sale, services.catalogue.on_sale)))
+    return PlansOnSale(tuple(map(_on_sale, services.checkout.catalogue.on_sale)))
 
 
 def _on_sale(plan: Plan) -> PlanOnSale:

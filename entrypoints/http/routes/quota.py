@@ -57,7 +57,7 @@ class Quotas:
     unknown: tuple[str, ...]
 
 
-@get("/quota", tags=["Account"], responses=problem_responses(400, 401, 403, 404, 503))
+@get("/quota", tags=["Account"], responses=problem_responses(400, 401, 403, 404, 429, 503))
 async def read_quota(
     request: Request[Any, Any, Any],
     user_id: UsersAskedFor = None,

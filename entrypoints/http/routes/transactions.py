@@ -60,7 +60,7 @@ class Transactions:
 @get(
     "/transactions",
     tags=["Account"],
-    responses=problem_responses(400, 401, 403, 404, 503),
+    responses=problem_responses(400, 401, 403, 404, 429, 503),
     operation_class=AlsoAsCsv,
 )
 async def list_transactions(

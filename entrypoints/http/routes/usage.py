@@ -28,7 +28,7 @@ class Usage:
     status_code=200,
     opt={KEY_WANTED: True},
     tags=["Spending"],
-    responses=problem_responses(400, 401, 402, 403, 404, 408, 413, 422, 503),
+    responses=problem_responses(400, 401, 402, 403, 404, 408, 413, 422, 429, 503),
 )
 async def spend_credits(
     data: JSONBody[Usage],

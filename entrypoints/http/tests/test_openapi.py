@@ -90,6 +90,14 @@ def test_what_is_refused_of_bodies_and_keys_is_described(operations: Operations)
         assert bool(keys) <= (422 in _statuses(operation)), name
 
 
+def test_where_requests_are_counted_is_described(operations: Operations) -> None:
+    """A service may call too often, and a user may start too many checkouts; nobody else is counted."""
+    counted = {name for name, operation in operations.items() if {"service": []} in operation.get("security", [])}
+    assert counted | {"POST /checkout/sessions"} == {
+        name for name, operation in operations.items() if 429 in _statuses(operation)
+    }
+
+
 def test_a_statement_is_described_as_csv_too(operations: Operations) -> None:
     """Beside its JSON."""
     content = operations["GET /transactions"]["responses"]["200"]["content"]
