@@ -53,11 +53,11 @@ class Edge:
 
     def _in_time(self, receive: Receive) -> Receive:
         """Return what receives the request; raises the problem that it is too slow, or breaks off."""
-        deadline, is_whole = asyncio.get_running_loop().time() + self._seconds, False
+        deadline, is_complete = asyncio.get_running_loop().time() + self._seconds, False
 
         async def receive_in_time() -> HTTPReceiveMessage:
-            nonlocal is_whole
-            if is_whole:
+            nonlocal is_complete
+            if is_complete:
                 return cast("HTTPReceiveMessage", await receive())
             try:
                 async with asyncio.timeout_at(deadline):
@@ -66,7 +66,7 @@ class Edge:
                 raise problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", TOO_SLOW) from None
             if message["type"] == "http.disconnect":
                 raise problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", TOO_SLOW)
-            is_whole = not message.get("more_body", False)
+            is_complete = not message.get("more_body", False)
             return cast("HTTPReceiveMessage", message)
 
         return cast("Receive", receive_in_time)

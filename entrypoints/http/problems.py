@@ -60,8 +60,8 @@ def problem(status: HTTPStatus, kind: str, detail: str, *, retry_after: str = RE
 
 def raw_problem(status: HTTPStatus, kind: str, detail: str, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Return the headers and the body of a refusal, for where there is no request of Litestar's to answer."""
-    told = {"status": status.value, "type": f"urn:credence:{kind}", "title": status.phrase, "detail": detail}
-    body = json.dumps({**told, "request_id": request_id}).encode()
+    members = {"status": status.value, "type": f"urn:credence:{kind}", "title": status.phrase, "detail": detail}
+    body = json.dumps({**members, "request_id": request_id}).encode()
     headers = [(b"content-type", PROBLEM.encode()), (b"content-length", b"%d" % len(body))]
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", RETRY_AFTER_SECONDS.encode()))

@@ -26,7 +26,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._timer: TimerHandle | None = None
-        self._is_whole = self._is_in_head = False
+        self._is_complete = self._is_in_head = False
         self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -41,13 +41,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes. The timer goes on until a request is whole, however many there come in between."""
-        self._is_whole = False
+        self._is_complete = False
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._is_whole:
+        if self._is_complete:
             self._stop_timer()
-        if not self._is_whole or self.cycle.response_complete:
+        if not self._is_complete or self.cycle.response_complete:
             self._start_timer()
         if self._is_in_head:
             self._head_bytes += len(data)
@@ -58,7 +58,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._is_whole, self._is_in_head, self._head_bytes = False, True, 0
+        self._is_complete, self._is_in_head, self._head_bytes = False, True, 0
 
     def on_headers_complete(self) -> None:
         """Let the application begin."""
@@ -67,7 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that a request is whole."""
-        self._is_whole = True
+        self._is_complete = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -165,7 +165,7 @@ def test_a_key_that_opened_another_checkout_is_reported_so(story: Story) -> None
     refused = opened("click")
     assert (422, "urn:credence:key-reused") == (refused.status_code, refused.json()["type"]), refused.text
     assert "Use a new key." in refused.json()["detail"]
-    assert 201 == opened("another click").status_code
+    assert 201 == opened("another-click").status_code
 
 
 def test_a_service_asks_for_anyone(story: Story) -> None:
