@@ -11,6 +11,7 @@ import msgspec
 
 from domain.changes.inbox import InboxRecord
 from domain.changes.outbox import Message
+from domain.credits.records import AccountSums
 from domain.payments.line_terms import Claimed, MadePrice
 from domain.ports.ledger import LedgerUnavailable
 from domain.upkeep.consistency import Inconsistency
@@ -89,6 +90,12 @@ class _Record(TypedDict):
     entries: list[_Entry]
     grants: _Objects
     holds: _Objects
+    family: _Objects
+    following: dict[str, Any] | None
+
+
+class _Identity(TypedDict):
+    id: str
 
 
 class _FailedMessage(TypedDict):
@@ -138,6 +145,7 @@ SHAPES: Mapping[str, Any] = {
     "account_notify_below": _Account | None,
     "account_read": _Account | None,
     "account_record": _Record,
+    "account_sums": AccountSums,
     "account_transactions": list[_Entry],
     "accounts_after": list[_Account],
     "accounts_of": list[_Account],
@@ -157,6 +165,7 @@ SHAPES: Mapping[str, Any] = {
     "inbox_make_all_due": int,
     "inbox_waits_for": bool,
     "ledger_commit": list[_Result],
+    "ledger_identity": _Identity,
     "ledger_read": _Snapshot,
     "ledger_read_all": list[_Snapshot],
     "outbox_claim": list[Message],

@@ -147,7 +147,7 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[list[str]]:
         try:
             for line in process.stdout:
                 said.append(line.rstrip())
-                if line.startswith("Ready"):
+                if line.startswith("Starting"):
                     break
             else:
                 process.wait()

@@ -55,6 +55,8 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "accounts_after": lambda rpc: SqlAudit(rpc).accounts_after(None, 5),
     "accounts_of": lambda rpc: SqlAudit(rpc).accounts_of([ADA]),
     "account_record": lambda rpc: SqlAudit(rpc).record_of(ADA),
+    "account_sums": lambda rpc: SqlAudit(rpc).sums_of(ADA),
+    "ledger_identity": lambda rpc: SqlAudit(rpc).identity(),
     "credence_diagnosis": lambda rpc: SqlAudit(rpc).schema(),
     "credence_add_synthetic_users": lambda rpc: SqlSyntheticUsers(rpc).add(Tag("t"), 1),
     "credence_list_synthetic_users": lambda rpc: SqlSyntheticUsers(rpc).groups(),
