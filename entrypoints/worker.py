@@ -126,8 +126,8 @@ def _log_retried(handled: Sequence[Retried]) -> None:
         kind = (recorded.reason or "").partition(":")[0]
         counts[f"{recorded.status} ({kind})" if kind and not recorded.status.is_final else recorded.status] += 1
     if handled:
-        told = ", ".join(f"{count} {what}" for what, count in counts.most_common())
-        log.info("Retried %s waiting events: %s", len(handled), told)
+        results = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        log.info("Retried %s waiting events: %s", len(handled), results)
 
 
 def _log_reconciled(done: Reconciliation) -> None:

@@ -259,9 +259,9 @@ set enable_bitmapscan = off
 as $$
 declare
     size constant integer := least(greatest(coalesce((query ->> 'limit')::integer, 200), 1), 200);
-    hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash}';
-    entry_before constant bigint := query ->> 'entry';
-    hold_before constant uuid := query ->> 'hold';
+    hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash}'::text[];
+    entry_before constant bigint := (query ->> 'entry')::bigint;
+    hold_before constant uuid := (query ->> 'hold')::uuid;
     purchase_before constant text := query ->> 'purchase';
     is_first constant boolean := coalesce(query ->> 'entry', query ->> 'hold', query ->> 'purchase') is null;
     held_before timestamptz;

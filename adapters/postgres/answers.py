@@ -103,7 +103,7 @@ class _FailedMessage(TypedDict):
     topic: str
     payload: dict[str, str]
     attempts: int
-    last_error: str | None
+    error: str | None
     failed_at: str
 
 

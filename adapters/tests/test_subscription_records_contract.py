@@ -65,7 +65,7 @@ async def test_an_invoice_that_only_gives_unused_time_back_is_reported_to_whom_i
         purchases = {purchase.id: purchase for purchase in explained.purchases}
         (balance,) = purchases[f"in_{tag}a"].lines
         assert (100, 66) == (balance.worth, purchases[f"in_{tag}a"].worth)
-        assert [f"cn_{tag}"] == [known.id for known in purchases[f"in_{tag}a"].credit_notes]
+        assert [f"cn_{tag}"] == [known.id for known in purchases[f"in_{tag}a"].purchase.credit_notes]
         (returned,) = purchases[f"in_{tag}b"].unused
         assert (f"in_{tag}a", (f"il_{tag}a",)) == (returned.invoice_id, returned.line_ids)
         assert timedelta(days=10) == returned.unused.ends_at - returned.unused.starts_at

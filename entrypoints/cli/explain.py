@@ -52,7 +52,7 @@ async def _explain(reader: AccountReader, user: UserId, last: int, *, everything
     if not as_json:
         click.echo(_sum_up(await reader.sums(user)))
         if page.following is not None:
-            click.echo("There is more, which is older: --all shows it.")
+            click.echo("Older entries follow; --all shows them.")
 
 
 def _print_page(explanation: AccountExplanation) -> None:

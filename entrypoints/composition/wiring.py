@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+import attrs
+
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
@@ -44,7 +46,8 @@ from entrypoints.settings.settings import Settings
 async def services(settings: Settings, storage: Storage) -> AsyncIterator[Services]:
     """Yield everything that one process needs to serve, and close it at the end."""
     async with parts(settings, storage) as opened, _credits(opened) as credits_:
-        yield _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
+        made = _services(opened, _recorder(opened), credits_, Authenticator.from_settings(settings))
+        yield attrs.evolve(made, begin_request=opened.redis.begin_request)
 
 
 @contextlib.asynccontextmanager
@@ -147,7 +150,6 @@ def _services(
 ) -> Services:
     return Services(
         authenticator=authenticator,
-        begin_request=parts.redis.begin_request,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
         reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),

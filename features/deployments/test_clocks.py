@@ -29,9 +29,7 @@ AHEAD, BEHIND = timedelta(seconds=60), timedelta(seconds=-60)
 async def process(deployment: Deployment, url: str, skew: timedelta) -> AsyncIterator[Services]:
     """What one process has, while its clock is so far ahead."""
     settings = read_settings({**deployment.environment, "SUPABASE_DB_URL": url})
-    storage = stores.Storage(
-        postgres_url=url, redis_url=str(settings.redis_url), embedded_postgres=False, embedded_redis=False
-    )
+    storage = stores.Storage(postgres_url=url, redis_url=str(settings.redis_url))
     with pytest.MonkeyPatch.context() as machine:
         machine.setattr(SystemClock, "now", lambda _: datetime.now(UTC) + skew)
         async with wiring.services(settings, storage) as services:

@@ -55,7 +55,7 @@ class Deployment:
         for user, expected in credits_.items():
             assert expected == http.get(f"/quota?user_id={user}", headers=bearer(SERVICE_KEY)).json()["balance"]
         said = self.command("check", **settings)
-        assert (0, "The ledger is consistent. Redis agrees with it.") == said
+        assert (0, "The ledger is consistent. Redis matches it.") == said
         code, said_of_missing = self.command("reconcile", "--since", "1d", "--dry-run", **settings)
         assert (0, True) == (code, said_of_missing.endswith("Nothing is missing.")), said_of_missing
 

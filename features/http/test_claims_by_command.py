@@ -62,7 +62,7 @@ def test_a_payment_is_claimed_by_http(story: Story) -> None:
     assert 50 == balance(story)
     unpaid = session_of_nobody(story, pays=False)
     refused = story.service.ops("POST", f"/events/{unpaid}/claim", wish)
-    assert (409, "It cannot be claimed: it is not paid.") == (refused.status_code, refused.json()["detail"])
+    assert (409, "The object cannot be claimed: it is not paid.") == (refused.status_code, refused.json()["detail"])
     dear = stripe.new_intent(900, "usd", metadata={})
     stripe.keep(charge(dear["latest_charge"], dear, created=stripe.now(), invoice=None))
     reported_how = story.service.command("claim", dear["id"], "--user", ada, "--plan", "starter")

@@ -187,7 +187,7 @@ def test_the_wrong_secret_is_reported(stack: KillableStack) -> None:
     """Before any user is made."""
     done = fire(stack.url, secret="whsec_of_another_endpoint", key=stack.operator_key)
     assert 2 == done.returncode
-    assert "refuses our signature" in done.stderr
+    assert "rejects our signature" in done.stderr
     assert "whsec_of_another_endpoint" not in done.stdout + done.stderr
 
 
@@ -296,7 +296,7 @@ def test_a_schedule_of_another_catalogue_is_reported(stack: KillableStack, tmp_p
     schedule["plans"][0]["credits"] += 1
     file.write_text(json.dumps(schedule))
     done = fire_at(stack, "--replay", str(file))
-    assert (2, True) == (done.returncode, "Replay it where the catalogue is the same" in done.stderr)
+    assert (2, True) == (done.returncode, "Replay it on a deployment with the same catalogue" in done.stderr)
 
 
 def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp_path: Path) -> None:

@@ -387,7 +387,7 @@ def asks_for_explanation(story: Story) -> None:
 def explanation_names(story: Story) -> None:
     ada = story.customers["Ada"]
     refund, intent = object_of(story.events[0]), intent_of(story)
-    for expected in (intent, refund["id"], refund["charge"], ada.sessions[-1], "starter", "now worth 25", "clawback"):
+    for expected in (intent, refund["id"], refund["charge"], ada.sessions[-1], "starter", "25 due now", "clawback"):
         assert expected in story.progress["text"]
     answer = story.get(f"/accounts/{ada.user_id}/explanation", ada).json()
     (purchase,) = answer["purchases"]

@@ -133,7 +133,7 @@ def adds_up(story: Story) -> None:
     assert story.progress["held"] == sum(grant["held"] for grant in grants)
     # On the terminal the same sums stand over each grant's table.
     said = story.service.command("explain", story.customers["Ada"].user_id).stdout
-    sums = re.findall(r"(\d+) put in - (\d+) taken = (\d+) remain", said)
+    sums = re.findall(r"(\d+) added - (\d+) drawn = (\d+) remaining", said)
     assert [(grant["credits"], grant["drawn"], grant["remaining"]) for grant in grants] == [
         tuple(map(int, one)) for one in sums
     ]

@@ -31,17 +31,17 @@ def test_each_documented_flag_is_one(command: str, tmp_path: Path) -> None:
     """The pinned CLI's own help lists it for that command; a flag that is deprecated is not in it."""
     words = shlex.split(command)[1:]
     subcommand = [word for word in words if not word.startswith("-")][: 2 if words[0] == "db" else 1]
-    code, told = supabase_cli(tmp_path, *subcommand, "--help")
-    assert 0 == code, told
-    assert [] == [flag for flag in FLAG.findall(command) if not re.search(rf"^  {flag}\b", told, re.MULTILINE)]
+    code, said = supabase_cli(tmp_path, *subcommand, "--help")
+    assert 0 == code, said
+    assert [] == [flag for flag in FLAG.findall(command) if not re.search(rf"^  {flag}\b", said, re.MULTILINE)]
 
 
 def test_every_documented_push_goes_to_the_project(tmp_path: Path) -> None:
-    """The CLI means the local stack unless it is told otherwise, and after `--remote` wants a linked project."""
+    """The CLI means the local stack unless it is said otherwise, and after `--remote` wants a linked project."""
     pushes = [command for command in documented() if command.startswith("supabase db push")]
     assert pushes
     assert [] == [command for command in pushes if "--remote" not in command]
     for command in pushes:
-        code, told = supabase_cli(tmp_path, *shlex.split(command)[1:])
-        assert (1, True) == (code, "Have you run supabase link?" in told), told
+        code, said = supabase_cli(tmp_path, *shlex.split(command)[1:])
+        assert (1, True) == (code, "Have you run supabase link?" in said), said
     assert "Target: local stack" in supabase_cli(tmp_path, "db", "push", "--yes")[1]

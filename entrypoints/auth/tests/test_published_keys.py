@@ -12,8 +12,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from entrypoints.auth.authenticator import Authenticator, AuthUnavailable, SignedInUser, Unauthenticated
-from entrypoints.auth.jwks import KEEP_SECONDS, RETRY_SECONDS, Jwks
+from entrypoints.auth.authenticator import Authenticator, SignedInUser, Unauthenticated
+from entrypoints.auth.jwks import KEEP_SECONDS, RETRY_SECONDS, AuthUnavailable, Jwks
 from entrypoints.auth.key_sets import MAX_BYTES
 
 ADA = "00000000-0000-0000-0000-00000000000a"

@@ -119,8 +119,8 @@ def test_an_example_for_sale_for_real_money_is_reported(database_url: str, redis
     for plans, is_reported in (({}, True), ({"CREDENCE_PLANS": str(PACKAGED)}, False)):
         log = tmp_path / f"log of {len(plans)}"
         with serving({**settings, **plans}, log) as said:
-            assert is_reported is any("packaged example is for sale" in line for line in said)
-        assert is_reported is ("packaged example is for sale" in log.read_text())
+            assert is_reported is any("packaged example is on sale" in line for line in said)
+        assert is_reported is ("packaged example is on sale" in log.read_text())
 
 
 def test_a_killed_service_leaves_what_the_next_one_takes_over(new_server_folder: Callable[[], Path]) -> None:

@@ -93,9 +93,9 @@ def test_a_batch_of_retries_is_one_line_in_the_log(story: Story) -> None:
     left = "select count(*) from public.webhook_events where id like 'evt_old_%' and status = 'parked'"
     assert [{"count": 0}] == eventually(lambda: story.rows(left), [{"count": 0}])
     logged = lambda: story.service.log.read_text()[story.log_start :]  # noqa: E731 - read again
-    told = re.compile(r"Retried \d+ waiting events: .*?(\d+) failed \(the body can't be read any more\)")
-    assert eventually(lambda: sum(map(int, told.findall(logged()))) >= 120, True) is True, logged()
-    assert max(map(int, told.findall(logged()))) > 30
+    retried = re.compile(r"Retried \d+ waiting events: .*?(\d+) failed \(the stored body can no longer be read\)")
+    assert eventually(lambda: sum(map(int, retried.findall(logged()))) >= 120, True) is True, logged()
+    assert max(map(int, retried.findall(logged()))) > 30
     assert "evt_old_" not in logged()
 
 
@@ -104,7 +104,7 @@ def test_parked_events_are_counted_although_not_all_are_shown(story: Story) -> N
     story.rows(OLD.replace("now() - interval '1 hour'", "now() + interval '1 hour'"), 1501)
     (row,) = story.rows("select count(*) from public.webhook_events where status in ('received', 'parked', 'failed')")
     total = row["count"]
-    told = story.service.command("parked").stdout
-    assert f"Parked events: showing 1000 of {total}" in told
+    listed = story.service.command("parked").stdout
+    assert f"Parked events: showing 1000 of {total}" in listed
     found = json.loads(story.service.command("parked", "--json").stdout)
     assert (total, 1000) == (found["total"], len(found["parked"]))

@@ -207,11 +207,11 @@ def test_a_person_is_shown_the_newest_with_the_sums_of_all(served: Served) -> No
     """The command shows the last entries, says that there is more, and adds up all of them."""
     said = command(served, "explain", served.heavy, "--last", "10")
     left = GIFTS * GIFT_CREDITS - (ENTRIES - GIFTS)
-    assert f"0 credits by purchases, {left} by other entries: {left} in all." in said
-    assert f"{left} remain in grants, 0 are owed." in said
+    assert f"0 credits from purchases + {left} from other entries = {left} in total." in said
+    assert f"{left} remaining in grants, 0 owed." in said
     assert "number 19989" in said
     assert "number 19979" not in said
-    assert "There is more, which is older: --all shows it." in said
+    assert "Older entries follow; --all shows them." in said
 
 
 def test_a_person_can_be_shown_everything(served: Served) -> None:
