@@ -1,7 +1,7 @@
-"""A contract for import-linter: of all packages that are not ours, modules import those of a list alone.
+"""A contract for import-linter: of all that is not ours, modules import what is on a list alone.
 
 A list of what is forbidden would miss whatever is installed next. Only direct imports are looked at: what an allowed
-package imports in turn is its own affair. Of the standard library everything is allowed here.
+package imports in turn is its own affair. Of the standard library everything is allowed unless the contract lists it.
 """
 
 import sys
@@ -12,16 +12,18 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class AllowedPackagesContract(Contract):
-    """Third-party packages that the source modules may import; all others break the contract."""
+    """What the source modules may import that is not ours; everything else breaks the contract."""
 
     source_modules = fields.ListField(subfield=fields.StringField())
     except_modules = fields.ListField(subfield=fields.StringField(), required=False)
     allowed_packages = fields.SetField(subfield=fields.StringField())
+    allowed_standard_library = fields.SetField(subfield=fields.StringField(), required=False)
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
-        """Return each direct import of a package that is neither ours, nor the standard library's, nor allowed."""
+        """Return each direct import of a package that is neither ours, nor allowed."""
         ours = {root.partition(".")[0] for root in self.session_options["root_packages"]}
-        allowed = ours | set(sys.stdlib_module_names) | _strings(self.allowed_packages)
+        standard_library = _strings(self.allowed_standard_library) or set(sys.stdlib_module_names)
+        allowed = ours | standard_library | _strings(self.allowed_packages)
         excepted = _with_descendants(graph, _strings(self.except_modules))
         broken = [
             (importer, imported)
