@@ -16,8 +16,8 @@ begin
             'user_id', sums.user_id,
             'period_ends_at', sums.period,
             'posted', coalesce(sums.posted, 0),
-            'lapsed', sums.lapsed,
-            'stood', coalesce(sums.stood, 0),
+            'expired', sums.expired,
+            'posted_before', coalesce(sums.posted_before, 0),
             'clawed_back', case when sums.clawed_since is not null then (
                 select jsonb_build_object(
                     'credits', sums.away,
@@ -71,8 +71,8 @@ begin
         select
             t.user_id, t.period, t.purchases,
             sum(t.amount) filter (where t.kind <> 'expiry') as posted,
-            -sum(t.amount) filter (where t.kind = 'expiry') as lapsed,
-            sum(t.amount) filter (where t.kind <> 'expiry' and t.version < t.last_expiry) as stood,
+            -sum(t.amount) filter (where t.kind = 'expiry') as expired,
+            sum(t.amount) filter (where t.kind <> 'expiry' and t.version < t.last_expiry) as posted_before,
             min(t.version) filter (where t.kind = 'clawback') as clawed_since,
             -sum(t.amount) filter (where t.kind in ('clawback', 'reinstatement')) as away,
             coalesce(sum(t.amount) filter (where t.returned_to = 'true'), 0) as returned

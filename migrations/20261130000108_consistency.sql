@@ -26,7 +26,7 @@ as $$
             lag(s.hash) over account as hash_then
         from seen s
         window account as (partition by s.user_id order by s.version)
-    ), broken as (
+    ), mismatched as (
         select c.user_id, c.id as entry_id, c.version, w.found[1] as problem, w.found[2] as expected, w.found[3] as actual
         from chain c, lateral (select case
             when c.version <> c.version_before + 1 then
@@ -96,7 +96,7 @@ as $$
         ) d
         left join public.credit_transactions t on t.user_id = d.user_id and t.version = d.version
     ), found as (
-        select b.user_id, b.problem, b.entry_id, b.version, b.expected, b.actual, 1 as weight from broken b
+        select b.user_id, b.problem, b.entry_id, b.version, b.expected, b.actual, 1 as weight from mismatched b
         union all
         select a.user_id, 'version_differs_from_ledger', a.entry_id, a.version_due, a.version_due::text, a.version::text, 2
         from accounts a where a.version <> a.version_due

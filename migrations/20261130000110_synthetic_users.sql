@@ -1,4 +1,4 @@
--- Synthetic users: the customers of rehearsals. Each is noted when it is made, and nothing here touches a user without
+-- Synthetic users: the customers of load tests. Each is noted when it is made, and nothing here touches a user without
 -- such a note, whatever their address looks like. What they bought stays in the audit trail, as everybody's does.
 
 create table public.synthetic_users (
@@ -11,11 +11,11 @@ create table public.synthetic_users (
 );
 
 comment on table public.synthetic_users is
-    'Credence: the users that a rehearsal made. The note of a removed one stays, to tell which entries of the trail '
+    'Credence: the users made for a load test. The note of a removed one stays, to show which entries of the trail '
     'are synthetic.';
-comment on column public.synthetic_users.tag is 'The rehearsal; all of its users are removed together.';
+comment on column public.synthetic_users.tag is 'The group; all of its users are removed together.';
 
-create unique index synthetic_users_standing_idx on public.synthetic_users (tag, number) where removed_at is null;
+create unique index synthetic_users_present_idx on public.synthetic_users (tag, number) where removed_at is null;
 
 alter table public.synthetic_users enable row level security;
 revoke all on public.synthetic_users from public, anon, authenticated, service_role;
@@ -54,7 +54,7 @@ $$;
 comment on function public.credence_sign_up_synthetic(uuid, text) is
     'Credence: makes one user of Supabase Auth who has no password, and their row of public.users.';
 
-create function public.credence_add_synthetic_users(rehearsal text, wanted integer)
+create function public.credence_add_synthetic_users(group_tag text, wanted integer)
 returns jsonb
 language plpgsql
 security definer
@@ -65,20 +65,20 @@ declare
     new_id uuid;
     address text;
 begin
-    perform pg_advisory_xact_lock(hashtextextended('synthetic:' || rehearsal, 0));
+    perform pg_advisory_xact_lock(hashtextextended('synthetic:' || group_tag, 0));
     begin
         for place in
             select n
             from generate_series(1, least(wanted, 1000)) n
             where not exists (
                 select from public.synthetic_users s
-                where s.tag = rehearsal and s.number = n and s.removed_at is null
+                where s.tag = group_tag and s.number = n and s.removed_at is null
             )
         loop
             new_id := gen_random_uuid();
-            address := format('synthetic+%s-%s@example.test', rehearsal, place);
+            address := format('synthetic+%s-%s@example.test', group_tag, place);
             perform public.credence_sign_up_synthetic(new_id, address);
-            insert into public.synthetic_users (user_id, tag, number, email) values (new_id, rehearsal, place, address);
+            insert into public.synthetic_users (user_id, tag, number, email) values (new_id, group_tag, place, address);
         end loop;
     exception when others then
         -- None of them is made then. A project's constraints are for its people to read, so they are told.
@@ -87,12 +87,12 @@ begin
     return jsonb_build_object('users', (
         select coalesce(jsonb_agg(jsonb_build_object('user_id', s.user_id, 'email', s.email) order by s.number), '[]')
         from public.synthetic_users s
-        where s.tag = rehearsal and s.removed_at is null
+        where s.tag = group_tag and s.removed_at is null
     ));
 end
 $$;
 comment on function public.credence_add_synthetic_users(text, integer) is
-    'Credence: lets a rehearsal have users numbered from 1 to what is wanted, making those that are missing: '
+    'Credence: lets a group have users numbered from 1 to what is wanted, making those that are missing: '
     '{users} with all that it has, or {problem} and none is made.';
 
 create function public.credence_list_synthetic_users()
@@ -102,16 +102,16 @@ stable
 security definer
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(to_jsonb(standing) order by standing.since, standing.tag), '[]')
+    select coalesce(jsonb_agg(to_jsonb(present) order by present.since, present.tag), '[]')
     from (
         select s.tag, count(*) as users, min(s.created_at) as since
         from public.synthetic_users s
         where s.removed_at is null
         group by s.tag
-    ) standing
+    ) present
 $$;
 comment on function public.credence_list_synthetic_users() is
-    'Credence: the rehearsals that have users now: {tag, users, since}.';
+    'Credence: the groups that have users now: {tag, users, since}.';
 
 create function public.credence_forget_traces(gone uuid[])
 returns void
@@ -140,7 +140,7 @@ $$;
 comment on function public.credence_forget_traces(uuid[]) is
     'Credence: lets nothing wait for users who are removed: neither messages nor events.';
 
-create function public.credence_remove_synthetic_users(rehearsal text)
+create function public.credence_remove_synthetic_users(group_tag text)
 returns jsonb
 language plpgsql
 security definer
@@ -150,11 +150,11 @@ declare
     synthetic record;
     kept jsonb := '[]'::jsonb;
 begin
-    perform pg_advisory_xact_lock(hashtextextended('synthetic:' || rehearsal, 0));
+    perform pg_advisory_xact_lock(hashtextextended('synthetic:' || group_tag, 0));
     for synthetic in
         select s.user_id
         from public.synthetic_users s
-        where s.tag = rehearsal and s.removed_at is null
+        where s.tag = group_tag and s.removed_at is null
         order by s.user_id
     loop
         begin
@@ -167,13 +167,13 @@ begin
         end;
     end loop;
     perform public.credence_forget_traces(array(
-        select s.user_id from public.synthetic_users s where s.tag = rehearsal and s.removed_at is not null
+        select s.user_id from public.synthetic_users s where s.tag = group_tag and s.removed_at is not null
     ));
     -- Those of an earlier call too: a cache that was away then has their lines still.
     return jsonb_build_object('kept', kept, 'removed', (
         select coalesce(jsonb_agg(s.user_id order by s.user_id), '[]')
         from public.synthetic_users s
-        where s.tag = rehearsal and s.removed_at is not null
+        where s.tag = group_tag and s.removed_at is not null
     ));
 end
 $$;

@@ -9,7 +9,7 @@ import attrs
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-PARTS = 8
+BISECT_WAYS = 8
 """The number of parts into which a failed call is split: three rounds find one bad request among five hundred."""
 
 
@@ -32,5 +32,5 @@ def fail(asked: Asked[Request, Answer], error: Exception) -> None:
 
 def in_pieces(part: list[Asked[Request, Answer]]) -> list[list[Asked[Request, Answer]]]:
     """Return the parts in which a failed call is repeated."""
-    size = -(-len(part) // PARTS)
+    size = -(-len(part) // BISECT_WAYS)
     return [part[start : start + size] for start in range(0, len(part), size)]

@@ -34,8 +34,8 @@ class Batcher(Generic[Request, Answer]):
     ) -> None:
         """`call` returns one answer per request, in their order.
 
-        `can_bisect` tells whether after an error nothing took effect and a single request may be the cause. Then the
-        call is repeated in parts, so that only the requests at fault fail.
+        `can_bisect` returns whether, after an error, nothing took effect and a single request may be the cause. Then
+        the call is repeated in parts, so that only the requests at fault fail.
         """
         self._call = call
         self._limits = limits

@@ -88,7 +88,7 @@ class MemoryPayments:
         return self._prices.get(price_id)
 
     async def complete_sale(self, sale: SaleReport) -> ProviderReport:
-        """Return all of the sale, or what was told where it is not known."""
+        """Return all of the sale, or the report as it was where the sale is not known."""
         self._answer()
         known = frozenset().union(sale.links, *(links for links, _ in self._payments if links & sale.links))
         if sale.rank is OrderRank.INTENT:
@@ -102,7 +102,7 @@ class MemoryPayments:
         return self._sales.get(sale.purchase_id, sale)
 
     async def sale(self, object_id: str) -> ProviderReport | None:
-        """Return what the object tells as a sale, or None where it is not known."""
+        """Return the object's sale report, or None where the object is not known."""
         self._answer()
         return self._objects_sold.get(object_id)
 

@@ -1,4 +1,4 @@
-"""What stands posted for a purchase, as the entries in memory tell."""
+"""What is posted for a purchase, summed from the entries in memory."""
 
 from collections.abc import Sequence
 from datetime import datetime

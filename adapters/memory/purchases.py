@@ -122,19 +122,19 @@ class MemoryPurchases:
     def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
         """Return what entries posted for each grant of the purchase, and of those merged into it, and what expired."""
         posted: dict[datetime | None, dict[UserId, int]] = {}
-        lapsed: dict[datetime | None, dict[UserId, ExpiredCredits]] = {}
+        expired: dict[datetime | None, dict[UserId, ExpiredCredits]] = {}
         for entry in entries:
             posting, period = entry.posting, period_of(entry.posting)
             if posting.purchase_id is None or self._goes_on(posting.purchase_id) != purchase_id:
                 continue
             stands = posted.setdefault(period, {}).setdefault(posting.user_id, 0)
-            gone = lapsed.setdefault(period, {})
+            gone = expired.setdefault(period, {})
             if posting.kind is EntryKind.EXPIRY:
                 before = gone[posting.user_id].amount if posting.user_id in gone else 0
                 gone[posting.user_id] = ExpiredCredits(amount=before - posting.amount, posted_before=stands)
             else:
                 posted[period][posting.user_id] = stands + posting.amount
-        return {period: Posted(by_user, lapsed[period]) for period, by_user in posted.items()}
+        return {period: Posted(by_user, expired[period]) for period, by_user in posted.items()}
 
     def _goes_on(self, purchase_id: PurchaseId) -> PurchaseId:
         return self._merged.get(purchase_id, purchase_id)
@@ -147,7 +147,7 @@ def subscription_of(rows: Iterable[RecordedPurchase]) -> SubscriptionId | None:
 
 
 def earliest_time(since: datetime | None, rows: Iterable[RecordedPurchase]) -> datetime | None:
-    """Return the earliest time that was told, or that the purchases' own lines begin at."""
+    """Return the earliest of the time given and those at which the purchases' lines begin."""
     starts = [row.purchase.bill.starts_at for row in rows if row.purchase.bill is not None]
     return min((one for one in (since, *starts) if one is not None), default=None)
 

@@ -92,10 +92,10 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
             await connection.execute(noted, migration.version, migration.name, migration.sql)
             return True
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        raise MigrationFailed(migration.title, _told(error, lock_seconds)) from error
+        raise MigrationFailed(migration.title, _explained(error, lock_seconds)) from error
 
 
-def _told(error: Exception, lock_seconds: int) -> str:
+def _explained(error: Exception, lock_seconds: int) -> str:
     match error:
         case asyncpg.LockNotAvailableError():
             return (

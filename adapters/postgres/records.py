@@ -183,9 +183,9 @@ def _posted(rows: Iterable[Json]) -> dict[datetime | None, Posted]:
         period: Posted(
             {row["user_id"]: row["posted"] for row in found},
             {
-                row["user_id"]: ExpiredCredits(amount=row["lapsed"], posted_before=row["stood"])
+                row["user_id"]: ExpiredCredits(amount=row["expired"], posted_before=row["posted_before"])
                 for row in found
-                if row["lapsed"] is not None
+                if row["expired"] is not None
             },
             {row["user_id"]: _moment(row["grant"]["expires_at"]) for row in found if row["grant"] is not None},
             {

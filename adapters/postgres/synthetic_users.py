@@ -18,7 +18,7 @@ class SqlSyntheticUsers:
     async def add(self, tag: Tag, count: int) -> tuple[SyntheticUser, ...]:
         """Create the missing users; all of them, or none."""
         made: dict[str, Any] = await self._rpc.value(
-            "credence_add_synthetic_users", {"rehearsal": tag, "wanted": count}
+            "credence_add_synthetic_users", {"group_tag": tag, "wanted": count}
         )
         if "users" not in made:
             raise SyntheticUsersRefused(str(made.get("problem", "the ledger made none")))
@@ -31,5 +31,5 @@ class SqlSyntheticUsers:
 
     async def remove(self, tag: Tag) -> Removal:
         """Remove the group's users, their parked events and undelivered messages."""
-        done = await self._rpc.value("credence_remove_synthetic_users", {"rehearsal": tag})
+        done = await self._rpc.value("credence_remove_synthetic_users", {"group_tag": tag})
         return msgspec.convert(done, Removal)

@@ -136,7 +136,7 @@ async def test_what_expired_is_reported_for_each_period(open_world: Any) -> None
         assert [Committed] == [type(result) for result in await world.ledger.commit([back])]
         (known,) = await recorded(world, invoice)
         assert {JUNE: ({user: 40}, {user: ExpiredCredits(amount=30, posted_before=50)}), JULY: ({user: 40}, {})} == {
-            end: (one.by_user, one.lapsed) for end, one in known.posted.items()
+            end: (one.by_user, one.expired) for end, one in known.posted.items()
         }
         assert user not in {row.user_id for row in await world.audit.inconsistencies()}
 

@@ -169,7 +169,7 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
         now, tag, ledger = datetime.now(UTC), uuid.uuid4().hex, world.ledger
         ada, bob = await world.sign_up(None), await world.sign_up(None)
         service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
-        gifts = [
+        grants = [
             GrantCredits(
                 user_id=user,
                 credits=50,
@@ -180,7 +180,7 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
             )
             for user in (ada, bob)
         ]
-        await service.execute(gifts, now)
+        await service.execute(grants, now)
         found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
         users = {0: ada, 1: bob, 2: ada, 3: ada}
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}

@@ -1,4 +1,4 @@
-"""One contract for the users of rehearsals: in memory, over Postgres, and through Supabase's API."""
+"""One contract for synthetic users: in memory, over Postgres, and through Supabase's API."""
 
 import contextlib
 import uuid
@@ -25,7 +25,7 @@ from domain.values.accounts import UserId
 
 @attrs.frozen
 class Setting:
-    """A ledger's world, and the users of its rehearsals."""
+    """A ledger's world, and the synthetic users in it."""
 
     world: Any
     synthetic: SyntheticUsers

@@ -114,7 +114,7 @@ class Posted:
     """
 
     by_user: Mapping[UserId, int] = attrs.field(factory=dict)
-    lapsed: Mapping[UserId, ExpiredCredits] = attrs.field(factory=dict)
+    expired: Mapping[UserId, ExpiredCredits] = attrs.field(factory=dict)
     expires_at: Mapping[UserId, datetime | None] = attrs.field(factory=dict)
     """When each user's grant expires, if any of it remains."""
     clawed_back: Mapping[UserId, ClawedBack] = attrs.field(factory=dict)

@@ -56,7 +56,7 @@ def postings_due(
         worths = dict.fromkeys(stands.by_user, 0)
         if purchase.order is not None:
             worths[purchase.order.user_id] = due.credits if due is not None else 0
-        standing = {user_id: _unlapsed(worth, stands.lapsed.get(user_id)) for user_id, worth in worths.items()}
+        standing = {user_id: _without_expired(worth, stands.expired.get(user_id)) for user_id, worth in worths.items()}
         found += [
             Posting(
                 user_id=user_id,
@@ -106,9 +106,9 @@ def _place(period: datetime | None) -> float:
     return period.timestamp() if period is not None else 0.0
 
 
-def _unlapsed(worth: int, lapse: ExpiredCredits | None) -> int:
+def _without_expired(worth: int, gone: ExpiredCredits | None) -> int:
     """Return what must be posted, apart from expiries, so that the account has credits of that worth."""
-    return worth if lapse is None else min(worth + lapse.amount, max(lapse.posted_before, worth))
+    return worth if gone is None else min(worth + gone.amount, max(gone.posted_before, worth))
 
 
 def _kind(difference: int, *, had_entries: bool) -> EntryKind:

@@ -88,11 +88,11 @@ def _sum(one: Posted, other: Posted) -> Posted:
     by_user: dict[UserId, int] = dict(one.by_user)
     for user_id, amount in other.by_user.items():
         by_user[user_id] = by_user.get(user_id, 0) + amount
-    lapsed = dict(one.lapsed)
-    for user_id, lapse in other.lapsed.items():
-        known = lapsed.get(user_id, ExpiredCredits(amount=0, posted_before=0))
-        lapsed[user_id] = ExpiredCredits(
-            amount=known.amount + lapse.amount, posted_before=known.posted_before + lapse.posted_before
+    expired = dict(one.expired)
+    for user_id, gone in other.expired.items():
+        known = expired.get(user_id, ExpiredCredits(amount=0, posted_before=0))
+        expired[user_id] = ExpiredCredits(
+            amount=known.amount + gone.amount, posted_before=known.posted_before + gone.posted_before
         )
     clawed_back = dict(one.clawed_back)
     for user_id, taken in other.clawed_back.items():
@@ -102,4 +102,4 @@ def _sum(one: Posted, other: Posted) -> Posted:
             from_own=before.from_own + taken.from_own,
             from_others=(*before.from_others, *taken.from_others),
         )
-    return Posted(by_user, lapsed, {**one.expires_at, **other.expires_at}, clawed_back)
+    return Posted(by_user, expired, {**one.expires_at, **other.expires_at}, clawed_back)

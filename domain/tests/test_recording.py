@@ -178,8 +178,8 @@ def test_what_was_reported_before_the_sale_counts() -> None:
 def test_what_expired_is_not_taken_again(expired: int, taken: int) -> None:
     """A refund after the end of the credits takes what was used of them, not what is gone already."""
     (known,) = recorded(decided()).purchases
-    lapsed = {ADA: ExpiredCredits(amount=expired, posted_before=50)} if expired else {}
-    snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted={None: Posted({ADA: 50}, lapsed)}),))
+    gone = {ADA: ExpiredCredits(amount=expired, posted_before=50)} if expired else {}
+    snapshot = attrs.evolve(NEW, purchases=(attrs.evolve(known, posted={None: Posted({ADA: 50}, gone)}),))
     news = PaymentReport(
         purchase_id=known.id,
         links=frozenset({Link("payment_intent:pi_1")}),

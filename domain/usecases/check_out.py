@@ -214,5 +214,5 @@ def _stage(recorded: RecordedPurchase, user_id: UserId, credits_: int) -> Checko
 
 
 def _expired(recorded: RecordedPurchase, user_id: UserId) -> int:
-    lapses = (posted.lapsed.get(user_id) for posted in recorded.posted.values())
-    return sum(lapse.amount for lapse in lapses if lapse is not None)
+    expired = (posted.expired.get(user_id) for posted in recorded.posted.values())
+    return sum(gone.amount for gone in expired if gone is not None)

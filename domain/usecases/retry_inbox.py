@@ -122,7 +122,7 @@ class InboxRetrier:
     async def claim(self, claimed_id: str, confirmation: Confirmation) -> Recorded:
         """Assign a payment to the user whom an operator confirms.
 
-        `event_id` is the id of a parked event or, for an ignored payment without our metadata, that of its checkout,
+        `claimed_id` is the id of a parked event or, for an ignored payment without our metadata, that of its checkout,
         payment or invoice, or of an event about it.
 
         :raises UnknownEvent: if neither the inbox nor the provider has anything with that id.

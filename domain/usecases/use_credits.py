@@ -59,7 +59,7 @@ class CreditService:
             except LedgerUntouched:
                 if not outcomes:
                     raise
-                break  # those that are done are told so; for the others it is as if they had not been asked for
+                break  # those that are done get their answers; the others count as not asked for
             fruitless = 0 if len(outcomes) > settled else fruitless + 1
         contended = NotCommitted(f"the account kept changing through {patience} decisions", is_contended=True)
         return tuple([outcomes.get(place, contended) for place in range(len(operations))])

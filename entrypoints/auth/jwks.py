@@ -45,7 +45,7 @@ class Jwks:
         transport: httpx.AsyncBaseTransport | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep keys by a clock: `seconds` tells how much time goes by, from any beginning.
+        """Keep keys by a clock: `seconds` returns the seconds since any beginning.
 
         `may_be_empty` says that the project signs with a shared secret too, so that it need not publish a key.
         """

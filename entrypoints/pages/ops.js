@@ -11,9 +11,9 @@ async function call(path, body, headers = {}) {
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.detail || `The service answered ${answer.status}.`);
-  return told;
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.detail || `The service answered ${answer.status}.`);
+  return body;
 }
 
 function say(text, kind = "") {

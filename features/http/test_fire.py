@@ -70,9 +70,9 @@ def fire_at(stack: KillableStack, *arguments: str) -> subprocess.CompletedProces
 
 
 def standing(url: str, key: str) -> list[str]:
-    """The tags of rehearsals that have users now."""
+    """The tags of groups that have users now."""
     answer = httpx.get(f"{url}/ops/synthetic-users", headers={"Authorization": f"Bearer {key}"})
-    return [one["tag"] for one in answer.json()["rehearsals"]]
+    return [one["tag"] for one in answer.json()["groups"]]
 
 
 def answer_of(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:

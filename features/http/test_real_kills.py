@@ -12,7 +12,7 @@ import pytest
 from features.harness.real_stack import killable_supabase
 from simulators.fire.killable_stack import KILLABLE, KillableStack, killable
 from simulators.fire.load_patterns import load_schedule, playable
-from simulators.fire.runs import FireRun, FireSetup, new_tag, rehearse
+from simulators.fire.runs import FireRun, FireSetup, new_tag, run_fire
 from simulators.fire.sender import NO_ANSWER, Pace, Tally
 from simulators.fire.target import Target
 from simulators.schedules.steps import Break, Crash, Deliver, Flush, Mend, Schedule, Step
@@ -51,7 +51,7 @@ async def played(stack: KillableStack, change: Callable[[Schedule], Schedule], *
         plans = await target.plans()
         stories = playable(tuple(STORIES.values()), plans)
         schedule = load_schedule(stories, plans, count=CUSTOMERS, seed=seed)
-        return await rehearse(setup, change(schedule), tag=new_tag(), tally=Tally())
+        return await run_fire(setup, change(schedule), tag=new_tag(), tally=Tally())
 
 
 def assert_nothing_is_wrong(fire_run: FireRun, stack: KillableStack) -> None:

@@ -1,4 +1,4 @@
-"""The users of a rehearsal, as an operator asks for them by HTTP."""
+"""The users of a group, as an operator asks for them by HTTP."""
 
 import uuid
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def begin(service: Service, tag: str, count: int = 2) -> list[dict[str, Any]]:
     return users
 
 
-def test_a_rehearsal_has_users_and_an_end(service: Service, tag: str) -> None:
+def test_a_group_has_users_and_an_end(service: Service, tag: str) -> None:
     """They have quotas while it lasts; then neither ledger nor Redis knows them, and all is consistent."""
     users = begin(service, tag)
     assert [f"synthetic+{tag}-{number}@example.test" for number in (1, 2)] == [user["email"] for user in users]
@@ -37,7 +37,7 @@ def test_a_rehearsal_has_users_and_an_end(service: Service, tag: str) -> None:
     assert 0 == service.http.get("/quota", params=asked, headers=AS_OPERATOR).json()["balance"]
     assert {"tag": tag, "users": 2} == {
         name: one[name]
-        for one in service.ops("GET", "/synthetic-users").json()["rehearsals"]
+        for one in service.ops("GET", "/synthetic-users").json()["groups"]
         for name in ("tag", "users")
         if one["tag"] == tag
     }
@@ -72,7 +72,7 @@ def test_the_end_may_come_twice(service: Service, tag: str) -> None:
         ({"tag": "f" * 41, "count": 1}, "invalid-tag"),
     ],
 )
-def test_what_can_not_be_a_rehearsal_is_refused(service: Service, asked: dict[str, object], kind: str) -> None:
+def test_what_can_not_be_a_group_is_refused(service: Service, asked: dict[str, object], kind: str) -> None:
     """Its bounds and its form are told."""
     answer = service.ops("POST", "/synthetic-users", asked)
     assert (400, f"urn:credence:{kind}") == (answer.status_code, answer.json()["type"])
@@ -80,7 +80,7 @@ def test_what_can_not_be_a_rehearsal_is_refused(service: Service, asked: dict[st
 
 @pytest.mark.parametrize(("key", "status"), [(SERVICE_KEY, 403), ("a-guessed-key-of-some-length", 401)])
 @pytest.mark.parametrize(("method", "path"), [("GET", USERS), ("POST", USERS), ("DELETE", f"{USERS}/fire")])
-def test_nobody_but_an_operator_rehearses(service: Service, method: str, path: str, key: str, status: int) -> None:
+def test_nobody_but_an_operator_makes_groups(service: Service, method: str, path: str, key: str, status: int) -> None:
     """The backend's own key is not enough."""
     answer = service.http.request(method, path, headers={"Authorization": f"Bearer {key}"}, json={})
     assert status == answer.status_code

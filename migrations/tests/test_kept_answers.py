@@ -1,4 +1,4 @@
-"""What the ledger tells of spending afterwards: first answers, low balances, what is due, what lapsed, the past."""
+"""What the ledger tells of spending afterwards: first answers, low balances, what is due, what expired, the past."""
 
 import json
 import uuid
@@ -95,7 +95,7 @@ async def test_a_purchase_remembers_what_lapsed(database_url: str) -> None:
             change = [entry(ada, amount, kind, purchase_id="pi_1")]
             assert "committed" == await books.outcome(entries=change)
         (found,) = (await books.call("ledger_read", {"links": ["session:1"]}))["purchases"]
-        stands = {"user_id": ada, "period_ends_at": None, "posted": 48, "lapsed": 35, "stood": 45}
+        stands = {"user_id": ada, "period_ends_at": None, "posted": 48, "expired": 35, "posted_before": 45}
         # Ten were taken from the grant itself, and eight came back without saying to which.
         clawed_back = {"credits": 2, "from_own": 10, "from_others": []}
         assert [{**stands, "clawed_back": clawed_back, "grant": {"expires_at": None}}] == found["posted"]

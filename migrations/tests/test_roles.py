@@ -97,7 +97,7 @@ async def test_a_user_does_not_read_the_machinery(database_url: str, table: str)
 async def tables(connection: Any) -> list[Any]:
     """Every table of the schema, as the catalogue has it: in a bare project all of them are ours."""
     found = await connection.fetch(
-        "select oid, relname as name, relrowsecurity, obj_description(oid, 'pg_class') as told from pg_class"
+        "select oid, relname as name, relrowsecurity, obj_description(oid, 'pg_class') as comment from pg_class"
         " where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') order by relname"
     )
     assert {"users", "credit_transactions", "deleted_accounts", "synthetic_users"} <= {row["name"] for row in found}
@@ -287,7 +287,7 @@ async def test_the_service_works_by_the_functions(database_url: str) -> None:
 
 OURS = """
 select
-    p.oid::regprocedure::text as name, p.proconfig, p.oid, obj_description(p.oid, 'pg_proc') as told,
+    p.oid::regprocedure::text as name, p.proconfig, p.oid, obj_description(p.oid, 'pg_proc') as comment,
     p.prosqlbody is not null as is_resolved
 from pg_proc p where p.pronamespace = 'public'::regnamespace
 """
@@ -303,7 +303,7 @@ async def test_functions_are_closed(database_url: str) -> None:
         assert len(functions) > 10
         for function in functions:
             assert function["is_resolved"] or 'search_path=""' in (function["proconfig"] or []), function["name"]
-            assert (function["told"] or "").startswith("Credence: "), function["name"]
+            assert (function["comment"] or "").startswith("Credence: "), function["name"]
             for role in ("anon", "authenticated"):
                 query = "select has_function_privilege($1, $2::oid, 'execute')"
                 assert not await connection.fetchval(query, role, function["oid"]), (role, function["name"])
@@ -314,7 +314,7 @@ async def test_tables_are_guarded_and_described(database_url: str) -> None:
     async with in_database(database_url) as connection:
         for table in await tables(connection):
             assert table["relrowsecurity"], table["name"]
-            assert (table["told"] or "").startswith("Credence: "), table["name"]
+            assert (table["comment"] or "").startswith("Credence: "), table["name"]
 
 
 @pytest.mark.parametrize("column", ["user_id", "stripe_session_id", "created_at"])

@@ -135,8 +135,8 @@ async def test_equal_details_have_different_digests(database_url: str) -> None:
     """Each entry has a salt of its own: who knows one text can't find it in another entry."""
     async with in_database(database_url) as connection:
         user = await somebody(connection)
-        gifts = [entry(user, 1, "goodwill", description="Sorry, Ada") for _ in range(2)]
-        assert "committed" == await commit(connection, entries=gifts)
+        entries = [entry(user, 1, "goodwill", description="Sorry, Ada") for _ in range(2)]
+        assert "committed" == await commit(connection, entries=entries)
         found = await connection.fetch(f"select distinct details_digest from {ENTRIES} where kind = 'goodwill'")
         assert 2 == len(found)
 

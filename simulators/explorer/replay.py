@@ -1,8 +1,8 @@
 """Play a saved schedule again, without whatever made it, and show what happens as a timeline.
 
-A schedule is a JSON file: what Stripe tells, to which process, in which order, and what goes wrong meanwhile. `explore`
-saves one for each failure; they may be edited by hand. Exits 0 if every check holds, 1 if one fails, 2 if the file
-can't be played.
+A schedule is a JSON file: which events Stripe sends to which process, in which order, and what goes wrong meanwhile.
+`explore` saves one for each failure; they may be edited by hand. Exits 0 if every check holds, 1 if one fails, 2 if the
+file can't be played.
 """
 
 import argparse
@@ -104,7 +104,9 @@ def _as_json(schedule: Schedule, runner: ScheduleRunner) -> dict[str, object]:
         "seed": schedule.seed,
         "bug": schedule.bug,
         "holds": not runner.has_failed,
-        "complaints": [{"checker": one.checker.name, "told": runner.named(one.message)} for one in runner.complaints],
+        "complaints": [
+            {"checker": one.checker.name, "message": runner.named(one.message)} for one in runner.complaints
+        ],
         "events": len(schedule.events),
         "steps": len(schedule.steps),
         "deliveries": runner.deliveries,

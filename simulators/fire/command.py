@@ -26,7 +26,7 @@ from simulators.fire.options import MAX_CUSTOMERS, MAX_SECONDS, Options, add_arg
 from simulators.fire.preflight import check_plans, check_secret, refuse_live_keys, safe_address
 from simulators.fire.progress import Watcher
 from simulators.fire.report import Report, dumped
-from simulators.fire.runs import STACK_FAULTS, FireRun, FireSetup, clean_up, new_tag, rehearse, shots_of
+from simulators.fire.runs import STACK_FAULTS, FireRun, FireSetup, attempts_of, clean_up, new_tag, run_fire
 from simulators.fire.sender import PAUSES, Pace, Tally
 from simulators.fire.target import NoAnswer, Target, TargetUnfit
 from simulators.schedules.files import UnreadableSchedule, load, save
@@ -103,7 +103,7 @@ def _replayed(options: Options) -> Schedule | None:
     schedule = load(options.replay)
     if not 1 <= len(schedule.users) <= MAX_CUSTOMERS:
         raise TargetUnfit(f"{options.replay} has {len(schedule.users)} customers; 1 to {MAX_CUSTOMERS} can be fired.")
-    seconds = len(shots_of(schedule)) / options.rate
+    seconds = len(attempts_of(schedule)) / options.rate
     if seconds > MAX_SECONDS:
         raise TargetUnfit(f"{options.replay} would take {seconds:.0f} s at this rate; {MAX_SECONDS} s are the most.")
     return schedule
@@ -160,7 +160,7 @@ async def _rounds(aimed: _Aimed, setup: FireSetup, tally: Tally) -> Report | Non
     if len(stories) < len(options.stories):
         setup.say(f"left out, for want of a plan: {_names(set(options.stories) - set(stories))}")
     await check_secret(setup.sender(Tally()))
-    courses: list[FireRun] = []
+    fire_runs: list[FireRun] = []
     until = time.monotonic() + options.duration
     left_out = 0
     while True:
@@ -168,13 +168,13 @@ async def _rounds(aimed: _Aimed, setup: FireSetup, tally: Tally) -> Report | Non
             schedule = aimed.schedule
             check_plans(schedule, plans, url=target.url)
         else:
-            seed = options.seed + len(courses)
+            seed = options.seed + len(fire_runs)
             schedule = load_schedule(stories, plans, count=options.customers, seed=seed, kills=options.kills)
         if options.save is not None:
             save(schedule, options.save)
         left_out += _left_out(schedule, has_stack=aimed.stack is not None)
-        courses.append(await rehearse(setup, schedule, tag=new_tag(), tally=tally))
-        if setup.stopping.is_set() or not courses[-1].is_good or time.monotonic() >= until:
+        fire_runs.append(await run_fire(setup, schedule, tag=new_tag(), tally=tally))
+        if setup.stopping.is_set() or not fire_runs[-1].is_good or time.monotonic() >= until:
             break
     return Report(
         target=target.url,
@@ -182,7 +182,7 @@ async def _rounds(aimed: _Aimed, setup: FireSetup, tally: Tally) -> Report | Non
         schedule=str(options.replay) if options.replay else None,
         stories=() if options.replay else tuple(story.name for story in stories),
         tally=tally,
-        courses=tuple(courses),
+        fire_runs=tuple(fire_runs),
         interrupted=setup.stopping.is_set(),
         left_out=left_out,
     )

@@ -16,7 +16,7 @@ from simulators.stories.seeds import fork, shown
 from simulators.stripe.objects import API_VERSION
 
 BEGINNING = 1_767_225_600
-"""New Year 2026: when every schedule is made to begin; it is recast to begin when it is fired."""
+"""New Year 2026: when every schedule is made to begin; it is re-identified to begin when it is fired."""
 VERSIONS = ("2019-12-03", "2022-11-15", "2024-06-20", "2025-03-31.basil", API_VERSION, API_VERSION)
 COPIES = (1, 1, 1, 2, 2, 3)
 DISORDER = 3.0
@@ -38,7 +38,7 @@ def load_schedule(
 
     :raises LookupError: if a story needs a plan that is not for sale.
     """
-    chance = fork(seed, "volley")
+    chance = fork(seed, "load")
     cast, first = customers(count), chance.randrange(len(stories))
     lived = [
         live(

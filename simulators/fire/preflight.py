@@ -14,7 +14,7 @@ from simulators.stories.life import Plan
 from simulators.stripe.objects import API_VERSION, event
 
 _LIVE = re.compile(r"\b[spr]k_live_")
-PROBE = "credence.rehearsal_probe"
+PROBE = "credence.fire_probe"
 """An event of a kind that Stripe has not: whoever verifies signatures stores and ignores it."""
 
 
@@ -90,7 +90,7 @@ async def check_secret(sender: Sender) -> None:
 
 def _probe(signature: str) -> DeliveryAttempt:
     now = time.time_ns()
-    subject = {"id": "probe", "object": "credence.rehearsal"}
+    subject = {"id": "probe", "object": "credence.fire_probe"}
     given = event(f"evt_probe{now}", PROBE, subject, created=now // 1_000_000_000, api_version=API_VERSION)
     return DeliveryAttempt(event=given["id"], body=json.dumps(given).encode(), signature=signature)
 

@@ -1,4 +1,4 @@
-"""A schedule recast: played by other users, with ids that nobody saw before, and as if it began now.
+"""A schedule re-identified: played by other users, with ids that nobody saw before, and as if it began now.
 
 A target remembers events by their ids, so the same schedule can be fired at it again only under new ones. The new ids
 depend on the old ones and on a word alone; amounts, order and faults stay as they are.
@@ -59,7 +59,7 @@ class _Casting:
     later: int
 
     def value(self, given: Any) -> Any:
-        """Return a value of JSON, recast all through."""
+        """Return a value of JSON with its ids replaced."""
         match given:
             case dict():
                 return {name: self.value(one) for name, one in given.items()}

@@ -26,7 +26,7 @@ class Report:
     schedule: str | None
     stories: tuple[str, ...]
     tally: Tally
-    courses: tuple[FireRun, ...]
+    fire_runs: tuple[FireRun, ...]
     interrupted: bool
     left_out: int
     """Steps of a replayed schedule that can't be done to a target from outside."""
@@ -34,23 +34,26 @@ class Report:
     @property
     def verdict(self) -> str:
         """Return `good`, `bad`, or `interrupted`."""
-        if any(fire_run.verdict is not None and not fire_run.is_good for fire_run in self.courses) or self.left_behind:
+        if (
+            any(fire_run.verdict is not None and not fire_run.is_good for fire_run in self.fire_runs)
+            or self.left_behind
+        ):
             return "bad"
-        if any(fire_run.seen_wrong for fire_run in self.courses):
+        if any(fire_run.seen_wrong for fire_run in self.fire_runs):
             return "bad"
         return "interrupted" if self.interrupted else "good"
 
     @property
     def complaints(self) -> list[str]:
         """Return all that is wrong, but for accounts at the end."""
-        verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]
-        seen = [f"meanwhile: {given}" for fire_run in self.courses for given in fire_run.seen_wrong]
+        verdicts = [fire_run.verdict for fire_run in self.fire_runs if fire_run.verdict is not None]
+        seen = [f"meanwhile: {given}" for fire_run in self.fire_runs for given in fire_run.seen_wrong]
         return [*seen, *dict.fromkeys(given for verdict in verdicts for given in verdict.complaints)]
 
     @property
     def left_behind(self) -> list[str]:
         """Return what could not be cleaned up."""
-        return [given for fire_run in self.courses for given in fire_run.left_behind]
+        return [given for fire_run in self.fire_runs for given in fire_run.left_behind]
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one JSON object; docs/staging.md says what is in it."""
@@ -61,7 +64,7 @@ class Report:
             "seed": self.seed,
             "schedule": self.schedule,
             "stories": list(self.stories),
-            "tags": [fire_run.tag for fire_run in self.courses],
+            "tags": [fire_run.tag for fire_run in self.fire_runs],
             "seconds": round(tally.seconds, 3),
             "deliveries": {
                 "planned": tally.planned,
@@ -78,7 +81,7 @@ class Report:
             "latency_ms": percentiles(tally.latencies),
             "accounts": {
                 "checked": len(findings),
-                "looked_at_meanwhile": sum(fire_run.looks for fire_run in self.courses),
+                "looked_at_meanwhile": sum(fire_run.looks for fire_run in self.fire_runs),
                 "wrong": [attrs.asdict(finding) for finding in findings if finding.complaints],
             },
             "complaints": self.complaints,
@@ -101,7 +104,7 @@ class Report:
         rate = f" at {tally.requests / tally.seconds:.0f}/s" if tally.seconds else ""
         console.print(f"  {tally.requests} requests in {tally.seconds:.1f} s{rate}, {tally.repeated} of them repeated")
         console.print(f"  latency in ms: {text}")
-        looks = sum(fire_run.looks for fire_run in self.courses)
+        looks = sum(fire_run.looks for fire_run in self.fire_runs)
         console.print(f"  {len(findings)} accounts read back at the end, {looks} reads of them meanwhile")
         if self.left_out:
             console.print(f"  {self.left_out} steps of the schedule cannot be done from outside and were skipped")
@@ -133,7 +136,7 @@ class Report:
                 return f"[bold red]Bad: {wrong} of {accounts} balances are wrong, {problems} other problems.[/bold red]"
 
     def _findings(self) -> list[Any]:
-        verdicts = [fire_run.verdict for fire_run in self.courses if fire_run.verdict is not None]
+        verdicts = [fire_run.verdict for fire_run in self.fire_runs if fire_run.verdict is not None]
         return [finding for verdict in verdicts for finding in verdict.findings]
 
 

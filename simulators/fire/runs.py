@@ -1,4 +1,4 @@
-"""A rehearsal: synthetic customers are made, their stories fired, their accounts judged, and all of them removed."""
+"""A fire run: synthetic customers are made, their stories fired, their accounts judged, and all of them removed."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ STACK_FAULTS = (Crash, Break, Mend, Flush)
 
 @attrs.define
 class FireRun:
-    """How a rehearsal went."""
+    """How a fire run went."""
 
     tag: str
     tally: Tally
@@ -49,7 +49,7 @@ def _silent(*_: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class FireSetup:
-    """Where rehearsals are held, and how; `fault` is None where nothing but deliveries can be done to the target."""
+    """Where fire runs are held, and how; `fault` is None where nothing but deliveries can be done to the target."""
 
     target: Target
     secret: str = attrs.field(repr=False)
@@ -84,8 +84,8 @@ def new_tag() -> str:
     return f"fire-{time.strftime('%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
-async def rehearse(setup: FireSetup, schedule: Schedule, *, tag: str, tally: Tally) -> FireRun:
-    """Hold one rehearsal; its users are removed however it ends.
+async def run_fire(setup: FireSetup, schedule: Schedule, *, tag: str, tally: Tally) -> FireRun:
+    """Hold one fire run; its users are removed however it ends.
 
     :raises TargetUnfit: if the target refuses what is needed.
     :raises NoAnswer: if it can't be asked.
@@ -118,7 +118,7 @@ async def clean_up(setup: FireSetup, tag: str) -> tuple[str, ...]:
     raise AssertionError("the last attempt returns")
 
 
-def shots_of(schedule: Schedule) -> tuple[DeliveryAttempt | Step, ...]:
+def attempts_of(schedule: Schedule) -> tuple[DeliveryAttempt | Step, ...]:
     """Return what to fire: the deliveries, what to do to a stack, and at the end the events that nobody delivered."""
     bodies = {event.id: event.body.encode() for event in schedule.events}
     attempts: list[DeliveryAttempt | Step] = []
@@ -170,7 +170,7 @@ async def _held(setup: FireSetup, schedule: Schedule, fire_run: FireRun) -> None
     customers, acts = customers_of(schedule), acts_of(schedule)
     watching = asyncio.create_task(_watch(setup, customers, acts, fire_run))
     try:
-        await setup.sender(fire_run.tally).fire(shots_of(schedule))
+        await setup.sender(fire_run.tally).fire(attempts_of(schedule))
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):

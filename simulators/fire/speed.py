@@ -9,7 +9,7 @@ import attrs
 from simulators.fire.killable_stack import KillableStack, killable
 from simulators.fire.load_patterns import load_schedule
 from simulators.fire.report import percentiles
-from simulators.fire.runs import FireSetup, new_tag, rehearse
+from simulators.fire.runs import FireSetup, new_tag, run_fire
 from simulators.fire.sender import Pace, Tally
 from simulators.fire.target import Target
 from simulators.stories.catalogue import STORIES
@@ -52,7 +52,7 @@ async def _measured(stack: KillableStack, customers: int, concurrency: int, seed
         )
         tally = Tally()
         schedule = load_schedule(tuple(STORIES.values()), await target.plans(), count=customers, seed=seed)
-        fire_run = await rehearse(setup, schedule, tag=new_tag(), tally=tally)
+        fire_run = await run_fire(setup, schedule, tag=new_tag(), tally=tally)
     return Measured(
         deliveries=tally.requests,
         seconds=tally.seconds,

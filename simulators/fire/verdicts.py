@@ -31,7 +31,7 @@ MOST_UNCERTAIN = 8
 
 @attrs.frozen(kw_only=True)
 class Customer:
-    """A customer of the rehearsal, and the events that tell of them."""
+    """A customer of the fire run, and the events about them."""
 
     user_id: str
     readings: Mapping[str, Reading]

@@ -1,4 +1,4 @@
-"""Schedules: what Stripe told, to which process, in which order, and what went wrong meanwhile.
+"""Schedules: which events Stripe sends to which process, in which order, and what went wrong meanwhile.
 
 A schedule is complete in itself: whoever plays it needs neither the seed nor the generator that made it. Its steps are
 of two grains. Deliveries, work, reads, crashes, outages and time make sense to anybody, over HTTP too; `Advance` lets a

@@ -46,17 +46,21 @@ def identifier(value: object) -> str | None:
 
 
 def own_id(holder: Object) -> str:
-    """Return the id of the object itself."""
-    found = identifier(holder.get("id"))
-    if found is None:
+    """Return the id of the object itself.
+
+    :raises UnreadableField: if it has none, or one that is no id.
+    """
+    if (found := identifier(holder.get("id"))) is None:
         raise UnreadableField("id is missing or not an id")
     return found
 
 
 def reference(holder: Object, key: str) -> str | None:
-    """Return the id of another object, named or expanded; None where there is none."""
-    value = holder.get(key)
-    if not is_present(value):
+    """Return the id of another object, named or expanded; None where there is none.
+
+    :raises UnreadableField: if it is neither an id nor an object with one.
+    """
+    if not is_present(value := holder.get(key)):
         return None
     found = identifier(value.get("id") if isinstance(value, Mapping) else value)
     if found is None:
@@ -71,7 +75,10 @@ def expanded(holder: Object, key: str) -> Object:
 
 
 def items(holder: Object, key: str) -> Iterator[Object]:
-    """Yield the objects of a list, as an API list or as a bare array; nothing where it is missing."""
+    """Yield the objects of a list, as an API list or as a bare array; nothing where it is missing.
+
+    :raises UnreadableField: if it is not a list, or contains something that is not an object.
+    """
     value = holder.get(key)
     data = value.get("data") if isinstance(value, Mapping) else value
     if data is None:
@@ -85,7 +92,10 @@ def items(holder: Object, key: str) -> Iterator[Object]:
 
 
 def text(holder: Object, key: str) -> str | None:
-    """Return a word of Stripe's; None where there is none."""
+    """Return a word of Stripe's; None where there is none.
+
+    :raises UnreadableField: if it is not a string.
+    """
     value = holder.get(key)
     if not is_present(value):
         return None
@@ -101,7 +111,10 @@ def has_more(holder: Object, key: str) -> bool:
 
 
 def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") -> int:
-    """Return a whole number of minor units."""
+    """Return a whole number of minor units.
+
+    :raises UnreadableField: if it is missing, not an integer, or out of range.
+    """
     value = holder.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnreadableField(f"{within}{key} is missing or not an integer")
@@ -111,12 +124,15 @@ def amount(holder: Object, key: str, *, signed: bool = False, within: str = "") 
 
 
 def amount_or_zero(holder: Object, key: str) -> int:
-    """Return a whole number of minor units; 0 where none is told."""
+    """Return a whole number of minor units; 0 where there is none."""
     return amount(holder, key) if holder.get(key) is not None else 0
 
 
 def currency(holder: Object, key: str = "currency", *, within: str = "") -> str:
-    """Return a currency's code in lower case."""
+    """Return a currency's code in lower case.
+
+    :raises UnreadableField: if it is missing, or not three letters.
+    """
     value = holder.get(key)
     if not isinstance(value, str):
         raise UnreadableField(f"{within}{key} is missing or not a string")
@@ -140,14 +156,20 @@ def moment(seconds: object) -> datetime | None:
 
 
 def reported_at(moment: datetime | None) -> datetime:
-    """Return when an event was made that must tell it."""
+    """Return the event's creation time.
+
+    :raises UnreadableField: if it is missing or no time.
+    """
     if moment is None:
         raise UnreadableField("created is missing or no time")
     return moment
 
 
 def metadata(holder: Object, key: str = "metadata") -> Object:
-    """Return metadata; empty where it is missing, null, or `[]`, which is how some languages write an empty object."""
+    """Return metadata; empty where it is missing, null, or `[]`, which is how some languages write an empty object.
+
+    :raises UnreadableField: if it is not an object.
+    """
     value = holder.get(key)
     if value is None or value == []:
         return {}
@@ -214,7 +236,10 @@ def _terms(given: Object) -> Terms | None:
 
 
 def metadata_text(given: Object, key: str) -> str | None:
-    """Return a value of metadata without the blanks that forms and copying leave; None where there is nothing else."""
+    """Return a value of metadata without the blanks that forms and copying leave; None where there is nothing else.
+
+    :raises UnreadableField: if it is not a string that can be stored.
+    """
     value = given.get(key)
     if not is_present(value):
         return None

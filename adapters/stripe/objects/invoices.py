@@ -92,7 +92,7 @@ def _period(invoice: Object, subscription_id: SubscriptionId, reported_at: datet
 
 
 def _by_hand(invoice: Object, reported_at: datetime | None) -> ProviderReport:
-    """Return what an invoice without a subscription tells that a person, or another program, wrote: a sale of packs."""
+    """Return the report of an invoice without a subscription, made by a person or another program: a sale of packs."""
     paid = fields.amount(invoice, "total", signed=True)
     if paid < 0:
         return Irrelevant("the invoice has a negative total")

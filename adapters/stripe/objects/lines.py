@@ -71,7 +71,7 @@ def _line(line: Object, place: str, *, is_discounted: bool) -> InvoiceLine:
 
 
 def _with_direction(line: InvoiceLine, lines: Sequence[InvoiceLine], *, begins: bool) -> InvoiceLine:
-    """Return the line, with whether it gives time back where a discount of all of it leaves no sign to tell by.
+    """Return the line, and whether it credits unused time when a full discount hides the sign.
 
     Stripe names what is credited, or lists the unused time of a change before the rest that is paid for.
     """

@@ -62,7 +62,7 @@ def _subscribed(session: Object, occurred_at: datetime | None, event_type: str |
     if event_type is not None and (event_type not in _BEGINS or subscription_id is None):
         return Irrelevant("no subscription began")
     return SubscriptionReport(
-        # An open session has none yet, and is told all the same: whoever retrieved it asks whose it is.
+        # An open session has none yet, and is reported all the same: whoever retrieved it asks whose it is.
         subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
         attribution=fields.attribution(fields.metadata(session), client_reference=fields.client_reference(session)),
         session_id=fields.own_id(session),
@@ -78,7 +78,7 @@ def _mode(session: Object) -> PlanMode:
 
 
 def _payment(session: Object, occurred_at: datetime | None, event_type: str | None) -> Purchase:
-    """Return the payment's status and, of one that succeeded, its time: never that of whoever retrieved the session."""
+    """Return the payment's status and, if it succeeded, its time."""
     status = _status(session, event_type)
     intent = fields.expanded(session, "payment_intent")
     charged_at = fields.moment(fields.expanded(intent, "latest_charge").get("created"))

@@ -488,8 +488,8 @@ def test_any_shape_is_reported_as_something(
 
 
 LINES = [one["lines"]["data"][0] for one in map(invoice_of, VERSIONS)]
-PARTS = [*LINES, {"object": "line_item", "proration": True, "discounts": ["di_1"], "unique_id": "il_2"}]
-WITHIN = sorted({key for one in PARTS for key in one} | {"proration_details", "quantity_decimal", "credited_items"})
+IN_PARTS = [*LINES, {"object": "line_item", "proration": True, "discounts": ["di_1"], "unique_id": "il_2"}]
+WITHIN = sorted({key for one in IN_PARTS for key in one} | {"proration_details", "quantity_decimal", "credited_items"})
 
 
 @settings(deadline=None)

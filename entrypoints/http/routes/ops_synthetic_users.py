@@ -41,7 +41,7 @@ class SyntheticUserGroups:
     """The deployment's mode, and the groups that have users now."""
 
     mode: str
-    rehearsals: tuple[SyntheticUserGroup, ...]
+    groups: tuple[SyntheticUserGroup, ...]
 
 
 @post("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 408, 409, 413, 503))
@@ -56,7 +56,7 @@ async def add_synthetic_users(
 @get("/ops/synthetic-users", tags=["Operators"], responses=problem_responses(400, 401, 403, 503))
 async def list_synthetic_users(services: NamedDependency[SkipValidation[Services]]) -> SyntheticUserGroups:
     """List the groups of synthetic users. 403 on a live deployment."""
-    return SyntheticUserGroups(mode="test", rehearsals=await services.synthetic_users.list())
+    return SyntheticUserGroups(mode="test", groups=await services.synthetic_users.list())
 
 
 @delete(

@@ -133,7 +133,7 @@ def test_a_target_that_does_not_say_its_mode_is_refused(mode: str | None) -> Non
     """Unless it says that it is in test mode, nothing is fired."""
 
     def handler(request: Request) -> Response:
-        fields = {"plans": []} if request.path == "/plans" else {"mode": mode, "rehearsals": []}
+        fields = {"plans": []} if request.path == "/plans" else {"mode": mode, "groups": []}
         return Response(body=json.dumps(fields).encode())
 
     assert_refused(fired_at(handler), "does not say that it is in test mode")

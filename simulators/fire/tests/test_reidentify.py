@@ -1,4 +1,4 @@
-"""What is fired: made the same by the same seed, and recast so that a target has never seen it."""
+"""What is fired: made the same by the same seed, and re-identified so that a target has never seen it."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 
 from simulators.fire.load_patterns import load_schedule, playable
 from simulators.fire.reidentify import reidentify
-from simulators.fire.runs import acts_of, customers_of, shots_of
+from simulators.fire.runs import acts_of, attempts_of, customers_of
 from simulators.fire.sender import DeliveryAttempt, signed
 from simulators.schedules.files import dumped, parsed
 from simulators.schedules.steps import GOOD_SIGNATURES, SIGNATURES, Break, Deliver, Mend, Schedule, User
@@ -60,7 +60,7 @@ def test_it_has_all_that_a_webhook_must_bear() -> None:
     assert first != [event.id for event in schedule.events]
 
 
-def test_recast_it_shares_no_id_with_what_was_fired_before() -> None:
+def test_reidentified_it_shares_no_id_with_what_was_fired_before() -> None:
     """Not a single id of Stripe's, user or address is left of the one it was made of, and each has one new name."""
     schedule = made()
     cast = reidentify(schedule, users(schedule), word="a", now=NOW)
@@ -73,7 +73,7 @@ def test_recast_it_shares_no_id_with_what_was_fired_before() -> None:
     assert not after & set(ids.findall("".join(event.body for event in again.events)))
 
 
-def test_recast_it_begins_now() -> None:
+def test_reidentified_it_begins_now() -> None:
     """Every moment is later by as much; amounts are as they were."""
     schedule = made()
     cast = reidentify(schedule, users(schedule), word="a", now=NOW)
@@ -85,7 +85,7 @@ def test_recast_it_begins_now() -> None:
     assert amounts[0] == amounts[1]
 
 
-def test_recast_it_is_worth_the_same() -> None:
+def test_reidentified_it_is_worth_the_same() -> None:
     """Each role's acts are the new user's, and their events are known to be theirs."""
     schedule = made()
     cast = reidentify(schedule, users(schedule), word="a", now=NOW)
@@ -111,7 +111,7 @@ def test_what_no_step_delivers_is_delivered_at_the_end() -> None:
     broken = Schedule(
         title="one", starts_at=0, users=schedule.users, events=schedule.events, steps=(first, Break(port="ledger"))
     )
-    attempts = shots_of(broken)
+    attempts = attempts_of(broken)
     assert [Break(port="ledger"), Mend(port="ledger")] == [
         attempt for attempt in attempts if not isinstance(attempt, DeliveryAttempt)
     ]

@@ -31,7 +31,7 @@ def report(
         schedule=None,
         stories=("purchase",),
         tally=tally,
-        courses=(fire_run,),
+        fire_runs=(fire_run,),
         interrupted=not judged,
         left_out=0,
     )
