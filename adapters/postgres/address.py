@@ -58,6 +58,19 @@ def read_address(url: str) -> Address:
     )
 
 
+def server_of(url: str) -> str:
+    """Return the host and port that an address names, without user and password, to show to a person.
+
+    Where one of these may have been written without quoting, so that nobody can say where it ends, nothing is shown.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the given address"
+    is_clear = "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+    return (parts.netloc.rpartition("@")[2] if is_clear else "") or "the given address"
+
+
 def _port(parts: SplitResult) -> int | None:
     try:
         return parts.port

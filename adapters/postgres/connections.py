@@ -13,13 +13,35 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import attrs
 
-from adapters.postgres.address import read_address
+from adapters.postgres.address import read_address, server_of
+from domain.ports.ledger import LedgerUntouched
 from domain.upkeep.diagnosis import ConnectionKind
 
 CONNECT_SECONDS = 5
 COMMAND_SECONDS = 10
 _LOOKS = 10
+
+
+@attrs.frozen
+class DatabaseUnreachable(LedgerUntouched):
+    """No connection to the database; the cause says where, and why, without a secret."""
+
+    def __str__(self) -> str:
+        return f"C{self.cause[1:]}."
+
+
+def no_connection(url: str, cause: Exception | str) -> DatabaseUnreachable:
+    """Return what a person can act on: host and port, and the cause."""
+    match cause:
+        case ConnectionRefusedError():
+            why = "connection refused"
+        case TimeoutError():
+            why = f"no answer within {CONNECT_SECONDS} seconds"
+        case _:
+            why = str(cause).rstrip(".") or type(cause).__name__
+    return DatabaseUnreachable(f"cannot connect to the database at {server_of(url)}: {why}")
 
 
 @contextlib.asynccontextmanager

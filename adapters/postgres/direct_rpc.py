@@ -8,7 +8,13 @@ import asyncpg
 import msgspec
 
 from adapters.postgres.address import read_address
-from adapters.postgres.connections import COMMAND_SECONDS, CONNECT_SECONDS, find_connection_kind, has_own_backend
+from adapters.postgres.connections import (
+    COMMAND_SECONDS,
+    CONNECT_SECONDS,
+    find_connection_kind,
+    has_own_backend,
+    no_connection,
+)
 from adapters.postgres.errors import ledger_error_from, no_text
 from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
 from domain.upkeep.diagnosis import ConnectionKind
@@ -63,7 +69,7 @@ class PostgresRpc:
         try:
             return await find_connection_kind(self._url)
         except _ERRORS as error:
-            raise _translated(error, is_untouched=True) from error
+            raise _translated(error, connecting_to=self._url) from error
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -76,7 +82,7 @@ class PostgresRpc:
             pool = await self._open()
             connection = await pool.acquire(timeout=CONNECT_SECONDS)
         except _ERRORS as error:
-            raise _translated(error, is_untouched=True) from error
+            raise _translated(error, connecting_to=self._url) from error
         try:
             try:
                 answer = await connection.fetchval(query, *values)
@@ -120,7 +126,8 @@ async def _leave_as_it_is(_: object) -> None:
     """Leave the session as it is: each call is one statement, which leaves nothing behind."""
 
 
-def _translated(error: Exception, *, is_untouched: bool = False) -> LedgerUnavailable:
+def _translated(error: Exception, *, connecting_to: str | None = None) -> LedgerUnavailable:
+    is_untouched = connecting_to is not None
     match error:
         case UnicodeEncodeError():
             return no_text()
@@ -129,8 +136,8 @@ def _translated(error: Exception, *, is_untouched: bool = False) -> LedgerUnavai
             if is_untouched:
                 cause += f": {error.args[0]}"  # of logins, databases and parameters of the address, never of rows
             return ledger_error_from(cause, error.sqlstate, is_untouched=is_untouched)
-        case TimeoutError() if is_untouched:
-            return LedgerUntouched(f"Postgres: no connection within {CONNECT_SECONDS} seconds")
+        case OSError() if connecting_to is not None:
+            return no_connection(connecting_to, error)
         case _:
             return (LedgerUntouched if is_untouched else LedgerUnavailable)(f"Postgres: {type(error).__name__}")
 

@@ -9,24 +9,12 @@ import attrs
 
 from adapters.postgres import migrations
 from adapters.postgres.address import InvalidAddress, read_address
-from adapters.postgres.connections import CONNECT_SECONDS, connected
+from adapters.postgres.connections import DatabaseUnreachable, connected, no_connection
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresMissing
 from adapters.redis.client import upstash_url
 from adapters.redis.embedded import EmbeddedRedis, EmbeddedRedisMissing
 from entrypoints.settings.reader import FILL_IN, PLACEHOLDER
 from entrypoints.settings.settings import Settings
-
-
-@attrs.frozen
-class DatabaseUnreachable(Exception):
-    """A database that refuses connections; `address` contains no secret."""
-
-    address: str
-    cause: str
-
-    def __str__(self) -> str:
-        return f"Cannot connect to the database at {self.address}: {self.cause}."
-
 
 CANT_START = (
     EmbeddedPostgresMissing,
@@ -77,28 +65,13 @@ async def migrate(database_url: str) -> tuple[str, ...]:
     :raises MigrationFailed: if a migration fails.
     """
     if PLACEHOLDER in database_url:
-        raise DatabaseUnreachable(_address(database_url), f"the URL still contains {PLACEHOLDER}; {FILL_IN}")
+        raise no_connection(database_url, f"the URL still contains {PLACEHOLDER}; {FILL_IN}")
     async with contextlib.AsyncExitStack() as ends:
         try:
             connection = await ends.enter_async_context(connected(database_url))
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnreachable(_address(database_url), _cause(error)) from error
+            raise no_connection(database_url, error) from error
         return await migrations.apply(connection)
-
-
-def _address(database_url: str) -> str:
-    """Return the host and port of a Postgres URL, without the user and the password."""
-    return database_url.rpartition("@")[2].removeprefix("postgresql://").removeprefix("postgres://").partition("/")[0]
-
-
-def _cause(error: Exception) -> str:
-    match error:
-        case ConnectionRefusedError():
-            return "connection refused"
-        case TimeoutError():
-            return f"no answer within {CONNECT_SECONDS} seconds"
-        case _:
-            return str(error).rstrip(".") or type(error).__name__
 
 
 def _redis_url(settings: Settings) -> str | None:

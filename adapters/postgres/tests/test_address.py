@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.postgres.address import InvalidAddress, read_address
+from adapters.postgres.address import InvalidAddress, read_address, server_of
 
 PLAIN = "postgresql://ada:p%40ss@db.test:6432/postgres"
 
@@ -48,3 +48,22 @@ def test_what_cannot_be_meant_is_refused(parameters: str, problem: str) -> None:
     with pytest.raises(InvalidAddress) as refused:
         read_address(PLAIN + parameters)
     assert f"The database's address is not right: {problem}." == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (PLAIN, "db.test:6432"),
+        ("postgresql://ada:p@ss@db.test:6432/postgres", "db.test:6432"),
+        ("postgresql://one:5432,other:5432/postgres", "one:5432,other:5432"),
+        ("postgresql://ada:pa/ss@db.test/postgres", "the given address"),
+        ("postgresql://ada:p@a/ss@db.test/postgres", "the given address"),
+        ("postgresql://ada:pa#ss@db.test/postgres", "the given address"),
+        ("postgresql://db.test/postgres?password=p@ss", "the given address"),
+        ("postgresql://ada:pa[ss@db.test/postgres", "the given address"),
+        ("postgresql:///postgres?password=secret", "the given address"),
+    ],
+)
+def test_a_server_is_shown_without_a_secret(url: str, shown: str) -> None:
+    """Where a password was not quoted, nobody can say where it ends: then nothing of the address is shown."""
+    assert shown == server_of(url)

@@ -44,6 +44,14 @@ def test_a_database_that_is_away_is_named_without_its_password() -> None:
     )
 
 
+def test_a_ledger_that_is_away_is_named_without_its_password() -> None:
+    """As by `migrate`; a change says besides that nothing was changed."""
+    away = {"SUPABASE_DB_URL": "postgresql://postgres:secret@127.0.0.1:1/postgres", "REDIS_URL": "redis://127.0.0.1:1"}
+    problem = "annot connect to the database at 127.0.0.1:1: connection refused.\n"
+    assert f"Error: C{problem}" == said("parked", **SETTINGS, **away)
+    assert f"Error: Nothing was changed: c{problem}" == said("grant", USER, "5", *GRANT, **SETTINGS, **away)
+
+
 def test_settings_are_refused_all_at_once() -> None:
     """Each problem is a line."""
     reported = said("serve", STRIPE_SECRET_KEY="pk_test_1", STRIPE_WEBHOOK_SECRET="", CREDENCE_PORT="none")
