@@ -309,7 +309,7 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
     done = fire(url, *QUICKLY, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     of_packs = {story.name for story in STORIES.values() if story.mode == "payment"}
     assert of_packs == set(answer_of(done)["stories"])
-    assert f"left out, for want of a plan: {', '.join(sorted(STORIES.keys() - of_packs))}" in done.stderr
+    assert f"Skipped: no matching plan for {', '.join(sorted(STORIES.keys() - of_packs))}." in done.stderr
     named = fire(url, "--story", "renewal", secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     assert (2, True) == (named.returncode, "sells no plan for: renewal" in named.stderr)
 

@@ -43,9 +43,9 @@ def run(parsed: argparse.Namespace) -> int:
             schedule = attrs.evolve(schedule, bug=None)
         under_test = system_for(schedule, parsed.system)
         if parsed.timeline is not None and parsed.timeline.suffix not in PICTURES:
-            raise UnreadableSchedule(f"{parsed.timeline}: name a file that ends in .svg or .html")
+            raise UnreadableSchedule(f"Cannot draw {parsed.timeline}: name a file that ends in .svg or .html.")
     except (UnreadableSchedule, NoSuchSystem) as problem:
-        print(f"Nothing was played: {problem}", file=sys.stderr)
+        print(problem, file=sys.stderr)
         return 2
     runner = ScheduleRunner(schedule, under_test)
     runner.play()

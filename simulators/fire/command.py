@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (TargetUnfit, NoAnswer, UnreadableSchedule, StackFailed, PartFailed, LookupError, OSError) as problem:
         if arguments.json:
             print(dumped({"verdict": "none", "problem": str(problem)}))
-        progress.print(f"Nothing was judged: {problem}", style="red", markup=False)
+        progress.print(str(problem), style="red", markup=False)
         return CANT_RUN
     except KeyboardInterrupt:
         progress.print("Interrupted: no verdict.", style="yellow")
@@ -158,7 +158,7 @@ async def _rounds(aimed: _Aimed, setup: FireSetup, tally: Tally) -> Report | Non
     if len(stories) < len(options.stories) and (options.names_stories or not stories):
         raise TargetUnfit(f"{target.url} sells no plan for: {_names(set(options.stories) - set(stories))}.")
     if len(stories) < len(options.stories):
-        setup.say(f"left out, for want of a plan: {_names(set(options.stories) - set(stories))}")
+        setup.say(f"Skipped: no matching plan for {_names(set(options.stories) - set(stories))}.")
     await check_secret(setup.sender(Tally()))
     fire_runs: list[FireRun] = []
     until = time.monotonic() + options.duration

@@ -146,8 +146,8 @@ def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Opt
     secret = arguments.secret or _first(environ, "STRIPE_WEBHOOK_SECRET")
     operator_key = arguments.operator_key or _first(environ, "CREDENCE_OPERATOR_KEY")
     if arguments.target is not None:
-        _expect(bool(secret) or bool(arguments.clean_up), "--secret is missing: the target's STRIPE_WEBHOOK_SECRET.")
-        _expect(bool(operator_key), "--operator-key is missing: the target's CREDENCE_OPERATOR_KEY.")
+        _expect(bool(secret) or bool(arguments.clean_up), "Missing --secret (or STRIPE_WEBHOOK_SECRET).")
+        _expect(bool(operator_key), "Missing --operator-key (or CREDENCE_OPERATOR_KEY).")
     return Options(
         target=arguments.target,
         secret=secret,

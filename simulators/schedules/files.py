@@ -68,17 +68,15 @@ def load(path: Path) -> Schedule:
     :raises UnreadableSchedule: if it can't be read, or is none.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableSchedule(f"{path}: larger than {MAX_BYTES // 1024 // 1024} MiB, so it is no schedule")
-        text = path.read_text(encoding="utf-8")
+        _expect(path.stat().st_size <= MAX_BYTES, "the file", f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
+        return parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnreadableSchedule(f"{path}: can't be read ({error.strerror})") from None
+        problem = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
     except UnicodeDecodeError:
-        raise UnreadableSchedule(f"{path}: not UTF-8 text; a schedule is a JSON file") from None
-    try:
-        return parsed(text)
+        problem = "not UTF-8 text; a schedule is a JSON file"
     except UnreadableSchedule as unreadable:
-        raise UnreadableSchedule(f"{path}: {unreadable.problem}") from None
+        problem = unreadable.problem
+    raise UnreadableSchedule(f"Cannot read schedule {path}: {problem}.")
 
 
 def parsed(text: str) -> Schedule:

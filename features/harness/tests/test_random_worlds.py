@@ -126,8 +126,8 @@ def test_exploring_a_failure_says_how_to_see_it_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("replay", "absent.json"), "Nothing was played: absent.json: can't be read"),
-        (("replay", "Makefile"), "Nothing was played: Makefile: not JSON (line 1"),
+        (("replay", "absent.json"), "Cannot read schedule absent.json: no such file.\n"),
+        (("replay", "Makefile"), "Cannot read schedule Makefile: not JSON (line 1"),
         (("explore", "--seeds", "1", "--bug", "unheard of"), "There is no planted bug 'unheard of'"),
         (
             ("explore", "--seeds", "1", "--system", "features.nothing"),

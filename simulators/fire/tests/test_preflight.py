@@ -151,9 +151,12 @@ def test_a_target_that_does_not_say_its_mode_is_refused(mode: str | None) -> Non
         (("--stack", "--concurrency", "65"), "--concurrency"),
         (("--stack", "--duration", "3601"), "--duration"),
         (("--stack", "--kill", "router"), "--kill knows"),
-        (("--stack", "--replay", "/nowhere/schedule.json"), "can't be read"),
+        (
+            ("--stack", "--replay", "/nowhere/schedule.json"),
+            "Cannot read schedule /nowhere/schedule.json: no such file.",
+        ),
         (("--target", "http://127.0.0.1:9", "--kill", "service"), "--stack"),
-        (("--target", "http://127.0.0.1:9"), "STRIPE_WEBHOOK_SECRET"),
+        (("--target", "http://127.0.0.1:9"), "Missing --secret (or STRIPE_WEBHOOK_SECRET)."),
         (("--target", "http://127.0.0.1:9", "--secret", "whsec_a"), "CREDENCE_OPERATOR_KEY"),
     ],
 )
