@@ -103,8 +103,8 @@ end
 $$;
 comment on function public.ledger_commit(jsonb) is
     'Credence: the one write: takes an array of changes {event, purchase, others, subscription, account, entries, '
-    'ends, holds, request, outbox, notify_below}, writes each whole or not at all in one transaction, and gives one '
-    'answer per change: committed or duplicate with the accounts as they are now, conflict with its reason '
+    'ends, holds, request, outbox, notify_below, made_prices}, writes each whole or not at all in one transaction, and '
+    'gives one answer per change: committed or duplicate with the accounts as they are now, conflict with its reason '
     '(revision, link, unknown_user, account, hold, grants, event, idempotency_key, insufficient_credits, locked), '
     'or refused with the error. A duplicate of a request has its first answer. An account names the revision at '
     'which its change is good.';
@@ -120,8 +120,8 @@ begin
 end
 $$;
 comment on function public.credence_wait_less() is
-    'Credence: after the first lock that was not had in time, lets a call wait far less for each further one; gives '
-    'when it tries nothing more.';
+    'Credence: after the first lock that was not had in time, lets a call wait far less for each further one; '
+    'returns the deadline.';
 
 create function public.credence_named_users(changes jsonb[])
 returns uuid[]
@@ -309,8 +309,6 @@ create function public.credence_plan_entries(
 )
 language plpgsql
 set search_path = ''
--- Longer than two screens, because it keeps the accounts in arrays while it goes through the changes: handing these to a
--- function for each change and back would take longer than all the rest.
 as $$
 declare
     emails text[];
@@ -504,7 +502,9 @@ end
 $$;
 comment on function public.credence_plan_entries(jsonb[], uuid[]) is
     'Credence: works out what changes come to, each on what the one before leaves: the accounts, entries, holds, '
-    'notices of low balances, and answers that are to be written. Raises the first conflict where one is not good.';
+    'notices of low balances, and answers that are to be written. Raises the first conflict where one is not good. '
+    'One function, because the accounts are arrays that every change moves on: plpgsql would copy them into a function '
+    'for each change, and back.';
 
 create function public.credence_apply_alone(change jsonb, users uuid[])
 returns jsonb
