@@ -145,9 +145,7 @@ comment on function public.credence_follow_address() is
 
 create trigger zz_credence_follow_address
     after update of email on auth.users
-    for each row
-    when (old.email is distinct from new.email)
-    execute function public.credence_follow_address();
+    for each row when (old.email is distinct from new.email) execute function public.credence_follow_address();
 
 create function public.account_read(account_id uuid)
 returns jsonb
@@ -164,8 +162,7 @@ as $$
         'revision', u.credits_revision,
         'notify_below', u.credits_notify_below
     )
-    from public.users u
-    where u.id = account_id
+    from public.users u where u.id = account_id
 $$;
 comment on function public.account_read(uuid) is
     'Credence: an account: user_id, email, balance, held, version, revision, notify_below; null where there is no '
@@ -178,8 +175,7 @@ stable
 set search_path = ''
 as $$
     select coalesce(jsonb_agg(public.account_read(u.id) order by u.id), '[]')
-    from public.users u
-    where u.id = any (array(select jsonb_array_elements_text(account_ids)::uuid))
+    from public.users u where u.id = any (array(select jsonb_array_elements_text(account_ids)::uuid))
 $$;
 comment on function public.accounts_of(jsonb) is 'Credence: those of the accounts that exist, ordered by id.';
 

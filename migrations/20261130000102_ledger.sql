@@ -229,8 +229,7 @@ comment on function public.credence_write_opening(uuid, bigint, text) is
 do $$
 begin
     perform public.credence_write_opening(u.id, u.credits_balance, 'Balance when the ledger was opened')
-    from public.users u
-    where u.credits_balance <> 0;
+    from public.users u where u.credits_balance <> 0;
 end
 $$;
 
@@ -244,8 +243,7 @@ as $$
 begin
     update public.users u
     set credits_revision = d.revision + 1
-    from public.deleted_accounts d
-    where u.id = new.id and d.user_id = new.id;
+    from public.deleted_accounts d where u.id = new.id and d.user_id = new.id;
     if exists (select from public.credit_transactions t where t.user_id = new.id) then
         -- The same user once more: the entries tell the balance.
         perform public.sync_user_credits(new.id);
@@ -261,9 +259,7 @@ comment on function public.credence_open_account() is
 
 create trigger zz_credence_open_account
     after insert on public.users
-    for each row
-    when (new.credits_version = 0)
-    execute function public.credence_open_account();
+    for each row when (new.credits_version = 0) execute function public.credence_open_account();
 
 create function public.credence_forget_balance()
 returns trigger

@@ -213,8 +213,7 @@ stable
 set search_path = ''
 as $$
     select coalesce(jsonb_agg(e.id), '[]')
-    from public.webhook_events e
-    where e.id = any (array(select jsonb_array_elements_text(event_ids)))
+    from public.webhook_events e where e.id = any (array(select jsonb_array_elements_text(event_ids)))
 $$;
 comment on function public.inbox_known(jsonb) is
     'Credence: those of the events that are recorded, whatever became of them.';

@@ -85,17 +85,14 @@ as $$
                         'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at,
                         'rollover_cap', g.rollover_cap, 'created_at', g.created_at
                     ) order by g.id), '[]')
-                    from public.credit_grants g
-                    where g.user_id = u.id and g.live
+                    from public.credit_grants g where g.user_id = u.id and g.live
                 ),
                 'holds', (
                     select coalesce(json_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
-                    from public.credit_holds h
-                    where h.user_id = u.id and h.status = 'open'
+                    from public.credit_holds h where h.user_id = u.id and h.status = 'open'
                 )
             ) order by u.id), '[]')
-            from public.users u
-            where u.id = any (array(select o.id from owners o))
+            from public.users u where u.id = any (array(select o.id from owners o))
         ),
         'requests', (
             select coalesce(json_agg(json_build_object(
@@ -236,8 +233,7 @@ declare
 begin
     if returns_to <> 'true' then
         select g.* into strict target
-        from public.credit_grants g
-        where g.user_id = entry.user_id and g.id = returns_to::bigint;
+        from public.credit_grants g where g.user_id = entry.user_id and g.id = returns_to::bigint;
     else
         select g.* into target
         from public.credit_grants g
@@ -295,8 +291,7 @@ begin
                 when g.period_ends_at is not distinct from period then 0
                 else 1
             end as nearness
-        from public.credit_grants g
-        where g.user_id = entry.user_id and g.live and g.remaining > 0
+        from public.credit_grants g where g.user_id = entry.user_id and g.live and g.remaining > 0
     ), shares as (
         select f.id, f.nearness, f.priority, f.expires_at, f.remaining as credits from found f where f.nearness < 3
         union all

@@ -126,8 +126,7 @@ begin
             coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]'),
             coalesce(subscribed, min(p.subscription_id)), least(since, min(p.starts_at))
         into purchases, subscribed, since
-        from public.purchases p
-        where p.id = any (reached);
+        from public.purchases p where p.id = any (reached);
     end if;
     if subscribed is not null and since is not null then
         select coalesce(jsonb_agg(public.credence_purchase(p) order by p.id), '[]') into family
@@ -148,16 +147,14 @@ begin
     return jsonb_build_object(
         'event', (
             select jsonb_build_object('id', e.id, 'status', e.status, 'reason', e.reason, 'attempts', e.attempts)
-            from public.webhook_events e
-            where e.id = query ->> 'event_id'
+            from public.webhook_events e where e.id = query ->> 'event_id'
         ),
         'account', public.account_read(account_id),
         'account_is_deleted', not exists (select from public.users u where u.id = account_id)
             and exists (select from public.credit_transactions t where t.user_id = account_id),
         'subscription', (
             select jsonb_build_object('id', s.id, 'revision', s.revision, 'facts', s.facts)
-            from public.subscriptions s
-            where s.id = subscribed
+            from public.subscriptions s where s.id = subscribed
         ),
         'purchases', purchases,
         'family', family,
@@ -253,7 +250,7 @@ returns jsonb
 language plpgsql
 stable
 set search_path = ''
--- As in account_transactions.
+-- One statement, long as it is: a page is of one moment. Plans are as in account_transactions.
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
@@ -264,12 +261,11 @@ declare
     hold_before constant uuid := (query ->> 'hold')::uuid;
     purchase_before constant text := query ->> 'purchase';
     is_first constant boolean := coalesce(query ->> 'entry', query ->> 'hold', query ->> 'purchase') is null;
-    held_before timestamptz;
-    bought_before timestamptz;
+    held_before constant timestamptz := (
+        select h.created_at from public.credit_holds h where h.id = hold_before and h.user_id = account_id);
+    bought_before constant timestamptz := (
+        select p.created_at from public.purchases p where p.id = purchase_before and p.user_id = account_id);
 begin
-    select h.created_at into held_before from public.credit_holds h where h.id = hold_before and h.user_id = account_id;
-    select p.created_at into bought_before
-    from public.purchases p where p.id = purchase_before and p.user_id = account_id;
     return (with entries as materialized (
         select
             t.version, t.purchase_id, to_jsonb(t) - hidden as entry,
@@ -350,8 +346,7 @@ begin
                 ),
                 'made_by', (
                     select to_jsonb(t) - hidden
-                    from public.credit_transactions t
-                    where t.user_id = account_id and t.version = g.version
+                    from public.credit_transactions t where t.user_id = account_id and t.version = g.version
                 ),
                 'puts', array(select e.version from entries e where e.grant_id = g.id order by e.version),
                 'draws', array(select to_jsonb(d) from draws d where d.grant_id = g.id order by d.version)
@@ -401,8 +396,7 @@ as $$
             select coalesce(sum(g.remaining), 0) from public.credit_grants g where g.user_id = account_id and g.live
         )
     )
-    from public.credit_transactions t
-    where t.user_id = account_id
+    from public.credit_transactions t where t.user_id = account_id
 $$;
 comment on function public.account_sums(uuid) is
     'Credence: what an account''s entries sum to, by those of purchases and others, and what remains in its grants.';

@@ -440,8 +440,7 @@ begin
                 places := places || place;
             end if;
             select h.status, h.user_id, h.credits, h.idempotency_key into existing
-            from public.credit_holds h
-            where h.id = hold.id;
+            from public.credit_holds h where h.id = hold.id;
             -- A new one is open; one that is open is settled.
             if (hold.status = 'open') is distinct from (existing.status is null) or existing.status <> 'open'
                 or (existing.user_id, existing.credits, existing.idempotency_key)
@@ -579,8 +578,7 @@ begin
     end if;
     for wanted in select jsonb_array_elements(nullif(change -> 'entries', 'null')) loop
         select t.user_id, t.amount into found_entry
-        from public.credit_transactions t
-        where t.idempotency_key = wanted ->> 'idempotency_key';
+        from public.credit_transactions t where t.idempotency_key = wanted ->> 'idempotency_key';
         continue when not found;
         if found_entry.user_id <> (wanted ->> 'user_id')::uuid or found_entry.amount <> (wanted ->> 'amount')::bigint then
             return jsonb_build_object('status', 'conflict', 'reason', 'idempotency_key');

@@ -172,11 +172,9 @@ begin
         raise exception 'there is no user % in public.users', account_id using errcode = 'P0002';
     end if;
     select coalesce(sum(t.amount), 0)::bigint, coalesce(max(t.version), 0) into due_balance, due_version
-    from public.credit_transactions t
-    where t.user_id = account_id;
+    from public.credit_transactions t where t.user_id = account_id;
     select coalesce(sum(h.credits), 0)::bigint into due_held
-    from public.credit_holds h
-    where h.user_id = account_id and h.status = 'open';
+    from public.credit_holds h where h.user_id = account_id and h.status = 'open';
     agrees := (found_account.credits_balance, found_account.credits_version, found_account.credits_held)
             is not distinct from (due_balance, due_version, due_held)
         and found_account.credits_revision >= due_version;

@@ -64,9 +64,7 @@ create trigger credence_refuse_change
 
 create trigger credence_refuse_rewriting
     before update of content, answer on public.credit_requests
-    for each row
-    when (new.content <> '{}' or new.answer <> '{}')
-    execute function public.credence_refuse_change();
+    for each row when (new.content <> '{}' or new.answer <> '{}') execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change
     before delete or truncate or update of is_only, id, created_at on public.credit_ledgers
@@ -90,9 +88,7 @@ comment on function public.credence_guard_scale() is
 
 create trigger credence_guard_scale
     before update of scale on public.credit_ledgers
-    for each row
-    when (new.scale <> old.scale)
-    execute function public.credence_guard_scale();
+    for each row when (new.scale <> old.scale) execute function public.credence_guard_scale();
 
 -- Credits are written by the ledger alone. The triggers are named last, so that they see what a project's own ones made of
 -- the row, and ask who writes themselves, so that the ledger's own writes need not call them.
@@ -120,9 +116,7 @@ comment on function public.credence_guard_credits() is
 
 create trigger zz_credence_guard_credits
     before insert or update on public.users
-    for each row
-    when (current_user in ('anon', 'authenticated'))
-    execute function public.credence_guard_credits();
+    for each row when (current_user in ('anon', 'authenticated')) execute function public.credence_guard_credits();
 
 create function public.credence_refuse_other_writers()
 returns trigger
@@ -146,9 +140,7 @@ comment on function public.credence_refuse_other_writers() is
 
 create trigger zz_credence_refuse_other_writers
     before insert or update on public.users
-    for each row
-    when (current_user = 'service_role')
-    execute function public.credence_refuse_other_writers();
+    for each row when (current_user = 'service_role') execute function public.credence_refuse_other_writers();
 
 -- What a deployment's schema looks like to whoever wants to trust it.
 

@@ -86,8 +86,7 @@ begin
     end;
     return jsonb_build_object('users', (
         select coalesce(jsonb_agg(jsonb_build_object('user_id', s.user_id, 'email', s.email) order by s.number), '[]')
-        from public.synthetic_users s
-        where s.tag = group_tag and s.removed_at is null
+        from public.synthetic_users s where s.tag = group_tag and s.removed_at is null
     ));
 end
 $$;
@@ -172,8 +171,7 @@ begin
     -- Those of an earlier call too: a cache that was away then has their lines still.
     return jsonb_build_object('kept', kept, 'removed', (
         select coalesce(jsonb_agg(s.user_id order by s.user_id), '[]')
-        from public.synthetic_users s
-        where s.tag = group_tag and s.removed_at is not null
+        from public.synthetic_users s where s.tag = group_tag and s.removed_at is not null
     ));
 end
 $$;

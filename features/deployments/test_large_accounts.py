@@ -61,7 +61,7 @@ def token(user_id: str) -> str:
 
 
 async def filled(database_url: str) -> tuple[str, str]:
-    """Sign two users up; the first gets ten gifts, sets credits aside and gives up, and spends one credit at a time."""
+    """Sign two users up; the first gets ten grants, sets credits aside and gives up, and spends one credit at a time."""
     connection = await asyncpg.connect(database_url)
     heavy, light = [
         str(await connection.fetchval("insert into auth.users (email) values (null) returning id")) for _ in range(2)
@@ -69,7 +69,7 @@ async def filled(database_url: str) -> tuple[str, str]:
     await connection.close()
     user_id = UserId(heavy)
     holds = [HoldId(str(uuid.uuid4())) for _ in range(HOLDS)]
-    gifts: list[CreditOperation] = [
+    grants: list[CreditOperation] = [
         GrantCredits(
             user_id=user_id,
             credits=GIFT_CREDITS,
@@ -92,7 +92,7 @@ async def filled(database_url: str) -> tuple[str, str]:
         service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
         voids = [VoidHold(hold_id=one) for one in holds]
         batches = [spends[place : place + BATCH] for place in range(0, len(spends), BATCH)]
-        for batch in (gifts, held, voids, *batches):
+        for batch in (grants, held, voids, *batches):
             for outcome in await service.execute(batch, datetime.now(UTC)):
                 assert isinstance(outcome, Done), outcome
     return heavy, light
