@@ -23,3 +23,7 @@ class Rpc(Protocol):
     async def connection_kind(self) -> ConnectionKind:
         """Return what is between this process and the database."""
         ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...

@@ -13,7 +13,6 @@ from entrypoints.amounts import amount_in_words
 from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.explained_lines import ExplainedLine, lines_of, number_in_words, returns_of
-from entrypoints.http.routes.explanation import explanation_of
 
 
 @click.command()
@@ -43,7 +42,7 @@ async def _explain(reader: AccountReader, user: UserId, last: int, *, everything
         click.echo(f"Account {page.user_id}: {stands}.")
     while True:
         if as_json:
-            print_json(explanation_of(page))
+            _print_json(page)
         else:
             _print_page(page)
         if page.following is None or not everything:
@@ -53,6 +52,12 @@ async def _explain(reader: AccountReader, user: UserId, last: int, *, everything
         click.echo(_sum_up(await reader.sums(user)))
         if page.following is not None:
             click.echo("Older entries follow; --all shows them.")
+
+
+def _print_json(explanation: AccountExplanation) -> None:
+    from entrypoints.http.routes.explanation import explanation_of
+
+    print_json(explanation_of(explanation))
 
 
 def _print_page(explanation: AccountExplanation) -> None:

@@ -8,13 +8,19 @@ import click
 
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, NotCommitted
-from domain.decisions.operations import MAX_OPERATOR_NAME, MAX_REASON, AdjustCredits, EntryAnswer, GrantCredits
+from domain.decisions.operations import (
+    GRANTABLE,
+    MAX_OPERATOR_NAME,
+    MAX_REASON,
+    AdjustCredits,
+    EntryAnswer,
+    GrantCredits,
+)
 from domain.decisions.spending import ExpiryInPast
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_CREDITS
+from entrypoints.cli.loading import loading
 from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_change
-from entrypoints.http.operation_answers import KEY_PATTERN, refusal_of
-from entrypoints.http.routes.ops_grants import GrantKind
 from entrypoints.services import Services
 from entrypoints.times import EXAMPLE, InvalidTime, time_of
 
@@ -61,6 +67,8 @@ class KeyParameter(click.ParamType[str]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the key."""
+        with loading():
+            from entrypoints.http.operation_answers import KEY_PATTERN
         if not re.match(KEY_PATTERN, str(value)):
             self.fail("a key must be 1 to 255 visible ASCII characters without spaces.", param, ctx)
         return str(value)
@@ -96,7 +104,7 @@ _key = click.option(
 @click.option(
     "--kind",
     required=True,
-    type=click.Choice([kind.value for kind in GrantKind]),
+    type=click.Choice([kind.value for kind in GRANTABLE]),
     help="Promotions are spent first, then goodwill.",
 )
 @_reason
@@ -148,6 +156,8 @@ def _do(operation: GrantCredits | AdjustCredits) -> None:
         if isinstance(outcome, NotCommitted) and not outcome.is_contended:
             raise click.ClickException(f"Nothing was changed: {outcome.cause}.")
         if not isinstance(outcome, Done):
+            from entrypoints.http.operation_answers import refusal_of
+
             raise click.ClickException(str(refusal_of(outcome).detail))
         return outcome
 

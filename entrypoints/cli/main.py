@@ -1,159 +1,57 @@
-"""The command line: `credence serve`, `worker`, `migrate`, and the operator's commands."""
+"""The command line: which commands there are. A command's module is imported when the command is named."""
 
-import asyncio
-import errno
-import logging
-import os
-import signal
-import socket
-import sys
+import importlib
+from collections.abc import Mapping
 
 import click
-import uvicorn
 
-from entrypoints.catalogue import load_catalogue
-from entrypoints.cli.audit import check, doctor, sync
-from entrypoints.cli.explain import explain
-from entrypoints.cli.grants import adjust, grant
-from entrypoints.cli.inbox import claim, outbox, parked, replay
-from entrypoints.cli.reconcile import reconcile
-from entrypoints.cli.running import report_errors_plainly
-from entrypoints.composition import stores, wiring
-from entrypoints.http.app import create_app
-from entrypoints.http.edge import Edge
-from entrypoints.http.gc_tuning import freeze_startup_objects
-from entrypoints.http.protocol import limited_protocol
-from entrypoints.settings.reader import read_settings
-from entrypoints.settings.settings import Settings
-from entrypoints.telemetry import logging as service_log
-from entrypoints.worker import run_worker
+from entrypoints.cli.loading import loading
 
-BACKLOG = 2048
-"""How many connections may wait to be taken, as uvicorn has it."""
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "serving": {
+        "serve": "Serve the HTTP API.",
+        "worker": "Run only the worker.",
+        "migrate": "Apply pending migrations.",
+    },
+    "inbox": {
+        "parked": "List the parked events with their reasons, newest first.",
+        "claim": "Assign the payment of a parked EVENT to a user.",
+        "replay": "Process EVENT again.",
+        "outbox": "List the messages whose delivery failed, and why.",
+    },
+    "reconcile": {"reconcile": "Find and apply missed events."},
+    "audit": {
+        "check": "Check the ledger and its copy in Redis.",
+        "sync": "Repair the balance of USER.",
+        "doctor": "Examine the deployment.",
+    },
+    "explain": {"explain": "Show where every credit of USER came from."},
+    "grants": {
+        "grant": "Grant CREDITS to USER without a payment.",
+        "adjust": "Add credits to USER, or take some if CREDITS is negative.",
+    },
+}
+"""The commands of each module, with the first sentence of each one's help."""
 
-log = logging.getLogger("credence")
+
+class _Commands(click.Group):
+    """Lists commands by what is said above, and imports the one that is named."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            (module,) = [module for module, commands in COMMANDS.items() if name in commands]
+            with loading():
+                command = getattr(importlib.import_module(f"entrypoints.cli.{module}"), name)
+        return name, command, rest
 
 
-@click.group()
+@click.group(
+    cls=_Commands,
+    commands=[click.Command(name, help=text) for commands in COMMANDS.values() for name, text in commands.items()],
+)
 @click.version_option(package_name="credence")
 def main() -> None:
     """Stripe payments into spendable credits, exactly once."""
-
-
-@main.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; default: CREDENCE_PORT.")
-@report_errors_plainly
-def serve(port: int | None) -> None:
-    """Serve the HTTP API. The worker runs too, unless CREDENCE_WORKER is false."""
-    settings = read_settings(os.environ if port is None else {**os.environ, "CREDENCE_PORT": str(port)})
-    catalogue = load_catalogue(settings.plans)
-    service_log.configure()
-    signal.signal(signal.SIGTERM, _end)
-    with _listen(settings) as listening, stores.storage(settings) as storage:
-        _say_where(settings, storage, plans=len(catalogue.on_sale))
-        app = create_app(wiring.services(settings, storage), settings)
-        # uvicorn raises the signal that ended it once more; it must not end us before the embedded storage has stopped.
-        signal.signal(signal.SIGINT, _end)
-        config = uvicorn.Config(
-            Edge(app, settings),
-            http=limited_protocol(settings.request_seconds),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=settings.idle_seconds,
-            timeout_graceful_shutdown=settings.stop_seconds,
-        )
-        _Server(config).run([listening])
-
-
-@main.command()
-@report_errors_plainly
-def worker() -> None:
-    """Run only the worker. It delivers the outbox, retries parked events, expires credits and reconciles."""
-    settings = read_settings(os.environ)
-    service_log.configure()
-
-    async def work(storage: stores.Storage) -> None:
-        async with wiring.services(settings, storage) as services:
-            freeze_startup_objects()
-            running = asyncio.create_task(run_worker(services, reconcile_every=settings.reconcile_every))
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-            click.echo("The worker is running; press Ctrl-C to stop.")
-            await asyncio.wait((running,))
-
-    with stores.storage(settings) as storage:
-        asyncio.run(work(storage))
-
-
-@main.command()
-@click.option("--database-url", envvar="SUPABASE_DB_URL", help="A Postgres URL; default: SUPABASE_DB_URL.")
-@report_errors_plainly
-def migrate(database_url: str | None) -> None:
-    """Apply pending migrations. The Supabase CLI's `db push` does the same."""
-    if not database_url:
-        raise click.ClickException(
-            "Which database? Give --database-url or set SUPABASE_DB_URL "
-            "(Supabase: Connect, the direct address or the session pooler's)."
-        )
-    applied = asyncio.run(stores.migrate(database_url))
-    for name in applied:
-        click.echo(f"applied {name}")
-    click.echo("The database is up to date.")
-
-
-for _command in (parked, claim, replay, outbox, reconcile, check, sync, explain, grant, adjust, doctor):
-    main.add_command(_command)
-
-
-def _end(_number: int, _frame: object) -> None:
-    sys.exit(0)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Return the socket that listens, before anything is started or printed; early clients wait until it serves.
-
-    :raises ClickException: if the port is in use.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        if error.errno == errno.EADDRINUSE:
-            text = f"{where} is already in use. Choose another port with CREDENCE_PORT or --port."
-            raise click.ClickException(text) from None
-        raise click.ClickException(f"Cannot listen on {where}: {error.strerror or error}.") from None
-
-
-class _Server(uvicorn.Server):
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        freeze_startup_objects()
-
-
-def _say_where(settings: Settings, storage: stores.Storage, *, plans: int) -> None:
-    mode = "live" if settings.livemode else "test"
-    click.echo(f"Credence is serving {settings.public_url} with {plans} plans and Stripe in {mode} mode.")
-    if settings.embedded_storage:
-        click.echo(f"Ledger: embedded Postgres, for development, in {settings.data}: {storage.postgres_url}")
-    else:
-        direct = storage.postgres_url is not None
-        click.echo("Ledger: Postgres, direct connection." if direct else f"Ledger: Supabase, {settings.supabase_url}.")
-    if settings.embedded_cache:
-        click.echo(f"Cache: embedded Redis, for development: {storage.redis_url}")
-    else:
-        click.echo("Cache: configured Redis.")
-    if settings.trust_user_headers:
-        click.echo("Users: the x-user-id header is trusted without a token. For development only.")
-    if not settings.worker:
-        click.echo("Worker: not in this process; run `credence worker` too.")
-    if settings.names_itself and not settings.embedded_storage:
-        click.echo("Address: that of this process. If there are several, set one CREDENCE_PUBLIC_URL for all of them.")
-    if settings.livemode and settings.plans is None:
-        text = "Plans: the packaged example is on sale for real money; set CREDENCE_PLANS to your own catalogue."
-        click.echo(text)
-        log.warning(text)
-    click.echo("Starting; press Ctrl-C to stop.")

@@ -17,7 +17,7 @@ from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
 from entrypoints.catalogue import InvalidCatalogue
-from entrypoints.composition import stores, wiring
+from entrypoints.cli.loading import loading
 from entrypoints.hints import unclaimable
 from entrypoints.services import Services
 from entrypoints.settings.reader import InvalidSettings, read_settings
@@ -46,6 +46,8 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with loading():
+            from entrypoints.composition import stores
         try:
             return command(*args, **kwargs)
         except (InvalidSettings, InvalidCatalogue, *stores.CANT_START) as error:
@@ -65,6 +67,8 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
 def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
     """Run a coroutine with the services that the environment configures."""
     settings = read_settings(os.environ)
+    with loading():
+        from entrypoints.composition import stores, wiring
 
     async def run(storage: stores.Storage) -> R:
         async with wiring.services(settings, storage) as services:

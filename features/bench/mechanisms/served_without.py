@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 
 from adapters.redis import guard
 from adapters.redis.guard import GuardedRedis
-from entrypoints.cli import main as cli
+from entrypoints.cli import server
+from entrypoints.cli.main import main
 from entrypoints.http import app
 from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
@@ -46,7 +47,7 @@ class PlainRedis(GuardedRedis):
 
 LEFT_OUT: dict[str, Callable[[], None]] = {
     "plain JSON answers": lambda: setattr(app, "FastJsonResponse", litestar.Response),
-    "tuned garbage collection": lambda: setattr(cli, "freeze_startup_objects", lambda: None),
+    "tuned garbage collection": lambda: setattr(server, "freeze_startup_objects", lambda: None),
     "pipelined Redis client": lambda: setattr(guard, "GuardedRedis", PlainRedis),
 }
 
@@ -117,4 +118,4 @@ def _serving(servers: Servers, transport: str, left_out: str) -> Iterator[str]:
 
 if __name__ == "__main__":
     LEFT_OUT.get(sys.argv[1], lambda: None)()
-    cli.main(["serve"], prog_name="credence")
+    main(["serve"], prog_name="credence")
