@@ -1,11 +1,10 @@
 """Stripe Checkout: hosted sessions whose metadata says who buys what, so that webhooks need no state on our side."""
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import stripe
-from stripe.params.checkout import SessionCreateParams
 
 from adapters.stripe.connection import StripeConnection, plain, retrieved, translated
 from adapters.stripe.events import read_event
@@ -14,6 +13,9 @@ from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
+
+if TYPE_CHECKING:
+    from stripe.params.checkout import SessionCreateParams
 
 
 class StripeCheckouts:
@@ -49,7 +51,7 @@ class StripeCheckouts:
         session = await retrieved(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
         return _checkout(session) if session is not None else None
 
-    def _parameters(self, request: CheckoutRequest) -> SessionCreateParams:
+    def _parameters(self, request: CheckoutRequest) -> "SessionCreateParams":
         plan = request.plan
         metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
         if request.email:

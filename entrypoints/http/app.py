@@ -9,6 +9,9 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.plugins import PluginProtocol
+from litestar.plugins.attrs import AttrsSchemaPlugin
+from litestar.plugins.core import MsgspecDIPlugin
 
 from entrypoints.http.dependencies import caller_of, services_of
 from entrypoints.http.guarding import GuardedRoutes, guard
@@ -43,6 +46,18 @@ characters, and JSON may escape each as two escapes of six bytes.
 """
 
 
+class _Application(Litestar):
+    """Litestar without its plugins for Pydantic, which no model here needs.
+
+    They import both of Pydantic's versions, 10 MB, where another package brings it, as `supabase` does. The method is
+    Litestar's own: a test of what the service imports tells if it is no longer called.
+    """
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin(), AttrsSchemaPlugin()]
+
+
 def create_app(open_services: AbstractAsyncContextManager[Services], settings: Settings) -> Litestar:
     """Return the application, which opens its services at startup and closes them at shutdown."""
 
@@ -62,7 +77,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
                     task.cancel()
                 await asyncio.wait(tasks)
 
-    return Litestar(
+    return _Application(
         route_handlers=[
             receive_webhook,
             start_checkout,
