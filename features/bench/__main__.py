@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.http.gc_tuning import freeze_startup_objects
-from features.bench import commits, end_to_end, growth, simulations, spends
+from features.bench import commits, end_to_end, growth, simulations, spends, start
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.figures import Figure, plot, print_table
@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         ),
         "mechanisms": lambda servers: measuring.measure(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
         "served": lambda servers: measuring.measure_served(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
+        "start": lambda _: start.measure(runs=1 if asked.quick else 5),
         "simulators": lambda _: simulations.measure(customers=4 if asked.quick else 40, seeds=2 if asked.quick else 40),
     }
     figures: list[Figure] = []
