@@ -1,7 +1,6 @@
 """Webhooks and quota reads over HTTP by the service as it is run, against a bare handler run alike."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import uvloop
 
 from features.bench.figures import Figure, Measured
 from features.bench.http_load import CONNECTIONS, keep_requesting
-from features.bench.requests import SERVICE_KEY, WEBHOOK_SECRET, quota_reads, webhooks
+from features.bench.processes import listening_on
+from features.bench.requests import quota_reads, webhooks
 from features.bench.servers import Servers, apart
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import serving, wait_until_ready
@@ -40,22 +40,9 @@ def service(servers: Servers, transport: str, log: Path) -> Iterator[Running]:
     """`credence serve` of one process, its worker apart, until the end of the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    ledger = {"SUPABASE_URL": servers.supabase_url, "SUPABASE_SERVICE_ROLE_KEY": servers.service_key}
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(log.parent),
-        "STRIPE_SECRET_KEY": "sk_test_of_the_measurement",
-        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "CREDENCE_PORT": str(port),
-        "CREDENCE_SERVICE_KEY": SERVICE_KEY,
-        "CREDENCE_WORKER": "false",
-        "CREDENCE_DATA": str(servers.folder),  # the embedded servers that run there already are joined
-        "REDIS_URL": servers.redis_url,
-        **(ledger if transport == "Supabase" else {}),
-    }
-    with serving(environment, log):
+    with serving(servers.settings(port, transport=transport), log):
         wait_until_ready(url, log)
-        yield Running(url=url, process=_listening_on(port))
+        yield Running(url=url, process=listening_on(port))
 
 
 def measure(servers: Servers, *, accounts: int, seconds: float) -> list[Figure]:
@@ -107,17 +94,3 @@ def _figure(name: str, unit: str, measured: Measured, limit: Measured, goal: flo
         goal=goal,
         latency=measured.latency,
     )
-
-
-def _listening_on(port: int) -> int:
-    """The process that listens on a port of this machine."""
-    (inode,) = [
-        line.split()[9]
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
-        if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
-    ]
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if link.readlink().name == f"socket:[{inode}]":
-                return int(link.parts[2])
-    raise ProcessLookupError(port)

@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+import os
 import platform
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
 import asyncpg
 import attrs
 
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.redis.embedded import EmbeddedRedis
+from features.bench.processes import listening_on
+from features.bench.requests import SERVICE_KEY, WEBHOOK_SECRET
 from simulators.stack.postgrest import Postgrest
 from simulators.stripe.signatures import mint_token
 
@@ -45,17 +50,60 @@ class Servers:
     redis_url: str
     supabase_url: str
     service_key: str
+    postgrest_url: str
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The process of each, by name; the gateway is not one of them."""
+        return {
+            "Postgres": int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]),
+            "Redis": listening_on(int(urlsplit(self.redis_url).port or 0)),
+            "PostgREST": listening_on(int(urlsplit(self.postgrest_url).port or 0)),
+        }
+
+    def settings(self, port: int, *, transport: str) -> dict[str, str]:
+        """The environment of a service over Postgres or over Supabase, whose worker runs apart."""
+        ledger = {"SUPABASE_URL": self.supabase_url, "SUPABASE_SERVICE_ROLE_KEY": self.service_key}
+        return {
+            **embedded_settings(self.folder, port),
+            "REDIS_URL": self.redis_url,
+            **(ledger if transport == "Supabase" else {}),
+        }
+
+
+def embedded_settings(folder: Path, port: int) -> dict[str, str]:
+    """The environment of a service on the embedded servers of a folder: those that run there already are joined."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "STRIPE_SECRET_KEY": "sk_test_of_the_measurement",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "CREDENCE_PORT": str(port),
+        "CREDENCE_SERVICE_KEY": SERVICE_KEY,
+        "CREDENCE_WORKER": "false",
+        "CREDENCE_DATA": str(folder),
+    }
+
+
+class PostgresServer(Protocol):
+    """A Postgres with a schema in it, which survives restarts."""
+
+    def start(self) -> str:
+        """Start it; gives its address."""
+
+    def stop(self) -> None:
+        """Stop it."""
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Servers]:
-    """All of them on fresh data in a folder, until the end of the block.
+def running(folder: Path, postgres: PostgresServer | None = None) -> Iterator[Servers]:
+    """All of them on fresh data in a folder, until the end of the block; another Postgres than ours may be given.
 
     Postgres keeps its durable defaults, but has more buffers than the 128 MB that it takes by itself, and the files of
     its log are there already, as on a server that has run for some hours.
     """
     with contextlib.ExitStack() as stack:
-        postgres, redis = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
+        postgres, redis = postgres or EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
         asyncio.run(execute(postgres.start(), *CONFIGURING))
         postgres.stop()
         postgres_url = postgres.start()
@@ -71,6 +119,7 @@ def running(folder: Path) -> Iterator[Servers]:
             redis_url=redis_url,
             supabase_url=stack.enter_context(apart("features.bench.gateway", postgrest.url)),
             service_key=mint_token(JWT_SECRET, {"role": "service_role", "exp": FAR_FUTURE}),
+            postgrest_url=postgrest.url,
         )
 
 

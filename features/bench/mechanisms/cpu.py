@@ -1,16 +1,13 @@
 """The CPU time that requests take in all measured processes: on a busy machine it says more than the rate."""
 
-import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import attrs
 
+from features.bench.processes import running_processes, tree_of
 from features.bench.servers import Servers
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @attrs.frozen(kw_only=True)
@@ -44,15 +41,6 @@ async def metered(
 
 def _of_trees(servers: Servers) -> float:
     """Return the seconds of CPU of Postgres and of all descendants of this process, ended ones too."""
-    postmaster = int((servers.folder / "postgres" / "postmaster.pid").read_text().split()[0])
-    seconds, parents = {}, {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text().rpartition(")")[2].split()
-            process = int(path.parent.name)
-            parents[process] = int(fields[1])
-            seconds[process] = sum(map(int, fields[11:15])) / TICKS
-    known = {postmaster, os.getpid()}
-    while more := {process for process, parent in parents.items() if parent in known} - known:
-        known |= more
-    return sum(seconds.get(process, 0) for process in known - {os.getpid()})
+    processes = running_processes()
+    tree = tree_of({servers.processes["Postgres"], os.getpid()}, processes)
+    return sum(processes[process].seconds for process in tree - {os.getpid()})

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
 from features.bench.mechanisms.comparing import COMPLETE, comparisons, in_turns
 from features.bench.mechanisms.cpu import Slice, metered
-from features.bench.requests import SERVICE_KEY, WEBHOOK_SECRET, quota_reads, spends
+from features.bench.requests import quota_reads, spends
 from features.bench.servers import ROOT, Servers
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import wait_until_ready
@@ -88,19 +87,7 @@ async def _slice(
 @contextlib.contextmanager
 def _serving(servers: Servers, transport: str, left_out: str) -> Iterator[str]:
     port, log = free_port(), servers.folder / f"without-{left_out.replace(' ', '-')}.log"
-    ledger = {"SUPABASE_URL": servers.supabase_url, "SUPABASE_SERVICE_ROLE_KEY": servers.service_key}
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(log.parent),
-        "STRIPE_SECRET_KEY": "sk_test_of_the_measurement",
-        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "CREDENCE_PORT": str(port),
-        "CREDENCE_SERVICE_KEY": SERVICE_KEY,
-        "CREDENCE_WORKER": "false",
-        "CREDENCE_DATA": str(servers.folder),
-        "REDIS_URL": servers.redis_url,
-        **(ledger if transport == "Supabase" else {}),
-    }
+    environment = servers.settings(port, transport=transport)
     command = [sys.executable, "-m", "features.bench.mechanisms.served_without", left_out]
     with (
         log.open("ab") as said,
