@@ -1,12 +1,18 @@
 """Figures: what was measured, beside the limit that was measured in the same run, as JSON lines, a table and a plot."""
 
 import json
+import statistics
 from collections.abc import Sequence
 from html import escape
 
 import attrs
 from rich.console import Console
 from rich.table import Table
+
+ROUNDS = 3
+"""Fewer judge nothing: two may agree by chance."""
+SPREAD = 0.1
+"""Rounds that lie further apart than this part of their median judge nothing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,16 +44,34 @@ class Figure:
     smaller_is_better: bool = False
     latency: Latency | None = None
     note: str = ""
+    rounds: tuple[float, ...] = ()
+    """Of each round the ratio to the limit of the same round, or the figure itself where there is no limit."""
 
     @property
     def ratio(self) -> float | None:
-        """The figure in parts of its limit."""
-        return self.figure / self.limit if self.limit else None
+        """The figure in parts of its limit: the median of the rounds, where there are some."""
+        if not self.limit:
+            return None
+        return statistics.median(self.rounds) if self.rounds else self.figure / self.limit
+
+    @property
+    def spread(self) -> float | None:
+        """How far the rounds lie apart, in parts of their median; None where there is only one."""
+        if len(self.rounds) < 2 or not statistics.median(self.rounds):
+            return None
+        return (max(self.rounds) - min(self.rounds)) / statistics.median(self.rounds)
+
+    @property
+    def judges_nothing(self) -> str:
+        """Why the rounds say nothing: they are too few, or lie too far apart; empty if they do say something."""
+        if self.rounds and len(self.rounds) < ROUNDS:
+            return "there are fewer than three rounds"
+        return "the spread is above a tenth" if self.spread is not None and self.spread > SPREAD else ""
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal is met; None where there is none."""
-        if self.goal is None or self.ratio is None:
+        """Whether the goal is met; None where there is none, or where the rounds say nothing."""
+        if self.goal is None or self.ratio is None or self.judges_nothing:
             return None
         return self.ratio <= self.goal if self.smaller_is_better else self.ratio >= self.goal
 
@@ -60,6 +84,8 @@ class Figure:
             "limit": round(self.limit, 3) if self.limit is not None else None,
             "limit_name": self.limit_name or None,
             "ratio": round(self.ratio, 3) if self.ratio is not None else None,
+            "spread": round(self.spread, 3) if self.spread is not None else None,
+            "judges": f"nothing: {self.judges_nothing}" if self.judges_nothing else None,
             "goal": self.goal,
             "goal_is": "at most" if self.smaller_is_better else "at least",
             "met": self.is_met,
@@ -70,9 +96,9 @@ class Figure:
         return json.dumps({name: value for name, value in line.items() if value is not None})
 
 
-def latency_of(seconds: Sequence[float]) -> Latency:
-    """The median and the 99th percentile of some durations."""
-    ordered = sorted(seconds)
+def latency_of(seconds: Sequence[float], *, at_least: float) -> Latency:
+    """The median and the 99th percentile of some durations; where none ended, it took `at_least` so many seconds."""
+    ordered = sorted(seconds) or [at_least]
     return Latency(
         p50=1_000 * ordered[len(ordered) // 2], p99=1_000 * ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
     )
@@ -81,7 +107,7 @@ def latency_of(seconds: Sequence[float]) -> Latency:
 def print_table(figures: Sequence[Figure]) -> None:
     """The figures for people, on standard error: the JSON lines on standard output are for programs."""
     table = Table(title="Credence, measured against limits of the same run")
-    for heading in ("what", "figure", "unit", "limit", "ratio", "goal", "", "p50 ms", "p99 ms"):
+    for heading in ("what", "figure", "unit", "limit", "ratio", "spread", "goal", "", "p50 ms", "p99 ms"):
         table.add_column(heading, justify="left" if heading in ("what", "unit", "") else "right")
     for figure in figures:
         table.add_row(
@@ -90,11 +116,14 @@ def print_table(figures: Sequence[Figure]) -> None:
             figure.unit,
             f"{figure.limit:,.1f}" if figure.limit else "",
             f"{figure.ratio:.2f}" if figure.ratio else "",
+            f"{figure.spread:.2f}{' (!)' if figure.judges_nothing else ''}" if figure.spread is not None else "",
             f"{'≤' if figure.smaller_is_better else '≥'} {figure.goal}" if figure.goal is not None else "",
             {True: "✓", False: "✗", None: ""}[figure.is_met],
             f"{figure.latency.p50:.2f}" if figure.latency else "",
             f"{figure.latency.p99:.2f}" if figure.latency else "",
         )
+    if any(figure.judges_nothing for figure in figures):
+        table.caption = "(!) This judges nothing: there are fewer than three rounds, or they lie too far apart."
     Console(stderr=True, width=150).print(table)
 
 

@@ -1,14 +1,17 @@
 """A client that costs little: prepared bytes over kept connections, each sending again as soon as it is answered."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 from urllib.parse import urlsplit
 
 from features.bench.figures import Measured, latency_of
 
 CONNECTIONS = 64
+ALL_SECONDS = 120.0
+"""In which all of a number of requests must be answered."""
 
 
 class UnexpectedAnswer(Exception):
@@ -30,13 +33,26 @@ async def keep_requesting(
     async with asyncio.timeout(seconds * 2 + 60):
         await asyncio.gather(*(client.done for client in clients))
     took = [duration for client in clients for duration in client.took]
-    # Where nothing was asked and answered within the time, it took at least that long.
-    return Measured(rate=len(took) / seconds, latency=latency_of(took or [seconds]))
+    return Measured(rate=len(took) / seconds, latency=latency_of(took, at_least=seconds))
+
+
+async def send_all(url: str, requests: Iterator[bytes], *, connections: int) -> None:
+    """Send each request once, by so many connections, and wait until all are answered 200.
+
+    :raises UnexpectedAnswer: if one is not.
+    :raises TimeoutError: if they are not within two minutes.
+    """
+    loop, address = asyncio.get_running_loop(), urlsplit(url)
+    clients = [_Connection(lambda: next(requests, None), 0, math.inf, loop.create_future()) for _ in range(connections)]
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, address.hostname, address.port)
+    async with asyncio.timeout(ALL_SECONDS):
+        await asyncio.gather(*(client.done for client in clients))
 
 
 class _Connection(asyncio.Protocol):
     def __init__(
-        self, next_request: Callable[[], bytes], begins: float, ends: float, done: asyncio.Future[None]
+        self, next_request: Callable[[], bytes | None], begins: float, ends: float, done: asyncio.Future[None]
     ) -> None:
         self.took: list[float] = []
         self.done = done
@@ -76,6 +92,9 @@ class _Connection(asyncio.Protocol):
     def _send(self) -> None:
         assert self._transport is not None
         request = self._next_request()
+        if request is None:
+            self._end(None)
+            return
         self._asked = time.perf_counter()
         self._transport.write(request)
 

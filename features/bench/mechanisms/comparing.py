@@ -3,11 +3,13 @@
 import statistics
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from features.bench.figures import Figure
 from features.bench.mechanisms.cpu import Slice
 
+Of = TypeVar("Of")
+"""What a slice came to."""
 COMPLETE = "nothing left out"
 _UNITS: dict[str, Callable[[Slice], Any]] = {
     "us CPU": lambda one: one.cpu,
@@ -16,9 +18,9 @@ _UNITS: dict[str, Callable[[Slice], Any]] = {
 }
 
 
-async def in_turns(variants: Mapping[str, Callable[[], Awaitable[Slice]]], *, rounds: int) -> dict[str, list[Slice]]:
+async def in_turns(variants: Mapping[str, Callable[[], Awaitable[Of]]], *, rounds: int) -> dict[str, list[Of]]:
     """Return the slices of each variant, one a round, after a round to warm up; every other round goes backwards."""
-    slices: dict[str, list[Slice]] = {name: [] for name in variants}
+    slices: dict[str, list[Of]] = {name: [] for name in variants}
     for turn in range(rounds + 1):
         for name in [*variants][:: -1 if turn % 2 else 1]:
             slices[name].append(await variants[name]())
@@ -35,14 +37,17 @@ def comparisons(load: str, slices: Mapping[str, Sequence[Slice]]) -> Iterator[Fi
         for unit, of in _UNITS.items():
             if name == COMPLETE or of(complete[0]) is None:
                 continue
-            ratios = sorted(of(one) / of(other) for one, other in zip(lacking, complete, strict=True))
+            pairs = zip(map(of, lacking), map(of, complete), strict=True)
+            ratios = sorted(one / other for one, other in pairs if other)
             figure = Figure(
                 name=f"{load}, without {name}",
                 figure=statistics.median(map(of, lacking)),
                 unit=unit,
                 limit=statistics.median(map(of, complete)),
                 limit_name="with it, in the same rounds",
-                note=f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+                note=f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                if ratios
+                else "with it nothing was done",
             )
             print(f"{figure.name}: {unit} {figure.note}", file=sys.stderr, flush=True)
             yield figure
