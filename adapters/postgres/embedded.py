@@ -47,7 +47,7 @@ class EmbeddedPostgres:
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         _forget_killed_owners(self._directory / ".handle_pids.json")
-        self._server = _server(self._directory.resolve())
+        self._server = server_in(self._directory.resolve())
         url = str(self._server.get_uri())
         asyncio.run(prepare(url))
         return url
@@ -68,7 +68,11 @@ async def prepare(url: str) -> None:
         await migrations.apply(connection)
 
 
-def _server(directory: Path) -> "PostgresServer":
+def server_in(directory: Path) -> "PostgresServer":
+    """Return a running Postgres whose data is in a directory, with whatever schema is there; start it if need be.
+
+    :raises EmbeddedPostgresMissing: if the package is not installed.
+    """
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR the package puts its lock file elsewhere, and says so; that is all right.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")

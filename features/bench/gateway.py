@@ -57,7 +57,7 @@ class _Client(_Side):
     def data_received(self, data: bytes) -> None:
         # A request's head comes in a write of its own or before its body, never in the middle of a chunk.
         head, method = data[:24], data.split(b" ", 1)[0]
-        if method in (b"POST", b"GET") and PREFIX in head:
+        if method in (b"POST", b"GET", b"PATCH") and PREFIX in head:
             data = data.replace(PREFIX, b" /", 1)
         super().data_received(data)
 

@@ -14,11 +14,12 @@ WEBHOOK_SECRET = "whsec_of_the_measurement"
 SERVICE_KEY = "service-key-of-the-measurement"
 
 
-def quota_reads(accounts: int) -> Callable[[], bytes]:
+def quota_reads(accounts: int | range) -> Callable[[], bytes]:
     """Reads of the quota of one account after the other, in no order."""
+    numbers = _numbers(accounts)
 
     def request() -> bytes:
-        user = user_id(random.randrange(accounts))
+        user = user_id(random.choice(numbers))
         return (
             f"GET /quota?user_id={user} HTTP/1.1\r\nHost: credence\r\nAuthorization: Bearer {SERVICE_KEY}\r\n\r\n"
         ).encode()
@@ -26,12 +27,12 @@ def quota_reads(accounts: int) -> Callable[[], bytes]:
     return request
 
 
-def spends(accounts: int) -> Callable[[], bytes]:
+def spends(accounts: int | range) -> Callable[[], bytes]:
     """Spends of one credit each, of one account after the other, in no order."""
-    run, numbers = uuid.uuid4().hex[:12], itertools.count()
+    of, run, numbers = _numbers(accounts), uuid.uuid4().hex[:12], itertools.count()
 
     def request() -> bytes:
-        body = json.dumps({"user_id": user_id(random.randrange(accounts)), "credits": 1}).encode()
+        body = json.dumps({"user_id": user_id(random.choice(of)), "credits": 1}).encode()
         return (
             f"POST /usage HTTP/1.1\r\nHost: credence\r\nAuthorization: Bearer {SERVICE_KEY}\r\n"
             f"Content-Type: application/json\r\nIdempotency-Key: {run}{next(numbers)}\r\n"
@@ -41,13 +42,13 @@ def spends(accounts: int) -> Callable[[], bytes]:
     return request
 
 
-def webhooks(accounts: int) -> Callable[[], bytes]:
+def webhooks(accounts: int | range) -> Callable[[], bytes]:
     """Deliveries of sessions that were paid, each of a purchase of its own, signed."""
-    run, numbers = uuid.uuid4().hex[:12], itertools.count()
+    of, run, numbers = _numbers(accounts), uuid.uuid4().hex[:12], itertools.count()
     template = json.dumps(_event())
 
     def request() -> bytes:
-        name, user, now = f"{run}{next(numbers)}", user_id(random.randrange(accounts)), int(time.time())
+        name, user, now = f"{run}{next(numbers)}", user_id(random.choice(of)), int(time.time())
         body = template.replace("NAME", name).replace("USER", user).encode()
         return (
             "POST /webhooks/stripe HTTP/1.1\r\nHost: credence\r\nContent-Type: application/json; charset=utf-8\r\n"
@@ -55,6 +56,11 @@ def webhooks(accounts: int) -> Callable[[], bytes]:
         ).encode() + body
 
     return request
+
+
+def _numbers(accounts: int | range) -> range:
+    """The numbers of the first so many accounts, or those that are given."""
+    return accounts if isinstance(accounts, range) else range(accounts)
 
 
 def _event() -> dict[str, object]:
