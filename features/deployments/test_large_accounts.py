@@ -61,7 +61,7 @@ def token(user_id: str) -> str:
 
 
 async def filled(database_url: str) -> tuple[str, str]:
-    """Sign two users up; the first gets ten grants, sets credits aside and gives up, and spends one credit at a time."""
+    """Sign two users up; the first gets ten grants, places and voids holds, and spends one credit at a time."""
     connection = await asyncpg.connect(database_url)
     heavy, light = [
         str(await connection.fetchval("insert into auth.users (email) values (null) returning id")) for _ in range(2)
