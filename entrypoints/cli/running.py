@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
@@ -48,6 +49,10 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with loading():
             from entrypoints.composition import stores
+        usual = signal.getsignal(signal.SIGINT)
+        if usual is signal.default_int_handler:
+            # asyncio's own handler cancels the task, which a library may swallow while it connects.
+            signal.signal(signal.SIGINT, _interrupt)
         try:
             return command(*args, **kwargs)
         except (InvalidSettings, InvalidCatalogue, *stores.CANT_START) as error:
@@ -60,8 +65,14 @@ def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(message.format(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+        finally:
+            signal.signal(signal.SIGINT, usual)
 
     return run
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:

@@ -11,9 +11,9 @@ async function call(path, body, headers = {}) {
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.detail || `The service answered ${answer.status}.`);
-  return body;
+  const data = await answer.json();
+  if (!answer.ok) throw new Error(data.detail || `The service answered ${answer.status}.`);
+  return data;
 }
 
 function say(text, kind = "") {

@@ -12,9 +12,10 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.http.gc_tuning import freeze_startup_objects
-from features.bench import commits, end_to_end, growth, per_request, simulations, spends, start
+from features.bench import commits, end_to_end, growth, simulations, spends, start
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
+from features.bench.cpu import per_request
 from features.bench.figures import Figure, plot, print_table
 from features.bench.mechanisms import measuring
 from features.bench.servers import Servers, execute, running

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from features.bench.builds import Build, BuildNotSetUp
-from features.bench.deployments import Spent
+from features.bench.cpu.builds import Build, BuildNotSetUp
+from features.bench.cpu.deployments import Spent
+from features.bench.cpu.per_request import OTHER, OWN, RIVAL, ROWS, figures_of, parts_of, ratios_of
 from features.bench.http_load import UnexpectedAnswer, send_all
-from features.bench.per_request import OTHER, OWN, RIVAL, ROWS, figures_of, parts_of, ratios_of
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 

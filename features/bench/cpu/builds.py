@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from adapters.postgres.embedded import server_in
-from features.bench.deployments import Deployment
+from features.bench.cpu.deployments import Deployment
 from features.bench.servers import ROOT, Servers, embedded_settings, execute
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import wait_until_ready

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import attrs
 import uvloop
 
-from features.bench import handlers
 from features.bench.accounts import FIRST, ID_HEAD
-from features.bench.builds import OURS, Build, MigratedPostgres, deployed
-from features.bench.deployments import Deployment, Spent
+from features.bench.cpu import handlers
+from features.bench.cpu.builds import OURS, Build, MigratedPostgres, deployed
+from features.bench.cpu.deployments import Deployment, Spent
 from features.bench.figures import Figure
 from features.bench.mechanisms.comparing import in_turns
 from features.bench.processes import listening_on
@@ -88,7 +88,7 @@ ROWS = (
 def measure(folder: Path, *, against: Path | None, accounts: int, requests: int, rounds: int) -> Iterator[Figure]:
     """Give the figures of this checkout, beside rivals and another checkout, each with servers of its own.
 
-    :raises features.bench.builds.BuildNotSetUp: if the other has no `.venv`.
+    :raises features.bench.cpu.builds.BuildNotSetUp: if the other has no `.venv`.
     """
     builds = {OWN: OURS, **({OTHER: Build(against)} if against else {})}
     with contextlib.ExitStack() as stack:
@@ -150,8 +150,8 @@ async def _slice(side: Deployment, next_request: Callable[[], bytes], count: int
 @contextlib.contextmanager
 def _rival(name: str, servers: Servers) -> Iterator[Deployment]:
     started = {
-        "asyncpg": ("features.bench.handlers", "asyncpg", servers.postgres_url),
-        "supabase": ("features.bench.handlers", "supabase", servers.supabase_url, servers.service_key),
+        "asyncpg": ("features.bench.cpu.handlers", "asyncpg", servers.postgres_url),
+        "supabase": ("features.bench.cpu.handlers", "supabase", servers.supabase_url, servers.service_key),
         "litestar": ("features.bench.bare", "litestar"),
     }[name]
     with apart(*started) as url:
@@ -189,5 +189,5 @@ def parts_of(spent: Sequence[Spent], *, of: str = "") -> str:
     """Return what each part took at the median, for people, and the messages that were left, if there were some."""
     parts = {name: statistics.median(one.micros[name] for one in spent) for name in spent[0].micros}
     left = max(one.undelivered for one in spent)
-    told = ", ".join(f"{name} {micros:.0f}" for name, micros in parts.items() if round(micros))
-    return f"{of}{told}" + (f" ({left} messages were not delivered in time)" if left else "")
+    shown = ", ".join(f"{name} {micros:.0f}" for name, micros in parts.items() if round(micros))
+    return f"{of}{shown}" + (f" ({left} messages were not delivered in time)" if left else "")

@@ -1,6 +1,6 @@
 """Webhook handlers as people write them by hand, to see what the same request costs there.
 
-`python -m features.bench.handlers supabase URL KEY` or `asyncpg URL` prints its address and runs until it is ended.
+`python -m features.bench.cpu.handlers supabase URL KEY` or `asyncpg URL` prints its address and runs until it is ended.
 They stand on Litestar, which is there already and costs less than the usual FastAPI: that is in their favour.
 """
 

@@ -1,0 +1,1 @@
+"""What a request costs in CPU, beside handlers written by hand and beside another checkout."""
