@@ -4,6 +4,7 @@ Any number may run: each piece of work is claimed by one worker, and doing it tw
 """
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -40,8 +41,10 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
     async def deliver() -> bool:
         return await services.worker.run_once() == deliver_messages.BATCH
 
+    newest_first = itertools.cycle((True, False))
+
     async def decide() -> bool:
-        due = await services.inbox_retrier.claim_due()
+        due = await services.inbox_retrier.claim_due(newest_first=next(newest_first))
         handled: list[Retried] = []
         try:
             for kept in due:

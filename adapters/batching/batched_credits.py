@@ -3,7 +3,7 @@
 Operations that name the same account are never in two batches at once, so those of a busy account are decided together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from adapters.batching.batcher import Batcher
@@ -42,8 +42,12 @@ class BatchesOfCredits(Protocol):
 class BatchedCreditService:
     """Executes credit operations in batches, by the service below it."""
 
-    def __init__(self, service: BatchesOfCredits, *, limits: Limits = OPERATIONS) -> None:
+    def __init__(
+        self, service: BatchesOfCredits, *, limits: Limits = OPERATIONS, begin: Callable[[], None] = lambda: None
+    ) -> None:
+        """Execute by a service; `begin` starts what each batch may wait for the cache and the locks."""
         self._service = service
+        self._begin = begin
         # Repeating an operation is safe: its key or its hold identifies it. So a batch that the ledger rejected as a
         # whole is repeated in parts, even if some of it was done.
         self._batcher: Batcher[CreditOperation, Outcome] = Batcher(
@@ -75,6 +79,7 @@ class BatchedCreditService:
         await self._batcher.aclose()
 
     async def _execute(self, operations: Sequence[CreditOperation]) -> tuple[Outcome, ...]:
+        self._begin()
         try:
             return await self._service.execute(operations, patience=PATIENCE)
         except LedgerRefused as refused:

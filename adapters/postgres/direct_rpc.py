@@ -82,6 +82,9 @@ class PostgresRpc:
             pool = await self._open()
             connection = await pool.acquire(timeout=CONNECT_SECONDS)
         except _ERRORS as error:
+            if isinstance(error, TimeoutError) and self._is_exhausted():
+                cause = f"Postgres: all {self._most} connections of this process are in use (CREDENCE_DB_CONNECTIONS)"
+                raise LedgerUntouched(cause) from error
             raise _translated(error, connecting_to=self._url) from error
         try:
             try:
@@ -106,6 +109,9 @@ class PostgresRpc:
                     reset=_leave_as_it_is,
                 )
             return self._pool
+
+    def _is_exhausted(self) -> bool:
+        return self._pool is not None and self._pool.get_size() == self._most and not self._pool.get_idle_size()
 
     async def _connect(self, *arguments: Any, **options: Any) -> Any:
         """Return a new connection, which keeps prepared statements only where its backend is its own."""

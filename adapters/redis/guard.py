@@ -30,6 +30,9 @@ PROVEN_SECONDS = 1.0
 HELD_UP_SECONDS = 0.01
 """A process that comes so late to see that time is over was held up itself, and has learnt nothing of Redis."""
 
+LATE_IN_A_ROW = 3
+"""So many rounds without an answer in time tell of Redis all the same, however busy the process is."""
+
 
 @attrs.define
 class _Allowance:
@@ -62,6 +65,8 @@ class GuardedRedis(SharedRedis):
         self._clock = clock
         self._cause: str | None = None
         """Why Redis is not used; None while it is."""
+        self._late = 0
+        """Rounds in a row without an answer in time."""
         self._absences = 0
         """How often it was left: what was asked before that says nothing of the Redis of afterwards."""
         self._pause = FIRST_PAUSE_SECONDS
@@ -137,9 +142,11 @@ class GuardedRedis(SharedRedis):
             answers = await super()._send([*proof, *commands])
         except CACHE_ERRORS as error:
             is_held_up = isinstance(error, TimeoutError) and loop.time() - began > self._budget + HELD_UP_SECONDS
-            if absences == self._absences and not is_held_up:
+            self._late += 1
+            if absences == self._absences and (not is_held_up or self._late >= LATE_IN_A_ROW):
                 self.leave(error)
             raise
+        self._late = 0
         failed = next((answer for answer in answers if tells_of_redis(answer)), None)
         if failed is not None:
             if absences == self._absences:

@@ -1,5 +1,7 @@
 """Retry the inbox: pending events automatically, any event on an operator's request."""
 
+import contextlib
+
 import attrs
 
 from domain.changes.inbox import EventStatus, InboxRecord
@@ -7,6 +9,7 @@ from domain.payments.admission import Confirmation
 from domain.payments.purchases import PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, SaleReport, SubscriptionReport, Unreadable
 from domain.ports.inbox import Inbox
+from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import Deliveries, History, InvalidBody
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
@@ -89,14 +92,15 @@ class InboxRetrier:
             batch = await self.run_once()
         return tuple(tried.values())
 
-    async def claim_due(self) -> tuple[InboxRecord, ...]:
+    async def claim_due(self, *, newest_first: bool) -> tuple[InboxRecord, ...]:
         """Claim at most :data:`BATCH` pending events that are due, for :data:`LEASE_SECONDS` seconds.
 
-        Those received last come first, so that a new sale does not wait for everything that was parked long ago.
+        With `newest_first` those received last, so that a new sale does not wait for everything that was parked long
+        ago; else those that are longest due, so that these do not wait for everything that is new.
 
         :raises LedgerUnavailable: if the inbox could not be reached.
         """
-        return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS, newest_first=True)
+        return await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS, newest_first=newest_first)
 
     async def decide(self, kept: InboxRecord) -> Recorded:
         """Retry one event; if it cannot be decided, record it as failed with the reason.
@@ -144,8 +148,9 @@ class InboxRetrier:
             raise NotClaimable(claimed_id, kept.status)
         else:
             recorded = await self._claim_object(claimed_id, delivery, confirmation)
-        # Other parked events, such as renewals of the same subscription, may be decidable now.
-        await self.inbox.make_all_due()
+        # Other parked events, such as renewals of the same subscription, may be decidable now; else they are later.
+        with contextlib.suppress(LedgerUnavailable):
+            await self.inbox.make_all_due()
         return recorded
 
     async def _made(self, event_id: str) -> Delivery | None:

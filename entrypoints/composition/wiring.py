@@ -59,7 +59,7 @@ async def _credits(parts: Parts) -> AsyncIterator[BatchedCreditService]:
         notify_below=parts.settings.low_balance,
         locks=parts.redis.account_locks,
     )
-    async with contextlib.aclosing(BatchedCreditService(service)) as batched:
+    async with contextlib.aclosing(BatchedCreditService(service, begin=parts.redis.begin_request)) as batched:
         yield batched
 
 

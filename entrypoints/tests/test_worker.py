@@ -19,7 +19,7 @@ from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.monitor import Monitor
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
-from domain.usecases.retry_inbox import InboxRetrier
+from domain.usecases.retry_inbox import BATCH, InboxRetrier
 from domain.values.plans import PlanMode
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
@@ -124,6 +124,22 @@ async def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> N
     kept = await world.ledger.inbox.find("evt_1")
     assert kept is not None
     assert "unexpected KeyError; see the log" == kept.reason
+
+
+async def test_neither_new_events_nor_old_ones_wait_for_all_others(world: World) -> None:
+    """Of a backlog the worker takes a batch of the newest, then one of those that are longest due."""
+    ids = [f"evt_{number:03}" for number in range(3 * BATCH)]
+    for number, event_id in enumerate(ids):
+        world.clock.moment = NOON + timedelta(seconds=number)
+        await world.recorder.receive(world.delivery(event_id, f"pi_{number}"))
+    world.ledger.add_user(ADA)
+    world.clock.moment = NOON + timedelta(hours=2)
+    await world.work(lambda: all(world.ledger.inbox.status(id_) is EventStatus.APPLIED for id_ in ids))
+    record = await world.ledger.audit.record_of(ADA)
+    assert record is not None
+    newest, oldest = range(3 * BATCH - 1, 2 * BATCH - 1, -1), range(BATCH)
+    expected = [f"pi_{number}" for number in (*newest, *oldest)]
+    assert expected == [entry.posting.purchase_id for entry in record.entries][: 2 * BATCH]
 
 
 async def test_the_worker_reconciles_by_itself(world: World) -> None:

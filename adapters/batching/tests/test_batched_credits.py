@@ -30,7 +30,9 @@ class World:
         self.service = CountingService(
             ledger=self.ledger, wallets=self.ledger, cache=MemoryQuotaCache(), batches=[], refuses=refuses
         )
-        self.credits = BatchedCreditService(self.service, limits=limits)
+        self.begun: list[int] = []
+        begin = lambda: self.begun.append(len(self.service.batches))  # noqa: E731 - noted before each batch
+        self.credits = BatchedCreditService(self.service, limits=limits, begin=begin)
 
     async def user_with(self, given: int) -> UserId:
         user = UserId(str(uuid.uuid4()))
@@ -106,3 +108,11 @@ async def test_too_many_at_once_are_reported_to_come_back() -> None:
     await world.credits.aclose()
     with pytest.raises(LedgerBusy):
         await world.credits.execute(spend(user, 99))
+
+
+async def test_each_batch_has_its_own_budget_for_the_cache() -> None:
+    """It begins before the batch does, once for all that the batch waits for."""
+    world = World()
+    for _ in range(3):
+        await world.user_with(5)
+    assert [*range(len(world.service.batches))] == world.begun

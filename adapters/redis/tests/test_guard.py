@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,7 +12,14 @@ import pytest
 
 from adapters.redis import quota_cache
 from adapters.redis.account_locks import RedisAccountLocks
-from adapters.redis.guard import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PROVEN_SECONDS, GuardedRedis, guarded
+from adapters.redis.guard import (
+    FIRST_PAUSE_SECONDS,
+    LATE_IN_A_ROW,
+    LONGEST_PAUSE_SECONDS,
+    PROVEN_SECONDS,
+    GuardedRedis,
+    guarded,
+)
 from adapters.redis.quota_cache import RedisQuotaCache
 from adapters.redis.session_markers import RedisSessionMarkers
 from adapters.redis.tests.examples import LEDGER, HandClock, ledger_keys
@@ -95,6 +103,24 @@ async def test_a_silent_redis_is_not_asked_again_by_each_request(relay: Relay) -
         await world.probe()
         assert None is world.said[1]
         assert ada == await world.quotas.find(ada.user_id)
+
+
+async def test_a_busy_process_leaves_a_silent_redis_too(relay: Relay) -> None:
+    """Held up itself it learns nothing of one answer that is late, but of several in a row it does."""
+    pause, busy = threading.Event(), True
+
+    async def hog() -> None:
+        while busy:
+            pause.wait(BUDGET)
+            await asyncio.sleep(0)
+
+    async with process(relay.url) as world:
+        relay.hold()
+        hogging = asyncio.create_task(hog())
+        await fails(LATE_IN_A_ROW, world)
+        busy = False
+        await hogging
+        assert 1 == len(world.said)
 
 
 async def test_a_redis_that_stays_silent_is_probed_less_and_less_often(relay: Relay) -> None:

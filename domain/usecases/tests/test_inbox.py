@@ -10,6 +10,7 @@ from domain.changes.inbox import EventStatus
 from domain.payments.admission import Confirmation
 from domain.payments.purchases import PaymentStatus, Purchase
 from domain.payments.reports import Attribution, Delivery, Irrelevant, SaleReport
+from domain.ports.ledger import LedgerUntouched
 from domain.tests.examples import ADA, BOB, NOON
 from domain.tests.examples import run_at_once as run
 from domain.usecases.retry_inbox import BATCH, NotClaimable, UnknownEvent
@@ -173,3 +174,21 @@ def test_a_body_that_can_not_be_read_any_more_is_failed(world: World) -> None:
     (handled,) = run(world.retrier.run_once())
     assert EventStatus.FAILED is handled.recorded.status
     assert EventStatus.FAILED is world.ledger.inbox.status("evt_1")
+
+
+def test_a_claim_stands_although_the_ledger_goes_away_after_it(world: World) -> None:
+    """Nobody is told that nothing was changed; the other parked events are retried later all the same."""
+
+    class Leaving:
+        """The inbox, but that it cannot make parked events due."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.ledger.inbox, name)
+
+        async def make_all_due(self) -> int:
+            raise LedgerUntouched("the database takes no writes")
+
+    world.deliver("evt_1", PROPOSED)
+    retrier = attrs.evolve(world.retrier, inbox=Leaving())
+    assert EventStatus.APPLIED is run(retrier.claim("evt_1", Confirmation(user_id=ADA))).status
+    assert 50 == world.balance()
