@@ -54,7 +54,8 @@ def test_while_a_command_works() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres"
         with subprocess.Popen(
-            [sys.executable, "-m", "entrypoints", "migrate", "--database-url", address],
+            # Whoever runs the tests in the background lets them ignore SIGINT, and commands inherit that.
+            ["env", "--default-signal=INT", sys.executable, "-m", "entrypoints", "migrate", "--database-url", address],
             cwd=ROOT,
             env=environment(),
             stderr=subprocess.PIPE,
