@@ -28,6 +28,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._is_complete = self._is_in_head = False
         self._head_bytes = 0
+        self._refusal = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, on which a request has to come."""
@@ -40,10 +41,15 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. The timer goes on until a request is whole, however many there come in between."""
+        """Take bytes. The timer goes on until a request is whole, however many there come in between.
+
+        After a refusal none is read as a request.
+        """
+        if self._refusal:
+            return
         self._is_complete = False
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._refusal or self.transport.is_closing():
             return
         if self._is_complete:
             self._stop_timer()
@@ -70,6 +76,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_complete = True
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or to the refusal that waited for this answer."""
+        if self._refusal and not self.pipeline:
+            self._send_refusal()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse bytes that are no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, "These bytes are no HTTP request.")
@@ -93,13 +105,24 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Refuse what arrives now and all that follows, once the whole requests before it are answered."""
+        self._stop_timer()
         request_id = request_id_of(())
         headers, body = raw_problem(status, status.phrase.lower().replace(" ", "-"), detail, request_id)
         headers += [(HEADER, request_id.encode()), (b"connection", b"close")]
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], head, body))
-        self.transport.close()
+        self._refusal = b"%s%s\r\n%s" % (STATUS_LINE[status], head, body)
         log.info("Refused a connection: %s", detail, extra={"status": status.value, "request_id": request_id})
+        cycle = self.cycle  # of the newest request whose head is whole
+        if self.pipeline and cycle.more_body:
+            self.pipeline.popleft()  # That one is refused; the request before it is under way.
+        elif cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self._refusal)
+            self.transport.close()
 
 
 def limited_protocol(request_seconds: float) -> type[LimitedProtocol]:
