@@ -61,6 +61,9 @@ def diagnose_settings(settings: Settings) -> tuple[Diagnosis, ...]:
         verdict = Verdict.BAD if settings.livemode else Verdict.DOUBTFUL
         found.append(Diagnosis("signing in", verdict, "users cannot sign in, so they cannot buy", remedy))
     if settings.embedded_storage or settings.embedded_cache:
-        seen = "embedded, for development"
-        found.append(Diagnosis("storage", Verdict.DOUBTFUL, seen, "Set SUPABASE_URL and REDIS_URL in production."))
+        ledger = ("Postgres", "SUPABASE_URL") if settings.embedded_storage else None
+        cache = ("Redis", "REDIS_URL") if settings.embedded_cache else None
+        parts, names = zip(*[one for one in (ledger, cache) if one], strict=True)
+        seen = f"{' and '.join(parts)} embedded, for development"
+        found.append(Diagnosis("storage", Verdict.DOUBTFUL, seen, f"Set {' and '.join(names)} in production."))
     return tuple(found)

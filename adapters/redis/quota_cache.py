@@ -35,6 +35,9 @@ local function is_number(text, signed, digits)
   return type(text) == 'string' and #text <= digits and string.match(text, signed) ~= nil
 end
 local kept = redis.pcall('hmget', KEYS[1], 'balance', 'held', 'version', 'revision')
+if not kept[1] and is_number(kept[4], '^%d+$', 15) and tonumber(kept[4]) > tonumber(ARGV[4]) then
+  return 0
+end
 if is_number(kept[1], '^%-?%d+$', 19) and is_number(kept[2], '^%d+$', 19) and is_number(kept[3], '^%d+$', 15)
     and is_number(kept[4], '^%d+$', 15) and tonumber(kept[4]) >= tonumber(ARGV[4]) then
   return 0
@@ -47,6 +50,8 @@ if type(written) == 'table' and string.find(written['err'], 'WRONGTYPE', 1, true
 end
 return written
 """
+# A revision without a balance says what was missed: nothing is read of it, and nothing older is stored over it.
+_MISS = "redis.call('del', KEYS[1]) return redis.call('hset', KEYS[1], 'revision', ARGV[1])"
 _STORE_SHA = hashlib.sha1(_STORE.encode(), usedforsecurity=False).hexdigest()
 _LINE = re.compile(r"(-[0-9]{1,18}|[0-9]{1,19})/([0-9]{1,19})/([0-9]{1,15})/([0-9]{1,15})")
 """The fields, one after the other."""
@@ -168,7 +173,7 @@ class RedisQuotaCache:
         return user_id in self._unwritten or len(self._unwritten) > MAX_UNWRITTEN
 
     async def _remove_unwritten(self, ask: Ask) -> None:
-        """Remove what could not be written: then other processes, too, read it from the ledger."""
+        """Remove what could not be written: all processes then read it from the ledger, and store nothing older."""
         if len(self._unwritten) > MAX_UNWRITTEN:
             prefix, cursor = await self._key(""), -1
             while cursor != 0:
@@ -176,7 +181,12 @@ class RedisQuotaCache:
                 _raise_first(await ask([("DEL", key) for key in keys]) if keys else ())
             self._unwritten.clear()
         missed = dict(self._unwritten)
-        commands = [("DEL", await self._key(user_id)) for user_id in missed]
+        commands: list[tuple[str | int, ...]] = [
+            ("DEL", await self._key(user_id))
+            if revision == _FORGOTTEN
+            else ("EVAL", _MISS, 1, await self._key(user_id), revision)
+            for user_id, revision in missed.items()
+        ]
         for start in range(0, len(commands), SCANNED_KEYS):
             _raise_first(await ask(commands[start : start + SCANNED_KEYS]))
         for user_id, revision in missed.items():

@@ -126,7 +126,9 @@ class Reader:
         if PLACEHOLDER in value:
             self.problems.append(f"{name} still contains {PLACEHOLDER}; {FILL_IN}")
         elif not is_good:
-            self.problems.append(f"{name} must be a URL that starts with {' or '.join(schemes)}://")
+            self.problems.append(
+                f"{name} must be a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            )
         return value.rstrip("/")
 
     def number(self, name: str, default: Default, *, of: str = "", least: int = 0, most: int) -> int | Default:

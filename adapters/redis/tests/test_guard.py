@@ -123,6 +123,24 @@ async def test_a_busy_process_leaves_a_silent_redis_too(relay: Relay) -> None:
         assert 1 == len(world.said)
 
 
+async def test_nothing_older_is_stored_over_what_was_missed(relay: Relay, own_redis: str) -> None:
+    """A process that comes late with an older balance does not bring it back, to itself or to others."""
+    async with process(relay.url) as world, process(own_redis) as other:
+        older = account(5)
+        newer = attrs.evolve(older, balance=10, version=6, revision=6)
+        await other.quotas.store(older)
+        relay.hold()
+        while not world.said:
+            with pytest.raises(CacheUnavailable):
+                await world.quotas.store(newer)
+        relay.release()
+        await world.probe()
+        await other.quotas.store(older)
+        assert [None, None] == [await one.quotas.find(older.user_id) for one in (world, other)]
+        await other.quotas.store(newer)
+        assert [newer, newer] == [await one.quotas.find(older.user_id) for one in (world, other)]
+
+
 async def test_a_redis_that_stays_silent_is_probed_less_and_less_often(relay: Relay) -> None:
     """Pauses get longer up to ten seconds, and nothing more is told."""
     async with process(relay.url) as world:
@@ -216,7 +234,8 @@ async def test_a_full_redis_takes_no_line(own_redis: str) -> None:
         await world.probe()
         assert [True, None] == [said and "full" in said for said in world.said]
         assert await world.quotas.find(old.user_id) is None
-        assert 0 == command_of(own_redis, "EXISTS", f"{LEDGER}:credits:{old.user_id}")
+        # The revision that was missed.
+        assert 1 == command_of(own_redis, "HLEN", f"{LEDGER}:credits:{old.user_id}")
 
 
 async def test_more_lines_than_are_kept_in_mind_are_all_removed(
