@@ -1,6 +1,6 @@
 """Explanations: where every credit of an account came from and went, with Stripe's objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import attrs
@@ -12,7 +12,7 @@ from domain.credits.records import AccountRecord, PurchaseRecord, RecordPlace
 from domain.payments.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.payments.invoices import UnusedTime
 from domain.payments.purchases import Purchase, PurchaseId
-from domain.payments.unused_time import credited_lines
+from domain.payments.unused_time import Returns, returns_of
 from domain.values.accounts import Account, UserId
 
 
@@ -96,13 +96,14 @@ class AccountExplanation:
 
 def explain(record: AccountRecord) -> AccountExplanation:
     """Return the explanation of a page of an account; each of its entries appears exactly once."""
+    families = _families(record)
     explained: list[PurchaseExplanation] = []
     reported: set[int] = set()
     for known in record.purchases:
         ids = {known.id, *known.merged}
         entries = tuple(entry for entry in record.entries if entry.posting.purchase_id in ids)
         reported |= {entry.version for entry in entries}
-        explained.append(_purchase(record.user_id, known, entries, _relatives(known, record)))
+        explained.append(_purchase(record.user_id, known, entries, families))
     return AccountExplanation(
         user_id=record.user_id,
         account=record.account,
@@ -129,34 +130,44 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
         )
 
 
-def _relatives(known: PurchaseRecord, record: AccountRecord) -> tuple[Purchase, ...]:
-    """Return the other invoices of the purchase's subscription."""
-    bill = known.purchase.bill
-    if bill is None:
-        return ()
-    others = (*(other.purchase for other in record.purchases if other is not known), *record.family)
-    return tuple(other for other in others if other.bill and other.bill.subscription_id == bill.subscription_id)
+@attrs.frozen
+class _Family:
+    """The invoices of a subscription that bear on the page, and what they returned."""
+
+    invoices: tuple[Purchase, ...] = ()
+    returns: Returns = Returns({}, {})
+
+
+def _families(record: AccountRecord) -> Mapping[str, _Family]:
+    """Return the page's families by subscription: each is matched once, however many of its invoices are shown."""
+    invoices: dict[str, list[Purchase]] = {}
+    for one in (*(known.purchase for known in record.purchases), *record.family):
+        if one.bill is not None:
+            invoices.setdefault(one.bill.subscription_id, []).append(one)
+    return {id_: _Family(tuple(found), returns_of(found)) for id_, found in invoices.items()}
 
 
 def _purchase(
-    user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry, ...], relatives: tuple[Purchase, ...]
+    user_id: UserId, known: PurchaseRecord, entries: tuple[LedgerEntry, ...], families: Mapping[str, _Family]
 ) -> PurchaseExplanation:
     purchase, bill = known.purchase, known.purchase.bill
+    family = families[bill.subscription_id] if bill else _Family()
+    parts = family.returns.parts
     is_owner = purchase.order is not None and purchase.order.user_id == user_id
     return PurchaseExplanation(
         id=known.id,
         purchase=purchase,
-        worth=entitlement(purchase, relatives) if is_owner else 0,
+        worth=entitlement(purchase, family.invoices, unused=parts) if is_owner else 0,
         posted=known.posted,
         expires_at=pack_expiry(purchase) if bill is None else None,
         entries=entries,
-        lines=line_balances(purchase, relatives),
-        unused=tuple(_returned(unused, purchase, (purchase, *relatives)) for unused in bill.unused) if bill else (),
+        lines=line_balances(purchase, family.invoices, unused=parts),
+        unused=tuple(_returned(unused, family.returns) for unused in bill.unused) if bill else (),
     )
 
 
-def _returned(unused: UnusedTime, giver: Purchase, family: tuple[Purchase, ...]) -> ReturnedTime:
-    credited = credited_lines(unused, giver, family)
+def _returned(unused: UnusedTime, returns: Returns) -> ReturnedTime:
+    credited = returns.credited.get(unused, ())
     invoices = sorted({invoice.partition(":")[2] for invoice, _ in credited})
     return ReturnedTime(
         unused=unused,

@@ -51,9 +51,15 @@ class LineBalance:
         return self.worth * (1 - max(self.unused, self.refunded) - self.disputed)
 
 
-def entitlement(purchase: Purchase, family: Sequence[Purchase] = (), state: SubscriptionState | None = None) -> int:
-    """Return the credits that the purchase is worth now, rounded down."""
-    return sum(due.credits for due in grants_due(purchase, family, state))
+def entitlement(
+    purchase: Purchase,
+    family: Sequence[Purchase] = (),
+    state: SubscriptionState | None = None,
+    *,
+    unused: UnusedParts | None = None,
+) -> int:
+    """Return the credits that the purchase is worth now, rounded down; for the parameters see :func:`grants_due`."""
+    return sum(due.credits for due in grants_due(purchase, family, state, unused=unused))
 
 
 def grants_due(
@@ -66,8 +72,8 @@ def grants_due(
     """Return what each grant of the purchase should have, in the order of their periods' ends.
 
     `family` are the other purchases of its subscription, `state` is the subscription's state, and `unused` the result
-    of :func:`unused_parts` for all of them, if already computed. Lines with the same period end form one grant, and
-    only a grant's sum is rounded down.
+    of :func:`unused_parts` for all of them, if already computed; then the purchase may be one of `family`, too. Lines
+    with the same period end form one grant, and only a grant's sum is rounded down.
     """
     order = purchase.order
     if order is None:
@@ -110,7 +116,7 @@ def line_balances(
 ) -> tuple[LineBalance, ...]:
     """Return the balance of each line of a purchase's invoice, in the order of the lines' ids."""
     bill = purchase.bill
-    if bill is None:
+    if bill is None or not bill.lines:
         return ()
     everything = paid_invoices((purchase, *family))
     given_back = unused_parts(everything) if unused is None else unused
@@ -174,14 +180,14 @@ def _continues(purchase: Purchase, line: Line) -> bool:
     bill = purchase.bill
     return (
         bill is not None
-        and paid_share(purchase) > 0
         and any(
             later.kind is LineKind.PERIOD
-            and later.worth > 0
             and later.starts_at >= line.ends_at
             and is_same_item(line, later)
+            and later.worth > 0
             for later in bill.lines
         )
+        and paid_share(purchase) > 0
     )
 
 

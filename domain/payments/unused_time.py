@@ -4,9 +4,13 @@ A line that returns unused time is a fact about the line that it credits, which 
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import NamedTuple
+
+import attrs
 
 from domain.payments.invoices import Line, LineKind, UnusedTime, is_same_item
 from domain.payments.purchases import PaymentStatus, Purchase
@@ -19,17 +23,50 @@ CreditedLine = tuple[str, Line]
 """A line with its invoice's link."""
 
 
+@attrs.frozen
+class Returns:
+    """What the invoices of a subscription returned."""
+
+    parts: UnusedParts
+    credited: Mapping[UnusedTime, tuple[CreditedLine, ...]]
+    """The recorded lines whose time each unused time returns; empty if none of them is recorded."""
+
+
+class SoldLine(NamedTuple):
+    """A line of a paid invoice, with what orders it among others."""
+
+    starts_at: datetime
+    issued: float
+    invoice: str
+    line_id: str
+    line: Line
+
+
+@attrs.frozen
+class SoldLines:
+    """The lines of a subscription's paid invoices, of all of them and by the invoice's id."""
+
+    by_id: Mapping[tuple[str | None, str], Sequence[SoldLine]]
+    by_end: Mapping[tuple[str | None, datetime], Mapping[tuple[str | None, str | None], Sequence[SoldLine]]]
+    """Those of no trial by their period's end, then by item and price, oldest first."""
+
+
+def returns_of(family: Iterable[Purchase]) -> Returns:
+    """Return the matches of all unused time of a subscription, in about as many steps as it has lines.
+
+    Only changes at one and the same moment are compared with each other.
+    """
+    parts: dict[tuple[str, str], Fraction] = {}
+    credited: dict[UnusedTime, tuple[CreditedLine, ...]] = {}
+    for unused, shares in _attributed(family):
+        _add(parts, shares)
+        credited.setdefault(unused, tuple(shares))
+    return Returns(parts=parts, credited=credited)
+
+
 def unused_parts(family: Iterable[Purchase]) -> UnusedParts:
     """Return the fraction of each line's time that the subscription's invoices returned, from 0 to 1."""
-    parts: dict[tuple[str, str], Fraction] = {}
-    for _, shares in _attributed(family):
-        _add(parts, shares)
-    return parts
-
-
-def credited_lines(unused: UnusedTime, giver: Purchase, family: Iterable[Purchase]) -> tuple[CreditedLine, ...]:
-    """Return the recorded lines whose unused time a line of an invoice returns; empty if none of them is recorded."""
-    return next((tuple(shares) for other, shares in _attributed((giver, *family)) if other == unused), ())
+    return returns_of(family).parts
 
 
 def _attributed(family: Iterable[Purchase]) -> Iterator[tuple[UnusedTime, Mapping[CreditedLine, Fraction]]]:
@@ -39,12 +76,14 @@ def _attributed(family: Iterable[Purchase]) -> Iterator[tuple[UnusedTime, Mappin
     same moment, the ones with fewer candidate lines come first, so that another one cannot take their only candidate.
     """
     paid = paid_invoices(family)
+    sold = _sold_lines(paid)
     given = [
         (not one.credited_lines, one.starts_at, len(possible), _issued(giver), one.id, one, possible)
         for giver in paid
         if giver.bill
+        for changes in [Counter(_change(one) for one in giver.bill.unused)]
         for one in giver.bill.unused
-        for possible in [_possible_lines(one, giver, paid)]
+        for possible in [_possible_lines(one, giver, sold, is_one_change=changes[_change(one)] == 1)]
     ]
     taken: dict[tuple[str, str], Fraction] = {}
     for *_, unused, possible in sorted(given, key=lambda found: found[:5]):
@@ -58,39 +97,74 @@ def _add(parts: dict[tuple[str, str], Fraction], shares: Mapping[CreditedLine, F
         parts[invoice, line.id] = parts.get((invoice, line.id), Fraction(0)) + part
 
 
-def _possible_lines(unused: UnusedTime, giver: Purchase, family: Sequence[Purchase]) -> Sequence[CreditedLine]:
+def _sold_lines(paid: Iterable[Purchase]) -> SoldLines:
+    by_id: dict[tuple[str | None, str], list[SoldLine]] = {}
+    by_end: dict[tuple[str | None, datetime], dict[tuple[str | None, str | None], list[SoldLine]]] = {}
+    for one in paid:
+        link, issued = invoice_link(one), _issued(one)
+        invoices = [None, *(other.removeprefix("invoice:") for other in one.links if other.startswith("invoice:"))]
+        for line in one.bill.lines if one.bill else ():
+            sold = SoldLine(line.starts_at, issued, link, line.id, line)
+            for invoice in invoices:
+                by_id.setdefault((invoice, line.id), []).append(sold)
+                if line.kind is not LineKind.TRIAL:
+                    of_end = by_end.setdefault((invoice, line.ends_at), {})
+                    of_end.setdefault((line.subscription_item, line.price_id), []).append(sold)
+    for of_end in by_end.values():
+        for lines in of_end.values():
+            lines.sort(key=lambda sold: sold[:4])
+    return SoldLines(by_id=by_id, by_end=by_end)
+
+
+def _possible_lines(
+    unused: UnusedTime, giver: Purchase, sold: SoldLines, *, is_one_change: bool
+) -> Sequence[CreditedLine]:
     """Return the lines that Stripe names, otherwise those with the same subscription item, price and period end.
 
     The newest earlier lines come first, because a change ends all that was in force. Then come those that began at the
     same moment: of several changes at once, each returns what the one before it began. A single change never returns
     the line that it begins itself, and no change returns a line of a later invoice.
     """
-    known = [
-        (one, line)
-        for one in family
-        if one.bill is not None
-        and (unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links)
-        for line in one.bill.lines
-    ]
-    named = [(invoice_link(one), line) for one, line in known if line.id in unused.credited_lines]
-    if named or (unused.credited_lines and unused.credited_invoice is None):
-        return named
+    invoice = unused.credited_invoice
+    named = [one for id_ in dict.fromkeys(unused.credited_lines) for one in sold.by_id.get((invoice, id_), ())]
+    if named or (unused.credited_lines and invoice is None):
+        return [(one.invoice, one.line) for one in named]
+    moment, until = (unused.starts_at, _issued(giver)), _issued(giver) or math.inf
     of_item = [
-        (line.starts_at, _issued(one), invoice_link(one), line)
-        for one, line in known
-        if line.ends_at == unused.ends_at
-        and line.kind is not LineKind.TRIAL
-        and is_same_item(line, unused)
-        and (None in {line.price_id, unused.price_id} or line.price_id == unused.price_id)
-        and line.starts_at <= unused.starts_at
-        and _issued(one) <= (_issued(giver) or math.inf)
+        one
+        for lines in sold.by_end.get((invoice, unused.ends_at), {}).values()
+        if is_same_item(lines[0].line, unused)
+        and (None in {lines[0].line.price_id, unused.price_id} or lines[0].line.price_id == unused.price_id)
+        for one in _newest(lines, moment, until)
     ]
-    ordered = sorted(of_item, key=lambda found: (*found[:3], found[3].id), reverse=True)
-    before = [one for one in ordered if one[:2] < (unused.starts_at, _issued(giver))]
-    is_one_change = sum(_is_of_same_change(one, unused) for one in (giver.bill.unused if giver.bill else ())) == 1
-    at_once = [one for one in ordered if one not in before and not (is_one_change and one[2] == invoice_link(giver))]
-    newest = [one for one in before if one[0] == before[0][0]]
-    return [(invoice, line) for *_, invoice, line in (*newest, *at_once)]
+    ordered = sorted(of_item, key=lambda one: one[:4], reverse=True)
+    before = [one for one in ordered if one[:2] < moment]
+    at_once = [
+        one for one in ordered if one[:2] >= moment and not (is_one_change and one.invoice == invoice_link(giver))
+    ]
+    newest = [one for one in before if one.starts_at == before[0].starts_at]
+    return [(one.invoice, one.line) for one in (*newest, *at_once)]
+
+
+def _newest(lines: Sequence[SoldLine], moment: tuple[datetime, float], until: float) -> Iterator[SoldLine]:
+    """Yield the lines that began at the moment and, of those before it, the ones that began last; newest first."""
+    last: datetime | None = None
+    for place in range(_began_by(lines, moment[0]) - 1, -1, -1):
+        one = lines[place]
+        if last is not None and one.starts_at != last:
+            return
+        if one.issued <= until:
+            last = one.starts_at if one[:2] < moment else None
+            yield one
+
+
+def _began_by(lines: Sequence[SoldLine], moment: datetime) -> int:
+    """Return how many lines, sorted by their start, began by the moment: by bisection."""
+    low, high = 0, len(lines)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if lines[middle].starts_at <= moment else (low, middle)
+    return low
 
 
 def _shares(
@@ -146,8 +220,9 @@ def _time_part(unused: UnusedTime, line: Line) -> Fraction:
     return Fraction(int(given_back.total_seconds()), int(line.lasts.total_seconds())) * seats
 
 
-def _is_of_same_change(one: UnusedTime, other: UnusedTime) -> bool:
-    return (one.subscription_item, one.starts_at) == (other.subscription_item, other.starts_at)
+def _change(unused: UnusedTime) -> tuple[str | None, datetime]:
+    """Return what unused time of one invoice has in common if it is of one change."""
+    return (unused.subscription_item, unused.starts_at)
 
 
 def _issued(purchase: Purchase) -> float:

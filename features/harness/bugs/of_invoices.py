@@ -107,16 +107,10 @@ def _of_plans_alone(parts: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _oldest(possible: Callable[..., Any]) -> Callable[..., Any]:
-    def possible_wrong(unused: Any, giver: Any, family: Any) -> Any:
-        known = [
-            (line.starts_at, one, line)
-            for one in family
-            if one.bill is not None
-            for line in one.bill.lines
-            if line.ends_at == unused.ends_at
-        ]
-        oldest = min(known, key=lambda each: each[0], default=None)
-        return [(unused_time.invoice_link(oldest[1]), oldest[2])] if oldest else possible(unused, giver, family)
+    def possible_wrong(unused: Any, giver: Any, sold: Any, **options: Any) -> Any:
+        known = [one for lines in sold.by_end.get((None, unused.ends_at), {}).values() for one in lines]
+        oldest = min(known, key=lambda each: each.starts_at, default=None)
+        return [(oldest.invoice, oldest.line)] if oldest else possible(unused, giver, sold, **options)
 
     return possible_wrong
 
