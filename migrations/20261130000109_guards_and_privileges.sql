@@ -196,14 +196,16 @@ as $$
     ), ours as (
         select
             t.oid, t.name, r.name as role,
-            has_table_privilege(r.oid, t.oid, 'select') as reads,
+            has_any_column_privilege(r.oid, t.oid, 'select') as reads,
             has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
                 or has_any_column_privilege(r.oid, t.oid, 'insert, update') as writes,
-            exists (
-                select from pg_catalog.pg_policy p
+            coalesce((
+                -- Everybody may know the scale; all else is somebody's.
+                select bool_and(t.name = 'credit_ledgers' or pg_get_expr(p.polqual, p.polrelid) is distinct from 'true')
+                from pg_catalog.pg_policy p
                 where p.polrelid = t.oid and p.polcmd in ('r', '*') and p.polpermissive
                     and (r.oid = any (p.polroles) or 0 = any (p.polroles))
-            ) as has_policy
+            ), false) as has_policy
         from tables t, outsiders r
         where t.is_ours and t.name <> 'users'
     )
@@ -238,14 +240,12 @@ as $$
                 and obj_description(p.oid, 'pg_proc') like 'Credence: %'
                 and has_function_privilege(r.oid, p.oid, 'execute')
         ),
-        'trail_is_guarded', not exists (
-            select
-            from unnest('{credit_transactions,credit_draws,credit_requests}'::text[]) kept (name)
-            where not exists (
-                select from pg_catalog.pg_trigger t
-                where t.tgrelid = to_regclass('public.' || kept.name)
-                    and t.tgname = 'credence_refuse_change' and t.tgenabled <> 'D'
-            )
+        'trail_is_guarded', (
+            -- None of our triggers is switched off, and none of the five that refuse changes is gone.
+            select bool_and(t.tgenabled in ('O', 'A')) and count(*) filter (where t.tgname = 'credence_refuse_change') >= 5
+            from pg_catalog.pg_trigger t
+            join pg_catalog.pg_proc p on p.oid = t.tgfoid
+            where obj_description(p.oid, 'pg_proc') like 'Credence: %'
         )
     )
 $$;

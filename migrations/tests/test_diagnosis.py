@@ -64,6 +64,7 @@ async def test_a_project_s_own_table_with_row_level_security_is_its_own_matter(d
         ),
         ([CLOSED], {}),
         ([CLOSED, "grant select on public.anything to anon"], {"readable_by_anon": ["anything"]}),
+        ([CLOSED, "grant select (id) on public.anything to anon"], {"readable_by_anon": ["anything"]}),
         ([CLOSED, "grant delete on public.anything to anon"], {"writable_tables": ["anon: anything"]}),
         ([CLOSED, "grant select on public.anything to service_role"], {}),
         (
@@ -86,6 +87,15 @@ async def test_a_project_s_own_table_with_row_level_security_is_its_own_matter(d
                 "create policy own on public.anything for select to authenticated using (false)",
             ],
             {},
+        ),
+        (
+            [
+                CLOSED,
+                "grant select on public.anything to authenticated",
+                "create policy own on public.anything for select to authenticated using (false)",
+                "create policy all_rows on public.anything for select to authenticated using (true)",
+            ],
+            {"writable_tables": ["authenticated: anything"]},
         ),
     ],
 )
@@ -139,8 +149,17 @@ async def test_the_columns_of_credits_are_named(database_url: str) -> None:
     assert {**GOOD, "writable_columns": ["authenticated: users.credits_held"]} == await diagnosis(database_url, opened)
 
 
-@pytest.mark.parametrize("table", ["credit_transactions", "credit_draws", "credit_requests"])
-async def test_a_trail_without_its_guard_is_named(database_url: str, table: str) -> None:
-    """A trigger that is switched off guards nothing."""
-    switched_off = [f"alter table public.{table} disable trigger credence_refuse_change"]
-    assert {**GOOD, "trail_is_guarded": False} == await diagnosis(database_url, switched_off)
+@pytest.mark.parametrize(
+    "switched_off",
+    [
+        "alter table public.credit_transactions disable trigger credence_refuse_change",
+        "alter table public.credit_draws disable trigger credence_refuse_change",
+        "alter table public.credit_requests enable replica trigger credence_refuse_rewriting",
+        "alter table public.stripe_prices disable trigger all",
+        "alter table public.users disable trigger user",
+        "drop trigger credence_refuse_change on public.credit_ledgers",
+    ],
+)
+async def test_a_guard_that_is_gone_or_switched_off_is_named(database_url: str, switched_off: str) -> None:
+    """Whichever table it stood at, it guards nothing any more."""
+    assert {**GOOD, "trail_is_guarded": False} == await diagnosis(database_url, [switched_off])
