@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from domain.ports.cache import QuotaCache, SessionMarkers
+from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
 from domain.ports.ledger import Audit
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, UserId
@@ -28,10 +28,12 @@ class ConsistencyReport:
 
     ledger: tuple[Inconsistency, ...]
     cache: tuple[Disagreement, ...]
+    cache_unavailable: str | None = None
+    """Why the cache was not compared; None if it was."""
 
     @property
     def consistent(self) -> bool:
-        """Return whether there is no discrepancy."""
+        """Return whether no discrepancy was found."""
         return not self.ledger and not self.cache
 
 
@@ -50,6 +52,17 @@ class CacheAuditor:
         :raises CacheUnavailable: if the cache could not be reached.
         """
         return ConsistencyReport(ledger=await self.audit.inconsistencies(), cache=await self.disagreements())
+
+    async def report_what_is_reached(self) -> ConsistencyReport:
+        """Return all discrepancies, those of the ledger alone if the cache could not be reached.
+
+        :raises LedgerUnavailable: if the ledger could not be reached.
+        """
+        try:
+            return await self.report()
+        except CacheUnavailable as away:
+            ledger = await self.audit.inconsistencies()
+            return ConsistencyReport(ledger=ledger, cache=(), cache_unavailable=away.cause)
 
     async def disagreements(self) -> tuple[Disagreement, ...]:
         """Return every cached account that differs. Accounts that changed meanwhile are compared again.

@@ -16,14 +16,14 @@ from entrypoints.services import Services
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @report_errors_plainly
 def check(*, as_json: bool) -> None:
-    """Check the ledger and its copy in Redis. Lists every discrepancy and exits 1 if there is one."""
-
-    report = run_with_services(lambda services: services.auditor.report())
+    """Check the ledger and its copy in Redis. Lists every discrepancy and exits 1 if there is one, 2 without Redis."""
+    report = run_with_services(lambda services: services.auditor.report_what_is_reached())
     wrong, stale = report.ledger, report.cache
     if as_json:
-        print_json({"consistent": report.consistent, "ledger": wrong, "cache": stale})
-    elif report.consistent:
-        click.echo("The ledger is consistent.\nRedis matches it.")
+        shown = {"consistent": report.consistent, "ledger": wrong, "cache": stale}
+        print_json({**shown, "cache_unavailable": report.cache_unavailable})
+    elif not wrong:
+        click.echo("The ledger is consistent." + ("" if stale or report.cache_unavailable else "\nRedis matches it."))
     if not as_json and wrong:
         print_table(
             "The ledger is inconsistent",
@@ -37,8 +37,10 @@ def check(*, as_json: bool) -> None:
             [(row.user_id, row.problem, _short(row.account), _short(row.copy)) for row in stale],
         )
         click.echo("To repair Redis, run `credence sync USER` or `credence sync --all`.")
-    if not report.consistent:
-        sys.exit(1)
+    if report.cache_unavailable is not None:
+        click.echo(f"Redis was not compared: {report.cache_unavailable}", err=True)
+    if not report.consistent or report.cache_unavailable is not None:
+        sys.exit(2 if report.consistent else 1)
 
 
 @click.command()
