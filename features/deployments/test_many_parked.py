@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from domain.usecases.retry_inbox import BATCH
 from features.harness.service import Service, eventually
 from features.steps.story import Story
 from simulators.stripe.webhooks import deliver, signed_headers
@@ -71,18 +72,18 @@ def state(story: Story, event_id: str) -> Any:
 
 
 def test_what_is_new_is_decided_before_what_was_parked_long_ago(story: Story) -> None:
-    """Of all that is due the worker takes what came last, and what comes in meanwhile is decided as it comes."""
+    """The worker takes at most one batch of what is longest due before it; what comes in is decided as it comes."""
     early, late = str(uuid.uuid4()), str(uuid.uuid4())
     event_id, status = pays(story, early)
     assert "parked" == status
     story.rows(OLD_AND_NEW, MANY, early, event_id)
     assert "applied" == eventually(lambda: state(story, event_id)["status"], "applied")
-    tried_before = story.rows(
+    (tried_before,) = story.rows(
         "select count(*) from public.webhook_events"
         " where id like 'evt_old_%' and decided_at > now() - interval '1 day' and decided_at < $1",
         state(story, event_id)["decided_at"],
     )
-    assert [{"count": 0}] == tried_before
+    assert tried_before["count"] <= BATCH < MANY
     story.rows(SIGNS_UP, late)
     assert "applied" == pays(story, late)[1]
 
