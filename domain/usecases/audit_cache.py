@@ -58,10 +58,10 @@ class CacheAuditor:
 
         :raises LedgerUnavailable: if the ledger could not be reached.
         """
+        ledger = await self.audit.inconsistencies()
         try:
-            return await self.report()
+            return ConsistencyReport(ledger=ledger, cache=await self.disagreements())
         except CacheUnavailable as away:
-            ledger = await self.audit.inconsistencies()
             return ConsistencyReport(ledger=ledger, cache=(), cache_unavailable=away.cause)
 
     async def disagreements(self) -> tuple[Disagreement, ...]:
