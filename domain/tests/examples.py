@@ -23,6 +23,16 @@ CATALOGUE = Catalogue({STARTER.id: STARTER})
 ORDER = Order(user_id=ADA, plan_id=STARTER.id, credits=50, amount=500, currency="usd")
 
 
+@attrs.define
+class SetClock:
+    """A clock that stands where it was set."""
+
+    moment: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.moment
+
+
 def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a use case without an event loop: it awaits nothing but ports, and these wait for nothing."""
     try:

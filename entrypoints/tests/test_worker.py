@@ -14,7 +14,7 @@ from adapters.memory.payments import MemoryPayments
 from domain.changes.inbox import EventStatus
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, Delivery, InboxEvent, SaleReport
-from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON
+from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON, SetClock
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.monitor import Monitor
 from domain.usecases.reconcile import Reconciler
@@ -23,14 +23,6 @@ from domain.usecases.retry_inbox import BATCH, InboxRetrier
 from domain.values.plans import PlanMode
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
-
-
-@attrs.define
-class SetClock:
-    moment: datetime = NOON
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 @attrs.define

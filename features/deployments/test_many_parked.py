@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,8 @@ import pytest
 
 from domain.usecases.retry_inbox import BATCH
 from features.harness.service import Service, eventually
+from features.http.signed_events import send_payment
 from features.steps.story import Story
-from simulators.stripe.webhooks import deliver, signed_headers
 
 MANY = 3000
 SIGNS_UP = "insert into auth.users (id, email) values ($1::uuid, $1::uuid || '@example.com')"
@@ -40,30 +39,8 @@ def story(service: Service) -> Iterator[Story]:
 
 def pays(story: Story, user_id: str) -> tuple[str, str]:
     """Let a payment of somebody's come in; gives the event's id and what the service answers that became of it."""
-    id_ = uuid.uuid4().hex
-    session = {
-        "id": f"cs_test_{id_}",
-        "object": "checkout.session",
-        "mode": "payment",
-        "payment_status": "paid",
-        "payment_intent": f"pi_{id_}",
-        "amount_subtotal": 500,
-        "amount_total": 500,
-        "currency": "usd",
-        "metadata": {"plan": "starter", "userId": user_id},
-    }
-    event = {
-        "id": f"evt_{id_}",
-        "object": "event",
-        "type": "checkout.session.completed",
-        "created": int(time.time()),
-        "livemode": False,
-        "data": {"object": session},
-    }
-    body = json.dumps(event).encode()
-    headers = signed_headers(body, story.service.stripe.webhook_secret, int(time.time()))
-    delivery = deliver(str(story.service.stripe.webhook_url), str(event["id"]), body, headers)
-    return str(event["id"]), str(json.loads(delivery.body)["status"])
+    event_id, delivery = send_payment(story, metadata={"plan": "starter", "userId": user_id})
+    return event_id, str(json.loads(delivery.body)["status"])
 
 
 def state(story: Story, event_id: str) -> Any:

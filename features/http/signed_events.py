@@ -10,6 +10,7 @@ import httpx
 from features.harness.service import WEBHOOK_SECRET, Service
 from features.steps.story import Story
 from simulators.stripe.signatures import sign_webhook
+from simulators.stripe.webhooks import Delivery, deliver, signed_headers
 
 PROBLEM = "application/problem+json"
 
@@ -46,6 +47,33 @@ def completed(story: Story, **changes: Any) -> dict[str, Any]:
         "data": {"object": session},
         **envelope,
     }
+
+
+def send_payment(story: Story, **changes: Any) -> tuple[str, Delivery]:
+    """Deliver a payment of the starter plan as Stripe does, with changes to its session; gives the event's id, too."""
+    id_ = uuid.uuid4().hex
+    session = {
+        "id": f"cs_test_{id_}",
+        "object": "checkout.session",
+        "mode": "payment",
+        "payment_status": "paid",
+        "payment_intent": f"pi_{id_}",
+        "amount_subtotal": 500,
+        "amount_total": 500,
+        "currency": "usd",
+        **changes,
+    }
+    event = {
+        "id": f"evt_{id_}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": int(time.time()),
+        "livemode": False,
+        "data": {"object": session},
+    }
+    body = json.dumps(event).encode()
+    headers = signed_headers(body, story.service.stripe.webhook_secret, int(time.time()))
+    return str(event["id"]), deliver(str(story.service.stripe.webhook_url), str(event["id"]), body, headers)
 
 
 def send(story: Story, event: object) -> httpx.Response:

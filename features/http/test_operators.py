@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +14,10 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
+from features.http.signed_events import send_payment
 from features.steps.lives import DAY, account, deliver_all, mine, subscribes
 from features.steps.story import Story
 from simulators.stack.postgrest import free_port
-from simulators.stripe.webhooks import deliver, signed_headers
 
 NOBODY = "5d2f7a34-0c1e-4a6b-9f0d-1b2c3d4e5f60"
 
@@ -33,31 +32,9 @@ def story(service: Service) -> Iterator[Story]:
 
 def park(story: Story, **changes: Any) -> str:
     """An event that waits: a payment that names nobody."""
-    id_ = uuid.uuid4().hex
-    session = {
-        "id": f"cs_test_{id_}",
-        "object": "checkout.session",
-        "mode": "payment",
-        "payment_status": "paid",
-        "payment_intent": f"pi_{id_}",
-        "amount_subtotal": 500,
-        "amount_total": 500,
-        "currency": "usd",
-        "metadata": {"plan": "starter"},
-        **changes,
-    }
-    event = {
-        "id": f"evt_{id_}",
-        "object": "event",
-        "type": "checkout.session.completed",
-        "created": int(time.time()),
-        "livemode": False,
-        "data": {"object": session},
-    }
-    body = json.dumps(event).encode()
-    headers = signed_headers(body, story.service.stripe.webhook_secret, int(time.time()))
-    assert 200 == deliver(str(story.service.stripe.webhook_url), str(event["id"]), body, headers).status
-    return str(event["id"])
+    event_id, delivery = send_payment(story, **{"metadata": {"plan": "starter"}, **changes})
+    assert 200 == delivery.status
+    return event_id
 
 
 def test_a_renewal_of_a_deleted_user_says_which_subscription_to_cancel(story: Story) -> None:

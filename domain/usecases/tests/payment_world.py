@@ -24,7 +24,7 @@ from domain.payments.reports import (
 )
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.payment_provider import InvalidBody
-from domain.tests.examples import ADA, FIVE_DOLLARS, MONTHLY, NOON, STARTER
+from domain.tests.examples import ADA, FIVE_DOLLARS, MONTHLY, NOON, STARTER, SetClock
 from domain.tests.examples import run_at_once as run
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.reconcile import Reconciler
@@ -38,14 +38,6 @@ from domain.values.plans import Catalogue, PlanId, PlanMode, Terms
 TEAM = attrs.evolve(MONTHLY, id=PlanId("team"), terms=Terms(credits=300, price=Money(amount=2000, currency="usd")))
 LASTING = attrs.evolve(STARTER, id=PlanId("lasting"), expires_after_days=30)
 CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, MONTHLY, TEAM, LASTING)})
-
-
-@attrs.define
-class SetClock:
-    moment: datetime = NOON
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 @attrs.define

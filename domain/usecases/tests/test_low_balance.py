@@ -1,7 +1,7 @@
 """A balance that runs low is told once, whatever lowered it, and until somebody takes the notice."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -27,7 +27,7 @@ from domain.decisions.operations import (
 )
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
-from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER
+from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER, SetClock
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.use_credits import CreditService
@@ -44,16 +44,6 @@ SALE = SaleReport(
     paid=FIVE_DOLLARS,
     attribution=Attribution(user_reference=ADA, plan_id="starter"),
 )
-
-
-@attrs.define
-class SetClock:
-    """A clock that is set."""
-
-    moment: datetime = NOON
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 def refund(refund_id: str, amount: int) -> PaymentReport:
