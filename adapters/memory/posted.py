@@ -1,4 +1,4 @@
-"""What is posted for a purchase, summed from the entries in memory."""
+"""Sums what is posted for a purchase from the entries in memory."""
 
 from collections.abc import Sequence
 from datetime import datetime

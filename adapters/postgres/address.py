@@ -13,7 +13,7 @@ _HINTS = ("pgbouncer", "pool_mode", "connection_limit")
 _FOR_OTHERS = frozenset(
     {"connect_timeout", "pool_timeout", "schema", "socket_timeout", "statement_cache_size", "workaround"}
 )
-"""What Prisma and libpq read there, and Postgres, to which asyncpg hands it on, does not know."""
+"""Parameters of Prisma and libpq, left out because asyncpg would pass them on to Postgres, which rejects them."""
 _MODES = frozenset({"transaction", "session"})
 
 
@@ -29,12 +29,12 @@ class InvalidAddress(Exception):
 
 @attrs.frozen(kw_only=True)
 class Address:
-    """Where a database is, and what its address says of what is in front of it."""
+    """A database's address, with the hints that it gives about a pooler in front."""
 
     url: str = attrs.field(repr=False)
     """For asyncpg: without what is only a hint."""
     shares_connections: bool
-    """Whether there is a transaction pooler for sure; that nothing says so does not mean that there is none."""
+    """True if the address names a transaction pooler; False does not rule one out."""
     connection_limit: int | None
 
 

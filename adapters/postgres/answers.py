@@ -1,4 +1,4 @@
-"""What each of the ledger's functions answers, so that something else that answers in its place is not taken for it.
+"""Checks the shape of each ledger function's answer, so that another program's answer is not taken for it.
 
 A maintenance page, a proxy or another program at the address answers 200 too.
 """

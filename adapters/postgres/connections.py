@@ -29,7 +29,7 @@ class DatabaseUnreachable(LedgerUntouched):
     """No connection to the database; the cause says where, and why, without a secret."""
 
     def __str__(self) -> str:
-        return f"C{self.cause[1:]}."
+        return f"{self.cause[0].upper()}{self.cause[1:]}."
 
 
 def no_connection(url: str, cause: Exception | str) -> DatabaseUnreachable:

@@ -25,7 +25,7 @@ _REMEDIES = (
 _NO_JWT = frozenset({"PGRST301", "PGRST303"})
 """PostgREST cannot read the JWT that it is given, or does not accept it (its documentation, "Errors")."""
 _GATEWAYS_WORDS = ("api key", "credentials", "unauthorized")
-"""What the gateway in front of it says of a key; its answers have no code."""
+"""Words by which the gateway in front of PostgREST rejects a key; its answers have no code."""
 
 
 def ledger_error_from(cause: str, sqlstate: str | None, *, is_untouched: bool = False) -> LedgerUnavailable:

@@ -18,7 +18,7 @@ from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
 from domain.values.accounts import InvalidUserId, UserId, parse_user_id
 from entrypoints.catalogue import InvalidCatalogue
-from entrypoints.cli.loading import loading
+from entrypoints.cli.loading import INTERRUPTED, loading
 from entrypoints.hints import unclaimable
 from entrypoints.services import Services
 from entrypoints.settings.reader import InvalidSettings, read_settings
@@ -37,9 +37,6 @@ _MESSAGES: Mapping[type[Exception], str] = {
     InvalidBody: "{0}",
 }
 """What a person is told of each error; an exception's own fields stand in it."""
-
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended, as in shells."""
 
 
 def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:

@@ -1,4 +1,4 @@
-"""What answers 200 in PostgREST's place is not taken for the ledger, and is shown to whoever looks for the fault."""
+"""Another program that answers 200 in PostgREST's place is not taken for the ledger, and its answer is shown."""
 
 import contextlib
 import re
