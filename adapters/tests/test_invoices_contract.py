@@ -27,14 +27,12 @@ from features.billing.payloads import (
     USER,
     Payload,
     StripePrice,
-    credit_note,
-    dispute,
     ended,
     in_new_shape,
     invoice,
     line,
-    refund,
 )
+from features.billing.reversals import credit_note, dispute, refund
 from features.billing.world import PLANS, StripeEvent, paid
 
 Grants = list[tuple[float, int, float]]

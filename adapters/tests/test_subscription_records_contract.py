@@ -13,7 +13,8 @@ from adapters.system.clock import SystemClock
 from domain.credits.explanation import explain
 from domain.usecases.record_payment import PaymentRecorder
 from domain.values.plans import Catalogue
-from features.billing.payloads import MONTHLY, Payload, credit_note, invoice, line
+from features.billing.payloads import MONTHLY, Payload, invoice, line
+from features.billing.reversals import credit_note
 from features.billing.world import PLANS
 
 

@@ -17,14 +17,12 @@ from features.billing.payloads import (
     WEEKLY,
     Payload,
     StripePrice,
-    credit_note,
-    dispute,
     ended,
     in_new_shape,
     invoice,
     line,
-    refund,
 )
+from features.billing.reversals import credit_note, dispute, refund
 from features.billing.world import PLANS, StripeEvent, World, delivered_in_every_way, paid, plan
 
 PRICES = (MONTHLY, PRO, ANNUAL, WEEKLY)

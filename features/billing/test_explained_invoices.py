@@ -7,18 +7,8 @@ import pytest
 from domain.credits.explanation import AccountExplanation, explain
 from entrypoints.cli.tables import plain
 from entrypoints.http.routes.explanation import explanation_of
-from features.billing.payloads import (
-    ANNUAL,
-    MONTHLY,
-    PRO,
-    Payload,
-    credit_note,
-    dispute,
-    in_new_shape,
-    invoice,
-    line,
-    refund,
-)
+from features.billing.payloads import ANNUAL, MONTHLY, PRO, Payload, in_new_shape, invoice, line
+from features.billing.reversals import credit_note, dispute, refund
 from features.billing.world import ADA, PLANS, StripeEvent, World, paid, plan
 
 FIRST = invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, reason="subscription_create")

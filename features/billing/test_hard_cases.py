@@ -16,14 +16,12 @@ from features.billing.payloads import (
     USER,
     Payload,
     StripePrice,
-    credit_note,
-    dispute,
     ended,
     in_new_shape,
     invoice,
     line,
-    refund,
 )
+from features.billing.reversals import credit_note, dispute, refund
 from features.billing.world import PLANS, StripeEvent, World, delivered_in_every_way, paid, plan
 
 shapes = pytest.mark.parametrize("shape", [lambda old: old, in_new_shape], ids=["old", "new"])

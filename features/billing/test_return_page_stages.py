@@ -13,18 +13,8 @@ from domain.ports.payment_provider import Checkout, CheckoutRequest
 from domain.usecases.check_out import AlreadySubscribed, CheckoutProgress, CheckoutService, CheckoutStage
 from domain.values.plans import PlanId
 from features.billing.packs import NAMED, completed, refund_of, session
-from features.billing.payloads import (
-    SUBSCRIPTION,
-    USER,
-    Payload,
-    StripePrice,
-    credit_note,
-    dispute,
-    ended,
-    invoice,
-    line,
-    refund,
-)
+from features.billing.payloads import SUBSCRIPTION, USER, Payload, StripePrice, ended, invoice, line
+from features.billing.reversals import credit_note, dispute, refund
 from features.billing.world import ADA, PLANS, StripeEvent, World, plan
 
 FREE = StripePrice(id="price_free", amount=0)

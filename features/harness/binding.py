@@ -26,9 +26,9 @@ from features.harness.observation import observe, state_in
 from features.harness.parts import Parts
 from features.harness.planting import Patch, PlantedCoroutine, planted
 from features.harness.processes import UseCases, WorldClock, begun, use_cases
-from simulators.stories.checkers import Observation
-from simulators.stories.life import Customer
-from simulators.stories.life import Plan as PlanOnSale
+from simulators.stories.customers import Customer
+from simulators.stories.customers import Plan as PlanOnSale
+from simulators.stories.observation import Observation
 from simulators.system.states import digest_of, forked
 from simulators.system.stepping import Call, Pause, perform
 from simulators.system.system import Job, Result

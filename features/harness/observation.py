@@ -14,7 +14,7 @@ import attrs
 from domain.credits.grants import Grant
 from domain.credits.ledger import LedgerEntry, period_of
 from features.harness.parts import Parts
-from simulators.stories.checkers import Copy, Observation, ObservedAccount, ObservedEntry, ObservedGrant
+from simulators.stories.observation import Copy, Observation, ObservedAccount, ObservedEntry, ObservedGrant
 from simulators.system.states import state_of
 from simulators.system.stepping import Call, perform
 

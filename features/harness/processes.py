@@ -19,8 +19,8 @@ from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import parse_user_id
 from domain.values.plans import Catalogue
-from simulators.stories.checkers import Copy
 from simulators.stories.credit_operations import Answered, Use
+from simulators.stories.observation import Copy
 from simulators.system.stepping import SteppedPort
 from simulators.system.system import Ask, Deliver, Job, ReadQuota, Result, Work
 

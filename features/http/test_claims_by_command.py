@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from features.harness.service import Service
-from features.steps.lives import account, deliver_all
 from features.steps.story import Story
+from features.steps.stripe_events import account, deliver_all
 from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
 

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from features.billing.payloads import MONTHLY, credit_note, dispute, invoice, line
+from features.billing.payloads import MONTHLY, invoice, line
+from features.billing.reversals import credit_note, dispute
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service
 from features.http.description import Description
 from features.steps.story import Story

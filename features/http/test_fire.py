@@ -25,7 +25,7 @@ from simulators.schedules.steps import Advance, Wait, Work
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import run_apart, serving, wait_until_ready
 from simulators.stories.catalogue import STORIES
-from simulators.stories.life import Plan
+from simulators.stories.customers import Plan
 
 QUICKLY = ("--rate", "200", "--json")
 

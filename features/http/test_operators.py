@@ -15,8 +15,9 @@ from playwright.sync_api import expect, sync_playwright
 
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
 from features.http.signed_events import send_payment
-from features.steps.lives import DAY, account, deliver_all, mine, subscribes
 from features.steps.story import Story
+from features.steps.stripe_events import DAY, account, deliver_all, mine
+from features.steps.subscriptions import subscribes
 from simulators.stack.postgrest import free_port
 
 NOBODY = "5d2f7a34-0c1e-4a6b-9f0d-1b2c3d4e5f60"

@@ -139,7 +139,7 @@ def test_the_kills_that_a_person_names_are_in_the_schedule() -> None:
     plans = ()
     with pytest.raises(LookupError, match="needs a plan"):
         load_schedule(tuple(STORIES.values()), plans, count=1, seed=1)
-    from simulators.stories.life import Plan
+    from simulators.stories.customers import Plan
 
     pack = Plan(id="pack", credits=50, price=500, currency="usd")
     schedule = load_schedule((STORIES["purchase"],), (pack,), count=30, seed=1, kills=KILLABLE)

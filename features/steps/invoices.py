@@ -5,8 +5,8 @@ from typing import Any
 from pytest_bdd import given, parsers, then, when
 
 from features.harness.service import eventually
-from features.steps.lives import DAY, HOUR, account, cents, deliver_all, mine
 from features.steps.story import Story
+from features.steps.stripe_events import DAY, HOUR, account, cents, deliver_all, mine
 from simulators.stripe.account.coupons import new_coupon
 from simulators.stripe.account.credit_notes import CreditedLine
 

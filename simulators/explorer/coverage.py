@@ -9,60 +9,36 @@ from collections.abc import Mapping
 
 import attrs
 
-from simulators.explorer.invoice_coverage import CELLS, cells_of
+from simulators.explorer.coverage_catalogue import (
+    AFTER_CRASH,
+    AFTER_LOSS,
+    AGAIN,
+    ALL,
+    ANSWER_LOST,
+    AT_ONCE,
+    CACHE_AWAY,
+    CACHE_SILENT,
+    CONFLICT,
+    DIES_AFTER,
+    DIES_BEFORE,
+    DISPUTES,
+    EARLY,
+    FIRST,
+    LEDGER_AWAY,
+    LEDGER_SILENT,
+    NOTHING,
+    REFUNDS,
+    RETRIED,
+    SOMETIMES,
+    TYPES,
+    views,
+)
+from simulators.explorer.invoice_coverage import cells_of
 from simulators.schedules import steps
-from simulators.schedules.runner import Running, ScheduleRunner, Watcher
+from simulators.schedules.running import Running
+from simulators.schedules.tasks import TaskRunner, Watcher
 from simulators.stories.event_readings import Sold
 from simulators.stories.invoices import Bill
-
-FIRST, EARLY, AT_ONCE, AGAIN = "first", "before its sale", "at once", "again"
-AFTER_CRASH, AFTER_LOSS, RETRIED = "after a crash", "after a lost answer", "after a refusal"
-ORDERS = (FIRST, EARLY, AT_ONCE, AGAIN, AFTER_CRASH, AFTER_LOSS, RETRIED)
-"""How a delivery stands to what came before it."""
-
-NOTHING, CONFLICT, ANSWER_LOST = "nothing", "conflict", "answer lost"
-DIES_BEFORE, DIES_AFTER = "dies before commit", "dies after commit"
-LEDGER_AWAY, LEDGER_SILENT = "ledger away", "ledger silent"
-CACHE_AWAY, CACHE_SILENT = "cache away", "cache silent"
-FAULTS = (
-    NOTHING, DIES_BEFORE, DIES_AFTER, LEDGER_AWAY, LEDGER_SILENT, CACHE_AWAY, CACHE_SILENT, CONFLICT, ANSWER_LOST
-)  # fmt: skip
-"""What befell it. A part is silent if it did what it was asked, and its answer was lost."""
-
-SALES = ("checkout.session.completed", "checkout.session.async_payment_succeeded", "invoice.paid",
-         "invoice.payment_succeeded")  # fmt: skip
-UNPAID = ("checkout.session.async_payment_failed", "checkout.session.expired")
-SUBSCRIPTIONS = ("customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted")
-REFUNDS = ("refund.created", "refund.updated", "refund.failed", "charge.refunded", "charge.refund.updated")
-DISPUTES = tuple(
-    f"charge.dispute.{what}" for what in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
-)
-PAYMENTS = ("invoice_payment.paid",)
-NOTES = ("credit_note.created",)
-FAMILIES = {"a sale": SALES, "what is taken back": (*REFUNDS, *DISPUTES, *NOTES)}
-"""What moves credits, and so must meet each fault in each order."""
-
-TYPES = (*SALES, *UNPAID, *SUBSCRIPTIONS, *PAYMENTS, *REFUNDS, *DISPUTES, *NOTES)
-
-SOMETIMES = (
-    "a refund is told before its purchase",
-    "a dispute is told before its purchase",
-    "a duplicate arrives during the first handling",
-    "a process dies between commit and acknowledgement",
-    "an event is delivered again after a crash",
-    "the cache is flushed between commit and read",
-    "a conflict is decided again",
-    "an event is parked, then applied",
-    "what was told apart proves to be one payment",
-    "two processes handle one customer at once",
-    "a worker dies while it delivers the outbox",
-    "a worker dies while it decides again",
-    "a read is answered while the cache is away",
-    "a read is answered while the ledger is away",
-    "an event arrives three days late",
-    *CELLS,
-    *(f"a delivery is signed: {signature}" for signature in steps.SIGNATURES),
-)
 
 
 @attrs.define
@@ -87,7 +63,7 @@ class Coverage(Watcher):
         self.sometimes += other.sometimes
         self.versions += other.versions
 
-    def began(self, running: Running, runner: ScheduleRunner) -> None:
+    def began(self, running: Running, runner: TaskRunner) -> None:
         """Note how a task that began stands to what came before."""
         step = running.step
         if not isinstance(step, steps.Deliver):
@@ -115,7 +91,7 @@ class Coverage(Watcher):
         if buyer is not None and buyer in map(runner.accounting.customers.get, events):
             self._count("two processes handle one customer at once")
 
-    def ended(self, running: Running, runner: ScheduleRunner, *, died: bool) -> None:
+    def ended(self, running: Running, runner: TaskRunner, *, died: bool) -> None:
         """Note what befell a task that ended."""
         step, faults_met = running.step, set(running.faults_met)
         match step:
@@ -136,7 +112,7 @@ class Coverage(Watcher):
         if what == "flush":
             self._flushed = True
 
-    def recorded(self, events: frozenset[str], runner: ScheduleRunner) -> None:
+    def recorded(self, events: frozenset[str], runner: TaskRunner) -> None:
         """Note that events were recorded, and decided for good."""
         for event in events:
             if event in self._waiting:
@@ -147,7 +123,7 @@ class Coverage(Watcher):
             if runner.accounting.joins_apart(event):
                 self._count("what was told apart proves to be one payment")
 
-    def _handled(self, running: Running, event: str, runner: ScheduleRunner, *, died: bool) -> None:
+    def _handled(self, running: Running, event: str, runner: TaskRunner, *, died: bool) -> None:
         kind, order, faults_met = runner.events[event].type, self._orders.pop(running.name), set(running.faults_met)
         faults = faults_met & {CONFLICT, ANSWER_LOST, LEDGER_AWAY, LEDGER_SILENT, CACHE_AWAY, CACHE_SILENT}
         if died:
@@ -165,7 +141,7 @@ class Coverage(Watcher):
         lost = ANSWER_LOST in faults_met
         self._before[event] = AFTER_CRASH if died else AFTER_LOSS if lost else RETRIED if refused else AGAIN
 
-    def _order(self, running: Running, runner: ScheduleRunner) -> str:
+    def _order(self, running: Running, runner: TaskRunner) -> str:
         step = running.step
         event = step.event if isinstance(step, steps.Deliver) else ""
         for other in runner.running.values():
@@ -197,39 +173,6 @@ class Gaps:
         lines += self.sometimes
         lines += [f"{kind} in the shape of {version}" for kind, version in self.versions]
         return "\n".join(f"never: {line}" for line in lines)
-
-
-def possible(cell: tuple[str, str, str]) -> bool:
-    """Return whether a cell can be visited at all."""
-    kind, order, fault = cell
-    # Where no account is concerned a commit is the last await: nothing is cached, and nothing follows in which to die.
-    touches_no_account = order == EARLY or kind in PAYMENTS
-    if touches_no_account and fault in (CACHE_AWAY, CACHE_SILENT, DIES_AFTER):
-        return False
-    if order == EARLY:
-        # Nothing that is itself a sale comes before its sale.
-        return kind not in (*SALES, *UNPAID, *SUBSCRIPTIONS)
-    # What was committed before is a duplicate, whatever else moves.
-    return fault != CONFLICT or order not in (AGAIN, AFTER_LOSS)
-
-
-ALL = tuple(cell for kind in TYPES for order in ORDERS for fault in FAULTS if possible(cell := (kind, order, fault)))
-"""Every cell that can be visited."""
-
-ANY = "any"
-
-
-def views(cell: tuple[str, str, str], *, is_long: bool) -> tuple[tuple[str, str, str], ...]:
-    """Return the entries of the catalogue that a cell fills.
-
-    Each type must come in each order, and each fault must befall some; in a long run each fault must befall sales,
-    and what is taken back, in each order.
-    """
-    kind, order, fault = cell
-    if not is_long:
-        return (kind, order, ANY), (ANY, ANY, fault)
-    families = [name for name, kinds in FAMILIES.items() if kind in kinds]
-    return (kind, order, ANY), (ANY, ANY, fault), *((family, order, fault) for family in families)
 
 
 def gaps(coverage: Coverage, versions: tuple[str, ...], *, is_long: bool) -> Gaps:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from simulators.explorer import coverage
+from simulators.explorer import coverage_catalogue as catalogue
 from simulators.explorer.random_lives import VERSIONS
 from simulators.explorer.random_worlds import explore
 from simulators.explorer.seed_runs import Lived, Totals, live_all, system_named
@@ -145,7 +146,7 @@ def _print(
     figures = (
         f"{totals.seeds:,} random worlds: {totals.events:,} events in {totals.deliveries:,} deliveries, "
         f"{totals.faults:,} faults, {totals.reads:,} reads, {totals.uses:,} spends and holds; "
-        f"{len(totals.coverage.cells.keys() & set(coverage.ALL)):,} of {len(coverage.ALL):,} cells visited; "
+        f"{len(totals.coverage.cells.keys() & set(catalogue.ALL)):,} of {len(catalogue.ALL):,} cells visited; "
         f"{seconds:.0f} s"
     )
     if failed is not None:
@@ -193,12 +194,15 @@ def _suffix(bug: str | None) -> str:
 
 def table(console: Console, visited: coverage.Coverage) -> None:
     """Print what was visited."""
-    for title, names, place in (("in which order", coverage.ORDERS, 1), ("what befell it", coverage.FAULTS, 2)):
+    for title, names, place in (
+        ("in which order", catalogue.ORDERS, 1),
+        ("what befell it", catalogue.FAULTS, 2),
+    ):
         shown_table = Table(title=f"Deliveries by type and {title}", title_justify="left")
         shown_table.add_column("event")
         for name in names:
             shown_table.add_column(name, justify="right")
-        for kind in coverage.TYPES:
+        for kind in catalogue.TYPES:
             counts = [
                 sum(count for cell, count in visited.cells.items() if cell[0] == kind and cell[place] == name)
                 for name in names
@@ -206,7 +210,7 @@ def table(console: Console, visited: coverage.Coverage) -> None:
             shown_table.add_row(kind, *(f"{count:,}" if count else "-" for count in counts))
         console.print(shown_table)
     rare = Table(title="Sometimes", title_justify="left", show_header=False)
-    for what in coverage.SOMETIMES:
+    for what in catalogue.SOMETIMES:
         rare.add_row(what, f"{visited.sometimes[what]:,}")
     console.print(rare)
 

@@ -9,9 +9,6 @@ from simulators.explorer.transitions import Transitions
 from simulators.stories.checkers import (
     Checker,
     Complaint,
-    Copy,
-    Expectation,
-    Observation,
     judge_account,
     judge_grants,
     judge_invoices,
@@ -19,10 +16,12 @@ from simulators.stories.checkers import (
     judge_move,
     judge_quiet,
     judge_read,
-    possible_balances,
 )
 from simulators.stories.credit_operations import before_use, judge_expiries, judge_taking, judge_uses, taken
-from simulators.stories.event_readings import dues, ends_of, invoices_due, reading_of
+from simulators.stories.event_readings import reading_of
+from simulators.stories.expectations import Expectation, possible_balances
+from simulators.stories.observation import Copy, Observation
+from simulators.stories.reading_worth import dues, ends_of, invoices_due
 from simulators.system.settling import do, settle
 from simulators.system.system import ReadQuota
 

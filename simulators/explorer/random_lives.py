@@ -8,8 +8,9 @@ import attrs
 
 from simulators.explorer.random_subscriptions import WEIGHTS, Subscriptions
 from simulators.stories.acts import Act
+from simulators.stories.customers import Customer, Payment, Plan
 from simulators.stories.events import Event
-from simulators.stories.life import DAY, Customer, Life, Payment, Plan
+from simulators.stories.life import DAY, Life
 from simulators.stripe.objects import API_VERSION
 
 VERSIONS = ("2019-12-03", "2022-08-01", "2022-11-15", "2024-06-20", "2025-03-31.basil", API_VERSION)
@@ -17,6 +18,18 @@ VERSIONS = ("2019-12-03", "2022-08-01", "2022-11-15", "2024-06-20", "2025-03-31.
 
 PAUSES = (0, 0, 1, 1, 60, 3600, 5 * 3600, DAY, 2 * DAY, 9 * DAY)
 """Seconds between two acts. Without a pause two acts are of the same second, and time can't tell their order."""
+
+PLANS = (
+    Plan(id="starter", credits=50, price=500, currency="usd"),
+    Plan(id="odd", credits=7, price=333, currency="usd"),
+    Plan(id="pro", credits=250, price=2000, currency="usd"),
+    Plan(id="gift", credits=5, price=0, currency="usd"),
+    Plan(id="monthly", credits=100, price=900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="weekly", credits=11, price=250, currency="usd", mode="subscription", interval="week"),
+    Plan(id="large", credits=700, price=4900, currency="usd", mode="subscription", interval="month"),
+    Plan(id="annual", credits=1201, price=9000, currency="usd", mode="subscription", interval="year"),
+)
+"""What is for sale: once, and for each interval; with an odd price, and for nothing."""
 
 MAX_ACTS = 14
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import attrs
 
-from simulators.stories.life import DAY, HOUR, Customer, Life, Payment, Plan
+from simulators.stories.customers import Customer, Payment, Plan
+from simulators.stories.life import DAY, HOUR, Life
 from simulators.stripe.account.subscription_shapes import Terms
 
 WEIGHTS = {

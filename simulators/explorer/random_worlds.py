@@ -10,29 +10,22 @@ import random
 
 import attrs
 
-from simulators.explorer.random_lives import LifeLed, lead
+from simulators.explorer.random_lives import PLANS, LifeLed, lead
 from simulators.explorer.random_rates import Rates, draw
 from simulators.explorer.random_uses import asked, wished
 from simulators.schedules import steps
-from simulators.schedules.runner import PARTS, ScheduleRunner, Watcher
+from simulators.schedules.runner import ScheduleRunner
+from simulators.schedules.running import PARTS
 from simulators.schedules.steps import Schedule, Step, User
+from simulators.schedules.tasks import Watcher
 from simulators.schedules.traces import PAYMENTS, Moment
 from simulators.stories.acts import act_as_json
 from simulators.stories.checkers import Complaint
-from simulators.stories.life import DAY, Plan, customers
+from simulators.stories.customers import customers
+from simulators.stories.life import DAY
 from simulators.stories.seeds import fork, shown
 from simulators.system.system import System
 
-PLANS = (
-    Plan(id="starter", credits=50, price=500, currency="usd"),
-    Plan(id="odd", credits=7, price=333, currency="usd"),
-    Plan(id="pro", credits=250, price=2000, currency="usd"),
-    Plan(id="gift", credits=5, price=0, currency="usd"),
-    Plan(id="monthly", credits=100, price=900, currency="usd", mode="subscription", interval="month"),
-    Plan(id="weekly", credits=11, price=250, currency="usd", mode="subscription", interval="week"),
-    Plan(id="large", credits=700, price=4900, currency="usd", mode="subscription", interval="month"),
-    Plan(id="annual", credits=1201, price=9000, currency="usd", mode="subscription", interval="year"),
-)
 NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gia", "Hal", "Ida", "Jon", "Kim", "Leo", "Mia", "Ned")
 
 EPOCH = 1767225600

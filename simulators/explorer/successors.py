@@ -17,8 +17,9 @@ import attrs
 from simulators.explorer.cases import Setting
 from simulators.explorer.judging import Judge, insist
 from simulators.explorer.transitions import Transitions
-from simulators.stories.checkers import Checker, Complaint, Copy, judge_answered, judge_read
+from simulators.stories.checkers import Checker, Complaint, judge_answered, judge_read
 from simulators.stories.credit_operations import Answered, judge_answer
+from simulators.stories.observation import Copy
 from simulators.system.stepping import Returned
 from simulators.system.system import Ask, Deliver, ReadQuota, Work
 

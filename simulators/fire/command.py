@@ -20,6 +20,7 @@ from pathlib import Path
 import attrs
 from rich.console import Console
 
+from simulators.fire.answers import NoAnswer, TargetUnfit
 from simulators.fire.killable_stack import KillableStack, killable
 from simulators.fire.load_patterns import load_schedule, playable
 from simulators.fire.options import MAX_CUSTOMERS, MAX_SECONDS, Options, add_arguments, options_of
@@ -28,7 +29,7 @@ from simulators.fire.progress import Watcher
 from simulators.fire.report import Report, dumped
 from simulators.fire.runs import STACK_FAULTS, FireRun, FireSetup, attempts_of, clean_up, new_tag, run_fire
 from simulators.fire.sender import PAUSES, Pace, Tally
-from simulators.fire.target import NoAnswer, Target, TargetUnfit
+from simulators.fire.target import Target
 from simulators.schedules.files import UnreadableSchedule, load, save
 from simulators.schedules.steps import Deliver, Schedule, Step
 from simulators.stack.parts import PartFailed

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from simulators.schedules.steps import GOOD_SIGNATURES, SIGNATURES, Break, Crash, Deliver, Mend, Schedule, Step, User
 from simulators.stories.acts import act_as_json
 from simulators.stories.catalogue import Lived, Story, live, plan_for
-from simulators.stories.life import Plan, customers
+from simulators.stories.customers import Plan, customers
 from simulators.stories.seeds import fork, shown
 from simulators.stripe.objects import API_VERSION
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import attrs
 
+from simulators.fire.answers import TargetUnfit
 from simulators.fire.killable_stack import KILLABLE
 from simulators.fire.sender import PAUSES
-from simulators.fire.target import TargetUnfit
 from simulators.stories.catalogue import STORIES, Story
 from simulators.stories.seeds import seed_of
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
+from simulators.fire.answers import TargetUnfit, problem_type
 from simulators.fire.sender import DeliveryAttempt, Sender
-from simulators.fire.target import TargetUnfit, problem_type
 from simulators.schedules.steps import Schedule
-from simulators.stories.life import Plan
+from simulators.stories.customers import Plan
 from simulators.stripe.objects import API_VERSION, event
 
 _LIVE = re.compile(r"\b[spr]k_live_")

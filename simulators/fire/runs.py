@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from simulators.fire.answers import NoAnswer, TargetUnfit
 from simulators.fire.reidentify import reidentify
 from simulators.fire.sender import PAUSES, DeliveryAttempt, Pace, Sender, StackFault, Tally
-from simulators.fire.target import NoAnswer, Target, TargetUnfit
+from simulators.fire.target import Target
 from simulators.fire.verdicts import Customer, Verdict, judge, look_meanwhile
 from simulators.schedules.steps import Break, Crash, Deliver, Flush, Mend, Schedule, Step, User
 from simulators.stories.acts import Act, act_of_json

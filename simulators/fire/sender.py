@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import attrs
 import httpx
 
-from simulators.fire.target import Target, check_redirect, problem_type
+from simulators.fire.answers import check_redirect, problem_type
+from simulators.fire.target import Target
 from simulators.schedules.steps import GOOD_SIGNATURES, Step
 from simulators.stripe.signatures import sign_webhook
 

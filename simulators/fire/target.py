@@ -11,34 +11,14 @@ from typing import Any, Self
 import attrs
 import httpx
 
-from simulators.stories.life import Plan
+from simulators.fire.answers import NoAnswer, TargetUnfit, check_redirect, detail_of, problem_type
+from simulators.stories.customers import Plan
 
 ANSWER_SECONDS = 30.0
 MAX_PAGE = 200
 MAX_PAGES = 100
 WEBHOOK = "/webhooks/stripe"
 SYNTHETIC_USERS = "/ops/synthetic-users"
-_REDIRECTS = range(300, 400)
-
-
-@attrs.frozen
-class TargetUnfit(Exception):
-    """Nothing can be fired at this target; the text says why, and what to do."""
-
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
-
-
-@attrs.frozen
-class NoAnswer(Exception):
-    """The target did not answer, or answered that it can't now."""
-
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @attrs.frozen(kw_only=True)
@@ -198,7 +178,7 @@ class Target:
             ) from error
         check_redirect(self.url, answer)
         if answer.status_code >= 500:
-            raise NoAnswer(f"{self.url} can't work now ({method} {path.partition('?')[0]}: {_detail(answer)}).")
+            raise NoAnswer(f"{self.url} can't work now ({method} {path.partition('?')[0]}: {detail_of(answer)}).")
         return answer
 
     def _understood(self, answer: httpx.Response, wanted: int) -> dict[str, Any]:
@@ -212,7 +192,7 @@ class Target:
                 "--operator-key or in the environment (and, where you give one, its CREDENCE_SERVICE_KEY)."
             )
         if answer.status_code != wanted:
-            raise TargetUnfit(f"{self.url} answers {asked} with {_detail(answer)}.")
+            raise TargetUnfit(f"{self.url} answers {asked} with {detail_of(answer)}.")
         try:
             body = answer.json()
         except ValueError:
@@ -224,38 +204,6 @@ class Target:
     def _client(self, connections: int) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         return httpx.AsyncClient(base_url=self.url, timeout=ANSWER_SECONDS, limits=limits)
-
-
-def check_redirect(url: str, answer: httpx.Response) -> None:
-    """See that the answer is the target's own.
-
-    :raises TargetUnfit: if it sends us elsewhere.
-    """
-    if answer.status_code in _REDIRECTS:
-        elsewhere = httpx.URL(answer.headers.get("location", "")).copy_with(query=None, fragment=None)
-        raise TargetUnfit(
-            f"{url} redirects to {elsewhere or 'somewhere'}; Stripe follows no redirect, and neither is one followed "
-            "here. Give the address that answers itself as --target."
-        )
-
-
-def problem_type(answer: httpx.Response) -> str | None:
-    """Return the stable name of a refusal of the service's own; None for any other answer."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    name = body.get("type") if isinstance(body, dict) else None
-    return name.removeprefix("urn:credence:") if isinstance(name, str) and name.startswith("urn:credence:") else None
-
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    detail = body.get("detail") if isinstance(body, dict) else None
-    return f"{answer.status_code}: {str(detail)[:300]}" if detail else str(answer.status_code)
 
 
 def _named(error: httpx.HTTPError) -> str:

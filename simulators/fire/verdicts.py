@@ -6,22 +6,14 @@ from collections.abc import Mapping, Sequence, Set
 
 import attrs
 
+from simulators.fire.answers import NoAnswer
 from simulators.fire.sender import Tally
-from simulators.fire.target import Entry, NoAnswer, Quota, Target
+from simulators.fire.target import Entry, Quota, Target
 from simulators.stories.acts import Act
-from simulators.stories.checkers import (
-    Copy,
-    Expectation,
-    Observation,
-    ObservedAccount,
-    ObservedEntry,
-    judge_account,
-    judge_meanwhile,
-    judge_quiet,
-    judge_read,
-    possible_balances,
-)
+from simulators.stories.checkers import judge_account, judge_meanwhile, judge_quiet, judge_read
 from simulators.stories.event_readings import Reading
+from simulators.stories.expectations import Expectation, possible_balances
+from simulators.stories.observation import Copy, Observation, ObservedAccount, ObservedEntry
 
 POLL_SECONDS = 0.25
 READERS = 4

@@ -9,10 +9,6 @@ from simulators.stories.acts import act_of_json
 from simulators.stories.checkers import (
     Checker,
     Complaint,
-    Copy,
-    Expectation,
-    Observation,
-    ObservedAccount,
     judge_account,
     judge_answered,
     judge_grants,
@@ -31,18 +27,13 @@ from simulators.stories.credit_operations import (
     judge_uses,
     taken,
 )
-from simulators.stories.event_readings import (
-    Reading,
-    Sold,
-    SubscriptionReading,
-    dues,
-    ends_of,
-    invoices_due,
-    reading_of,
-)
+from simulators.stories.customers import Plan
+from simulators.stories.event_readings import Reading, Sold, SubscriptionReading, reading_of
+from simulators.stories.expectations import Expectation
 from simulators.stories.invoice_worth import Due
 from simulators.stories.invoices import Bill
-from simulators.stories.life import Plan
+from simulators.stories.observation import Copy, Observation, ObservedAccount
+from simulators.stories.reading_worth import dues, ends_of, invoices_due
 
 
 class Accounting:

@@ -5,31 +5,17 @@ balance only repeats it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import attrs
 
 from simulators.schedules import steps, traces
-from simulators.schedules.accounting import Accounting
+from simulators.schedules.running import Running
 from simulators.schedules.steps import Schedule, Step
-from simulators.schedules.traces import Kind, Moment, Outcome
-from simulators.stories.checkers import Checker, Complaint, Copy
-from simulators.stories.credit_operations import Answered
-from simulators.stories.life import Customer, Plan
+from simulators.schedules.tasks import TaskRunner, Watcher
+from simulators.schedules.traces import Kind, Outcome
+from simulators.stories.checkers import Complaint
+from simulators.stories.customers import Customer
 from simulators.stripe.signatures import sign_webhook
 from simulators.system import system
-from simulators.system.stepping import Returned, Task
-
-PARTS: Mapping[str, str] = {
-    "ledger": traces.LEDGER,
-    "inbox": traces.LEDGER,
-    "outbox": traces.LEDGER,
-    "accounts": traces.LEDGER,
-    "audit": traces.LEDGER,
-    "cache": traces.CACHE,
-    "markers": traces.CACHE,
-}
-"""Which part of the world is behind a port; what is not named is Stripe's API."""
+from simulators.system.stepping import Task
 
 ROUNDS = 100
 """Rounds of repetition and work after which a schedule that does not settle is wrong."""
@@ -37,73 +23,18 @@ ROUNDS = 100
 ROUND_SECONDS = 3600
 EXPIRIES = 20
 """Rounds of work that let everything expire, at most."""
-MAX_STEPS_OF_A_TASK = 5_000
 SKEW_SECONDS = 301
 """Just more than the difference of clocks that is tolerated."""
 
 
-@attrs.define(kw_only=True)
-class Running:
-    """A task under way."""
-
-    name: str
-    process: str
-    step: steps.Begin
-    task: Task
-    committed: bool = False
-    """Whether the ledger has what it brought."""
-    faults_met: list[str] = attrs.field(factory=list)
-    """What went wrong for it so far, in the coverage's words."""
-
-
-class Watcher:
-    """What is told of deliveries while a schedule is played; by itself it does nothing."""
-
-    def began(self, running: Running, runner: "ScheduleRunner") -> None:
-        """Hear that a task began."""
-
-    def ended(self, running: Running, runner: "ScheduleRunner", *, died: bool) -> None:
-        """Hear that a task ended, or died with its process."""
-
-    def happened(self, what: str) -> None:
-        """Hear what else happened: `flush`."""
-
-    def recorded(self, events: frozenset[str], runner: "ScheduleRunner") -> None:
-        """Hear which events were recorded, and decided for good, since this was last told."""
-
-
-class ScheduleRunner:
+class ScheduleRunner(TaskRunner):
     """One schedule on one world of the system."""
 
     def __init__(self, schedule: Schedule, under_test: system.System, *, watcher: Watcher | None = None) -> None:
-        plans = tuple(Plan(**plan) for plan in schedule.plans)
-        self.schedule = schedule
-        self.events = {event.id: event for event in schedule.events}
-        self.names = {user.id: user.name or user.id[:8] for user in schedule.users}
-        self.accounting = Accounting(schedule, plans)
-        self.world = under_test.world(
-            plans,
-            [Customer(user.id, user.email or "") for user in schedule.users if not user.joins_later],
-            now=schedule.starts_at,
-            secret=schedule.secret,
-            prices=schedule.prices,
-        )
-        self.watcher = watcher or Watcher()
-        self.running: dict[str, Running] = {}
-        self.broken: set[str] = set()
-        self.acknowledged: set[str] = set()
-        self.moments: list[Moment] = []
-        self.complaints: tuple[Complaint, ...] = ()
-        self.deliveries = self.faults = self.reads = self.uses = 0
+        super().__init__(schedule, under_test, watcher=watcher)
         self.asked: set[int] = set()
         """The places of the uses that were asked, whether or not anybody heard an answer."""
         self._absent = {user.id for user in schedule.users if user.joins_later}
-        self._seen_balances: dict[str, int] = {}
-
-    @property
-    def has_failed(self) -> bool:
-        """Return whether a checker complained."""
-        return bool(self.complaints)
 
     def play(self) -> tuple[Complaint, ...]:
         """Do every step, then settle; gives what the checkers say."""
@@ -256,99 +187,6 @@ class ScheduleRunner:
         }
         return makers[signature]()
 
-    def _advance(self, running: Running, error: str | None) -> None:
-        pause = running.task.pause
-        if pause is None:
-            return
-        part = PARTS.get(pause.port, traces.PAYMENTS)
-        is_away = part in self.broken
-        failure = self.world.fault(pause) if error is not None or is_away else None
-        outcome, said = Outcome.GOOD, ""
-        if failure is not None and (is_away or error == "before"):
-            outcome = Outcome.BAD
-            running.task.fail(failure)
-        else:
-            outcome, said = self._perform(running, pause, failure)
-        if outcome is not Outcome.GOOD:
-            self.faults += error is not None
-            running.faults_met.append(f"{part} {'away' if outcome is Outcome.BAD else 'silent'}")
-        self._trace(Kind.CALL, running.process, f"{pause.name}{said}", to=part, task=running.name, outcome=outcome)
-        if part == traces.LEDGER and pause.name == "ledger.commit" and outcome is not Outcome.BAD:
-            self._look()
-        if pause.name == "cache.store" and outcome is not Outcome.BAD:
-            self._complain(*self.accounting.judge_copies(self.world.seen()))
-        if not self.has_failed:
-            self._end_if_over(running)
-
-    def _perform(self, running: Running, pause: Any, failure: Exception | None) -> tuple[Outcome, str]:
-        try:
-            value = self.world.perform(pause)
-        except Exception as raised:  # noqa: BLE001 - whatever a port raises is the task's to handle
-            running.task.fail(raised)
-            return Outcome.BAD, f": {type(raised).__name__}"
-        said = _said(pause.name, value)
-        if pause.name == "ledger.commit":
-            running.committed |= "Committed" in said or "Duplicate" in said
-            if "Conflict" in said:
-                running.faults_met.append("conflict")
-        if failure is not None:
-            running.task.fail(failure)
-            return Outcome.LOST, said
-        running.task.answer(value)
-        return Outcome.GOOD, said
-
-    def _finish(self, running: Running) -> None:
-        for _ in range(MAX_STEPS_OF_A_TASK):
-            if self.running.get(running.name) is not running or self.has_failed:
-                return
-            self._advance(running, None)
-        self._complain(Complaint(Checker.REFUSED, f"task {running.name} does not come to its end"))
-
-    def _end_if_over(self, running: Running) -> None:
-        outcome = running.task.outcome
-        if outcome is None or running.name not in self.running:
-            return
-        del self.running[running.name]
-        match running.step:
-            case steps.Deliver() as step:
-                status = outcome.value if isinstance(outcome, Returned) else 500
-                self._answered(running, step, int(status or 500))
-            case steps.Read(user=user) if isinstance(outcome, Returned):
-                copy = outcome.value if isinstance(outcome.value, Copy) else None
-                said = f"{copy.balance} credits" if copy else "no such user"
-                self._trace(Kind.END, running.process, said, to=traces.CUSTOMERS, task=running.name)
-                self._complain(*self.accounting.judge_read(self.world.seen(), user, copy))
-            case steps.Ask(use=place) if isinstance(outcome, Returned) and isinstance(outcome.value, Answered):
-                answered = outcome.value
-                how = Outcome.GOOD if answered.verdict == "done" else Outcome.BAD
-                self._trace(
-                    Kind.END, running.process, answered.verdict, to=traces.CUSTOMERS, task=running.name, outcome=how
-                )
-                self._complain(*self.accounting.judge_answer(self.world.seen(), place, answered))
-            case _:
-                said = "done" if isinstance(outcome, Returned) else type(outcome.error).__name__
-                how = Outcome.GOOD if isinstance(outcome, Returned) else Outcome.BAD
-                self._trace(Kind.END, running.process, said, task=running.name, outcome=how)
-        self.watcher.ended(running, self, died=False)
-
-    def _answered(self, running: Running, step: steps.Deliver, status: int) -> None:
-        is_good = step.signature in steps.GOOD_SIGNATURES
-        is_accepted = 200 <= status < 300
-        outcome = Outcome.GOOD if is_accepted == is_good else Outcome.BAD
-        if step.answer == "lost":
-            outcome = Outcome.LOST
-            self.faults += 1
-            running.faults_met.append("answer lost")
-        self._trace(Kind.END, running.process, str(status), to=traces.STRIPE, task=running.name, outcome=outcome)
-        if is_accepted and not is_good:
-            self._complain(Complaint(Checker.FORGED, f"{step.event}, {step.signature}, was answered {status}"))
-        if not is_accepted and is_good and not (status >= 500 and "ledger" in " ".join(running.faults_met)):
-            self._complain(Complaint(Checker.REFUSED, f"{step.event} was answered {status}, and nothing was away"))
-        if is_accepted and is_good:
-            self._complain(*self.accounting.judge_answered(self.world.seen(), step.event))
-            if step.answer == "heard":
-                self.acknowledged.add(step.event)
-
     def _crash(self, process: str) -> None:
         dying = [running for running in self.running.values() if running.process == process]
         for running in dying:
@@ -368,49 +206,3 @@ class ScheduleRunner:
             email = next(one.email for one in self.schedule.users if one.id == user)
             self.world.sign_up(Customer(user, email or ""))
             self._trace(Kind.JOIN, traces.LEDGER, f"{self.names[user]} signs up")
-
-    def _look(self) -> None:
-        """Check after a commit that every balance follows from what was recorded."""
-        seen = self.world.seen()
-        for account in seen.accounts:
-            before = self._seen_balances.get(account.customer, 0)
-            if account.balance != before:
-                self._seen_balances[account.customer] = account.balance
-                text = f"{self.names[account.customer]} {before} → {account.balance}"
-                self._trace(Kind.BALANCE, traces.LEDGER, text)
-        news = seen.ended - self.accounting.ended
-        self._complain(*self.accounting.judge_meanwhile(seen, self.world.now()))
-        self.watcher.recorded(news, self)
-
-    def _complain(self, *complaints: Complaint) -> None:
-        for complaint in complaints:
-            self.complaints = (*self.complaints, complaint)
-            self._trace(Kind.COMPLAINT, traces.LEDGER, self.named(str(complaint)), outcome=Outcome.BAD)
-
-    def named(self, text: str) -> str:
-        """Return a text with the customers' names in the place of their ids."""
-        for user, name in self.names.items():
-            text = text.replace(user, name)
-        return text
-
-    def _trace(
-        self,
-        kind: Kind,
-        lane: str,
-        text: str,
-        *,
-        to: str | None = None,
-        task: str | None = None,
-        outcome: Outcome = Outcome.GOOD,
-    ) -> None:
-        at = self.world.now() - self.schedule.starts_at
-        self.moments.append(Moment(kind=kind, at=at, lane=lane, text=text, to=to, task=task, outcome=outcome))
-
-
-def _said(name: str, value: Any) -> str:
-    """Return what an answer came to, where that is worth a word."""
-    if isinstance(value, bool):
-        return f": {'yes' if value else 'no'}"
-    if name.endswith(".commit") and isinstance(value, tuple):
-        return f": {', '.join(type(one).__name__ for one in value)}"
-    return ""

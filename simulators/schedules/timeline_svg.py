@@ -10,14 +10,26 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from simulators.schedules.traces import CACHE, CUSTOMERS, LEDGER, PAYMENTS, STRIPE, Kind, Moment, Outcome, clock
+from simulators.schedules.timeline_layout import (
+    LANE,
+    LEFT,
+    MARGIN,
+    ROW,
+    SLOT,
+    TOP,
+    WIDE,
+    Bar,
+    bars_of,
+    height_of,
+    lane_name,
+    lanes_of,
+    rows_of,
+    wrapped,
+)
+from simulators.schedules.traces import STRIPE, Kind, Moment, Outcome, clock
 
-ROW, TOP, LEFT, LANE, SLOT, MARGIN = 30, 104, 118, 232, 13, 30
-_ORDER = (CUSTOMERS, STRIPE, None, LEDGER, CACHE, PAYMENTS)
-_COLOURS = ("#4f6bed", "#0f8b8d", "#8e5bd0", "#c2761b", "#3d8b3d", "#b0447c", "#5a6b7b", "#2e86c1")
 _BAD, _INK, _PALE, _GOOD = "#c9302c", "#1f2430", "#8a93a3", "#2f7d32"
 _BALANCE = "#3450c8"
-_WIDE = frozenset({Kind.WAIT, Kind.SETTLE, Kind.COMPLAINT})
 
 _STYLE = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; fill: #1f2430 }
@@ -50,7 +62,7 @@ def page(title: str, verdict: str, moments: Sequence[Moment]) -> str:
 def svg(title: str, verdict: str, moments: Sequence[Moment]) -> str:
     """Return the picture."""
     lanes = lanes_of(moments)
-    sheet = _Sheet(lanes=lanes, rows=_rows(moments), bars=_bars(moments), moments=moments)
+    sheet = _Sheet(lanes=lanes, rows=rows_of(moments), bars=bars_of(moments), moments=moments)
     body = [*sheet.outages(), *sheet.lines(), *sheet.heads(), *sheet.tasks()]
     for place in range(len(moments)):
         body += sheet.moment(place)
@@ -66,39 +78,12 @@ def svg(title: str, verdict: str, moments: Sequence[Moment]) -> str:
     return "\n".join([start, f"<style>{_STYLE}</style>", *head, *body, "</svg>\n"])
 
 
-def lanes_of(moments: Sequence[Moment]) -> tuple[str, ...]:
-    """Return who takes part, from left to right."""
-    present = {place for moment in moments for place in (moment.lane, moment.to) if place} | {STRIPE, LEDGER, CACHE}
-    processes = sorted(present - {place for place in _ORDER if place})
-    ordered: list[str] = []
-    for place in _ORDER:
-        ordered += processes if place is None else [place] if place in present else []
-    return tuple(ordered)
-
-
-def lane_name(lane: str) -> str:
-    """Return what a lane is called."""
-    names = {STRIPE: "Stripe", LEDGER: "Ledger", CACHE: "Cache", PAYMENTS: "Stripe's API", CUSTOMERS: "Customers"}
-    return names.get(lane, f"Process {lane}")
-
-
-@attrs.frozen(kw_only=True)
-class _Bar:
-    """A task while it is under way: from one moment to another, in one of the slots of its process."""
-
-    lane: str
-    slot: int
-    begins: int
-    ends: int
-    colour: str
-
-
 @attrs.frozen(kw_only=True)
 class _Sheet:
     lanes: tuple[str, ...]
     rows: tuple[int, ...]
     """Where each moment stands, from the top."""
-    bars: Mapping[str, _Bar]
+    bars: Mapping[str, Bar]
     moments: Sequence[Moment]
 
     @property
@@ -108,7 +93,7 @@ class _Sheet:
     @property
     def height(self) -> int:
         last = self.moments[-1] if self.moments else None
-        room = _height(last) if last else ROW
+        room = height_of(last) if last else ROW
         return (self.rows[-1] if self.rows else TOP) + room + MARGIN
 
     def x(self, lane: str) -> int:
@@ -166,12 +151,12 @@ class _Sheet:
                 return time + self._arrow(self._at(moment.lane, moment.task), self._at(moment.to, None), y, moment)
             case Kind.DIE:
                 return time + self._death(moment, y)
-            case kind if kind in _WIDE:
+            case kind if kind in WIDE:
                 return time + self._across(moment, y)
             case _:
                 return time + self._note(moment, y)
 
-    def _edge(self, bar: _Bar) -> int:
+    def _edge(self, bar: Bar) -> int:
         return self.x(bar.lane) + bar.slot * SLOT
 
     def _at(self, lane: str | None, task: str | None) -> int:
@@ -228,7 +213,7 @@ class _Sheet:
         left, right = LEFT - 10, self.width - MARGIN
         middle = (left + right) // 2
         if moment.kind is Kind.COMPLAINT:
-            lines = _wrapped(moment.text)
+            lines = wrapped(moment.text)
             box = f'<rect x="{left}" y="{y - 14}" width="{right - left}" height="{16 + 18 * len(lines)}" rx="8"'
             drawn = [f'{box} fill="#fdeeed" stroke="{_BAD}"/>']
             return drawn + [_text(left + 16, y + 5 + 18 * at, line, "verdict", _BAD) for at, line in enumerate(lines)]
@@ -236,49 +221,6 @@ class _Sheet:
         width = 30 + 7 * len(moment.text)
         pill = f'<rect x="{middle - width // 2}" y="{y - 11}" width="{width}" height="22" rx="11" fill="#eef0f6"/>'
         return [line, pill, _text(middle, y + 4, moment.text, "wide")]
-
-
-def _rows(moments: Sequence[Moment]) -> tuple[int, ...]:
-    rows, y = [], TOP + ROW
-    for moment in moments:
-        rows.append(y)
-        y += _height(moment)
-    return tuple(rows)
-
-
-def _height(moment: Moment) -> int:
-    if moment.kind is Kind.COMPLAINT:
-        return 26 + 18 * len(_wrapped(moment.text))
-    return ROW + 8 if moment.kind in {*_WIDE, Kind.DIE} else ROW
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, 110) or [""]
-
-
-def _bars(moments: Sequence[Moment]) -> dict[str, _Bar]:
-    """Return a bar for every task, in the first slot of its process that is free while it is under way."""
-    begins: dict[str, tuple[int, str]] = {}
-    ends: dict[str, int] = {}
-    for place, moment in enumerate(moments):
-        if moment.kind is Kind.BEGIN and moment.task is not None and moment.to is not None:
-            begins[moment.task] = place, moment.to
-        elif moment.task in begins and moment.kind is not Kind.DIE:
-            ends[moment.task] = place
-        elif moment.kind is Kind.DIE:
-            under_way = [task for task, (_, lane) in begins.items() if lane == moment.lane and not _over(task, moments)]
-            ends |= {task: place for task in under_way if ends.get(task, 0) < place}
-    bars: dict[str, _Bar] = {}
-    for task, (begin, lane) in begins.items():
-        end = ends.get(task, begin)
-        taken = {bar.slot for bar in bars.values() if bar.lane == lane and bar.begins <= end and begin <= bar.ends}
-        slot = next(free for free in range(len(bars) + 1) if free not in taken)
-        bars[task] = _Bar(lane=lane, slot=slot, begins=begin, ends=end, colour=_COLOURS[len(bars) % len(_COLOURS)])
-    return bars
-
-
-def _over(task: str, moments: Sequence[Moment]) -> bool:
-    return any(moment.task == task and moment.kind is Kind.END for moment in moments)
 
 
 def _text(x: int, y: int, text: str, kind: str, colour: str | None = None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from simulators.schedules.timeline_svg import lane_name, lanes_of
+from simulators.schedules.timeline_layout import lane_name, lanes_of
 from simulators.schedules.traces import Kind, Moment, Outcome, clock
 
 MAX_MOMENTS = 240

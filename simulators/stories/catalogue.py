@@ -6,9 +6,10 @@ from typing import Any
 import attrs
 
 from simulators.stories.acts import Act
+from simulators.stories.customers import Customer, Payment, Plan
 from simulators.stories.events import Event
 from simulators.stories.invoiced_stories import INVOICED, OF_OTHER_PRICES, a_period
-from simulators.stories.life import DAY, Customer, Life, Payment, Plan
+from simulators.stories.life import DAY, Life
 
 Play = Callable[[Life, Customer, Plan], None]
 

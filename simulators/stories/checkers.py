@@ -4,14 +4,13 @@ They see only what anybody could see (:class:`Observation`), know nothing of how
 """
 
 import enum
-import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from simulators.stories.acts import Act, balances, dues, most_ever
-from simulators.stories.event_readings import Reading, worth
+from simulators.stories.expectations import Expectation
 from simulators.stories.invoice_worth import Due
+from simulators.stories.observation import Copy, Observation, ObservedAccount
 
 
 class Checker(enum.StrEnum):
@@ -53,87 +52,6 @@ class Complaint:
 
     def __str__(self) -> str:
         return f"{self.checker}: {self.message}"
-
-
-@attrs.frozen(kw_only=True)
-class ObservedEntry:
-    """One entry of an account; what the observer can't see is None."""
-
-    version: int
-    amount: int
-    kind: str
-    balance_after: int
-    balance_before: int | None = None
-    key: str | None = None
-    payment: str | None = None
-    period: int | None = None
-    """The end of the period that was paid for, in seconds since 1970."""
-
-
-@attrs.frozen(kw_only=True)
-class ObservedGrant:
-    """Credits of one payment that are left, and when they end."""
-
-    payment: str | None
-    period: int | None
-    remaining: int
-    ends: int | None
-
-
-@attrs.frozen(kw_only=True)
-class Copy:
-    """An account as a cache, or a reader, has it."""
-
-    balance: int
-    version: int
-    held: int = 0
-
-
-@attrs.frozen(kw_only=True)
-class ObservedAccount:
-    """An account as it stands: its balance, its entries oldest first, and the copy where there is one."""
-
-    customer: str
-    balance: int
-    version: int
-    held: int = 0
-    entries: tuple[ObservedEntry, ...] = ()
-    copy: Copy | None = None
-    grants: tuple[ObservedGrant, ...] | None = None
-    """What is left of what; None where the observer can't see it."""
-
-
-@attrs.frozen(kw_only=True)
-class Observation:
-    """A service as it stands."""
-
-    accounts: tuple[ObservedAccount, ...]
-    ended: frozenset[str] = frozenset()
-    """Ids of the events that were recorded, and decided for good."""
-    waiting: frozenset[str] = frozenset()
-    """Ids of those that were recorded, and can't be decided yet."""
-    messages_left: int = 0
-    invoices_sent: frozenset[str] = frozenset()
-    answers: Mapping[str, str] = attrs.field(factory=dict)
-    """The first answer to each intent, by its key."""
-    inconsistencies: tuple[str, ...] = ()
-    now: int | None = None
-    """The time, in seconds since 1970, where it can be seen."""
-
-
-@attrs.frozen(kw_only=True)
-class Expectation:
-    """What the customers did comes to, once every event of it is known."""
-
-    balances: Mapping[str, int]
-    at_most: Mapping[str, int]
-    dues: tuple[Due, ...] = ()
-
-    @classmethod
-    def of(cls, acts: Iterable[Act]) -> "Expectation":
-        """Return by the acts alone."""
-        acts = tuple(acts)
-        return cls(balances=balances(acts), at_most=most_ever(acts), dues=tuple(dues(acts)))
 
 
 def judge_account(account: ObservedAccount) -> tuple[Complaint, ...]:
@@ -294,24 +212,6 @@ def judge_quiet(seen: Observation, expected: Expectation, events: Iterable[str])
         found.append(Complaint(Checker.MESSAGE_LOST, f"{seen.messages_left} left"))
     found += [Complaint(Checker.CONSISTENCY, problem) for problem in seen.inconsistencies]
     return tuple(found)
-
-
-def possible_balances(
-    known: Sequence[Reading], uncertain: Sequence[Reading], customers: Iterable[str]
-) -> dict[str, frozenset[int]]:
-    """Return every balance that each customer may have when all of `known` counts, and any of `uncertain`.
-
-    What was answered is known. What is being handled, or was when a process died, is uncertain. The cost doubles with
-    each uncertain report.
-    """
-    open_ = [reading for reading in dict.fromkeys(uncertain) if reading not in known]
-    found: dict[str, set[int]] = {customer: set() for customer in customers}
-    for size in range(len(open_) + 1):
-        for some in itertools.combinations(open_, size):
-            totals = worth([*known, *some])
-            for customer, balances_ in found.items():
-                balances_.add(totals.get(customer, 0))
-    return {customer: frozenset(balances_) for customer, balances_ in found.items()}
 
 
 def _had(account: ObservedAccount, copy: Copy) -> bool:

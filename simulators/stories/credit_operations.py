@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from simulators.stories.checkers import Checker, Complaint, Observation, ObservedAccount
+from simulators.stories.checkers import Checker, Complaint
+from simulators.stories.observation import Observation, ObservedAccount
 
 TAKING = ("spend", "capture")
 EXPIRING = "expiry"

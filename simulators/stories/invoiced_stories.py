@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from simulators.stories.life import DAY, HOUR, Customer, Life, Plan
+from simulators.stories.customers import Customer, Plan
+from simulators.stories.life import DAY, HOUR, Life
 from simulators.stripe.account.subscription_shapes import Terms
 
 

@@ -1,197 +1,38 @@
 """Customers' lives on a simulated Stripe account: each thing that is done is remembered, and makes its events."""
 
-import json
-import uuid
 from collections.abc import Iterable
 from fractions import Fraction
 
-import attrs
-
-from simulators.stories.acts import (
-    Act,
-    Billed,
-    Bought,
-    Canceled,
-    Credited,
-    Disputed,
-    DisputeEased,
-    DisputeEnded,
-    Paid,
-    PaymentFailed,
-    Refunded,
-    RefundFailed,
-)
-from simulators.stories.events import Event
-from simulators.stories.kept_bills import PLAN_KEY, bill_of, note_of
-from simulators.stripe.account.account import StripeAccount
+from simulators.stories.acts import Billed, Canceled, Credited, Refunded
+from simulators.stories.customers import Customer, Payment, Plan
+from simulators.stories.kept_bills import bill_of, note_of
+from simulators.stories.purchase_life import PurchaseLife, metadata_of
 from simulators.stripe.account.coupons import new_coupon
 from simulators.stripe.account.credit_notes import CreditedLine
 from simulators.stripe.account.lines import LINES_CHANGE, net
-from simulators.stripe.account.orders import Order, OrderedItem
 from simulators.stripe.account.subscription_shapes import Terms
 from simulators.stripe.amounts import rounded
 from simulators.stripe.objects import API_VERSION, Object
 
-PAGE = "https://checkout.stripe.test"
-SHOP = "https://shop.test"
 HOUR = 60 * 60
 DAY = 24 * HOUR
 
 
-@attrs.frozen(kw_only=True)
-class Plan:
-    """What is for sale, as `GET /plans` shows it."""
+class Life(PurchaseLife):
+    """A Stripe account with subscriptions too, whose periods are remembered once they are paid.
 
-    id: str
-    credits: int
-    price: int
-    currency: str
-    mode: str = "payment"
-    interval: str | None = None
-
-
-@attrs.frozen
-class Customer:
-    """A user of the service."""
-
-    user_id: str
-    email: str
-
-
-@attrs.frozen(kw_only=True)
-class Payment:
-    """A payment: by its payment intent, its session where no money moves, its invoice where it is for a period."""
-
-    id: str
-    amount: int
-    intent: str | None
-    session: str | None = None
-
-
-def customers(count: int, *, domain: str = "example.test") -> tuple[Customer, ...]:
-    """Return customers who are the same ones in every run."""
-    space = uuid.uuid5(uuid.NAMESPACE_DNS, domain)
-    return tuple(
-        Customer(str(uuid.uuid5(space, str(number))), f"customer-{number}@{domain}") for number in range(1, count + 1)
-    )
-
-
-class Life:
-    """A Stripe account, what was done on it, and in what order; the same seed does the same.
-
-    Time is the account's own: it stands still unless somebody waits. With `invoices` every one-time sale has its
-    paper, as the service's own sessions do.
+    Time is the account's own: it stands still unless somebody waits.
     """
 
     def __init__(
         self, plans: Iterable[Plan], *, seed: int, now: int, api_version: str | None = None, invoices: bool = True
     ) -> None:
-        self.plans = tuple(plans)
-        self.account = StripeAccount(seed=seed, api_version=api_version, now=now)
-        self.acts: list[Act] = []
-        self._invoices = invoices
+        super().__init__(plans, seed=seed, now=now, api_version=api_version, invoices=invoices)
         self._subscribed: dict[str, Customer] = {}
-        self._prices: dict[str, str] = {}
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """Return every event so far, in the order in which they were made."""
-        return tuple(Event(body=json.dumps(event, indent=2)) for event in self.account.events)
-
-    @property
-    def prices(self) -> tuple[Object, ...]:
-        """Return the prices of what recurs, as Stripe tells them."""
-        return tuple(dict(price) for price in self.account.all_kept("price") if price["recurring"])
-
-    def price(self, plan: Plan) -> str:
-        """Return the id of a plan's price on the account."""
-        if plan.id not in self._prices:
-            self._prices[plan.id] = self.account.billing.price(
-                plan.price, plan.interval or "month", currency=plan.currency, metadata={PLAN_KEY: plan.id}
-            )
-        return self._prices[plan.id]
 
     def wait(self, seconds: int = 1) -> None:
         """Let time pass; subscriptions renew meanwhile, and are charged an hour later."""
         self._remember_periods(self.account.billing.advance(seconds))
-
-    def buy(self, customer: Customer, plan: Plan, *, method: str = "card") -> Payment:
-        """Let a customer buy a plan once, by one of the stand-in's methods."""
-        session_id = self._open(customer, plan)
-        self.account.pay(session_id, method)
-        paid = self.account.session(session_id) or {}
-        intent = paid["payment_intent"]
-        payment = Payment(id=intent or session_id, amount=plan.price, intent=intent, session=session_id)
-        self.acts.append(
-            Bought(customer=customer.user_id, payment=payment.id, credits=plan.credits, amount=payment.amount)
-        )
-        if paid["payment_status"] != "unpaid":
-            self.acts.append(Paid(payment=payment.id))
-        return payment
-
-    def abandon(self, customer: Customer, plan: Plan) -> None:
-        """Let a customer open a checkout, and not pay before it expires."""
-        self.account.expire(self._open(customer, plan))
-
-    def settle(self, payment: Payment) -> None:
-        """Let a delayed payment arrive."""
-        self.account.settle(payment.session or "")
-        self.acts.append(Paid(payment=payment.id))
-
-    def fail(self, payment: Payment) -> None:
-        """Let a delayed payment fail."""
-        self.account.fail(payment.session or "")
-        self.acts.append(PaymentFailed(payment=payment.id))
-
-    def refund(self, payment: Payment, amount: int | None = None, *, status: str = "succeeded") -> str:
-        """Refund a payment, all that is left or a part; gives the refund's id."""
-        made = self.account.reversals.refund(payment.intent or "", amount, status=status)[0]["data"]["object"]
-        self.acts.append(Refunded(payment=payment.id, refund=made["id"], amount=made["amount"]))
-        return str(made["id"])
-
-    def settle_refund(self, refund: str) -> None:
-        """Let a pending refund succeed."""
-        self.account.reversals.settle_refund(refund)
-
-    def fail_refund(self, refund: str) -> None:
-        """Let a refund fail."""
-        self.account.reversals.fail_refund(refund)
-        self.acts.append(RefundFailed(refund=refund))
-
-    def cancel_refund(self, refund: str) -> None:
-        """Cancel a pending refund."""
-        self.account.reversals.cancel_refund(refund)
-        self.acts.append(RefundFailed(refund=refund))
-
-    def dispute(self, payment: Payment, amount: int | None = None) -> str:
-        """Let the customer's bank take money away; gives the dispute's id."""
-        made = self.account.reversals.dispute(payment.intent or "", amount)[0]["data"]["object"]
-        self.acts.append(Disputed(payment=payment.id, dispute=made["id"], amount=made["amount"]))
-        return str(made["id"])
-
-    def inquire(self, payment: Payment) -> str:
-        """Let the customer's bank ask about a payment, which takes nothing; gives the dispute's id."""
-        made = self.account.reversals.dispute(payment.intent or "", inquiry=True)[0]["data"]["object"]
-        return str(made["id"])
-
-    def escalate(self, payment: Payment, dispute: str) -> None:
-        """Let an inquiry become a dispute, which takes the money away."""
-        made = self.account.reversals.escalate(dispute)[0]["data"]["object"]
-        self.acts.append(Disputed(payment=payment.id, dispute=dispute, amount=made["amount"]))
-
-    def respond(self, dispute: str) -> None:
-        """Hand in evidence."""
-        self.account.reversals.respond(dispute)
-
-    def close_dispute(self, dispute: str, status: str) -> None:
-        """Decide a dispute: `won`, `lost` or `prevented`; an inquiry becomes `warning_closed`."""
-        self.account.reversals.close_dispute(dispute, status)
-        self.acts.append(DisputeEnded(dispute=dispute, money_is_back=status != "lost"))
-
-    def reinstate(self, dispute: str, amount: int) -> None:
-        """Let a part of a dispute's money come back, though it is not decided."""
-        self.account.reversals.reinstate(dispute, amount)
-        self.acts.append(DisputeEased(dispute=dispute, amount=amount))
 
     def subscribe(self, customer: Customer, plan: Plan) -> str:
         """Let a customer subscribe to a plan; gives the subscription's id."""
@@ -219,7 +60,7 @@ class Life:
         given, made, _ = self.account.billing.subscribe(
             payer,
             [(self.price(plan), quantity)],
-            metadata=_metadata(customer, plan),
+            metadata=metadata_of(customer, plan),
             coupon=coupon,
             terms=terms,
         )
@@ -305,10 +146,6 @@ class Life:
             if one["_subscription"] == subscription and one["status"] == "paid" and one["total"] > 0
         ]
 
-    def away(self, dispute: str) -> int:
-        """Return how much of a dispute is with the bank."""
-        return int(self.account.kept("dispute", dispute)["_away"])
-
     def lines(self, invoice: str) -> list[tuple[str, int]]:
         """Return the lines of an invoice that cost something, and how much."""
         bill = self.account.kept("invoice", invoice)
@@ -329,34 +166,6 @@ class Life:
         bill = self.account.kept("invoice", self.account.kept("subscription", subscription)["latest_invoice"])
         return Payment(id=bill["id"], amount=bill["amount_paid"], intent=bill["_payment_intent"])
 
-    def _open(self, customer: Customer, plan: Plan) -> str:
-        metadata = _metadata(customer, plan)
-        is_once = plan.mode == "payment"
-        made = {**metadata, "credence_session": "yes"} if is_once else {}
-        order = Order(
-            mode=plan.mode,
-            amount=plan.price,
-            currency=plan.currency,
-            product=plan.id,
-            success_url=f"{SHOP}/thanks",
-            cancel_url=f"{SHOP}/pricing",
-            customer_email=customer.email,
-            client_reference_id=customer.user_id,
-            allow_promotion_codes=None,
-            creates_invoice=self._invoices and is_once,
-            metadata=metadata,
-            intent_metadata=made,
-            invoice_metadata=made,
-            subscription_metadata={} if is_once else metadata,
-            interval=plan.interval or "month",
-            items=() if is_once else (self._item(plan),),
-        )
-        version = self.account.api_version or API_VERSION
-        return str(self.account.create_session(order, PAGE, api_version=version)["id"])
-
-    def _item(self, plan: Plan) -> OrderedItem:
-        return OrderedItem(unit_amount=plan.price, quantity=1, product=plan.id, price=self.price(plan))
-
     def _remember_periods(self, events: Iterable[Object]) -> None:
         credits = {plan.id: plan.credits for plan in self.plans}  # noqa: A001 - the field's own word
         for event in events:
@@ -369,12 +178,3 @@ class Life:
             made = bill_of(bill, self._subscribed[bill["_subscription"]].user_id, credits, version)
             paid_by = tuple(str(bill[name]) for name in ("_payment_intent", "_charge") if bill[name])
             self.acts.append(Billed(bill=made, payments=paid_by))
-
-
-def _metadata(customer: Customer, plan: Plan) -> dict[str, str]:
-    return {
-        "userId": customer.user_id,
-        "userEmail": customer.email,
-        "plan": plan.id,
-        "credence_terms": f"{plan.credits}/{plan.price}/{plan.currency}",
-    }

@@ -9,9 +9,9 @@ from typing import Any, Protocol, Self, cast
 
 import attrs
 
-from simulators.stories.checkers import Copy, Observation
 from simulators.stories.credit_operations import Answered, Use
-from simulators.stories.life import Customer, Plan
+from simulators.stories.customers import Customer, Plan
+from simulators.stories.observation import Copy, Observation
 from simulators.system.stepping import Pause
 
 DEFAULT = "features.harness.binding"

@@ -1,21 +1,17 @@
-"""Bugs in how a decision gets into the ledger, the outbox and the cache."""
+"""Bugs in how a decision gets into the inbox and the ledger."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
-from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.outbox import MemoryOutbox
+from adapters.memory.cache import MemorySessionMarkers
 from domain.changes.changes import Change, Conflict, Duplicate
 from domain.changes.inbox import EventStatus
-from domain.changes.outbox import DeliveryResult
 from domain.credits import postings
-from domain.decisions import payments, purchase_changes
+from domain.decisions import payments
 from domain.ports.ledger import LedgerUnavailable
 from domain.usecases import record_payment
-from domain.usecases.deliver_messages import BATCH, LEASE_SECONDS, OutboxWorker
-from domain.usecases.read_account import AccountReader, Quota, QuotaSource
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.recorded import Recorded
 from features.harness.bugs.bug import Bug
@@ -46,10 +42,6 @@ def _answered_first(receive: Callable[..., Any]) -> Any:
     return receive_wrong
 
 
-async def _stored_anyway(self: MemoryQuotaCache, account: Any) -> None:
-    self._accounts[account.user_id] = attrs.evolve(account, email=None)
-
-
 def _of_session(is_processed: Callable[..., Any]) -> Any:
     async def is_processed_wrong(self: MemorySessionMarkers, session_id: str, event_id: str) -> bool:
         kept = self._processed.get(session_id, (event_id,))[0]
@@ -60,35 +52,6 @@ def _of_session(is_processed: Callable[..., Any]) -> Any:
 
 async def _trusts_marks(self: PaymentRecorder, session_id: str, event_id: str) -> bool:
     return await self.markers.is_processed(session_id, event_id)
-
-
-def _delivered_at_once(claim: Callable[..., Any]) -> Any:
-    async def claim_wrong(self: MemoryOutbox, limit: int, *, lease_seconds: int) -> Any:
-        claimed = await claim(self, limit, lease_seconds=lease_seconds)
-        for message in claimed:
-            self._messages[message.id].delivered = True
-        return claimed
-
-    return claim_wrong
-
-
-async def _settled_first(self: OutboxWorker) -> int:
-    messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
-    if messages:
-        await self.outbox.record_deliveries([DeliveryResult(id=message.id) for message in messages])
-    for message in messages:
-        await self._deliver(message)
-    return len(messages)
-
-
-def _renumbered(_: Any) -> Any:
-    async def quota(self: AccountReader, user_id: Any) -> Any:
-        account = await self.accounts.account(user_id)
-        assert account is not None
-        await self.cache.store(attrs.evolve(account, version=account.version + 1, revision=account.revision + 1))
-        return Quota(account, QuotaSource.LEDGER)
-
-    return quota
 
 
 @attrs.frozen
@@ -226,47 +189,6 @@ BUGS = (
         case="renewal, told twice",
         checker=Checker.EVENT_LOST,
         patches=(Patch(record_payment, "ledger_links", lambda _: lambda _report: frozenset()),),
-    ),
-    Bug(
-        name="the cache is written without a version",
-        description="A late writer brings back an old balance.",
-        case="full refund",
-        checker=Checker.COPY_BACK,
-        patches=(Patch(MemoryQuotaCache, "store", lambda _: _stored_anyway),),
-    ),
-    Bug(
-        name="one refresh for each purchase",
-        description="The outbox keeps one message a purchase, so the second change of it is not told to the cache.",
-        case="full refund",
-        checker=Checker.COPY_STALE,
-        patches=(
-            Patch(
-                purchase_changes,
-                "cache_refresh",
-                lambda refresh: lambda user_id, key: refresh(user_id, key.partition(":revision=")[0]),
-            ),
-        ),
-    ),
-    Bug(
-        name="a reader numbers what it caches",
-        description="A reader fills the cache with a version that the ledger never had.",
-        case="purchase",
-        checker=Checker.COPY,
-        patches=(Patch(AccountReader, "quota", _renumbered),),
-    ),
-    Bug(
-        name="messages are delivered once they are claimed",
-        description="A worker that dies has delivered all that it claimed.",
-        case="purchase with its invoice",
-        checker=Checker.INVOICE,
-        patches=(Patch(MemoryOutbox, "claim", _delivered_at_once),),
-    ),
-    Bug(
-        name="messages are settled before they are delivered",
-        description="Likewise, by the worker itself.",
-        case="purchase with its invoice",
-        checker=Checker.INVOICE,
-        patches=(Patch(OutboxWorker, "run_once", lambda _: _settled_first),),
     ),
 )
 """Each of one line."""

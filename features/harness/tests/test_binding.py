@@ -10,18 +10,13 @@ import pytest
 
 from features.harness.binding import MemoryWorld, system
 from simulators.stories.catalogue import STORIES, Lived, live
-from simulators.stories.checkers import (
-    Copy,
-    Expectation,
-    judge_account,
-    judge_meanwhile,
-    judge_quiet,
-    possible_balances,
-)
+from simulators.stories.checkers import judge_account, judge_meanwhile, judge_quiet
 from simulators.stories.credit_operations import Answered, Use
+from simulators.stories.customers import Plan, customers
 from simulators.stories.event_readings import reading_of
 from simulators.stories.events import Event
-from simulators.stories.life import Plan, customers
+from simulators.stories.expectations import Expectation, possible_balances
+from simulators.stories.observation import Copy
 from simulators.stripe.signatures import sign_webhook
 from simulators.system.stepping import Returned, Task
 from simulators.system.system import Ask, Deliver, Job, ReadQuota, Work

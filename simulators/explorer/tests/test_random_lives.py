@@ -2,12 +2,14 @@
 
 import random
 
-from simulators.explorer import coverage
-from simulators.explorer.random_lives import VERSIONS, lead
-from simulators.explorer.random_worlds import EPOCH, PLANS
+from simulators.explorer import coverage, coverage_catalogue
+from simulators.explorer.random_lives import PLANS, VERSIONS, lead
+from simulators.explorer.random_worlds import EPOCH
 from simulators.stories.acts import balances
-from simulators.stories.event_readings import reading_of, worth
-from simulators.stories.life import Life, customers
+from simulators.stories.customers import customers
+from simulators.stories.event_readings import reading_of
+from simulators.stories.life import Life
+from simulators.stories.reading_worth import worth
 
 CREDITS = {plan.id: plan.credits for plan in PLANS}
 LIVES = [lead(random.Random(seed), customers(1)[0], PLANS, now=EPOCH) for seed in range(400)]
@@ -45,7 +47,7 @@ def test_an_inquiry_does_not_follow_its_dispute() -> None:
 def test_lives_report_of_everything() -> None:
     """Every type of event that matters is made, in the shapes of every version."""
     made = {(event.type, event.api_version) for life in LIVES for event in life.events}
-    assert {(kind, version) for kind in coverage.TYPES for version in VERSIONS} <= made
+    assert {(kind, version) for kind in coverage_catalogue.TYPES for version in VERSIONS} <= made
 
 
 def test_a_life_is_led_the_same_again() -> None:
@@ -57,7 +59,7 @@ def test_a_life_is_led_the_same_again() -> None:
 def test_an_empty_run_has_visited_nothing() -> None:
     """Every entry of the catalogue is missing, each said in words."""
     missing = coverage.gaps(coverage.Coverage(), VERSIONS, is_long=True)
-    assert set(coverage.SOMETIMES) == set(missing.sometimes)
+    assert set(coverage_catalogue.SOMETIMES) == set(missing.sometimes)
     assert len(missing.cells) > 200
     assert "never: what is taken back, at once, conflict" in str(missing).splitlines()
     assert "never: invoice.paid in the shape of 2019-12-03" in str(missing).splitlines()

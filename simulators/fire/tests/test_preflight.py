@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from simulators.fire.answers import TargetUnfit
 from simulators.fire.options import add_arguments, options_of
 from simulators.fire.preflight import refuse_live_keys, safe_address
-from simulators.fire.target import TargetUnfit
 from simulators.http.server import HttpServer, Request, Response
 
 ROOT = Path(__file__).resolve().parents[3]

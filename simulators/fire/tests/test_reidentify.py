@@ -13,7 +13,7 @@ from simulators.fire.sender import DeliveryAttempt, signed
 from simulators.schedules.files import dumped, parsed
 from simulators.schedules.steps import GOOD_SIGNATURES, SIGNATURES, Break, Deliver, Mend, Schedule, User
 from simulators.stories.catalogue import STORIES
-from simulators.stories.life import Plan
+from simulators.stories.customers import Plan
 
 PLANS = (
     Plan(id="pack", credits=50, price=500, currency="usd"),

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from simulators.fire.answers import TargetUnfit
 from simulators.fire.report import percentiles
 from simulators.fire.sender import NO_ANSWER, DeliveryAttempt, Pace, Sender, StackFault, Tally
-from simulators.fire.target import Target, TargetUnfit
+from simulators.fire.target import Target
 from simulators.http.server import HangUp, HttpServer, Request, Response
 from simulators.schedules.steps import Break, Mend, Step
 

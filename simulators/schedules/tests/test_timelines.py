@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 
 from rich.console import Console
 
-from simulators.schedules.timeline_svg import lanes_of, page, svg
+from simulators.schedules.timeline_layout import lanes_of
+from simulators.schedules.timeline_svg import page, svg
 from simulators.schedules.timeline_text import MAX_MOMENTS, draw
 from simulators.schedules.traces import Kind, Moment, Outcome, as_text, clock, span
 

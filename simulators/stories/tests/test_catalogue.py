@@ -7,9 +7,11 @@ import pytest
 from simulators.stories import acts
 from simulators.stories.acts import act_as_json, act_of_json, balances, most_ever
 from simulators.stories.catalogue import STORIES, Lived, live
-from simulators.stories.event_readings import dues, reading_of, worth
+from simulators.stories.customers import Plan, customers
+from simulators.stories.event_readings import reading_of
 from simulators.stories.invoice_worth import Due
-from simulators.stories.life import Life, Plan, customers
+from simulators.stories.life import Life
+from simulators.stories.reading_worth import dues, worth
 
 NOW = 1_790_000_000
 PLANS = (

@@ -8,11 +8,6 @@ import pytest
 from simulators.stories.acts import Bought, Paid, Refunded
 from simulators.stories.checkers import (
     Checker,
-    Copy,
-    Expectation,
-    Observation,
-    ObservedAccount,
-    ObservedEntry,
     judge_account,
     judge_answered,
     judge_invoices,
@@ -20,9 +15,10 @@ from simulators.stories.checkers import (
     judge_move,
     judge_quiet,
     judge_read,
-    possible_balances,
 )
 from simulators.stories.event_readings import Reading, RefundReading, Sold
+from simulators.stories.expectations import Expectation, possible_balances
+from simulators.stories.observation import Copy, Observation, ObservedAccount, ObservedEntry
 
 ADA = "ada"
 ACTS = (

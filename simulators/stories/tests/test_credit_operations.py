@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from simulators.stories.checkers import Checker, Observation, ObservedAccount, ObservedEntry
+from simulators.stories.checkers import Checker
 from simulators.stories.credit_operations import (
     Answered,
     Use,
@@ -13,6 +13,7 @@ from simulators.stories.credit_operations import (
     judge_uses,
     taken,
 )
+from simulators.stories.observation import Observation, ObservedAccount, ObservedEntry
 
 ADA = "ada"
 SPEND = Use(act="spend", customer=ADA, key="a", credits=30)
