@@ -172,7 +172,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    with tables as (
+    with recursive tables as (
         select
             c.oid, c.relname as name, c.relrowsecurity as guarded,
             coalesce(obj_description(c.oid, 'pg_class') like 'Credence: %', false) as is_ours
@@ -183,14 +183,6 @@ as $$
                 select from pg_catalog.pg_depend d
                 where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
             )
-    ), writers as (
-        select t.name, r.rolname as role
-        from tables t, pg_catalog.pg_roles r
-        where t.is_ours and r.rolname = 'service_role' and case
-            when t.name = 'users' then has_table_privilege(r.oid, t.oid, 'truncate, trigger')
-            else has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
-                or has_any_column_privilege(r.oid, t.oid, 'insert, update')
-        end
     ), outsiders as (
         select r.oid, r.rolname as name from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated')
     ), ours as (
@@ -208,37 +200,54 @@ as $$
             ), false) as has_policy
         from tables t, outsiders r
         where t.is_ours and t.name <> 'users'
+    ), views as (
+        -- Whether what is selected by it is read with its owner's rights, to whom no policy applies. A view of the invoker
+        -- counts as read by the user, even inside another; a materialized one is a copy. Of the users the credits are ours.
+        select t.oid, true as by_owner from tables t where t.is_ours
+        union
+        select c.oid, c.relkind = 'm' or v.by_owner and not coalesce((
+            select o.option_value::boolean from pg_options_to_table(c.reloptions) o where o.option_name = 'security_invoker'
+        ), false)
+        from views v
+        join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = v.oid
+        join pg_catalog.pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+        join pg_catalog.pg_class c on c.oid = w.ev_class and c.relkind in ('v', 'm')
+        left join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        where v.oid <> 'public.users'::regclass or d.refobjsubid = 0 or a.attname like 'credits\_%'
     )
     select jsonb_build_object(
         'role', current_user,
-        'migrations', to_jsonb(public.credence_migrations()),
-        'unguarded_tables', (
-            select coalesce(jsonb_agg(t.name order by t.name), '[]') from tables t where not t.guarded
+        'migrations', public.credence_migrations(),
+        'unguarded_tables', array(select t.name from tables t where not t.guarded order by t.name),
+        'writable_tables', array(
+            select o.role || ': ' || o.name from ours o where o.writes or o.role <> 'anon' and o.reads and not o.has_policy
+            union all
+            select 'service_role: ' || t.name from tables t where t.is_ours and case t.name
+                when 'users' then has_table_privilege('service_role', t.oid, 'truncate, trigger')
+                else has_table_privilege('service_role', t.oid, 'insert, update, delete, truncate')
+                    or has_any_column_privilege('service_role', t.oid, 'insert, update')
+            end
+            order by 1
         ),
-        'writable_tables', (
-            select coalesce(jsonb_agg(w.role || ': ' || w.name order by w.role, w.name), '[]')
-            from (
-                select o.role, o.name from ours o
-                where o.writes or o.role <> 'anon' and o.reads and not o.has_policy
-                union all
-                select s.role, s.name from writers s
-            ) w
+        'readable_views', array(
+            select r.name || ': ' || c.oid::regclass from views v join pg_catalog.pg_class c using (oid), outsiders r
+            where v.by_owner and c.relkind in ('v', 'm') and has_any_column_privilege(r.oid, c.oid, 'select')
+                and has_schema_privilege(r.oid, c.relnamespace, 'usage')
+            order by 1
         ),
-        'writable_columns', (
-            select coalesce(jsonb_agg(distinct r.name || ': users.' || a.attname), '[]')
-            from pg_catalog.pg_attribute a, outsiders r
+        'writable_columns', array(
+            select r.name || ': users.' || a.attname from pg_catalog.pg_attribute a, outsiders r
             where a.attrelid = 'public.users'::regclass and a.attname like 'credits\_%' and not a.attisdropped
                 and has_column_privilege(r.oid, a.attrelid, a.attnum, 'insert, update')
+            order by 1
         ),
-        'readable_by_anon', (
-            select coalesce(jsonb_agg(o.name order by o.name), '[]') from ours o where o.role = 'anon' and o.reads
-        ),
-        'callable_functions', (
-            select coalesce(jsonb_agg(distinct r.name || ': ' || p.proname), '[]')
-            from pg_catalog.pg_proc p, outsiders r
+        'readable_by_anon', array(select o.name from ours o where o.role = 'anon' and o.reads order by o.name),
+        'callable_functions', array(
+            select distinct r.name || ': ' || p.proname from pg_catalog.pg_proc p, outsiders r
             where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
                 and obj_description(p.oid, 'pg_proc') like 'Credence: %'
                 and has_function_privilege(r.oid, p.oid, 'execute')
+            order by 1
         ),
         'trail_is_guarded', (
             -- None of our triggers is switched off, and none of the five that refuse changes is gone.
@@ -251,42 +260,34 @@ as $$
 $$;
 comment on function public.credence_diagnosis() is
     'Credence: what should not be in a schema that is to be trusted, as the catalogue has it: tables of public '
-    'without row level security, privileges that users should not have on what is ours, and a trail without its '
-    'guards; and which migrations are applied.';
+    'without row level security, privileges that users should not have on what is ours or on a view over it, and a '
+    'trail without its guards; and which migrations are applied.';
 
 -- Privileges, when all is there.
 
 do $$
 declare
-    ours record;
+    statements text;
 begin
-    for ours in
-        select c.oid::regclass as name, c.relname = 'users' as is_users
+    for statements in
+        select format('alter table %s enable row level security', c.oid::regclass) || case when c.relname <> 'users'
+            then format('; revoke all on %s from public, anon, authenticated, service_role', c.oid::regclass) else '' end
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
             and obj_description(c.oid, 'pg_class') like 'Credence: %'
-    loop
-        execute format('alter table %s enable row level security', ours.name);
-        if not ours.is_users then
-            execute format('revoke all on %s from public, anon, authenticated, service_role', ours.name);
-        end if;
-    end loop;
-    for ours in
-        select s.oid::regclass as name
+        union all
+        select format('revoke all on sequence %s from public, anon, authenticated, service_role', s.oid::regclass)
         from pg_catalog.pg_class s
         join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.deptype = 'i'
         where s.relkind = 'S' and s.relnamespace = 'public'::regnamespace
             and obj_description(d.refobjid, 'pg_class') like 'Credence: %'
-    loop
-        execute format('revoke all on sequence %s from public, anon, authenticated, service_role', ours.name);
-    end loop;
-    for ours in
-        select p.oid::regprocedure as name
+        union all
+        select format('revoke all on function %1$s from public, anon, authenticated;'
+            'grant execute on function %1$s to service_role', p.oid::regprocedure)
         from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and obj_description(p.oid, 'pg_proc') like 'Credence: %'
     loop
-        execute format('revoke all on function %s from public, anon, authenticated', ours.name);
-        execute format('grant execute on function %s to service_role', ours.name);
+        execute statements;
     end loop;
 end
 $$;

@@ -17,6 +17,7 @@ SCHEMA = SchemaFacts(
     writable_tables=(),
     writable_columns=(),
     readable_by_anon=(),
+    readable_views=(),
     callable_functions=(),
     trail_is_guarded=True,
 )
@@ -61,6 +62,7 @@ def test_what_is_wrong_with_an_endpoint_is_named(
         ({"migrations": ("1",)}, "2"),
         ({"unguarded_tables": ("outbox",)}, "outbox"),
         ({"writable_tables": ("authenticated: purchases",)}, "authenticated: purchases"),
+        ({"readable_views": ("anon: public.leaders",)}, "anon: public.leaders"),
         ({"readable_by_anon": ("outbox",)}, "anon can read outbox"),
         ({"writable_columns": ("authenticated: users.credits_balance",)}, "users.credits_balance"),
         ({"callable_functions": ("anon: ledger_commit",)}, "anon: ledger_commit"),

@@ -51,6 +51,8 @@ class SchemaFacts:
     migrations: tuple[str, ...]
     unguarded_tables: tuple[str, ...]
     writable_tables: tuple[str, ...]
+    readable_views: tuple[str, ...]
+    """Views over the ledger's tables that users may select and that run with their owner's rights: `role: view`."""
     writable_columns: tuple[str, ...]
     readable_by_anon: tuple[str, ...]
     callable_functions: tuple[str, ...]
@@ -103,6 +105,13 @@ def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -
             "only the ledger's functions write it, anon cannot read it",
             "excessive: ",
             "Revoke them; the last statements in the migrations show how.",
+        ),
+        _listed(
+            "views",
+            facts.readable_views,
+            "none shows users other users' rows",
+            "row level security does not apply to ",
+            "Run `alter view … set (security_invoker = true)`, or revoke select on it, as on a materialized view.",
         ),
         _listed(
             "privileges on credits",

@@ -12,6 +12,7 @@ GOOD: dict[str, Any] = {
     "writable_tables": [],
     "writable_columns": [],
     "readable_by_anon": [],
+    "readable_views": [],
     "callable_functions": [],
     "trail_is_guarded": True,
 }
@@ -20,7 +21,7 @@ CLOSED = "revoke all on public.anything from anon, authenticated, service_role"
 
 
 async def diagnosis(url: str, statements: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what a schema says of itself after some statements of the owner's, as the service is told."""
+    """Return what a schema says of itself after some statements of the owner's, as the service sees it."""
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:
@@ -141,6 +142,74 @@ async def test_a_function_of_ours_that_users_may_call_is_named(database_url: str
     assert {**GOOD, "callable_functions": ["anon: anything", "authenticated: anything"]} == await diagnosis(
         database_url, made
     )
+
+
+INVOKER = "with (security_invoker = true)"
+COPY = "create materialized view public.b as"
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (["create view public.a as select user_id, amount from public.credit_transactions"], ["public.a"]),
+        (["create view public.a as select id, credits_balance from public.users"], ["public.a"]),
+        (["create view public.a with (security_invoker = off) as select * from public.outbox"], ["public.a"]),
+        (["create materialized view public.a as select count(*) from public.credit_grants"], ["public.a"]),
+        # By another view: one of the owner's takes the rights along, one of the invoker's does not, a copy has none.
+        (
+            [
+                "create view public.a as select * from public.purchases",
+                "create view public.b as select * from public.a",
+            ],
+            ["public.a", "public.b"],
+        ),
+        (
+            [
+                f"create view public.a {INVOKER} as select * from public.purchases",
+                "create view public.b as select * from public.a",
+            ],
+            [],
+        ),
+        ([f"create view public.a {INVOKER} as select * from public.purchases", f"{COPY} table public.a"], ["public.b"]),
+        # Only where users may select it.
+        (
+            [
+                "create view public.a as select * from public.credit_holds",
+                "revoke all on public.a from anon, authenticated",
+            ],
+            [],
+        ),
+        (["create schema hidden", "create view hidden.a as table public.outbox", "grant all on hidden.a to anon"], []),
+        # What a project shows of its users, and of tables of its own, is its own matter.
+        (["create view public.a as select id, email from public.users"], []),
+        (
+            [
+                "create table public.own (id bigint)",
+                "alter table public.own enable row level security",
+                "create view public.a as table public.own",
+            ],
+            [],
+        ),
+        ([f"create view public.a {INVOKER} as select credits_balance from public.users"], []),
+    ],
+)
+async def test_a_view_that_shows_users_the_rows_of_others_is_named(
+    database_url: str, made: list[str], named: list[str]
+) -> None:
+    """Whatever it is called: it reads our tables with its owner's rights, so that no policy applies."""
+    views = [f"{role}: {view}" for role in ("anon", "authenticated") for view in named]
+    assert {**GOOD, "readable_views": views} == await diagnosis(database_url, made)
+
+
+async def test_a_view_that_one_role_may_select_is_named_with_it(database_url: str) -> None:
+    """By a single column, too, and wherever its schema is."""
+    made = [
+        "create schema shown",
+        "grant usage on schema shown to authenticated",
+        "create view shown.a as table public.purchases",
+        "grant select (id) on shown.a to authenticated",
+    ]
+    assert {**GOOD, "readable_views": ["authenticated: shown.a"]} == await diagnosis(database_url, made)
 
 
 async def test_the_columns_of_credits_are_named(database_url: str) -> None:
