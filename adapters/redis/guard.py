@@ -1,7 +1,7 @@
 """The guard between the service and Redis: a budget for the time that a request may wait for it, and a breaker.
 
 Redis is used while it answers within the budget and takes writes: one that takes none, as a replica does or a full one,
-goes on telling old balances. Once it fails, nobody asks it any more, and the ledger answers. After a pause whoever asks
+goes on giving old balances. Once it fails, nobody asks it any more, and the ledger answers. After a pause whoever asks
 next starts a probe in the background, and does not wait for it; when that succeeds, Redis is used again.
 """
 
@@ -31,7 +31,7 @@ HELD_UP_SECONDS = 0.01
 """A process that comes so late to see that time is over was held up itself, and has learnt nothing of Redis."""
 
 LATE_IN_A_ROW = 3
-"""So many rounds without an answer in time tell of Redis all the same, however busy the process is."""
+"""So many rounds without an answer in time speak against Redis all the same, however busy the process is."""
 
 
 @attrs.define

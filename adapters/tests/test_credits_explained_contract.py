@@ -1,4 +1,4 @@
-"""What every ledger tells of credits: which grants they were of, and when they run low."""
+"""What every ledger says of credits: which grants they were of, and when they run low."""
 
 import contextlib
 import uuid
@@ -177,7 +177,7 @@ async def test_every_credit_s_life_is_reported(open_world: Any) -> None:
 
 
 async def test_falling_below_the_threshold_is_reported_once(open_world: Any) -> None:
-    """By spends, holds and refunds; what hovers below it is told no more until it has been above."""
+    """By spends, holds and refunds; what hovers below it is reported no more until it has been above."""
     async with play(open_world) as story:
         story.threshold = 20
         await story.buy()

@@ -41,7 +41,7 @@ Grants = list[tuple[float, int, float]]
 
 @attrs.frozen
 class Account:
-    """An account of a ledger, of which Stripe tells; every id of Stripe's is made its own."""
+    """An account of a ledger, and Stripe's events about it; every id of Stripe's is made its own."""
 
     world: Any
     user: UserId
@@ -64,7 +64,7 @@ class Account:
         return cls(world, await world.sign_up(None), recorder, uuid.uuid4().hex[:12])
 
     async def deliver(self, events: Sequence[StripeEvent]) -> list[EventStatus]:
-        """Tell events in their order."""
+        """Report events in their order."""
         found = []
         for one in events:
             text = json.dumps(
@@ -148,7 +148,7 @@ async def test_the_same_story_ends_in_the_same_grants(
     async with open_world() as world:
         account = await Account.opened(world)
         await account.deliver(orders[way])
-        # What was parked because nothing of the subscription was known is decided again, and the rest is told twice.
+        # What was parked because nothing of the subscription was known is decided again; the rest is reported twice.
         statuses = await account.deliver(report)
         assert EventStatus.PARKED not in statuses
         assert EXPECTED == await account.grants()

@@ -32,7 +32,7 @@ from domain.values.accounts import UserId
 
 
 async def test_an_invoice_has_a_grant_for_each_of_its_periods(open_world: Any) -> None:
-    """What is posted and until when is told for each apart, as is what was posted for none."""
+    """What is posted and until when is reported for each apart, as is what was posted for none."""
     async with open_world() as world:
         user, invoice = await world.sign_up(None), new_id("in")
         await pay(world, user, invoice, billed(period(MAY, JUNE), period(MAY, JULY)))
@@ -173,7 +173,7 @@ async def test_a_family_is_the_invoices_of_a_subscription_from_a_time_on(open_wo
 
 
 async def test_a_family_has_only_the_purchase_that_goes_on(open_world: Any) -> None:
-    """And tells of it by the merged one's links as well."""
+    """And reports it by the merged one's links as well."""
     async with open_world() as world:
         user, subscription, one, two = await world.sign_up(None), new_id("sub"), new_id("in_a"), new_id("in_b")
         bill = billed(period(MAY, JUNE), subscription=subscription)

@@ -33,7 +33,7 @@ class Subscriber:
         self.service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())
 
     async def pay(self, begins: float, sold: Any = CAPPED) -> None:
-        """Tell that the period of 30 days is paid that began then."""
+        """Report that the period of 30 days is paid that began then."""
         payments = MemoryPayments()
         payments.teach_price(read_price(MONTHLY.payload))
         recorder = PaymentRecorder(

@@ -92,7 +92,7 @@ async def test_the_same_story_ends_in_the_same_books(open_world: Any, story: lis
 
 
 async def test_a_hold_whose_end_was_reported_is_over_for_slower_clocks(open_world: Any) -> None:
-    """The process that tells of the end has written it; what expired is freed once, and captured by nobody."""
+    """The process that reports the end has written it; what expired is freed once, and captured by nobody."""
     async with open_world() as world:
         user, hold, now = await world.sign_up(None), HoldId(str(uuid.uuid4())), datetime.now(UTC)
         service = CreditService(ledger=world.ledger, wallets=world.ledger, cache=MemoryQuotaCache())

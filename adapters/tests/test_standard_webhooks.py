@@ -155,7 +155,7 @@ def speaking(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 async def test_a_receiver_that_says_nothing_is_left(receiver: tuple[Receiver, str]) -> None:
-    """All that was to be told is given back together, to be told later."""
+    """All that was to be told is given back together, to be reported later."""
     with speaking(lambda connection: None) as url:
         outcomes = await send(url, notices=[NOTICE] * 25, seconds=0.2)
     assert (Undelivered(cause="no answer within 0.2 seconds"),) * 25 == outcomes

@@ -1,4 +1,4 @@
-"""One contract for what every ledger tells of a subscription's invoices: all that explains what each is worth."""
+"""One contract for what every ledger says of a subscription's invoices: all that explains what each is worth."""
 
 import json
 import uuid
@@ -19,7 +19,7 @@ from features.billing.world import PLANS
 
 
 async def deliver(world: Any, kind: str, about: Payload) -> None:
-    """Tell one event."""
+    """Report one event."""
     payments = MemoryPayments()
     payments.teach_price(read_price(MONTHLY.payload))
     recorder = PaymentRecorder(

@@ -161,7 +161,7 @@ async def test_who_only_looks_synthetic_stays(open_world: Any) -> None:
 
 
 async def test_one_that_a_project_holds_on_to_is_reported(database_url: str) -> None:
-    """A table of the project's refers to one of them: the others go, and this one's reason is told."""
+    """A table of the project's refers to one of them: the others go, and this one's reason is reported."""
     from adapters.postgres.direct_rpc import PostgresRpc
     from features.real_parts import execute
 
@@ -181,7 +181,7 @@ async def test_one_that_a_project_holds_on_to_is_reported(database_url: str) -> 
 
 
 async def test_a_project_that_refuses_them_says_so(database_url: str) -> None:
-    """A constraint of the project's keeps them out: none is made, and the reason is told."""
+    """A constraint of the project's keeps them out: none is made, and the reason is reported."""
     from adapters.postgres.direct_rpc import PostgresRpc
     from domain.ports.deployment import SyntheticUsersRefused
     from features.real_parts import execute

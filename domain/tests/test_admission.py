@@ -157,7 +157,7 @@ def test_an_event_of_the_other_mode_is_foreign(livemode: bool) -> None:
 
 @pytest.mark.parametrize("account", ["acct_1", ""])
 def test_an_event_of_a_connected_account_is_foreign(account: str) -> None:
-    """Another merchant's sale is not ours; the mode is told first."""
+    """Another merchant's sale is not ours; the mode is reported first."""
     event = attrs.evolve(EVENT, account=account)
     assert ParkReason.CONNECTED_ACCOUNT is origin_mismatch(event, livemode=False)
     assert ParkReason.LIVEMODE_DISAGREES is origin_mismatch(event, livemode=True)
@@ -177,7 +177,7 @@ MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def test_credits_of_a_pack_end_so_many_days_after_its_sale() -> None:
-    """By the time of the checkout itself, which all tell alike, until that of the payment is told."""
+    """By the time of the checkout itself, which all tell alike, until that of the payment is reported."""
     catalogue = Catalogue({LASTING.id: LASTING})
     lasting = attrs.evolve(ORDER, expires_at=MAY + timedelta(days=30), lasts_days=30)
     assert lasting == admit(sale(sold_at=MAY), catalogue, ACCOUNT)

@@ -72,7 +72,7 @@ def test_a_state_that_returns_is_posted_each_time() -> None:
 
 
 def test_a_replay_gives_the_same_postings() -> None:
-    """The same facts told again from the start are the same entries, key by key."""
+    """The same facts reported again from the start are the same entries, key by key."""
     assert steps(REVISITED) == steps(REVISITED)
 
 

@@ -108,7 +108,7 @@ def assert_as_by_hand(page: AccountExplanation, everything: Sequence[Purchase]) 
 
 
 def vaguer(purchase: Purchase, what: str) -> Purchase:
-    """Return the invoice as it is recorded when Stripe tells less of it, or when it is unpaid."""
+    """Return the invoice as it is recorded when Stripe reports less of it, or when it is unpaid."""
     if what == "unpaid":
         return attrs.evolve(purchase, payment=PaymentStatus.UNPAID)
     assert purchase.bill is not None
@@ -135,7 +135,7 @@ VAGUE = ["unpaid", "issued_at", "subscription_item", "price_id", "credited_lines
 def test_a_page_says_what_comparing_everything_finds(
     steps: list[list[Change]], coupon: int, mode: Mode, names_credited: bool, vague: dict[int, str], shown: set[int]
 ) -> None:
-    """Whatever part of one or two subscriptions is on the page, and however little Stripe tells of their lines."""
+    """Whatever part of one or two subscriptions is on the page, and however little Stripe says of their lines."""
     everything: list[Purchase] = []
     for number, one in enumerate(steps):
         for invoice in purchases_of(billed(one, coupon, mode, names_credited=names_credited)):

@@ -1,4 +1,4 @@
-"""A low balance is told when it becomes one, once."""
+"""A low balance is reported when it becomes one, once."""
 
 import attrs
 from hypothesis import given
@@ -22,7 +22,7 @@ account = st.builds(
 def test_only_crossing_the_threshold_downwards_is_reported(
     before: Account, after: Account, default: int | None
 ) -> None:
-    """An account's own threshold goes before the deployment's; what was low already is told no more."""
+    """An account's own threshold goes before the deployment's; what was low already is reported no more."""
     reported = low_balance_due(before, after, default)
     threshold = default if after.notify_below is None else after.notify_below
     was_low, is_low = (threshold is not None and one.available < threshold for one in (before, after))

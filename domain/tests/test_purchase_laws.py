@@ -1,4 +1,4 @@
-"""The laws of purchases: whatever is told, in any order and however often, ends in the same credits.
+"""The laws of purchases: whatever is reported, in any order and however often, ends in the same credits.
 
 The laws are functions of the rules they hold to, so that the same laws can be shown to catch planted bugs.
 """
@@ -166,7 +166,7 @@ facts: st.SearchStrategy[Purchase] = st.one_of(
     st.builds(Purchase, links=links),
 )
 reported = st.lists(facts, max_size=8)
-# Most random tellings leave nothing to post, so half of them begin with a paid order.
+# Most random reports leave nothing to post, so half of them begin with a paid order.
 paid = st.builds(
     lambda order, rest: [Purchase(order=order), Purchase(payment=PaymentStatus.PAID), *rest],
     orders,
@@ -231,7 +231,7 @@ def credits_by_user(ledger: Ledger) -> dict[UserId, int]:
 
 
 def order_does_not_show(rules: Rules, heard: Sequence[Purchase], otherwise: Sequence[Purchase]) -> bool:
-    """Two tellings of the same facts end in the same worth and the same credits."""
+    """Two reports of the same facts end in the same worth and the same credits."""
     purchase, ledger = learn_one_by_one(rules, heard)
     other_purchase, other_ledger = learn_one_by_one(rules, otherwise)
     return rules.worth(purchase) == rules.worth(other_purchase) and credits_by_user(ledger) == credits_by_user(
@@ -248,7 +248,7 @@ def entries_sum_to_worth(rules: Rules, heard: Sequence[Purchase]) -> bool:
 
 
 def repetitions(heard: st.SearchStrategy[list[Purchase]]) -> st.SearchStrategy[tuple[list[Purchase], list[Purchase]]]:
-    """A telling, and a permutation of it with repetitions."""
+    """A report, and a permutation of it with repetitions."""
     return heard.flatmap(
         lambda first: st.tuples(
             st.just(first),
@@ -300,7 +300,7 @@ def test_the_order_and_repetition_of_facts_do_not_show(pair: tuple[list[Purchase
 
 @given(reports)
 def test_entries_sum_to_the_entitlement(heard: list[Purchase]) -> None:
-    """After every telling the entries of a purchase sum to its worth, for its owner alone."""
+    """After every report the entries of a purchase sum to its worth, for its owner alone."""
     assert entries_sum_to_worth(REAL, heard)
 
 
@@ -368,7 +368,7 @@ def test_a_full_refund_of_an_invoice_leaves_nothing(order: Order, bill: Bill, he
 
 @given(purchases, st.integers(1, 999))
 def test_a_voided_note_counts_for_nothing(purchase: Purchase, amount: int) -> None:
-    """Whatever it had given back, and although that is told again after it."""
+    """Whatever it had given back, and although that is reported again after it."""
     note = CreditNote(id="cn_9", status=CreditNoteStatus.ISSUED, post_payment=amount)
     voided = attrs.evolve(note, status=CreditNoteStatus.VOID)
     assert entitlement(purchase) == entitlement(
@@ -460,7 +460,7 @@ def _fractions_are_rounded_up(purchase: Purchase) -> int:
 BUGS = {
     "the last refund wins": Rules(learn=_last_refund_wins),
     "a refund before its purchase is dropped": Rules(learn=_early_refunds_are_dropped),
-    "the latest telling of the payment wins": Rules(learn=_latest_report_wins),
+    "the latest report of the payment wins": Rules(learn=_latest_report_wins),
     "the newest state of a refund wins": Rules(learn=_newest_state_of_a_refund_wins),
     "every event grants": Rules(due=_grant_on_every_event),
     "the key names the step, not the state": Rules(due=_key_names_the_step),
@@ -470,7 +470,7 @@ BUGS = {
 
 
 def breaks_a_law(rules: Rules, pair: tuple[list[Purchase], list[Purchase]]) -> bool:
-    """Whether a telling shows that the rules are wrong."""
+    """Whether a report shows that the rules are wrong."""
     return not (order_does_not_show(rules, *pair) and entries_sum_to_worth(rules, pair[0]))
 
 
@@ -485,7 +485,7 @@ SEARCH = settings(
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_caught(bug: str) -> None:
-    """The laws above find a telling that gives each classic bug away."""
+    """The laws above find a report that gives each classic bug away."""
     found = find(repetitions(reports), lambda pair: breaks_a_law(BUGS[bug], pair), settings=SEARCH)
     assert breaks_a_law(BUGS[bug], found)
     assert not breaks_a_law(REAL, found)

@@ -59,13 +59,13 @@ def test_a_fraction_of_a_credit_stays_with_the_merchant() -> None:
 
 
 def test_a_refund_may_come_first() -> None:
-    """A refund of a purchase nobody has heard of counts once the purchase is told."""
+    """A refund of a purchase nobody has heard of counts once the purchase is reported."""
     assert 25 == worth(refund(250), *BOUGHT)
 
 
 @pytest.mark.parametrize("dead", [RefundStatus.FAILED, RefundStatus.CANCELED])
 def test_a_refund_that_fails_gives_the_credits_back(dead: RefundStatus) -> None:
-    """A refund may fail after it had succeeded, and the order in which that is told does not show."""
+    """A refund may fail after it had succeeded, and the order in which that is reported does not show."""
     assert 50 == worth(*BOUGHT, refund(250), refund(250, dead))
     assert 50 == worth(*BOUGHT, refund(250, dead), refund(250))
 

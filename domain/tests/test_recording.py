@@ -1,4 +1,4 @@
-"""What is decided about a telling, before anything is written."""
+"""What is decided about a report, before anything is written."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -133,7 +133,7 @@ def test_a_sale_that_fails_a_check_is_parked(reason: ParkReason) -> None:
 
 
 def test_a_sale_of_which_no_money_comes_waits_for_nobody() -> None:
-    """It is told, whoever its owner was to be; one that is good is known all the same."""
+    """It is reported, whoever its owner was to be; one that is good is known all the same."""
     over = attrs.evolve(SALE, is_over=True, facts=Purchase(payment=PaymentStatus.UNPAID))
     decision = decided(attrs.evolve(over, attribution=named(user_reference="ada").attribution))
     assert (EventStatus.IGNORED, ParkReason.USER_NOT_A_UUID) == (decision.status, decision.reason)

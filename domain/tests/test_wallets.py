@@ -76,7 +76,7 @@ def test_more_than_is_available_is_refused(credits: int) -> None:  # noqa: A002 
 
 
 def test_an_account_in_debt_has_nothing() -> None:
-    """Less than nothing is told as nothing."""
+    """Less than nothing is reported as nothing."""
     assert Insufficient(0) == spend(wallet(balance=-20), debit(1), NOW)
 
 

@@ -37,6 +37,14 @@ REPLACED_IN_SQL = frozenset({"amiss", "astray", "broken", "busy", "left_over", "
 REPLACED_IN_TEXT = re.compile(r"\b(?:rehears\w+|volleys?|recast\w*|credit_departures)\b", re.IGNORECASE)
 """What neither a document, nor a help text, nor a comment says any more."""
 
+_SPEAKERS = r"(?:events?|Stripe|sessions?|invoices?|charges?|notes?|objects?)"
+TOLD = re.compile(
+    rf"\btellings?\b|\btells? of\b|\ball told\b|\b{_SPEAKERS} tells?\b(?![^.;]*\b(?:apart|from)\b)"
+    r"|\btold (?:again|twice|once|first|last|later|in|by|as|so far|at once|before|after)\b",
+    re.IGNORECASE,
+)
+"""What an event does is called report; that somebody is told something, or tells two apart, is plain English."""
+
 WORD = re.compile(r"\w+")
 SQL_COMMENT = re.compile(r"--[^\n]*|^comment on (?:[^;']|'[^']*')*;", re.MULTILINE)
 JS_PROSE = re.compile(r"//[^\n]*|`[^`]*`|'[^'\n]* [^'\n]*'")
@@ -110,6 +118,31 @@ def test_no_text_says_a_replaced_word() -> None:
         for path in texts
         for word in REPLACED_IN_TEXT.findall(path.read_text())
     ]
+
+
+def prose_of(source: str) -> str:
+    """Return the docstrings and comments of a source, a space between their lines."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = [token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT]
+    statements = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    docstrings = [node.value for node in statements if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return " ".join(" ".join([*docstrings, *comments]).split())
+
+
+def test_an_event_reports_and_does_not_tell() -> None:
+    """In the docstrings and comments of all that is ours, tests included."""
+    assert [] == [
+        (said, path.relative_to(ROOT).as_posix())
+        for path in files(".py")
+        for said in TOLD.findall(prose_of(path.read_text()))
+    ]
+
+
+def test_prose_in_the_source_is_seen() -> None:
+    """A docstring counts, of a value too, and a comment; neither a name nor a text does."""
+    source = 'told = "told twice"\n"""All told."""\n\n\ndef f():\n    """Stripe\n    tells."""  # a telling\n'
+    assert ["All told", "Stripe tells", "telling"] == TOLD.findall(prose_of(source))
+    assert [] == TOLD.findall("The caller is told why. Two events tell the sale from its payment. Nobody can tell.")
 
 
 def test_a_name_in_the_source_is_seen() -> None:

@@ -186,7 +186,7 @@ class PaymentRecorder:
                 await self.cache.store(account)
 
     async def _is_recorded(self, session_id: str, event_id: str) -> bool:
-        """Return whether the ledger has decided the event. A mark alone may tell of what a restored ledger lost."""
+        """Return whether the ledger has decided the event. A mark alone may stand for what a restored ledger lost."""
         with contextlib.suppress(CacheUnavailable):
             if await self.markers.is_processed(session_id, event_id):
                 return _is_final(await self.ledger.read(SnapshotQuery(event_id=event_id)))

@@ -36,7 +36,7 @@ async def _prepare(url: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run everything, or the parts that are named; returns 0: goals that are not met are told, not failed."""
+    """Run everything, or the parts that are named; returns 0: goals that are not met are reported, not failed."""
     parser = argparse.ArgumentParser(prog="python -m features.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute or two, with less of everything")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios into an SVG")

@@ -1,1 +1,1 @@
-"""What invoices are worth, told as Stripe's payloads to the real rules over the ledger in memory."""
+"""What invoices are worth, reported as Stripe's payloads to the real rules over the ledger in memory."""

@@ -20,7 +20,7 @@ ANYONE_S = {"userId": USER}
 async def sold(
     *items: Payload, metadata: Payload | None = None, plans: Sequence[object] = PLANS, **more: object
 ) -> World:
-    """Return the world after a session of these items was told."""
+    """Return the world after a session of these items was reported."""
     world = World(plans=plans)  # type: ignore[arg-type]  # plans
     world.payments.teach_items("cs_1", read_items(items))
     subtotal = sum(one["amount_subtotal"] for one in items)
@@ -31,7 +31,7 @@ async def sold(
 
 
 async def balance_after(*items: Payload, **how: Any) -> int:
-    """Return the credits on the account after a session of these items was told."""
+    """Return the credits on the account after a session of these items was reported."""
     return await (await sold(*items, **how)).balance()
 
 

@@ -38,7 +38,7 @@ async def test_what_was_granted_is_taken_whatever_the_plan_brings_now() -> None:
 
 
 async def test_another_catalogue_never_values_a_line_again() -> None:
-    """The invoice told again to a process with another catalogue, or with none of its plans, changes nothing."""
+    """The invoice reported again to a process with another catalogue, or with none of its plans, changes nothing."""
     world = World()
     await world.deliver(first())
     for plans in (GENEROUS, (plan("other", 7, 111),)):
@@ -91,7 +91,7 @@ async def test_a_price_that_we_made_is_known_for_ever() -> None:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 async def test_beside_a_price_that_we_made_an_amount_decides_nothing(order: tuple[int, int]) -> None:
-    """Another item that costs as much as a plan is no second plan, whichever invoice is told first."""
+    """Another item that costs as much as a plan is no second plan, whichever invoice is reported first."""
     other = StripePrice(id="price_other", amount=4900, product="prod_other")
     metadata = {"userId": USER, "plan": "monthly", "credence_terms": "100/900/usd"}
     both = line("il_2", 900, MONTHLY, days=(30, 60)), line("il_3", 4900, other, days=(30, 60), item="si_other")

@@ -1,4 +1,4 @@
-"""Each number of docs/plans.md, in the payload shapes of before and after 2025-03-31, told in every order.
+"""Each number of docs/plans.md, in the payload shapes of before and after 2025-03-31, reported in every order.
 
 `{"in_1@30": (50, 33)}` reads: of invoice in_1 and its period that ends on day 30, there are 50 credits, until day 33.
 """
@@ -43,7 +43,7 @@ async def grants_after(*events: Payload | StripeEvent, **world: Any) -> Grants:
     found: list[Grants] = []
     for shape in (_in_old_shape, _in_new_shape):
         ways = await delivered_in_every_way([shape(one) for one in known], **world)
-        # What was told first names the purchase: its payment, or its invoice.
+        # What was reported first names the purchase: its payment, or its invoice.
         found += [{name.removeprefix("pi_"): left for name, left in ways[way].items()} for way in ways]
     assert [found[0]] * len(found) == found
     return found[0]

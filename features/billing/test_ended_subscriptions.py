@@ -16,7 +16,7 @@ def deleted(**metadata: str) -> StripeEvent:
 
 
 async def test_the_end_counts_though_the_metadata_names_no_plan() -> None:
-    """The lines of its invoices tell the plan, by the price's id say; no event of it is parked for that."""
+    """The lines of its invoices name the plan, by the price's id say; no event of it is parked for that."""
     ways = await delivered_in_every_way([paid(MONTH), deleted(userId=USER)])
     assert [{"in_1@30": (100, 30)}] * len(ways) == [*ways.values()]
     assert "applied" == (await World().deliver(deleted(userId=USER))).status
@@ -38,7 +38,7 @@ async def test_an_end_that_is_scheduled_leaves_no_grace() -> None:
 
 
 async def test_an_end_that_is_called_off_leaves_it() -> None:
-    """The newest telling counts."""
+    """The newest report counts."""
     scheduled = StripeEvent(
         type="customer.subscription.updated", about=ended(30, status="active", scheduled=True), days=5
     )

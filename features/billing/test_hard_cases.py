@@ -276,7 +276,7 @@ async def test_an_invoice_that_does_not_say_when_it_was_paid() -> None:
 
 
 async def test_discounts_that_are_null_are_found_at_the_invoice() -> None:
-    """Half off, told by the invoice alone: all of what was paid is refunded, and nothing stays."""
+    """Half off, reported by the invoice alone: all of what was paid is refunded, and nothing stays."""
     one = {**line("il_1", 900, MONTHLY, days=(0, 30)), "discount_amounts": None}
     about = {
         **invoice("in_1", line("il_1", 900, MONTHLY, days=(0, 30)), paid=0, discounted=True),
@@ -339,7 +339,7 @@ async def test_what_is_given_back_unspent_after_its_end_expires(shape: Shape) ->
 
 @shapes
 async def test_a_refund_that_fails_is_reported_late_in_any_order(shape: Shape) -> None:
-    """Paid, refunded and not refunded after all, told after the period's end: nothing is left of it in any order."""
+    """Paid, refunded and not refunded after all, reported after the period's end: nothing is left in any order."""
     found = [
         first(shape),
         StripeEvent(type="refund.created", about=refund("re_1", 900, "in_1"), days=5),

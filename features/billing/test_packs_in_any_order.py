@@ -1,4 +1,4 @@
-"""One payment is told by its session, its payment intent and its invoice: it is credited once, in any order."""
+"""One payment is reported by its session, its payment intent and its invoice: it is credited once, in any order."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Links = tuple[str, ...]
 
 
 async def delivered_in_all_orders(events: Sequence[StripeEvent], *joined: Links) -> set[int]:
-    """Return the balances after every order of the events, each of them told twice; Stripe knows what is joined."""
+    """Return the balances after every order of the events, each of them reported twice; Stripe knows what is joined."""
     balances = set()
     for order in itertools.permutations(events):
         world = World()

@@ -61,7 +61,7 @@ def switches(shape: Callable[[Payload], Payload], coupon: int, mode: Mode, every
 
 
 async def grants_of(events: list[StripeEvent]) -> dict[str, tuple[int, float | None]]:
-    """Tell the events, and return what remains of each grant, and when it ends."""
+    """Report the events, and return what remains of each grant, and when it ends."""
     world = World()
     await world.deliver(*events)
     await world.check()

@@ -70,7 +70,7 @@ class SetClock:
 
 
 class World:
-    """One account, and all that Stripe tells of its invoices."""
+    """One account, and all that Stripe reports of its invoices."""
 
     def __init__(
         self, plans: Iterable[Plan] = PLANS, prices: Iterable[StripePrice] = (MONTHLY, PRO, ANNUAL, WEEKLY)
@@ -91,7 +91,7 @@ class World:
         )
 
     async def deliver(self, *event: StripeEvent) -> Recorded:
-        """Tell events, in their order; returns what became of the last."""
+        """Report events, in their order; returns what became of the last."""
         recorded = None
         for one in event:
             body = {
@@ -107,7 +107,7 @@ class World:
         return recorded
 
     async def pay(self, invoice: Payload) -> Recorded:
-        """Tell that an invoice is paid, at the time at which it was."""
+        """Report that an invoice is paid, at the time at which it was."""
         return await self.deliver(paid(invoice))
 
     async def at(self, days: float) -> "World":
@@ -161,7 +161,7 @@ def paid(invoice: Payload) -> StripeEvent:
 async def delivered_in_every_way(
     reported: Sequence[StripeEvent], **world: object
 ) -> Mapping[str, dict[str, tuple[int, float | None]]]:
-    """Return the grants after the events were told forwards, backwards, twice and turned about."""
+    """Return the grants after the events were reported forwards, backwards, twice and turned about."""
     ways = {
         "forwards": list(reported),
         "backwards": list(reversed(reported)),

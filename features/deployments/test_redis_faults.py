@@ -217,7 +217,7 @@ def make_replica(url: str, primary: str) -> None:
 def test_a_redis_that_was_demoted_tells_no_old_balance(
     deploy: Deploy, new_database: Callable[[], str], new_redis: NewRedis
 ) -> None:
-    """The ledger answers, operators are told, and once the Redis is a primary again it has the new balances."""
+    """The ledger answers, operators see why, and once the Redis is a primary again it has the new balances."""
     redis_url, primary = new_redis(), new_redis()
     with deploy(new_database(), redis_url) as service:
         ada, bob = service.sign_up(), service.sign_up()

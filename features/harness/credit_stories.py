@@ -196,7 +196,7 @@ class Life:
         match outcome:
             case HoldAlreadySettled():
                 known = self.settled.setdefault(hold_id, outcome)
-                assert known == outcome, "what became of a hold is told once and for all"
+                assert known == outcome, "what became of a hold is reported once and for all"
             case Done(answer=HoldAnswer(status=status, captured=captured)) if hold_id in self.settled:
                 given = self.settled[hold_id]
                 assert (given.status, given.captured) == (status, captured), "what was settled is not settled again"

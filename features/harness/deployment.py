@@ -23,7 +23,7 @@ WEBHOOK_SECRET = "whsec_of_the_deployment"
 
 @attrs.frozen(kw_only=True)
 class Deployment:
-    """The settings that all its processes share; where the ledger is, each is told."""
+    """The settings that all its processes share; but for the ledger, whose place each is given."""
 
     environment: dict[str, str]
     folder: Path

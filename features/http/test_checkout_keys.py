@@ -1,4 +1,4 @@
-"""What a caller is told who repeats a checkout, loses an answer, or whose clock differs: the truth, and what to do."""
+"""What a caller hears who repeats a checkout, loses an answer, or whose clock differs: the truth, and what to do."""
 
 import json
 import time

@@ -195,7 +195,7 @@ def test_a_subscriptions_explanation_is_as_described(story: Story, description: 
     ada, tag = user_id(story), uuid.uuid4().hex[:12]
     ids = [f"{tag}{number}" for number in range(3)]
     item, subscription = f"si_{tag}", f"sub_{tag}"
-    # In times that are not over: what expires meanwhile would be told by one of the two only.
+    # In times that are not over: what expires meanwhile would be reported by one of the two only.
     begins, changes, ends = 27_000, 27_015, 27_030
     first = line(f"il_{ids[0]}", 900, MONTHLY, days=(begins, ends), item=item, subscription=subscription)
     unused = line(

@@ -300,7 +300,7 @@ def test_a_schedule_of_another_catalogue_is_reported(stack: KillableStack, tmp_p
 
 
 def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp_path: Path) -> None:
-    """Where no subscription is for sale, all the others are told; one that is asked for by name is missed."""
+    """Where no subscription is for sale, all the others are reported; one that is asked for by name is missed."""
     plans = tmp_path / "plans.toml"
     plans.write_text('[plans.solo]\nname = "Solo"\ncredits = 7\nprice = 333\ncurrency = "eur"\n')
     url = deployment(
@@ -315,7 +315,7 @@ def test_stories_without_a_plan_are_left_out(deployment: Callable[..., str], tmp
 
 
 def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
-    """For as long as it is told; each round has users of its own, and all are removed."""
+    """For as long as it should; each round has users of its own, and all are removed."""
     for seconds in ("1", "5", "25"):
         report = answer_of(fire_at(stack, *QUICKLY, "--customers", "5", "--duration", seconds))
         if len(report["tags"]) > 1:
@@ -334,7 +334,7 @@ def test_the_probe_is_kept_as_somebody_elses(stack: KillableStack) -> None:
 
 
 def test_a_stack_of_its_own_is_killed_and_judged(tmp_path: Path) -> None:
-    """It sells what the schedule sells, odd prices too; what dies when is told; what can't be done is left out."""
+    """It sells what the schedule sells, odd prices too; what dies is reported; what can't be done is left out."""
     odd = Plan(id="odd", credits=7, price=333, currency="eur")
     stories = tuple(story for story in STORIES.values() if story.mode == "payment")
     schedule = load_schedule(stories, (odd,), count=20, seed=5, kills=KILLABLE)

@@ -46,7 +46,7 @@ TOKENS: dict[str, Callable[[Story], str]] = {
 
 @pytest.mark.parametrize("how", TOKENS)
 def test_a_bad_token_is_refused(story: Story, how: str) -> None:
-    """401 for every token that is not a signed-in user's, and nothing of it is told back."""
+    """401 for every token that is not a signed-in user's, and nothing of it is repeated."""
     story.sign_up("Ada")
     token = TOKENS[how](story)
     answer = story.service.http.get("/quota", headers={"Authorization": f"Bearer {token}"})

@@ -1,4 +1,4 @@
-"""What operators may ask for by HTTP and on the command line, and what they are told when it is wrong."""
+"""What operators may ask for by HTTP and on the command line, and the answer when it is wrong."""
 
 import json
 import re

@@ -168,7 +168,7 @@ def test_pages_keep_their_filters(story: Story) -> None:
 
 
 def test_a_description_is_no_formula_in_a_spreadsheet(story: Story) -> None:
-    """What begins like one is told as text."""
+    """What begins like one is reported as text."""
     ada = story.customers["Ada"].user_id
     answer = ask(story, f"/transactions?user_id={ada}&kind=promotion", Accept="text/csv")
     (row,) = csv.DictReader(io.StringIO(answer.text))

@@ -55,7 +55,7 @@ def test_a_group_has_users_and_an_end(service: Service, tag: str) -> None:
 
 
 def test_the_end_may_come_twice(service: Service, tag: str) -> None:
-    """A repetition after a lost answer is told the same."""
+    """A repetition after a lost answer gets the same one."""
     begin(service, tag)
     first, second = (service.ops("DELETE", f"/synthetic-users/{tag}") for _ in range(2))
     assert (200, first.json()) == (second.status_code, second.json())
@@ -73,7 +73,7 @@ def test_the_end_may_come_twice(service: Service, tag: str) -> None:
     ],
 )
 def test_what_can_not_be_a_group_is_refused(service: Service, asked: dict[str, object], kind: str) -> None:
-    """Its bounds and its form are told."""
+    """Its bounds and its form are named."""
     answer = service.ops("POST", "/synthetic-users", asked)
     assert (400, f"urn:credence:{kind}") == (answer.status_code, answer.json()["type"])
 

@@ -23,7 +23,7 @@ def test_services_and_operators_set_thresholds_and_take_them_away(story: Story) 
 
 
 def test_a_user_sets_no_threshold(story: Story) -> None:
-    """Not even of the own account: the product is told, not the user."""
+    """Not even of the own account: the product is reported, not the user."""
     ada = story.sign_up("Ada")
     assert 403 == put(story, ada.user_id, {"threshold": 5}, ada.token)[0]
     path = f"/accounts/{ada.user_id}/low-balance"

@@ -20,7 +20,7 @@ def kept(story: Story) -> Any:
 
 
 def since(story: Story, before: int) -> None:
-    """Let Stripe tell of everything of Ada's since there were so many events."""
+    """Let Stripe report everything of Ada's since there were so many events."""
     story.events = mine(story, account(story).events[before:])
     if story.events:
         deliver_all(story, story.events)
@@ -144,7 +144,7 @@ def fee_is_credited(story: Story, amount: str) -> None:
 
 
 def credited(story: Story, before: int) -> None:
-    """Let Stripe tell of a credit note, and of what it refunded."""
+    """Let Stripe report a credit note, and what it refunded."""
     story.events = account(story).events[before:]
     deliver_all(story, story.events)
 

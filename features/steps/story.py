@@ -87,11 +87,11 @@ class Story:
         return next(event for event in reversed(events) if event["data"]["object"]["id"] == session_id)
 
     def deliver(self, *events: Object, **how: Any) -> None:
-        """Let Stripe tell of events."""
+        """Let Stripe report events."""
         self.deliveries = self.service.stripe.deliver(*events, **how)
 
     def buy(self, customer: Customer, plan: str) -> None:
-        """Buy a plan to the end: open, pay, and let Stripe tell."""
+        """Buy a plan to the end: open, pay, and let Stripe report."""
         session_id = self.open_checkout(customer, plan)
         assert 303 == self.pay(session_id)
         self.events = [self.event_of(session_id)]

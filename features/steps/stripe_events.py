@@ -33,7 +33,7 @@ def object_of(event: Object) -> Any:
 
 
 def mine(story: Story, events: list[Object]) -> list[Object]:
-    """Those of the events that tell of Ada's own subscription: the stand-in has others, of other scenarios."""
+    """Those of the events that are about Ada's own subscription: the stand-in has others, of other scenarios."""
     subscription = account(story).session(story.customers["Ada"].sessions[-1])["subscription"]
     text = {event["id"]: json.dumps(event) for event in events}
     bills = {object_of(event)["id"] for event in events if subscription in text[event["id"]]}

@@ -1,4 +1,4 @@
-"""What the ledger tells of spending afterwards: first answers, low balances, what is due, what expired, the past."""
+"""What the ledger says of spending afterwards: first answers, low balances, what is due, what expired, the past."""
 
 import json
 import uuid

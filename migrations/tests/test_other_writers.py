@@ -1,4 +1,4 @@
-"""Projects that wrote credits_balance themselves: what becomes of their sign-ups, and what their backends are told."""
+"""Projects that wrote credits_balance themselves: what becomes of their sign-ups, and what their backends get."""
 
 import contextlib
 import json

@@ -30,7 +30,7 @@ NEWEST, OLDER, OLDEST = "2026-10-28.endive", "2024-06-20", "2020-08-27"
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """A story told by some kinds of events; all of them, if none is named."""
+    """A story by some kinds of events; all of them, if none is named."""
 
     story: str
     name: str = ""
@@ -67,11 +67,11 @@ class Setting:
     joins_later: bool
     uses: tuple[Use, ...]
     prices: tuple[Mapping[str, Any], ...] = ()
-    """What Stripe can tell of prices."""
+    """What Stripe can say of prices."""
 
     @property
     def now(self) -> int:
-        """Return the time: all of it is told in the second after the last of it happened."""
+        """Return the time: all of it is reported in the second after the last of it happened."""
         return max(event.created for event in self.events) + 1
 
     @property
@@ -136,7 +136,9 @@ CASES = _cases(
     Case(story="dispute lost", kinds=_SALE | _DISPUTE),
     Case(story="inquiry"),
     Case(story="renewal", kinds=frozenset({"checkout.session.completed", "invoice.paid"})),
-    Case(story="renewal", name="renewal, told twice", kinds=frozenset({"invoice.paid", "invoice.payment_succeeded"})),
+    Case(
+        story="renewal", name="renewal, reported twice", kinds=frozenset({"invoice.paid", "invoice.payment_succeeded"})
+    ),
     Case(story="period refunded", kinds=_PERIOD | _REFUND),
     Case(story="refund and dispute", kinds=_SALE | _DISPUTE | _REFUND),
     Case(story="two purchases", kinds=_SALE | _REFUND),
@@ -165,16 +167,16 @@ CASES = _cases(
         expires=True,
     ),
     Case(story="renewal", name="period over", kinds=_BILL, uses=(_use("spend", "a", 30),), expires=True),
-    Case(story="refund in parts", name="refund in parts, all told", kinds=_TOTALS | _REFUND, is_large=True),
+    Case(story="refund in parts", name="refund in parts, all reported", kinds=_TOTALS | _REFUND, is_large=True),
     Case(
         story="refund that fails",
-        name="refund that fails, all told",
+        name="refund that fails, all reported",
         kinds=_TOTALS | {"refund.created", "refund.failed"},
         is_large=True,
     ),
     Case(
         story="refund and dispute",
-        name="refund and dispute, all told",
+        name="refund and dispute, all reported",
         kinds=_SALE | _DISPUTE | _REINSTATED | _REFUND,
         is_large=True,
     ),

@@ -76,9 +76,9 @@ class Coverage(Watcher):
         self._orders[running.name] = order
         self.versions[event.type, event.api_version] += 1
         if order == EARLY and event.type in REFUNDS:
-            self._count("a refund is told before its purchase")
+            self._count("a refund is reported before its purchase")
         if order == EARLY and event.type in DISPUTES:
-            self._count("a dispute is told before its purchase")
+            self._count("a dispute is reported before its purchase")
         if order == AT_ONCE:
             self._count("a duplicate arrives during the first handling")
         if order == AFTER_CRASH:
@@ -121,7 +121,7 @@ class Coverage(Watcher):
             for cell in cells_of(runner.accounting.readings[event].claims):
                 self._count(cell)
             if runner.accounting.joins_apart(event):
-                self._count("what was told apart proves to be one payment")
+                self._count("what was reported apart proves to be one payment")
 
     def _handled(self, running: Running, event: str, runner: TaskRunner, *, died: bool) -> None:
         kind, order, faults_met = runner.events[event].type, self._orders.pop(running.name), set(running.faults_met)

@@ -33,15 +33,15 @@ FAMILIES = {"a sale": SALES, "what is taken back": (*REFUNDS, *DISPUTES, *NOTES)
 TYPES = (*SALES, *UNPAID, *SUBSCRIPTIONS, *PAYMENTS, *REFUNDS, *DISPUTES, *NOTES)
 
 SOMETIMES = (
-    "a refund is told before its purchase",
-    "a dispute is told before its purchase",
+    "a refund is reported before its purchase",
+    "a dispute is reported before its purchase",
     "a duplicate arrives during the first handling",
     "a process dies between commit and acknowledgement",
     "an event is delivered again after a crash",
     "the cache is flushed between commit and read",
     "a conflict is decided again",
     "an event is parked, then applied",
-    "what was told apart proves to be one payment",
+    "what was reported apart proves to be one payment",
     "two processes handle one customer at once",
     "a worker dies while it delivers the outbox",
     "a worker dies while it decides again",

@@ -94,7 +94,7 @@ def _deliveries(lived: Sequence[Lived], chance: random.Random) -> Iterator[tuple
 
 
 def _shuffled(plans: Sequence[Plan], chance: random.Random) -> list[Plan]:
-    """Return the plans in another order: a story is told with the first that fits."""
+    """Return the plans in another order: a story is played with the first that fits."""
     return chance.sample(list(plans), len(plans))
 
 

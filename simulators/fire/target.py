@@ -1,6 +1,6 @@
 """A deployment of the service, as `fire` speaks to it: its webhook, its operator's routes, its accounts.
 
-Every answer that is no answer of the service's is told in words that say what to do. No secret is in any of them.
+Every answer that is no answer of the service's is explained in words that say what to do. No secret is in any of them.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Quota:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One ledger entry, as the target tells it."""
+    """One ledger entry, as the target reports it."""
 
     version: int
     kind: str

@@ -27,7 +27,7 @@ class Customer:
 
     user_id: str
     readings: Mapping[str, Reading]
-    """What each of their events tells, by its id."""
+    """What each of their events reports, by its id."""
 
 
 @attrs.frozen(kw_only=True)

@@ -124,7 +124,7 @@ class Accounting:
         return self.readings.keys() <= seen.ended and not seen.messages_left
 
     def judge_quiet(self, seen: Observation) -> tuple[Complaint, ...]:
-        """Return what is wrong once all is at rest, by what the events tell, and by what the customers did."""
+        """Return what is wrong once all is at rest, by what the events report, and by what the customers did."""
         found = judge_quiet(seen, _less_use(self.balances, seen), self.readings)
         if self._by_acts is not None:
             expected = attrs.evolve(_less_use(self._by_acts.balances, seen), dues=self._by_acts.dues)
@@ -141,11 +141,11 @@ class Accounting:
         return tuple(sorted({due.ends for due in self.dues if due.ends is not None}))
 
     def sales_of(self, event: str) -> frozenset[str]:
-        """Return the events that tell of the sale of an event's payment."""
+        """Return the events that report the sale of an event's payment."""
         return frozenset(one for one in self.payments[event] if _buyers([self.readings[one]]))
 
     def joins_apart(self, event: str) -> bool:
-        """Return whether an event, told last, was the one to show that what others had told is of one payment."""
+        """Return whether an event, reported last, was the first to show that what others reported is one payment."""
         others = [self.readings[one] for one in sorted(self.payments[event] & self.ended) if one != event]
         found = [(set(reading.handles), bool(reading.claims)) for reading in others if reading.handles]
         return len(_apart(found)) > len(_apart([*found, (set(self.readings[event].handles), False)]))
@@ -173,7 +173,7 @@ def _summed(wanted: Iterable[Due]) -> dict[str, int]:
 
 
 def _subscribers(readings: Mapping[str, Reading]) -> dict[str, str]:
-    """Return whose subscriptions the events tell of, that tell of nothing else."""
+    """Return whose subscriptions the events are about that report nothing else."""
     claims = [(event, claim) for event, reading in readings.items() for claim in reading.claims]
     owners = {claim.subscription: claim.customer for _, claim in claims if isinstance(claim, Bill)}
     return {
@@ -207,7 +207,7 @@ def _payments(readings: Mapping[str, Reading]) -> dict[str, frozenset[str]]:
 
 
 def _apart(found: list[tuple[set[str], bool]]) -> list[tuple[set[str], bool]]:
-    """Return what was told, in groups that share no handle; only those that claim something count."""
+    """Return what was reported, in groups that share no handle; only those that claim something count."""
     groups: list[tuple[set[str], bool]] = []
     for handles, claims in found:
         joined = [group for group in groups if group[0] & handles]

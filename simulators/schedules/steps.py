@@ -179,7 +179,7 @@ class Schedule:
     plans: tuple[Mapping[str, Any], ...] = ()
     """What is for sale, each by its id, credits, price, currency, mode and interval."""
     events: tuple[Event, ...] = ()
-    """All that Stripe tells. What no step delivers is delivered while the schedule settles."""
+    """All that Stripe reports. What no step delivers is delivered while the schedule settles."""
     acts: tuple[Mapping[str, Any], ...] = ()
     """What the customers did, for the checkers, each by its kind: `act`."""
     uses: tuple[Mapping[str, Any], ...] = ()

@@ -26,7 +26,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class Demonstration:
-    """One customer's purchase, told three times."""
+    """One customer's purchase, reported three times."""
 
     def __init__(self, stack: Stack, console: Console) -> None:
         self._stack = stack

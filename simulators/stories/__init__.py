@@ -1,1 +1,1 @@
-"""Customers' lives: what they do with their credits, what Stripe tells of it, and what must hold."""
+"""Customers' lives: what they do with their credits, what Stripe reports of it, and what must hold."""

@@ -1,4 +1,4 @@
-"""The catalogue of stories: what customers do with credits, each told by the events that Stripe makes of it."""
+"""The catalogue of stories: what customers do with credits, each by the events that Stripe makes of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ class Story:
     """The mode of the plan that it needs: `payment` or `subscription`."""
     play: Play
     has_other_prices: bool = False
-    """Whether lines of it are at prices that only Stripe can tell of, and another plan may be needed."""
+    """Whether lines of it are at prices that only Stripe can report, and another plan may be needed."""
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,7 @@ from simulators.stories.observation import Copy, Observation, ObservedAccount
 class Checker(enum.StrEnum):
     """What was checked."""
 
-    BALANCE_IMPOSSIBLE = "balance is of no set of events that were told"
+    BALANCE_IMPOSSIBLE = "balance is of no set of events that were reported"
     BALANCE_TOO_HIGH = "balance is more than was ever paid for"
     BALANCE_WRONG = "balance is wrong once all is quiet"
     ENTRIES = "entries do not add up to the balance"

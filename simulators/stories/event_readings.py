@@ -1,7 +1,7 @@
-"""What one of Stripe's events tells of a payment, in the simulators' own words, and what a set of them is worth.
+"""What one of Stripe's events says of a payment, in the simulators' own words, and what a set of them is worth.
 
 This is not how the service reads events: it is a second reading, from Stripe's documentation and the stand-in's
-shapes, to hold the first one against. It knows no order: a set of reports is worth the same however it was told.
+shapes, to hold the first one against. It knows no order: a set of reports is worth the same however it was reported.
 """
 
 import json
@@ -74,7 +74,7 @@ Claim = Sold | RefundReading | TotalReading | DisputeReading | Bill | Note | Sub
 
 @attrs.frozen
 class Reading:
-    """What one event tells: which of Stripe's objects are of one payment, and what is so with it."""
+    """What one event reports: which of Stripe's objects are of one payment, and what is so with it."""
 
     handles: frozenset[str] = frozenset()
     claims: tuple[Claim, ...] = ()
@@ -83,7 +83,7 @@ class Reading:
 def reading_of(  # noqa: PLR0911 - one line for each kind of object
     body: str, credits_by_plan: Mapping[str, int], prices: Sequence[Mapping[str, Any]] = ()
 ) -> Reading:
-    """Return what an event tells by its body; nothing, if it is of a kind that concerns no payment.
+    """Return what an event says by its body; nothing, if it is of a kind that concerns no payment.
 
     `prices` are Stripe's, of plans and of anything else. Without any, each period is of its subscription's plan.
     """

@@ -44,7 +44,7 @@ def read_bill(invoice: Object, sale: SaleTerms) -> Bill | None:
 
 
 def read_note(note: Object) -> Note:
-    """Return what a credit note says: before its parts were told, it was of one kind."""
+    """Return what a credit note says: before its parts were reported, it was of one kind."""
     before, after = (note["amount"], 0) if note["type"] == "pre_payment" else (0, note["amount"])
     if "pre_payment_amount" in note:
         before, after = note["pre_payment_amount"], note["post_payment_amount"]

@@ -79,7 +79,7 @@ class Note:
 
 
 def bill_of_json(fields: Mapping[str, Any]) -> Bill:
-    """Return the bill that a JSON object tells, as `attrs.asdict` makes it."""
+    """Return the bill that a JSON object says, as `attrs.asdict` makes it."""
     parts = {
         "sold": tuple(SoldTime(**one) for one in fields["sold"]),
         "back": tuple(TimeBack(**one) for one in fields["back"]),
@@ -88,6 +88,6 @@ def bill_of_json(fields: Mapping[str, Any]) -> Bill:
 
 
 def note_of_json(fields: Mapping[str, Any]) -> Note:
-    """Return the note that a JSON object tells, as `attrs.asdict` makes it."""
+    """Return the note that a JSON object says, as `attrs.asdict` makes it."""
     parts = {name: tuple(tuple(one) for one in fields[name]) for name in ("refunds", "lines")}
     return Note(**{**fields, **parts})

@@ -11,7 +11,7 @@ PLAN_KEY = "credence_plan"
 
 
 def bill_of(kept: Object, customer: str, credits_by_plan: Mapping[str, int], version: str) -> Bill:
-    """Return a paid invoice; `version` is the API version in which it is told."""
+    """Return a paid invoice; `version` is the API version in which it is reported."""
     sold = [one for one in kept["_lines"] if _is_of_plan(one) and not _gives_back(one)]
     back = [one for one in kept["_lines"] if _gives_back(one)]
     return Bill(

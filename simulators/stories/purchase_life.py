@@ -47,7 +47,7 @@ class PurchaseLife:
 
     @property
     def prices(self) -> tuple[Object, ...]:
-        """Return the prices of what recurs, as Stripe tells them."""
+        """Return the prices of what recurs, as Stripe reports them."""
         return tuple(dict(price) for price in self.account.all_kept("price") if price["recurring"])
 
     def price(self, plan: Plan) -> str:

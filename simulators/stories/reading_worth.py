@@ -129,7 +129,7 @@ def _away(dispute: DisputeReading, moves: list[int]) -> Fraction:
 
 
 def _ending(claims: Iterable[Claim]) -> frozenset[str]:
-    """Return the subscriptions that are over, or will be when their periods end, as they were told last."""
+    """Return the subscriptions that are over, or will be when their periods end, as they were reported last."""
     latest: dict[str, SubscriptionReading] = {}
     for claim in claims:
         if isinstance(claim, SubscriptionReading):

@@ -47,7 +47,7 @@ class Controlled(Protocol):
         """Let an open session expire."""
 
     def event(self, event_id: str) -> Object | None:
-        """Return an event as it was told."""
+        """Return an event as it was reported."""
 
     def twin(self, event: Object) -> Object:
         """Return another event of the same content."""

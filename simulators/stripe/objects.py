@@ -171,7 +171,7 @@ def listed(data: list[Object], url: str, *, has_more: bool = False) -> Object:
 
 
 def event(event_id: str, kind: str, subject: Object, *, created: int, api_version: str = API_VERSION) -> Object:
-    """Return an event that tells of an object as it is now."""
+    """Return an event that reports an object as it is now."""
     return {
         "id": event_id,
         "object": "event",

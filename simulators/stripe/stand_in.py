@@ -83,7 +83,7 @@ class StripeStandIn:
         return list(self.account.events)
 
     def event(self, event_id: str) -> Object | None:
-        """Return an event as it was told."""
+        """Return an event as it was reported."""
         return self.account.event(event_id)
 
     def session(self, session_id: str) -> Object | None:

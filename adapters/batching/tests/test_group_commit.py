@@ -27,7 +27,7 @@ LOCK = "select from public.users where id = $1 for update"
 
 
 def change(user_id: UserId, *, description: str = "50 credits") -> Change:
-    """A purchase's worth of credits, told by an event of its own."""
+    """A purchase's worth of credits, reported by an event of its own."""
     name = uuid.uuid4().hex
     event = InboxEvent(id=f"evt_{name}", type="checkout.session.completed", body="{}", livemode=False)
     posting = Posting(
@@ -240,7 +240,7 @@ async def test_what_was_accepted_is_written_before_the_end(on_ledger: Opener) ->
 
 
 async def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_url: str) -> None:
-    """All that were in it are told that the outcome is unknown; told again, each counts once."""
+    """All that were in it are told that the outcome is unknown; reported again, each counts once."""
     async with contextlib.aclosing(PostgresRpc(database_url)) as rpc, connected(database_url) as connection:
         user = await sign_up(connection)
         group = GroupCommit(SqlLedger(rpc))
@@ -260,7 +260,7 @@ async def test_a_connection_that_breaks_leaves_all_of_a_call_in_doubt(database_u
 
 
 async def test_a_lost_answer_leaves_all_of_a_call_in_doubt(supabase: Any) -> None:
-    """The call was written and nobody heard of it: told again, every change is known to be written already."""
+    """The call was written and nobody heard of it: reported again, every change is known to be written already."""
     async with (
         contextlib.aclosing(SupabaseRpc(supabase.url, supabase.service_key)) as rpc,
         connected(supabase.database_url) as connection,

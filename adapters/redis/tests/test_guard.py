@@ -85,7 +85,7 @@ async def fails(calls: int, world: World) -> None:
 
 
 async def test_a_silent_redis_is_not_asked_again_by_each_request(relay: Relay) -> None:
-    """Once it failed nobody asks it; after a pause one probe does, for which nobody waits; and it is told once."""
+    """Once it failed nobody asks it; after a pause one probe does, for which nobody waits; and it is reported once."""
     async with process(relay.url) as world:
         await world.quotas.store(ada := account())
         relay.hold()
@@ -142,7 +142,7 @@ async def test_nothing_older_is_stored_over_what_was_missed(relay: Relay, own_re
 
 
 async def test_a_redis_that_stays_silent_is_probed_less_and_less_often(relay: Relay) -> None:
-    """Pauses get longer up to ten seconds, and nothing more is told."""
+    """Pauses get longer up to ten seconds, and nothing more is reported."""
     async with process(relay.url) as world:
         relay.hold()
         while not world.said:

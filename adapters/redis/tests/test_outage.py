@@ -210,7 +210,7 @@ def test_half_an_upstash_address_is_refused(rest_url: str, token: str) -> None:
 
 
 def test_any_token_survives_in_an_address() -> None:
-    """Whatever characters it has, it is the password that Redis is told."""
+    """Whatever characters it has, it is the password that Redis gets."""
     token = "a/b+c=d@e:f#g?h%i j"
     pool = connect(upstash_url("https://eu1.upstash.io", token)).connection_pool
     reported = (pool.connection_kwargs["username"], pool.connection_kwargs["password"], pool.connection_kwargs["host"])

@@ -175,7 +175,7 @@ async def test_a_session_of_ours_that_can_not_be_read_is_ours(stripe: StripeStan
 
 
 async def test_history_is_every_event_and_every_object(stripe: StripeStandIn) -> None:
-    """Pages and types do not show; what came by an object tells what its event would have."""
+    """Pages and types do not show; what came by an object says what its event would have."""
     async with asking(stripe) as connection:
         sessions = [await buy(stripe, connection) for _ in range(35)]
         stripe.account.reversals.refund(sessions[0]["payment_intent"], 100)
@@ -193,7 +193,7 @@ async def test_history_is_every_event_and_every_object(stripe: StripeStandIn) ->
         for found in objects[:35]:
             report = found.delivery.report
             assert isinstance(report, SaleReport)
-            # The list of the stand-in expands nothing, and only a charge tells when a session was paid.
+            # The list of the stand-in expands nothing, and only a charge says when a session was paid.
             assert _undated(by_event[found.object_id]) == _undated(report)
         assert [] == [delivery async for delivery in history.events(datetime.now(UTC) + timedelta(hours=1))]
 

@@ -95,7 +95,7 @@ async def test_a_key_that_is_in_use_may_be_tried_again() -> None:
 
 
 async def test_a_retrieved_session_reports_its_sale(stripe: StripeStandIn) -> None:
-    """Asked for, a session tells the same sale as its webhook does, paid when its charge was made."""
+    """Asked for, a session reports the same sale as its webhook does, paid when its charge was made."""
     async with with_checkouts(stripe.url) as checkouts:
         opened = await checkouts.create(REQUEST)
         event = stripe.account.pay(opened.session_id)
@@ -135,7 +135,7 @@ async def test_an_unknown_session_is_none(stripe: StripeStandIn) -> None:
 
 
 async def test_a_refused_key_is_named_and_not_shown(stripe: StripeStandIn) -> None:
-    """A wrong key is told by its variable, never by its value."""
+    """A wrong key is reported by its variable, never by its value."""
     async with with_checkouts(stripe.url, key="sk_wrong_123456789012") as checkouts:
         with pytest.raises(PaymentsUnavailable) as raised:
             await checkouts.create(REQUEST)
@@ -144,7 +144,7 @@ async def test_a_refused_key_is_named_and_not_shown(stripe: StripeStandIn) -> No
 
 
 async def test_an_invalid_request_is_reported(stripe: StripeStandIn) -> None:
-    """What Stripe refuses is told as such."""
+    """What Stripe refuses is reported as such."""
     async with with_checkouts(stripe.url) as checkouts:
         terms = Terms(credits=1, price=Money(amount=1, currency="xxx"))
         with pytest.raises(PaymentsUnavailable):

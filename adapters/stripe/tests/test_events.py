@@ -1,4 +1,4 @@
-"""Refunds, disputes, invoices and subscriptions in the shapes of ten API versions, each told as the same news."""
+"""Refunds, disputes, invoices and subscriptions in the shapes of ten API versions, each reported as the same news."""
 
 import json
 from datetime import UTC, datetime
@@ -70,7 +70,7 @@ def refund(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("event_type", ["refund.created", "refund.updated", "charge.refund.updated"])
 @pytest.mark.parametrize("expanded", EXPANDED)
 def test_a_refund_is_one_fact_of_its_payment(event_type: str, expanded: bool) -> None:
-    """Whichever event tells it, by ids or with its charge and intent expanded."""
+    """Whichever event reports it, by ids or with its charge and intent expanded."""
     about = refund(
         charge=named("charge", "ch_1", expanded=expanded, payment_intent="pi_1", metadata=OURS),
         payment_intent=named("payment_intent", "pi_1", expanded=expanded),
@@ -344,7 +344,7 @@ def test_prorations_are_lines_of_the_sale(version: str) -> None:
 
 
 def test_a_one_time_sale_s_invoice_only_links() -> None:
-    """It is the paper of a payment that its session tells of."""
+    """It is the paper of a payment that its session reports."""
     fee = {"id": "ii_1", "type": "invoiceitem", "amount": 900, "currency": "usd", "subscription": None}
     sold_once = {"billing_reason": "manual", "subscription": None, "lines": {"data": [fee]}}
     report = news("invoice.paid", invoice_of("2020-08-27", **sold_once))

@@ -219,7 +219,7 @@ def test_an_empty_secret_is_refused_at_construction(secrets: tuple[str, ...]) ->
 
 
 def test_secrets_are_not_shown() -> None:
-    """A log line of the object tells nothing."""
+    """A log line of the object says nothing."""
     assert "whsec" not in repr(WEBHOOKS)
 
 

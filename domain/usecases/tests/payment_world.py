@@ -1,4 +1,4 @@
-"""Payments on the in-memory adapters: what Stripe tells of them, and a world that it is told to."""
+"""Payments on the in-memory adapters: what Stripe says of them, and a world to which it reports."""
 
 from datetime import datetime, timedelta
 from fractions import Fraction

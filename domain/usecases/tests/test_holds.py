@@ -58,7 +58,7 @@ async def test_a_forgotten_hold_can_not_be_captured() -> None:
 
 @pytest.mark.parametrize("settlement", [CaptureHold(hold_id=HOLD), VoidHold(hold_id=HOLD)])
 async def test_an_end_that_was_told_is_the_end_for_slower_clocks_too(settlement: CreditOperation) -> None:
-    """It is written before it is told, once, with whatever else of the account is over."""
+    """It is written before it is reported, once, with whatever else of the account is over."""
     shop = await open_shop()
     await shop.ask(hold(60))
     shop.ledger.batches.clear()

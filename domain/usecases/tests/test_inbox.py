@@ -21,7 +21,7 @@ from domain.values.money import Money
 
 @pytest.mark.parametrize("given_to", [ADA, BOB])
 def test_whom_an_operator_gave_a_payment_keeps_it(world: World, given_to: UserId) -> None:
-    """Whoever is named by a later telling that would have been believed, and whichever id is larger."""
+    """Whoever is named by a later report that would have been believed, and whichever id is larger."""
     named = BOB if given_to == ADA else ADA
     world.ledger.add_user(BOB, "bob@example.com")
     report = attrs.evolve(
@@ -142,7 +142,7 @@ def test_every_doubt_about_a_sale_can_be_resolved(
 
 
 def test_a_claimed_subscription_keeps_its_owner(world: World) -> None:
-    """Later tellings of the subscription, and its invoices, don't name another."""
+    """Later reports of the subscription, and its invoices, don't name another."""
     world.ledger.add_user(BOB)
     proposal = subscribed(user_reference=None, client_reference=ADA)
     assert "reference_unconfirmed" == world.deliver("evt_1", proposal).reason

@@ -1,4 +1,4 @@
-"""A balance that runs low is told once, whatever lowered it, and until somebody takes the notice."""
+"""A balance that runs low is reported once, whatever lowered it, and until somebody takes the notice."""
 
 import uuid
 from datetime import timedelta
@@ -156,7 +156,7 @@ async def test_each_fall_below_the_threshold_is_reported_once(history: list[obje
 
 
 async def test_a_refund_warns_as_a_spend_does() -> None:
-    """What Stripe tells lowers balances too."""
+    """What Stripe reports lowers balances too."""
     shop = Shop()
     await shop.receive(SALE)
     await shop.receive(refund("re_1", 400))

@@ -1,4 +1,4 @@
-"""What follows a commit: the cache and the invoices are told, and neither keeps the other waiting."""
+"""What follows a commit: the cache is refreshed and the invoices are sent, and neither keeps the other waiting."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def test_the_cache_forgets_who_has_left(world: World) -> None:
 
 
 def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
-    """Whoever tells of the payment, and although the first try met trouble."""
+    """Whoever reports the payment, and although the first try met trouble."""
     worker = OutboxWorker(outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=world.payments)
     for number, report in enumerate(LIFE):
         world.deliver(f"evt_{number}", report)

@@ -1,4 +1,4 @@
-"""A payment's life on the in-memory adapters: any order and any repetition of what is told comes to the same."""
+"""A payment's life on the in-memory adapters: any order and any repetition of what is reported comes to the same."""
 
 from datetime import datetime, timedelta
 
@@ -66,7 +66,7 @@ def test_credits_end_at_one_time_whoever_reports_of_their_sale(
 ) -> None:
     """Webhook, return page and reconciler, hours apart; and although the catalogue was changed meanwhile.
 
-    By the time of the checkout; where that of the payment is told, by the earliest that is.
+    By the time of the checkout; where that of the payment is reported, by the earliest that is.
     """
     world, life = World(), list(PACK_LIFE)
     if ends_at > NOON + timedelta(days=30):
@@ -116,7 +116,7 @@ TWO_INVOICES: tuple[ProviderReport, ...] = (
     paid_by_one("in_7"),
     paid_by_one("in_8"),
     PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("payment_intent:pi_9", "charge:ch_9")),
-    # Of what is no period the payment is told, by invoices of their own.
+    # Of what is no period the payment is reported, by invoices of their own.
     PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_5", "payment_intent:pi_9"), ours=True),
     PaymentReport(purchase_id=PurchaseId("pi_9"), links=linked("invoice:in_6", "payment_intent:pi_9"), ours=True),
 )

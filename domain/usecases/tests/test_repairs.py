@@ -135,7 +135,7 @@ def test_a_repair_does_not_bring_back_an_older_balance(world: World, call: str) 
 
 
 def test_a_repair_mends_the_ledger_although_the_cache_is_away(world: World) -> None:
-    """The cache's absence is told once that is done."""
+    """The cache's absence is reported once that is done."""
 
     class AwayCache(MemoryQuotaCache):
         async def forget(self, user_id: UserId) -> None:

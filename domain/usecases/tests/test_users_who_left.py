@@ -40,7 +40,7 @@ def test_a_renewal_of_a_user_who_left_names_the_subscription(world: World) -> No
 
 
 def test_who_left_within_a_trial_was_there_all_the_same(world: World) -> None:
-    """No entry tells of them, but the subscription does; of one that nobody knew, nobody can tell."""
+    """No entry names them, but the subscription does; of one that nobody knew, nobody can tell."""
     named = Attribution(user_reference=ADA, plan_id="monthly")
     began = SubscriptionReport(subscription_id=SubscriptionId("sub_1"), attribution=named, occurred_at=NOON)
     world.deliver("evt_1", began)

@@ -257,7 +257,7 @@ async def test_an_email_header_alone_must_agree_with_the_token() -> None:
 @pytest.mark.parametrize("email", ["e\x00ve@example.com", "e" * 321])
 @pytest.mark.parametrize("user_id", [{}, {"x_user_id": ADA}])
 async def test_a_malformed_email_is_named(user_id: dict[str, str], email: str) -> None:
-    """An email that can't be one is told by the header's name, beside a user id or without."""
+    """An email that can't be one is reported by the header's name, beside a user id or without."""
     with pytest.raises(MalformedHeader) as raised:
         await caller(authenticator(trust_user_headers=True), **user_id, x_user_email=email)
     assert "x-user-email" == raised.value.name
@@ -271,7 +271,7 @@ async def test_an_email_alone_is_nobody() -> None:
 
 @pytest.mark.parametrize("user_id", ["", "ada", f"{ADA}, {ADA}", f"{{{ADA}}}", ADA.replace("-", "")])
 async def test_a_malformed_header_is_named(user_id: str) -> None:
-    """A user id that is no uuid, or two of them, is told by the header's name."""
+    """A user id that is no uuid, or two of them, is reported by the header's name."""
     with pytest.raises(MalformedHeader) as raised:
         await caller(authenticator(trust_user_headers=True), x_user_id=user_id)
     assert "x-user-id" == raised.value.name

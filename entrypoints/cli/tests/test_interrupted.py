@@ -32,7 +32,7 @@ def environment(**settings: str) -> dict[str, str]:
     ids=str,
 )
 def test_while_python_starts(command: tuple[str, ...], package: str, tmp_path: Path) -> None:
-    """Ctrl-C in the middle of the imports, after a package that Python tells of, is the end, in silence."""
+    """Ctrl-C in the middle of the imports, after a package that Python reports, is the end, in silence."""
     with subprocess.Popen(
         [sys.executable, "-X", "importtime", *command],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""A deployment whose users' keys can't be fetched: what users, probes and operators are told, and that it passes."""
+"""A deployment whose users' keys can't be fetched: what users, probes and operators see, and that it passes."""
 
 import json
 import subprocess

@@ -126,7 +126,7 @@ def test_another_origin_may_not_ask(service: httpx.Client, origin: str) -> None:
     ],
 )
 def test_a_named_origin_reads_every_answer(service: httpx.Client, path: str, status: int, media_type: str) -> None:
-    """Refusals too, and the headers that tell of the next page and when to come again."""
+    """Refusals too, and the headers that name the next page and when to come again."""
     answer = service.get(path, headers={"Origin": APP})
     assert (status, media_type) == (answer.status_code, answer.headers["content-type"])
     assert APP == answer.headers["access-control-allow-origin"]

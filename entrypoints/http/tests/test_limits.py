@@ -1,4 +1,4 @@
-"""How long a client may take, and what it is told: by bytes on a socket, against a service that runs as a process."""
+"""How long a client may take, and its answer then: by bytes on a socket, against a service that runs as a process."""
 
 import contextlib
 import json

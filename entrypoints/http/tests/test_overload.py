@@ -79,7 +79,7 @@ async def until_a_call_waits(owner: Any) -> None:
 
 
 async def test_what_is_too_much_is_reported_to_come_back(database_url: str, redis_url: str) -> None:
-    """While the ledger stalls, what finds no place in the queue is answered 503 at once; told again, it is kept."""
+    """While the ledger stalls, what finds no place in the queue is answered 503 at once; sent again, it is kept."""
     settings = read_settings(ENVIRONMENT)
     app = create_app(few_may_wait(settings, database_url, redis_url), settings)
     owner = await asyncpg.connect(database_url)

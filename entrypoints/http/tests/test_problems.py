@@ -1,4 +1,4 @@
-"""Refusals are told in plain words, by one table."""
+"""Refusals are reported in plain words, by one table."""
 
 import pytest
 from litestar import get

@@ -83,7 +83,7 @@ def answers_to(service: Serving, said: bytes) -> list[tuple[int, dict[str, objec
 def test_whole_requests_are_answered_before_a_refusal(
     service: Serving, user_id: str, refused: bytes, status: int, spends: int
 ) -> None:
-    """Each spend gets its own answer, in order, and then what follows is refused; every credit that is gone is told."""
+    """Each spend gets its own answer, in order, and then what follows is refused; each credit gone is reported."""
     said = b"".join(spend(user_id) for _ in range(spends))
     answers = answers_to(service, said + refused)
     assert [*[200] * spends, status] == [answered for answered, _ in answers]

@@ -92,7 +92,7 @@ def test_the_embedded_storage_is_reported_and_survives(new_server_folder: Callab
 
 
 def test_what_waits_is_counted_without_the_worker(new_server_folder: Callable[[], Path]) -> None:
-    """Where the worker runs apart, which serves no HTTP, the metrics of the service still tell of the backlog."""
+    """Where the worker runs apart, which serves no HTTP, the metrics of the service still report the backlog."""
     folder, port = new_server_folder(), free_port()
     settings = environment(**KEYS, CREDENCE_DATA=str(folder / "data"), CREDENCE_PORT=str(port), CREDENCE_WORKER="false")
     log = folder / "log"

@@ -189,7 +189,7 @@ BUGS = (
         patches=(_of_line(_whole_rest),),
     ),
     Bug(
-        name="the sum of lines tells the plan",
+        name="the sum of lines names the plan",
         description="An invoice with anything beside the plan is parked.",
         case="something else",
         checker=Checker.EVENT_LOST,

@@ -54,7 +54,7 @@ BUGS = (
     Bug(
         name="posts without looking at what is posted",
         description="Deduplicates by event only, so two events of one payment credit it twice.",
-        case="renewal, told twice",
+        case="renewal, reported twice",
         checker=_WRONG,
         patches=(
             Patch(
@@ -72,21 +72,21 @@ BUGS = (
         patches=(_reversed(lambda known: max((one.amount for one in known.refunds), default=0)),),
     ),
     Bug(
-        name="the refund told last wins",
-        description="A refund is as it was told last, not as it became last.",
+        name="the refund reported last wins",
+        description="A refund is as it was reported last, not as it became last.",
         case="refund that fails",
         checker=_WRONG,
         patches=(Patch(purchases, "_latest_refunds", lambda _: _last),),
     ),
     Bug(
-        name="the dispute told last wins",
-        description="A dispute is as it was told last, not as it became last.",
+        name="the dispute reported last wins",
+        description="A dispute is as it was reported last, not as it became last.",
         case="dispute won",
         checker=_WRONG,
         patches=(Patch(purchases, "latest_disputes", lambda _: _last),),
     ),
     Bug(
-        name="the payment status told last wins",
+        name="the payment status reported last wins",
         description="A completion that was unpaid undoes a success that overtook it.",
         case="delayed payment",
         checker=_WRONG,
@@ -94,8 +94,8 @@ BUGS = (
     ),
     Bug(
         name="refunds and their total are both taken",
-        description="Claws back twice where charge.refunded and refund.created tell of the same refund.",
-        case="refund in parts, all told",
+        description="Claws back twice where charge.refunded and refund.created report the same refund.",
+        case="refund in parts, all reported",
         checker=_WRONG,
         patches=(_reversed(lambda known: _live(known) + known.refunded_total),),
     ),
@@ -166,7 +166,7 @@ BUGS = (
     ),
     Bug(
         name="what a merged row knew is forgotten",
-        description="A refund that was told before its payment was linked to its invoice is lost.",
+        description="A refund that was reported before its payment was linked to its invoice is lost.",
         case="period refunded",
         checker=_WRONG,
         patches=(Patch(purchase_changes, "merge", lambda _: lambda one, _other: one),),

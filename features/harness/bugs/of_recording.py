@@ -186,7 +186,7 @@ BUGS = (
     Bug(
         name="what belongs together is not looked up",
         description="A payment is looked for by nothing but its own event.",
-        case="renewal, told twice",
+        case="renewal, reported twice",
         checker=Checker.EVENT_LOST,
         patches=(Patch(record_payment, "ledger_links", lambda _: lambda _report: frozenset()),),
     ),

@@ -15,7 +15,7 @@ from simulators.stories.checkers import Checker
 BUGS = (
     Bug(
         name="the first answer is not kept",
-        description="A repetition of a spend is not told what was told the first time.",
+        description="A repetition of a spend does not get the first answer.",
         case="spend",
         checker=Checker.ANSWER,
         patches=(Patch(spending, "_kept", lambda _: lambda *_report: None),),

@@ -57,7 +57,7 @@ def deliver(world: MemoryWorld, event: Event, secret: str = SECRET) -> object:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_any_order_comes_to_the_same(name: str) -> None:
-    """Each event twice, shuffled: every balance on the way is one of what was told so far."""
+    """Each event twice, shuffled: every balance on the way is one of what was reported so far."""
     story = lived(name)
     expected = Expectation.of(story.acts)
     for seed in range(5):

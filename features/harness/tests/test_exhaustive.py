@@ -36,7 +36,7 @@ def test_what_is_left_out_changes_nothing(name: str) -> None:
 
 
 def test_what_is_tried() -> None:
-    """Of one purchase, told twice: both at once, every crash, every error before and after its effect."""
+    """Of one purchase, reported twice: both at once, every crash, every error before and after its effect."""
     exploration = Exploration(system, settings("purchase"))
     exploration.run()
     successors = exploration._successors

@@ -41,7 +41,7 @@ def test_a_failure_is_reported_and_saved(tmp_path: Path) -> None:
     done = explore("--bug", "the last refund wins", "--story", "refund in parts", "--save", str(tmp_path / "kept"))
     assert 1 == done.returncode
     assert done.stdout.startswith("Bad: refund in parts")
-    assert "balance is of no set of events that were told" in done.stdout
+    assert "balance is of no set of events that were reported" in done.stdout
     (path,) = (tmp_path / "kept").iterdir()
     assert "the last refund wins" == load(path).bug
 

@@ -25,7 +25,7 @@ def test_what_is_reported_is_worth_what_was_done() -> None:
 
 
 def test_the_order_of_reporting_does_not_show() -> None:
-    """Nor does it where two things were told in one second."""
+    """Nor does it where two things were reported in one second."""
     chance = random.Random(0)
     for life in LIVES:
         found = [reading_of(event.body, CREDITS, life.prices) for event in life.events]
@@ -33,7 +33,7 @@ def test_the_order_of_reporting_does_not_show() -> None:
 
 
 def test_an_inquiry_does_not_follow_its_dispute() -> None:
-    """Of two updates in one second, the one that tells of the dispute is the later, whichever is told first."""
+    """Of two updates in one second, the one that reports the dispute is the later, whichever is reported first."""
     ada, life = customers(1)[0], Life(PLANS, seed=1, now=EPOCH)
     payment = life.buy(ada, PLANS[0])
     dispute = life.inquire(payment)

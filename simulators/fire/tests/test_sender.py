@@ -1,4 +1,4 @@
-"""How deliveries are repeated, counted and given up, against an endpoint that answers as it is told."""
+"""How deliveries are repeated, counted and given up, against an endpoint that answers as it was asked to."""
 
 import asyncio
 import random

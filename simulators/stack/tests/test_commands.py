@@ -186,7 +186,7 @@ def test_a_second_payment_charges_nothing() -> None:
 
 
 def test_the_stand_in_runs_alone() -> None:
-    """`python -m simulators stripe` serves until it is interrupted, and a taken port is told plainly."""
+    """`python -m simulators stripe` serves until it is interrupted, and a taken port is reported plainly."""
     port = str(free_port())
     command = [sys.executable, "-m", "simulators", "stripe", "--port", port]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -134,7 +134,7 @@ def test_a_request_on_a_fresh_connection_is_sent_once(http: httpx.Client, upstre
 
 
 def test_postgrest_away_is_502() -> None:
-    """Nobody listening is told as a gateway does."""
+    """Nobody listening is reported as a gateway does it."""
     with HttpServer(lambda _: Response()) as gone:
         pass
     with SupabaseGateway(gone.url) as gateway:

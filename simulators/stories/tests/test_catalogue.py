@@ -1,4 +1,4 @@
-"""Stories, what they are worth by their acts, and what their events tell."""
+"""Stories, what they are worth by their acts, and what their events report."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_all_events_together_report_what_was_done(name: str, version: str) -> No
 
 @pytest.mark.parametrize("name", STORIES)
 def test_the_same_seed_reports_the_same_to_the_byte(name: str) -> None:
-    """Whenever it is told; another seed has other ids."""
+    """Whenever it is reported; another seed has other ids."""
     assert lived(name) == lived(name)
     ids = {event.id for event in lived(name).events} & {event.id for event in lived(name, seed=8).events}
     assert set() == ids
@@ -93,7 +93,7 @@ def test_what_is_given_away_is_worth_its_credits() -> None:
 
 
 def test_partial_knowledge_is_worth_what_it_says() -> None:
-    """A refund of a period counts once it is told which invoice the payment paid."""
+    """A refund of a period counts once it is reported which invoice the payment paid."""
     story = lived("renewal refunded", "2026-10-28.endive")
     second = [event for event in story.events if event.type == "invoice.paid"][1]
     refund = next(event for event in story.events if event.type == "refund.created")
@@ -104,7 +104,7 @@ def test_partial_knowledge_is_worth_what_it_says() -> None:
 
 
 def test_a_story_says_which_plan_it_lacks() -> None:
-    """A catalogue without subscriptions can't tell of renewals."""
+    """A catalogue without subscriptions can't report renewals."""
     with pytest.raises(LookupError, match="'renewal' needs a plan of mode subscription"):
         live(STORIES["renewal"], ADA, PLANS[:2], seed=1, now=NOW)
 

@@ -108,7 +108,7 @@ def test_what_a_balance_may_be_meanwhile() -> None:
     ],
 )
 def test_balances_are_judged_while_things_are_in_flight(balance: int, checkers: set[Checker]) -> None:
-    """A balance of no set of what was told, and one beyond all that was paid."""
+    """A balance of no set of what was reported, and one beyond all that was paid."""
     seen = Observation(accounts=(attrs.evolve(GOOD, balance=balance),))
     possible = possible_balances([SALE, REFUND], [], [ADA])
     given = judge_meanwhile(seen, Expectation.of(ACTS), possible)

@@ -101,7 +101,7 @@ def test_more_than_is_available() -> None:
 
 
 def test_answers_are_the_first_ones() -> None:
-    """Whoever asks again is told the same, and what was told stays."""
+    """Whoever asks again gets the same answer, and what was answered stays."""
     given = judge_answer(seen(AFTER, a="20 left"), SPEND, Answered(verdict="done", answer="50 left"))
     assert [Checker.ANSWER] == [complaint.checker for complaint in given]
     changed = judge_taking(seen(AFTER, a="20 left"), seen(AFTER, a="50 left"))

@@ -82,7 +82,7 @@ class Books:
             return copy.deepcopy(shown(kept, version or self.api_version or API_VERSION))
 
     def new_customer(self, email: str | None = None) -> str:
-        """Return a customer whom no event tells of; gives the id."""
+        """Return the id of a customer whom no event is about."""
         with self.lock:
             made = customer(self.new_id("cus_"), created=self.now(), email=email)
             self.keep(made)
@@ -133,7 +133,7 @@ class Books:
         return given
 
     def newest(self, fields: Object) -> Object:
-        """Return an event as the newest version of the API tells it."""
+        """Return an event as the newest version of the API reports it."""
         subject = self._newest.get(fields["id"], fields["data"]["object"])
         return fields | {"api_version": API_VERSION, "data": fields["data"] | {"object": subject}}
 
@@ -143,7 +143,7 @@ class Books:
             self.report(kind, subject | then)
 
     def event(self, event_id: str) -> Object | None:
-        """Return an event as it was told."""
+        """Return an event as it was reported."""
         return next((one for one in tuple(self.events) if one["id"] == event_id), None)
 
     def twin(self, original: Object) -> Object:

@@ -18,7 +18,7 @@ def add_item(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Object:
-    """Return an item for a customer's next invoice, which is told.
+    """Return an item for a customer's next invoice, with its event.
 
     :raises Refusal: if there is no such customer.
     """

@@ -27,7 +27,7 @@ def refuse_unknown(parameters: Mapping[str, Any], known: Collection[str]) -> Non
 
 
 def require(parameters: Mapping[str, Any], *names: str) -> None:
-    """Check that each of these is told.
+    """Check that each of these is given.
 
     :raises Refusal: if one is not.
     """

@@ -46,7 +46,7 @@ def missing(kind: str, wanted: str, *, param: str = "id", status: int = 404) -> 
 def declined(code: str = "card_declined", *, intent: Object | None = None) -> Refusal:
     """Return a refusal by the customer's bank, of a payment where there is one."""
     message = _DECLINES.get(code, "Your card was declined.")
-    # The other reasons of a plain decline are told beside its code.
+    # The other reasons of a plain decline are reported beside its code.
     plain = code not in _OWN_CODES
     given = error("card_error", message, code="card_declined" if plain else code)
     given["error"]["decline_code"] = "generic_decline" if code == "card_declined" else code

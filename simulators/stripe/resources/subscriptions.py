@@ -27,7 +27,7 @@ _PARAMETERS = (
 _CHANGES = ("billing_cycle_anchor", "cancel_at_period_end", "discounts", "items", "metadata", "proration_behavior")
 _BEHAVIORS = ("always_invoice", "create_prorations", "none")
 TRIAL_WARNING_DAYS = 3
-"""Days before a trial's end at which it is told; at once, where the trial is shorter."""
+"""Days before a trial's end at which it is reported; at once, where the trial is shorter."""
 
 
 def change(account: StripeAccount, method: str, path: list[str], parameters: Mapping[str, Any]) -> Object | None:

@@ -113,7 +113,7 @@ def test_a_free_order_has_no_payment(stand_in: StripeStandIn, client: stripe.Str
 
 
 def test_an_open_session_can_be_expired_once(stand_in: StripeStandIn, client: stripe.StripeClient) -> None:
-    """Its event is told, and a second time it is refused."""
+    """Its event is reported, and a second time it is refused."""
     made = client.v1.checkout.sessions.create(asked())
     assert "expired" == client.v1.checkout.sessions.expire(made.id).status
     assert ["checkout.session.expired"] == [event["type"] for event in stand_in.events]

@@ -82,7 +82,7 @@ def test_an_invoice_is_paid_outside_of_stripe(account: StripeAccount) -> None:
 
 
 def test_a_part_leaves_the_rest_open(account: StripeAccount) -> None:
-    """Two payments pay the invoice; only the second is told as such."""
+    """Two payments pay the invoice; only the second is reported as such."""
     subscription = subscribed(account, SENT)
     account.billing.advance(HOUR)
     invoice_id = subscription["latest_invoice"]
@@ -95,7 +95,7 @@ def test_a_part_leaves_the_rest_open(account: StripeAccount) -> None:
 
 
 def test_an_overpayment_goes_to_the_balance(account: StripeAccount) -> None:
-    """It is told after the payment, and pays of the next invoice."""
+    """It is reported after the payment, and pays of the next invoice."""
     subscription = subscribed(account, SENT)
     account.billing.advance(HOUR)
     events = account.collecting.pay(subscription["latest_invoice"], 1300)

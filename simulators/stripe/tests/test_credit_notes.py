@@ -87,7 +87,7 @@ def test_a_note_after_payment_goes_where_it_is_said(account: StripeAccount) -> N
 
 
 def test_a_refund_that_was_made_before_is_linked(account: StripeAccount) -> None:
-    """The note tells of it; nothing moves again."""
+    """The note reports it; nothing moves again."""
     bill = billed(account)
     refund = account.reversals.refund(bill["_payment_intent"], 700)[0]["data"]["object"]
     events = account.credit_notes.issue(bill["id"], 700, refunds=[refund["id"]])
@@ -118,7 +118,7 @@ def test_lines_of_a_note_share_in_the_discounts(account: StripeAccount) -> None:
 
 
 def test_a_note_is_changed(account: StripeAccount) -> None:
-    """Its metadata, which is told."""
+    """Its metadata, which is reported."""
     events = account.credit_notes.issue(billed(account)["id"], 100, out_of_band=100)
     (updated,) = account.credit_notes.update(note_of(account, events)["id"], {"by": "support"})
     assert ("credit_note.updated", {"by": "support"}) == (updated["type"], updated["data"]["object"]["metadata"])

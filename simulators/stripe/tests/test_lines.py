@@ -126,7 +126,7 @@ def test_a_change_that_is_not_prorated_makes_no_lines() -> None:
     ("version", "mode"), [("2025-03-31.basil", None), (NEW, {"flexible": None, "type": "classic"})]
 )
 def test_a_subscription_shows_its_items_and_its_billing(version: str, mode: dict[str, Any] | None) -> None:
-    """The periods are the items' own since 2025-03-31, and the billing mode is told since 2025-06-30."""
+    """The periods are the items' own since 2025-03-31, and the billing mode is reported since 2025-06-30."""
     account, made, _, _ = switched()
     shown = account.shown(made, version)
     (item,) = shown["items"]["data"]

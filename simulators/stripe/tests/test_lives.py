@@ -1,4 +1,4 @@
-"""The later life of simulated payments, through the real `stripe` package and as events tell of it."""
+"""The later life of simulated payments, through the real `stripe` package and as events report it."""
 
 from collections.abc import Iterator
 from typing import Any

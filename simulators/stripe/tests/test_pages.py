@@ -81,7 +81,7 @@ def test_a_second_payment_charges_nothing(stand_in: StripeStandIn) -> None:
 
 
 def test_a_decline_can_be_tried_again(stand_in: StripeStandIn) -> None:
-    """It is told, nothing happens, and another card pays."""
+    """It is reported, nothing happens, and another card pays."""
     page = opened(stand_in)
     declined = press(page, "decline")
     assert (402, True) == (declined.status_code, "Your card was declined." in declined.text)

@@ -335,7 +335,7 @@ def test_every_payment_of_the_invoice_is_linked_but_never_its_subscription() -> 
 
 @pytest.mark.parametrize(("metadata", "ours"), [({"userId": ADA, "credence_session": "yes"}, True), ({}, None)])
 def test_another_invoice_only_joins_what_belongs_together(metadata: dict[str, str], ours: bool | None) -> None:
-    """A one-time sale's session tells of the sale; its invoice is only to be found by it."""
+    """A one-time sale's session reports the sale; its invoice is only to be found by it."""
     about = invoice(FEE, billing_reason="manual", subscription=None, charge="ch_1", metadata=metadata)
     links = frozenset({Link("invoice:in_1"), Link("charge:ch_1")})
     assert PaymentReport(purchase_id=PurchaseId("ch_1"), links=links, ours=ours) == read_event(

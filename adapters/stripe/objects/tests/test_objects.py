@@ -55,7 +55,7 @@ def paid(stripe: StripeStandIn, metadata: dict[str, str]) -> str:
 
 
 async def test_a_session_is_listed_with_the_time_of_its_payment(stripe: StripeStandIn) -> None:
-    """Its charge tells it; the time at which it was listed would be another for each who asks."""
+    """Its charge says it; the time at which it was listed would be another for each who asks."""
     session_id = bought(stripe)
     (made,) = stripe.account.all_kept("charge")
     (found,) = [one for one in await objects(stripe) if one.object_id == session_id]
@@ -79,7 +79,7 @@ async def test_payments_are_listed_where_they_are_ours(stripe: StripeStandIn) ->
 
 
 async def test_credit_notes_and_invoices_of_nothing_are_listed(stripe: StripeStandIn) -> None:
-    """A note tells what its invoice gave back; what costs nothing is sold all the same."""
+    """A note reports what its invoice gave back; what costs nothing is sold all the same."""
     account = stripe.account
     whole, free = (
         account.billing.subscribe(account.new_customer(), [(account.billing.price(amount), 1)])[2]["id"]

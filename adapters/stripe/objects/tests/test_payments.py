@@ -1,4 +1,4 @@
-"""Refunds, charges, disputes and invoice payments: what each tells of the money, and which payment it is."""
+"""Refunds, charges, disputes and invoice payments: what each says of the money, and which payment it is."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -242,7 +242,7 @@ def test_an_invoice_payment_joins_an_invoice_and_its_payment(payment: object) ->
 
 
 def test_an_invoice_paid_outside_of_stripe_joins_nothing() -> None:
-    """A payment record is no payment of ours to refund; without its invoice the telling is no use at all."""
+    """A payment record is no payment of ours to refund; without its invoice the report is no use at all."""
     record = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record", "payment_record": "prec_1"}}
     assert isinstance(read_event("invoice_payment.paid", record, NOON), Irrelevant)
     assert Unreadable("invoice is missing") == read_event("invoice_payment.paid", {"id": "inpay_1"}, NOON)

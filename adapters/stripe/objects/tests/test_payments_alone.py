@@ -1,4 +1,4 @@
-"""Payment intents as Stripe tells them, and what is asked where they, a session or an invoice don't say enough."""
+"""Payment intents as Stripe reports them, and what is asked where they, a session or an invoice don't say enough."""
 
 import contextlib
 import json

@@ -23,7 +23,7 @@ EVENTS = [None, COMPLETED, SUCCEEDED, FAILED, EXPIRED]
 
 
 def read_session(reported_of: dict[str, object], *, event_type: str | None = None) -> ProviderReport:
-    """What the session tells by an event, or, without one, as an answer of the API."""
+    """What the session reports by an event, or, without one, as an answer of the API."""
     return read_event(event_type or COMPLETED, reported_of, NOON, retrieved=event_type is None)
 
 
@@ -80,7 +80,7 @@ SALE = SaleReport(
 
 
 def test_a_session_of_ours_is_a_sale() -> None:
-    """Everything that the session tells of the sale is told, tax included in what is paid."""
+    """Everything that the session says of the sale is reported, tax included in what is paid."""
     assert SALE == sale(session())
 
 
@@ -354,12 +354,12 @@ def test_any_shape_is_reported_as_something(
 
 @pytest.mark.parametrize("event_type", [*EVENTS])
 def test_a_session_says_when_it_was_sold(event_type: str | None) -> None:
-    """The same moment by whatever event, and when it is asked for; never the time of the telling."""
+    """The same moment by whatever event, and when it is asked for; never the time of the report."""
     began = datetime(2026, 4, 30, 23, 59, 59, tzinfo=UTC)
     assert began == sale(session(created=int(began.timestamp())), event_type).sold_at
 
 
 @pytest.mark.parametrize("created", [None, "1777593599", -1, True, 1777593599.5])
 def test_a_session_without_a_readable_date_has_none(created: object) -> None:
-    """The sale is told all the same; only credits that expire have to know."""
+    """The sale is reported all the same; only credits that expire have to know."""
     assert sale(session(created=created)).sold_at is None

@@ -1,4 +1,4 @@
-"""How the CPU of requests is told: ratios of pairs, parts, and what was left undone."""
+"""How the CPU of requests is reported: ratios of pairs, parts, and what was left undone."""
 
 import asyncio
 import itertools
