@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,11 +15,17 @@ from entrypoints.auth.key_sets import MAX_BYTES, NoKeys, read_keys
 KEEP_SECONDS = 600
 """How old keys may grow before they are fetched again; Supabase serves them with the same lifetime."""
 
+APART_SECONDS = 1
+"""How much time there is from the beginning of a fetch to that of the next: anyone can make up names of keys."""
+
 RETRY_SECONDS = 5
-"""How soon they are fetched again after a fetch that failed, or that did not bring the key of a token."""
+"""How soon they are fetched again after a fetch that failed."""
 
 ANSWER_SECONDS = 5
 """How long a fetch may take from its beginning to its end."""
+
+MAX_WAITING = 1000
+"""How many tokens may wait at a time for a fetch that may bring their keys; each keeps a connection."""
 
 log = logging.getLogger("credence.auth")
 
@@ -34,7 +40,8 @@ class AuthUnavailable(Exception):
 class Jwks:
     """A JSON Web Key Set behind an address.
 
-    There is one fetch at a time, and all who need it wait for it. A token by a known key never waits.
+    There is one fetch at a time, and all who need it wait for it. A token by an unknown key is only refused by a fetch
+    that began after it came, and a token by a known key never waits.
     """
 
     def __init__(
@@ -44,8 +51,9 @@ class Jwks:
         may_be_empty: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         seconds: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Keep keys by a clock: `seconds` returns the seconds since any beginning.
+        """Keep keys by a clock: `seconds` returns the seconds since any beginning, `sleep` waits for so many of them.
 
         `may_be_empty` says that the project signs with a shared secret too, so that it need not publish a key.
         """
@@ -54,28 +62,28 @@ class Jwks:
         self._may_be_empty = may_be_empty
         self._transport = transport
         self._seconds = seconds
+        self._sleep = sleep
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._trouble: str | None = None
         self._was_tried = False
-        self._old_at = self._retry_at = float("-inf")
-        self._fetching: asyncio.Task[None] | None = None
+        self._old_at = self._next_at = float("-inf")
+        self._under_way: asyncio.Task[None] | None = None
+        self._coming: asyncio.Task[None] | None = None
+        self._waiting = 0
 
     async def key_for(self, token: str) -> jwt.PyJWK:
         """Return the key that the token names.
 
-        :raises AuthUnavailable: if it is not known, and the keys could not be fetched.
+        :raises AuthUnavailable: if it is not known, and the keys could not be fetched, or too many wait for them.
         :raises jwt.PyJWTError: if there is no such key.
         """
         name = jwt.get_unverified_header(token).get("kid")
         if name in self._keys:
             self._renew()
+        else:
+            await self._wait_for(name)
+        if name in self._keys:
             return self._keys[name]
-        if self._is_fetching or self._seconds() >= self._retry_at:
-            await self._fetched()
-            if name in self._keys:
-                return self._keys[name]
-            # Anyone can make up names: they make no more fetches than this.
-            self._retry_at = self._seconds() + RETRY_SECONDS
         if self._trouble is not None:
             raise AuthUnavailable(self._trouble)
         raise jwt.InvalidKeyError("no such key")
@@ -85,23 +93,48 @@ class Jwks:
         if self._was_tried:
             self._renew()
         else:
-            await self._fetched()
+            await asyncio.shield(self._fetch_task())
         return self._trouble
-
-    @property
-    def _is_fetching(self) -> bool:
-        return self._fetching is not None and not self._fetching.done()
 
     def _renew(self) -> None:
         """Begin to fetch what is old, and leave nobody waiting for it."""
-        if self._seconds() >= self._old_at and not self._is_fetching:
-            self._fetching = asyncio.create_task(self._fetch())
+        if self._seconds() >= self._old_at:
+            self._fetch_task()
 
-    async def _fetched(self) -> None:
-        """Wait for the fetch that is under way, or for one that begins now; whoever gives up does not end it."""
-        if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetch())
-        await asyncio.shield(self._fetching)
+    async def _wait_for(self, name: str | None) -> None:
+        """Wait for a fetch that brings the key, that fails, or that began after this was called."""
+        if self._under_way is None and self._trouble is not None and self._seconds() < self._next_at:
+            return
+        if self._waiting >= MAX_WAITING:
+            raise AuthUnavailable("too many tokens by unknown keys")
+        self._waiting += 1
+        try:
+            if self._under_way is not None:
+                await asyncio.shield(self._under_way)
+                if name in self._keys or self._trouble is not None:
+                    return
+            await asyncio.shield(self._fetch_task())
+        finally:
+            self._waiting -= 1
+
+    def _fetch_task(self) -> asyncio.Task[None]:
+        """Return the fetch that is under way, or the next one; whoever gives up waiting does not end it."""
+        if self._under_way is not None:
+            return self._under_way
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._fetch_in_turn())
+        return self._coming
+
+    async def _fetch_in_turn(self) -> None:
+        """Fetch the keys, and not too soon."""
+        while (seconds := self._next_at - self._seconds()) > 0:
+            await self._sleep(seconds)
+        self._under_way, self._coming = self._coming, None
+        self._next_at = self._seconds() + APART_SECONDS
+        try:
+            await self._fetch()
+        finally:
+            self._under_way = None
 
     async def _fetch(self) -> None:
         try:
@@ -123,7 +156,7 @@ class Jwks:
             if self._trouble is not None:
                 log.info("The keys of access tokens could be fetched again from %s", self.address)
             self._trouble = None
-            self._old_at, self._retry_at = self._seconds() + KEEP_SECONDS, float("-inf")
+            self._old_at = self._seconds() + KEEP_SECONDS
         finally:
             self._was_tried = True
 
@@ -155,7 +188,7 @@ class Jwks:
                 extra={"cause": trouble},
             )
         self._trouble = trouble
-        self._old_at = self._retry_at = self._seconds() + RETRY_SECONDS
+        self._old_at = self._next_at = self._seconds() + RETRY_SECONDS
 
 
 def _without_secrets(url: str) -> str:

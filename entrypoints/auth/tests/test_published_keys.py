@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from entrypoints.auth.authenticator import Authenticator, SignedInUser, Unauthenticated
-from entrypoints.auth.jwks import KEEP_SECONDS, RETRY_SECONDS, AuthUnavailable, Jwks
+from entrypoints.auth.jwks import APART_SECONDS, KEEP_SECONDS, MAX_WAITING, RETRY_SECONDS, AuthUnavailable, Jwks
 from entrypoints.auth.key_sets import MAX_BYTES
 
 ADA = "00000000-0000-0000-0000-00000000000a"
@@ -57,9 +57,15 @@ class Project:
     answers: asyncio.Event = attrs.field(factory=asyncio.Event)
     is_over: asyncio.Event = attrs.field(factory=asyncio.Event)
     now: float = 0.0
+    time_passes: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     def keys(self, **options: Any) -> Jwks:
-        return Jwks(self.url, seconds=lambda: self.now, **options)
+        return Jwks(self.url, seconds=lambda: self.now, sleep=self.sleep, **options)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until time passes, and let it have been so much."""
+        await self.time_passes.wait()
+        self.now += seconds
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
@@ -88,6 +94,7 @@ async def project(**options: Any) -> AsyncIterator[Project]:
     server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     one.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
     one.answers.set()
+    one.time_passes.set()
     try:
         async with server:
             yield one
@@ -106,10 +113,17 @@ def at_once(called: Coroutine[Any, Any, Any]) -> Any:
     pytest.fail("it waits")
 
 
+async def begun(*tasks: asyncio.Task[Any]) -> None:
+    """Let each task come to where it waits."""
+    await asyncio.sleep(0)
+    assert [False] * len(tasks) == [task.done() for task in tasks]
+
+
 async def settled(keys: Jwks) -> None:
     """Wait until the fetch that is under way is over."""
-    assert keys._fetching is not None
-    await keys._fetching
+    fetch = keys._under_way or keys._coming
+    assert fetch is not None
+    await fetch
 
 
 async def test_all_who_wait_share_one_fetch() -> None:
@@ -217,18 +231,77 @@ async def test_a_project_with_a_shared_secret_may_publish_no_keys() -> None:
         assert await keys.trouble() is None
 
 
-async def test_made_up_names_make_no_more_fetches() -> None:
-    """Two hundred tokens by keys that there are not are one fetch more, at once or one after the other."""
+async def test_made_up_names_make_few_fetches() -> None:
+    """Two hundred tokens by keys that there are not are one fetch more; one by one they wait for their turn."""
     async with project() as flooded:
         keys = flooded.keys()
         await keys.key_for(token())
-        made_up = [keys.key_for(token(f"made up {number}")) for number in range(100)]
+        made_up = [keys.key_for(token(f"made up {number}")) for number in range(200)]
         answers = await asyncio.gather(*made_up, return_exceptions=True)
         assert {jwt.InvalidKeyError} == {type(answer) for answer in answers}
-        for number in range(100):
+        assert (2, APART_SECONDS) == (flooded.asked, flooded.now)
+        for number in range(10):
             with pytest.raises(jwt.InvalidKeyError):
                 await keys.key_for(token(f"also made up {number}"))
-        assert 2 == flooded.asked
+        assert (12, 11 * APART_SECONDS) == (flooded.asked, flooded.now)
+
+
+async def test_who_comes_during_a_fetch_is_judged_by_the_next() -> None:
+    """An answer that was on its way then may be from before the key; all who came meanwhile share one fetch."""
+    async with project() as rotating:
+        keys = rotating.keys()
+        rotating.answers.clear()
+        first = asyncio.create_task(keys.key_for(token()))
+        await rotating.is_asked.wait()
+        late = [asyncio.create_task(keys.key_for(token("two", TWO))) for _ in range(20)]
+        known = [asyncio.create_task(keys.key_for(token())) for _ in range(20)]
+        await begun(*late, *known)
+        rotating.time_passes.clear()
+        rotating.answers.set()
+        assert {"one"} == {key.key_id for key in await asyncio.gather(first, *known)}
+        rotating.body = published(jwk(ONE, "one"), jwk(TWO, "two"))
+        rotating.time_passes.set()
+        assert {"two"} == {key.key_id for key in await asyncio.gather(*late)}
+        assert (2, APART_SECONDS) == (rotating.asked, rotating.now)
+
+
+async def test_who_comes_during_a_fetch_that_fails_is_to_come_again() -> None:
+    """They do not wait for the next one, which is put off; and nobody else waits until then."""
+    async with project() as failing:
+        keys = failing.keys()
+        failing.answers.clear()
+        waiting = [asyncio.create_task(keys.key_for(token()))]
+        await failing.is_asked.wait()
+        waiting += [asyncio.create_task(keys.key_for(token(f"made up {number}"))) for number in range(20)]
+        await begun(*waiting)
+        failing.status = 503
+        failing.answers.set()
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {AuthUnavailable} == {type(answer) for answer in answers}
+        with pytest.raises(AuthUnavailable):
+            at_once(keys.key_for(token()))
+        assert (1, 0) == (failing.asked, failing.now)
+
+
+async def test_so_many_may_wait() -> None:
+    """One more is to come again, at once; and so many may wait again when these have gone, in whatever way."""
+    async with project() as flooded:
+        keys = flooded.keys()
+        known = await keys.key_for(token())
+        for are_cancelled in (True, False):
+            flooded.time_passes.clear()
+            shown = token("made up")
+            waiting = [asyncio.create_task(keys.key_for(shown)) for _ in range(MAX_WAITING)]
+            await begun(*waiting)
+            with pytest.raises(AuthUnavailable, match="too many"):
+                at_once(keys.key_for(shown))
+            assert known is at_once(keys.key_for(token()))
+            for task in waiting if are_cancelled else []:
+                task.cancel()
+            flooded.time_passes.set()
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            expected = asyncio.CancelledError if are_cancelled else jwt.InvalidKeyError
+            assert {expected} == {type(answer) for answer in answers}
 
 
 async def test_made_up_names_hold_nobody_up() -> None:
@@ -261,17 +334,17 @@ async def test_a_new_key_works_at_once() -> None:
             await keys.key_for(token())
 
 
-async def test_made_up_names_put_a_new_key_off_by_seconds() -> None:
-    """Where anyone asks for what there is not, all the time, a new key works after the pause between two fetches."""
+async def test_made_up_names_put_a_new_key_off_by_a_second() -> None:
+    """Right after a fetch for what there is not, a new key works too, after the pause between two fetches."""
     async with project() as rotating:
         keys = rotating.keys()
         for _ in range(3):
-            rotating.now += RETRY_SECONDS - 1
             with pytest.raises(jwt.InvalidKeyError):
                 await keys.key_for(token("made up"))
         rotating.body = published(jwk(TWO, "two"))
-        rotating.now += RETRY_SECONDS
+        before = rotating.now
         assert "two" == (await keys.key_for(token("two", TWO))).key_id
+        assert APART_SECONDS == rotating.now - before
 
 
 OTHER_KEYS = [
