@@ -14,6 +14,9 @@ from entrypoints.telemetry.requests import HEADER, log, request_id_of
 MAX_HEAD_BYTES = 64 * 1024
 """More than any request line with its headers needs; each is kept in memory until it is whole."""
 
+PIECE_BYTES = 4 * 1024
+"""How much is parsed at a time: by so much, a head that begins behind the end of another request may be longer."""
+
 
 class LimitedProtocol(HttpToolsProtocol):
     """One connection. A timer runs while a request, or the first one, is on its way.
@@ -45,9 +48,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
         After a refusal none is read as a request.
         """
-        if self._refusal:
-            return
+        for start in range(0, len(data), PIECE_BYTES):
+            if self._refusal:
+                return
+            self._take(data[start : start + PIECE_BYTES])
+
+    def _take(self, data: bytes) -> None:
         self._is_complete = False
+        self._head_bytes += len(data)
         super().data_received(data)
         if self._refusal or self.transport.is_closing():
             return
@@ -55,16 +63,14 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop_timer()
         if not self._is_complete or self.cycle.response_complete:
             self._start_timer()
-        if self._is_in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-                self._refuse(status, f"The address and the headers have more than {MAX_HEAD_BYTES:,} bytes.")
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            self._refuse(status, f"The address and the headers have more than {MAX_HEAD_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._is_complete, self._is_in_head, self._head_bytes = False, True, 0
+        self._is_complete, self._is_in_head = False, True
 
     def on_headers_complete(self) -> None:
         """Let the application begin."""
@@ -72,8 +78,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Note that a request is whole."""
-        self._is_complete = True
+        """Note that a request is whole, and count what follows this piece for the next one's head."""
+        self._is_complete, self._head_bytes = True, 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
