@@ -39,7 +39,7 @@ def serve(settings: Settings) -> None:
         signal.signal(signal.SIGINT, _end)
         config = uvicorn.Config(
             Edge(app, settings),
-            http=limited_protocol(settings.request_seconds),
+            http=limited_protocol(request_seconds=settings.request_seconds, send_seconds=settings.send_seconds),
             ws="none",
             lifespan="on",
             log_config=None,

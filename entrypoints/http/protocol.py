@@ -1,6 +1,11 @@
-"""How bytes become requests: uvicorn's protocol, with limits on their arrival, and problems for what is no request."""
+"""How bytes become requests: uvicorn's protocol, with limits on their arrival and on that of the answers, and problems
+for what is no request.
+"""
 
 import asyncio
+import fcntl
+import struct
+import termios
 from asyncio.events import TimerHandle
 from http import HTTPStatus
 from typing import Any, cast
@@ -19,16 +24,19 @@ PIECE_BYTES = 4 * 1024
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. A timer runs while a request, or the first one, is on its way.
+    """One connection. A timer runs while a request, or the first one, is on its way; another looks after the answers.
 
     A body that the application waits for is the application's to refuse: what is under way is then answered last.
     """
 
     request_seconds: float
+    send_seconds: float
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._timer: TimerHandle | None = None
+        self._send_timer: TimerHandle | None = None
+        self._unsent = 0
         self._is_complete = self._is_in_head = False
         self._head_bytes = 0
         self._refusal = b""
@@ -37,10 +45,13 @@ class LimitedProtocol(HttpToolsProtocol):
         """Take a connection, on which a request has to come."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._start_timer()
+        self._look_again()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -110,6 +121,21 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _look_again(self) -> None:
+        self._send_timer = self.loop.call_later(self.send_seconds, self._end_stalled_answer)
+
+    def _end_stalled_answer(self) -> None:
+        """Abort a connection whose client took nothing since the last look.
+
+        Where nothing is written, since the buffer is full or the connection closes, what is unsent only becomes less.
+        """
+        before, self._unsent = self._unsent, _unsent(self.transport)
+        if self._unsent and self._unsent == before and (self.flow.write_paused or self.transport.is_closing()):
+            log.info("Aborted a connection: its client took nothing of an answer for %s seconds", self.send_seconds)
+            self.transport.abort()
+        else:
+            self._look_again()
+
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Refuse what arrives now and all that follows, once the whole requests before it are answered."""
         self._stop_timer()
@@ -131,6 +157,18 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def limited_protocol(request_seconds: float) -> type[LimitedProtocol]:
-    """Return the protocol by which a request has so many seconds to arrive whole."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"request_seconds": request_seconds})
+def _unsent(transport: asyncio.Transport) -> int:
+    """Return how many bytes the client has not taken, the kernel's included; 0 where none wait here."""
+    waiting = transport.get_write_buffer_size()
+    if not waiting:
+        return 0
+    # The kernel takes more in leaps of up to megabytes, so that a slow reader can only be seen by its own queue.
+    (queued,) = struct.unpack("i", fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)))
+    return waiting + int(queued)
+
+
+def limited_protocol(*, request_seconds: float, send_seconds: float) -> type[LimitedProtocol]:
+    """Return the protocol by which a request has so many seconds to arrive whole, and an answer to go on."""
+    return type(
+        "LimitedProtocol", (LimitedProtocol,), {"request_seconds": request_seconds, "send_seconds": send_seconds}
+    )

@@ -74,6 +74,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         trust_user_headers=read.flag("CREDENCE_TRUST_USER_HEADERS", _trusts_by_default(read, host)),
         allowed_origins=read.list("CREDENCE_ALLOWED_ORIGINS"),
         request_seconds=read.number("CREDENCE_REQUEST_SECONDS", 30, of=" of seconds", least=1, most=3600),
+        send_seconds=read.number("CREDENCE_SEND_SECONDS", 30, of=" of seconds", least=1, most=3600),
         idle_seconds=read.number("CREDENCE_IDLE_SECONDS", 75, of=" of seconds", least=1, most=3600),
         stop_seconds=read.number("CREDENCE_STOP_SECONDS", 10, of=" of seconds", least=1, most=3600),
         checkouts_per_minute=read.number("CREDENCE_CHECKOUTS_PER_MINUTE", 20, most=_MAX_RATE),

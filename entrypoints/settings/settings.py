@@ -137,6 +137,11 @@ class Settings:
         text="Seconds within which a request must have arrived whole; a slower one is answered 408.",
         default="30",
     )
+    send_seconds: int = _setting(
+        "CREDENCE_SEND_SECONDS",
+        text="Seconds for which a client may take nothing of its answer; then the connection is aborted.",
+        default="30",
+    )
     idle_seconds: int = _setting(
         "CREDENCE_IDLE_SECONDS",
         text="Seconds after which a connection without requests is closed; more than your proxy keeps one open.",

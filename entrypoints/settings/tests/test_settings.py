@@ -55,6 +55,7 @@ def test_a_live_deployment_is_taken() -> None:
     ("name", "wrong", "expected"),
     [
         ("CREDENCE_REQUEST_SECONDS", "0", "a number of seconds between 1 and 3600"),
+        ("CREDENCE_SEND_SECONDS", "0", "a number of seconds between 1 and 3600"),
         ("CREDENCE_IDLE_SECONDS", "3601", "a number of seconds between 1 and 3600"),
         ("CREDENCE_STOP_SECONDS", "1.5", "a number of seconds between 1 and 3600"),
         ("CREDENCE_RECONCILE_MINUTES", "-1", "a number of minutes between 0 and 10080"),
