@@ -163,7 +163,11 @@ def _unsent(transport: asyncio.Transport) -> int:
     if not waiting:
         return 0
     # The kernel takes more in leaps of up to megabytes, so that a slow reader can only be seen by its own queue.
-    (queued,) = struct.unpack("i", fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)))
+    descriptor = transport.get_extra_info("socket").fileno()
+    try:
+        (queued,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+    except OSError:  # A system other than Linux does not say it of a socket.
+        return waiting
     return waiting + int(queued)
 
 
