@@ -11,6 +11,7 @@ from domain.credits.ledger import LedgerEntry
 from domain.credits.records import AccountRecord, PurchaseRecord, RecordPlace
 from domain.payments.entitlements import LineBalance, entitlement, line_balances, pack_expiry
 from domain.payments.invoices import UnusedTime
+from domain.payments.periods import Periods, periods_of
 from domain.payments.purchases import Purchase, PurchaseId
 from domain.payments.unused_time import Returns, returns_of
 from domain.values.accounts import Account, UserId
@@ -132,10 +133,10 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
 
 @attrs.frozen
 class _Family:
-    """The invoices of a subscription that bear on the page, and what they returned."""
+    """What the invoices of a subscription that bear on the page returned, and the periods that they sold."""
 
-    invoices: tuple[Purchase, ...] = ()
     returns: Returns = Returns({}, {})
+    periods: Periods = Periods({}, {})
 
 
 def _families(record: AccountRecord) -> Mapping[str, _Family]:
@@ -144,7 +145,7 @@ def _families(record: AccountRecord) -> Mapping[str, _Family]:
     for one in (*(known.purchase for known in record.purchases), *record.family):
         if one.bill is not None:
             invoices.setdefault(one.bill.subscription_id, []).append(one)
-    return {id_: _Family(tuple(found), returns_of(found)) for id_, found in invoices.items()}
+    return {id_: _Family(returns_of(found), periods_of(found)) for id_, found in invoices.items()}
 
 
 def _purchase(
@@ -157,11 +158,11 @@ def _purchase(
     return PurchaseExplanation(
         id=known.id,
         purchase=purchase,
-        worth=entitlement(purchase, family.invoices, unused=parts) if is_owner else 0,
+        worth=entitlement(purchase, unused=parts, periods=family.periods) if is_owner else 0,
         posted=known.posted,
         expires_at=pack_expiry(purchase) if bill is None else None,
         entries=entries,
-        lines=line_balances(purchase, family.invoices, unused=parts),
+        lines=line_balances(purchase, unused=parts, periods=family.periods),
         unused=tuple(_returned(unused, family.returns) for unused in bill.unused) if bill else (),
     )
 

@@ -10,7 +10,7 @@ from domain.credits.clawbacks import NOTHING_CLAWED_BACK, ClawedBack
 from domain.credits.ledger import ExpiredCredits, GrantEnd, Posted, PostedByPeriod, Posting
 from domain.credits.postings import PostingOrigin, ends_due, postings_due
 from domain.payments.entitlements import GrantDue, grants_due
-from domain.payments.purchases import Purchase
+from domain.payments.periods import periods_of
 from domain.payments.subscriptions import SubscriptionState
 from domain.payments.unused_time import unused_parts
 from domain.values.accounts import UserId
@@ -46,13 +46,12 @@ def settle_family(
     revisions: list[PurchaseRevision] = []
     postings: list[Posting] = []
     ends: list[GrantEnd] = []
-    everything: list[Purchase] = [*(row.purchase for row in changed[:1]), *(row.purchase for row in family.members)]
-    unused = unused_parts(everything)
+    everything = [row.purchase for row in (*changed[:1], *family.members)]
+    unused, periods = unused_parts(everything), periods_of(everything)
     for place, row in enumerate((*changed[:1], *family.members)):
         is_changed = place < len(changed[:1])
         posted = _posted_together(changed) if is_changed else row.posted
-        relatives = [other for number, other in enumerate(everything) if number != place]
-        dues = grants_due(row.purchase, relatives, family.state, unused=unused)
+        dues = grants_due(row.purchase, (), family.state, unused=unused, periods=periods)
         if not is_changed and family.since is not None:
             dues, posted = _since(family.since, dues, posted)
         due = postings_due(row.id, row.purchase, posted, revision=row.revision + 1, dues=dues, origin=origin)

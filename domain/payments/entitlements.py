@@ -11,11 +11,12 @@ from fractions import Fraction
 
 import attrs
 
-from domain.payments.invoices import Line, LineKind, is_same_item
+from domain.payments.invoices import Line, LineKind
+from domain.payments.periods import Periods, periods_of
 from domain.payments.purchases import PaymentStatus, Purchase
-from domain.payments.reversals import disputed_amount, paid_share, refunded_parts, reversed_amount
+from domain.payments.reversals import disputed_amount, refunded_parts, reversed_amount
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
-from domain.payments.unused_time import UnusedParts, invoice_link, paid_invoices, unused_parts
+from domain.payments.unused_time import UnusedParts, invoice_link, unused_parts
 from domain.values.intervals import interval_before
 
 
@@ -40,7 +41,6 @@ class LineBalance:
     unused: Fraction = Fraction(0)
     refunded: Fraction = Fraction(0)
     disputed: Fraction = Fraction(0)
-    expires_at: datetime | None = None
 
     @property
     def credits(self) -> Fraction:
@@ -54,12 +54,12 @@ class LineBalance:
 def entitlement(
     purchase: Purchase,
     family: Sequence[Purchase] = (),
-    state: SubscriptionState | None = None,
     *,
     unused: UnusedParts | None = None,
+    periods: Periods | None = None,
 ) -> int:
     """Return the credits that the purchase is worth now, rounded down; for the parameters see :func:`grants_due`."""
-    return sum(due.credits for due in grants_due(purchase, family, state, unused=unused))
+    return sum(due.credits for due in grants_due(purchase, family, unused=unused, periods=periods))
 
 
 def grants_due(
@@ -68,12 +68,14 @@ def grants_due(
     state: SubscriptionState | None = None,
     *,
     unused: UnusedParts | None = None,
+    periods: Periods | None = None,
 ) -> tuple[GrantDue, ...]:
     """Return what each grant of the purchase should have, in the order of their periods' ends.
 
-    `family` are the other purchases of its subscription, `state` is the subscription's state, and `unused` the result
-    of :func:`unused_parts` for all of them, if already computed; then the purchase may be one of `family`, too. Lines
-    with the same period end form one grant, and only a grant's sum is rounded down.
+    `family` are the other purchases of its subscription and `state` is the subscription's state. `unused` and `periods`
+    are the results of :func:`unused_parts` and :func:`periods_of` for all of them and the purchase: who values many
+    computes them once, and passes no family. Lines with the same period end form one grant, and only a grant's sum is
+    rounded down.
     """
     order = purchase.order
     if order is None:
@@ -83,14 +85,15 @@ def grants_due(
         left = order.amount - reversed_amount(purchase)
         worth = math.floor(order.credits * left / order.amount) if order.amount else order.credits
         return (GrantDue(period_ends_at=None, credits=worth if is_paid else 0, expires_at=pack_expiry(purchase)),)
-    balances = line_balances(purchase, family, state, unused=unused)
+    known = periods_of((purchase, *family)) if periods is None else periods
+    balances = line_balances(purchase, family, unused=unused, periods=known)
     ends = sorted({balance.line.ends_at for balance in balances})
     of_end = {end: [balance for balance in balances if balance.line.ends_at == end] for end in ends}
     return tuple(
         GrantDue(
             period_ends_at=end,
             credits=math.floor(sum(balance.credits for balance in of_end[end])) if is_paid else 0,
-            expires_at=_latest([balance.expires_at for balance in of_end[end]]),
+            expires_at=_latest([_expiry(balance.line, purchase, known, state) for balance in of_end[end]]),
             rollover_cap=_cap([balance.line for balance in of_end[end]]),
         )
         for end in ends
@@ -110,52 +113,46 @@ def pack_expiry(purchase: Purchase) -> datetime | None:
 def line_balances(
     purchase: Purchase,
     family: Sequence[Purchase] = (),
-    state: SubscriptionState | None = None,
     *,
     unused: UnusedParts | None = None,
+    periods: Periods | None = None,
 ) -> tuple[LineBalance, ...]:
-    """Return the balance of each line of a purchase's invoice, in the order of the lines' ids."""
+    """Return the balance of each line of a purchase's invoice, in the order of the lines' ids.
+
+    For the parameters see :func:`grants_due`.
+    """
     bill = purchase.bill
     if bill is None or not bill.lines:
         return ()
-    everything = paid_invoices((purchase, *family))
-    given_back = unused_parts(everything) if unused is None else unused
+    known = periods_of((purchase, *family)) if periods is None else periods
+    given_back = unused_parts((purchase, *family)) if unused is None else unused
     refunded = refunded_parts(purchase)
     disputed = min(disputed_amount(purchase) / bill.total, Fraction(1)) if bill.total > 0 else Fraction(0)
     return tuple(
         LineBalance(
             line=line,
-            worth=_worth(line, everything),
+            worth=_worth(line, known),
             unused=given_back.get((invoice_link(purchase), line.id), Fraction(0)),
             refunded=refunded[line.id],
             disputed=disputed,
-            expires_at=_expiry(line, purchase, everything, state),
         )
         for line in bill.lines
     )
 
 
-def _worth(line: Line, family: Sequence[Purchase]) -> Fraction:
+def _worth(line: Line, periods: Periods) -> Fraction:
     """Return the credits that the line brought; without a price before discounts, by its share of the period's time.
 
     The period is the recorded one with the same end; if there is none, one calendar interval.
     """
     if line.interval is None:
         return line.worth
-    whole = [
-        known
-        for one in family
-        for known in (one.bill.lines if one.bill else ())
-        if known.kind is LineKind.PERIOD and known.ends_at == line.ends_at and is_same_item(known, line)
-    ]
-    starts_at = min((known.starts_at for known in whole), default=interval_before(line.ends_at, line.interval))
+    starts_at = periods.start_of(line) or interval_before(line.ends_at, line.interval)
     lasts = int((line.ends_at - starts_at).total_seconds())
     return line.worth * min(Fraction(int(line.lasts.total_seconds()), lasts), Fraction(1)) if lasts > 0 else line.worth
 
 
-def _expiry(
-    line: Line, purchase: Purchase, family: Sequence[Purchase], state: SubscriptionState | None
-) -> datetime | None:
+def _expiry(line: Line, purchase: Purchase, periods: Periods, state: SubscriptionState | None) -> datetime | None:
     """Return when a line's unspent credits expire; None if all of them roll over.
 
     Paid on time, they last until the next period of the subscription item is paid, at most for the plan's grace. Paid
@@ -168,27 +165,11 @@ def _expiry(
     paid_at = purchase.paid_at
     if paid_at is not None and paid_at > min(line.starts_at + line.grace, line.ends_at):
         return max(line.ends_at, paid_at + line.lasts)
-    following = [one.paid_at for one in family if one.paid_at is not None and _continues(one, line)]
-    if following:
-        return min(line.ends_at + line.grace, max(line.ends_at, min(following)))
+    following = periods.paid_on_at(line)
+    if following is not None:
+        return min(line.ends_at + line.grace, max(line.ends_at, following))
     is_ending = state is not None and (state.status is SubscriptionStatus.CANCELED or state.cancels_at_period_end)
     return line.ends_at if is_ending else line.ends_at + line.grace
-
-
-def _continues(purchase: Purchase, line: Line) -> bool:
-    """Return whether an invoice brought credits for a later period of the line's subscription item."""
-    bill = purchase.bill
-    return (
-        bill is not None
-        and any(
-            later.kind is LineKind.PERIOD
-            and later.starts_at >= line.ends_at
-            and is_same_item(line, later)
-            and later.worth > 0
-            for later in bill.lines
-        )
-        and paid_share(purchase) > 0
-    )
 
 
 def _latest(ends: Sequence[datetime | None]) -> datetime | None:

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from types import FrameType
@@ -14,16 +15,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import domain
+from domain.changes.changes import RecordedPurchase
 from domain.credits.explanation import AccountExplanation, explain
+from domain.credits.postings import PostingOrigin
 from domain.credits.records import AccountRecord, PurchaseRecord
+from domain.decisions.families import Family, settle_family
 from domain.payments.entitlements import entitlement, line_balances
 from domain.payments.invoices import Line, LineKind, UnusedTime, is_same_item
+from domain.payments.periods import periods_of
 from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId
+from domain.payments.reversals import paid_share
 from domain.payments.unused_time import _issued, _shares, invoice_link, paid_invoices, returns_of
-from domain.tests.biller import ANNUAL, Change, Mode, billed, changes, purchases_of
+from domain.tests.biller import ANNUAL, MONTHLY, Change, Mode, billed, changes, purchases_of
 from domain.tests.examples import ADA
 
 Matches = list[tuple[UnusedTime, dict[tuple[str, Line], Fraction]]]
+
+
+OF_PERIODS = ["subscription_item", "price_id", "unpaid", "paid late", "unpaid for", "of no credits"]
 
 
 def matched(family: Sequence[Purchase]) -> Matches:
@@ -114,6 +123,14 @@ def vaguer(purchase: Purchase, what: str) -> Purchase:
     assert purchase.bill is not None
     bill = purchase.bill
     less: dict[str, Any] = {what: () if what == "credited_lines" else None}
+    if what == "paid late" and purchase.paid_at is not None:
+        return attrs.evolve(purchase, paid_at=purchase.paid_at + timedelta(days=400))
+    if what == "unpaid for":
+        return attrs.evolve(purchase, never_paid=bill.total)
+    if what == "of no credits":
+        return attrs.evolve(
+            purchase, bill=attrs.evolve(bill, lines=tuple(attrs.evolve(line, credits=0) for line in bill.lines))
+        )
     if what == "issued_at":
         return attrs.evolve(purchase, bill=attrs.evolve(bill, issued_at=None))
     lines = bill.lines if what.startswith("credited") else tuple(attrs.evolve(line, **less) for line in bill.lines)
@@ -150,6 +167,43 @@ def test_a_page_says_what_comparing_everything_finds(
     assert_as_by_hand(page, everything)
 
 
+def period_lines(family: Sequence[Purchase], line: Line) -> list[tuple[Purchase, Line]]:
+    """Return the periods of the line's item that were sold, found by comparing it with every line of the family."""
+    return [
+        (one, other)
+        for one in paid_invoices(family)
+        for other in (one.bill.lines if one.bill else ())
+        if other.kind is LineKind.PERIOD and is_same_item(line, other)
+    ]
+
+
+@given(
+    steps=changes,
+    months=st.integers(2, 4),
+    vague=st.lists(st.tuples(st.integers(0, 4), st.sampled_from(OF_PERIODS)), max_size=8),
+)
+def test_periods_are_those_that_comparing_everything_finds(
+    months: int, steps: list[Change], vague: list[tuple[int, str]]
+) -> None:
+    """Whichever of two lines has no item, no price or no payment."""
+    passing = Change(hours=24 * 31 * months, plan=MONTHLY, seats=1, bills_now=True)
+    family = purchases_of(billed([passing, *steps], 0, "classic", names_credited=False))
+    for place, what in vague:
+        if place < len(family):
+            family[place] = vaguer(family[place], what)
+    known = periods_of(family)
+    for line in [line for one in family for line in (one.bill.lines if one.bill else ())]:
+        found = period_lines(family, line)
+        starts = [other.starts_at for _, other in found if other.ends_at == line.ends_at]
+        assert min(starts, default=None) == known.start_of(line)
+        later = [
+            one.paid_at
+            for one, other in found
+            if other.starts_at >= line.ends_at and other.worth > 0 and one.paid_at and paid_share(one) > 0
+        ]
+        assert min(later, default=None) == known.paid_on_at(line)
+
+
 def seat_changes(number: int, *, bills_now: bool = True) -> list[Purchase]:
     """Return the invoices of a yearly subscription with that many changes of seats, an hour apart."""
     steps = [Change(1, ANNUAL, 1 + turn % 2 * 2, bills_now) for turn in range(number)]
@@ -183,6 +237,19 @@ def test_matching_takes_steps_as_the_family_has_lines(bills_now: bool) -> None:
     """Twice as many changes of a yearly subscription, all with one period's end, take about twice the steps."""
     small, large = (seat_changes(number, bills_now=bills_now) for number in (40, 80))
     assert steps_of(lambda: returns_of(large)) < 2.3 * steps_of(lambda: returns_of(small))
+
+
+def test_settling_takes_steps_as_the_family_has_invoices() -> None:
+    """Each is valued by what was found once for all of them."""
+    steps = []
+    for family in (seat_changes(40), seat_changes(80)):
+        members = tuple(
+            RecordedPurchase(id=PurchaseId(f"in_{number}"), revision=1, purchase=one)
+            for number, one in enumerate(family)
+        )
+        steps.append(steps_of(partial(settle_family, Family(members=members), PostingOrigin())))
+    few, many = steps
+    assert many < 2.3 * few
 
 
 def test_a_page_takes_steps_as_the_family_has_invoices() -> None:

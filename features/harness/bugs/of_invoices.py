@@ -11,7 +11,7 @@ import attrs
 
 from adapters.stripe.objects import credit_notes, invoices
 from domain.decisions import families, payments
-from domain.payments import entitlements, line_plans, line_values
+from domain.payments import entitlements, line_plans, line_values, periods
 from domain.payments.disputes import Dispute
 from domain.payments.invoices import LineKind
 from features.harness.bugs.bug import Bug
@@ -111,7 +111,7 @@ BUGS = (
         description="Credits last for the whole grace, though the next period is paid.",
         case="free period",
         checker=Checker.ENDS,
-        patches=(Patch(entitlements, "_continues", lambda _: lambda _purchase, _line: False),),
+        patches=(Patch(periods.Periods, "paid_on_at", lambda _: lambda _periods, _line: None),),
     ),
     Bug(
         name="a late payment does not last",
