@@ -36,6 +36,7 @@ comment on column public.purchases.ends_at is 'When the latest of the times ends
 create index purchases_user_id_idx on public.purchases (user_id, created_at, id);
 create index purchases_merged_into_idx on public.purchases (merged_into) where merged_into is not null;
 create index purchases_subscription_id_idx on public.purchases (subscription_id, ends_at) where subscription_id is not null;
+create index purchases_times_idx on public.purchases (subscription_id, starts_at, ends_at) where subscription_id is not null;
 
 -- No foreign key: a purchase and its links are written by one function, in one transaction.
 create table public.purchase_links (

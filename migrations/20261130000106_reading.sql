@@ -256,6 +256,9 @@ set enable_bitmapscan = off
 as $$
 declare
     size constant integer := least(greatest(coalesce((query ->> 'limit')::integer, 200), 1), 200);
+    near constant integer := 100;
+    -- What one invoice is for begins at most a period before another period, and Stripe's last at most three years.
+    longest constant interval := '7 years';
     hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash}'::text[];
     entry_before constant bigint := (query ->> 'entry')::bigint;
     hold_before constant uuid := (query ->> 'hold')::uuid;
@@ -281,8 +284,7 @@ begin
         where t.user_id = account_id and t.version < coalesce(entry_before, 9223372036854775807)
         order by t.version desc limit size
     ), draws as materialized (
-        select d.version, d.grant_id, d.credits
-        from public.credit_draws d
+        select d.version, d.grant_id, d.credits from public.credit_draws d
         where d.user_id = account_id
             and d.version between (select min(e.version) from entries e) and (select max(e.version) from entries e)
     ), holds as materialized (
@@ -292,8 +294,7 @@ begin
         order by h.created_at desc, h.id desc limit size + 1
     ), owned as materialized (
         select p.id, row_number() over (order by p.created_at desc, p.id desc) as place
-        from public.purchases p
-        where p.user_id = account_id and p.merged_into is null
+        from public.purchases p where p.user_id = account_id and p.merged_into is null
             and (p.created_at, p.id) < (coalesce(bought_before, 'infinity'), purchase_before)
         order by p.created_at desc, p.id desc limit size + 1
     ), kept as materialized (
@@ -301,61 +302,61 @@ begin
         union
         select coalesce(p.merged_into, p.id) from public.purchases p where p.id in (select e.purchase_id from entries e)
     ), family as materialized (
-        select p.id, p.user_id is null as is_nobodys
+        -- Only an invoice for a time that meets that of a purchase says more of it: of those, the nearest to each.
+        select distinct on (p.id) p.id, p.facts, p.user_id is null as is_nobodys, p.place = near as is_cut
         from (
-            select k.subscription_id, min(k.starts_at) as since
-            from public.purchases k
-            where k.id in (select kept.id from kept) and k.subscription_id is not null
-            group by k.subscription_id
-        ) bills
-        join public.purchases p on p.subscription_id = bills.subscription_id
-        where p.merged_into is null and coalesce(p.ends_at >= bills.since, true)
+            select
+                k.subscription_id as id, k.starts_at, coalesce(lag(k.starts_at) over w, k.starts_at - longest) as last,
+                least(max(max(k.ends_at)) over w, lead(k.starts_at) over w) as next
+            from public.purchases k where k.id in (select kept.id from kept) and k.subscription_id is not null
+            group by k.subscription_id, k.starts_at window w as (partition by k.subscription_id order by k.starts_at)
+        ) bills, lateral (
+            (select *, row_number() over (order by o.starts_at) as place from public.purchases o
+            where o.subscription_id = bills.id and o.merged_into is null and o.id not in (select kept.id from kept)
+                and o.starts_at between bills.starts_at and bills.next
+            order by o.starts_at limit near)
+            union all
+            (select *, row_number() over (order by o.starts_at desc) as place from public.purchases o
+            where o.subscription_id = bills.id and o.merged_into is null and o.id not in (select kept.id from kept)
+                and o.starts_at < bills.starts_at and o.starts_at >= bills.last and o.ends_at >= bills.starts_at
+            order by o.starts_at desc limit near)
+        ) p
+        order by p.id limit 10 * near
     ), shown as materialized (
-        select k.id from kept k
-        union
         -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
-        select f.id from family f where f.is_nobodys
+        select k.id from kept k union select f.id from family f where f.is_nobodys
     )
     select jsonb_build_object(
         'account', public.account_read(account_id),
         'purchases', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', p.id, 'facts', p.facts, 'merged', merged.ids, 'posted', (
-                    select coalesce(sum(t.amount), 0)
-                    from public.credit_transactions t
+                    select coalesce(sum(t.amount), 0) from public.credit_transactions t
                     where t.purchase_id = any (p.id || merged.ids) and t.user_id = account_id
                 )
             ) order by p.created_at, p.id), '[]')
             from public.purchases p, lateral (
-                select array(select o.id from public.purchases o where o.merged_into = p.id order by o.id) as ids
-            ) merged
+                select array(select o.id from public.purchases o where o.merged_into = p.id order by o.id) as ids) merged
             where p.id in (select s.id from shown s)
         ),
-        'family', (
-            select coalesce(jsonb_agg(p.facts order by p.id), '[]')
-            from public.purchases p where p.id in (select f.id from family f except select s.id from shown s)
-        ),
+        'family', (select coalesce(jsonb_agg(f.facts order by f.id) filter (where not f.is_nobodys), '[]') from family f),
+        'is_cut', (select coalesce(bool_or(f.is_cut), false) or count(*) = 10 * near from family f),
         'entries', (select coalesce(jsonb_agg(e.entry order by e.version), '[]') from entries e),
         'grants', (
             select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object(
                 'plan_id', (
                     select coalesce(o.plan_id, p.plan_id)
-                    from public.purchases p
-                    left join public.purchases o on o.id = p.merged_into
-                    where p.id = g.purchase_id
+                    from public.purchases p left join public.purchases o on o.id = p.merged_into where p.id = g.purchase_id
                 ),
-                'made_by', (
-                    select to_jsonb(t) - hidden
-                    from public.credit_transactions t where t.user_id = account_id and t.version = g.version
-                ),
+                'made_by', (select to_jsonb(t) - hidden from public.credit_transactions t
+                    where t.user_id = account_id and t.version = g.version),
                 'puts', array(select e.version from entries e where e.grant_id = g.id order by e.version),
                 'draws', array(select to_jsonb(d) from draws d where d.grant_id = g.id order by d.version)
             ) order by g.id), '[]')
             from public.credit_grants g
             where g.id in (select e.grant_id from entries e union select d.grant_id from draws d union (
                 select l.id from public.credit_grants l where l.user_id = account_id and l.live and is_first
-                order by l.id desc limit size
-            ))
+                order by l.id desc limit size))
         ),
         'holds', (
             select coalesce(jsonb_agg(public.credence_hold(h.hold) order by h.place desc), '[]')
@@ -367,10 +368,9 @@ begin
                 where t.user_id = account_id and t.version < (select min(e.version) from entries e)
             ) then jsonb_build_object(
                 'entry', coalesce((select min(e.version) from entries e), entry_before),
-                'hold', coalesce(
-                    (select (array_agg(h.id order by place desc))[1] from holds h where place <= size), hold_before),
-                'purchase', coalesce(
-                    (select (array_agg(o.id order by place desc))[1] from owned o where place <= size), purchase_before)
+                'hold', coalesce((select h.id from holds h where place <= size order by place desc limit 1), hold_before),
+                'purchase',
+                coalesce((select o.id from owned o where place <= size order by place desc limit 1), purchase_before)
             )
         end
     ));
@@ -380,8 +380,9 @@ comment on function public.account_record(uuid, jsonb) is
     'Credence: a page of all that there is of an account, newest first, of at most `limit` (200) entries, holds and '
     'purchases each: those before {entry, hold, purchase}, which the page before gave as `following`. Gives {account, '
     'purchases, those behind its entries too, with facts, merged ids and what stands posted, family: facts of their '
-    'subscriptions'' other invoices, entries, grants that these put into or drew from, with those puts and draws and '
-    'the entry that made them, in the first page what is live too, holds, following}, each oldest first.';
+    'subscriptions'' other invoices for the same times, the nearest 100 in each gap, is_cut: whether there are more, '
+    'entries, grants that these put into or drew from, with those puts and draws and the entry that made them, in the '
+    'first page what is live too, holds, following}, each oldest first.';
 
 create function public.account_sums(account_id uuid)
 returns jsonb

@@ -43,12 +43,16 @@ def _before(items: Sequence[T], key: Callable[[T], object], place: object, limit
 
 
 def _bears_on(known: PurchaseRecord, kept: Sequence[PurchaseRecord]) -> bool:
+    """Return whether it is an invoice of a kept one's subscription, for times that meet."""
     bill = known.purchase.bill
-    if bill is None:
+    if bill is None or bill.starts_at is None or bill.ends_at is None:
         return False
-    bills = [other for one in kept if (other := one.purchase.bill) and other.subscription_id == bill.subscription_id]
-    since = min((other.starts_at for other in bills if other.starts_at is not None), default=None)
-    return bool(bills) and (since is None or bill.ends_at is None or bill.ends_at >= since)
+    return any(
+        other.starts_at <= bill.ends_at and bill.starts_at <= other.ends_at
+        for one in kept
+        if (other := one.purchase.bill) and other.subscription_id == bill.subscription_id
+        if other.starts_at is not None and other.ends_at is not None
+    )
 
 
 def _grants(record: AccountRecord, versions: set[int], most_live: int) -> list[GrantRecord]:

@@ -91,6 +91,7 @@ class _Record(TypedDict):
     grants: _Objects
     holds: _Objects
     family: _Objects
+    is_cut: bool
     following: dict[str, Any] | None
 
 

@@ -128,6 +128,7 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
             msgspec.convert({**found, "purchase": found["facts"]}, PurchaseRecord) for found in row["purchases"]
         ),
         family=msgspec.convert(row["family"], tuple[Purchase, ...]),
+        is_cut=row["is_cut"],
         entries=tuple(entry_from_json(user_id, entry) for entry in row["entries"]),
         grants=tuple(_grant_record(user_id, found) for found in row["grants"]),
         holds=tuple(map(_hold, row["holds"])),

@@ -92,6 +92,8 @@ class AccountExplanation:
     others: tuple[LedgerEntry, ...]
     grants: tuple[GrantExplanation, ...]
     holds: tuple[Hold, ...]
+    has_unread_invoices: bool
+    """Whether a subscription has so many invoices for the same times that unused time of distant ones is left out."""
     following: RecordPlace | None
 
 
@@ -112,6 +114,7 @@ def explain(record: AccountRecord) -> AccountExplanation:
         others=tuple(entry for entry in record.entries if entry.version not in reported),
         grants=tuple(_grants(record)),
         holds=record.holds,
+        has_unread_invoices=record.is_cut,
         following=record.following,
     )
 

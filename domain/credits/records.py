@@ -71,6 +71,8 @@ class AccountRecord:
     purchases: tuple[PurchaseRecord, ...]
     family: tuple[Purchase, ...] = ()
     """The other invoices of the purchases' subscriptions, as far as they bear on what the purchases are worth."""
+    is_cut: bool = False
+    """Whether there are more such invoices, further away than those that are read."""
     entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantRecord, ...] = ()
     holds: tuple[Hold, ...] = ()

@@ -67,6 +67,10 @@ def _print_page(explanation: AccountExplanation) -> None:
     for grant in explanation.grants:
         _print_grant(grant)
     _print_holds(explanation.holds)
+    if explanation.has_unread_invoices:
+        click.echo()
+        click.echo("A subscription has very many invoices for the same times: only the nearest to these were read, so")
+        click.echo("that unused time which others return is not in the credits due. The credits posted are exact.")
 
 
 def _print_purchase(explained: PurchaseExplanation) -> None:

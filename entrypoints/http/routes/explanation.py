@@ -124,7 +124,8 @@ class Explanation:
 
     The first page has the newest entries, holds and purchases, and the newest live grants. Within a page the oldest
     comes first. Each entry and hold is on one page, a purchase or a grant on each page with entries of it.
-    `next_cursor` requests the older page.
+    With `has_unread_invoices`, a subscription has so many invoices for the same times that only the nearest were read:
+    unused time of others is not deducted from `worth`, though it is in `posted`. `next_cursor` requests the older page.
     """
 
     user_id: str
@@ -134,6 +135,7 @@ class Explanation:
     other_transactions: tuple[Transaction, ...]
     grants: tuple[ExplainedGrant, ...]
     holds: tuple[ExplainedHold, ...]
+    has_unread_invoices: bool
     next_cursor: str | None
 
 
@@ -185,6 +187,7 @@ def explanation_of(explained: AccountExplanation) -> Explanation:
         other_transactions=tuple(map(transaction_of, explained.others)),
         grants=tuple(map(_grant, explained.grants)),
         holds=tuple(map(_hold, explained.holds)),
+        has_unread_invoices=explained.has_unread_invoices,
         next_cursor=_cursor_of(explained.following) if explained.following is not None else None,
     )
 
