@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.http.gc_tuning import freeze_startup_objects
-from features.bench import commits, end_to_end, growth, simulations, spends, start
+from features.bench import commits, end_to_end, growth, large_account, simulations, spends, start
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.cpu import per_request
@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         "growth": lambda servers: growth.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
+        "large": lambda servers: large_account.measure(servers, entries=5_000 if asked.quick else 100_000),
         "mechanisms": lambda servers: measuring.measure(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
         "served": lambda servers: measuring.measure_served(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
     }
