@@ -18,6 +18,7 @@ from domain.usecases.read_hold import HoldReader
 from domain.usecases.read_inbox import InboxReader
 from domain.usecases.receive_webhook import WebhookReceiver
 from domain.usecases.reconcile import Reconciler
+from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.synthetic_users import SyntheticUserService
@@ -51,6 +52,7 @@ class Services:
     holds: HoldReader
     watch: LowBalanceThresholds
     worker: OutboxWorker
+    refresher: CacheRefresher
     outbox: OutboxRetrier
     inbox: InboxReader
     inbox_retrier: InboxRetrier

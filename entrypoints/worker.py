@@ -1,4 +1,4 @@
-"""The worker: delivers the outbox, retries parked events, expires credits and holds, and reconciles.
+"""The worker: refreshes the cache, delivers the outbox, retries parked events, expires credits, and reconciles.
 
 Any number may run: each piece of work is claimed by one worker, and doing it twice is harmless.
 """
@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.decisions.batches import NotCommitted
+from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.usecases import deliver_messages, retry_inbox, use_credits
@@ -38,8 +39,14 @@ Work = Callable[[], Awaitable[bool]]
 async def run_worker(services: Services, *, reconcile_every: timedelta | None) -> None:
     """Work until cancelled; after an outage, retry with exponential backoff."""
 
-    async def deliver() -> bool:
-        return await services.worker.run_once() == deliver_messages.BATCH
+    def delivery(topic: str) -> Work:
+        async def deliver() -> bool:
+            return await services.worker.run_once(topic) == deliver_messages.BATCH
+
+        return deliver
+
+    async def refresh() -> bool:
+        return await services.refresher.run_once() > 0
 
     newest_first = itertools.cycle((True, False))
 
@@ -67,7 +74,8 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return False
 
     loops = [
-        _repeat("Outbox delivery", deliver, IDLE_SECONDS),
+        _repeat("Refresh of the cache", refresh, IDLE_SECONDS),
+        *(_repeat(f"Delivery of {topic}", delivery(topic), IDLE_SECONDS) for topic in deliver_messages.TOPICS),
         _repeat("Inbox retries", decide, WAITING_SECONDS),
         _repeat("Expiry of credits", expire, EXPIRY_SECONDS),
     ]
@@ -96,7 +104,7 @@ async def _repeat(name: str, work: Work, idle: float, *, at_once: bool = True) -
     while True:
         try:
             pause = 0.0 if await work() else idle
-        except (LedgerUnavailable, PaymentsUnavailable) as unavailable:
+        except (LedgerUnavailable, PaymentsUnavailable, CacheUnavailable) as unavailable:
             pause = max(idle, min(max(pause, IDLE_SECONDS) * 2, MAX_BACKOFF_SECONDS))
             log.warning("%s paused, retrying: %s", name, unavailable.cause)
         except Exception:

@@ -43,4 +43,3 @@ Feature: Ledger outage
         | the entry             |
         | the grant             |
         | the balance           |
-        | the outbox            |

@@ -74,14 +74,19 @@ comment on column public.users.credits_revision is
 comment on column public.users.credits_notify_below is
     'A message goes out when the available credits fall below this; null leaves it to the service''s default.';
 
-create table public.deleted_accounts (
+create table public.account_revisions (
     user_id uuid primary key,
-    revision bigint not null
+    revision bigint not null,
+    xid bigint not null default (pg_current_xact_id()::text::bigint),
+    changed_at timestamptz not null default clock_timestamp()
 );
 
-comment on table public.deleted_accounts is
-    'Credence: the last revision of the account of each user who was deleted. A user who is created again continues '
-    'after it: a cache takes no older revision, and messages are named by it.';
+comment on table public.account_revisions is
+    'Credence: the revision of each account that changed without an entry or a hold: it was deleted or repaired. A user '
+    'who is created again continues after it: a cache takes no older revision, and messages are named by it.';
+comment on column public.account_revisions.xid is 'The transaction that changed it, as of entries and holds.';
+
+create index account_revisions_xid_idx on public.account_revisions (xid);
 
 create function public.credence_add_user()
 returns trigger

@@ -50,6 +50,7 @@ create table public.credit_transactions (
     created_at timestamptz not null default clock_timestamp(),
     previous_hash bytea,
     hash bytea not null,
+    xid bigint not null default (pg_current_xact_id()::text::bigint),
     check (balance_after = balance_before + amount),
     constraint credit_transactions_sign_check check (case
         when kind in ('purchase', 'reinstatement', 'grant', 'promotion', 'goodwill') then amount > 0
@@ -78,10 +79,13 @@ comment on column public.credit_transactions.event_at is
 comment on column public.credit_transactions.hash is
     'SHA-256 over the previous entry''s hash and this entry''s content; over its description and metadata by their '
     'digest.';
+comment on column public.credit_transactions.xid is
+    'The transaction that wrote it. By it the cache''s walk finds what it has not seen, whoever committed late.';
 
 create unique index credit_transactions_user_id_idx on public.credit_transactions (user_id, version);
 create index credit_transactions_stripe_session_id_idx on public.credit_transactions (stripe_session_id)
     where stripe_session_id is not null;
+create index credit_transactions_xid_idx on public.credit_transactions (xid);
 create index credit_transactions_created_at_idx on public.credit_transactions (created_at);
 create index credit_transactions_purchase_id_idx on public.credit_transactions (purchase_id) where purchase_id is not null;
 create unique index credit_transactions_one_grant_per_purchase
@@ -214,6 +218,7 @@ begin
     opening.details_digest := public.credence_details_digest(opening);
     opening.created_at := clock_timestamp();
     opening.hash := public.credence_entry_hash(opening);
+    opening.xid := pg_current_xact_id()::text::bigint;
     insert into public.credit_transactions overriding user value values (opening.*);
     if balance > 0 then
         insert into public.credit_grants (user_id, version, kind, credits, remaining)
@@ -243,7 +248,7 @@ as $$
 begin
     update public.users u
     set credits_revision = d.revision + 1
-    from public.deleted_accounts d where u.id = new.id and d.user_id = new.id;
+    from public.account_revisions d where u.id = new.id and d.user_id = new.id;
     if exists (select from public.credit_transactions t where t.user_id = new.id) then
         -- The same user once more: the entries tell the balance.
         perform public.sync_user_credits(new.id);
@@ -261,28 +266,33 @@ create trigger zz_credence_open_account
     after insert on public.users
     for each row when (new.credits_version = 0) execute function public.credence_open_account();
 
-create function public.credence_forget_balance()
+create function public.credence_note_revision(account_id uuid, reached bigint)
+returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.account_revisions as d (user_id, revision) values (account_id, reached)
+    on conflict (user_id) do update set
+        revision = greatest(d.revision, excluded.revision), xid = excluded.xid, changed_at = excluded.changed_at
+$$;
+comment on function public.credence_note_revision(uuid, bigint) is
+    'Credence: notes that an account changed without an entry or a hold, and the revision that it had reached.';
+
+create function public.credence_keep_revision()
 returns trigger
 language plpgsql
--- Definer, because whoever may delete users need not have any right on the outbox.
+-- Definer, because whoever may delete users need not have any right on the ledger.
 security definer
 set search_path = ''
 as $$
 begin
-    insert into public.deleted_accounts as d (user_id, revision)
-    values (old.id, old.credits_revision)
-    on conflict (user_id) do update set revision = greatest(d.revision, excluded.revision);
-    insert into public.outbox (topic, key, payload)
-    values (
-        'refresh_cache', format('refresh_cache:gone:%s:%s', old.id, gen_random_uuid()),
-        jsonb_build_object('user_id', old.id)
-    );
+    perform public.credence_note_revision(old.id, old.credits_revision);
     return null;
 end
 $$;
-comment on function public.credence_forget_balance() is
-    'Credence: lets the cache forget the balance of a user who is deleted, and keeps the last revision.';
+comment on function public.credence_keep_revision() is
+    'Credence: keeps the last revision of a user who is deleted, by which the cache learns that they are gone.';
 
-create trigger zz_credence_forget_balance
+create trigger zz_credence_keep_revision
     after delete on public.users
-    for each row execute function public.credence_forget_balance();
+    for each row execute function public.credence_keep_revision();

@@ -48,16 +48,16 @@ create table public.outbox (
     available_at timestamptz not null default clock_timestamp(),
     last_error text,
     created_at timestamptz not null default clock_timestamp(),
-    delivered_at timestamptz,
     failed_at timestamptz
 );
 
 comment on table public.outbox is
-    'Credence: messages written in the transaction of the entries they follow, delivered at least once by a worker.';
+    'Credence: messages written in the transaction of the entries they follow, delivered at least once by a worker, and '
+    'removed then.';
 comment on column public.outbox.failed_at is 'When delivery failed for good, with last_error; set it to null to retry.';
 
-create index outbox_due_idx on public.outbox (available_at) where delivered_at is null and failed_at is null;
-create index outbox_failed_idx on public.outbox (id) where failed_at is not null and delivered_at is null;
+create index outbox_due_idx on public.outbox (topic, available_at) where failed_at is null;
+create index outbox_failed_idx on public.outbox (id) where failed_at is not null;
 
 create function public.credence_retry_at(attempts integer)
 returns timestamptz
@@ -265,31 +265,30 @@ $$;
 comment on function public.inbox_fail(text, text) is
     'Credence: notes that deciding about a waiting event failed, and why.';
 
-create function public.outbox_claim(batch integer, lease_seconds integer)
+create function public.outbox_claim(wanted text, batch integer, lease_seconds integer)
 returns jsonb
 language sql
 security definer
 set search_path = ''
 as $$
-    with due as (
-        select o.id
-        from public.outbox o
-        where o.delivered_at is null and o.failed_at is null and o.available_at <= clock_timestamp()
-        order by o.available_at
-        limit least(greatest(batch, 1), 1000)
-        for update skip locked
-    ), claimed as (
+    with claimed as (
         update public.outbox o
         set attempts = o.attempts + 1, available_at = clock_timestamp() + make_interval(secs => lease_seconds)
-        from due
-        where o.id = due.id
+        where o.id = any (array(
+            select d.id
+            from public.outbox d
+            where d.topic = wanted and d.failed_at is null and d.available_at <= clock_timestamp()
+            order by d.available_at
+            limit least(greatest(batch, 1), 1000)
+            for update skip locked
+        ))
         returning o.id, o.key, o.topic, o.payload, o.attempts, o.created_at
     )
     select coalesce(jsonb_agg(to_jsonb(claimed) order by claimed.id), '[]') from claimed
 $$;
-comment on function public.outbox_claim(integer, integer) is
-    'Credence: due messages {id, key, topic, payload, attempts, created_at}, oldest first; nobody else gets them '
-    'until the lease has passed.';
+comment on function public.outbox_claim(text, integer, integer) is
+    'Credence: due messages of a topic {id, key, topic, payload, attempts, created_at}, oldest first; nobody else gets '
+    'them until the lease has passed.';
 
 create function public.outbox_record_deliveries(results jsonb)
 returns jsonb
@@ -297,26 +296,17 @@ language sql
 security definer
 set search_path = ''
 as $$
-    with outcomes as (
-        select
-            (r ->> 'id')::bigint as id, r ->> 'error' as error, (r ->> 'retry_in_seconds')::integer as pause,
-            coalesce((r ->> 'gives_up')::boolean, false) as gives_up
-        from jsonb_array_elements(results) r
-    ), changed as (
-        update public.outbox o
-        set last_error = outcomes.error,
-            delivered_at = case when outcomes.error is null then clock_timestamp() end,
-            failed_at = case when outcomes.error is not null and outcomes.gives_up then clock_timestamp() end,
-            available_at = clock_timestamp() + make_interval(secs => coalesce(outcomes.pause, 0))
-        from outcomes
-        where o.id = outcomes.id and o.delivered_at is null
-        returning o.id
-    )
-    select to_jsonb(count(*)) from changed
+    delete from public.outbox o
+    using jsonb_array_elements(results) r where o.id = (r ->> 'id')::bigint and r ->> 'error' is null;
+    update public.outbox o
+    set last_error = r ->> 'error', failed_at = case when (r ->> 'gives_up')::boolean then clock_timestamp() end,
+        available_at = clock_timestamp() + make_interval(secs => (r ->> 'retry_in_seconds')::integer)
+    from jsonb_array_elements(results) r where o.id = (r ->> 'id')::bigint and r ->> 'error' is not null;
+    select to_jsonb(jsonb_array_length(results))
 $$;
 comment on function public.outbox_record_deliveries(jsonb) is
-    'Credence: marks messages {id, error, retry_in_seconds, gives_up} as delivered where there is no error, else as '
-    'due again or as failed; returns how many. A message that was delivered stays so.';
+    'Credence: removes messages {id, error, retry_in_seconds, gives_up} that are delivered, where there is no error; '
+    'the others are due again or failed.';
 
 create function public.outbox_failures(page_size integer)
 returns jsonb
@@ -328,7 +318,7 @@ as $$
     from (
         select o.id, o.topic, o.key, o.payload, o.attempts, coalesce(o.last_error, '') as error, o.failed_at
         from public.outbox o
-        where o.failed_at is not null and o.delivered_at is null
+        where o.failed_at is not null
         order by o.id desc
         limit least(greatest(page_size, 1), 1000)
     ) page
@@ -344,35 +334,10 @@ as $$
     with changed as (
         update public.outbox o
         set failed_at = null, attempts = 0, available_at = clock_timestamp()
-        where o.id = message_id and o.failed_at is not null and o.delivered_at is null
+        where o.id = message_id and o.failed_at is not null
         returning o.id
     )
     select to_jsonb(count(*)) from changed
 $$;
 comment on function public.outbox_retry(bigint) is
     'Credence: queues a failed message for delivery again; returns how many.';
-
-create function public.credence_backlog()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object(
-        'events', (
-            select coalesce(jsonb_agg(jsonb_build_object('status', w.status, 'reason', w.reason, 'count', w.events)), '[]')
-            from (
-                select e.status, split_part(coalesce(e.reason, ''), ':', 1) as reason, count(*) as events
-                from public.webhook_events e
-                where e.status in ('received', 'parked', 'failed')
-                group by 1, 2
-            ) w
-        ),
-        'messages_due', (select count(*) from public.outbox o where o.delivered_at is null and o.failed_at is null),
-        'messages_failed', (
-            select count(*) from public.outbox o where o.failed_at is not null and o.delivered_at is null
-        )
-    )
-$$;
-comment on function public.credence_backlog() is
-    'Credence: how much is pending: events by status and reason, and messages.';

@@ -14,6 +14,7 @@ create table public.credit_holds (
     metadata jsonb not null default '{}',
     created_at timestamptz not null default clock_timestamp(),
     settled_at timestamptz,
+    xid bigint not null default (pg_current_xact_id()::text::bigint),
     constraint credit_holds_captured_only_when_settled check (captured = 0 or status = 'captured')
 );
 
@@ -22,8 +23,10 @@ comment on table public.credit_holds is
 comment on column public.credit_holds.actor_id is 'The user who acted, where the account is not theirs.';
 comment on column public.credit_holds.draws is
     'What it reserves of which grants, {grant, credits} each; their sum is its credits.';
+comment on column public.credit_holds.xid is 'The transaction that wrote it last, as of entries.';
 
 create index credit_holds_user_id_idx on public.credit_holds (user_id, created_at, id);
+create index credit_holds_xid_idx on public.credit_holds (xid);
 create index credit_holds_open_user_id_idx on public.credit_holds (user_id) where status = 'open';
 create index credit_holds_open_expires_at_idx on public.credit_holds (expires_at) where status = 'open';
 
@@ -395,7 +398,8 @@ begin
             status = excluded.status,
             expires_at = excluded.expires_at,
             draws = excluded.draws,
-            settled_at = excluded.settled_at;
+            settled_at = excluded.settled_at,
+            xid = excluded.xid;
 end
 $$;
 comment on function public.credence_upsert_holds(jsonb[]) is

@@ -334,6 +334,7 @@ declare
     existing record;
     threshold bigint;
     accounts jsonb;
+    this_xid constant bigint := pg_current_xact_id()::text::bigint;
 begin
     gives := false; takes := false; one_by_one := false; holds_in_turn := false;
     entries := '{}'; holds := '{}'; notices := '[]';
@@ -393,6 +394,7 @@ begin
                 entry.details_digest := public.credence_details_digest(entry);
             end if;
             entry.hash := public.credence_entry_hash(entry);
+            entry.xid := this_xid;
             entry_draws := null;
             if entry.amount > 0 then
                 gives := true;

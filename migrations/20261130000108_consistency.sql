@@ -1,4 +1,4 @@
--- The ledger's check of itself, and the repair of an account.
+-- The ledger's check of itself, the repair of an account, and the walk by which the cache follows the ledger.
 
 create function public.validate_credits_consistency()
 returns table (user_id uuid, problem text, entry_id bigint, version bigint, expected text, actual text)
@@ -183,6 +183,7 @@ begin
         set credits_balance = due_balance, credits_version = due_version, credits_held = due_held,
             credits_revision = greatest(credits_revision, due_version) + 1
         where id = account_id;
+        perform public.credence_note_revision(account_id, greatest(found_account.credits_revision, due_version) + 1);
     end if;
     return query select
         account_id, found_account.credits_balance::bigint, due_balance, found_account.credits_version::bigint, due_version,
@@ -192,3 +193,151 @@ $$;
 comment on function public.sync_user_credits(uuid) is
     'Credence: recomputes an account''s balance and version from its entries and its held credits from its holds, '
     'and says what they were. A repair counts as a change of the account.';
+
+create table public.cache_walks (
+    is_only boolean primary key default true check (is_only),
+    mark pg_snapshot,
+    marked_by bigint not null default (pg_current_xact_id()::text::bigint),
+    leased_until timestamptz
+);
+
+insert into public.cache_walks default values;
+
+comment on table public.cache_walks is
+    'Credence: how far the cache follows the ledger, in its only row: every change that the snapshot `mark` sees was '
+    'stored in the cache. Null where nothing is known of the cache.';
+comment on column public.cache_walks.marked_by is
+    'The transaction that wrote this row. A row that says otherwise was restored into a database whose transactions '
+    'have other numbers, so that its mark says nothing.';
+
+create function public.credence_changes(mark pg_snapshot, most integer)
+returns table (xid bigint, user_id uuid, changed_at timestamptz)
+language sql stable set search_path = ''
+set enable_seqscan = off set enable_bitmapscan = off
+as $$
+    -- A page of each table is read and no more, however much there is to come. What ran when the mark was made is looked
+    -- up by its number, so a transaction that stays open costs nothing.
+    select c.*
+    from (
+        select x::text::bigint, x::text::bigint from pg_snapshot_xip(mark) x
+        union all
+        select pg_snapshot_xmax(mark)::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1
+    ) span (low, high), lateral (
+        (select t.xid, t.user_id, t.created_at from public.credit_transactions t
+        where t.xid between low and high order by t.xid limit most)
+        union all
+        (select h.xid, h.user_id, coalesce(h.settled_at, h.created_at) from public.credit_holds h
+        where h.xid between low and high order by h.xid limit most)
+        union all
+        (select r.xid, r.user_id, r.changed_at from public.account_revisions r
+        where r.xid between low and high order by r.xid limit most)
+    ) c
+    order by c.xid limit most
+$$;
+comment on function public.credence_changes(pg_snapshot, integer) is
+    'Credence: the changes of accounts that are committed now and were not when the mark was made, in the order of '
+    'their transactions'' numbers.';
+
+create function public.accounts_changed(page_size integer, lease_seconds integer)
+returns jsonb
+-- Definer, here and below, because nobody else may read or write how far the walk is.
+language plpgsql security definer set search_path = '' set enable_seqscan = off
+as $$
+declare
+    -- Taken before anything is read: what commits meanwhile comes again.
+    present constant pg_snapshot := pg_current_snapshot();
+    size constant integer := least(greatest(page_size, 1), 5000);
+    walk record;
+    page record;
+    stop bigint := pg_snapshot_xmax(present)::text::bigint;
+    reached pg_snapshot := present;
+    users uuid[] := '{}'::uuid[];
+    everything boolean := true;
+begin
+    select
+        w.mark, w.leased_until,
+        w.xmin::text::bigint = w.marked_by % 4294967296 and pg_snapshot_xmax(w.mark) <= pg_snapshot_xmax(present) as holds
+    into strict walk
+    from public.cache_walks w;
+    if walk.leased_until > clock_timestamp() then
+        return null;
+    end if;
+    if walk.holds then
+        select count(*) as changes, array_agg(c.xid) as xids, array_agg(c.user_id) as ids into page
+        from public.credence_changes(walk.mark, size + 1) c;
+        if page.changes = 0 then
+            return null;
+        elsif page.changes > size then
+            -- It ends before its last transaction, of which there may be more.
+            stop := greatest(page.xids[size + 1], page.xids[1] + 1);
+        end if;
+        everything := page.xids[size + 1] < stop;
+        users := array(select distinct c.id from unnest(page.xids, page.ids) c (xid, id) where c.xid < stop);
+        select format(
+            '%s:%s:%s', coalesce(min(r.id), e.edge), e.edge, string_agg(r.id::text, ',' order by r.id)
+        )::pg_snapshot into reached
+        from (select greatest(stop, pg_snapshot_xmax(walk.mark)::text::bigint) as edge) e
+        left join (
+            select x::text::bigint as id from pg_snapshot_xip(present) x where x::text::bigint < stop
+            union all
+            select x::text::bigint from pg_snapshot_xip(walk.mark) x where x::text::bigint >= stop
+        ) r on true
+        group by e.edge;
+    end if;
+    update public.cache_walks w
+    set mark = case when walk.holds then w.mark end, marked_by = pg_current_xact_id()::text::bigint,
+        leased_until = clock_timestamp() + make_interval(secs => lease_seconds)
+    where w.mark::text is not distinct from walk.mark::text and w.leased_until is not distinct from walk.leased_until;
+    if not found then
+        return null;
+    end if;
+    return jsonb_build_object(
+        'since', case when walk.holds then walk.mark end, 'until', reached, 'is_everything', coalesce(everything, false),
+        'accounts', public.accounts_of(to_jsonb(users)),
+        'gone', array(select id from unnest(users) id where not exists (select from public.users u where u.id = id.id))
+    );
+end
+$$;
+comment on function public.accounts_changed(integer, integer) is
+    'Credence: the accounts that changed since the mark, about a page of changes: {since, until, is_everything, accounts, '
+    'gone: ids of users who were deleted}; null where there are none, or where another walk has a lease. is_everything '
+    'where the mark says nothing, or one transaction changed more than a page: then any account may have changed.';
+
+create function public.accounts_walked(since text, until text)
+returns jsonb
+language sql security definer set search_path = ''
+as $$
+    update public.cache_walks w
+    set mark = until::pg_snapshot, marked_by = pg_current_xact_id()::text::bigint, leased_until = null
+    where w.mark::text is not distinct from since
+    returning to_jsonb(true)
+$$;
+comment on function public.accounts_walked(text, text) is
+    'Credence: moves the mark from where it was to where it is due, once the accounts between the two are stored; '
+    'gives null where another walk has moved it.';
+
+create function public.credence_backlog()
+returns jsonb
+language sql stable security definer set search_path = ''
+as $$
+    select jsonb_build_object(
+        'events', (
+            select coalesce(jsonb_agg(jsonb_build_object('status', w.status, 'reason', w.reason, 'count', w.events)), '[]')
+            from (
+                select e.status, split_part(coalesce(e.reason, ''), ':', 1) as reason, count(*) as events
+                from public.webhook_events e
+                where e.status in ('received', 'parked', 'failed')
+                group by 1, 2
+            ) w
+        ),
+        'messages_due', (select count(*) from public.outbox o where o.failed_at is null),
+        'messages_failed', (select count(*) from public.outbox o where o.failed_at is not null),
+        'cache_behind_seconds', (
+            select coalesce(greatest(extract(epoch from clock_timestamp() - min(c.changed_at)), 0), 0)::integer
+            from public.cache_walks w, public.credence_changes(coalesce(w.mark, '1:1:'), 1) c
+        )
+    )
+$$;
+comment on function public.credence_backlog() is
+    'Credence: how much is pending: events by status and reason, messages, and for how long the cache''s walk has '
+    'left out the oldest change.';

@@ -36,7 +36,7 @@ comment on function public.credence_refuse_change() is
 create trigger credence_refuse_change
     before delete or truncate or update of
         id, user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id, stripe_session_id,
-        stripe_event_id, actor_id, details_digest, event_at, created_at, previous_hash, hash
+        stripe_event_id, actor_id, details_digest, event_at, created_at, previous_hash, hash, xid
     on public.credit_transactions
     for each statement execute function public.credence_refuse_change();
 

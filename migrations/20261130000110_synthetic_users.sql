@@ -120,15 +120,12 @@ set search_path = ''
 as $$
 begin
     delete from public.outbox o
-    where o.delivered_at is null
-        and (
-            o.payload ->> 'user_id' = any (gone::text[])
-            or 'invoice:' || (o.payload ->> 'invoice_id') in (
-                select l.link
-                from public.purchases p
-                join public.purchase_links l on l.purchase_id = p.id
-                where p.user_id = any (gone)
-            )
+    where o.payload ->> 'user_id' = any (gone::text[])
+        or 'invoice:' || (o.payload ->> 'invoice_id') in (
+            select l.link
+            from public.purchases p
+            join public.purchase_links l on l.purchase_id = p.id
+            where p.user_id = any (gone)
         );
     update public.webhook_events e
     set status = 'ignored', reason = 'its synthetic user was removed', retry_at = null

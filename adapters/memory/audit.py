@@ -10,6 +10,7 @@ from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.purchases import MemoryPurchases
 from adapters.memory.record_pages import page_of
+from adapters.memory.walk import MemoryWalk
 from domain.credits.holds import Hold
 from domain.credits.ledger import EntryKind, LedgerEntry
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, GrantRecord, RecordPlace
@@ -20,10 +21,13 @@ from domain.values.accounts import Account, UserId
 class MemoryAudit:
     """Implements the port Audit in memory, of a ledger's accounts, grants and purchases."""
 
-    def __init__(self, accounts: MemoryAccounts, grants: MemoryGrants, purchases: MemoryPurchases) -> None:
+    def __init__(
+        self, accounts: MemoryAccounts, grants: MemoryGrants, purchases: MemoryPurchases, walk: MemoryWalk
+    ) -> None:
         self._accounts = accounts
         self._grants = grants
         self._purchases = purchases
+        self._walk = walk
 
     async def inconsistencies(self) -> tuple[Inconsistency, ...]:
         """Return one per account that disagrees with its entries, grants and holds, in the order of their ids."""
@@ -57,6 +61,7 @@ class MemoryAudit:
         if due != account:
             # A copy of what was wrong is older than what is right.
             self._accounts.keep(attrs.evolve(due, revision=max(account.revision, due.version) + 1))
+            self._walk.note(user_id)
         return self._accounts.get(user_id)
 
     async def record_of(

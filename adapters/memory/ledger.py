@@ -16,6 +16,7 @@ from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.posted import with_posted
 from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
 from adapters.memory.refusals import is_outdated, is_uncovered, touched_by
+from adapters.memory.walk import MemoryWalk
 from domain.changes.changes import (
     Change,
     CommitResult,
@@ -31,7 +32,6 @@ from domain.changes.changes import (
     SnapshotQuery,
 )
 from domain.changes.inbox import EventStatus
-from domain.changes.outbox import cache_refresh
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry, Posting
 from domain.credits.wallets import Wallet
@@ -52,6 +52,7 @@ class MemoryLedger:
         self.outbox = MemoryOutbox(clock)
         self.grants = MemoryGrants()
         self.accounts = MemoryAccounts()
+        self.walk = MemoryWalk(self.accounts, clock)
         self.purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
         self._made_prices: dict[str, MadePrice] = {}
@@ -61,7 +62,7 @@ class MemoryLedger:
     @property
     def audit(self) -> MemoryAudit:
         """Return the check of this ledger."""
-        return MemoryAudit(self.accounts, self.grants, self.purchases)
+        return MemoryAudit(self.accounts, self.grants, self.purchases, self.walk)
 
     def add_user(self, user_id: UserId, email: str | None = None) -> None:
         """Let a user sign up."""
@@ -70,7 +71,7 @@ class MemoryLedger:
     def delete_user(self, user_id: UserId) -> None:
         """Let a user leave; the entries stay, and the cache is to forget the balance."""
         self.accounts.delete(user_id)
-        self.outbox.put([cache_refresh(user_id, f"gone:{user_id}:{self._clock.now().isoformat()}")])
+        self.walk.note(user_id)
 
     async def read(self, query: SnapshotQuery) -> Snapshot:
         """Return what the ledger knows of an event, an account, a subscription, and the purchases behind links."""
@@ -160,6 +161,7 @@ class MemoryLedger:
             events=self.inbox.waiting(),
             messages_due=self.outbox.count(failed=False),
             messages_failed=self.outbox.count(failed=True),
+            cache_behind_seconds=self.walk.behind_seconds(),
         )
 
     def _commit(self, change: Change) -> CommitResult:
@@ -230,11 +232,13 @@ class MemoryLedger:
             posting, balance=entry.balance_before, version=entry.version, now=now, purchase_ids=purchase_ids
         )
         self._keys[posting.idempotency_key] = posting
+        self.walk.note(posting.user_id)
 
     def _keep_hold(self, hold: Hold) -> None:
         account = self.accounts.get(hold.user_id)
         held = account.held + self.grants.keep(hold, self._clock.now())
         self.accounts.keep(attrs.evolve(account, held=held, revision=account.revision + 1))
+        self.walk.note(hold.user_id)
 
     def _wallet(self, user_id: UserId) -> Wallet:
         return Wallet(

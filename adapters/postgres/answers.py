@@ -118,6 +118,15 @@ class _Backlog(TypedDict):
     events: list[_Waiting]
     messages_due: int
     messages_failed: int
+    cache_behind_seconds: int
+
+
+class _ChangedAccounts(TypedDict):
+    since: str | None
+    until: str
+    is_everything: bool
+    accounts: list[_Account]
+    gone: list[str]
 
 
 class _Synced(TypedDict):
@@ -149,8 +158,10 @@ SHAPES: Mapping[str, Any] = {
     "account_sums": AccountSums,
     "account_transactions": list[_Entry],
     "accounts_after": list[_Account],
+    "accounts_changed": _ChangedAccounts | None,
     "accounts_of": list[_Account],
     "accounts_read_for_spending": _Holdings,
+    "accounts_walked": bool | None,
     "accounts_with_overdue": list[str],
     "balance_at": HistoricalBalance,
     "credence_add_synthetic_users": _SyntheticUsers,

@@ -6,6 +6,7 @@ import msgspec
 
 from adapters.postgres.records import account_from_json, account_record_from_json
 from adapters.postgres.rpc import Rpc
+from domain.changes.walks import ChangedAccounts
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
 from domain.upkeep.consistency import Inconsistency
 from domain.upkeep.diagnosis import ConnectionKind, SchemaFacts
@@ -13,7 +14,7 @@ from domain.values.accounts import Account, UserId
 
 
 class SqlAudit:
-    """Implements Audit and Schema by SQL functions."""
+    """Implements Audit, AccountWalk and Schema by SQL functions."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -38,6 +39,19 @@ class SqlAudit:
         await self._rpc.rows("sync_user_credits", {"account_id": user_id})
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
+
+    async def changed_accounts(self, limit: int, *, lease_seconds: int) -> ChangedAccounts | None:
+        """Return the accounts of about `limit` changes after the mark, by `accounts_changed()`; None without any."""
+        asked = {"page_size": limit, "lease_seconds": lease_seconds}
+        found = await self._rpc.value("accounts_changed", asked)
+        if found is None:
+            return None
+        accounts = tuple(map(account_from_json, found["accounts"]))
+        return ChangedAccounts(**{**found, "accounts": accounts, "gone": tuple(map(UserId, found["gone"]))})
+
+    async def move_mark(self, walked: ChangedAccounts) -> None:
+        """Move the mark after these changes, by `accounts_walked()`."""
+        await self._rpc.value("accounts_walked", {"since": walked.since, "until": walked.until})
 
     async def record_of(
         self, user_id: UserId, *, place: RecordPlace = NEWEST, limit: int = MAX_RECORDS

@@ -58,13 +58,14 @@ class SqlInbox:
         """Record that deciding a pending event failed."""
         await self._rpc.value("inbox_fail", {"event_id": event_id, "why": reason})
 
-    async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Claim messages that are due, by `outbox_claim()`; no other claim returns them until the lease has expired."""
-        claimed = await self._rpc.value("outbox_claim", {"batch": limit, "lease_seconds": lease_seconds})
+    async def claim(self, topic: str, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
+        """Claim messages of a topic that are due, by `outbox_claim()`; nobody else gets them within the lease."""
+        wanted = {"wanted": topic, "batch": limit, "lease_seconds": lease_seconds}
+        claimed = await self._rpc.value("outbox_claim", wanted)
         return msgspec.convert(claimed, tuple[Message, ...])
 
     async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
-        """Record each message as delivered, due again later, or failed for good, by `outbox_record_deliveries()`."""
+        """Remove what is delivered, and record what is due again or failed, by `outbox_record_deliveries()`."""
         await self._rpc.value("outbox_record_deliveries", {"results": [*results]})
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:

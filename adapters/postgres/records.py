@@ -139,7 +139,12 @@ def account_record_from_json(user_id: UserId, row: Json) -> AccountRecord:
 def backlog_from_json(row: Json) -> Backlog:
     """Return the answer of `credence_backlog`."""
     events = {(waiting["status"], waiting["reason"]): waiting["count"] for waiting in row["events"]}
-    return Backlog(events=events, messages_due=row["messages_due"], messages_failed=row["messages_failed"])
+    return Backlog(
+        events=events,
+        messages_due=row["messages_due"],
+        messages_failed=row["messages_failed"],
+        cache_behind_seconds=row["cache_behind_seconds"],
+    )
 
 
 def _accounts(result: Json) -> tuple[Account, ...]:

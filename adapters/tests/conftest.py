@@ -13,6 +13,7 @@ from adapters.memory.audit import MemoryAudit
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.outbox import MemoryOutbox
+from adapters.memory.walk import MemoryWalk
 from adapters.postgres.audit import SqlAudit
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.inbox import SqlInbox
@@ -30,6 +31,7 @@ class World:
     inbox: MemoryInbox | SqlInbox
     outbox: MemoryOutbox | SqlInbox
     audit: MemoryAudit | SqlAudit
+    walk: MemoryWalk | SqlAudit
     backlogs: MemoryLedger | SqlInbox
     sign_up: Callable[[str | None], Awaitable[UserId]]
     leave: Callable[[UserId], Awaitable[None]]
@@ -47,7 +49,7 @@ async def memory_world() -> AsyncIterator[World]:
     async def leave(user_id: UserId) -> None:
         ledger.delete_user(user_id)
 
-    yield World(ledger, ledger.inbox, ledger.outbox, ledger.audit, ledger, sign_up, leave)
+    yield World(ledger, ledger.inbox, ledger.outbox, ledger.audit, ledger.walk, ledger, sign_up, leave)
 
 
 class GroupedLedger(SqlLedger):
@@ -74,8 +76,8 @@ async def sql_world(
 
     try:
         async with contextlib.aclosing(rpc):
-            inbox = SqlInbox(rpc)
-            yield World(kind(rpc), inbox, inbox, SqlAudit(rpc), inbox, sign_up, leave)
+            inbox, audit = SqlInbox(rpc), SqlAudit(rpc)
+            yield World(kind(rpc), inbox, inbox, audit, audit, inbox, sign_up, leave)
     finally:
         # One that is left open fails whichever test runs when it is collected.
         await connection.close()

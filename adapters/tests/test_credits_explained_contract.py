@@ -106,8 +106,8 @@ class Story:
         return explain(record)
 
     async def warnings(self) -> list[Message]:
-        claimed = await self.world.outbox.claim(1000, lease_seconds=600)
-        return [one for one in claimed if one.topic == LOW_BALANCE and one.payload["user_id"] == self.user_id]
+        claimed = await self.world.outbox.claim(LOW_BALANCE, 1000, lease_seconds=600)
+        return [one for one in claimed if one.payload["user_id"] == self.user_id]
 
 
 @contextlib.asynccontextmanager

@@ -316,7 +316,7 @@ async def test_a_message_that_is_given_up_stays_visible(open_world: Any) -> None
         await world.ledger.commit([Change(outbox=(message,)), Change(outbox=(message,))])
 
         async def mine() -> list[Any]:
-            claimed = await world.outbox.claim(1000, lease_seconds=600)
+            claimed = await world.outbox.claim("send_invoice", 1000, lease_seconds=600)
             return [one for one in claimed if one.payload.get("invoice_id") == invoice]
 
         (claimed,) = await mine()

@@ -18,7 +18,7 @@ from adapters.system.clock import SystemClock
 from domain.changes.changes import Conflict, Duplicate
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
-from domain.decisions.batches import Done, commit_plan, decide_together, outcome_from
+from domain.decisions.batches import Done, decide_together, outcome_from
 from domain.decisions.operations import CaptureHold, GrantCredits, PlaceHold, Spend, VoidHold
 from domain.decisions.spending import HoldAlreadySettled
 from domain.ports.ledger import Audit
@@ -155,7 +155,7 @@ async def test_a_repetition_that_was_done_meanwhile_gets_its_first_answer(open_w
         (first,) = await service.execute([spends[0]], now)
         assert isinstance(first, Done)
         decided = [*decide_together(spends, found, now).decided.values()]
-        repeated, after = await ledger.commit(commit_plan(decided))
+        repeated, after = await ledger.commit([one.change for one in decided])
         assert isinstance(repeated, Duplicate)
         assert Done(answer=first.answer, repeated=True) == outcome_from(spends[0], decided[0], repeated)
         assert Conflict("account") == after

@@ -68,7 +68,7 @@ def bought(user_id: UserId, payment: str) -> Change:
             ),
         ),
         outbox=(
-            OutboxMessage(topic="refresh_cache", key=f"refresh_cache:{payment}", payload={"user_id": user_id}),
+            OutboxMessage(topic="low_balance", key=f"low_balance:{payment}", payload={"user_id": user_id}),
             OutboxMessage(topic="send_invoice", key=f"send_invoice:{payment}", payload={"invoice_id": f"in_{payment}"}),
         ),
     )

@@ -6,7 +6,6 @@ from typing import Any
 
 from domain.changes.changes import Change, Committed, PurchaseRevision, SnapshotQuery
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import OutboxMessage
 from domain.credits.idempotency import key_of_revision
 from domain.credits.ledger import EntryKind, Posting, period_metadata
 from domain.payments.invoices import Bill, Line, LineKind, UnusedTime
@@ -135,7 +134,6 @@ def buying(user_id: UserId, payment: str, *, decision: EventDecision | None = No
         event=decision,
         revision=revision(payment, bought(user_id, payment)),
         postings=(posting(user_id, 50, f"{payment}:revision=1:{user_id}", payment),),
-        outbox=(OutboxMessage(topic="refresh_cache", key=f"r:{payment}", payload={"user_id": user_id}),),
     )
 
 

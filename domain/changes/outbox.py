@@ -5,9 +5,6 @@ from datetime import datetime
 
 import attrs
 
-REFRESH_CACHE = "refresh_cache"
-"""The outbox topic of a balance to write to the cache."""
-
 SEND_INVOICE = "send_invoice"
 """The outbox topic of an invoice to send to the customer."""
 
@@ -19,11 +16,6 @@ class OutboxMessage:
     topic: str
     key: str
     payload: Mapping[str, str]
-
-
-def cache_refresh(user_id: str, state: str) -> OutboxMessage:
-    """Return the message that lets the cache learn of an account; the state that was reached names it."""
-    return OutboxMessage(topic=REFRESH_CACHE, key=f"{REFRESH_CACHE}:{state}", payload={"user_id": user_id})
 
 
 @attrs.frozen(kw_only=True)

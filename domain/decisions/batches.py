@@ -1,21 +1,11 @@
 """Decides many operations together, and turns the commit's results into their outcomes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import (
-    Change,
-    CommitResult,
-    Committed,
-    Conflict,
-    Duplicate,
-    Holdings,
-    IdempotencyRecord,
-    Rejected,
-)
-from domain.changes.outbox import cache_refresh
+from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, IdempotencyRecord, Rejected
 from domain.credits.holds import Hold, HoldStatus
 from domain.credits.wallets import Wallet
 from domain.decisions.operations import (
@@ -127,23 +117,6 @@ def owner_of(operation: CreditOperation, found: Holdings) -> UserId | None:
         return operation.user_id
     hold = _hold_of(operation, found)
     return hold.user_id if hold is not None else None
-
-
-def commit_plan(decided: Sequence[Decided]) -> list[Change]:
-    """Return the changes to commit together, with one cache message per account.
-
-    If the first change of an account is not committed, none of its later ones is, so its message serves them all.
-    """
-    seen: set[UserId] = set()
-    changes = []
-    for one in decided:
-        change, user_id, revision = one.change, one.guard.user_id, one.guard.expected_revision
-        if user_id not in seen:
-            seen.add(user_id)
-            refresh = cache_refresh(user_id, f"{user_id}:revision={revision}")
-            change = attrs.evolve(change, outbox=(*change.outbox, refresh))
-        changes.append(change)
-    return changes
 
 
 def outcome_from(operation: CreditOperation, decided: Decided, result: CommitResult) -> Outcome | None:

@@ -15,7 +15,7 @@ from domain.changes.changes import (
     SubscriptionRevision,
 )
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import SEND_INVOICE, OutboxMessage, cache_refresh
+from domain.changes.outbox import SEND_INVOICE, OutboxMessage
 from domain.credits.postings import PostingOrigin
 from domain.decisions.families import Family, settle_family
 from domain.decisions.reports import invoice_links, precedence
@@ -69,7 +69,6 @@ def learned(
     if purchase == recorded.purchase and not settled.postings and not settled.ends and not absorbed:
         decision = without_change(kept, EventStatus.NOTHING_NEW, None)
         return attrs.evolve(decision, order=purchase.order)
-    refreshes = (cache_refresh(posting.user_id, posting.idempotency_key) for posting in settled.postings)
     revision = PurchaseRevision(
         id=recorded.id,
         expected_revision=recorded.revision,
@@ -86,7 +85,7 @@ def learned(
             subscription=_touched(purchase, subscription),
             postings=settled.postings,
             ends=settled.ends,
-            outbox=(*refreshes, *_invoices_due((recorded, *absorbed), purchase)),
+            outbox=_invoices_due((recorded, *absorbed), purchase),
         ),
     )
 
@@ -114,17 +113,24 @@ def _session_of(purchase: Purchase) -> str | None:
 
 
 def _invoices_due(before: tuple[RecordedPurchase, ...], purchase: Purchase) -> tuple[OutboxMessage, ...]:
-    sent = set().union(*(_invoices(row.purchase) for row in before))
+    """Return messages for the invoices that are new on a purchase that brings credits, or brought some once.
+
+    So none is sent twice, though a purchase may be worth nothing for some time, as during a dispute.
+    """
+    if not (_brings_credits(purchase) or any(row.posted for row in before)):
+        return ()
+    sent = set().union(*(_invoices(row.purchase) for row in before if row.posted or _brings_credits(row.purchase)))
     return tuple(
         OutboxMessage(topic=SEND_INVOICE, key=f"{SEND_INVOICE}:{invoice_id}", payload={"invoice_id": invoice_id})
         for invoice_id in sorted(_invoices(purchase) - sent)
     )
 
 
+def _brings_credits(purchase: Purchase) -> bool:
+    return purchase.order is not None and entitlement(purchase) != 0
+
+
 def _invoices(purchase: Purchase) -> set[str]:
-    """Return the paid, non-free invoices that brought credits."""
-    if purchase.order is None or entitlement(purchase) == 0:
-        return set()
     return {link.partition(":")[2] for link in invoice_links(purchase.links)}
 
 

@@ -61,12 +61,12 @@ class Backlogs(Protocol):
 class Outbox(Protocol):
     """Messages that must follow a commit. Every method raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
-    async def claim(self, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
-        """Claim messages that are due; no other claim returns them until the lease has expired."""
+    async def claim(self, topic: str, limit: int, *, lease_seconds: int) -> tuple[Message, ...]:
+        """Claim messages of a topic that are due; no other claim returns them until the lease has expired."""
         ...
 
     async def record_deliveries(self, results: Sequence[DeliveryResult]) -> None:
-        """Record each message as delivered, due again later, or failed for good."""
+        """Remove each message that is delivered; record the others as due again later, or failed for good."""
         ...
 
     async def failures(self, limit: int) -> tuple[FailedMessage, ...]:

@@ -7,6 +7,7 @@ from typing import Protocol
 import attrs
 
 from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
+from domain.changes.walks import ChangedAccounts
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
@@ -105,6 +106,24 @@ class Thresholds(Protocol):
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
         """Set or remove a threshold; return the account, or None if there is no such user."""
+        ...
+
+
+class AccountWalk(Protocol):
+    """The walk by which the cache follows the ledger, from mark to mark. Raises :class:`LedgerUnavailable`.
+
+    A mark says which changes were committed when it was made, so one that is committed late is after it.
+    """
+
+    async def changed_accounts(self, limit: int, *, lease_seconds: int) -> ChangedAccounts | None:
+        """Return the accounts of about `limit` changes after the mark; None if there are none.
+
+        Others get None until the mark is moved or the lease has expired.
+        """
+        ...
+
+    async def move_mark(self, walked: ChangedAccounts) -> None:
+        """Move the mark after these changes, unless it was moved meanwhile."""
         ...
 
 

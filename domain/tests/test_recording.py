@@ -64,7 +64,7 @@ def recorded(decision: Decision) -> Snapshot:
 
 
 def test_a_paid_sale_is_one_change() -> None:
-    """The event, the purchase, one entry and one message to the cache are decided together."""
+    """The event, the purchase, and one entry are decided together."""
     decision = decided()
     assert EventStatus.APPLIED == decision.status
     (posting,) = decision.change.postings
@@ -73,7 +73,7 @@ def test_a_paid_sale_is_one_change() -> None:
     assert EVENT.created == posting.event_at
     assert decision.change.revision is not None
     assert 0 == decision.change.revision.expected_revision
-    assert [{"user_id": ADA}] == [message.payload for message in decision.change.outbox]
+    assert () == decision.change.outbox
 
 
 def test_a_repeated_reporting_is_nothing_new() -> None:

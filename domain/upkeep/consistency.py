@@ -7,11 +7,13 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Backlog:
-    """The number of pending events, by status and reason, and of outbox messages."""
+    """The number of pending events, by status and reason, and of outbox messages; how old what the cache lacks is."""
 
     events: Mapping[tuple[str, str], int]
     messages_due: int
     messages_failed: int
+    cache_behind_seconds: int
+    """For how long the walk that refreshes the cache has left out the oldest change; 0 if it left out none."""
 
 
 @attrs.frozen(kw_only=True)

@@ -13,6 +13,9 @@ from domain.usecases.audit_cache import CacheAuditor
 
 MAX_NAMED = 5
 
+TOLERATED_SECONDS = 60
+"""How far behind the ledger the cache may be. The worker refreshes it every second."""
+
 
 @attrs.frozen(kw_only=True)
 class DeploymentExaminer:
@@ -73,6 +76,7 @@ class DeploymentExaminer:
             Diagnosis("outbox", Verdict.DOUBTFUL, f"{failed} messages failed", "See `credence outbox`.")
             if failed
             else Diagnosis("outbox", Verdict.GOOD, "no failed messages"),
+            _walk(backlog.cache_behind_seconds),
         )
 
     async def _writes(self) -> Diagnosis:
@@ -100,3 +104,10 @@ class DeploymentExaminer:
         verdict = Verdict.BAD if ahead else Verdict.DOUBTFUL
         named = ", ".join((ahead or [one.user_id for one in found])[:MAX_NAMED])
         return reachable, Diagnosis("Redis and ledger", verdict, f"{seen}: {named}", "Run `credence sync --all`.")
+
+
+def _walk(behind_seconds: int) -> Diagnosis:
+    if behind_seconds < TOLERATED_SECONDS:
+        return Diagnosis("cache refresh", Verdict.GOOD, "the cache follows the ledger")
+    seen, remedy = f"the cache is {behind_seconds} s behind the ledger", "See that a worker runs, and reaches Redis."
+    return Diagnosis("cache refresh", Verdict.DOUBTFUL, seen, remedy)

@@ -180,7 +180,7 @@ class PaymentRecorder:
         raise LedgerUnavailable(reason)
 
     async def _refresh(self, accounts: tuple[Account, ...]) -> None:
-        # The commit's outbox has the same update, so an unreachable cache gets it later.
+        # The worker walks what changed, so an unreachable cache gets it later.
         with contextlib.suppress(CacheUnavailable):
             for account in accounts:
                 await self.cache.store(account)

@@ -10,7 +10,7 @@ from datetime import datetime
 import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings
-from domain.decisions.batches import NotCommitted, Outcome, commit_plan, decide_together, outcome_from, owner_of
+from domain.decisions.batches import NotCommitted, Outcome, decide_together, outcome_from, owner_of
 from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
 from domain.decisions.spending import Decided
 from domain.ports.cache import CacheUnavailable, QuotaCache
@@ -94,7 +94,7 @@ class CreditService:
         made = decide_together(waiting, found, now, notify_below=self.notify_below)
         outcomes = dict(made.outcomes)
         if made.decided:
-            results = await self.ledger.commit(commit_plan([*made.decided.values()]))
+            results = await self.ledger.commit([one.change for one in made.decided.values()])
             self._learn([*made.decided.values()], results)
             await self.refresh(results)
             for (place, decided), result in zip(made.decided.items(), results, strict=True):
@@ -129,7 +129,7 @@ class CreditService:
 
     async def refresh(self, results: Sequence[CommitResult]) -> None:
         """Update the cache with the committed accounts, if it can be reached."""
-        # The commits' outbox has the same update: an unreachable cache gets it later.
+        # The worker walks what changed: an unreachable cache gets it later.
         newest = {
             account.user_id: account
             for result in results

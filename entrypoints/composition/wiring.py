@@ -29,6 +29,7 @@ from domain.usecases.read_inbox import InboxReader
 from domain.usecases.receive_webhook import WebhookReceiver
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.synthetic_users import SyntheticUserService
@@ -91,8 +92,6 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
 def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
-        accounts=parts.ledger.sql,
-        cache=parts.redis.cache,
         invoices=StripeInvoices(parts.stripe.patient),
         notifications=parts.notifications,
     )
@@ -157,6 +156,7 @@ def _services(
         holds=HoldReader(wallets=parts.ledger.sql),
         watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         worker=_outbox_worker(parts),
+        refresher=CacheRefresher(walk=parts.ledger.audit, audit=parts.ledger.audit, cache=parts.redis.cache),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
         inbox=InboxReader(inbox=parts.ledger.inbox),
         inbox_retrier=_inbox_retrier(parts, recorder),

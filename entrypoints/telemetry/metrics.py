@@ -60,6 +60,10 @@ _messages = Gauge(
     "Outbox messages due, and those whose delivery failed; counted every 15 seconds.",
     ["state"],
 )
+_behind = Gauge(
+    "credence_cache_behind_seconds",
+    "Age of the oldest change that the worker has not stored in the cache; counted every 15 seconds.",
+)
 
 
 def begin(event_types: Iterable[str]) -> None:
@@ -106,12 +110,13 @@ def executed_operation(operation: CreditOperation, outcome: Outcome) -> None:
 
 
 def show_backlog(backlog: Backlog) -> None:
-    """Set the gauges of pending events and messages."""
+    """Set the gauges of pending events and messages, and of the cache."""
     _waiting.clear()
     for (status, reason), count in backlog.events.items():
         _waiting.labels(status, reason).set(count)
     _messages.labels("due").set(backlog.messages_due)
     _messages.labels("failed").set(backlog.messages_failed)
+    _behind.set(backlog.cache_behind_seconds)
 
 
 class MetricsController(PrometheusController):

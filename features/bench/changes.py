@@ -11,7 +11,6 @@ import msgspec
 from adapters.postgres.changes import change_to_json
 from domain.changes.changes import Change, PurchaseRevision
 from domain.changes.inbox import EventDecision, EventStatus
-from domain.changes.outbox import OutboxMessage
 from domain.credits.idempotency import key_of_revision
 from domain.credits.ledger import EntryKind, Posting
 from domain.payments.purchases import Link, Order, PaymentStatus, Purchase, PurchaseId
@@ -25,7 +24,7 @@ _run = uuid.uuid4().hex[:12]
 
 
 def purchase_of(user: UserId, name: str) -> Change:
-    """One paid session: its event, the purchase, the entry, and the cache line to refresh."""
+    """One paid session: its event, the purchase, and the entry."""
     purchase_id = PurchaseId(f"pi_{name}")
     purchase = Purchase(
         order=Order(user_id=user, plan_id="starter", credits=50, amount=500, currency="usd"),
@@ -55,7 +54,6 @@ def purchase_of(user: UserId, name: str) -> Change:
         event=EventDecision(event=event, status=EventStatus.APPLIED),
         revision=PurchaseRevision(id=purchase_id, expected_revision=0, purchase=purchase),
         postings=(posting,),
-        outbox=(OutboxMessage(topic="refresh_cache", key=f"refresh:{name}", payload={"user_id": user}),),
     )
 
 
@@ -127,7 +125,7 @@ ROWS_SCHEMA = """
         entry.details_salt := uuid_send(gen_random_uuid());
         entry.details_digest := public.credence_details_digest(entry);
         entry.event_at := moment; entry.created_at := moment; entry.previous_hash := had.hash;
-        entry.hash := public.credence_entry_hash(entry);
+        entry.hash := public.credence_entry_hash(entry); entry.xid := pg_current_xact_id()::text::bigint;
         insert into public.purchases (
             id, user_id, plan_id, credits, amount, currency, payment_status, facts, revision
         ) values ('pi_' || name, account, 'starter', 50, 500, 'usd', 'paid', '{"payment": "paid"}', 1);
@@ -139,8 +137,6 @@ ROWS_SCHEMA = """
         where id = account;
         insert into public.credit_grants (user_id, kind, purchase_id, credits, remaining)
         values (account, 'purchase', 'pi_' || name, 50, 50);
-        insert into public.outbox (topic, key, payload)
-        values ('refresh_cache', 'refresh:' || name, jsonb_build_object('user_id', account));
         insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, affected_users)
         values (
             'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body,

@@ -44,6 +44,7 @@ _BEHIND = {
     "wallets": "ledger",
     "accounts": "ledger",
     "audit": "ledger",
+    "walk": "ledger",
     "inbox": "ledger",
     "outbox": "ledger",
     "markers": "cache",
@@ -78,7 +79,7 @@ class MemoryWorld:
         """Do what a job awaits."""
         if not isinstance(pause, Call):
             return None
-        if pause.port == "cache" and pause.method in ("store", "forget"):
+        if pause.port == "cache" and pause.method in ("store", "store_many", "forget"):
             self._writes = [*self._writes, self._parts.cache.copies()][-MAX_REMEMBERED_WRITES:]
         with planted(self._patches):
             return perform(self._parts.ports, pause)
@@ -94,7 +95,7 @@ class MemoryWorld:
         Nothing reads the mark that a session is being handled. Copies are kept by version, so the newest stays, in
         whatever order they are stored; a reader in between sees the order.
         """
-        if pause.name == "cache.store":
+        if pause.name in ("cache.store", "cache.store_many"):
             return self._is_sound and not is_read
         return self._is_sound and pause.name == "markers.begin"
 
@@ -194,10 +195,17 @@ class MemorySystem:
             cases = use_cases(clock, catalogue, secret)
             return bug.use_cases(cases) if bug is not None else cases
 
+        _begin_walk(parts)
         world = MemoryWorld(parts, build, bug.patches if bug is not None else (), is_sound=bug is None)
         for customer in customers:
             world.sign_up(customer)
         return world
+
+
+def _begin_walk(parts: Parts) -> None:
+    """Let the mark be made while the cache is empty, as in a deployment that is new."""
+    first = perform(parts.ports, Call("walk", "changed_accounts", (1,), (("lease_seconds", 1),)))
+    perform(parts.ports, Call("walk", "move_mark", (first,)))
 
 
 def _catalogue(plans: Sequence[PlanOnSale]) -> Catalogue:

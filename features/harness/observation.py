@@ -46,6 +46,7 @@ def observe(parts: Parts) -> Observation:
         ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
         waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
         messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
+        changes_left=ledger.walk.left(),
         answers={_asked(key): repr(kept.answer) for key, kept in ledger.requests().items()},
         invoices_sent=frozenset(parts.payments.sent.values()),
         now=_seconds(parts.clock.moment),
@@ -107,9 +108,20 @@ def _entry_state(entry: LedgerEntry) -> Hashable:
     return entry.version, posting.amount, entry.balance_after, posting.idempotency_key, posting.purchase_id
 
 
+def _walk_state(walk: Any) -> Hashable:
+    # No port tells when an account changed.
+    mark = walk._mark or 0
+    return mark, tuple(user_id for user_id, _ in walk._changes[mark:]), walk._leased_until
+
+
 def _markers_state(markers: Any) -> Hashable:
     # No port tells whether a session is being handled.
     return state_of((markers._checkouts, markers._processed), {})
 
 
-_VIEWS = {"_Kept": _kept_event, "LedgerEntry": _entry_state, "MemorySessionMarkers": _markers_state}
+_VIEWS = {
+    "_Kept": _kept_event,
+    "LedgerEntry": _entry_state,
+    "MemorySessionMarkers": _markers_state,
+    "MemoryWalk": _walk_state,
+}

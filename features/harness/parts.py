@@ -27,6 +27,7 @@ class Parts:
             "ledger": self.ledger,
             "wallets": self.ledger,
             "audit": self.ledger.audit,
+            "walk": self.ledger.walk,
             "inbox": self.ledger.inbox,
             "outbox": self.ledger.outbox,
             "cache": self.cache,

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from adapters.stripe.webhooks import StripeWebhooks
+from domain.changes.outbox import SEND_INVOICE
 from domain.credits.holds import HoldId
 from domain.decisions.batches import Done, NotCommitted
 from domain.decisions.operations import CaptureHold, CreditOperation, PlaceHold, Spend, VoidHold
@@ -15,6 +16,7 @@ from domain.ports.payment_provider import InvalidBody, InvalidSignature
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
+from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import parse_user_id
@@ -44,6 +46,7 @@ class UseCases:
     recorder: PaymentRecorder
     reader: AccountReader
     outbox_worker: OutboxWorker
+    refresher: CacheRefresher
     inbox_retrier: InboxRetrier
     credit_service: CreditService
 
@@ -82,7 +85,9 @@ class UseCases:
         """Do one round of a worker's job; gives how many pieces it took."""
         match job:
             case "outbox":
-                return await self.outbox_worker.run_once()
+                return await self.outbox_worker.run_once(SEND_INVOICE)
+            case "cache":
+                return await self.refresher.run_once()
             case "inbox":
                 return len(await self.inbox_retrier.run_once())
             case "expire":
@@ -120,9 +125,8 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
         deliveries=deliveries,
         recorder=recorder,
         reader=AccountReader(accounts=ledger, audit=SteppedPort("audit"), cache=cache),
-        outbox_worker=OutboxWorker(
-            outbox=SteppedPort("outbox"), accounts=ledger, cache=cache, invoices=SteppedPort("invoices")
-        ),
+        outbox_worker=OutboxWorker(outbox=SteppedPort("outbox"), invoices=SteppedPort("invoices")),
+        refresher=CacheRefresher(walk=SteppedPort("walk"), audit=SteppedPort("audit"), cache=cache),
         credit_service=CreditService(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
         inbox_retrier=InboxRetrier(
             inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder

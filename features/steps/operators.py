@@ -13,7 +13,6 @@ _TABLES = {
     "the entry": "public.credit_transactions",
     "the grant": "public.credit_grants",
     "the balance": "public.users",
-    "the outbox": "public.outbox",
 }
 
 

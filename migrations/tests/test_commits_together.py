@@ -115,7 +115,7 @@ class Caller:
             "links": [f"session:{payment}", f"charge:{self.chance.randint(1, 200)}"],
         }
         entries = [self._entry(user, amount, "purchase", purchase_id=payment, expires_at="2100-01-01T00:00:00Z")]
-        outbox = [{"topic": "refresh_cache", "key": f"r:{payment}", "payload": {"user_id": user}}]
+        outbox = [{"topic": "send_invoice", "key": f"i:{payment}", "payload": {"user_id": user}}]
         return {"event": event, "purchase": purchase, "entries": entries, "outbox": outbox, "notify_below": 20}
 
     def _clawback(self, user: str, wallet: Any, revisions: dict[str, int]) -> dict[str, Any]:

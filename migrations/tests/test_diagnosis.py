@@ -114,7 +114,7 @@ async def test_a_grant_on_a_table_of_ours_is_named(
 
 
 @pytest.mark.parametrize(
-    "table", ["credit_requests", "deleted_accounts", "synthetic_users", "credit_ledgers", "subscriptions", "outbox"]
+    "table", ["credit_requests", "account_revisions", "synthetic_users", "credit_ledgers", "subscriptions", "outbox"]
 )
 async def test_what_is_undone_on_our_tables_is_named(database_url: str, table: str) -> None:
     """Row level security that was switched off, and a grant that a guide told a project to give."""

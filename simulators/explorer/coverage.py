@@ -98,7 +98,8 @@ class Coverage(Watcher):
             case steps.Deliver() if running.name in self._orders:
                 self._handled(running, step.event, runner, died=died)
             case steps.Work(job=job) if died:
-                self._count(f"a worker dies while it {'delivers the outbox' if job == 'outbox' else 'decides again'}")
+                doing = {"outbox": "delivers the outbox", "cache": "refreshes the cache"}.get(job, "decides again")
+                self._count(f"a worker dies while it {doing}")
             case steps.Read() if not died:
                 if self._flushed:
                     self._count("the cache is flushed between commit and read")

@@ -44,6 +44,7 @@ SOMETIMES = (
     "what was reported apart proves to be one payment",
     "two processes handle one customer at once",
     "a worker dies while it delivers the outbox",
+    "a worker dies while it refreshes the cache",
     "a worker dies while it decides again",
     "a read is answered while the cache is away",
     "a read is answered while the ledger is away",

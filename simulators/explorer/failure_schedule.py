@@ -90,4 +90,4 @@ def _begun(failure: Failure, job: int, name: str, process: str) -> Step:
     asked = job - setting.reader - 2
     if 0 <= asked < len(setting.uses):
         return schedules.Ask(task=name, on=process, use=asked)
-    return schedules.Work(task=name, on=process, job="outbox" if asked < 0 else "expire")
+    return schedules.Work(task=name, on=process, job=setting.worker if asked < 0 else "expire")

@@ -137,7 +137,7 @@ class _RandomWorld:
                 user = self.chance.choice(self.schedule.users).id
                 return self._begin(steps.Read(task=self._task("r"), on=self._process(), user=user))
             if self._chances(rates.work):
-                job = self.chance.choice(("outbox", "outbox", "inbox"))
+                job = self.chance.choice(("outbox", "cache", "inbox"))
                 return self._begin(steps.Work(task=self._task("w"), on=self._process(), job=job))
         if self.runner.running and self._chances(rates.pause):
             return self._do(steps.Wait(seconds=self.chance.choice((1, 70, 130, 4000))))

@@ -121,7 +121,7 @@ class Accounting:
 
     def is_quiet(self, seen: Observation) -> bool:
         """Return whether every event is decided, and no message is left."""
-        return self.readings.keys() <= seen.ended and not seen.messages_left
+        return self.readings.keys() <= seen.ended and not seen.messages_left and not seen.changes_left
 
     def judge_quiet(self, seen: Observation) -> tuple[Complaint, ...]:
         """Return what is wrong once all is at rest, by what the events report, and by what the customers did."""

@@ -111,7 +111,7 @@ class ScheduleRunner(TaskRunner):
                     self._do_whole(steps.Deliver(task=f"s{number}.{event.id[-4:]}", on=process, event=event.id))
             for place in sorted(self.asked) if number == 0 else ():
                 self._do_whole(steps.Ask(task=f"s{number}.use{place}", on=process, use=place))
-            for job in ("inbox", "outbox"):
+            for job in ("inbox", "outbox", "cache"):
                 self._do_whole(steps.Work(task=f"s{number}.{job}", on=process, job=job))
             if self.has_failed:
                 return

@@ -13,6 +13,7 @@ PARTS: Mapping[str, str] = {
     "outbox": traces.LEDGER,
     "accounts": traces.LEDGER,
     "audit": traces.LEDGER,
+    "walk": traces.LEDGER,
     "cache": traces.CACHE,
     "markers": traces.CACHE,
 }

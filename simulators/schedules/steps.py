@@ -22,7 +22,7 @@ SIGNATURES = ("good", "rolled", "forged", "tampered", "stale", "future", "missin
 """How a delivery is signed. `rolled`: by an old secret and ours; all that follow must be refused."""
 GOOD_SIGNATURES = frozenset({"good", "rolled"})
 ANSWERS = ("heard", "lost")
-JOBS = ("outbox", "inbox", "reconcile", "expire")
+JOBS = ("outbox", "cache", "inbox", "reconcile", "expire")
 PORTS = ("ledger", "cache", "payments")
 ERRORS = ("before", "after")
 

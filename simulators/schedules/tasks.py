@@ -82,7 +82,7 @@ class TaskRunner:
         self._trace(Kind.CALL, running.process, f"{pause.name}{said}", to=part, task=running.name, outcome=outcome)
         if part == traces.LEDGER and pause.name == "ledger.commit" and outcome is not Outcome.BAD:
             self._look()
-        if pause.name == "cache.store" and outcome is not Outcome.BAD:
+        if pause.name in ("cache.store", "cache.store_many") and outcome is not Outcome.BAD:
             self._complain(*self.accounting.judge_copies(self.world.seen()))
         if not self.has_failed:
             self._end_if_over(running)

@@ -63,6 +63,8 @@ class Observation:
     waiting: frozenset[str] = frozenset()
     """Ids of those that were recorded, and can't be decided yet."""
     messages_left: int = 0
+    changes_left: int = 0
+    """Changes of accounts that no worker has brought to the cache."""
     invoices_sent: frozenset[str] = frozenset()
     answers: Mapping[str, str] = attrs.field(factory=dict)
     """The first answer to each intent, by its key."""

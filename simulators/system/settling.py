@@ -3,7 +3,7 @@
 from simulators.system.stepping import Raised, Task
 from simulators.system.system import Job, Work, World
 
-JOBS = ("inbox", "outbox")
+JOBS = ("inbox", "outbox", "cache")
 """Not `expire`: what a period's end takes is no part of what the customers' acts are worth."""
 
 PAUSE_SECONDS = 3600

@@ -17,6 +17,7 @@ from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from domain.changes.changes import Change, SnapshotQuery
 from domain.changes.inbox import EventStatus
+from domain.changes.walks import ChangedAccounts
 from domain.credits.holds import HoldId
 from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 from domain.tests.examples import ADA, NOON
@@ -46,12 +47,14 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "inbox_waits_for": lambda rpc: SqlInbox(rpc).waits_for("pi_1"),
     "inbox_make_all_due": lambda rpc: SqlInbox(rpc).make_all_due(),
     "inbox_fail": lambda rpc: SqlInbox(rpc).mark_failed("evt_1", "why"),
-    "outbox_claim": lambda rpc: SqlInbox(rpc).claim(5, lease_seconds=60),
+    "outbox_claim": lambda rpc: SqlInbox(rpc).claim("send_invoice", 5, lease_seconds=60),
     "outbox_record_deliveries": lambda rpc: SqlInbox(rpc).record_deliveries([]),
     "outbox_failures": lambda rpc: SqlInbox(rpc).failures(5),
     "outbox_retry": lambda rpc: SqlInbox(rpc).retry(1),
     "credence_backlog": lambda rpc: SqlInbox(rpc).backlog(),
     "validate_credits_consistency": lambda rpc: SqlAudit(rpc).inconsistencies(),
+    "accounts_changed": lambda rpc: SqlAudit(rpc).changed_accounts(5, lease_seconds=60),
+    "accounts_walked": lambda rpc: SqlAudit(rpc).move_mark(ChangedAccounts(since=None, until="1:1:")),
     "accounts_after": lambda rpc: SqlAudit(rpc).accounts_after(None, 5),
     "accounts_of": lambda rpc: SqlAudit(rpc).accounts_of([ADA]),
     "account_record": lambda rpc: SqlAudit(rpc).record_of(ADA),

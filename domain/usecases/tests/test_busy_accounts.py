@@ -34,15 +34,6 @@ async def test_a_busy_account_costs_one_commit() -> None:
     assert (1, 0) == await shop.balance()
 
 
-async def test_a_crowd_has_one_message_of_each_account() -> None:
-    """The cache is told of each transaction: the process may end after any of them."""
-    shop = await open_shop()
-    await shop.ask(*(spend(1, f"k{n}") for n in range(CROWD)))
-    assert (100 - CROWD, 0) == await shop.balance()
-    sent = [message.key for message in await shop.ledger.outbox.claim(100, lease_seconds=1)]
-    assert [f"refresh_cache:{ADA}:revision={revision}" for revision in (0, 1)] == sent
-
-
 @pytest.mark.parametrize("conflicts", [1, 2])
 async def test_a_crowd_that_a_rival_was_before_is_decided_again(conflicts: int) -> None:
     """Each is done once."""

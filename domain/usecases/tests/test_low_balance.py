@@ -71,8 +71,6 @@ class Shop:
         )
         self.worker = OutboxWorker(
             outbox=self.ledger.outbox,
-            accounts=self.ledger,
-            cache=self.cache,
             invoices=MemoryPayments(),
             notifications=self.notifications,
         )
@@ -84,7 +82,7 @@ class Shop:
         await self.recorder.record(None, report)
 
     async def deliver(self) -> None:
-        await self.worker.run_once()
+        await self.worker.run_once(LOW_BALANCE)
 
     async def available(self) -> int:
         account = await self.ledger.account(ADA)
@@ -228,32 +226,15 @@ async def test_a_receiver_s_wish_for_a_pause_is_kept() -> None:
     assert 2 == len(shop.notifications.tried)
 
 
-async def test_the_cache_does_not_wait_for_a_receiver() -> None:
-    """When notices are sent, the cache lines of the same round are written already."""
-    shop = Shop()
-    await shop.receive(SALE)
-    await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
-    shop.cache.flush()
-
-    class Watching(MemoryNotifications):
-        async def send(self, notices):  # type: ignore[no-untyped-def]
-            assert ADA in shop.cache.copies()
-            return await super().send(notices)
-
-    watching = Watching()
-    await attrs.evolve(shop.worker, notifications=watching).run_once()
-    assert 1 == len(watching.taken)
-
-
 async def test_a_worker_that_does_not_know_the_address_leaves_the_notice_to_others() -> None:
     """As while a deployment is being given one: it is not lost, and where nobody ever knows, it is given up visibly."""
     shop = Shop()
     await shop.receive(SALE)
     await shop.ask(Spend(user_id=ADA, credits=40, key="a"))
     ignorant, knowing = attrs.evolve(shop.worker, notifications=None), MemoryNotifications()
-    await ignorant.run_once()
+    await ignorant.run_once(LOW_BALANCE)
     assert 1 == shop.ledger.outbox.count(failed=False)
     shop.clock.moment += timedelta(minutes=1)
-    await attrs.evolve(shop.worker, notifications=knowing).run_once()
+    await attrs.evolve(shop.worker, notifications=knowing).run_once(LOW_BALANCE)
     assert 1 == len(knowing.taken)
     assert 0 == shop.ledger.outbox.count(failed=False)

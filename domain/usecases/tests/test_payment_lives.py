@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapters.memory.payments import MemoryPayments
 from domain.changes.changes import SnapshotQuery
 from domain.changes.inbox import EventStatus
+from domain.changes.outbox import SEND_INVOICE
 from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId, Refund, RefundStatus
 from domain.payments.reports import Attribution, PaymentReport, ProviderReport, SaleReport
 from domain.tests.examples import ADA, BOB, FIVE_DOLLARS, NOON
@@ -36,10 +37,7 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     assert WORTH == sum(entry.posting.amount for entry in entries)
     snapshot = run(world.ledger.read(SnapshotQuery(links=SALE.links | linked("charge:ch_1"))))
     assert 1 == len(snapshot.purchases)
-    worker = OutboxWorker(
-        outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=MemoryPayments()
-    )
-    run(worker.run_once())
+    run(OutboxWorker(outbox=world.ledger.outbox, invoices=MemoryPayments()).run_once(SEND_INVOICE))
     assert () == run(world.ledger.outbox.failures(10))
 
 

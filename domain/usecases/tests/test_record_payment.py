@@ -18,9 +18,9 @@ from domain.payments.reports import Attribution, Delivery, InboxEvent, Irrelevan
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, run_at_once
-from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.record_payment import MAX_ATTEMPTS, PaymentRecorder
 from domain.usecases.recorded import Recorded
+from domain.usecases.refresh_cache import CacheRefresher
 from domain.values.accounts import Account
 from domain.values.plans import PlanMode
 
@@ -261,19 +261,19 @@ def test_a_lost_answer_is_made_good_by_the_next_delivery(world: World) -> None:
 
 
 def test_a_cache_that_is_away_learns_of_it_later(world: World) -> None:
-    """The payment is recorded all the same, and the outbox brings the cache the balance once it is back."""
-    worker = OutboxWorker(
-        outbox=world.ledger.outbox, accounts=world.ledger, cache=world.cache, invoices=MemoryPayments()
-    )
+    """The payment is recorded all the same, and the worker brings the cache the balance once it is back."""
+    refresher = CacheRefresher(walk=world.ledger.walk, audit=world.ledger.audit, cache=world.cache)
+    assert 1 == run_at_once(refresher.run_once())
     world.cache.is_away = True
     assert EventStatus.APPLIED == world.deliver(delivery("evt_1")).status
-    assert 1 == run_at_once(worker.run_once())
+    with pytest.raises(CacheUnavailable):
+        run_at_once(refresher.run_once())
     world.cache.is_away = False
     assert (50, None) == (world.balance(), world.cached())
-    world.ledger.outbox._messages[0].due_at = 0
-    assert 1 == run_at_once(worker.run_once())
+    world.ledger.walk._leased_until = 0
+    assert 1 == run_at_once(refresher.run_once())
     assert 50 == world.cached()
-    assert 0 == run_at_once(worker.run_once())
+    assert 0 == run_at_once(refresher.run_once())
 
 
 async def test_use_cases_wait_for_ports_alone() -> None:

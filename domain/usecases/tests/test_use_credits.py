@@ -137,8 +137,8 @@ async def test_falling_below_the_threshold_makes_one_message() -> None:
     shop = await open_shop()
 
     async def messages() -> list[str]:
-        claimed = await shop.ledger.outbox.claim(100, lease_seconds=1000)
-        return [message.payload["available"] for message in claimed if message.topic == "low_balance"]
+        claimed = await shop.ledger.outbox.claim("low_balance", 100, lease_seconds=1000)
+        return [message.payload["available"] for message in claimed]
 
     await shop.ask(spend(80, "a"))
     assert [] == await messages()

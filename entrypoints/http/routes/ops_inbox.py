@@ -72,11 +72,12 @@ class Claim:
 
 @attrs.frozen
 class Backlogged:
-    """How many events are pending, by status and reason, and how many messages."""
+    """How many events are pending, by status and reason, how many messages, and how far the cache is behind."""
 
     events: dict[str, int]
     messages_due: int
     messages_failed: int
+    cache_behind_seconds: int
 
 
 @get("/ops/events", tags=["Operators"], responses=problem_responses(400, 401, 403, 404, 503))
@@ -170,7 +171,7 @@ async def show_backlog(services: NamedDependency[SkipValidation[Services]]) -> B
     """Count the pending events and messages."""
     backlog = await services.monitor.backlog()
     events = {f"{status}: {reason}" if reason else status: count for (status, reason), count in backlog.events.items()}
-    return Backlogged(events, backlog.messages_due, backlog.messages_failed)
+    return Backlogged(events, backlog.messages_due, backlog.messages_failed, backlog.cache_behind_seconds)
 
 
 async def _page(services: Services, statuses: frozenset[EventStatus], limit: int, cursor: str | None) -> InboxPage:

@@ -8,7 +8,6 @@ import attrs
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.outbox import MemoryOutbox
 from domain.changes.outbox import DeliveryResult
-from domain.decisions import purchase_changes
 from domain.usecases.deliver_messages import BATCH, LEASE_SECONDS, OutboxWorker
 from domain.usecases.read_account import AccountReader, Quota, QuotaSource
 from features.harness.bugs.bug import Bug
@@ -21,21 +20,21 @@ async def _stored_anyway(self: MemoryQuotaCache, account: Any) -> None:
 
 
 def _delivered_at_once(claim: Callable[..., Any]) -> Any:
-    async def claim_wrong(self: MemoryOutbox, limit: int, *, lease_seconds: int) -> Any:
-        claimed = await claim(self, limit, lease_seconds=lease_seconds)
+    async def claim_wrong(self: MemoryOutbox, topic: str, limit: int, *, lease_seconds: int) -> Any:
+        claimed = await claim(self, topic, limit, lease_seconds=lease_seconds)
         for message in claimed:
-            self._messages[message.id].delivered = True
+            del self._messages[message.id]
         return claimed
 
     return claim_wrong
 
 
-async def _settled_first(self: OutboxWorker) -> int:
-    messages = await self.outbox.claim(BATCH, lease_seconds=LEASE_SECONDS)
+async def _settled_first(self: OutboxWorker, topic: str) -> int:
+    messages = await self.outbox.claim(topic, BATCH, lease_seconds=LEASE_SECONDS)
     if messages:
         await self.outbox.record_deliveries([DeliveryResult(id=message.id) for message in messages])
     for message in messages:
-        await self._deliver(message)
+        await self._send(message)
     return len(messages)
 
 
@@ -56,19 +55,6 @@ BUGS = (
         case="full refund",
         checker=Checker.COPY_BACK,
         patches=(Patch(MemoryQuotaCache, "store", lambda _: _stored_anyway),),
-    ),
-    Bug(
-        name="one refresh for each purchase",
-        description="The outbox keeps one message a purchase, so the second change of it is not told to the cache.",
-        case="full refund",
-        checker=Checker.COPY_STALE,
-        patches=(
-            Patch(
-                purchase_changes,
-                "cache_refresh",
-                lambda refresh: lambda user_id, key: refresh(user_id, key.partition(":revision=")[0]),
-            ),
-        ),
     ),
     Bug(
         name="a reader numbers what it caches",

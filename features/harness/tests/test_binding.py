@@ -70,7 +70,7 @@ def test_any_order_comes_to_the_same(name: str) -> None:
             seen = world.seen()
             assert () == judge_meanwhile(seen, expected, possible_balances(known, [], [ADA.user_id]))
             assert () == judge_account(seen.accounts[0])
-        do(world, Work("outbox"))
+        do(world, Work("cache"))
         assert () == judge_quiet(world.seen(), expected, [event.id for event in events])
 
 
@@ -111,7 +111,7 @@ def test_states_differ_where_a_later_answer_would() -> None:
     for change in (
         lambda world: deliver(world, story.events[-1]),
         lambda world: world.flush_cache(),
-        lambda world: do(world, Work("outbox")),
+        lambda world: do(world, Work("cache")),
         lambda world: world.let_pass(1),
         lambda world: world.sign_up(customers(2)[1]),
     ):
@@ -184,5 +184,5 @@ def test_what_is_over_expires_by_the_worker() -> None:
     world.let_pass(24 * 3600)
     assert [1, 0] == [do(world, Work("expire")), do(world, Work("expire"))]
     assert (50, 0) == (world.seen().accounts[0].balance, world.seen().accounts[0].held)
-    do(world, Work("outbox"))
+    do(world, Work("cache"))
     assert Copy(balance=50, version=1) == world.seen().accounts[0].copy
