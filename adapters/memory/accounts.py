@@ -45,6 +45,10 @@ class MemoryAccounts:
         """Return the existing accounts, in the order of the ids."""
         return tuple(self._accounts[user_id] for user_id in user_ids if user_id in self._accounts)
 
+    def is_deleted(self, user_id: UserId) -> bool:
+        """Return whether the user had entries, and is there no more."""
+        return user_id not in self._accounts and bool(self._entries.get(user_id))
+
     def keep(self, account: Account) -> None:
         """Store an account's new state."""
         self._accounts[account.user_id] = account

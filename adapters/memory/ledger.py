@@ -86,9 +86,7 @@ class MemoryLedger:
             family=self._with_posted(family),
             made_prices=tuple(self._made_prices[id_] for id_ in sorted(query.price_ids) if id_ in self._made_prices),
             claimed=self.purchases.claimed(query.user_id) if query.claims and query.user_id is not None else (),
-            account_is_deleted=query.user_id is not None
-            and query.user_id not in self.accounts
-            and bool(self.accounts.entries(query.user_id)),
+            account_is_deleted=query.user_id is not None and self.accounts.is_deleted(query.user_id),
         )
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:

@@ -66,8 +66,8 @@ class Setting:
     """How often each job is to be done."""
     joins_later: bool
     uses: tuple[Use, ...]
-    invoices: bool = False
-    """Whether the worker delivers invoices, and not the cache's lines."""
+    worker: str
+    """What the worker works on: the outbox where there are invoices, else the cache."""
     prices: tuple[Mapping[str, Any], ...] = ()
     """What Stripe can say of prices."""
 
@@ -82,11 +82,6 @@ class Setting:
         bodies = [event.body.encode() for event in self.events]
         deliveries = [Deliver(body, sign_webhook(body, SECRET, self.now)) for body in bodies]
         return (*deliveries, ReadQuota(self.customer.user_id), Work(self.worker), *map(Ask, self.uses), Work("expire"))
-
-    @property
-    def worker(self) -> str:
-        """Return what the worker works on."""
-        return "outbox" if self.invoices else "cache"
 
     @property
     def reader(self) -> int:
@@ -246,7 +241,7 @@ def settings(name: str, plans: Sequence[Plan] = PLANS) -> Iterator[Setting]:
         times=(*(1 for _ in events), 0, 0, *(1 for _ in case.uses), int(case.expires), int(case.joins_later)),
         joins_later=case.joins_later,
         uses=case.uses,
-        invoices=case.invoices,
+        worker="outbox" if case.invoices else "cache",
         prices=lived.prices,
     )
     for job in range(plain.join if case.expires else plain.join - 1):
