@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.http.gc_tuning import freeze_startup_objects
+from features.bench import bytes as kept_bytes
 from features.bench import commits, end_to_end, growth, large_account, simulations, spends, start
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
@@ -41,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a minute or two, with less of everything")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios into an SVG")
     parser.add_argument("--only", action="append", metavar="PART", help="one of the parts; may be repeated")
-    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, set up: CPU in turns with it")
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="another checkout, set up: CPU in turns with it, bytes beside it"
+    )
     asked = parser.parse_args(arguments)
     seconds = 0.5 if asked.quick else 4.0
     pace, rounds = (0.25, 1) if asked.quick else (1.0, 3)
@@ -63,6 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
             accounts=30 if asked.quick else 500,
             requests=150 if asked.quick else 2_000,
             rounds=2 if asked.quick else 3,
+        ),
+        "bytes": lambda folder: kept_bytes.measure(
+            folder, against=asked.against, requests=500 if asked.quick else 2_000
         ),
         "start": lambda _: start.measure(runs=1 if asked.quick else 5),
         "simulators": lambda _: simulations.measure(customers=4 if asked.quick else 40, seeds=2 if asked.quick else 40),
