@@ -1,4 +1,6 @@
-"""The quota cache in Redis: one hash a user, `{ledger id}:credits:{user_id}`, that only moves to newer revisions.
+"""The quota cache in Redis: one string a user, `{ledger id}:credits:{user_id}`, that only moves to newer revisions.
+
+It has the fields of `_LINE`, as `balance/held/version/revision`: half a hash of the same.
 
 An account whose line could not be written is not read from Redis before it is.
 """
@@ -25,36 +27,26 @@ _KIND = "credits:"
 _FORGOTTEN = 2**63
 """The revision of an account that could not be forgotten: newer than any."""
 
-_FIELDS = ["balance", "held", "version", "revision"]
-
 # Lua counts in doubles, so a revision is compared only up to 15 digits. What `find` would not read is
-# overwritten: both must know the same fields as readable. The first write is one that a full Redis refuses: after
-# one that frees it would let a script write on.
+# overwritten, whatever its type: both must know the same lines as readable. A full Redis refuses the write.
 _STORE = """
-local function is_number(text, signed, digits)
-  return type(text) == 'string' and #text <= digits and string.match(text, signed) ~= nil
+local kept = redis.pcall('get', KEYS[1])
+if type(kept) == 'string' then
+  local line = {string.match(kept, '^(%-?%d+)/(%d+)/(%d+)/(%d+)$')}
+  local is_read = line[1] and #line[1] <= 19 and #line[2] <= 19 and #line[3] <= 15 and #line[4] <= 15
+  local missed = string.match(kept, '^///(%d+)$')
+  if is_read and tonumber(line[4]) >= tonumber(ARGV[2])
+      or missed and #missed <= 15 and tonumber(missed) > tonumber(ARGV[2]) then
+    return 0
+  end
 end
-local kept = redis.pcall('hmget', KEYS[1], 'balance', 'held', 'version', 'revision')
-if not kept[1] and is_number(kept[4], '^%d+$', 15) and tonumber(kept[4]) > tonumber(ARGV[4]) then
-  return 0
-end
-if is_number(kept[1], '^%-?%d+$', 19) and is_number(kept[2], '^%d+$', 19) and is_number(kept[3], '^%d+$', 15)
-    and is_number(kept[4], '^%d+$', 15) and tonumber(kept[4]) >= tonumber(ARGV[4]) then
-  return 0
-end
-local line = {'balance', ARGV[1], 'held', ARGV[2], 'version', ARGV[3], 'revision', ARGV[4]}
-local written = redis.pcall('hset', KEYS[1], unpack(line))
-if type(written) == 'table' and string.find(written['err'], 'WRONGTYPE', 1, true) then
-  redis.call('del', KEYS[1])
-  written = redis.pcall('hset', KEYS[1], unpack(line))
-end
-return written
+return redis.pcall('set', KEYS[1], ARGV[1])
 """
 # A revision without a balance says what was missed: nothing is read of it, and nothing older is stored over it.
-_MISS = "redis.call('del', KEYS[1]) return redis.call('hset', KEYS[1], 'revision', ARGV[1])"
+_MISS = "redis.call('del', KEYS[1]) return redis.call('set', KEYS[1], '///' .. ARGV[1])"
 _STORE_SHA = hashlib.sha1(_STORE.encode(), usedforsecurity=False).hexdigest()
 _LINE = re.compile(r"(-[0-9]{1,18}|[0-9]{1,19})/([0-9]{1,19})/([0-9]{1,15})/([0-9]{1,15})")
-"""The fields, one after the other."""
+"""Balance, held, version and revision."""
 
 
 class RedisQuotaCache:
@@ -73,7 +65,7 @@ class RedisQuotaCache:
         :raises CacheUnavailable: if Redis did not answer.
         """
         try:
-            kept = await self._redis.execute_command("HMGET", await self._key(user_id), *_FIELDS)
+            kept = await self._redis.execute_command("GET", await self._key(user_id))
         except CACHE_ERRORS as error:
             if is_of_another_type(error):
                 return None
@@ -137,15 +129,16 @@ class RedisQuotaCache:
                 return
 
     async def _kept(self, user_ids: Sequence[UserId]) -> list[Account | None]:
-        kept = await self._redis.together([("HMGET", await self._key(user_id), *_FIELDS) for user_id in user_ids])
+        kept = await self._redis.together([("GET", await self._key(user_id)) for user_id in user_ids])
         for answer in kept:
             if isinstance(answer, Exception) and not is_of_another_type(answer):
                 raise answer
-        return [_account(user_id, fields) for user_id, fields in zip(user_ids, kept, strict=True)]
+        return [_account(user_id, line) for user_id, line in zip(user_ids, kept, strict=True)]
 
     async def _write(self, accounts: Sequence[Account]) -> None:
         lines = [
-            (1, await self._key(one.user_id), one.balance, one.held, one.version, one.revision) for one in accounts
+            (1, await self._key(one.user_id), f"{one.balance}/{one.held}/{one.version}/{one.revision}", one.revision)
+            for one in accounts
         ]
         answers = await self._redis.together([("EVALSHA", _STORE_SHA, *line) for line in lines])
         if any(isinstance(answer, NoScriptError) for answer in answers):
@@ -198,9 +191,7 @@ class RedisQuotaCache:
 
 
 def _account(user_id: UserId, kept: object) -> Account | None:
-    if not isinstance(kept, list):
-        return None
-    line = _LINE.fullmatch("/".join([str(field) for field in kept]))
+    line = _LINE.fullmatch(kept) if isinstance(kept, str) else None
     if line is None:
         return None
     balance, held, version, revision = map(int, line.groups())

@@ -216,14 +216,14 @@ async def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
 
 
 async def test_a_balance_has_no_expiry(redis_url: str) -> None:
-    """`credits:{user_id}` is a hash of three fields that stays."""
+    """`credits:{user_id}` is a string of balance, held, version and revision that stays."""
     async with redis_world(redis_url) as world:
         assert world.redis is not None
         ada = account(3)
         await world.quotas.store(ada)
         key = f"{LEDGER}:credits:{ada.user_id}"
         assert -1 == await world.redis.ttl(key)
-        assert {"balance": "50", "held": "7", "version": "3", "revision": "3"} == await world.redis.hgetall(key)
+        assert "50/7/3/3" == await world.redis.get(key)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,11 @@ async def test_a_balance_has_no_expiry(redis_url: str) -> None:
     [
         lambda redis, key: redis.set(key, "50"),
         lambda redis, key: redis.rpush(key, "50"),
-        lambda redis, key: redis.hset(key, mapping={"balance": "many", "held": "0", "version": "9", "revision": "9"}),
-        lambda redis, key: redis.hset(key, mapping={"balance": "50"}),
-        lambda redis, key: redis.hset(key, mapping={"balance": "50", "held": "0", "version": "nine", "revision": "9"}),
+        lambda redis, key: redis.hset(key, mapping={"balance": "50", "held": "0", "version": "9", "revision": "9"}),
+        lambda redis, key: redis.set(key, "many/0/9/9"),
+        lambda redis, key: redis.set(key, "50//9/9"),
+        lambda redis, key: redis.set(key, "50/0/nine/9"),
+        lambda redis, key: redis.set(key, "50/0/9/9/9"),
     ],
 )
 async def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, spoil: Any) -> None:
