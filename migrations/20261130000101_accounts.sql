@@ -159,13 +159,8 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'user_id', u.id,
-        'email', u.email,
-        'balance', u.credits_balance,
-        'held', u.credits_held,
-        'version', u.credits_version,
-        'revision', u.credits_revision,
-        'notify_below', u.credits_notify_below
+        'user_id', u.id, 'email', u.email, 'balance', u.credits_balance, 'held', u.credits_held,
+        'version', u.credits_version, 'revision', u.credits_revision, 'notify_below', u.credits_notify_below
     )
     from public.users u where u.id = account_id
 $$;

@@ -26,30 +26,33 @@ as $$
 $$;
 comment on function public.ledger_identity() is 'Credence: the ledger''s id and the scale of its amounts.';
 
+-- In an index it takes a part of what the key would take. What it is made of is immutable, as an index needs it: a text is
+-- cast to bytes by the syntax of bytea, in which a backslash stands for itself when there are two.
+create function public.credence_key_digest(key text)
+returns uuid
+language sql
+immutable
+return encode(substr(sha256(replace(key, '\', '\\')::bytea), 1, 16), 'hex')::uuid;
+comment on function public.credence_key_digest(text) is
+    'Credence: the first 128 bits of the SHA-256 of a key or a link, by which it is found and can''t be there twice.';
+
 create table public.credit_transactions (
     id bigint generated always as identity primary key,
-    user_id uuid not null,
-    version bigint not null check (version > 0),
+    user_id uuid not null, version bigint not null check (version > 0),
     amount bigint not null check (amount <> 0),
-    balance_before bigint not null,
-    balance_after bigint not null,
+    balance_before bigint not null, balance_after bigint not null,
     kind text not null check (kind in (
         'opening', 'purchase', 'clawback', 'reinstatement', 'spend', 'capture', 'expiry', 'grant', 'promotion', 'goodwill',
         'adjustment'
     )),
-    idempotency_key text not null unique,
-    purchase_id text,
-    stripe_session_id text,
-    stripe_event_id text,
+    idempotency_key text not null,
+    purchase_id text, stripe_session_id text, stripe_event_id text,
     actor_id uuid,
     description text,
     metadata jsonb not null default '{}',
-    details_salt bytea,
-    details_digest bytea,
-    event_at timestamptz,
-    created_at timestamptz not null default clock_timestamp(),
-    previous_hash bytea,
-    hash bytea not null,
+    details_salt bytea, details_digest bytea,
+    event_at timestamptz, created_at timestamptz not null default clock_timestamp(),
+    previous_hash bytea, hash bytea not null,
     xid bigint not null default (pg_current_xact_id()::text::bigint),
     check (balance_after = balance_before + amount),
     constraint credit_transactions_sign_check check (case
@@ -82,14 +85,15 @@ comment on column public.credit_transactions.hash is
 comment on column public.credit_transactions.xid is
     'The transaction that wrote it. By it the cache''s walk finds what it has not seen, whoever committed late.';
 
+create unique index credit_transactions_idempotency_key_idx
+    on public.credit_transactions (public.credence_key_digest(idempotency_key));
 create unique index credit_transactions_user_id_idx on public.credit_transactions (user_id, version);
-create index credit_transactions_stripe_session_id_idx on public.credit_transactions (stripe_session_id)
+create index credit_transactions_stripe_session_id_idx on public.credit_transactions using hash (stripe_session_id)
     where stripe_session_id is not null;
 create index credit_transactions_xid_idx on public.credit_transactions (xid);
-create index credit_transactions_created_at_idx on public.credit_transactions (created_at);
+create index credit_transactions_created_at_idx
+    on public.credit_transactions using brin (created_at) with (pages_per_range = 32);
 create index credit_transactions_purchase_id_idx on public.credit_transactions (purchase_id) where purchase_id is not null;
-create unique index credit_transactions_one_grant_per_purchase
-    on public.credit_transactions (purchase_id, user_id, coalesce(metadata ->> 'period_ends_at', '')) where kind = 'purchase';
 
 -- The next three functions have no search_path of their own, so that they become part of the statements that call them:
 -- called for each entry they would take longer than all else that is done for it. Their bodies were resolved when they
@@ -138,16 +142,13 @@ comment on function public.credence_entry_hash(public.credit_transactions) is
 create table public.credit_grants (
     id bigint generated always as identity primary key,
     user_id uuid not null,
-    version bigint,
-    kind text not null,
-    purchase_id text,
-    period_ends_at timestamptz,
+    version bigint, kind text not null,
+    purchase_id text, period_ends_at timestamptz,
     credits bigint not null check (credits > 0),
     remaining bigint not null check (remaining between 0 and credits),
     held bigint not null default 0 check (held >= 0),
     priority integer not null default 50,
-    expires_at timestamptz,
-    rollover_cap bigint check (rollover_cap > 0),
+    expires_at timestamptz, rollover_cap bigint check (rollover_cap > 0),
     created_at timestamptz not null default clock_timestamp(),
     -- Generated, so that an index of live grants does not stop an update of what remains from being heap-only.
     live boolean generated always as (remaining > 0 or held > 0) stored
@@ -183,10 +184,8 @@ create index credit_grants_rolling_idx
     where live and rollover_cap is not null;
 
 create table public.credit_draws (
-    user_id uuid not null,
-    version bigint not null check (version > 0),
-    grant_id bigint not null,
-    credits bigint not null check (credits > 0),
+    user_id uuid not null, version bigint not null check (version > 0),
+    grant_id bigint not null, credits bigint not null check (credits > 0),
     primary key (user_id, version, grant_id)
 );
 

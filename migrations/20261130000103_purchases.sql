@@ -4,27 +4,22 @@
 create table public.purchases (
     id text primary key,
     user_id uuid,
-    plan_id text,
-    credits bigint,
-    amount bigint check (amount >= 0),
-    currency text,
+    plan_id text, credits bigint, amount bigint check (amount >= 0), currency text,
     payment_status text not null,
     facts jsonb not null,
     revision bigint not null check (revision > 0),
     merged_into text references public.purchases (id),
     subscription_id text,
-    starts_at timestamptz,
-    ends_at timestamptz,
-    created_at timestamptz not null default clock_timestamp(),
-    updated_at timestamptz not null default clock_timestamp()
+    starts_at timestamptz, ends_at timestamptz,
+    created_at timestamptz not null default clock_timestamp(), updated_at timestamptz not null default clock_timestamp()
 );
 
 comment on table public.purchases is
-    'Credence: everything known of each payment. The other columns repeat what is in facts, to be read and searched by '
-    'people.';
+    'Credence: everything known of each payment: what facts have, what the other columns have, and else the defaults.';
 comment on column public.purchases.id is
     'The payment intent''s id; the session''s, where no money moved; the invoice''s, for a period of a subscription.';
-comment on column public.purchases.facts is 'All reported facts, joined; the entitlement is a pure function of them.';
+comment on column public.purchases.facts is
+    'The reported facts, joined, but for those that the other columns have; the entitlement is a pure function of both.';
 comment on column public.purchases.revision is
     'Counts the changes of facts; a decision is good only for the revision it read.';
 comment on column public.purchases.merged_into is
@@ -38,29 +33,37 @@ create index purchases_merged_into_idx on public.purchases (merged_into) where m
 create index purchases_subscription_id_idx on public.purchases (subscription_id, ends_at) where subscription_id is not null;
 create index purchases_times_idx on public.purchases (subscription_id, starts_at, ends_at) where subscription_id is not null;
 
+create function public.credence_facts(p public.purchases)
+returns jsonb
+language sql
+stable
+return p.facts || jsonb_build_object('payment', p.payment_status) || case
+    when p.facts ? 'order' then jsonb_build_object('order', p.facts -> 'order' || jsonb_build_object(
+        'user_id', p.user_id, 'plan_id', p.plan_id, 'credits', p.credits, 'amount', p.amount, 'currency', p.currency
+    ))
+    else '{}'
+end;
+comment on function public.credence_facts(public.purchases) is
+    'Credence: all reported facts of a purchase, with those that its columns have.';
+
 -- No foreign key: a purchase and its links are written by one function, in one transaction.
 create table public.purchase_links (
-    link text primary key,
+    link_digest uuid primary key,
     purchase_id text not null
 );
 
 comment on table public.purchase_links is
-    'Credence: which purchase a Stripe object belongs to: kind:id, such as session:cs_1, payment_intent:pi_1 or '
-    'charge:ch_1.';
-
-create index purchase_links_purchase_id_idx on public.purchase_links (purchase_id);
+    'Credence: which purchase a Stripe object belongs to, by the digest of kind:id, such as session:cs_1, '
+    'payment_intent:pi_1 or charge:ch_1. The facts of the purchase have its links as texts.';
 
 create table public.subscriptions (
     id text primary key,
-    user_id uuid,
-    plan_id text,
-    status text,
+    user_id uuid, plan_id text, status text,
     cancels_at_period_end boolean not null default false,
     period_ends_at timestamptz,
     facts jsonb not null,
     revision bigint not null check (revision > 0),
-    created_at timestamptz not null default clock_timestamp(),
-    updated_at timestamptz not null default clock_timestamp()
+    created_at timestamptz not null default clock_timestamp(), updated_at timestamptz not null default clock_timestamp()
 );
 
 comment on table public.subscriptions is
@@ -71,8 +74,7 @@ create index subscriptions_user_id_idx on public.subscriptions (user_id);
 
 create table public.stripe_prices (
     id text primary key check (id <> ''),
-    plan_id text not null,
-    credits bigint not null check (credits >= 0),
+    plan_id text not null, credits bigint not null check (credits >= 0),
     unit_amount text not null check (unit_amount ~ '^[0-9]+(/[0-9]+)?$'),
     created_at timestamptz not null default clock_timestamp()
 );
@@ -101,10 +103,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    purchase jsonb;
-    absorbed text[];
-    links integer := 0;
-    written bigint;
+    purchase jsonb; absorbed text[];
+    links integer := 0; written bigint;
 begin
     insert into public.purchases as p (
         id, user_id, plan_id, credits, amount, currency, payment_status, facts, subscription_id, starts_at, ends_at, revision
@@ -131,7 +131,7 @@ begin
     end if;
 
     foreach purchase in array purchases loop
-        links := links + jsonb_array_length(purchase -> 'links');
+        links := links + jsonb_array_length(purchase #> '{facts,links}');
         continue when coalesce(nullif(purchase -> 'absorbed', 'null'), '[]') = '[]';
         update public.purchases p
         set merged_into = purchase ->> 'id', revision = p.revision + 1, updated_at = clock_timestamp()
@@ -142,18 +142,25 @@ begin
             perform public.credence_conflict_with('revision');
         end if;
         absorbed := array(select other ->> 'id' from jsonb_array_elements(purchase -> 'absorbed') other);
+        update public.purchase_links l
+        set purchase_id = purchase ->> 'id'
+        where l.link_digest = any (array(
+            select public.credence_key_digest(jsonb_array_elements_text(p.facts -> 'links'))
+            from public.purchases p where p.id = any (absorbed) or p.merged_into = any (absorbed)
+        )) and l.purchase_id = any (absorbed);
         update public.purchases set merged_into = purchase ->> 'id' where merged_into = any (absorbed);
-        update public.purchase_links set purchase_id = purchase ->> 'id' where purchase_id = any (absorbed);
     end loop;
 
-    insert into public.purchase_links (link, purchase_id)
-    select l.link, p ->> 'id' from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') l (link) order by l.link
-    on conflict (link) do nothing;
+    insert into public.purchase_links (link_digest, purchase_id)
+    select public.credence_key_digest(l.link), p ->> 'id'
+    from unnest(purchases) p, jsonb_array_elements_text(p #> '{facts,links}') l (link)
+    order by 1
+    on conflict (link_digest) do nothing;
     get diagnostics written = row_count;
     if written < links and exists (
         select
-        from unnest(purchases) p, jsonb_array_elements_text(p -> 'links') w (link)
-        join public.purchase_links l on l.link = w.link
+        from unnest(purchases) p, jsonb_array_elements_text(p #> '{facts,links}') w (link)
+        join public.purchase_links l on l.link_digest = public.credence_key_digest(w.link)
         where l.purchase_id <> p ->> 'id'
     ) then
         perform public.credence_conflict_with('link');

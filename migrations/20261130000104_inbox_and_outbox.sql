@@ -2,17 +2,10 @@
 
 create table public.webhook_events (
     id text primary key,
-    type text not null,
-    api_version text,
-    livemode boolean not null,
-    account text,
-    stripe_created timestamptz,
-    session_id text,
-    object_id text,
-    purchase_id text,
+    type text not null, api_version text, livemode boolean not null, account text, stripe_created timestamptz,
+    object_id text, purchase_id text,
     status text not null check (status in ('received', 'applied', 'nothing_new', 'ignored', 'parked', 'failed')),
-    reason text,
-    attempts integer not null default 1,
+    reason text, attempts integer not null default 1,
     body text,
     affected_users uuid[] not null default '{}',
     retry_at timestamptz,
@@ -36,8 +29,8 @@ create index webhook_events_waiting_idx on public.webhook_events (retry_at)
 create index webhook_events_waiting_since_idx on public.webhook_events (received_at, retry_at)
     where status in ('received', 'parked', 'failed');
 create index webhook_events_received_at_idx on public.webhook_events (received_at);
-create index webhook_events_session_id_idx on public.webhook_events (session_id);
-create index webhook_events_object_id_idx on public.webhook_events (object_id);
+create index webhook_events_waiting_for_idx on public.webhook_events (object_id)
+    where status in ('received', 'parked', 'failed');
 
 create table public.outbox (
     id bigint generated always as identity primary key,
@@ -77,8 +70,7 @@ set search_path = ''
 as $$
 declare
     change jsonb;
-    events integer := 0;
-    written bigint;
+    events integer := 0; written bigint;
 begin
     foreach change in array changes loop
         continue when coalesce(change -> 'event', 'null') = 'null';
@@ -88,24 +80,21 @@ begin
         end if;
     end loop;
     insert into public.webhook_events as e (
-        id, type, api_version, livemode, account, stripe_created, session_id, object_id, purchase_id, status, reason, body,
-        affected_users, retry_at
+        id, type, api_version, livemode, account, stripe_created, object_id, purchase_id, status, reason, body, affected_users,
+        retry_at
     )
     select
         w ->> 'id', w ->> 'type', w ->> 'api_version', (w ->> 'livemode')::boolean, w ->> 'account',
-        to_timestamp((w ->> 'created')::bigint), w ->> 'session_id', w ->> 'object_id', c #>> '{purchase,id}',
+        to_timestamp((w ->> 'created')::bigint), w ->> 'object_id', c #>> '{purchase,id}',
         w ->> 'status', w ->> 'reason', w ->> 'body',
         array(select (account ->> 'user_id')::uuid from jsonb_array_elements(a -> 'accounts') account),
         case when w ->> 'status' in ('received', 'parked', 'failed') then public.credence_retry_at(1) end
     from unnest(changes, answers) n (c, a), lateral (select c -> 'event' as w) event
     where w <> 'null'
     on conflict (id) do update
-        set status = excluded.status,
-            reason = excluded.reason,
-            object_id = coalesce(excluded.object_id, e.object_id),
-            purchase_id = excluded.purchase_id,
-            affected_users = excluded.affected_users,
-            attempts = e.attempts + 1,
+        set status = excluded.status, reason = excluded.reason,
+            object_id = coalesce(excluded.object_id, e.object_id), purchase_id = excluded.purchase_id,
+            affected_users = excluded.affected_users, attempts = e.attempts + 1,
             retry_at = case when excluded.retry_at is not null then public.credence_retry_at(e.attempts + 1) end,
             decided_at = clock_timestamp()
         where e.status in ('received', 'parked', 'failed');
@@ -128,7 +117,8 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', e.id, 'type', e.type, 'status', e.status, 'reason', e.reason, 'attempts', e.attempts,
-        'received_at', e.received_at, 'session_id', e.session_id, 'object_id', e.object_id,
+        'received_at', e.received_at, 'object_id', e.object_id,
+        'session_id', case when e.type like 'checkout.session.%' then e.object_id end,
         'purchase_id', e.purchase_id, 'body', case when with_body then e.body end
     )
 $$;

@@ -2,16 +2,14 @@
 
 create table public.credit_holds (
     id uuid primary key default gen_random_uuid(),
-    user_id uuid not null,
-    actor_id uuid,
+    user_id uuid not null, actor_id uuid,
     credits bigint not null check (credits > 0),
     captured bigint not null default 0 check (captured between 0 and credits),
     status text not null default 'open' check (status in ('open', 'captured', 'voided', 'expired')),
-    idempotency_key text not null unique,
+    idempotency_key text not null,
     expires_at timestamptz not null,
     draws jsonb not null default '[]',
-    description text,
-    metadata jsonb not null default '{}',
+    description text, metadata jsonb not null default '{}',
     created_at timestamptz not null default clock_timestamp(),
     settled_at timestamptz,
     xid bigint not null default (pg_current_xact_id()::text::bigint),
@@ -25,6 +23,8 @@ comment on column public.credit_holds.draws is
     'What it reserves of which grants, {grant, credits} each; their sum is its credits.';
 comment on column public.credit_holds.xid is 'The transaction that wrote it last, as of entries.';
 
+create unique index credit_holds_idempotency_key_idx
+    on public.credit_holds (public.credence_key_digest(idempotency_key));
 create index credit_holds_user_id_idx on public.credit_holds (user_id, created_at, id);
 create index credit_holds_xid_idx on public.credit_holds (xid);
 create index credit_holds_open_user_id_idx on public.credit_holds (user_id) where status = 'open';
@@ -241,7 +241,8 @@ begin
         select g.* into target
         from public.credit_grants g
         where g.user_id = entry.user_id and g.purchase_id = entry.purchase_id and g.kind <> 'reinstatement'
-            and g.period_ends_at is not distinct from period;
+            -- What a purchase gives has a grant of its own, of which there is one alone.
+            and entry.kind <> 'purchase' and g.period_ends_at is not distinct from period;
     end if;
     -- What was spent before is given back without an end, where that of its grant is over: it stays, in a grant of its own.
     -- What was taken from a grant, unspent, returns to it and expires as it would have.
@@ -394,12 +395,8 @@ begin
         coalesce(w.settled_at, case when w.status <> 'open' then clock_timestamp() end)
     from unnest(holds) n, jsonb_populate_record(null::public.credit_holds, n) w
     on conflict (id) do update
-        set captured = excluded.captured,
-            status = excluded.status,
-            expires_at = excluded.expires_at,
-            draws = excluded.draws,
-            settled_at = excluded.settled_at,
-            xid = excluded.xid;
+        set captured = excluded.captured, status = excluded.status, expires_at = excluded.expires_at,
+            draws = excluded.draws, settled_at = excluded.settled_at, xid = excluded.xid;
 end
 $$;
 comment on function public.credence_upsert_holds(jsonb[]) is

@@ -9,15 +9,10 @@ set search_path = ''
 as $$
 begin
     return (select jsonb_build_object(
-        'id', p.id,
-        'revision', p.revision,
-        'facts', p.facts,
+        'id', p.id, 'revision', p.revision, 'facts', public.credence_facts(p),
         'posted', coalesce(jsonb_agg(jsonb_build_object(
-            'user_id', sums.user_id,
-            'period_ends_at', sums.period,
-            'posted', coalesce(sums.posted, 0),
-            'expired', sums.expired,
-            'posted_before', coalesce(sums.posted_before, 0),
+            'user_id', sums.user_id, 'period_ends_at', sums.period, 'posted', coalesce(sums.posted, 0),
+            'expired', sums.expired, 'posted_before', coalesce(sums.posted_before, 0),
             'clawed_back', case when sums.clawed_since is not null then (
                 select jsonb_build_object(
                     'credits', sums.away,
@@ -113,13 +108,12 @@ declare
     reached constant text[] := array(
         select l.purchase_id
         from public.purchase_links l
-        where l.link = any (array(select jsonb_array_elements_text(query -> 'links')))
+        where l.link_digest = any (array(
+            select public.credence_key_digest(jsonb_array_elements_text(query -> 'links'))
+        ))
     );
-    subscribed text := query ->> 'subscription_id';
-    since timestamptz := (query ->> 'periods_since')::timestamptz;
-    purchases jsonb := '[]'::jsonb;
-    family jsonb := '[]'::jsonb;
-    claimed jsonb := '[]'::jsonb;
+    subscribed text := query ->> 'subscription_id'; since timestamptz := (query ->> 'periods_since')::timestamptz;
+    purchases jsonb := '[]'::jsonb; family jsonb := '[]'::jsonb; claimed jsonb := '[]'::jsonb;
 begin
     if reached <> '{}' then
         select
@@ -303,7 +297,9 @@ begin
         select coalesce(p.merged_into, p.id) from public.purchases p where p.id in (select e.purchase_id from entries e)
     ), family as materialized (
         -- Only an invoice for a time that meets that of a purchase says more of it: of those, the nearest to each.
-        select distinct on (p.id) p.id, p.facts, p.user_id is null as is_nobodys, p.place = near as is_cut
+        select distinct on ((p.bought).id)
+            (p.bought).id, public.credence_facts(p.bought) as facts, (p.bought).user_id is null as is_nobodys,
+            p.place = near as is_cut
         from (
             select
                 k.subscription_id as id, k.starts_at, coalesce(lag(k.starts_at) over w, k.starts_at - longest) as last,
@@ -311,17 +307,17 @@ begin
             from public.purchases k where k.id in (select kept.id from kept) and k.subscription_id is not null
             group by k.subscription_id, k.starts_at window w as (partition by k.subscription_id order by k.starts_at)
         ) bills, lateral (
-            (select *, row_number() over (order by o.starts_at) as place from public.purchases o
+            (select o as bought, row_number() over (order by o.starts_at) as place from public.purchases o
             where o.subscription_id = bills.id and o.merged_into is null and o.id not in (select kept.id from kept)
                 and o.starts_at between bills.starts_at and bills.next
             order by o.starts_at limit near)
             union all
-            (select *, row_number() over (order by o.starts_at desc) as place from public.purchases o
+            (select o as bought, row_number() over (order by o.starts_at desc) as place from public.purchases o
             where o.subscription_id = bills.id and o.merged_into is null and o.id not in (select kept.id from kept)
                 and o.starts_at < bills.starts_at and o.starts_at >= bills.last and o.ends_at >= bills.starts_at
             order by o.starts_at desc limit near)
         ) p
-        order by p.id limit 10 * near
+        order by (p.bought).id limit 10 * near
     ), shown as materialized (
         -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
         select k.id from kept k union select f.id from family f where f.is_nobodys
@@ -330,7 +326,7 @@ begin
         'account', public.account_read(account_id),
         'purchases', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', p.id, 'facts', p.facts, 'merged', merged.ids, 'posted', (
+                'id', p.id, 'facts', public.credence_facts(p), 'merged', merged.ids, 'posted', (
                     select coalesce(sum(t.amount), 0) from public.credit_transactions t
                     where t.purchase_id = any (p.id || merged.ids) and t.user_id = account_id
                 )

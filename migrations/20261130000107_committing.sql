@@ -311,29 +311,16 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    emails text[];
-    thresholds bigint[];
-    hashes bytea[];
+    emails text[]; thresholds bigint[]; hashes bytea[];
     -- Which of them the change in hand has moved, and by what it is judged when it is done.
-    places integer[];
-    available bigint[];
-    captured bigint[];
-    needs_cover boolean[];
-    expires boolean[];
-    reserved boolean[];
-    change_number integer := 0;
-    change jsonb;
-    parts jsonb;
-    place integer;
+    places integer[]; available bigint[]; captured bigint[];
+    needs_cover boolean[]; expires boolean[]; reserved boolean[];
+    change_number integer := 0; change jsonb; parts jsonb; place integer;
     entry public.credit_transactions;
-    entry_count integer := 0;
-    entry_draws jsonb;
-    owing bigint;
-    share bigint;
-    hold public.credit_holds;
-    existing record;
-    threshold bigint;
-    accounts jsonb;
+    entry_count integer := 0; entry_draws jsonb;
+    owing bigint; share bigint;
+    hold public.credit_holds; existing record;
+    threshold bigint; accounts jsonb;
     this_xid constant bigint := pg_current_xact_id()::text::bigint;
 begin
     gives := false; takes := false; one_by_one := false; holds_in_turn := false;
@@ -513,9 +500,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    state text;
-    problem text;
-    answer jsonb;
+    state text; problem text; answer jsonb;
 begin
     for attempt in 1 .. 2 loop
         begin
@@ -554,9 +539,7 @@ as $$
 declare
     event public.webhook_events;
     request public.credit_requests;
-    wanted jsonb;
-    found_entry record;
-    answer jsonb;
+    wanted jsonb; found_entry record; answer jsonb;
 begin
     select e.* into event from public.webhook_events e where e.id = change #>> '{event,id}';
     if event.status in ('applied', 'nothing_new', 'ignored') and not coalesce((change #>> '{event,again}')::boolean, false) then
@@ -580,7 +563,8 @@ begin
     end if;
     for wanted in select jsonb_array_elements(nullif(change -> 'entries', 'null')) loop
         select t.user_id, t.amount into found_entry
-        from public.credit_transactions t where t.idempotency_key = wanted ->> 'idempotency_key';
+        from public.credit_transactions t
+        where public.credence_key_digest(t.idempotency_key) = public.credence_key_digest(wanted ->> 'idempotency_key');
         continue when not found;
         if found_entry.user_id <> (wanted ->> 'user_id')::uuid or found_entry.amount <> (wanted ->> 'amount')::bigint then
             return jsonb_build_object('status', 'conflict', 'reason', 'idempotency_key');

@@ -6,8 +6,7 @@ create table public.synthetic_users (
     tag text not null check (tag ~ '^[a-z0-9][a-z0-9-]{0,39}$'),
     number integer not null check (number > 0),
     email text not null,
-    created_at timestamptz not null default clock_timestamp(),
-    removed_at timestamptz
+    created_at timestamptz not null default clock_timestamp(), removed_at timestamptz
 );
 
 comment on table public.synthetic_users is
@@ -122,10 +121,7 @@ begin
     delete from public.outbox o
     where o.payload ->> 'user_id' = any (gone::text[])
         or 'invoice:' || (o.payload ->> 'invoice_id') in (
-            select l.link
-            from public.purchases p
-            join public.purchase_links l on l.purchase_id = p.id
-            where p.user_id = any (gone)
+            select jsonb_array_elements_text(p.facts -> 'links') from public.purchases p where p.user_id = any (gone)
         );
     update public.webhook_events e
     set status = 'ignored', reason = 'its synthetic user was removed', retry_at = null

@@ -12,7 +12,9 @@ from domain.changes.changes import Change, PurchaseRevision, SubscriptionRevisio
 from domain.changes.inbox import EventDecision
 from domain.credits.grants import Draw
 from domain.credits.ledger import Posting
+from domain.payments.purchases import Order, Purchase
 
+_COLUMNS = frozenset({"user_id", "plan_id", "credits", "amount", "currency"})
 _POSTING = tuple(field.name for field in attrs.fields(Posting))
 
 
@@ -49,7 +51,6 @@ def _event_to_json(decision: EventDecision) -> dict[str, object]:
 def _revision_to_json(revision: PurchaseRevision) -> dict[str, object]:
     purchase = revision.purchase
     order, bill = purchase.order, purchase.bill
-    links = sorted(purchase.links)
     return {
         "id": revision.id,
         "expected_revision": revision.expected_revision,
@@ -62,10 +63,27 @@ def _revision_to_json(revision: PurchaseRevision) -> dict[str, object]:
         "subscription_id": bill.subscription_id if bill else None,
         "starts_at": bill.starts_at if bill else None,
         "ends_at": bill.ends_at if bill else None,
-        "facts": {**to_builtins(purchase), "links": links, "currencies": sorted(purchase.currencies)},
-        "links": links,
+        "facts": _facts_to_json(purchase),
         "absorbed": revision.absorbed,
     }
+
+
+def _facts_to_json(purchase: Purchase) -> dict[str, object]:
+    """Return what is known beside the defaults and the row's other columns, which `credence_facts()` adds again."""
+    known = _unusual(purchase)
+    known.pop("payment", None)
+    if purchase.order is not None:
+        known["order"] = {name: value for name, value in _unusual(purchase.order).items() if name not in _COLUMNS}
+    if purchase.currencies:
+        known["currencies"] = sorted(purchase.currencies)
+    return {**known, "links": sorted(purchase.links)}
+
+
+def _unusual(value: Purchase | Order) -> dict[str, object]:
+    """Return the fields that do not have their default."""
+    members = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    defaults = {field.name: field.default for field in attrs.fields(type(value))}
+    return {name: member for name, member in members.items() if member != defaults[name]}
 
 
 def _subscription_to_json(revision: SubscriptionRevision) -> dict[str, object]:

@@ -129,15 +129,16 @@ ROWS_SCHEMA = """
         insert into public.purchases (
             id, user_id, plan_id, credits, amount, currency, payment_status, facts, revision
         ) values ('pi_' || name, account, 'starter', 50, 500, 'usd', 'paid', '{"payment": "paid"}', 1);
-        insert into public.purchase_links (link, purchase_id)
-        values ('payment_intent:pi_' || name, 'pi_' || name), ('session:cs_' || name, 'pi_' || name);
+        insert into public.purchase_links (link_digest, purchase_id)
+        values (public.credence_key_digest('payment_intent:pi_' || name), 'pi_' || name),
+            (public.credence_key_digest('session:cs_' || name), 'pi_' || name);
         insert into public.credit_transactions overriding user value values (entry.*);
         update public.users
         set credits_balance = had.balance + 50, credits_version = had.version + 1, credits_revision = had.revision + 1
         where id = account;
         insert into public.credit_grants (user_id, kind, purchase_id, credits, remaining)
         values (account, 'purchase', 'pi_' || name, 50, 50);
-        insert into public.webhook_events (id, type, livemode, session_id, purchase_id, status, body, affected_users)
+        insert into public.webhook_events (id, type, livemode, object_id, purchase_id, status, body, affected_users)
         values (
             'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body,
             array[account]

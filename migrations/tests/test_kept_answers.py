@@ -80,8 +80,7 @@ async def test_a_purchase_remembers_what_lapsed(database_url: str) -> None:
             "expected_revision": 0,
             "user_id": ada,
             "payment_status": "paid",
-            "facts": {},
-            "links": ["session:1"],
+            "facts": {"links": ["session:1"]},
         }
         bought = [entry(ada, 50, "purchase", purchase_id="pi_1")]
         assert "committed" == await books.outcome(purchase=purchase, entries=bought)

@@ -25,8 +25,8 @@ BULK = f"""
     insert into public.purchases (id, user_id, credits, amount, currency, payment_status, facts, revision)
         select 'p' || n || ' ' || part, id, 50, 500, 'usd', 'paid', '{{}}', 1
         from ({MADE}) made, generate_series(1, 4) part;
-    insert into public.purchase_links (link, purchase_id)
-        select 'of ' || id, id from public.purchases;
+    insert into public.purchase_links (link_digest, purchase_id)
+        select public.credence_key_digest('of ' || id), id from public.purchases;
     insert into public.webhook_events (id, type, livemode, status, body)
         select 'e' || id, 't', false, 'applied', '{{}}' from public.purchases;
     set local session_replication_role = origin;
@@ -179,8 +179,7 @@ async def sell_and_learn_more(database: Database) -> None:
                         "expected_revision": revision,
                         "user_id": user,
                         "payment_status": "paid",
-                        "facts": {},
-                        "links": [f"s {user}", f"p{revision} {user}"],
+                        "facts": {"links": [f"s {user}", f"p{revision} {user}"]},
                     },
                     "entries": [] if revision else [entry(user, 50, "purchase", purchase_id=f"new {user}")],
                 }
@@ -207,7 +206,7 @@ def _invoiced(user: str, revision: int, period: dict[str, str]) -> dict[str, Any
     def invoice(id_: str, expected: int) -> dict[str, Any]:
         times = {"starts_at": "2100-05-01T12:00:00Z", "ends_at": period["period_ends_at"]}
         known = {"id": f"{id_} {user}", "expected_revision": expected, "user_id": user, "payment_status": "paid"}
-        return {**known, **times, "subscription_id": f"sub {user}", "facts": {}, "links": [f"{id_} {user}"]}
+        return {**known, **times, "subscription_id": f"sub {user}", "facts": {"links": [f"{id_} {user}"]}}
 
     of_period = {"purchase_id": f"i {user}", "metadata": period}
     if revision == 0:
