@@ -31,16 +31,46 @@ create index credit_holds_open_user_id_idx on public.credit_holds (user_id) wher
 create index credit_holds_open_expires_at_idx on public.credit_holds (expires_at) where status = 'open';
 
 create table public.credit_requests (
-    key text primary key,
+    key_digest uuid primary key,
     user_id uuid not null,
-    content jsonb not null,
-    answer jsonb not null,
-    created_at timestamptz not null default clock_timestamp()
+    created_at timestamptz not null default clock_timestamp(),
+    version bigint, held bigint,
+    content jsonb, answer jsonb,
+    constraint credit_requests_kept_check check ((version is null) = (content is not null) or content = '{}')
 );
 
 comment on table public.credit_requests is
     'Credence: the first answer to each request of a caller''s, by its idempotency key: whoever repeats it gets the '
     'same answer.';
+comment on column public.credit_requests.version is
+    'The account''s entry from which content and answer are made again, with what was held and created_at; null where '
+    'they say more than that, and are kept.';
+
+create function public.credence_request(key text, r public.credit_requests)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    -- Named as by the domain's `content_of` and `EntryAnswer`.
+    return (select jsonb_build_object(
+        'key', key, 'user_id', r.user_id,
+        'content', coalesce(r.content, jsonb_build_object(
+            'operation', t.kind, 'user_id', r.user_id, 'credits', -t.amount, 'description', t.description
+        ) || coalesce((select jsonb_object_agg('metadata.' || m.key, m.value) from jsonb_each(t.metadata) m), '{}')),
+        'answer', coalesce(r.answer, jsonb_build_object(
+            'user_id', r.user_id, 'kind', t.kind, 'credits', t.amount, 'version', r.version, 'balance', t.balance_after,
+            'held', r.held, 'available', t.balance_after - r.held, 'expires_at', null,
+            'created_at', to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00'
+        ))
+    )
+    from (select 1) one
+    left join public.credit_transactions t on t.user_id = r.user_id and t.version = r.version);
+end
+$$;
+comment on function public.credence_request(text, public.credit_requests) is
+    'Credence: a request with its first answer, which a spend''s entry tells where they are not kept.';
 
 create function public.credence_hold(h public.credit_holds)
 returns jsonb
@@ -98,11 +128,11 @@ as $$
             from public.users u where u.id = any (array(select o.id from owners o))
         ),
         'requests', (
-            select coalesce(json_agg(json_build_object(
-                'key', r.key, 'user_id', r.user_id, 'content', r.content, 'answer', r.answer
-            ) order by r.key), '[]')
-            from public.credit_requests r
-            where r.key = any (array(select jsonb_array_elements_text(coalesce(nullif(query -> 'keys', 'null'), '[]'))))
+            select coalesce(json_agg(public.credence_request(k.key, found.r) order by k.key), '[]')
+            from jsonb_array_elements_text(coalesce(nullif(query -> 'keys', 'null'), '[]')) k (key), lateral (
+                -- The limit keeps it a look-up of each.
+                select r from public.credit_requests r where r.key_digest = public.credence_key_digest(k.key) limit 1
+            ) found
         ),
         'holds', (select coalesce(json_agg(public.credence_hold(a.h) order by (a.h).id), '[]') from asked a),
         'now', statement_timestamp()

@@ -269,9 +269,18 @@ begin
     end if;
 
     if has.requests then
-        insert into public.credit_requests (key, user_id, content, answer)
-        select r ->> 'key', (r ->> 'user_id')::uuid, r -> 'content', r -> 'answer'
-        from unnest(changes) c, lateral (select c -> 'request' as r) request
+        -- Without content and answer, where its entry tells exactly these.
+        insert into public.credit_requests
+        select kept.*
+        from unnest(changes) c, lateral (
+            select c -> 'request' as r, jsonb_build_object(
+                'key_digest', public.credence_key_digest(c #>> '{request,key}'), 'created_at', clock_timestamp()
+            ) as own
+        ) request, lateral (
+            select jsonb_populate_record(null::public.credit_requests, own || (r -> 'answer')) as told offset 0
+        ) short, lateral jsonb_populate_record(null::public.credit_requests, own || case
+            when public.credence_request(r ->> 'key', short.told) = r then r -> 'answer' else r
+        end) kept
         where r <> 'null';
     end if;
     if has.messages or plan.notices <> '[]' then
@@ -547,13 +556,12 @@ begin
             'status', 'duplicate', 'accounts', public.accounts_of(to_jsonb(event.affected_users)), 'request', null
         );
     end if;
-    select r.* into request from public.credit_requests r where r.key = change #>> '{request,key}';
+    select r.* into request
+    from public.credit_requests r where r.key_digest = public.credence_key_digest(change #>> '{request,key}');
     if found then
         return jsonb_build_object(
             'status', 'duplicate', 'accounts', public.accounts_of(jsonb_build_array(request.user_id)),
-            'request', jsonb_build_object(
-                'key', request.key, 'user_id', request.user_id, 'content', request.content, 'answer', request.answer
-            )
+            'request', public.credence_request(change #>> '{request,key}', request)
         );
     end if;
     if change -> 'purchase' <> 'null' then

@@ -59,12 +59,13 @@ create trigger credence_refuse_change
     for each statement execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change
-    before delete or truncate or update of key, user_id, created_at on public.credit_requests
+    before delete or truncate or update of key_digest, user_id, created_at, version, held on public.credit_requests
     for each statement execute function public.credence_refuse_change();
 
 create trigger credence_refuse_rewriting
     before update of content, answer on public.credit_requests
-    for each row when (new.content <> '{}' or new.answer <> '{}') execute function public.credence_refuse_change();
+    for each row when (new.content is distinct from '{}' or new.answer is distinct from '{}')
+    execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change
     before delete or truncate or update of is_only, id, created_at on public.credit_ledgers

@@ -33,7 +33,10 @@ STATES = {
         order by 1, 2, 3
     """,
     "holds": "select id, user_id, credits, captured, status, settled_at is null from public.credit_holds order by id",
-    "requests": "select key, user_id, content::text, answer::text from public.credit_requests order by key",
+    "requests": """
+        select key_digest, user_id, version, held, content::text, answer::text
+        from public.credit_requests order by key_digest
+    """,
     "events": """
         select id, status, purchase_id, affected_users, attempts, retry_at is null
         from public.webhook_events order by id

@@ -1,8 +1,11 @@
 """What the ledger says of spending afterwards: first answers, low balances, what is due, what expired, the past."""
 
+import hashlib
 import json
 import uuid
 from typing import Any
+
+import pytest
 
 from migrations.tests.books import entry, hold, in_database, settled
 
@@ -50,6 +53,68 @@ async def test_a_repeated_request_gets_its_first_answer(database_url: str) -> No
         assert ("duplicate", kept, 45) == (again["status"], again["request"], again["accounts"][0]["balance"])
         assert [kept] == (await books.call("accounts_read_for_spending", {"keys": ["k", "none"]}))["requests"]
         assert (45, 0, 45) == await books.figures(ada)
+
+
+def spend_request(user: str, **answer: Any) -> dict[str, Any]:
+    """A spend of 5 credits of 50, as the service asks for it to be kept."""
+    content = {"operation": "spend", "user_id": user, "credits": 5, "description": "é", "metadata.job": "a\\b"}
+    told = {"user_id": user, "kind": "spend", "credits": -5, "version": 2, "balance": 45, "held": 7, "available": 38}
+    told |= {"created_at": "2026-11-30T12:00:00.000001+00:00", "expires_at": None}
+    return {"key": "k", "user_id": user, "content": content, "answer": told | answer}
+
+
+KEPT_ANSWERS = {
+    "as the entry says": ({}, True),
+    "at a full second": ({"created_at": "2026-11-30T12:00:00+00:00"}, False),
+    "with an end": ({"expires_at": "2100-01-01T00:00:00+00:00"}, False),
+    "with something more": ({"note": "more"}, False),
+    "of another balance": ({"balance": 46}, False),
+    "of another version": ({"version": 1}, False),
+}
+
+
+@pytest.mark.parametrize("answer", KEPT_ANSWERS)
+async def test_an_answer_that_its_entry_says_is_made_again_exactly(database_url: str, answer: str) -> None:
+    """It takes no bytes then; one that differs in anything is kept whole, and both come back as they were."""
+    differing, is_made_again = KEPT_ANSWERS[answer]
+    async with in_database(database_url) as books:
+        ada = await books.sign_up()
+        await books.grant(ada, 50)
+        kept = spend_request(ada, **differing)
+        spent = entry(ada, -5, "spend", description="é", metadata={"job": "a\\b"})
+        assert "committed" == await books.outcome(entries=[spent], request=kept)
+        row = await books.connection.fetchrow("select * from public.credit_requests")
+        assert [is_made_again] * 2 == [row["content"] is None, row["answer"] is None]
+        assert [kept] == (await books.call("accounts_read_for_spending", {"keys": ["other", "k"]}))["requests"]
+        again = await books.commit(entries=[entry(ada, -5, "spend")], request={**kept, "content": {}, "answer": {}})
+        assert ("duplicate", kept) == (again["status"], again["request"])
+
+
+@pytest.mark.parametrize("key", ["k", "\\", "\\x41", "a\\\\b", "\\101", "é\u2028", "'", "x" * 3000])
+async def test_a_key_is_found_by_half_of_its_sha256(database_url: str, key: str) -> None:
+    """Whatever characters it has, and however long it is, and a key that looks alike is another one."""
+    async with in_database(database_url) as books:
+        ada = await books.sign_up()
+        await books.grant(ada, 50)
+        digest = await books.connection.fetchval("select public.credence_key_digest($1)", key)
+        assert hashlib.sha256(key.encode()).digest()[:16] == digest.bytes
+        spent = {**entry(ada, -5, "spend"), "idempotency_key": key}
+        outcomes = [
+            await books.outcome(entries=[one]) for one in (spent, spent, {**spent, "idempotency_key": f"{key}\\"})
+        ]
+        assert ["committed", "duplicate", "committed"] == outcomes
+
+
+async def test_one_purchase_gives_its_credits_once_also_to_who_is_in_debt(database_url: str) -> None:
+    """The grant of a purchase can't be there twice, whatever pays a debt at once."""
+    async with in_database(database_url) as books:
+        ada = await books.sign_up()
+        assert "committed" == await books.outcome(entries=[entry(ada, -100, "clawback")])
+        bought = [entry(ada, 30, "purchase", purchase_id="pi_1") for _ in range(2)]
+        assert "committed" == await books.outcome(entries=[bought[0]])
+        again = await books.commit(entries=[bought[1]])
+        assert ("refused", "23505") == (again["status"], again["sqlstate"])
+        assert (-70, 0, 0) == await books.figures(ada)
 
 
 async def test_what_is_due_is_found_oldest_first(database_url: str) -> None:

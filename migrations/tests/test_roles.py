@@ -197,7 +197,11 @@ async def test_nobody_changes_the_audit_trail(database_url: str, role: str, stat
     async with in_database(database_url) as connection:
         ada = await sign_up(connection, "ada@example.com")
         await buy(connection, ada)
-        await connection.execute("insert into public.credit_requests values ('key', $1, '{\"a\": 1}', '{}')", ada)
+        await connection.execute(
+            "insert into public.credit_requests (key_digest, user_id, content, answer)"
+            " values (gen_random_uuid(), $1, '{\"a\": 1}', '{}')",
+            ada,
+        )
         await connection.execute(f"set role {role}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
@@ -230,7 +234,8 @@ KEPT = {
     "what is known of a payment": "update public.purchases set user_id = gen_random_uuid()",
     "whose payment it is": "update public.purchase_links set purchase_id = 'pi_2'",
     "a subscription": "update public.subscriptions set status = 'active'",
-    "an answer": "insert into public.credit_requests values ('key', gen_random_uuid(), '{}', '{}')",
+    "an answer": "insert into public.credit_requests (key_digest, user_id, content, answer)"
+    " values (gen_random_uuid(), gen_random_uuid(), '{}', '{}')",
     "an entry": "insert into public.credit_transactions (user_id, version, amount, balance_before, balance_after, kind,"
     " idempotency_key, hash) values (gen_random_uuid(), 1, 1, 0, 1, 'grant', 'k', '')",
     "a draw": "insert into public.credit_draws values (gen_random_uuid(), 1, 1, 1)",

@@ -18,8 +18,9 @@ BULK = f"""
     insert into public.users (id, credits_balance, credits_version) select id, 50, 1 from ({MADE}) made;
     insert into public.credit_grants (user_id, kind, credits, remaining)
         select id, 'grant', 50, 50 from ({MADE}) made, generate_series(1, 4);
-    insert into public.credit_requests (key, user_id, content, answer)
-        select 'key:' || n || ' ' || part, id, '{{}}', '{{}}' from ({MADE}) made, generate_series(1, 4) part;
+    insert into public.credit_requests (key_digest, user_id, content, answer)
+        select public.credence_key_digest('key:' || n || ' ' || part), id, '{{}}', '{{}}'
+        from ({MADE}) made, generate_series(1, 4) part;
     insert into public.credit_holds (id, user_id, credits, status, idempotency_key, expires_at, draws)
         select id, id, 1, 'voided', n::text, now(), '[]' from ({MADE}) made;
     insert into public.purchases (id, user_id, credits, amount, currency, payment_status, facts, revision)
