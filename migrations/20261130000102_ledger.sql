@@ -139,17 +139,17 @@ comment on function public.credence_entry_hash(public.credit_transactions) is
     'Credence: the hash of an entry: over the hash before it and all of its content, of which what may be personal '
     'comes in by its digest alone.';
 
+-- Here, and where else a table grows, columns of eight bytes come first: they are aligned, and texts before them leave gaps.
 create table public.credit_grants (
     id bigint generated always as identity primary key,
     user_id uuid not null,
-    version bigint, kind text not null,
-    purchase_id text, period_ends_at timestamptz,
+    version bigint,
     credits bigint not null check (credits > 0),
     remaining bigint not null check (remaining between 0 and credits),
     held bigint not null default 0 check (held >= 0),
-    priority integer not null default 50,
-    expires_at timestamptz, rollover_cap bigint check (rollover_cap > 0),
     created_at timestamptz not null default clock_timestamp(),
+    expires_at timestamptz, rollover_cap bigint check (rollover_cap > 0), period_ends_at timestamptz,
+    priority integer not null default 50, kind text not null, purchase_id text,
     -- Generated, so that an index of live grants does not stop an update of what remains from being heap-only.
     live boolean generated always as (remaining > 0 or held > 0) stored
 );

@@ -2,16 +2,14 @@
 -- written.
 
 create table public.purchases (
-    id text primary key,
-    user_id uuid,
-    plan_id text, credits bigint, amount bigint check (amount >= 0), currency text,
-    payment_status text not null,
-    facts jsonb not null,
-    revision bigint not null check (revision > 0),
-    merged_into text references public.purchases (id),
-    subscription_id text,
+    credits bigint, amount bigint check (amount >= 0), revision bigint not null check (revision > 0),
+    created_at timestamptz not null default clock_timestamp(), updated_at timestamptz not null default clock_timestamp(),
     starts_at timestamptz, ends_at timestamptz,
-    created_at timestamptz not null default clock_timestamp(), updated_at timestamptz not null default clock_timestamp()
+    user_id uuid,
+    id text primary key,
+    plan_id text, currency text, payment_status text not null, subscription_id text,
+    merged_into text references public.purchases (id),
+    facts jsonb not null
 );
 
 comment on table public.purchases is
@@ -28,7 +26,7 @@ comment on column public.purchases.subscription_id is 'The subscription, where i
 comment on column public.purchases.starts_at is 'When the earliest of the times begins that its lines are for.';
 comment on column public.purchases.ends_at is 'When the latest of the times ends that its lines are for.';
 
-create index purchases_user_id_idx on public.purchases (user_id, created_at, id);
+create index purchases_user_id_idx on public.purchases (user_id, created_at);
 create index purchases_merged_into_idx on public.purchases (merged_into) where merged_into is not null;
 create index purchases_subscription_id_idx on public.purchases (subscription_id, ends_at) where subscription_id is not null;
 create index purchases_times_idx on public.purchases (subscription_id, starts_at, ends_at) where subscription_id is not null;

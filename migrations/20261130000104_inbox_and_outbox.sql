@@ -1,16 +1,16 @@
 -- The inbox: every verified event, stored with its decision. The outbox: what must follow a commit.
 
 create table public.webhook_events (
-    id text primary key,
-    type text not null, api_version text, livemode boolean not null, account text, stripe_created timestamptz,
-    object_id text, purchase_id text,
-    status text not null check (status in ('received', 'applied', 'nothing_new', 'ignored', 'parked', 'failed')),
-    reason text, attempts integer not null default 1,
-    body text,
-    affected_users uuid[] not null default '{}',
-    retry_at timestamptz,
     received_at timestamptz not null default clock_timestamp(),
     decided_at timestamptz not null default clock_timestamp(),
+    stripe_created timestamptz, retry_at timestamptz,
+    attempts integer not null default 1, livemode boolean not null,
+    id text primary key,
+    type text not null, api_version text, account text, object_id text, purchase_id text,
+    status text not null check (status in ('received', 'applied', 'nothing_new', 'ignored', 'parked', 'failed')),
+    reason text,
+    affected_users uuid[] not null default '{}',
+    body text,
     constraint webhook_events_body_check check (body is not null or status in ('applied', 'nothing_new', 'ignored'))
 );
 
