@@ -57,7 +57,7 @@ def _written(story: Story) -> list[object]:
     queries = (
         "select credits_balance, credits_held, credits_version, credits_revision from public.users where id = $1",
         "select id, status, captured from public.credit_holds where user_id = $1",
-        "select key from public.credit_requests where user_id = $1 order by key",
+        "select key_digest from public.credit_requests where user_id = $1 order by key_digest",
     )
     return [story.rows(query, user_id) for query in queries]
 

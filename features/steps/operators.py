@@ -81,7 +81,10 @@ def nothing_was_left(story: Story) -> None:
     left = [
         story.rows("select * from public.webhook_events where id = $1", event["id"]),
         story.rows("select * from public.purchases where id = $1", session["payment_intent"]),
-        story.rows("select * from public.purchase_links where link = $1", f"session:{session['id']}"),
+        story.rows(
+            "select * from public.purchase_links where link_digest = public.credence_key_digest($1)",
+            f"session:{session['id']}",
+        ),
         story.rows("select * from public.credit_transactions where stripe_session_id = $1", session["id"]),
         story.rows("select * from public.outbox where key like '%' || $1 || '%'", session["payment_intent"]),
     ]
