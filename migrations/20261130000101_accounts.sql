@@ -89,11 +89,9 @@ comment on column public.account_revisions.xid is 'The transaction that changed 
 create index account_revisions_xid_idx on public.account_revisions (xid);
 
 create function public.credence_add_user()
-returns trigger
-language plpgsql
+returns trigger language plpgsql
 -- Definer, because the role that signs users up (supabase_auth_admin) has no rights on public.users.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 begin
     begin
@@ -125,11 +123,9 @@ end
 $$;
 
 create function public.credence_follow_address()
-returns trigger
-language plpgsql
+returns trigger language plpgsql
 -- Definer, because the role that changes addresses (supabase_auth_admin) has no rights on public.users.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 begin
     begin
@@ -153,10 +149,7 @@ create trigger zz_credence_follow_address
     for each row when (old.email is distinct from new.email) execute function public.credence_follow_address();
 
 create function public.account_read(account_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select jsonb_build_object(
         'user_id', u.id, 'email', u.email, 'balance', u.credits_balance, 'held', u.credits_held,
@@ -169,10 +162,7 @@ comment on function public.account_read(uuid) is
     'such user.';
 
 create function public.accounts_of(account_ids jsonb)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(public.account_read(u.id) order by u.id), '[]')
     from public.users u where u.id = any (array(select jsonb_array_elements_text(account_ids)::uuid))
@@ -180,10 +170,7 @@ $$;
 comment on function public.accounts_of(jsonb) is 'Credence: those of the accounts that exist, ordered by id.';
 
 create function public.accounts_after(account_id uuid, page_size integer)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(public.account_read(page.id) order by page.id), '[]')
     from (
@@ -198,11 +185,9 @@ comment on function public.accounts_after(uuid, integer) is
     'Credence: a page of accounts by id: those after one, or the first ones.';
 
 create function public.account_notify_below(account_id uuid, threshold bigint)
-returns jsonb
-language sql
+returns jsonb language sql
 -- Definer, because service_role need not have any right to write public.users.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
     update public.users u set credits_notify_below = threshold where u.id = account_id;
     select public.account_read(account_id)

@@ -17,10 +17,7 @@ comment on column public.credit_ledgers.scale is
     'entries.';
 
 create function public.ledger_identity()
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select jsonb_build_object('id', l.id, 'scale', l.scale) from public.credit_ledgers l
 $$;
@@ -29,9 +26,7 @@ comment on function public.ledger_identity() is 'Credence: the ledger''s id and 
 -- In an index it takes a part of what the key would take. What it is made of is immutable, as an index needs it: a text is
 -- cast to bytes by the syntax of bytea, in which a backslash stands for itself when there are two.
 create function public.credence_key_digest(key text)
-returns uuid
-language sql
-immutable
+returns uuid language sql immutable
 return encode(substr(sha256(replace(key, '\', '\\')::bytea), 1, 16), 'hex')::uuid;
 comment on function public.credence_key_digest(text) is
     'Credence: the first 128 bits of the SHA-256 of a key or a link, by which it is found and can''t be there twice.';
@@ -100,9 +95,7 @@ create index credit_transactions_purchase_id_idx on public.credit_transactions (
 -- were created, so no search_path changes what they mean.
 
 create function public.credence_own_metadata(entry public.credit_transactions)
-returns jsonb
-language sql
-stable
+returns jsonb language sql stable
 return jsonb_strip_nulls(jsonb_build_object(
     'period_ends_at', case when entry.purchase_id is not null then entry.metadata -> 'period_ends_at' end,
     'returned_to_grant', case when entry.purchase_id is not null then entry.metadata -> 'returned_to_grant' end,
@@ -113,18 +106,14 @@ comment on function public.credence_own_metadata(public.credit_transactions) is
     'Credence: what the ledger itself reads in an entry''s metadata. The rest is the caller''s, and may be personal.';
 
 create function public.credence_details_digest(entry public.credit_transactions)
-returns bytea
-language sql
-stable
+returns bytea language sql stable
 return sha256(entry.details_salt || convert_to(jsonb_build_array(entry.description, entry.metadata)::text, 'UTF8'));
 
 comment on function public.credence_details_digest(public.credit_transactions) is
     'Credence: the digest of an entry''s description and metadata, by its salt.';
 
 create function public.credence_entry_hash(entry public.credit_transactions)
-returns bytea
-language sql
-stable
+returns bytea language sql stable
 -- An array of texts is unambiguous; times are counted from the epoch, whatever the session's time zone.
 return sha256(coalesce(entry.previous_hash, ''::bytea) || convert_to(jsonb_build_array(
     entry.user_id, entry.version, entry.amount, entry.balance_before, entry.balance_after, entry.kind,
@@ -197,9 +186,7 @@ comment on column public.credit_draws.version is 'The account''s entry that took
 -- Accounts that are made with a balance, and accounts that go.
 
 create function public.credence_write_opening(account_id uuid, balance bigint, reason text)
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     opening public.credit_transactions;
@@ -238,11 +225,9 @@ end
 $$;
 
 create function public.credence_open_account()
-returns trigger
-language plpgsql
+returns trigger language plpgsql
 -- Definer, because whoever may sign users up need not have any right on the ledger.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 begin
     update public.users u
@@ -266,9 +251,7 @@ create trigger zz_credence_open_account
     for each row when (new.credits_version = 0) execute function public.credence_open_account();
 
 create function public.credence_note_revision(account_id uuid, reached bigint)
-returns void
-language sql
-set search_path = ''
+returns void language sql set search_path = ''
 as $$
     insert into public.account_revisions as d (user_id, revision) values (account_id, reached)
     on conflict (user_id) do update set
@@ -278,11 +261,9 @@ comment on function public.credence_note_revision(uuid, bigint) is
     'Credence: notes that an account changed without an entry or a hold, and the revision that it had reached.';
 
 create function public.credence_keep_revision()
-returns trigger
-language plpgsql
+returns trigger language plpgsql
 -- Definer, because whoever may delete users need not have any right on the ledger.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 begin
     perform public.credence_note_revision(old.id, old.credits_revision);

@@ -32,9 +32,7 @@ create index purchases_subscription_id_idx on public.purchases (subscription_id,
 create index purchases_times_idx on public.purchases (subscription_id, starts_at, ends_at) where subscription_id is not null;
 
 create function public.credence_facts(p public.purchases)
-returns jsonb
-language sql
-stable
+returns jsonb language sql stable
 return p.facts || jsonb_build_object('payment', p.payment_status) || case
     when p.facts ? 'order' then jsonb_build_object('order', p.facts -> 'order' || jsonb_build_object(
         'user_id', p.user_id, 'plan_id', p.plan_id, 'credits', p.credits, 'amount', p.amount, 'currency', p.currency
@@ -84,9 +82,7 @@ comment on column public.stripe_prices.unit_amount is
     'The price of one interval in minor units; a fraction where it has a slash.';
 
 create function public.credence_conflict_with(reason text)
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 begin
     raise exception '%', reason using errcode = 'CRE01';
@@ -96,9 +92,7 @@ comment on function public.credence_conflict_with(text) is
     'Credence: takes back what was written of a change, which conflicts for the reason.';
 
 create function public.credence_upsert_purchases(purchases jsonb[])
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     purchase jsonb; absorbed text[];
@@ -170,9 +164,7 @@ comment on function public.credence_upsert_purchases(jsonb[]) is
     'Conflicts with a purchase that is no longer at the revision that was read, and with a link that is another''s.';
 
 create function public.credence_upsert_subscriptions(subscriptions jsonb[])
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     written bigint;

@@ -53,10 +53,7 @@ create index outbox_due_idx on public.outbox (topic, available_at) where failed_
 create index outbox_failed_idx on public.outbox (id) where failed_at is not null;
 
 create function public.credence_retry_at(attempts integer)
-returns timestamptz
-language sql
-volatile
-set search_path = ''
+returns timestamptz language sql volatile set search_path = ''
 as $$
     select clock_timestamp() + make_interval(secs => least(10 * 2 ^ least(greatest(attempts, 1) - 1, 12), 3600))
 $$;
@@ -64,9 +61,7 @@ comment on function public.credence_retry_at(integer) is
     'Credence: when to decide again after so many attempts: in 10 s, then twice as long each time, an hour at most.';
 
 create function public.credence_upsert_events(changes jsonb[], answers jsonb[])
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     change jsonb;
@@ -110,10 +105,7 @@ comment on function public.credence_upsert_events(jsonb[], jsonb[]) is
     'decided again.';
 
 create function public.credence_event(e public.webhook_events, with_body boolean)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select jsonb_build_object(
         'id', e.id, 'type', e.type, 'status', e.status, 'reason', e.reason, 'attempts', e.attempts,
@@ -127,10 +119,7 @@ comment on function public.credence_event(public.webhook_events, boolean) is
 
 -- Definer, here and below, because service_role has no rights to write these tables by itself.
 create function public.inbox_claim(batch integer, lease_seconds integer, newest_first boolean default false)
-returns jsonb
-language sql
-security definer
-set search_path = ''
+returns jsonb language sql security definer set search_path = ''
 as $$
     -- Two statements, each of which goes by its index.
     with newest as (
@@ -163,10 +152,7 @@ comment on function public.inbox_claim(integer, integer, boolean) is
     'nobody else gets them until the lease has passed.';
 
 create function public.inbox_event(event_id text)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select public.credence_event(e, true) from public.webhook_events e where e.id = event_id
 $$;
@@ -174,10 +160,7 @@ comment on function public.inbox_event(text) is
     'Credence: one event of the inbox with its body; null where it was never recorded.';
 
 create function public.inbox_list(query jsonb)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(public.credence_event(page, false) order by page.received_at desc, page.id desc), '[]')
     from (
@@ -197,10 +180,7 @@ comment on function public.inbox_list(jsonb) is
     'limit}.';
 
 create function public.inbox_known(event_ids jsonb)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(e.id), '[]')
     from public.webhook_events e where e.id = any (array(select jsonb_array_elements_text(event_ids)))
@@ -209,10 +189,7 @@ comment on function public.inbox_known(jsonb) is
     'Credence: those of the events that are recorded, whatever became of them.';
 
 create function public.inbox_waits_for(about text)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select to_jsonb(exists (
         select from public.webhook_events e
@@ -222,10 +199,7 @@ $$;
 comment on function public.inbox_waits_for(text) is 'Credence: whether a pending event is about the object.';
 
 create function public.inbox_make_all_due()
-returns jsonb
-language sql
-security definer
-set search_path = ''
+returns jsonb language sql security definer set search_path = ''
 as $$
     with changed as (
         update public.webhook_events e
@@ -238,10 +212,7 @@ $$;
 comment on function public.inbox_make_all_due() is 'Credence: makes every pending event due now; returns how many.';
 
 create function public.inbox_fail(event_id text, why text)
-returns jsonb
-language sql
-security definer
-set search_path = ''
+returns jsonb language sql security definer set search_path = ''
 as $$
     with changed as (
         update public.webhook_events e
@@ -256,10 +227,7 @@ comment on function public.inbox_fail(text, text) is
     'Credence: notes that deciding about a waiting event failed, and why.';
 
 create function public.outbox_claim(wanted text, batch integer, lease_seconds integer)
-returns jsonb
-language sql
-security definer
-set search_path = ''
+returns jsonb language sql security definer set search_path = ''
 as $$
     with claimed as (
         update public.outbox o
@@ -281,10 +249,7 @@ comment on function public.outbox_claim(text, integer, integer) is
     'them until the lease has passed.';
 
 create function public.outbox_record_deliveries(results jsonb)
-returns jsonb
-language sql
-security definer
-set search_path = ''
+returns jsonb language sql security definer set search_path = ''
 as $$
     delete from public.outbox o
     using jsonb_array_elements(results) r where o.id = (r ->> 'id')::bigint and r ->> 'error' is null;
@@ -299,10 +264,7 @@ comment on function public.outbox_record_deliveries(jsonb) is
     'the others are due again or failed.';
 
 create function public.outbox_failures(page_size integer)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(to_jsonb(page) order by page.id desc), '[]')
     from (
@@ -316,10 +278,7 @@ $$;
 comment on function public.outbox_failures(integer) is 'Credence: messages whose delivery failed, newest first.';
 
 create function public.outbox_retry(message_id bigint)
-returns jsonb
-language sql
-security definer
-set search_path = ''
+returns jsonb language sql security definer set search_path = ''
 as $$
     with changed as (
         update public.outbox o

@@ -47,10 +47,7 @@ comment on column public.credit_requests.version is
     'they say more than that, and are kept.';
 
 create function public.credence_request(key text, r public.credit_requests)
-returns jsonb
-language plpgsql
-stable
-set search_path = ''
+returns jsonb language plpgsql stable set search_path = ''
 as $$
 begin
     -- Named as by the domain's `content_of` and `EntryAnswer`.
@@ -73,10 +70,7 @@ comment on function public.credence_request(text, public.credit_requests) is
     'Credence: a request with its first answer, which a spend''s entry tells where they are not kept.';
 
 create function public.credence_hold(h public.credit_holds)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select jsonb_build_object(
         'id', h.id, 'user_id', h.user_id, 'credits', h.credits, 'captured', h.captured, 'status', h.status,
@@ -88,10 +82,7 @@ comment on function public.credence_hold(public.credit_holds) is 'Credence: a ho
 
 create function public.accounts_read_for_spending(query jsonb)
 -- Text, made of rows directly: as jsonb, by functions that are called for each row, it took thrice the time.
-returns json
-language sql
-stable
-set search_path = ''
+returns json language sql stable set search_path = ''
 -- Connections keep plans. One that was made while a table had a row or two reads the table whole, until it is analyzed.
 set enable_seqscan = off
 as $$
@@ -144,10 +135,7 @@ comment on function public.accounts_read_for_spending(jsonb) is
     'open}, requests, holds, now}, by whose clock it is decided what is over.';
 
 create function public.accounts_with_overdue(page_size integer)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(page.user_id order by page.due, page.user_id), '[]')
     from (
@@ -200,9 +188,7 @@ comment on function public.accounts_with_overdue(integer) is
     'with an open hold that is past its time; oldest first.';
 
 create function public.credence_draw_from_grants(entries public.credit_transactions[], draws jsonb[])
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     mismatches bigint;
@@ -233,9 +219,7 @@ comment on function public.credence_draw_from_grants(public.credit_transactions[
     'records it.';
 
 create function public.credence_credit_grants(entries public.credit_transactions[], postings jsonb[])
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 begin
     insert into public.credit_grants (
@@ -253,9 +237,7 @@ comment on function public.credence_credit_grants(public.credit_transactions[], 
     'Credence: puts the credits of entries into grants of their own.';
 
 create function public.credence_credit_grant(entry public.credit_transactions, posting jsonb)
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     -- What pays a debt does not remain.
@@ -305,9 +287,7 @@ comment on function public.credence_credit_grant(public.credit_transactions, jso
     'Credence: puts an entry''s credits into its grant, or into a new one; what pays a debt is drawn from it at once.';
 
 create function public.credence_debit_grants(entry public.credit_transactions)
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     -- The rest is debt.
@@ -351,9 +331,7 @@ comment on function public.credence_debit_grants(public.credit_transactions) is
     'free of others, in the order in which they burn, then from what holds reserve.';
 
 create function public.credence_end_grant(grant_end jsonb)
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 begin
     update public.credit_grants g
@@ -373,9 +351,7 @@ comment on function public.credence_end_grant(jsonb) is
     'Credence: lets what is left of a purchase''s grant {user_id, purchase_id, period_ends_at} expire at another time.';
 
 create function public.credence_upsert_holds(holds jsonb[])
-returns void
-language plpgsql
-set search_path = ''
+returns void language plpgsql set search_path = ''
 as $$
 declare
     mismatches bigint;

@@ -3,9 +3,7 @@
 create function public.credence_purchase(p public.purchases)
 returns jsonb
 -- Not SQL, which would be planned for each call.
-language plpgsql
-stable
-set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
 begin
     return (select jsonb_build_object(
@@ -98,9 +96,7 @@ comment on function public.credence_purchase(public.purchases) is
 create function public.ledger_read(query jsonb)
 returns jsonb
 -- Not SQL, which would be planned for each call; stable, so that every statement sees the one snapshot of the call.
-language plpgsql
-stable
-set search_path = ''
+language plpgsql stable set search_path = ''
 set enable_seqscan = off
 as $$
 declare
@@ -168,10 +164,7 @@ comment on function public.ledger_read(jsonb) is
     'claimed: trials and free periods, made_prices: those of the prices that Credence made}.';
 
 create function public.ledger_read_all(queries jsonb)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select coalesce(jsonb_agg(public.ledger_read(asked.query) order by asked.place), '[]')
     from jsonb_array_elements(queries) with ordinality asked (query, place)
@@ -183,10 +176,7 @@ comment on function public.ledger_read_all(jsonb) is
 create function public.account_transactions(
     account_id uuid, before_version bigint, page_size integer, filters jsonb default '{}'
 )
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 -- Whatever the statistics say, rows come in the order of the index, and no more of them than are asked for.
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -215,10 +205,7 @@ comment on function public.account_transactions(uuid, bigint, integer, jsonb) is
     'until, purchase_id}.';
 
 create function public.balance_at(account_id uuid, moment text)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select jsonb_build_object(
         'balance', coalesce((
@@ -240,10 +227,7 @@ comment on function public.balance_at(uuid, text) is
     'Credence: an account''s balance and held credits as they were at a moment.';
 
 create function public.account_record(account_id uuid, query jsonb default '{}')
-returns jsonb
-language plpgsql
-stable
-set search_path = ''
+returns jsonb language plpgsql stable set search_path = ''
 -- One statement, long as it is: a page is of one moment. Plans are as in account_transactions.
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -381,10 +365,7 @@ comment on function public.account_record(uuid, jsonb) is
     'first page what is live too, holds, following}, each oldest first.';
 
 create function public.account_sums(account_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     select jsonb_build_object(
         'by_purchases', coalesce(sum(t.amount) filter (where t.purchase_id is not null), 0),

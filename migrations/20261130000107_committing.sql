@@ -1,11 +1,9 @@
 -- The one way to write: ledger_commit(changes), and the steps that it is made of, in the order in which it takes them.
 
 create function public.ledger_commit(changes jsonb)
-returns jsonb
-language plpgsql
+returns jsonb language plpgsql
 -- Definer, because nobody else may write credits: service_role's own rights on public.users don't reach that far.
-security definer
-set search_path = ''
+security definer set search_path = ''
 -- The statements are the same for every call; planning them again took most of the time. Nothing that is looked up for a
 -- commit is more than a few rows by an index, so no plan reads a table through, however small it was when it was made.
 set plan_cache_mode = force_generic_plan
@@ -110,9 +108,7 @@ comment on function public.ledger_commit(jsonb) is
     'which its change is good.';
 
 create function public.credence_wait_less()
-returns timestamptz
-language plpgsql
-set search_path = ''
+returns timestamptz language plpgsql set search_path = ''
 as $$
 begin
     perform set_config('lock_timeout', '10ms', true);
@@ -124,10 +120,7 @@ comment on function public.credence_wait_less() is
     'returns the deadline.';
 
 create function public.credence_named_users(changes jsonb[])
-returns uuid[]
-language plpgsql
-stable
-set search_path = ''
+returns uuid[] language plpgsql stable set search_path = ''
 as $$
 begin
     -- A lax path finds nothing in what is no change; what is no uuid is refused later, with its own change. Each name is
@@ -147,8 +140,7 @@ comment on function public.credence_named_users(jsonb[]) is 'Credence: the users
 create function public.credence_lock_accounts(
     changes jsonb[], out users uuid[], out locked_accounts text[], out gives_up_at timestamptz
 )
-language plpgsql
-set search_path = ''
+language plpgsql set search_path = ''
 as $$
 begin
     users := public.credence_named_users(changes);
@@ -184,9 +176,7 @@ comment on function public.credence_lock_accounts(jsonb[]) is
     'and, if there are any, when the call gives up.';
 
 create function public.credence_apply_batch(changes jsonb[], users uuid[])
-returns jsonb[]
-language plpgsql
-set search_path = ''
+returns jsonb[] language plpgsql set search_path = ''
 as $$
 declare
     has record;
@@ -316,8 +306,7 @@ create function public.credence_plan_entries(
     out holds jsonb[], out holds_in_turn boolean,
     out notices jsonb, out answers jsonb[]
 )
-language plpgsql
-set search_path = ''
+language plpgsql set search_path = ''
 as $$
 declare
     emails text[]; thresholds bigint[]; hashes bytea[];
@@ -504,9 +493,7 @@ comment on function public.credence_plan_entries(jsonb[], uuid[]) is
     'for each change, and back.';
 
 create function public.credence_apply_alone(change jsonb, users uuid[])
-returns jsonb
-language plpgsql
-set search_path = ''
+returns jsonb language plpgsql set search_path = ''
 as $$
 declare
     state text; problem text; answer jsonb;
@@ -541,9 +528,7 @@ comment on function public.credence_apply_alone(jsonb, uuid[]) is
     'wrong with it. The caller holds the locks of the users whom it names.';
 
 create function public.credence_earlier_answer(change jsonb)
-returns jsonb
-language plpgsql
-set search_path = ''
+returns jsonb language plpgsql set search_path = ''
 as $$
 declare
     event public.webhook_events;

@@ -2,9 +2,7 @@
 
 create function public.validate_credits_consistency()
 returns table (user_id uuid, problem text, entry_id bigint, version bigint, expected text, actual text)
-language sql
-stable
-set search_path = ''
+language sql stable set search_path = ''
 -- Longer than two screens, because it is one statement: one snapshot of all tables, in which each entry is read once.
 as $$
     with seen as (
@@ -154,8 +152,7 @@ returns table (
 )
 language plpgsql
 -- Definer, because nobody else may write credits.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 declare
     found_account record;

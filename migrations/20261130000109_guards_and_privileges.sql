@@ -21,9 +21,7 @@ create policy credence_read on public.credit_ledgers
 -- Nobody changes history, whoever asks.
 
 create function public.credence_refuse_change()
-returns trigger
-language plpgsql
-set search_path = ''
+returns trigger language plpgsql set search_path = ''
 as $$
 begin
     raise exception '% of %.% is refused: the audit trail is never changed', tg_op, tg_table_schema, tg_table_name
@@ -72,9 +70,7 @@ create trigger credence_refuse_change
     for each statement execute function public.credence_refuse_change();
 
 create function public.credence_guard_scale()
-returns trigger
-language plpgsql
-set search_path = ''
+returns trigger language plpgsql set search_path = ''
 as $$
 begin
     if exists (select from public.credit_transactions) then
@@ -95,9 +91,7 @@ create trigger credence_guard_scale
 -- the row, and ask who writes themselves, so that the ledger's own writes need not call them.
 
 create function public.credence_guard_credits()
-returns trigger
-language plpgsql
-set search_path = ''
+returns trigger language plpgsql set search_path = ''
 as $$
 begin
     if tg_op = 'INSERT' and (
@@ -120,9 +114,7 @@ create trigger zz_credence_guard_credits
     for each row when (current_user in ('anon', 'authenticated')) execute function public.credence_guard_credits();
 
 create function public.credence_refuse_other_writers()
-returns trigger
-language plpgsql
-set search_path = ''
+returns trigger language plpgsql set search_path = ''
 as $$
 begin
     if tg_op = 'INSERT' and (new.credits_held, new.credits_version, new.credits_revision) is not distinct from (0, 0, 0)
@@ -146,12 +138,9 @@ create trigger zz_credence_refuse_other_writers
 -- What a deployment's schema looks like to whoever wants to trust it.
 
 create function public.credence_migrations()
-returns text[]
-language plpgsql
-stable
+returns text[] language plpgsql stable
 -- Definer, because service_role has no rights on the migrations' own schema; it tells nothing but their versions.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 declare
     versions text[];
@@ -168,10 +157,7 @@ comment on function public.credence_migrations() is
     'Credence: the versions of the migrations that are recorded as applied.';
 
 create function public.credence_diagnosis()
-returns jsonb
-language sql
-stable
-set search_path = ''
+returns jsonb language sql stable set search_path = ''
 as $$
     with recursive tables as (
         select

@@ -20,11 +20,9 @@ alter table public.synthetic_users enable row level security;
 revoke all on public.synthetic_users from public, anon, authenticated, service_role;
 
 create function public.credence_sign_up_synthetic(new_id uuid, address text)
-returns void
-language plpgsql
+returns void language plpgsql
 -- Definer, because service_role has no rights on auth.users; the owner of these functions has them on Supabase too.
-security definer
-set search_path = ''
+security definer set search_path = ''
 as $$
 declare
     -- Supabase Auth reads these as texts and fails on null; elsewhere some of the columns do not exist.
@@ -54,10 +52,7 @@ comment on function public.credence_sign_up_synthetic(uuid, text) is
     'Credence: makes one user of Supabase Auth who has no password, and their row of public.users.';
 
 create function public.credence_add_synthetic_users(group_tag text, wanted integer)
-returns jsonb
-language plpgsql
-security definer
-set search_path = ''
+returns jsonb language plpgsql security definer set search_path = ''
 as $$
 declare
     place integer;
@@ -94,11 +89,7 @@ comment on function public.credence_add_synthetic_users(text, integer) is
     '{users} with all that it has, or {problem} and none is made.';
 
 create function public.credence_list_synthetic_users()
-returns jsonb
-language sql
-stable
-security definer
-set search_path = ''
+returns jsonb language sql stable security definer set search_path = ''
 as $$
     select coalesce(jsonb_agg(to_jsonb(present) order by present.since, present.tag), '[]')
     from (
@@ -112,10 +103,7 @@ comment on function public.credence_list_synthetic_users() is
     'Credence: the groups that have users now: {tag, users, since}.';
 
 create function public.credence_forget_traces(gone uuid[])
-returns void
-language plpgsql
-security definer
-set search_path = ''
+returns void language plpgsql security definer set search_path = ''
 as $$
 begin
     delete from public.outbox o
@@ -133,10 +121,7 @@ comment on function public.credence_forget_traces(uuid[]) is
     'Credence: lets nothing wait for users who are removed: neither messages nor events.';
 
 create function public.credence_remove_synthetic_users(group_tag text)
-returns jsonb
-language plpgsql
-security definer
-set search_path = ''
+returns jsonb language plpgsql security definer set search_path = ''
 as $$
 declare
     synthetic record;
