@@ -12,12 +12,12 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.http.gc_tuning import freeze_startup_objects
-from features.bench import bytes as kept_bytes
-from features.bench import commits, end_to_end, growth, large_account, simulations, spends, start
+from features.bench import commits, end_to_end, simulations, spends, start
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.cpu import per_request
 from features.bench.figures import Figure, plot, print_table
+from features.bench.growth import kept_bytes, large_account, many_accounts
 from features.bench.mechanisms import measuring
 from features.bench.servers import Servers, execute, running
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         "commits": lambda servers: commits.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "spends": lambda servers: spends.measure(servers, seconds=seconds),
         "http": lambda servers: end_to_end.measure(servers, accounts=ACCOUNTS, seconds=seconds),
-        "growth": lambda servers: growth.measure(
+        "growth": lambda servers: many_accounts.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
         "large": lambda servers: large_account.measure(servers, entries=5_000 if asked.quick else 100_000),
