@@ -236,7 +236,7 @@ declare
     size constant integer := least(greatest(coalesce((query ->> 'limit')::integer, 200), 1), 200);
     near constant integer := 100;
     -- What one invoice is for begins at most a period before another period, and Stripe's last at most three years.
-    longest constant interval := '7 years';
+    longest constant interval := interval '7 years';
     hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash,xid}'::text[];
     entry_before constant bigint := (query ->> 'entry')::bigint;
     hold_before constant uuid := (query ->> 'hold')::uuid;

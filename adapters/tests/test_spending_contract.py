@@ -36,9 +36,9 @@ async def books(audit: Audit, life: Life) -> Any:
             entry.posting.amount,
             entry.balance_after,
             entry.posting.description,
-            # Of an expiry the key has the grant's id.
+            # The keys of expiries, and of what returns to a grant, have the grant's id.
             None
-            if entry.posting.kind is EntryKind.EXPIRY
+            if entry.posting.kind in (EntryKind.EXPIRY, EntryKind.REINSTATEMENT)
             else entry.posting.idempotency_key.replace(life.tag, "").replace(life.user_id, ""),
         )
         for entry in record.entries

@@ -113,24 +113,21 @@ def _session_of(purchase: Purchase) -> str | None:
 
 
 def _invoices_due(before: tuple[RecordedPurchase, ...], purchase: Purchase) -> tuple[OutboxMessage, ...]:
-    """Return messages for the invoices that are new on a purchase that brings credits, or brought some once.
-
-    So none is sent twice, though a purchase may be worth nothing for some time, as during a dispute.
-    """
-    if not (_brings_credits(purchase) or any(row.posted for row in before)):
-        return ()
-    sent = set().union(*(_invoices(row.purchase) for row in before if row.posted or _brings_credits(row.purchase)))
+    sent = set().union(*(_invoices(row.purchase) for row in before))
     return tuple(
         OutboxMessage(topic=SEND_INVOICE, key=f"{SEND_INVOICE}:{invoice_id}", payload={"invoice_id": invoice_id})
         for invoice_id in sorted(_invoices(purchase) - sent)
     )
 
 
-def _brings_credits(purchase: Purchase) -> bool:
-    return purchase.order is not None and entitlement(purchase) != 0
-
-
 def _invoices(purchase: Purchase) -> set[str]:
+    """Return the paid, non-free invoices of a purchase that brings credits, or would if nothing had been taken back.
+
+    So none is sent twice, though a purchase may be worth nothing for some time, as during a dispute.
+    """
+    untouched = attrs.evolve(purchase, refunds=(), refunded_totals=(), disputes=(), credit_notes=())
+    if purchase.order is None or entitlement(untouched) == 0:
+        return set()
     return {link.partition(":")[2] for link in invoice_links(purchase.links)}
 
 
