@@ -146,9 +146,8 @@ begin
             select jsonb_build_object('id', s.id, 'revision', s.revision, 'facts', s.facts)
             from public.subscriptions s where s.id = subscribed
         ),
-        'purchases', purchases,
-        'family', family,
-        'claimed', claimed,
+        'now', statement_timestamp(),
+        'purchases', purchases, 'family', family, 'claimed', claimed,
         'made_prices', coalesce((
             select jsonb_agg(to_jsonb(made) - 'created_at' order by made.id)
             from public.stripe_prices made
@@ -159,8 +158,8 @@ end
 $$;
 comment on function public.ledger_read(jsonb) is
     'Credence: what a decision needs, in one snapshot. Takes {event_id, user_id, links, subscription_id, '
-    'periods_since, claims, price_ids}; gives {event, account, account_is_deleted, subscription, purchases that the '
-    'links reach, family: the invoices of the subscription, or of those purchases'', that end at that time or later, '
+    'periods_since, claims, price_ids}; gives {event, account, account_is_deleted, subscription, now, purchases that '
+    'the links reach, family: the invoices of the subscription, or of those purchases'', that end at that time or later, '
     'claimed: trials and free periods, made_prices: those of the prices that Credence made}.';
 
 create function public.ledger_read_all(queries jsonb)
@@ -222,9 +221,10 @@ as $$
                 and (h.settled_at is null or h.settled_at > moment::timestamptz)
         )
     )
+    where moment::timestamptz <= statement_timestamp()
 $$;
 comment on function public.balance_at(uuid, text) is
-    'Credence: an account''s balance and held credits as they were at a moment.';
+    'Credence: an account''s balance and held credits as they were at a moment; null of one to come.';
 
 create function public.account_record(account_id uuid, query jsonb default '{}')
 returns jsonb language plpgsql stable set search_path = ''

@@ -87,6 +87,7 @@ class MemoryLedger:
             made_prices=tuple(self._made_prices[id_] for id_ in sorted(query.price_ids) if id_ in self._made_prices),
             claimed=self.purchases.claimed(query.user_id) if query.claims and query.user_id is not None else (),
             account_is_deleted=query.user_id is not None and self.accounts.is_deleted(query.user_id),
+            now=self._clock.now(),
         )
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
@@ -146,8 +147,10 @@ class MemoryLedger:
         ]
         return tuple(older[:limit])
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """Return what the account had at the moment."""
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance | None:
+        """Return what the account had at the moment; None of one to come."""
+        if moment > self._clock.now():
+            return None
         entries = [entry for entry in self.accounts.entries(user_id) if entry.created_at <= moment]
         return HistoricalBalance(
             balance=entries[-1].balance_after if entries else 0, held=self.grants.held_at(user_id, moment)

@@ -4,6 +4,7 @@ A maintenance page, a proxy or another program at the address answers 200 too.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypedDict
 
 import httpx
@@ -58,6 +59,7 @@ class _Snapshot(TypedDict):
     family: list[_Purchase]
     claimed: list[Claimed]
     made_prices: list[MadePrice]
+    now: datetime
 
 
 class _Result(TypedDict):
@@ -163,7 +165,7 @@ SHAPES: Mapping[str, Any] = {
     "accounts_read_for_spending": _Holdings,
     "accounts_walked": bool | None,
     "accounts_with_overdue": list[str],
-    "balance_at": HistoricalBalance,
+    "balance_at": HistoricalBalance | None,
     "credence_add_synthetic_users": _SyntheticUsers,
     "credence_backlog": _Backlog,
     "credence_diagnosis": SchemaFacts,

@@ -78,10 +78,10 @@ class SqlLedger:
         rows = await self._rpc.value("account_transactions", query)
         return tuple(entry_from_json(user_id, row) for row in rows)
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """Return the account's credits at a past time, by `balance_at()`."""
-        asked = {"account_id": user_id, "moment": moment.isoformat()}
-        return HistoricalBalance(**await self._rpc.value("balance_at", asked))
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance | None:
+        """Return the account's credits at a past time, by `balance_at()`; None of a time to come."""
+        found = await self._rpc.value("balance_at", {"account_id": user_id, "moment": moment.isoformat()})
+        return HistoricalBalance(**found) if found else None
 
 
 def _one_each(answers: list[Json], sent: Sequence[object]) -> list[Json]:

@@ -82,6 +82,7 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
         if subscription
         else None,
         account_is_deleted=snapshot["account_is_deleted"],
+        now=datetime.fromisoformat(snapshot["now"]).astimezone(UTC),
     )
 
 

@@ -65,6 +65,8 @@ class Snapshot:
     event_status: EventStatus | None
     account: Account | None
     purchases: tuple[RecordedPurchase, ...]
+    now: datetime
+    """The time by the ledger's clock."""
     subscription: RecordedSubscription | None = None
     family: tuple[RecordedPurchase, ...] = ()
     """The subscription's invoices whose periods end at `periods_since` or later."""

@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
+import attrs
+
 from domain.values.accounts import UserId
 
 
@@ -40,11 +42,22 @@ class AccountLocks(Protocol):
         ...
 
 
-class RateCounter(Protocol):
-    """Counts of what happens within a period, by a name; a period is a number, and its counts may be lost."""
+@attrs.frozen
+class PeriodCount:
+    """How many there are by now in a period, which ends in so many seconds, one at least."""
 
-    async def count(self, name: str, period: int) -> int:
-        """Count one more, and return how many there are by now in the period.
+    count: int
+    seconds_left: int
+
+
+class RateCounter(Protocol):
+    """Counts of what happens within periods, by a name; counts may be lost.
+
+    When a period is over is decided by one clock for all who share the counter.
+    """
+
+    async def count(self, name: str, seconds: int) -> PeriodCount:
+        """Count one more in the name's period, of so many seconds; where none is running one begins.
 
         :raises CacheUnavailable: if nobody can tell.
         """

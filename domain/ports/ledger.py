@@ -96,8 +96,8 @@ class Accounts(Protocol):
         """Return at most `limit` entries that match and are older than `before_version`, newest first."""
         ...
 
-    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance:
-        """Return the account's credits at a past time; zero if it had no entry by then."""
+    async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance | None:
+        """Return the account's credits at a past time, zero if it had no entry by then; None of a time to come."""
         ...
 
 

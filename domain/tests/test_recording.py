@@ -42,7 +42,7 @@ def named(**changes: Any) -> SaleReport:
     return attrs.evolve(SALE, attribution=attrs.evolve(SALE.attribution, **changes))
 
 
-NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=())
+NEW = Snapshot(event_status=None, account=ACCOUNT, purchases=(), now=datetime(2026, 5, 1, tzinfo=UTC))
 
 
 def decided(sale: SaleReport = SALE, *, snapshot: Snapshot = NEW, event: InboxEvent | None = EVENT) -> Decision:

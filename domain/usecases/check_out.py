@@ -2,7 +2,6 @@
 
 import contextlib
 import enum
-from datetime import datetime
 
 import attrs
 
@@ -84,9 +83,7 @@ class CheckoutService:
     catalogue: Catalogue
     recorder: PaymentRecorder
 
-    async def start(
-        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, now: datetime
-    ) -> Checkout:
+    async def start(self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str) -> Checkout:
         """Open a checkout of the plan for the user.
 
         :raises UnknownPlan: if the plan is not on sale.
@@ -102,7 +99,7 @@ class CheckoutService:
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
-        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan, now):
+        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
             raise AlreadySubscribed(plan_id)
         checkout = await self.checkouts.create(
             CheckoutRequest(user_id=user_id, email=account.email or email, plan=plan, idempotency_key=idempotency_key)
@@ -130,12 +127,12 @@ class CheckoutService:
             raise UnknownSession(session_id)
         return await self._learn(user_id, checkout)
 
-    async def _has(self, user_id: UserId, plan: Plan, now: datetime) -> bool:
+    async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
         known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
         periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
         last = max(periods, key=lambda one: one.ends_at, default=None)
-        if last is None or last.ends_at > now:
+        if last is None or last.ends_at > known.now:
             return last is not None
         subscription_id = SubscriptionId(last.subscription_id)
         of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))

@@ -1,7 +1,5 @@
 """Limits how often somebody may ask: so many times a minute, in all processes together."""
 
-from datetime import datetime
-
 import attrs
 
 from domain.ports.cache import CacheUnavailable
@@ -12,7 +10,7 @@ PERIOD_SECONDS = 60
 
 @attrs.frozen
 class RateExceeded(Exception):
-    """Somebody asked more often than they may; the next period begins in so many seconds."""
+    """Somebody asked more often than they may; the period ends in so many seconds."""
 
     retry_after_seconds: int
 
@@ -27,21 +25,20 @@ class RateLimiter:
     own: RateCounter
     """Counts for this process alone while the shared one is away."""
 
-    async def admit(self, name: str, now: datetime) -> None:
+    async def admit(self, name: str) -> None:
         """Count a request of somebody.
 
         :raises RateExceeded: if there were enough in this minute.
         """
         if not self.per_minute:
             return
-        period, passed = divmod(int(now.timestamp()), PERIOD_SECONDS)
         counted = f"{self.kind}:{name}"
         try:
-            count = await self.shared.count(counted, period)
+            counts = await self.shared.count(counted, PERIOD_SECONDS)
         except CacheUnavailable:
-            count = await self.own.count(counted, period)
-        if count > self.per_minute:
-            raise RateExceeded(PERIOD_SECONDS - passed)
+            counts = await self.own.count(counted, PERIOD_SECONDS)
+        if counts.count > self.per_minute:
+            raise RateExceeded(counts.seconds_left)
 
 
 @attrs.frozen(kw_only=True)

@@ -40,6 +40,13 @@ class UnknownUser(Exception):
     user_id: UserId
 
 
+@attrs.frozen
+class TimeToCome(Exception):
+    """By the ledger's clock the time is in the future."""
+
+    moment: datetime
+
+
 @attrs.frozen(kw_only=True)
 class Page:
     """One page of entries, newest first; pass `next_before` to get the next page; None on the last one."""
@@ -94,11 +101,15 @@ class AccountReader:
         """Return what the user had at a past time.
 
         :raises UnknownUser: if the ledger knows no such user.
+        :raises TimeToCome: if that time has not come yet.
         :raises LedgerUnavailable: if it could not be reached.
         """
         if await self.accounts.account(user_id) is None:
             raise UnknownUser(user_id)
-        return await self.accounts.balance_at(user_id, moment)
+        found = await self.accounts.balance_at(user_id, moment)
+        if found is None:
+            raise TimeToCome(moment)
+        return found
 
     async def transactions(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY

@@ -52,7 +52,7 @@ async def guard(request: Request[Any, Any, Any]) -> None:
         caller = await services.authenticator.authenticate(headers)
         check_access(caller, access)
         if isinstance(caller, Service):
-            await services.limits.service_requests.admit(caller.key_digest, services.now())
+            await services.limits.service_requests.admit(caller.key_digest)
         scope["state"][CALLER] = caller
     check_idempotency_key(request)
 

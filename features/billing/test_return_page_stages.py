@@ -75,8 +75,7 @@ class Shop(World):
 
     async def start(self, plan_id: str) -> None:
         """Begin a checkout."""
-        now = self.clock.now()
-        await self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", now=now)
+        await self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key")
 
 
 def subscribed(plan_id: str) -> Payload:

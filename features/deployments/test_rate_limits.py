@@ -1,7 +1,6 @@
 """Nobody asks without end: users start so many checkouts a minute, services send so many requests, in all processes."""
 
 import contextlib
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from features.harness.service import SERVICE_KEY, Service, eventually
+from features.harness.service import SERVICE_KEY, Service
 from features.steps.story import Story
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import serving, wait_until_ready
@@ -48,11 +47,6 @@ def read_quota(story: Story, url: str, key: str) -> httpx.Response:
     return httpx.get(f"{url}/quota", params=parameters, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
-def until_a_minute_begins() -> None:
-    """Leave half of a minute: what is counted here has to be counted in one."""
-    assert eventually(lambda: time.time() % 60 < 30, True, attempts=1200) is True
-
-
 def is_refused(answer: httpx.Response) -> None:
     """For now, with the seconds to wait, as a problem."""
     assert (429, "urn:credence:too-many-requests") == (answer.status_code, answer.json()["type"])
@@ -63,7 +57,6 @@ def test_a_user_starts_so_many_checkouts(story: Story, tmp_path: Path) -> None:
     """By whichever process; another user, and whatever else this one asks, is not concerned."""
     opened = len(story.service.stripe.account.sessions())
     with process(story.service, tmp_path) as one, process(story.service, tmp_path) as another:
-        until_a_minute_begins()
         answers = [start_checkout(story, url) for url in (one, another, one, another, one)]
         assert [201, 201, 201] == [answer.status_code for answer in answers[:3]]
         for answer in answers[3:]:
@@ -76,7 +69,6 @@ def test_a_user_starts_so_many_checkouts(story: Story, tmp_path: Path) -> None:
 def test_a_service_key_sends_so_many_requests(story: Story, tmp_path: Path) -> None:
     """Of all kinds; another key has its own."""
     with process(story.service, tmp_path) as url:
-        until_a_minute_begins()
         answers = [read_quota(story, url, SERVICE_KEY) for _ in range(4)]
         assert [200, 200, 200] == [answer.status_code for answer in answers[:3]]
         is_refused(answers[3])
@@ -86,7 +78,6 @@ def test_a_service_key_sends_so_many_requests(story: Story, tmp_path: Path) -> N
 def test_without_redis_each_process_counts_alone(story: Story, tmp_path: Path) -> None:
     """The limit holds for each, and nobody is refused because Redis is away."""
     with process(story.service, tmp_path, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0") as url:
-        until_a_minute_begins()
         answers = [start_checkout(story, url) for _ in range(4)]
         assert [201, 201, 201] == [answer.status_code for answer in answers[:3]]
         is_refused(answers[3])
@@ -96,7 +87,6 @@ def test_there_is_a_limit_for_users_by_default(story: Story, tmp_path: Path) -> 
     """Twenty checkouts a minute are more than anybody needs; a service is not limited, and 0 lifts a limit."""
     default = {"CREDENCE_CHECKOUTS_PER_MINUTE": "", "CREDENCE_SERVICE_REQUESTS_PER_MINUTE": ""}
     with process(story.service, tmp_path, **default) as url:
-        until_a_minute_begins()
         answers = [start_checkout(story, url) for _ in range(21)]
         assert [201] * 20 == [answer.status_code for answer in answers[:20]]
         is_refused(answers[20])

@@ -63,14 +63,12 @@ async def start_checkout(
 
     A free subscription is refused while the account already has it.
     """
-    now = services.now()
-    await services.limits.checkouts.admit(caller.user_id, now)
+    await services.limits.checkouts.admit(caller.user_id)
     checkout = await services.checkout.start(
         caller.user_id,
         email=caller.email,
         plan_id=data.plan,
         idempotency_key=_stripe_key(caller.user_id, data.plan, idempotency_key),
-        now=now,
     )
     return StartedCheckout(id=checkout.session_id, url=checkout.url)
 

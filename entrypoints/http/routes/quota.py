@@ -8,7 +8,7 @@ import attrs
 from litestar import Request, get
 from litestar.params import QueryParameter
 
-from domain.usecases.read_account import Quota, QuotaSource
+from domain.usecases.read_account import Quota, QuotaSource, TimeToCome
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import caller_of, requested_account, services_of
@@ -76,9 +76,10 @@ async def read_quota(
 
 
 async def _quota_then(services: Services, user_id: UserId, at: datetime) -> QuotaAt:
-    if at > services.now():
-        raise invalid_timestamp("at must not be in the future.")
-    then = await services.reader.quota_at(user_id, at)
+    try:
+        then = await services.reader.quota_at(user_id, at)
+    except TimeToCome:
+        raise invalid_timestamp("at must not be in the future.") from None
     return QuotaAt(user_id=user_id, balance=then.balance, held=then.held, available=then.available, at=at)
 
 
