@@ -1,6 +1,7 @@
 """The ledger, the authority over accounts, purchases and entries: reading, committing and auditing."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -47,6 +48,18 @@ class LedgerBusy(LedgerUntouched):
     """The ledger is overloaded. Nothing of the call took effect."""
 
     retry_after_seconds: int
+
+
+@contextlib.contextmanager
+def after_a_commit() -> Iterator[None]:
+    """Promise nothing of what the ledger refuses in this context, since an earlier step of the same call has committed.
+
+    :raises LedgerUnavailable: in place of :class:`LedgerUntouched`.
+    """
+    try:
+        yield
+    except LedgerUntouched as untouched:
+        raise LedgerUnavailable(untouched.cause) from untouched
 
 
 class Ledger(Protocol):

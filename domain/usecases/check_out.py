@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+from collections.abc import Sequence
 
 import attrs
 
@@ -14,9 +15,9 @@ from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
-from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable
+from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
-from domain.usecases.read_account import UnknownUser
+from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
@@ -64,12 +65,13 @@ class CheckoutStage(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class CheckoutProgress:
-    """A checkout's status; the credits are those that are on the account for it now."""
+    """A checkout's status; the credits are those that are on the account for it now, whose balance is `balance`."""
 
     session_id: str
     stage: CheckoutStage
     plan_id: str | None
     credits: int
+    balance: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +84,7 @@ class CheckoutService:
     markers: SessionMarkers
     catalogue: Catalogue
     recorder: PaymentRecorder
+    reader: AccountReader
 
     async def start(self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str) -> Checkout:
         """Open a checkout of the plan for the user.
@@ -112,20 +115,29 @@ class CheckoutService:
         """Return the status of the user's checkout. Credits that are due and not posted yet are posted.
 
         :raises UnknownSession: if this user has no such session.
+        :raises UnknownUser: if the ledger knows no such user.
         :raises PaymentsUnavailable: if the provider was needed and could not be reached.
+        :raises LedgerUntouched: if the ledger could not be asked, and nothing was posted.
         :raises LedgerUnavailable: if the ledger could not be asked.
         """
         recorded = await self._recorded(frozenset({Link(f"session:{session_id}")}))
         if recorded is not None and recorded.purchase.payment is PaymentStatus.PAID:
             order = recorded.purchase.order
             if order is not None and order.user_id == user_id:
-                return _progress(session_id, recorded, user_id)
+                return await self._with_balance(user_id, _progress(session_id, recorded, user_id))
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
         checkout = await self.checkouts.retrieve(session_id)
         if checkout is None or claimed_user(checkout.report) != user_id:
             raise UnknownSession(session_id)
-        return await self._learn(user_id, checkout)
+        waiting = CheckoutProgress(
+            session_id=session_id, stage=CheckoutStage.OPEN, plan_id=_claimed_plan(checkout.report), credits=0
+        )
+        if checkout.status == "expired":
+            return await self._with_balance(user_id, attrs.evolve(waiting, stage=CheckoutStage.EXPIRED))
+        if checkout.status != "complete":
+            return await self._with_balance(user_id, waiting)
+        return await self._learn(user_id, checkout, waiting)
 
     async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
@@ -139,19 +151,21 @@ class CheckoutService:
         state = of_last.subscription.subscription.state if of_last.subscription else None
         return state is not None and state.status not in ENDED
 
-    async def _learn(self, user_id: UserId, checkout: Checkout) -> CheckoutProgress:
-        report = [checkout.report] if checkout.invoice_report is None else [checkout.report, checkout.invoice_report]
-        waiting = CheckoutProgress(
-            session_id=checkout.session_id, stage=CheckoutStage.OPEN, plan_id=_claimed_plan(checkout.report), credits=0
-        )
-        if checkout.status == "expired":
-            return attrs.evolve(waiting, stage=CheckoutStage.EXPIRED)
-        if checkout.status != "complete":
-            return waiting
+    async def _learn(self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress) -> CheckoutProgress:
+        """Record what the provider reports of a finished checkout, and return the status that follows."""
         try:
-            outcomes = [await self.recorder.record(None, one) for one in report]
+            outcomes = [await self.recorder.record(None, checkout.report)]
+            with after_a_commit():
+                if checkout.invoice_report is not None:
+                    outcomes.append(await self.recorder.record(None, checkout.invoice_report))
+                return await self._with_balance(user_id, await self._learned(user_id, checkout, waiting, outcomes))
         except CommitRejected as rejected:
             raise LedgerUnavailable(rejected.reason) from rejected
+
+    async def _learned(
+        self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress, outcomes: Sequence[Recorded]
+    ) -> CheckoutProgress:
+        report = [checkout.report] if checkout.invoice_report is None else [checkout.report, checkout.invoice_report]
         if any(outcome.status is EventStatus.PARKED for outcome in outcomes):
             needs_person = any(map(_needs_person, report, outcomes))
             return attrs.evolve(waiting, stage=CheckoutStage.UNDER_REVIEW if needs_person else CheckoutStage.PROCESSING)
@@ -160,6 +174,10 @@ class CheckoutService:
             is_over = any(outcome.status is EventStatus.IGNORED for outcome in outcomes)
             return attrs.evolve(waiting, stage=CheckoutStage.NOTHING_DUE if is_over else CheckoutStage.PROCESSING)
         return _progress(checkout.session_id, recorded, user_id)
+
+    async def _with_balance(self, user_id: UserId, progress: CheckoutProgress) -> CheckoutProgress:
+        quota = await self.reader.quota(user_id)
+        return attrs.evolve(progress, balance=quota.account.balance)
 
     async def _recorded(self, links: frozenset[Link]) -> RecordedPurchase | None:
         snapshot = await self.ledger.read(SnapshotQuery(links=links))

@@ -9,7 +9,7 @@ from domain.payments.admission import Confirmation
 from domain.payments.purchases import PaymentStatus
 from domain.payments.reports import Delivery, Irrelevant, SaleReport, SubscriptionReport, Unreadable
 from domain.ports.inbox import Inbox
-from domain.ports.ledger import LedgerUnavailable
+from domain.ports.ledger import LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Deliveries, History, InvalidBody
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
@@ -66,7 +66,8 @@ class InboxRetrier:
         :raises LedgerUnavailable: if the inbox could not be reached; claims expire automatically.
         """
         due = await self.inbox.claim_waiting(BATCH, lease_seconds=LEASE_SECONDS)
-        return tuple([Retried(kept, await self.decide(kept)) for kept in due])
+        with after_a_commit():
+            return tuple([Retried(kept, await self.decide(kept)) for kept in due])
 
     async def retry(self) -> tuple[Retried, ...]:
         """Retry at most :data:`BATCH` pending events, due or not, starting with those that were not retried recently.

@@ -86,7 +86,12 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         markers=parts.redis.markers,
         catalogue=parts.catalogue,
         recorder=recorder,
+        reader=_reader(parts),
     )
+
+
+def _reader(parts: Parts) -> AccountReader:
+    return AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache)
 
 
 def _outbox_worker(parts: Parts) -> OutboxWorker:
@@ -151,7 +156,7 @@ def _services(
         authenticator=authenticator,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
-        reader=AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache),
+        reader=_reader(parts),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),
         watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from adapters.memory.cache import MemorySessionMarkers
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.stripe.events import read_event
 from domain.payments.purchases import Link
 from domain.payments.reports import SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutRequest
 from domain.usecases.check_out import AlreadySubscribed, CheckoutProgress, CheckoutService, CheckoutStage
+from domain.usecases.read_account import AccountReader
 from domain.values.plans import PlanId
 from features.billing.packs import NAMED, completed, refund_of, session
 from features.billing.payloads import SUBSCRIPTION, USER, Payload, StripePrice, ended, invoice, line
@@ -59,6 +60,7 @@ class Shop(World):
             markers=MemorySessionMarkers(self.clock),
             catalogue=self.recorder.catalogue,
             recorder=self.recorder,
+            reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),
         )
 
     async def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:

@@ -91,13 +91,12 @@ async def follow_checkout(
     if not _SESSION_ID.fullmatch(session_id):
         raise UnknownSession(session_id[:64])
     progress = await services.checkout.follow(caller.user_id, session_id)
-    quota = await services.reader.quota(caller.user_id)
     return FollowedCheckout(
         id=progress.session_id,
         status=progress.stage,
         plan=progress.plan_id,
         credits=progress.credits,
-        balance=quota.account.balance,
+        balance=progress.balance,
     )
 
 
