@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 class StripeCheckouts:
     """Implements the port Checkouts."""
 
-    def __init__(self, connection: StripeConnection, *, success_url: str, cancel_url: str) -> None:
+    def __init__(self, connection: StripeConnection) -> None:
         self._client = connection.client
-        self._success_url = success_url
-        self._cancel_url = cancel_url
 
     async def create(self, request: CheckoutRequest) -> Checkout:
         """Open a session; the same idempotency key returns the same session.
@@ -32,7 +30,7 @@ class StripeCheckouts:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         """
-        parameters = self._parameters(request)
+        parameters = _parameters(request)
         with translated():
             try:
                 answer = await self._client.v1.checkout.sessions.create_async(
@@ -51,34 +49,35 @@ class StripeCheckouts:
         session = await retrieved(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
         return _checkout(session) if session is not None else None
 
-    def _parameters(self, request: CheckoutRequest) -> "SessionCreateParams":
-        plan = request.plan
-        metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
-        if request.email:
-            metadata[EMAIL_KEY] = request.email
-        price: dict[str, Any] = {
-            "currency": plan.terms.price.currency,
-            "unit_amount": plan.terms.price.amount,
-            "product_data": {"name": plan.name},
-        }
-        parameters: dict[str, Any] = {
-            "mode": plan.mode.value,
-            "line_items": [{"quantity": 1, "price_data": price}],
-            "success_url": self._success_url,
-            "cancel_url": self._cancel_url,
-            "client_reference_id": request.user_id,
-            "metadata": metadata,
-        }
-        if request.email:
-            parameters["customer_email"] = request.email
-        if plan.mode is PlanMode.PAYMENT:
-            made = {**metadata, SESSION_KEY: "yes"}
-            parameters["payment_intent_data"] = {"metadata": made}
-            parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
-        else:
-            price["recurring"] = {"interval": plan.interval}
-            parameters["subscription_data"] = {"metadata": metadata}
-        return cast("SessionCreateParams", parameters)
+
+def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
+    plan = request.plan
+    metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
+    if request.email:
+        metadata[EMAIL_KEY] = request.email
+    price: dict[str, Any] = {
+        "currency": plan.terms.price.currency,
+        "unit_amount": plan.terms.price.amount,
+        "product_data": {"name": plan.name},
+    }
+    parameters: dict[str, Any] = {
+        "mode": plan.mode.value,
+        "line_items": [{"quantity": 1, "price_data": price}],
+        "success_url": request.pages.success_url,
+        "cancel_url": request.pages.cancel_url,
+        "client_reference_id": request.user_id,
+        "metadata": metadata,
+    }
+    if request.email:
+        parameters["customer_email"] = request.email
+    if plan.mode is PlanMode.PAYMENT:
+        made = {**metadata, SESSION_KEY: "yes"}
+        parameters["payment_intent_data"] = {"metadata": made}
+        parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
+    else:
+        price["recurring"] = {"interval": plan.interval}
+        parameters["subscription_data"] = {"metadata": metadata}
+    return cast("SessionCreateParams", parameters)
 
 
 def _checkout(session: dict[str, Any]) -> Checkout:

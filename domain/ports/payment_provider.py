@@ -10,6 +10,7 @@ from domain.payments.reports import Delivery, PaymentReport, Price, ProviderRepo
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import UserId
 from domain.values.plans import Plan
+from domain.values.return_pages import ReturnPages
 
 
 @attrs.frozen
@@ -53,6 +54,7 @@ class CheckoutRequest:
     email: str | None
     plan: Plan
     idempotency_key: str
+    pages: ReturnPages
 
 
 @attrs.frozen(kw_only=True)

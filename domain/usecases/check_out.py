@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.changes import RecordedPurchase, SnapshotQuery
+from domain.changes.changes import Change, Duplicate, IdempotencyRecord, RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
@@ -22,6 +22,7 @@ from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
+from domain.values.return_pages import ReturnPages
 
 
 @attrs.frozen
@@ -79,6 +80,8 @@ class CheckoutService:
     """Starts checkouts and returns their status."""
 
     checkouts: Checkouts
+    pages: ReturnPages
+    """This process's pages; another process may have others."""
     accounts: Accounts
     ledger: Ledger
     markers: SessionMarkers
@@ -86,8 +89,10 @@ class CheckoutService:
     recorder: PaymentRecorder
     reader: AccountReader
 
-    async def start(self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str) -> Checkout:
-        """Open a checkout of the plan for the user.
+    async def start(
+        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, is_repeatable: bool
+    ) -> Checkout:
+        """Open a checkout of the plan for the user; `is_repeatable` says that the caller knows the key.
 
         :raises UnknownPlan: if the plan is not on sale.
         :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
@@ -104,9 +109,14 @@ class CheckoutService:
             raise UnknownUser(user_id)
         if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
             raise AlreadySubscribed(plan_id)
-        checkout = await self.checkouts.create(
-            CheckoutRequest(user_id=user_id, email=account.email or email, plan=plan, idempotency_key=idempotency_key)
+        request = CheckoutRequest(
+            user_id=user_id,
+            email=account.email or email,
+            plan=plan,
+            idempotency_key=idempotency_key,
+            pages=await self._first_pages(user_id, idempotency_key) if is_repeatable else self.pages,
         )
+        checkout = await self.checkouts.create(request)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -138,6 +148,21 @@ class CheckoutService:
         if checkout.status != "complete":
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
+
+    async def _first_pages(self, user_id: UserId, key: str) -> ReturnPages:
+        """Return the pages of the process that the key reached first, since the provider compares them.
+
+        They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well. A
+        ledger that takes no writes prevents no checkout.
+        """
+        ours = {"success_url": self.pages.success_url, "cancel_url": self.pages.cancel_url}
+        request = IdempotencyRecord(key=key, user_id=user_id, content={"operation": "checkout"}, answer=ours)
+        with contextlib.suppress(LedgerUnavailable):
+            (result,) = await self.ledger.commit((Change(request=request),))
+            if isinstance(result, Duplicate) and result.request and result.request.content == request.content:
+                first = result.request.answer
+                return ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
+        return self.pages
 
     async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""

@@ -35,6 +35,7 @@ from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
+from domain.values.return_pages import ReturnPages
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
 from entrypoints.composition.stores import Storage
@@ -78,9 +79,9 @@ def _recorder(parts: Parts) -> PaymentRecorder:
 
 
 def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
-    success, cancel = parts.settings.success_url, parts.settings.cancel_url
     return CheckoutService(
-        checkouts=StripeCheckouts(parts.stripe.patient, success_url=success, cancel_url=cancel),
+        checkouts=StripeCheckouts(parts.stripe.patient),
+        pages=ReturnPages(success_url=parts.settings.success_url, cancel_url=parts.settings.cancel_url),
         accounts=parts.ledger.sql,
         ledger=parts.ledger.commits,
         markers=parts.redis.markers,

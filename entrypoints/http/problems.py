@@ -123,8 +123,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
-        "The Idempotency-Key was already used for a different checkout, for example with another email or price, or by "
-        "a process with another CREDENCE_PUBLIC_URL. Use a new key.",
+        "The Idempotency-Key was already used for a different checkout, for example with another email or price. "
+        "Use a new key.",
     ),
     AuthUnavailable: (
         HTTPStatus.SERVICE_UNAVAILABLE,

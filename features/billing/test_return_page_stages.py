@@ -13,6 +13,7 @@ from domain.ports.payment_provider import Checkout, CheckoutRequest
 from domain.usecases.check_out import AlreadySubscribed, CheckoutProgress, CheckoutService, CheckoutStage
 from domain.usecases.read_account import AccountReader
 from domain.values.plans import PlanId
+from domain.values.return_pages import ReturnPages
 from features.billing.packs import NAMED, completed, refund_of, session
 from features.billing.payloads import SUBSCRIPTION, USER, Payload, StripePrice, ended, invoice, line
 from features.billing.reversals import credit_note, dispute, refund
@@ -55,6 +56,7 @@ class Shop(World):
         self.sessions = Sessions()
         self.desk = CheckoutService(
             checkouts=self.sessions,
+            pages=ReturnPages(success_url="https://shop.test/ok", cancel_url="https://shop.test/"),
             accounts=self.ledger,
             ledger=self.ledger,
             markers=MemorySessionMarkers(self.clock),
@@ -77,7 +79,7 @@ class Shop(World):
 
     async def start(self, plan_id: str) -> None:
         """Begin a checkout."""
-        await self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key")
+        await self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", is_repeatable=False)
 
 
 def subscribed(plan_id: str) -> Payload:

@@ -27,6 +27,7 @@ from domain.ports.payment_provider import CheckoutRequest, PaymentsRefused, Paym
 from domain.tests.examples import ADA, MONTHLY, STARTER
 from domain.values.money import Money
 from domain.values.plans import Plan
+from domain.values.return_pages import ReturnPages
 from simulators.stripe.stand_in import StripeStandIn
 
 
@@ -42,11 +43,10 @@ def asking(stripe: StripeStandIn) -> contextlib.aclosing[StripeConnection]:
 
 async def buy(stripe: StripeStandIn, connection: StripeConnection, plan: Plan = STARTER) -> Any:
     """A paid session of ours."""
-    checkouts = StripeCheckouts(
-        connection, success_url="https://a.test/?id={CHECKOUT_SESSION_ID}", cancel_url="https://a.test/"
-    )
-    request = CheckoutRequest(user_id=ADA, email=None, plan=plan, idempotency_key=f"key-{len(stripe.events)}")
-    opened = await checkouts.create(request)
+    pages = ReturnPages(success_url="https://a.test/?id={CHECKOUT_SESSION_ID}", cancel_url="https://a.test/")
+    key = f"key-{len(stripe.events)}"
+    request = CheckoutRequest(user_id=ADA, email=None, plan=plan, idempotency_key=key, pages=pages)
+    opened = await StripeCheckouts(connection).create(request)
     stripe.pay(opened.session_id)
     return stripe.session(opened.session_id)
 
@@ -226,8 +226,7 @@ async def test_the_return_page_learns_of_a_subscription_s_first_period(stripe: S
     """The session brings its invoice, which leads back to the session."""
     async with asking(stripe) as connection:
         session = await buy(stripe, connection, MONTHLY)
-        checkouts = StripeCheckouts(connection, success_url="https://a.test/", cancel_url="https://a.test/")
-        found = await checkouts.retrieve(session["id"])
+        found = await StripeCheckouts(connection).retrieve(session["id"])
         assert found is not None
         assert isinstance(found.report, SubscriptionReport)
         assert isinstance(found.invoice_report, SaleReport)

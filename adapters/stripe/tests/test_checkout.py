@@ -16,6 +16,7 @@ from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutReq
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms
+from domain.values.return_pages import ReturnPages
 from simulators.http.server import HttpServer, Request, Response
 from simulators.stripe.stand_in import StripeStandIn
 
@@ -26,6 +27,7 @@ REQUEST = CheckoutRequest(
     email="ada@example.com",
     plan=Plan(id=PlanId("starter"), name="50 credits <b>", terms=TERMS),
     idempotency_key="key-1",
+    pages=ReturnPages(success_url="https://shop.test/ok?id={CHECKOUT_SESSION_ID}", cancel_url="https://shop.test/"),
 )
 
 
@@ -39,8 +41,7 @@ def stripe() -> Iterator[StripeStandIn]:
 async def with_checkouts(base: str, *, key: str = "sk_test_123456789012") -> AsyncIterator[StripeCheckouts]:
     connection = StripeConnection(api_key=key, api_base=base)
     async with contextlib.aclosing(connection):
-        success_url = "https://shop.test/ok?id={CHECKOUT_SESSION_ID}"
-        yield StripeCheckouts(connection, success_url=success_url, cancel_url="https://shop.test/")
+        yield StripeCheckouts(connection)
 
 
 async def test_a_session_carries_who_buys_what(stripe: StripeStandIn) -> None:

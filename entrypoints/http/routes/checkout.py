@@ -69,6 +69,7 @@ async def start_checkout(
         email=caller.email,
         plan_id=data.plan,
         idempotency_key=_stripe_key(caller.user_id, data.plan, idempotency_key),
+        is_repeatable=idempotency_key is not None,
     )
     return StartedCheckout(id=checkout.session_id, url=checkout.url)
 
