@@ -1,13 +1,13 @@
 """Check out: start a checkout, and return its status when the customer comes back."""
 
 import contextlib
-import enum
 from collections.abc import Sequence
 
 import attrs
 
 from domain.changes.changes import Change, Duplicate, IdempotencyRecord, RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
+from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage, progress_of
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
@@ -44,35 +44,6 @@ class AlreadySubscribed(Exception):
     """The account already has this free plan; each account can have it once at a time."""
 
     plan_id: str
-
-
-class CheckoutStage(enum.StrEnum):
-    """The status of a checkout from the customer's point of view."""
-
-    OPEN = "open"
-    PROCESSING = "processing"
-    CREDITED = "credited"
-    TRIAL_STARTED = "trial_started"
-    """A trial without credits; the first paid period brings them."""
-    NOTHING_DUE = "nothing_due"
-    """Finished without credits, for example a free plan that the account already has."""
-    TAKEN_BACK = "taken_back"
-    """Paid, and since then fully refunded, credited or disputed."""
-    CREDITS_EXPIRED = "credits_expired"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    UNDER_REVIEW = "under_review"
-
-
-@attrs.frozen(kw_only=True)
-class CheckoutProgress:
-    """A checkout's status; the credits are those that are on the account for it now, whose balance is `balance`."""
-
-    session_id: str
-    stage: CheckoutStage
-    plan_id: str | None
-    credits: int
-    balance: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +105,7 @@ class CheckoutService:
         if recorded is not None and recorded.purchase.payment is PaymentStatus.PAID:
             order = recorded.purchase.order
             if order is not None and order.user_id == user_id:
-                return await self._with_balance(user_id, _progress(session_id, recorded, user_id))
+                return await self._with_balance(user_id, progress_of(session_id, recorded, user_id))
         if await self._is_anothers(user_id, session_id):
             raise UnknownSession(session_id)
         checkout = await self.checkouts.retrieve(session_id)
@@ -198,7 +169,7 @@ class CheckoutService:
         if recorded is None:
             is_over = any(outcome.status is EventStatus.IGNORED for outcome in outcomes)
             return attrs.evolve(waiting, stage=CheckoutStage.NOTHING_DUE if is_over else CheckoutStage.PROCESSING)
-        return _progress(checkout.session_id, recorded, user_id)
+        return progress_of(checkout.session_id, recorded, user_id)
 
     async def _with_balance(self, user_id: UserId, progress: CheckoutProgress) -> CheckoutProgress:
         quota = await self.reader.quota(user_id)
@@ -225,34 +196,3 @@ def _needs_person(report: ProviderReport, outcome: Recorded) -> bool:
     if outcome.status is not EventStatus.PARKED or outcome.reason == ParkReason.INCOMPLETE_INVOICE:
         return False
     return not isinstance(report, SaleReport) or report.facts.payment is PaymentStatus.PAID
-
-
-def _progress(session_id: str, recorded: RecordedPurchase, user_id: UserId) -> CheckoutProgress:
-    credits_ = max(recorded.credits_of(user_id) - _expired(recorded, user_id), 0)
-    return CheckoutProgress(
-        session_id=session_id,
-        stage=_stage(recorded, user_id, credits_),
-        plan_id=recorded.purchase.order.plan_id if recorded.purchase.order else None,
-        credits=credits_,
-    )
-
-
-def _stage(recorded: RecordedPurchase, user_id: UserId, credits_: int) -> CheckoutStage:
-    purchase = recorded.purchase
-    if purchase.payment is PaymentStatus.FAILED:
-        return CheckoutStage.FAILED
-    if purchase.payment is PaymentStatus.UNPAID or purchase.order is None:
-        return CheckoutStage.PROCESSING
-    if credits_ > 0:
-        return CheckoutStage.CREDITED
-    if _expired(recorded, user_id):
-        return CheckoutStage.CREDITS_EXPIRED
-    if purchase.order.credits > 0:
-        return CheckoutStage.TAKEN_BACK
-    is_trial = purchase.bill is not None and any(line.kind is LineKind.TRIAL for line in purchase.bill.lines)
-    return CheckoutStage.TRIAL_STARTED if is_trial else CheckoutStage.NOTHING_DUE
-
-
-def _expired(recorded: RecordedPurchase, user_id: UserId) -> int:
-    expired = (posted.expired.get(user_id) for posted in recorded.posted.values())
-    return sum(gone.amount for gone in expired if gone is not None)

@@ -7,10 +7,11 @@ import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from adapters.stripe.events import read_event
+from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage
 from domain.payments.purchases import Link
 from domain.payments.reports import SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutRequest
-from domain.usecases.check_out import AlreadySubscribed, CheckoutProgress, CheckoutService, CheckoutStage
+from domain.usecases.check_out import AlreadySubscribed, CheckoutService
 from domain.usecases.read_account import AccountReader
 from domain.values.plans import PlanId
 from domain.values.return_pages import ReturnPages

@@ -10,7 +10,8 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 
-from domain.usecases.check_out import CheckoutStage, UnknownSession
+from domain.decisions.checkout_progress import CheckoutStage
+from domain.usecases.check_out import UnknownSession
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import SignedInUser
 from entrypoints.http.openapi import problem_responses

@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
+from domain.decisions.checkout_progress import CheckoutStage
 from domain.decisions.operations import EntryAnswer, HoldAnswer
-from domain.usecases.check_out import CheckoutStage
 from entrypoints.http.app import create_app
 from entrypoints.http.openapi import PROBLEM
 from entrypoints.http.operation_answers import EntryMade, HoldMade
