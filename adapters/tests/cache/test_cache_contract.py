@@ -59,11 +59,11 @@ async def redis_world(url: str) -> AsyncIterator[World]:
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[World]]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis_url", "redis_8_url"])
 def open_world(request: pytest.FixtureRequest) -> Opener:
     if request.param == "memory":
         return memory_world
-    url = request.getfixturevalue("redis_url")
+    url = request.getfixturevalue(request.param)
     return lambda: redis_world(url)
 
 

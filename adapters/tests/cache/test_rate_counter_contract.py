@@ -16,12 +16,12 @@ from domain.ports.coordination import PeriodCount
 HOUR = 3600
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis_url", "redis_8_url"])
 async def counter(request: pytest.FixtureRequest) -> AsyncIterator[MemoryRateCounter | RedisRateCounter]:
     if request.param == "memory":
         yield MemoryRateCounter()
         return
-    async with contextlib.aclosing(connect(request.getfixturevalue("redis_url"))) as client:
+    async with contextlib.aclosing(connect(request.getfixturevalue(request.param))) as client:
         yield RedisRateCounter(client, ledger_keys())
 
 
