@@ -53,6 +53,12 @@ class MemoryAccounts:
         """Store an account's new state."""
         self._accounts[account.user_id] = account
 
+    def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
+        """Set an account's own threshold, and return the account, or None if there is no such user."""
+        if user_id in self._accounts:
+            self._accounts[user_id] = attrs.evolve(self._accounts[user_id], notify_below=threshold)
+        return self.find(user_id)
+
     def entries(self, user_id: UserId) -> tuple[LedgerEntry, ...]:
         """Return the user's entries, oldest first."""
         return tuple(self._entries.get(user_id, ()))

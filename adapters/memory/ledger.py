@@ -132,9 +132,7 @@ class MemoryLedger:
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
         """Set an account's own threshold of a low balance, or take it away."""
-        if user_id in self.accounts:
-            self.accounts.keep(attrs.evolve(self.accounts.get(user_id), notify_below=threshold))
-        return self.accounts.find(user_id)
+        return self.accounts.set_threshold(user_id, threshold)
 
     async def entries(
         self, user_id: UserId, *, before_version: int | None, limit: int, wanted: EntryFilter = EVERY_ENTRY
