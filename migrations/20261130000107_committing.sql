@@ -101,11 +101,11 @@ end
 $$;
 comment on function public.ledger_commit(jsonb) is
     'Credence: the one write: takes an array of changes {event, purchase, others, subscription, account, entries, '
-    'ends, holds, request, outbox, notify_below, made_prices}, writes each whole or not at all in one transaction, and '
-    'gives one answer per change: committed or duplicate with the accounts as they are now, conflict with its reason '
-    '(revision, link, unknown_user, account, hold, grants, event, idempotency_key, insufficient_credits, locked), '
-    'or refused with the error. A duplicate of a request has its first answer. An account names the revision at '
-    'which its change is good.';
+    'ends, holds, request, outbox, notify_below, made_prices, owner_email}, writes each whole or not at all in one '
+    'transaction, and gives one answer per change: committed or duplicate with the accounts as they are now, conflict '
+    'with its reason (revision, link, unknown_user, account, hold, grants, event, idempotency_key, '
+    'insufficient_credits, locked), or refused with the error. A duplicate of a request has its first answer. An '
+    'account names the revision at which its change is good; owner_email, who the users with entries must be, if known.';
 
 create function public.credence_wait_less()
 returns timestamptz language plpgsql set search_path = ''
@@ -363,7 +363,7 @@ begin
         for part in 0 .. jsonb_array_length(parts) - 1 loop
             entry := jsonb_populate_record(null::public.credit_transactions, parts -> part);
             place := array_position(user_ids, entry.user_id);
-            if place is null then
+            if place is null or emails[place] <> change ->> 'owner_email' then
                 perform public.credence_conflict_with('unknown_user');
             elsif not place = any (places) then
                 places := places || place;

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from adapters.batching.batcher import Batcher
+from adapters.batching.known_links import KnownLinks
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
-from domain.changes.changes import Change, CommitResult, Rejected, Snapshot, SnapshotQuery
+from domain.changes.changes import Change, CommitResult, Committed, Rejected, Snapshot, SnapshotQuery
 from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 
 COMMITS = READS = Limits(calls=2, requests=128, batch_size_min=16)
@@ -40,6 +41,7 @@ class GroupCommit:
         self._commits = Batcher(
             self._commit, limits=commits, keys=_touched, weight=_weight, can_bisect=_is_known_to_have_no_effect
         )
+        self.recent_links = KnownLinks()
         self._reads = Batcher(ledger.read_all, limits=reads, can_bisect=_is_known_to_have_no_effect)
 
     async def read(self, query: SnapshotQuery) -> Snapshot:
@@ -58,13 +60,20 @@ class GroupCommit:
         """
         with ledger_errors():
             if len(changes) == 1:
-                return (await self._commits.submit(changes[0]),)
+                return (await self._commit_one(changes[0]),)
             return await self._commits.submit_all(changes)
 
     async def aclose(self) -> None:
         """Finish the accepted writes; reject later ones."""
         await self._commits.aclose()
         await self._reads.aclose()
+
+    async def _commit_one(self, change: Change) -> CommitResult:
+        result = await self._commits.submit(change)
+        if isinstance(result, Committed) and change.revision is not None:
+            event_id = change.event.event.id if change.event is not None else None
+            self.recent_links.add(change.revision.purchase.links, event_id)
+        return result
 
     async def _commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         try:

@@ -69,8 +69,9 @@ class MemoryQuotaCache:
 class MemorySessionMarkers:
     """Implements the port SessionMarkers in memory; what is kept expires by the clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, quotas: MemoryQuotaCache) -> None:
         self._clock = clock
+        self._quotas = quotas
         self._checkouts: dict[str, tuple[CheckoutNote, datetime]] = {}
         self._processing: dict[str, datetime] = {}
         self._processed: dict[str, tuple[str, datetime]] = {}
@@ -84,20 +85,18 @@ class MemorySessionMarkers:
         note, until = self._checkouts.get(session_id, (None, self._clock.now()))
         return note if self._clock.now() < until else None
 
-    async def begin(self, session_id: str) -> None:
-        """Mark, for an hour at most, that a delivery of the session is being handled."""
+    async def begin(self, session_id: str) -> str | None:
+        """Mark, for an hour at most, that a delivery of the session is being handled; return what was processed."""
         self._processing[session_id] = self._clock.now() + PROCESSING_FOR
+        event_id, until = self._processed.get(session_id, (None, self._clock.now()))
+        return event_id if self._clock.now() < until else None
 
-    async def finish(self, session_id: str, event_id: str | None) -> None:
-        """Remove that mark; with an event, remember for a day that its effect is committed."""
+    async def finish(self, session_id: str, event_id: str | None, accounts: Sequence[Account] = ()) -> None:
+        """Store the accounts and remove that mark; with an event, remember for a day that its effect is committed."""
+        await self._quotas.store_many(accounts)
         self._processing.pop(session_id, None)
         if event_id is not None:
             self._processed[session_id] = event_id, self._clock.now() + PROCESSED_FOR
-
-    async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Return whether this event is the one last known to be committed for the session."""
-        kept, until = self._processed.get(session_id, (None, self._clock.now()))
-        return kept == event_id and self._clock.now() < until
 
     async def forget_processed(self) -> None:
         """Keep no mark of any event that was committed."""

@@ -39,6 +39,8 @@ def is_uncovered(change: Change, accounts: MemoryAccounts, grants: MemoryGrants)
     guarded = (guard.user_id,) if guard is not None else ()
     if any(user not in accounts for user in (*touched_by(change), *guarded)):
         return Conflict("unknown_user")
+    if any(_is_another(change.owner_email, accounts.get(posting.user_id).email) for posting in change.postings):
+        return Conflict("unknown_user")
     if any(posting.amount == 0 for posting in change.postings):
         return Rejected("an entry must change the balance")
     if guard is not None and accounts.get(guard.user_id).revision != guard.expected_revision:
@@ -71,3 +73,7 @@ def _needs_cover(change: Change, user_id: UserId) -> bool:
     holds_more = any(hold.is_open for hold in change.holds if hold.user_id == user_id)
     guarded = bool(kinds & {EntryKind.SPEND, EntryKind.EXPIRY, EntryKind.ADJUSTMENT}) or holds_more
     return guarded and EntryKind.CAPTURE not in kinds
+
+
+def _is_another(presumed: str | None, email: str | None) -> bool:
+    return presumed is not None and email is not None and email != presumed

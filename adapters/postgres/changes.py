@@ -32,6 +32,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         holds=[{**to_builtins(hold), "draws": _draws_to_json(hold.draws)} for hold in change.holds] or None,
         request=change.request,
         notify_below=change.notify_below,
+        owner_email=change.owner_email,
         outbox=change.outbox or None,
     )
 

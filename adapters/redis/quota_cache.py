@@ -23,6 +23,9 @@ SCANNED_KEYS = 500
 MAX_UNWRITTEN = 10_000
 """Lines that are known not to be written; where there are more, none is read before all are removed."""
 
+Command = tuple[str, str, *tuple[str | int, ...]]
+"""A command's name, its key and its other arguments."""
+
 _KIND = "credits:"
 _FORGOTTEN = 2**63
 """The revision of an account that could not be forgotten: newer than any."""
@@ -93,9 +96,18 @@ class RedisQuotaCache:
 
         :raises CacheUnavailable: if Redis did not answer for one of them.
         """
+        await self.store_beside(accounts, ())
+
+    async def store_beside(self, accounts: Sequence[Account], commands: Sequence[Command]) -> None:
+        """Keep each account likewise, and carry out other commands in the same round trip.
+
+        A command is its name, its key without the ledger's id, and its other arguments.
+
+        :raises CacheUnavailable: if Redis did not answer for one of them.
+        """
         revisions = {account.user_id: account.revision for account in accounts}
         with self._written(revisions), cache_errors():
-            await self._write(accounts)
+            await self._write(accounts, commands)
 
     async def forget(self, user_id: UserId) -> None:
         """Keep nothing of the user.
@@ -135,14 +147,16 @@ class RedisQuotaCache:
                 raise answer
         return [_account(user_id, line) for user_id, line in zip(user_ids, kept, strict=True)]
 
-    async def _write(self, accounts: Sequence[Account]) -> None:
+    async def _write(self, accounts: Sequence[Account], commands: Sequence[Command]) -> None:
+        prefix = await self._keys.prefix()
+        beside = [(name, f"{prefix}{key}", *arguments) for name, key, *arguments in commands]
         lines = [
             (1, await self._key(one.user_id), f"{one.balance}/{one.held}/{one.version}/{one.revision}", one.revision)
             for one in accounts
         ]
-        answers = await self._redis.together([("EVALSHA", _STORE_SHA, *line) for line in lines])
+        answers = await self._redis.together([*(("EVALSHA", _STORE_SHA, *line) for line in lines), *beside])
         if any(isinstance(answer, NoScriptError) for answer in answers):
-            answers = await self._redis.together([("EVAL", _STORE, *line) for line in lines])
+            answers = await self._redis.together([*(("EVAL", _STORE, *line) for line in lines), *beside])
         _raise_first(answers)
 
     @contextlib.contextmanager

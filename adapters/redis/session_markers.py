@@ -4,14 +4,16 @@ Each key begins with the ledger's id.
 """
 
 import json
+from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
 from adapters.redis.client import SharedRedis
 from adapters.redis.errors import cache_errors, is_of_another_type
 from adapters.redis.ledger_keys import LedgerKeys
+from adapters.redis.quota_cache import Command, RedisQuotaCache
 from domain.ports.cache import CheckoutNote
-from domain.values.accounts import InvalidUserId, parse_user_id
+from domain.values.accounts import Account, InvalidUserId, parse_user_id
 
 PROCESSED_SECONDS = 24 * 60 * 60
 PROCESSING_SECONDS = 60 * 60
@@ -25,9 +27,10 @@ class RedisSessionMarkers:
     Every method raises :class:`CacheUnavailable` if Redis did not answer.
     """
 
-    def __init__(self, redis: SharedRedis, keys: LedgerKeys) -> None:
+    def __init__(self, redis: SharedRedis, keys: LedgerKeys, quotas: RedisQuotaCache) -> None:
         self._redis = redis
         self._keys = keys
+        self._quotas = quotas
 
     async def remember_checkout(self, session_id: str, note: CheckoutNote) -> None:
         """Keep who started the session, for an hour."""
@@ -40,26 +43,29 @@ class RedisSessionMarkers:
         kept = await self._find(await self._key("checkout", session_id))
         return _note(kept) if kept is not None else None
 
-    async def begin(self, session_id: str) -> None:
-        """Mark, for an hour at most, that a delivery of the session is being handled."""
-        with cache_errors():
-            key = await self._key("processing", session_id)
-            await self._redis.execute_command("SET", key, "1", "EX", PROCESSING_SECONDS)
+    async def begin(self, session_id: str) -> str | None:
+        """Mark, for an hour at most, that a delivery of the session is being handled. One round trip.
 
-    async def finish(self, session_id: str, event_id: str | None) -> None:
-        """End that mark; with an event, keep for a day that its effect is committed. One round trip."""
-        # No transaction: in a cluster the two keys are on different nodes, and neither needs the other.
-        commands: list[tuple[object, ...]] = [("DEL", await self._key("processing", session_id))]
-        if event_id is not None:
-            commands.append(("SET", await self._key("processed", session_id), event_id, "EX", PROCESSED_SECONDS))
+        Return the event last known to be committed for the session, or None where that is not known or can't be read.
+        """
+        begun = ("SET", await self._key("processing", session_id), "1", "EX", PROCESSING_SECONDS)
         with cache_errors():
-            for answer in await self._redis.together(commands):
-                if isinstance(answer, Exception):
+            marked, kept = await self._redis.together([begun, ("GET", await self._key("processed", session_id))])
+            for answer in (marked, kept):
+                if isinstance(answer, Exception) and not is_of_another_type(answer):
                     raise answer
+        return kept if isinstance(kept, str) else None
 
-    async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Return whether this event is the one last known to be committed for the session."""
-        return await self._find(await self._key("processed", session_id)) == event_id
+    async def finish(self, session_id: str, event_id: str | None, accounts: Sequence[Account] = ()) -> None:
+        """End that mark and store the accounts; with an event, keep for a day that its effect is committed.
+
+        One round trip.
+        """
+        # No transaction: in a cluster the keys are on different nodes, and none needs the others.
+        commands: list[Command] = [("DEL", f"processing:{session_id}")]
+        if event_id is not None:
+            commands.append(("SET", f"processed:{session_id}", event_id, "EX", PROCESSED_SECONDS))
+        await self._quotas.store_beside(accounts, commands)
 
     async def forget_processed(self) -> None:
         """Keep no mark of any event that was committed."""

@@ -56,7 +56,7 @@ class Account:
         recorder = PaymentRecorder(
             ledger=world.ledger,
             cache=MemoryQuotaCache(),
-            markers=MemorySessionMarkers(SystemClock()),
+            markers=MemorySessionMarkers(SystemClock(), MemoryQuotaCache()),
             payments=payments,
             catalogue=Catalogue({plan.id: plan for plan in PLANS}),
             livemode=False,

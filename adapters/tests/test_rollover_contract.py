@@ -39,7 +39,7 @@ class Subscriber:
         recorder = PaymentRecorder(
             ledger=self.world.ledger,
             cache=MemoryQuotaCache(),
-            markers=MemorySessionMarkers(SystemClock()),
+            markers=MemorySessionMarkers(SystemClock(), MemoryQuotaCache()),
             payments=payments,
             catalogue=Catalogue({sold.id: sold}),
             livemode=False,

@@ -25,7 +25,7 @@ async def deliver(world: Any, kind: str, about: Payload) -> None:
     recorder = PaymentRecorder(
         ledger=world.ledger,
         cache=MemoryQuotaCache(),
-        markers=MemorySessionMarkers(SystemClock()),
+        markers=MemorySessionMarkers(SystemClock(), MemoryQuotaCache()),
         payments=payments,
         catalogue=Catalogue({plan.id: plan for plan in PLANS}),
         livemode=False,

@@ -167,6 +167,8 @@ class Change:
     request: IdempotencyRecord | None = None
     notify_below: int | None = None
     """The deployment's low-balance threshold; falling below it makes a message."""
+    owner_email: str | None = None
+    """The email that the decision presumes of each user to whom it posts; one with another email is unknown to it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -69,16 +69,18 @@ class SessionMarkers(Protocol):
         """Return who started the session, or None if that is no longer known."""
         ...
 
-    async def begin(self, session_id: str) -> None:
-        """Mark that a delivery of the session is being handled."""
+    async def begin(self, session_id: str) -> str | None:
+        """Mark that a delivery of the session is being handled.
+
+        Return the id of the event whose effect was last known to be committed; a restored ledger may have lost it.
+        """
         ...
 
-    async def finish(self, session_id: str, event_id: str | None) -> None:
-        """Mark that the handling ended and, if `event_id` is given, that the event's effect is committed."""
-        ...
+    async def finish(self, session_id: str, event_id: str | None, accounts: Sequence[Account] = ()) -> None:
+        """Mark that the handling ended and, if `event_id` is given, that the event's effect is committed.
 
-    async def is_processed(self, session_id: str, event_id: str) -> bool:
-        """Return whether the event's effect is known to be committed; a restored ledger may have lost it."""
+        Store the accounts at the same time, as the quota cache does.
+        """
         ...
 
     async def forget_processed(self) -> None:

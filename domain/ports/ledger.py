@@ -1,7 +1,7 @@
 """The ledger, the authority over accounts, purchases and entries: reading, committing and auditing."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from domain.changes.walks import ChangedAccounts
 from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
+from domain.payments.purchases import Link
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
@@ -79,6 +80,14 @@ class Ledger(Protocol):
 
     async def commit(self, changes: Sequence[Change]) -> tuple[CommitResult, ...]:
         """Write each change whole or not at all; return one result per change, in their order."""
+        ...
+
+
+class RecentLinks(Protocol):
+    """Which links of purchases this process wrote of late. It saves work only; correctness does not depend on it."""
+
+    def are_known(self, links: Collection[Link], event_id: str) -> bool:
+        """Return whether one of the links was written by another event than this."""
         ...
 
 

@@ -8,7 +8,6 @@ may fail.
 """
 
 import contextlib
-from datetime import datetime
 
 import attrs
 
@@ -16,18 +15,20 @@ from domain.changes.changes import Change, Committed, Conflict, Duplicate, Rejec
 from domain.changes.inbox import EventDecision, EventStatus
 from domain.decisions.payments import decide
 from domain.decisions.purchase_changes import Decision
+from domain.decisions.queries import query_for
 from domain.decisions.reports import claimed_user, ledger_links, named_by_subscription
-from domain.payments.reports import Delivery, InboxEvent, Irrelevant, ProviderReport, SaleReport, SubscriptionReport
+from domain.decisions.unread import decide_unread
+from domain.payments.reports import Delivery, InboxEvent, Irrelevant, ProviderReport, SaleReport
 from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
-from domain.ports.ledger import Ledger, LedgerUnavailable
+from domain.ports.ledger import Ledger, LedgerUnavailable, RecentLinks
 from domain.ports.payment_provider import Identity, Payments
 from domain.usecases.completion import with_asked_prices, with_what_is_missing
 from domain.usecases.recorded import Recorded, recorded_of
 from domain.values.accounts import Account
-from domain.values.plans import MAX_GRACE, Catalogue
+from domain.values.plans import Catalogue
 
 MAX_ATTEMPTS = 20
-"""The maximum number of decisions under repeated conflicts, before the event is left to the worker."""
+"""The maximum number of decisions on what was read, if they conflict, before the event is left to the worker."""
 
 
 @attrs.frozen
@@ -48,6 +49,14 @@ class _Case:
     snapshot: Snapshot
 
 
+@attrs.frozen
+class _Outcome:
+    """What recording a report came to, and the accounts of which the cache is to learn."""
+
+    recorded: Recorded
+    accounts: tuple[Account, ...] = ()
+
+
 @attrs.frozen(kw_only=True)
 class PaymentRecorder:
     """Records reports from every source: webhook, return page, worker, reconciler or operator."""
@@ -58,6 +67,8 @@ class PaymentRecorder:
     payments: Payments
     catalogue: Catalogue
     livemode: bool
+    recent: RecentLinks | None = None
+    """Sales of which something is known are not tried as new ones; without it, the ledger refuses them."""
     identity: Identity | None = None
     """Our own account, needed for events that name an account; without it, they count as another account's."""
     notify_below: int | None = None
@@ -66,27 +77,25 @@ class PaymentRecorder:
     async def receive(self, delivery: Delivery) -> Recorded:
         """Record one webhook delivery.
 
+        A new sale takes one commit, decided before anything is read: the ledger refuses it if anything was known.
+
         :raises LedgerUnavailable: if it could not be stored; the delivery must be repeated.
         :raises CommitRejected: if the ledger rejects the decision; likewise.
         """
-        event = delivery.event
-        session_id = event.session_id
-        if session_id is None:
-            return await self.record(event, delivery.report)
-        if await self._is_recorded(session_id, event.id):
-            user = claimed_user(delivery.report)
-            return Recorded(status=EventStatus.NOTHING_NEW, session_id=session_id, user_id=user, duplicate=True)
-        with contextlib.suppress(CacheUnavailable):
-            await self.markers.begin(session_id)
-        committed = None
+        event, report = delivery.event, delivery.report
+        kept = EventDecision(event=event, status=EventStatus.RECEIVED)
+        if event.session_id is None:
+            return await self._refreshed(await self._record_unread(kept, report) or await self._record(kept, report))
+        outcome = None
         try:
-            recorded = await self.record(event, delivery.report)
-            if recorded.status.is_final:
-                committed = event.id
-            return recorded
+            outcome = await self._record_unread(kept, report) or await self._record_marked(kept, report)
+            return outcome.recorded
         finally:
-            with contextlib.suppress(CacheUnavailable):
-                await self.markers.finish(session_id, committed)
+            is_final = outcome is not None and outcome.recorded.status.is_final
+            with contextlib.suppress(CacheUnavailable):  # as in _refreshed
+                await self.markers.finish(
+                    event.session_id, event.id if is_final else None, outcome.accounts if outcome else ()
+                )
 
     async def record(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """Record a report; `event` is the inbox event that brought it, if any.
@@ -94,22 +103,48 @@ class PaymentRecorder:
         :raises LedgerUnavailable: if it could not be stored.
         :raises CommitRejected: if the ledger rejects the decision.
         """
-        return await self._record(_received(event), report)
+        return await self._refreshed(await self._record(_received(event), report))
 
     async def record_once_more(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """Record a report, and decide its event again even if its status is final; raises as `record`."""
-        return await self._record(_received(event, again=True), report)
+        return await self._refreshed(await self._record(_received(event, again=True), report))
 
-    async def _record(self, kept: EventDecision | None, report: ProviderReport) -> Recorded:
+    async def _record_unread(self, kept: EventDecision, report: ProviderReport) -> _Outcome | None:
+        """Commit what is decided before anything is read; None if there is no such decision, or it was refused."""
+        if self.recent is not None and self.recent.are_known(ledger_links(report), kept.event.id):
+            return None
+        decision = decide_unread(kept, report, self.catalogue, livemode=self.livemode)
+        if decision is None:
+            return None
+        nothing = Snapshot(event_status=None, account=None, purchases=())
+        (result,) = await self.ledger.commit((attrs.evolve(decision.change, notify_below=self.notify_below),))
+        match result:
+            case Committed(accounts=accounts):
+                return _Outcome(recorded_of(report, decision, nothing), accounts)
+            case Duplicate(accounts=accounts):
+                return _Outcome(_repeated(kept, report), accounts)
+            case Conflict() | Rejected():
+                return None
+
+    async def _record_marked(self, kept: EventDecision, report: ProviderReport) -> _Outcome:
+        """Record a report of a session in several steps, in which its mark says that it is being handled."""
+        session_id, processed = str(kept.event.session_id), None
+        with contextlib.suppress(CacheUnavailable):
+            processed = await self.markers.begin(session_id)
+        if processed == kept.event.id and _is_final(await self.ledger.read(SnapshotQuery(event_id=processed))):
+            return _Outcome(_repeated(kept, report))
+        return await self._record(kept, report)
+
+    async def _record(self, kept: EventDecision | None, report: ProviderReport) -> _Outcome:
         for _ in range(MAX_ATTEMPTS):
-            snapshot = await self.ledger.read(_prepare(kept, report))
+            snapshot = await self.ledger.read(query_for(kept, report))
             case = await self._complete(kept, report, snapshot)
             decision = await self._decide(case)
-            recorded = await self._commit(case, decision)
-            if recorded is not None:
-                return recorded
+            outcome = await self._commit(case, decision)
+            if outcome is not None:
+                return outcome
             report = case.report
-        return await self._leave_to_worker(kept)
+        return _Outcome(await self._leave_to_worker(kept))
 
     async def assess(self, event: InboxEvent | None, report: ProviderReport) -> Recorded:
         """Return what recording the report would come to; nothing is written.
@@ -117,7 +152,7 @@ class PaymentRecorder:
         :raises LedgerUnavailable: if the ledger could not be read.
         """
         kept = _received(event)
-        case = await self._complete(kept, report, await self.ledger.read(_prepare(kept, report)))
+        case = await self._complete(kept, report, await self.ledger.read(query_for(kept, report)))
         return recorded_of(case.report, await self._decide(case), case.snapshot)
 
     async def _complete(self, kept: EventDecision | None, report: ProviderReport, snapshot: Snapshot) -> _Case:
@@ -126,10 +161,10 @@ class PaymentRecorder:
         if not is_settled:
             asked = await with_what_is_missing(report, snapshot, self.payments, self.catalogue)
             if asked != report:
-                report, snapshot = asked, await self.ledger.read(_prepare(kept, asked))
+                report, snapshot = asked, await self.ledger.read(query_for(kept, asked))
         named = named_by_subscription(report, snapshot.subscription) if isinstance(report, SaleReport) else report
         if claimed_user(named) != claimed_user(report):
-            snapshot = await self.ledger.read(_prepare(kept, named))
+            snapshot = await self.ledger.read(query_for(kept, named))
         if isinstance(named, SaleReport) and not is_settled:
             named = await with_asked_prices(named, snapshot, self.payments, self.catalogue)
         return _Case(kept=kept, report=report, named=named, snapshot=snapshot)
@@ -140,23 +175,23 @@ class PaymentRecorder:
             case.kept, case.named, case.snapshot, self.catalogue, livemode=self.livemode, own_account=own_account
         )
 
-    async def _commit(self, case: _Case, decision: Decision) -> Recorded | None:
-        """Commit the decision and update the cache; return None on a conflict."""
+    async def _commit(self, case: _Case, decision: Decision) -> _Outcome | None:
+        """Commit the decision; return None on a conflict."""
         recorded = recorded_of(case.report, decision, case.snapshot)
         known = (case.snapshot.account,) if case.snapshot.account else ()
         # A final event without any new effect stays as it is.
         stays = _is_final(case.snapshot) and decision.status is EventStatus.NOTHING_NEW and _is_again(case.kept)
         if decision.change == Change() or stays:
-            await self._refresh(known)
-            return recorded
+            return _Outcome(recorded, known)
         (result,) = await self.ledger.commit((attrs.evolve(decision.change, notify_below=self.notify_below),))
         match result:
             case Committed(accounts=accounts):
-                await self._refresh(accounts or known)
-                return recorded
+                return _Outcome(recorded, accounts or known)
             case Duplicate(accounts=accounts):
-                await self._refresh(accounts)
-                return attrs.evolve(recorded, status=EventStatus.NOTHING_NEW, reason=None, credits=0, duplicate=True)
+                repeated = attrs.evolve(
+                    recorded, status=EventStatus.NOTHING_NEW, reason=None, credits=0, duplicate=True
+                )
+                return _Outcome(repeated, accounts)
             case Conflict():
                 return None
             case Rejected(reason):
@@ -179,22 +214,26 @@ class PaymentRecorder:
                 return Recorded(status=EventStatus.NOTHING_NEW, session_id=session_id, duplicate=True)
         raise LedgerUnavailable(reason)
 
-    async def _refresh(self, accounts: tuple[Account, ...]) -> None:
+    async def _refreshed(self, outcome: _Outcome) -> Recorded:
         # The worker walks what changed, so an unreachable cache gets it later.
         with contextlib.suppress(CacheUnavailable):
-            for account in accounts:
+            for account in outcome.accounts:
                 await self.cache.store(account)
-
-    async def _is_recorded(self, session_id: str, event_id: str) -> bool:
-        """Return whether the ledger has decided the event. A mark alone may stand for what a restored ledger lost."""
-        with contextlib.suppress(CacheUnavailable):
-            if await self.markers.is_processed(session_id, event_id):
-                return _is_final(await self.ledger.read(SnapshotQuery(event_id=event_id)))
-        return False
+        return outcome.recorded
 
 
 def _received(event: InboxEvent | None, *, again: bool = False) -> EventDecision | None:
     return EventDecision(event=event, status=EventStatus.RECEIVED, again=again) if event is not None else None
+
+
+def _repeated(kept: EventDecision, report: ProviderReport) -> Recorded:
+    """Return the result of a delivery that had been recorded before."""
+    return Recorded(
+        status=EventStatus.NOTHING_NEW,
+        session_id=kept.event.session_id,
+        user_id=claimed_user(report),
+        duplicate=True,
+    )
 
 
 def _is_again(kept: EventDecision | None) -> bool:
@@ -203,33 +242,3 @@ def _is_again(kept: EventDecision | None) -> bool:
 
 def _is_final(snapshot: Snapshot) -> bool:
     return snapshot.event_status is not None and snapshot.event_status.is_final
-
-
-def _prepare(kept: EventDecision | None, report: ProviderReport) -> SnapshotQuery:
-    """Return the query for everything that a decision about the report needs."""
-    return SnapshotQuery(
-        event_id=kept.event.id if kept else None,
-        user_id=claimed_user(report),
-        links=ledger_links(report),
-        subscription_id=report.subscription_id if isinstance(report, SaleReport | SubscriptionReport) else None,
-        periods_since=_periods_since(report),
-        claims=isinstance(report, SaleReport) and any(line.amount == 0 for line in report.lines or ()),
-        price_ids=_prices_of(report),
-    )
-
-
-def _periods_since(report: ProviderReport) -> datetime | None:
-    """Return the earliest time in the report that may change the worth of the subscription's invoices."""
-    match report:
-        case SaleReport(lines=lines) if lines:
-            # Credits that expired shortly before may be extended by this payment.
-            return min(line.starts_at for line in lines) - MAX_GRACE
-        case SubscriptionReport(occurred_at=occurred_at):
-            return occurred_at - MAX_GRACE
-        case _:
-            return None
-
-
-def _prices_of(report: ProviderReport) -> frozenset[str]:
-    lines = report.lines or () if isinstance(report, SaleReport) else ()
-    return frozenset(line.price.id for line in lines if line.price.id is not None)

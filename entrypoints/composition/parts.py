@@ -125,13 +125,14 @@ async def _redis(settings: Settings, url: str, audit: SqlAudit) -> AsyncIterator
         contextlib.aclosing(connect(url)) as patient,
     ):
         client.probe_soon()
+        cache, patient_cache = RedisQuotaCache(client, keys), RedisQuotaCache(patient, keys)
         yield RedisParts(
-            cache=RedisQuotaCache(client, keys),
-            markers=RedisSessionMarkers(client, keys),
+            cache=cache,
+            markers=RedisSessionMarkers(client, keys, cache),
             account_locks=RedisAccountLocks(client, keys),
             rates=RedisRateCounter(client, keys),
-            patient=RedisQuotaCache(patient, keys),
-            patient_markers=RedisSessionMarkers(patient, keys),
+            patient=patient_cache,
+            patient_markers=RedisSessionMarkers(patient, keys, patient_cache),
             begin_request=client.begin_request,
         )
 

@@ -73,6 +73,7 @@ def _recorder(parts: Parts) -> PaymentRecorder:
         payments=StripeLookup(parts.stripe.hasty),
         catalogue=parts.catalogue,
         livemode=parts.settings.livemode,
+        recent=parts.ledger.commits.recent_links,
         identity=StripeIdentity(parts.stripe.hasty, configured=parts.settings.stripe_account_id),
         notify_below=parts.settings.low_balance,
     )

@@ -60,7 +60,7 @@ class Shop(World):
             pages=ReturnPages(success_url="https://shop.test/ok", cancel_url="https://shop.test/"),
             accounts=self.ledger,
             ledger=self.ledger,
-            markers=MemorySessionMarkers(self.clock),
+            markers=MemorySessionMarkers(self.clock, MemoryQuotaCache()),
             catalogue=self.recorder.catalogue,
             recorder=self.recorder,
             reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),

@@ -84,7 +84,7 @@ class World:
         self.recorder = PaymentRecorder(
             ledger=self.ledger,
             cache=MemoryQuotaCache(),
-            markers=MemorySessionMarkers(self.clock),
+            markers=MemorySessionMarkers(self.clock, MemoryQuotaCache()),
             payments=self.payments,
             catalogue=Catalogue({one.id: one for one in plans}),
             livemode=False,

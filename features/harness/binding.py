@@ -79,7 +79,8 @@ class MemoryWorld:
         """Do what a job awaits."""
         if not isinstance(pause, Call):
             return None
-        if pause.port == "cache" and pause.method in ("store", "store_many", "forget"):
+        stores = ("cache.store", "cache.store_many", "cache.forget")
+        if pause.name in stores or (pause.name == "markers.finish" and pause.arguments[2]):
             self._writes = [*self._writes, self._parts.cache.copies()][-MAX_REMEMBERED_WRITES:]
         with planted(self._patches):
             return perform(self._parts.ports, pause)
@@ -92,12 +93,10 @@ class MemoryWorld:
     def commutes(self, pause: Pause, *, is_read: bool) -> bool:
         """Whether this call may come before or after any other, to the same effect.
 
-        Nothing reads the mark that a session is being handled. Copies are kept by version, so the newest stays, in
-        whatever order they are stored; a reader in between sees the order.
+        Copies are kept by version, so the newest stays, in whatever order they are stored; a reader in between sees the
+        order.
         """
-        if pause.name in ("cache.store", "cache.store_many"):
-            return self._is_sound and not is_read
-        return self._is_sound and pause.name == "markers.begin"
+        return self._is_sound and not is_read and pause.name in ("cache.store", "cache.store_many")
 
     def restart(self, process: str) -> None:
         """Start a process afresh."""
@@ -181,11 +180,12 @@ class MemorySystem:
             asked.teach(map(Link, payment["links"]), ours=payment["ours"])
         for price in prices:
             asked.teach_price(read_price(dict(price)))
+        cache = MemoryQuotaCache()
         parts = Parts(
             clock=clock,
             ledger=MemoryLedger(clock),
-            cache=MemoryQuotaCache(),
-            markers=MemorySessionMarkers(clock),
+            cache=cache,
+            markers=MemorySessionMarkers(clock, cache),
             payments=asked,
         )
         catalogue = _catalogue(plans)

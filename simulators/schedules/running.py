@@ -32,3 +32,5 @@ class Running:
     """Whether the ledger has what it brought."""
     faults_met: list[str] = attrs.field(factory=list)
     """What went wrong for it so far, in the coverage's words."""
+    has_read: bool = False
+    """Whether it read the ledger: only then is a conflict a rival's doing."""

@@ -82,7 +82,7 @@ class TaskRunner:
         self._trace(Kind.CALL, running.process, f"{pause.name}{said}", to=part, task=running.name, outcome=outcome)
         if part == traces.LEDGER and pause.name == "ledger.commit" and outcome is not Outcome.BAD:
             self._look()
-        if pause.name in ("cache.store", "cache.store_many") and outcome is not Outcome.BAD:
+        if pause.name in ("cache.store", "cache.store_many", "markers.finish") and outcome is not Outcome.BAD:
             self._complain(*self.accounting.judge_copies(self.world.seen()))
         if not self.has_failed:
             self._end_if_over(running)
@@ -94,9 +94,10 @@ class TaskRunner:
             running.task.fail(raised)
             return Outcome.BAD, f": {type(raised).__name__}"
         said = _said(pause.name, value)
+        running.has_read |= pause.name in ("ledger.read", "wallets.holdings")
         if pause.name == "ledger.commit":
             running.committed |= "Committed" in said or "Duplicate" in said
-            if "Conflict" in said:
+            if "Conflict" in said and running.has_read:
                 running.faults_met.append("conflict")
         if failure is not None:
             running.task.fail(failure)

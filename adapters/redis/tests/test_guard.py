@@ -58,7 +58,8 @@ async def process(url: str, *, budget: float = BUDGET) -> AsyncIterator[World]:
         client.probe_soon()
         assert client._probing is not None
         await client._probing
-        yield World(client, RedisQuotaCache(client, keys), RedisSessionMarkers(client, keys), clock, said)
+        quotas = RedisQuotaCache(client, keys)
+        yield World(client, quotas, RedisSessionMarkers(client, keys, quotas), clock, said)
 
 
 def account(version: int = 1, *, user_id: UserId | None = None, balance: int = 50) -> Account:
@@ -164,6 +165,31 @@ async def test_a_redis_that_stays_silent_is_probed_less_and_less_often(relay: Re
         assert (1, 2 * FIRST_PAUSE_SECONDS) == (len(world.said), world.redis._pause)
         world.redis._put_off(1000)
         assert LONGEST_PAUSE_SECONDS == world.redis._pause
+
+
+async def test_the_end_of_a_delivery_is_one_round(relay: Relay) -> None:
+    """Marks and line go together; one round more teaches Redis the script."""
+    async with process(relay.url, budget=5.0) as world:
+        ada = account(1)
+        for rounds in (2, 1):
+            assert (rounds == 1) == (await world.markers.begin("cs_1") == "evt_1")
+            asked = relay.asked
+            await world.markers.finish("cs_1", "evt_1", (ada,))
+            assert rounds == relay.asked - asked
+            assert ada == await world.quotas.find(ada.user_id)
+
+
+async def test_lines_that_are_missed_at_the_end_of_a_delivery_are_not_read(relay: Relay) -> None:
+    """As those that are missed otherwise: Redis has the old one."""
+    async with process(relay.url) as world:
+        await world.quotas.store(old := account(1))
+        new = account(2, user_id=old.user_id)
+        relay.delay = 2 * BUDGET
+        with pytest.raises(CacheUnavailable):
+            await world.markers.finish("cs_1", "evt_1", (new,))
+        relay.delay = 0
+        await world.probe()
+        assert await world.quotas.find(old.user_id) in (None, new)
 
 
 async def test_a_request_waits_no_longer_in_all(relay: Relay) -> None:

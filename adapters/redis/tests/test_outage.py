@@ -27,8 +27,13 @@ def account(version: int = 1) -> Account:
     return Account(user_id=UserId(str(uuid.uuid4())), balance=50, version=version)
 
 
+def markers_in(redis: Redis) -> RedisSessionMarkers:
+    return RedisSessionMarkers(redis, ledger_keys(), RedisQuotaCache(redis, ledger_keys()))
+
+
 def every_call(redis: Redis) -> list[Awaitable[object]]:
-    quotas, markers = RedisQuotaCache(redis, ledger_keys()), RedisSessionMarkers(redis, ledger_keys())
+    quotas = RedisQuotaCache(redis, ledger_keys())
+    markers = RedisSessionMarkers(redis, ledger_keys(), quotas)
     note = CheckoutNote(user_id=account().user_id, plan_id="starter")
     return [
         quotas.find(account().user_id),
@@ -38,7 +43,7 @@ def every_call(redis: Redis) -> list[Awaitable[object]]:
         markers.begin("cs_1"),
         markers.finish("cs_1", "evt_1"),
         markers.finish("cs_1", None),
-        markers.is_processed("cs_1", "evt_1"),
+        markers.finish("cs_1", "evt_1", (account(),)),
     ]
 
 
@@ -93,7 +98,7 @@ async def test_a_full_redis_refuses_writes_and_still_answers(own_redis: str) -> 
         await quotas.store(ada)
         await redis.config_set("maxmemory", "1")
         with pytest.raises(CacheUnavailable, match="OutOfMemory"):
-            await RedisSessionMarkers(redis, ledger_keys()).finish("cs_1", "evt_1")
+            await RedisSessionMarkers(redis, ledger_keys(), quotas).finish("cs_1", "evt_1")
         assert ada == await quotas.find(ada.user_id)
 
 
@@ -111,7 +116,7 @@ async def test_a_redis_that_forgot_our_script_is_taught_it_again(redis_url: str)
 async def test_a_dropped_connection_is_no_outage(own_redis: str) -> None:
     """A service that closes idle connections is asked again on a new one."""
     async with contextlib.aclosing(connect(own_redis)) as redis:
-        answers = {type(None), bool, CheckoutNote}
+        answers = {type(None), str, CheckoutNote}
         assert set() == await outcomes(redis) - answers
         with blocking_redis.Redis.from_url(own_redis) as operator:
             assert operator.client_kill_filter(_type="normal", skipme=True) > 0
@@ -172,20 +177,19 @@ async def test_a_note_that_can_not_be_read_is_none(redis_url: str, kept: str) ->
     async with contextlib.aclosing(connect(redis_url)) as redis:
         session = f"cs_{uuid.uuid4().hex}"
         await redis.set(f"{LEDGER}:checkout:{session}", kept)
-        assert await RedisSessionMarkers(redis, ledger_keys()).recall_checkout(session) is None
+        assert await markers_in(redis).recall_checkout(session) is None
 
 
 async def test_markers_of_a_wrong_type_are_as_good_as_lost(redis_url: str) -> None:
     """They are misses, and the next writing replaces them."""
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        markers, session = RedisSessionMarkers(redis, ledger_keys()), f"cs_{uuid.uuid4().hex}"
+        markers, session = markers_in(redis), f"cs_{uuid.uuid4().hex}"
         for kind in ("checkout", "processed", "processing"):
             await redis.rpush(f"{LEDGER}:{kind}:{session}", "1")
         assert await markers.recall_checkout(session) is None
-        assert not await markers.is_processed(session, "evt_1")
-        await markers.begin(session)
+        assert await markers.begin(session) is None
         await markers.finish(session, "evt_1")
-        assert await markers.is_processed(session, "evt_1")
+        assert "evt_1" == await markers.begin(session)
 
 
 def test_an_encrypted_address_is_connected_to_with_tls() -> None:

@@ -64,7 +64,7 @@ class World:
         self.recorder = PaymentRecorder(
             ledger=self.ledger,
             cache=self.cache,
-            markers=MemorySessionMarkers(self.clock),
+            markers=MemorySessionMarkers(self.clock, self.cache),
             payments=self.payments,
             catalogue=CATALOGUE,
             livemode=False,

@@ -63,7 +63,7 @@ class Shop:
         self.recorder = PaymentRecorder(
             ledger=self.ledger,
             cache=self.cache,
-            markers=MemorySessionMarkers(self.clock),
+            markers=MemorySessionMarkers(self.clock, self.cache),
             payments=MemoryPayments(),
             catalogue=Catalogue({STARTER.id: STARTER}),
             livemode=False,

@@ -81,7 +81,8 @@ class World:
 @pytest.fixture
 def world() -> World:
     clock = SystemClock()
-    ledger, cache, markers = TroubledLedger(clock), TroubledCache(), MemorySessionMarkers(clock)
+    ledger, cache = TroubledLedger(clock), TroubledCache()
+    markers = MemorySessionMarkers(clock, cache)
     ledger.add_user(ADA, "ada@example.com")
     recorder = PaymentRecorder(
         ledger=ledger, cache=cache, markers=markers, payments=MemoryPayments(), catalogue=CATALOGUE, livemode=False
@@ -132,11 +133,22 @@ def test_a_mark_of_what_the_ledger_does_not_have_is_no_answer(world: World) -> N
     assert (50, 50) == (world.balance(), world.cached())
 
 
-def test_a_mark_saves_reading_what_was_decided(world: World) -> None:
-    """A duplicate that is marked costs the read of its event alone."""
-    world.deliver(delivery("evt_1"))
-    world.ledger.asked = ()
+def test_a_new_sale_is_committed_without_reading(world: World) -> None:
+    """And so is its repetition; another event of the same sale is read for, once it was refused."""
+    assert EventStatus.APPLIED == world.deliver(delivery("evt_1")).status
     recorded = world.deliver(delivery("evt_1"))
+    assert (EventStatus.NOTHING_NEW, True, ADA) == (recorded.status, recorded.duplicate, recorded.user_id)
+    assert () == world.ledger.asked
+    recorded = world.deliver(delivery("evt_2"))
+    assert (EventStatus.NOTHING_NEW, False) == (recorded.status, recorded.duplicate)
+    assert ["evt_2"] == [query.event_id for query in world.ledger.asked]
+
+
+def test_a_mark_saves_reading_what_was_decided(world: World) -> None:
+    """A duplicate that is marked, of what takes reading, costs the read of its event alone."""
+    world.deliver(delivery("evt_1", PaymentStatus.UNPAID))
+    world.ledger.asked = ()
+    recorded = world.deliver(delivery("evt_1", PaymentStatus.UNPAID))
     assert (EventStatus.NOTHING_NEW, True, ADA) == (recorded.status, recorded.duplicate, recorded.user_id)
     assert (SnapshotQuery(event_id="evt_1"),) == world.ledger.asked
 
@@ -183,7 +195,7 @@ def test_rivals_without_end_are_bounded(world: World) -> None:
     restless.add_user(ADA)
     recorder = attrs.evolve(world.recorder, ledger=restless)
     assert EventStatus.RECEIVED == run_at_once(recorder.receive(delivery("evt_1"))).status
-    assert MAX_ATTEMPTS + 1 == len(tries)
+    assert 1 + MAX_ATTEMPTS + 1 == len(tries)
     assert EventStatus.RECEIVED == restless.inbox.status("evt_1")
     with pytest.raises(LedgerUnavailable):
         run_at_once(recorder.record(None, delivery("evt_1").report))
@@ -243,7 +255,7 @@ def test_nothing_is_marked_before_the_ledger_has_it(world: World) -> None:
     world.ledger.before = fail(LedgerUnavailable("away"))
     with pytest.raises(LedgerUnavailable):
         world.deliver(delivery("evt_1"))
-    assert not run_at_once(world.markers.is_processed("cs_1", "evt_1"))
+    assert run_at_once(world.markers.begin("cs_1")) is None
     assert (0, None) == (world.balance(), world.cached())
     assert EventStatus.APPLIED == world.deliver(delivery("evt_1")).status
     assert 50 == world.balance()
@@ -284,7 +296,7 @@ async def test_use_cases_wait_for_ports_alone() -> None:
     recorder = PaymentRecorder(
         ledger=ledger,
         cache=MemoryQuotaCache(),
-        markers=MemorySessionMarkers(clock),
+        markers=MemorySessionMarkers(clock, MemoryQuotaCache()),
         payments=MemoryPayments(),
         catalogue=CATALOGUE,
         livemode=False,

@@ -5,13 +5,12 @@ from typing import Any
 
 import attrs
 
-from adapters.memory.cache import MemorySessionMarkers
-from domain.changes.changes import Change, Conflict, Duplicate
+from adapters.memory import ledger
+from domain.changes.changes import Change, Committed, Conflict, Duplicate
 from domain.changes.inbox import EventStatus
 from domain.credits import postings
-from domain.decisions import payments
+from domain.decisions import payments, queries
 from domain.ports.ledger import LedgerUnavailable
-from domain.usecases import record_payment
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.recorded import Recorded
 from features.harness.bugs.bug import Bug
@@ -23,7 +22,7 @@ def _marked_first(_: Any) -> Any:
     async def receive(self: PaymentRecorder, delivery: Any) -> Recorded:
         session_id, event_id = delivery.event.session_id, delivery.event.id
         if session_id is not None:
-            if await self.markers.is_processed(session_id, event_id):
+            if await self.markers.begin(session_id) == event_id:
                 return Recorded(status=EventStatus.NOTHING_NEW)
             await self.markers.finish(session_id, event_id)
         return await self.record(delivery.event, delivery.report)
@@ -42,16 +41,23 @@ def _answered_first(receive: Callable[..., Any]) -> Any:
     return receive_wrong
 
 
-def _of_session(is_processed: Callable[..., Any]) -> Any:
-    async def is_processed_wrong(self: MemorySessionMarkers, session_id: str, event_id: str) -> bool:
-        kept = self._processed.get(session_id, (event_id,))[0]
-        return bool(await is_processed(self, session_id, kept))
+def _of_session(receive: Callable[..., Any]) -> Any:
+    async def receive_wrong(self: PaymentRecorder, delivery: Any) -> Recorded:
+        session_id = delivery.event.session_id
+        if session_id is not None and await self.markers.begin(session_id) is not None:
+            return Recorded(status=EventStatus.NOTHING_NEW)
+        recorded: Recorded = await receive(self, delivery)
+        return recorded
 
-    return is_processed_wrong
+    return receive_wrong
 
 
-async def _trusts_marks(self: PaymentRecorder, session_id: str, event_id: str) -> bool:
-    return await self.markers.is_processed(session_id, event_id)
+def _first_is_taken(is_outdated: Callable[..., Any]) -> Any:
+    def is_outdated_wrong(change: Change, *known: Any) -> Any:
+        is_first = change.revision is not None and change.revision.expected_revision == 0
+        return None if is_first else is_outdated(change, *known)
+
+    return is_outdated_wrong
 
 
 @attrs.frozen
@@ -80,7 +86,7 @@ def _committing(function: Callable[[Any, Sequence[Change]], Any]) -> Callable[[A
 
 async def _in_two_writes(kept: Any, changes: Sequence[Change]) -> Any:
     results = await kept.commit([attrs.evolve(change, outbox=()) for change in changes])
-    if changes[0].outbox and not isinstance(results[0], Conflict):
+    if changes[0].outbox and isinstance(results[0], Committed):
         await kept.commit([Change(outbox=changes[0].outbox)])
     return results
 
@@ -136,10 +142,7 @@ BUGS = (
         description="Any later event of a processed session is taken for a duplicate.",
         case="delayed payment",
         checker=Checker.EVENT_LOST,
-        patches=(
-            Patch(MemorySessionMarkers, "is_processed", _of_session),
-            Patch(PaymentRecorder, "_is_recorded", lambda _: _trusts_marks),
-        ),
+        patches=(Patch(PaymentRecorder, "receive", _of_session),),
     ),
     Bug(
         name="the event in a second write",
@@ -170,6 +173,13 @@ BUGS = (
         use_cases=_committing(_forced),
     ),
     Bug(
+        name="a first decision is always taken",
+        description="The ledger writes what was decided as new over what it knows.",
+        case="full refund",
+        checker=Checker.BALANCE_IMPOSSIBLE,
+        patches=(Patch(ledger, "is_outdated", _first_is_taken),),
+    ),
+    Bug(
         name="keys name the step",
         description="Idempotency keys do not name the state that is reached.",
         case="full refund",
@@ -188,7 +198,7 @@ BUGS = (
         description="A payment is looked for by nothing but its own event.",
         case="renewal, reported twice",
         checker=Checker.EVENT_LOST,
-        patches=(Patch(record_payment, "ledger_links", lambda _: lambda _report: frozenset()),),
+        patches=(Patch(queries, "ledger_links", lambda _: lambda _report: frozenset()),),
     ),
 )
 """Each of one line."""
