@@ -1,5 +1,7 @@
 """Decides about a new sale before the ledger is read, so that one commit is all that it takes."""
 
+from datetime import UTC, datetime
+
 import attrs
 
 from domain.changes.changes import Snapshot
@@ -10,6 +12,9 @@ from domain.decisions.reports import claimed_user
 from domain.payments.reports import ProviderReport, SaleReport
 from domain.values.accounts import Account
 from domain.values.plans import Catalogue
+
+NOTHING_KNOWN = Snapshot(event_status=None, account=None, purchases=(), now=datetime.min.replace(tzinfo=UTC))
+"""What a ledger has that knows nothing of a report; no decision about a new sale depends on its time."""
 
 
 def decide_unread(
@@ -27,7 +32,7 @@ def decide_unread(
     if report.lines is not None or report.items is not None or report.subscription_id is not None:
         return None
     presumed = Account(user_id=user_id, email=report.attribution.email)
-    unknown = Snapshot(event_status=None, account=presumed, purchases=())
+    unknown = attrs.evolve(NOTHING_KNOWN, account=presumed)
     decision = decide(kept, report, unknown, catalogue, livemode=livemode)
     # One that lacks something is parked, and may be completed.
     if decision.status is not EventStatus.APPLIED or not decision.change.postings:

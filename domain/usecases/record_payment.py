@@ -17,7 +17,7 @@ from domain.decisions.payments import decide
 from domain.decisions.purchase_changes import Decision
 from domain.decisions.queries import query_for
 from domain.decisions.reports import claimed_user, ledger_links, named_by_subscription
-from domain.decisions.unread import decide_unread
+from domain.decisions.unread import NOTHING_KNOWN, decide_unread
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant, ProviderReport, SaleReport
 from domain.ports.cache import CacheUnavailable, QuotaCache, SessionMarkers
 from domain.ports.ledger import Ledger, LedgerUnavailable, RecentLinks
@@ -116,11 +116,10 @@ class PaymentRecorder:
         decision = decide_unread(kept, report, self.catalogue, livemode=self.livemode)
         if decision is None:
             return None
-        nothing = Snapshot(event_status=None, account=None, purchases=())
         (result,) = await self.ledger.commit((attrs.evolve(decision.change, notify_below=self.notify_below),))
         match result:
             case Committed(accounts=accounts):
-                return _Outcome(recorded_of(report, decision, nothing), accounts)
+                return _Outcome(recorded_of(report, decision, NOTHING_KNOWN), accounts)
             case Duplicate(accounts=accounts):
                 return _Outcome(_repeated(kept, report), accounts)
             case Conflict() | Rejected():
