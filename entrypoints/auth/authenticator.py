@@ -19,6 +19,9 @@ LEEWAY_SECONDS = 30
 
 AUDIENCE = ROLE = "authenticated"
 
+CREDENTIALS = ("authorization", "x-user-id", "x-user-email", "x-gateway-secret")
+"""The headers by which a caller is identified; no others are read."""
+
 log = logging.getLogger("credence.auth")
 
 

@@ -15,7 +15,6 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 from entrypoints.http.dependencies import caller_of, services_of
 from entrypoints.http.guarding import GuardedRoutes, guard
-from entrypoints.http.json_response import FastJsonResponse
 from entrypoints.http.openapi import SECURITY_SCHEMES
 from entrypoints.http.problems import problems_plugin, unexpected
 from entrypoints.http.request_bodies import JsonRequest
@@ -103,7 +102,6 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         request_class=JsonRequest,
-        response_class=FastJsonResponse,
         lifespan=[lifespan],
         cors_config=_cors(settings.allowed_origins),
         before_request=guard,

@@ -10,10 +10,16 @@ from litestar.openapi.spec import SecurityRequirement
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
-from entrypoints.auth.authenticator import Service
+from entrypoints.auth.authenticator import CREDENTIALS, Caller, Service
 from entrypoints.auth.roles import ANYONE, ROUTES, Access, Role, check_access
 from entrypoints.http.dependencies import CALLER, services_of
 from entrypoints.http.request_bodies import check_idempotency_key
+from entrypoints.services import Services
+
+REFUSAL = "refusal"
+"""The key under which a request's state has the error that it was already refused by, if it was."""
+
+_READ = {name.encode(): name for name in CREDENTIALS}
 
 _SHOWN_BY: Mapping[Role, tuple[SecurityRequirement, ...]] = {
     Role.USER: ({"user": []}, {"gateway": [], "gateway_user": []}),
@@ -33,28 +39,42 @@ class RouteWithoutGuard(Exception):
 async def guard(request: Request[Any, Any, Any]) -> None:
     """Admit only callers whose role the table names for this route, and store the caller for the handler.
 
-    The request's budget for the cache starts here. This is Litestar's `before_request` and not one of its guards, since
-    Litestar copies the handler for each guard.
+    This is Litestar's `before_request` and not one of its guards, since Litestar copies the handler for each guard.
 
     :raises Unauthenticated: if no header identifies the caller.
     :raises Forbidden: if the caller may not call this route.
     :raises RateExceeded: if a service calls more often than it may.
     """
     scope = request.scope
-    access = _access(request.method, scope["path_template"])
-    services = services_of(request.app.state)
-    services.begin_request()
-    if access:
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        caller = await services.authenticator.authenticate(headers)
-        check_access(caller, access)
-        if isinstance(caller, Service):
-            await services.limits.service_requests.admit(caller.key_digest)
+    if refusal := scope["state"].get(REFUSAL):
+        raise refusal
+    caller = await admit(scope, services_of(request.app.state))
+    if caller:
         scope["state"][CALLER] = caller
     check_idempotency_key(request)
+
+
+async def admit(scope: Any, services: Services) -> Caller | None:
+    """Return the caller, who may call this route; None where everybody may. The request's budget for the cache starts.
+
+    :raises Unauthenticated: if no header identifies the caller.
+    :raises Forbidden: if the caller may not call this route.
+    :raises RateExceeded: if a service calls more often than it may.
+    """
+    access = _access(scope["method"], scope["path_template"])
+    services.begin_request()
+    if not access:
+        return None
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        if name := _READ.get(raw_name):
+            value = raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    caller = await services.authenticator.authenticate(headers)
+    check_access(caller, access)
+    if isinstance(caller, Service):
+        await services.limits.service_requests.admit(caller.key_digest)
+    return caller
 
 
 class GuardedRoutes(ReceiveRoutePlugin):

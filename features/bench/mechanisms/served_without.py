@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import litestar
 import uvloop
 from redis.asyncio import Redis
 
@@ -18,7 +17,7 @@ from adapters.redis import guard
 from adapters.redis.guard import GuardedRedis
 from entrypoints.cli import server
 from entrypoints.cli.main import main
-from entrypoints.http import app
+from entrypoints.http.short_way import ShortWay
 from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
 from features.bench.mechanisms.comparing import COMPLETE, comparisons, in_turns
@@ -45,7 +44,7 @@ class PlainRedis(GuardedRedis):
 
 
 LEFT_OUT: dict[str, Callable[[], None]] = {
-    "plain JSON answers": lambda: setattr(app, "FastJsonResponse", litestar.Response),
+    "short way": lambda: setattr(ShortWay, "__call__", lambda self, *asgi: self._app(*asgi)),
     "tuned garbage collection": lambda: setattr(server, "freeze_startup_objects", lambda: None),
     "pipelined Redis client": lambda: setattr(guard, "GuardedRedis", PlainRedis),
 }
