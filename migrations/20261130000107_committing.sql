@@ -267,9 +267,9 @@ begin
                 'key_digest', public.credence_key_digest(c #>> '{request,key}'), 'created_at', clock_timestamp()
             ) as own
         ) request, lateral (
-            select jsonb_populate_record(null::public.credit_requests, own || (r -> 'answer')) as told offset 0
+            select jsonb_populate_record(null::public.credit_requests, own || (r -> 'answer')) as rebuilt offset 0
         ) short, lateral jsonb_populate_record(null::public.credit_requests, own || case
-            when public.credence_request(r ->> 'key', short.told) = r then r -> 'answer' else r
+            when public.credence_request(r ->> 'key', short.rebuilt) = r then r -> 'answer' else r
         end) kept
         where r <> 'null';
     end if;

@@ -87,7 +87,8 @@ class Deployment:
         """What /readyz and the metric say of Redis."""
         ready = self.http.get("/readyz")
         assert 200 == ready.status_code
-        (metric,) = [line for line in self.http.get("/metrics").text.splitlines() if line.startswith("credence_cache_")]
+        lines = self.http.get("/metrics").text.splitlines()
+        (metric,) = [line for line in lines if line.startswith("credence_cache_used")]
         return ready.json()["cache"], metric
 
     def said_of_redis(self) -> list[str]:

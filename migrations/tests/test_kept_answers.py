@@ -58,9 +58,9 @@ async def test_a_repeated_request_gets_its_first_answer(database_url: str) -> No
 def spend_request(user: str, **answer: Any) -> dict[str, Any]:
     """A spend of 5 credits of 50, as the service asks for it to be kept."""
     content = {"operation": "spend", "user_id": user, "credits": 5, "description": "é", "metadata.job": "a\\b"}
-    told = {"user_id": user, "kind": "spend", "credits": -5, "version": 2, "balance": 45, "held": 7, "available": 38}
-    told |= {"created_at": "2026-11-30T12:00:00.000001+00:00", "expires_at": None}
-    return {"key": "k", "user_id": user, "content": content, "answer": told | answer}
+    rebuilt = {"user_id": user, "kind": "spend", "credits": -5, "version": 2, "balance": 45, "held": 7, "available": 38}
+    rebuilt |= {"created_at": "2026-11-30T12:00:00.000001+00:00", "expires_at": None}
+    return {"key": "k", "user_id": user, "content": content, "answer": rebuilt | answer}
 
 
 KEPT_ANSWERS = {
