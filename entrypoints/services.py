@@ -1,7 +1,6 @@
 """The use cases that routes, commands and the worker call, wired by the composition root. No ports are exposed."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Protocol
 
 import attrs
@@ -62,7 +61,5 @@ class Services:
     synthetic_users: SyntheticUserService
     doctor: Doctor
     limits: RateLimits
-    now: Callable[[], datetime]
-    """Returns the current time, aware and in UTC, to pass to use cases."""
     begin_request: Callable[[], None] = lambda: None
     """Starts a request's budget for the cache."""

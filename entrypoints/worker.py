@@ -8,7 +8,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.decisions.batches import NotCommitted
@@ -69,7 +69,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return len(settled) == use_credits.OVERDUE_BATCH and len(not_committed) < len(settled)
 
     async def reconcile() -> bool:
-        done = await services.reconciler.run(services.now() - OVERLAP)
+        done = await services.reconciler.run(datetime.now(UTC) - OVERLAP)
         _log_reconciled(done)
         return False
 

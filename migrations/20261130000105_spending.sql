@@ -36,7 +36,7 @@ create table public.credit_requests (
     created_at timestamptz not null default clock_timestamp(),
     version bigint, held bigint,
     content jsonb, answer jsonb,
-    constraint credit_requests_kept_check check ((version is null) = (content is not null) or content = '{}')
+    constraint credit_requests_kept_check check ((version is null) = (content is not null) or coalesce(content = '{}', false))
 );
 
 comment on table public.credit_requests is

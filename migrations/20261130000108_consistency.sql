@@ -195,7 +195,7 @@ create table public.cache_walks (
     is_only boolean primary key default true check (is_only),
     mark pg_snapshot,
     marked_by bigint not null default (pg_current_xact_id()::text::bigint),
-    leased_until timestamptz
+    marked_at timestamptz not null default clock_timestamp(), leased_until timestamptz
 );
 
 insert into public.cache_walks default values;
@@ -266,7 +266,7 @@ begin
             return null;
         elsif page.changes > size then
             -- It ends before its last transaction, of which there may be more.
-            stop := greatest(page.xids[size + 1], page.xids[1] + 1);
+            stop := least(stop, greatest(page.xids[size + 1], page.xids[1] + 1));
         end if;
         everything := page.xids[size + 1] < stop;
         users := array(select distinct c.id from unnest(page.xids, page.ids) c (xid, id) where c.xid < stop);
@@ -305,7 +305,8 @@ returns jsonb
 language sql security definer set search_path = ''
 as $$
     update public.cache_walks w
-    set mark = until::pg_snapshot, marked_by = pg_current_xact_id()::text::bigint, leased_until = null
+    set mark = until::pg_snapshot, marked_by = pg_current_xact_id()::text::bigint, marked_at = clock_timestamp(),
+        leased_until = null
     where w.mark::text is not distinct from since
     returning to_jsonb(true)
 $$;
@@ -330,7 +331,8 @@ as $$
         'messages_due', (select count(*) from public.outbox o where o.failed_at is null),
         'messages_failed', (select count(*) from public.outbox o where o.failed_at is not null),
         'cache_behind_seconds', (
-            select coalesce(greatest(extract(epoch from clock_timestamp() - min(c.changed_at)), 0), 0)::integer
+            select coalesce(greatest(extract(epoch from clock_timestamp() - greatest(min(c.changed_at), min(w.marked_at))), 0), 0)
+                ::integer
             from public.cache_walks w, public.credence_changes(coalesce(w.mark, '1:1:'), 1) c
         )
     )

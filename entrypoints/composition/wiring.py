@@ -173,5 +173,4 @@ def _services(
         synthetic_users=_synthetic_users(parts),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
-        now=parts.clock.now,
     )

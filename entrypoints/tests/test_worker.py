@@ -1,8 +1,7 @@
 """The worker on in-memory parts: what it does by itself, and what does not stop it."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -48,7 +47,6 @@ class Needed:
     inbox_retrier: InboxRetrier
     reconciler: Reconciler
     monitor: Monitor
-    now: Callable[[], datetime]
 
 
 class World:
@@ -71,7 +69,6 @@ class World:
             inbox_retrier=InboxRetrier(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
             monitor=Monitor(ledger=self.ledger, cache=self.cache, backlogs=self.ledger),
-            now=self.clock.now,
         )
 
     def delivery(self, event_id: str, payment: str) -> Delivery:
@@ -138,7 +135,8 @@ async def test_neither_new_events_nor_old_ones_wait_for_all_others(world: World)
 async def test_the_worker_reconciles_by_itself(world: World) -> None:
     """What never arrived is applied on its schedule, also after Stripe was away."""
     world.ledger.add_user(ADA)
-    world.payments.remember(world.delivery("evt_1", "pi_1"))
+    delivery = world.delivery("evt_1", "pi_1")
+    world.payments.remember(attrs.evolve(delivery, event=attrs.evolve(delivery.event, created=datetime.now(UTC))))
     arrived = lambda: world.ledger.inbox.status("evt_1") is EventStatus.APPLIED  # noqa: E731 - asked again
     await world.work(arrived, reconcile_every=None)
     assert not arrived()

@@ -80,7 +80,7 @@ class MemoryWorld:
         if not isinstance(pause, Call):
             return None
         stores = ("cache.store", "cache.store_many", "cache.forget")
-        if pause.name in stores or (pause.name == "markers.finish" and pause.arguments[2]):
+        if pause.name in stores or (pause.name == "markers.finish" and any(pause.arguments[2:])):
             self._writes = [*self._writes, self._parts.cache.copies()][-MAX_REMEMBERED_WRITES:]
         with planted(self._patches):
             return perform(self._parts.ports, pause)

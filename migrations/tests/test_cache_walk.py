@@ -26,10 +26,10 @@ BY_HIGHEST_NUMBER = """
     $$
 """
 BY_CLOCK = """
-    alter table public.cache_walks add column marked_at timestamptz not null default '-infinity';
+    alter table public.cache_walks add column walked_at timestamptz not null default '-infinity';
     create function public.note_time() returns trigger language plpgsql as $$
         begin
-            if new.mark::text is distinct from old.mark::text then new.marked_at := clock_timestamp(); end if;
+            if new.mark::text is distinct from old.mark::text then new.walked_at := clock_timestamp(); end if;
             return new;
         end
     $$;
@@ -37,7 +37,7 @@ BY_CLOCK = """
     create or replace function public.credence_changes(mark pg_snapshot, most integer)
     returns table (xid bigint, user_id uuid, changed_at timestamptz) language sql stable set search_path = '' as $$
         select t.xid, t.user_id, t.created_at from public.credit_transactions t, public.cache_walks w
-        where t.created_at > w.marked_at order by t.xid limit most
+        where t.created_at > w.walked_at order by t.xid limit most
     $$
 """
 
@@ -132,6 +132,31 @@ async def test_a_commit_is_late_in_the_middle_of_pages(database_url: str) -> Non
         assert set() == seen[-1]
 
 
+async def test_what_begins_and_ends_while_a_page_is_read_is_walked(database_url: str) -> None:
+    """A page that is held up sees commits after its snapshot; what is open by then is left for the next one."""
+    async with walking(database_url) as walk, in_database(database_url) as writer:
+        late, *others = [await writer.sign_up() for _ in range(3)]
+        locker = await asyncpg.connect(database_url)
+        async with locker.transaction():
+            await locker.execute("lock table public.cache_walks in access exclusive mode")
+            reading = asyncio.create_task(walk.page(1))
+            waits = (
+                "select exists (select from pg_locks where not granted and relation = 'public.cache_walks'::regclass)"
+            )
+            while not await locker.fetchval(waits):
+                pass
+            transaction = held(database_url, late)
+            await transaction.__aenter__()
+            for user in others:
+                await buy(writer, user)
+        page = await reading
+        assert page is not None
+        assert await walk.books.call("accounts_walked", page["since"], page["until"])
+        await transaction.__aexit__(None, None, None)
+        assert {late} in [await walk.step(1) for _ in range(4)]
+        await locker.close()
+
+
 async def test_a_large_transaction_stands_for_every_account(database_url: str) -> None:
     """So that no answer grows with it; those after it come in pages again."""
     async with walking(database_url) as walk:
@@ -149,7 +174,8 @@ async def test_a_restored_mark_says_nothing(database_url: str, numbers: str) -> 
     async with walking(database_url) as walk:
         user = await walk.books.sign_up()
         await walk.books.connection.execute(
-            f"create table dumped as select is_only, {numbers} as mark, marked_by, leased_until from public.cache_walks"
+            f"create table dumped as select is_only, {numbers} as mark, marked_by, marked_at, leased_until"
+            " from public.cache_walks"
             "; delete from public.cache_walks; insert into public.cache_walks select * from dumped"
         )
         await buy(walk.books, user)
@@ -168,6 +194,21 @@ async def test_restored_entries_of_higher_numbers_do_not_come_for_ever(database_
             await walk.books.connection.execute("set local session_replication_role = replica")
             await walk.books.connection.execute("update public.credit_transactions set xid = 9000000000")
         assert set() == await walk.step()
+
+
+async def test_restored_entries_do_not_make_the_cache_look_old(database_url: str) -> None:
+    """When the numbers of transactions come to theirs, the cache is behind by no more than its last walk."""
+    async with walking(database_url) as walk:
+        user, connection = await walk.books.sign_up(), walk.books.connection
+        await buy(walk.books, user)
+        await walk.step()
+        async with connection.transaction():
+            await connection.execute("set local session_replication_role = replica")
+            restored = "update public.credit_transactions set created_at = '2020-01-01', xid ="
+            await connection.execute(f"{restored} pg_current_xact_id()::text::bigint")
+        assert 60 > (await walk.books.call("credence_backlog"))["cache_behind_seconds"]
+        await connection.execute("set session_replication_role = replica; delete from public.credit_transactions")
+        await connection.execute("delete from public.users")
 
 
 async def test_a_walk_reads_a_page_and_no_more(database_url: str) -> None:
