@@ -18,6 +18,7 @@ from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, Delivery, ProviderReport, SaleItem, SaleReport
 from domain.tests.examples import ADA, BOB, FIVE_DOLLARS
 from domain.tests.examples import run_at_once as run
+from domain.usecases.deliver_messages import TOPICS
 from domain.usecases.tests.payment_world import CATALOGUE, LIFE, LINE, PERIOD, PRICE, SALE, World, linked
 from domain.values.accounts import UserId
 from domain.values.money import Money
@@ -122,7 +123,11 @@ def test_what_the_ledger_takes_is_what_reading_decides(
 def kept_by(ledger: MemoryLedger) -> list[object]:
     """Return all that deliveries write."""
     entries = [entry.posting for user in (ADA, BOB) for entry in ledger.accounts.entries(user)]
-    topics = [(message.topic, message.key) for message in run(ledger.outbox.claim(100, lease_seconds=1))]
+    topics = [
+        (message.topic, message.key)
+        for topic in TOPICS
+        for message in run(ledger.outbox.claim(topic, 100, lease_seconds=1))
+    ]
     return [ledger.inbox.statuses(), entries, topics, ledger.purchases.reached(linked(*NAMES, "invoice:in_7"))]
 
 
