@@ -96,6 +96,15 @@ async def execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
+async def sign_up(url: str) -> str:
+    """Sign a user up, and return the id."""
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("insert into auth.users default values returning id"))
+    finally:
+        await connection.close()
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Run asynchronous tests on asyncio alone, which the service runs on."""

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
 import httpx
 import pytest
 
 from features.harness.deployment import Deployment, give, spend
 from features.harness.pgbouncer import Pooled
+from features.real_parts import sign_up
 
 SPENDS = 40
 
@@ -23,14 +23,6 @@ def two_services(deployment: Deployment, url: str) -> Iterator[list[httpx.Client
         yield [one, other]
 
 
-async def _sign_up(url: str) -> str:
-    connection = await asyncpg.connect(url)
-    try:
-        return str(await connection.fetchval("insert into auth.users default values returning id"))
-    finally:
-        await connection.close()
-
-
 @pytest.mark.parametrize(
     ("mode", "size", "kind"), [("transaction", 3, "a transaction pooler"), ("session", 15, "a session pooler")]
 )
@@ -39,7 +31,7 @@ def test_two_services_do_all_that_they_acknowledge(
 ) -> None:
     """Every spend is done once, none fails for the pooler, and commands find a connection beside both services."""
     url = pooled(database_url, mode=mode, size=size)
-    users = [asyncio.run(_sign_up(database_url)) for _ in range(4)]
+    users = [asyncio.run(sign_up(database_url)) for _ in range(4)]
     with two_services(deployment, url) as services, ThreadPoolExecutor(6) as threads:
         given = [give(services[0], user, SPENDS).status_code for user in users]
         jobs = [(services[n % 2], users[n % 4], 1 + n % 3) for n in range(SPENDS)]

@@ -15,6 +15,7 @@ from entrypoints.http.app import create_app
 from entrypoints.settings.reader import read_settings
 from features.harness.deployment import Deployment, bearer
 from features.harness.service import OPERATOR_KEY
+from features.http.signed_events import paid_session
 from features.real_parts import Supabase, running_supabase
 from simulators.stripe.signatures import sign_webhook
 from simulators.stripe.stand_in import StripeStandIn
@@ -105,7 +106,7 @@ async def test_a_retry_that_decided_one_event_does_not_say_that_nothing_was_chan
     with StripeStandIn() as stripe:
         async with served(deployment, project, stripe.url) as http:
             for user_id in users:
-                body = paid_session(user_id)
+                body = delivered_sale(user_id)
                 headers = {"Stripe-Signature": sign_webhook(body, WEBHOOK_SECRET, int(time.time()))}
                 delivered = await http.post("/webhooks/stripe", content=body, headers=headers)
                 assert (200, "parked") == (delivered.status_code, delivered.json()["status"])
@@ -121,27 +122,14 @@ async def test_a_retry_that_decided_one_event_does_not_say_that_nothing_was_chan
     await owner.close()
 
 
-def paid_session(user_id: str) -> bytes:
-    """A session that a user paid, as Stripe delivers it."""
-    name = uuid.uuid4().hex
-    session = {
-        "id": f"cs_test_{name}",
-        "object": "checkout.session",
-        "mode": "payment",
-        "status": "complete",
-        "payment_status": "paid",
-        "payment_intent": f"pi_{name}",
-        "amount_subtotal": 500,
-        "amount_total": 500,
-        "currency": "usd",
-        "metadata": {"userId": user_id, "plan": "starter"},
-    }
+def delivered_sale(user_id: str) -> bytes:
+    """The event of a session that a user paid, as Stripe delivers it."""
     event = {
-        "id": f"evt_{name}",
+        "id": f"evt_{uuid.uuid4().hex}",
         "object": "event",
         "type": "checkout.session.completed",
         "created": int(time.time()),
         "livemode": False,
-        "data": {"object": session},
+        "data": {"object": paid_session(metadata={"userId": user_id, "plan": "starter"})},
     }
     return json.dumps(event).encode()

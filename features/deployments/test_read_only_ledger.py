@@ -2,21 +2,11 @@
 
 import asyncio
 
-import asyncpg
-
 from features.harness.deployment import Deployment, give, spend
 from features.harness.service import eventually
-from features.real_parts import execute
+from features.real_parts import execute, sign_up
 
 GRANT = ("--kind", "goodwill", "--reason", "an outage", "--operator", "Grace")
-
-
-async def _sign_up(url: str) -> str:
-    connection = await asyncpg.connect(url)
-    try:
-        return str(await connection.fetchval("insert into auth.users default values returning id"))
-    finally:
-        await connection.close()
 
 
 def set_read_only(url: str, is_so: bool) -> None:
@@ -35,7 +25,7 @@ def set_read_only(url: str, is_so: bool) -> None:
 
 def test_a_read_only_database_is_said_and_nothing_is_unknown(deployment: Deployment, database_url: str) -> None:
     """Readiness, callers, the command and the doctor say so; when it writes again, all is as it was acknowledged."""
-    user, settings = asyncio.run(_sign_up(database_url)), {"SUPABASE_DB_URL": database_url}
+    user, settings = asyncio.run(sign_up(database_url)), {"SUPABASE_DB_URL": database_url}
     with deployment.serve(**settings) as http:
         assert [201, 200] == [give(http, user, 50).status_code, spend(http, user, 20).status_code]
 

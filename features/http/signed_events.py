@@ -20,23 +20,29 @@ def post_webhook(service: Service, body: bytes, *, secret: str = WEBHOOK_SECRET,
     return service.http.post("/webhooks/stripe", content=body, headers={"Stripe-Signature": signature})
 
 
-def completed(story: Story, **changes: Any) -> dict[str, Any]:
-    """An event that would give Ada 50 credits, with changes to its session; `envelope` changes the event itself."""
-    ada = story.customers.get("Ada") or story.sign_up("Ada")
-    envelope = changes.pop("envelope", {})
-    session = {
-        "id": f"cs_test_{uuid.uuid4().hex}",
+def paid_session(**changes: Any) -> dict[str, Any]:
+    """A session by which the starter plan was paid, with changes."""
+    id_ = uuid.uuid4().hex
+    return {
+        "id": f"cs_test_{id_}",
         "object": "checkout.session",
         "mode": "payment",
         "status": "complete",
         "payment_status": "paid",
-        "payment_intent": f"pi_{uuid.uuid4().hex}",
+        "payment_intent": f"pi_{id_}",
         "amount_subtotal": 500,
         "amount_total": 500,
         "currency": "usd",
-        "metadata": {"userId": ada.user_id, "userEmail": ada.email, "plan": "starter"},
         **changes,
     }
+
+
+def completed(story: Story, **changes: Any) -> dict[str, Any]:
+    """An event that would give Ada 50 credits, with changes to its session; `envelope` changes the event itself."""
+    ada = story.customers.get("Ada") or story.sign_up("Ada")
+    envelope = changes.pop("envelope", {})
+    metadata = {"userId": ada.user_id, "userEmail": ada.email, "plan": "starter"}
+    session = paid_session(**{"metadata": metadata, **changes})
     return {
         "id": f"evt_{uuid.uuid4().hex}",
         "object": "event",

@@ -21,6 +21,7 @@ from entrypoints.http.app import create_app
 from entrypoints.services import Services
 from entrypoints.settings.reader import read_settings
 from entrypoints.settings.settings import Settings
+from features.http.signed_events import paid_session
 from simulators.stripe.signatures import sign_webhook
 
 SECRET = "whsec_of_the_overload"
@@ -117,22 +118,10 @@ async def test_what_is_too_much_is_reported_to_come_back(database_url: str, redi
     await owner.close()
 
 
-def paid_session(user_id: str) -> tuple[bytes, dict[str, str]]:
-    """A session that a user paid, as Stripe delivers it."""
-    name = uuid.uuid4().hex
-    session = {
-        "id": f"cs_test_{name}",
-        "object": "checkout.session",
-        "mode": "payment",
-        "status": "complete",
-        "payment_status": "paid",
-        "payment_intent": f"pi_{name}",
-        "amount_subtotal": 500,
-        "amount_total": 500,
-        "currency": "usd",
-        "metadata": {"userId": user_id, "plan": "starter"},
-    }
-    return signed(f"evt_{name}", "checkout.session.completed", session)
+def delivered_sale(user_id: str) -> tuple[bytes, dict[str, str]]:
+    """The event of a session that a user paid, as Stripe delivers it."""
+    session = paid_session(metadata={"userId": user_id, "plan": "starter"})
+    return signed(f"evt_{uuid.uuid4().hex}", "checkout.session.completed", session)
 
 
 async def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:
@@ -155,8 +144,8 @@ async def test_what_another_transaction_holds_is_left_for_later(database_url: st
         async def deliver(sale: tuple[bytes, dict[str, str]]) -> httpx.Response:
             return await http.post("/webhooks/stripe", content=sale[0], headers=sale[1])
 
-        assert 200 == (await deliver(paid_session(user_id))).status_code
-        sale = paid_session(user_id)
+        assert 200 == (await deliver(delivered_sale(user_id))).status_code
+        sale = delivered_sale(user_id)
         async with owner.transaction():
             await owner.execute("select from public.users where id = $1 for update", uuid.UUID(user_id))
             kept, refused = await asyncio.gather(deliver(sale), spend("a"))

@@ -6,11 +6,11 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 
-import asyncpg
 import pytest
 
 from entrypoints.http.protocol import MAX_HEAD_BYTES
 from features.harness.own_service import Serve, Serving
+from features.real_parts import sign_up
 
 SECONDS = 30
 """Much longer than an answer takes."""
@@ -36,15 +36,7 @@ def service(serve: Serve, database: str) -> Iterator[Serving]:
 @pytest.fixture
 def user_id(service: Serving, database: str) -> str:
     """A user with credits."""
-
-    async def created() -> uuid.UUID:
-        owner = await asyncpg.connect(database)
-        try:
-            return await owner.fetchval("insert into auth.users default values returning id")  # type: ignore[no-any-return]
-        finally:
-            await owner.close()
-
-    created_id = str(asyncio.run(created()))
+    created_id = asyncio.run(sign_up(database))
     grant = {"kind": "goodwill", "credits": CREDITS, "reason": "welcome", "operator": "Grace"}
     headers = {"Authorization": f"Bearer {OPERATOR_KEY}", "Idempotency-Key": uuid.uuid4().hex}
     service.http.post(f"/ops/accounts/{created_id}/grants", json=grant, headers=headers).raise_for_status()

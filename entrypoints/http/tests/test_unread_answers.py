@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
 from features.harness.own_service import Serve, Serving
 from features.harness.service import eventually
+from features.real_parts import sign_up
 
 SECONDS = 30
 """Much longer than any limit that is set here; a client that waits so long waits for ever."""
@@ -45,15 +45,7 @@ def service(serve: Serve, database: str) -> Iterator[Serving]:
 @pytest.fixture(scope="module")
 def user_id(service: Serving, database: str) -> str:
     """A user whose entries have all the metadata that there can be."""
-
-    async def created() -> uuid.UUID:
-        owner = await asyncpg.connect(database)
-        try:
-            return await owner.fetchval("insert into auth.users default values returning id")  # type: ignore[no-any-return]
-        finally:
-            await owner.close()
-
-    created_id = str(asyncio.run(created()))
+    created_id = asyncio.run(sign_up(database))
     grant = {"kind": "goodwill", "credits": SPENDS, "reason": "welcome", "operator": "Grace"}
     metadata = {f"{number}": "\N{BEER MUG}" * 500 for number in range(20)}
     post(service.http, f"/ops/accounts/{created_id}/grants", OPERATOR_KEY, grant)
