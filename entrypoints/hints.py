@@ -1,4 +1,4 @@
-"""What an operator can do about a parked event."""
+"""Says what an operator can do about a parked event."""
 
 from collections.abc import Mapping
 

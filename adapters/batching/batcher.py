@@ -139,7 +139,7 @@ class Batcher(Generic[Request, Answer]):
         # One at a time: what is asked for before it takes its first step goes with it.
         if not self._is_starting and len(self._runners) < self._limits.calls:
             self._is_starting = True
-            # In a context of its own: it works for many, and not for whoever happened to start it.
+            # In a context of its own: it works for many callers, not only for the one that started it.
             runner = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
             self._runners.add(runner)
             runner.add_done_callback(self._end_runner)

@@ -1,4 +1,4 @@
-"""The links of purchases that this process wrote of late: a sale with one of them need not be tried as a new one."""
+"""Remembers the links of purchases that this process wrote recently: a sale with one of them is not new."""
 
 from collections.abc import Collection, Iterable
 

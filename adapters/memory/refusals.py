@@ -1,4 +1,4 @@
-"""Why a change is not written: what the ledger's own guards look at, in memory."""
+"""Refuses changes that must not be written: the checks of the ledger's own guards, in memory."""
 
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.grants import MemoryGrants

@@ -81,7 +81,7 @@ class SharedRedis(Redis):
         return answer
 
     async def together(self, commands: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Return the answers to several commands; an error that is Redis' answer to one stands in its place.
+        """Return the answers to several commands; if Redis answers one with an error, that error is in its place.
 
         :raises redis.exceptions.RedisError: if there is no answer.
         """
@@ -100,9 +100,9 @@ class SharedRedis(Redis):
         await super().aclose(close_connection_pool)
 
     async def _be_connected(self) -> None:
-        """Have a free connection, which the commands that follow find.
+        """Have a free connection for the commands that follow.
 
-        It goes on being made where those who wait give up: it is there for those who ask later.
+        Connecting goes on if its callers stop waiting, so that later callers find the connection.
         """
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
@@ -110,7 +110,7 @@ class SharedRedis(Redis):
         await asyncio.shield(self._connecting)
 
     async def _connect(self) -> None:
-        """Make a connection for each round that may be in flight, so that none waits for its own later."""
+        """Make a connection for each round that may be in flight, so that no round has to wait for one later."""
         pool = self.connection_pool
         async with asyncio.timeout(CONNECTING_SECONDS):
             getting = [pool.get_connection() for _ in range(COMMANDS.calls)]  # type: ignore[no-untyped-call]
@@ -196,7 +196,7 @@ def _not_sent(error: Exception) -> ConnectionLost:
 
 def _forget_error(connecting: asyncio.Task[None]) -> None:
     if not connecting.cancelled():
-        connecting.exception()  # whoever still waits is told; that nobody does is no news
+        connecting.exception()  # marks it as retrieved: asyncio need not log it if nobody waits any more
 
 
 def connect(url: str) -> SharedRedis:

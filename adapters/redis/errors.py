@@ -1,4 +1,4 @@
-"""What goes wrong with Redis, in the domain's words, with what is to be done about it."""
+"""Translate Redis' errors into the domain's, and say what to do about each."""
 
 import contextlib
 from collections.abc import Iterator

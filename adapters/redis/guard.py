@@ -1,8 +1,9 @@
-"""The guard between the service and Redis: a budget for the time that a request may wait for it, and a breaker.
+"""Guards the service against a faulty Redis: a budget for the time that a request may wait for it, and a breaker.
 
-Redis is used while it answers within the budget and takes writes: one that takes none, as a replica does or a full one,
-goes on giving old balances. Once it fails, nobody asks it any more, and the ledger answers. After a pause whoever asks
-next starts a probe in the background, and does not wait for it; when that succeeds, Redis is used again.
+Redis is used while it answers within the budget and takes writes. A Redis that takes no writes, such as a replica or a
+full one, would go on returning old balances. Once it fails, it is not used any more, and the ledger answers. After a
+pause the next request starts a probe in the background and does not wait for it. If the probe succeeds, Redis is used
+again.
 """
 
 import asyncio
@@ -22,16 +23,16 @@ Answer = TypeVar("Answer")
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
-"""Pauses between probes are twice as long each time, up to this, and short again after Redis was of use for as long."""
+"""The pause between probes doubles up to this. It starts short again if Redis was used for this long in between."""
 
 PROVEN_SECONDS = 1.0
-"""A Redis that took a write is believed for so long: then the next round of commands has one more, which writes."""
+"""A Redis that took a write is trusted for this time. After it, a write is added to the next round of commands."""
 
 HELD_UP_SECONDS = 0.01
-"""A process that comes so late to see that time is over was held up itself, and has learnt nothing of Redis."""
+"""A process that notices the end of the time this much too late was held up itself, and learns nothing about Redis."""
 
 LATE_IN_A_ROW = 3
-"""So many rounds without an answer in time speak against Redis all the same, however busy the process is."""
+"""After this many rounds in a row without an answer in time, Redis is left however busy the process is."""
 
 
 @attrs.define
@@ -45,10 +46,10 @@ _ALLOWANCE: contextvars.ContextVar[_Allowance | None] = contextvars.ContextVar("
 
 
 class GuardedRedis(SharedRedis):
-    """A client that asks only a Redis that is of use, and waits for it within the budget.
+    """A client that uses Redis only while it works, and waits for it within the budget.
 
-    `budget` is in seconds. `on_change` hears why Redis is not used from now on, and None when it is used again; once
-    each time.
+    `budget` is in seconds. `on_change` is called once with the reason when Redis is not used any more, and once with
+    None when it is used again.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class GuardedRedis(SharedRedis):
         self._late = 0
         """Rounds in a row without an answer in time."""
         self._absences = 0
-        """How often it was left: what was asked before that says nothing of the Redis of afterwards."""
+        """How often Redis was left. Commands sent before that say nothing about Redis after it."""
         self._pause = FIRST_PAUSE_SECONDS
         self._next_probe = 0.0
         self._returned = clock() - LONGEST_PAUSE_SECONDS
@@ -77,15 +78,15 @@ class GuardedRedis(SharedRedis):
 
     @property
     def is_away(self) -> bool:
-        """Return whether Redis is not asked now."""
+        """Return whether Redis is not used now."""
         return self._cause is not None
 
     def begin_request(self) -> None:
-        """Give what runs in this context a budget: all that it asks of Redis waits no longer together."""
+        """Give this context a budget: all its commands together wait for Redis no longer than that."""
         _ALLOWANCE.set(_Allowance(self._budget))
 
     def probe_soon(self) -> None:
-        """Begin to connect, and to look whether Redis is of use."""
+        """Begin to connect, and to check whether Redis can be used."""
         if self._probing is None or self._probing.done():
             self._probing = asyncio.get_running_loop().create_task(self._probe())
 
@@ -99,7 +100,7 @@ class GuardedRedis(SharedRedis):
         return await self._within_budget(super().execute_command(*args, **options))
 
     async def together(self, commands: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Return the answers to several commands; an error that is Redis' answer to one stands in its place.
+        """Return the answers to several commands; if Redis answers one with an error, that error is in its place.
 
         :raises RedisAway: if Redis is not used now.
         :raises redis.exceptions.RedisError: if there is no answer.
@@ -131,9 +132,9 @@ class GuardedRedis(SharedRedis):
                 allowance.left -= loop.time() - began
 
     async def _send(self, commands: Sequence[Packed]) -> Sequence[Any]:
-        """Exchange a round of commands, with one that writes where none was taken of late."""
+        """Exchange a round of commands; add one that writes if no write was taken recently."""
         if self._cause is not None:
-            raise RedisAway(self._cause)  # it was left while these waited
+            raise RedisAway(self._cause)  # Redis was left while these commands waited.
         now, absences = self._clock(), self._absences
         proof = [] if now < self._proven_until else [pack(WRITE)]
         loop = asyncio.get_running_loop()
@@ -157,7 +158,7 @@ class GuardedRedis(SharedRedis):
         return answers[len(proof) :]
 
     def leave(self, error: Exception) -> None:
-        """Use Redis no more, until a probe finds it of use."""
+        """Stop using Redis until a probe finds that it works."""
         if self._cause is None:
             self._absences += 1
             self._cause = explained(error)
@@ -174,7 +175,7 @@ class GuardedRedis(SharedRedis):
             self.probe_soon()
 
     async def _probe(self) -> None:
-        """Look whether Redis is of use; if it is, put in order what was missed, and use it again."""
+        """Check whether Redis works; if it does, repair what was missed, and use it again."""
         try:
             await self._be_connected()
             await make_sure_of(self._ask)
@@ -193,7 +194,7 @@ class GuardedRedis(SharedRedis):
             self._on_change(None)
 
     async def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        """Exchange commands with a Redis that may be away."""
+        """Exchange commands with a Redis that may be unavailable."""
         return await super()._send([pack(command) for command in commands])
 
 

@@ -1,12 +1,12 @@
-"""Counts of what happens within a period, in Redis, for all processes that share it."""
+"""Counts events within periods, in Redis, for all processes that share it."""
 
 from adapters.redis.client import SharedRedis
 from adapters.redis.errors import cache_errors
 from adapters.redis.ledger_keys import LedgerKeys
 from domain.ports.coordination import PeriodCount
 
-# The count's own expiry is its period, so that Redis' clock decides, and no process's. A count without one would never
-# begin anew: it gets one, whoever took it away.
+# The count's expiry is the end of its period, so that Redis' clock decides, and no process's. A count without an expiry
+# would never begin again, so it always gets one.
 _COUNT = """
 local count = redis.call('incr', KEYS[1])
 if redis.call('pttl', KEYS[1]) < 0 then redis.call('expire', KEYS[1], ARGV[1]) end

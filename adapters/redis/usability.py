@@ -1,4 +1,4 @@
-"""Whether a Redis is of use as a cache: it takes writes, and has all the keys."""
+"""Checks that a Redis can be used as a cache: it takes writes and has all keys."""
 
 from adapters.redis.client import Ask
 from adapters.redis.errors import NodeOfCluster
@@ -7,16 +7,16 @@ WRITE = ("SET", "credence:usable", "1", "EX", 60)
 """Refused by a replica, by a full Redis and by most nodes of a cluster."""
 
 SLOTS = 16384
-"""Into how many parts the keys of a cluster are divided."""
+"""The number of slots into which a cluster divides its keys."""
 
 
 async def make_sure_of(ask: Ask) -> None:
-    """Return if the Redis is of use.
+    """Return if the Redis can be used.
 
-    :raises redis.exceptions.RedisError: that says why not, as :class:`NodeOfCluster` does.
+    :raises redis.exceptions.RedisError: if not; the error says why, as :class:`NodeOfCluster` does.
     """
     info, written = await ask([("INFO", "cluster"), WRITE])
-    # Who may not ask for it learns the same of the first key that is on another node.
+    # A user without the right to INFO learns the same from the first key that is on another node.
     if isinstance(info, dict) and info.get("cluster_enabled") == 1:
         (ranges,) = await ask([("CLUSTER", "SLOTS")])
         if not _has_all_keys(ranges):

@@ -1,4 +1,4 @@
-"""What Stripe says of a payment's objects while they are followed from one to the next."""
+"""Collects what Stripe says of a payment's objects while they are followed from one to the next."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from domain.payments.reports import Irrelevant
 
 @attrs.define
 class KnownLinks:
-    """What was found out so far."""
+    """The links and facts that were found so far."""
 
     links: set[Link]
     found: bool = False

@@ -60,7 +60,7 @@ class SnapshotQuery:
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """What the ledger knew at one moment."""
+    """The state of the ledger at one moment, as far as it was queried."""
 
     event_status: EventStatus | None
     account: Account | None

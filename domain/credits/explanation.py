@@ -136,7 +136,7 @@ def _grants(record: AccountRecord) -> Iterator[GrantExplanation]:
 
 @attrs.frozen
 class _Family:
-    """What the invoices of a subscription that bear on the page returned, and the periods that they sold."""
+    """The unused time that a subscription's invoices returned, and the periods that they sold."""
 
     returns: Returns = Returns({}, {})
     periods: Periods = Periods({}, {})

@@ -44,7 +44,7 @@ class GrantRecord:
 
 @attrs.frozen(kw_only=True)
 class RecordPlace:
-    """How far back an account has been read: older records follow; the default begins with the newest."""
+    """A place in an account's records. Reading continues with older ones; the default begins with the newest."""
 
     entry: int | None = None
     hold: HoldId | None = None
@@ -82,7 +82,7 @@ class AccountRecord:
 
 @attrs.frozen(kw_only=True)
 class AccountSums:
-    """What all of an account's entries come to."""
+    """The sums of all of an account's entries, and what remains in its grants."""
 
     by_purchases: int
     by_others: int

@@ -140,7 +140,7 @@ def _subscribed(
         if isinstance(admitted, Subscriber):
             subscriber = admitted
         elif recorded.revision == 0 or (news.state is None and recorded.subscription.subscriber is None):
-            # If a subscription's invoices are known, its status matters, whoever it was sold to.
+            # If a subscription's invoices are known, its status matters, whatever its owner.
             return without_change(kept, EventStatus.PARKED, _reason(admitted, news, snapshot))
     elif recorded.revision == 0:
         return without_change(kept, EventStatus.IGNORED, NOT_OURS)

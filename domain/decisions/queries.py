@@ -1,4 +1,4 @@
-"""What to read from the ledger before a decision about a report."""
+"""Builds the query that reads from the ledger what a decision about a report needs."""
 
 from datetime import datetime
 

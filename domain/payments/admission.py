@@ -23,7 +23,7 @@ SALE_DATE_MAX = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class ParkReason(enum.StrEnum):
-    """Why an event cannot be applied yet."""
+    """A reason for which an event cannot be applied yet."""
 
     LIVEMODE_DISAGREES = "livemode_disagrees"
     CONNECTED_ACCOUNT = "connected_account"

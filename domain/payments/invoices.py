@@ -16,7 +16,7 @@ from domain.values.plans import DEFAULT_GRACE_DAYS
 
 
 class LineKind(enum.StrEnum):
-    """What a line of a plan pays for."""
+    """The kind of time that a plan's line pays for."""
 
     PERIOD = "period"
     REST = "rest_of_period"

@@ -61,7 +61,7 @@ _DEAD_REFUNDS = frozenset({RefundStatus.FAILED, RefundStatus.CANCELED})
 
 @attrs.frozen(kw_only=True, order=True)
 class Order:
-    """Who bought what: the credits promised, and the amount paid in minor units, including tax."""
+    """A user's order of a plan: the credits promised, and the amount paid in minor units, including tax."""
 
     user_id: UserId
     plan_id: PlanId

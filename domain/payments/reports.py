@@ -31,7 +31,7 @@ class InboxEvent:
 
 @attrs.frozen(kw_only=True)
 class Attribution:
-    """Who bought which plan, as a Stripe object's metadata claims, before any of it is checked."""
+    """The buyer and the plan that a Stripe object's metadata claims, before any of it is checked."""
 
     user_reference: str | None = None
     email: str | None = None

@@ -38,7 +38,7 @@ _RANK = {status: rank for rank, status in enumerate(SubscriptionStatus)}
 
 @attrs.frozen(kw_only=True)
 class Subscriber:
-    """Who subscribed to what, as reported at a moment."""
+    """The owner of a subscription and the plan, as reported at a moment."""
 
     occurred_at: datetime
     user_id: UserId

@@ -25,7 +25,7 @@ CreditedLine = tuple[str, Line]
 
 @attrs.frozen
 class Returns:
-    """What the invoices of a subscription returned."""
+    """The unused time that the invoices of a subscription returned."""
 
     parts: UnusedParts
     credited: Mapping[UnusedTime, tuple[CreditedLine, ...]]

@@ -39,7 +39,7 @@ class QuotaCache(Protocol):
         ...
 
     async def check(self) -> None:
-        """Make sure that the cache is of use: it answers, takes what is stored, and holds whatever is asked of it."""
+        """Make sure that the cache can be used: it answers, takes writes, and has all keys."""
         ...
 
     def lines(self) -> AsyncIterator[tuple[Account, ...]]:

@@ -44,16 +44,16 @@ class AccountLocks(Protocol):
 
 @attrs.frozen
 class PeriodCount:
-    """How many there are by now in a period, which ends in so many seconds, one at least."""
+    """The count so far in the current period, and the seconds until the period ends, at least 1."""
 
     count: int
     seconds_left: int
 
 
 class RateCounter(Protocol):
-    """Counts of what happens within periods, by a name; counts may be lost.
+    """Counts of events within periods, by a name; counts may be lost.
 
-    When a period is over is decided by one clock for all who share the counter.
+    All processes that share the counter use one clock to decide when a period ends.
     """
 
     async def count(self, name: str, seconds: int) -> PeriodCount:

@@ -57,7 +57,7 @@ class Endpoints(Protocol):
 
 
 class Schema(Protocol):
-    """How the ledger's schema is set up, and reached. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
+    """The ledger's schema and the connection to it. Raises :class:`domain.ports.ledger.LedgerUnavailable`."""
 
     async def schema(self) -> SchemaFacts:
         """Return the schema's migrations, privileges and triggers."""

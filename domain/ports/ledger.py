@@ -84,7 +84,7 @@ class Ledger(Protocol):
 
 
 class RecentLinks(Protocol):
-    """Which links of purchases this process wrote of late. It saves work only; correctness does not depend on it."""
+    """The links of purchases that this process wrote recently. They only save work; correctness does not need them."""
 
     def are_known(self, links: Collection[Link], event_id: str) -> bool:
         """Return whether one of the links was written by another event than this."""

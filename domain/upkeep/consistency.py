@@ -1,4 +1,4 @@
-"""What operators monitor: how much is pending, and which accounts disagree with their entries."""
+"""Defines what operators monitor: how much is pending, and which accounts disagree with their entries."""
 
 from collections.abc import Mapping
 

@@ -6,7 +6,7 @@ import attrs
 
 
 class Verdict(enum.StrEnum):
-    """How good a finding is."""
+    """The rating of a finding."""
 
     GOOD = "good"
     DOUBTFUL = "doubtful"
@@ -14,7 +14,7 @@ class Verdict(enum.StrEnum):
 
 
 class ConnectionKind(enum.StrEnum):
-    """What is between a process and its database."""
+    """The kind of connection between a process and its database."""
 
     DIRECT = "a direct connection"
     SESSION_POOLER = "a session pooler"

@@ -1,4 +1,4 @@
-"""Limits how often somebody may ask: so many times a minute, in all processes together."""
+"""Limits how many requests each caller may send in a minute, in all processes together."""
 
 import attrs
 
@@ -10,14 +10,14 @@ PERIOD_SECONDS = 60
 
 @attrs.frozen
 class RateExceeded(Exception):
-    """Somebody asked more often than they may; the period ends in so many seconds."""
+    """A caller sent too many requests; the period ends after `retry_after_seconds`."""
 
     retry_after_seconds: int
 
 
 @attrs.frozen(kw_only=True)
 class RateLimiter:
-    """Limits one kind of request, for each of those who ask; 0 lets everything pass."""
+    """Limits one kind of request for each caller; 0 means no limit."""
 
     kind: str
     per_minute: int

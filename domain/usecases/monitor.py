@@ -13,7 +13,7 @@ from domain.values.accounts import UserId
 
 
 class LedgerState(enum.StrEnum):
-    """What the ledger does now."""
+    """The current state of the ledger."""
 
     OK = "ok"
     TAKES_NO_WRITES = "takes no writes"
@@ -25,7 +25,7 @@ _NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 
 @attrs.frozen(kw_only=True)
 class Readiness:
-    """Which dependencies answer. Without the cache the service is slower but ready."""
+    """The state of the dependencies. Without the cache the service is slower but ready."""
 
     ledger: LedgerState
     cache: bool

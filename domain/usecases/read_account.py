@@ -19,7 +19,7 @@ MAX_PAGE = 200
 
 
 class QuotaSource(enum.StrEnum):
-    """Where a quota comes from: the cache, or the ledger."""
+    """The source of a quota: the cache or the ledger."""
 
     CACHE = "cache"
     LEDGER = "ledger"
@@ -27,7 +27,7 @@ class QuotaSource(enum.StrEnum):
 
 @attrs.frozen
 class Quota:
-    """What a user may spend, and where that comes from."""
+    """A user's account, of which the available credits may be spent, and the source that it was read from."""
 
     account: Account
     source: QuotaSource

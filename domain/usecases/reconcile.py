@@ -18,7 +18,7 @@ BATCH = 100
 
 
 class Source(enum.StrEnum):
-    """Where something was found: among the provider's events, or, if there is no event, among its objects."""
+    """The place where something was found: the provider's events or, if there is no event, its objects."""
 
     EVENT = "event"
     OBJECT = "object"

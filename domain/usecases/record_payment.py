@@ -51,7 +51,7 @@ class _Case:
 
 @attrs.frozen
 class _Outcome:
-    """What recording a report came to, and the accounts of which the cache is to learn."""
+    """The result of recording a report, and the accounts to be written to the cache."""
 
     recorded: Recorded
     accounts: tuple[Account, ...] = ()

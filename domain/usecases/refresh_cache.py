@@ -1,6 +1,7 @@
-"""Refresh the cache: walk the accounts that changed in the ledger, so that it converges whatever its writers met.
+"""Refreshes the cache: walks the accounts that changed in the ledger, so that the cache converges after any failure.
 
-Whoever commits a change stores the account at once; this is for those that died before, or could not reach the cache.
+A process that commits a change stores the account at once. The walk is for processes that died before, or that could
+not reach the cache.
 """
 
 import attrs

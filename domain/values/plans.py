@@ -22,7 +22,7 @@ MAX_GRACE = timedelta(days=90)
 
 
 class PlanMode(enum.StrEnum):
-    """How a plan is paid; the names are Stripe Checkout's modes."""
+    """The way in which a plan is paid; the names are Stripe Checkout's modes."""
 
     PAYMENT = "payment"
     SUBSCRIPTION = "subscription"

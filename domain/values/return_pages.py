@@ -1,4 +1,4 @@
-"""Where a customer goes from a checkout."""
+"""Defines the pages to which a customer goes from a checkout."""
 
 import attrs
 

@@ -1,4 +1,4 @@
-"""What a project publishes as its keys, read with distrust: only a public key for signatures is one of ours."""
+"""Read the keys that a project publishes. Only public keys for signatures are accepted."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Who may call which route: one table, which the HTTP application enforces and describes."""
+"""Defines who may call which route, in one table that the HTTP application enforces and describes."""
 
 from collections.abc import Mapping
 from enum import StrEnum

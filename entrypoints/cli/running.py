@@ -36,7 +36,7 @@ _MESSAGES: Mapping[type[Exception], str] = {
     UnknownUser: "User {0.user_id} does not exist and never had a ledger entry.",
     InvalidBody: "{0}",
 }
-"""What a person is told of each error; an exception's own fields stand in it."""
+"""The message of each error, with the exception's own fields in it."""
 
 
 def report_errors_plainly(command: Callable[P, R]) -> Callable[P, R]:

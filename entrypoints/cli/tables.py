@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for machines."""
+"""Prints the output of commands: tables for people, JSON for machines."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,5 +1,5 @@
-"""How bytes become requests: uvicorn's protocol, with limits on their arrival and on that of the answers, and problems
-for what is no request.
+"""Turn bytes into requests: uvicorn's protocol, with time limits for sending a request and for reading an answer, and
+problems in answer to malformed requests.
 """
 
 import asyncio

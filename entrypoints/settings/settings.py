@@ -9,7 +9,7 @@ import attrs
 
 
 class RequestLog(StrEnum):
-    """Which requests leave a line in the log."""
+    """The requests that leave a line in the log."""
 
     OFF = "off"
     ERRORS = "errors"

@@ -1,4 +1,4 @@
-"""What is told of the cache: one line in the log each time that it goes away or comes back, and a metric."""
+"""Report the state of the cache: a log line each time that it goes out of use or comes back, and a metric."""
 
 import logging
 
@@ -18,7 +18,7 @@ def show_cache(*, is_used: bool) -> None:
 
 
 def cache_changed(cause: str | None) -> None:
-    """Tell why Redis is not used from now on; without a cause, that it is used again."""
+    """Log why Redis is not used from now on; without a cause, that it is used again."""
     show_cache(is_used=cause is None)
     if cause is None:
         log.warning("Redis is used again.")

@@ -1,4 +1,4 @@
-"""Which request a log line belongs to: the id that callers and we know it by, and the line that it leaves itself."""
+"""Gives each request an id, by which its log lines are found, and logs the request itself."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""How many requests there are, and how long they take: Litestar's own HTTP metrics, by route and not by path."""
+"""Counts requests and measures how long they take: Litestar's own HTTP metrics, by route and not by path."""
 
 import time
 from collections.abc import Iterable

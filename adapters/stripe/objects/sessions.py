@@ -62,7 +62,7 @@ def _subscribed(session: Object, occurred_at: datetime | None, event_type: str |
     if event_type is not None and (event_type not in _BEGINS or subscription_id is None):
         return Irrelevant("no subscription began")
     return SubscriptionReport(
-        # An open session has none yet, and is reported all the same: whoever retrieved it asks whose it is.
+        # An open session has none yet. It is reported all the same: the caller that retrieved it needs its owner.
         subscription_id=SubscriptionId(subscription_id or fields.own_id(session)),
         attribution=fields.attribution(fields.metadata(session), client_reference=fields.client_reference(session)),
         session_id=fields.own_id(session),

@@ -72,7 +72,7 @@ class Claim:
 
 @attrs.frozen
 class Backlogged:
-    """How many events are pending, by status and reason, how many messages, and how far the cache is behind."""
+    """The number of pending events, by status and reason, and of messages, and how far the cache is behind."""
 
     events: dict[str, int]
     messages_due: int
