@@ -43,7 +43,7 @@ from simulators.stories.invoices import Bill
 
 @attrs.define
 class Coverage(Watcher):
-    """What was visited, counted; two runs' add up."""
+    """The counts of what was visited. The counts of two runs can be added."""
 
     cells: Counter[tuple[str, str, str]] = attrs.field(factory=Counter)
     sometimes: Counter[str] = attrs.field(factory=Counter)
@@ -160,7 +160,7 @@ class Coverage(Watcher):
 
 @attrs.frozen(kw_only=True)
 class Gaps:
-    """What should have been visited, and was not."""
+    """The things that should have been visited and were not."""
 
     cells: tuple[tuple[str, str, str], ...]
     sometimes: tuple[str, ...]

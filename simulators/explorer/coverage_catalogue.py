@@ -1,4 +1,4 @@
-"""What a run should visit: every cell that can be, and the rare things that must happen sometimes."""
+"""Lists what a run should visit: every possible cell, and the rare things that must happen sometimes."""
 
 from simulators.explorer.invoice_coverage import CELLS
 from simulators.schedules import steps

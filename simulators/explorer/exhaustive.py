@@ -27,7 +27,7 @@ class Failure:
 
 @attrs.frozen(kw_only=True)
 class Explored:
-    """How much was tried of one case."""
+    """The extent of one case's exploration."""
 
     case: str
     schedules: int
@@ -87,7 +87,7 @@ class Exploration:
         )
 
     def _explore(self, root: Node, setting: Setting) -> Failure | None:
-        """Explore all that follows, depth first, and count the ways; the path is kept to be told."""
+        """Explore all that follows, depth first, and count the ways; the path is kept to be reported."""
         path: list[tuple[Node, Choice | None]] = [(root, None)]
         following: list[Iterator[tuple[Choice, Node]]] = []
         counts = [0]

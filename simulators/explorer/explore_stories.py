@@ -27,7 +27,7 @@ Watch = Callable[[str, int], None]
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """How much was tried in all, and how long it took."""
+    """The totals of an exploration, and how long it took."""
 
     stories: int
     schedules: int

@@ -1,4 +1,4 @@
-"""What must have happened to subscriptions in a run, by what was recorded of their invoices."""
+"""Lists what must happen to subscriptions in a run, and finds it in what was recorded of their invoices."""
 
 from collections.abc import Iterable
 

@@ -92,7 +92,7 @@ _WEIGHTS = {
 
 @attrs.define(kw_only=True, slots=False)
 class _Led:
-    """What a customer has going, and so what may happen next."""
+    """A customer's payments, refunds, disputes and subscriptions so far, which decide what may happen next."""
 
     chance: random.Random
     life: Life

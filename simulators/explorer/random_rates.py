@@ -1,4 +1,4 @@
-"""How often what goes wrong in a world: drawn from its seed, so that worlds differ in kind, and not only in luck."""
+"""Draws from a world's seed how often each fault occurs, so that worlds differ in kind and not only in luck."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What chance makes of a customer's subscriptions: changes within a period, late payments, credit notes, the end."""
+"""Chooses what happens to a customer's subscriptions: changes within a period, late payments, credit notes, the end."""
 
 import random
 from collections.abc import Callable

@@ -1,6 +1,7 @@
-"""What services ask of a random world's customers: spends, holds, captures and voids, some of them more than once.
+"""Chooses what services request for a random world's customers: spends, holds, captures and voids, some repeatedly.
 
-Only of customers who buy packs: what a period of a subscription leaves expires, which these books do not follow.
+Only customers who buy packs are charged: unspent credits of a subscription's period expire, and these books do not
+follow that.
 """
 
 import random

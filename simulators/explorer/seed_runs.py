@@ -21,7 +21,7 @@ AHEAD = 6
 
 @attrs.frozen(kw_only=True)
 class Lived:
-    """What one seed came to; a failure is lived through once more by whoever wants to see it."""
+    """The result of one seed. To look at a failure, run its seed again."""
 
     seed: int
     events: int
@@ -35,7 +35,7 @@ class Lived:
 
 @attrs.define
 class Totals:
-    """What many seeds came to."""
+    """The totals of many seeds."""
 
     seeds: int = 0
     events: int = 0

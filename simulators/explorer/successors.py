@@ -1,13 +1,13 @@
-"""What may happen next: from one moment of a setting, every choice that there is, and the moment that it leads to.
+"""Finds what may happen next: each choice at one moment of a setting, and the moment that it leads to.
 
-A moment is a world, the tasks in flight (each by the answers that it got so far), what is still to come, and whether
-the one fault was spent. Why no choice is left out: a use case awaits nothing but ports and keeps nothing elsewhere, so
-where a task stands is a function of its job and the answers that it got, and what a call does and answers is one of
-the world. To begin a job touches no world, so it begins with its first call. A process that dies after a call is one
-that dies before the next.
+A moment is a world, the tasks in flight (each given by the answers that it got so far), the jobs still to begin, and
+whether the one fault was spent. No choice is left out, for these reasons. A use case awaits nothing but ports and keeps
+nothing elsewhere, so a task's position is a function of its job and of the answers that it got. The effect and the
+answer of a call are a function of the world. Beginning a job touches no world, so a job begins with its first call. A
+process that dies after a call is the same as one that dies before the next.
 
-Once the fault was spent, a call that commutes with all others is performed at once: whatever else might have come
-first leads to the same. Until then nothing is left out for that reason.
+Once the fault was spent, a call that commutes with all others is performed at once, because any other order leads to
+the same moment. Before that, no order is left out.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Node(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What happens next, to which task, and where that stands after it; None once it is over.
+    """A choice: what happens next, to which task, and the task's position after it; None once the task has ended.
 
     `go`: its next call is performed. `before`, `after`: that call fails, before or after its effect. `die`: its process
     dies. `die both`: so do all. `unheard`: its last call is performed, and its answer is lost. `join`: the customer

@@ -1,7 +1,7 @@
-"""What every call does to every world, and how every task goes on with the answer: computed once, then looked up.
+"""Computes what each call does to each world, and how each task goes on with the answer: once, then looks it up.
 
-Worlds, calls, answers and tasks are known by numbers. A task is its job and the answers that it got; it is brought to
-where it stands by beginning its job anew and giving it those answers, which is the real code each time.
+Worlds, calls, answers and tasks are known by numbers. A task is given by its job and the answers that it got. To bring
+it to its position, its job is begun anew and given those answers; the real code runs each time.
 """
 
 from collections.abc import Hashable, Sequence
@@ -16,7 +16,7 @@ from simulators.system.system import Job, World
 
 @attrs.frozen
 class Answer:
-    """What a call gave, or the error that it raised."""
+    """The value that a call returned, or the error that it raised."""
 
     value: Any = None
     error: Exception | None = None
@@ -24,7 +24,7 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class Standing:
-    """Where a task stands: what it awaits next, or how it ended."""
+    """The position of a task: what it awaits next, or how it ended."""
 
     job: int
     answers: tuple[int, ...]

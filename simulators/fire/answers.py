@@ -1,4 +1,4 @@
-"""What an answer of a target's means for a run: a refusal, an outage, or a redirect that is not followed."""
+"""Interprets a target's answers: a refusal, an outage, or a redirect, which is not followed."""
 
 import attrs
 import httpx

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @attrs.frozen(kw_only=True)
 class _Aimed:
-    """What is fired at: an address, or a stack of our own."""
+    """The target of a run: an address, or a stack of our own."""
 
     options: Options
     url: str

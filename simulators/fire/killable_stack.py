@@ -23,9 +23,9 @@ KILLABLE = ("service", "redis", "postgres")
 
 @attrs.define(kw_only=True)
 class Parts:
-    """What can be done to a stack, step by step, as schedules tell it.
+    """The parts of a stack, which a schedule's steps kill, start and flush.
 
-    A port of a schedule is a part here; what has none (the payments' port) can't be broken.
+    A port of a schedule is a part here. A port without a part (that of payments) can't be broken.
     """
 
     service: Part

@@ -1,7 +1,7 @@
-"""What is fired at a target: the stories of many customers at once, with all that a webhook must bear.
+"""Builds the deliveries to fire at a target: many customers' stories at once, with everything that a webhook must bear.
 
-A seed, the stories, the number of customers and the plans decide it, to the byte: events come twice or three times,
-out of order and between other customers' events; some answers are lost; and some deliveries are not Stripe's at all.
+The seed, the stories, the number of customers and the plans determine every byte. Events come twice or three times, out
+of order and between other customers' events; some answers are lost; and some deliveries are not Stripe's at all.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What `fire` may be told: its arguments, what the environment adds, and the bounds that nobody can lift."""
+"""Reads the options of `fire`: its arguments, what the environment adds, and the limits that nobody can lift."""
 
 import argparse
 import difflib
@@ -37,7 +37,7 @@ examples:
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What to fire, at whom, and how hard."""
+    """The options of a run: what to fire, at which target, and how fast."""
 
     target: str | None
     secret: str = attrs.field(repr=False)

@@ -1,4 +1,4 @@
-"""What must be so before anything is fired: no live keys, a safe address, a target that is the one meant."""
+"""Checks before firing: no live keys, a safe address, and a target that is the one meant."""
 
 import ipaddress
 import json
@@ -15,7 +15,7 @@ from simulators.stripe.objects import API_VERSION, event
 
 _LIVE = re.compile(r"\b[spr]k_live_")
 PROBE = "credence.fire_probe"
-"""An event of a kind that Stripe has not: whoever verifies signatures stores and ignores it."""
+"""A type of event that Stripe does not have: a service that verifies signatures stores and ignores it."""
 
 
 def refuse_live_keys(given: Mapping[str, str | None]) -> None:

@@ -1,4 +1,4 @@
-"""What is seen while it fires: a bar in a terminal, plain lines elsewhere; always on standard error."""
+"""Shows the progress of a run on standard error: a bar in a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -45,7 +45,7 @@ class Watcher:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Tell something that happened."""
+        """Print something that happened."""
         self._console.print(f"{time.monotonic() - self._begun:6.1f} s  {text}", markup=False, highlight=False)
 
     def watch(self) -> None:

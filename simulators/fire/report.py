@@ -1,4 +1,4 @@
-"""What came of firing: one value, told to people as tables and to machines as JSON."""
+"""Reports the result of firing: one value, as tables for people and as JSON for machines."""
 
 import json
 from collections import Counter
@@ -14,12 +14,12 @@ from simulators.fire.runs import FireRun
 from simulators.fire.sender import NO_ANSWER, Tally
 
 SHOWN = 20
-"""How many accounts and complaints are told to people; JSON has all."""
+"""The most accounts and complaints that are printed; JSON has all."""
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What was fired at which target, what it answered, and what its accounts say."""
+    """The report of a command: what was fired at which target, its answers, and the state of its accounts."""
 
     target: str
     seed: str | None
@@ -90,7 +90,7 @@ class Report:
         }
 
     def show(self, console: Console) -> None:
-        """Tell it to a person."""
+        """Print the report for people."""
         tally, findings = self.tally, self._findings()
         table = Table(box=box.SIMPLE, title="Answers", title_justify="left")
         for name in ("signature", "status", "answers"):

@@ -26,7 +26,7 @@ STACK_FAULTS = (Crash, Break, Mend, Flush)
 
 @attrs.define
 class FireRun:
-    """How a fire run went."""
+    """The result of a fire run."""
 
     tag: str
     tally: Tally
@@ -45,12 +45,12 @@ class FireRun:
 
 
 def _silent(*_: object) -> None:
-    """Tell nobody."""
+    """Print nothing."""
 
 
 @attrs.frozen(kw_only=True)
 class FireSetup:
-    """Where fire runs are held, and how; `fault` is None where nothing but deliveries can be done to the target."""
+    """The setup of fire runs: the target and the pace. `fault` is None if the target can only be sent deliveries."""
 
     target: Target
     secret: str = attrs.field(repr=False)

@@ -45,7 +45,7 @@ class DeliveryAttempt:
 
 @attrs.define
 class Tally:
-    """What was answered so far."""
+    """The counts of deliveries and of their answers so far."""
 
     planned: int = 0
     finished: int = 0

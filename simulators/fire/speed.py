@@ -1,4 +1,4 @@
-"""How many deliveries a second a whole stack on this machine takes: what `fire` is measured by."""
+"""Measures how many deliveries a second a whole stack on this machine takes."""
 
 import asyncio
 import tempfile
@@ -21,7 +21,7 @@ SETTLING_SECONDS = 60.0
 
 @attrs.frozen(kw_only=True)
 class Measured:
-    """What was measured; the latencies are in milliseconds."""
+    """The measurements of a run; the latencies are in milliseconds."""
 
     deliveries: int
     seconds: float

@@ -31,7 +31,7 @@ class SyntheticUser:
 
 @attrs.frozen(kw_only=True)
 class Quota:
-    """What the target says a user may spend."""
+    """A user's quota, as the target reports it."""
 
     balance: int
     held: int

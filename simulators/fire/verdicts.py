@@ -43,7 +43,7 @@ class Finding:
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What was found of every customer, and of the deliveries."""
+    """The findings about each customer's account, and the complaints about deliveries."""
 
     findings: tuple[Finding, ...]
     complaints: tuple[str, ...]

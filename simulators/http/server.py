@@ -133,7 +133,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.send_error(413)
         else:
             return int(given)
-        # The body is not read, so that what follows can't be told apart from it.
+        # The body is not read, so that its end and the next request can't be found.
         self.close_connection = True
         return None
 

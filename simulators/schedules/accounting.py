@@ -1,4 +1,4 @@
-"""What every customer of a schedule must have: at each moment by what was recorded so far, at rest by what they did."""
+"""Calculates what each customer of a schedule must have: by what was recorded at each moment, by their acts at rest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,9 +1,9 @@
-"""Schedules: which events Stripe sends to which process, in which order, and what went wrong meanwhile.
+"""Defines schedules: which events Stripe sends to which process, in which order, and what goes wrong meanwhile.
 
-A schedule is complete in itself: whoever plays it needs neither the seed nor the generator that made it. Its steps are
-of two grains. Deliveries, work, reads, crashes, outages and time make sense to anybody, over HTTP too; `Advance` lets a
-task take a single step up to its next port, and only who steps tasks one await at a time can obey it. Who can't lets
-the task run, from its beginning until its `Finish`.
+A schedule is complete in itself: neither the seed nor the generator that made it is needed to play it. Its steps are of
+two kinds. Deliveries, work, reads, crashes, outages and time can be played by any player, over HTTP too. `Advance` lets
+a task take a single step up to its next port; only a player that steps tasks one await at a time can do that. Other
+players let the task run from its beginning until its `Finish`.
 
 After its last step a schedule settles: outages end, every task ends, Stripe repeats what nobody acknowledged, workers
 work until nothing is left. So any part of a schedule's steps is a schedule, too.

@@ -18,19 +18,19 @@ MAX_STEPS_OF_A_TASK = 5_000
 
 
 class Watcher:
-    """What is told of deliveries while a schedule is played; by itself it does nothing."""
+    """An observer of a schedule's deliveries while it runs. By itself it does nothing."""
 
     def began(self, running: Running, runner: "TaskRunner") -> None:
-        """Hear that a task began."""
+        """Note that a task began."""
 
     def ended(self, running: Running, runner: "TaskRunner", *, died: bool) -> None:
-        """Hear that a task ended, or died with its process."""
+        """Note that a task ended, or died with its process."""
 
     def happened(self, what: str) -> None:
-        """Hear what else happened: `flush`."""
+        """Note what else happened: `flush`."""
 
     def recorded(self, events: frozenset[str], runner: "TaskRunner") -> None:
-        """Hear which events were recorded, and decided for good, since this was last told."""
+        """Note which events were recorded, and decided for good, since the last call."""
 
 
 class TaskRunner:

@@ -1,4 +1,4 @@
-"""Where everything of a timeline stands: lanes from left to right, moments from the top, a bar for each task."""
+"""Lays out a timeline: lanes from left to right, moments from top to bottom, a bar for each task."""
 
 import textwrap
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ STRIPE, LEDGER, CACHE, PAYMENTS, CUSTOMERS = "stripe", "ledger", "cache", "payme
 
 
 class Kind(enum.StrEnum):
-    """What sort of moment it is."""
+    """The kind of a moment."""
 
     BEGIN = "begin"
     CALL = "call"
@@ -27,13 +27,13 @@ class Kind(enum.StrEnum):
 
 
 class Outcome(enum.StrEnum):
-    """How it went."""
+    """The outcome of a moment."""
 
     GOOD = "good"
     BAD = "bad"
     """Refused, failed, or never done."""
     LOST = "lost"
-    """Done, and whoever asked does not know."""
+    """Done, but the caller does not know."""
 
 
 @attrs.frozen(kw_only=True)

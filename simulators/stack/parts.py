@@ -53,7 +53,7 @@ class PostgresPart:
         _wait_until(lambda: not any(map(_is_alive, family)), STOPPING_SECONDS, "Postgres does not end")
 
     def stop(self) -> None:
-        """End it in order, whoever started it."""
+        """Shut it down cleanly, whichever process started it."""
         postmaster = self._postmaster()
         if postmaster is not None:
             _send(postmaster, signal.SIGINT)

@@ -1,7 +1,7 @@
-"""What customers and their banks really did, and what that is worth: arithmetic of the simulators' own.
+"""Defines what customers and their banks really did, and calculates what that is worth, with arithmetic of its own.
 
-It knows no webhook and no ledger: a payment is worth its credits while the money is with the merchant, in proportion,
-and a fraction of a credit stays with the merchant.
+It knows no webhook and no ledger. A payment is worth its credits in proportion to the money that the merchant has, and
+a fraction of a credit stays with the merchant.
 """
 
 import json

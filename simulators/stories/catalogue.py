@@ -67,7 +67,7 @@ def live(
 
 
 def plan_for(story: Story, plans: Sequence[Plan]) -> Plan:
-    """Return the first plan that the story can be told with: what is given away can't be refunded.
+    """Return the first plan that the story can be played with: what is given away can't be refunded.
 
     :raises LookupError: if there is none.
     """

@@ -14,7 +14,7 @@ from simulators.stories.observation import Copy, Observation, ObservedAccount
 
 
 class Checker(enum.StrEnum):
-    """What was checked."""
+    """The checks, each with the complaint that it makes."""
 
     BALANCE_IMPOSSIBLE = "balance is of no set of events that were reported"
     BALANCE_TOO_HIGH = "balance is more than was ever paid for"

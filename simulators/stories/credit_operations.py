@@ -1,6 +1,4 @@
-"""What becomes of credits: what services ask of them, spends, and holds that are captured, voided or forgotten, and
-what expires; and what that may come to.
-"""
+"""Judges what becomes of credits: spends, holds that are captured, voided or forgotten, and credits that expire."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +14,7 @@ DAY = 24 * 3600
 
 @attrs.frozen(kw_only=True)
 class Use:
-    """One intent, the same one however often it is asked: `spend`, `hold`, `capture` or `void`.
+    """An operation that a service requests once or repeatedly: `spend`, `hold`, `capture` or `void`.
 
     A capture or void names its hold by id; a hold is given that id.
     """
@@ -32,7 +30,7 @@ class Use:
 
 @attrs.frozen(kw_only=True)
 class Answered:
-    """What came of it: `done` with its answer in full, or `refused` or `unsettled` with why."""
+    """The answer to an operation: `done` with the full answer, or `refused` or `unsettled` with the reason."""
 
     verdict: str
     answer: str

@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What is for sale, as `GET /plans` shows it."""
+    """A plan for sale, as `GET /plans` shows it."""
 
     id: str
     credits: int

@@ -1,7 +1,7 @@
-"""What one of Stripe's events says of a payment, in the simulators' own words, and what a set of them is worth.
+"""Reads what each of Stripe's events says of a payment, independently of the service.
 
-This is not how the service reads events: it is a second reading, from Stripe's documentation and the stand-in's
-shapes, to hold the first one against. It knows no order: a set of reports is worth the same however it was reported.
+The service reads events in its own way. This is a second reading, written from Stripe's documentation and the
+stand-in's shapes, to compare the first one with. It knows no order: a set of reports is worth the same in any order.
 """
 
 import json
@@ -44,7 +44,7 @@ class RefundReading:
 
 @attrs.frozen(kw_only=True)
 class TotalReading:
-    """How much of a charge is refunded in all, without saying by which refunds."""
+    """The amount of a charge that is refunded in total, without saying by which refunds."""
 
     total: int
 
@@ -62,7 +62,7 @@ class DisputeReading:
 
 @attrs.frozen(kw_only=True)
 class SubscriptionReading:
-    """How a subscription stood at a moment."""
+    """The state of a subscription at a moment."""
 
     subscription: str
     moment: tuple[int, bool, bool]
@@ -74,7 +74,7 @@ Claim = Sold | RefundReading | TotalReading | DisputeReading | Bill | Note | Sub
 
 @attrs.frozen
 class Reading:
-    """What one event reports: which of Stripe's objects are of one payment, and what is so with it."""
+    """The content of one event: which of Stripe's objects belong to one payment, and what is claimed of it."""
 
     handles: frozenset[str] = frozenset()
     claims: tuple[Claim, ...] = ()

@@ -1,4 +1,4 @@
-"""What balances may be: once everything is known of what customers did, and while some of it is uncertain."""
+"""Calculates the possible balances: once all of the customers' acts are known, and while some are uncertain."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from simulators.stories.reading_worth import worth
 
 @attrs.frozen(kw_only=True)
 class Expectation:
-    """What the customers did comes to, once every event of it is known."""
+    """The state of the accounts that the customers' acts lead to, once every event is known."""
 
     balances: Mapping[str, int]
     at_most: Mapping[str, int]

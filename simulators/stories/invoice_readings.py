@@ -12,7 +12,7 @@ from simulators.stripe.objects import Object
 
 @attrs.frozen(kw_only=True)
 class SaleTerms:
-    """What is for sale: how many credits each plan brings, and Stripe's prices."""
+    """The credits that each plan for sale brings, and Stripe's prices."""
 
     credits_by_plan: Mapping[str, int]
     prices: Sequence[Mapping[str, Any]] = ()

@@ -1,4 +1,4 @@
-"""What invoices of subscriptions are worth, grant by grant, and when that ends: arithmetic of the simulators' own.
+"""Calculates what subscriptions' invoices are worth, grant by grant, and when it expires, with arithmetic of its own.
 
 Credits follow the money, line by line, in exact fractions; only a grant is rounded, down.
 """
@@ -19,7 +19,7 @@ GRACE = 3 * DAY
 
 @attrs.frozen(kw_only=True)
 class Due:
-    """What one grant must have brought, and when what is left of it ends."""
+    """The credits that one grant must have brought, and when the rest of them expires."""
 
     customer: str
     handles: frozenset[str]
@@ -32,7 +32,7 @@ class Due:
 
 @attrs.frozen(kw_only=True)
 class Gone:
-    """What of one payment's money is not there any more."""
+    """The part of one payment's money that is gone."""
 
     refunds: Mapping[str, int] = attrs.field(factory=dict)
     """Those that are live."""

@@ -218,7 +218,7 @@ INVOICED = (
     ("something else", "pays a fee and for something else, and is refunded a part", _something_else),
     ("dispute partly reinstated", "disputes a period, and a third comes back", _partly_reinstated),
 )
-"""Each by its name, what is told of it, and how it is played."""
+"""Each story's name, its description, and how it is played."""
 
 OF_OTHER_PRICES = frozenset(
     {

@@ -1,4 +1,4 @@
-"""What a subscription's invoices and their credit notes are, as the stand-in keeps them: nothing is read of a shape."""
+"""Reads a subscription's invoices and credit notes from the stand-in's own books, not from Stripe's shapes."""
 
 from collections.abc import Mapping
 

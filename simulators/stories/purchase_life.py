@@ -1,4 +1,4 @@
-"""What is bought once on a simulated Stripe account, and what takes its money back: refunds and disputes."""
+"""Plays one-time purchases on a simulated Stripe account, and what takes the money back: refunds and disputes."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a set of readings is worth, whatever their order: each payment's credits, and when they end."""
+"""Calculates what a set of readings is worth, in any order: each payment's credits, and when they expire."""
 
 from collections.abc import Iterable
 from fractions import Fraction

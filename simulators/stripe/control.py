@@ -1,4 +1,4 @@
-"""What other processes may ask of the stand-in itself, below `/_stand_in/`: what only Stripe or a bank could do."""
+"""Lets other processes control the stand-in, below `/_stand_in/`, to do what only Stripe or a bank can do."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -18,7 +18,7 @@ MAX_COPIES = 100
 
 
 class Controlled(Protocol):
-    """What can be controlled: the stand-in."""
+    """The stand-in, as far as it can be controlled."""
 
     account: StripeAccount
 

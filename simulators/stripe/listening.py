@@ -1,4 +1,4 @@
-"""What `stripe listen` and `stripe events resend` ask for: sessions, the connection that events go down, and resending.
+"""Answers `stripe listen` and `stripe events resend`: sessions, the connection that carries events, and resending.
 
 The messages are those of the CLI's own source, https://github.com/stripe/stripe-cli, in `pkg/websocket`.
 """
@@ -26,7 +26,7 @@ MAX_AWAITED = 10_000
 
 
 class StripeListening:
-    """The listeners of an account; each gets every event, signed with the secret that its session told."""
+    """The listeners of an account; each gets every event, signed with the secret that its session was given."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class StripeListening:
         }
 
     def connect(self, request: Request) -> Response:
-        """Connect a listener; one of another life of the stand-in is told to open a session again."""
+        """Connect a listener. A listener of an earlier run of the stand-in must open a session again."""
         with self._lock:
             is_known = request.headers.get("websocket-id") in self._sessions
         if not is_known:
@@ -101,7 +101,7 @@ class StripeListening:
         endpoint = next((one for one in self._account.endpoints if one["id"] == wanted), None)
         if endpoint is None:
             raise missing("webhook_endpoint", wanted, param="webhook_endpoint")
-        # In the background: whoever gets it may ask the API before it answers.
+        # In the background: the receiver may call the API before it answers.
         threading.Thread(target=self._deliver, args=(endpoint["url"], event), daemon=True).start()
         return event
 

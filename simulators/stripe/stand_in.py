@@ -127,7 +127,7 @@ class StripeStandIn:
                 try:
                     return change()
                 finally:
-                    # A payment that a bank declines is refused, and told all the same.
+                    # A payment that a bank declines is refused, and reported all the same.
                     made = self.account.events[before:]
         finally:
             self._send(made)

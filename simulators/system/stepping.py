@@ -1,9 +1,9 @@
-"""Coroutines driven without an event loop, one call of a port at a time.
+"""Drives coroutines without an event loop, one call of a port at a time.
 
-A use case awaits nothing but ports. Where its ports are :class:`SteppedPort`, each await hands the call to whoever
-drives, who decides: perform it, let it fail before or after it took effect, let another task go first, or let the
-process die. Between two calls a use case touches nothing that others can see, so a pause before each call (and one
-before the answer is given) is a pause at every await.
+A use case awaits nothing but ports. If its ports are :class:`SteppedPort`, each await hands the call to the driver,
+which decides: perform it, let it fail before or after it takes effect, let another task go first, or let the process
+die. Between two calls a use case touches nothing that others can see, so a pause before each call (and one before the
+answer is given) is a pause at every await.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
@@ -21,7 +21,7 @@ class ProcessDied(BaseException):
 
 @attrs.frozen
 class Call:
-    """What a task awaits: one call of a port's method. Its name is a pause point, such as `ledger.commit`."""
+    """A call of a port's method, which a task awaits. Its name is a pause point, such as `ledger.commit`."""
 
     port: str
     method: str
@@ -53,7 +53,7 @@ Pause = Call | NextItem
 
 
 class _Pending:
-    """What a method of a stepped port gives: to be awaited, or iterated over."""
+    """The result of a stepped port's method, to be awaited or iterated over."""
 
     def __init__(self, port: str, method: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         self._called = port, method, arguments, tuple(sorted(keywords.items()))

@@ -54,8 +54,8 @@ class World(Protocol):
     """One state of a system. Jobs are begun in a process, and awaited call by call."""
 
     def begin(self, job: Job, *, process: str = "a") -> Coroutine[Any, Any, Result]:
-        """Return a job's coroutine; its pauses are those of :mod:`simulators.system.stepping`. What it awaits belongs
-        to no world: whoever drives performs it on this world, or on a fork of it.
+        """Return a job's coroutine; its pauses are those of :mod:`simulators.system.stepping`. The calls that it awaits
+        belong to no world: the caller performs them on this world, or on a fork of it.
         """
         ...
 
@@ -116,7 +116,7 @@ class World(Protocol):
 
 
 class System(Protocol):
-    """What builds worlds."""
+    """The system under test, which builds worlds."""
 
     @property
     def bugs(self) -> Mapping[str, str]:

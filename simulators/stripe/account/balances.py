@@ -7,7 +7,7 @@ from simulators.stripe.requests.refusals import invalid
 
 
 class StripeBalances:
-    """What customers have or owe beside their invoices; each movement is kept as a transaction."""
+    """The amounts that customers have or owe beside their invoices; each movement is kept as a transaction."""
 
     def __init__(self, books: Books, reversals: StripeReversals) -> None:
         self._books = books

@@ -17,7 +17,7 @@ DRAFT_SECONDS = 60 * 60
 
 
 class StripeBilling:
-    """What is billed; methods that make events return them, in Stripe's order."""
+    """The billing of subscriptions; methods that make events return them, in Stripe's order."""
 
     def __init__(self, books: Books, collecting: StripeCollecting) -> None:
         self._books = books

@@ -1,6 +1,6 @@
-"""What a simulated Stripe account keeps: its objects, its clock, its ids and its events.
+"""Keeps a simulated Stripe account: its objects, its clock, its ids and its events.
 
-All that happens to an account is written here; what happens is the affair of the modules above.
+Everything that happens to an account is written here; the other modules decide what happens.
 """
 
 import copy

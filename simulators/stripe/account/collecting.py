@@ -1,4 +1,4 @@
-"""How invoices are collected: drafted, finalized, and paid by balance, card, other payments, or outside of Stripe."""
+"""Collects invoices: drafts and finalizes them; they are paid by balance, card, other payments or outside Stripe."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,7 +32,7 @@ class StripeCollecting:
     def draft(
         self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **fields: object
     ) -> Object:
-        """Return a draft of these lines, told if that is asked for, or where every step is."""
+        """Return a draft of these lines, reported if that is asked for, or if every step is reported."""
         books = self._books
         bill = invoice(
             books.new_id("in_"), created=books.now(), reason=reason, lines=lines, currency=currency, **fields

@@ -18,7 +18,7 @@ from simulators.stripe.requests.refusals import invalid, missing
 
 @attrs.frozen
 class CreditedLine:
-    """What a note takes off: of an invoice's line, by its id, or of none; amounts are before discounts."""
+    """A line of a credit note. It credits the invoice line with that id, or no line; amounts are before discounts."""
 
     amount: int
     invoice_line_item: str | None = None

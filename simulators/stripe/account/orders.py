@@ -1,4 +1,4 @@
-"""What a request for a checkout session must say, and how Stripe refuses it where it does not."""
+"""Reads requests for checkout sessions, and refuses invalid ones as Stripe does."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +49,7 @@ _PARAMETERS = frozenset(
 
 @attrs.frozen(kw_only=True)
 class OrderedItem:
-    """What is ordered, so many times: at a price that is kept, or at one of its own."""
+    """An item that is ordered, with its quantity: at a price that is kept, or at one of its own."""
 
     unit_amount: int
     quantity: int

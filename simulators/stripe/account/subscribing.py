@@ -23,7 +23,7 @@ def new_subscription(
     coupon: str | None = None,
     terms: Terms | None = None,
 ) -> Object:
-    """Return a subscription to prices, each so many times, that nobody was told of, nor charged for.
+    """Return a subscription to prices, each so many times, that is neither reported nor charged yet.
 
     :raises Refusal: if there is no such price or coupon, or the prices can't be of one subscription.
     """

@@ -13,7 +13,7 @@ BILLING_MODES_COME = "2025-06-30"
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """How a subscription is billed, and what its lines show."""
+    """The terms of a subscription's billing, and what its lines show."""
 
     billing_mode: str = "classic"
     proration_discounts: str = "included"

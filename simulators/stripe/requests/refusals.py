@@ -1,4 +1,4 @@
-"""What Stripe answers when it refuses, as statuses and error objects of its API."""
+"""Builds Stripe's refusals, as statuses and error objects of its API."""
 
 import attrs
 

@@ -1,4 +1,4 @@
-"""What is for sale at a simulated Stripe account: products and their prices."""
+"""Changes what is for sale at a simulated Stripe account: products and their prices."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Stripe's API changes, resource by resource: what is for sale, who pays and how, and a payment's later life."""
+"""Answers requests that change something, resource by resource: the catalogue, customers, payments and refunds."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

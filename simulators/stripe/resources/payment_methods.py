@@ -14,7 +14,7 @@ from simulators.stripe.resources.edits import edit
 
 @attrs.frozen
 class Outcome:
-    """What comes of a payment by a method: declined, to be confirmed, later, disputed, or just paid."""
+    """The outcome of a payment by a method: declined, to be confirmed, decided later, disputed, or just paid."""
 
     decline: str | None = None
     """The code of the error; `card_declined` is the plain one."""

@@ -1,4 +1,4 @@
-"""What the hosted checkout page asks of the API: paying a session by a payment method. `stripe trigger` does so too."""
+"""Answers the hosted checkout page's requests, and `stripe trigger`'s: they pay a session by a payment method."""
 
 from collections.abc import Mapping
 from typing import Any

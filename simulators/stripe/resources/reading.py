@@ -1,4 +1,4 @@
-"""What Stripe's API shows: single objects, lists of them, and objects expanded within others."""
+"""Answers requests that read: single objects, lists of them, and objects expanded within others."""
 
 from collections.abc import Mapping
 from typing import Any
