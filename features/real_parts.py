@@ -58,7 +58,7 @@ class Supabase:
 
     @property
     def url(self) -> str:
-        """What SUPABASE_URL is set to."""
+        """Return the value of SUPABASE_URL."""
         return self.gateway.url
 
     def token(self, user_id: str, email: str | None = None, **claims: object) -> str:

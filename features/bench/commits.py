@@ -1,4 +1,4 @@
-"""How many commits a second: one by one in the database, and by group commit over both transports."""
+"""Measures commits a second: one by one in the database, and by group commit over both transports."""
 
 import contextlib
 from collections.abc import Callable

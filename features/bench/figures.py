@@ -56,21 +56,21 @@ class Figure:
 
     @property
     def spread(self) -> float | None:
-        """How far the rounds lie apart, in parts of their median; None where there is only one."""
+        """Return how far the rounds lie apart, in parts of their median; None if there is only one."""
         if len(self.rounds) < 2 or not statistics.median(self.rounds):
             return None
         return (max(self.rounds) - min(self.rounds)) / statistics.median(self.rounds)
 
     @property
     def judges_nothing(self) -> str:
-        """Why the rounds say nothing: they are too few, or lie too far apart; empty if they do say something."""
+        """Return why the rounds say nothing: they are too few, or lie too far apart. Empty if they do say something."""
         if self.rounds and len(self.rounds) < ROUNDS:
             return "there are fewer than three rounds"
         return "the spread is above a tenth" if self.spread is not None and self.spread > SPREAD else ""
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal is met; None where there is none, or where the rounds say nothing."""
+        """Return whether the goal is met; None if there is none, or if the rounds say nothing."""
         if self.goal is None or self.ratio is None or self.judges_nothing:
             return None
         return self.ratio <= self.goal if self.smaller_is_better else self.ratio >= self.goal

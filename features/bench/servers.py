@@ -43,7 +43,7 @@ FAR_FUTURE = 4_102_444_800
 
 @attrs.frozen(kw_only=True)
 class Servers:
-    """Where they are."""
+    """The addresses of the servers."""
 
     folder: Path
     postgres_url: str

@@ -1,4 +1,4 @@
-"""How much the simulators try in a second: schedules of small stories, random worlds, and deliveries that are fired."""
+"""Measures the simulators' speed: schedules of small stories, random worlds and fired deliveries a second."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What it takes to begin: the CPU time of help and of the service's start, and the memory of a service that waits."""
+"""Measures a start: the CPU time of help and of the service's start, and the memory of an idle service."""
 
 import os
 import resource

@@ -1,1 +1,1 @@
-"""What the tests run on: the real use cases in memory for the explorers, and the real stack."""
+"""The harness that the tests run on: the real use cases in memory for the explorers, and the real stack."""

@@ -12,7 +12,7 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class AllowedPackagesContract(Contract):
-    """What the source modules may import that is not ours; everything else breaks the contract."""
+    """The packages that the source modules may import beside our own; any other breaks the contract."""
 
     source_modules = fields.ListField(subfield=fields.StringField())
     except_modules = fields.ListField(subfield=fields.StringField(), required=False)

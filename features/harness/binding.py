@@ -91,7 +91,7 @@ class MemoryWorld:
         return kind("away") if kind is not None else None
 
     def commutes(self, pause: Pause, *, is_read: bool) -> bool:
-        """Whether this call may come before or after any other, to the same effect.
+        """Return whether this call may come before or after any other, to the same effect.
 
         Copies are kept by version, so the newest stays, in whatever order they are stored; a reader in between sees the
         order.
@@ -141,7 +141,7 @@ class MemoryWorld:
         return digest_of(self.state())
 
     def seen(self) -> Observation:
-        """What the checkers look at."""
+        """Return what the checkers look at."""
         return observe(self._parts)
 
 

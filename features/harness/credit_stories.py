@@ -110,7 +110,7 @@ acts: st.SearchStrategy[Any] = st.one_of(
 
 
 class Life:
-    """What happens to one user of a ledger; the tag tells the user's keys and holds from others'."""
+    """The life of one user of a ledger; the tag tells the user's keys and holds from others'."""
 
     def __init__(self, ledger: Any, user_id: UserId, tag: str = "") -> None:
         self.ledger = ledger

@@ -1,4 +1,4 @@
-"""What is to be seen in a world in memory: by the checkers, and by whoever asks whether two worlds are the same.
+"""Observes a world in memory, for the checkers and for comparing two worlds.
 
 Two worlds are the same if no port can ever answer a job differently. What ports hand only to people's pages (which
 event made an entry, and when; whether a decided event was news) is left out, and so is a decided event's text: its id
@@ -22,7 +22,7 @@ ALL_ENTRIES = 1_000_000
 
 
 def observe(parts: Parts) -> Observation:
-    """What the checkers look at."""
+    """Return what the checkers look at."""
     ledger, statuses = parts.ledger, parts.ledger.inbox.statuses()
     copies = {copy.user_id: copy for copy in parts.cache.copies().values()}
     accounts = []

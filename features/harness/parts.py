@@ -1,4 +1,4 @@
-"""What survives a process, in memory: one world's storage and time."""
+"""The parts that survive a process, in memory: one world's storage and time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ class Parts:
 
     @property
     def ports(self) -> Mapping[str, Any]:
-        """What answers a call, by the port's name."""
+        """Return the objects that answer calls, by the port's name."""
         return {
             "ledger": self.ledger,
             "wallets": self.ledger,

@@ -30,11 +30,11 @@ class Product:
 
     @property
     def url(self) -> str:
-        """Where notices are posted to."""
+        """Return the address to which notices are posted."""
         return f"{self._server.url}/notices"
 
     def heard_of(self, user_id: str) -> list[int]:
-        """What was available of the user's credits, by each notice that was not heard before."""
+        """Return the user's available credits in each notice that was not received before."""
         return [given["available"] for given in self._heard.values() if given["user_id"] == user_id]
 
     def _take(self, request: Request) -> Response:

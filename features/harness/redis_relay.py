@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """What is on its way between clients and a Redis. A connection stays with the Redis that it was made to."""
+    """A relay between clients and a Redis. A connection stays with the Redis that it was made to."""
 
     def __init__(self, target: str, port: int) -> None:
         self.url = f"redis://127.0.0.1:{port}/0"

@@ -30,7 +30,7 @@ class RedisServerMissing(Exception):
 
 @pytest.fixture
 def redis_kind() -> str:
-    """Which Redis `new_redis` makes, for tests and modules to parametrize."""
+    """Return the kind of Redis that `new_redis` makes, for tests and modules to parametrize."""
     return REDISES[0]
 
 
@@ -82,7 +82,7 @@ def _running(kind: str, folder: Path, options: tuple[str, ...]) -> Iterator[str]
 
 
 def command_of(url: str, *command: str | int) -> object:
-    """What a Redis answers a command of its operator's."""
+    """Return what a Redis answers to a command of its operator's."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         answer: object = client.execute_command(*command)
         return answer
@@ -100,7 +100,7 @@ def cluster_of_two(new_redis: NewRedis) -> tuple[str, str]:
 
 
 def raw(url: str, command: str) -> str:
-    """What a Redis answers to an inline command, to the letter."""
+    """Return what a Redis answers to an inline command, to the letter."""
     host, port = url.removeprefix("redis://").partition("/")[0].split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(f"{command}\r\n".encode())

@@ -40,7 +40,7 @@ class Service:
     environment: dict[str, str]
 
     def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """What an operator's `credence ...` says, with the service's own settings but for those that are given."""
+        """Run an operator's `credence ...`, with the service's own settings except for those that are given."""
         return subprocess.run(
             [sys.executable, "-m", "entrypoints", *arguments],
             env=self.environment | settings,
@@ -50,7 +50,7 @@ class Service:
         )
 
     def ops(self, method: str, path: str, body: object = None) -> httpx.Response:
-        """What the service answers an operator."""
+        """Return the service's answer to an operator."""
         headers = {"Authorization": f"Bearer {OPERATOR_KEY}"}
         return self.http.request(method, f"/ops{path}", json=body, headers=headers)
 
@@ -117,7 +117,7 @@ def process_of(redis_url: str) -> int:
 
 
 def eventually(seen: Callable[[], object], expected: object, *, attempts: int = 400) -> object:
-    """What is seen at last: asked again, a bounded number of times, until it is what is expected."""
+    """Return what is seen at last: look again, a bounded number of times, until it is what is expected."""
     for _ in range(attempts):
         if seen() == expected:
             break

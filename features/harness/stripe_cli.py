@@ -45,7 +45,7 @@ class Listening:
 
     @property
     def lines(self) -> list[str]:
-        """What it said until now."""
+        """Return the lines that it has printed so far."""
         with self._changed:
             return list(self._said)
 

@@ -13,12 +13,12 @@ FORMATS = FormatChecker(())
 
 @FORMATS.checks("date-time", raises=ValueError)
 def has_an_offset(text: object) -> bool:
-    """Whether a text is a moment; what is no text has another fault."""
+    """Return whether a text is a time with an offset; a value that is not a text has another fault."""
     return not isinstance(text, str) or datetime.fromisoformat(text).tzinfo is not None
 
 
 class Description:
-    """What the service says of its answers; here nothing may be in one that is not described."""
+    """The service's description of its answers, made strict: an answer may have no undescribed member."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         for schema in document["components"]["schemas"].values():
@@ -33,7 +33,7 @@ class Description:
         return cls(http.get("/schema/openapi.json").json())
 
     def faults(self, answer: httpx.Response) -> list[str]:
-        """Where the answer is not what its operation describes for its status and media type."""
+        """Return where the answer differs from what its operation describes for its status and media type."""
         asked = answer.request
         described = self._operation(asked)["responses"].get(str(answer.status_code))
         if described is None:

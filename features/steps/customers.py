@@ -1,4 +1,4 @@
-"""What customers do and see."""
+"""Steps: what customers do and see."""
 
 import re
 from collections.abc import Iterator

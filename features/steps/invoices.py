@@ -1,4 +1,4 @@
-"""What subscriptions are changed to, billed and credited, as customers, merchants and Stripe's billing do it."""
+"""Steps: how customers, merchants and Stripe's billing change, bill and credit subscriptions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What operators see, and what befalls the parts that they run."""
+"""Steps: what operators see, and what happens to the parts that they run."""
 
 import redis
 from pytest_bdd import given, parsers, then, when

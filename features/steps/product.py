@@ -1,4 +1,4 @@
-"""What a product's backend does with its customers' credits, what it hears, and what support sees of it."""
+"""Steps: what a product's backend does with credits, the answers that it gets, and what support sees of it."""
 
 import re
 import uuid
@@ -12,7 +12,7 @@ from features.steps.story import Story
 
 
 def asks(story: Story, method: str, path: str, body: object, *, key: str = SERVICE_KEY) -> httpx.Response:
-    """What the service answers, to an intent that is new."""
+    """Return the service's answer to a new operation."""
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": uuid.uuid4().hex}
     answer: httpx.Response = story.service.http.request(method, path, json=body, headers=headers)
     return answer
@@ -82,7 +82,7 @@ def ada_asks(story: Story) -> None:
 
 
 def parts(grant: dict[str, Any]) -> tuple[list[tuple[int, str]], int]:
-    """What went of a grant where, and what remains."""
+    """Return what was drawn from a grant and by what, and what remains."""
     return [(draw["credits"], draw["description"]) for draw in grant["draws"]], grant["remaining"]
 
 

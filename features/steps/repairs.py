@@ -1,4 +1,4 @@
-"""What goes missing or astray, and what operators do about it: reconcile, claim, check, sync, explain."""
+"""Steps: what goes missing or wrong, and how operators repair it: reconcile, claim, check, sync, explain."""
 
 import copy
 import json

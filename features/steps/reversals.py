@@ -1,4 +1,4 @@
-"""What takes a payment back: refunds and disputes."""
+"""Steps: refunds and disputes, which take a payment back."""
 
 import copy
 import re

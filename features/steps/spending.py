@@ -1,4 +1,4 @@
-"""What the app does with its customers' credits, and what operators give them."""
+"""Steps: what the app does with its customers' credits, and what operators grant them."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What one scenario remembers: its customers, what they bought, and what was answered."""
+"""The memory of one scenario: its customers, their purchases, and the answers."""
 
 import asyncio
 import uuid
@@ -24,7 +24,7 @@ class Customer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the customer's browser sends."""
+        """Return the headers that the customer's browser sends."""
         return {"Authorization": f"Bearer {self.token}"}
 
 
@@ -52,7 +52,7 @@ class Story:
         return self.customers[name]
 
     def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
-        """What the database answers its owner."""
+        """Return the rows that the database's owner gets."""
 
         async def fetch() -> list[dict[str, Any]]:
             connection = await asyncpg.connect(self.service.supabase.database_url)
@@ -64,7 +64,7 @@ class Story:
         return asyncio.run(fetch())
 
     def get(self, path: str, customer: Customer) -> httpx.Response:
-        """What the service answers a customer."""
+        """Return the service's answer to a customer."""
         answer: httpx.Response = self.service.http.get(path, headers=customer.headers)
         return answer
 
@@ -98,7 +98,7 @@ class Story:
         self.deliver(*self.events)
 
     def follow(self, customer: Customer) -> dict[str, Any]:
-        """What the return page shows of the customer's last checkout."""
+        """Return what the return page shows of the customer's last checkout."""
         answer = self.get(f"/checkout/sessions/{customer.sessions[-1]}", customer)
         assert 200 == answer.status_code, answer.text
         self.progress = answer.json()

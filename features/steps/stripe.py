@@ -1,4 +1,4 @@
-"""What Stripe does, and those who pretend to be Stripe."""
+"""Steps: what Stripe does, and those who pretend to be Stripe."""
 
 import copy
 import json

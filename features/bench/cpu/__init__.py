@@ -1,1 +1,1 @@
-"""What a request costs in CPU, beside handlers written by hand and beside another checkout."""
+"""Benchmarks of a request's CPU, beside handlers written by hand and beside another checkout."""

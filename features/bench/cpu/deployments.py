@@ -1,4 +1,4 @@
-"""What serves requests and the CPU that it takes for them: a service with worker and servers, or a handler alone."""
+"""Starts a service with worker and servers, or a handler alone, and measures the CPU that its requests take."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ DRAINING_SECONDS = 120.0
 
 @attrs.frozen(kw_only=True)
 class Spent:
-    """What an equal number of requests took of each part."""
+    """The CPU that each part took for an equal number of requests."""
 
     micros: Mapping[str, float]
     """Microseconds of CPU for each request, by the part's name."""
@@ -36,7 +36,7 @@ class Spent:
 
 @attrs.frozen(kw_only=True)
 class Deployment:
-    """Where it answers, and the processes of its parts by name."""
+    """A running service: its address, and the processes of its parts by name."""
 
     url: str
     processes: Mapping[str, int]

@@ -39,7 +39,7 @@ AnyRequest = Request[Any, Any, Any]
 
 @post("/webhooks/stripe", status_code=200)
 async def by_supabase(request: AnyRequest) -> dict[str, bool]:
-    """What most people write: read the credits, add, write them back. Duplicates and concurrency are left to luck."""
+    """Add credits as most people do: read, add, write back. Duplicates and concurrency are left to luck."""
     if event := await _paid(request):
         profiles, user = request.app.state.supabase.table("bench_profiles"), event.data.object["metadata"]["userId"]
         had = profiles.select("credits").eq("id", user).single().execute().data["credits"]
@@ -49,7 +49,7 @@ async def by_supabase(request: AnyRequest) -> dict[str, bool]:
 
 @post("/webhooks/stripe", status_code=200)
 async def by_asyncpg(request: AnyRequest) -> dict[str, bool]:
-    """What careful people write: in one transaction each event once, an entry for each payment, the guarded balance."""
+    """Add credits as careful people do: in one transaction, each event once, an entry a payment, a guarded balance."""
     if event := await _paid(request):
         session = event.data.object
         async with request.app.state.pool.acquire() as connection, connection.transaction():

@@ -28,7 +28,7 @@ OWN, OTHER, RIVAL = "this checkout", "the other checkout", "a rival"
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """What is requested over which transport, and the handler without our guarantees that answers it too."""
+    """A row of the table: requests over a transport, and a handler without our guarantees that answers them too."""
 
     name: str
     transport: str = "Postgres"

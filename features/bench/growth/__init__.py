@@ -1,1 +1,1 @@
-"""What grows: a ledger of many accounts, an account of many entries, and the bytes of a purchase and of a spend."""
+"""Benchmarks of growth: many accounts, an account of many entries, the bytes of a purchase and of a spend."""

@@ -76,7 +76,7 @@ def _measured(folder: Path, build: Build, requests: int) -> dict[str, Left]:
 
 
 async def _left(deployment: Deployment, servers: Servers, requests: int) -> dict[str, Left]:
-    """What is left after as many requests again as there were to begin with."""
+    """Return what is left on disk after as many requests again as there were to begin with."""
     accounts = range(requests // 10)
     left = {}
     for name, next_request in (

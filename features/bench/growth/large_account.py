@@ -155,7 +155,7 @@ def _stream(client: httpx.Client, path: str) -> list[tuple[float, int]]:
 
 
 def _others(url: str, work: Callable[[], Any]) -> tuple[Any, list[float]]:
-    """What some work gives, and the sorted milliseconds that another user's quota reads took meanwhile."""
+    """Return the result of some work, and the sorted milliseconds that another user's quota reads took meanwhile."""
     done, took = threading.Event(), []
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""What grows with the number of accounts, and what must not: commits, spends and reads stay, the check is linear."""
+"""Measures the effect of many accounts: commits, spends and reads must not slow down, the check is linear."""
 
 import asyncio
 import random
@@ -32,7 +32,7 @@ WARMED = 500
 
 @attrs.frozen(kw_only=True)
 class Size:
-    """What was measured at one number of accounts."""
+    """The measurements at one number of accounts."""
 
     commits: Measured
     reads: Measured
@@ -169,7 +169,7 @@ def _grown(servers: Servers, before: int, after: int) -> float:
 
 
 def _checked(servers: Servers) -> float:
-    """How long the consistency check takes, in seconds per million entries; it must find nothing."""
+    """Return how long the consistency check takes, in seconds per million entries; it must find nothing."""
 
     async def check(connection: Any) -> float:
         begun = time.perf_counter()

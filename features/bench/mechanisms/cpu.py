@@ -12,7 +12,7 @@ from features.bench.servers import Servers
 
 @attrs.frozen(kw_only=True)
 class Slice:
-    """What one slice of time came to."""
+    """The measurements of one slice of time."""
 
     rate: float
     """Requests done a second."""

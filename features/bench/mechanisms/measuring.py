@@ -1,4 +1,4 @@
-"""What each mechanism gains that is there for speed alone: the same load without it, in locks, in one run."""
+"""Measures the gain of each mechanism that is there for speed alone: the same load without it, in locks, in one run."""
 
 import asyncio
 import contextlib

@@ -28,7 +28,7 @@ TRIES = 200
 
 @attrs.frozen(kw_only=True)
 class Spending:
-    """How spends are done."""
+    """A way to do spends: with or without batches and turns."""
 
     is_batched: bool = True
     has_turns: bool = True

@@ -1,4 +1,4 @@
-"""What a bug is: one name of the real code that means something else, and how it must come to light."""
+"""Defines a bug: one name of the real code that means something else, and how it must come to light."""
 
 from collections.abc import Callable
 from typing import Any
