@@ -45,6 +45,9 @@ TOLD = re.compile(
 )
 """What an event does is called report; that somebody is told something, or tells two apart, is plain English."""
 
+RIDDLES = re.compile(r"(?:What|Who|Whom|Whose|How|Where|When|Whether|Which|Why)(?:ever)?\b(?!-)")
+"""The words with which a docstring asks instead of saying what a thing does or is."""
+
 WORD = re.compile(r"\w+")
 SQL_COMMENT = re.compile(r"--[^\n]*|^comment on (?:[^;']|'[^']*')*;", re.MULTILINE)
 JS_PROSE = re.compile(r"//[^\n]*|`[^`]*`|'[^'\n]* [^'\n]*'")
@@ -127,6 +130,32 @@ def prose_of(source: str) -> str:
     statements = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
     docstrings = [node.value for node in statements if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return " ".join(" ".join([*docstrings, *comments]).split())
+
+
+def riddles_in(source: str) -> list[str]:
+    """Return the first lines of those docstrings of a module, its classes and functions that begin with a question."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, documented))
+    said = (ast.get_docstring(node) or "" for node in nodes)
+    return [text.splitlines()[0] for text in said if RIDDLES.match(text)]
+
+
+def test_a_docstring_says_what_a_thing_does_or_is() -> None:
+    """Outside of tests, whose docstrings state claims: "Return ..." or "A ...", not "What ..." or "Where ..."."""
+    relative = {path.relative_to(ROOT): path for path in files(".py") if not path.name.startswith("test_")}
+    sources = {one: path for one, path in relative.items() if "tests" not in one.parts}
+    assert {Path("domain/ports/coordination.py"), Path("features/steps/story.py")} < set(sources)
+    assert [] == [(one.as_posix(), said) for one, path in sources.items() for said in riddles_in(path.read_text())]
+
+
+def test_a_riddle_is_seen() -> None:
+    """In a module, a class and both kinds of functions; a word within a docstring is no riddle, nor is a comment."""
+    functions = 'def f():\n    """Which of both.\n\n    More."""\n\n\nasync def g():\n    """Whatever it is."""\n'
+    source = f'"""How it is."""\n\n\nclass A:\n    """Who pays."""\n\n\n{functions}'
+    assert ["How it is.", "Who pays.", "Which of both.", "Whatever it is."] == sorted(
+        riddles_in(source), key=source.index
+    )
+    assert [] == riddles_in('"""Say what it is."""\n# What\n\n\nclass A:\n    """Whole numbers."""\n')
 
 
 def test_an_event_reports_and_does_not_tell() -> None:
