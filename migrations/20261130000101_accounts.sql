@@ -41,7 +41,7 @@ begin
             alter table public.users alter column credits_balance drop default;
             alter table public.users alter column credits_balance type bigint using credits_balance::bigint;
         exception when feature_not_supported or dependent_objects_still_exist then
-            -- A view or a policy reads the column, so its type stays; whole numbers fit in it as they did.
+            -- A view or a policy reads the column, so its type stays; it can hold whole numbers as before.
             if balance_type ~ ',[1-9]' then
                 raise exception 'public.users.credits_balance is %, but credits are whole numbers', balance_type using
                     hint = 'Drop the views and policies that read it, apply the migrations, and create them again.';
@@ -99,7 +99,7 @@ begin
             insert into public.users (id, email) values (new.id, new.email);
         end if;
     exception when others then
-        -- A sign-up must not fail for the credits' sake: a payment of a user without a row is parked, not lost.
+        -- A sign-up must not fail because of credits: if a user without a row pays, the payment is parked, not lost.
         raise warning 'no row of public.users was made for user %: %', new.id, sqlerrm;
     end;
     return new;
@@ -108,7 +108,7 @@ $$;
 comment on function public.credence_add_user() is
     'Credence: gives a new user of Supabase Auth a row in public.users, unless the project has made one.';
 
--- Triggers of one event fire in the order of their names: these after a project's own, which know more columns.
+-- Triggers of one event fire in the order of their names: these after the project's own, which know more columns.
 create or replace trigger zz_credence_add_user
     after insert on auth.users
     for each row execute function public.credence_add_user();
@@ -129,12 +129,12 @@ security definer set search_path = ''
 as $$
 begin
     begin
-        -- A row that has another address has it from the project, and keeps it.
+        -- If a row has another address, the project wrote it, and it stays.
         update public.users u
         set email = new.email
         where u.id = new.id and (u.email is null or lower(u.email::text) = lower(old.email::text));
     exception when others then
-        -- A change of address must not fail for the credits' sake.
+        -- A change of address must not fail because of credits.
         raise warning 'the address of user % stays as it was in public.users: %', new.id, sqlerrm;
     end;
     return null;

@@ -23,8 +23,8 @@ as $$
 $$;
 comment on function public.ledger_identity() is 'Credence: the ledger''s id and the scale of its amounts.';
 
--- In an index it takes a part of what the key would take. What it is made of is immutable, as an index needs it: a text is
--- cast to bytes by the syntax of bytea, in which a backslash stands for itself when there are two.
+-- It takes less space in an index than the key itself. It uses only immutable functions, as an index requires: a text is
+-- cast to bytes in the syntax of bytea, in which a backslash is written twice.
 create function public.credence_key_digest(key text)
 returns uuid language sql immutable
 return encode(substr(sha256(replace(key, '\', '\\')::bytea), 1, 16), 'hex')::uuid;
@@ -78,7 +78,7 @@ comment on column public.credit_transactions.hash is
     'SHA-256 over the previous entry''s hash and this entry''s content; over its description and metadata by their '
     'digest.';
 comment on column public.credit_transactions.xid is
-    'The transaction that wrote it. By it the cache''s walk finds what it has not seen, whoever committed late.';
+    'The transaction that wrote it. By it the cache''s walk finds what it has not seen, however late it is committed.';
 
 create unique index credit_transactions_idempotency_key_idx
     on public.credit_transactions (public.credence_key_digest(idempotency_key));
@@ -90,9 +90,9 @@ create index credit_transactions_created_at_idx
     on public.credit_transactions using brin (created_at) with (pages_per_range = 32);
 create index credit_transactions_purchase_id_idx on public.credit_transactions (purchase_id) where purchase_id is not null;
 
--- The next three functions have no search_path of their own, so that they become part of the statements that call them:
--- called for each entry they would take longer than all else that is done for it. Their bodies were resolved when they
--- were created, so no search_path changes what they mean.
+-- The next three functions set no search_path, so that Postgres can inline them into the statements that call them. A call
+-- for each entry would take longer than everything else that is done for the entry. Their bodies were resolved when they
+-- were created, so no search_path changes their meaning.
 
 create function public.credence_own_metadata(entry public.credit_transactions)
 returns jsonb language sql stable
@@ -128,7 +128,7 @@ comment on function public.credence_entry_hash(public.credit_transactions) is
     'Credence: the hash of an entry: over the hash before it and all of its content, of which what may be personal '
     'comes in by its digest alone.';
 
--- Here, and where else a table grows, columns of eight bytes come first: they are aligned, and texts before them leave gaps.
+-- In all growing tables, columns of eight bytes come first: they are aligned, and a text before them would leave gaps.
 create table public.credit_grants (
     id bigint generated always as identity primary key,
     user_id uuid not null,
@@ -139,7 +139,7 @@ create table public.credit_grants (
     created_at timestamptz not null default clock_timestamp(),
     expires_at timestamptz, rollover_cap bigint check (rollover_cap > 0), period_ends_at timestamptz,
     priority integer not null default 50, kind text not null, purchase_id text,
-    -- Generated, so that an index of live grants does not stop an update of what remains from being heap-only.
+    -- Generated, so that an index of live grants does not prevent heap-only updates of what remains.
     live boolean generated always as (remaining > 0 or held > 0) stored
 );
 
@@ -165,7 +165,7 @@ create unique index credit_grants_version_idx on public.credit_grants (user_id, 
 create index credit_grants_purchase_id_idx on public.credit_grants (purchase_id) where kind = 'reinstatement';
 create unique index credit_grants_one_per_purchase
     on public.credit_grants (purchase_id, user_id, coalesce(period_ends_at, '-infinity')) where kind <> 'reinstatement';
--- What rolled over stays past its time: it is not looked for among what expires.
+-- Grants that roll over stay after their expiry, so this index of expiring grants leaves them out.
 create index credit_grants_expires_at_idx
     on public.credit_grants (expires_at) where live and expires_at is not null and rollover_cap is null;
 create index credit_grants_rolling_idx
@@ -183,7 +183,7 @@ comment on table public.credit_draws is
     'Rows are never changed or removed.';
 comment on column public.credit_draws.version is 'The account''s entry that took them.';
 
--- Accounts that are made with a balance, and accounts that go.
+-- Accounts that are created with a balance, and accounts that are deleted.
 
 create function public.credence_write_opening(account_id uuid, balance bigint, reason text)
 returns void language plpgsql set search_path = ''
@@ -226,7 +226,7 @@ $$;
 
 create function public.credence_open_account()
 returns trigger language plpgsql
--- Definer, because whoever may sign users up need not have any right on the ledger.
+-- Definer, because the role that signs users up may have no rights on the ledger.
 security definer set search_path = ''
 as $$
 begin
@@ -234,7 +234,7 @@ begin
     set credits_revision = d.revision + 1
     from public.account_revisions d where u.id = new.id and d.user_id = new.id;
     if exists (select from public.credit_transactions t where t.user_id = new.id) then
-        -- The same user once more: the entries tell the balance.
+        -- The same user is created again: the balance comes from the entries.
         perform public.sync_user_credits(new.id);
     elsif new.credits_balance <> 0 then
         perform public.credence_write_opening(new.id, new.credits_balance, 'Balance with which the account was made');
@@ -262,7 +262,7 @@ comment on function public.credence_note_revision(uuid, bigint) is
 
 create function public.credence_keep_revision()
 returns trigger language plpgsql
--- Definer, because whoever may delete users need not have any right on the ledger.
+-- Definer, because the role that deletes users may have no rights on the ledger.
 security definer set search_path = ''
 as $$
 begin

@@ -109,7 +109,7 @@ begin
         payment_status text, facts jsonb, subscription_id text, starts_at timestamptz, ends_at timestamptz
     )
     where w.expected_revision = 0 or exists (select from public.purchases p where p.id = w.id)
-    -- In one order, so that calls do not wait for each other in a circle.
+    -- Always in the same order, so that calls cannot deadlock.
     order by w.id
     on conflict (id) do update
         set user_id = excluded.user_id, plan_id = excluded.plan_id, credits = excluded.credits, amount = excluded.amount,

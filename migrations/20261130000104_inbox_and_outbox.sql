@@ -121,7 +121,7 @@ comment on function public.credence_event(public.webhook_events, boolean) is
 create function public.inbox_claim(batch integer, lease_seconds integer, newest_first boolean default false)
 returns jsonb language sql security definer set search_path = ''
 as $$
-    -- Two statements, each of which goes by its index.
+    -- Two statements, so that each uses its index.
     with newest as (
         select e.id
         from public.webhook_events e

@@ -40,7 +40,7 @@ create table public.credit_requests (
 );
 
 comment on table public.credit_requests is
-    'Credence: the first answer to each request of a caller''s, by its idempotency key: whoever repeats it gets the '
+    'Credence: the first answer to each request of a caller''s, by its idempotency key: a repeated request gets the '
     'same answer.';
 comment on column public.credit_requests.version is
     'The account''s entry from which content and answer are made again, with what was held and created_at; null where '
@@ -50,7 +50,7 @@ create function public.credence_request(key text, r public.credit_requests)
 returns jsonb language plpgsql stable set search_path = ''
 as $$
 begin
-    -- Named as by the domain's `content_of` and `EntryAnswer`.
+    -- The names are those of the domain's `content_of` and `EntryAnswer`.
     return (select jsonb_build_object(
         'key', key, 'user_id', r.user_id,
         'content', coalesce(r.content, jsonb_build_object(
@@ -67,7 +67,7 @@ begin
 end
 $$;
 comment on function public.credence_request(text, public.credit_requests) is
-    'Credence: a request with its first answer, which a spend''s entry tells where they are not kept.';
+    'Credence: a request with its first answer; if they are not kept, they are made again from a spend''s entry.';
 
 create function public.credence_hold(h public.credit_holds)
 returns jsonb language sql stable set search_path = ''
@@ -81,9 +81,9 @@ $$;
 comment on function public.credence_hold(public.credit_holds) is 'Credence: a hold, as it is shown.';
 
 create function public.accounts_read_for_spending(query jsonb)
--- Text, made of rows directly: as jsonb, by functions that are called for each row, it took thrice the time.
+-- json is built from the rows directly: jsonb, built by functions that are called for each row, took three times as long.
 returns json language sql stable set search_path = ''
--- Connections keep plans. One that was made while a table had a row or two reads the table whole, until it is analyzed.
+-- Connections keep plans. A plan made while a table had a row or two reads the whole table until the table is analyzed.
 set enable_seqscan = off
 as $$
     with asked as (
@@ -121,7 +121,7 @@ as $$
         'requests', (
             select coalesce(json_agg(public.credence_request(k.key, found.r) order by k.key), '[]')
             from jsonb_array_elements_text(coalesce(nullif(query -> 'keys', 'null'), '[]')) k (key), lateral (
-                -- The limit keeps it a look-up of each.
+                -- With the limit, each key is looked up by index.
                 select r from public.credit_requests r where r.key_digest = public.credence_key_digest(k.key) limit 1
             ) found
         ),
@@ -142,7 +142,7 @@ as $$
         select due.user_id, min(due.expires_at) as due
         from (
             (
-                -- Expired credits that stand in for held ones do not keep those waiting that are due.
+                -- Expired credits that cover held ones must not delay others that are due.
                 select g.user_id, g.expires_at
                 from public.credit_grants g
                 join public.users u on u.id = g.user_id
@@ -240,7 +240,7 @@ create function public.credence_credit_grant(entry public.credit_transactions, p
 returns void language plpgsql set search_path = ''
 as $$
 declare
-    -- What pays a debt does not remain.
+    -- Credits that pay a debt do not remain in the grant.
     paid constant bigint := entry.amount - (greatest(entry.balance_after, 0) - greatest(entry.balance_before, 0));
     period constant timestamptz := (public.credence_own_metadata(entry) ->> 'period_ends_at')::timestamptz;
     returns_to constant text := public.credence_own_metadata(entry) ->> 'returned_to_grant';
@@ -253,11 +253,11 @@ begin
         select g.* into target
         from public.credit_grants g
         where g.user_id = entry.user_id and g.purchase_id = entry.purchase_id and g.kind <> 'reinstatement'
-            -- What a purchase gives has a grant of its own, of which there is one alone.
+            -- A purchase entry has a grant of its own, exactly one.
             and entry.kind <> 'purchase' and g.period_ends_at is not distinct from period;
     end if;
-    -- What was spent before is given back without an end, where that of its grant is over: it stays, in a grant of its own.
-    -- What was taken from a grant, unspent, returns to it and expires as it would have.
+    -- Credits that had been spent return without an expiry, in a grant of their own, if their grant has expired.
+    -- Unspent credits return to the grant they were taken from, and expire as they would have.
     if entry.kind = 'reinstatement' and returns_to is null and coalesce(target.expires_at <= entry.created_at, false)
     then
         insert into public.credit_grants (
@@ -290,7 +290,7 @@ create function public.credence_debit_grants(entry public.credit_transactions)
 returns void language plpgsql set search_path = ''
 as $$
 declare
-    -- The rest is debt.
+    -- The part that the balance covers; the rest is debt.
     owing constant bigint := greatest(entry.balance_before, 0) - greatest(entry.balance_after, 0);
     period constant timestamptz := (public.credence_own_metadata(entry) ->> 'period_ends_at')::timestamptz;
     draws jsonb;

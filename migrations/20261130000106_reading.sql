@@ -1,8 +1,8 @@
--- What is read of the ledger: before a decision about a payment, by people, and by operators.
+-- Reading the ledger: before a decision about a payment, and for users and operators.
 
 create function public.credence_purchase(p public.purchases)
 returns jsonb
--- Not SQL, which would be planned for each call.
+-- PL/pgSQL, because a SQL function would be planned for each call.
 language plpgsql stable set search_path = ''
 as $$
 begin
@@ -37,7 +37,7 @@ begin
                     where c.user_id = sums.user_id and c.version >= sums.clawed_since and case
                         when c.purchase_id = any (sums.purchases) then
                             c.kind = 'clawback' and c.metadata ->> 'period_ends_at' is not distinct from sums.period
-                        -- What later credits paid of the debt.
+                        -- The part of the debt that later credits paid.
                         else c.amount > 0
                     end
                     group by g.id
@@ -95,7 +95,7 @@ comment on function public.credence_purchase(public.purchases) is
 
 create function public.ledger_read(query jsonb)
 returns jsonb
--- Not SQL, which would be planned for each call; stable, so that every statement sees the one snapshot of the call.
+-- PL/pgSQL, because a SQL function would be planned for each call; stable, so that all statements see one snapshot.
 language plpgsql stable set search_path = ''
 set enable_seqscan = off
 as $$
@@ -176,7 +176,7 @@ create function public.account_transactions(
     account_id uuid, before_version bigint, page_size integer, filters jsonb default '{}'
 )
 returns jsonb language sql stable set search_path = ''
--- Whatever the statistics say, rows come in the order of the index, and no more of them than are asked for.
+-- Whatever the statistics say, rows are read in the order of the index, and only as many as were requested.
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
@@ -228,14 +228,14 @@ comment on function public.balance_at(uuid, text) is
 
 create function public.account_record(account_id uuid, query jsonb default '{}')
 returns jsonb language plpgsql stable set search_path = ''
--- One statement, long as it is: a page is of one moment. Plans are as in account_transactions.
+-- One long statement, so that a page shows one moment. Plans are restricted as in account_transactions.
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
     size constant integer := least(greatest(coalesce((query ->> 'limit')::integer, 200), 1), 200);
     near constant integer := 100;
-    -- What one invoice is for begins at most a period before another period, and Stripe's last at most three years.
+    -- Times that bear on a period begin at most one period before it, and Stripe's periods last at most three years.
     longest constant interval := interval '7 years';
     hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash,xid}'::text[];
     entry_before constant bigint := (query ->> 'entry')::bigint;
@@ -250,7 +250,7 @@ begin
     return (with entries as materialized (
         select
             t.version, t.purchase_id, to_jsonb(t) - hidden as entry,
-            -- The grant into which it put credits: that to which they returned, its own, or its purchase's.
+            -- The grant that got the entry's credits: the one they returned to, the entry's own, or its purchase's.
             case when t.amount > 0 then coalesce(
                 nullif(public.credence_own_metadata(t) ->> 'returned_to_grant', 'true')::bigint,
                 (select g.id from public.credit_grants g where g.user_id = account_id and g.version = t.version),
@@ -280,7 +280,7 @@ begin
         union
         select coalesce(p.merged_into, p.id) from public.purchases p where p.id in (select e.purchase_id from entries e)
     ), family as materialized (
-        -- Only an invoice for a time that meets that of a purchase says more of it: of those, the nearest to each.
+        -- Only invoices whose times touch those of a purchase say more about it; the nearest to each are read.
         select distinct on ((p.bought).id)
             (p.bought).id, public.credence_facts(p.bought) as facts, (p.bought).user_id is null as is_nobodys,
             p.place = near as is_cut
@@ -303,7 +303,7 @@ begin
         ) p
         order by (p.bought).id limit 10 * near
     ), shown as materialized (
-        -- An invoice that only gives unused time back is nobody's order, but takes from those that are.
+        -- An invoice that only gives unused time back has no owner, but takes credits from invoices that have one.
         select k.id from kept k union select f.id from family f where f.is_nobodys
     )
     select jsonb_build_object(

@@ -3,14 +3,14 @@
 create function public.validate_credits_consistency()
 returns table (user_id uuid, problem text, entry_id bigint, version bigint, expected text, actual text)
 language sql stable set search_path = ''
--- Longer than two screens, because it is one statement: one snapshot of all tables, in which each entry is read once.
+-- One statement of more than two screens, so that it sees one snapshot of all tables and reads each entry once.
 as $$
     with seen as (
         -- Narrow rows, because they are sorted.
         select
             t.id, t.user_id, t.version, t.balance_before, t.balance_after, t.previous_hash, t.hash,
             public.credence_entry_hash(t) as hash_due,
-            -- Details are those of the digest; where the salt was deleted, nothing of them is left.
+            -- The details match their digest; if the salt was deleted, the details must be gone too.
             case
                 when t.details_salt is not null then t.details_digest = public.credence_details_digest(t)
                 else t.description is null and (t.metadata = '{}' or t.metadata = public.credence_own_metadata(t))
@@ -212,8 +212,8 @@ returns table (xid bigint, user_id uuid, changed_at timestamptz)
 language sql stable set search_path = ''
 set enable_seqscan = off set enable_bitmapscan = off
 as $$
-    -- A page of each table is read and no more, however much there is to come. What ran when the mark was made is looked
-    -- up by its number, so a transaction that stays open costs nothing.
+    -- Only a page of each table is read, however much is left. Transactions that were open when the mark was made are
+    -- looked up by number, so a transaction that stays open costs nothing.
     select c.*
     from (
         select x::text::bigint, x::text::bigint from pg_snapshot_xip(mark) x
@@ -237,11 +237,11 @@ comment on function public.credence_changes(pg_snapshot, integer) is
 
 create function public.accounts_changed(page_size integer, lease_seconds integer)
 returns jsonb
--- Definer, here and below, because nobody else may read or write how far the walk is.
+-- Definer, here and below, because nobody else may read or write the progress of the walk.
 language plpgsql security definer set search_path = '' set enable_seqscan = off
 as $$
 declare
-    -- Taken before anything is read: what commits meanwhile comes again.
+    -- Taken before anything is read, so that changes committed meanwhile are read again.
     present constant pg_snapshot := pg_current_snapshot();
     size constant integer := least(greatest(page_size, 1), 5000);
     walk record;
@@ -265,7 +265,7 @@ begin
         if page.changes = 0 then
             return null;
         elsif page.changes > size then
-            -- It ends before its last transaction, of which there may be more.
+            -- The page ends before its last transaction, because that may have more changes.
             stop := least(stop, greatest(page.xids[size + 1], page.xids[1] + 1));
         end if;
         everything := page.xids[size + 1] < stop;

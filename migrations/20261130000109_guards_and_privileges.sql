@@ -1,5 +1,6 @@
--- Who may do what. A signed-in user reads their own rows and writes nothing of ours; anon reads nothing; service_role reads,
--- and writes by the functions alone; nobody changes the audit trail. Ours are the tables and functions whose comment begins with "Credence: ".
+-- Privileges. A signed-in user can read their own rows and write nothing of ours. anon can read nothing. service_role can
+-- read, and write only through the functions. Nobody can change the audit trail. Ours are the tables and functions whose
+-- comment begins with "Credence: ".
 
 drop policy if exists credence_read_own on public.users;
 create policy credence_read_own on public.users
@@ -14,12 +15,11 @@ create policy credence_read_own on public.credit_holds
     for select to authenticated using (user_id = (select auth.uid()));
 create policy credence_read_own on public.subscriptions
     for select to authenticated using (user_id = (select auth.uid()));
--- The scale, to whoever reads a balance.
+-- Everybody who reads a balance needs the scale.
 create policy credence_read on public.credit_ledgers
     for select to authenticated using (true);
 
--- Nobody changes history, whoever asks.
-
+-- No role can change history.
 create function public.credence_refuse_change()
 returns trigger language plpgsql set search_path = ''
 as $$
@@ -38,7 +38,7 @@ create trigger credence_refuse_change
     on public.credit_transactions
     for each statement execute function public.credence_refuse_change();
 
--- A person can be forgotten: what may be personal is taken away, and never written anew.
+-- A person can be forgotten: personal data can be removed, and cannot be written again.
 create trigger credence_refuse_rewriting
     before update of description, metadata, details_salt on public.credit_transactions
     for each row
@@ -87,8 +87,8 @@ create trigger credence_guard_scale
     before update of scale on public.credit_ledgers
     for each row when (new.scale <> old.scale) execute function public.credence_guard_scale();
 
--- Credits are written by the ledger alone. The triggers are named last, so that they see what a project's own ones made of
--- the row, and ask who writes themselves, so that the ledger's own writes need not call them.
+-- Only the ledger writes credits. The triggers' names sort last, so that they see the row as the project's own triggers left
+-- it. They check the current role in their conditions, so that the ledger's own writes need not call them.
 
 create function public.credence_guard_credits()
 returns trigger language plpgsql set search_path = ''
@@ -135,11 +135,11 @@ create trigger zz_credence_refuse_other_writers
     before insert or update on public.users
     for each row when (current_user = 'service_role') execute function public.credence_refuse_other_writers();
 
--- What a deployment's schema looks like to whoever wants to trust it.
+-- A diagnosis of the schema, for the doctor.
 
 create function public.credence_migrations()
 returns text[] language plpgsql stable
--- Definer, because service_role has no rights on the migrations' own schema; it tells nothing but their versions.
+-- Definer, because service_role has no rights on the migrations' own schema; it returns nothing but their versions.
 security definer set search_path = ''
 as $$
 declare
@@ -166,7 +166,7 @@ as $$
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
             and not exists (
-                -- An extension's own tables are its author's matter.
+                -- The tables of extensions are left out.
                 select from pg_catalog.pg_depend d
                 where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
             )
@@ -179,7 +179,7 @@ as $$
             has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
                 or has_any_column_privilege(r.oid, t.oid, 'insert, update') as writes,
             coalesce((
-                -- Everybody may know the scale; all else is somebody's.
+                -- Everybody may read the scale; all other rows belong to somebody.
                 select bool_and(t.name = 'credit_ledgers' or pg_get_expr(p.polqual, p.polrelid) is distinct from 'true')
                 from pg_catalog.pg_policy p
                 where p.polrelid = t.oid and p.polcmd in ('r', '*') and p.polpermissive
@@ -188,8 +188,8 @@ as $$
         from tables t, outsiders r
         where t.is_ours and t.name <> 'users'
     ), views as (
-        -- Whether what is selected by it is read with its owner's rights, to whom no policy applies. A view of the invoker
-        -- counts as read by the user, even inside another; a materialized one is a copy. Of the users the credits are ours.
+        -- by_owner: the view reads with its owner's rights, to whom no policy applies. A view of the invoker counts as read
+        -- by the user, even inside another view; a materialized view is a copy. Of the table users, the credits are ours.
         select t.oid, true as by_owner from tables t where t.is_ours
         union
         select c.oid, c.relkind = 'm' or v.by_owner and not coalesce((
@@ -237,7 +237,7 @@ as $$
             order by 1
         ),
         'trail_is_guarded', (
-            -- None of our triggers is switched off, and none of the five that refuse changes is gone.
+            -- None of our triggers is disabled, and none of the five that refuse changes is missing.
             select bool_and(t.tgenabled in ('O', 'A')) and count(*) filter (where t.tgname = 'credence_refuse_change') >= 5
             from pg_catalog.pg_trigger t
             join pg_catalog.pg_proc p on p.oid = t.tgfoid
@@ -250,7 +250,7 @@ comment on function public.credence_diagnosis() is
     'without row level security, privileges that users should not have on what is ours or on a view over it, and a '
     'trail without its guards; and which migrations are applied.';
 
--- Privileges, when all is there.
+-- Privileges, once all objects exist.
 
 do $$
 declare
@@ -279,8 +279,8 @@ begin
 end
 $$;
 
--- Column privileges do not take away what a table privilege gives, so on a users table that a project brought along
--- the table's are revoked, and what its users could write of the project's own columns is given back by column.
+-- Column privileges cannot restrict a table privilege. So on a users table that a project brought along, the table's
+-- privileges are revoked, and those that its users had on the project's own columns are granted again by column.
 do $$
 declare
     own_columns text;
@@ -306,12 +306,12 @@ grant select on
     public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
     public.credit_holds, public.subscriptions
 to authenticated;
--- What the service reads. It writes by functions that run with their owner's rights, so that the key of service_role, which
--- a project's own backend has too, changes nothing beside them.
+-- The service can read these. It writes through functions that run with their owner's rights, so that the service_role key,
+-- which a project's own backend has too, cannot change anything without them.
 grant select on
     public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
     public.credit_holds, public.credit_requests, public.purchases, public.purchase_links, public.subscriptions,
     public.stripe_prices, public.webhook_events, public.outbox
 to service_role;
--- The rows of users are the project's own to make, change and delete, but one by one: no trigger sees them truncated.
+-- The project itself inserts, updates and deletes rows of users, but must not truncate the table: no row trigger would fire.
 revoke truncate, references, trigger on public.users from service_role;

@@ -1,5 +1,5 @@
--- Synthetic users: the customers of load tests. Each is noted when it is made, and nothing here touches a user without
--- such a note, whatever their address looks like. What they bought stays in the audit trail, as everybody's does.
+-- Synthetic users: the customers of load tests. Each is recorded when it is created, and these functions touch no user
+-- without such a record, whatever the address looks like. Their purchases stay in the audit trail, as everybody's do.
 
 create table public.synthetic_users (
     user_id uuid primary key,
@@ -25,7 +25,7 @@ returns void language plpgsql
 security definer set search_path = ''
 as $$
 declare
-    -- Supabase Auth reads these as texts and fails on null; elsewhere some of the columns do not exist.
+    -- Supabase Auth reads these as texts and fails on null. In other databases some of the columns do not exist.
     wanted jsonb := jsonb_build_object(
         'id', new_id, 'email', address, 'instance_id', '00000000-0000-0000-0000-000000000000',
         'aud', 'authenticated', 'role', 'authenticated', 'encrypted_password', '', 'confirmation_token', '',
@@ -42,7 +42,7 @@ begin
     execute format(
         'insert into auth.users (%1$s) select %1$s from jsonb_populate_record(null::auth.users, $1)', columns
     ) using wanted;
-    -- A project's own trigger, or ours, has made the row; where both could not, this says why.
+    -- A trigger of the project's or ours has made the row. If neither could, this insert raises the reason.
     insert into public.users (id, email)
     select new_id, address
     where not exists (select from public.users u where u.id = new_id);
@@ -75,7 +75,7 @@ begin
             insert into public.synthetic_users (user_id, tag, number, email) values (new_id, group_tag, place, address);
         end loop;
     exception when others then
-        -- None of them is made then. A project's constraints are for its people to read, so they are told.
+        -- Then none of them is made. The error may come from a constraint of the project's own, so it is returned.
         return jsonb_build_object('problem', sqlerrm);
     end;
     return jsonb_build_object('users', (
@@ -139,14 +139,14 @@ begin
             delete from auth.users where id = synthetic.user_id;
             update public.synthetic_users set removed_at = clock_timestamp() where user_id = synthetic.user_id;
         exception when others then
-            -- A project's own tables may hold on to one of them; the others go.
+            -- A table of the project's own may reference one of them; the others are removed.
             kept := kept || jsonb_build_array(jsonb_build_object('user_id', synthetic.user_id, 'problem', sqlerrm));
         end;
     end loop;
     perform public.credence_forget_traces(array(
         select s.user_id from public.synthetic_users s where s.tag = group_tag and s.removed_at is not null
     ));
-    -- Those of an earlier call too: a cache that was away then has their lines still.
+    -- Those of an earlier call are returned too: a cache that was unavailable then still has their entries.
     return jsonb_build_object('kept', kept, 'removed', (
         select coalesce(jsonb_agg(s.user_id order by s.user_id), '[]')
         from public.synthetic_users s where s.tag = group_tag and s.removed_at is not null
@@ -157,7 +157,7 @@ comment on function public.credence_remove_synthetic_users(text) is
     'Credence: removes a group''s synthetic users and their messages, and nobody else: {removed, kept}, where kept '
     'says of each who could not be removed why. Their entries, purchases and events stay.';
 
--- Owned by definer, they reach far: service_role runs the three that look at the notes, and none of the others.
+-- As definers these functions have far-reaching rights, so service_role may run only the three that check the records.
 revoke all on function
     public.credence_sign_up_synthetic(uuid, text), public.credence_add_synthetic_users(text, integer),
     public.credence_list_synthetic_users(), public.credence_forget_traces(uuid[]),
