@@ -138,7 +138,7 @@ def _log_retried(handled: Sequence[Retried]) -> None:
         counts[f"{recorded.status} ({kind})" if kind and not recorded.status.is_final else recorded.status] += 1
     if handled:
         results = ", ".join(f"{count} {what}" for what, count in counts.most_common())
-        log.info("Retried %s waiting events: %s", len(handled), results)
+        log.info("Retried %s pending events: %s", len(handled), results)
 
 
 def _log_reconciled(done: Reconciliation) -> None:

@@ -19,29 +19,29 @@ _MODES = frozenset({"transaction", "session"})
 
 @attrs.frozen
 class InvalidAddress(Exception):
-    """An address that says what can't be meant; no secret of it is shown."""
+    """A database URL that cannot be used; its message shows no secret."""
 
     problem: str
 
     def __str__(self) -> str:
-        return f"The database's address is not right: {self.problem}."
+        return f"Invalid database URL: {self.problem}."
 
 
 @attrs.frozen(kw_only=True)
 class Address:
-    """A database's address, with the hints that it gives about a pooler in front."""
+    """A database's address, and what it says about a pooler in front of it."""
 
     url: str = attrs.field(repr=False)
-    """For asyncpg: without what is only a hint."""
+    """The URL for asyncpg, without Prisma's parameters."""
     shares_connections: bool
     """True if the address names a transaction pooler; False does not rule one out."""
     connection_limit: int | None
 
 
 def read_address(url: str) -> Address:
-    """Return what an address means, `pgbouncer`, `pool_mode` and `connection_limit` behind its ? as Prisma means them.
+    """Read an address; its parameters `pgbouncer`, `pool_mode` and `connection_limit` mean the same as in Prisma.
 
-    :raises InvalidAddress: if one of them has a value that it can't have, or it is no address.
+    :raises InvalidAddress: if one of them has an invalid value, or the URL cannot be parsed.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Translate Redis' errors into the domain's, and say what to do about each."""
+"""Translates Redis' errors into the domain's, and says what to do about each."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,24 +8,24 @@ from redis.exceptions import AskError, NoScriptError, OutOfMemoryError, ReadOnly
 from domain.ports.cache import CacheUnavailable
 
 CACHE_ERRORS = (RedisError, OSError)
-"""What the client raises where Redis did not answer; asyncio's TimeoutError is an OSError."""
+"""The errors that the client raises if Redis did not answer; asyncio's TimeoutError is an OSError."""
 
 
 class RedisAway(RedisError):
-    """Redis is not asked, as it was of no use a moment ago; its text says why."""
+    """Redis is not used, because it failed a moment ago; the text says why."""
 
 
 class NodeOfCluster(RedisError):
-    """The Redis has a part of a cluster's keys."""
+    """The Redis has only part of a cluster's keys."""
 
 
 class LinesMissed(RedisError):
-    """More lines could not be written than are kept in mind."""
+    """More cache entries could not be written than are remembered."""
 
 
 @contextlib.contextmanager
 def cache_errors() -> Iterator[None]:
-    """Return the client's errors inside the block, in the domain's words.
+    """Translate the client's errors inside the block into the domain's.
 
     :raises CacheUnavailable: if Redis did not answer.
     """
@@ -36,7 +36,7 @@ def cache_errors() -> Iterator[None]:
 
 
 def cache_unavailable(error: Exception) -> CacheUnavailable:
-    """Return one of the client's errors, in the domain's words."""
+    """Return the domain's error for one of the client's."""
     return CacheUnavailable(explained(error))
 
 
@@ -52,8 +52,8 @@ def explained(error: Exception) -> str:  # noqa: PLR0911 - one text for each err
             return f"it is full and takes no writes; raise its maxmemory, or let it evict keys ({seen})"
         case NodeOfCluster() | AskError():  # a MovedError is an AskError
             return (
-                "it is a node of a Redis cluster and has a part of the keys; "
-                f"give the address of a Redis that has them all ({seen})"
+                "it is a node of a Redis cluster and has only part of the keys; "
+                f"use the address of a Redis that has all of them ({seen})"
             )
         case LinesMissed():
             return f"its balances are behind: those of {error} could not be written"

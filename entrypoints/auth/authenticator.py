@@ -151,10 +151,10 @@ class Authenticator:
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has expired; sign in again.") from None
         except jwt.ImmatureSignatureError:
-            log.warning("An access token was refused: it is from the future by this machine's clock; check the clock")
+            log.warning("Rejected an access token issued in the future; check this machine's clock")
             raise Unauthenticated(
-                f"The access token is from the future: the clock here is more than {LEEWAY_SECONDS} seconds behind the "
-                "clock of whoever issued it."
+                f"The access token was issued in the future: the service's clock is more than {LEEWAY_SECONDS} seconds "
+                "behind the issuer's."
             ) from None
         except (jwt.PyJWTError, InvalidUserId):
             raise Unauthenticated("Unknown key or invalid access token.") from None

@@ -106,7 +106,7 @@ class Jwks:
         if self._under_way is None and self._trouble is not None and self._seconds() < self._next_at:
             return
         if self._waiting >= MAX_WAITING:
-            raise AuthUnavailable("too many tokens by unknown keys")
+            raise AuthUnavailable("too many tokens with unknown keys")
         self._waiting += 1
         try:
             if self._under_way is not None:
@@ -118,7 +118,7 @@ class Jwks:
             self._waiting -= 1
 
     def _fetch_task(self) -> asyncio.Task[None]:
-        """Return the fetch that is under way, or the next one; whoever gives up waiting does not end it."""
+        """Return the fetch that is under way, or the next one. A caller that stops waiting does not end it."""
         if self._under_way is not None:
             return self._under_way
         if self._coming is None:
@@ -143,11 +143,11 @@ class Jwks:
             if found := read_keys(body):
                 self._keys = found
             elif self._keys or not self._may_be_empty:
-                raise NoKeys("the answer has no key for signatures")
+                raise NoKeys("the response has no key for signatures")
         except TimeoutError:
-            self._failed(f"no whole answer within {ANSWER_SECONDS} seconds")
+            self._failed(f"no complete response within {ANSWER_SECONDS} seconds")
         except httpx.HTTPStatusError as error:
-            self._failed(f"it answers {error.response.status_code}")
+            self._failed(f"it answered {error.response.status_code}")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             self._failed(type(error).__name__)
         except NoKeys as error:
@@ -162,18 +162,18 @@ class Jwks:
 
     async def _body(self) -> bytes:
         async with (
-            # The limit is on the whole: one for each read would let an answer that trickles last for ever.
+            # The time limit is on the whole: with one for each read, a slow trickle could go on for ever.
             httpx.AsyncClient(transport=self._transport, timeout=None) as client,  # noqa: S113 - as said
             client.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as answer,
         ):
             answer.raise_for_status()
             if "Content-Encoding" in answer.headers:
-                raise NoKeys("the answer is packed, so that it could have any size")
+                raise NoKeys("the response is compressed, so its size cannot be limited")
             body = bytearray()
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > MAX_BYTES:
-                    raise NoKeys(f"the answer has more than {MAX_BYTES // 1024} KiB")
+                    raise NoKeys(f"the response has more than {MAX_BYTES // 1024} KiB")
             return bytes(body)
 
     def _failed(self, trouble: str) -> None:

@@ -1,4 +1,4 @@
-"""Read the keys that a project publishes. Only public keys for signatures are accepted."""
+"""Reads the keys that a project publishes. Only public keys for signatures are accepted."""
 
 from collections.abc import Iterator, Mapping
 
@@ -50,7 +50,7 @@ def read_keys(body: bytes) -> dict[str | None, jwt.PyJWK]:
     try:
         document = msgspec.json.decode(body, type=_Document)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise NoKeys("the answer is no JSON Web Key Set") from error
+        raise NoKeys("the response is not a JSON Web Key Set") from error
     return {key.key_id: key for key in _usable(document.keys)}
 
 

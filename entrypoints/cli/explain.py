@@ -22,9 +22,9 @@ from entrypoints.explained_lines import ExplainedLine, lines_of, number_in_words
     type=click.IntRange(1, MAX_RECORDS),
     default=MAX_RECORDS,
     show_default=True,
-    help="Show so many of the newest entries, and of the newest purchases and holds.",
+    help="Show this many of the newest entries, and of the newest purchases and holds.",
 )
-@click.option("--all", "everything", is_flag=True, help="Show everything: page after page, each older than the last.")
+@click.option("--all", "everything", is_flag=True, help="Show everything, page after page, the newest page first.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print each page in JSON, as GET /accounts/{user_id}/explanation."
 )

@@ -11,8 +11,8 @@ from entrypoints.http.problems import problem, raw_problem
 from entrypoints.settings.settings import Settings
 from entrypoints.telemetry.requests import HEADER, current_request, log_request, request_id_of
 
-TOO_SLOW = "The request did not arrive whole in time."
-STOPPING = "The service is stopping and did not finish this. Please try again, with the same Idempotency-Key if any."
+TOO_SLOW = "The request did not arrive completely in time."
+STOPPING = "The service is stopping and did not finish this; try again, with the same Idempotency-Key if there was one."
 
 
 class Edge:

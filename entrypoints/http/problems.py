@@ -113,7 +113,7 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     RateExceeded: (
         HTTPStatus.TOO_MANY_REQUESTS,
         "too-many-requests",
-        "There were too many such requests within a minute. Please try again in {0.retry_after_seconds} seconds.",
+        "Too many such requests within a minute; try again in {0.retry_after_seconds} seconds.",
     ),
     PaymentsUnavailable: (
         HTTPStatus.BAD_GATEWAY,

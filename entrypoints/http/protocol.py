@@ -1,4 +1,4 @@
-"""Turn bytes into requests: uvicorn's protocol, with time limits for sending a request and for reading an answer, and
+"""Turns bytes into requests: uvicorn's protocol, with time limits for sending a request and for reading an answer, and
 problems in answer to malformed requests.
 """
 
@@ -17,7 +17,7 @@ from entrypoints.http.problems import raw_problem
 from entrypoints.telemetry.requests import HEADER, log, request_id_of
 
 MAX_HEAD_BYTES = 64 * 1024
-"""More than any request line with its headers needs; each is kept in memory until it is whole."""
+"""More than any request line with its headers needs; both are kept in memory until they are complete."""
 
 PIECE_BYTES = 4 * 1024
 """How much is parsed at a time: by so much, a head that begins behind the end of another request may be longer."""
@@ -55,9 +55,9 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. The timer goes on until a request is whole, however many there come in between.
+        """Take bytes. The timer runs until a request is complete, however many bytes arrive in between.
 
-        After a refusal none is read as a request.
+        After a refusal no bytes are read as a request.
         """
         for start in range(0, len(data), PIECE_BYTES):
             if self._refusal:
@@ -76,7 +76,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_timer()
         if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            self._refuse(status, f"The address and the headers have more than {MAX_HEAD_BYTES:,} bytes.")
+            self._refuse(status, f"The request line and the headers have more than {MAX_HEAD_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -89,7 +89,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Note that a request is whole, and count what follows this piece for the next one's head."""
+        """Note that a request is complete, and count the bytes after this piece as the next request's head."""
         self._is_complete, self._head_bytes = True, 0
         super().on_message_complete()
 
@@ -100,8 +100,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse bytes that are no HTTP."""
-        self._refuse(HTTPStatus.BAD_REQUEST, "These bytes are no HTTP request.")
+        """Refuse bytes that are not HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
 
     def _start_timer(self) -> None:
         if self._timer is None:
@@ -125,13 +125,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._send_timer = self.loop.call_later(self.send_seconds, self._end_stalled_answer)
 
     def _end_stalled_answer(self) -> None:
-        """Abort a connection whose client took nothing since the last look.
+        """Abort a connection whose client read nothing since the last check.
 
-        Where nothing is written, since the buffer is full or the connection closes, what is unsent only becomes less.
+        Only while nothing is written, because the buffer is full or the connection closes, can the unsent bytes be
+        compared: they only become fewer then.
         """
         before, self._unsent = self._unsent, _unsent(self.transport)
         if self._unsent and self._unsent == before and (self.flow.write_paused or self.transport.is_closing()):
-            log.info("Aborted a connection: its client took nothing of an answer for %s seconds", self.send_seconds)
+            log.info("Aborted a connection: the client read nothing for %s seconds", self.send_seconds)
             self.transport.abort()
         else:
             self._look_again()
@@ -172,7 +173,7 @@ def _unsent(transport: asyncio.Transport) -> int:
 
 
 def limited_protocol(*, request_seconds: float, send_seconds: float) -> type[LimitedProtocol]:
-    """Return the protocol by which a request has so many seconds to arrive whole, and an answer to go on."""
+    """Return the protocol with these limits, in seconds, for the arrival of a request and for stalled answers."""
     return type(
         "LimitedProtocol", (LimitedProtocol,), {"request_seconds": request_seconds, "send_seconds": send_seconds}
     )

@@ -134,12 +134,12 @@ class Settings:
     )
     request_seconds: int = _setting(
         "CREDENCE_REQUEST_SECONDS",
-        text="Seconds within which a request must have arrived whole; a slower one is answered 408.",
+        text="Seconds within which a complete request must arrive; a slower one gets 408.",
         default="30",
     )
     send_seconds: int = _setting(
         "CREDENCE_SEND_SECONDS",
-        text="Seconds for which a client may take nothing of its answer; then the connection is aborted.",
+        text="Seconds a client may go without reading its response before the connection is aborted.",
         default="30",
     )
     idle_seconds: int = _setting(

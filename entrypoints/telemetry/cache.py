@@ -1,4 +1,4 @@
-"""Report the state of the cache: a log line each time that it goes out of use or comes back, and a metric."""
+"""Reports the state of the cache: a log line each time that it goes out of use or comes back, and a metric."""
 
 import logging
 
@@ -8,7 +8,7 @@ log = logging.getLogger("credence.cache")
 
 _used = Gauge(
     "credence_cache_used",
-    "1 while Redis is used, 0 while the ledger answers in its place; looked at every 15 seconds and when it changes.",
+    "1 while Redis is used, 0 while the ledger answers in its place; updated every 15 seconds and on each change.",
 )
 
 

@@ -71,7 +71,7 @@ def test_a_batch_of_retries_is_one_line_in_the_log(story: Story) -> None:
     left = "select count(*) from public.webhook_events where id like 'evt_old_%' and status = 'parked'"
     assert [{"count": 0}] == eventually(lambda: story.rows(left), [{"count": 0}])
     logged = lambda: story.service.log.read_text()[story.log_start :]  # noqa: E731 - read again
-    retried = re.compile(r"Retried \d+ waiting events: .*?(\d+) failed \(the stored body can no longer be read\)")
+    retried = re.compile(r"Retried \d+ pending events: .*?(\d+) failed \(the stored body can no longer be read\)")
     assert eventually(lambda: sum(map(int, retried.findall(logged()))) >= 120, True) is True, logged()
     assert max(map(int, retried.findall(logged()))) > 30
     assert "evt_old_" not in logged()

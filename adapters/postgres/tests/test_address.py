@@ -47,7 +47,7 @@ def test_what_cannot_be_meant_is_refused(parameters: str, problem: str) -> None:
     """In words that name it, and show no password."""
     with pytest.raises(InvalidAddress) as refused:
         read_address(PLAIN + parameters)
-    assert f"The database's address is not right: {problem}." == str(refused.value)
+    assert f"Invalid database URL: {problem}." == str(refused.value)
 
 
 @pytest.mark.parametrize(

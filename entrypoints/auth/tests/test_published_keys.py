@@ -135,7 +135,7 @@ async def test_all_who_wait_share_one_fetch() -> None:
         await slow.is_asked.wait()
         slow.answers.set()
         answers = await asyncio.gather(*users, return_exceptions=True)
-        assert ["AuthUnavailable(cause='it answers 503')"] * 20 == list(map(repr, answers))
+        assert ["AuthUnavailable(cause='it answered 503')"] * 20 == list(map(repr, answers))
         assert 1 == slow.asked
         with pytest.raises(AuthUnavailable):
             at_once(keys.key_for(token()))
@@ -158,7 +158,7 @@ async def test_who_gives_up_does_not_end_the_fetch_of_others() -> None:
 async def test_an_answer_that_trickles_is_given_up() -> None:
     """The limit is on the whole of it: a byte now and then does not put it off."""
     async with project(pause=0.05, padding=0, body=published(jwk(ONE, "one")).ljust(300)) as trickling:
-        with pytest.raises(AuthUnavailable, match="no whole answer within 5 seconds"):
+        with pytest.raises(AuthUnavailable, match="no complete response within 5 seconds"):
             await trickling.keys().key_for(token())
 
 
@@ -169,7 +169,7 @@ async def test_an_answer_without_end_is_given_up() -> None:
             await flooding.keys().key_for(token())
     packed = gzip.compress(published(jwk(ONE, "one")).ljust(64 * MAX_BYTES))
     async with project(body=packed, headers=b"Content-Encoding: gzip\r\n") as flooding:
-        with pytest.raises(AuthUnavailable, match="the answer is packed"):
+        with pytest.raises(AuthUnavailable, match="the response is compressed"):
             await flooding.keys().key_for(token())
 
 
@@ -393,7 +393,7 @@ async def test_trouble_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptur
         await keys.key_for(token())
         what = f"The keys of access tokens could not be fetched from {address}"
         assert [
-            f"{what}: it answers 500; until then no user can sign in",
+            f"{what}: it answered 500; until then no user can sign in",
             f"The keys of access tokens could be fetched again from {address}",
         ] == [record.message for record in caplog.records if record.name == "credence.auth"]
         assert 4 == failing.asked

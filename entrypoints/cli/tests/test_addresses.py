@@ -18,7 +18,7 @@ ENVIRONMENT = {
     "SUPABASE_DB_URL": "postgresql://ada:secret@127.0.0.1:1/postgres?pgbouncer=maybe",
     "REDIS_URL": "redis://127.0.0.1:1",
 }
-REFUSED = "Error: The database's address is not right: pgbouncer must be true or false.\n"
+REFUSED = "Error: Invalid database URL: pgbouncer must be true or false.\n"
 
 
 @pytest.mark.parametrize("command", ["worker", "check", "doctor", "parked"])

@@ -52,8 +52,8 @@ def test_keys_that_cannot_be_fetched_are_reported(database_url: str, redis_url: 
             assert "Retry-After" in refused.headers
             backend = client.get(f"/quota?user_id={ADA}", headers={"Authorization": f"Bearer {SERVICE_KEY}"})
             assert "urn:credence:unknown-user" == backend.json()["type"]
-            assert f"could not be fetched from {project.url}/jwks.json: it answers 500" in log.read_text()
-            assert ["bad", f"cannot be fetched from {project.url}/jwks.json: it answers 500"] == examined(settings)
+            assert f"could not be fetched from {project.url}/jwks.json: it answered 500" in log.read_text()
+            assert ["bad", f"cannot be fetched from {project.url}/jwks.json: it answered 500"] == examined(settings)
             answers.append(Response(body=json.dumps(PUBLISHED).encode()))
             assert "unknown-user" == eventually(
                 lambda: client.get("/quota", headers=user).json()["type"].rpartition(":")[2], "unknown-user"
