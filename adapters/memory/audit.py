@@ -1,4 +1,4 @@
-"""The check of an account in memory: what `validate_credits_consistency()` says of one, under the same names."""
+"""The check of an account in memory: the problems that `validate_credits_consistency()` finds, under the same names."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

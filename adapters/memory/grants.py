@@ -1,4 +1,4 @@
-"""Grants, draws and holds in memory: what the ledger's own rules do to them."""
+"""Grants, draws and holds in memory, under the ledger's own rules."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""An operator's system in memory: it takes notices, or does not, as the test wants."""
+"""An operator's system in memory, which accepts or refuses notices as the test wants."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A payment provider in memory, to be asked about payments: what it knows is what it was taught."""
+"""A payment provider in memory, which knows the payments that a test gives it."""
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Purchases in memory: which there are, whom their links lead to, and which proved to be one payment."""
+"""Purchases in memory, with their links, and with those that were merged because they are one payment."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Counts of what happens within a period, in this process alone."""
+"""Counts events within periods, in this process alone."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Pages of an account's record in memory: what `account_record()` makes of all that there is."""
+"""Pages of an account's record in memory, as `account_record()` returns them."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

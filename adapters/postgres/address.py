@@ -1,4 +1,4 @@
-"""Addresses of databases as people have them: with what other programs write behind the ? for themselves."""
+"""Reads database addresses as people have them, with parameters that other programs added."""
 
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit

@@ -1,11 +1,11 @@
-"""Connections to Postgres, and what is between them and the server.
+"""Makes connections to Postgres, and finds out whether a pooler is in between.
 
-A pooler such as PgBouncer gives several clients one backend, after another or from transaction to transaction. A
-statement that one of them has prepared is then another's, or nobody's. It can be told: a pooler makes up the process
-id that a new connection is given for cancelling.
+A pooler such as PgBouncer lets several clients share a backend, one session or one transaction after the other. A
+statement that one client prepared may then be missing, or belong to another client. A pooler can be detected: it makes
+up the process id that a new connection gets for cancelling.
 
-Without a cache of statements asyncpg prepares one without a name, and asks for no end of the transaction before it has
-used it: until then no pooler gives the backend to another client.
+Without a cache of statements asyncpg prepares an unnamed statement and uses it before it lets the transaction end.
+Until then no pooler gives the backend to another client.
 """
 
 import contextlib

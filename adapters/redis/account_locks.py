@@ -1,7 +1,7 @@
-"""Turns at accounts that several processes want at once: locks in Redis, `{ledger id}:turn:{user_id}`, each for a
-second at most.
+"""Lets processes take turns at accounts that several of them use at once, by locks in Redis,
+`{ledger id}:turn:{user_id}`, each held for a second at most.
 
-They only keep processes out of each other's way. Nothing is wrong without them: the ledger guards accounts.
+The locks only make conflicts rarer. Correctness does not need them: the ledger guards accounts.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ MINDFUL_SECONDS = 2.0
 
 @attrs.define
 class _Contended:
-    """An account where others were met."""
+    """An account that other processes were found to use."""
 
     until: float
     left_at: float = -1.0

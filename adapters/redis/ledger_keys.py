@@ -11,7 +11,7 @@ from domain.ports.ledger import LedgerUnavailable
 
 
 class LedgerKeys:
-    """Knows what the keys of one ledger begin with: `{ledger id}:`."""
+    """The prefix of one ledger's keys, `{ledger id}:`."""
 
     def __init__(self, identity: Callable[[], Awaitable[str]]) -> None:
         """`identity` asks the ledger for its id, and may raise :class:`LedgerUnavailable`."""

@@ -7,7 +7,7 @@ from domain.values.accounts import Account, UserId
 
 @attrs.frozen(kw_only=True)
 class ChangedAccounts:
-    """The accounts that changed between two marks, as they are now. What a mark is made of, only the ledger knows."""
+    """The accounts that changed between two marks, as they are now. Only the ledger knows what a mark consists of."""
 
     since: str | None
     """The mark that the walk had reached; None if nothing is known of the cache."""

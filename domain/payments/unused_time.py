@@ -33,7 +33,7 @@ class Returns:
 
 
 class SoldLine(NamedTuple):
-    """A line of a paid invoice, with what orders it among others."""
+    """A line of a paid invoice, with the values that order it among others."""
 
     starts_at: datetime
     issued: float

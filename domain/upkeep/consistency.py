@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Backlog:
-    """The number of pending events, by status and reason, and of outbox messages; how old what the cache lacks is."""
+    """The number of pending events, by status and reason, and of messages, and the age of what the cache lacks."""
 
     events: Mapping[tuple[str, str], int]
     messages_due: int

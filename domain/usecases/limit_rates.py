@@ -1,4 +1,4 @@
-"""Limits how many requests each caller may send in a minute, in all processes together."""
+"""Limit how many requests each caller may send in a minute, in all processes together."""
 
 import attrs
 

@@ -1,4 +1,4 @@
-"""Refreshes the cache: walks the accounts that changed in the ledger, so that the cache converges after any failure.
+"""Refresh the cache: walk the accounts that changed in the ledger, so that the cache converges after any failure.
 
 A process that commits a change stores the account at once. The walk is for processes that died before, or that could
 not reach the cache.

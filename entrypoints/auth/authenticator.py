@@ -35,7 +35,7 @@ class SignedInUser:
 
 @attrs.frozen
 class Service:
-    """The product's own backend, and what its key is counted by."""
+    """The product's own backend, and the digest of its key, by which its requests are counted."""
 
     key_digest: str = attrs.field(default="", eq=False, repr=False)
 

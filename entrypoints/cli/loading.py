@@ -1,4 +1,4 @@
-"""Imports what a command needs once it is known to be needed, so that help and errors of usage come at once."""
+"""Imports what a command needs only when the command runs, so that help and usage errors are fast."""
 
 import contextlib
 import os

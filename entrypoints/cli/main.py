@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 
 
 class _Commands(click.Group):
-    """Lists commands by what is said above, and imports the one that is named."""
+    """Lists the commands above, and imports the one that is named."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

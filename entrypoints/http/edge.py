@@ -1,4 +1,4 @@
-"""The edge of the application: what holds for every request, whatever its route, before and after all routes."""
+"""The edge of the application, which handles every request before and after its route."""
 
 import asyncio
 import time

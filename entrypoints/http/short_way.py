@@ -1,4 +1,4 @@
-"""The short way of a hot route: plain requests are answered beside Litestar's parsing, parameters and responses."""
+"""A short way for a hot route: plain requests are answered without Litestar's parsing, parameters and responses."""
 
 import re
 from collections.abc import Awaitable, Callable
