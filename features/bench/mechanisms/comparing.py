@@ -1,4 +1,4 @@
-"""Variants of one thing, measured in locks: what else the machine does happens to all of them alike."""
+"""Variants of one thing, measured in turns: what else the machine does happens to all of them alike."""
 
 import statistics
 import sys

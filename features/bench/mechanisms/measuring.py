@@ -1,4 +1,4 @@
-"""Measures the gain of each mechanism that is there for speed alone: the same load without it, in locks, in one run."""
+"""Measures the gain of each mechanism that is there for speed alone: the same load without it, in turns, in one run."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ OF_MANY_ACCOUNTS = {
 }
 OF_RIVALS = {
     COMPLETE: Spending(),
-    "account locks": Spending(has_turns=False),
+    "account locks": Spending(has_locks=False),
 }
 
 

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 from redis.asyncio import Redis
 
 from adapters.redis import guard
 from adapters.redis.guard import GuardedRedis
+from domain.usecases.record_payment import PaymentRecorder
 from entrypoints.cli import server
 from entrypoints.cli.main import main
 from entrypoints.http.short_way import ShortWay
@@ -22,7 +23,7 @@ from features.bench.figures import Figure
 from features.bench.http_load import keep_requesting
 from features.bench.mechanisms.comparing import COMPLETE, comparisons, in_turns
 from features.bench.mechanisms.cpu import Slice, metered
-from features.bench.requests import quota_reads, spends
+from features.bench.requests import quota_reads, spends, webhooks
 from features.bench.servers import ROOT, Servers
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import wait_until_ready
@@ -43,28 +44,51 @@ class PlainRedis(GuardedRedis):
             return tuple(await pipeline.execute(raise_on_error=False))
 
 
+async def _nothing_unread(*_: object) -> None:
+    """Leave every decision to what is read."""
+
+
 LEFT_OUT: dict[str, Callable[[], None]] = {
     "short way": lambda: setattr(ShortWay, "__call__", lambda self, *asgi: self._app(*asgi)),
+    "commits without reading": lambda: setattr(PaymentRecorder, "_record_unread", _nothing_unread),
     "tuned garbage collection": lambda: setattr(server, "freeze_startup_objects", lambda: None),
     "pipelined Redis client": lambda: setattr(guard, "GuardedRedis", PlainRedis),
 }
+
+
+class Load(NamedTuple):
+    """Requests of one kind, and the parts that act on them."""
+
+    name: str
+    requests: Callable[[int], Callable[[], bytes]]
+    parts: tuple[str, ...]
+
+
+QUOTA_READS = Load(
+    "quota reads by HTTP", quota_reads, ("short way", "tuned garbage collection", "pipelined Redis client")
+)
+LOADS = (
+    Load("spends by HTTP", spends, ("tuned garbage collection", "pipelined Redis client")),
+    QUOTA_READS,
+    Load("webhooks", webhooks, ("commits without reading", "tuned garbage collection", "pipelined Redis client")),
+)
 
 
 def measure(
     servers: Servers, transport: str, seconds: Mapping[int, float], *, accounts: int, pace: float, rounds: int
 ) -> Iterator[Figure]:
     """Give the figures of the service as a whole; a read of a quota does not touch the ledger's transport."""
-    loads = {"spends by HTTP": spends, **({"quota reads by HTTP": quota_reads} if transport == "Postgres" else {})}
+    loads = [load for load in LOADS if load is not QUOTA_READS or transport == "Postgres"]
     with contextlib.ExitStack() as stack:
         urls = {name: stack.enter_context(_serving(servers, transport, name)) for name in (COMPLETE, *LEFT_OUT)}
-        for load, requests in loads.items():
+        for load in loads:
             for connections, least in seconds.items():
                 variants = {
-                    name: partial(_slice, url, requests(accounts), servers, connections, pace * least)
-                    for name, url in urls.items()
+                    name: partial(_slice, urls[name], load.requests(accounts), servers, connections, pace * least)
+                    for name in (COMPLETE, *load.parts)
                 }
                 slices = uvloop.run(in_turns(variants, rounds=rounds))
-                yield from comparisons(f"{load}, over {transport}, {connections} callers", slices)
+                yield from comparisons(f"{load.name}, over {transport}, {connections} callers", slices)
 
 
 async def _slice(

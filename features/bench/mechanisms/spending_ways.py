@@ -31,7 +31,7 @@ class Spending:
     """A way to do spends: with or without batches and turns."""
 
     is_batched: bool = True
-    has_turns: bool = True
+    has_locks: bool = True
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +48,7 @@ async def spender(
             ledger=ledger,
             wallets=ledger,
             cache=RedisQuotaCache(redis, keys),
-            locks=RedisAccountLocks(redis, keys) if how.has_turns else None,
+            locks=RedisAccountLocks(redis, keys) if how.has_locks else None,
         )
         async with contextlib.aclosing(BatchedCreditService(service)) as batched:
             run, numbers = uuid.uuid4().hex, itertools.count()
