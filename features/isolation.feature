@@ -11,19 +11,19 @@ Feature: Isolation between customers
 
   Scenario Outline: Reading another customer's data
     When Bob asks for <something of Ada's>
-    Then he is turned away
+    Then he is turned away with <status>
 
     Examples:
-      | something of Ada's |
-      | Ada's quota        |
-      | Ada's statement    |
-      | Ada's checkout     |
+      | something of Ada's | status |
+      | Ada's quota        | 403    |
+      | Ada's statement    | 403    |
+      | Ada's checkout     | 404    |
 
   Scenario: Pretending to be another customer
     When Bob signs in as himself but says that he is Ada
-    Then he is turned away
+    Then he is turned away with 403
 
   Scenario: Giving oneself credits
     When Bob writes a million credits to his own account
-    Then he is turned away
+    Then he is turned away with 403
     And Bob has 0 credits

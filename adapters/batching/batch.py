@@ -14,7 +14,7 @@ BISECT_WAYS = 8
 
 
 @attrs.define(eq=False)
-class Asked(Generic[Request, Answer]):
+class Submitted(Generic[Request, Answer]):
     """A request with the future of its answer."""
 
     request: Request
@@ -23,14 +23,14 @@ class Asked(Generic[Request, Answer]):
     answer: asyncio.Future[Answer]
 
 
-def fail(asked: Asked[Request, Answer], error: Exception) -> None:
+def fail(asked: Submitted[Request, Answer], error: Exception) -> None:
     """Fail a request, unless it has its answer already."""
     if not asked.answer.done():
         asked.answer.set_exception(error)
         asked.answer.exception()  # Mark the exception as retrieved: its caller may be gone.
 
 
-def in_pieces(part: list[Asked[Request, Answer]]) -> list[list[Asked[Request, Answer]]]:
+def in_pieces(part: list[Submitted[Request, Answer]]) -> list[list[Submitted[Request, Answer]]]:
     """Return the parts in which a failed call is repeated."""
     size = -(-len(part) // BISECT_WAYS)
     return [part[start : start + size] for start in range(0, len(part), size)]

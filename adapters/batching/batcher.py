@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, cast
 
-from adapters.batching.batch import Answer, Asked, Request, fail, in_pieces
+from adapters.batching.batch import Answer, Request, Submitted, fail, in_pieces
 from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 
 
@@ -42,7 +42,7 @@ class Batcher(Generic[Request, Answer]):
         self._keys = keys
         self._weight = weight
         self._can_bisect = can_bisect
-        self._waiting: dict[int, Asked[Request, Answer]] = {}
+        self._waiting: dict[int, Submitted[Request, Answer]] = {}
         self._waiting_weight = 0
         self._claims: Counter[Hashable] = Counter()
         """The number of waiting or sent requests per key."""
@@ -103,11 +103,11 @@ class Batcher(Generic[Request, Answer]):
         if given_up:
             await asyncio.wait(given_up)
 
-    def _submitted(self, request: Request) -> Asked[Request, Answer]:
+    def _submitted(self, request: Request) -> Submitted[Request, Answer]:
         answer = asyncio.get_running_loop().create_future()
-        return Asked(request, self._keys(request), self._weight(request), answer)
+        return Submitted(request, self._keys(request), self._weight(request), answer)
 
-    def _accept(self, accepted: Sequence[Asked[Request, Answer]], weight: int) -> None:
+    def _accept(self, accepted: Sequence[Submitted[Request, Answer]], weight: int) -> None:
         if self._is_closed:
             raise Closed
         weight += self._waiting_weight
@@ -128,7 +128,7 @@ class Batcher(Generic[Request, Answer]):
         if is_free:
             self._start_runner()
 
-    def _withdraw(self, submitted: Asked[Request, Answer]) -> None:
+    def _withdraw(self, submitted: Submitted[Request, Answer]) -> None:
         if self._waiting.pop(id(submitted), None) is not None:
             self._waiting_weight -= submitted.weight
             self._release(submitted.keys)
@@ -165,9 +165,9 @@ class Batcher(Generic[Request, Answer]):
             # At once, not when the task ends: requests in between must find that a call is free.
             self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    def _take(self) -> list[Asked[Request, Answer]]:
+    def _take(self) -> list[Submitted[Request, Answer]]:
         """Return the requests that can be sent together now, oldest first."""
-        batch: list[Asked[Request, Answer]] = []
+        batch: list[Submitted[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
         most = self._share()
         for submitted in self._waiting.values():
@@ -197,7 +197,7 @@ class Batcher(Generic[Request, Answer]):
         calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
         return min(self._limits.requests, -(-waiting // calls))
 
-    async def _send(self, batch: list[Asked[Request, Answer]]) -> None:
+    async def _send(self, batch: list[Submitted[Request, Answer]]) -> None:
         """Call and, if that fails and a single request may be the cause, call again in parts."""
         repeats = self._limits.repeats
         parts = deque([batch])
@@ -215,7 +215,7 @@ class Batcher(Generic[Request, Answer]):
             for submitted in part:
                 fail(submitted, error)
 
-    async def _attempt(self, part: list[Asked[Request, Answer]]) -> Exception | None:
+    async def _attempt(self, part: list[Submitted[Request, Answer]]) -> Exception | None:
         try:
             answers = await self._call([submitted.request for submitted in part])
             for submitted, answer in zip(part, answers, strict=True):

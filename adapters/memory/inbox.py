@@ -15,7 +15,7 @@ MAX_PAUSE_SECONDS = 3600
 @attrs.define
 class _Kept:
     decision: EventDecision
-    touched: tuple[UserId, ...]
+    affected_users: tuple[UserId, ...]
     purchase_id: str | None
     received_at: datetime
     attempts: int = 1
@@ -29,15 +29,19 @@ class MemoryInbox:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
 
-    def keep(self, decision: EventDecision, touched: tuple[UserId, ...], purchase_id: str | None) -> None:
+    def keep(self, decision: EventDecision, affected_users: tuple[UserId, ...], purchase_id: str | None) -> None:
         """Store an event with its decision; a pending one gets the new decision."""
         now = self._clock.now()
         known = self._kept.get(decision.event.id)
         if known is None:
-            known = self._kept[decision.event.id] = _Kept(decision, touched, purchase_id, now)
+            known = self._kept[decision.event.id] = _Kept(decision, affected_users, purchase_id, now)
         else:
             event = attrs.evolve(decision.event, body=known.decision.event.body)
-            known.decision, known.touched, known.purchase_id = attrs.evolve(decision, event=event), touched, purchase_id
+            known.decision, known.affected_users, known.purchase_id = (
+                attrs.evolve(decision, event=event),
+                affected_users,
+                purchase_id,
+            )
             known.attempts += 1
         known.retry_at = None if decision.status.is_final else now + _pause(known.attempts)
 
@@ -50,9 +54,9 @@ class MemoryInbox:
         """Return the stored result of each event, in the order of arrival."""
         return {event_id: kept.decision.status for event_id, kept in self._kept.items()}
 
-    def touched(self, event_id: str) -> tuple[UserId, ...]:
+    def affected_users(self, event_id: str) -> tuple[UserId, ...]:
         """Return the accounts that an event changed."""
-        return self._kept[event_id].touched
+        return self._kept[event_id].affected_users
 
     def waiting(self) -> dict[tuple[str, str], int]:
         """Return the number of pending events, by status and reason."""

@@ -15,7 +15,7 @@ from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.posted import with_posted
 from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
-from adapters.memory.refusals import is_outdated, is_uncovered, touched_by
+from adapters.memory.refusals import affected_users, is_outdated, is_uncovered
 from adapters.memory.walk import MemoryWalk
 from domain.changes.changes import (
     Change,
@@ -167,7 +167,7 @@ class MemoryLedger:
         event = change.event
         known = self.inbox.status(event.event.id) if event is not None else None
         if event is not None and known is not None and known.is_final and not event.again:
-            return Duplicate(accounts=self.accounts.among(self.inbox.touched(event.event.id)))
+            return Duplicate(accounts=self.accounts.among(self.inbox.affected_users(event.event.id)))
         if change.request is not None and change.request.key in self._requests:
             kept = self._requests[change.request.key]
             return Duplicate(accounts=self.accounts.among((kept.user_id,)), request=kept)
@@ -178,10 +178,10 @@ class MemoryLedger:
             # A purchase is guarded by its revision: two facts may be decided to the same entry.
             return None
         for posting in change.postings:
-            standing = self._keys.get(posting.idempotency_key)
-            if standing is None:
+            existing = self._keys.get(posting.idempotency_key)
+            if existing is None:
                 continue
-            if (standing.user_id, standing.amount) != (posting.user_id, posting.amount):
+            if (existing.user_id, existing.amount) != (posting.user_id, posting.amount):
                 return Conflict("idempotency_key")
             if change.event is not None:
                 repeated = attrs.evolve(change.event, status=EventStatus.NOTHING_NEW)
@@ -206,8 +206,8 @@ class MemoryLedger:
             )
         for price in change.made_prices:
             self._made_prices.setdefault(price.id, price)
-        touched = touched_by(change)
-        before = {user: self.accounts.get(user) for user in touched}
+        affected = affected_users(change)
+        before = {user: self.accounts.get(user) for user in affected}
         for hold in change.holds:
             self._keep_hold(hold)
         for posting in change.postings:
@@ -220,8 +220,8 @@ class MemoryLedger:
         warnings = (low_balance_due(was, self.accounts.get(user), change.notify_below) for user, was in before.items())
         self.outbox.put(warning for warning in warnings if warning is not None)
         if change.event is not None:
-            self.inbox.keep(change.event, touched, change.revision.id if change.revision else None)
-        return Committed(accounts=self.accounts.among(touched))
+            self.inbox.keep(change.event, affected, change.revision.id if change.revision else None)
+        return Committed(accounts=self.accounts.among(affected))
 
     def _post(self, posting: Posting) -> None:
         now = self._clock.now()

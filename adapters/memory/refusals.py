@@ -8,7 +8,7 @@ from domain.credits.ledger import EntryKind
 from domain.values.accounts import Account, UserId
 
 
-def touched_by(change: Change) -> tuple[UserId, ...]:
+def affected_users(change: Change) -> tuple[UserId, ...]:
     """Return the users on whose accounts the change writes, in the order of their ids."""
     return tuple(sorted({posting.user_id for posting in change.postings} | {hold.user_id for hold in change.holds}))
 
@@ -37,7 +37,7 @@ def is_uncovered(change: Change, accounts: MemoryAccounts, grants: MemoryGrants)
     """Return what refuses the change of accounts, grants and holds."""
     guard = change.account
     guarded = (guard.user_id,) if guard is not None else ()
-    if any(user not in accounts for user in (*touched_by(change), *guarded)):
+    if any(user not in accounts for user in (*affected_users(change), *guarded)):
         return Conflict("unknown_user")
     if any(_is_another(change.owner_email, accounts.get(posting.user_id).email) for posting in change.postings):
         return Conflict("unknown_user")
@@ -48,7 +48,7 @@ def is_uncovered(change: Change, accounts: MemoryAccounts, grants: MemoryGrants)
     known = [(hold, grants.hold(hold.id)) for hold in change.holds]
     if any(before is not None and (hold.is_open or not before.is_open) for hold, before in known):
         return Conflict("hold")
-    conflicts = (_conflict_with(change, accounts.get(user), grants) for user in touched_by(change))
+    conflicts = (_conflict_with(change, accounts.get(user), grants) for user in affected_users(change))
     return next(filter(None, conflicts), None)
 
 

@@ -30,10 +30,10 @@ class MemorySyntheticUsers:
 
     async def add(self, tag: Tag, count: int) -> tuple[SyntheticUser, ...]:
         """Make those that are missing."""
-        standing = {noted.user.email for noted in self._of(tag) if not noted.removed}
+        existing = {noted.user.email for noted in self._of(tag) if not noted.removed}
         for number in range(1, count + 1):
             email = f"synthetic+{tag}-{number}@example.test"
-            if email not in standing:
+            if email not in existing:
                 user = SyntheticUser(user_id=UserId(str(uuid.uuid4())), email=email)
                 self._ledger.add_user(user.user_id, email)
                 self._noted.append(_Noted(user, tag, self._clock.now()))

@@ -21,7 +21,7 @@ from adapters.stripe.connection import (
     translated,
 )
 from adapters.stripe.events import read_event
-from adapters.stripe.known_links import KnownLinks
+from adapters.stripe.followed_links import FollowedLinks
 from adapters.stripe.objects.fields import UnreadableField
 from adapters.stripe.objects.items import read_items
 from adapters.stripe.objects.payment_intents import only_pays
@@ -61,7 +61,7 @@ class StripeLookup:
 
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
-        known = KnownLinks(set(news.links))
+        known = FollowedLinks(set(news.links))
         async with self._answered():
             for charge_id in known.ids("charge"):
                 known.add_charge(await self._retrieve(self._v1.charges.retrieve_async, charge_id))
@@ -153,7 +153,7 @@ class StripeLookup:
         return read_event(kind, found, now, retrieved=True, claimed=True) if found else None
 
     async def _whole_payment(self, sale: SaleReport) -> ProviderReport:
-        known = KnownLinks(set(sale.links))
+        known = FollowedLinks(set(sale.links))
         await self._intent(known, sale.purchase_id)
         if not known.found:
             return sale
@@ -202,7 +202,7 @@ class StripeLookup:
                 return report.attribution
         return news.attribution
 
-    async def _intent(self, known: KnownLinks, intent_id: str) -> None:
+    async def _intent(self, known: FollowedLinks, intent_id: str) -> None:
         intent = await self._retrieve(self._v1.payment_intents.retrieve_async, intent_id)
         if not intent:
             return
@@ -213,7 +213,7 @@ class StripeLookup:
             )
         known.add_intent(intent, [plain(one) for one in sessions.data], [plain(one) for one in payments.data])
 
-    async def _invoice(self, known: KnownLinks, invoice_id: str) -> None:
+    async def _invoice(self, known: FollowedLinks, invoice_id: str) -> None:
         invoice = await self._retrieve(self._v1.invoices.retrieve_async, invoice_id, {"expand": ["payments"]})
         if not invoice:
             return

@@ -25,7 +25,7 @@ REPLACED = frozenset(
     _that_may_be in_words no_moment WholeAnswers settle_memory BalanceThen QuotaThen LAST_SALE hasty_stripe
     told_plainly Seen Gun Shot Strike Stage Course Player befell recast volley
     credence_intents_total gathering gathered_credits PARTS comes_after decide_again rehearse rehearsal rehearsals
-    gifts lapsed wallets_read credit_departures volleys recasting
+    has_turns hasty desk Asked gifts lapsed wallets_read credit_departures volleys recasting
     credence_write_together credence_judge credence_refuse credence_put credence_take credence_draw credence_standing
     """.split()  # noqa: SIM905 - a list of words reads better than a list of strings
 )

@@ -1,7 +1,7 @@
 """Record a report of a payment in five steps: prepare, read, complete, decide, commit.
 
-`prepare` says what to read from the ledger, and `complete` asks the provider for what neither report nor ledger says.
-One commit writes everything; on a conflict the steps are repeated.
+`query_for` prepares what to read from the ledger, and `_complete` asks the provider for what neither report nor ledger
+says. One commit writes everything; on a conflict the steps are repeated.
 
 Nothing is marked as done before the ledger has stored it, and only the ledger answers. The cache is updated last, and
 may fail.
@@ -136,7 +136,8 @@ class PaymentRecorder:
 
     async def _record(self, kept: EventDecision | None, report: ProviderReport) -> _Outcome:
         for _ in range(MAX_ATTEMPTS):
-            snapshot = await self.ledger.read(query_for(kept, report))
+            query = query_for(kept, report)
+            snapshot = await self.ledger.read(query)
             case = await self._complete(kept, report, snapshot)
             decision = await self._decide(case)
             outcome = await self._commit(case, decision)

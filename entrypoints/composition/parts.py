@@ -34,7 +34,7 @@ class StripeParts:
     """Stripe, over one connection with long timeouts and one with short timeouts for callers who wait."""
 
     patient: StripeConnection
-    hasty: StripeConnection
+    quick: StripeConnection
 
 
 @attrs.frozen(kw_only=True)
@@ -98,9 +98,9 @@ async def parts(settings: Settings, storage: Storage) -> AsyncIterator[Parts]:
 async def _stripe(settings: Settings) -> AsyncIterator[StripeParts]:
     key, base = settings.stripe_secret_key, settings.stripe_api_base
     patient = StripeConnection(api_key=key, api_base=base)
-    hasty = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
-    async with contextlib.aclosing(patient), contextlib.aclosing(hasty):
-        yield StripeParts(patient=patient, hasty=hasty)
+    quick = StripeConnection(api_key=key, api_base=base, seconds=ANSWER_SECONDS, retries=0)
+    async with contextlib.aclosing(patient), contextlib.aclosing(quick):
+        yield StripeParts(patient=patient, quick=quick)
 
 
 @contextlib.asynccontextmanager

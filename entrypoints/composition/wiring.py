@@ -70,11 +70,11 @@ def _recorder(parts: Parts) -> PaymentRecorder:
         ledger=parts.ledger.commits,
         cache=parts.redis.cache,
         markers=parts.redis.markers,
-        payments=StripeLookup(parts.stripe.hasty),
+        payments=StripeLookup(parts.stripe.quick),
         catalogue=parts.catalogue,
         livemode=parts.settings.livemode,
         recent=parts.ledger.commits.recent_links,
-        identity=StripeIdentity(parts.stripe.hasty, configured=parts.settings.stripe_account_id),
+        identity=StripeIdentity(parts.stripe.quick, configured=parts.settings.stripe_account_id),
         notify_below=parts.settings.low_balance,
     )
 

@@ -58,9 +58,11 @@ class Claims(World):
         self, id_: str, user: UserId = ADA, plan: str | None = "pack", *, accepts: bool = False
     ) -> Recorded:
         """Give a payment to a user."""
-        desk = InboxRetrier(inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder)
+        retrier = InboxRetrier(
+            inbox=self.ledger.inbox, deliveries=Bodies(), history=self.payments, recorder=self.recorder
+        )
         said = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accepts)
-        return await desk.claim(id_, said)
+        return await retrier.claim(id_, said)
 
 
 NOBODY_S: dict[str, Any] = {"metadata": {}}

@@ -55,7 +55,7 @@ class Shop(World):
     def __init__(self) -> None:
         super().__init__(ON_SALE, PRICES)
         self.sessions = Sessions()
-        self.desk = CheckoutService(
+        self.checkouts = CheckoutService(
             checkouts=self.sessions,
             pages=ReturnPages(success_url="https://shop.test/ok", cancel_url="https://shop.test/"),
             accounts=self.ledger,
@@ -76,11 +76,11 @@ class Shop(World):
         self.sessions.found = Checkout(
             session_id="cs_1", url=None, status=about["status"], report=report, invoice_report=of_bill
         )
-        return await self.desk.follow(ADA, "cs_1")
+        return await self.checkouts.follow(ADA, "cs_1")
 
     async def start(self, plan_id: str) -> None:
         """Begin a checkout."""
-        await self.desk.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", is_repeatable=False)
+        await self.checkouts.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", is_repeatable=False)
 
 
 def subscribed(plan_id: str) -> Payload:

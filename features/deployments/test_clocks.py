@@ -156,23 +156,19 @@ def test_a_hold_lasts_as_long_as_it_was_given(deployment: Deployment, database_u
 
 
 @pytest.mark.parametrize("skew", [AHEAD, BEHIND], ids=["ahead", "behind"])
-def test_the_worker_expires_what_is_over_and_nothing_else(
+async def test_the_worker_expires_what_is_over_and_nothing_else(
     deployment: Deployment, database_url: str, skew: timedelta
 ) -> None:
     """What the ledger finds overdue is settled by a process of any clock, and what it does not find is left."""
     ada = Ada(database_url)
-
-    async def run() -> None:
-        async with process(deployment, database_url, skew) as skewed:
-            await ada.sign_up(skewed)
-            await ada.place(skewed, timedelta(seconds=45))
-            short = await ada.place(skewed, timedelta(seconds=1))
-            await ada.until_over(short)
-            assert [ada.user] == [*await skewed.credits.execute_overdue()]
-            assert [] == [*await skewed.credits.execute_overdue()]
-        assert (100, 30) == await ada.balance()
-
-    asyncio.run(run())
+    async with process(deployment, database_url, skew) as skewed:
+        await ada.sign_up(skewed)
+        await ada.place(skewed, timedelta(seconds=45))
+        short = await ada.place(skewed, timedelta(seconds=1))
+        await ada.until_over(short)
+        assert [ada.user] == [*await skewed.credits.execute_overdue()]
+        assert [] == [*await skewed.credits.execute_overdue()]
+    assert (100, 30) == await ada.balance()
 
 
 @pytest.mark.parametrize("skew", [HOUR, -HOUR], ids=["ahead", "behind"])

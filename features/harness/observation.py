@@ -99,8 +99,8 @@ def _seconds(moment: datetime | None) -> int | None:
 def _kept_event(kept: Any) -> Hashable:
     event, status = kept.decision.event, kept.decision.status
     if status.is_final:
-        return event.id, kept.touched
-    return event.id, status.value, kept.decision.reason, kept.touched, kept.attempts, kept.retry_at
+        return event.id, kept.affected_users
+    return event.id, status.value, kept.decision.reason, kept.affected_users, kept.attempts, kept.retry_at
 
 
 def _entry_state(entry: LedgerEntry) -> Hashable:

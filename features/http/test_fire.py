@@ -69,7 +69,7 @@ def fire_at(stack: KillableStack, *arguments: str) -> subprocess.CompletedProces
     return fire(stack.url, *arguments, secret=stack.secret, key=stack.operator_key)
 
 
-def standing(url: str, key: str) -> list[str]:
+def listed_tags(url: str, key: str) -> list[str]:
     """The tags of groups that have users now."""
     answer = httpx.get(f"{url}/ops/synthetic-users", headers={"Authorization": f"Bearer {key}"})
     return [one["tag"] for one in answer.json()["groups"]]
@@ -115,7 +115,7 @@ def test_a_good_deployment_is_found_good(service: Service) -> None:
     assert (20, []) == (report["accounts"]["checked"], report["accounts"]["wrong"])
     assert report["accounts"]["looked_at_meanwhile"] > 0
     assert {"applied", "nothing_new"} <= report["outcomes"].keys()
-    assert not set(report["tags"]) & set(standing(service.url, OPERATOR_KEY))
+    assert not set(report["tags"]) & set(listed_tags(service.url, OPERATOR_KEY))
 
 
 def test_a_person_is_shown_progress_and_a_verdict(stack: KillableStack) -> None:
@@ -180,7 +180,7 @@ def test_a_faulty_deployment_is_found_bad(stack: KillableStack, fault: str) -> N
         assert [] != [complaint for complaint in report["complaints"] if "balance_differs_from_ledger" in complaint]
     else:
         assert wrong
-    assert [] == standing(stack.url, stack.operator_key)
+    assert [] == listed_tags(stack.url, stack.operator_key)
 
 
 def test_the_wrong_secret_is_reported(stack: KillableStack) -> None:
@@ -237,7 +237,7 @@ def test_a_deployment_that_believes_forgeries_is_reported(deployment: Callable[.
     url = deployment(STRIPE_SECRET_KEY="sk_test_of_nobody", STRIPE_WEBHOOK_SECRET=f"{WEBHOOK_SECRET},{OTHER_SECRET}")
     done = fire(url, secret=WEBHOOK_SECRET, key=OPERATOR_KEY)
     assert (2, True) == (done.returncode, "does not check signatures" in done.stderr)
-    assert [] == standing(url, OPERATOR_KEY)
+    assert [] == listed_tags(url, OPERATOR_KEY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -255,14 +255,14 @@ def test_who_is_interrupted_cleans_up(stack: KillableStack, number: signal.Signa
         assert process.stderr is not None
         assert process.stdout is not None
         line = next(line for line in process.stderr if "requests," in line)
-        assert 1 == len(standing(stack.url, stack.operator_key)), line
+        assert 1 == len(listed_tags(stack.url, stack.operator_key)), line
         process.send_signal(number)
         rest = process.stderr.read()
         shown = process.stdout.read()
     assert 130 == process.returncode, rest
     assert "removed the synthetic users" in rest
     assert "Interrupted: no verdict." in shown
-    assert [] == standing(stack.url, stack.operator_key)
+    assert [] == listed_tags(stack.url, stack.operator_key)
 
 
 def test_what_was_left_behind_can_be_removed_later(stack: KillableStack) -> None:
@@ -272,7 +272,7 @@ def test_what_was_left_behind_can_be_removed_later(stack: KillableStack) -> None
     assert 201 == httpx.post(f"{stack.url}/ops/synthetic-users", json=left, headers=headers).status_code
     done = fire_at(stack, "--clean-up", "fire-left-behind")
     assert (0, "") == (done.returncode, done.stdout)
-    assert [] == standing(stack.url, stack.operator_key)
+    assert [] == listed_tags(stack.url, stack.operator_key)
 
 
 def test_a_saved_schedule_is_fired_again(stack: KillableStack, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_it_goes_on_with_new_customers(stack: KillableStack) -> None:
             break  # a machine may be so slow that the first round takes all of the time
     assert len(report["tags"]) > 1
     assert 5 * len(report["tags"]) == report["accounts"]["checked"]
-    assert [] == standing(stack.url, stack.operator_key)
+    assert [] == listed_tags(stack.url, stack.operator_key)
 
 
 def test_the_probe_is_kept_as_somebody_elses(stack: KillableStack) -> None:

@@ -146,8 +146,8 @@ def writes_own_credits(story: Story) -> None:
     )
 
 
-@then("he is turned away")
-def is_turned_away(story: Story) -> None:
+@then(parsers.parse("he is turned away with {status:d}"))
+def is_turned_away(story: Story, status: int) -> None:
     assert story.answer is not None
-    assert story.answer.status_code in {401, 403, 404}
+    assert status == story.answer.status_code
     assert "1000000" not in story.answer.text

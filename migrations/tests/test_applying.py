@@ -124,8 +124,8 @@ async def test_signing_up_makes_an_account(project: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["integer default 0", "bigint not null default 0", "numeric", "numeric(10,2) default 0"]
 )
-async def test_standing_balances_are_adopted(project: str, kind: str) -> None:
-    """Each standing balance gets one opening entry, whatever its column was, and the ledger is consistent."""
+async def test_existing_balances_are_adopted(project: str, kind: str) -> None:
+    """Each existing balance gets one opening entry, whatever its column was, and the ledger is consistent."""
     await execute(project, ADOPTED.format(type=kind))
     await migrate(project)
     entries = await rows(project, "select user_id::text, kind, amount from public.credit_transactions order by user_id")

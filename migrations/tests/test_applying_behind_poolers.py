@@ -31,15 +31,12 @@ def project(postgres_url: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_any_number_at_once_apply_each_migration_once(project: str, pooled: Pooled, mode: str) -> None:
+async def test_any_number_at_once_apply_each_migration_once(project: str, pooled: Pooled, mode: str) -> None:
     """None fails, none waits for ever, and none leaves a lock in a session that a pooler keeps."""
     url = pooled(project, mode=mode, size=3 if mode == "transaction" else RUNS)
-
-    async def run() -> list[tuple[str, ...]]:
-        return [*await asyncio.gather(*(stores.migrate(url) for _ in range(RUNS)))]
-
-    assert ALL == sorted(name for names in asyncio.run(run()) for name in names)
-    assert 0 == asyncio.run(locks_of(project))
+    applied = await asyncio.gather(*(stores.migrate(url) for _ in range(RUNS)))
+    assert ALL == sorted(name for names in applied for name in names)
+    assert 0 == await locks_of(project)
 
 
 async def locks_of(url: str) -> int:

@@ -10,6 +10,16 @@ from typing import Any
 import asyncpg
 import pytest
 
+READABLE = [
+    "credit_draws",
+    "credit_grants",
+    "credit_holds",
+    "credit_ledgers",
+    "credit_transactions",
+    "subscriptions",
+    "users",
+]
+"""The tables that a user may read, by name."""
 COLUMNS = ("credits_balance", "credits_held", "credits_version", "credits_revision", "credits_notify_below")
 Connection = asyncpg.Connection[Any] if hasattr(asyncpg.Connection, "__class_getitem__") else asyncpg.Connection
 
@@ -85,13 +95,17 @@ async def test_a_user_reads_own_rows_alone(database_url: str) -> None:
         ]
 
 
-@pytest.mark.parametrize("table", ["credit_requests", "purchases", "purchase_links", "webhook_events", "outbox"])
-async def test_a_user_does_not_read_the_machinery(database_url: str, table: str) -> None:
-    """Purchases, inbox and outbox are not for users at all."""
+async def test_a_user_does_not_read_the_machinery(database_url: str) -> None:
+    """Users may read the tables that row level security shows them their own rows of, and no other."""
     async with in_database(database_url) as connection:
+        known = [table["name"] for table in await tables(connection)]
         await act_as(connection, "authenticated", await sign_up(connection, "ada@example.com"))
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.fetch(f"select * from public.{table}")
+        readable = []
+        for table in known:
+            with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"select * from public.{table}")
+                readable.append(table)
+        assert READABLE == readable
 
 
 async def tables(connection: Any) -> list[Any]:

@@ -128,10 +128,10 @@ async def test_a_capture_is_what_its_hold_says(database_url: str, amount: int, c
     """More than was held can't be captured, nor other than the hold then says."""
     async with in_database(database_url) as books:
         ada = await books.sign_up()
-        standing = hold(ada, 10, (await books.grant(ada, 50), 10))
-        assert "committed" == await books.outcome(holds=[standing])
+        open_hold = hold(ada, 10, (await books.grant(ada, 50), 10))
+        assert "committed" == await books.outcome(holds=[open_hold])
         entries = [entry(ada, amount, "capture")]
-        assert "committed" != await books.outcome(entries=entries, holds=[settled(standing, captured)])
+        assert "committed" != await books.outcome(entries=entries, holds=[settled(open_hold, captured)])
         assert (50, 10, 50) == await books.figures(ada)
 
 
@@ -149,11 +149,11 @@ async def test_a_hold_settles_once(database_url: str, change: dict[str, Any]) ->
     """What was captured stays so, whatever comes after it."""
     async with in_database(database_url) as books:
         ada = await books.sign_up()
-        standing = hold(ada, 10, (await books.grant(ada, 50), 10))
-        assert "committed" == await books.outcome(holds=[standing])
+        open_hold = hold(ada, 10, (await books.grant(ada, 50), 10))
+        assert "committed" == await books.outcome(holds=[open_hold])
         captured = [entry(ada, -10, "capture")]
-        assert "committed" == await books.outcome(entries=captured, holds=[settled(standing, 10)])
-        assert "hold" == await books.outcome(holds=[{**settled(standing, 0), **change}])
+        assert "committed" == await books.outcome(entries=captured, holds=[settled(open_hold, 10)])
+        assert "hold" == await books.outcome(holds=[{**settled(open_hold, 0), **change}])
         assert (40, 0, 40) == await books.figures(ada)
 
 
@@ -162,15 +162,15 @@ async def test_a_hold_can_not_change_hands_or_size(database_url: str) -> None:
     async with in_database(database_url) as books:
         ada, bob = await books.sign_up(), await books.sign_up()
         hers, his = await books.grant(ada, 50), await books.grant(bob, 50)
-        standing = hold(ada, 10, (hers, 10))
-        assert "committed" == await books.outcome(holds=[standing])
+        open_hold = hold(ada, 10, (hers, 10))
+        assert "committed" == await books.outcome(holds=[open_hold])
         assert "hold" == await books.outcome(
-            holds=[{**standing, "user_id": bob, **hold(bob, 10, (his, 10), id=standing["id"])}]
+            holds=[{**open_hold, "user_id": bob, **hold(bob, 10, (his, 10), id=open_hold["id"])}]
         )
         assert "hold" == await books.outcome(
-            holds=[{**standing, "credits": 20, "draws": [{"grant": hers, "credits": 20}]}]
+            holds=[{**open_hold, "credits": 20, "draws": [{"grant": hers, "credits": 20}]}]
         )
-        assert "hold" == await books.outcome(holds=[{**standing, "idempotency_key": "other"}])
+        assert "hold" == await books.outcome(holds=[{**open_hold, "idempotency_key": "other"}])
         assert (50, 10, 50) == await books.figures(ada)
 
 
@@ -179,13 +179,13 @@ async def test_a_capture_is_good_although_credits_were_taken_back(database_url: 
     async with in_database(database_url) as books:
         ada = await books.sign_up()
         pack = await books.grant(ada, 50, "purchase", purchase_id="pi_1")
-        standing = hold(ada, 40, (pack, 40))
-        assert "committed" == await books.outcome(holds=[standing])
+        open_hold = hold(ada, 40, (pack, 40))
+        assert "committed" == await books.outcome(holds=[open_hold])
         assert "committed" == await books.outcome(entries=[entry(ada, -50, "clawback", purchase_id="pi_1")])
         assert (0, 40, 0) == await books.figures(ada)
         assert "insufficient_credits" == await books.outcome(entries=[entry(ada, -1, "spend")])
         captured = [entry(ada, -30, "capture", draws=[])]
-        assert "committed" == await books.outcome(entries=captured, holds=[settled(standing, 30)])
+        assert "committed" == await books.outcome(entries=captured, holds=[settled(open_hold, 30)])
         assert (-30, 0, 0) == await books.figures(ada)
         await books.grant(ada, 50, "purchase", purchase_id="pi_2")
         assert (20, 0, 20) == await books.figures(ada)

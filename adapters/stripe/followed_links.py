@@ -13,7 +13,7 @@ from domain.payments.reports import Irrelevant
 
 
 @attrs.define
-class KnownLinks:
+class FollowedLinks:
     """The links and facts that were found so far."""
 
     links: set[Link]
