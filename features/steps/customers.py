@@ -82,7 +82,7 @@ def has_credits(story: Story, name: str, credits: str, source: str | None = None
     answer = story.get("/quota", story.customers[name])
     assert 200 == answer.status_code, answer.text
     quota = answer.json()
-    assert int(credits) == quota["balance"] == quota["available"]
+    assert int(credits) == quota["balance"] == quota["available"], [quota, *story.deliveries]
     if source is not None:
         assert source == quota["source"]
 

@@ -205,12 +205,12 @@ def test_an_event_that_names_an_account_is_ours_once_ours_is_known(world: World)
     """Until then it is of a connected account, and parked; nobody is asked about an event that names none."""
     asked: list[str] = []
 
-    class Asked(MemoryPayments):
+    class Recording(MemoryPayments):
         async def account_id(self) -> str | None:
             asked.append("")
             return await super().account_id()
 
-    who = Asked()
+    who = Recording()
     recorder = attrs.evolve(world.recorder, identity=who)
     report = delivery("evt_1")
     named = attrs.evolve(report, event=attrs.evolve(report.event, account="acct_own"))
