@@ -81,13 +81,18 @@ class HoldMade:
 async def respond_with(
     services: Services, operation: CreditOperation, *, status: HTTPStatus = HTTPStatus.OK
 ) -> Response[Any]:
-    """Execute the operation and return its first answer, or raise the problem that says why it was refused."""
+    """Respond with the operation's first answer, or raise the problem that says why it was refused."""
+    answer, headers = await answer_of(services, operation)
+    return Response(answer, status_code=status, headers=headers)
+
+
+async def answer_of(services: Services, operation: CreditOperation) -> tuple[Any, Mapping[str, str]]:
+    """Execute the operation and return its first answer and the headers beside it; raises as `respond_with`."""
     outcome = await services.credits.execute(operation)
     metrics.executed_operation(operation, outcome)
     match outcome:
         case Done(answer=answer, repeated=repeated):
-            headers = {REPLAYED: "true"} if repeated else {}
-            return Response(answer, status_code=status, headers=headers)
+            return answer, ({REPLAYED: "true"} if repeated else {})
         case _:
             _note(operation, outcome)
             raise refusal_of(outcome)

@@ -33,10 +33,12 @@ class JsonRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """Return the body as the type that the route declares; 400 if it is malformed or of another type.
 
-                Numbers must be JSON numbers: Litestar's lax parsing, meant for query strings, also accepts "5" and 5.0.
+        Numbers must be JSON numbers: Litestar's lax parsing, meant for query strings, also accepts "5" and 5.0.
         Unknown fields are refused, since a misspelt `expires_at` would otherwise count as omitted.
         """
         wanted = self.route_handler.parsed_data_field
+        if not await self.body():
+            raise ValidationException(extra=[_field("body", "is missing")])
         body = await self._parsed()
         if wanted is None:
             return body

@@ -16,7 +16,8 @@ from entrypoints.auth.authenticator import Caller
 from entrypoints.http.dependencies import caller_of, requested_account, services_of
 from entrypoints.http.openapi import problem_responses
 from entrypoints.http.problems import problem
-from entrypoints.http.short_way import ShortWay
+from entrypoints.http.request_bodies import JsonRequest
+from entrypoints.http.short_way import Answered, ShortWay
 from entrypoints.http.timestamps import invalid_timestamp, parse_timestamp
 from entrypoints.services import Services
 
@@ -63,10 +64,10 @@ class Quotas:
     unknown: tuple[str, ...]
 
 
-async def _plain_quota(services: Services, caller: Caller, query: re.Match[bytes]) -> QuotaAnswer:
+async def _plain_quota(request: JsonRequest, query: re.Match[bytes]) -> Answered:
     user_id = query["user_id"]
-    named = requested_account(caller, user_id.decode() if user_id else None)
-    return quota_answer(await services.reader.quota(named))
+    named = requested_account(caller_of(request), user_id.decode() if user_id else None)
+    return quota_answer(await services_of(request.app.state).reader.quota(named)), {}
 
 
 @get(

@@ -1,9 +1,11 @@
 """`POST /webhooks/stripe`: 200 once the event is stored, 400 if Stripe did not send it, 503 to get it again."""
 
 import logging
+import re
 from typing import Annotated, Any
 
 from litestar import Request, post
+from litestar.middleware import DefineMiddleware
 from litestar.params import HeaderParameter
 
 from domain.changes.inbox import EventStatus
@@ -12,6 +14,8 @@ from domain.usecases.receive_webhook import DeliveryNotRecorded, DeliveryRefused
 from domain.usecases.recorded import Recorded
 from entrypoints.http.dependencies import services_of
 from entrypoints.http.openapi import problem_responses
+from entrypoints.http.request_bodies import JsonRequest
+from entrypoints.http.short_way import Answered, ShortWay
 from entrypoints.telemetry import metrics
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -20,20 +24,28 @@ MAX_BODY_BYTES = 1024 * 1024
 log = logging.getLogger("credence.webhooks")
 
 
+async def _plain_delivery(request: JsonRequest, _: re.Match[bytes]) -> Answered:
+    return await _received(request, request.headers.get("Stripe-Signature")), {}
+
+
 @post(
     "/webhooks/stripe",
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
     tags=["Stripe"],
     responses=problem_responses(400, 408, 413, 503),
+    middleware=[DefineMiddleware(ShortWay, answer=_plain_delivery)],
 )
 async def receive_webhook(
     request: Request[Any, Any, Any],
     signature: Annotated[str | None, HeaderParameter(name="Stripe-Signature")] = None,
 ) -> dict[str, str]:
     """Record one signed event from Stripe."""
-    services = services_of(request.app.state)  # Not a dependency: Litestar's take as long as checking the signature.
-    body = await request.body()
+    return await _received(request, signature)
+
+
+async def _received(request: Request[Any, Any, Any], signature: str | None) -> dict[str, str]:
+    services, body = services_of(request.app.state), await request.body()
     try:
         received = await services.webhooks.receive(body, signature)
     except DeliveryRefused as refusal:

@@ -21,6 +21,8 @@ HALF_A_BODY = (
 """The head of a request; the service asks for its body once it waits for that."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+both_ways = pytest.mark.parametrize("query", [b"", b"?&"], ids=["the short way", "Litestar's way"])
+
 
 @pytest.fixture(scope="module")
 def service(serve: Serve) -> Iterator[Serving]:
@@ -44,8 +46,8 @@ def rest(client: socket.socket) -> bytes:
     return received
 
 
-def with_half_a_body(client: socket.socket) -> None:
-    client.sendall(HALF_A_BODY)
+def with_half_a_body(client: socket.socket, query: bytes) -> None:
+    client.sendall(HALF_A_BODY.replace(b" HTTP", query + b" HTTP", 1))
     assert CONTINUE == client.recv(len(CONTINUE), socket.MSG_WAITALL)
     client.sendall(b'{"half":')
 
@@ -63,10 +65,11 @@ def problem_in(answer: bytes) -> tuple[int, dict[str, Any]]:
     return problem["status"], problem
 
 
-def test_a_body_that_does_not_arrive_is_refused(service: Serving) -> None:
+@both_ways
+def test_a_body_that_does_not_arrive_is_refused(service: Serving, query: bytes) -> None:
     """Half of one, and then nothing."""
     with connected(service) as client:
-        with_half_a_body(client)
+        with_half_a_body(client, query)
         status, problem = problem_in(rest(client))
     assert (408, "urn:credence:request-timeout") == (status, problem["type"])
 
@@ -136,10 +139,11 @@ def test_a_head_has_a_bound(service: Serving) -> None:
     assert (431, "urn:credence:request-header-fields-too-large") == (status, problem["type"])
 
 
-def test_half_a_body_does_not_keep_the_process(serve: Serve) -> None:
+@both_ways
+def test_half_a_body_does_not_keep_the_process(serve: Serve, query: bytes) -> None:
     """SIGTERM ends it in order, with exit code 0, and the client is told to come again."""
     with serve(CREDENCE_STOP_SECONDS="1", CREDENCE_REQUEST_SECONDS="3600") as service, connected(service) as client:
-        with_half_a_body(client)
+        with_half_a_body(client, query)
         service.process.send_signal(signal.SIGTERM)
         assert 0 == service.process.wait(timeout=SECONDS)
         status, problem = problem_in(rest(client))

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import attrs
 import httpx
+import pytest
 
 from adapters.batching.group_commit import GroupCommit
 from adapters.batching.limits import Limits
@@ -30,6 +31,9 @@ ENVIRONMENT = {
     "STRIPE_WEBHOOK_SECRET": SECRET,
     "CREDENCE_WORKER": "false",
 }
+
+
+both_ways = pytest.mark.parametrize("query", ["", "?&"], ids=["the short way", "Litestar's way"])
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +83,8 @@ async def until_a_call_waits(owner: Any) -> None:
     raise AssertionError("no call waits")
 
 
-async def test_what_is_too_much_is_reported_to_come_back(database_url: str, redis_url: str) -> None:
+@both_ways
+async def test_what_is_too_much_is_reported_to_come_back(database_url: str, redis_url: str, query: str) -> None:
     """While the ledger stalls, what finds no place in the queue is answered 503 at once; sent again, it is kept."""
     settings = read_settings(ENVIRONMENT)
     app = create_app(few_may_wait(settings, database_url, redis_url), settings)
@@ -92,7 +97,7 @@ async def test_what_is_too_much_is_reported_to_come_back(database_url: str, redi
 
         async def deliver(event_id: str) -> httpx.Response:
             body, headers = delivery(event_id)
-            return await http.post("/webhooks/stripe", content=body, headers=headers)
+            return await http.post(f"/webhooks/stripe{query}", content=body, headers=headers)
 
         async with owner.transaction():
             await owner.execute("lock table public.webhook_events in exclusive mode")  # may be read, not written
@@ -124,7 +129,8 @@ def delivered_sale(user_id: str) -> tuple[bytes, dict[str, str]]:
     return signed(f"evt_{uuid.uuid4().hex}", "checkout.session.completed", session)
 
 
-async def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str) -> None:
+@both_ways
+async def test_what_another_transaction_holds_is_left_for_later(database_url: str, redis_url: str, query: str) -> None:
     """Somebody keeps an account's row locked: a sale is kept for later, a spend is answered 503; each is done once."""
     settings = read_settings({**ENVIRONMENT, "CREDENCE_SERVICE_KEY": "a-service-key-of-the-overload"})
     storage = stores.Storage(postgres_url=database_url, redis_url=redis_url)
@@ -139,10 +145,10 @@ async def test_what_another_transaction_holds_is_left_for_later(database_url: st
 
         async def spend(key: str) -> httpx.Response:
             asked = {"user_id": user_id, "credits": 1}
-            return await http.post("/usage", json=asked, headers={**headers, "Idempotency-Key": key})
+            return await http.post(f"/usage{query}", json=asked, headers={**headers, "Idempotency-Key": key})
 
         async def deliver(sale: tuple[bytes, dict[str, str]]) -> httpx.Response:
-            return await http.post("/webhooks/stripe", content=sale[0], headers=sale[1])
+            return await http.post(f"/webhooks/stripe{query}", content=sale[0], headers=sale[1])
 
         assert 200 == (await deliver(delivered_sale(user_id))).status_code
         sale = delivered_sale(user_id)
