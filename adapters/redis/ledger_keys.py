@@ -1,6 +1,8 @@
 """Names of keys in Redis: each begins with the ledger's id, so that several deployments may share one Redis.
 
-The id is asked of the ledger once. Until it is known nothing can be asked of Redis.
+Its first eight characters are enough: what follows, the id of a user or a session, is random itself, and two ledgers
+share a key only where both are equal. The id is asked of the ledger once. Until it is known nothing can be asked of
+Redis.
 """
 
 import asyncio
@@ -8,6 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
+
+CHARACTERS = 8
+"""Of the ledger's id: 32 random bits."""
 
 
 class LedgerKeys:
@@ -43,6 +48,6 @@ class LedgerKeys:
 
     async def _ask(self) -> None:
         try:
-            self._prefix = f"{await self._identity()}:"
+            self._prefix = f"{(await self._identity())[:CHARACTERS]}:"
         except LedgerUnavailable as unavailable:
             self._away = unavailable.cause

@@ -1,6 +1,7 @@
-"""The quota cache in Redis: one string a user, `{ledger id}:credits:{user_id}`, that only moves to newer revisions.
+"""The quota cache in Redis: one string a user, `{ledger id}:{user_id}`, that only moves to newer revisions.
 
-It has the fields of `_LINE`, as `balance/held/version/revision`: half a hash of the same.
+It has the fields of `_LINE`, as `balance/held/version/revision`: half a hash of the same. A line of at most 63
+characters, key and value together, takes 88 bytes of Valkey 9; one more makes it 104.
 
 An account whose line could not be written is not read from Redis before it is.
 """
@@ -26,7 +27,9 @@ MAX_UNWRITTEN = 10_000
 Command = tuple[str, str, *tuple[str | int, ...]]
 """A command's name, its key and its other arguments."""
 
-_KIND = "credits:"
+_ANY_USER = "-".join("?" * length for length in (8, 4, 4, 4, 12))
+"""A user's id as a pattern of Redis': no other kind of key has this form."""
+
 _FORGOTTEN = 2**63
 """The revision of an account that could not be forgotten: newer than any."""
 
@@ -131,10 +134,10 @@ class RedisQuotaCache:
         :raises CacheUnavailable: if Redis did not answer.
         """
         cursor = 0
-        prefix = await self._key("")
+        prefix = await self._keys.prefix()
         while True:
             with cache_errors():
-                cursor, keys = await self._redis.scan(cursor, match=f"{prefix}*", count=SCANNED_KEYS)
+                cursor, keys = await self._redis.scan(cursor, match=f"{prefix}{_ANY_USER}", count=SCANNED_KEYS)
                 found = await self._kept([*_users(keys, prefix)])
             yield tuple(account for account in found if account is not None)
             if cursor == 0:
@@ -182,9 +185,9 @@ class RedisQuotaCache:
     async def _remove_unwritten(self, ask: Ask) -> None:
         """Remove what could not be written: all processes then read it from the ledger, and store nothing older."""
         if len(self._unwritten) > MAX_UNWRITTEN:
-            prefix, cursor = await self._key(""), -1
+            lines, cursor = await self._key(_ANY_USER), -1
             while cursor != 0:
-                ((cursor, keys),) = await ask([("SCAN", max(cursor, 0), "MATCH", f"{prefix}*", "COUNT", SCANNED_KEYS)])
+                ((cursor, keys),) = await ask([("SCAN", max(cursor, 0), "MATCH", lines, "COUNT", SCANNED_KEYS)])
                 _raise_first(await ask([("DEL", key) for key in keys]) if keys else ())
             self._unwritten.clear()
         missed = dict(self._unwritten)
@@ -201,7 +204,7 @@ class RedisQuotaCache:
                 del self._unwritten[user_id]
 
     async def _key(self, user_id: str) -> str:
-        return f"{await self._keys.prefix()}{_KIND}{user_id}"
+        return f"{await self._keys.prefix()}{user_id}"
 
 
 def _account(user_id: UserId, kept: object) -> Account | None:

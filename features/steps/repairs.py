@@ -147,7 +147,7 @@ def she_is_turned_away(story: Story) -> None:
 def written_into_redis(story: Story) -> None:
     with redis.Redis.from_url(story.service.redis_url) as cache:
         (ledger,) = story.rows("select id from public.credit_ledgers")
-        key = f"{ledger['id']}:credits:{story.customers['Ada'].user_id}"
+        key = f"{str(ledger['id'])[:8]}:{story.customers['Ada'].user_id}"
         cache.set(key, "9999/0/77/77")
 
 

@@ -91,7 +91,7 @@ class Demonstration:
         self._show_rows("public.validate_credits_consistency()", wrong, empty="no rows: consistent")
         self._check("the consistency check is empty", [], wrong)
         (ledger,) = self._stack.rows("select id from public.credit_ledgers")
-        key = f"{ledger['id']}:credits:{user}"
+        key = f"{str(ledger['id'])[:8]}:{user}"
         kept = cache.get(key) or b""
         shown = dict(zip(("balance", "held", "version", "revision"), kept.decode().split("/"), strict=False))  # type: ignore[union-attr]
         self._show_rows(f"Redis, {key}", [shown])

@@ -91,7 +91,7 @@ def _show(stack: Stack, console: Console) -> None:
         "",
         "Storage",
         f"  psql '{stack.postgres_url}' -c 'table public.credit_transactions'",
-        f"  redis-cli -u {stack.redis_url} get {ledger['id']}:credits:{user}",
+        f"  redis-cli -u {stack.redis_url} get {str(ledger['id'])[:8]}:{user}",
         "",
         f"The webhook secret is {WEBHOOK_SECRET}; the service logs to {stack.log}.",
         "Ctrl-C ends all of it.",

@@ -2,11 +2,12 @@
 
 from adapters.redis.ledger_keys import LedgerKeys
 
-LEDGER = "6a0c2f1e-8f6b-4f0e-9b7a-1d2c3b4a5f60"
+LEDGER = "6a0c2f1e"
+"""What the keys of the ledger begin with."""
 
 
 async def identity() -> str:
-    return LEDGER
+    return f"{LEDGER}-8f6b-4f0e-9b7a-1d2c3b4a5f60"
 
 
 def ledger_keys() -> LedgerKeys:

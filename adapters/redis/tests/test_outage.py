@@ -138,7 +138,7 @@ async def test_bytes_that_are_no_text_are_a_miss_and_are_replaced(redis_url: str
     ada = account()
     with blocking_redis.Redis.from_url(redis_url) as stranger:
         kept = {"balance": b"50", "held": b"0", "version": b"9", "revision": b"9", field: b"\xff\xfe9"}
-        stranger.set(f"{LEDGER}:credits:{ada.user_id}", b"/".join(kept.values()))
+        stranger.set(f"{LEDGER}:{ada.user_id}", b"/".join(kept.values()))
     async with contextlib.aclosing(connect(redis_url)) as redis:
         quotas = RedisQuotaCache(redis, ledger_keys())
         assert await quotas.find(ada.user_id) is None
@@ -151,7 +151,7 @@ async def test_an_absurd_revision_does_not_shut_out_true_ones(redis_url: str, re
     """What is no revision of ours is not newer than any."""
     ada = account()
     async with contextlib.aclosing(connect(redis_url)) as redis:
-        await redis.set(f"{LEDGER}:credits:{ada.user_id}", f"5/0/9/{revision}")
+        await redis.set(f"{LEDGER}:{ada.user_id}", f"5/0/9/{revision}")
         quotas = RedisQuotaCache(redis, ledger_keys())
         assert await quotas.find(ada.user_id) is None
         await quotas.store(ada)

@@ -226,12 +226,12 @@ async def test_a_checkout_is_remembered_for_an_hour(open_world: Opener) -> None:
 
 
 async def test_a_balance_has_no_expiry(redis_url: str) -> None:
-    """`credits:{user_id}` is a string of balance, held, version and revision that stays."""
+    """`{ledger}:{user_id}` is a string of balance, held, version and revision that stays."""
     async with redis_world(redis_url) as world:
         assert world.redis is not None
         ada = account(3)
         await world.quotas.store(ada)
-        key = f"{LEDGER}:credits:{ada.user_id}"
+        key = f"{LEDGER}:{ada.user_id}"
         assert -1 == await world.redis.ttl(key)
         assert "50/7/3/3" == await world.redis.get(key)
 
@@ -252,7 +252,7 @@ async def test_what_can_not_be_read_is_a_miss_and_is_replaced(redis_url: str, sp
     """A value that somebody else left under the key is no balance, and does not stay."""
     async with redis_world(redis_url) as world:
         ada = account(1)
-        await spoil(world.redis, f"{LEDGER}:credits:{ada.user_id}")
+        await spoil(world.redis, f"{LEDGER}:{ada.user_id}")
         assert await world.quotas.find(ada.user_id) is None
         await world.quotas.store(ada)
         assert ada == await world.quotas.find(ada.user_id)

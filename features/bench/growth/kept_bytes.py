@@ -18,6 +18,8 @@ from features.bench.servers import Servers, running
 
 OWN, OTHER = "this checkout", "the other checkout"
 GOALS = {"a purchase without its event's body": 0.55, "a spend": 0.55, "an account in Redis": 0.71}
+LINES = "*-????-????-????-????????????"
+"""Keys that end with a user's id: in each version those of the quota cache."""
 SLICE = 2_500
 """Requests at a time: a load has its limit of time."""
 SIZES = """
@@ -111,7 +113,8 @@ async def _sizes(url: str) -> dict[str, int]:
 async def _in_redis(url: str) -> Left:
     client = redis.asyncio.from_url(url)
     try:
-        sizes = [await client.memory_usage(key) async for key in client.scan_iter(match="*credits:*", count=500)]
+        lines = client.scan_iter(match=LINES, count=500)
+        sizes = [await client.memory_usage(key) async for key in lines]
         return Left(by_table={"lines": sum(sizes) / len(sizes)})
     finally:
         await client.aclose()
