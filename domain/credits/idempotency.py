@@ -16,19 +16,20 @@ IdempotencyKey = NewType("IdempotencyKey", str)
 def key_of_revision(
     purchase_id: str,
     revision: int,
-    user_id: UserId,
+    user_id: UserId | None = None,
     period_ends_at: datetime | None = None,
     *,
     returned_to: str | None = None,
 ) -> IdempotencyKey:
-    """Return the key of the entry that brings `user_id` in line with a purchase's state at `revision`.
+    """Return the key of the entry that brings a user in line with a purchase's state at `revision`.
 
-    Each grant of an invoice has its own entries, named by the end of its period. So do credits that return to a grant:
-    `true` for its own, otherwise the id of another.
+    `user_id` is None for the purchase's owner in that state. Each grant of an invoice has its own entries, named by
+    the end of its period. So do credits that return to a grant: `true` for its own, otherwise the id of another.
     """
     period = "" if period_ends_at is None else f":period={int(period_ends_at.timestamp())}"
     returned = "" if returned_to is None else f":returned={returned_to}"
-    return IdempotencyKey(f"{purchase_id}:revision={revision}:{user_id}{period}{returned}")
+    user = "" if user_id is None else f":{user_id}"
+    return IdempotencyKey(f"{purchase_id}:revision={revision}{user}{period}{returned}")
 
 
 def key_of_expiry(grant_id: GrantId, revision: int) -> IdempotencyKey:

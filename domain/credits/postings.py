@@ -50,19 +50,22 @@ def postings_due(
     takes back.
     """
     wanted = {due.period_ends_at: due for due in (grants_due(purchase) if dues is None else dues)}
+    owner = purchase.order.user_id if purchase.order is not None else None
     found: list[Posting] = []
     for period in sorted({*wanted, *posted}, key=_place):
         stands, due = posted.get(period, Posted()), wanted.get(period)
         worths = dict.fromkeys(stands.by_user, 0)
-        if purchase.order is not None:
-            worths[purchase.order.user_id] = due.credits if due is not None else 0
+        if owner is not None:
+            worths[owner] = due.credits if due is not None else 0
         standing = {user_id: _without_expired(worth, stands.expired.get(user_id)) for user_id, worth in worths.items()}
         found += [
             Posting(
                 user_id=user_id,
                 amount=amount,
                 kind=_kind(difference, had_entries=user_id in stands.by_user),
-                idempotency_key=key_of_revision(purchase_id, revision, user_id, period, returned_to=grant),
+                idempotency_key=key_of_revision(
+                    purchase_id, revision, user_id if user_id != owner else None, period, returned_to=grant
+                ),
                 purchase_id=purchase_id,
                 stripe_session_id=origin.stripe_session_id,
                 stripe_event_id=origin.stripe_event_id,

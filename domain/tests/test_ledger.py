@@ -76,11 +76,23 @@ def test_a_replay_gives_the_same_postings() -> None:
     assert steps(REVISITED) == steps(REVISITED)
 
 
+def test_a_key_names_who_is_not_the_owner() -> None:
+    """Credits that change hands are two entries of one revision."""
+    due = postings_due(
+        PAYMENT, Purchase(order=ORDER, payment=PaymentStatus.PAID), {None: Posted({BOB: 50})}, revision=2
+    )
+    found = {posting.user_id: posting.idempotency_key for posting in due}
+    assert {ADA: f"{PAYMENT}:revision=2", BOB: f"{PAYMENT}:revision=2:{BOB}"} == found
+
+
 def test_a_key_names_the_state_and_the_user() -> None:
     """Another revision, purchase or user is another key; nothing else shows in it."""
-    assert "pi_1:revision=7:" + ADA == key_of_revision("pi_1", 7, ADA)
+    assert ("pi_1:revision=7", f"pi_1:revision=7:{ADA}") == (
+        key_of_revision("pi_1", 7),
+        key_of_revision("pi_1", 7, ADA),
+    )
     others = {key_of_revision("pi_1", 8, ADA), key_of_revision("pi_2", 7, ADA), key_of_revision("pi_1", 7, BOB)}
-    assert 3 == len(others - {key_of_revision("pi_1", 7, ADA)})
+    assert 4 == len({*others, key_of_revision("pi_1", 7)} - {key_of_revision("pi_1", 7, ADA)})
 
 
 def test_the_kind_says_why() -> None:
@@ -145,7 +157,7 @@ def test_a_posting_carries_what_it_came_of() -> None:
         user_id=ADA,
         amount=50,
         kind=EntryKind.PURCHASE,
-        idempotency_key=key_of_revision("pi_1", 3, ADA),
+        idempotency_key=key_of_revision("pi_1", 3),
         purchase_id=PAYMENT,
         stripe_session_id="cs_1",
         stripe_event_id="evt_1",
@@ -213,7 +225,7 @@ def test_each_grant_is_brought_in_line_by_itself() -> None:
         (posting.amount, posting.kind, posting.expires_at) for posting in postings
     ]
     assert [None, JULY] == [period_of(posting) for posting in postings]
-    assert {key_of_revision("pi_1", 4, ADA), key_of_revision("pi_1", 4, ADA, JULY)} == {
+    assert {key_of_revision("pi_1", 4), key_of_revision("pi_1", 4, None, JULY)} == {
         posting.idempotency_key for posting in postings
     }
 
