@@ -31,11 +31,23 @@ return encode(substr(sha256(replace(key, '\', '\\')::bytea), 1, 16), 'hex')::uui
 comment on function public.credence_key_digest(text) is
     'Credence: the first 128 bits of the SHA-256 of a key or a link, by which it is found and can''t be there twice.';
 
+create function public.credence_grant_digest(purchase_id text, user_id uuid, period_ends_at timestamptz)
+returns uuid language sql immutable
+return public.credence_key_digest(
+    purchase_id || ':' || user_id::text || ':'
+    || coalesce(extract(epoch from period_ends_at - '1970-01-01T00:00:00Z'::timestamptz)::text, '')
+);
+comment on function public.credence_grant_digest(text, uuid, timestamptz) is
+    'Credence: by which the grant of a purchase for a user and a period is found and can''t be there twice.';
+
+-- Here, and where else a table grows, columns of eight bytes come first: they are aligned, and texts before them leave gaps.
 create table public.credit_transactions (
-    id bigint generated always as identity primary key,
+    id bigint generated always as identity,
     user_id uuid not null, version bigint not null check (version > 0),
     amount bigint not null check (amount <> 0),
     balance_before bigint not null, balance_after bigint not null,
+    event_at timestamptz, created_at timestamptz not null default clock_timestamp(),
+    xid bigint not null default (pg_current_xact_id()::text::bigint),
     kind text not null check (kind in (
         'opening', 'purchase', 'clawback', 'reinstatement', 'spend', 'capture', 'expiry', 'grant', 'promotion', 'goodwill',
         'adjustment'
@@ -46,9 +58,8 @@ create table public.credit_transactions (
     description text,
     metadata jsonb not null default '{}',
     details_salt bytea, details_digest bytea,
-    event_at timestamptz, created_at timestamptz not null default clock_timestamp(),
-    previous_hash bytea, hash bytea not null,
-    xid bigint not null default (pg_current_xact_id()::text::bigint),
+    hash bytea not null,
+    constraint credit_transactions_user_id_idx primary key (user_id, version),
     check (balance_after = balance_before + amount),
     constraint credit_transactions_sign_check check (case
         when kind in ('purchase', 'reinstatement', 'grant', 'promotion', 'goodwill') then amount > 0
@@ -71,26 +82,25 @@ comment on column public.credit_transactions.actor_id is
 comment on column public.credit_transactions.details_salt is
     'Random bytes. Deleted together with description and metadata, nobody can guess these from the digest.';
 comment on column public.credit_transactions.details_digest is
-    'SHA-256 over the salt, the description and the metadata.';
+    'SHA-256 over the salt, the description and the metadata, kept when these are deleted.';
 comment on column public.credit_transactions.event_at is
     'When it happened, by Stripe''s clock; created_at is when it was written.';
 comment on column public.credit_transactions.hash is
-    'SHA-256 over the previous entry''s hash and this entry''s content; over its description and metadata by their '
-    'digest.';
+    'SHA-256 over the hash of the account''s entry before this and the digest of this one''s content.';
 comment on column public.credit_transactions.xid is
     'The transaction that wrote it. By it the cache''s walk finds what it has not seen, however late it is committed.';
 
 create unique index credit_transactions_idempotency_key_idx
     on public.credit_transactions (public.credence_key_digest(idempotency_key));
-create unique index credit_transactions_user_id_idx on public.credit_transactions (user_id, version);
 create index credit_transactions_stripe_session_id_idx on public.credit_transactions using hash (stripe_session_id)
     where stripe_session_id is not null;
 create index credit_transactions_xid_idx on public.credit_transactions (xid);
 create index credit_transactions_created_at_idx
     on public.credit_transactions using brin (created_at) with (pages_per_range = 32);
-create index credit_transactions_purchase_id_idx on public.credit_transactions (purchase_id) where purchase_id is not null;
+create index credit_transactions_purchase_id_idx on public.credit_transactions using hash (purchase_id)
+    where purchase_id is not null;
 
--- The next three functions set no search_path, so that Postgres can inline them into the statements that call them. A call
+-- The next four functions set no search_path, so that Postgres can inline them into the statements that call them. A call
 -- for each entry would take longer than everything else that is done for the entry. Their bodies were resolved when they
 -- were created, so no search_path changes their meaning.
 
@@ -112,23 +122,29 @@ return sha256(entry.details_salt || convert_to(jsonb_build_array(entry.descripti
 comment on function public.credence_details_digest(public.credit_transactions) is
     'Credence: the digest of an entry''s description and metadata, by its salt.';
 
-create function public.credence_entry_hash(entry public.credit_transactions)
+create function public.credence_entry_digest(entry public.credit_transactions)
 returns bytea language sql stable
 -- An array of texts is unambiguous; times are counted from the epoch, whatever the session's time zone.
-return sha256(coalesce(entry.previous_hash, ''::bytea) || convert_to(jsonb_build_array(
+return sha256(convert_to(jsonb_build_array(
     entry.user_id, entry.version, entry.amount, entry.balance_before, entry.balance_after, entry.kind,
     entry.idempotency_key, entry.purchase_id, entry.stripe_session_id, entry.stripe_event_id, entry.actor_id,
     case when entry.purchase_id is not null then entry.metadata -> 'period_ends_at' end,
     case when entry.purchase_id is not null then entry.metadata -> 'returned_to_grant' end,
     case when entry.kind = 'capture' then entry.metadata -> 'hold_id' end,
-    entry.details_digest, extract(epoch from entry.event_at), extract(epoch from entry.created_at)
+    coalesce(entry.details_digest, public.credence_details_digest(entry)),
+    extract(epoch from entry.event_at), extract(epoch from entry.created_at)
 )::text, 'UTF8'));
 
-comment on function public.credence_entry_hash(public.credit_transactions) is
-    'Credence: the hash of an entry: over the hash before it and all of its content, of which what may be personal '
-    'comes in by its digest alone.';
+comment on function public.credence_entry_digest(public.credit_transactions) is
+    'Credence: the digest of all of an entry''s content, of which what may be personal comes in by its own digest alone.';
 
--- In all growing tables, columns of eight bytes come first: they are aligned, and a text before them would leave gaps.
+create function public.credence_entry_hash(previous_hash bytea, digest bytea)
+returns bytea language sql immutable
+return sha256(coalesce(previous_hash, ''::bytea) || digest);
+
+comment on function public.credence_entry_hash(bytea, bytea) is
+    'Credence: the hash of an entry: over the hash before it and the digest of its content.';
+
 create table public.credit_grants (
     id bigint generated always as identity primary key,
     user_id uuid not null,
@@ -161,10 +177,12 @@ comment on column public.credit_grants.rollover_cap is
 comment on column public.credit_grants.live is 'Whether anything of it remains or is held.';
 
 create index credit_grants_user_id_idx on public.credit_grants (user_id, live, id);
-create unique index credit_grants_version_idx on public.credit_grants (user_id, version);
-create index credit_grants_purchase_id_idx on public.credit_grants (purchase_id) where kind = 'reinstatement';
+-- A grant is found by its purchase, where that has one alone, and else by its entry.
+create unique index credit_grants_version_idx on public.credit_grants (user_id, version)
+    where purchase_id is null or kind = 'reinstatement';
 create unique index credit_grants_one_per_purchase
-    on public.credit_grants (purchase_id, user_id, coalesce(period_ends_at, '-infinity')) where kind <> 'reinstatement';
+    on public.credit_grants (public.credence_grant_digest(purchase_id, user_id, period_ends_at))
+    where purchase_id is not null and kind <> 'reinstatement';
 -- Grants that roll over stay after their expiry, so this index of expiring grants leaves them out.
 create index credit_grants_expires_at_idx
     on public.credit_grants (expires_at) where live and expires_at is not null and rollover_cap is null;
@@ -201,9 +219,8 @@ begin
     opening.description := reason;
     opening.metadata := '{}';
     opening.details_salt := uuid_send(gen_random_uuid());
-    opening.details_digest := public.credence_details_digest(opening);
     opening.created_at := clock_timestamp();
-    opening.hash := public.credence_entry_hash(opening);
+    opening.hash := public.credence_entry_hash(null, public.credence_entry_digest(opening));
     opening.xid := pg_current_xact_id()::text::bigint;
     insert into public.credit_transactions overriding user value values (opening.*);
     if balance > 0 then

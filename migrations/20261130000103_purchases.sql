@@ -3,8 +3,8 @@
 
 create table public.purchases (
     credits bigint, amount bigint check (amount >= 0), revision bigint not null check (revision > 0),
-    created_at timestamptz not null default clock_timestamp(), updated_at timestamptz not null default clock_timestamp(),
-    starts_at timestamptz, ends_at timestamptz,
+    created_at timestamptz not null default clock_timestamp(), updated_at timestamptz,
+    paid_at timestamptz, starts_at timestamptz, ends_at timestamptz,
     user_id uuid,
     id text primary key,
     plan_id text, currency text, payment_status text not null, subscription_id text,
@@ -18,6 +18,7 @@ comment on column public.purchases.id is
     'The payment intent''s id; the session''s, where no money moved; the invoice''s, for a period of a subscription.';
 comment on column public.purchases.facts is
     'The reported facts, joined, but for those that the other columns have; the entitlement is a pure function of both.';
+comment on column public.purchases.updated_at is 'When it last changed; null where it never did.';
 comment on column public.purchases.revision is
     'Counts the changes of facts; a decision is good only for the revision it read.';
 comment on column public.purchases.merged_into is
@@ -33,8 +34,9 @@ create index purchases_times_idx on public.purchases (subscription_id, starts_at
 
 create function public.credence_facts(p public.purchases)
 returns jsonb language sql stable
-return p.facts || jsonb_build_object('payment', p.payment_status) || case
-    when p.facts ? 'order' then jsonb_build_object('order', p.facts -> 'order' || jsonb_build_object(
+return p.facts || jsonb_build_object('payment', p.payment_status, 'paid_at', p.paid_at) || case
+    -- An order has a user, a plan and credits; it is in facts if there is more of it.
+    when p.plan_id is not null then jsonb_build_object('order', coalesce(p.facts -> 'order', '{}') || jsonb_build_object(
         'user_id', p.user_id, 'plan_id', p.plan_id, 'credits', p.credits, 'amount', p.amount, 'currency', p.currency
     ))
     else '{}'
@@ -45,12 +47,13 @@ comment on function public.credence_facts(public.purchases) is
 -- No foreign key: a purchase and its links are written by one function, in one transaction.
 create table public.purchase_links (
     link_digest uuid primary key,
-    purchase_id text not null
+    purchase_id text
 );
 
 comment on table public.purchase_links is
     'Credence: which purchase a Stripe object belongs to, by the digest of kind:id, such as session:cs_1, '
     'payment_intent:pi_1 or charge:ch_1. The facts of the purchase have its links as texts.';
+comment on column public.purchase_links.purchase_id is 'Null where it is the id in the link.';
 
 create table public.subscriptions (
     id text primary key,
@@ -99,23 +102,25 @@ declare
     links integer := 0; written bigint;
 begin
     insert into public.purchases as p (
-        id, user_id, plan_id, credits, amount, currency, payment_status, facts, subscription_id, starts_at, ends_at, revision
+        id, user_id, plan_id, credits, amount, currency, payment_status, paid_at, facts, subscription_id, starts_at, ends_at,
+        revision
     )
     select
-        w.id, w.user_id, w.plan_id, w.credits, w.amount, w.currency, w.payment_status, w.facts, w.subscription_id,
-        w.starts_at, w.ends_at, w.expected_revision + 1
+        w.id, w.user_id, w.plan_id, w.credits, w.amount, w.currency, w.payment_status, w.paid_at, w.facts,
+        w.subscription_id, w.starts_at, w.ends_at, w.expected_revision + 1
     from unnest(purchases) n, jsonb_to_record(n) w (
         id text, expected_revision bigint, user_id uuid, plan_id text, credits bigint, amount bigint, currency text,
-        payment_status text, facts jsonb, subscription_id text, starts_at timestamptz, ends_at timestamptz
+        payment_status text, paid_at timestamptz, facts jsonb, subscription_id text, starts_at timestamptz,
+        ends_at timestamptz
     )
     where w.expected_revision = 0 or exists (select from public.purchases p where p.id = w.id)
     -- Always in the same order, so that calls cannot deadlock.
     order by w.id
     on conflict (id) do update
         set user_id = excluded.user_id, plan_id = excluded.plan_id, credits = excluded.credits, amount = excluded.amount,
-            currency = excluded.currency, payment_status = excluded.payment_status, facts = excluded.facts,
-            subscription_id = excluded.subscription_id, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-            revision = excluded.revision, updated_at = clock_timestamp()
+            currency = excluded.currency, payment_status = excluded.payment_status, paid_at = excluded.paid_at,
+            facts = excluded.facts, subscription_id = excluded.subscription_id, starts_at = excluded.starts_at,
+            ends_at = excluded.ends_at, revision = excluded.revision, updated_at = clock_timestamp()
         where p.revision = excluded.revision - 1;
     get diagnostics written = row_count;
     if written <> cardinality(purchases) then
@@ -136,15 +141,15 @@ begin
         absorbed := array(select other ->> 'id' from jsonb_array_elements(purchase -> 'absorbed') other);
         update public.purchase_links l
         set purchase_id = purchase ->> 'id'
-        where l.link_digest = any (array(
-            select public.credence_key_digest(jsonb_array_elements_text(p.facts -> 'links'))
-            from public.purchases p where p.id = any (absorbed) or p.merged_into = any (absorbed)
-        )) and l.purchase_id = any (absorbed);
+        from public.purchases p, jsonb_array_elements_text(p.facts -> 'links') w (link)
+        where (p.id = any (absorbed) or p.merged_into = any (absorbed))
+            and l.link_digest = public.credence_key_digest(w.link)
+            and coalesce(l.purchase_id, split_part(w.link, ':', 2)) = any (absorbed);
         update public.purchases set merged_into = purchase ->> 'id' where merged_into = any (absorbed);
     end loop;
 
     insert into public.purchase_links (link_digest, purchase_id)
-    select public.credence_key_digest(l.link), p ->> 'id'
+    select public.credence_key_digest(l.link), nullif(p ->> 'id', split_part(l.link, ':', 2))
     from unnest(purchases) p, jsonb_array_elements_text(p #> '{facts,links}') l (link)
     order by 1
     on conflict (link_digest) do nothing;
@@ -153,7 +158,7 @@ begin
         select
         from unnest(purchases) p, jsonb_array_elements_text(p #> '{facts,links}') w (link)
         join public.purchase_links l on l.link_digest = public.credence_key_digest(w.link)
-        where l.purchase_id <> p ->> 'id'
+        where coalesce(l.purchase_id, split_part(w.link, ':', 2)) <> p ->> 'id'
     ) then
         perform public.credence_conflict_with('link');
     end if;

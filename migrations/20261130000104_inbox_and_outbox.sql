@@ -2,14 +2,13 @@
 
 create table public.webhook_events (
     received_at timestamptz not null default clock_timestamp(),
-    decided_at timestamptz not null default clock_timestamp(),
-    stripe_created timestamptz, retry_at timestamptz,
+    decided_at timestamptz, retry_at timestamptz,
     attempts integer not null default 1, livemode boolean not null,
     id text primary key,
-    type text not null, api_version text, account text, object_id text, purchase_id text,
+    type text not null, account text, object_id text, purchase_id text,
     status text not null check (status in ('received', 'applied', 'nothing_new', 'ignored', 'parked', 'failed')),
     reason text,
-    affected_users uuid[] not null default '{}',
+    affected_users uuid[],
     body text,
     constraint webhook_events_body_check check (body is not null or status in ('applied', 'nothing_new', 'ignored'))
 );
@@ -20,7 +19,9 @@ comment on column public.webhook_events.object_id is 'The id of the Stripe objec
 comment on column public.webhook_events.body is
     'The exact text that was signed. Not jsonb, which refuses escaped NULs and would rewrite what was signed. It '
     'may be taken away once the event is final; the row stays, so that the event is known.';
-comment on column public.webhook_events.affected_users is 'The accounts whose balance the event changed.';
+comment on column public.webhook_events.affected_users is
+    'The accounts whose balance the event changed; null where the entries of its purchase that name it tell them.';
+comment on column public.webhook_events.decided_at is 'When it was last decided; null where that was when it was received.';
 comment on column public.webhook_events.retry_at is
     'When a pending event is retried; null for one that is final.';
 
@@ -75,14 +76,19 @@ begin
         end if;
     end loop;
     insert into public.webhook_events as e (
-        id, type, api_version, livemode, account, stripe_created, object_id, purchase_id, status, reason, body, affected_users,
-        retry_at
+        id, type, livemode, account, object_id, purchase_id, status, reason, body, affected_users, retry_at
     )
     select
-        w ->> 'id', w ->> 'type', w ->> 'api_version', (w ->> 'livemode')::boolean, w ->> 'account',
-        to_timestamp((w ->> 'created')::bigint), w ->> 'object_id', c #>> '{purchase,id}',
+        w ->> 'id', w ->> 'type', (w ->> 'livemode')::boolean, w ->> 'account', w ->> 'object_id', c #>> '{purchase,id}',
         w ->> 'status', w ->> 'reason', w ->> 'body',
-        array(select (account ->> 'user_id')::uuid from jsonb_array_elements(a -> 'accounts') account),
+        nullif(
+            array(select (account ->> 'user_id')::uuid from jsonb_array_elements(a -> 'accounts') account),
+            array(
+                select distinct (entry ->> 'user_id')::uuid from jsonb_array_elements(nullif(c -> 'entries', 'null')) entry
+                where entry ->> 'purchase_id' = c #>> '{purchase,id}' and entry ->> 'stripe_event_id' = w ->> 'id'
+                order by 1
+            )
+        ),
         case when w ->> 'status' in ('received', 'parked', 'failed') then public.credence_retry_at(1) end
     from unnest(changes, answers) n (c, a), lateral (select c -> 'event' as w) event
     where w <> 'null'

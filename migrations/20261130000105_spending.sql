@@ -252,9 +252,11 @@ begin
     else
         select g.* into target
         from public.credit_grants g
-        where g.user_id = entry.user_id and g.purchase_id = entry.purchase_id and g.kind <> 'reinstatement'
+        where g.purchase_id = entry.purchase_id and g.kind <> 'reinstatement'
+            and public.credence_grant_digest(g.purchase_id, g.user_id, g.period_ends_at)
+                = public.credence_grant_digest(entry.purchase_id, entry.user_id, period)
             -- A purchase entry has a grant of its own, exactly one.
-            and entry.kind <> 'purchase' and g.period_ends_at is not distinct from period;
+            and entry.kind <> 'purchase';
     end if;
     -- Credits that had been spent return without an expiry, in a grant of their own, if their grant has expired.
     -- Unspent credits return to the grant they were taken from, and expire as they would have.

@@ -102,11 +102,12 @@ as $$
 declare
     account_id constant uuid := (query ->> 'user_id')::uuid;
     reached constant text[] := array(
-        select l.purchase_id
-        from public.purchase_links l
-        where l.link_digest = any (array(
-            select public.credence_key_digest(jsonb_array_elements_text(query -> 'links'))
-        ))
+        select coalesce(found.purchase_id, split_part(w.link, ':', 2))
+        from jsonb_array_elements_text(query -> 'links') w (link), lateral (
+            -- The limit keeps it a look-up of each.
+            select l.purchase_id from public.purchase_links l
+            where l.link_digest = public.credence_key_digest(w.link) limit 1
+        ) found
     );
     subscribed text := query ->> 'subscription_id'; since timestamptz := (query ->> 'periods_since')::timestamptz;
     purchases jsonb := '[]'::jsonb; family jsonb := '[]'::jsonb; claimed jsonb := '[]'::jsonb;
@@ -237,7 +238,7 @@ declare
     near constant integer := 100;
     -- Times that bear on a period begin at most one period before it, and Stripe's periods last at most three years.
     longest constant interval := interval '7 years';
-    hidden constant text[] := '{id,user_id,details_salt,details_digest,previous_hash,hash,xid}'::text[];
+    hidden constant text[] := '{id,user_id,details_salt,details_digest,hash,xid}'::text[];
     entry_before constant bigint := (query ->> 'entry')::bigint;
     hold_before constant uuid := (query ->> 'hold')::uuid;
     purchase_before constant text := query ->> 'purchase';
@@ -253,10 +254,14 @@ begin
             -- The grant that got the entry's credits: the one they returned to, the entry's own, or its purchase's.
             case when t.amount > 0 then coalesce(
                 nullif(public.credence_own_metadata(t) ->> 'returned_to_grant', 'true')::bigint,
-                (select g.id from public.credit_grants g where g.user_id = account_id and g.version = t.version),
                 (select g.id from public.credit_grants g
-                where g.user_id = account_id and g.purchase_id = t.purchase_id and g.kind <> 'reinstatement'
-                    and g.period_ends_at is not distinct from (t.metadata ->> 'period_ends_at')::timestamptz)
+                where g.user_id = account_id and g.version = t.version
+                    and (g.purchase_id is null or g.kind = 'reinstatement')),
+                (select g.id from public.credit_grants g
+                where g.purchase_id = t.purchase_id and g.kind <> 'reinstatement'
+                    and public.credence_grant_digest(g.purchase_id, g.user_id, g.period_ends_at)
+                        = public.credence_grant_digest(
+                            t.purchase_id, account_id, (t.metadata ->> 'period_ends_at')::timestamptz))
             ) end as grant_id
         from public.credit_transactions t
         where t.user_id = account_id and t.version < coalesce(entry_before, 9223372036854775807)

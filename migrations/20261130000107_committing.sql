@@ -373,12 +373,10 @@ begin
             entry.balance_after := entry.balance_before + entry.amount;
             entry.metadata := coalesce(entry.metadata, '{}');
             entry.created_at := clock_timestamp();
-            entry.previous_hash := hashes[place];
             if entry.description is not null or entry.metadata <> '{}' then
                 entry.details_salt := uuid_send(gen_random_uuid());
-                entry.details_digest := public.credence_details_digest(entry);
             end if;
-            entry.hash := public.credence_entry_hash(entry);
+            entry.hash := public.credence_entry_hash(hashes[place], public.credence_entry_digest(entry));
             entry.xid := this_xid;
             entry_draws := null;
             if entry.amount > 0 then
@@ -537,9 +535,12 @@ declare
 begin
     select e.* into event from public.webhook_events e where e.id = change #>> '{event,id}';
     if event.status in ('applied', 'nothing_new', 'ignored') and not coalesce((change #>> '{event,again}')::boolean, false) then
-        return jsonb_build_object(
-            'status', 'duplicate', 'accounts', public.accounts_of(to_jsonb(event.affected_users)), 'request', null
-        );
+        return jsonb_build_object('status', 'duplicate', 'request', null, 'accounts', public.accounts_of(to_jsonb(
+            coalesce(event.affected_users, array(
+                select t.user_id from public.credit_transactions t
+                where t.purchase_id = event.purchase_id and t.stripe_event_id = event.id
+            ))
+        )));
     end if;
     select r.* into request
     from public.credit_requests r where r.key_digest = public.credence_key_digest(change #>> '{request,key}');

@@ -8,11 +8,10 @@ as $$
     with seen as (
         -- Narrow rows, because they are sorted.
         select
-            t.id, t.user_id, t.version, t.balance_before, t.balance_after, t.previous_hash, t.hash,
-            public.credence_entry_hash(t) as hash_due,
-            -- The details match their digest; if the salt was deleted, the details must be gone too.
+            t.id, t.user_id, t.version, t.balance_before, t.balance_after, t.hash, public.credence_entry_digest(t) as digest,
+            -- The digest is made of the details; if the salt was deleted, it is kept, and the details must be gone too.
             case
-                when t.details_salt is not null then t.details_digest = public.credence_details_digest(t)
+                when t.details_salt is not null then t.details_digest is null
                 else t.description is null and (t.metadata = '{}' or t.metadata = public.credence_own_metadata(t))
             end as details_are_right
         from public.credit_transactions t
@@ -26,15 +25,13 @@ as $$
         window account as (partition by s.user_id order by s.version)
     ), mismatched as (
         select c.user_id, c.id as entry_id, c.version, w.found[1] as problem, w.found[2] as expected, w.found[3] as actual
-        from chain c, lateral (select case
+        from chain c, lateral (select public.credence_entry_hash(c.hash_then, c.digest) as hash_due) h, lateral (select case
             when c.version <> c.version_before + 1 then
                 array['entry_missing', (c.version_before + 1)::text, c.version::text]
             when c.balance_before <> c.balance_then then
                 array['balance_before_differs', c.balance_then::text, c.balance_before::text]
-            when c.previous_hash is distinct from c.hash_then then
-                array['previous_hash_differs', encode(c.hash_then, 'hex'), encode(c.previous_hash, 'hex')]
-            when c.hash <> c.hash_due or c.details_are_right is not true then
-                array['entry_tampered', encode(c.hash_due, 'hex'), encode(c.hash, 'hex')]
+            when c.hash <> h.hash_due or c.details_are_right is not true then
+                array['entry_tampered', encode(h.hash_due, 'hex'), encode(c.hash, 'hex')]
         end as found) w
         where w.found is not null
     ), sums as (

@@ -34,17 +34,18 @@ comment on function public.credence_refuse_change() is
 create trigger credence_refuse_change
     before delete or truncate or update of
         id, user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id, stripe_session_id,
-        stripe_event_id, actor_id, details_digest, event_at, created_at, previous_hash, hash, xid
+        stripe_event_id, actor_id, event_at, created_at, hash, xid
     on public.credit_transactions
     for each statement execute function public.credence_refuse_change();
 
 -- A person can be forgotten: personal data can be removed, and cannot be written again.
 create trigger credence_refuse_rewriting
-    before update of description, metadata, details_salt on public.credit_transactions
+    before update of description, metadata, details_salt, details_digest on public.credit_transactions
     for each row
     when (
         new.description is not null or new.details_salt is not null
         or new.metadata is distinct from public.credence_own_metadata(old)
+        or new.details_digest is distinct from coalesce(old.details_digest, public.credence_details_digest(old))
     )
     execute function public.credence_refuse_change();
 

@@ -14,7 +14,8 @@ from domain.credits.grants import Draw
 from domain.credits.ledger import Posting
 from domain.payments.purchases import Order, Purchase
 
-_COLUMNS = frozenset({"user_id", "plan_id", "credits", "amount", "currency"})
+_COLUMNS = frozenset({"payment", "paid_at"})
+_ORDER_COLUMNS = frozenset({"user_id", "plan_id", "credits", "amount", "currency"})
 _POSTING = tuple(field.name for field in attrs.fields(Posting))
 
 
@@ -38,11 +39,8 @@ def change_to_json(change: Change) -> dict[str, object]:
 
 
 def _event_to_json(decision: EventDecision) -> dict[str, object]:
-    event = decision.event
-    created = int(event.created.timestamp()) if event.created else None
     return {
-        **to_builtins(event),
-        "created": created,
+        **to_builtins(decision.event),
         "status": decision.status,
         "reason": decision.reason,
         "again": decision.again,
@@ -61,6 +59,7 @@ def _revision_to_json(revision: PurchaseRevision) -> dict[str, object]:
         "amount": order.amount if order else None,
         "currency": order.currency if order else None,
         "payment_status": purchase.payment,
+        "paid_at": purchase.paid_at,
         "subscription_id": bill.subscription_id if bill else None,
         "starts_at": bill.starts_at if bill else None,
         "ends_at": bill.ends_at if bill else None,
@@ -71,10 +70,11 @@ def _revision_to_json(revision: PurchaseRevision) -> dict[str, object]:
 
 def _facts_to_json(purchase: Purchase) -> dict[str, object]:
     """Return what is known beside the defaults and the row's other columns, which `credence_facts()` adds again."""
-    known = _unusual(purchase)
-    known.pop("payment", None)
+    known = {name: value for name, value in _unusual(purchase).items() if name not in _COLUMNS}
     if purchase.order is not None:
-        known["order"] = {name: value for name, value in _unusual(purchase.order).items() if name not in _COLUMNS}
+        known["order"] = {name: value for name, value in _unusual(purchase.order).items() if name not in _ORDER_COLUMNS}
+        if not known["order"]:
+            del known["order"]
     if purchase.currencies:
         known["currencies"] = sorted(purchase.currencies)
     return {**known, "links": sorted(purchase.links)}

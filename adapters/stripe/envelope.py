@@ -40,7 +40,6 @@ def _snapshot(envelope: dict[str, object], text: str) -> Delivery:
         body=text,
         livemode=_livemode(envelope),
         account=_account(envelope),
-        api_version=identifier(envelope.get("api_version")),
         created=moment(envelope.get("created")),
         session_id=identifier(about.get("id")) if event_type.startswith("checkout.session.") else None,
         object_id=identifier(about.get("id")),

@@ -25,7 +25,6 @@ def event(status: EventStatus = EventStatus.APPLIED, *, event_id: str | None = N
             type="checkout.session.completed",
             body=body,
             livemode=False,
-            api_version="2026-10-28",
             created=datetime(2026, 5, 1, tzinfo=UTC),
             session_id="cs_1",
         ),

@@ -21,7 +21,6 @@ class InboxEvent:
     livemode: bool
     account: str | None = None
     """The account that the event names: a connected one, or one of an organization, possibly our own."""
-    api_version: str | None = None
     created: datetime | None = None
     """When it happened, in whole seconds; it does not order events."""
     session_id: str | None = None

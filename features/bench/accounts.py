@@ -47,29 +47,31 @@ async def add_accounts(connection: Any, first: int, count: int, *, entries: int 
 def _entries(ids: str, entries: int) -> str:
     """The statement that gives each account a chain of entries: each version is made of the one before it."""
 
-    def entry(version: str, previous_hash: str) -> str:
+    def entry(version: str) -> str:
         return f"""row(
-            0, c.user_id, {version}, {CREDITS}, ({version} - 1) * {CREDITS}, {version} * {CREDITS}, 'adjustment',
-            'bulk:' || c.user_id || ':' || {version}, null, null, null, null, null, '{{}}', null, null, null,
-            clock_timestamp(), {previous_hash}, ''
+            0, c.user_id, {version}, {CREDITS}, ({version} - 1) * {CREDITS}, {version} * {CREDITS}, null,
+            clock_timestamp(), 0, 'adjustment', 'bulk:' || c.user_id || ':' || {version}, null, null, null, null, null,
+            '{{}}', null, null, ''
         )::public.credit_transactions"""
+
+    def hash_of(previous: str) -> str:
+        return f"public.credence_entry_hash({previous}, public.credence_entry_digest(e.entry))"
 
     return f"""
         with recursive made as (
-            select c.user_id, 1::bigint as version, e.entry, public.credence_entry_hash(e.entry) as hash
-            from ({ids}) c cross join lateral (select {entry("1::bigint", "null")} as entry offset 0) e
+            select c.user_id, 1::bigint as version, e.entry, {hash_of("null")} as hash
+            from ({ids}) c cross join lateral (select {entry("1::bigint")} as entry offset 0) e
             union all
-            select c.user_id, c.version + 1, e.entry, public.credence_entry_hash(e.entry)
-            from made c cross join lateral (select {entry("(c.version + 1)", "c.hash")} as entry offset 0) e
+            select c.user_id, c.version + 1, e.entry, {hash_of("c.hash")}
+            from made c cross join lateral (select {entry("(c.version + 1)")} as entry offset 0) e
             where c.version < {entries}
         )
         insert into public.credit_transactions (
             user_id, version, amount, balance_before, balance_after, kind, idempotency_key, metadata,
-            created_at, previous_hash, hash
+            created_at, hash
         )
         select
             (entry).user_id, (entry).version, (entry).amount, (entry).balance_before, (entry).balance_after,
-            (entry).kind, (entry).idempotency_key, (entry).metadata, (entry).created_at,
-            (entry).previous_hash, hash
+            (entry).kind, (entry).idempotency_key, (entry).metadata, (entry).created_at, hash
         from made
     """

@@ -43,7 +43,7 @@ def purchase_of(user: UserId, name: str) -> Change:
         user_id=user,
         amount=50,
         kind=EntryKind.PURCHASE,
-        idempotency_key=key_of_revision(purchase_id, 1, user),
+        idempotency_key=key_of_revision(purchase_id, 1),
         purchase_id=purchase_id,
         stripe_session_id=f"cs_{name}",
         stripe_event_id=f"evt_{name}",
@@ -123,14 +123,13 @@ ROWS_SCHEMA = """
         entry.stripe_session_id := 'cs_' || name; entry.stripe_event_id := 'evt_' || name;
         entry.description := 'starter plan'; entry.metadata := '{}';
         entry.details_salt := uuid_send(gen_random_uuid());
-        entry.details_digest := public.credence_details_digest(entry);
-        entry.event_at := moment; entry.created_at := moment; entry.previous_hash := had.hash;
-        entry.hash := public.credence_entry_hash(entry); entry.xid := pg_current_xact_id()::text::bigint;
+        entry.event_at := moment; entry.created_at := moment; entry.xid := pg_current_xact_id()::text::bigint;
+        entry.hash := public.credence_entry_hash(had.hash, public.credence_entry_digest(entry));
         insert into public.purchases (
             id, user_id, plan_id, credits, amount, currency, payment_status, facts, revision
         ) values ('pi_' || name, account, 'starter', 50, 500, 'usd', 'paid', '{"payment": "paid"}', 1);
         insert into public.purchase_links (link_digest, purchase_id)
-        values (public.credence_key_digest('payment_intent:pi_' || name), 'pi_' || name),
+        values (public.credence_key_digest('payment_intent:pi_' || name), null),
             (public.credence_key_digest('session:cs_' || name), 'pi_' || name);
         insert into public.credit_transactions overriding user value values (entry.*);
         update public.users
@@ -140,8 +139,7 @@ ROWS_SCHEMA = """
         values (account, 'purchase', 'pi_' || name, 50, 50);
         insert into public.webhook_events (id, type, livemode, object_id, purchase_id, status, body, affected_users)
         values (
-            'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body,
-            array[account]
+            'evt_' || name, 'checkout.session.completed', false, 'cs_' || name, 'pi_' || name, 'applied', body, null
         );
     end
     $$;

@@ -382,8 +382,16 @@ TAMPERINGS = {
     ),
     "an entry rewritten with its hash": (
         f"update {ENTRIES} set amount = 51, balance_after = 51 where version = 1 and user_id = :ada;"
-        f" update {ENTRIES} t set hash = public.credence_entry_hash(t) where version = 1 and user_id = :ada",
+        f" update {ENTRIES} t set hash = public.credence_entry_hash(null, public.credence_entry_digest(t))"
+        " where version = 1 and user_id = :ada",
         "balance_before_differs",
+        2,
+    ),
+    "another payment's name, with its hash": (
+        f"update {ENTRIES} set purchase_id = 'pi_other' where version = 1 and user_id = :ada;"
+        f" update {ENTRIES} t set hash = public.credence_entry_hash(null, public.credence_entry_digest(t))"
+        " where version = 1 and user_id = :ada",
+        "entry_tampered",
         2,
     ),
     "a changed balance": (
