@@ -48,11 +48,12 @@ def _entries(ids: str, entries: int) -> str:
     """The statement that gives each account a chain of entries: each version is made of the one before it."""
 
     def entry(version: str) -> str:
-        return f"""row(
-            0, c.user_id, {version}, {CREDITS}, ({version} - 1) * {CREDITS}, {version} * {CREDITS}, null,
-            clock_timestamp(), 0, 'adjustment', 'bulk:' || c.user_id || ':' || {version}, null, null, null, null, null,
-            '{{}}', null, null, ''
-        )::public.credit_transactions"""
+        return f"""jsonb_populate_record(null::public.credit_transactions, jsonb_build_object(
+            'user_id', c.user_id, 'version', {version}, 'amount', {CREDITS},
+            'balance_before', ({version} - 1) * {CREDITS}, 'balance_after', {version} * {CREDITS}, 'kind', 'adjustment',
+            'idempotency_key', 'bulk:' || c.user_id || ':' || {version}, 'metadata', '{{}}'::jsonb,
+            'created_at', clock_timestamp()
+        ))"""
 
     def hash_of(previous: str) -> str:
         return f"public.credence_entry_hash({previous}, public.credence_entry_digest(e.entry))"
