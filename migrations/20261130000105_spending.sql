@@ -86,7 +86,9 @@ returns json language sql stable set search_path = ''
 -- Connections keep plans. A plan made while a table had a row or two reads the whole table until the table is analyzed.
 set enable_seqscan = off
 as $$
-    with asked as (
+    with moment as (
+        select coalesce((query ->> 'now')::timestamptz, statement_timestamp()) as now
+    ), asked as (
         select h
         from public.credit_holds h
         where h.id = any (array(select jsonb_array_elements_text(coalesce(nullif(query -> 'hold_ids', 'null'), '[]'))::uuid))
@@ -109,14 +111,26 @@ as $$
                         'purchase_id', g.purchase_id, 'period_ends_at', g.period_ends_at,
                         'rollover_cap', g.rollover_cap, 'created_at', g.created_at
                     ) order by g.id), '[]')
-                    from public.credit_grants g where g.user_id = u.id and g.live
+                    from (
+                        select c.*, f.covers, sum(f.covers) over (order by c.priority, c.expires_at nulls last, c.id) as covered
+                        from public.credit_grants c, lateral (
+                            select case when c.expires_at <= m.now then 0 else greatest(c.remaining - c.held, 0) end as covers
+                        ) f
+                        where c.user_id = u.id and c.live
+                    ) g
+                    where query ->> 'taking' is null or g.held > 0 or g.expires_at <= m.now
+                        or g.covered - g.covers < most.credits
                 ),
                 'holds', (
                     select coalesce(json_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
                     from public.credit_holds h where h.user_id = u.id and h.status = 'open'
                 )
             ) order by u.id), '[]')
-            from public.users u where u.id = any (array(select o.id from owners o))
+            from public.users u, moment m, lateral (
+                select coalesce((query -> 'taking' ->> u.id::text)::numeric, 0) + coalesce(sum((a.h).credits), 0) as credits
+                from asked a where (a.h).user_id = u.id
+            ) most
+            where u.id = any (array(select o.id from owners o))
         ),
         'requests', (
             select coalesce(json_agg(public.credence_request(k.key, found.r) order by k.key), '[]')
@@ -126,13 +140,15 @@ as $$
             ) found
         ),
         'holds', (select coalesce(json_agg(public.credence_hold(a.h) order by (a.h).id), '[]') from asked a),
-        'now', statement_timestamp()
+        'now', (select m.now from moment m)
     )
 $$;
 comment on function public.accounts_read_for_spending(jsonb) is
-    'Credence: what decisions about spending need, in one snapshot. Takes {user_ids, keys, hold_ids}; gives '
-    '{wallets: those of the users and of the holds'' owners, each {account, grants that are live, holds that are '
-    'open}, requests, holds, now}, by whose clock it is decided what is over.';
+    'Credence: what decisions about spending need, in one snapshot. Takes {user_ids, keys, hold_ids, taking, now}; '
+    'gives {wallets: those of the users and of the holds'' owners, each {account, grants that are live, holds that are '
+    'open}, requests, holds, now}, by whose clock it is decided what is over. With taking, {user: the most credits that '
+    'are taken beside those of hold_ids}, it leaves out grants that what burns before them covers, by the domain''s '
+    '`needed`.';
 
 create function public.accounts_with_overdue(page_size integer)
 returns jsonb language sql stable set search_path = ''

@@ -6,12 +6,13 @@ from datetime import datetime
 import attrs
 
 from domain.credits.clawbacks import OWN_GRANT
-from domain.credits.grants import SOLD_PRIORITY, Draw, Grant, GrantId, burn_order, draws_of_clawback, lapsing
+from domain.credits.grants import SOLD_PRIORITY, Draw, Grant, GrantId, burn_order, draws_of_clawback, lapsing, needed
 from domain.credits.holds import Hold, HoldId
 from domain.credits.ledger import EntryKind, GrantEnd, Posting, period_of, returned_to
 from domain.credits.records import GrantRecord, RecordedDraw
+from domain.credits.wallets import Wallet
 from domain.payments.purchases import PurchaseId
-from domain.values.accounts import UserId
+from domain.values.accounts import Account, UserId
 
 
 class MemoryGrants:
@@ -33,6 +34,11 @@ class MemoryGrants:
     def live(self, user_id: UserId) -> tuple[Grant, ...]:
         """Return the grants that remain or are held, oldest first."""
         return tuple(grant for grant in self.of(user_id) if grant.remaining > 0 or grant.held > 0)
+
+    def wallet(self, account: Account, most: int | None, now: datetime) -> Wallet:
+        """Return the account's wallet for decisions that take so many credits at most; None for all live grants."""
+        live, holds = self.live(account.user_id), self.open_holds(account.user_id)
+        return Wallet(account=account, grants=live if most is None else needed(live, most, now), holds=holds)
 
     def records(self, user_id: UserId) -> tuple[GrantRecord, ...]:
         """Return every grant of the account with what entries put into it and took from it, in their order."""

@@ -24,6 +24,7 @@ from domain.changes.changes import (
     Conflict,
     Duplicate,
     Holdings,
+    HoldingsQuery,
     IdempotencyRecord,
     RecordedPurchase,
     RecordedSubscription,
@@ -32,9 +33,8 @@ from domain.changes.changes import (
     SnapshotQuery,
 )
 from domain.changes.inbox import EventStatus
-from domain.credits.holds import Hold, HoldId
+from domain.credits.holds import Hold
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry, Posting
-from domain.credits.wallets import Wallet
 from domain.decisions.low_balance import low_balance_due
 from domain.payments.line_terms import MadePrice
 from domain.payments.subscriptions import SubscriptionId
@@ -102,17 +102,20 @@ class MemoryLedger:
             results.append(result)
         return tuple(results)
 
-    async def holdings(
-        self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
-    ) -> Holdings:
+    async def holdings(self, query: HoldingsQuery) -> Holdings:
         """Return the wallets of users and of holds' owners, the requests under keys, and the holds."""
-        holds = {hold_id: hold for hold_id in hold_ids if (hold := self.grants.hold(hold_id)) is not None}
-        asked = user_ids | {hold.user_id for hold in holds.values()}
+        holds = {hold_id: hold for hold_id in query.hold_ids if (hold := self.grants.hold(hold_id)) is not None}
+        asked = sorted(query.user_ids | {hold.user_id for hold in holds.values()})
+        most = {user: query.most_taken(user, holds.values()) for user in asked}
+        now = query.now or self._clock.now()
         return Holdings(
-            wallets={user: self._wallet(user) for user in sorted(asked) if user in self.accounts},
-            requests={key: self._requests[key] for key in sorted(keys) if key in self._requests},
+            wallets={
+                one.user_id: self.grants.wallet(one, most[one.user_id], now) for one in self.accounts.among(asked)
+            },
+            requests={key: self._requests[key] for key in sorted(query.keys) if key in self._requests},
             holds=holds,
-            now=self._clock.now(),
+            now=now,
+            has_all_grants=query.taking is None,
         )
 
     def requests(self) -> dict[str, IdempotencyRecord]:
@@ -238,13 +241,6 @@ class MemoryLedger:
         held = account.held + self.grants.keep(hold, self._clock.now())
         self.accounts.keep(attrs.evolve(account, held=held, revision=account.revision + 1))
         self.walk.note(hold.user_id)
-
-    def _wallet(self, user_id: UserId) -> Wallet:
-        return Wallet(
-            account=self.accounts.get(user_id),
-            grants=self.grants.live(user_id),
-            holds=self.grants.open_holds(user_id),
-        )
 
     def _with_posted(self, rows: Iterable[RecordedPurchase]) -> tuple[RecordedPurchase, ...]:
         return tuple(with_posted(row, self.purchases, self.accounts, self.grants) for row in rows)

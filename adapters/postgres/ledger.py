@@ -10,13 +10,13 @@ from adapters.postgres.records import (
     entry_filter_to_json,
     entry_from_json,
     holdings_from_json,
+    holdings_query_to_json,
     result_from_json,
     snapshot_from_json,
     snapshot_query_to_json,
 )
 from adapters.postgres.rpc import Rpc
-from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
-from domain.credits.holds import HoldId
+from domain.changes.changes import Change, CommitResult, Holdings, HoldingsQuery, Snapshot, SnapshotQuery
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, HistoricalBalance, UserId
@@ -44,12 +44,10 @@ class SqlLedger:
         results = await self._rpc.value("ledger_commit", {"changes": sent})
         return tuple(result_from_json(result) for result in _one_each(results, sent))
 
-    async def holdings(
-        self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
-    ) -> Holdings:
+    async def holdings(self, query: HoldingsQuery) -> Holdings:
         """Return the wallets, the requests under the keys, and the holds, by `accounts_read_for_spending()`."""
-        query = {"user_ids": sorted(user_ids), "keys": sorted(keys), "hold_ids": sorted(hold_ids)}
-        return holdings_from_json(await self._rpc.value("accounts_read_for_spending", {"query": query}))
+        found = await self._rpc.value("accounts_read_for_spending", {"query": holdings_query_to_json(query)})
+        return holdings_from_json(found, has_all_grants=query.taking is None)
 
     async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:
         """Return at most `limit` users with an overdue hold or grant, longest first, by `accounts_with_overdue()`."""

@@ -15,6 +15,7 @@ from domain.changes.changes import (
     Conflict,
     Duplicate,
     Holdings,
+    HoldingsQuery,
     IdempotencyRecord,
     RecordedPurchase,
     RecordedSubscription,
@@ -91,7 +92,13 @@ def account_from_json(row: Json) -> Account:
     return Account(**row)
 
 
-def holdings_from_json(row: Json) -> Holdings:
+def holdings_query_to_json(query: HoldingsQuery) -> dict[str, object]:
+    """Return a query as `accounts_read_for_spending` takes it."""
+    named = {"user_ids": sorted(query.user_ids), "keys": sorted(query.keys), "hold_ids": sorted(query.hold_ids)}
+    return {**named, "taking": query.taking, "now": query.now.isoformat() if query.now else None}
+
+
+def holdings_from_json(row: Json, *, has_all_grants: bool) -> Holdings:
     """Return the answer of `accounts_read_for_spending`."""
     wallets = [
         Wallet(
@@ -107,6 +114,7 @@ def holdings_from_json(row: Json) -> Holdings:
         requests={request.key: request for request in requests},
         holds={HoldId(hold["id"]): _hold(hold) for hold in row["holds"]},
         now=datetime.fromisoformat(row["now"]).astimezone(UTC),
+        has_all_grants=has_all_grants,
     )
 
 

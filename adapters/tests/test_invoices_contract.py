@@ -15,6 +15,7 @@ from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from adapters.system.clock import SystemClock
+from domain.changes.changes import HoldingsQuery
 from domain.changes.inbox import EventStatus
 from domain.usecases.record_payment import PaymentRecorder
 from domain.values.accounts import UserId
@@ -85,9 +86,7 @@ class Account:
 
     async def grants(self) -> Grants:
         """What remains of each grant, in the order of their periods' ends."""
-        holdings = await self.world.ledger.holdings(
-            user_ids=frozenset({self.user}), keys=frozenset(), hold_ids=frozenset()
-        )
+        holdings = await self.world.ledger.holdings(HoldingsQuery(user_ids=frozenset({self.user})))
         grants = holdings.wallets[self.user].grants
         return sorted((_days(grant.period_ends_at), grant.remaining, _days(grant.expires_at)) for grant in grants)
 

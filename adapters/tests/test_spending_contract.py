@@ -15,7 +15,7 @@ from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.cache import MemoryQuotaCache
 from adapters.memory.ledger import MemoryLedger
 from adapters.system.clock import SystemClock
-from domain.changes.changes import Conflict, Duplicate
+from domain.changes.changes import Conflict, Duplicate, HoldingsQuery
 from domain.credits.holds import HoldId, HoldStatus
 from domain.credits.ledger import EntryKind
 from domain.decisions.batches import Done, decide_together, outcome_from
@@ -151,7 +151,7 @@ async def test_a_repetition_that_was_done_meanwhile_gets_its_first_answer(open_w
         )
         await service.execute([gift], now)
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n in range(2)}
-        found = await ledger.holdings(user_ids=frozenset({user}), keys=frozenset(), hold_ids=frozenset())
+        found = await ledger.holdings(HoldingsQuery(user_ids=frozenset({user})))
         (first,) = await service.execute([spends[0]], now)
         assert isinstance(first, Done)
         decided = [*decide_together(spends, found, now).decided.values()]
@@ -181,7 +181,7 @@ async def test_what_rests_on_a_change_that_is_not_committed_is_not_committed(ope
             for user in (ada, bob)
         ]
         await service.execute(grants, now)
-        found = await ledger.holdings(user_ids=frozenset({ada, bob}), keys=frozenset(), hold_ids=frozenset())
+        found = await ledger.holdings(HoldingsQuery(user_ids=frozenset({ada, bob})))
         users = {0: ada, 1: bob, 2: ada, 3: ada}
         spends = {n: Spend(user_id=user, credits=2, key=f"{tag} {n}") for n, user in users.items()}
         batch = decide_together(spends, found, now)

@@ -1,6 +1,6 @@
 """Snapshots, which are read from the ledger before a decision, and changes, which are committed after it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import attrs
@@ -121,6 +121,28 @@ class IdempotencyRecord:
 
 
 @attrs.frozen(kw_only=True)
+class HoldingsQuery:
+    """A query for what decisions about spending need, read at one moment."""
+
+    user_ids: frozenset[UserId] = frozenset()
+    keys: frozenset[str] = frozenset()
+    hold_ids: frozenset[HoldId] = frozenset()
+    taking: Mapping[UserId, int] | None = None
+    """The most credits that the decisions take from each user, beside the holds; who is not named gives none.
+
+    Wallets then have only the grants that these decisions need; None for all live grants.
+    """
+    now: datetime | None = None
+    """The time at which to decide; None for the ledger's clock."""
+
+    def most_taken(self, user_id: UserId, holds: Iterable[Hold]) -> int | None:
+        """Return the most credits taken from the user, with all of their holds; None if every live grant is wanted."""
+        if self.taking is None:
+            return None
+        return self.taking.get(user_id, 0) + sum(hold.credits for hold in holds if hold.user_id == user_id)
+
+
+@attrs.frozen(kw_only=True)
 class Holdings:
     """Wallets and what belongs to them, read at one moment."""
 
@@ -131,7 +153,9 @@ class Holdings:
     holds: Mapping[HoldId, Hold]
     """The holds that exist, settled or open."""
     now: datetime
-    """The time by the ledger's clock, which all processes share, though theirs may differ."""
+    """The time at which to decide: by the ledger's clock, which all processes share, unless another was asked for."""
+    has_all_grants: bool = True
+    """Whether the wallets have all live grants, not only those that decisions need."""
 
 
 @attrs.frozen(kw_only=True)

@@ -81,6 +81,22 @@ def _place(grant: Grant) -> tuple[int, bool, float, GrantId]:
     return grant.priority, ends is None, 0.0 if ends is None else ends.timestamp(), grant.id
 
 
+def needed(grants: Iterable[Grant], wanted: int, now: datetime) -> BurnOrder:
+    """Return the grants that decisions depend on which take at most that many credits from an account in all.
+
+    Held and expired ones always count: a hold may be settled, and what is over expires. Of the others the first count,
+    until those before cover what is wanted. The ledger applies the same rule (SQL: `accounts_read_for_spending`).
+    """
+    found, covered = [], 0
+    for grant in burn_order(grants):
+        has_expired = grant.has_expired(now)
+        if grant.held > 0 or has_expired or covered < wanted:
+            found.append(grant)
+        # What has expired may expire before it is taken: it covers nothing.
+        covered += 0 if has_expired else grant.free
+    return BurnOrder(found)
+
+
 def lapsing(grants: Iterable[Grant], now: datetime) -> Mapping[GrantId, int]:
     """Return what expires of each grant whose time is over: its unreserved credits without those that roll over.
 

@@ -7,7 +7,7 @@ import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings, IdempotencyRecord, Rejected
 from domain.credits.holds import Hold, HoldStatus
-from domain.credits.wallets import Wallet
+from domain.credits.wallets import BalanceMismatch, Wallet
 from domain.decisions.operations import (
     Answer,
     CaptureHold,
@@ -67,7 +67,7 @@ Outcome = Done | Refusal | IdempotencyKeyReused | NoSuchUser | NoSuchHold | NotC
 class BatchDecision:
     """The decisions about a batch, by position: changes to commit, and outcomes that need no commit.
 
-    A position that is in neither is decided again, with newer accounts.
+    A position that is in neither is decided again, with newer accounts and all their grants.
     """
 
     decided: Mapping[int, Decided]
@@ -98,8 +98,10 @@ def decide_together(
             continue
         made = decide_operation(operation, wallet, now, hold=_hold_of(operation, found), notify_below=notify_below)
         if not isinstance(made, Decided):
-            # Never build on a grant or hold that is not committed yet: its commit may fail.
-            if wallet is found.wallets[user_id]:
+            # Never build on a grant or hold that is not committed yet: its commit may fail. And never refuse for want
+            # of grants while not all were read.
+            is_known = found.has_all_grants or not isinstance(made, BalanceMismatch)
+            if is_known and wallet is found.wallets[user_id]:
                 outcomes[place] = made
         elif made.change.postings or made.change.holds:
             decided[place] = made

@@ -153,6 +153,17 @@ def key_of(operation: CreditOperation) -> str | None:
             return f"key:{operation.key}"
 
 
+def most_taken(operation: CreditOperation) -> int:
+    """Return how many credits the operation takes from grants at most, except those of a hold that it settles."""
+    match operation:
+        case Spend() | PlaceHold():
+            return operation.credits
+        case AdjustCredits():
+            return max(0, -operation.credits)
+        case _:
+            return 0
+
+
 def content_of(operation: CreditOperation) -> FlatJson:
     """Return the operation's parameters, to compare with a retry's; they exclude a new hold's id."""
     content: dict[str, str | int | None]

@@ -1,11 +1,15 @@
-"""Builds the query that reads from the ledger what a decision about a report needs."""
+"""Builds the query for what a decision about a report, or about credit operations, needs of the ledger."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
-from domain.changes.changes import SnapshotQuery
+from domain.changes.changes import HoldingsQuery, SnapshotQuery
 from domain.changes.inbox import EventDecision
+from domain.decisions.operations import CaptureHold, CreditOperation, VoidHold, key_of, most_taken
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
+from domain.values.accounts import UserId
 from domain.values.plans import MAX_GRACE
 
 
@@ -19,6 +23,24 @@ def query_for(kept: EventDecision | None, report: ProviderReport) -> SnapshotQue
         periods_since=_periods_since(report),
         claims=isinstance(report, SaleReport) and any(line.amount == 0 for line in report.lines or ()),
         price_ids=_prices_of(report),
+    )
+
+
+def query_for_operations(operations: Sequence[CreditOperation], now: datetime | None) -> HoldingsQuery:
+    """Return the query for everything that decisions about the operations need; None decides by the ledger's clock."""
+    taking: Counter[UserId] = Counter()
+    hold_ids = set()
+    for operation in operations:
+        if isinstance(operation, CaptureHold | VoidHold):
+            hold_ids.add(operation.hold_id)
+        else:
+            taking[operation.user_id] += most_taken(operation)
+    return HoldingsQuery(
+        user_ids=frozenset(taking),
+        keys=frozenset(key for operation in operations if (key := key_of(operation)) is not None),
+        hold_ids=frozenset(hold_ids),
+        taking=taking,
+        now=now,
     )
 
 

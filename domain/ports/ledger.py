@@ -7,9 +7,8 @@ from typing import Protocol
 
 import attrs
 
-from domain.changes.changes import Change, CommitResult, Holdings, Snapshot, SnapshotQuery
+from domain.changes.changes import Change, CommitResult, Holdings, HoldingsQuery, Snapshot, SnapshotQuery
 from domain.changes.walks import ChangedAccounts
-from domain.credits.holds import HoldId
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
 from domain.payments.purchases import Link
@@ -94,10 +93,12 @@ class RecentLinks(Protocol):
 class Wallets(Protocol):
     """Accounts with their grants and holds, to spend from. Every method raises :class:`LedgerUnavailable`."""
 
-    async def holdings(
-        self, *, user_ids: frozenset[UserId], keys: frozenset[str], hold_ids: frozenset[HoldId]
-    ) -> Holdings:
-        """Return the wallets of the users and of the holds' owners, the requests under the keys, and the holds."""
+    async def holdings(self, query: HoldingsQuery) -> Holdings:
+        """Return the wallets of the users and of the holds' owners, the requests under the keys, and the holds.
+
+        If the query says what is taken, wallets have no other grants than :func:`domain.credits.grants.needed` names
+        for that and the credits of the holds together.
+        """
         ...
 
     async def accounts_with_overdue(self, limit: int) -> tuple[UserId, ...]:

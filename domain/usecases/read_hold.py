@@ -2,6 +2,7 @@
 
 import attrs
 
+from domain.changes.changes import HoldingsQuery
 from domain.credits.holds import Hold, HoldId
 from domain.ports.ledger import Wallets
 
@@ -25,7 +26,7 @@ class HoldReader:
         :raises UnknownHold: if there is none with that id.
         :raises LedgerUnavailable: if the ledger could not be reached.
         """
-        found = await self.wallets.holdings(user_ids=frozenset(), keys=frozenset(), hold_ids=frozenset({hold_id}))
+        found = await self.wallets.holdings(HoldingsQuery(hold_ids=frozenset({hold_id}), taking={}))
         if hold_id not in found.holds:
             raise UnknownHold(hold_id)
         return found.holds[hold_id]

@@ -11,7 +11,8 @@ import attrs
 
 from domain.changes.changes import CommitResult, Committed, Conflict, Duplicate, Holdings
 from domain.decisions.batches import NotCommitted, Outcome, decide_together, outcome_from, owner_of
-from domain.decisions.operations import CaptureHold, CreditOperation, ExpireOverdue, VoidHold, key_of
+from domain.decisions.operations import CreditOperation, ExpireOverdue
+from domain.decisions.queries import query_for_operations
 from domain.decisions.spending import Decided
 from domain.ports.cache import CacheUnavailable, QuotaCache
 from domain.ports.coordination import AccountLocks
@@ -55,7 +56,7 @@ class CreditService:
             if not waiting:
                 break
             try:
-                await self._round(waiting, outcomes, now)
+                await self._round(waiting, outcomes, now, reads_all=fruitless > 0)
             except LedgerUntouched:
                 if not outcomes:
                     raise
@@ -74,24 +75,29 @@ class CreditService:
         return dict(zip(due, outcomes, strict=True))
 
     async def _round(
-        self, waiting: Mapping[int, CreditOperation], outcomes: dict[int, Outcome], now: datetime | None
+        self,
+        waiting: Mapping[int, CreditOperation],
+        outcomes: dict[int, Outcome],
+        now: datetime | None,
+        *,
+        reads_all: bool,
     ) -> None:
         """Read once, then decide and write; operations on contended accounts follow under their locks."""
-        found = await self._read([*waiting.values()])
+        found = await self._read([*waiting.values()], now, reads_all=reads_all)
         contended = self.locks.contended(found.wallets.keys()) if self.locks is not None else frozenset()
         apart = {
             place: operation for place, operation in waiting.items() if owner_of(operation, found) not in contended
         }
-        outcomes |= await self._work(apart, found, now or found.now)
+        outcomes |= await self._work(apart, found)
         if self.locks is not None and len(apart) < len(waiting):
             in_turn = {place: operation for place, operation in waiting.items() if place not in apart}
             async with self.locks.lock(contended):
-                found = await self._read([*in_turn.values()])
-                outcomes |= await self._work(in_turn, found, now or found.now)
+                found = await self._read([*in_turn.values()], now, reads_all=reads_all)
+                outcomes |= await self._work(in_turn, found)
 
-    async def _work(self, waiting: Mapping[int, CreditOperation], found: Holdings, now: datetime) -> dict[int, Outcome]:
+    async def _work(self, waiting: Mapping[int, CreditOperation], found: Holdings) -> dict[int, Outcome]:
         """Decide all and write one commit; operations without an outcome must be decided again."""
-        made = decide_together(waiting, found, now, notify_below=self.notify_below)
+        made = decide_together(waiting, found, found.now, notify_below=self.notify_below)
         outcomes = dict(made.outcomes)
         if made.decided:
             results = await self.ledger.commit([one.change for one in made.decided.values()])
@@ -116,16 +122,10 @@ class CreditService:
         if contended and self.locks is not None:
             self.locks.mark_contended(contended)
 
-    async def _read(self, operations: Sequence[CreditOperation]) -> Holdings:
-        return await self.wallets.holdings(
-            user_ids=frozenset(
-                operation.user_id for operation in operations if not isinstance(operation, CaptureHold | VoidHold)
-            ),
-            keys=frozenset(key for operation in operations if (key := key_of(operation)) is not None),
-            hold_ids=frozenset(
-                operation.hold_id for operation in operations if isinstance(operation, CaptureHold | VoidHold)
-            ),
-        )
+    async def _read(self, operations: Sequence[CreditOperation], now: datetime | None, *, reads_all: bool) -> Holdings:
+        query = query_for_operations(operations, now)
+        # After a round that settled nothing, all grants: what was read may have been too little.
+        return await self.wallets.holdings(attrs.evolve(query, taking=None) if reads_all else query)
 
     async def refresh(self, results: Sequence[CommitResult]) -> None:
         """Update the cache with the committed accounts, if it can be reached."""

@@ -15,8 +15,12 @@ def user_id(number: int) -> str:
     return f"{ID_HEAD}{FIRST + number}"
 
 
-async def add_accounts(connection: Any, first: int, count: int, *, entries: int = ENTRIES) -> None:
+async def add_accounts(
+    connection: Any, first: int, count: int, *, entries: int = ENTRIES, scattered: bool = False
+) -> None:
     """Accounts `first` to `first + count - 1`, each with entries that give :data:`CREDITS`, and their grants.
+
+    An account's grants lie side by side, or `scattered` among those of the others, as if made one after the other.
 
     Triggers are off meanwhile: what they would do is done here, for all rows at once. The consistency check then
     reads these rows as any others.
@@ -40,7 +44,8 @@ async def add_accounts(connection: Any, first: int, count: int, *, entries: int 
             await connection.execute(_entries(ids, entries))
             await connection.execute(
                 "insert into public.credit_grants (user_id, kind, credits, remaining)"
-                f" select user_id, 'adjustment', {CREDITS}, {CREDITS} from ({ids}) made, generate_series(1, {entries})"
+                f" select user_id, 'adjustment', {CREDITS}, {CREDITS}"
+                f" from ({ids}) made, generate_series(1, {entries}) entry{' order by entry' if scattered else ''}"
             )
 
 

@@ -12,6 +12,7 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
+from domain.changes.changes import HoldingsQuery
 from domain.decisions.operations import ExpireOverdue, Spend
 from domain.decisions.spending import Decided, decide_operation
 from domain.usecases.record_payment import PaymentRecorder
@@ -146,7 +147,7 @@ class World:
         assert () == await self.ledger.audit.inconsistencies()
 
     async def _decide(self, operation: Spend | ExpireOverdue) -> None:
-        holdings = await self.ledger.holdings(user_ids=frozenset({ADA}), keys=frozenset(), hold_ids=frozenset())
+        holdings = await self.ledger.holdings(HoldingsQuery(user_ids=frozenset({ADA})))
         decided = decide_operation(operation, holdings.wallets[ADA], self.clock.now())
         assert isinstance(decided, Decided), decided
         await self.ledger.commit([decided.change])

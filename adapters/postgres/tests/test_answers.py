@@ -15,7 +15,7 @@ from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.rpc import Rpc
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
-from domain.changes.changes import Change, SnapshotQuery
+from domain.changes.changes import Change, HoldingsQuery, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.changes.walks import ChangedAccounts
 from domain.credits.holds import HoldId
@@ -27,13 +27,12 @@ from simulators.http.server import HttpServer, Request, Response
 KEY = "the-secret-service-key"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Down for maintenance</title></head><body>Back soon</body></html>"
 
-NOBODY: frozenset[str] = frozenset()
 CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "ledger_read": lambda rpc: SqlLedger(rpc).read(SnapshotQuery()),
     "ledger_read_all": lambda rpc: SqlLedger(rpc).read_all([SnapshotQuery()]),
     "ledger_commit": lambda rpc: SqlLedger(rpc).commit([Change()]),
     "accounts_read_for_spending": lambda rpc: SqlLedger(rpc).holdings(
-        user_ids=frozenset({ADA}), keys=NOBODY, hold_ids=frozenset({HoldId("h")})
+        HoldingsQuery(user_ids=frozenset({ADA}), hold_ids=frozenset({HoldId("h")}))
     ),
     "accounts_with_overdue": lambda rpc: SqlLedger(rpc).accounts_with_overdue(5),
     "account_read": lambda rpc: SqlLedger(rpc).account(ADA),

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import attrs
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory.cache import MemoryQuotaCache
-from domain.changes.changes import Change, CommitResult, Conflict, Holdings
+from domain.changes.changes import Change, CommitResult, Conflict, Holdings, HoldingsQuery
 from domain.credits.wallets import Insufficient
 from domain.decisions.batches import Done, IdempotencyKeyReused, NotCommitted, Outcome
 from domain.decisions.operations import CaptureHold, EntryAnswer, answer_of
@@ -247,10 +246,10 @@ class HalfLedger(CountingLedger):
         self.is_away = True
         return (*await super().commit(changes[:1]), Conflict("account"))
 
-    async def holdings(self, **asked: Any) -> Holdings:
+    async def holdings(self, query: HoldingsQuery) -> Holdings:
         if self.is_away:
             raise LedgerUntouched("away")
-        return await super().holdings(**asked)
+        return await super().holdings(query)
 
 
 async def test_operations_done_before_the_ledger_went_away_are_reported_as_done() -> None:

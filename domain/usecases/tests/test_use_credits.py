@@ -5,16 +5,17 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from domain.changes.changes import IdempotencyRecord
+from adapters.memory.cache import MemoryQuotaCache
+from domain.changes.changes import Holdings, HoldingsQuery, IdempotencyRecord
 from domain.credits.grants import GOODWILL_PRIORITY, PROMOTION_PRIORITY
 from domain.credits.ledger import EntryKind
-from domain.credits.wallets import Insufficient
+from domain.credits.wallets import BalanceMismatch, Insufficient
 from domain.decisions.batches import Done, IdempotencyKeyReused, NoSuchHold, NoSuchUser
 from domain.decisions.operations import AdjustCredits, CaptureHold, EntryAnswer, Spend, answer_of
 from domain.decisions.spending import ExpiryInPast
 from domain.tests.examples import ADA, BOB
-from domain.usecases.tests.shop import HOLD, NOBODY, NOW, give, hold, open_shop, spend
-from domain.usecases.use_credits import MAX_ROUNDS
+from domain.usecases.tests.shop import HOLD, NOBODY, NOW, CountingLedger, give, hold, open_shop, spend
+from domain.usecases.use_credits import MAX_ROUNDS, CreditService
 
 
 async def test_a_repetition_gets_the_first_answer_for_ever() -> None:
@@ -190,6 +191,49 @@ async def test_a_gift_is_repeated_after_its_end() -> None:
     assert isinstance(first, Done)
     assert (attrs.evolve(first, repeated=True),) == await shop.ask(gift, now=ends)
     assert (ExpiryInPast(expires_at=ends),) == await shop.ask(attrs.evolve(gift, key="other"), now=ends)
+
+
+class StingyLedger(CountingLedger):
+    """A ledger that leaves out every grant, unless all are asked for, and remembers which of both it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_all: list[bool] = []
+
+    async def holdings(self, query: HoldingsQuery) -> Holdings:
+        found = await super().holdings(query)
+        self.read_all.append(found.has_all_grants)
+        if found.has_all_grants:
+            return found
+        return attrs.evolve(
+            found, wallets={user: attrs.evolve(wallet, grants=()) for user, wallet in found.wallets.items()}
+        )
+
+
+async def test_nobody_is_refused_for_grants_that_were_not_read() -> None:
+    """It is decided again on all of them; what was done meanwhile is not done twice."""
+    ledger = StingyLedger()
+    ledger.add_user(ADA)
+    ledger.add_user(BOB)
+    service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+    await service.execute([give(100, key="welcome")], NOW)
+    ledger.read_all.clear()
+    outcomes = await service.execute([spend(30, "a"), give(5, key="b", user=BOB), hold(20)], NOW, patience=3)
+    assert [Done, Done, Done] == [type(outcome) for outcome in outcomes]
+    account = await ledger.account(ADA)
+    assert account is not None
+    assert (70, 20) == (account.balance, account.held)
+    assert [False, False, True] == ledger.read_all, "Bob's was done in the first round"
+
+
+async def test_a_balance_that_no_grants_are_behind_is_refused_after_a_look_at_all() -> None:
+    """Something other than the ledger wrote it: that is found out once, and not looked at for ever."""
+    ledger = StingyLedger()
+    ledger.add_user(ADA)
+    ledger.accounts.keep(attrs.evolve(ledger.accounts.get(ADA), balance=10))
+    service = CreditService(ledger=ledger, wallets=ledger, cache=MemoryQuotaCache())
+    assert (BalanceMismatch(0),) == await service.execute([spend(3, "a")], NOW)
+    assert [False, True] == ledger.read_all
 
 
 def test_what_was_kept_years_ago_is_answered_as_it_was() -> None:

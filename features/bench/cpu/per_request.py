@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import attrs
 import uvloop
 
-from features.bench.accounts import FIRST, ID_HEAD
+from features.bench.accounts import FIRST, ID_HEAD, add_accounts
 from features.bench.cpu import handlers
 from features.bench.cpu.builds import OURS, Build, MigratedPostgres, deployed
 from features.bench.cpu.deployments import Deployment, Spent
@@ -23,6 +24,8 @@ from features.bench.servers import Servers, apart, running
 
 PURCHASES = 5
 """Of each account that is spent from: so many grants."""
+FEW_GRANTS, MANY_GRANTS = 5, 100
+"""Live grants of accounts that were made in bulk."""
 OWN, OTHER, RIVAL = "this checkout", "the other checkout", "a rival"
 
 
@@ -40,6 +43,8 @@ class Row:
     rival: str | None = None
     rival_name: str = ""
     goal: float | None = None
+    beside: Callable[[int], range] | None = None
+    """In place of a rival, other accounts of which the same is requested."""
 
 
 def _buying(count: int) -> range:
@@ -54,6 +59,14 @@ def _hot(count: int) -> range:
     return range(2 * count, 2 * count + 1)
 
 
+def _with_few_grants(count: int) -> range:
+    return range(2 * count + 1, 3 * count + 1)
+
+
+def _with_many_grants(count: int) -> range:
+    return range(3 * count + 1, 4 * count + 1)
+
+
 ROWS = (
     Row(
         name="a webhook over Postgres",
@@ -64,6 +77,14 @@ ROWS = (
     ),
     Row(name="a spend of one of many accounts", requests=spends, accounts=_spending),
     Row(name="a spend of one hot account", requests=spends, accounts=_hot),
+    Row(
+        name=f"a spend at {MANY_GRANTS} live grants",
+        requests=spends,
+        accounts=_with_many_grants,
+        beside=_with_few_grants,
+        rival_name=f"the same at {FEW_GRANTS}",
+        goal=1.3,
+    ),
     Row(
         name="a quota read",
         requests=quota_reads,
@@ -123,9 +144,16 @@ def _servers(folder: Path, build: Build, accounts: int) -> Iterator[Servers]:
 
 
 async def _fill(deployment: Deployment, accounts: int) -> None:
-    """Sell to the accounts that are spent from."""
+    """Sell to the accounts that are spent from, and make those whose grants are counted."""
     buyers = [*_spending(accounts), *_hot(accounts)] * PURCHASES
     await deployment.spend_on((webhooks(range(one, one + 1))() for one in buyers), len(buyers))
+    connection = await asyncpg.connect(deployment.postgres_url)
+    try:
+        for made, grants in ((_with_few_grants, FEW_GRANTS), (_with_many_grants, MANY_GRANTS)):
+            await add_accounts(connection, made(accounts)[0], accounts, entries=grants, scattered=True)
+        await connection.execute("vacuum analyze")
+    finally:
+        await connection.close()
 
 
 def _measured(
@@ -135,9 +163,13 @@ def _measured(
         sides = dict(running)
         if row.rival:
             sides[RIVAL] = stack.enter_context(_rival(row.rival, servers))
-        next_request, count = row.requests(row.accounts(accounts)), requests * row.times
+        elif row.beside:
+            sides[RIVAL] = running[OWN]
+        asked = {name: row.requests(row.accounts(accounts)) for name in sides}
+        if row.beside:
+            asked[RIVAL] = row.requests(row.beside(accounts))
         variants = {
-            name: partial(_slice, side, next_request, count, leaves_work=row.requests is not quota_reads)
+            name: partial(_slice, side, asked[name], requests * row.times, leaves_work=row.requests is not quota_reads)
             for name, side in sides.items()
         }
         return uvloop.run(in_turns(variants, rounds=rounds))
