@@ -93,9 +93,15 @@ as $$
         from public.credit_holds h
         where h.id = any (array(select jsonb_array_elements_text(coalesce(nullif(query -> 'hold_ids', 'null'), '[]'))::uuid))
     ), owners as (
-        select jsonb_array_elements_text(coalesce(nullif(query -> 'user_ids', 'null'), '[]'))::uuid as id
-        union
-        select (a.h).user_id from asked a
+        -- Of each the most that is taken, null for all: looked up once, as the rows of grants are many.
+        select o.id, case when query ->> 'taking' is not null then sum(o.credits) end as most
+        from (
+            select n.id::uuid, coalesce((query -> 'taking' ->> n.id)::numeric, 0) as credits
+            from jsonb_array_elements_text(coalesce(nullif(query -> 'user_ids', 'null'), '[]')) n (id)
+            union all
+            select (a.h).user_id, (a.h).credits from asked a
+        ) o
+        group by o.id
     )
     select json_build_object(
         'wallets', (
@@ -118,19 +124,15 @@ as $$
                         ) f
                         where c.user_id = u.id and c.live
                     ) g
-                    where query ->> 'taking' is null or g.held > 0 or g.expires_at <= m.now
-                        or g.covered - g.covers < most.credits
+                    where o.most is null or g.held > 0 or g.expires_at <= m.now or g.covered - g.covers < o.most
                 ),
                 'holds', (
                     select coalesce(json_agg(public.credence_hold(h) order by h.created_at, h.id), '[]')
                     from public.credit_holds h where h.user_id = u.id and h.status = 'open'
                 )
             ) order by u.id), '[]')
-            from public.users u, moment m, lateral (
-                select coalesce((query -> 'taking' ->> u.id::text)::numeric, 0) + coalesce(sum((a.h).credits), 0) as credits
-                from asked a where (a.h).user_id = u.id
-            ) most
-            where u.id = any (array(select o.id from owners o))
+            from public.users u, owners o, moment m
+            where u.id = any (array(select o.id from owners o)) and o.id = u.id
         ),
         'requests', (
             select coalesce(json_agg(public.credence_request(k.key, found.r) order by k.key), '[]')

@@ -21,7 +21,7 @@ from domain.values.accounts import Account, UserId
 
 @attrs.frozen(kw_only=True)
 class Wallet:
-    """An account with its open holds and those of its grants that have remaining or held credits."""
+    """An account with its open holds and its live grants, or those of them that decisions need."""
 
     account: Account
     grants: BurnOrder = attrs.field(factory=BurnOrder, converter=burn_order)
