@@ -49,12 +49,15 @@ ALL_KINDS = [
 """Credits that end and do not, that roll over, and of each priority; some are held."""
 CLAWED_BACK = [Sell(0, 60, None), Sell(1, 60, None), [held(0, 60)], GiveBack(0, 100)]
 """A grant on which more is held than remains of it."""
+ENDING_LATER = [Sell(0, 30, None), Sell(1, 30, 10)]
+"""What ends burns first, though what does not end is older."""
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(story=st.lists(acts, min_size=5, max_size=12))
 @example(story=ALL_KINDS)
 @example(story=CLAWED_BACK)
+@example(story=ENDING_LATER)
 async def test_a_wallet_has_the_grants_that_the_rule_names(open_world: Any, story: list[Any]) -> None:
     """Whatever was sold, given, spent, held and clawed back, however much is taken, and at whichever time."""
     async with open_world() as world:
