@@ -2,14 +2,15 @@
 -- written.
 
 create table public.purchases (
-    credits bigint, amount bigint check (amount >= 0), revision bigint not null check (revision > 0),
+    credits bigint, amount bigint, revision bigint not null,
     created_at timestamptz not null default clock_timestamp(), updated_at timestamptz,
     paid_at timestamptz, starts_at timestamptz, ends_at timestamptz,
     user_id uuid,
     id text primary key,
     plan_id text, currency text, payment_status text not null, subscription_id text,
     merged_into text references public.purchases (id),
-    facts jsonb not null
+    facts jsonb not null,
+    check (revision > 0 and amount >= 0)
 );
 
 comment on table public.purchases is
@@ -106,16 +107,14 @@ begin
         revision
     )
     select
-        w.id, w.user_id, w.plan_id, w.credits, w.amount, w.currency, w.payment_status, w.paid_at, w.facts,
-        w.subscription_id, w.starts_at, w.ends_at, w.expected_revision + 1
-    from unnest(purchases) n, jsonb_to_record(n) w (
-        id text, expected_revision bigint, user_id uuid, plan_id text, credits bigint, amount bigint, currency text,
-        payment_status text, paid_at timestamptz, facts jsonb, subscription_id text, starts_at timestamptz,
-        ends_at timestamptz
-    )
-    where w.expected_revision = 0 or exists (select from public.purchases p where p.id = w.id)
+        w ->> 'id', (w ->> 'user_id')::uuid, w ->> 'plan_id', (w ->> 'credits')::bigint, (w ->> 'amount')::bigint,
+        w ->> 'currency', w ->> 'payment_status', (w ->> 'paid_at')::timestamptz, nullif(w -> 'facts', 'null'),
+        w ->> 'subscription_id', (w ->> 'starts_at')::timestamptz, (w ->> 'ends_at')::timestamptz,
+        (w ->> 'expected_revision')::bigint + 1
+    from unnest(purchases) w
+    where w -> 'expected_revision' = '0' or exists (select from public.purchases p where p.id = w ->> 'id')
     -- Always in the same order, so that calls cannot deadlock.
-    order by w.id
+    order by w ->> 'id'
     on conflict (id) do update
         set user_id = excluded.user_id, plan_id = excluded.plan_id, credits = excluded.credits, amount = excluded.amount,
             currency = excluded.currency, payment_status = excluded.payment_status, paid_at = excluded.paid_at,
@@ -154,13 +153,11 @@ begin
     order by 1
     on conflict (link_digest) do nothing;
     get diagnostics written = row_count;
-    if written < links and exists (
-        select
+    if written < links then
+        perform public.credence_conflict_with('link')
         from unnest(purchases) p, jsonb_array_elements_text(p #> '{facts,links}') w (link)
         join public.purchase_links l on l.link_digest = public.credence_key_digest(w.link)
-        where coalesce(l.purchase_id, split_part(w.link, ':', 2)) <> p ->> 'id'
-    ) then
-        perform public.credence_conflict_with('link');
+        where coalesce(l.purchase_id, split_part(w.link, ':', 2)) <> p ->> 'id';
     end if;
 end
 $$;

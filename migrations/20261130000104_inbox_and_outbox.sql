@@ -6,11 +6,11 @@ create table public.webhook_events (
     attempts integer not null default 1, livemode boolean not null,
     id text primary key,
     type text not null, account text, object_id text, purchase_id text,
-    status text not null check (status in ('received', 'applied', 'nothing_new', 'ignored', 'parked', 'failed')),
-    reason text,
+    status text not null, reason text,
     affected_users uuid[],
     body text,
-    constraint webhook_events_body_check check (body is not null or status in ('applied', 'nothing_new', 'ignored'))
+    -- What waits is decided again by its body.
+    check (status in ('applied', 'nothing_new', 'ignored') or status in ('received', 'parked', 'failed') and body is not null)
 );
 
 comment on table public.webhook_events is
@@ -82,7 +82,8 @@ begin
         w ->> 'id', w ->> 'type', (w ->> 'livemode')::boolean, w ->> 'account', w ->> 'object_id', c #>> '{purchase,id}',
         w ->> 'status', w ->> 'reason', w ->> 'body',
         nullif(
-            array(select (account ->> 'user_id')::uuid from jsonb_array_elements(a -> 'accounts') account),
+            -- A list of ids in JSON is, but for its brackets, one of an array.
+            translate(jsonb_path_query_array(a, '$.accounts[*].user_id')::text, '[]', '{}')::uuid[],
             array(
                 select distinct (entry ->> 'user_id')::uuid from jsonb_array_elements(nullif(c -> 'entries', 'null')) entry
                 where entry ->> 'purchase_id' = c #>> '{purchase,id}' and entry ->> 'stripe_event_id' = w ->> 'id'

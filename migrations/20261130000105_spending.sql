@@ -3,17 +3,17 @@
 create table public.credit_holds (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null, actor_id uuid,
-    credits bigint not null check (credits > 0),
-    captured bigint not null default 0 check (captured between 0 and credits),
-    status text not null default 'open' check (status in ('open', 'captured', 'voided', 'expired')),
-    idempotency_key text not null,
+    credits bigint not null, captured bigint not null default 0,
+    status text not null default 'open', idempotency_key text not null,
     expires_at timestamptz not null,
     draws jsonb not null default '[]',
     description text, metadata jsonb not null default '{}',
-    created_at timestamptz not null default clock_timestamp(),
-    settled_at timestamptz,
+    created_at timestamptz not null default clock_timestamp(), settled_at timestamptz,
     xid bigint not null default (pg_current_xact_id()::text::bigint),
-    constraint credit_holds_captured_only_when_settled check (captured = 0 or status = 'captured')
+    check (credits > 0 and case
+        when status = 'captured' then captured between 0 and credits
+        else captured = 0 and status in ('open', 'voided', 'expired')
+    end)
 );
 
 comment on table public.credit_holds is
@@ -49,21 +49,28 @@ comment on column public.credit_requests.version is
 create function public.credence_request(key text, r public.credit_requests)
 returns jsonb language plpgsql stable set search_path = ''
 as $$
+declare
+    t public.credit_transactions;
+    noted jsonb := '{}'::jsonb;
 begin
+    if r.version is not null then
+        select e.* into t from public.credit_transactions e where e.user_id = r.user_id and e.version = r.version;
+    end if;
+    if t.metadata <> '{}' then
+        select jsonb_object_agg('metadata.' || m.key, m.value) into noted from jsonb_each(t.metadata) m;
+    end if;
     -- The names are those of the domain's `content_of` and `EntryAnswer`.
-    return (select jsonb_build_object(
+    return jsonb_build_object(
         'key', key, 'user_id', r.user_id,
-        'content', coalesce(r.content, jsonb_build_object(
+        'content', coalesce(r.content, noted || jsonb_build_object(
             'operation', t.kind, 'user_id', r.user_id, 'credits', -t.amount, 'description', t.description
-        ) || coalesce((select jsonb_object_agg('metadata.' || m.key, m.value) from jsonb_each(t.metadata) m), '{}')),
+        )),
         'answer', coalesce(r.answer, jsonb_build_object(
             'user_id', r.user_id, 'kind', t.kind, 'credits', t.amount, 'version', r.version, 'balance', t.balance_after,
             'held', r.held, 'available', t.balance_after - r.held, 'expires_at', null,
             'created_at', to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00'
         ))
-    )
-    from (select 1) one
-    left join public.credit_transactions t on t.user_id = r.user_id and t.version = r.version);
+    );
 end
 $$;
 comment on function public.credence_request(text, public.credit_requests) is
@@ -222,8 +229,7 @@ begin
         update public.credit_grants g
         set remaining = g.remaining - t.credits
         from taken t
-        where g.id = any (array(select t.grant_id from taken t))
-            and g.id = t.grant_id and g.user_id = t.user_id and g.remaining >= t.credits
+        where g.id = t.grant_id and g.user_id = t.user_id and g.remaining >= t.credits
         returning g.id
     )
     select (select count(*) from taken) - (select count(*) from paid) into mismatches;

@@ -95,32 +95,17 @@ create function public.credence_guard_credits()
 returns trigger language plpgsql set search_path = ''
 as $$
 begin
-    if tg_op = 'INSERT' and (
-        new.credits_balance, new.credits_held, new.credits_version, new.credits_revision, new.credits_notify_below
-    ) is distinct from (0, 0, 0, 0, null) or tg_op = 'UPDATE' and (
-        new.id, new.credits_balance, new.credits_held, new.credits_version, new.credits_revision, new.credits_notify_below
-    ) is distinct from (
-        old.id, old.credits_balance, old.credits_held, old.credits_version, old.credits_revision, old.credits_notify_below
-    ) then
-        raise exception 'credits are written by the ledger alone' using errcode = 'insufficient_privilege';
-    end if;
-    return new;
-end
-$$;
-comment on function public.credence_guard_credits() is
-    'Credence: keeps users from writing their own credits, whatever a project''s policies and grants allow.';
-
-create trigger zz_credence_guard_credits
-    before insert or update on public.users
-    for each row when (current_user in ('anon', 'authenticated')) execute function public.credence_guard_credits();
-
-create function public.credence_refuse_other_writers()
-returns trigger language plpgsql set search_path = ''
-as $$
-begin
+    -- A backend may open an account with a balance, and has the threshold to itself.
     if tg_op = 'INSERT' and (new.credits_held, new.credits_version, new.credits_revision) is not distinct from (0, 0, 0)
+        and (
+            current_user = 'service_role'
+            or (new.credits_balance, new.credits_notify_below) is not distinct from (0, null)
+        )
         or tg_op = 'UPDATE' and (new.id, new.credits_balance, new.credits_held, new.credits_version, new.credits_revision)
-            is not distinct from (old.id, old.credits_balance, old.credits_held, old.credits_version, old.credits_revision) then
+            is not distinct from (old.id, old.credits_balance, old.credits_held, old.credits_version, old.credits_revision)
+        and (
+            current_user = 'service_role' or new.credits_notify_below is not distinct from old.credits_notify_below
+        ) then
         return new;
     end if;
     raise exception 'credits are written by the ledger alone' using
@@ -128,13 +113,15 @@ begin
         hint = 'Spend by POST /usage; give or take by POST /ops/accounts/{id}/grants or /adjustments.';
 end
 $$;
-comment on function public.credence_refuse_other_writers() is
-    'Credence: keeps a backend with the key of service_role from writing credits beside the ledger; the other '
-    'columns are its own.';
+comment on function public.credence_guard_credits() is
+    'Credence: keeps users from writing their own credits, whatever a project''s policies and grants allow, and a backend '
+    'with the key of service_role from writing them beside the ledger; the other columns are its own.';
 
-create trigger zz_credence_refuse_other_writers
+-- One trigger for all of them: each statement reads a condition again.
+create trigger zz_credence_guard_credits
     before insert or update on public.users
-    for each row when (current_user = 'service_role') execute function public.credence_refuse_other_writers();
+    for each row when (current_user in ('anon', 'authenticated', 'service_role'))
+    execute function public.credence_guard_credits();
 
 -- A diagnosis of the schema, for the doctor.
 

@@ -15,7 +15,7 @@ from entrypoints.http.gc_tuning import freeze_startup_objects
 from features.bench import commits, end_to_end, simulations, spends, start
 from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
-from features.bench.cpu import per_request
+from features.bench.cpu import lone_commits, per_request
 from features.bench.figures import Figure, plot, print_table
 from features.bench.growth import kept_bytes, large_account, many_accounts
 from features.bench.mechanisms import measuring
@@ -66,6 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
             accounts=30 if asked.quick else 500,
             requests=150 if asked.quick else 2_000,
             rounds=2 if asked.quick else 3,
+        ),
+        "lone": lambda folder: lone_commits.measure(
+            folder, against=asked.against, accounts=100 if asked.quick else 1_000, rounds=2 if asked.quick else 5
         ),
         "bytes": lambda folder: kept_bytes.measure(
             folder, against=asked.against, requests=500 if asked.quick else 2_000

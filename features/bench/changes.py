@@ -147,6 +147,42 @@ ROWS_SCHEMA = """
 """The rows of one purchase, by as many statements: no JSON is read, no key looked up, nothing checked."""
 
 
+SPEND_ROWS_SCHEMA = """
+    create or replace function bench.write_spend_rows(account uuid, name text, from_grant bigint)
+    returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
+    declare
+        had record;
+        moment timestamptz := clock_timestamp();
+        entry public.credit_transactions;
+    begin
+        perform from public.users u where u.id = account for no key update;
+        select u.credits_balance as balance, u.credits_version as version, u.credits_revision as revision, l.hash
+        into had
+        from public.users u
+        left join lateral (
+            select t.hash from public.credit_transactions t where t.user_id = u.id order by t.version desc limit 1
+        ) l on true
+        where u.id = account;
+        entry.user_id := account; entry.version := had.version + 1; entry.amount := -1; entry.kind := 'spend';
+        entry.balance_before := had.balance; entry.balance_after := had.balance - 1;
+        entry.idempotency_key := 'request:' || name; entry.metadata := '{}';
+        entry.event_at := moment; entry.created_at := moment; entry.previous_hash := had.hash;
+        entry.hash := public.credence_entry_hash(entry); entry.xid := pg_current_xact_id()::text::bigint;
+        insert into public.credit_transactions overriding user value values (entry.*);
+        update public.users
+        set credits_balance = had.balance - 1, credits_version = had.version + 1, credits_revision = had.revision + 1
+        where id = account;
+        insert into public.credit_draws (user_id, version, grant_id, credits)
+        values (account, entry.version, from_grant, 1);
+        update public.credit_grants set remaining = remaining - 1 where id = from_grant;
+        insert into public.credit_requests (key_digest, user_id, version, held)
+        values (public.credence_key_digest('key:' || name), account, entry.version, 0);
+    end
+    $$;
+"""
+"""The rows of one spend, in the same way."""
+
+
 def pgbench_rows(accounts: int) -> str:
     """These rows, as a script of pgbench's."""
     body = "x" * 1560
